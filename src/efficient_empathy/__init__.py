@@ -1,0 +1,30 @@
+"""Efficient-Empathy: turn a pile of dialogues into a better empathetic model on a fraction of the data.
+
+import efficient_empathy as ee
+
+samples = ee.read("dialogues.jsonl")                    # a polars frame
+scores = ee.score("dialogues.jsonl", "runs/mine")       # a polars frame, one row a sample
+subsets = ee.select("runs/mine", alpha=5, beta=5)       # a polars frame: subset and reason of each sample
+page = ee.write_report("runs/mine")                           # the path of the report
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from efficient_empathy.api import score, select, write_report
+    from efficient_empathy.dialogues import inspect_source, read
+
+__all__ = ["inspect_source", "read", "score", "select", "write_report"]
+
+_HOMES = {"read": "dialogues", "inspect_source": "dialogues", "score": "api", "select": "api", "write_report": "api"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import efficient_empathy` and `--help` stay quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,34 @@
+"""The one way to an OpenAI-compatible chat endpoint: window, retries, cool-down, budget."""
+
+from efficient_empathy.client.budget import Budget
+from efficient_empathy.client.completion import Completion, Estimate, Stats
+from efficient_empathy.client.endpoint import Endpoint
+from efficient_empathy.client.errors import (
+    BudgetExhausted,
+    CallFailed,
+    EndpointDown,
+    EndpointNotFound,
+    FailureKind,
+    KeyRefused,
+    QuotaExhausted,
+)
+from efficient_empathy.client.prices import Price, Prices
+from efficient_empathy.client.window import Window
+
+__all__ = [
+    "Budget",
+    "BudgetExhausted",
+    "CallFailed",
+    "Completion",
+    "Endpoint",
+    "EndpointDown",
+    "EndpointNotFound",
+    "Estimate",
+    "FailureKind",
+    "KeyRefused",
+    "Price",
+    "Prices",
+    "QuotaExhausted",
+    "Stats",
+    "Window",
+]

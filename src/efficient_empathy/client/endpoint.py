@@ -1,0 +1,199 @@
+"""Chat completions from an OpenAI-compatible endpoint: each call is answered, or fails for a named reason."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from efficient_empathy.client.breaker import Breaker
+from efficient_empathy.client.budget import Budget
+from efficient_empathy.client.call import Call
+from efficient_empathy.client.completion import Completion, Estimate, Stats
+from efficient_empathy.client.diagnosis import Diagnosis
+from efficient_empathy.client.errors import BudgetExhausted, CallFailed, FailureKind
+from efficient_empathy.client.faults import Fault
+from efficient_empathy.client.prices import FREE, Prices
+from efficient_empathy.client.retry import backoff
+from efficient_empathy.client.secrecy import Secrets, checked_key
+from efficient_empathy.client.transport import Transport, chat_url
+from efficient_empathy.client.window import Window
+from efficient_empathy.client.wire import Reply
+from efficient_empathy.errors import UserError
+
+Messages = Sequence[Mapping[str, Any]]
+
+
+class Endpoint:
+    """One model behind one base URL. `complete` may be called any number of times at once.
+
+    A sliding window of at most `concurrency` requests shrinks while the server is overloaded. `timeout_s` covers one
+    attempt from connecting to the last byte. With a `budget`, no request is sent whose upper bound it does not cover.
+    Error messages name `key_name`, the environment variable that holds the key, and never the key.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        api_key: str | None = None,
+        key_name: str = "OPENAI_API_KEY",
+        concurrency: int = 64,
+        timeout_s: float = 60.0,
+        max_attempts: int = 5,
+        budget: Budget | None = None,
+        prices: Prices | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_body_bytes: int = 1_000_000,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rng: random.Random | None = None,
+    ) -> None:
+        url = chat_url(base_url)
+        self.url = str(url.with_query(None))
+        self.model = model
+        self.window = Window(concurrency)
+        self.budget = budget or Budget()
+        price = (prices or Prices.load()).find(model)
+        if price is None and self.budget.max_usd is not None:
+            raise UserError(f'a limit on cost needs the price of "{model}": add the model to a prices file')
+        self._price = price or FREE
+        key = checked_key(api_key, key_name)
+        sent_headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
+        self._secrets = Secrets(key, sent_headers)
+        self._diagnosis = Diagnosis(self.url, model, key_name, bool(key), self._secrets)
+        self._transport = Transport(
+            url,
+            sent_headers,
+            connections=concurrency,
+            timeout_s=timeout_s,
+            max_body_bytes=max_body_bytes,
+            secrets=self._secrets,
+        )
+        self._breaker = Breaker(self.url, concurrency)
+        self._max_attempts = max_attempts
+        self._sleep = sleep
+        self._rng = rng or random.Random()
+        self._limit_field = "max_tokens"
+        self._requests = self._retries = self._successes = 0
+        self._failures: Counter[FailureKind] = Counter()
+        self._spent_usd = 0.0
+
+    async def complete(
+        self, messages: Messages, *, max_tokens: int, temperature: float | None = 0.0, **extra: Any
+    ) -> Completion:
+        """The model's answer to `messages`; `extra` are further fields of the request (None: not sent).
+
+        Raises `CallFailed` when this call has no answer, a `UserError` when no call will have one, and
+        `BudgetExhausted` when the budget does not cover it.
+        """
+        call = self._call(messages, max_tokens, temperature, extra)
+        while True:
+            outcome = await self._attempt(call)
+            if isinstance(outcome, Reply):
+                return call.completion(outcome, self._secrets)
+            self._failures[outcome.kind] += 1
+            if self._limit_renamed(outcome):
+                renamed = self._call(messages, max_tokens, temperature, extra)
+                call = replace(renamed, attempts=call.attempts, cost_usd=call.cost_usd)
+            elif outcome.retry and call.attempts < self._max_attempts:
+                await self._sleep(backoff(call.attempts, outcome.retry_after_s, self._rng))
+            else:
+                self._breaker.gave_up(outcome)
+                self._breaker.check()
+                raise CallFailed(
+                    outcome.reason,
+                    outcome.kind,
+                    call.attempts,
+                    call.cost_usd,
+                    call.latency_s,
+                    parameter=outcome.parameter,
+                    code=outcome.code,
+                )
+            self._retries += 1
+
+    def estimate(
+        self, messages: Messages, *, max_tokens: int, temperature: float | None = 0.0, **extra: Any
+    ) -> Estimate:
+        """What `complete` with the same arguments would take, without sending anything."""
+        return self._call(messages, max_tokens, temperature, extra).estimate()
+
+    @property
+    def stats(self) -> Stats:
+        """Counts so far."""
+        return Stats(
+            requests=self._requests,
+            retries=self._retries,
+            successes=self._successes,
+            failures=self._failures.copy(),
+            concurrency=int(self.window.limit),
+            in_flight=self.window.in_flight,
+            spent_usd=self._spent_usd,
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> Endpoint:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.url!r}, {self.model!r})"
+
+    async def _attempt(self, call: Call) -> Reply | Fault:
+        """Send the request once, in a slot of the window, and account for it, also when cancelled."""
+        await self.window.acquire(ahead=call.attempts > 0)  # what was begun is finished first
+        try:
+            self._breaker.check()
+            try:
+                await self.budget.hold(call.bound_usd)
+            except BudgetExhausted as error:
+                error.attempts, error.cost_usd = call.attempts, call.cost_usd
+                raise
+            paid = call.bound_usd
+            sent_at = time.monotonic()
+            call.attempts += 1
+            self._requests += 1
+            try:
+                outcome = await self._exchange(call)
+                paid = call.cost_of(outcome)
+            finally:
+                call.latency_s = time.monotonic() - sent_at
+                call.cost_usd += paid
+                self._spent_usd += paid
+                self.budget.settle(call.bound_usd, paid)
+            if isinstance(outcome, Reply):
+                self._successes += 1
+                self._breaker.success()
+                self.window.success()
+            elif outcome.overload:
+                self.window.overload(sent_at)
+            return outcome
+        finally:
+            self.window.release()
+
+    async def _exchange(self, call: Call) -> Reply | Fault:
+        response = await self._transport.post(call.body)
+        if isinstance(response, Fault):
+            return response
+        self._breaker.heard()
+        return self._diagnosis.read(response, call.fields)
+
+    def _call(self, messages: Messages, max_tokens: int, temperature: float | None, extra: Mapping[str, Any]) -> Call:
+        fields = {"model": self.model, "messages": messages, self._limit_field: max_tokens, "temperature": temperature}
+        return Call({k: v for k, v in {**fields, **extra}.items() if v is not None}, self._price)
+
+    def _limit_renamed(self, fault: Fault) -> bool:
+        """Whether the model wants `max_completion_tokens`, as OpenAI's reasoning models do, for `max_tokens`."""
+        renamed = fault.parameter == "max_tokens" and "max_completion_tokens" in fault.reason
+        if renamed:
+            self._limit_field = "max_completion_tokens"
+        return renamed

@@ -1,0 +1,178 @@
+"""JSON lines, JSON arrays and JSON objects as rows. Lines and arrays stream."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from efficient_empathy.dialogues.containers.opening import HOLDS_NUL, MAX_LINE, NOT_UTF8, TOO_LONG, lines, reading
+from efficient_empathy.dialogues.intake import Intake
+from efficient_empathy.dialogues.rows import SPLITS, Row, shown
+from efficient_empathy.errors import UserError
+
+IsRow = Callable[[dict[str, Any]], bool]
+MAX_OBJECT = 2**30
+"""The longest file, in characters, that is one JSON object: it does not stream."""
+
+_decoder = json.JSONDecoder(strict=False)
+_BLANK = re.compile(r"[ \t\r\n]*")
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+def line_rows(path: Path, intake: Intake) -> Iterator[Row]:
+    """One JSON object a line; blank lines are none."""
+    with reading(path) as stream:
+        for number, line in lines(stream):
+            if line is not None and line.isspace():
+                continue
+            place = f"{path}:{number}"
+            value, fault = line_value(line)
+            if isinstance(value, dict):
+                yield Row(place, value)
+            else:
+                intake.bad(place, fault or f"{shown(value)} is not a JSON object")
+
+
+def line_value(line: bytes | None) -> tuple[Any, str | None]:
+    """The JSON value of a line, or why it has none."""
+    if line is None:
+        return None, f"a line {TOO_LONG}"
+    if b"\0" in line:
+        return None, HOLDS_NUL
+    try:
+        return _decoder.decode(line.decode()), None
+    except UnicodeDecodeError:
+        return None, NOT_UTF8
+    except json.JSONDecodeError as error:
+        return None, f"not JSON ({error.msg} at column {error.colno})"
+    except (ValueError, RecursionError) as error:
+        return None, f"not usable JSON ({error})"
+
+
+def array_rows(path: Path, intake: Intake) -> Iterator[Row]:
+    """The objects of a JSON array."""
+    with reading(path) as stream:
+        scanner = _Scanner(stream, path, MAX_LINE)
+        scanner.expect("[")
+        number = 0
+        while scanner.next_character() != "]":
+            if number:
+                scanner.expect(",")
+            number += 1
+            value, fault = scanner.value(number)
+            yield from _checked(value, fault, f"{path}:row {number}", intake)
+        scanner.expect("]")
+        if scanner.next_character():
+            raise UserError(f"{path}: text after the end of the JSON array: remove it, or write one object a line")
+
+
+def object_rows(path: Path, intake: Intake, is_row: IsRow) -> Iterator[Row]:
+    """JSON objects one after the other; one alone is a row, or else holds lists of rows, perhaps by split."""
+    with reading(path) as stream:
+        scanner = _Scanner(stream, path, MAX_OBJECT)
+        first, fault = scanner.value(1)
+        if not scanner.next_character():
+            if isinstance(first, dict) and not fault and not is_row(first):
+                yield from _listed_rows(first, path, intake)
+            else:
+                yield from _checked(first, fault, f"{path}:row 1", intake)
+            return
+        yield from _checked(first, fault, f"{path}:row 1", intake)
+        number = 1
+        while scanner.next_character():
+            number += 1
+            value, fault = scanner.value(number)
+            yield from _checked(value, fault, f"{path}:row {number}", intake)
+
+
+def _listed_rows(whole: dict[str, Any], path: Path, intake: Intake) -> Iterator[Row]:
+    lists = {
+        key: value
+        for key, value in whole.items()
+        if isinstance(value, list) and any(isinstance(v, dict) for v in value)
+    }
+    if not lists:
+        yield Row(f"{path}:row 1", whole)
+    for key, values in lists.items():
+        for number, value in enumerate(values, 1):
+            for row in _checked(value, None, f"{path}:{shown(key)} row {number}", intake):
+                yield Row(row.place, row.values, split=SPLITS.get(key.lower()))
+
+
+def _checked(value: Any, fault: str | None, place: str, intake: Intake) -> Iterator[Row]:
+    if fault or not isinstance(value, dict):
+        intake.bad(place, fault or f"{shown(value)} is not a JSON object")
+    else:
+        yield Row(place, value)
+
+
+class _Scanner:
+    """Reads one JSON value after the other from a stream, holding no more than the value at hand."""
+
+    def __init__(self, stream: BinaryIO, path: Path, limit: int) -> None:
+        self._stream = stream
+        self._path = path
+        self._limit = limit
+        self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+        self._text = ""
+        self._at = 0
+        self._dropped = 0
+        self._ended = False
+
+    def next_character(self) -> str:
+        """The next character that is not blank, not consumed; empty at the file's end."""
+        while True:
+            self._at = _BLANK.match(self._text, self._at).end()  # type: ignore[union-attr]
+            if self._at < len(self._text) or self._ended:
+                return self._text[self._at : self._at + 1]
+            self._more(2**16)
+
+    def expect(self, character: str) -> None:
+        """Consume one character."""
+        found = self.next_character()
+        if found != character:
+            what = f"{shown(found)} stands" if found else "the file ends"
+            raise UserError(
+                f"{self._path}: broken JSON: {what} at character {self._position:,} where {character!r} should"
+            )
+        self._at += 1
+
+    def value(self, number: int) -> tuple[Any, str | None]:
+        """The next value, and its fault if it has one that does not spoil what follows."""
+        self.next_character()
+        while True:
+            try:
+                value, end = _decoder.raw_decode(self._text, self._at)
+                if end < len(self._text) or self._ended:
+                    break
+            except json.JSONDecodeError as error:
+                if self._ended:
+                    raise self._broken(number, f"{error.msg} at character {self._dropped + error.pos + 1:,}") from error
+            except (ValueError, RecursionError) as error:
+                raise self._broken(number, str(error)) from error
+            if len(self._text) - self._at > self._limit:
+                raise self._broken(number, f"no end within {self._limit // 2**20} MB; write one object a line")
+            self._more(max(2**16, len(self._text) - self._at))
+        fault = NOT_UTF8 if _UNDECODED.search(self._text, self._at, end) else None
+        self._at = end
+        return value, fault
+
+    @property
+    def _position(self) -> int:
+        return self._dropped + self._at + 1
+
+    def _broken(self, number: int, reason: str) -> UserError:
+        return UserError(
+            f"{self._path}: broken JSON in row {number}, which begins at character {self._position:,}: {reason}"
+        )
+
+    def _more(self, size: int) -> None:
+        chunk = self._stream.read(size)
+        self._ended = not chunk
+        self._text = self._text[self._at :] + self._decode(chunk, final=not chunk)
+        self._dropped += self._at
+        self._at = 0

@@ -1,0 +1,49 @@
+"""Parquet files as rows, streaming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
+
+from efficient_empathy.dialogues.rows import Row
+from efficient_empathy.errors import UserError
+
+_FIRST_ROWS = 500
+_MOST_ROWS = 50_000
+_FRAME_BYTES = 8 * 2**20
+
+
+def parquet_rows(path: Path) -> Iterator[Row]:
+    """One row a record, in the file's order."""
+    number = 0
+    for frame in parquet_frames(path):
+        for values in frame.iter_rows(named=True):
+            number += 1
+            yield Row(f"{path}:row {number}", values)
+
+
+def parquet_frames(path: Path) -> Iterator[pl.DataFrame]:
+    """A Parquet file's frames of about 8 MB, in order.
+
+    Slices, not `collect_batches`: that reads ahead by row groups, and took 609 MB where slices took 63 MB (polars 2.1,
+    600 MB of text in one row group). It is no faster.
+    """
+    at, rows = 0, _FIRST_ROWS
+    try:
+        scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+        total = scan.select(pl.len()).collect().item()
+        while at < total:
+            frame = scan.slice(at, rows).collect()
+            if frame.is_empty():
+                raise UserError(f"{path} changed while it was read, or ends early: it has {at:,} of {total:,} rows")
+            yield frame
+            at += len(frame)
+            rows = max(1, min(_MOST_ROWS, len(frame) * _FRAME_BYTES // max(1, int(frame.estimated_size()))))
+    except (PolarsError, PanicException, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path}: the Parquet data cannot be read ({reason}): copy or download the file again"
+        ) from error

@@ -1,0 +1,47 @@
+"""ESConv: emotional-support conversations (Liu et al. 2021), and its failed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from efficient_empathy.dialogues.intake import Intake
+from efficient_empathy.dialogues.rows import (
+    CATEGORY_KEYS,
+    DIALOGUE_KEYS,
+    Row,
+    each,
+    holds_objects,
+    label_of,
+    objects_of,
+)
+from efficient_empathy.dialogues.sample import Role, Sample
+from efficient_empathy.dialogues.turns import conversation, turns_of
+
+_ROLES: dict[str, Role | None] = {"usr": "speaker", "seeker": "speaker", "speaker": "speaker"}
+_ROLES |= {"sys": "listener", "supporter": "listener", "listener": "listener"}
+
+
+class ESConv:
+    """`dialog` is a list of `{"speaker": …, "text": …}`, the text also as `content`; the category is `emotion_type`."""
+
+    name = "esconv"
+
+    def recognises(self, row: dict[str, Any]) -> bool:
+        """By the keys of the first turn."""
+        return holds_objects(row, "dialog", [("speaker", "text"), ("speaker", "content")])
+
+    def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
+        """One sample per supporter turn."""
+
+        def convert(row: Row) -> list[Sample]:
+            turns = objects_of(row.values, "dialog")
+            return conversation(
+                turns_of(turns, "speaker", "text" if turns and "text" in turns[0] else "content", _ROLES, intake),
+                row,
+                intake,
+                dialogue_id=label_of(row.values, DIALOGUE_KEYS),
+                category=label_of(row.values, ["emotion_type", *CATEGORY_KEYS]),
+            )
+
+        return each(rows, intake, convert)

@@ -1,0 +1,45 @@
+"""The judged JSON of the released code: context, response, and perhaps a judge's reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from efficient_empathy.dialogues.intake import Intake
+from efficient_empathy.dialogues.rows import CATEGORY_KEYS, Row, each, label_of, text_of, turn_of
+from efficient_empathy.dialogues.sample import Sample
+from efficient_empathy.dialogues.turns import is_separated, pair, separated
+
+EVALUATION = "evaluation"
+
+
+class Judged:
+    """`context` joins its turns by "</s>", roles told by counting back from the `response`.
+
+    The judge's reply, `evaluation`, is not read here: `read_evaluations` gives it beside its sample.
+    """
+
+    name = "judged"
+
+    def recognises(self, row: dict[str, Any]) -> bool:
+        """By an evaluation, or by the separator in the context."""
+        context = row.get("context")
+        if not isinstance(context, str) or not isinstance(row.get("response"), str):
+            return False
+        return EVALUATION in row or is_separated(context)
+
+    def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
+        """One sample a row."""
+
+        def convert(row: Row) -> Iterator[Sample]:
+            yield pair(
+                separated(text_of(row.values, "context")),
+                text_of(row.values, "response"),
+                row,
+                intake,
+                dialogue_id=label_of(row.values, ["dialogue_id", "conv_id"]),
+                turn=turn_of(row.values),
+                category=label_of(row.values, CATEGORY_KEYS),
+            )
+
+        return each(rows, intake, convert)

@@ -1,0 +1,59 @@
+"""Chat messages, as TRL and the chat APIs have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from efficient_empathy.dialogues.intake import Intake
+from efficient_empathy.dialogues.rows import (
+    CATEGORY_KEYS,
+    DIALOGUE_KEYS,
+    MalformedError,
+    Row,
+    each,
+    holds_objects,
+    label_of,
+    objects_of,
+    shown,
+)
+from efficient_empathy.dialogues.sample import Role, Sample
+from efficient_empathy.dialogues.turns import conversation, turns_of
+
+ROLES: dict[str, Role | None] = {"user": "speaker", "assistant": "listener", "system": None}
+
+
+class Messages:
+    """`messages` is a list of `{"role": "user" | "assistant" | "system", "content": …}`; system turns are left out."""
+
+    name = "messages"
+
+    def recognises(self, row: dict[str, Any]) -> bool:
+        """By the keys of the first message."""
+        return holds_objects(row, "messages", [("role", "content")])
+
+    def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
+        """One sample per assistant message."""
+
+        def convert(row: Row) -> list[Sample]:
+            messages = [_with_text(message) for message in objects_of(row.values, "messages")]
+            return conversation(
+                turns_of(messages, "role", "content", ROLES, intake),
+                row,
+                intake,
+                dialogue_id=label_of(row.values, DIALOGUE_KEYS),
+                category=label_of(row.values, CATEGORY_KEYS),
+            )
+
+        return each(rows, intake, convert)
+
+
+def _with_text(message: dict[str, Any]) -> dict[str, Any]:
+    """The message with its content as text, where it is a list of text parts."""
+    parts = message.get("content")
+    if not isinstance(parts, list):
+        return message
+    for part in parts:
+        if not isinstance(part, dict) or not isinstance(part.get("text"), str):
+            raise MalformedError(f"'content' holds {shown(part)}, which is no text")
+    return {**message, "content": "\n".join(part["text"] for part in parts)}

@@ -1,0 +1,41 @@
+"""Our own samples: `samples.parquet`, or JSON lines with the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from efficient_empathy.dialogues.intake import Intake
+from efficient_empathy.dialogues.rows import Row, each, label_of, objects_of, text_of, turn_of
+from efficient_empathy.dialogues.sample import Role, Sample
+from efficient_empathy.dialogues.turns import pair, turns_of
+
+_ROLES: dict[str, Role | None] = {"speaker": "speaker", "listener": "listener"}
+
+
+class Samples:
+    """Rows with the columns of `SAMPLE_SCHEMA`. Ids are computed anew: they are hashes of the text."""
+
+    name = "samples"
+
+    def recognises(self, row: dict[str, Any]) -> bool:
+        """By the columns that every sample has."""
+        return {"sample_id", "dialogue_id", "turn", "context", "response"} <= row.keys()
+
+    def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
+        """One sample a row."""
+
+        def convert(row: Row) -> Iterator[Sample]:
+            sample = pair(
+                turns_of(objects_of(row.values, "context"), "role", "text", _ROLES, intake),
+                text_of(row.values, "response"),
+                row,
+                intake,
+                dialogue_id=label_of(row.values, ["dialogue_id"]),
+                turn=turn_of(row.values),
+                category=label_of(row.values, ["category"]),
+            )
+            yield replace(sample, source=label_of(row.values, ["source"]) or row.source)
+
+        return each(rows, intake, convert)

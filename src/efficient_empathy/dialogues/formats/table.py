@@ -1,0 +1,76 @@
+"""Named columns: a context in any of its usual forms, and a response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from efficient_empathy.dialogues.intake import Intake
+from efficient_empathy.dialogues.rows import (
+    CATEGORY_KEYS,
+    DIALOGUE_KEYS,
+    MalformedError,
+    Row,
+    each,
+    label_of,
+    list_of,
+    required,
+    shown,
+    text_of,
+    turn_of,
+)
+from efficient_empathy.dialogues.sample import Role, Sample
+from efficient_empathy.dialogues.turns import Turn, alternating, is_separated, labelled, pair, separated, turns_of
+
+_ROLES: dict[str, Role | None] = {"speaker": "speaker", "user": "speaker", "human": "speaker", "seeker": "speaker"}
+_ROLES |= {"listener": "listener", "assistant": "listener", "gpt": "listener", "supporter": "listener", "system": None}
+_KEYS = [("role", "text"), ("role", "content"), ("from", "value"), ("speaker", "text")]
+
+
+class Table:
+    """`context` is one speaker turn, turns joined by "</s>", lines "Speaker: …", "Listener: …", or a list of turns."""
+
+    name = "table"
+
+    def recognises(self, row: dict[str, Any]) -> bool:
+        """By its two columns."""
+        return isinstance(row.get("context"), str | list) and isinstance(row.get("response"), str)
+
+    def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
+        """One sample a row."""
+
+        def convert(row: Row) -> Iterator[Sample]:
+            yield pair(
+                _context(row.values, intake),
+                text_of(row.values, "response"),
+                row,
+                intake,
+                dialogue_id=label_of(row.values, DIALOGUE_KEYS),
+                turn=turn_of(row.values),
+                category=label_of(row.values, CATEGORY_KEYS),
+            )
+
+        return each(rows, intake, convert)
+
+
+def _context(values: dict[str, Any], intake: Intake) -> list[Turn]:
+    value = required(values, "context")
+    if isinstance(value, str):
+        text = text_of(values, "context")
+        if text.startswith(("[{", '["')):
+            return _listed(list_of(values, "context"), intake)
+        if is_separated(text):
+            return separated(text)
+        return labelled(text, intake) or [("speaker", text)]
+    return _listed(list_of(values, "context"), intake)
+
+
+def _listed(items: list[Any], intake: Intake) -> list[Turn]:
+    texts = [item for item in items if isinstance(item, str)]
+    if len(texts) == len(items):
+        return alternating(texts)
+    objects = [item for item in items if isinstance(item, dict)]
+    if len(objects) < len(items):
+        raise MalformedError(f"'context' holds neither texts alone nor objects alone: {shown(items)}")
+    keys = next((keys for keys in _KEYS if keys[0] in objects[0] and keys[1] in objects[0]), _KEYS[0])
+    return turns_of(objects, *keys, _ROLES, intake)

@@ -1,0 +1,165 @@
+"""What a container gives and a format takes: one row, and typed access to its values."""
+
+from __future__ import annotations
+
+import json
+import re
+import reprlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from efficient_empathy.dialogues.intake import Intake
+
+T = TypeVar("T")
+P = TypeVar("P", bound="Placed")
+MAX_TURN = 2**31 - 1
+SPLITS = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid"}
+SPLITS |= {"dev": "valid", "test": "test", "testing": "test"}
+CATEGORY_KEYS = ("category", "emotion", "emotion_type", "label")
+DIALOGUE_KEYS = ("dialogue_id", "conv_id", "conversation_id", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file: where it stands (`file:line`, or `file:row N` where a row is no line) and its values.
+
+    `source` is the file's name; `split` is the one that its name tells, if any.
+    """
+
+    place: str
+    values: dict[str, Any]
+    source: str | None = None
+    split: str | None = None
+
+
+class Placed(Protocol):
+    """What stands at a place: a row, or several."""
+
+    @property
+    def place(self) -> str:
+        """Where it stands."""
+        ...
+
+
+class MalformedError(Exception):
+    """A row's fault, in words that follow the row's place. It ends as a bad row of the intake, never further."""
+
+
+def each(rows: Iterable[P], intake: Intake, convert: Callable[[P], Iterable[T]]) -> Iterator[T]:
+    """What `convert` makes of every row; a row that it finds malformed is noted as bad, and none of it is used."""
+    for row in rows:
+        try:
+            converted = list(convert(row))
+        except MalformedError as error:
+            intake.bad(row.place, str(error))
+        else:
+            yield from converted
+
+
+def shown(value: object) -> str:
+    """A value in an error message: short, and printable whatever it holds."""
+    return ascii(reprlib.repr(value) if not isinstance(value, str) else value[:40])
+
+
+def clean(text: str) -> str:
+    """`text` without the blanks around it; malformed if no file could carry it."""
+    if "\0" in text:
+        raise MalformedError("holds a NUL byte: remove it")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise MalformedError("holds half a surrogate pair (\\ud800 to \\udfff): mend or remove it") from None
+    return text.strip()
+
+
+def required(values: dict[str, Any], key: str) -> Any:
+    """The value of `key`; malformed if it is missing or null."""
+    value = values.get(key)
+    if value is None:
+        raise MalformedError(f"{key!r} is {'null' if key in values else 'missing'}")
+    return value
+
+
+def text_of(values: dict[str, Any], key: str) -> str:
+    """The text at `key`, cleaned."""
+    value = required(values, key)
+    if not isinstance(value, str):
+        raise MalformedError(f"{key!r} is {shown(value)}, not text")
+    return clean(value)
+
+
+def list_of(values: dict[str, Any], key: str) -> list[Any]:
+    """The list at `key`, which may stand as JSON text, as it does in a CSV cell."""
+    value = required(values, key)
+    listed = parsed_list(value) if isinstance(value, str) else value
+    if not isinstance(listed, list):
+        raise MalformedError(f"{key!r} is {shown(value)}, not a list")
+    return listed
+
+
+def objects_of(values: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The list of objects at `key`."""
+    listed = list_of(values, key)
+    for item in listed:
+        if not isinstance(item, dict):
+            raise MalformedError(f"{key!r} holds {shown(item)}, not an object")
+    return listed
+
+
+def parsed_list(text: str) -> list[Any] | None:
+    """The list that `text` is as JSON, if it is one."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
+
+
+def holds_objects(values: dict[str, Any], key: str, inner: Iterable[tuple[str, str]]) -> bool:
+    """Whether `key` holds a list whose first object has both keys of one of the `inner` pairs."""
+    value = values.get(key)
+    listed = parsed_list(value) if isinstance(value, str) else value
+    if not isinstance(listed, list) or not listed or not isinstance(listed[0], dict):
+        return False
+    return any(role in listed[0] and text in listed[0] for role, text in inner)
+
+
+def label_of(values: dict[str, Any], keys: Iterable[str]) -> str | None:
+    """The first of `keys` that has a value, as text; an empty one is none."""
+    for key in keys:
+        value = values.get(key)
+        if value is None or value == "":
+            continue
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise MalformedError(f"{key!r} is {shown(value)}, not text")
+        return clean(str(value)) or None
+    return None
+
+
+def turn_of(values: dict[str, Any], key: str = "turn") -> int | None:
+    """The whole number at `key`, if there is one."""
+    value = values.get(key)
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value.strip()):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TURN:
+        raise MalformedError(f"{key!r} is {shown(value)}, not a whole number from 0 on")
+    return value
+
+
+def split_of(row: Row) -> str | None:
+    """The row's own split, or its file's; `val`, `dev` and the like are `valid`."""
+    own = label_of(row.values, ["split"])
+    return SPLITS.get(own.lower(), own) if own else row.split
+
+
+def split_in_name(path: Path) -> str | None:
+    """The split that a file's name tells: `valid` for `val_results.json`."""
+    words = re.split(r"[^a-z]+", path.name.lower())
+    return next((SPLITS[word] for word in words if word in SPLITS), None)

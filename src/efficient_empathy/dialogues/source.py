@@ -1,0 +1,92 @@
+"""A source: a file, a folder or a hub data set, its format recognised, its samples read lazily."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from efficient_empathy.dialogues.folder import choose, listed
+from efficient_empathy.dialogues.formats import reader_named
+from efficient_empathy.dialogues.hub import HubId, hub_id
+from efficient_empathy.dialogues.intake import Intake
+from efficient_empathy.dialogues.recognition import Columns, Part, format_of, rows_of
+from efficient_empathy.dialogues.rows import Row
+from efficient_empathy.dialogues.sample import Sample
+from efficient_empathy.errors import UserError
+
+
+@dataclass(slots=True)
+class Source:
+    """Samples to iterate, any number of times; `intake` counts what the latest pass dropped or repaired.
+
+    `files` are those that are read, in order, none if it is a `hub` data set; `skipped_files` are the folder's others.
+    """
+
+    name: str
+    format: str
+    files: list[Path]
+    intake: Intake
+    skipped_files: list[Path] = field(default_factory=list)
+    hub: HubId | None = None
+    columns: Columns = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Sample]:
+        """The samples in order. Raises `UserError` for what cannot be read, `BadRowError` as the intake has it."""
+        reader = reader_named(self.format)
+        for rows in self.parts():
+            yield from reader.samples(rows, self.intake)
+
+    def parts(self) -> Iterator[Iterator[Row]]:
+        """The rows, file by file; begins a new count in `intake`."""
+        self.intake.clear()
+        parts: list[Part] = [self.hub] if self.hub else [*self.files]
+        for part in parts:
+            yield rows_of(part, self.intake, self.columns)
+
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, of all bytes of the files; of its id if it is a hub data set."""
+        digest = hashlib.sha256(str(self.hub).encode() if self.hub else b"")
+        for path in self.files:
+            try:
+                with path.open("rb") as stream:
+                    while chunk := stream.read(2**20):
+                        digest.update(chunk)
+            except OSError as error:
+                raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        return digest.hexdigest()
+
+
+def open_source(
+    source: str | Path,
+    *,
+    format: str | None = None,  # noqa: A002
+    columns: Mapping[str, str] | None = None,
+    intake: Intake | None = None,
+) -> Source:
+    """Find out what `source` is, and of which format; its samples are read when it is iterated.
+
+    `source` is a file, a folder, `hub:org/name`, `hub:org/name:split`, `hub:FOLDER`, or `org/name` where no such path
+    is. `columns` says what the file calls the columns that a format knows: `{"context": "question"}`. `intake` says
+    what bad rows do; they stop the reading by default. Raises `UserError` if nothing is there or its format is unknown.
+    """
+    columns = dict(columns or {})
+    intake = intake if intake is not None else Intake()
+    if format is not None:
+        reader_named(format)
+    path = Path(source)
+    try:
+        exists, is_folder = bool(str(source)) and path.exists(), path.is_dir()
+    except (OSError, ValueError):
+        exists = is_folder = False
+    hub = hub_id(source) if isinstance(source, str) and not exists else None
+    if hub is not None:
+        return Source(str(source), format or format_of(hub, columns), [], intake, hub=hub, columns=columns)
+    if not exists:
+        raise UserError(f"{source} is not found: there is no file or folder {path.absolute()}")
+    if not is_folder:
+        return Source(str(source), format or format_of(path, columns), [path], intake, columns=columns)
+    name, files = choose(path, format, columns)
+    skipped = [other for other in listed(path) if other not in files]
+    return Source(str(source), name, files, intake, skipped, columns=columns)

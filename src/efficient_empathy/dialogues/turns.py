@@ -1,0 +1,152 @@
+"""Turns become samples: one place where they are cleaned, merged and counted."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from efficient_empathy.dialogues.intake import Intake
+from efficient_empathy.dialogues.rows import MalformedError, Row, clean, required, shown, split_of, text_of
+from efficient_empathy.dialogues.sample import Role, Sample, Utterance
+
+Turn = tuple[Role, str]
+MAX_CHARACTERS = 100_000
+"""The longest turn that is taken as dialogue; the longest published ones have under 10,000."""
+MAX_TURNS = 2_000
+"""The longest conversation: each listener turn is a sample with all turns before it."""
+
+_LABEL = re.compile(r"^[ \t]*(speaker|listener)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_SEPARATOR = "</s>"
+
+
+def conversation(
+    turns: Sequence[Turn], row: Row, intake: Intake, *, dialogue_id: str | None = None, category: str | None = None
+) -> list[Sample]:
+    """One sample per listener turn, its context all turns before. Without an id, a hash of all turns is the id."""
+    merged = _merged(turns, intake)
+    if dialogue_id is None:
+        whole = "\0\0".join(f"{turn.role}\0{turn.text}" for turn in merged)
+        dialogue_id = hashlib.sha256(whole.encode()).hexdigest()[:32]
+    split = split_of(row)
+    return [
+        Sample.of(
+            merged[:i], turn.text, dialogue_id=dialogue_id, category=category, split=split, source=row.source
+        )
+        for i, turn in enumerate(merged)
+        if turn.role == "listener"
+    ]  # fmt: skip
+
+
+def pair(
+    context: Sequence[Turn],
+    response: str,
+    row: Row,
+    intake: Intake,
+    *,
+    dialogue_id: str | None = None,
+    turn: int | None = None,
+    category: str | None = None,
+) -> Sample:
+    """The one sample of a row that is a context and a response. Without an id, the context's first turn is the id."""
+    if not response:
+        raise MalformedError("no listener response: the response is empty")
+    *merged, last = _merged([*context, ("listener", response)], intake)
+    return Sample.of(
+        merged,
+        last.text,
+        dialogue_id=dialogue_id,
+        turn=turn,
+        category=category,
+        split=split_of(row),
+        source=row.source,
+    )
+
+
+def _merged(turns: Sequence[Turn], intake: Intake) -> list[Utterance]:
+    """The turns as they are used: none empty, a speaker's first, roles alternating. Repairs are counted."""
+    repairs: Counter[str] = Counter()
+    kept: list[tuple[Role, list[str]]] = []
+    for role, text in turns:
+        if not text:
+            repairs["empty turns left out"] += 1
+        elif not kept and role == "listener":
+            repairs["opening listener turns left out"] += 1
+        elif kept and kept[-1][0] == role:
+            kept[-1][1].append(text)
+            repairs["running turns merged"] += 1
+        else:
+            kept.append((role, [text]))
+    if not kept:
+        raise MalformedError("no speaker turn before a listener's")
+    if len(kept) == 1:
+        raise MalformedError("no listener response")
+    if len(kept) > MAX_TURNS:
+        raise MalformedError(f"a conversation of {len(kept):,} turns, over {MAX_TURNS:,}: split it")
+    merged = [Utterance(role, "\n".join(texts)) for role, texts in kept]
+    longest = max(len(turn.text) for turn in merged)
+    if longest > MAX_CHARACTERS:
+        raise MalformedError(f"a turn of {longest:,} characters, over {MAX_CHARACTERS:,}: is it dialogue?")
+    intake.repairs.update(repairs)
+    return merged
+
+
+def role_of(values: dict[str, Any], key: str, roles: Mapping[str, Role | None]) -> Role | None:
+    """The role that the name at `key` stands for, None for one that is left out; malformed if it is unknown."""
+    name = required(values, key)
+    if not isinstance(name, str) or name.strip().lower() not in roles:
+        raise MalformedError(f"unknown role {shown(name)} at {key!r}: known are {', '.join(roles)}")
+    return roles[name.strip().lower()]
+
+
+def turns_of(
+    items: Sequence[dict[str, Any]], role_key: str, text_key: str, roles: Mapping[str, Role | None], intake: Intake
+) -> list[Turn]:
+    """The turns of a list of objects; those whose role has no part in a dialogue are left out and counted."""
+    turns: list[Turn] = []
+    for item in items:
+        role = role_of(item, role_key, roles)
+        if role is None:
+            intake.repairs["system turns left out"] += 1
+        else:
+            turns.append((role, text_of(item, text_key)))
+    return turns
+
+
+def alternating(texts: Sequence[str]) -> list[Turn]:
+    """Turns without roles, told by counting back from the response: the last is the speaker's."""
+    return [("listener" if (len(texts) - i) % 2 == 0 else "speaker", clean(text)) for i, text in enumerate(texts)]
+
+
+def separated(context: str) -> list[Turn]:
+    """The turns of a context that joins them by "</s>"; empty ones at its ends are none."""
+    return alternating(context.strip().removesuffix(_SEPARATOR).removeprefix(_SEPARATOR).split(_SEPARATOR))
+
+
+def is_separated(context: str) -> bool:
+    """Whether a context joins its turns by "</s>"."""
+    return _SEPARATOR in context
+
+
+def labelled(text: str, intake: Intake) -> list[Turn] | None:
+    """The turns of a text with lines "Speaker: …" and "Listener: …", none if it has no such line.
+
+    A line without a label goes on with the turn before. What stands before the first label is a preamble, left out and
+    counted; an empty "Listener:" at the end is the prompt's, not a turn.
+    """
+    labels = list(_LABEL.finditer(text))
+    if not labels:
+        return None
+    if text[: labels[0].start()].strip():
+        intake.repairs["preambles left out"] += 1
+    ends = [label.start() for label in labels[1:]] + [len(text)]
+    turns = [
+        (_role(label.group(1)), clean(text[label.end() : end])) for label, end in zip(labels, ends, strict=True)
+    ]  # fmt: skip
+    return turns[:-1] if turns[-1] == ("listener", "") else turns
+
+
+def _role(name: str) -> Role:
+    return "speaker" if name.lower() == "speaker" else "listener"

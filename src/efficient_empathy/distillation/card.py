@@ -1,0 +1,86 @@
+"""The model card of a distilled judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from efficient_empathy.scoring.rubric import Rubric
+
+CARD = """\
+---
+library_name: efficient-empathy
+pipeline_tag: text-classification
+base_model: sentence-transformers/all-MiniLM-L6-v2
+license: {licence}
+---
+# {name}: a judge of {axes}
+
+A {megabytes} MB encoder that reads one dialogue context and one response, as a pair, and answers per axis with a
+distribution over the whole numbers of its scale. int8 ONNX, run by onnxruntime; made by `efficient-empathy distill`.
+
+    efficient-empathy score dialogues.jsonl --run runs/mine --judge distilled --judge-model THIS_FOLDER
+
+## Data
+
+{data}
+
+Learnt from {samples} judgements; base model {base}. Kept under `{teacher}`.
+
+## Figures
+
+{folds}-fold cross-validation, whole dialogues held out together. The model in this folder was then fitted on all of the
+data.
+
+| axis | Spearman | mean absolute error | negative log-likelihood |
+|---|---|---|---|
+{axis_rows}
+{labels}
+The int8 file's expected scores differ from the unquantised model's by {int8_gap} points on average.
+
+## Limits
+
+- It imitates another judge on one kind of data, with that judge's habits. Other languages, long or technical dialogues
+  and very long responses lie outside what it learnt; at most {max_tokens} tokens are read, the last turns first.
+- Expected scores shrink toward the mean: thresholds that suit whole numbers misfire on them. Select by its
+  probabilities (the policies do), and look at the shares it expects.
+- It ranks; single verdicts are often wrong. It must not be used to judge people, or their fitness for anything.
+"""
+
+LABELS = """
+The three-way label of the `paper` policy (α = β = 5):
+
+| decided by | accuracy | sensibility | rationality | discard |
+|---|---|---|---|---|
+| most probable subset | {most_probable:.3f} | {m[sensibility]:.1%} | {m[rationality]:.1%} | {m[discard]:.1%} |
+| probabilities, shares matched (what `select` does) | {matched:.3f} | {e[sensibility]:.1%} | {e[rationality]:.1%} | {e[discard]:.1%} |
+| the judge it learnt from | | {t[sensibility]:.1%} | {t[rationality]:.1%} | {t[discard]:.1%} |
+"""  # noqa: E501
+
+
+def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence: str) -> str:
+    """The card as Markdown, from the figures that `distill` measured."""
+    rows = (
+        f"| {axis} | {f['spearman']:.3f} | {f['mae']:.2f} | {f['nll']:.3f} |" for axis, f in figures["axes"].items()
+    )
+    label = figures.get("paper_label")
+    labels = (
+        LABELS.format(
+            most_probable=label["accuracy_most_probable"],
+            matched=label["accuracy_shares_matched"],
+            m=label["shares_most_probable"],
+            e=label["shares_expected"],
+            t=label["shares_true"],
+        )
+        if label
+        else ""
+    )
+    return CARD.format(
+        name=name,
+        axes=" and ".join(rubric.axis_names),
+        licence=licence or "other",
+        data=data or "Not described: pass --data to say where the judgements come from and under which licence.",
+        axis_rows="\n".join(rows),
+        labels=labels,
+        max_tokens=figures["settings"]["max_tokens"],
+        **{key: figures[key] for key in ("samples", "base", "teacher", "folds", "int8_gap", "megabytes")},
+    )

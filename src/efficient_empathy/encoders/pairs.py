@@ -1,0 +1,86 @@
+"""A sample as the token pair (context, response) that an encoder reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from efficient_empathy.dialogues import Sample
+from efficient_empathy.errors import UserError
+
+CONTRACTIONS = [
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"[’`]", "'"),
+        (r"\b(won't|wo n't)\b", "will not"),
+        (r"\b(can't|ca n't|cannot)\b", "can not"),
+        (r" ?n't\b", " not"),
+        (r"\bi ?'m\b", "i am"),
+        (r" ?'re\b", " are"),
+        (r" ?'ve\b", " have"),
+        (r" ?'ll\b", " will"),
+        (r" ?'d\b", " would"),
+        (r"\b(it|that|there|what|here|he|she|who|how|where) ?'s\b", r"\1 is"),
+        (r"\blet ?'s\b", "let us"),
+    )
+]
+
+
+def normalise(text: str) -> str:
+    """Lower-case text with its contractions written out, as in the tokenised EmpatheticDialogues.
+
+    So "I'm glad it didn't" and "i am glad it did not" are one text to the encoder.
+    """
+    text = text.lower()
+    for pattern, replacement in CONTRACTIONS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class PairTokenizer:
+    """`[CLS] turn [SEP] turn … [SEP] response [SEP]`, segment 1 for the response, at most `max_tokens`.
+
+    A response keeps up to half of the room; of the context the last turns are kept.
+    """
+
+    def __init__(self, path: Path, max_tokens: int) -> None:
+        self._tokenizer = Tokenizer.from_file(str(path))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        cls, sep = (self._tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
+        if cls is None or sep is None:
+            raise UserError(f"{path} has no [CLS] and [SEP]: it is not the tokenizer of a pair encoder")
+        self._cls, self._sep = cls, sep
+        self.max_tokens = max_tokens
+
+    def __call__(self, samples: Sequence[Sample]) -> list[tuple[list[int], int]]:
+        """Per sample its token ids, and how many of them stand before the response."""
+        room = 12 * self.max_tokens
+        contexts = [" [SEP] ".join(normalise(u.text) for u in sample.context)[-room:] for sample in samples]
+        responses = [normalise(sample.response[:room]) for sample in samples]
+        encode = self._tokenizer.encode_batch_fast
+        pairs = zip(
+            encode(contexts, add_special_tokens=False), encode(responses, add_special_tokens=False), strict=True
+        )
+        return [self._join(context.ids, response.ids) for context, response in pairs]
+
+    def _join(self, context: list[int], response: list[int]) -> tuple[list[int], int]:
+        room = self.max_tokens - 3
+        response = response[: max(self.max_tokens // 2, room - len(context))]
+        context = context[max(0, len(context) - (room - len(response))) :]
+        return [self._cls, *context, self._sep, *response, self._sep], len(context) + 2
+
+
+def pad(encoded: Sequence[tuple[list[int], int]]) -> dict[str, np.ndarray]:
+    """Model inputs, each (samples × longest) int64: `input_ids`, `token_type_ids`, `attention_mask`."""
+    shape = (len(encoded), max(len(ids) for ids, _ in encoded))
+    inputs = {name: np.zeros(shape, np.int64) for name in ("input_ids", "token_type_ids", "attention_mask")}
+    for row, (ids, boundary) in enumerate(encoded):
+        inputs["input_ids"][row, : len(ids)] = ids
+        inputs["token_type_ids"][row, boundary : len(ids)] = 1
+        inputs["attention_mask"][row, : len(ids)] = 1
+    return inputs

@@ -1,0 +1,104 @@
+"""Numbers and text as the report writes them."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping
+from typing import Any
+
+CLIP = 600
+"""The longest text, in characters, that is shown whole."""
+
+_CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {127: 0x2421}
+
+_RULES = {
+    "paper": "rationality if R > {beta:g}; else sensibility if S > {alpha:g} and R < {beta:g}; else discard",
+    "exclusive": (
+        "sensibility if S > {alpha:g} and R < {beta:g}; rationality if R > {beta:g} and S < {alpha:g}; else discard"
+    ),
+    "both": (
+        "both if S > {alpha:g} and R > {beta:g}; else sensibility if S > {alpha:g}; "
+        "else rationality if R > {beta:g}; else discard"
+    ),
+}
+
+
+def clip(text: str, limit: int = CLIP) -> str:
+    """`text`, its control characters made visible, cut after `limit` with a mark that says how much is gone."""
+    shown = text[:limit].translate(_CONTROLS)
+    return shown if len(text) <= limit else f"{shown.rstrip()}… ({len(text) - limit:,} more characters)"
+
+
+def count(value: float) -> str:
+    """3473 → "3,473"."""
+    return f"{round(value):,}"
+
+
+def brief(value: float) -> str:
+    """A count that fits into a cell: "", "<1", "812", "40,251", "123k", "4.6M"."""
+    if value <= 0:
+        return ""
+    if value < 0.5:
+        return "<1"
+    if round(value) < 100_000:
+        return count(value)
+    return f"{value / 1e3:.0f}k" if value < 999_500 else f"{value / 1e6:.{1 if value < 99.95e6 else 0}f}M"
+
+
+def share(part: float, whole: float) -> str:
+    """A part of a whole in per cent, one decimal; "–" of nothing."""
+    if not whole:
+        return "–"
+    percent = 100 * part / whole
+    return "<0.1\u202f%" if 0 < percent < 0.05 else f"{percent:.1f}\u202f%"
+
+
+def number(value: float | None, decimals: int = 2) -> str:
+    """A measured number: whole ones without decimals, none as "–"."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.{decimals}f}"
+
+
+def dollars(value: float) -> str:
+    """US dollars: cents from one dollar on, three significant digits below."""
+    if value == 0 or value >= 1:
+        return f"${value:,.2f}"
+    return f"${value:.{2 - math.floor(math.log10(value))}f}"
+
+
+def duration(seconds: float) -> str:
+    """For example "0.4 s", "12 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f}\u202fs" if seconds < 10 else f"{seconds:.0f}\u202fs"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(unix: float) -> str:
+    """A Unix time as "20 November 2025, 11:43 UTC"."""
+    at = datetime.datetime.fromtimestamp(unix, datetime.UTC)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def plural(value: float, noun: str) -> str:
+    """`count` with its noun: "1 sample", "3,473 samples"."""
+    return f"{count(value)} {noun}{'' if round(value) == 1 else 's'}"
+
+
+def rule(parameters: Mapping[str, Any]) -> str:
+    """A policy's parameters as a sentence that says who goes where."""
+    name = parameters["policy"]
+    if name in _RULES:
+        return _RULES[name].format(**parameters)
+    amounts = [f"{key.replace('_', ' ')} = {value:g}" for key, value in parameters.items() if _is_amount(key, value)]
+    amounts += [
+        f"{clip(str(category), 60)} = {value:g}" for category, value in dict(parameters.get("quotas") or {}).items()
+    ]
+    where = " within each category" if parameters.get("per_category") or parameters.get("quotas") else ""
+    return f"the best of each axis by rank{where}" + (f" ({', '.join(amounts[:12])})" if amounts else "")
+
+
+def _is_amount(key: str, value: Any) -> bool:
+    return key != "seed" and isinstance(value, int | float) and not isinstance(value, bool)

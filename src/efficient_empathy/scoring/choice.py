@@ -1,0 +1,97 @@
+"""A judge by name. A new judge is a new file and one line here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from efficient_empathy.errors import UserError
+from efficient_empathy.scoring.judgement import Judge
+from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.openai import Decoding
+from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.workspace import Workspace
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """What the judges can be told; each reads what concerns it."""
+
+    model: str | None = None
+    """openai: the model's name."""
+    base_url: str | None = None
+    """openai: the endpoint."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """openai: the environment variable that holds the key."""
+    decoding: Decoding = field(default_factory=Decoding)
+    """openai: how replies are asked for."""
+    concurrency: int = 64
+    """openai: requests in flight at most."""
+    timeout_s: float = 60.0
+    """openai: for one request."""
+    max_attempts: int = 5
+    """openai: tries per request."""
+    max_cost: float | None = None
+    """openai: US dollars that the run's ledger may come to in all."""
+    prices: Path | None = None
+    """openai: a prices file."""
+    replies: Path | None = None
+    """replay: judged JSON, a ledger, or a run's folder."""
+    folder: Path | None = None
+    """distilled: a folder that `distill` made."""
+
+
+def _distilled(rubric: Rubric, workspace: Workspace, options: JudgeOptions) -> Judge:
+    from efficient_empathy.scoring.distilled import BUNDLED, DistilledJudge
+
+    return DistilledJudge(rubric, options.folder or BUNDLED)
+
+
+def _openai(rubric: Rubric, workspace: Workspace, options: JudgeOptions) -> Judge:
+    from efficient_empathy.client import Budget, Endpoint, Prices
+    from efficient_empathy.scoring.openai import OpenAIJudge
+
+    if not options.model:
+        raise UserError(
+            "--judge openai needs --model, such as gpt-4o-mini or the name that your server gives its model"
+        )
+    with Ledger(workspace.ledger) as ledger:
+        budget = Budget(options.max_cost, ledger.spent_usd())
+    endpoint = Endpoint(
+        options.base_url or OPENAI_URL,
+        options.model,
+        api_key=os.environ.get(options.api_key_env),
+        key_name=options.api_key_env,
+        concurrency=options.concurrency,
+        timeout_s=options.timeout_s,
+        max_attempts=options.max_attempts,
+        budget=budget,
+        prices=Prices.load(options.prices),
+    )
+    return OpenAIJudge(endpoint, rubric, options.decoding)
+
+
+def _replay(rubric: Rubric, workspace: Workspace, options: JudgeOptions) -> Judge:
+    from efficient_empathy.scoring.replay import ReplayJudge
+
+    if options.replies is None:
+        raise UserError("--judge replay needs --replies: judged JSON, a ledger.sqlite or a run's folder")
+    return ReplayJudge.load(options.replies, rubric)
+
+
+JUDGES: dict[str, Callable[[Rubric, Workspace, JudgeOptions], Judge]] = {
+    "distilled": _distilled,
+    "openai": _openai,
+    "replay": _replay,
+}
+
+
+def make_judge(name: str, rubric: Rubric, workspace: Workspace, options: JudgeOptions | None = None) -> Judge:
+    """The judge called `name`; raises `UserError` for an unknown name or for options that do not suffice."""
+    if name not in JUDGES:
+        raise UserError(f"there is no judge {name!r}: choose one of {', '.join(JUDGES)}")
+    return JUDGES[name](rubric, workspace, options or JudgeOptions())

@@ -1,0 +1,58 @@
+"""The contract of every judge, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, get_args
+
+from efficient_empathy.dialogues import Sample
+
+State = Literal["ok", "parse_error", "api_error", "refused"]
+STATES: tuple[State, ...] = get_args(State)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One judge's answer on one sample. Failure is a state, never a number: only `ok` has scores.
+
+    `scores` has one entry per axis of the rubric. `probabilities` has, where the judge gives one, the distribution over
+    the axis's whole numbers, lowest first; the score is then its expectation. `raw` is the reply as it came; `reason`
+    says why a judgement is not `ok`. Costs are in US dollars, latency in seconds, `created_at` in Unix seconds.
+    """
+
+    sample_id: str
+    state: State
+    judge: str
+    rubric: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    probabilities: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    raw: str = ""
+    reason: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+    latency_s: float = 0.0
+    requests: int = 0
+    created_at: float = 0.0
+
+
+class Judge(Protocol):
+    """Anything that scores samples.
+
+    `name` names the judge, `spec` is what its judgements are kept under (rubric, model, parameters: whatever would
+    change an answer). The scoring loop hands over `batch_size` samples a call and keeps `concurrency` calls under way.
+    """
+
+    name: str
+    spec: str
+    batch_size: int
+    concurrency: int
+
+    async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
+        """One judgement per sample, in order. Raises `UserError` when no sample at all can be judged."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections and sessions."""
+        ...

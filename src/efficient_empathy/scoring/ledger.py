@@ -1,0 +1,178 @@
+"""Every judgement ever paid for, in one SQLite file: written as it arrives, found again by sample and judge."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from efficient_empathy.errors import UserError
+from efficient_empathy.scoring.judgement import Judgement
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS specs (
+    id INTEGER PRIMARY KEY, spec TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS judgements (
+    id INTEGER PRIMARY KEY, spec_id INTEGER NOT NULL REFERENCES specs (id), sample_id TEXT NOT NULL,
+    state TEXT NOT NULL, judge TEXT NOT NULL, rubric TEXT NOT NULL,
+    scores TEXT NOT NULL,        -- JSON, by axis; {} unless the state is ok
+    probabilities BLOB,          -- float32, the axes of `scores` one after the other, or NULL
+    raw TEXT NOT NULL, reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+    cost_usd REAL NOT NULL, latency_s REAL NOT NULL, requests INTEGER NOT NULL, created_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS by_sample ON judgements (spec_id, sample_id);
+CREATE UNIQUE INDEX IF NOT EXISTS one_ok ON judgements (spec_id, sample_id) WHERE state = 'ok';
+"""
+COLUMNS = tuple(Judgement.__dataclass_fields__)
+INSERT = (
+    f"INSERT OR IGNORE INTO judgements (spec_id, {', '.join(COLUMNS)}) VALUES (:spec_id, "
+    f"{', '.join(':' + column for column in COLUMNS)})"
+)
+
+
+class Ledger:
+    """The judgements of a run, in WAL mode: a commit survives `kill -9`, and readers never wait for the writer.
+
+    A judgement's key is its sample and the judge's `spec` (rubric, model, parameters). At most one `ok` row stands
+    under a key; failures stay beside it, as they came. Raises `UserError` when the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._guard():
+            self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if found not in (0, VERSION):
+                raise UserError(f"{path} has ledger version {found}; this program writes version {VERSION}: upgrade it")
+            self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def record(self, spec: str, judgements: Sequence[Judgement]) -> None:
+        """Write judgements in one transaction; when this returns, they survive the process."""
+        with self._guard(), self._transaction():
+            spec_id = self._spec_id(spec, add=True)
+            self._db.executemany(INSERT, [{"spec_id": spec_id, **_to_row(j)} for j in judgements])
+
+    def missing(self, spec: str, sample_ids: Sequence[str]) -> set[str]:
+        """Those of `sample_ids` that have no `ok` judgement under `spec`."""
+        with self._guard():
+            found = self._db.execute(
+                "SELECT sample_id FROM judgements WHERE spec_id = ? AND state = 'ok' "
+                "AND sample_id IN (SELECT value FROM json_each(?))",
+                (self._spec_id(spec), json.dumps(list(sample_ids))),
+            )
+            return set(sample_ids) - {row[0] for row in found}
+
+    def latest(self, spec: str, sample_ids: Sequence[str]) -> dict[str, Judgement]:
+        """By sample: its `ok` judgement under `spec`, else its last failure; samples never judged are absent."""
+        with self._guard():
+            found = self._db.execute(
+                f"SELECT {', '.join(COLUMNS)} FROM judgements WHERE spec_id = ? "
+                "AND sample_id IN (SELECT value FROM json_each(?)) ORDER BY state = 'ok', id",
+                (self._spec_id(spec), json.dumps(list(sample_ids))),
+            )
+            return {row[0]: _from_row(dict(zip(COLUMNS, row, strict=True))) for row in found}
+
+    def states(self, spec: str, sample_ids: Sequence[str]) -> dict[str, str]:
+        """By sample, the state of what `latest` gives."""
+        with self._guard():
+            found = self._db.execute(
+                "SELECT sample_id, state FROM judgements WHERE spec_id = ? "
+                "AND sample_id IN (SELECT value FROM json_each(?)) ORDER BY state = 'ok', id",
+                (self._spec_id(spec), json.dumps(list(sample_ids))),
+            )
+            return dict(found.fetchall())
+
+    def has_probabilities(self, spec: str) -> bool:
+        """Whether the judge answers with distributions, going by its first `ok` judgement."""
+        with self._guard():
+            row = self._db.execute(
+                "SELECT probabilities IS NOT NULL FROM judgements WHERE spec_id = ? AND state = 'ok' LIMIT 1",
+                (self._spec_id(spec),),
+            ).fetchone()
+            return bool(row and row[0])
+
+    def judgements(self, spec: str | None = None) -> Iterator[Judgement]:
+        """All judgements, oldest first; those under one `spec` if it is given."""
+        where, values = ("WHERE spec_id = ?", (self._spec_id(spec),)) if spec is not None else ("", ())
+        with self._guard():
+            rows = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM judgements {where} ORDER BY id", values)
+            for row in rows:
+                yield _from_row(dict(zip(COLUMNS, row, strict=True)))
+
+    def specs(self) -> list[str]:
+        """Every spec that has judgements, in the order of first use."""
+        with self._guard():
+            return [row[0] for row in self._db.execute("SELECT spec FROM specs ORDER BY id")]
+
+    def spent_usd(self) -> float:
+        """What all judgements in the ledger have cost, failures included."""
+        with self._guard():
+            return float(self._db.execute("SELECT coalesce(sum(cost_usd), 0) FROM judgements").fetchone()[0])
+
+    def totals(self, spec: str) -> dict[str, float]:
+        """Requests, tokens and dollars of all judgements under `spec`, failures included."""
+        names = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
+        sums = ", ".join(f"coalesce(sum({name}), 0)" for name in names)
+        with self._guard():
+            row = self._db.execute(
+                f"SELECT {sums} FROM judgements WHERE spec_id = ?", (self._spec_id(spec),)
+            ).fetchone()
+            return dict(zip(names, row, strict=True))
+
+    def _spec_id(self, spec: str, *, add: bool = False) -> int:
+        if add:
+            self._db.execute("INSERT OR IGNORE INTO specs (spec) VALUES (?)", (spec,))
+        row = self._db.execute("SELECT id FROM specs WHERE spec = ?", (spec,)).fetchone()
+        return int(row[0]) if row else -1
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise UserError(
+                f"the ledger {self.path} cannot be used ({error}); what it holds is kept: free the disk or move the "
+                "file away, then run the same command again"
+            ) from error
+
+
+def _to_row(judgement: Judgement) -> dict[str, Any]:
+    probabilities = [p for values in judgement.probabilities.values() for p in values]
+    return {
+        **asdict(judgement),
+        "scores": json.dumps(dict(judgement.scores)),
+        "probabilities": np.asarray(probabilities, "<f4").tobytes() if probabilities else None,
+    }
+
+
+def _from_row(row: dict[str, Any]) -> Judgement:
+    scores: Mapping[str, float] = json.loads(row["scores"])
+    probabilities: dict[str, Sequence[float]] = {}
+    if row["probabilities"]:
+        table = np.frombuffer(row["probabilities"], "<f4").reshape(len(scores), -1)
+        probabilities = dict(zip(scores, table.tolist(), strict=True))
+    return Judgement(**{**row, "scores": scores, "probabilities": probabilities})

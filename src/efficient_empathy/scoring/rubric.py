@@ -1,0 +1,160 @@
+"""A rubric: what a judge is asked to score, and how it is asked. One YAML file, known by its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from efficient_empathy.dialogues import Sample, Utterance
+from efficient_empathy.errors import UserError
+
+PLACEHOLDERS = ("axes", "context", "response", "reply")
+
+
+class Axis(BaseModel):
+    """One thing that is scored, on whole numbers from `scale[0]` to `scale[1]`, both included."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z_]*$")
+    scale: tuple[int, int]
+    description: str
+    anchors: dict[int, str] = {}
+
+    @field_validator("name")
+    @classmethod
+    def _lower(cls, name: str) -> str:
+        return name.lower()
+
+    @model_validator(mode="after")
+    def _check(self) -> Axis:
+        low, high = self.scale
+        if not 0 <= low < high:
+            raise ValueError(f"the scale of {self.name} must rise from 0 or more, not {low} to {high}")
+        outside = [value for value in self.anchors if not low <= value <= high]
+        if outside:
+            raise ValueError(f"anchors of {self.name} outside its scale {low}–{high}: {outside}")
+        return self
+
+    @property
+    def values(self) -> range:
+        """The scores that may be given."""
+        return range(self.scale[0], self.scale[1] + 1)
+
+    def text(self) -> str:
+        """The axis as the prompt shows it."""
+        lines = [f"{self.name.capitalize()} ({self.scale[0]}–{self.scale[1]}): {self.description}"]
+        lines += [f"  {value} = {meaning}" for value, meaning in sorted(self.anchors.items())]
+        return "\n".join(lines)
+
+
+class Rubric(BaseModel):
+    """Axes, prompt and reply form. Everything in it counts into its `hash`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    version: int = 1
+    axes: tuple[Axis, ...] = Field(min_length=1)
+    system: str = ""
+    prompt: str
+    reply_title: str = "Evaluation Form (scores ONLY):"
+
+    @model_validator(mode="after")
+    def _check(self) -> Rubric:
+        names = [axis.name for axis in self.axes]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two axes share a name: {names}")
+        missing = [f"{{{p}}}" for p in PLACEHOLDERS if f"{{{p}}}" not in self.prompt]
+        if missing:
+            raise ValueError(f"the prompt lacks {', '.join(missing)}")
+        return self
+
+    @classmethod
+    def load(cls, path: Path | str | None = None) -> Rubric:
+        """Read a rubric file; without a path, the one of sensibility and rationality that ships with the package."""
+        source = Path(path) if path else files(__package__) / "rubrics" / "empathy.yaml"
+        try:
+            return cls.model_validate(yaml.safe_load(source.read_text("utf-8")))
+        except OSError as error:
+            raise UserError(f"cannot read the rubric {path}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"the rubric {path} is not YAML: {' '.join(str(error).split())}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the file"
+            raise UserError(f"the rubric {path} is not valid at {place}: {first['msg']}") from error
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Rubric:
+        """A validated copy; what is derived (the hash, the schema) is derived anew."""
+        return type(self).model_validate({**self.model_dump(), **(update or {})})
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over all of the rubric's content, first 16 hexadecimal digits."""
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """The axes, in the rubric's order."""
+        return tuple(axis.name for axis in self.axes)
+
+    @cached_property
+    def json_schema(self) -> dict[str, Any]:
+        """The reply as a JSON schema: one integer an axis."""
+        return {
+            "type": "object",
+            "properties": {axis.name: {"type": "integer", "enum": list(axis.values)} for axis in self.axes},
+            "required": list(self.axis_names),
+            "additionalProperties": False,
+        }
+
+    @cached_property
+    def _pieces(self) -> list[str]:
+        return re.split(r"\{(axes|context|response|reply)\}", self.prompt)
+
+    @cached_property
+    def _axes_text(self) -> str:
+        return "\n\n".join(axis.text() for axis in self.axes)
+
+    @cached_property
+    def _replies(self) -> dict[bool, str]:
+        keys = ", ".join(f'"{name}"' for name in self.axis_names)
+        form = "\n".join(f"- {name.capitalize()}:" for name in self.axis_names)
+        return {
+            True: f"Reply with one JSON object with the keys {keys}, each a whole number, and nothing else.",
+            False: f"Fill in this form, numbers only, and write nothing else.\n\n{self.reply_title}\n{form}",
+        }
+
+    def messages(self, sample: Sample, *, as_json: bool = False) -> list[dict[str, str]]:
+        """The chat messages that ask for one sample's scores.
+
+        Dialogue text stands between fences whose mark is taken from the sample's own hash, so no text can close its
+        own fence; line breaks inside a turn are indented, so no text can open a turn.
+        """
+        mark = sample.id[:12]
+        fill = {
+            "axes": self._axes_text,
+            "context": _fence("context", mark, sample.context),
+            "response": _fence("response", mark, [Utterance("listener", sample.response)]),
+            "reply": self._replies[as_json],
+        }
+        pieces = self._pieces
+        prompt = "".join(piece if i % 2 == 0 else fill[piece] for i, piece in enumerate(pieces))
+        user = {"role": "user", "content": prompt}
+        return [{"role": "system", "content": self.system}, user] if self.system else [user]
+
+
+def _fence(what: str, mark: str, turns: list[Utterance] | tuple[Utterance, ...]) -> str:
+    lines = [f"{turn.role.capitalize()}: " + "\n    ".join(turn.text.splitlines()) for turn in turns]
+    return "\n".join([f"<<<{what} {mark}", *lines, f"{what} {mark}>>>"])

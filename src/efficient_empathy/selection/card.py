@@ -1,0 +1,121 @@
+"""The data card: what the subsets are, what was lost and why, at what cost, from which inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+import yaml
+
+from efficient_empathy.selection.columns import UNSCORED
+
+SHOWN_CATEGORIES = 200
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+
+
+def data_card(
+    counts: pl.DataFrame,
+    policy: Mapping[str, Any],
+    subsets: Sequence[str],
+    decided_on: str,
+    inputs: Mapping[str, str],
+    scoring: Mapping[str, Any],
+) -> str:
+    """The card as Markdown with Hugging Face's YAML front matter, one config a subset.
+
+    `counts` has `subset, category, state, count`; `policy` is a policy's parameters; `inputs` are SHA-256 by file name;
+    `scoring` is the manifest's record of the scoring, of which whatever is there is told.
+    """
+    return "\n".join(
+        [
+            _front_matter(counts, subsets),
+            "# Dialogues selected by sensibility and rationality\n",
+            "Each row is one context and one listener's response as `messages`, with the scores that an LLM judge gave "
+            "the response. Made with [efficient-empathy](https://arxiv.org/abs/2407.01937).\n",
+            "## Subsets\n",
+            _table(["subset", "samples", "share of scored"], _sizes(counts, subsets)),
+            "## How they were selected\n",
+            _table(["parameter", "value"], [(k, _text(v)) for k, v in {**policy, "decided on": decided_on}.items()]),
+            "`assignments.parquet` has every sample with its subset and the reason.\n",
+            "## What was lost, and why\n",
+            _table(["what", "samples"], _losses(counts, scoring)),
+            "## By category\n",
+            _table(["category", *subsets, UNSCORED], _categories(counts, subsets)),
+            "## Where it comes from\n",
+            _table(["", ""], _provenance(inputs, scoring)),
+        ]
+    )
+
+
+def _front_matter(counts: pl.DataFrame, subsets: Sequence[str]) -> str:
+    total = int(counts["count"].sum())
+    front = {
+        "pretty_name": "Dialogues selected by sensibility and rationality",
+        "task_categories": ["text-generation"],
+        "tags": ["conversational", "empathy", "data-selection", "efficient-empathy"],
+        "size_categories": [next((name for limit, name in _SIZES if total < limit), "n>10M")],
+        "configs": [{"config_name": subset, "data_files": f"{subset}.parquet"} for subset in subsets],
+    }
+    return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n"
+
+
+def _sizes(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str, ...]]:
+    size = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in subsets}
+    scored = sum(size.values())
+    return [(s, f"{n:,}", f"{n / scored:.2%}" if scored else "–") for s, n in size.items()]
+
+
+def _losses(counts: pl.DataFrame, scoring: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    lost = counts.filter(subset=UNSCORED).group_by("state").agg(pl.col("count").sum()).sort("count", descending=True)
+    rows: list[tuple[str, ...]]
+    rows = [(f"without scores: {state or 'not judged'}", f"{n:,}") for state, n in lost.iter_rows()]
+    for key, what in (("bad_rows", "bad rows in the source, skipped"), ("duplicates", "duplicates")):
+        value = scoring.get(key)
+        if value is not None:
+            rows.append((what, f"{value if isinstance(value, int) else len(value):,}"))
+    return rows or [("nothing", "0")]
+
+
+def _categories(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str, ...]]:
+    columns = [*subsets, UNSCORED]
+    table = (
+        counts.group_by("category")
+        .agg(*(pl.col("count").filter(pl.col("subset") == c).sum().alias(c) for c in columns))
+        .with_columns(pl.sum_horizontal(columns).alias("total"))
+        .sort("total", "category", descending=[True, False])
+    )
+    rows = [
+        (_text(r["category"] if r["category"] is not None else "no category"), *(f"{r[c]:,}" for c in columns))
+        for r in table.head(SHOWN_CATEGORIES).iter_rows(named=True)
+    ]
+    if len(table) > SHOWN_CATEGORIES:
+        rest = table.slice(SHOWN_CATEGORIES)
+        rows.append((f"{len(rest):,} smaller ones", *(f"{rest[c].sum():,}" for c in columns)))
+    return rows
+
+
+def _provenance(inputs: Mapping[str, str], scoring: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]]
+    rows = [
+        (key, _text(scoring[key])) for key in ("source", "judge", "model", "rubric") if scoring.get(key) is not None
+    ]
+    if scoring.get("cost_usd") is not None:
+        rows.append(("cost of scoring", f"${scoring['cost_usd']:,.4f}"))
+    return rows + [(f"SHA-256 of {name}", f"`{digest}`") for name, digest in inputs.items()]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def _text(value: object) -> str:
+    """A value inside a table's cell: whatever a category holds, it stays one cell of plain text."""
+    return " ".join(str(value).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())

@@ -1,0 +1,43 @@
+"""What every policy reads of `scores.parquet`, and what it says of rows that carry no scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from efficient_empathy.errors import UserError
+
+AXES = ("sensibility", "rationality")
+DISTRIBUTIONS = tuple(f"{axis}_probabilities" for axis in AXES)
+UNSCORED = "unscored"
+"""The subset of rows without scores; no policy may call one of its own subsets so."""
+
+SENSIBILITY, RATIONALITY = (pl.col(axis).cast(pl.Float32) for axis in AXES)
+SCORED = (
+    pl.col("state").eq_missing(pl.lit("ok"))
+    & SENSIBILITY.is_finite().fill_null(False)
+    & RATIONALITY.is_finite().fill_null(False)
+)
+NOT_SCORED_BECAUSE = (
+    pl.when(pl.col("state").is_null())
+    .then(pl.lit("not judged"))
+    .when(pl.col("state") != "ok")
+    .then(pl.col("state"))
+    .otherwise(pl.lit("ok, but without a score"))
+)
+
+_SUFFIXES = ("_probabilities", "_std")
+
+
+def require_axes(columns: Iterable[str]) -> None:
+    """Raise `UserError` unless the scores have both axes that the policies are defined on."""
+    names = list(columns)
+    if set(AXES) <= set(names):
+        return
+    known = ("sample_id", "state", "subset", "reason")
+    found = [c for c in names if c not in known and not c.endswith(_SUFFIXES) and not c.startswith("p_")]
+    raise UserError(
+        f"selecting needs scores on the axes sensibility and rationality; these have {', '.join(found) or 'none'}. "
+        "Score with a rubric that has both."
+    )

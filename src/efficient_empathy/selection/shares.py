@@ -1,0 +1,113 @@
+"""Labels from probabilities whose counts come out as the probabilities expect.
+
+The most probable subset is a poor label here: a rare subset is hardly ever the most probable one, so its share would
+collapse. Instead, every subset gets as many samples as its probabilities sum to, and among all such labellings the one
+with the highest expected number of right labels is taken. That is a transportation problem, and its dual is one offset
+per subset: label = argmax over k of p_k + offset_k. Filling the subsets one after the other by quantile, in the best
+order, loses 0.3 points of expected accuracy against it on synthetic scores.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from efficient_empathy.selection.ties import Ties
+
+Probabilities = npt.NDArray[np.float32]
+"""Shape (samples, subsets); each row sums to 1."""
+Labels = npt.NDArray[np.intp]
+
+OFFSET_SAMPLE = 1 << 18
+"""Offsets are found on at most so many samples, those of lowest hash; the last few labels are then settled on all."""
+_CYCLES = 200
+_STEP = np.float32(2**20)
+_UNIT = 2.0**32
+
+
+def cell_masses(
+    sensibility: npt.NDArray[Any], rationality: npt.NDArray[Any], cells: npt.NDArray[np.bool_]
+) -> Probabilities:
+    """P(subset) of each sample: the mass that its two distributions put on the subset's cells.
+
+    Distributions have shape (samples, 11), `cells` (subsets, 11, 11), sensibility first. The axes are taken as
+    independent given the text. Probabilities are rounded to 2⁻²⁰ first, so that every sum is exact and a row's result
+    does not hang on its place in the array.
+    """
+    s, r = (np.rint(np.asarray(p, dtype=np.float32).T * _STEP).astype(np.float64) for p in (sensibility, rationality))
+    by_rationality = cells.transpose(0, 2, 1).reshape(-1, len(s)).astype(np.float64) @ s
+    masses = np.einsum("krn,rn->kn", by_rationality.reshape(len(cells), len(r), -1), r)
+    shares: Probabilities = (masses / (s.sum(axis=0) * r.sum(axis=0))).T.astype(np.float32)
+    return shares
+
+
+def expected_shares(p: Probabilities) -> npt.NDArray[np.int64]:
+    """How many samples each subset is expected to have, as whole numbers that sum to all (largest remainder)."""
+    mass = [int(np.rint(column.astype(np.float64) * _UNIT).astype(np.int64).sum()) for column in p.T]
+    if len(p) == 0:
+        return np.zeros(p.shape[1], dtype=np.int64)
+    parts = [divmod(len(p) * m, sum(mass)) for m in mass]
+    counts = np.array([whole for whole, _ in parts], dtype=np.int64)
+    by_remainder = sorted(range(len(parts)), key=lambda k: (-parts[k][1], k))
+    counts[by_remainder[: len(p) - int(counts.sum())]] += 1
+    return counts
+
+
+def match_shares(p: Probabilities, counts: npt.NDArray[np.int64], ties: Ties) -> Labels:
+    """One label per sample, exactly `counts[k]` of label k, Σ p[i, label[i]] as high as it gets.
+
+    Equal samples are told apart by `ties`. Samples with one id have one hash: they get the same label unless a count
+    ends between them.
+    """
+    if len(p) == 0:
+        return np.zeros(0, dtype=np.intp)
+    sample = p
+    if len(p) > OFFSET_SAMPLE:
+        sample = p[ties <= np.partition(ties, OFFSET_SAMPLE - 1)[OFFSET_SAMPLE - 1]]
+    preference = p + _offsets(sample, counts / counts.sum())
+    labels: Labels = preference.argmax(axis=1)
+    _settle(labels, preference, counts, ties)
+    return labels
+
+
+def _offsets(p: Probabilities, shares: npt.NDArray[np.float64]) -> Probabilities:
+    """The offsets under which argmax gives each subset its share: coordinate ascent on the dual."""
+    n = len(p)
+    wanted = np.rint(shares * n).astype(int)
+    offsets = np.where(shares > 0, 0, -np.inf).astype(np.float32)
+    if (shares > 0).sum() < 2:
+        return offsets
+    for _ in range(_CYCLES):
+        before = offsets.copy()
+        for k in np.flatnonzero((wanted > 0) & (wanted < n)):
+            others = np.delete(p + offsets, k, axis=1).max(axis=1)
+            first_out = n - wanted[k] - 1
+            below, above = np.partition(p[:, k] - others, [first_out, first_out + 1])[[first_out, first_out + 1]]
+            offsets[k] = -(below + above) / 2
+        if np.array_equal(before, offsets):
+            break
+    return offsets
+
+
+def _settle(labels: Labels, preference: Probabilities, counts: npt.NDArray[np.int64], ties: Ties) -> None:
+    """Move the samples that lose least from subsets with too many to subsets with too few, in place."""
+    surplus = np.bincount(labels, minlength=len(counts)) - counts
+    for source in np.flatnonzero(surplus > 0):
+        for target in np.flatnonzero(surplus < 0):
+            moves = int(min(surplus[source], -surplus[target]))
+            if moves == 0:
+                continue
+            rows = np.flatnonzero(labels == source)
+            loss = preference[rows, source] - preference[rows, target]
+            labels[rows[_lowest(loss, ties[rows], moves)]] = target
+            surplus[source] -= moves
+            surplus[target] += moves
+
+
+def _lowest(values: npt.NDArray[np.float32], ties: Ties, k: int) -> npt.NDArray[np.intp]:
+    """Positions of the k lowest values, equal ones in order of `ties`."""
+    cut = np.partition(values, k - 1)[k - 1]
+    below, level = np.flatnonzero(values < cut), np.flatnonzero(values == cut)
+    return np.concatenate([below, level[np.argsort(ties[level], kind="stable")[: k - len(below)]]])

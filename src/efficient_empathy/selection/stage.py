@@ -1,0 +1,152 @@
+"""The stage `select`: from a run's scores to its subsets on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from efficient_empathy.errors import UserError
+from efficient_empathy.selection.card import data_card
+from efficient_empathy.selection.columns import AXES, UNSCORED, require_axes
+from efficient_empathy.selection.datasets import write_dataset_info, write_subsets
+from efficient_empathy.selection.grid import PROBABILITIES
+from efficient_empathy.selection.policy import POLICIES, Policy, make_policy
+from efficient_empathy.selection.rules import RULES
+from efficient_empathy.workspace import Workspace, atomic, file_hash
+
+STAGE = "select"
+_ASSIGNED = ("sample_id", "dialogue_id", "turn", "category", "split", "state", *AXES, "subset", "reason")
+_FROM_SAMPLES = ("dialogue_id", "turn", "category", "split")
+
+
+def select(
+    workspace: Workspace,
+    *,
+    policy: str = "paper",
+    alpha: float = 5,
+    beta: float = 5,
+    seed: int = 0,
+    decide: str = "auto",
+    force: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Put every sample of a run into one subset and write the subsets; scores are read, never changed.
+
+    Writes into `selection/`: `assignments.parquet` (every sample, with the reason), `<subset>.jsonl` and
+    `<subset>.parquet`, `dataset_info.json`, `README.md` (the data card). Files of an earlier policy's subsets
+    are removed. Skipped when inputs and parameters are those of the last time, unless `force`; `options` are the
+    policy's own.
+
+    Returns `policy, alpha, beta` (None for `top`), `subsets` {name: count}, `unscored`, `decided_on`, `seconds`,
+    `skipped`.
+    Raises `UserError` for parameters that are not allowed, and for scores that are missing or of other samples.
+    """
+    began = time.perf_counter()
+    if policy in RULES or decide != "auto":
+        options["decide"] = decide
+    chosen = make_policy(policy, alpha=alpha, beta=beta, seed=seed, **options)
+    table = _table(workspace)
+    inputs = {path.name: file_hash(path) for path in (workspace.scores, workspace.samples)}
+    outputs = [*(f"{s}.{kind}" for s in chosen.subsets for kind in ("jsonl", "parquet"))]
+    outputs += ["assignments.parquet", "dataset_info.json", "README.md"]
+
+    last = workspace.stage(STAGE)
+    same = last.get("inputs") == inputs and last.get("parameters") == chosen.parameters()
+    if same and not force and all((workspace.selection / name).exists() for name in outputs):
+        return _result(chosen, last) | {"skipped": True}
+
+    workspace.record(STAGE, {"interrupted": True})
+    decided_on = chosen.decides_on(table)
+    odds = [f"p_{subset}" for subset in chosen.subsets] if decided_on == PROBABILITIES else []
+    _write_assignments(chosen.plan(table), [*_ASSIGNED, *odds], workspace.assignments)
+    counts = _counts(workspace.assignments)
+    samples = pl.scan_parquet(workspace.samples).select("context", "response")
+    write_subsets(
+        pl.concat([pl.scan_parquet(workspace.assignments), samples], how="horizontal"),
+        workspace.selection,
+        chosen.subsets,
+    )
+    write_dataset_info(workspace.selection, chosen.subsets)
+    card = data_card(counts, chosen.parameters(), chosen.subsets, decided_on, inputs, workspace.stage("score"))
+    with atomic(workspace.selection / "README.md") as path:
+        path.write_text(card, "utf-8")
+    _remove_stale(workspace.selection, outputs)
+
+    sizes = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in (*chosen.subsets, UNSCORED)}
+    record = {
+        "parameters": chosen.parameters(),
+        "inputs": inputs,
+        "decided_on": decided_on,
+        "unscored": sizes.pop(UNSCORED),
+        "subsets": sizes,
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+    workspace.record(STAGE, record)
+    return _result(chosen, record) | {"skipped": False}
+
+
+def _table(workspace: Workspace) -> pl.LazyFrame:
+    """Scores beside what the samples add to them, checked to be about the same samples in the same order."""
+    scores = _scan(workspace.require(workspace.scores, "score SOURCE"))
+    samples = _scan(workspace.require(workspace.samples, "score SOURCE"))
+    require_axes(scores.collect_schema().names())
+    rows, expected = (frame.select(pl.len()).collect().item() for frame in (scores, samples))
+    again = f"run `efficient-empathy score` with --run {workspace.root} again"
+    if rows != expected:
+        raise UserError(f"{workspace.scores} has {rows:,} rows and {workspace.samples.name} {expected:,}: {again}")
+    ids = pl.concat(
+        [scores.select("sample_id"), samples.select(pl.col("sample_id").alias("expected"))], how="horizontal"
+    )
+    if ids.select(pl.col("sample_id").ne_missing(pl.col("expected")).any()).collect(engine="streaming").item():
+        raise UserError(
+            f"{workspace.scores} is not about the samples of {workspace.samples.name}, in that order: {again}"
+        )
+    kept = scores.drop(_FROM_SAMPLES, strict=False)
+    return pl.concat([kept, samples.select(_FROM_SAMPLES)], how="horizontal")
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    frame = pl.scan_parquet(path, glob=False)
+    try:
+        frame.collect_schema()
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"{path} is not a readable Parquet file: run `efficient-empathy score` again") from error
+    return frame
+
+
+def _write_assignments(planned: pl.LazyFrame, columns: Sequence[str], path: Path) -> None:
+    with atomic(path) as temporary:
+        planned.select(columns).sink_parquet(temporary, engine="streaming")
+
+
+def _counts(assignments: Path) -> pl.DataFrame:
+    keys = ("subset", "category", "state")
+    return pl.scan_parquet(assignments).group_by(keys).agg(pl.len().alias("count")).collect(engine="streaming")
+
+
+def _remove_stale(folder: Path, outputs: Sequence[str]) -> None:
+    """Remove the files of subsets that this policy does not have."""
+    every = {s for name in POLICIES for s in (RULES[name].subsets if name in RULES else ())}
+    for name in sorted({f"{s}.{kind}" for s in every for kind in ("jsonl", "parquet")} - set(outputs)):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _result(policy: Policy, record: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = policy.parameters()
+    told = {key: record[key] for key in ("subsets", "unscored", "decided_on", "seconds")}
+    return {"policy": policy.name, "alpha": parameters.get("alpha"), "beta": parameters.get("beta"), **told}
+
+
+def summary(result: Mapping[str, Any], run: Path) -> str:
+    """The result of `select` in words, with what to do next."""
+    at = "" if result["alpha"] is None else f", α = {result['alpha']:g}, β = {result['beta']:g}"
+    total = sum(result["subsets"].values()) + result["unscored"]
+    counts = {**result["subsets"], **({"unscored": result["unscored"]} if result["unscored"] else {})}
+    lines = [f"  {name:<12} {count:>10,}  {count / max(1, total):>6.1%}" for name, count in counts.items()]
+    decided = f"Policy {result['policy']}{at}, decided on {result['decided_on']}"
+    decided += " (nothing had changed):" if result["skipped"] else ":"
+    return "\n".join([decided, *lines, f"Next: efficient-empathy report --run {run}"])

@@ -1,0 +1,8 @@
+import pytest
+
+from calling import Client
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()

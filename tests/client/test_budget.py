@@ -1,0 +1,74 @@
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficient_empathy.client import Budget, BudgetExhausted
+from efficient_empathy.errors import UserError
+
+dollars = st.floats(0, 2, allow_nan=False)
+calls = st.lists(st.tuples(dollars, st.floats(0, 1), st.booleans()), max_size=60)
+
+
+@given(limit=st.floats(1e-6, 2), spent=dollars, calls=calls)
+def test_spent_and_set_aside_never_exceed_the_limit(
+    limit: float, spent: float, calls: list[tuple[float, float, bool]]
+) -> None:
+    budget = Budget(limit, min(spent, limit / 2))
+    under_way: list[tuple[float, float]] = []
+    for bound, share, settle_one in calls:
+        if budget.reserve(bound):
+            under_way.append((bound, bound * share))
+        if settle_one and under_way:
+            budget.settle(*under_way.pop(0))
+        assert budget.committed_usd <= limit
+    for reserved, actual in under_way:
+        budget.settle(reserved, actual)
+    assert budget.reserved_usd == 0
+    assert budget.spent_usd <= limit
+
+
+def test_without_a_limit_it_only_counts() -> None:
+    budget = Budget(spent_usd=1.0)
+    assert budget.reserve(1e6)
+    budget.settle(1e6, 2.5)
+    assert budget.spent_usd == 3.5
+
+
+def test_what_is_left_can_be_spent_to_the_last_cent() -> None:
+    budget = Budget(0.3)
+    assert [budget.reserve(0.1) for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_server_that_bills_more_than_was_set_aside_stops_everything() -> None:
+    budget = Budget(1.0)
+    assert budget.reserve(0.5)
+    budget.settle(0.5, 1.5)
+    assert budget.spent_usd == 1.5
+    assert not budget.reserve(1e-9)
+
+
+def test_hold_waits_for_what_is_set_aside_and_gives_up_when_that_cannot_help() -> None:
+    async def run() -> None:
+        budget = Budget(1.0)
+        await budget.hold(0.9)
+        second = asyncio.create_task(budget.hold(0.5))
+        await asyncio.sleep(0)
+        assert not second.done()
+        budget.settle(0.9, 0.1)
+        await second
+        third = asyncio.create_task(budget.hold(0.8))
+        await asyncio.sleep(0)
+        budget.settle(0.5, 0.5)
+        with pytest.raises(BudgetExhausted, match=r"\$1 is used up: \$0\.6"):
+            await third
+        assert budget.committed_usd == pytest.approx(0.6)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("limit", [-1.0, float("nan"), float("inf")])
+def test_a_limit_that_is_no_amount_is_refused(limit: float) -> None:
+    with pytest.raises(UserError, match="US dollars"):
+        Budget(limit)

@@ -1,0 +1,123 @@
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from calling import Client
+from efficient_empathy.client import Budget, BudgetExhausted, CallFailed, Completion, Endpoint
+from efficient_empathy.errors import UserError
+from misbehaving_server import MisbehavingServer, refusing_url
+from misbehaviours import Behaviour, empty_choices, half_body, html, ok, reset, server_error, stall, too_many_requests
+
+MESSAGES = [{"role": "user", "content": "question 0"}]
+
+
+def bound() -> float:
+    return Endpoint("http://127.0.0.1:1/v1", "gpt-4o").estimate(MESSAGES, max_tokens=16).max_cost_usd
+
+
+def test_the_bound_covers_every_byte_and_the_estimate_lies_under_it() -> None:
+    endpoint = Endpoint("http://127.0.0.1:1/v1", "gpt-4o")
+    estimate = endpoint.estimate([{"role": "user", "content": "é" * 1000}], max_tokens=16, n=2)
+    assert estimate.completion_tokens == 32
+    assert estimate.max_cost_usd >= (2000 + 16 + 16) * 2.5e-6 + 32 * 1e-5
+    assert 500 <= estimate.prompt_tokens <= 550
+    assert 0 < estimate.cost_usd < estimate.max_cost_usd
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "billed"),
+    [
+        (too_many_requests(), False),
+        (server_error(500), False),
+        (server_error(504), True),
+        (reset(), True),
+        (half_body(), True),
+        (html(), True),
+        (stall(), True),
+    ],
+)
+def test_what_may_have_been_billed_is_settled_at_the_bound(client: Client, behaviour: Behaviour, billed: bool) -> None:
+    budget = Budget(1.0)
+    with MisbehavingServer(behaviour) as server:
+        failure = client.failure(server.url, max_attempts=2, timeout_s=0.3, budget=budget)
+    assert failure.cost_usd == pytest.approx(2 * bound() if billed else 0.0)
+    assert budget.spent_usd == pytest.approx(failure.cost_usd)
+    assert client.endpoint.stats.spent_usd == failure.cost_usd
+
+
+def test_a_reply_without_choices_costs_what_it_says(client: Client) -> None:
+    with MisbehavingServer(empty_choices()) as server:
+        assert client.failure(server.url, max_attempts=1).cost_usd == pytest.approx(20 * 2.5e-6)
+
+
+def test_a_connection_that_is_refused_costs_nothing(client: Client) -> None:
+    budget = Budget(1.0)
+    client(refusing_url(), max_attempts=2, budget=budget)
+    assert budget.spent_usd == 0
+
+
+def test_a_reply_without_usage_is_counted_by_bytes_and_settled_at_the_bound(client: Client) -> None:
+    with MisbehavingServer(ok("7 8 9", usage=None)) as server:
+        answer = client.completion(server.url)
+    assert answer.cost_usd == pytest.approx(bound())
+    assert answer.completion_tokens == 2
+    assert answer.prompt_tokens > 0
+
+
+@pytest.mark.parametrize("usage", [(20, 4), None])
+def test_a_budget_is_never_exceeded_and_is_used_up(client: Client, usage: Any) -> None:
+    limit = 30.5 * bound()
+    budget = Budget(limit, spent_usd=5 * bound())
+
+    def script(body: dict[str, object], number: int) -> Behaviour:
+        return server_error(500) if number % 7 == 3 else ok(usage=usage)
+
+    with MisbehavingServer(script, latency_s=0.002) as server:
+        results = client(server.url, 200, concurrency=16, budget=budget)
+        answered = [result for result in results if isinstance(result, Completion)]
+    assert {type(result) for result in results} <= {Completion, BudgetExhausted, CallFailed}
+    assert budget.spent_usd <= limit
+    assert limit - budget.spent_usd < bound()
+    assert len(answered) == 25 if usage is None else len(answered) > 25
+    assert sum(result.cost_usd for result in results) == pytest.approx(budget.spent_usd - 5 * bound())
+
+
+def test_nothing_is_sent_once_the_budget_is_spent(client: Client) -> None:
+    with MisbehavingServer() as server:
+        (result,) = client(server.url, budget=Budget(bound() * 0.99))
+        assert isinstance(result, BudgetExhausted)
+        assert not server.requests
+
+
+def test_a_model_without_a_price_is_free_unless_cost_is_limited(client: Client) -> None:
+    with MisbehavingServer() as server:
+        assert client.completion(server.url, model="our-llama").cost_usd == 0
+        with pytest.raises(UserError, match=r'"our-llama": add the model to a prices file'):
+            client(server.url, model="our-llama", budget=Budget(1.0))
+
+
+def test_cancelled_calls_leak_no_slot_and_no_money() -> None:
+    arrived = threading.Event()
+
+    def script(body: dict[str, object], number: int) -> Behaviour:
+        if number == 3:
+            arrived.set()
+        return stall()
+
+    async def run(url: str) -> None:
+        budget = Budget(100 * bound())
+        async with Endpoint(url, "gpt-4o", concurrency=4, budget=budget) as endpoint:
+            tasks = [asyncio.create_task(endpoint.complete(MESSAGES, max_tokens=16)) for _ in range(10)]
+            await asyncio.to_thread(arrived.wait, 10)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(task.cancelled() for task in tasks)
+            assert endpoint.window.in_flight == 0
+            assert budget.reserved_usd == 0
+            assert budget.spent_usd == pytest.approx(4 * bound())  # sent, and who knows
+
+    with MisbehavingServer(script) as server:
+        asyncio.run(run(server.url))

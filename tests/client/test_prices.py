@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from efficient_empathy.client import Price, Prices
+from efficient_empathy.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("model", "price"),
+    [
+        ("gpt-4o", Price(2.5, 10.0)),
+        ("gpt-4o-2024-08-06", Price(2.5, 10.0)),
+        ("gpt-4o-2024-05-13", Price(5.0, 15.0)),
+        ("gpt-4o-mini-2024-07-18", Price(0.15, 0.6)),
+        ("openai/gpt-4.1-nano", Price(0.1, 0.4)),
+        ("gpt-4.5-preview", None),
+        ("meta-llama/Llama-3-8B-Instruct", None),
+    ],
+)
+def test_the_longest_listed_beginning_of_a_models_name_counts(model: str, price: Price | None) -> None:
+    assert Prices.load().find(model) == price
+
+
+def test_a_users_file_goes_before_the_bundled_one(tmp_path: Path) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text("gpt-4o: {input: 1, output: 2}\nour-model: {input: 0.5, output: 0}\n")
+    prices = Prices.load(path)
+    assert prices.find("gpt-4o-2024-08-06") == Price(1.0, 2.0)
+    assert prices.find("our-model") == Price(0.5, 0.0)
+    assert prices.find("gpt-4.1") == Price(2.0, 8.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "- a", "a: 3", "a: {input: 1}", "a: {input: -1, output: 2}", "a: {input: .nan, output: 2}", "{", "\x00"],
+)
+def test_a_file_of_another_form_is_told_with_its_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"prices\.yaml"):
+        Prices.load(path)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.yaml"):
+        Prices.load(tmp_path / "nowhere.yaml")
+
+
+def test_cost_is_per_million_tokens() -> None:
+    assert Price(2.5, 10.0).cost(1000, 100) == pytest.approx(0.0035)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from efficient_empathy.dialogues import FORMATS, Intake
+from efficient_empathy.dialogues.formats import READERS, reader_named, recognised
+from efficient_empathy.dialogues.rows import Row
+from efficient_empathy.errors import UserError
+
+TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "samples": {
+        "sample_id": "x",
+        "dialogue_id": "d",
+        "turn": 1,
+        "context": [{"role": "speaker", "text": "hi"}],
+        "response": "r",
+    },
+    "empathetic-dialogues": {
+        "conv_id": "c",
+        "utterance_idx": "1",
+        "context": "sad",
+        "speaker_idx": "1",
+        "utterance": "hi",
+    },
+    "esconv": {"dialog": [{"speaker": "usr", "text": "hi"}, {"speaker": "sys", "text": "hello"}]},
+    "messages": {"messages": TURNS},
+    "sharegpt": {"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}]},
+    "alpaca": {"instruction": "Speaker: hi", "input": "", "output": "hello"},
+    "judged": {"context": "hi", "response": "hello", "evaluation": "…"},
+    "table": {"context": "hi", "response": "hello"},
+}
+KEYS = sorted(
+    {key for example in EXAMPLES.values() for key in example} | {"category", "emotion", "split", "id", "history"}
+)
+INNER = st.sampled_from(["role", "content", "from", "value", "speaker", "text", "user", "assistant", "gpt", "sys"])
+ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | INNER
+    | st.just("Speaker: a </s> b"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(INNER, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def test_every_format_recognises_its_own_rows() -> None:
+    assert set(EXAMPLES) == set(FORMATS)
+    for name, row in EXAMPLES.items():
+        found = recognised([{"other": 1}, row])
+        assert found is not None
+        assert found.name == name
+
+
+def test_a_more_specific_format_further_on_is_found() -> None:
+    found = recognised([EXAMPLES["table"], {"context": "a </s> b </s> c", "response": "d"}])
+    assert found is not None
+    assert found.name == "judged"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("messages", "messages"), ("sharegpt", "conversations"), ("esconv", "dialog")]
+)
+def test_lists_may_stand_as_json_text_as_in_a_csv_cell(name: str, key: str) -> None:
+    values = {key: json.dumps(EXAMPLES[name][key])}
+    found = recognised([values])
+    assert found is not None
+    [sample] = found.samples([Row("f:1", values)], Intake())
+    assert sample.response == "hello"
+
+
+def test_an_unknown_format_is_told_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match=r'unknown format "xml": known are samples, .*table'):
+        reader_named("xml")
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=st.lists(st.dictionaries(st.sampled_from(KEYS), ANY, max_size=8), max_size=4))
+def test_no_value_does_more_than_make_a_bad_row(rows: list[dict[str, Any]]) -> None:
+    for reader in READERS:
+        intake = Intake("skip")
+        for values in rows:
+            reader.recognises(values)
+        for sample in reader.samples([Row("f:1", values) for values in rows], intake):
+            assert sample.context[0].role == "speaker"
+            assert sample.response

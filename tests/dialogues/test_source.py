@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from efficient_empathy.dialogues import BadRowError, Intake, inspect_source, open_source
+from efficient_empathy.errors import UserError
+
+Write = Callable[..., Path]
+TABLE = [{"context": "hi", "response": "hello"}, {"context": "a", "response": "b"}]
+
+
+def test_a_source_says_what_it_is_and_reads_lazily(write: Write) -> None:
+    path = write("train.jsonl", [*TABLE, {"context": "a"}])
+    source = open_source(str(path))
+    assert (source.format, source.files, source.skipped_files) == ("table", [path], [])
+    samples = iter(source)
+    assert next(samples).response == "hello"
+    assert next(samples).response == "b"
+    with pytest.raises(BadRowError, match=r"train\.jsonl:3: 'response' is missing\. .*--on-bad-row skip"):
+        next(samples)
+
+
+def test_columns_may_have_other_names(write: Write) -> None:
+    path = write("a.csv", "question,answer,mood\nhi,hello,joyful\n")
+    columns = {"context": "question", "response": "answer", "category": "mood"}
+    [sample] = open_source(path, columns=columns)
+    assert (sample.context[0].text, sample.response, sample.category) == ("hi", "hello", "joyful")
+    [same] = open_source(path, columns=columns, format="table")
+    assert same == sample
+    with pytest.raises(UserError, match=r"a\.csv:2: no column 'reply': there are 'question', 'answer', 'mood'"):
+        open_source(path, columns={"context": "question", "response": "reply"})
+
+
+def test_unknown_rows_are_told_with_their_keys(write: Write) -> None:
+    with pytest.raises(
+        UserError, match=r"a\.jsonl: its rows are of no known format \(keys 'x', 'y'\): pass --format \(samples,"
+    ):
+        open_source(write("a.jsonl", [{"x": 1, "y": 2}]))
+
+
+def test_only_bad_rows_are_told_by_the_first(write: Write) -> None:
+    with pytest.raises(UserError, match=r"no row that can be read; the first: .*a\.jsonl:1: not JSON"):
+        open_source(write("a.jsonl", "{\n{}}\n{x}\n"))
+
+
+def test_a_named_format_overrides_and_unfit_rows_are_bad(write: Write) -> None:
+    path = write("a.jsonl", TABLE)
+    assert open_source(path, format="judged").format == "judged"
+    intake = Intake("skip")
+    assert not list(open_source(path, format="messages", intake=intake))
+    assert intake.bad_row_count == 2
+    with pytest.raises(UserError, match='unknown format "xml"'):
+        open_source(path, format="xml")
+
+
+@pytest.mark.parametrize("name", ["nothing.jsonl", "no/such/file.csv", "a\0b", "x" * 5_000, ""])
+def test_a_source_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError):
+        open_source(f"{tmp_path}/none/{name}")
+
+
+def test_an_empty_name_is_not_the_folder_at_hand() -> None:
+    with pytest.raises(UserError, match="is not found"):
+        open_source("")
+
+
+def test_the_digest_is_that_of_the_bytes(write: Write, tmp_path: Path) -> None:
+    path = write("a.jsonl", TABLE)
+    assert open_source(path).digest() == hashlib.sha256(path.read_bytes()).hexdigest()
+    before = open_source(tmp_path).digest()
+    write("b.jsonl", TABLE)
+    assert open_source(tmp_path).digest() != before
+
+
+def test_duplicates_have_one_id_in_any_file(write: Write) -> None:
+    path = write("a.jsonl", [*TABLE, *TABLE, TABLE[0]])
+    found = inspect_source(path)
+    assert (found.samples, found.duplicates) == (5, 3)

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficient_empathy.dialogues import Sample, Utterance
+from efficient_empathy.encoders.pairs import PairTokenizer, normalise, pad
+from efficient_empathy.scoring.distilled import BUNDLED
+
+TOKENIZER = PairTokenizer(BUNDLED / "tokenizer.json", 32)
+CLS, SEP = 101, 102
+
+
+def sample(*turns: str, response: str = "ok") -> Sample:
+    roles = ("speaker", "listener")
+    return Sample.of([Utterance(roles[i % 2], text) for i, text in enumerate(turns)], response)
+
+
+@pytest.mark.parametrize(
+    ("raw", "tokenised"),
+    [
+        ("I'm glad it didn't hurt", "i am glad it did not hurt"),
+        ("I can’t, I won't", "i can not, i will not"),
+        ("they're here and he's gone", "they are here and he is gone"),
+        ("that 's what we 've heard", "that is what we have heard"),
+        ("my sister's dog", "my sister's dog"),
+    ],
+)
+def test_contractions_are_written_out_as_in_the_tokenised_data(raw: str, tokenised: str) -> None:
+    assert normalise(raw) == tokenised
+
+
+def test_raw_and_tokenised_text_are_one_to_the_encoder() -> None:
+    raw = sample("I'm glad, it didn't hurt!", response="That's great.")
+    tokenised = sample("i am glad , it did not hurt !", response="that is great .")
+    assert TOKENIZER([raw]) == TOKENIZER([tokenised])
+
+
+def test_the_response_is_the_second_segment() -> None:
+    (ids, boundary) = TOKENIZER([sample("hello", "hi", "bye", response="see you")])[0]
+    assert ids[0] == CLS
+    assert ids[boundary - 1] == ids[-1] == SEP
+    assert ids[:boundary].count(SEP) == 3
+    inputs = pad([(ids, boundary)])
+    assert inputs["token_type_ids"].sum() == len(ids) - boundary
+
+
+def test_of_a_long_dialogue_the_last_turns_and_the_response_are_read() -> None:
+    long = sample("first " * 100, "middle", "last word", response="the answer")
+    ids, boundary = TOKENIZER([long])[0]
+    short, at = TOKENIZER([sample("last word", response="the answer")])[0]
+    assert len(ids) == 32
+    assert ids[boundary:] == short[at:]
+    assert ids[boundary - 3 : boundary] == short[at - 3 : at]
+
+
+@given(st.lists(st.text(min_size=1, max_size=300), min_size=1, max_size=4), st.text(max_size=600))
+def test_any_text_fits(turns: list[str], response: str) -> None:
+    ids, boundary = TOKENIZER([sample(*turns, response=response)])[0]
+    assert 3 <= len(ids) <= 32
+    assert 2 <= boundary < len(ids)
+
+
+def test_padding_is_masked() -> None:
+    inputs = pad([([CLS, 5, SEP, 6, SEP], 3), ([CLS, SEP, SEP], 2)])
+    assert inputs["attention_mask"].tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
+    assert all(array.dtype == np.int64 for array in inputs.values())

@@ -1,0 +1,69 @@
+"""Runs with known scores, made without a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from efficient_empathy.dialogues import Sample, Utterance, write_samples
+from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.workspace import Workspace
+
+SPEC = "judge=test rubric=0123456789abcdef"
+
+
+def numbered(i: int, category: str | None = None, text: str = "I lost my keys", response: str = "oh no") -> Sample:
+    return Sample.of([Utterance("speaker", f"{text} {i}")], response, category=category)
+
+
+def write_run(
+    root: Path,
+    samples: Sequence[Sample],
+    scores: Mapping[str, Sequence[float | None]],
+    *,
+    states: Sequence[str | None] | None = None,
+    probabilities: Mapping[str, np.ndarray] | None = None,
+    raws: Sequence[str] | None = None,
+    reasons: Sequence[str] | None = None,
+    **manifest: object,
+) -> Workspace:
+    """A run's folder as `score` leaves it."""
+    workspace = Workspace(root).create()
+    states = states or ["ok"] * len(samples)
+    write_samples(iter(samples), workspace.samples)
+    columns: dict[str, pl.Series] = {
+        "sample_id": pl.Series([s.id for s in samples], dtype=pl.String),
+        "state": pl.Series(states, dtype=pl.String),
+    }
+    columns |= {axis: pl.Series(values, dtype=pl.Float32) for axis, values in scores.items()}
+    for axis, table in (probabilities or {}).items():
+        ok = [row.tolist() if state == "ok" else None for row, state in zip(table, states, strict=True)]
+        levels = table.shape[1]
+        columns[f"{axis}_probabilities"] = pl.Series(ok, dtype=pl.List(pl.Float32)).cast(pl.Array(pl.Float32, levels))
+    pl.DataFrame(columns).write_parquet(workspace.scores)
+    with Ledger(workspace.ledger) as ledger:
+        ledger.record(
+            SPEC,
+            [
+                Judgement(
+                    s.id, state, "test", "0123", raw=raws[i] if raws else "", reason=reasons[i] if reasons else ""
+                )  # type: ignore[arg-type]
+                for i, (s, state) in enumerate(zip(samples, states, strict=True))
+                if state
+            ],
+        )
+    record = {
+        "source": {"name": "dialogues.csv", "format": "table", "digest": "d" * 64},
+        "samples": len(samples),
+        "conversations": len(samples),
+        "judge": "test judge",
+        "spec": SPEC,
+        "rubric": {"name": "empathy-selection", "hash": "0123456789abcdef"},
+        "cost_usd": 0.0,
+        "requests": 0,
+    }
+    workspace.record("score", record | manifest)
+    return workspace

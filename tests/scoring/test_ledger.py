@@ -1,0 +1,122 @@
+import multiprocessing
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficient_empathy.errors import UserError
+from efficient_empathy.scoring import STATES, Judgement, Ledger
+
+SPEC = "judge=test"
+
+
+def judgement(sample: str = "a", state: str = "ok", **rest: object) -> Judgement:
+    scores = {"sensibility": 8.0, "rationality": 2.0} if state == "ok" else {}
+    return Judgement(sample, state, "judge", "rubric", **{"scores": scores, **rest})
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.sqlite") as opened:
+        yield opened
+
+
+def test_a_judgement_comes_back_as_it_went_in(ledger) -> None:
+    given = judgement(
+        raw="Rationality: 2 …\0", reason="", prompt_tokens=7, completion_tokens=3, cost_usd=0.25, latency_s=1.5,
+        requests=2, created_at=12.5, probabilities={"sensibility": [0.25, 0.75], "rationality": [1.0, 0.0]},
+    )  # fmt: skip
+    ledger.record(SPEC, [given])
+    assert ledger.latest(SPEC, ["a"]) == {"a": given}
+    assert list(ledger.judgements()) == [given]
+
+
+def test_only_samples_without_an_ok_judgement_are_missing(ledger) -> None:
+    ledger.record(SPEC, [judgement("a"), judgement("b", "api_error"), judgement("c", "refused")])
+    assert ledger.missing(SPEC, ["a", "b", "c", "d"]) == {"b", "c", "d"}
+    assert ledger.missing("judge=other", ["a"]) == {"a"}
+
+
+def test_an_ok_judgement_stands_before_failures_whenever_they_came(ledger) -> None:
+    ledger.record(SPEC, [judgement("a", "api_error"), judgement("a"), judgement("a", "api_error")])
+    assert ledger.latest(SPEC, ["a"])["a"].state == "ok"
+    assert ledger.states(SPEC, ["a", "b"]) == {"a": "ok"}
+
+
+def test_there_is_at_most_one_ok_judgement_under_a_key(ledger) -> None:
+    ledger.record(SPEC, [judgement("a", cost_usd=1.0)])
+    ledger.record(SPEC, [judgement("a", cost_usd=2.0)])
+    assert [j.cost_usd for j in ledger.judgements(SPEC)] == [1.0]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(STATES)), max_size=20))
+def test_missing_and_latest_agree_whatever_was_recorded(tmp_path_factory, history) -> None:
+    with Ledger(tmp_path_factory.mktemp("ledger") / "l.sqlite") as ledger:
+        for sample, state in history:
+            ledger.record(SPEC, [judgement(sample, state)])
+        latest = ledger.latest(SPEC, list("abc"))
+        assert set(latest) == {sample for sample, _ in history}
+        assert ledger.missing(SPEC, list("abc")) == {s for s in "abc" if s not in latest or latest[s].state != "ok"}
+
+
+def test_costs_add_up_over_failures_too(ledger) -> None:
+    ledger.record(
+        SPEC, [judgement("a", cost_usd=0.5, requests=1), judgement("b", "api_error", cost_usd=0.25, requests=3)]
+    )
+    ledger.record("judge=other", [judgement("a", cost_usd=1.0, requests=1)])
+    assert ledger.spent_usd() == 1.75
+    assert ledger.totals(SPEC)["requests"] == 4
+    assert ledger.specs() == [SPEC, "judge=other"]
+
+
+def test_it_knows_whether_the_judge_gives_distributions(ledger) -> None:
+    ledger.record("plain", [judgement("a")])
+    ledger.record("rich", [judgement("a", probabilities={"sensibility": [1.0], "rationality": [1.0]})])
+    assert [ledger.has_probabilities(spec) for spec in ("plain", "rich", "unknown")] == [False, True, False]
+
+
+def _write(path, start: int) -> None:
+    with Ledger(path) as ledger:
+        for i in range(start, start + 200):
+            ledger.record(SPEC, [judgement(str(i))])
+
+
+def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_write, args=(path, start)) for start in (0, 100)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    with Ledger(path) as ledger:
+        assert sorted(int(j.sample_id) for j in ledger.judgements()) == list(range(300))
+
+
+def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"this is not a database, but it is long enough to look" * 20)
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=r"ledger\.sqlite cannot be used"):
+        Ledger(path)
+    assert path.read_bytes() == before
+
+
+def test_a_ledger_of_a_later_version_is_refused(tmp_path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(UserError, match="upgrade"):
+        Ledger(path)
+
+
+def test_a_full_disk_keeps_what_was_recorded(tmp_path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.record(SPEC, [judgement("a")])
+        ledger._db.execute("PRAGMA max_page_count = 12")
+        with pytest.raises(UserError, match="full"):
+            ledger.record(SPEC, [judgement(f"{i}", raw="x" * 4000) for i in range(50)])
+    with Ledger(path) as ledger:
+        assert [j.sample_id for j in ledger.judgements()] == ["a"]

@@ -1,0 +1,208 @@
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+import misbehaviours as does
+from efficient_empathy.errors import UserError
+from efficient_empathy.scoring import Judgement, Ledger, Rubric
+from efficient_empathy.scoring.stage import ingest, score
+from efficient_empathy.workspace import Workspace
+from misbehaving_server import MisbehavingServer
+
+JSON = json.dumps({"sensibility": 8, "rationality": 2})
+
+
+def source(path, n: int):
+    with path.open("w", encoding="utf-8") as file:
+        for i in range(n):
+            turns = [{"role": "user", "content": f"Story {i}."}, {"role": "assistant", "content": f"Reply {i}."}]
+            file.write(json.dumps({"messages": turns}) + "\n")
+    return path
+
+
+class Even:
+    """Scores samples by the number in their response; odd ones fail."""
+
+    name, spec, batch_size, concurrency = "even", "judge=even", 8, 2
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def judge(self, samples):
+        self.asked += len(samples)
+        return [self._one(sample) for sample in samples]
+
+    def _one(self, sample):
+        number = int(sample.response.split()[1][:-1])
+        if number % 2:
+            return Judgement(sample.id, "parse_error", self.name, "r", raw="?", reason="no value for rationality")
+        return Judgement(sample.id, "ok", self.name, "r", {"sensibility": number % 11, "rationality": 3})
+
+    async def close(self) -> None: ...
+
+
+def test_scores_stand_in_input_order_one_row_a_sample(tmp_path) -> None:
+    workspace = Workspace(tmp_path / "run").create()
+    rows = source(tmp_path / "chat.jsonl", 30)
+    with rows.open("a") as file:
+        file.write(rows.read_text().splitlines()[4] + "\n")
+    ingest(rows, workspace)
+    result = score(workspace, Even(), Rubric.load(), console=Console(file=io.StringIO()))
+    assert result["states"] == {"ok": 16, "parse_error": 15, "api_error": 0, "refused": 0}
+    assert workspace.stage("score")["duplicates"] == 1
+    scores = pl.read_parquet(workspace.scores)
+    samples = pl.read_parquet(workspace.samples)
+    assert scores["sample_id"].to_list() == samples["sample_id"].to_list()
+    assert scores["sensibility"].to_list()[:4] == [0.0, None, 2.0, None]
+    assert scores["state"].to_list()[-1] == "ok"
+
+
+def test_a_rerun_costs_nothing_and_one_more_sample_costs_one(tmp_path) -> None:
+    workspace = Workspace(tmp_path / "run").create()
+    console = Console(file=io.StringIO())
+    ingest(source(tmp_path / "a.jsonl", 20), workspace)
+    score(workspace, Even(), Rubric.load(), console=console)
+    again = Even()
+    result = score(workspace, again, Rubric.load(), console=console)
+    assert again.asked == 10  # the ones without an ok judgement
+    ingest(source(tmp_path / "a.jsonl", 21), workspace)
+    more = Even()
+    result = score(workspace, more, Rubric.load(), console=console)
+    assert more.asked == 11
+    assert result["states"]["ok"] == 11
+
+
+def test_an_unchanged_source_is_not_read_again(tmp_path) -> None:
+    workspace = Workspace(tmp_path / "run").create()
+    chat = source(tmp_path / "a.jsonl", 5)
+    ingest(chat, workspace)
+    before = workspace.samples.stat().st_mtime_ns
+    ingest(chat, workspace)
+    assert workspace.samples.stat().st_mtime_ns == before
+    ingest(chat, workspace, force=True)
+    assert workspace.samples.stat().st_mtime_ns > before
+
+
+def test_bad_rows_stop_the_reading_or_are_counted(tmp_path) -> None:
+    chat = source(tmp_path / "a.jsonl", 5)
+    with chat.open("a") as file:
+        file.write('{"messages": "none"}\n')
+    workspace = Workspace(tmp_path / "run").create()
+    with pytest.raises(UserError, match=r"a\.jsonl:6"):
+        ingest(chat, workspace)
+    assert not workspace.samples.exists()
+    read = ingest(chat, workspace, on_bad_row="skip")
+    assert (read["samples"], read["bad_rows"]) == (5, 1)
+    assert read["bad_row_examples"][0]["place"].endswith("a.jsonl:6")
+
+
+def test_plain_lines_where_there_is_no_terminal(tmp_path) -> None:
+    workspace = Workspace(tmp_path / "run").create()
+    ingest(source(tmp_path / "a.jsonl", 20), workspace)
+    text = io.StringIO()
+    score(workspace, Even(), Rubric.load(), console=Console(file=text))
+    assert "scored 20 of 20" in text.getvalue()
+    assert "10 parse_error" in text.getvalue()
+
+
+def test_a_budget_that_ends_keeps_what_it_bought_and_says_so(tmp_path) -> None:
+    chat = source(tmp_path / "a.jsonl", 300)
+    with MisbehavingServer(does.ok(JSON, usage=(1000, 20))) as server:
+        done = command(chat, tmp_path, server.url, "--model", "gpt-4o", "--max-cost", "0.1", "--json").communicate()[0]
+    result = json.loads(done)
+    assert result["ending"] == "budget"
+    assert 0 < result["cost_usd"] <= 0.1
+    assert result["states"]["ok"] + result["unjudged"] == 300
+
+
+def command(chat, tmp_path, url, *options: str) -> subprocess.Popen:
+    model = [] if "--model" in options else ["--model", "tiny"]
+    where = ["--run", str(tmp_path / "run"), "--judge", "openai", "--base-url", url]
+    arguments = [sys.executable, "-m", "efficient_empathy", "score", str(chat), *where, *model, *options]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def asked(server: MisbehavingServer) -> Counter:
+    return Counter(body["messages"][-1]["content"] for body in server.requests)
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_killed_at_random_moments_it_pays_twice_only_for_what_was_in_flight(tmp_path) -> None:
+    chat, rng, window = source(tmp_path / "a.jsonl", 300), random.Random(0), 8
+    with MisbehavingServer(does.ok(JSON), latency_s=0.01) as server:
+        kills = 0
+        for _ in range(4):
+            process = command(chat, tmp_path, server.url, "--concurrency", str(window))
+            before, goal = len(server.requests), rng.randint(5, 60)
+            wait_for(lambda before=before, goal=goal: len(server.requests) >= before + goal)
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
+            kills += 1
+        process = command(chat, tmp_path, server.url, "--concurrency", str(window), "--json")
+        result = json.loads(process.communicate()[0])
+    assert result["states"]["ok"] == 300
+    counts = asked(server)
+    assert len(counts) == 300
+    assert sum(counts.values()) - 300 <= kills * window
+    with Ledger(tmp_path / "run" / "ledger.sqlite") as ledger:
+        assert Counter(j.sample_id for j in ledger.judgements()).most_common(1)[0][1] == 1
+
+
+def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(tmp_path) -> None:
+    chat = source(tmp_path / "a.jsonl", 400)
+    with MisbehavingServer(does.ok(JSON), latency_s=0.02) as server:
+        process = command(chat, tmp_path, server.url, "--concurrency", "4")
+        wait_for(lambda: len(server.requests) > 20)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert process.returncode == 130
+    assert "finishing the calls in flight" in err
+    assert "Run the same command again" in out
+    with Ledger(tmp_path / "run" / "ledger.sqlite") as ledger:
+        assert len(list(ledger.judgements())) == len(server.requests)
+
+
+def test_two_processes_on_one_run_pay_once(tmp_path) -> None:
+    chat = source(tmp_path / "a.jsonl", 100)
+    with MisbehavingServer(does.ok(JSON), latency_s=0.005) as server:
+        processes = [command(chat, tmp_path, server.url, "--json") for _ in range(2)]
+        results = [json.loads(process.communicate()[0]) for process in processes]
+    assert [result["states"]["ok"] for result in results] == [100, 100]
+    assert len(server.requests) == 100
+    assert sorted(result["requests"] for result in results) == [0, 100]
+
+
+def test_a_wrong_key_is_one_clear_sentence(tmp_path) -> None:
+    chat = source(tmp_path / "a.jsonl", 10)
+    with MisbehavingServer(does.unauthorized()) as server:
+        process = command(chat, tmp_path, server.url)
+        _, err = process.communicate()
+    assert process.returncode == 1
+    assert "OPENAI_API_KEY" in err
+    assert "Traceback" not in err
+
+
+def test_a_dry_run_sends_nothing_and_tells_the_price(tmp_path) -> None:
+    chat = source(tmp_path / "a.jsonl", 10)
+    with MisbehavingServer() as server:
+        process = command(chat, tmp_path, server.url, "--model", "gpt-4o", "--dry-run", "--json")
+        plan = json.loads(process.communicate()[0])
+    assert not server.requests
+    assert plan["requests"] == 10
+    assert 0 < plan["cost_usd"] < plan["max_cost_usd"]

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import polars as pl
+import yaml
+
+from efficient_empathy.selection.card import SHOWN_CATEGORIES, data_card
+
+
+def card(rows, scoring=None):
+    counts = pl.DataFrame(
+        rows, schema={"subset": pl.String, "category": pl.String, "state": pl.String, "count": pl.UInt32}, orient="row"
+    )
+    return data_card(
+        counts,
+        {"policy": "paper", "alpha": 5},
+        ["sensibility", "discard"],
+        "scores",
+        {"scores.parquet": "abc"},
+        scoring or {},
+    )
+
+
+def test_front_matter_has_one_config_per_subset():
+    front = yaml.safe_load(card([("sensibility", "sad", "ok", 3)]).split("---\n")[1])
+    assert front["configs"] == [
+        {"config_name": "sensibility", "data_files": "sensibility.parquet"},
+        {"config_name": "discard", "data_files": "discard.parquet"},
+    ]
+    assert front["size_categories"] == ["n<1K"]
+
+
+def test_tells_counts_losses_cost_and_inputs():
+    text = card(
+        [
+            ("sensibility", "sad", "ok", 3000),
+            ("discard", "sad", "ok", 1000),
+            ("unscored", "joy", "refused", 7),
+            ("unscored", None, None, 2),
+        ],
+        {"bad_rows": 4, "duplicates": 5, "cost_usd": 1.5, "judge": "openai"},
+    )
+    for row in (
+        "| sensibility | 3,000 | 75.00% |",
+        "| without scores: refused | 7 |",
+        "| without scores: not judged | 2 |",
+        "| bad rows in the source, skipped | 4 |",
+        "| duplicates | 5 |",
+        "| sad | 3,000 | 1,000 | 0 |",
+        "| no category | 0 | 0 | 2 |",
+        "| judge | openai |",
+        "| cost of scoring | $1.5000 |",
+        "| SHA-256 of scores.parquet | `abc` |",
+        "| alpha | 5 |",
+    ):
+        assert row in text
+
+
+def test_a_category_cannot_break_out_of_its_cell():
+    assert "| a\\|b &lt;script> c | 3 | 0 | 0 |" in card([("sensibility", "a|b <script>\nc", "ok", 3)])
+
+
+def test_many_categories_are_summed_up():
+    text = card([("sensibility", f"c{n}", "ok", 2) for n in range(SHOWN_CATEGORIES + 10)])
+    assert "| 10 smaller ones | 20 | 0 | 0 |" in text
+
+
+def test_nothing_scored():
+    assert "| sensibility | 0 | – |" in card([])

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+
+import polars as pl
+
+from efficient_empathy.selection.datasets import messages, write_dataset_info, write_subsets
+
+TRICKY = ['"quoted"\n\ttabbed', "nul \x00, \U0001f49c, \u2028", "", "ucla", "assistant"]
+
+
+def rows():
+    roles = ["speaker", "listener", "speaker", "listener", "speaker"]
+    context = [{"role": role, "text": text} for role, text in zip(roles, TRICKY, strict=True)]
+    return pl.DataFrame(
+        {
+            "sample_id": ["a", "b", "c", "d"],
+            "context": [context, context[:1], context[:3], context[:1]],
+            "response": ["", "unhappy", "a b", "never judged"],
+            "category": ["sad", None, "joy", "joy"],
+            "split": ["train"] * 4,
+            "sensibility": [8.0, 7.5, 0.0, None],
+            "rationality": [2.0, 1.0, 9.0, None],
+            "subset": ["sensibility", "sensibility", "rationality", "unscored"],
+        }
+    )
+
+
+def test_messages_keep_every_text_and_end_with_the_response():
+    found = rows().select(messages())["messages"].to_list()
+    assert [m["role"] for m in found[0]] == ["user", "assistant"] * 3
+    assert [m["content"] for m in found[0]] == [*TRICKY, ""]
+    assert found[1] == [{"role": "user", "content": TRICKY[0]}, {"role": "assistant", "content": "unhappy"}]
+
+
+def test_subsets_as_parquet_and_json_lines_in_order(tmp_path):
+    write_subsets(rows().lazy(), tmp_path, ["sensibility", "rationality", "discard"])
+    lines = [json.loads(line) for line in (tmp_path / "sensibility.jsonl").read_text("utf-8").split("\n") if line]
+    assert [line["sample_id"] for line in lines] == ["a", "b"]
+    assert list(lines[1]) == ["messages", "sample_id", "category", "split", "sensibility", "rationality"]
+    assert lines[1]["category"] is None
+    assert lines[0]["messages"][1]["content"] == TRICKY[1]
+    assert pl.read_parquet(tmp_path / "sensibility.parquet").to_dicts() == lines
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        f"{s}.{kind}" for s in ("sensibility", "rationality", "discard") for kind in ("jsonl", "parquet")
+    )
+
+
+def test_an_empty_subset_has_files_with_the_same_columns(tmp_path):
+    write_subsets(rows().lazy(), tmp_path, ["sensibility", "discard"])
+    assert (tmp_path / "discard.jsonl").read_text() == ""
+    empty, full = (pl.read_parquet(tmp_path / f"{s}.parquet") for s in ("discard", "sensibility"))
+    assert (len(empty), empty.schema) == (0, full.schema)
+
+
+def test_llama_factory_finds_each_subset(tmp_path):
+    write_dataset_info(tmp_path, ["sensibility", "both"])
+    info = json.loads((tmp_path / "dataset_info.json").read_text())
+    assert list(info) == ["efficient_empathy_sensibility", "efficient_empathy_both"]
+    entry = info["efficient_empathy_both"]
+    assert (entry["file_name"], entry["formatting"], entry["columns"]) == (
+        "both.jsonl",
+        "sharegpt",
+        {"messages": "messages"},
+    )
+    assert entry["tags"] == {
+        "role_tag": "role",
+        "content_tag": "content",
+        "user_tag": "user",
+        "assistant_tag": "assistant",
+        "system_tag": "system",
+    }

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from efficient_empathy.errors import UserError
+from efficient_empathy.selection import select
+from efficient_empathy.workspace import Workspace
+
+PAIRS = [(8, 2), (2, 8), (1, 1), (9, 9), (7, 3), (None, None)]
+STATES = ["ok"] * 5 + ["refused"]
+
+
+def names(workspace):
+    return {path.name for path in workspace.selection.iterdir()}
+
+
+def test_writes_every_file_and_says_what_it_did(run):
+    workspace = run(PAIRS, state=STATES)
+    told = select(workspace)
+    assert told.pop("seconds") > 0
+    assert told == {
+        "policy": "paper",
+        "alpha": 5,
+        "beta": 5,
+        "subsets": {"sensibility": 2, "rationality": 2, "discard": 1},
+        "unscored": 1,
+        "decided_on": "whole scores",
+        "skipped": False,
+    }
+    subsets = ("sensibility", "rationality", "discard")
+    files = {f"{s}.{kind}" for s in subsets for kind in ("jsonl", "parquet")}
+    assert names(workspace) == files | {"assignments.parquet", "dataset_info.json", "README.md"}
+    assigned = pl.read_parquet(workspace.assignments)
+    assert assigned.columns == [
+        *("sample_id", "dialogue_id", "turn", "category", "split", "state"),
+        *("sensibility", "rationality", "subset", "reason"),
+    ]
+    assert assigned["subset"].to_list() == [
+        "sensibility",
+        "rationality",
+        "discard",
+        "rationality",
+        "sensibility",
+        "unscored",
+    ]
+    assert assigned["reason"][5] == "refused"
+
+
+def test_lines_are_conversations_that_end_with_the_response(run):
+    workspace = run(PAIRS, state=STATES)
+    select(workspace)
+    first, second = map(json.loads, (workspace.selection / "sensibility.jsonl").read_text("utf-8").splitlines())
+    assert first["messages"] == [
+        {"role": "user", "content": "I lost my keys 0 times"},
+        {"role": "assistant", "content": "Oh no!"},
+        {"role": "user", "content": "Yes"},
+        {"role": "assistant", "content": "Where did you see them last? 0"},
+    ]
+    assert (first["category"], first["sensibility"], first["rationality"]) == ("sad", 8, 2)
+    assert second["sample_id"] == pl.read_parquet(workspace.samples)["sample_id"][4]
+
+
+def test_the_same_again_is_skipped_and_any_change_is_not(run):
+    workspace = run(PAIRS, state=STATES)
+    first = select(workspace)
+    again = select(workspace)
+    assert again == first | {"skipped": True}
+    assert not select(workspace, force=True)["skipped"]
+    assert not select(workspace, alpha=7)["skipped"]
+    assert not select(workspace)["skipped"]
+    (workspace.selection / "discard.jsonl").unlink()
+    assert not select(workspace)["skipped"]
+    pl.read_parquet(workspace.scores).with_columns(pl.col("sensibility") - 1).write_parquet(workspace.scores)
+    assert not select(workspace)["skipped"]
+
+
+def test_scores_are_left_alone_and_the_manifest_says_what_went_in(run):
+    workspace = run(PAIRS, state=STATES)
+    before = workspace.scores.read_bytes()
+    select(workspace, alpha=3, beta=7)
+    assert workspace.scores.read_bytes() == before
+    record = workspace.stage("select")
+    assert set(record["inputs"]) == {"scores.parquet", "samples.parquet"}
+    assert record["parameters"] == {"policy": "paper", "alpha": 3, "beta": 7, "seed": 0, "decide": "auto"}
+    assert record["subsets"] == {"sensibility": 2, "rationality": 2, "discard": 1}
+
+
+def test_files_of_an_earlier_policy_go_and_foreign_ones_stay(run):
+    workspace = run(PAIRS, state=STATES)
+    select(workspace, policy="both")
+    (workspace.selection / "notes.txt").write_text("mine")
+    assert {"both.jsonl", "both.parquet"} <= names(workspace)
+    select(workspace, policy="paper")
+    assert not {"both.jsonl", "both.parquet"} & names(workspace)
+    assert "notes.txt" in names(workspace)
+
+
+def test_an_interrupted_selection_is_never_taken_for_done(run, monkeypatch):
+    workspace = run(PAIRS, state=STATES)
+    select(workspace)
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("efficient_empathy.selection.stage.write_dataset_info", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        select(workspace, policy="exclusive")
+    monkeypatch.undo()
+    assert not select(workspace)["skipped"]
+    assert pl.read_parquet(workspace.assignments)["subset"].to_list()[3] == "rationality"
+
+
+def test_top_uses_categories_of_the_samples(run):
+    workspace = run([(n % 11, (n * 7) % 11) for n in range(30)])
+    told = select(workspace, policy="top", top=3, per_category=True)
+    assert (told["alpha"], told["beta"]) == (None, None)
+    assert told["subsets"] == {"sensibility": 6, "rationality": 6, "discard": 18}
+    with pytest.raises(UserError, match="top has no option decide"):
+        select(workspace, policy="top", top=3, decide="probabilities")
+
+
+def test_by_probability_assignments_keep_the_odds(run, distributed):
+    workspace = run([(5, 5)] * 300)
+    ids = pl.read_parquet(workspace.scores)["sample_id"]
+    judged = distributed(300).with_columns(ids, p_sensibility=0.5, p_rationality=0.5, p_discard=0.0)
+    judged.write_parquet(workspace.scores)
+    told = select(workspace)
+    assert told["decided_on"] == "probabilities"
+    odds = pl.read_parquet(workspace.assignments).select(pl.col("^p_.*$"))
+    assert odds.columns == ["p_sensibility", "p_rationality", "p_discard"]
+    assert (odds.sum_horizontal() - 1).abs().max() < 1e-5
+    assert {s: round(odds[f"p_{s}"].sum()) for s in told["subsets"]} == pytest.approx(told["subsets"], abs=1)
+    told = select(workspace, decide="scores")
+    assert told["decided_on"] == "scores"
+    assert not pl.read_parquet(workspace.assignments).select(pl.col("^p_.*$")).columns
+
+
+def test_no_samples_at_all(run):
+    workspace = run([])
+    assert select(workspace)["subsets"] == {"sensibility": 0, "rationality": 0, "discard": 0}
+    assert (workspace.selection / "sensibility.jsonl").read_text() == ""
+
+
+def test_what_is_missing_is_named(tmp_path, run):
+    with pytest.raises(UserError, match=r"scores\.parquet is missing: run `efficient-empathy score"):
+        select(Workspace(tmp_path / "empty").create())
+    workspace = run(PAIRS, state=STATES)
+    pl.read_parquet(workspace.scores).head(4).write_parquet(workspace.scores)
+    with pytest.raises(UserError, match=r"has 4 rows and samples\.parquet 6"):
+        select(workspace)
+    assert not workspace.selection.exists()
+
+
+def test_scores_of_other_samples(run):
+    workspace = run(PAIRS, state=STATES)
+    pl.read_parquet(workspace.scores).reverse().write_parquet(workspace.scores)
+    with pytest.raises(UserError, match="not about the samples"):
+        select(workspace)
+
+
+def test_scores_on_other_axes(run):
+    workspace = run(PAIRS, state=STATES)
+    pl.read_parquet(workspace.scores).rename({"sensibility": "empathy"}).write_parquet(workspace.scores)
+    with pytest.raises(UserError, match="sensibility and rationality; these have empathy, rationality"):
+        select(workspace)
+
+
+def test_a_file_that_is_no_parquet(run):
+    workspace = run(PAIRS, state=STATES)
+    workspace.scores.write_bytes(b"nothing")
+    with pytest.raises(UserError, match="not a readable Parquet file"):
+        select(workspace)
+
+
+JUDGED = Path(__file__).parents[3] / "shared/data/chatgpt_judgements/valid.json.gz"
+
+
+@pytest.mark.skipif(not JUDGED.exists(), reason="the released judgements are not here")
+def test_the_authors_judgements_give_the_published_shares(run):
+    replies = [row["evaluation"] for row in json.loads(gzip.decompress(JUDGED.read_bytes()))]
+    axes = ("Sensibility", "Rationality")
+    workspace = run([tuple(int(re.search(rf"{axis}\D*(\d+)", reply)[1]) for axis in axes) for reply in replies])
+    assert select(workspace)["subsets"] == {"sensibility": 3473, "rationality": 1805, "discard": 456}
+    assert select(workspace, policy="exclusive")["subsets"] == {
+        "sensibility": 3473,
+        "rationality": 393,
+        "discard": 1868,
+    }
