@@ -1,0 +1,42 @@
+"""Ours: the stage `score` with the openai judge, ledger and scores.parquet included."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+from measured import measured
+from rich.console import Console
+
+from efficient_empathy.client import Endpoint
+from efficient_empathy.dialogues import Sample, Utterance, write_samples
+from efficient_empathy.scoring import Rubric
+from efficient_empathy.scoring.openai import OpenAIJudge
+from efficient_empathy.scoring.stage import score
+from efficient_empathy.workspace import Workspace
+
+
+def samples(n: int) -> list[Sample]:
+    story = "I moved to a new town for work and I have not spoken to anyone but my landlord in two weeks."
+    reply = "Two weeks is a long time to be alone with it. What do you miss most about the people back home?"
+    return [Sample.of([Utterance("speaker", f"{story} ({i})")], reply) for i in range(n)]
+
+
+def main() -> None:
+    mode, prompts, url, n, concurrency = sys.argv[1:]
+    rubric = Rubric.load()
+    if mode == "prompts":
+        asked = [rubric.messages(sample, as_json=True) for sample in samples(int(n))]
+        Path(prompts).write_text(json.dumps(asked))
+        print("{}")
+        return
+    workspace = Workspace("run").create()
+    write_samples(samples(int(n)), workspace.samples)
+    workspace.record("read", {"samples": int(n)})
+    with measured():
+        judge = OpenAIJudge(Endpoint(url, "m", concurrency=int(concurrency)), rubric)
+        result = score(workspace, judge, rubric, console=Console(file=io.StringIO()))
+        assert result["states"]["ok"] == int(n), result
+
+
+main()

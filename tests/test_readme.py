@@ -1,0 +1,58 @@
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import misbehaviours as does
+from efficient_empathy.demo import DIALOGUES
+from efficient_empathy.scoring import Rubric
+from misbehaving_server import MisbehavingServer
+
+README = Path(__file__).parents[1] / "README.md"
+COMMANDS = [
+    line
+    for block in re.findall(r"```bash\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    for line in block.splitlines()
+]
+PYTHON = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An empty folder with a user's dialogues and rubric."""
+    where = tmp_path_factory.mktemp("user")
+    (where / "dialogues.jsonl").write_bytes((DIALOGUES / "test.jsonl").read_bytes())
+    (where / "my-rubric.yaml").write_text(yaml.safe_dump(Rubric.load().model_dump(mode="json")), "utf-8")
+    return where
+
+
+def test_every_command_of_the_readme_works_in_order(folder, monkeypatch) -> None:
+    assert len(COMMANDS) >= 9
+    with MisbehavingServer(does.ok(json.dumps({"sensibility": 8, "rationality": 2}))) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+        for command in COMMANDS:
+            program, *arguments = shlex.split(command.replace("http://localhost:8000/v1", server.url))
+            assert program == "efficient-empathy"
+            done = subprocess.run(
+                [sys.executable, "-m", "efficient_empathy", *arguments],
+                cwd=folder, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, (command, done.stderr)
+    assert (folder / "runs" / "mine" / "report.html").exists()
+
+
+def test_the_python_of_the_readme_works(folder, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    for block in PYTHON:
+        exec(block, {})
+
+
+def test_the_readmes_links_lead_somewhere() -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", README.read_text("utf-8")):
+        assert (README.parent / link).exists(), link
