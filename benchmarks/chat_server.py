@@ -1,4 +1,4 @@
-"""A chat completions endpoint that always takes `latency` seconds: python chat_server.py LATENCY. Prints its base URL."""
+"""A chat completions endpoint that always takes LATENCY seconds: python chat_server.py LATENCY. Prints its URL."""
 
 import asyncio
 import json

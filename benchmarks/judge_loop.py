@@ -38,8 +38,10 @@ def main() -> None:
             runs += [(name, str(options.peers_python), name) for name in PEERS]
         else:
             print(f"{options.peers_python} is not here, so only ours runs; the docstring says how to make it")
-        print(f"{options.samples:,} samples, {options.latency * 1000:.0f} ms latency, concurrency {options.concurrency}: "
-              f"ideal {ideal:.1f} s")  # fmt: skip
+        about = (
+            f"{options.samples:,} samples, {options.latency * 1000:.0f} ms latency, concurrency {options.concurrency}"
+        )
+        print(f"{about}: ideal {ideal:.1f} s")
         for name, python, script in runs:
             server = subprocess.Popen(
                 [sys.executable, HERE / "chat_server.py", str(options.latency)], stdout=subprocess.PIPE, text=True
@@ -65,8 +67,7 @@ def run_child(python: str, script: str, mode: str, prompts: Path, options: argpa
     home.mkdir(exist_ok=True)
     quiet = {"TELEMETRY_ENABLED": "0", "HF_HUB_OFFLINE": "1", "HOME": str(home), "OPENAI_API_KEY": "none"}
     done = subprocess.run(
-        [str(a) for a in arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home,
-        env={**os.environ, **quiet}, check=False,
+        [str(a) for a in arguments], capture_output=True, text=True, cwd=home, env={**os.environ, **quiet}, check=False
     )  # fmt: skip
     if done.returncode:
         sys.exit(f"{script} failed:\n{done.stderr[-3000:]}")

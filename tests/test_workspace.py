@@ -19,6 +19,13 @@ def test_a_write_is_whole_or_absent(tmp_path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_what_a_killed_process_left_is_swept(tmp_path) -> None:
+    (tmp_path / ".file.txt.999999999.tmp").write_text("half")
+    with atomic(tmp_path / "file.txt") as temporary:
+        temporary.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+
+
 def test_a_full_disk_is_told_with_the_place(tmp_path) -> None:
     target = tmp_path / "file.txt"
     with pytest.raises(UserError, match=r"cannot write .*file\.txt: No space left"), atomic(target) as temporary:

@@ -14,6 +14,7 @@ from efficient_empathy.report import report
 from efficient_empathy.scoring import Judge, Rubric
 from efficient_empathy.scoring import stage as _scoring
 from efficient_empathy.scoring.choice import JudgeOptions, make_judge
+from efficient_empathy.scoring.ingest import ingest
 from efficient_empathy.workspace import Workspace
 
 
@@ -37,7 +38,7 @@ def score(
     workspace = Workspace(run).create()
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     with workspace.lock():
-        _scoring.ingest(source, workspace, format=format, columns=columns, on_bad_row=on_bad_row)
+        ingest(source, workspace, format=format, columns=columns, on_bad_row=on_bad_row)
         options = options or JudgeOptions(replies=Path(source))
         chosen = make_judge(judge, loaded, workspace, options) if isinstance(judge, str) else judge
         _scoring.score(workspace, chosen, loaded, console=Console(stderr=True, quiet=quiet))

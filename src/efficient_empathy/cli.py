@@ -188,6 +188,7 @@ def score(
     """
     from efficient_empathy.scoring import stage
     from efficient_empathy.scoring.choice import JudgeOptions, make_judge
+    from efficient_empathy.scoring.ingest import ingest
     from efficient_empathy.scoring.openai import Decoding
     from efficient_empathy.scoring.plan import plan, plan_text
     from efficient_empathy.scoring.rubric import Rubric as LoadedRubric
@@ -196,9 +197,7 @@ def score(
     workspace = Workspace(run).create()
     loaded = LoadedRubric.load(rubric)
     with workspace.lock(lambda: err.print(f"Another process is scoring {run}; waiting for it.")):
-        stage.ingest(
-            source, workspace, format=format, columns=_columns(column), on_bad_row=on_bad_row.value, force=force
-        )
+        ingest(source, workspace, format=format, columns=_columns(column), on_bad_row=on_bad_row.value, force=force)
         options = JudgeOptions(
             model=model,
             base_url=base_url or os.environ.get("OPENAI_BASE_URL"),

@@ -11,7 +11,8 @@ from rich.console import Console
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Rubric
 from efficient_empathy.scoring.distilled import DistilledJudge
-from efficient_empathy.scoring.stage import ingest, score
+from efficient_empathy.scoring.ingest import ingest
+from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
 from efficient_empathy.workspace import Workspace
 

@@ -92,6 +92,7 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
@@ -101,6 +102,14 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left of their writes to `path`."""
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        pid = left.name.split(".")[-2]
+        if pid.isdigit() and not Path("/proc", pid).exists() and Path("/proc/self").exists():
+            left.unlink(missing_ok=True)
 
 
 def file_hash(path: Path) -> str:

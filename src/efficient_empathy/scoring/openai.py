@@ -49,7 +49,8 @@ class OpenAIJudge:
         self.rubric = rubric
         self.decoding = decoding or Decoding()
         self.name = endpoint.model
-        self.concurrency = 2 * endpoint.window.maximum
+        self.window = endpoint.window
+        self.concurrency = 2 * self.window.maximum
         self._as_json = self.decoding.reply != "text"
         self._temperature: float | None = self.decoding.temperature
         d = self.decoding

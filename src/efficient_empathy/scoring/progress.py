@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from efficient_empathy.client import Window
 from efficient_empathy.scoring.judgement import STATES, Judgement
 
 LINE_EVERY_S = 10.0
@@ -17,12 +18,12 @@ LINE_EVERY_S = 10.0
 class ScoringProgress:
     """Done of total, rate, time left, running cost, failures by kind, concurrency now. Writes to `console` (stderr)."""
 
-    def __init__(self, console: Console, total: int, done: int, concurrency: Callable[[], int] | None) -> None:
+    def __init__(self, console: Console, total: int, done: int, window: Window | None) -> None:
         self.states: Counter[str] = Counter()
         self.cost_usd = 0.0
         self.requests = 0
         self._console, self._total, self._done = console, total, done
-        self._concurrency = concurrency
+        self._window = window
         self._started = self._line_at = time.monotonic()
         self._at_start = done
         self._bar: Progress | None = None
@@ -66,8 +67,8 @@ class ScoringProgress:
         failed = [f"{self.states[state]} {state}" for state in STATES if state != "ok" and self.states[state]]
         parts = [f"${self.cost_usd:.4f}"] if self.cost_usd else []
         parts += failed
-        if self._concurrency:
-            parts.append(f"concurrency {self._concurrency()}")
+        if self._window:
+            parts.append(f"concurrency {int(self._window.limit)}")
         return " · ".join(parts)
 
     def _line(self) -> None:

@@ -1,20 +1,19 @@
-"""The stage `score`: read a source into a run's folder, judge what has no judgement yet, write `scores.parquet`."""
+"""The stage `score`: judge what has no judgement yet, write `scores.parquet`."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from rich.console import Console
 
-from efficient_empathy.dialogues import Intake, OnBadRow, Sample, open_source, scan_samples, write_samples
+from efficient_empathy.dialogues import scan_samples
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.judgement import STATES, Judge
 from efficient_empathy.scoring.ledger import Ledger
@@ -22,58 +21,7 @@ from efficient_empathy.scoring.loop import Ending, score_samples
 from efficient_empathy.scoring.progress import ScoringProgress
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.scores import write_scores
-from efficient_empathy.workspace import Workspace, atomic
-
-BAD_ROWS_SHOWN = 20
-
-
-def ingest(
-    source: str | Path,
-    workspace: Workspace,
-    *,
-    format: str | None = None,  # noqa: A002
-    columns: Mapping[str, str] | None = None,
-    on_bad_row: OnBadRow = "fail",
-    force: bool = False,
-) -> dict[str, Any]:
-    """Read `source` into `samples.parquet` unless it already holds just that; returns what the manifest keeps of it."""
-    opened = open_source(source, format=format, columns=columns, intake=Intake(on_bad_row=on_bad_row))
-    origin = {"name": Path(str(source)).name, "format": opened.format, "digest": opened.digest()}
-    parameters = {"columns": dict(columns or {}), "on_bad_row": on_bad_row}
-    known = workspace.stage("read")
-    same = known.get("source") == origin and known.get("parameters") == parameters
-    if same and workspace.samples.exists() and not force:
-        return known
-    counts: Counter[str] = Counter()
-    dialogues: set[tuple[str | None, str]] = set()
-    ids: set[bytes] = set()
-
-    def counted() -> Iterator[Sample]:
-        for sample in opened:
-            counts["samples"] += 1
-            digest = bytes.fromhex(sample.id)
-            counts["duplicates"] += digest in ids
-            ids.add(digest)
-            dialogues.add((sample.split, sample.dialogue_id))
-            yield sample
-
-    with atomic(workspace.samples) as temporary:
-        write_samples(counted(), temporary)
-        if not counts["samples"]:
-            raise UserError(f"{source} holds no sample: {opened.intake.bad_row_count} bad rows, nothing to score")
-    record = {
-        "source": origin,
-        "parameters": parameters,
-        "samples": counts["samples"],
-        "conversations": len(dialogues),
-        "duplicates": counts["duplicates"],
-        "bad_rows": opened.intake.bad_row_count,
-        "bad_row_examples": [asdict(row) for row in opened.intake.bad_rows[:BAD_ROWS_SHOWN]],
-        "repairs": dict(opened.intake.repairs),
-        "skipped_files": [str(path) for path in opened.skipped_files],
-    }
-    workspace.record("read", record)
-    return record
+from efficient_empathy.workspace import Workspace
 
 
 def score(workspace: Workspace, judge: Judge, rubric: Rubric, *, console: Console | None = None) -> dict[str, Any]:
@@ -87,18 +35,19 @@ def score(workspace: Workspace, judge: Judge, rubric: Rubric, *, console: Consol
     read = workspace.stage("read")
     workspace.require(workspace.samples, "score SOURCE")
     started = time.monotonic()
+    failure: UserError | None = None
+    ending: Ending | Literal["error"] = "error"
     with Ledger(workspace.ledger) as ledger:
         before = _standing(workspace.samples, ledger, judge.spec)
-        window = getattr(judge, "endpoint", None)
-        progress = ScoringProgress(
-            console, read["samples"], before["ok"], (lambda: window.stats.concurrency) if window else None
-        )
+        progress = ScoringProgress(console, read["samples"], before["ok"], getattr(judge, "window", None))
         try:
             with progress:
                 ending = _run(workspace, judge, ledger, progress, console)
-        finally:
-            standing = _standing(workspace.samples, ledger, judge.spec)
-            _write(workspace, ledger, judge, rubric)
+        except UserError as error:
+            failure = error
+        standing = _standing(workspace.samples, ledger, judge.spec)
+        distributions = ledger.has_probabilities(judge.spec)
+        write_scores(workspace.samples, ledger, judge.spec, rubric, workspace.scores, distributions=distributions)
         totals = ledger.totals(judge.spec)
     states = {state: standing[state] for state in STATES}
     result = {
@@ -112,8 +61,10 @@ def score(workspace: Workspace, judge: Judge, rubric: Rubric, *, console: Consol
     }
     kept = {key: read[key] for key in read if key not in ("parameters", "finished_at", "versions")}
     about = {"judge": judge.name, "spec": judge.spec, "rubric": {"name": rubric.name, "hash": rubric.hash}}
-    distributions = f"{rubric.axis_names[0]}_probabilities" in pl.read_parquet_schema(workspace.scores)
     workspace.record("score", {**kept, **result, **totals, **about, "distributions": distributions})
+    if failure is not None:
+        judged = f"{states['ok']:,} of {read['samples']:,} samples are judged and kept"
+        raise UserError(f"{failure} ({judged}; the same command goes on from there.)") from failure
     return result
 
 
@@ -127,14 +78,12 @@ def _standing(samples: Path, ledger: Ledger, spec: str) -> Counter[str]:
     return counts
 
 
-def _write(workspace: Workspace, ledger: Ledger, judge: Judge, rubric: Rubric) -> None:
-    distributions = ledger.has_probabilities(judge.spec)
-    write_scores(workspace.samples, ledger, judge.spec, rubric, workspace.scores, distributions=distributions)
-
-
 def _run(workspace: Workspace, judge: Judge, ledger: Ledger, progress: ScoringProgress, console: Console) -> Ending:
     samples = (sample for chunk in scan_samples(workspace.samples, 1024) for sample in chunk)
-    handled = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it is somebody else's to handle
+    # Only where nobody else handles them, and on the main thread, which alone may.
+    untouched = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    on_main = threading.current_thread() is threading.main_thread()
+    ours = [name for name, default in untouched.items() if on_main and signal.getsignal(name) is default]
 
     async def main() -> Ending:
         stop = asyncio.Event()
@@ -148,15 +97,15 @@ def _run(workspace: Workspace, judge: Judge, ledger: Ledger, progress: ScoringPr
             stop.set()
 
         loop = asyncio.get_running_loop()
-        if handled:
-            loop.add_signal_handler(signal.SIGINT, interrupt)
+        for name in ours:
+            loop.add_signal_handler(name, interrupt)
         try:
             return await score_samples(samples, judge, ledger, stop=stop, on_judgements=progress.update)
         except asyncio.CancelledError:
             return "stopped"
         finally:
-            if handled:
-                loop.remove_signal_handler(signal.SIGINT)
+            for name in ours:
+                loop.remove_signal_handler(name)
             await judge.close()
 
     return asyncio.run(main())

@@ -1,0 +1,64 @@
+"""Reading a source into a run's folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from efficient_empathy.dialogues import Intake, OnBadRow, Sample, open_source, write_samples
+from efficient_empathy.errors import UserError
+from efficient_empathy.workspace import Workspace, atomic
+
+BAD_ROWS_SHOWN = 20
+
+
+def ingest(
+    source: str | Path,
+    workspace: Workspace,
+    *,
+    format: str | None = None,  # noqa: A002
+    columns: Mapping[str, str] | None = None,
+    on_bad_row: OnBadRow = "fail",
+    force: bool = False,
+) -> dict[str, Any]:
+    """Read `source` into `samples.parquet` unless it already holds just that; returns what the manifest keeps of it."""
+    opened = open_source(source, format=format, columns=columns, intake=Intake(on_bad_row=on_bad_row))
+    origin = {"name": Path(str(source)).name, "format": opened.format, "digest": opened.digest()}
+    parameters = {"columns": dict(columns or {}), "on_bad_row": on_bad_row}
+    known = workspace.stage("read")
+    same = known.get("source") == origin and known.get("parameters") == parameters
+    if same and workspace.samples.exists() and not force:
+        return known
+    counts: Counter[str] = Counter()
+    dialogues: set[tuple[str | None, str]] = set()
+    ids: set[bytes] = set()
+
+    def counted() -> Iterator[Sample]:
+        for sample in opened:
+            counts["samples"] += 1
+            digest = bytes.fromhex(sample.id)
+            counts["duplicates"] += digest in ids
+            ids.add(digest)
+            dialogues.add((sample.split, sample.dialogue_id))
+            yield sample
+
+    with atomic(workspace.samples) as temporary:
+        write_samples(counted(), temporary)
+        if not counts["samples"]:
+            raise UserError(f"{source} holds no sample: {opened.intake.bad_row_count} bad rows, nothing to score")
+    record = {
+        "source": origin,
+        "parameters": parameters,
+        "samples": counts["samples"],
+        "conversations": len(dialogues),
+        "duplicates": counts["duplicates"],
+        "bad_rows": opened.intake.bad_row_count,
+        "bad_row_examples": [asdict(row) for row in opened.intake.bad_rows[:BAD_ROWS_SHOWN]],
+        "repairs": dict(opened.intake.repairs),
+        "skipped_files": [str(path) for path in opened.skipped_files],
+    }
+    workspace.record("read", record)
+    return record
