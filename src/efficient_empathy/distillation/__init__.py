@@ -38,7 +38,7 @@ def run_distill(
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     settings = Settings(seed=seed) if epochs is None else Settings(seed=seed, epochs=epochs)
     console = console or Console(stderr=True)
-    with Progress(console=console) as progress:
+    with Progress(console=console, disable=not console.is_terminal) as progress:
         tasks: dict[str, Any] = {}
 
         def on_step(what: str, step: int, steps: int, loss: float) -> None:

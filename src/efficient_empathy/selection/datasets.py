@@ -40,6 +40,7 @@ def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str]) -> N
 
     `rows` has `context`, `response`, `subset` and `EXTRA_COLUMNS`; rows of other subsets are left out.
     """
+    folder = folder.resolve()  # polars compares the paths of the parts with it
     wanted = rows.filter(pl.col("subset").is_in(subsets)).select(messages(), *EXTRA_COLUMNS, "subset")
     with ExitStack() as stack:
         tables = {subset: stack.enter_context(atomic(folder / f"{subset}.parquet")) for subset in subsets}
@@ -48,7 +49,7 @@ def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str]) -> N
                 folder,
                 key="subset",
                 include_key=False,
-                file_path_provider=lambda file: str(tables[file.partition_keys["subset"].item()].absolute()),
+                file_path_provider=lambda file: str(tables[file.partition_keys["subset"].item()]),
             ),
             engine="streaming",
         )

@@ -1,0 +1,64 @@
+"""The command line: parse, call, print. One file a command; heavy modules are imported when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from efficient_empathy.cli.demo import demo
+from efficient_empathy.cli.distill import distill
+from efficient_empathy.cli.inspect import inspect
+from efficient_empathy.cli.report import report
+from efficient_empathy.cli.score import INTERRUPTED, score
+from efficient_empathy.cli.select import select
+from efficient_empathy.cli.shared import err
+from efficient_empathy.errors import UserError
+
+app = typer.Typer(
+    name="efficient-empathy",
+    help="Select the part of a dialogue data set that makes a better empathetic model.\n\n"
+    "Example: efficient-empathy score dialogues.jsonl --run runs/mine && efficient-empathy select --run runs/mine "
+    "&& efficient-empathy report --run runs/mine",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, inspect, score, select, report, distill):
+    app.command()(command)
+
+
+def _version(show: bool) -> None:
+    if show:
+        from importlib.metadata import version
+
+        typer.echo(version("efficient-empathy"))
+        raise typer.Exit
+
+
+@app.callback()
+def _app(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: a user's error is one sentence on stderr and exit status 1."""
+    try:
+        app()
+    except UserError as error:
+        err.print(f"Error: {error}", markup=False, style="bold red")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("Interrupted. Nothing that was finished is lost: run the same command again to go on.")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

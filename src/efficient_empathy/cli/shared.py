@@ -1,0 +1,59 @@
+"""What the commands share: options, consoles, and how results are shown."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from efficient_empathy.errors import UserError
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True)
+
+
+class BadRows(StrEnum):
+    """What to do with a row that carries no sample."""
+
+    fail = "fail"
+    skip = "skip"
+
+
+Source = Annotated[
+    str, typer.Argument(help="A file, a folder, or a hub data set id (hub:org/name).", show_default=False)
+]
+Run = Annotated[Path, typer.Option("--run", help="The run's folder; made when it is missing.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")]
+Force = Annotated[bool, typer.Option("--force", help="Do it again even if nothing changed.")]
+Format = Annotated[str | None, typer.Option("--format", help="Read as this format instead of recognising it.")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--column", help="Where a table's columns have other names, e.g. --column response=answer."),
+]
+OnBadRow = Annotated[BadRows, typer.Option(help="Stop at a row that carries no sample, or count it and go on.")]
+Rubric = Annotated[Path | None, typer.Option("--rubric", help="A rubric file; the package's own by default.")]
+
+
+def show(record: dict[str, Any], as_json: bool, text: str) -> None:
+    """Print a result: as one JSON object if that was asked for, else in words."""
+    if as_json:
+        typer.echo(json.dumps(record, ensure_ascii=False))
+    else:
+        out.print(text, markup=False)
+
+
+def pairs(items: list[str] | None, option: str) -> dict[str, str]:
+    """NAME=VALUE items as a mapping."""
+    found = dict(item.partition("=")[::2] for item in items or [])
+    if bad := [item for item in items or [] if "=" not in item]:
+        raise UserError(f"{option} takes NAME=VALUE, not {bad[0]!r}")
+    return found
+
+
+def columns_of(items: list[str] | None) -> dict[str, str] | None:
+    """The --column options as a mapping, None without any."""
+    return pairs(items, "--column") or None
