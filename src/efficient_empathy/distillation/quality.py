@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
 from efficient_empathy.distillation.data import Lessons
-from efficient_empathy.scoring.distilled import softmax
+from efficient_empathy.scoring.distilled import AxisHead, softmax
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.grid import GridPolicy
 from efficient_empathy.selection.shares import cell_masses, expected_shares, match_shares
@@ -19,25 +19,36 @@ from efficient_empathy.selection.ties import tie_hash
 EMPATHY_AXES = {"sensibility", "rationality"}
 
 
-def fit_temperatures(logits: np.ndarray, targets: np.ndarray) -> list[float]:
-    """Per axis the temperature that minimises the cross-entropy of held-out logits (Guo et al. 2017)."""
+def fit_heads(logits: np.ndarray, targets: np.ndarray, rubric: Rubric) -> list[AxisHead]:
+    """Calibrate each axis on held-out logits: a temperature, and a bias per level that sets the levels' shares right.
 
-    def cross_entropy(log_temperature: float, axis: int) -> float:
-        probabilities = softmax(logits[:, axis] / np.exp(log_temperature))
-        return float(-(targets[:, axis] * np.log(probabilities + 1e-9)).sum(-1).mean())
+    Bias-corrected temperature scaling (Alexandari, Kundaje and Shrikumar 2020): least cross-entropy, with a standard
+    normal prior on the logarithm of 1/T and on the biases, which matters only for levels that were hardly ever seen.
+    """
+    heads = []
+    for i, axis in enumerate(rubric.axes):
+        x, y = logits[:, i].astype(np.float64), targets[:, i].astype(np.float64)
 
-    fits = (minimize_scalar(cross_entropy, (-1.0, 1.0), args=(axis,)) for axis in range(logits.shape[1]))
-    return [round(float(np.exp(fit.x)), 4) for fit in fits]
+        def loss(w: np.ndarray, x: np.ndarray = x, y: np.ndarray = y) -> tuple[float, np.ndarray]:
+            p = softmax(x * np.exp(w[0]) + w[1:])
+            off = (p - y) / len(x)
+            slope = np.concatenate([[(off * x).sum() * np.exp(w[0])], off.sum(0)])
+            value = -(y * np.log(p + 1e-12)).sum() / len(x) + (w**2).sum() / (2 * len(x))
+            return float(value), slope + w / len(x)
+
+        w = minimize(loss, np.zeros(1 + x.shape[1]), jac=True, method="L-BFGS-B").x
+        bias = tuple(round(float(b), 4) for b in w[1:])
+        heads.append(AxisHead(name=axis.name, scale=axis.scale, temperature=round(float(np.exp(-w[0])), 4), bias=bias))
+    return heads
 
 
-def agreement(logits: np.ndarray, lessons: Lessons, rubric: Rubric, temperatures: list[float]) -> dict[str, Any]:
-    """Figures of a student's logits against the lessons' targets.
+def agreement(probabilities: np.ndarray, lessons: Lessons, rubric: Rubric) -> dict[str, Any]:
+    """Figures of a student's distributions against the lessons' targets.
 
     Per axis: Spearman's rank correlation of the expected score, its mean absolute error, and the negative
     log-likelihood. For sensibility and rationality also the three-way label of the `paper` policy at 5 and 5: accuracy
     when each sample takes its most probable subset, when the shares are matched (what selecting does), and the shares.
     """
-    probabilities = softmax(logits / np.asarray(temperatures, np.float32)[None, :, None])
     levels = np.arange(probabilities.shape[-1])
     expected, wanted = probabilities @ levels, lessons.scores
     nll = -(lessons.targets * np.log(probabilities + 1e-9)).sum(-1).mean(0)
@@ -45,7 +56,7 @@ def agreement(logits: np.ndarray, lessons: Lessons, rubric: Rubric, temperatures
         "samples": len(lessons.samples),
         "axes": {
             name: {
-                "spearman": round(float(spearmanr(expected[:, i], wanted[:, i]).statistic), 4),
+                "spearman": round(_spearman(expected[:, i], wanted[:, i]), 4),
                 "mae": round(float(np.abs(expected[:, i] - wanted[:, i]).mean()), 4),
                 "nll": round(float(nll[i]), 4),
             }
@@ -55,6 +66,11 @@ def agreement(logits: np.ndarray, lessons: Lessons, rubric: Rubric, temperatures
     if set(rubric.axis_names) == EMPATHY_AXES and len(levels) == 11:
         figures["paper_label"] = _label_figures(probabilities, lessons, rubric)
     return figures
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """0 where one of them is constant: it then orders nothing."""
+    return 0.0 if np.ptp(a) == 0 or np.ptp(b) == 0 else float(spearmanr(a, b).statistic)
 
 
 def _label_figures(probabilities: np.ndarray, lessons: Lessons, rubric: Rubric) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from efficient_empathy.distillation.card import card
 from efficient_empathy.distillation.data import Lessons, lessons_of
 from efficient_empathy.distillation.export import export_onnx
 from efficient_empathy.distillation.model import Encoded, Settings, fit, predict
-from efficient_empathy.distillation.quality import agreement, fit_temperatures
+from efficient_empathy.distillation.quality import agreement, fit_heads
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.errors import UserError
-from efficient_empathy.scoring.distilled import AxisHead, DistilledConfig, DistilledJudge
+from efficient_empathy.scoring.distilled import DistilledConfig, DistilledJudge, calibrated
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.workspace import Workspace, atomic
 
@@ -52,7 +52,7 @@ def distill(
 ) -> dict[str, Any]:
     """Fit a student on a run's `ok` judgements and write it, int8 and with its card, to the folder `out`.
 
-    `folds`-fold cross-validation by dialogue gives the figures of the card and the temperatures that calibrate it; each
+    `folds`-fold cross-validation by dialogue gives the figures of the card and what calibrates it; each
     fold is kept in `out/.folds`, so an interrupted run goes on where it stopped. The student that is written is fitted
     on all of the data. Returns the figures. Raises `UserError` without judgements, base model or the extra `train`.
     """
@@ -70,15 +70,11 @@ def distill(
     encoded = PairTokenizer(out / "tokenizer.json", settings.max_tokens)(lessons.samples)
 
     logits = _cross_validate(base, encoded, lessons, settings, folds, out / ".folds", on_step)
-    temperatures = fit_temperatures(logits, lessons.targets)
-    figures = agreement(logits, lessons, rubric, temperatures)
+    heads = fit_heads(logits, lessons.targets, rubric)
+    figures = agreement(_cross_calibrated(logits, lessons, rubric, folds, settings.seed), lessons, rubric)
 
     student = fit(base, encoded, lessons.targets, settings, lambda *at: on_step("all data", *at))
     export_onnx(student, out / "model.onnx")
-    heads = [
-        AxisHead(name=axis.name, scale=axis.scale, temperature=temperature)
-        for axis, temperature in zip(rubric.axes, temperatures, strict=True)
-    ]
     config = DistilledConfig(name=name, rubric=rubric.hash, axes=tuple(heads), max_tokens=settings.max_tokens)
     _write_text(out / "judge.json", config.model_dump_json(indent=2) + "\n")
     figures |= {
@@ -120,16 +116,24 @@ def _cross_validate(
     return logits
 
 
+def _cross_calibrated(logits: np.ndarray, lessons: Lessons, rubric: Rubric, folds: int, seed: int) -> np.ndarray:
+    """Distributions from held-out logits, each fold calibrated on the others, so that the figures are honest."""
+    number = lessons.folds(folds, seed)
+    probabilities = np.empty_like(logits)
+    for fold in range(folds):
+        others, here = number != fold, number == fold
+        probabilities[here] = calibrated(logits[here], fit_heads(logits[others], lessons.targets[others], rubric))
+    return probabilities
+
+
 def _int8_gap(student: Any, encoded: Encoded, lessons: Lessons, rubric: Rubric, out: Path) -> float:
     """Largest mean difference, over the axes, of an expected score between the int8 file and the student in torch."""
     few = list(range(0, len(encoded), max(1, len(encoded) // 256)))
     judge = DistilledJudge(rubric, out)
     exact = predict(student, [encoded[i] for i in few])
-    temperatures = np.array([head.temperature for head in judge.config.axes], np.float32)[None, :, None]
-    shifted = np.exp(exact / temperatures - (exact / temperatures).max(-1, keepdims=True))
     levels = np.arange(exact.shape[-1])
     there = judge.probabilities([lessons.samples[i] for i in few]) @ levels
-    here = (shifted / shifted.sum(-1, keepdims=True)) @ levels
+    here = calibrated(exact, judge.config.axes) @ levels
     return round(float(np.abs(there - here).mean(0).max()), 4)
 
 

@@ -22,13 +22,14 @@ BUNDLED = Path(str(files("efficient_empathy") / "assets" / "judge"))
 
 
 class AxisHead(BaseModel):
-    """One axis of a distilled judge: its scale, and the temperature that calibrates its distribution."""
+    """One axis of a distilled judge: its scale, and what calibrates its distribution: softmax(logits ÷ T + bias)."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str
     scale: tuple[int, int]
     temperature: float
+    bias: tuple[float, ...]
 
 
 class DistilledConfig(BaseModel):
@@ -50,7 +51,7 @@ class DistilledJudge:
     """
 
     batch_size = 256
-    concurrency = 1
+    concurrency = 2  # one batch runs while the other is recorded
 
     def __init__(self, rubric: Rubric, folder: Path = BUNDLED, threads: int = 0) -> None:
         try:
@@ -69,12 +70,12 @@ class DistilledJudge:
         self.name = self.config.name
         self._rubric = rubric
         self._encoder = OnnxEncoder(folder, self.config.max_tokens, threads)
-        self.spec = f"judge=distilled model={file_hash(folder / 'model.onnx')[:16]} rubric={rubric.hash}"
+        files = "+".join(file_hash(folder / name)[:12] for name in ("model.onnx", "judge.json"))
+        self.spec = f"judge=distilled model={files} rubric={rubric.hash}"
 
     def probabilities(self, samples: Sequence[Sample]) -> np.ndarray:
         """Calibrated distributions, (samples × axes × levels) float32; the axes in the judge's own order."""
-        temperatures = np.array([head.temperature for head in self.config.axes], np.float32)
-        return softmax(self._encoder(samples) / temperatures[None, :, None])
+        return calibrated(self._encoder(samples), self.config.axes)
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """One judgement per sample, in order."""
@@ -101,6 +102,12 @@ class DistilledJudge:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+
+def calibrated(logits: np.ndarray, heads: Sequence[AxisHead]) -> np.ndarray:
+    """Distributions from a student's logits, (samples × axes × levels)."""
+    temperatures = np.array([head.temperature for head in heads], np.float32)
+    return softmax(logits / temperatures[:, None] + np.array([head.bias for head in heads], np.float32))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
