@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,6 +16,18 @@ from efficient_empathy.encoders.pairs import pad
 from efficient_empathy.workspace import atomic
 
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's and the quantiser's advice to programmers."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def export_onnx(student: Student, path: Path) -> None:
@@ -27,9 +41,7 @@ def export_onnx(student: Student, path: Path) -> None:
     axes = {name: {0: "samples", 1: "tokens"} for name in INPUTS} | {"logits": {0: "samples"}}
     fusion = FusionOptions("bert")
     fusion.enable_embed_layer_norm = False  # it would hide the word vectors from the quantiser
-    logging.getLogger("onnxruntime").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder, _quiet():
         plain, fused = str(Path(folder) / "plain.onnx"), str(Path(folder) / "fused.onnx")
         inputs = tuple(torch.from_numpy(example[name]) for name in INPUTS)
         torch.onnx.export(

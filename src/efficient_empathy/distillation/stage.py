@@ -81,7 +81,7 @@ def distill(
         "folds": folds,
         "settings": asdict(settings),
         "teacher": spec,
-        "base": Path(base).parent.name if isinstance(base, Path) else base,
+        "base": BASE if base == default_base() else Path(base).name,
         "int8_gap": _int8_gap(student, encoded, lessons, rubric, out),
         "megabytes": round(sum(p.stat().st_size for p in out.iterdir() if p.is_file()) / 1e6, 1),
         "seconds": round(time.monotonic() - started, 1),
