@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from efficient_empathy.selection import shares
-from efficient_empathy.selection.shares import cell_masses, expected_shares, match_shares
+from efficient_empathy.selection.shares import expected_shares, match_shares
 
 
 def random_case(seed, n, k, concentration=0.7):
@@ -76,15 +76,3 @@ def test_expected_shares_round_to_the_whole():
     p = np.array([[0.5, 0.25, 0.25]] * 3, dtype=np.float32)
     assert expected_shares(p).tolist() == [1, 1, 1]
     assert expected_shares(p[:0]).tolist() == [0, 0, 0]
-
-
-def test_cell_masses_do_not_hang_on_place_or_scale():
-    rng = np.random.default_rng(3)
-    s, r = rng.dirichlet(np.ones(11), (2, 500)).astype(np.float32)
-    cells = rng.integers(0, 3, (11, 11)) == np.arange(3)[:, None, None]
-    masses = cell_masses(s, r, cells)
-    assert np.allclose(masses.sum(axis=1), 1, atol=1e-6)
-    assert np.allclose(masses, np.einsum("ns,nr,ksr->nk", s, r, cells), atol=1e-5)
-    order = rng.permutation(500)
-    assert (cell_masses(s[order], r[order], cells) == masses[order]).all()
-    assert np.allclose(cell_masses(s * 0.5, r, cells), masses, atol=1e-5)

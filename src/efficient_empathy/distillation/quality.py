@@ -11,9 +11,10 @@ from scipy.stats import spearmanr
 
 from efficient_empathy.distillation.data import Lessons
 from efficient_empathy.scoring.distilled import AxisHead, softmax
+from efficient_empathy.scoring.joint import cell_masses
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.grid import GridPolicy
-from efficient_empathy.selection.shares import cell_masses, expected_shares, match_shares
+from efficient_empathy.selection.shares import expected_shares, match_shares
 from efficient_empathy.selection.ties import tie_hash
 
 EMPATHY_AXES = {"sensibility", "rationality"}
@@ -42,7 +43,7 @@ def fit_heads(logits: np.ndarray, targets: np.ndarray, rubric: Rubric) -> list[A
     return heads
 
 
-def agreement(probabilities: np.ndarray, lessons: Lessons, rubric: Rubric) -> dict[str, Any]:
+def agreement(probabilities: np.ndarray, lessons: Lessons, rubric: Rubric, association: float = 0.0) -> dict[str, Any]:
     """Figures of a student's distributions against the lessons' targets.
 
     Per axis: Spearman's rank correlation of the expected score, its mean absolute error, and the negative
@@ -64,7 +65,7 @@ def agreement(probabilities: np.ndarray, lessons: Lessons, rubric: Rubric) -> di
         },
     }
     if set(rubric.axis_names) == EMPATHY_AXES and len(levels) == 11:
-        figures["paper_label"] = _label_figures(probabilities, lessons, rubric)
+        figures["paper_label"] = _label_figures(probabilities, lessons, rubric, association)
     return figures
 
 
@@ -73,12 +74,12 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
     return 0.0 if np.ptp(a) == 0 or np.ptp(b) == 0 else float(spearmanr(a, b).statistic)
 
 
-def _label_figures(probabilities: np.ndarray, lessons: Lessons, rubric: Rubric) -> dict[str, Any]:
+def _label_figures(probabilities: np.ndarray, lessons: Lessons, rubric: Rubric, association: float) -> dict[str, Any]:
     sensibility, rationality = (rubric.axis_names.index(name) for name in ("sensibility", "rationality"))
     policy = GridPolicy("paper")
     grid = policy.cells()
     cells = np.stack([grid == subset for subset in policy.subsets])
-    guessed = cell_masses(probabilities[:, sensibility], probabilities[:, rationality], cells)
+    guessed = cell_masses(probabilities[:, sensibility], probabilities[:, rationality], cells, association)
     true = cell_masses(lessons.targets[:, sensibility], lessons.targets[:, rationality], cells).argmax(1)
     ties = tie_hash(pl.Series([sample.id for sample in lessons.samples]), seed=0)
     matched = match_shares(guessed, expected_shares(guessed), ties)

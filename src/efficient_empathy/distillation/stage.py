@@ -21,6 +21,7 @@ from efficient_empathy.distillation.quality import agreement, fit_heads
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.distilled import DistilledConfig, DistilledJudge, calibrated
+from efficient_empathy.scoring.joint import fit_association
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.workspace import Workspace, atomic
 
@@ -71,11 +72,15 @@ def distill(
 
     logits = _cross_validate(base, encoded, lessons, settings, folds, out / ".folds", on_step)
     heads = fit_heads(logits, lessons.targets, rubric)
-    figures = agreement(_cross_calibrated(logits, lessons, rubric, folds, settings.seed), lessons, rubric)
+    held_out = _cross_calibrated(logits, lessons, rubric, folds, settings.seed)
+    association = _association(held_out, lessons.targets)
+    figures = agreement(held_out, lessons, rubric, association)
 
     student = fit(base, encoded, lessons.targets, settings, lambda *at: on_step("all data", *at))
     export_onnx(student, out / "model.onnx")
-    config = DistilledConfig(name=name, rubric=rubric.hash, axes=tuple(heads), max_tokens=settings.max_tokens)
+    config = DistilledConfig(
+        name=name, rubric=rubric.hash, axes=tuple(heads), max_tokens=settings.max_tokens, association=association
+    )
     _write_text(out / "judge.json", config.model_dump_json(indent=2) + "\n")
     figures |= {
         "folds": folds,
@@ -124,6 +129,14 @@ def _cross_calibrated(logits: np.ndarray, lessons: Lessons, rubric: Rubric, fold
         others, here = number != fold, number == fold
         probabilities[here] = calibrated(logits[here], fit_heads(logits[others], lessons.targets[others], rubric))
     return probabilities
+
+
+def _association(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """How the two axes of a rubric hang together beyond what the text tells; 0 for a rubric with more or fewer."""
+    if probabilities.shape[1] != 2:
+        return 0.0
+    tables = (array[:, axis] for array in (probabilities, targets) for axis in (0, 1))
+    return round(fit_association(*tables), 5)
 
 
 def _int8_gap(student: Any, encoded: Encoded, lessons: Lessons, rubric: Rubric, out: Path) -> float:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.report.run import BATCH, Axis, Run
-from efficient_empathy.selection.columns import AXES
+from efficient_empathy.scoring.joint import expected_counts
+from efficient_empathy.selection.columns import AXES, association
 from efficient_empathy.selection.grid import GridPolicy
 
 LEVELS_SHOWN = 101
@@ -72,9 +73,9 @@ def score_map(run: Run) -> Map | None:
     if run.shows_expectations:
         columns = [f"{axis.name}_probabilities" for axis in (y, x)]
         given = pl.all_horizontal(pl.col(columns).is_not_null())
-        for batch in _batches(certain.filter(given).select(columns)):
-            p_y, p_x = (batch[column].to_numpy().astype(np.float64) for column in columns)
-            counts += p_y.T @ p_x
+        together = association(run.columns)
+        for batch in _batches(certain.filter(given).select(*columns, together)):
+            counts += expected_counts(*(batch[column].to_numpy() for column in batch.columns))
         certain = certain.filter(~given)
     found = certain.group_by(y.level().alias("y"), x.level().alias("x")).agg(pl.len()).collect(engine="streaming")
     np.add.at(counts, (found["y"].to_numpy(), found["x"].to_numpy()), found["len"].to_numpy())

@@ -9,7 +9,7 @@ import polars as pl
 from efficient_empathy.report.charts import AxisSummary, Histogram, Map, histogram, score_map, summary
 from efficient_empathy.report.run import UNSCORED, Run
 from efficient_empathy.selection import flips
-from efficient_empathy.selection.columns import AXES
+from efficient_empathy.selection.columns import ASSOCIATION, AXES, DISTRIBUTIONS
 from efficient_empathy.selection.grid import HIGHEST, LOWEST, GridPolicy
 from efficient_empathy.selection.rules import DISCARD
 
@@ -135,7 +135,7 @@ def _flips(run: Run) -> Flips:
         return Flips()
     columns = ["sample_id", "state", *AXES]
     if run.shows_expectations:
-        columns += [f"{axis}_probabilities" for axis in AXES]
+        columns += [*DISTRIBUTIONS, *({ASSOCIATION} & set(run.columns))]
     rows = run.scores.select(columns)
     total: int = rows.select(pl.len()).collect().item()
     every = -(-total // FLIP_ROWS)

@@ -41,6 +41,7 @@ class DistilledConfig(BaseModel):
     rubric: str
     axes: tuple[AxisHead, ...]
     max_tokens: int
+    association: float = 0.0
 
 
 class DistilledJudge:
@@ -94,6 +95,7 @@ class DistilledJudge:
                 self._rubric.hash,
                 scores={name: float(mean[i]) for name, mean in zip(self._rubric.axis_names, means, strict=True)},
                 probabilities=dict(zip(self._rubric.axis_names, table[i, order], strict=True)),
+                association=self.config.association,
                 latency_s=each,
                 created_at=now,
             )

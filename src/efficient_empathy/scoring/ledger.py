@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS judgements (
     state TEXT NOT NULL, judge TEXT NOT NULL, rubric TEXT NOT NULL,
     scores TEXT NOT NULL,        -- JSON, by axis; {} unless the state is ok
     probabilities BLOB,          -- float32, the axes of `scores` one after the other, or NULL
+    association REAL NOT NULL,   -- of two axes' distributions, see joint.py
     raw TEXT NOT NULL, reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     cost_usd REAL NOT NULL, latency_s REAL NOT NULL, requests INTEGER NOT NULL, created_at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS by_sample ON judgements (spec_id, sample_id);

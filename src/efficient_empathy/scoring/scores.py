@@ -10,12 +10,20 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from efficient_empathy.dialogues import scan_samples
+from efficient_empathy.scoring.joint import cell_masses
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.workspace import atomic
 
 CHUNK = 8192
+_S, _R = np.indices((11, 11))
+PAPER_AT_5 = {
+    "p_sensibility": (_S > 5) & (_R < 5),
+    "p_rationality": _R > 5,
+    "p_discard": ~((_S > 5) & (_R < 5)) & (_R <= 5),
+}
+"""The paper's rule at its thresholds of 5, as cells of sensibility × rationality."""
 
 
 def scores_schema(rubric: Rubric, *, distributions: bool) -> pl.Schema:
@@ -26,7 +34,7 @@ def scores_schema(rubric: Rubric, *, distributions: bool) -> pl.Schema:
         columns |= {f"{axis.name}_std": pl.Float32() for axis in rubric.axes}
         columns |= {f"{axis.name}_probabilities": pl.Array(pl.Float32, len(axis.values)) for axis in rubric.axes}
         if _is_empathy(rubric):
-            columns |= dict.fromkeys(("p_sensibility", "p_rationality", "p_discard"), pl.Float32())
+            columns |= dict.fromkeys((*PAPER_AT_5, "p_association"), pl.Float32())
     return pl.Schema(columns)
 
 
@@ -52,7 +60,7 @@ def _frame(
         columns[axis.name] = [j.scores.get(axis.name) if j else None for j in judgements]
     if any(name.endswith("_probabilities") for name in schema):
         tables = {axis.name: _table(judgements, axis.name, np.asarray(axis.values)) for axis in rubric.axes}
-        columns |= _distribution_columns(tables, rubric)
+        columns |= _distribution_columns(judgements, tables, rubric)
     return pl.DataFrame(columns, schema=schema, nan_to_null=True)
 
 
@@ -65,7 +73,9 @@ def _table(judgements: Sequence[Judgement | None], axis: str, values: np.ndarray
     return table
 
 
-def _distribution_columns(tables: dict[str, np.ndarray], rubric: Rubric) -> dict[str, object]:
+def _distribution_columns(
+    judgements: Sequence[Judgement | None], tables: dict[str, np.ndarray], rubric: Rubric
+) -> dict[str, object]:
     columns: dict[str, object] = {}
     for axis in rubric.axes:
         table, values = tables[axis.name], np.asarray(axis.values, np.float32)
@@ -74,12 +84,12 @@ def _distribution_columns(tables: dict[str, np.ndarray], rubric: Rubric) -> dict
         absent = np.isnan(table[:, 0])
         columns[f"{axis.name}_probabilities"] = pl.Series(table).set(pl.Series(absent), None)
     if _is_empathy(rubric):
-        # The paper's rule at its thresholds of 5, the axes taken as independent given the text.
-        sensibility, rationality = tables["sensibility"], tables["rationality"]
-        p_rationality = rationality[:, 6:].sum(1)
-        p_sensibility = sensibility[:, 6:].sum(1) * rationality[:, :5].sum(1)
-        columns |= {"p_sensibility": p_sensibility, "p_rationality": p_rationality}
-        columns["p_discard"] = 1 - p_rationality - p_sensibility
+        together = np.array([j.association if j else 0.0 for j in judgements], np.float32)
+        masses = cell_masses(
+            tables["sensibility"], tables["rationality"], np.stack(list(PAPER_AT_5.values())), together
+        )
+        columns |= {name: masses[:, i] for i, name in enumerate(PAPER_AT_5)}
+        columns["p_association"] = np.where(np.isnan(masses[:, 0]), np.nan, together)
     return columns
 
 

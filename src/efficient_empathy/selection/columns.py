@@ -10,6 +10,8 @@ from efficient_empathy.errors import UserError
 
 AXES = ("sensibility", "rationality")
 DISTRIBUTIONS = tuple(f"{axis}_probabilities" for axis in AXES)
+ASSOCIATION = "p_association"
+"""How the two distributions of a row hang together; see `scoring.joint`."""
 UNSCORED = "unscored"
 """The subset of rows without scores; no policy may call one of its own subsets so."""
 
@@ -28,6 +30,12 @@ NOT_SCORED_BECAUSE = (
 )
 
 _SUFFIXES = ("_probabilities", "_std")
+
+
+def association(columns: Iterable[str]) -> pl.Expr:
+    """Each row's association; 0, independence, where the judge gave none."""
+    given = pl.col(ASSOCIATION).fill_null(0.0) if ASSOCIATION in columns else pl.lit(0.0, pl.Float32)
+    return given.alias(ASSOCIATION)
 
 
 def require_axes(columns: Iterable[str]) -> None:

@@ -11,7 +11,9 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.errors import UserError
+from efficient_empathy.scoring.joint import cell_masses
 from efficient_empathy.selection.columns import (
+    ASSOCIATION,
     AXES,
     DISTRIBUTIONS,
     NOT_SCORED_BECAUSE,
@@ -19,10 +21,11 @@ from efficient_empathy.selection.columns import (
     SCORED,
     SENSIBILITY,
     UNSCORED,
+    association,
     require_axes,
 )
 from efficient_empathy.selection.rules import DISCARD, RULES
-from efficient_empathy.selection.shares import Probabilities, cell_masses, expected_shares, match_shares
+from efficient_empathy.selection.shares import Probabilities, expected_shares, match_shares
 from efficient_empathy.selection.ties import Ties, tie_hash
 
 Decide = Literal["auto", "scores", "probabilities"]
@@ -130,7 +133,8 @@ class GridPolicy:
     def _masses(self, scores: pl.LazyFrame) -> tuple[npt.NDArray[np.bool_], Probabilities, Ties]:
         """Which rows have scores, and of those P(subset) and the hash that breaks ties."""
         cells = np.stack([self.cells() == subset for subset in self.subsets])
-        columns = scores.select("sample_id", SCORED.alias("scored"), SENSIBILITY, RATIONALITY, *DISTRIBUTIONS)
+        together = association(scores.collect_schema().names())
+        columns = scores.select("sample_id", SCORED.alias("scored"), SENSIBILITY, RATIONALITY, *DISTRIBUTIONS, together)
         scored, masses, ties = [], [], []
         for batch in _batches(columns):
             scored.append(batch["scored"].to_numpy())
@@ -150,8 +154,8 @@ class GridPolicy:
         masses = np.eye(len(self.subsets), dtype=np.float32)[self._codes(s, r)]
         given = found.select(pl.all_horizontal(pl.col(DISTRIBUTIONS).is_not_null())).to_series()
         if given.any():
-            p_s, p_r = (found[name].filter(given).to_numpy() for name in DISTRIBUTIONS)
-            masses[given.to_numpy()] = cell_masses(p_s, p_r, cells)
+            p_s, p_r, c = (found[name].filter(given).to_numpy() for name in (*DISTRIBUTIONS, ASSOCIATION))
+            masses[given.to_numpy()] = cell_masses(p_s, p_r, cells, c)
         return masses
 
     def _marks(self, scores: pl.LazyFrame) -> pl.DataFrame:

@@ -9,8 +9,6 @@ order, loses 0.3 points of expected accuracy against it on synthetic scores.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -25,22 +23,6 @@ OFFSET_SAMPLE = 1 << 18
 _CYCLES = 200
 _STEP = np.float32(2**20)
 _UNIT = 2.0**32
-
-
-def cell_masses(
-    sensibility: npt.NDArray[Any], rationality: npt.NDArray[Any], cells: npt.NDArray[np.bool_]
-) -> Probabilities:
-    """P(subset) of each sample: the mass that its two distributions put on the subset's cells.
-
-    Distributions have shape (samples, 11), `cells` (subsets, 11, 11), sensibility first. The axes are taken as
-    independent given the text. Probabilities are rounded to 2⁻²⁰ first, so that every sum is exact and a row's result
-    does not hang on its place in the array.
-    """
-    s, r = (np.rint(np.asarray(p, dtype=np.float32).T * _STEP).astype(np.float64) for p in (sensibility, rationality))
-    by_rationality = cells.transpose(0, 2, 1).reshape(-1, len(s)).astype(np.float64) @ s
-    masses = np.einsum("krn,rn->kn", by_rationality.reshape(len(cells), len(r), -1), r)
-    shares: Probabilities = (masses / (s.sum(axis=0) * r.sum(axis=0))).T.astype(np.float32)
-    return shares
 
 
 def expected_shares(p: Probabilities) -> npt.NDArray[np.int64]:
