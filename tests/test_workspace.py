@@ -49,9 +49,10 @@ def test_the_manifest_keeps_each_stage(tmp_path) -> None:
     assert workspace.stage("score")["samples"] == 3
     assert "python" in workspace.stage("select")["versions"]
     assert workspace.stage("never") == {}
-    workspace.manifest_path.write_text("{")
-    with pytest.raises(UserError, match="not JSON"):
-        workspace.manifest()
+    for broken in ("{", "[]", "{}"):
+        workspace.manifest_path.write_text(broken)
+        with pytest.raises(UserError, match="no manifest"):
+            workspace.manifest()
 
 
 def test_what_is_missing_names_the_stage_that_makes_it(tmp_path) -> None:
@@ -81,6 +82,13 @@ def test_the_lock_is_for_one_process_and_goes_with_it(tmp_path) -> None:
     with Workspace(tmp_path).lock(waiting):
         assert waited == [True]
     other.join()
+
+
+def test_who_holds_the_lock_may_take_it_again(tmp_path) -> None:
+    with Workspace(tmp_path).lock(), Workspace(tmp_path / "." / "").lock():
+        pass
+    with pytest.raises(UserError, match="no run's folder"), Workspace(tmp_path / "nowhere").lock():
+        pass
 
 
 def test_the_hash_of_a_file(tmp_path) -> None:

@@ -15,10 +15,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from efficient_empathy.api import score, select, write_report
     from efficient_empathy.dialogues import inspect_source, read
+    from efficient_empathy.scoring.choice import JudgeOptions
 
-__all__ = ["inspect_source", "read", "score", "select", "write_report"]
+__all__ = ["JudgeOptions", "inspect_source", "read", "score", "select", "write_report"]
 
-_HOMES = {"read": "dialogues", "inspect_source": "dialogues", "score": "api", "select": "api", "write_report": "api"}
+_HOMES = {
+    "read": "dialogues",
+    "inspect_source": "dialogues",
+    "JudgeOptions": "scoring.choice",
+    "score": "api",
+    "select": "api",
+    "write_report": "api",
+}
 
 
 def __getattr__(name: str) -> Any:

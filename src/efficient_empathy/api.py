@@ -13,8 +13,7 @@ from efficient_empathy.dialogues import OnBadRow
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Judge, Rubric
 from efficient_empathy.scoring import stage as _scoring
-from efficient_empathy.scoring.choice import JudgeOptions, make_judge
-from efficient_empathy.scoring.ingest import ingest
+from efficient_empathy.scoring.choice import JudgeOptions
 from efficient_empathy.workspace import Workspace
 
 
@@ -32,16 +31,13 @@ def score(
 ) -> pl.DataFrame:
     """Judge every sample of `source` that the run's ledger does not hold yet; the frame of `scores.parquet`.
 
-    `judge` is a name (distilled, openai, replay) with its `options`, or any object that keeps the `Judge` contract.
-    Not for use inside a running event loop, such as a notebook cell that awaits: call it from plain code.
+    `judge` is a name (distilled, openai, replay) with its `options`, or any object with a `name` and an async `judge`
+    (see `Judge`).
     """
-    workspace = Workspace(run).create()
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
-    with workspace.lock():
-        ingest(source, workspace, format=format, columns=columns, on_bad_row=on_bad_row)
-        options = options or JudgeOptions(replies=Path(source))
-        chosen = make_judge(judge, loaded, workspace, options) if isinstance(judge, str) else judge
-        _scoring.score(workspace, chosen, loaded, console=Console(stderr=True, quiet=quiet))
+    workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
+    reading: dict[str, Any] = {"format": format, "columns": columns, "on_bad_row": on_bad_row}
+    _scoring.score(source, workspace, judge, loaded, options, console=console, **reading)
     return pl.read_parquet(workspace.scores)
 
 

@@ -8,10 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
+from efficient_empathy.errors import UserError
 from efficient_empathy.report import report
-from efficient_empathy.scoring import Rubric
-from efficient_empathy.scoring.distilled import DistilledJudge
-from efficient_empathy.scoring.ingest import ingest
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
 from efficient_empathy.workspace import Workspace
@@ -21,20 +19,17 @@ DIALOGUES = Path(str(files("efficient_empathy") / "assets" / "dialogues"))
 
 def demo(run: Path, console: Console) -> dict[str, Any]:
     """Read, score, select and report into `run`; returns counts, places and a `summary` in words."""
-    workspace = Workspace(run).create()
-    rubric = Rubric.load()
-    with workspace.lock(lambda: console.print(f"Another process is working on {run}; waiting for it.")):
-        read = ingest(DIALOGUES, workspace)
-        console.print(f"Read {read['samples']:,} samples of {read['conversations']:,} bundled conversations.")
-        scored = score(workspace, DistilledJudge(rubric), rubric, console=console)
-        selected = select(workspace)
-        written = report(workspace)
-    shares = [
-        f"  {name:<12} {count:>5}  {count / read['samples']:>6.1%}" for name, count in selected["subsets"].items()
-    ]
+    workspace = Workspace(run)
+    scored = score(DIALOGUES, workspace, console=console)
+    if scored["ending"] != "complete":
+        raise UserError(f"stopped with {scored['unjudged']:,} samples to go: the same command goes on from there")
+    selected = select(workspace)
+    written = report(workspace)
+    total = scored["samples"]
+    shares = [f"  {name:<12} {count:>5}  {count / total:>6.1%}" for name, count in selected["subsets"].items()]
     summary = "\n".join(
         [
-            f"{scored['states']['ok']:,} of {read['samples']:,} samples scored by the distilled judge, at no cost.",
+            f"{scored['states']['ok']:,} of {total:,} samples scored by the distilled judge, at no cost.",
             f"Policy {selected['policy']}, α = {selected['alpha']:g}, β = {selected['beta']:g}:",
             *shares,
             f"Data sets: {workspace.selection}",
@@ -42,4 +37,4 @@ def demo(run: Path, console: Console) -> dict[str, Any]:
         ]
     )
     places = {"run": str(run), "selection": str(workspace.selection), "report": written["path"]}
-    return {"samples": read["samples"], "subsets": selected["subsets"], **places, "summary": summary}
+    return {"samples": total, "subsets": selected["subsets"], **places, "summary": summary}

@@ -16,6 +16,9 @@ from typing import Any
 
 from efficient_empathy.errors import UserError
 
+_HELD: set[Path] = set()
+"""The runs that this process holds."""
+
 
 class Workspace:
     """The folder of one run. Every artifact has one place in it; `manifest.json` says what went into each."""
@@ -50,8 +53,10 @@ class Workspace:
             return {"stages": {}}
         try:
             loaded: dict[str, Any] = json.loads(self.manifest_path.read_text("utf-8"))
-        except ValueError as error:
-            raise UserError(f"{self.manifest_path} is not JSON ({error}): delete it and run the stage again") from error
+            if not isinstance(loaded.get("stages"), dict):
+                raise ValueError("it has no stages")
+        except (ValueError, AttributeError) as error:
+            raise UserError(f"{self.manifest_path} is no manifest ({error}): delete it and score again") from error
         return loaded
 
     def stage(self, name: str) -> dict[str, Any]:
@@ -71,9 +76,22 @@ class Workspace:
     def lock(self, waiting: Callable[[], None] | None = None) -> Iterator[None]:
         """Hold the run for one process at a time; `waiting` is called once if another holds it.
 
-        The kernel drops the lock with its process, so a killed one never blocks the next.
+        A process that holds it may take it again. The kernel drops the lock with its process, so a killed one never
+        blocks the next. Raises `UserError` where the run's folder is missing or cannot be written to.
         """
-        with (self.root / ".lock").open("w") as handle:
+        key = self.root.resolve()
+        if key in _HELD:
+            yield
+            return
+        if not self.root.is_dir():
+            raise UserError(
+                f"{self.root} is no run's folder: `efficient-empathy score SOURCE --run {self.root}` makes it"
+            )
+        try:
+            handle = (self.root / ".lock").open("w")
+        except OSError as error:
+            raise UserError(f"cannot write to the run's folder {self.root}: {error.strerror}") from error
+        with handle:
             while True:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,7 +101,11 @@ class Workspace:
                         waiting()
                         waiting = None
                     time.sleep(0.2)
-            yield
+            _HELD.add(key)
+            try:
+                yield
+            finally:
+                _HELD.discard(key)
 
 
 @contextlib.contextmanager

@@ -72,3 +72,42 @@ def test_hold_waits_for_what_is_set_aside_and_gives_up_when_that_cannot_help() -
 def test_a_limit_that_is_no_amount_is_refused(limit: float) -> None:
     with pytest.raises(UserError, match="US dollars"):
         Budget(limit)
+
+
+def test_the_journal_is_told_what_is_committed_before_it_may_be_spent_and_the_truth_at_the_end() -> None:
+    told: list[float] = []
+    budget = Budget(1.0, 0.25, told.append)
+    assert budget.reserve(0.5)
+    assert budget.reserve(0.0)
+    assert not budget.reserve(0.5)
+    assert told == [0.75]
+    budget.settle(0.5, 0.125)
+    assert budget.reserve(0.25)
+    budget.settle(0.25, 0.0)
+    assert told == [0.75, 0.625]
+    budget.close()
+    budget.close()
+    assert told == [0.75, 0.625, 0.375]
+
+
+def test_a_journal_may_come_later_and_hears_nothing_where_nothing_costs() -> None:
+    told: list[float] = []
+    budget = Budget()
+    assert budget.reserve(1.0)
+    budget.journal = told.append
+    assert budget.reserve(0.0)
+    budget.close()
+    assert told == []
+    assert budget.reserve(1.0)
+    assert told == [2.0]
+
+
+def test_without_its_journal_entry_no_money_is_set_aside() -> None:
+    def full(committed_usd: float) -> None:
+        raise OSError("disk full")
+
+    budget = Budget(1.0, journal=full)
+    with pytest.raises(OSError, match="disk full"):
+        asyncio.run(budget.hold(0.5))
+    assert budget.committed_usd == 0
+    budget.close()

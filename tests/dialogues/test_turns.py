@@ -15,12 +15,13 @@ TURNS = st.lists(st.tuples(st.sampled_from(["speaker", "listener"]), st.sampled_
 def test_every_listener_turn_is_a_sample_with_all_turns_before() -> None:
     intake = Intake()
     turns: list[Turn] = [("speaker", "a"), ("listener", "b"), ("speaker", "c"), ("listener", "d"), ("speaker", "e")]
-    first, second = conversation(turns, ROW, intake, category="sad")
+    row = Row("file:1", {"emotion": "sad", "conv_id": 7}, "file", "train")
+    first, second = conversation(turns, row, intake)
     assert [turn.text for turn in first.context] == ["a"]
     assert [turn.text for turn in second.context] == ["a", "b", "c"]
     assert (first.response, second.response) == ("b", "d")
     assert (first.turn, second.turn) == (1, 3)
-    assert first.dialogue_id == second.dialogue_id
+    assert first.dialogue_id == second.dialogue_id == "7"
     assert (first.category, first.split, first.source) == ("sad", "train", "file")
     assert not intake.repairs
 
@@ -76,7 +77,7 @@ def test_contexts_always_alternate_from_speaker_to_speaker(turns: list[Turn]) ->
 
 
 def test_a_pair_keeps_its_own_turn_and_is_known_by_its_first_turn() -> None:
-    a = pair([("speaker", "a")], "b", ROW, Intake(), turn=7)
+    a = pair([("speaker", "a")], "b", Row("file:1", {"turn": 7}, "file"), Intake())
     c = pair([("speaker", "a"), ("listener", "b"), ("speaker", "c")], "d", ROW, Intake())
     assert (a.turn, c.turn) == (7, 3)
     assert a.dialogue_id == c.dialogue_id

@@ -10,7 +10,7 @@ pytest.importorskip("transformers", reason='needs the extra "train"')
 import io
 
 from rich.console import Console
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, set_seed
 
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.distillation.data import target_of
@@ -33,6 +33,7 @@ def base(tmp_path_factory):
     config = BertConfig(
         vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
     )
+    set_seed(0)
     BertModel(config).save_pretrained(folder)
     (folder / "tokenizer.json").write_bytes((BUNDLED / "tokenizer.json").read_bytes())
     return folder
@@ -58,7 +59,7 @@ def workspace(tmp_path):
                 for i, s in enumerate(samples)
             ],
         )
-    run.record("score", {"spec": "judge=teacher"})
+    run.record("score", {"spec": "judge=teacher", "rubric": {"hash": RUBRIC.hash}})
     return run
 
 
@@ -69,13 +70,10 @@ def test_a_student_learns_its_teacher_and_is_written_as_a_judge(workspace, base,
     )
     assert figures["axes"]["sensibility"]["spearman"] > 0.8
     assert figures["int8_gap"] < 0.3
-    kind, cold = (
-        Sample.of([Utterance("speaker", "my cat died")], said)
-        for said in (f"{KIND} , number 999", f"{COLD} , number 999")
-    )
+    cold, kind = sample(500), sample(501)
     judge = DistilledJudge(RUBRIC, out)
     warm, rude = asyncio.run(judge.judge([kind, cold]))
-    assert warm.scores["sensibility"] > 6 > 4 > rude.scores["sensibility"]
+    assert warm.scores["sensibility"] > rude.scores["sensibility"] + 3
     assert sum(warm.probabilities["sensibility"]) == pytest.approx(1, abs=1e-4)
     card = (out / "README.md").read_text()
     assert "made by a test" in card
@@ -109,9 +107,20 @@ def test_too_few_judgements_are_refused(tmp_path) -> None:
     write_samples([sample(0)], run.samples)
     with Ledger(run.ledger) as ledger:
         ledger.record("s", [Judgement(sample(0).id, "ok", "t", "r", {"sensibility": 1.0, "rationality": 1.0})])
-    run.record("score", {"spec": "s"})
+    run.record("score", {"spec": "s", "rubric": {"hash": RUBRIC.hash}})
     with pytest.raises(UserError, match="needs 50"):
         distill(run, tmp_path / "judge", RUBRIC)
+
+
+def test_what_cannot_be_distilled_is_told_before_anything_is_trained(workspace, base, tmp_path) -> None:
+    edited = RUBRIC.model_copy(update={"system": "Be strict."})
+    with pytest.raises(UserError, match="another rubric"):
+        distill(workspace, tmp_path / "judge", edited, base=base)
+    with pytest.raises(UserError, match="41 folds by dialogue need 41"):
+        distill(workspace, tmp_path / "judge", RUBRIC, base=base, folds=41)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write to"):
+        distill(workspace, tmp_path / "file", RUBRIC, base=base, folds=2)
 
 
 def test_a_mean_score_is_shared_between_its_neighbours() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -263,6 +265,46 @@ def test_another_rubric_has_histograms_and_no_map(tmp_path: Path) -> None:
     assert "selecting needs the axes sensibility and rationality" in page.text
     assert page.count("svg", "map") == 0
     assert [row[:2] for row in page.table("Scores per axis")[1:]] == [[axis, "1–3"] for axis in axes]
+
+
+def test_scales_are_the_rubrics_where_the_manifest_has_them(tmp_path: Path) -> None:
+    scores = {"sensibility": [2.0, 3.0, 3.0], "rationality": [1.0, 2.0, 1.0], "tact": [1.0, None, 2.0]}
+    scales = {"sensibility": [1, 5], "rationality": [0, 3], "tact": [0, 4]}
+    rubric = {"name": "mine", "hash": "0123", "axes": scales}
+    page = page_of(write_run(tmp_path / "run", [numbered(i) for i in range(3)], scores, rubric=rubric))
+    assert [row[1] for row in page.table("Scores per axis")[1:]] == ["1–5", "0–3", "0–4"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [("complete", "7.0 s "), ("error", "7.0 s, ended by an error"), ("budget", "7.0 s, ended by the budget")],
+)
+def test_how_scoring_ended(tmp_path: Path, ending: str, said: str) -> None:
+    scores = {axis: [7.0] for axis in AXES}
+    page = page_of(write_run(tmp_path / "run", [numbered(1)], scores, seconds=7.0, ending=ending))
+    assert said in " ".join(page.text.split())
+    assert ("ended by" in page.text) == (ending != "complete")
+
+
+def test_a_scores_file_with_broken_pages_is_told(whole_run: Workspace) -> None:
+    content = bytearray(whole_run.scores.read_bytes())
+    content[4:40] = b"\xff" * 36
+    whole_run.scores.write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot read .*scores\.parquet"):
+        report(whole_run)
+
+
+def test_it_waits_for_who_holds_the_run(whole_run: Workspace) -> None:
+    code = (
+        "import sys; from efficient_empathy.report import report; from efficient_empathy.workspace import Workspace\n"
+    )
+    with whole_run.lock():
+        other = subprocess.Popen([sys.executable, "-c", f"{code}report(Workspace(sys.argv[1]))", str(whole_run.root)])
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(2)
+        assert not whole_run.report.exists()
+    assert other.wait(60) == 0
+    assert whole_run.report.exists()
 
 
 def test_two_axes_of_another_scale_have_a_map(tmp_path: Path) -> None:

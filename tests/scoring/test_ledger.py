@@ -107,8 +107,43 @@ def test_a_ledger_of_a_later_version_is_refused(tmp_path) -> None:
     path = tmp_path / "ledger.sqlite"
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(UserError, match="upgrade"):
+    with pytest.raises(UserError, match="version 99"):
         Ledger(path)
+
+
+def test_a_read_only_ledger_writes_nothing(tmp_path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.record(SPEC, [judgement("a")])
+    before = path.read_bytes()
+    with Ledger(path, read_only=True) as ledger:
+        assert ledger.states(SPEC, ["a"]) == {"a": "ok"}
+        with pytest.raises(UserError, match="readonly"):
+            ledger.record(SPEC, [judgement("b")])
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_somebody_elses_database_is_left_alone(tmp_path, read_only) -> None:
+    path = tmp_path / "mine.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE mine (x)")
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="not a ledger"):
+        Ledger(path, read_only=read_only)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.db"]
+    assert read_only is False or path.read_bytes() == before
+
+
+def test_what_was_committed_counts_as_spent_even_if_nothing_came_of_it(tmp_path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.record(SPEC, [judgement("a", cost_usd=0.5)])
+        ledger.commit_usd(0.75)
+    with Ledger(path) as ledger:
+        assert ledger.spent_usd() == 0.75
+        ledger.commit_usd(0.6)
+        assert ledger.spent_usd() == 0.6
 
 
 def test_a_full_disk_keeps_what_was_recorded(tmp_path) -> None:

@@ -179,6 +179,15 @@ def test_logprobs_give_the_expected_score(path) -> None:
     assert judgement.probabilities["sensibility"][7:9] == pytest.approx([0.25, 0.75])
 
 
+@pytest.mark.parametrize(
+    "content", [[None], [{"token": "8", "logprob": None}], "8", [{"token": " 8", "logprob": "x"}], 7]
+)
+def test_logprobs_of_another_form_are_no_scores_and_no_crash(path, content) -> None:
+    with MisbehavingServer(does.ok(FORM.format(8, 2), logprobs={"content": content})) as server:
+        _, found = run(server.url, make_samples(2), path, Decoding(logprobs=True))
+    assert [j.state for j in found.values()] == ["parse_error"] * 2
+
+
 def test_a_server_without_logprobs_is_told_at_once(path) -> None:
     with MisbehavingServer(does.logprobs_unsupported()) as server, pytest.raises(UserError, match="--logprobs"):
         run(server.url, make_samples(50), path, Decoding(logprobs=True))

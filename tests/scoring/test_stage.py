@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import os
@@ -14,8 +15,7 @@ from rich.console import Console
 
 import misbehaviours as does
 from efficient_empathy.errors import UserError
-from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.ingest import ingest
+from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.workspace import Workspace
 from misbehaving_server import MisbehavingServer
@@ -50,17 +50,18 @@ class Even:
             return Judgement(sample.id, "parse_error", self.name, "r", raw="?", reason="no value for rationality")
         return Judgement(sample.id, "ok", self.name, "r", {"sensibility": number % 11, "rationality": 3})
 
-    async def close(self) -> None: ...
+
+QUIET = Console(file=io.StringIO())
 
 
 def test_scores_stand_in_input_order_one_row_a_sample(tmp_path) -> None:
-    workspace = Workspace(tmp_path / "run").create()
+    workspace = Workspace(tmp_path / "run")
     rows = source(tmp_path / "chat.jsonl", 30)
     with rows.open("a") as file:
         file.write(rows.read_text().splitlines()[4] + "\n")
-    ingest(rows, workspace)
-    result = score(workspace, Even(), Rubric.load(), console=Console(file=io.StringIO()))
+    result = score(rows, workspace, Even(), console=QUIET)
     assert result["states"] == {"ok": 16, "parse_error": 15, "api_error": 0, "refused": 0}
+    assert result["reasons"] == {"no value for rationality": 15}
     assert workspace.stage("score")["duplicates"] == 1
     scores = pl.read_parquet(workspace.scores)
     samples = pl.read_parquet(workspace.samples)
@@ -70,51 +71,49 @@ def test_scores_stand_in_input_order_one_row_a_sample(tmp_path) -> None:
 
 
 def test_a_rerun_costs_nothing_and_one_more_sample_costs_one(tmp_path) -> None:
-    workspace = Workspace(tmp_path / "run").create()
-    console = Console(file=io.StringIO())
-    ingest(source(tmp_path / "a.jsonl", 20), workspace)
-    score(workspace, Even(), Rubric.load(), console=console)
+    workspace = Workspace(tmp_path / "run")
+    score(source(tmp_path / "a.jsonl", 20), workspace, Even(), console=QUIET)
     again = Even()
-    result = score(workspace, again, Rubric.load(), console=console)
+    score(tmp_path / "a.jsonl", workspace, again, console=QUIET)
     assert again.asked == 10  # the ones without an ok judgement
-    ingest(source(tmp_path / "a.jsonl", 21), workspace)
     more = Even()
-    result = score(workspace, more, Rubric.load(), console=console)
+    result = score(source(tmp_path / "a.jsonl", 21), workspace, more, console=QUIET)
     assert more.asked == 11
     assert result["states"]["ok"] == 11
 
 
-def test_an_unchanged_source_is_not_read_again(tmp_path) -> None:
-    workspace = Workspace(tmp_path / "run").create()
-    chat = source(tmp_path / "a.jsonl", 5)
-    ingest(chat, workspace)
-    before = workspace.samples.stat().st_mtime_ns
-    ingest(chat, workspace)
-    assert workspace.samples.stat().st_mtime_ns == before
-    ingest(chat, workspace, force=True)
-    assert workspace.samples.stat().st_mtime_ns > before
-
-
-def test_bad_rows_stop_the_reading_or_are_counted(tmp_path) -> None:
-    chat = source(tmp_path / "a.jsonl", 5)
-    with chat.open("a") as file:
-        file.write('{"messages": "none"}\n')
-    workspace = Workspace(tmp_path / "run").create()
-    with pytest.raises(UserError, match=r"a\.jsonl:6"):
-        ingest(chat, workspace)
-    assert not workspace.samples.exists()
-    read = ingest(chat, workspace, on_bad_row="skip")
-    assert (read["samples"], read["bad_rows"]) == (5, 1)
-    assert read["bad_row_examples"][0]["place"].endswith("a.jsonl:6")
-
-
 def test_plain_lines_where_there_is_no_terminal(tmp_path) -> None:
-    workspace = Workspace(tmp_path / "run").create()
-    ingest(source(tmp_path / "a.jsonl", 20), workspace)
     text = io.StringIO()
-    score(workspace, Even(), Rubric.load(), console=Console(file=text))
+    score(source(tmp_path / "a.jsonl", 20), Workspace(tmp_path / "run"), Even(), console=Console(file=text))
     assert "scored 20 of 20" in text.getvalue()
     assert "10 parse_error" in text.getvalue()
+
+
+def test_a_judge_may_be_a_name_and_a_function(tmp_path) -> None:
+    class Plain:
+        name = "plain"
+
+        async def judge(self, samples):
+            return [Judgement(s.id, "ok", "plain", "r", {"rationality": 1, "sensibility": 2}) for s in samples]
+
+    result = score(source(tmp_path / "a.jsonl", 5), Workspace(tmp_path / "run"), Plain(), console=QUIET)
+    assert result["states"]["ok"] == 5
+
+
+def test_it_works_where_an_event_loop_is_running_as_in_a_notebook(tmp_path) -> None:
+    async def cell():
+        return score(source(tmp_path / "a.jsonl", 6), Workspace(tmp_path / "run"), Even(), console=QUIET)
+
+    assert asyncio.run(cell())["states"]["ok"] == 3
+
+
+def test_a_judge_that_cannot_be_made_leaves_the_run_as_it_was(tmp_path) -> None:
+    workspace = Workspace(tmp_path / "run")
+    score(source(tmp_path / "a.jsonl", 4), workspace, Even(), console=QUIET)
+    before = workspace.samples.read_bytes()
+    with pytest.raises(UserError, match="--model"):
+        score(source(tmp_path / "b.jsonl", 9), workspace, "openai", console=QUIET)
+    assert workspace.samples.read_bytes() == before
 
 
 def test_a_budget_that_ends_keeps_what_it_bought_and_says_so(tmp_path) -> None:
@@ -167,11 +166,12 @@ def test_killed_at_random_moments_it_pays_twice_only_for_what_was_in_flight(tmp_
 
 def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(tmp_path) -> None:
     chat = source(tmp_path / "a.jsonl", 400)
-    with MisbehavingServer(does.ok(JSON), latency_s=0.02) as server:
+    with MisbehavingServer(does.ok(JSON), latency_s=0.3) as server:
         process = command(chat, tmp_path, server.url, "--concurrency", "4")
-        wait_for(lambda: len(server.requests) > 20)
+        wait_for(lambda: len(server.requests) == 4)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
+    assert len(server.requests) == 4
     assert process.returncode == 130
     assert "finishing the calls in flight" in err
     assert "Run the same command again" in out
@@ -206,5 +206,27 @@ def test_a_dry_run_sends_nothing_and_tells_the_price(tmp_path) -> None:
         process = command(chat, tmp_path, server.url, "--model", "gpt-4o", "--dry-run", "--json")
         plan = json.loads(process.communicate()[0])
     assert not server.requests
+    assert not (tmp_path / "run").exists()
     assert plan["requests"] == 10
     assert 0 < plan["cost_usd"] < plan["max_cost_usd"]
+
+
+def test_the_price_of_an_unknown_model_is_said_to_be_unknown(tmp_path) -> None:
+    chat = source(tmp_path / "a.jsonl", 3)
+    with MisbehavingServer() as server:
+        out, _ = command(chat, tmp_path, server.url, "--dry-run").communicate()
+        _, err = command(chat, tmp_path, server.url, "--max-cost", "1").communicate()
+    assert "price is not known" in out
+    assert "prices file" in err
+
+
+def test_money_in_flight_counts_after_a_crash(tmp_path) -> None:
+    chat = source(tmp_path / "a.jsonl", 50)
+    with MisbehavingServer(does.stall()) as server:
+        process = command(chat, tmp_path, server.url, "--model", "gpt-4o", "--concurrency", "4", "--max-cost", "1")
+        wait_for(lambda: len(server.requests) == 4)
+        process.kill()
+        process.communicate()
+    with Ledger(tmp_path / "run" / "ledger.sqlite") as ledger:
+        assert not list(ledger.judgements())
+        assert ledger.spent_usd() > 0

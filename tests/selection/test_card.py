@@ -6,13 +6,13 @@ import yaml
 from efficient_empathy.selection.card import SHOWN_CATEGORIES, data_card
 
 
-def card(rows, scoring=None):
+def card(rows, scoring=None, policy=None):
     counts = pl.DataFrame(
         rows, schema={"subset": pl.String, "category": pl.String, "state": pl.String, "count": pl.UInt32}, orient="row"
     )
     return data_card(
         counts,
-        {"policy": "paper", "alpha": 5},
+        policy or {"policy": "paper", "alpha": 5},
         ["sensibility", "discard"],
         "scores",
         {"scores.parquet": "abc"},
@@ -53,6 +53,43 @@ def test_tells_counts_losses_cost_and_inputs():
         "| alpha | 5 |",
     ):
         assert row in text
+
+
+def test_the_judge_that_gave_the_scores_is_named():
+    assert "with the scores that the judge “minilm-empathy” gave the response" in card([], {"judge": "minilm-empathy"})
+    assert "LLM" not in card([], {"judge": "minilm-empathy"})
+
+
+def test_parameters_and_origins_are_words_and_no_python():
+    text = card(
+        [],
+        {
+            "source": {"name": "chats.csv", "format": "table", "digest": "d1d1"},
+            "rubric": {"name": "mine", "hash": "0123", "axes": {"sensibility": [0, 10], "rationality": [1, 5]}},
+        },
+        {"policy": "top", "top": None, "per_category": True, "quotas": {"sad": 100, "a|b": 0.2}},
+    )
+    for row in (
+        "| top | – |",
+        "| per_category | yes |",
+        "| quotas | sad = 100, a\\|b = 0.2 |",
+        "| source | chats.csv |",
+        "| read as | table |",
+        "| SHA-256 of the source | d1d1 |",
+        "| rubric | mine |",
+        "| hash of the rubric | 0123 |",
+        "| scales | sensibility 0–10, rationality 1–5 |",
+    ):
+        assert row in text
+    assert not [token for token in ("{", "None", "True") if token in text]
+
+
+def test_what_was_mended_or_not_read_is_listed():
+    files = [f"data/notes-{n}.bin" for n in range(25)]
+    text = card([], {"repairs": {"running turns merged": 1200}, "skipped_files": files})
+    assert "| mended: running turns merged | 1,200 |" in text
+    assert "| files not read: notes-0.bin, notes-1.bin," in text
+    assert "notes-19.bin and 5 more | 25 |" in text
 
 
 def test_a_category_cannot_break_out_of_its_cell():

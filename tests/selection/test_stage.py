@@ -3,6 +3,8 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -174,8 +176,59 @@ def test_scores_on_other_axes(run):
 def test_a_file_that_is_no_parquet(run):
     workspace = run(PAIRS, state=STATES)
     workspace.scores.write_bytes(b"nothing")
-    with pytest.raises(UserError, match="not a readable Parquet file"):
+    with pytest.raises(UserError, match=r"cannot read .*scores\.parquet \(.*\): run `efficient-empathy score` again"):
         select(workspace)
+
+
+LIMITED = """
+import sys
+from efficient_empathy.errors import UserError
+from efficient_empathy.selection import select
+from efficient_empathy.workspace import Workspace
+try:
+    select(Workspace(sys.argv[1]))
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kib", "files"),
+    [
+        (4, r"run/selection/assignments\.parquet"),
+        (150, r"sensibility\.parquet, rationality\.parquet, discard\.parquet to .*run/selection"),
+        (600, r"run/selection/sensibility\.jsonl"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_told_with_the_file(run, kib, files):
+    workspace = run([(8, 2)] * 1500)
+    noise = pl.concat_str(pl.col("sample_id").hash(seed).cast(pl.String) for seed in range(20))
+    pl.read_parquet(workspace.samples).with_columns(response=noise).write_parquet(workspace.samples)
+    command = f'ulimit -f {kib}; exec "{sys.executable}" -c "$0" "$1"'
+    done = subprocess.run(["bash", "-c", command, LIMITED, str(workspace.root)], capture_output=True, text=True)
+    assert re.fullmatch(rf"cannot write .*{files}.*File too large.*\n", done.stdout), done.stderr
+    assert not [path for path in workspace.selection.iterdir() if path.suffix == ".tmp"]
+    assert not select(workspace)["skipped"]
+
+
+def test_a_samples_file_with_broken_pages_is_told(run):
+    workspace = run([(8, 2)] * 1500)
+    content = bytearray(workspace.samples.read_bytes())
+    content[4:40] = b"\xff" * 36
+    workspace.samples.write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot .*samples"):
+        select(workspace)
+
+
+def test_two_selections_of_a_run_take_turns(run):
+    workspace = run(PAIRS, state=STATES)
+    with workspace.lock():
+        other = subprocess.Popen([sys.executable, "-c", LIMITED, str(workspace.root)])
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(2)
+        assert not workspace.selection.exists()
+    assert other.wait(30) == 0
+    assert select(workspace)["skipped"]
 
 
 JUDGED = Path(__file__).parents[3] / "shared/data/chatgpt_judgements/valid.json.gz"

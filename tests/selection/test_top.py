@@ -102,7 +102,7 @@ def test_equal_scores_are_ranked_by_the_seed(scores):
     assert len(first) == 50
 
 
-@pytest.mark.parametrize("amount", [0, -3, 1.5, float("nan"), True, "many"])
+@pytest.mark.parametrize("amount", [0, -3, 1.5, float("nan"), float("inf"), -float("inf"), True, "many"])
 def test_amounts_that_are_neither_number_nor_fraction(amount):
     with pytest.raises(UserError, match="whole number from 1, or a fraction between 0 and 1"):
         make_policy("top", top=amount)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -28,8 +30,30 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """A user's error is one sentence on stderr and exit status 1; an interrupt says that nothing is lost."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except UserError as error:
+            err.print(f"Error: {error}", markup=False, style="bold red")
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            err.print("Interrupted. Nothing that was finished is lost: the same command goes on from there.")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+
+    return run
+
+
 for command in (demo, inspect, score, select, report, distill):
-    app.command()(command)
+    app.command()(guarded(command))
 
 
 def _version(show: bool) -> None:
@@ -50,15 +74,5 @@ def _app(
 
 
 def main() -> None:
-    """Entry point: a user's error is one sentence on stderr and exit status 1."""
-    try:
-        app()
-    except UserError as error:
-        err.print(f"Error: {error}", markup=False, style="bold red")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("Interrupted. Nothing that was finished is lost: run the same command again to go on.")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    """Entry point."""
+    app()

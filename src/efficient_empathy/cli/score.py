@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -62,7 +61,7 @@ def score(
     max_tokens: Annotated[int, typer.Option(help="openai: room for a reply.", min=1)] = 100,
     concurrency: Annotated[int, typer.Option(help="openai: requests in flight at most.", min=1)] = 64,
     timeout: Annotated[float, typer.Option(help="openai: seconds for one request.", min=0.1)] = 60.0,
-    max_attempts: Annotated[int, typer.Option(help="openai: tries per request.", min=1)] = 5,
+    max_attempts: Annotated[int, typer.Option(help="openai: tries per request, not counting 429s.", min=1)] = 5,
     max_cost: Annotated[
         float | None,
         typer.Option(help="openai: US dollars that this run's ledger may come to in all; never exceeded.", min=0),
@@ -88,37 +87,40 @@ def score(
 
     Example: efficient-empathy score dialogues.jsonl --run runs/mine --judge openai --model gpt-4o-mini --max-cost 5
     """
-    from efficient_empathy.scoring import stage
-    from efficient_empathy.scoring.choice import JudgeOptions, make_judge
-    from efficient_empathy.scoring.ingest import ingest
+    from efficient_empathy.dialogues import Intake
+    from efficient_empathy.scoring.choice import JudgeOptions
     from efficient_empathy.scoring.openai import Decoding
     from efficient_empathy.scoring.plan import plan, plan_text
     from efficient_empathy.scoring.rubric import Rubric as LoadedRubric
+    from efficient_empathy.scoring.stage import score as run_score
+    from efficient_empathy.scoring.stage import summary
     from efficient_empathy.workspace import Workspace
 
-    workspace = Workspace(run).create()
-    loaded = LoadedRubric.load(rubric)
-    with workspace.lock(lambda: err.print(f"Another process is scoring {run}; waiting for it.")):
-        ingest(source, workspace, format=format, columns=columns_of(column), on_bad_row=on_bad_row.value, force=force)
-        options = JudgeOptions(
-            model=model,
-            base_url=base_url or os.environ.get("OPENAI_BASE_URL"),
-            api_key_env=api_key_env,
-            decoding=Decoding(reply.value, temperature, max_tokens, logprobs),
-            concurrency=concurrency,
-            timeout_s=timeout,
-            max_attempts=max_attempts,
-            max_cost=max_cost,
-            prices=prices,
-            replies=replies or Path(source),
-            folder=judge_model,
+    workspace, loaded = Workspace(run), LoadedRubric.load(rubric)
+    options = JudgeOptions(
+        model=model,
+        base_url=base_url,
+        api_key_env=api_key_env,
+        decoding=Decoding(reply.value, temperature, max_tokens, logprobs),
+        concurrency=concurrency,
+        timeout_s=timeout,
+        max_attempts=max_attempts,
+        max_cost=max_cost,
+        prices=prices,
+        replies=replies,
+        folder=judge_model,
+    )
+    if dry_run:
+        intake = Intake(on_bad_row.value)
+        estimate = plan(
+            source, workspace, judge.value, loaded, options, format=format, columns=columns_of(column), intake=intake
         )
-        chosen = make_judge(judge.value, loaded, workspace, options)
-        if dry_run:
-            estimate = plan(workspace, chosen)
-            show(estimate, as_json, plan_text(estimate))
-            return
-        result = stage.score(workspace, chosen, loaded, console=err)
-    show(result, as_json, stage.summary(result, run))
+        show(estimate, as_json, plan_text(estimate))
+        return
+    result = run_score(
+        source, workspace, judge.value, loaded, options, console=err,
+        format=format, columns=columns_of(column), on_bad_row=on_bad_row.value, force=force,
+    )  # fmt: skip
+    show(result, as_json, summary(result, run))
     if result["ending"] == "stopped":
         raise typer.Exit(INTERRUPTED)

@@ -31,11 +31,12 @@ class Decide(StrEnum):
 def select(
     run: Run,
     policy: Annotated[PolicyName, typer.Option(help="How scores become subsets.")] = PolicyName.paper,
-    alpha: Annotated[float, typer.Option(help="Threshold of sensibility.")] = 5.0,
-    beta: Annotated[float, typer.Option(help="Threshold of rationality.")] = 5.0,
+    alpha: Annotated[float | None, typer.Option(help="Threshold of sensibility; 5 by default.")] = None,
+    beta: Annotated[float | None, typer.Option(help="Threshold of rationality; 5 by default.")] = None,
     decide: Annotated[
-        Decide, typer.Option(help="On scores, or on the judge's probabilities where it gives them.")
-    ] = Decide.auto,
+        Decide | None,
+        typer.Option(help="On scores, or on the judge's probabilities where it gives them (auto, the default)."),
+    ] = None,
     top: Annotated[
         float | None, typer.Option(help="top: the best K (whole number) or fraction (below 1) per axis.")
     ] = None,
@@ -45,7 +46,11 @@ def select(
         bool, typer.Option("--per-category", help="top: K or fraction within each category.")
     ] = False,
     quota: Annotated[
-        list[str] | None, typer.Option(help="top: K or fraction of one category, e.g. --quota sad=100.")
+        list[str] | None,
+        typer.Option(
+            help="top: K or fraction of one category, e.g. --quota sad=100. Categories that no --quota names are left "
+            "out, unless --top or the like says how many of each."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Breaks ties.")] = 0,
     force: Force = False,
@@ -59,6 +64,15 @@ def select(
     from efficient_empathy.selection import summary
     from efficient_empathy.workspace import Workspace
 
+    for_top: dict[str, object] = {
+        "--top": top,
+        "--top-sensibility": top_sensibility,
+        "--top-rationality": top_rationality,
+        "--per-category": per_category or None,
+        "--quota": quota or None,
+    }
+    for_others: dict[str, object] = {"--alpha": alpha, "--beta": beta, "--decide": decide}
+    _refuse(for_others if policy is PolicyName.top else for_top, policy)
     options: dict[str, Any] = {}
     if policy is PolicyName.top:
         options = {
@@ -71,14 +85,22 @@ def select(
     result = run_select(
         Workspace(run),
         policy=policy.value,
-        alpha=alpha,
-        beta=beta,
+        alpha=5.0 if alpha is None else alpha,
+        beta=5.0 if beta is None else beta,
         seed=seed,
-        decide=decide.value,
+        decide=(decide or Decide.auto).value,
         force=force,
         **options,
     )
     show(result, as_json, summary(result, run))
+
+
+def _refuse(options: dict[str, object], policy: PolicyName) -> None:
+    """Raise `UserError` if an option is given that the policy would not look at."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        own = "has no thresholds" if policy is PolicyName.top else "goes by thresholds: --policy top takes amounts"
+        raise UserError(f"{', '.join(given)} {'does' if len(given) == 1 else 'do'} not apply: --policy {policy} {own}")
 
 
 def _quota(value: str, category: str) -> float:

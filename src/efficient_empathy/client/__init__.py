@@ -6,6 +6,7 @@ from efficient_empathy.client.endpoint import Endpoint
 from efficient_empathy.client.errors import (
     BudgetExhausted,
     CallFailed,
+    Draining,
     EndpointDown,
     EndpointNotFound,
     FailureKind,
@@ -20,6 +21,7 @@ __all__ = [
     "BudgetExhausted",
     "CallFailed",
     "Completion",
+    "Draining",
     "Endpoint",
     "EndpointDown",
     "EndpointNotFound",

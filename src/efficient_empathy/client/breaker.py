@@ -44,7 +44,7 @@ class Breaker:
             self._given_up += 1
             if self._given_up >= self._limit or (fault.refused and not self._heard):
                 calls = "1 call" if self._given_up == 1 else f"{self._given_up} calls in a row"
-                self._error = EndpointDown(
-                    f"{self._url} does not answer, {calls} failed ({fault.reason}): check the base URL, "
-                    "or start the server, and run the command again"
-                )
+                remedy = "check the base URL, or start the server, and run the command again"
+                if fault.kind == "rate_limited":
+                    remedy = "lower the concurrency, or run the command again later"
+                self._error = EndpointDown(f"{self._url} does not answer, {calls} failed ({fault.reason}): {remedy}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 
 from efficient_empathy.client.errors import BudgetExhausted
 from efficient_empathy.errors import UserError
@@ -17,16 +18,26 @@ class Budget:
 
     Spent and set aside together never exceed `max_usd`, as long as nothing is billed above what was set aside for it.
     If a server does bill more, `spent_usd` tells the truth and nothing further is set aside.
+
+    `journal`, which may be set later, is told `committed_usd` each time that money is set aside, before the request
+    goes out, and what was spent in the end by `close`. So after a kill its last word covers what was under way.
     """
 
-    def __init__(self, max_usd: float | None = None, spent_usd: float = 0.0) -> None:
+    def __init__(
+        self,
+        max_usd: float | None = None,
+        spent_usd: float = 0.0,
+        journal: Callable[[float], None] | None = None,
+    ) -> None:
         for value in (max_usd, spent_usd):
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise UserError(f"a budget is a number of US dollars, 0 or more, not {value}")
         self.max_usd = max_usd
+        self.journal = journal
         self._max = None if max_usd is None else _units_within(max_usd)
         self._spent = _units(spent_usd)
         self._reserved = 0
+        self._journalled = False
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
@@ -45,11 +56,18 @@ class Budget:
         return (self._spent + self._reserved) / _UNITS
 
     def reserve(self, usd: float) -> bool:
-        """Set `usd` aside if the limit allows it."""
+        """Set `usd` aside if the limit allows it. What `journal` raises is raised, with nothing set aside."""
         units = _units(usd)
         if self._max is not None and self._spent + self._reserved + units > self._max:
             return False
         self._reserved += units
+        if units and self.journal is not None:
+            try:
+                self.journal(self.committed_usd)
+            except BaseException:
+                self._reserved -= units
+                raise
+            self._journalled = True
         return True
 
     def settle(self, reserved: float, actual: float) -> None:
@@ -60,6 +78,15 @@ class Budget:
         for turn in waiting:
             if not turn.done():
                 turn.set_result(None)
+
+    def close(self) -> None:
+        """Tell `journal` what was spent in the end, if it was told anything since the last `close`.
+
+        What is still set aside, for requests that nobody waits for, counts as spent.
+        """
+        if self._journalled and self.journal is not None:
+            self.journal(self.committed_usd)
+            self._journalled = False
 
     async def hold(self, usd: float) -> None:
         """Set `usd` aside, waiting for requests under way to settle for less than was set aside for them.

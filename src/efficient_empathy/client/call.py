@@ -19,6 +19,8 @@ _TEMPLATE_TOKENS = 16  # more than any chat template puts around a message, or a
 class Call:
     """A request's fields and body, and the count of attempts, dollars and (of the last attempt) seconds so far.
 
+    `refusals` are the attempts that were rate-limited, `refused_s` the seconds waited for them.
+
     `bound_usd` is what one attempt cannot exceed: a token is at least one byte of the request, chat templates add at
     most 16 tokens a message and 16 more, and `completion_tokens` is as many as the server may generate.
     """
@@ -28,6 +30,8 @@ class Call:
     attempts: int = 0
     cost_usd: float = 0.0
     latency_s: float = 0.0
+    refusals: int = 0
+    refused_s: float = 0.0
     body: bytes = field(init=False)
     completion_tokens: int = field(init=False)
     bound_usd: float = field(init=False)

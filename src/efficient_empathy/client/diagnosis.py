@@ -52,7 +52,7 @@ class Diagnosis:
         if fatal:
             return Fault("rejected", reason, retry=False, code=code, fatal=fatal)
         if status == 429:
-            return Fault("rate_limited", reason, overload=True, retry_after_s=wait_s, code=code)
+            return Fault("rate_limited", reason, overload=True, unanswered=True, retry_after_s=wait_s, code=code)
         if status >= 500 or status in (408, 409):
             return Fault(
                 "timeout" if status == 408 else "server_error",

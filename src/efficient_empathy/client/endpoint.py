@@ -15,10 +15,11 @@ from efficient_empathy.client.budget import Budget
 from efficient_empathy.client.call import Call
 from efficient_empathy.client.completion import Completion, Estimate, Stats
 from efficient_empathy.client.diagnosis import Diagnosis
-from efficient_empathy.client.errors import BudgetExhausted, CallFailed, FailureKind
+from efficient_empathy.client.drain import Drain
+from efficient_empathy.client.errors import BudgetExhausted, CallFailed, Draining, FailureKind
 from efficient_empathy.client.faults import Fault
 from efficient_empathy.client.prices import FREE, Prices
-from efficient_empathy.client.retry import backoff
+from efficient_empathy.client.retry import RATE_LIMITED_CAP_S, backoff
 from efficient_empathy.client.secrecy import Secrets, checked_key
 from efficient_empathy.client.transport import Transport, chat_url
 from efficient_empathy.client.window import Window
@@ -32,8 +33,10 @@ class Endpoint:
     """One model behind one base URL. `complete` may be called any number of times at once.
 
     A sliding window of at most `concurrency` requests shrinks while the server is overloaded. `timeout_s` covers one
-    attempt from connecting to the last byte. With a `budget`, no request is sent whose upper bound it does not cover.
-    Error messages name `key_name`, the environment variable that holds the key, and never the key.
+    attempt from connecting to the last byte. A call is given up after `max_attempts` failed attempts; those that were
+    rate-limited (429) do not count, but are given up before the waits between them come to more than `patience_s`.
+    With a `budget`, which the caller closes, no request is sent whose upper bound it does not cover. Error messages
+    name `key_name`, the environment variable that holds the key, and never the key.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Endpoint:
         concurrency: int = 64,
         timeout_s: float = 60.0,
         max_attempts: int = 5,
+        patience_s: float = 600.0,
         budget: Budget | None = None,
         prices: Prices | None = None,
         headers: Mapping[str, str] | None = None,
@@ -58,10 +62,10 @@ class Endpoint:
         self.model = model
         self.window = Window(concurrency)
         self.budget = budget or Budget()
-        price = (prices or Prices.load()).find(model)
-        if price is None and self.budget.max_usd is not None:
+        self.price = (prices or Prices.load()).find(model)
+        """What the model charges; None where nobody knows, and costs are counted as 0."""
+        if self.price is None and self.budget.max_usd is not None:
             raise UserError(f'a limit on cost needs the price of "{model}": add the model to a prices file')
-        self._price = price or FREE
         key = checked_key(api_key, key_name)
         sent_headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
         self._secrets = Secrets(key, sent_headers)
@@ -75,7 +79,9 @@ class Endpoint:
             secrets=self._secrets,
         )
         self._breaker = Breaker(self.url, concurrency)
+        self._drain = Drain()
         self._max_attempts = max_attempts
+        self._patience_s = patience_s
         self._sleep = sleep
         self._rng = rng or random.Random()
         self._limit_field = "max_tokens"
@@ -89,7 +95,7 @@ class Endpoint:
         """The model's answer to `messages`; `extra` are further fields of the request (None: not sent).
 
         Raises `CallFailed` when this call has no answer, a `UserError` when no call will have one, and
-        `BudgetExhausted` when the budget does not cover it.
+        `BudgetExhausted` when the budget does not cover it, and `Draining` when it would have to be sent after `drain`.
         """
         call = self._call(messages, max_tokens, temperature, extra)
         while True:
@@ -98,10 +104,10 @@ class Endpoint:
                 return call.completion(outcome, self._secrets)
             self._failures[outcome.kind] += 1
             if self._limit_renamed(outcome):
-                renamed = self._call(messages, max_tokens, temperature, extra)
-                call = replace(renamed, attempts=call.attempts, cost_usd=call.cost_usd)
-            elif outcome.retry and call.attempts < self._max_attempts:
-                await self._sleep(backoff(call.attempts, outcome.retry_after_s, self._rng))
+                call = replace(call, fields=self._fields(messages, max_tokens, temperature, extra))
+            elif (wait_s := self._wait_s(call, outcome)) is not None:
+                async with self._drain.wait(call):
+                    await self._sleep(wait_s)
             else:
                 self._breaker.gave_up(outcome)
                 self._breaker.check()
@@ -135,6 +141,10 @@ class Endpoint:
             spent_usd=self._spent_usd,
         )
 
+    def drain(self) -> None:
+        """Send nothing new. Requests under way go on to their end; calls that wait for anything else end at once."""
+        self._drain.begin()
+
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
@@ -150,14 +160,11 @@ class Endpoint:
 
     async def _attempt(self, call: Call) -> Reply | Fault:
         """Send the request once, in a slot of the window, and account for it, also when cancelled."""
-        await self.window.acquire(ahead=call.attempts > 0)  # what was begun is finished first
+        async with self._drain.wait(call):
+            await self.window.acquire(ahead=call.attempts > 0)  # what was begun is finished first
         try:
             self._breaker.check()
-            try:
-                await self.budget.hold(call.bound_usd)
-            except BudgetExhausted as error:
-                error.attempts, error.cost_usd = call.attempts, call.cost_usd
-                raise
+            await self._hold(call)
             paid = call.bound_usd
             sent_at = time.monotonic()
             call.attempts += 1
@@ -180,6 +187,31 @@ class Endpoint:
         finally:
             self.window.release()
 
+    async def _hold(self, call: Call) -> None:
+        try:
+            async with self._drain.wait(call):
+                await self.budget.hold(call.bound_usd)
+        except BudgetExhausted as error:
+            error.attempts, error.cost_usd = call.attempts, call.cost_usd
+            raise
+        try:
+            self._drain.check(call)
+        except Draining:
+            self.budget.settle(call.bound_usd, 0.0)
+            raise
+
+    def _wait_s(self, call: Call, fault: Fault) -> float | None:
+        """How long to wait before the call is sent again; None to give it up."""
+        if not fault.retry:
+            return None
+        if fault.kind != "rate_limited":
+            tries = call.attempts - call.refusals
+            return backoff(tries, fault.retry_after_s, self._rng) if tries < self._max_attempts else None
+        call.refusals += 1
+        wait_s = backoff(call.refusals, fault.retry_after_s, self._rng, cap_s=RATE_LIMITED_CAP_S)
+        call.refused_s += wait_s
+        return wait_s if call.refused_s <= self._patience_s else None
+
     async def _exchange(self, call: Call) -> Reply | Fault:
         response = await self._transport.post(call.body)
         if isinstance(response, Fault):
@@ -188,8 +220,13 @@ class Endpoint:
         return self._diagnosis.read(response, call.fields)
 
     def _call(self, messages: Messages, max_tokens: int, temperature: float | None, extra: Mapping[str, Any]) -> Call:
+        return Call(self._fields(messages, max_tokens, temperature, extra), self.price or FREE)
+
+    def _fields(
+        self, messages: Messages, max_tokens: int, temperature: float | None, extra: Mapping[str, Any]
+    ) -> dict[str, Any]:
         fields = {"model": self.model, "messages": messages, self._limit_field: max_tokens, "temperature": temperature}
-        return Call({k: v for k, v in {**fields, **extra}.items() if v is not None}, self._price)
+        return {name: value for name, value in {**fields, **extra}.items() if value is not None}
 
     def _limit_renamed(self, fault: Fault) -> bool:
         """Whether the model wants `max_completion_tokens`, as OpenAI's reasoning models do, for `max_tokens`."""

@@ -52,6 +52,18 @@ class BudgetExhausted(Exception):
         self.cost_usd = cost_usd
 
 
+class Draining(Exception):
+    """The endpoint sends nothing new (`Endpoint.drain`), and this call had no request under way.
+
+    `attempts` and `cost_usd` count the attempts of the same call that were made before.
+    """
+
+    def __init__(self, attempts: int = 0, cost_usd: float = 0.0) -> None:
+        super().__init__("the endpoint sends nothing new")
+        self.attempts = attempts
+        self.cost_usd = cost_usd
+
+
 class KeyRefused(UserError):
     """HTTP 401 or 403: no call will be answered with this key."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from efficient_empathy.errors import UserError
 BUNDLED = Path(__file__).with_name("prices.yaml")
 """Public list prices; its comment says of when."""
 
+_VERSION = re.compile(r"([-@](\d{4}-\d{2}-\d{2}|\d{8}|(0[1-9]|1[0-2])[0-3]\d)|-latest)\Z")
 _FORM = "MODEL: {input: 2.50, output: 10.00}"
 
 
@@ -46,20 +48,16 @@ class Prices:
         return cls(prices if path is None else {**prices, **_read(Path(path))})
 
     def find(self, model: str) -> Price | None:
-        """The price of the longest listed name that begins `model`, ending where a part of the name ends.
+        """The price listed for `model`, or else for its name without the version at its end; None if there is neither.
 
-        So `gpt-4o` covers `gpt-4o-2024-08-06`, `gpt-4` does not cover `gpt-4.5`. A name with a provider before a slash
-        (`openai/gpt-4o`) that is not listed counts as the name after it.
+        A version is a date or `latest`: `gpt-4o` covers `gpt-4o-2024-08-06` and `gpt-4o-0806`, not `gpt-4o-mini`. A
+        name with a provider before a slash (`openai/gpt-4o`) that is not listed counts as the name after it.
         """
-        for name in dict.fromkeys((model, model.rsplit("/", 1)[-1])):
-            listed = [start for start in self._by_model if name == start or name.startswith(_continued(start))]
-            if listed:
-                return self._by_model[max(listed, key=len)]
+        for name in (model, model.rsplit("/", 1)[-1]):
+            price = self._by_model.get(name) or self._by_model.get(_VERSION.sub("", name))
+            if price is not None:
+                return price
         return None
-
-
-def _continued(name: str) -> tuple[str, ...]:
-    return (f"{name}-", f"{name}:", f"{name}@")
 
 
 def _read(path: Path) -> dict[str, Price]:

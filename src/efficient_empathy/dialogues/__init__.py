@@ -1,5 +1,6 @@
 """Samples, the formats they are read from, and the file they are kept in."""
 
+from efficient_empathy.dialogues.distinct import Distinct
 from efficient_empathy.dialogues.evaluations import read_evaluations
 from efficient_empathy.dialogues.formats import FORMATS
 from efficient_empathy.dialogues.inspection import Inspection, inspect_source
@@ -13,6 +14,7 @@ __all__ = [
     "SAMPLE_SCHEMA",
     "BadRow",
     "BadRowError",
+    "Distinct",
     "Inspection",
     "Intake",
     "OnBadRow",

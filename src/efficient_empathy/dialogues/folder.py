@@ -7,12 +7,15 @@ from pathlib import Path
 
 from efficient_empathy.dialogues.containers import UnknownContentError
 from efficient_empathy.dialogues.formats import reader_named
+from efficient_empathy.dialogues.formats.samples import Samples
 from efficient_empathy.dialogues.recognition import Columns, format_of, is_of
 from efficient_empathy.dialogues.rows import split_in_name
 from efficient_empathy.errors import UserError
 
 _OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.gz)?")
 _OFFICIAL_FORMAT = "empathetic-dialogues"
+_SAMPLES, _MANIFEST = "samples.parquet", "manifest.json"
+"""What every run's folder has, once a source was read into it."""
 _NO_DATA = {".md", ".txt", ".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".log", ".html", ".pdf", ".png"}
 _SPLIT_ORDER = {"train": 0, "valid": 1, "test": 2}
 
@@ -29,9 +32,11 @@ def listed(folder: Path) -> list[Path]:
 def choose(folder: Path, format_name: str | None, columns: Columns) -> tuple[str, list[Path]]:
     """The one format of a folder's files, and those that are of it.
 
-    EmpatheticDialogues' official files are read alone where they are found. Files of several formats are an error,
-    unless a format is named.
+    A run's folder is its samples. EmpatheticDialogues' official files are read alone where they are found. Files of
+    several formats are an error, unless a format is named.
     """
+    if format_name in (None, Samples.name) and (folder / _SAMPLES).is_file() and (folder / _MANIFEST).is_file():
+        return Samples.name, [folder / _SAMPLES]
     files = [path for path in listed(folder) if path.suffix.lower() not in _NO_DATA]
     official = [path for path in files if _OFFICIAL.fullmatch(path.name)]
     if format_name in (None, _OFFICIAL_FORMAT) and official:

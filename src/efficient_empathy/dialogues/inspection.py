@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from efficient_empathy.dialogues.distinct import Distinct
 from efficient_empathy.dialogues.intake import BadRow, Intake
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.source import open_source
@@ -47,24 +47,23 @@ def inspect_source(
 ) -> Inspection:
     """Read all of a source and count; bad rows are counted too, unless `intake` says that they stop the reading.
 
-    Holds 16 bytes per sample and per conversation.
+    Holds 16 bytes per sample, however long it is.
     """
     opened = open_source(source, format=format, columns=columns, intake=intake or Intake("skip"))
     found = Inspection(opened.format, opened.files, opened.skipped_files)
-    ids: set[bytes] = set()
-    conversations: set[bytes] = set()
+    ids, conversations = Distinct(), Distinct()
     for sample in opened:
         found.samples += 1
-        ids.add(bytes.fromhex(sample.id))
-        conversations.add(hashlib.blake2b(sample.dialogue_id.encode(), digest_size=16).digest())
+        ids.add(sample.id)
+        conversations.add(sample.dialogue_id)
         if sample.category is not None:
             found.category_counts[sample.category] += 1
         if sample.split is not None:
             found.split_counts[sample.split] += 1
         if len(found.examples) < _EXAMPLES:
             found.examples.append(sample)
-    found.conversations = len(conversations)
-    found.duplicates = found.samples - len(ids)
+    found.conversations = conversations.count()
+    found.duplicates = found.samples - ids.count()
     found.bad_rows = opened.intake.bad_row_count
     found.bad_row_examples = opened.intake.bad_rows[:_BAD_ROW_EXAMPLES]
     found.repairs = opened.intake.repairs

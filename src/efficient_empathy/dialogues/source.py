@@ -83,6 +83,11 @@ def open_source(
     hub = hub_id(source) if isinstance(source, str) and not exists else None
     if hub is not None:
         return Source(str(source), format or format_of(hub, columns), [], intake, hub=hub, columns=columns)
+    if str(source) == "-" or (exists and not is_folder and not path.is_file()):
+        raise UserError(
+            f"{source} cannot be read: a source is read more than once, so it must be a file, not a stream or device: "
+            "write it to a file first, and pass that"
+        )
     if not exists:
         raise UserError(f"{source} is not found: there is no file or folder {path.absolute()}")
     if not is_folder:

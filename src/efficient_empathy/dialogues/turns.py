@@ -9,7 +9,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import MalformedError, Row, clean, required, shown, split_of, text_of
+from efficient_empathy.dialogues.rows import (
+    CATEGORY_KEYS,
+    DIALOGUE_KEYS,
+    MalformedError,
+    Row,
+    clean,
+    label_of,
+    required,
+    shown,
+    split_of,
+    text_of,
+    turn_of,
+)
 from efficient_empathy.dialogues.sample import Role, Sample, Utterance
 
 Turn = tuple[Role, str]
@@ -23,9 +35,18 @@ _SEPARATOR = "</s>"
 
 
 def conversation(
-    turns: Sequence[Turn], row: Row, intake: Intake, *, dialogue_id: str | None = None, category: str | None = None
+    turns: Sequence[Turn],
+    row: Row,
+    intake: Intake,
+    *,
+    dialogue_keys: Sequence[str] = DIALOGUE_KEYS,
+    category_keys: Sequence[str] = CATEGORY_KEYS,
 ) -> list[Sample]:
-    """One sample per listener turn, its context all turns before. Without an id, a hash of all turns is the id."""
+    """One sample per listener turn, its context all turns before. Without an id, a hash of all turns is the id.
+
+    Id and category are the first values that the row has under `dialogue_keys` and `category_keys`.
+    """
+    dialogue_id, category = label_of(row.values, dialogue_keys), label_of(row.values, category_keys)
     merged = _merged(turns, intake)
     if dialogue_id is None:
         whole = "\0\0".join(f"{turn.role}\0{turn.text}" for turn in merged)
@@ -46,20 +67,22 @@ def pair(
     row: Row,
     intake: Intake,
     *,
-    dialogue_id: str | None = None,
-    turn: int | None = None,
-    category: str | None = None,
+    dialogue_keys: Sequence[str] = DIALOGUE_KEYS,
+    category_keys: Sequence[str] = CATEGORY_KEYS,
 ) -> Sample:
-    """The one sample of a row that is a context and a response. Without an id, the context's first turn is the id."""
+    """The one sample of a row that is a context and a response. Without an id, the context's first turn is the id.
+
+    Id and category are found as in `conversation`.
+    """
     if not response:
         raise MalformedError("no listener response: the response is empty")
     *merged, last = _merged([*context, ("listener", response)], intake)
     return Sample.of(
         merged,
         last.text,
-        dialogue_id=dialogue_id,
-        turn=turn,
-        category=category,
+        dialogue_id=label_of(row.values, dialogue_keys),
+        turn=turn_of(row.values),
+        category=label_of(row.values, category_keys),
         split=split_of(row),
         source=row.source,
     )

@@ -10,7 +10,7 @@ CARD = """\
 ---
 library_name: efficient-empathy
 pipeline_tag: text-classification
-base_model: sentence-transformers/all-MiniLM-L6-v2
+base_model: {base}
 license: {licence}
 ---
 # {name}: a judge of {axes}

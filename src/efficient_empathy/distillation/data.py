@@ -38,10 +38,10 @@ class Lessons:
         return result
 
 
-def lessons_of(workspace: Workspace, spec: str, rubric: Rubric) -> Lessons:
+def lessons_of(workspace: Workspace, spec: str, rubric: Rubric, folds: int) -> Lessons:
     """Every distinct sample of a run that has an `ok` judgement under `spec`.
 
-    Raises `UserError` when there are too few, or when the axes have scales of different length.
+    Raises `UserError` when there are too few, fewer dialogues than folds, or axes with scales of different length.
     """
     if len({len(axis.values) for axis in rubric.axes}) > 1:
         raise UserError("the rubric's axes have scales of different length: a distilled judge needs equal ones")
@@ -63,7 +63,12 @@ def lessons_of(workspace: Workspace, spec: str, rubric: Rubric) -> Lessons:
                 )
     if len(samples) < FEWEST:
         raise UserError(f"{workspace.root} has {len(samples)} judged samples; distilling needs {FEWEST} or more")
-    return Lessons(samples, np.asarray(targets, np.float32), np.array([sample.dialogue_id for sample in samples]))
+    groups = np.array([sample.dialogue_id for sample in samples])
+    if len(set(groups)) < folds:
+        raise UserError(
+            f"{folds} folds by dialogue need {folds} dialogues or more; {workspace.root} has {len(set(groups))}"
+        )
+    return Lessons(samples, np.asarray(targets, np.float32), groups)
 
 
 def target_of(score: float, axis: Axis) -> list[float]:

@@ -61,12 +61,16 @@ def distill(
         raise UserError(f"folds must be 2 or more, not {folds}: without held-out figures a judge cannot be trusted")
     settings = settings or Settings()
     base = base or default_base()
-    spec = workspace.stage("score").get("spec")
-    if not spec:
+    scored = workspace.stage("score")
+    if "spec" not in scored:
         raise UserError(f"{workspace.root} has not been scored: run `efficient-empathy score` first")
-    lessons = lessons_of(workspace, spec, rubric)
+    if scored["rubric"]["hash"] != rubric.hash:
+        raise UserError(
+            f"{workspace.root} was scored with another rubric than {rubric.name}: pass that one with --rubric"
+        )
+    lessons = lessons_of(workspace, scored["spec"], rubric, folds)
     started = time.monotonic()
-    out.mkdir(parents=True, exist_ok=True)
+    _clear(out)
     _write_tokenizer(base, out / "tokenizer.json")
     encoded = PairTokenizer(out / "tokenizer.json", settings.max_tokens)(lessons.samples)
 
@@ -85,7 +89,7 @@ def distill(
     figures |= {
         "folds": folds,
         "settings": asdict(settings),
-        "teacher": spec,
+        "teacher": scored["spec"],
         "base": BASE if base == default_base() else Path(base).name,
         "int8_gap": _int8_gap(student, encoded, lessons, rubric, out),
         "megabytes": round(sum(p.stat().st_size for p in out.iterdir() if p.is_file()) / 1e6, 1),
@@ -95,6 +99,15 @@ def distill(
     _write_text(out / "README.md", card(name, rubric, figures, data, licence))
     shutil.rmtree(out / ".folds", ignore_errors=True)
     return figures
+
+
+def _clear(out: Path) -> None:
+    """Make the folder; an old judge in it is no judge any more until the new one is whole."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "judge.json").unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}") from error
 
 
 def _cross_validate(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from efficient_empathy.report.charts import AxisSummary, Histogram, Map, histogram, score_map, summary
-from efficient_empathy.report.run import UNSCORED, Run
+from efficient_empathy.report.run import Run
 from efficient_empathy.selection import flips
-from efficient_empathy.selection.columns import ASSOCIATION, AXES, DISTRIBUTIONS
+from efficient_empathy.selection.columns import ASSOCIATION, AXES, DISTRIBUTIONS, UNSCORED
 from efficient_empathy.selection.grid import HIGHEST, LOWEST, GridPolicy
 from efficient_empathy.selection.rules import DISCARD
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from efficient_empathy.dialogues import Sample
-from efficient_empathy.report.run import BATCH, UNCATEGORISED, UNSCORED, Run
+from efficient_empathy.report.run import BATCH, UNCATEGORISED, Run
 from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.selection.columns import UNSCORED
 from efficient_empathy.selection.ties import tie_hash
 
 EXAMPLES = 5
@@ -141,5 +142,5 @@ def _latest(run: Run, ids: Sequence[str]) -> dict[str, Judgement]:
     spec = run.scoring.get("spec")
     if spec is None or not ids or not run.workspace.ledger.exists():
         return {}
-    with Ledger(run.workspace.ledger) as ledger:
+    with Ledger(run.workspace.ledger, read_only=True) as ledger:
         return ledger.latest(spec, ids)

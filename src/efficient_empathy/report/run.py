@@ -12,11 +12,10 @@ import polars as pl
 
 from efficient_empathy.errors import UserError
 from efficient_empathy.selection import Policy, make_policy
-from efficient_empathy.selection.columns import AXES
+from efficient_empathy.selection.columns import AXES, UNSCORED, axes_of
 from efficient_empathy.selection.grid import PROBABILITIES
 from efficient_empathy.workspace import Workspace, file_hash
 
-UNSCORED = "unscored"
 UNCATEGORISED = "uncategorised"
 SCORED_SUBSET = "scored"
 """Where everything with scores goes as long as nothing has been selected."""
@@ -76,15 +75,9 @@ class Run:
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:
-        """The rubric's axes, in its order."""
-        helpers = ("sample_id", "state", "subset", "reason")
-        suffixes = ("_std", "_probabilities")
-        names = [c for c in self.columns if c not in helpers and not c.endswith(suffixes) and not c.startswith("p_")]
-        extremes = self.scores.select(
-            *(pl.col(n).min().cast(pl.Float64).alias(f"{n} low") for n in names),
-            *(pl.col(n).max().cast(pl.Float64).alias(f"{n} high") for n in names),
-        ).collect(engine="streaming")
-        return tuple(self._axis(n, extremes[f"{n} low"][0], extremes[f"{n} high"][0]) for n in names)
+        """The rubric's axes, in its order, on its scales; these are inferred where the manifest does not tell them."""
+        scales = self.scoring.get("rubric", {}).get("axes", {})
+        return tuple(Axis(n, *scales[n]) if n in scales else self._inferred(n) for n in axes_of(self.columns))
 
     @cached_property
     def scored(self) -> pl.Expr:
@@ -138,8 +131,12 @@ class Run:
         files = (self.workspace.scores, self.workspace.samples)
         return self.workspace.assignments.exists() and all(inputs.get(f.name) == file_hash(f) for f in files)
 
-    def _axis(self, name: str, low: float | None, high: float | None) -> Axis:
+    def _inferred(self, name: str) -> Axis:
         """The scale: 0–10 for ours; else where the distributions say it lies, else what was given."""
+        score = pl.col(name).cast(pl.Float64)
+        low, high = (
+            self.scores.select(score.min().alias("low"), score.max().alias("high")).collect(engine="streaming").row(0)
+        )
         if low is None or high is None or not math.isfinite(low + high):
             return Axis(name, 0, 10 if name in AXES else 1)
         if name in AXES and low >= 0 and high <= 10:

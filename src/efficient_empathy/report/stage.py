@@ -15,6 +15,7 @@ from efficient_empathy.report import palette, svg, words
 from efficient_empathy.report.data import CATEGORIES_SHOWN, count_run
 from efficient_empathy.report.examples import examples, failures
 from efficient_empathy.report.run import UNCATEGORISED, Run
+from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.rules import DISCARD
 from efficient_empathy.workspace import Workspace, atomic
 
@@ -25,9 +26,19 @@ def report(workspace: Workspace) -> dict[str, Any]:
     The file is self-contained: no script, no request, all text of dialogues and replies escaped and clipped. Returns
     `path, bytes, seconds`. Raises `UserError` when the run has no scores.
     """
-    began = time.perf_counter()
-    run = Run(workspace)
-    page = (
+    with workspace.lock():
+        began = time.perf_counter()
+        with told(f"read {workspace.scores}, {workspace.samples.name} or the selection beside them"):
+            content = _page(Run(workspace)).encode("utf-8", "replace")
+        with atomic(workspace.report) as path:
+            path.write_bytes(content)
+        seconds = round(time.perf_counter() - began, 3)
+        workspace.record("report", {"bytes": len(content), "seconds": seconds})
+    return {"path": str(workspace.report), "bytes": len(content), "seconds": seconds}
+
+
+def _page(run: Run) -> str:
+    return (
         _environment()
         .get_template("report.html.j2")
         .render(
@@ -42,12 +53,6 @@ def report(workspace: Workspace) -> dict[str, Any]:
             categories_shown=CATEGORIES_SHOWN,
         )
     )
-    content = page.encode("utf-8", "replace")
-    with atomic(workspace.report) as path:
-        path.write_bytes(content)
-    result = {"path": str(workspace.report), "bytes": len(content), "seconds": round(time.perf_counter() - began, 3)}
-    workspace.record("report", {"bytes": len(content), "seconds": result["seconds"]})
-    return result
 
 
 def _environment() -> Environment:
@@ -60,7 +65,10 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         name: getattr(words, name)
-        for name in ("brief", "clip", "count", "dollars", "duration", "moment", "number", "plural", "rule", "share")
+        for name in (
+            *("brief", "clip", "count", "dollars", "duration", "ending"),
+            *("moment", "number", "plural", "rule", "share"),
+        )
     }
     environment.filters |= {"look": palette.look, "letter": svg.letter, "json": json.dumps, "shell": shlex.quote}
     environment.globals |= {

@@ -12,6 +12,13 @@ CLIP = 600
 
 _CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {127: 0x2421}
 
+_ENDINGS = {
+    "complete": "",
+    "stopped": ", stopped by hand",
+    "budget": ", ended by the budget",
+    "error": ", ended by an error",
+}
+
 _RULES = {
     "paper": "rationality if R > {beta:g}; else sensibility if S > {alpha:g} and R < {beta:g}; else discard",
     "exclusive": (
@@ -80,6 +87,11 @@ def moment(unix: float) -> str:
     """A Unix time as "20 November 2025, 11:43 UTC"."""
     at = datetime.datetime.fromtimestamp(unix, datetime.UTC)
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def ending(name: str) -> str:
+    """How a scoring call ended, to be said after its time; nothing where it came to its end."""
+    return _ENDINGS.get(name, f", ended by {name}")
 
 
 def plural(value: float, noun: str) -> str:

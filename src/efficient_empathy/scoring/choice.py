@@ -24,7 +24,7 @@ class JudgeOptions:
     model: str | None = None
     """openai: the model's name."""
     base_url: str | None = None
-    """openai: the endpoint."""
+    """openai: the endpoint; $OPENAI_BASE_URL by default."""
     api_key_env: str = "OPENAI_API_KEY"
     """openai: the environment variable that holds the key."""
     decoding: Decoding = field(default_factory=Decoding)
@@ -34,13 +34,13 @@ class JudgeOptions:
     timeout_s: float = 60.0
     """openai: for one request."""
     max_attempts: int = 5
-    """openai: tries per request."""
+    """openai: tries per request, not counting 429s."""
     max_cost: float | None = None
     """openai: US dollars that the run's ledger may come to in all."""
     prices: Path | None = None
     """openai: a prices file."""
     replies: Path | None = None
-    """replay: judged JSON, a ledger, or a run's folder."""
+    """replay: judged JSON, a ledger, or a run's folder; the source itself by default."""
     folder: Path | None = None
     """distilled: a folder that `distill` made."""
 
@@ -59,17 +59,19 @@ def _openai(rubric: Rubric, workspace: Workspace, options: JudgeOptions) -> Judg
         raise UserError(
             "--judge openai needs --model, such as gpt-4o-mini or the name that your server gives its model"
         )
-    with Ledger(workspace.ledger) as ledger:
-        budget = Budget(options.max_cost, ledger.spent_usd())
+    spent = 0.0
+    if workspace.ledger.exists():
+        with Ledger(workspace.ledger, read_only=True) as ledger:
+            spent = ledger.spent_usd()
     endpoint = Endpoint(
-        options.base_url or OPENAI_URL,
+        options.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL,
         options.model,
         api_key=os.environ.get(options.api_key_env),
         key_name=options.api_key_env,
         concurrency=options.concurrency,
         timeout_s=options.timeout_s,
         max_attempts=options.max_attempts,
-        budget=budget,
+        budget=Budget(options.max_cost, spent),
         prices=Prices.load(options.prices),
     )
     return OpenAIJudge(endpoint, rubric, options.decoding)

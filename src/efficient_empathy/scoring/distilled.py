@@ -18,6 +18,10 @@ from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.workspace import file_hash
 
+NOTE = (
+    "The distilled judge {name} does not read the rubric: it scores as the judge that it learnt from, whose rubric was "
+    "another."
+)
 BUNDLED = Path(str(files("efficient_empathy") / "assets" / "judge"))
 
 
@@ -69,6 +73,7 @@ class DistilledJudge:
                 "run with this rubric, or use --judge openai"
             )
         self.name = self.config.name
+        self.note = "" if self.config.rubric == rubric.hash else NOTE.format(name=self.name)
         self._rubric = rubric
         self._encoder = OnnxEncoder(folder, self.config.max_tokens, threads)
         files = "+".join(file_hash(folder / name)[:12] for name in ("model.onnx", "judge.json"))
@@ -101,6 +106,9 @@ class DistilledJudge:
             )
             for i, sample in enumerate(samples)
         ]
+
+    def drain(self) -> None:
+        """A batch is over in a moment."""
 
     async def close(self) -> None:
         """Nothing is held open."""

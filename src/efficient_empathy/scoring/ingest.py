@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.dialogues import Intake, OnBadRow, Sample, open_source, write_samples
+from efficient_empathy.dialogues import Distinct, Intake, OnBadRow, Sample, open_source, write_samples
 from efficient_empathy.errors import UserError
 from efficient_empathy.workspace import Workspace, atomic
 
@@ -30,31 +29,26 @@ def ingest(
     parameters = {"columns": dict(columns or {}), "on_bad_row": on_bad_row}
     known = workspace.stage("read")
     same = known.get("source") == origin and known.get("parameters") == parameters
-    if same and workspace.samples.exists() and not force:
+    if opened.hub is None and same and workspace.samples.exists() and not force:
         return known
-    counts: Counter[str] = Counter()
-    dialogues: set[tuple[str | None, str]] = set()
-    ids: set[bytes] = set()
+    ids, conversations = Distinct(), Distinct()
 
     def counted() -> Iterator[Sample]:
         for sample in opened:
-            counts["samples"] += 1
-            digest = bytes.fromhex(sample.id)
-            counts["duplicates"] += digest in ids
-            ids.add(digest)
-            dialogues.add((sample.split, sample.dialogue_id))
+            ids.add(sample.id)
+            conversations.add(f"{sample.split}\0{sample.dialogue_id}")
             yield sample
 
     with atomic(workspace.samples) as temporary:
-        write_samples(counted(), temporary)
-        if not counts["samples"]:
+        count = write_samples(counted(), temporary)
+        if not count:
             raise UserError(f"{source} holds no sample: {opened.intake.bad_row_count} bad rows, nothing to score")
     record = {
         "source": origin,
         "parameters": parameters,
-        "samples": counts["samples"],
-        "conversations": len(dialogues),
-        "duplicates": counts["duplicates"],
+        "samples": count,
+        "conversations": conversations.count(),
+        "duplicates": count - ids.count(),
         "bad_rows": opened.intake.bad_row_count,
         "bad_row_examples": [asdict(row) for row in opened.intake.bad_rows[:BAD_ROWS_SHOWN]],
         "repairs": dict(opened.intake.repairs),

@@ -40,7 +40,7 @@ class Judgement:
 
 
 class Judge(Protocol):
-    """Anything that scores samples.
+    """Anything that scores samples. `name` and `judge` are enough; `contract.Bound` sees to the rest.
 
     `name` names the judge, `spec` is what its judgements are kept under (rubric, model, parameters: whatever would
     change an answer). The scoring loop hands over `batch_size` samples a call and keeps `concurrency` calls under way.
@@ -53,6 +53,10 @@ class Judge(Protocol):
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """One judgement per sample, in order. Raises `UserError` when no sample at all can be judged."""
+        ...
+
+    def drain(self) -> None:
+        """Let nothing new go out; what is under way goes on to its end."""
         ...
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -27,6 +28,7 @@ CREATE TABLE IF NOT EXISTS judgements (
     association REAL NOT NULL,   -- of two axes' distributions, see joint.py
     raw TEXT NOT NULL, reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     cost_usd REAL NOT NULL, latency_s REAL NOT NULL, requests INTEGER NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS spending (id INTEGER PRIMARY KEY CHECK (id = 1), committed_usd REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS by_sample ON judgements (spec_id, sample_id);
 CREATE UNIQUE INDEX IF NOT EXISTS one_ok ON judgements (spec_id, sample_id) WHERE state = 'ok';
 """
@@ -41,19 +43,24 @@ class Ledger:
     """The judgements of a run, in WAL mode: a commit survives `kill -9`, and readers never wait for the writer.
 
     A judgement's key is its sample and the judge's `spec` (rubric, model, parameters). At most one `ok` row stands
-    under a key; failures stay beside it, as they came. Raises `UserError` when the file cannot be read or written.
+    under a key; failures stay beside it, as they came. With `read_only` nothing
+    is written, not even to a file that is none of ours. Raises `UserError` when the file cannot be read or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         with self._guard():
-            self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db = _open_read_only(path) if read_only else _open(path)
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if found not in (0, VERSION):
-                raise UserError(f"{path} has ledger version {found}; this program writes version {VERSION}: upgrade it")
-            self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if found != VERSION and (found or tables or read_only):
+                self._db.close()
+                told = f"of version {found}; this program reads version {VERSION}" if found else "by this program"
+                raise UserError(f"{path} is not a ledger {told}: name another file or folder")
+            if not read_only:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
     def __enter__(self) -> Ledger:
         return self
@@ -69,13 +76,8 @@ class Ledger:
 
     def missing(self, spec: str, sample_ids: Sequence[str]) -> set[str]:
         """Those of `sample_ids` that have no `ok` judgement under `spec`."""
-        with self._guard():
-            found = self._db.execute(
-                "SELECT sample_id FROM judgements WHERE spec_id = ? AND state = 'ok' "
-                "AND sample_id IN (SELECT value FROM json_each(?))",
-                (self._spec_id(spec), json.dumps(list(sample_ids))),
-            )
-            return set(sample_ids) - {row[0] for row in found}
+        states = self.states(spec, sample_ids)
+        return {sample for sample in sample_ids if states.get(sample) != "ok"}
 
     def latest(self, spec: str, sample_ids: Sequence[str]) -> dict[str, Judgement]:
         """By sample: its `ok` judgement under `spec`, else its last failure; samples never judged are absent."""
@@ -119,10 +121,17 @@ class Ledger:
         with self._guard():
             return [row[0] for row in self._db.execute("SELECT spec FROM specs ORDER BY id")]
 
-    def spent_usd(self) -> float:
-        """What all judgements in the ledger have cost, failures included."""
+    def commit_usd(self, usd: float) -> None:
+        """Note what this run's calls may have come to in all, before one goes out: a crash then cannot hide it."""
         with self._guard():
-            return float(self._db.execute("SELECT coalesce(sum(cost_usd), 0) FROM judgements").fetchone()[0])
+            self._db.execute("INSERT OR REPLACE INTO spending (id, committed_usd) VALUES (1, ?)", (usd,))
+
+    def spent_usd(self) -> float:
+        """What all calls have cost: the judgements' sum, or what was committed if that is more (lost calls count)."""
+        with self._guard():
+            recorded = self._db.execute("SELECT coalesce(sum(cost_usd), 0) FROM judgements").fetchone()[0]
+            committed = self._db.execute("SELECT coalesce(max(committed_usd), 0) FROM spending").fetchone()[0]
+            return float(max(recorded, committed))
 
     def totals(self, spec: str) -> dict[str, float]:
         """Requests, tokens and dollars of all judgements under `spec`, failures included."""
@@ -156,9 +165,26 @@ class Ledger:
             yield
         except sqlite3.Error as error:
             raise UserError(
-                f"the ledger {self.path} cannot be used ({error}); what it holds is kept: free the disk or move the "
-                "file away, then run the same command again"
+                f"the ledger {self.path} cannot be used ({error}); what it holds is kept: see to its disk and "
+                "permissions, then run the same command again"
             ) from error
+
+
+def _open(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+    # Polars reads our chunks from a thread of its own, while ours waits: one connection, never two at once.
+    return sqlite3.connect(place, timeout=60, uri=uri, isolation_level=None, check_same_thread=False)
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
+    """Also where the folder cannot be written to, which SQLite needs for a ledger that somebody else has open."""
+    place = f"file:{quote(str(path.resolve()))}"
+    db = _open(f"{place}?mode=ro", uri=True)
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError:
+        db.close()
+        return _open(f"{place}?immutable=1", uri=True)
+    return db
 
 
 def _to_row(judgement: Judgement) -> dict[str, Any]:

@@ -15,10 +15,16 @@ def distributions(reply: str, tokens: list[Any] | None, rubric: Rubric) -> dict[
     """Per axis the probabilities of its whole numbers, lowest first, from the tokens that the server considered.
 
     What it considered beside numbers on the scale is left out and the rest scaled to 1. Empty where the server gave no
-    log-probabilities for an axis's number. Where a tokenizer writes 10 as "1" and "0", an alternative "1" counts as 1.
+    log-probabilities for an axis's number, or none that can be read. Where a tokenizer writes 10 as "1" and
+    "0", an alternative "1" counts as 1.
     """
-    if not tokens:
-        return {}
+    try:
+        return _distributions(reply, tokens or [], rubric)
+    except (TypeError, ValueError, AttributeError, KeyError, OverflowError):
+        return {}  # not the form that OpenAI documents
+
+
+def _distributions(reply: str, tokens: list[Any], rubric: Rubric) -> dict[str, list[float]]:
     texts = [str(token.get("token", "")) for token in tokens]
     starts = [0, *accumulate(map(len, texts))]
     found = {}
@@ -44,6 +50,13 @@ def _table(token: dict[str, Any], axis: Axis, longer: dict[str, str]) -> list[fl
         text = str(option.get("token", "")).strip()
         text = longer.get(text, text)
         if re.fullmatch(r"[0-9]+", text) and int(text) in masses:
-            masses[int(text)] += math.exp(min(0.0, float(option["logprob"])))
+            masses[int(text)] += _probability(option["logprob"])
     total = sum(masses.values())
     return [mass / total for mass in masses.values()] if total > 0 else None
+
+
+def _probability(logprob: Any) -> float:
+    p = math.exp(float(logprob))
+    if not 0 <= p <= 1.001:
+        raise ValueError(f"{logprob} is no log-probability")
+    return p

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal
 
-from efficient_empathy.client import BudgetExhausted
+from efficient_empathy.client import BudgetExhausted, Draining
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.scoring.judgement import Judge, Judgement
 from efficient_empathy.scoring.ledger import Ledger
@@ -68,6 +68,8 @@ async def score_samples(
                 ledger.record(judge.spec, judgements)
                 pending.done(batch)
                 on_judgements(judgements)
+        except Draining:
+            return
         except Exception as error:
             failures.append(error)
             stop.set()

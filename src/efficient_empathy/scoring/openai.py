@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import numpy as np
 
-from efficient_empathy.client import BudgetExhausted, CallFailed, Completion, Endpoint
+from efficient_empathy.client import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.judgement import Judgement
@@ -49,14 +50,13 @@ class OpenAIJudge:
         self.rubric = rubric
         self.decoding = decoding or Decoding()
         self.name = endpoint.model
-        self.window = endpoint.window
-        self.concurrency = 2 * self.window.maximum
+        self.concurrency = 2 * endpoint.window.maximum
         self._as_json = self.decoding.reply != "text"
         self._temperature: float | None = self.decoding.temperature
         d = self.decoding
         self.spec = (
-            f"judge=openai model={endpoint.model} rubric={rubric.hash} reply={d.reply} temperature={d.temperature:g} "
-            f"max_tokens={d.max_tokens} logprobs={d.logprobs}"
+            f"judge=openai model={endpoint.model} at={urlsplit(endpoint.url).hostname} rubric={rubric.hash} "
+            f"reply={d.reply} temperature={d.temperature:g} max_tokens={d.max_tokens} logprobs={d.logprobs}"
         )
         schema = {"name": "scores", "strict": True, "schema": rubric.json_schema}
         self._response_format = {"type": "json_schema", "json_schema": schema}
@@ -83,24 +83,29 @@ class OpenAIJudge:
         try:
             return self._read(sample, await self.endpoint.complete(**self.request(sample)))
         except CallFailed as failure:
-            if failure.parameter in ("logprobs", "top_logprobs"):
-                raise UserError(
-                    f"the server gives no log-probabilities: leave --logprobs out ({failure.reason})"
-                ) from failure
-            if failure.parameter == "response_format" and asked_as_json and self.decoding.reply == "auto":
-                self._as_json = False
-                return await self._one(sample)
-            if failure.parameter == "temperature" and self._temperature == 0:
-                self._temperature = None  # reasoning models have none to set
-                return await self._one(sample)
-            if failure.code == "content_filter":
-                failed = self._failed(sample, failure.reason, failure.attempts, failure.cost_usd, failure.latency_s)
-                return replace(failed, state="refused")
-            return self._failed(sample, failure.reason, failure.attempts, failure.cost_usd, failure.latency_s)
-        except BudgetExhausted as exhausted:
-            if not exhausted.attempts:
+            if self._adapted(failure, asked_as_json):
+                judgement = await self._one(sample)
+                return replace(judgement, requests=judgement.requests + failure.attempts)
+            failed = self._failed(sample, failure.reason, failure.attempts, failure.cost_usd, failure.latency_s)
+            return replace(failed, state="refused") if failure.code == "content_filter" else failed
+        except (BudgetExhausted, Draining) as ended:
+            if not ended.attempts:
                 raise
-            return self._failed(sample, str(exhausted), exhausted.attempts, exhausted.cost_usd, 0.0)
+            return self._failed(sample, str(ended), ended.attempts, ended.cost_usd, 0.0)
+
+    def _adapted(self, failure: CallFailed, asked_as_json: bool) -> bool:
+        """Whether the request can be put otherwise from now on: what the server does not take is left out."""
+        if failure.parameter in ("logprobs", "top_logprobs"):
+            raise UserError(
+                f"the server gives no log-probabilities: leave --logprobs out ({failure.reason})"
+            ) from failure
+        if failure.parameter == "response_format" and asked_as_json and self.decoding.reply == "auto":
+            self._as_json = False
+            return True
+        if failure.parameter == "temperature" and self._temperature == 0:
+            self._temperature = None  # reasoning models have none to set
+            return True
+        return False
 
     def _read(self, sample: Sample, completion: Completion) -> Judgement:
         usage = {
@@ -116,7 +121,10 @@ class OpenAIJudge:
             raw = completion.text or reason
             return replace(judgement, state="refused", scores={}, raw=raw, reason=reason[:300])
         if judgement.state == "parse_error" and completion.finish_reason == "length":
-            return replace(judgement, reason=f"{judgement.reason} (cut off after {self.decoding.max_tokens} tokens)")
+            return replace(
+                judgement,
+                reason=f"{judgement.reason} (cut off after {self.decoding.max_tokens} tokens: raise --max-tokens)",
+            )
         if judgement.state == "ok" and self.decoding.logprobs:
             return self._expected(judgement, distributions(completion.text, completion.logprobs, self.rubric))
         return judgement
@@ -132,6 +140,11 @@ class OpenAIJudge:
         failed = to_judgement(sample.id, "", self.rubric, self.name, requests=requests, cost_usd=cost_usd)
         return replace(failed, state="api_error", reason=reason, latency_s=latency_s)
 
+    def drain(self) -> None:
+        """Let nothing new go out; what is in flight is waited for."""
+        self.endpoint.drain()
+
     async def close(self) -> None:
-        """Close the endpoint's connections."""
+        """Close the endpoint's connections and its books."""
         await self.endpoint.close()
+        self.endpoint.budget.close()

@@ -107,8 +107,8 @@ def _from_form(reply: str, rubric: Rubric) -> dict[str, list[str]]:
     for label, end in zip(labels, ends, strict=False):
         segment = reply[label.end() : end].lstrip("*_` \t\r\n")
         line = segment.split("\n", 1)[0].strip()
-        values = [word.lstrip(OPENING).rstrip(CLOSING) for word in NUMBER_LIKE.findall(line)] or [line[:40]] * bool(
-            line
-        )
+        values = [word.lstrip(OPENING).rstrip(CLOSING) for word in NUMBER_LIKE.findall(line)]
+        if not values or not line.lstrip(OPENING).startswith(values[0]):
+            values = [line[:40]] * bool(line)  # words or a sign before the number may turn it round
         found.setdefault(label[1].lower(), []).extend(values)
     return found

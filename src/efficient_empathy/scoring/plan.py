@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from efficient_empathy.dialogues import scan_samples
-from efficient_empathy.scoring.judgement import Judge
+from efficient_empathy.dialogues import open_source
+from efficient_empathy.scoring.choice import JudgeOptions, make_judge
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.loop import CHUNK, Pending
 from efficient_empathy.scoring.openai import OpenAIJudge
+from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.workspace import Workspace
 
 
-def plan(workspace: Workspace, judge: Judge) -> dict[str, Any]:
-    """`{samples, judged, requests, prompt_tokens, completion_tokens, cost_usd, max_cost_usd}`.
+def plan(
+    source: str | Path, workspace: Workspace, judge: str, rubric: Rubric, options: JudgeOptions, **reading: Any
+) -> dict[str, Any]:
+    """`{dry_run, judge, to_judge, requests, prompt_tokens, completion_tokens, cost_usd, max_cost_usd}`.
 
-    `requests` counts the distinct samples without an `ok` judgement. Tokens are estimates, four bytes each, with the
-    reply as long as allowed; `max_cost_usd` is what the requests cannot exceed, if none has to be repeated.
+    Writes nothing. `to_judge` counts the distinct samples without an `ok` judgement. Tokens are estimates, four bytes
+    each, with the reply as long as allowed; `max_cost_usd` is what the requests cannot exceed, if none has to be
+    repeated. Dollars are None where the model's price is not known.
     """
-    totals = {"requests": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0, "max_cost_usd": 0.0}
-    samples = 0
-    with Ledger(workspace.ledger) as ledger:
-        chunks = scan_samples(workspace.require(workspace.samples, "score SOURCE"), CHUNK)
-        pending = Pending((sample for chunk in chunks for sample in chunk), ledger, judge.spec)
+    hired = make_judge(judge, rubric, workspace, replace(options, replies=options.replies or Path(source)))
+    opened = open_source(source, **reading)
+    to_judge, totals = 0, Counter[str]()
+    with _ledger(workspace) as ledger:
+        pending = Pending(opened, ledger, hired.spec)
         while batch := pending.take(CHUNK):
-            samples += len(batch)
-            if isinstance(judge, OpenAIJudge):
-                totals["requests"] += len(batch)
+            to_judge += len(batch)
+            if isinstance(hired, OpenAIJudge):
                 for sample in batch:
-                    estimate = judge.endpoint.estimate(**judge.request(sample))
-                    totals["prompt_tokens"] += estimate.prompt_tokens
-                    totals["completion_tokens"] += estimate.completion_tokens
-                    totals["cost_usd"] += estimate.cost_usd
-                    totals["max_cost_usd"] += estimate.max_cost_usd
-    return {"dry_run": True, "judge": judge.name, "to_judge": samples, **totals}
+                    estimate = hired.endpoint.estimate(**hired.request(sample))
+                    totals.update({"requests": 1, **asdict(estimate)})
+    known = not isinstance(hired, OpenAIJudge) or hired.endpoint.price is not None
+    dollars = {key: round(float(totals[key]), 6) if known else None for key in ("cost_usd", "max_cost_usd")}
+    counts = {key: totals[key] for key in ("requests", "prompt_tokens", "completion_tokens")}
+    return {"dry_run": True, "judge": hired.name, "to_judge": to_judge, **counts, **dollars}
+
+
+@contextmanager
+def _ledger(workspace: Workspace) -> Iterator[Ledger]:
+    """The run's ledger to read from, an empty one where there is none yet."""
+    if workspace.ledger.exists():
+        with Ledger(workspace.ledger, read_only=True) as ledger:
+            yield ledger
+    else:
+        with TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
+            yield ledger
 
 
 def plan_text(plan: dict[str, Any]) -> str:
@@ -41,8 +61,12 @@ def plan_text(plan: dict[str, Any]) -> str:
     text = f"Dry run: {plan['to_judge']:,} samples have no judgement of {plan['judge']} yet."
     if not plan["requests"]:
         return text + " No request would be made."
+    price = (
+        f"about ${plan['cost_usd']:.2f}, at most ${plan['max_cost_usd']:.2f} if none has to be repeated"
+        if plan["cost_usd"] is not None
+        else "the model's price is not known: name it in a file and pass that with --prices"
+    )
     return (
         f"{text}\n{plan['requests']:,} requests, about {plan['prompt_tokens']:,} prompt tokens and at most "
-        f"{plan['completion_tokens']:,} completion tokens:\nabout ${plan['cost_usd']:.2f}, at most "
-        f"${plan['max_cost_usd']:.2f} if none has to be repeated. Nothing was sent."
+        f"{plan['completion_tokens']:,} completion tokens:\n{price}. Nothing was sent."
     )

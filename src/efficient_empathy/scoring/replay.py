@@ -33,18 +33,22 @@ class ReplayJudge:
 
     @classmethod
     def load(cls, path: Path, rubric: Rubric) -> ReplayJudge:
-        """From a judged JSON file (`context`, `response`, `evaluation`), a `ledger.sqlite`, or a run's folder."""
-        if path.is_dir() and Workspace(path).ledger.exists():
-            path = Workspace(path).ledger
+        """From a judged JSON file (`context`, `response`, `evaluation`), a run's folder, or a `ledger.sqlite`.
+
+        Of a run, the judgements of its last `score` are taken; a ledger by itself must hold those of one judge only.
+        """
+        run = Workspace(path) if path.is_dir() else Workspace(path.parent)
         nothing = UserError(
-            f"{path} holds no collected replies: pass judged JSON (context, response, evaluation), a ledger or a "
-            "run's folder"
+            f"{path} holds no collected replies: pass judged JSON (context, response, evaluation), a ledger or a run's "
+            "folder"
         )
+        if path.is_dir() and run.ledger.exists():
+            path = run.ledger
         if not path.is_file():
             raise nothing
         with path.open("rb") as handle:
             is_ledger = handle.read(16) == b"SQLite format 3\0"
-        collected = _from_ledger(path, rubric) if is_ledger else _from_judged(path, rubric)
+        collected = _from_ledger(path, run, rubric) if is_ledger else _from_judged(path, rubric)
         if not collected:
             raise nothing
         return cls(collected, rubric, file_hash(path)[:16])
@@ -57,6 +61,9 @@ class ReplayJudge:
         reason = "no reply was collected for this context and response"
         return Judgement(sample.id, "api_error", self.name, self._rubric, reason=reason, created_at=time.time())
 
+    def drain(self) -> None:
+        """Nothing goes out."""
+
     async def close(self) -> None:
         """Nothing is held open."""
 
@@ -66,13 +73,26 @@ def _from_judged(path: Path, rubric: Rubric) -> dict[str, Judgement]:
     return {sample.id: to_judgement(sample.id, reply, rubric, "replay") for sample, reply in replies}
 
 
-def _from_ledger(path: Path, rubric: Rubric) -> dict[str, Judgement]:
-    collected: dict[str, Judgement] = {}
-    with Ledger(path) as ledger:
-        for judgement in ledger.judgements():
-            known = collected.get(judgement.sample_id)
-            if set(judgement.scores) <= set(rubric.axis_names) and (known is None or known.state != "ok"):
-                collected[judgement.sample_id] = replace(
-                    judgement, rubric=rubric.hash, cost_usd=0.0, prompt_tokens=0, completion_tokens=0, requests=0
+def _from_ledger(path: Path, run: Workspace, rubric: Rubric) -> dict[str, Judgement]:
+    with Ledger(path, read_only=True) as ledger:
+        specs = ledger.specs()
+        spec = run.stage("score").get("spec") if path == run.ledger else None
+        if spec not in specs:
+            if len(specs) > 1:
+                raise UserError(
+                    f"{path} holds the judgements of {len(specs)} judges: pass the folder of the run instead"
                 )
+            spec = specs[0] if specs else None
+        collected: dict[str, Judgement] = {}
+        for judgement in ledger.judgements(spec) if spec else ():
+            known = collected.get(judgement.sample_id)
+            if known is None or known.state != "ok":
+                collected[judgement.sample_id] = _again(judgement, rubric)
     return collected
+
+
+def _again(judgement: Judgement, rubric: Rubric) -> Judgement:
+    """As it was, under the same rubric; else its reply parsed anew. Free either way."""
+    if judgement.rubric == rubric.hash:
+        return replace(judgement, cost_usd=0.0, prompt_tokens=0, completion_tokens=0, requests=0)
+    return to_judgement(judgement.sample_id, judgement.raw, rubric, judgement.judge)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.errors import UserError
 
+RESERVED = ("sample_id", "dialogue_id", "turn", "category", "split", "state", "subset", "reason")
 PLACEHOLDERS = ("axes", "context", "response", "reply")
 
 
@@ -33,7 +34,10 @@ class Axis(BaseModel):
     @field_validator("name")
     @classmethod
     def _lower(cls, name: str) -> str:
-        return name.lower()
+        name = name.lower()
+        if name in RESERVED or name.startswith("p_") or name.endswith(("_std", "_probabilities")):
+            raise ValueError(f"{name!r} is a column of scores.parquet already: call the axis something else")
+        return name
 
     @model_validator(mode="after")
     def _check(self) -> Axis:

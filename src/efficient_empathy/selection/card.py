@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,6 +12,7 @@ import yaml
 from efficient_empathy.selection.columns import UNSCORED
 
 SHOWN_CATEGORIES = 200
+SHOWN_FILES = 20
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -33,19 +35,22 @@ def data_card(
     `counts` has `subset, category, state, count`; `policy` is a policy's parameters; `inputs` are SHA-256 by file name;
     `scoring` is the manifest's record of the scoring, of which whatever is there is told.
     """
+    judge = f"the judge “{_text(scoring['judge'])}”" if scoring.get("judge") else "a judge"
     return "\n".join(
         [
             _front_matter(counts, subsets),
             "# Dialogues selected by sensibility and rationality\n",
-            "Each row is one context and one listener's response as `messages`, with the scores that an LLM judge gave "
-            "the response. Made with [efficient-empathy](https://arxiv.org/abs/2407.01937).\n",
+            "Each row is one context and one listener's response as `messages`, with the scores that "
+            f"{judge} gave the response. Made with [efficient-empathy](https://arxiv.org/abs/2407.01937).\n",
             "## Subsets\n",
             _table(["subset", "samples", "share of scored"], _sizes(counts, subsets)),
             "## How they were selected\n",
-            _table(["parameter", "value"], [(k, _text(v)) for k, v in {**policy, "decided on": decided_on}.items()]),
+            _table(
+                ["parameter", "value"], [(k, _readable(v)) for k, v in {**policy, "decided on": decided_on}.items()]
+            ),
             "`assignments.parquet` has every sample with its subset and the reason.\n",
-            "## What was lost, and why\n",
-            _table(["what", "samples"], _losses(counts, scoring)),
+            "## What was lost or mended, and why\n",
+            _table(["what", "how many"], _losses(counts, scoring)),
             "## By category\n",
             _table(["category", *subsets, UNSCORED], _categories(counts, subsets)),
             "## Where it comes from\n",
@@ -66,6 +71,15 @@ def _front_matter(counts: pl.DataFrame, subsets: Sequence[str]) -> str:
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n"
 
 
+def _readable(value: Any) -> str:
+    """A parameter as people write it: for example "sad = 100, joy = 0.2", or "–" for none."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_text(name)} = {_readable(inner)}" for name, inner in value.items()) or "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else _text(value)
+
+
 def _sizes(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str, ...]]:
     size = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in subsets}
     scored = sum(size.values())
@@ -77,9 +91,13 @@ def _losses(counts: pl.DataFrame, scoring: Mapping[str, Any]) -> list[tuple[str,
     rows: list[tuple[str, ...]]
     rows = [(f"without scores: {state or 'not judged'}", f"{n:,}") for state, n in lost.iter_rows()]
     for key, what in (("bad_rows", "bad rows in the source, skipped"), ("duplicates", "duplicates")):
-        value = scoring.get(key)
-        if value is not None:
-            rows.append((what, f"{value if isinstance(value, int) else len(value):,}"))
+        if scoring.get(key) is not None:
+            rows.append((what, f"{scoring[key]:,}"))
+    rows += [(f"mended: {_text(kind)}", f"{n:,}") for kind, n in scoring.get("repairs", {}).items()]
+    if skipped := scoring.get("skipped_files", []):
+        named = ", ".join(_text(Path(file).name) for file in skipped[:SHOWN_FILES])
+        rest = len(skipped) - SHOWN_FILES
+        rows.append((f"files not read: {named}" + (f" and {rest:,} more" if rest > 0 else ""), f"{len(skipped):,}"))
     return rows or [("nothing", "0")]
 
 
@@ -102,10 +120,18 @@ def _categories(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str,
 
 
 def _provenance(inputs: Mapping[str, str], scoring: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]]
-    rows = [
-        (key, _text(scoring[key])) for key in ("source", "judge", "model", "rubric") if scoring.get(key) is not None
+    source, rubric = scoring.get("source", {}), scoring.get("rubric", {})
+    scales = ", ".join(f"{name} {low}–{high}" for name, (low, high) in rubric.get("axes", {}).items())
+    told = [
+        ("source", source.get("name")),
+        ("read as", source.get("format")),
+        ("SHA-256 of the source", source.get("digest")),
+        ("judge", scoring.get("judge")),
+        ("rubric", rubric.get("name")),
+        ("hash of the rubric", rubric.get("hash")),
+        ("scales", scales),
     ]
+    rows: list[tuple[str, ...]] = [(name, _text(value)) for name, value in told if value]
     if scoring.get("cost_usd") is not None:
         rows.append(("cost of scoring", f"${scoring['cost_usd']:,.4f}"))
     return rows + [(f"SHA-256 of {name}", f"`{digest}`") for name, digest in inputs.items()]

@@ -29,7 +29,13 @@ NOT_SCORED_BECAUSE = (
     .otherwise(pl.lit("ok, but without a score"))
 )
 
-_SUFFIXES = ("_probabilities", "_std")
+_NO_AXES = ("sample_id", "state", "subset", "reason")
+_OF_AXES = ("_probabilities", "_std")
+
+
+def axes_of(columns: Iterable[str]) -> list[str]:
+    """The columns of `scores.parquet` that are axes of its rubric, in the rubric's order."""
+    return [c for c in columns if c not in _NO_AXES and not c.endswith(_OF_AXES) and not c.startswith("p_")]
 
 
 def association(columns: Iterable[str]) -> pl.Expr:
@@ -40,11 +46,9 @@ def association(columns: Iterable[str]) -> pl.Expr:
 
 def require_axes(columns: Iterable[str]) -> None:
     """Raise `UserError` unless the scores have both axes that the policies are defined on."""
-    names = list(columns)
-    if set(AXES) <= set(names):
+    found = axes_of(columns)
+    if set(AXES) <= set(found):
         return
-    known = ("sample_id", "state", "subset", "reason")
-    found = [c for c in names if c not in known and not c.endswith(_SUFFIXES) and not c.startswith("p_")]
     raise UserError(
         f"selecting needs scores on the axes sensibility and rationality; these have {', '.join(found) or 'none'}. "
         "Score with a rubric that has both."

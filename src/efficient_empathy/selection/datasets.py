@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from efficient_empathy.selection.faults import told
 from efficient_empathy.workspace import atomic
 
 EXTRA_COLUMNS = ("sample_id", "category", "split", "sensibility", "rationality")
@@ -38,25 +39,30 @@ def messages() -> pl.Expr:
 def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str]) -> None:
     """Write `<subset>.parquet` and `<subset>.jsonl` for every subset, empty ones too, in one pass over `rows`.
 
-    `rows` has `context`, `response`, `subset` and `EXTRA_COLUMNS`; rows of other subsets are left out.
+    `rows` has `context`, `response`, `subset` and `EXTRA_COLUMNS`; rows of other subsets are left out. Raises
+    `UserError` when a file cannot be written or the samples cannot be read.
     """
     folder = folder.resolve()  # polars compares the paths of the parts with it
     wanted = rows.filter(pl.col("subset").is_in(subsets)).select(messages(), *EXTRA_COLUMNS, "subset")
     with ExitStack() as stack:
         tables = {subset: stack.enter_context(atomic(folder / f"{subset}.parquet")) for subset in subsets}
-        wanted.sink_parquet(
-            pl.PartitionBy(
-                folder,
-                key="subset",
-                include_key=False,
-                file_path_provider=lambda file: str(tables[file.partition_keys["subset"].item()]),
-            ),
-            engine="streaming",
-        )
+        names = ", ".join(f"{subset}.parquet" for subset in subsets)
+        with told(f"write {names} to {folder} from the samples"):
+            wanted.sink_parquet(
+                pl.PartitionBy(
+                    folder,
+                    key="subset",
+                    include_key=False,
+                    file_path_provider=lambda file: str(tables[file.partition_keys["subset"].item()]),
+                ),
+                engine="streaming",
+            )
+            for table in tables.values():
+                if not table.exists():
+                    pl.DataFrame(schema=wanted.drop("subset").collect_schema()).write_parquet(table)
         for subset, table in tables.items():
-            if not table.exists():
-                pl.DataFrame(schema=wanted.drop("subset").collect_schema()).write_parquet(table)
-            with atomic(folder / f"{subset}.jsonl") as lines:
+            path = folder / f"{subset}.jsonl"
+            with told(f"write {path}"), atomic(path) as lines:
                 pl.scan_parquet(table).sink_ndjson(lines, check_extension=False, engine="streaming")
 
 

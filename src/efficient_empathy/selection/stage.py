@@ -13,12 +13,14 @@ from efficient_empathy.errors import UserError
 from efficient_empathy.selection.card import data_card
 from efficient_empathy.selection.columns import AXES, UNSCORED, require_axes
 from efficient_empathy.selection.datasets import write_dataset_info, write_subsets
+from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.grid import PROBABILITIES
 from efficient_empathy.selection.policy import POLICIES, Policy, make_policy
 from efficient_empathy.selection.rules import RULES
 from efficient_empathy.workspace import Workspace, atomic, file_hash
 
 STAGE = "select"
+_AGAIN = "run `efficient-empathy score` again"
 _ASSIGNED = ("sample_id", "dialogue_id", "turn", "category", "split", "state", *AXES, "subset", "reason")
 _FROM_SAMPLES = ("dialogue_id", "turn", "category", "split")
 
@@ -45,12 +47,18 @@ def select(
     `skipped`.
     Raises `UserError` for parameters that are not allowed, and for scores that are missing or of other samples.
     """
-    began = time.perf_counter()
     if policy in RULES or decide != "auto":
         options["decide"] = decide
     chosen = make_policy(policy, alpha=alpha, beta=beta, seed=seed, **options)
-    table = _table(workspace)
-    inputs = {path.name: file_hash(path) for path in (workspace.scores, workspace.samples)}
+    with workspace.lock():
+        return _select(workspace, chosen, force=force)
+
+
+def _select(workspace: Workspace, chosen: Policy, *, force: bool) -> dict[str, Any]:
+    began = time.perf_counter()
+    with told(f"read {workspace.scores} beside {workspace.samples.name}", _AGAIN):
+        table = _table(workspace)
+        inputs = {path.name: file_hash(path) for path in (workspace.scores, workspace.samples)}
     outputs = [*(f"{s}.{kind}" for s in chosen.subsets for kind in ("jsonl", "parquet"))]
     outputs += ["assignments.parquet", "dataset_info.json", "README.md"]
 
@@ -60,21 +68,20 @@ def select(
         return _result(chosen, last) | {"skipped": True}
 
     workspace.record(STAGE, {"interrupted": True})
-    decided_on = chosen.decides_on(table)
-    odds = [f"p_{subset}" for subset in chosen.subsets] if decided_on == PROBABILITIES else []
-    _write_assignments(chosen.plan(table), [*_ASSIGNED, *odds], workspace.assignments)
-    counts = _counts(workspace.assignments)
-    samples = pl.scan_parquet(workspace.samples).select("context", "response")
-    write_subsets(
-        pl.concat([pl.scan_parquet(workspace.assignments), samples], how="horizontal"),
-        workspace.selection,
-        chosen.subsets,
-    )
+    with told(f"write {workspace.assignments} from {workspace.scores.name} and {workspace.samples.name}"):
+        decided_on = chosen.decides_on(table)
+        odds = [f"p_{subset}" for subset in chosen.subsets] if decided_on == PROBABILITIES else []
+        _write_assignments(chosen.plan(table), [*_ASSIGNED, *odds], workspace.assignments)
+        counts = _counts(workspace.assignments)
+    samples = pl.scan_parquet(workspace.samples, glob=False).select("context", "response")
+    assigned = pl.scan_parquet(workspace.assignments, glob=False)
+    write_subsets(pl.concat([assigned, samples], how="horizontal"), workspace.selection, chosen.subsets)
     write_dataset_info(workspace.selection, chosen.subsets)
     card = data_card(counts, chosen.parameters(), chosen.subsets, decided_on, inputs, workspace.stage("score"))
     with atomic(workspace.selection / "README.md") as path:
         path.write_text(card, "utf-8")
-    _remove_stale(workspace.selection, outputs)
+    with told(f"remove an earlier policy's files from {workspace.selection}"):
+        _remove_stale(workspace.selection, outputs)
 
     sizes = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in (*chosen.subsets, UNSCORED)}
     record = {
@@ -111,10 +118,8 @@ def _table(workspace: Workspace) -> pl.LazyFrame:
 
 def _scan(path: Path) -> pl.LazyFrame:
     frame = pl.scan_parquet(path, glob=False)
-    try:
+    with told(f"read {path}", _AGAIN):
         frame.collect_schema()
-    except pl.exceptions.PolarsError as error:
-        raise UserError(f"{path} is not a readable Parquet file: run `efficient-empathy score` again") from error
     return frame
 
 
@@ -125,7 +130,9 @@ def _write_assignments(planned: pl.LazyFrame, columns: Sequence[str], path: Path
 
 def _counts(assignments: Path) -> pl.DataFrame:
     keys = ("subset", "category", "state")
-    return pl.scan_parquet(assignments).group_by(keys).agg(pl.len().alias("count")).collect(engine="streaming")
+    return (
+        pl.scan_parquet(assignments, glob=False).group_by(keys).agg(pl.len().alias("count")).collect(engine="streaming")
+    )
 
 
 def _remove_stale(folder: Path, outputs: Sequence[str]) -> None:

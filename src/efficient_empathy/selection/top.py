@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -163,7 +164,7 @@ def _count(amount: float, available: int) -> int:
 
 def _check(option: str, amount: float) -> None:
     number = isinstance(amount, int | float) and not isinstance(amount, bool)
-    if not number or not (0 < amount < 1 or (amount >= 1 and amount == int(amount))):
+    if not number or not math.isfinite(amount) or not (0 < amount < 1 or (amount >= 1 and amount == int(amount))):
         raise UserError(f"{option} is {amount}: it must be a whole number from 1, or a fraction between 0 and 1")
 
 

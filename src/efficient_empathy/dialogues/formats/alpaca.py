@@ -7,19 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import (
-    CATEGORY_KEYS,
-    DIALOGUE_KEYS,
-    MalformedError,
-    Row,
-    clean,
-    each,
-    label_of,
-    list_of,
-    shown,
-    text_of,
-    turn_of,
-)
+from efficient_empathy.dialogues.rows import MalformedError, Row, clean, each, list_of, shown, text_of
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.turns import Turn, labelled, pair
 
@@ -49,9 +37,6 @@ class Alpaca:
                 output[label.end() :].strip() if label else output,
                 row,
                 intake,
-                dialogue_id=label_of(row.values, DIALOGUE_KEYS),
-                turn=turn_of(row.values),
-                category=label_of(row.values, CATEGORY_KEYS),
             )
 
         return each(rows, intake, convert)

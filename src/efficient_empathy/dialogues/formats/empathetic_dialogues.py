@@ -73,11 +73,10 @@ def _samples(run: list[_Utterance], intake: Intake) -> list[Sample]:
     if ordered != run:
         intake.repairs["conversations put in order"] += 1
     first = ordered[0]
-    category = label_of(first.row.values, ["context"])
     if len(run) == 1:
         intake.repairs["conversations of one utterance left out"] += 1
         return []
-    return conversation(_turns(ordered), first.row, intake, dialogue_id=first.conversation, category=category)
+    return conversation(_turns(ordered), first.row, intake, dialogue_keys=["conv_id"], category_keys=["context"])
 
 
 def _turns(run: list[_Utterance]) -> list[Turn]:

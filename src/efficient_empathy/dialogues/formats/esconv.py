@@ -6,15 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import (
-    CATEGORY_KEYS,
-    DIALOGUE_KEYS,
-    Row,
-    each,
-    holds_objects,
-    label_of,
-    objects_of,
-)
+from efficient_empathy.dialogues.rows import CATEGORY_KEYS, Row, each, holds_objects, objects_of
 from efficient_empathy.dialogues.sample import Role, Sample
 from efficient_empathy.dialogues.turns import conversation, turns_of
 
@@ -40,8 +32,7 @@ class ESConv:
                 turns_of(turns, "speaker", "text" if turns and "text" in turns[0] else "content", _ROLES, intake),
                 row,
                 intake,
-                dialogue_id=label_of(row.values, DIALOGUE_KEYS),
-                category=label_of(row.values, ["emotion_type", *CATEGORY_KEYS]),
+                category_keys=["emotion_type", *CATEGORY_KEYS],
             )
 
         return each(rows, intake, convert)

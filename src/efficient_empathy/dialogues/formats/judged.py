@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import CATEGORY_KEYS, Row, each, label_of, text_of, turn_of
+from efficient_empathy.dialogues.rows import Row, each, text_of
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.turns import is_separated, pair, separated
 
@@ -37,9 +37,7 @@ class Judged:
                 text_of(row.values, "response"),
                 row,
                 intake,
-                dialogue_id=label_of(row.values, ["dialogue_id", "conv_id"]),
-                turn=turn_of(row.values),
-                category=label_of(row.values, CATEGORY_KEYS),
+                dialogue_keys=["dialogue_id", "conv_id"],
             )
 
         return each(rows, intake, convert)

@@ -6,17 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import (
-    CATEGORY_KEYS,
-    DIALOGUE_KEYS,
-    MalformedError,
-    Row,
-    each,
-    holds_objects,
-    label_of,
-    objects_of,
-    shown,
-)
+from efficient_empathy.dialogues.rows import MalformedError, Row, each, holds_objects, objects_of, shown
 from efficient_empathy.dialogues.sample import Role, Sample
 from efficient_empathy.dialogues.turns import conversation, turns_of
 
@@ -41,8 +31,6 @@ class Messages:
                 turns_of(messages, "role", "content", ROLES, intake),
                 row,
                 intake,
-                dialogue_id=label_of(row.values, DIALOGUE_KEYS),
-                category=label_of(row.values, CATEGORY_KEYS),
             )
 
         return each(rows, intake, convert)

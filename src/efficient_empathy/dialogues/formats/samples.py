@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import Row, each, label_of, objects_of, text_of, turn_of
+from efficient_empathy.dialogues.rows import Row, each, label_of, objects_of, text_of
 from efficient_empathy.dialogues.sample import Role, Sample
 from efficient_empathy.dialogues.turns import pair, turns_of
 
@@ -32,9 +32,8 @@ class Samples:
                 text_of(row.values, "response"),
                 row,
                 intake,
-                dialogue_id=label_of(row.values, ["dialogue_id"]),
-                turn=turn_of(row.values),
-                category=label_of(row.values, ["category"]),
+                dialogue_keys=["dialogue_id"],
+                category_keys=["category"],
             )
             yield replace(sample, source=label_of(row.values, ["source"]) or row.source)
 

@@ -6,19 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import (
-    CATEGORY_KEYS,
-    DIALOGUE_KEYS,
-    MalformedError,
-    Row,
-    each,
-    label_of,
-    list_of,
-    required,
-    shown,
-    text_of,
-    turn_of,
-)
+from efficient_empathy.dialogues.rows import MalformedError, Row, each, list_of, required, shown, text_of
 from efficient_empathy.dialogues.sample import Role, Sample
 from efficient_empathy.dialogues.turns import Turn, alternating, is_separated, labelled, pair, separated, turns_of
 
@@ -45,9 +33,6 @@ class Table:
                 text_of(row.values, "response"),
                 row,
                 intake,
-                dialogue_id=label_of(row.values, DIALOGUE_KEYS),
-                turn=turn_of(row.values),
-                category=label_of(row.values, CATEGORY_KEYS),
             )
 
         return each(rows, intake, convert)
