@@ -36,7 +36,7 @@ def ingest(
     def counted() -> Iterator[Sample]:
         for sample in opened:
             ids.add(sample.id)
-            conversations.add(f"{sample.split}\0{sample.dialogue_id}")
+            conversations.add(sample.dialogue_id)
             yield sample
 
     with atomic(workspace.samples) as temporary:

@@ -176,15 +176,9 @@ def _open(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 def _open_read_only(path: Path) -> sqlite3.Connection:
-    """Also where the folder cannot be written to, which SQLite needs for a ledger that somebody else has open."""
-    place = f"file:{quote(str(path.resolve()))}"
-    db = _open(f"{place}?mode=ro", uri=True)
-    try:
-        db.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.OperationalError:
-        db.close()
-        return _open(f"{place}?immutable=1", uri=True)
-    return db
+    """Nothing is left beside the file: where no one has it open for writing, it is read as it lies."""
+    being_written = path.with_name(f"{path.name}-wal").exists()
+    return _open(f"file:{quote(str(path.resolve()))}?{'mode=ro' if being_written else 'immutable=1'}", uri=True)
 
 
 def _to_row(judgement: Judgement) -> dict[str, Any]:
