@@ -31,7 +31,7 @@ def test_files_are_read_by_split_then_by_name(write: Write, tmp_path: Path) -> N
         write(name, content)
     source = open_source(tmp_path)
     assert names(source.files) == ["train.jsonl", "val-1.jsonl", "val-2.jsonl", "test.jsonl", "a.jsonl.gz", "b.jsonl"]
-    assert names(source.skipped_files) == ["README.md", "metrics.csv", "x.bin"]
+    assert names(source.skipped_files) == ["metrics.csv", "x.bin"]
     assert [sample.split for sample in source] == ["train", "valid", "valid", "test", None, None]
     assert [sample.source for sample in source] == names(source.files)
 

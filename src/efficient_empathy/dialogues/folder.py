@@ -16,14 +16,18 @@ _OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.gz)?")
 _OFFICIAL_FORMAT = "empathetic-dialogues"
 _SAMPLES, _MANIFEST = "samples.parquet", "manifest.json"
 """What every run's folder has, once a source was read into it."""
-_NO_DATA = {".md", ".txt", ".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".log", ".html", ".pdf", ".png"}
+_NO_DATA = {".txt", ".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".log", ".html", ".pdf", ".png"}
+_ABOUT = re.compile(r"[._]|README|LICENSE|.*\.md$", re.IGNORECASE)
 _SPLIT_ORDER = {"train": 0, "valid": 1, "test": 2}
 
 
 def listed(folder: Path) -> list[Path]:
-    """The folder's files that are not hidden, by split (train, valid, test, none told), then by name."""
+    """The folder's files, by split (train, valid, test, none told), then by name.
+
+    Hidden ones are left out, and what tells of the data: README, LICENSE and other Markdown.
+    """
     try:
-        files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith((".", "_"))]
+        files = [path for path in folder.iterdir() if path.is_file() and not _ABOUT.match(path.name)]
     except OSError as error:
         raise UserError(f"cannot read the folder {folder}: {error.strerror or error}") from error
     return sorted(files, key=lambda path: (_SPLIT_ORDER.get(split_in_name(path) or "", 3), path.name))

@@ -52,7 +52,7 @@ def ingest(
         "bad_rows": opened.intake.bad_row_count,
         "bad_row_examples": [asdict(row) for row in opened.intake.bad_rows[:BAD_ROWS_SHOWN]],
         "repairs": dict(opened.intake.repairs),
-        "skipped_files": [str(path) for path in opened.skipped_files],
+        "skipped_files": [path.name for path in opened.skipped_files],
     }
     workspace.record("read", record)
     return record
