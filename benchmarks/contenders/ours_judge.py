@@ -1,4 +1,4 @@
-"""Ours: the stage `score` with the openai judge, ledger and scores.parquet included."""
+"""Ours: the stage `score` with the openai judge; reading, ledger and scores.parquet included."""
 
 import io
 import json
@@ -30,12 +30,10 @@ def main() -> None:
         Path(prompts).write_text(json.dumps(asked))
         print("{}")
         return
-    workspace = Workspace("run").create()
-    write_samples(samples(int(n)), workspace.samples)
-    workspace.record("read", {"samples": int(n)})
+    write_samples(samples(int(n)), "dialogues.parquet")
     with measured():
         judge = OpenAIJudge(Endpoint(url, "m", concurrency=int(concurrency)), rubric)
-        result = score(workspace, judge, rubric, console=Console(file=io.StringIO()))
+        result = score("dialogues.parquet", Workspace("run"), judge, rubric, console=Console(file=io.StringIO()))
         assert result["states"]["ok"] == int(n), result
 
 

@@ -1,0 +1,21 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("judge_loop", ["--samples", "64", "--latency", "0.01", "--peers-python", "nowhere"], "× ideal"),
+        ("start_up", [], "limit 0.5 s"),
+    ],
+)
+def test_a_benchmark_runs_and_prints_its_ratio(name: str, options: list[str], said: str) -> None:
+    arguments = [sys.executable, "-m", f"benchmarks.{name}", *options]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
