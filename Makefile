@@ -16,8 +16,14 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/ready
+bench: .venv/ready .venv-bench/ready
 	$(BIN)/python -m benchmarks
+
+# The peers have an environment of their own, since their pins conflict with ours.
+.venv-bench/ready: Makefile
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install -q "distilabel[openai]==1.5.3" bespokelabs-curator==0.1.31 "aiohttp>=3.11"
+	touch $@
 
 # The CPU-only machines' torch comes first, at exactly the pinned version: any other spelling pulls gigabytes of CUDA.
 .venv/ready: pyproject.toml constraints.txt

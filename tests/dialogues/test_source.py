@@ -40,7 +40,7 @@ def test_columns_may_have_other_names(write: Write) -> None:
 
 def test_unknown_rows_are_told_with_their_keys(write: Write) -> None:
     with pytest.raises(
-        UserError, match=r"a\.jsonl: its rows are of no known format \(keys 'x', 'y'\): pass --format \(samples,"
+        UserError, match=r"a\.jsonl: its rows are of no known format \(keys: 'x', 'y'\): pass --format \(samples,"
     ):
         open_source(write("a.jsonl", [{"x": 1, "y": 2}]))
 

@@ -48,7 +48,8 @@ def format_of(part: Part, columns: Columns) -> str:
     if peek.keys is not None:
         known = ", ".join(FORMATS)
         raise UnknownContentError(
-            f"{part}: its rows are of no known format (keys {peek.keys}): pass --format ({known}), or name the columns"
+            f"{part}: its rows are of no known format (keys: {peek.keys or 'none'}): pass --format ({known}), or say "
+            "which columns are meant, such as --column response=answer"
         )
     if peek.intake.bad_rows:
         first = peek.intake.bad_rows[0]

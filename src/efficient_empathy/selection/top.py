@@ -54,7 +54,9 @@ class TopPolicy:
             if k != 0 or isinstance(k, bool):
                 _check(f"the quota of {category!r}", k)
         if not self.quotas and not any(self._amounts()):
-            raise UserError("the policy top needs to know how many: top=1000 (samples an axis) or top=0.3 (a fraction)")
+            raise UserError(
+                "the policy top needs to know how many: --top 1000 (samples an axis) or --top 0.3 (a fraction)"
+            )
 
     @property
     def subsets(self) -> tuple[str, ...]:
