@@ -56,6 +56,8 @@ def score(
         if isinstance(judge, str):  # before anything is written, since it may not come about
             judge = make_judge(judge, rubric, workspace, _with_replies(options, source))
         read = ingest(source, workspace, **reading)
+        told = f"{read['samples']:,} samples of {read['conversations']:,} conversations"
+        console.print(f"{told}, read as {read['source']['format']}")
         return _score(workspace, Bound(judge, rubric), rubric, read, console)
 
 
