@@ -17,6 +17,7 @@ class ScriptedJudge:
         self.concurrency, self.states = concurrency, states or {}
         self.asked: list[str] = []
         self.under_way = self.most = 0
+        self.drained = False
         self.fail_at: dict[int, Exception] = {}
 
     async def judge(self, samples):
@@ -32,6 +33,9 @@ class ScriptedJudge:
             Judgement(s.id, self.states.get(s.id, "ok"), self.name, "r", scores={"a": 1.0}, cost_usd=0.5)
             for s in samples
         ]
+
+    def drain(self) -> None:
+        self.drained = True
 
     async def close(self) -> None: ...
 
@@ -104,6 +108,7 @@ def test_an_error_that_concerns_all_calls_is_raised_after_the_others_are_kept(le
         run(make_samples(100), judge, ledger)
     assert len(list(ledger.judgements())) >= 4
     assert len(judge.asked) < 20
+    assert judge.drained
 
 
 def test_a_spent_budget_ends_the_run_without_an_error(ledger) -> None:

@@ -65,6 +65,19 @@ def test_where_the_server_takes_no_schema_the_form_is_asked_for_from_then_on(pat
     assert "Evaluation Form" in server.requests[-1]["messages"][-1]["content"]
 
 
+def test_a_model_without_a_temperature_is_asked_without_one_and_no_sample_is_lost(path) -> None:
+    def script(body, number):
+        declined = does.error(
+            400, "Unsupported value: 'temperature' does not support 0 with this model.", param="temperature"
+        )
+        return declined if "temperature" in body else does.ok(JSON)
+
+    with MisbehavingServer(script, latency_s=0.05) as server:
+        _, found = run(server.url, make_samples(40), path)
+    assert {j.state for j in found.values()} == {"ok"}
+    assert sum(j.requests for j in found.values()) == len(server.requests)
+
+
 def test_a_server_that_ignores_the_schema_and_fills_in_the_form_is_understood(path) -> None:
     with MisbehavingServer(does.ok(FORM.format(0, 10))) as server:
         _, found = run(server.url, make_samples(1), path)

@@ -73,6 +73,8 @@ async def score_samples(
         except Exception as error:
             failures.append(error)
             stop.set()
+            if not isinstance(error, BudgetExhausted):
+                judge.drain()  # nobody should pay for what cannot be kept
 
     async with asyncio.TaskGroup() as group:
         for _ in range(judge.concurrency):

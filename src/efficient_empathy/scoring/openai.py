@@ -79,11 +79,11 @@ class OpenAIJudge:
         return [await self._one(sample) for sample in samples]
 
     async def _one(self, sample: Sample) -> Judgement:
-        asked_as_json = self._as_json
+        asked = self.request(sample)
         try:
-            return self._read(sample, await self.endpoint.complete(**self.request(sample)))
+            return self._read(sample, await self.endpoint.complete(**asked))
         except CallFailed as failure:
-            if self._adapted(failure, asked_as_json):
+            if self._adapted(failure, asked):
                 judgement = await self._one(sample)
                 return replace(judgement, requests=judgement.requests + failure.attempts)
             failed = self._failed(sample, failure.reason, failure.attempts, failure.cost_usd, failure.latency_s)
@@ -93,16 +93,19 @@ class OpenAIJudge:
                 raise
             return self._failed(sample, str(ended), ended.attempts, ended.cost_usd, 0.0)
 
-    def _adapted(self, failure: CallFailed, asked_as_json: bool) -> bool:
-        """Whether the request can be put otherwise from now on: what the server does not take is left out."""
+    def _adapted(self, failure: CallFailed, asked: dict[str, Any]) -> bool:
+        """Whether the request can be put otherwise from now on: what the server does not take is left out.
+
+        It goes by what this request asked for, since many are under way when the first one is declined.
+        """
         if failure.parameter in ("logprobs", "top_logprobs"):
             raise UserError(
                 f"the server gives no log-probabilities: leave --logprobs out ({failure.reason})"
             ) from failure
-        if failure.parameter == "response_format" and asked_as_json and self.decoding.reply == "auto":
+        if failure.parameter == "response_format" and "response_format" in asked and self.decoding.reply == "auto":
             self._as_json = False
             return True
-        if failure.parameter == "temperature" and self._temperature == 0:
+        if failure.parameter == "temperature" and asked["temperature"] == 0:
             self._temperature = None  # reasoning models have none to set
             return True
         return False
