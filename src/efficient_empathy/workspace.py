@@ -31,6 +31,11 @@ class Workspace:
         self.selection = self.root / "selection"
         self.assignments = self.selection / "assignments.parquet"
         self.manifest_path = self.root / "manifest.json"
+        self.experts = self.root / "experts"
+        self.moe = self.root / "moe"
+        self.average = self.root / "average"
+        self.comparison = self.root / "comparison.json"
+        self.generations = self.root / "generations"
         self.report = self.root / "report.html"
 
     def create(self) -> Workspace:
