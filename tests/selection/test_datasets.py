@@ -4,7 +4,7 @@ import json
 
 import polars as pl
 
-from efficient_empathy.selection.datasets import messages, write_dataset_info, write_subsets
+from efficient_empathy.selection.datasets import messages, write_subsets
 
 TRICKY = ['"quoted"\n\ttabbed', "nul \x00, \U0001f49c, \u2028", "", "ucla", "assistant"]
 
@@ -30,7 +30,11 @@ def test_messages_keep_every_text_and_end_with_the_response():
     found = rows().select(messages())["messages"].to_list()
     assert [m["role"] for m in found[0]] == ["user", "assistant"] * 3
     assert [m["content"] for m in found[0]] == [*TRICKY, ""]
-    assert found[1] == [{"role": "user", "content": TRICKY[0]}, {"role": "assistant", "content": "unhappy"}]
+    assert [m["train"] for m in found[0]] == [False] * 5 + [True]
+    assert found[1] == [
+        {"role": "user", "content": TRICKY[0], "train": False},
+        {"role": "assistant", "content": "unhappy", "train": True},
+    ]
 
 
 def test_subsets_as_parquet_and_json_lines_in_order(tmp_path):
@@ -51,22 +55,3 @@ def test_an_empty_subset_has_files_with_the_same_columns(tmp_path):
     assert (tmp_path / "discard.jsonl").read_text() == ""
     empty, full = (pl.read_parquet(tmp_path / f"{s}.parquet") for s in ("discard", "sensibility"))
     assert (len(empty), empty.schema) == (0, full.schema)
-
-
-def test_llama_factory_finds_each_subset(tmp_path):
-    write_dataset_info(tmp_path, ["sensibility", "both"])
-    info = json.loads((tmp_path / "dataset_info.json").read_text())
-    assert list(info) == ["efficient_empathy_sensibility", "efficient_empathy_both"]
-    entry = info["efficient_empathy_both"]
-    assert (entry["file_name"], entry["formatting"], entry["columns"]) == (
-        "both.jsonl",
-        "sharegpt",
-        {"messages": "messages"},
-    )
-    assert entry["tags"] == {
-        "role_tag": "role",
-        "content_tag": "content",
-        "user_tag": "user",
-        "assistant_tag": "assistant",
-        "system_tag": "system",
-    }

@@ -12,6 +12,7 @@ import pytest
 
 from efficient_empathy.errors import UserError
 from efficient_empathy.selection import select
+from efficient_empathy.selection.exports import EXPORTS
 from efficient_empathy.workspace import Workspace
 
 PAIRS = [(8, 2), (2, 8), (1, 1), (9, 9), (7, 3), (None, None)]
@@ -37,7 +38,7 @@ def test_writes_every_file_and_says_what_it_did(run):
     }
     subsets = ("sensibility", "rationality", "discard")
     files = {f"{s}.{kind}" for s in subsets for kind in ("jsonl", "parquet")}
-    assert names(workspace) == files | {"assignments.parquet", "dataset_info.json", "README.md"}
+    assert names(workspace) == files | {"assignments.parquet", *EXPORTS, "README.md"}
     assigned = pl.read_parquet(workspace.assignments)
     assert assigned.columns == [
         *("sample_id", "dialogue_id", "turn", "category", "split", "state"),
@@ -59,10 +60,10 @@ def test_lines_are_conversations_that_end_with_the_response(run):
     select(workspace)
     first, second = map(json.loads, (workspace.selection / "sensibility.jsonl").read_text("utf-8").splitlines())
     assert first["messages"] == [
-        {"role": "user", "content": "I lost my keys 0 times"},
-        {"role": "assistant", "content": "Oh no!"},
-        {"role": "user", "content": "Yes"},
-        {"role": "assistant", "content": "Where did you see them last? 0"},
+        {"role": "user", "content": "I lost my keys 0 times", "train": False},
+        {"role": "assistant", "content": "Oh no!", "train": False},
+        {"role": "user", "content": "Yes", "train": False},
+        {"role": "assistant", "content": "Where did you see them last? 0", "train": True},
     ]
     assert (first["category"], first["sensibility"], first["rationality"]) == ("sad", 8, 2)
     assert second["sample_id"] == pl.read_parquet(workspace.samples)["sample_id"][4]
@@ -110,7 +111,7 @@ def test_an_interrupted_selection_is_never_taken_for_done(run, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("efficient_empathy.selection.stage.write_dataset_info", full_disk)
+    monkeypatch.setattr("efficient_empathy.selection.stage.write_exports", full_disk)
     with pytest.raises(OSError, match="No space"):
         select(workspace, policy="exclusive")
     monkeypatch.undo()
@@ -184,6 +185,7 @@ LIMITED = """
 import sys
 from efficient_empathy.errors import UserError
 from efficient_empathy.selection import select
+from efficient_empathy.selection.exports import EXPORTS
 from efficient_empathy.workspace import Workspace
 try:
     select(Workspace(sys.argv[1]))

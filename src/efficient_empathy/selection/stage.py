@@ -12,7 +12,8 @@ import polars as pl
 from efficient_empathy.errors import UserError
 from efficient_empathy.selection.card import data_card
 from efficient_empathy.selection.columns import AXES, UNSCORED, require_axes
-from efficient_empathy.selection.datasets import write_dataset_info, write_subsets
+from efficient_empathy.selection.datasets import write_subsets
+from efficient_empathy.selection.exports import EXPORTS, write_exports
 from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.grid import PROBABILITIES
 from efficient_empathy.selection.policy import POLICIES, Policy, make_policy
@@ -39,9 +40,9 @@ def select(
     """Put every sample of a run into one subset and write the subsets; scores are read, never changed.
 
     Writes into `selection/`: `assignments.parquet` (every sample, with the reason), `<subset>.jsonl` and
-    `<subset>.parquet`, `dataset_info.json`, `README.md` (the data card). Files of an earlier policy's subsets
-    are removed. Skipped when inputs and parameters are those of the last time, unless `force`; `options` are the
-    policy's own.
+    `<subset>.parquet`, what other trainers read (see `exports`), `README.md` (the data card). Files of an earlier
+    policy's subsets are removed. Skipped when inputs and parameters are those of the last time, unless `force`;
+    `options` are the policy's own.
 
     Returns `policy, alpha, beta` (None for `top`), `subsets` {name: count}, `unscored`, `decided_on`, `seconds`,
     `skipped`.
@@ -60,7 +61,7 @@ def _select(workspace: Workspace, chosen: Policy, *, force: bool) -> dict[str, A
         table = _table(workspace)
         inputs = {path.name: file_hash(path) for path in (workspace.scores, workspace.samples)}
     outputs = [*(f"{s}.{kind}" for s in chosen.subsets for kind in ("jsonl", "parquet"))]
-    outputs += ["assignments.parquet", "dataset_info.json", "README.md"]
+    outputs += ["assignments.parquet", *EXPORTS, "README.md"]
 
     last = workspace.stage(STAGE)
     same = last.get("inputs") == inputs and last.get("parameters") == chosen.parameters()
@@ -76,7 +77,7 @@ def _select(workspace: Workspace, chosen: Policy, *, force: bool) -> dict[str, A
     samples = pl.scan_parquet(workspace.samples, glob=False).select("context", "response")
     assigned = pl.scan_parquet(workspace.assignments, glob=False)
     write_subsets(pl.concat([assigned, samples], how="horizontal"), workspace.selection, chosen.subsets)
-    write_dataset_info(workspace.selection, chosen.subsets)
+    write_exports(workspace.selection, chosen.subsets)
     card = data_card(counts, chosen.parameters(), chosen.subsets, decided_on, inputs, workspace.stage("score"))
     with atomic(workspace.selection / "README.md") as path:
         path.write_text(card, "utf-8")

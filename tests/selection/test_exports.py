@@ -1,0 +1,135 @@
+"""What other trainers read: checked against their documented rules, on the files that `select` writes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import py_compile
+import re
+
+import pytest
+import yaml
+
+from efficient_empathy.selection import select
+from efficient_empathy.selection.exports import RECIPES
+from tiny_models import tiny_tokenizer
+
+PAIRS = [(8, 2), (4, 7), (4, 3), (6, 6), (9, 0)]
+PAPER = {"r": 8, "alpha": 32, "dropout": 0.1, "rate": 1e-4, "batch": 16, "epochs": 1, "tokens": 512}
+
+
+@pytest.fixture
+def folder(run):
+    workspace = run(PAIRS)
+    select(workspace)
+    return workspace.selection
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_llama_factory_keeps_every_row(folder):
+    """Its sharegpt reader drops a row unless user and assistant alternate, user first, in pairs."""
+    register = json.loads((folder / "dataset_info.json").read_text())
+    assert list(register) == [f"efficient_empathy_{s}" for s in ("sensibility", "rationality", "discard")]
+    for entry in register.values():
+        assert entry["formatting"] == "sharegpt"
+        tags = entry["tags"]
+        rows = lines(folder / entry["file_name"])
+        assert rows
+        for row in rows:
+            messages = row[entry["columns"]["messages"]]
+            roles = [message[tags["role_tag"]] for message in messages]
+            assert roles == [tags["user_tag"], tags["assistant_tag"]] * (len(messages) // 2)
+            assert all(message[tags["content_tag"]] for message in messages)
+
+
+def test_llama_factory_trains_the_paper_s_expert_on_the_last_reply_alone(folder):
+    recipe = yaml.safe_load((folder / "llamafactory.yaml").read_text())
+    register = json.loads((folder / recipe["dataset_dir"] / "dataset_info.json").read_text())
+    assert (folder / register[recipe["dataset"]]["file_name"]).exists()
+    assert (recipe["mask_history"], recipe["train_on_prompt"]) == (True, False)
+    found = {
+        "r": recipe["lora_rank"],
+        "alpha": recipe["lora_alpha"],
+        "dropout": recipe["lora_dropout"],
+        "rate": recipe["learning_rate"],
+        "batch": recipe["per_device_train_batch_size"] * recipe["gradient_accumulation_steps"],
+        "epochs": recipe["num_train_epochs"],
+        "tokens": recipe["cutoff_len"],
+    }
+    assert found == PAPER
+
+
+def test_axolotl_trains_the_paper_s_expert_on_the_last_reply_alone(folder):
+    recipe = yaml.safe_load((folder / "axolotl.yaml").read_text())
+    (data,) = recipe["datasets"]
+    assert (data["type"], data["roles_to_train"]) == ("chat_template", [])
+    for row in lines(folder / data["path"]):
+        messages = row[data["field_messages"]]
+        learnt = [message[data["message_field_training"]] for message in messages]
+        assert learnt == [False] * (len(messages) - 1) + [True]
+    found = {
+        "r": recipe["lora_r"],
+        "alpha": recipe["lora_alpha"],
+        "dropout": recipe["lora_dropout"],
+        "rate": recipe["learning_rate"],
+        "batch": recipe["micro_batch_size"] * recipe["gradient_accumulation_steps"],
+        "epochs": recipe["num_epochs"],
+        "tokens": recipe["sequence_len"],
+    }
+    assert found == PAPER
+
+
+@pytest.fixture
+def unsloth(folder):
+    path = folder / "train_unsloth.py"
+    py_compile.compile(str(path), doraise=True)
+    spec = importlib.util.spec_from_file_location("train_unsloth", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_unsloth_learns_the_last_reply_and_the_end_of_its_turn(folder, unsloth):
+    assert (folder / f"{unsloth.SUBSET}.jsonl").exists()
+    tokenizer = tiny_tokenizer()
+    for row in lines(folder / f"{unsloth.SUBSET}.jsonl"):
+        tokens = unsloth.tokenised(row, tokenizer)
+        learnt = [i for i in tokens["labels"] if i != -100]
+        assert tokenizer.decode(learnt) == row["messages"][-1]["content"] + "<|eot_id|>"
+        asked = tokenizer.apply_chat_template(row["messages"][:-1], add_generation_prompt=True, return_dict=False)
+        assert tokens["input_ids"] == asked + learnt
+        assert tokens["labels"] == [-100] * len(asked) + learnt
+        whole = tokenizer.apply_chat_template(row["messages"], tokenize=False)
+        assert tokenizer.decode(tokens["input_ids"]) == whole
+
+
+def test_unsloth_cuts_a_long_context_at_its_beginning(folder, unsloth):
+    (row, *_) = lines(folder / f"{unsloth.SUBSET}.jsonl")
+    row["messages"][0]["content"] = "I lost my keys. " * 600
+    tokens = unsloth.tokenised(row, tiny_tokenizer())
+    assert len(tokens["input_ids"]) == len(tokens["labels"]) == len(tokens["attention_mask"]) == unsloth.MAX_TOKENS
+    learnt = [i for i in tokens["labels"] if i != -100]
+    assert tiny_tokenizer().decode(learnt) == row["messages"][-1]["content"] + "<|eot_id|>"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_begins_with_its_command_and_explains_every_key(folder, name):
+    text = (folder / name).read_text("utf-8")
+    assert re.match(rf'(# |""")cd selection && .*{re.escape(name)}\n', text)
+    assert not re.search(r"/(home|work|tmp|root)/", text)
+    if name.endswith(".yaml"):
+        keys = [line for line in text.splitlines() if re.match(r"[ -]*\w+:", line)]
+        assert len(keys) > 20
+        assert [line for line in keys if " # " not in line] == []
+
+
+def test_the_recipes_belong_to_what_is_written_and_checked(run):
+    workspace = run(PAIRS)
+    select(workspace)
+    assert select(workspace)["skipped"]
+    (workspace.selection / "axolotl.yaml").unlink()
+    assert not select(workspace)["skipped"]
+    assert (workspace.selection / "axolotl.yaml").exists()
