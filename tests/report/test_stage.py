@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from browser import Page, visit
+from browser import Page, Visit, visit
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.errors import UserError
 from efficient_empathy.report import report
@@ -369,24 +370,9 @@ def test_in_a_browser_it_fits_and_stays_silent(probability_run: Workspace, width
         assert [url for url in seen.requests if not url.startswith("data:")] == []
 
 
-def test_text_stands_out_in_both_schemes(whole_run: Workspace) -> None:
+def test_text_stands_out_in_both_schemes(whole_run: Workspace, lowest_contrast: Callable[[Visit], float]) -> None:
     select(whole_run)
     report(whole_run)
     for scheme in ("light", "dark"):
         with visit(whole_run.report, scheme=scheme) as seen:  # type: ignore[arg-type]
-            assert seen.page.evaluate(LOWEST_CONTRAST) >= 4.5
-
-
-LOWEST_CONTRAST = """() => {
-  const parse = c => c.match(/[\\d.]+/g).map(Number);
-  const light = c => parse(c).slice(0, 3).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-  const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
-    if ((parse(c)[3] ?? 1) === 1) return c } };
-  let lowest = 21;
-  for (const e of document.querySelectorAll("body *:not(svg, svg *, style)")) {
-    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
-    const [low, high] = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => a - b);
-    lowest = Math.min(lowest, (high + .05) / (low + .05));
-  }
-  return lowest }"""
+            assert lowest_contrast(seen) >= 4.5

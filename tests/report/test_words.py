@@ -16,6 +16,8 @@ from efficient_empathy.report import words
         (999600, "1.0M"),
         (4600000, "4.6M"),
         (1e8, "100M"),
+        (999_600_000, "1.0B"),
+        (8_030_261_248, "8.0B"),
     ],
 )
 def test_counts_that_fit_into_a_cell(value: float, shown: str) -> None:
@@ -27,6 +29,25 @@ def test_shares() -> None:
     assert words.share(1, 100_000) == "<0.1\u202f%"
     assert words.share(0, 5) == "0.0\u202f%"
     assert words.share(0, 0) == "–"
+
+
+def test_losses_have_three_decimals_and_changes_their_sign() -> None:
+    assert [words.loss(v) for v in (3, 2.99951, None, float("nan"))] == ["3.000", "3.000", "–", "–"]
+    assert [words.change(v) for v in (-0.4119, 0.0312, -0.0001, None)] == ["−0.412", "+0.031", "±0.000", "–"]
+
+
+def test_amounts_that_may_be_missing() -> None:
+    assert [words.amount(v) for v in (7_341_056, 0, None)] == ["7.3M", "0", "–"]
+    assert [words.whole(v) for v in (48213, None)] == ["48,213", "–"]
+    assert [words.rate(v) for v in (2311.5, 8.04, 100.2, None)] == ["2,312", "8.0", "100", "–"]
+    sizes = (512, 13_421_772, 999_700_000, 16e9, None)
+    assert [words.size(v) for v in sizes] == [
+        "512\u202fB",
+        "13.4\u202fMB",
+        "1.0\u202fGB",
+        "16.0\u202fGB",
+        "–",
+    ]
 
 
 def test_dollars() -> None:

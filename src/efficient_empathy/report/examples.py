@@ -64,8 +64,8 @@ def examples(run: Run) -> dict[str, list[Example]]:
     """Up to five samples of every subset, by seeded hash; a category comes twice only when all had their turn."""
     chosen = _choose(run)
     ids = chosen["sample_id"].to_list()
-    samples = {row["sample_id"]: row for row in _of(run.samples, ids).iter_rows(named=True)}
-    scores = {row["sample_id"]: row for row in _of(run.scores, ids).iter_rows(named=True)}
+    samples = {row["sample_id"]: row for row in sample_rows(run.samples, ids).iter_rows(named=True)}
+    scores = {row["sample_id"]: row for row in sample_rows(run.scores, ids).iter_rows(named=True)}
     reasons = _reasons(run, ids)
     judged = _latest(run, ids)
     found: dict[str, list[Example]] = {subset: [] for subset in run.subsets}
@@ -122,7 +122,8 @@ def _best(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _of(frame: pl.LazyFrame, ids: Sequence[str]) -> pl.DataFrame:
+def sample_rows(frame: pl.LazyFrame, ids: Sequence[str]) -> pl.DataFrame:
+    """The rows of some samples, one a sample."""
     wanted = pl.Series(ids, dtype=pl.String).implode()
     found = frame.filter(pl.col("sample_id").is_in(wanted)).collect(engine="streaming")
     return found.unique("sample_id", keep="first", maintain_order=True)

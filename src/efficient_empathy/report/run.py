@@ -54,9 +54,9 @@ class Run:
         workspace.require(workspace.samples, "score SOURCE")
         self.scores = pl.scan_parquet(workspace.scores, glob=False)
         self.samples = pl.scan_parquet(workspace.samples, glob=False)
-        stages = workspace.manifest()["stages"]
-        self.scoring: dict[str, Any] = stages.get("score", {})
-        self.selection: dict[str, Any] = stages.get("select", {})
+        self.stages: dict[str, dict[str, Any]] = workspace.manifest()["stages"]
+        self.scoring = self.stages.get("score", {})
+        self.selection = self.stages.get("select", {})
         self._check_rows()
         current = "subsets" in self.selection and self._selection_is_current()
         self.stale = bool(self.selection) and not current

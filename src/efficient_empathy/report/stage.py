@@ -1,4 +1,4 @@
-"""The stage `report`: one HTML file that shows what was scored, what was kept, and why."""
+"""The stage `report`: one HTML file that shows what was scored, what was kept and why, and what came of it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from efficient_empathy.report import palette, svg, words
+from efficient_empathy.report import gate_figures, loss_figures, palette, svg, words
+from efficient_empathy.report.answers import CUT, FAILED
 from efficient_empathy.report.data import CATEGORIES_SHOWN, count_run
 from efficient_empathy.report.examples import examples, failures
+from efficient_empathy.report.models import latest, models_of
+from efficient_empathy.report.routers import NAMES_SHOWN
 from efficient_empathy.report.run import UNCATEGORISED, Run
 from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.rules import DISCARD
@@ -21,7 +24,7 @@ from efficient_empathy.workspace import Workspace, atomic
 
 
 def report(workspace: Workspace) -> dict[str, Any]:
-    """Write `report.html` of a run: scores, and the selection if there is one that is up to date.
+    """Write `report.html` of a run: scores, the selection if it is up to date, and whatever there is on models.
 
     The file is self-contained: no script, no request, all text of dialogues and replies escaped and clipped. Returns
     `path, bytes, seconds`. Raises `UserError` when the run has no scores.
@@ -38,6 +41,9 @@ def report(workspace: Workspace) -> dict[str, Any]:
 
 
 def _page(run: Run) -> str:
+    models = models_of(run)
+    looks = dict.fromkeys([*run.subsets, *models.subsets])
+    ended = (stage.get("finished_at", 0.0) for stage in (run.scoring, run.selection))
     return (
         _environment()
         .get_template("report.html.j2")
@@ -46,11 +52,16 @@ def _page(run: Run) -> str:
             counted=count_run(run),
             failures=failures(run),
             examples=examples(run),
-            finished_at=max((stage.get("finished_at", 0.0) for stage in (run.scoring, run.selection)), default=0.0),
-            style=Markup(files(__package__).joinpath("style.css").read_text("utf-8") + palette.css(run.subsets)),
+            models=models,
+            looks=looks,
+            finished_at=max(*ended, latest(run.stages)),
+            style=Markup(files(__package__).joinpath("style.css").read_text("utf-8") + palette.css(looks)),
             discard=DISCARD,
             uncategorised=UNCATEGORISED,
             categories_shown=CATEGORIES_SHOWN,
+            names_shown=NAMES_SHOWN,
+            cut=CUT,
+            failed=FAILED,
         )
     )
 
@@ -66,12 +77,15 @@ def _environment() -> Environment:
     environment.filters |= {
         name: getattr(words, name)
         for name in (
-            *("brief", "clip", "count", "dollars", "duration", "ending"),
-            *("moment", "number", "plural", "rule", "share"),
+            *("amount", "brief", "change", "clip", "count", "dollars", "duration", "ending", "loss"),
+            *("moment", "number", "plural", "rate", "rule", "share", "size", "whole"),
         )
     }
     environment.filters |= {"look": palette.look, "letter": svg.letter, "json": json.dumps, "shell": shlex.quote}
-    environment.globals |= {
-        name: getattr(svg, name) for name in ("distribution", "histogram", "patterns", "score_map")
-    } | {"steps": palette.STEPS}
+    figures = (
+        *(svg.distribution, svg.histogram, svg.patterns, svg.score_map),
+        *(gate_figures.gate_bars, gate_figures.gate_cells),
+        *(loss_figures.line_key, loss_figures.loss_curve, loss_figures.loss_dots),
+    )
+    environment.globals |= {figure.__name__: figure for figure in figures} | {"steps": palette.STEPS}
     return environment

@@ -78,7 +78,7 @@ def score_map(chart: Map, expected: bool) -> Markup:
         f"A grid of {columns} by {rows} cells, {chart.x.name} to the right and {chart.y.name} upwards, coloured by "
         f"{'expected ' if expected else ''}number of samples. The same numbers follow in a table."
     )
-    return _svg("map", right + _RIGHT, bottom + _BOTTOM, title, about, parts)
+    return drawing("map", right + _RIGHT, bottom + _BOTTOM, title, about, parts)
 
 
 def _cells(
@@ -176,7 +176,7 @@ def histogram(chart: Histogram, expected: bool) -> Markup:
         f"Bars from {chart.axis.low} to {chart.axis.high}; {'expected counts; ' if expected else ''}mean "
         f"{number(chart.mean)}, most frequent {most} ({share(float(totals.max()), total)})."
     )
-    return _svg("histogram", _BAR_AREA + 24, base + 22, title, about, [*parts, *labels])
+    return drawing("histogram", _BAR_AREA + 24, base + 22, title, about, [*parts, *labels])
 
 
 def distribution(axis: str, low: int, probabilities: Sequence[float]) -> Markup:
@@ -193,10 +193,11 @@ def distribution(axis: str, low: int, probabilities: Sequence[float]) -> Markup:
     most = low + int(np.argmax(probabilities))
     title = f"The judge's probabilities of {axis}"
     about = f"Most probable score {most}, with {share(largest, 1)}."
-    return _svg("distribution", wide, 34, title, about, [*bars, f'<path class="baseline" d="M0 22h{wide}"/>', ends])
+    return drawing("distribution", wide, 34, title, about, [*bars, f'<path class="baseline" d="M0 22h{wide}"/>', ends])
 
 
-def _svg(kind: str, width: float, height: float, title: str, about: str, parts: Iterable[str]) -> Markup:
+def drawing(kind: str, width: float, height: float, title: str, about: str, parts: Iterable[str]) -> Markup:
+    """A figure of a fixed size that shrinks with its place; `about` says in words what it shows."""
     label = escape(f"{title}. {about}")
     return Markup(
         f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '

@@ -43,14 +43,21 @@ def count(value: float) -> str:
 
 
 def brief(value: float) -> str:
-    """A count that fits into a cell: "", "<1", "812", "40,251", "123k", "4.6M"."""
+    """A count that fits into a cell: "", "<1", "812", "40,251", "123k", "4.6M", "8.0B"."""
     if value <= 0:
         return ""
     if value < 0.5:
         return "<1"
     if round(value) < 100_000:
         return count(value)
-    return f"{value / 1e3:.0f}k" if value < 999_500 else f"{value / 1e6:.{1 if value < 99.95e6 else 0}f}M"
+    if value < 999_500:
+        return f"{value / 1e3:.0f}k"
+    return f"{value / 1e6:.{1 if value < 99.95e6 else 0}f}M" if value < 999.5e6 else f"{value / 1e9:.1f}B"
+
+
+def amount(value: float | None) -> str:
+    """A large count in brief, such as parameters or tokens; none as "–"."""
+    return "–" if value is None or not math.isfinite(value) else brief(value) or "0"
 
 
 def share(part: float, whole: float) -> str:
@@ -66,6 +73,38 @@ def number(value: float | None, decimals: int = 2) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:,.0f}" if value == round(value) else f"{value:,.{decimals}f}"
+
+
+def whole(value: float | None) -> str:
+    """`count` of a number that may be missing; none as "–"."""
+    return "–" if value is None or not math.isfinite(value) else count(value)
+
+
+def loss(value: float | None) -> str:
+    """A loss in nats, always with three decimals, so that columns can be compared; none as "–"."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:,.3f}"
+
+
+def change(value: float | None) -> str:
+    """What was added to a loss, with its sign: "−0.412", "+0.031"; none as "–"."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:+,.3f}".replace("-", "−") if round(value, 3) else "±0.000"
+
+
+def rate(value: float | None) -> str:
+    """A number a second: whole from a hundred on, one decimal below; none as "–"."""
+    return number(value if value is None or not math.isfinite(value) or value < 100 else round(value), 1)
+
+
+def size(value: float | None) -> str:
+    """Bytes in decimal units: "512 B", "13.4 MB"; none as "–"."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= scale * 0.9995:
+            return f"{value / scale:,.1f}\u202f{unit}"
+    return f"{value:.0f}\u202fB"
 
 
 def dollars(value: float) -> str:

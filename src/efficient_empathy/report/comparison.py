@@ -1,0 +1,116 @@
+"""The section that compares all models: one table, one figure, and whether the mixing was worth it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from efficient_empathy.report.records import ALL, ComparedModel, ComparisonRecord, Verdict, by_subset, read_record
+from efficient_empathy.report.words import amount, loss, number, rate, size
+
+AVERAGE, MIXED = "average", "moe"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The comparison as it is shown; `fault` is the sentence on a file that cannot be."""
+
+    models: list[ComparedModel]
+    record: ComparisonRecord | None
+    fault: str = ""
+
+    @property
+    def subsets(self) -> list[str]:
+        """The subsets that losses were measured on."""
+        return by_subset({subset for model in self.models for subset in model.loss})
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the file says of the MoE and the average."""
+        return self.record.verdict if self.record else None
+
+    @property
+    def part(self) -> str:
+        """The samples that were measured on, in words."""
+        return (self.record.part if self.record else "").replace("_", "-") or "held-out"
+
+    def named(self, name: str) -> ComparedModel | None:
+        """The model of a name."""
+        return next((model for model in self.models if model.name == name), None)
+
+    def lowest(self, subset: str) -> float | None:
+        """The lowest loss of a column as it is printed, so that equal print is equally marked."""
+        values = [v for model in self.models if (v := model.loss.get(subset)) is not None and math.isfinite(v)]
+        return round(min(values), 3) if values else None
+
+    def is_lowest(self, model: ComparedModel, subset: str) -> bool:
+        """Whether a model's loss is the lowest of its column."""
+        value = model.loss.get(subset)
+        return len(self.models) > 1 and value is not None and round(value, 3) == self.lowest(subset)
+
+    @property
+    def outcome(self) -> str:
+        """The verdict in a few words."""
+        beats = self.verdict.moe_beats_average if self.verdict else None
+        if beats is None:
+            return "no verdict on the MoE"
+        return "the MoE beats the average" if beats else "the MoE does not beat the average"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict's own sentence, or the losses side by side where it has none."""
+        if self.verdict and self.verdict.text.strip():
+            return self.verdict.text.strip()
+        mixed, average = self.named(MIXED), self.named(AVERAGE)
+        if mixed is None or average is None:
+            return "The comparison has no verdict: it needs both the MoE and the average of the experts."
+        return f"The loss of the MoE is {loss(mixed.loss.get(ALL))}, that of the average {loss(average.loss.get(ALL))}."
+
+    @property
+    def best(self) -> str:
+        """Which model is best over all held-out samples; nothing where that was not measured."""
+        names = [model.title for model in self.models if self.is_lowest(model, ALL)]
+        lowest = loss(self.lowest(ALL))
+        return f"Lowest loss over all {self.part} samples: {' and '.join(names)}, {lowest}." if names else ""
+
+    @property
+    def cost(self) -> str:
+        """What the MoE costs beside the average, as far as both were measured."""
+        mixed, average = self.named(MIXED), self.named(AVERAGE)
+        if mixed is None or average is None:
+            return ""
+        parts = [
+            _ratio(
+                "{0}\u202f× the active parameters ({1} against {2})", mixed.active_parameters, average.active_parameters
+            ),
+            _ratio("{0}\u202f× the bytes ({1} against {2})", mixed.bytes, average.bytes, size),
+            _ratio(
+                "{0}\u202f× the tokens per second ({1} against {2})",
+                mixed.tokens_per_second,
+                average.tokens_per_second,
+                rate,
+            ),
+        ]
+        told = [part for part in parts if part]
+        if not told:
+            return ""
+        listed = f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else told[0]
+        return f"Beside the average, the MoE has {listed}."
+
+
+def comparison(path: Path) -> Comparison | None:
+    """Read the comparison; None where there is none."""
+    if not path.exists():
+        return None
+    record = read_record(path, ComparisonRecord, path.name)
+    if isinstance(record, str):
+        return Comparison([], None, record)
+    return Comparison(record.models, record)
+
+
+def _ratio(pattern: str, one: float | None, other: float | None, shown: Callable[[float | None], str] = amount) -> str:
+    if not one or not other or not math.isfinite(one + other):
+        return ""
+    return pattern.format(number(one / other), shown(one), shown(other))

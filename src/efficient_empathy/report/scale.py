@@ -1,0 +1,78 @@
+"""From values to places in a figure: scales, round ticks, labels that keep apart, markers of different form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+_MARKERS = {
+    "sensibility": "M{x:.1f} {y:.1f}m-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0 -6.4 0z",
+    "rationality": "M{x:.1f} {y:.1f}m-2.9 -2.9h5.8v5.8h-5.8z",
+    "discard": "M{x:.1f} {y:.1f}m0 -3.8l3.6 6.4h-7.2z",
+    "all": "M{x:.1f} {y:.1f}m0 -4.2l4.2 4.2l-4.2 4.2l-4.2 -4.2z",
+    "both": "M{x:.1f} {y:.1f}m-1.2 -3.8h2.4v2.6h2.6v2.4h-2.6v2.6h-2.4v-2.6h-2.6v-2.4h2.6z",
+}
+_OTHER_MARKER = "M{x:.1f} {y:.1f}m0 3.8l3.6 -6.4h-7.2z"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A linear scale: `low` is drawn at `start`, `high` at `end`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Where a value is drawn."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self, about: int) -> list[float]:
+        """Round numbers within the scale, roughly `about` of them."""
+        return round_numbers(self.low, self.high, about)
+
+
+def extent(values: Iterable[float | None], margin: float = 0.05) -> tuple[float, float]:
+    """Lowest and highest of the finite values, with a margin; never empty."""
+    finite = [v for v in values if v is not None and math.isfinite(v)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    room = (high - low) * margin or max(abs(high) * margin, 1e-3)
+    return low - room, high + room
+
+
+def round_numbers(low: float, high: float, about: int) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten from `low` to `high`."""
+    raw = (high - low) / max(about, 1)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
+    return [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def decimals(ticks: Sequence[float]) -> int:
+    """How many decimals the ticks need to differ."""
+    step = min((b - a for a, b in pairwise(ticks)), default=1.0)
+    return max(0, -math.floor(math.log10(step) + 1e-9))
+
+
+def apart(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Places moved as little as needed, so that neighbours are `gap` apart and all lie from `low` to `high`."""
+    order = sorted(range(len(places)), key=places.__getitem__)
+    gap = min(gap, (high - low) / max(len(places) - 1, 1))
+    moved = list(places)
+    least = low
+    for i in order:
+        moved[i] = max(places[i], least)
+        least = moved[i] + gap
+    most = high
+    for i in reversed(order):
+        moved[i] = min(moved[i], most)
+        most = moved[i] - gap
+    return moved
+
+
+def marker(name: str, x: float, y: float) -> str:
+    """The path of a subset's mark: a form of its own, so that colour is never all that tells it."""
+    return _MARKERS.get(name, _OTHER_MARKER).format(x=x, y=y)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from efficient_empathy.report.curves import POINTS, curve, envelope, moving_mean
+from efficient_empathy.report.records import Evaluation, Step
+
+
+def test_the_moving_mean_is_of_its_neighbours() -> None:
+    points = [(float(i), float(v)) for i, v in enumerate([4, 1, 4, 1, 7])]
+    assert moving_mean(points, 3) == [(0, 2.5), (1, 3), (2, 2), (3, 4), (4, 4)]
+
+
+def test_thinning_loses_neither_the_highest_nor_the_lowest() -> None:
+    points = [(float(i), math.sin(i / 50)) for i in range(10_000)]
+    points[4321], points[7777] = (4321.0, 99.0), (7777.0, -99.0)
+    thin = envelope(points)
+    assert len(thin) <= POINTS
+    assert {(4321.0, 99.0), (7777.0, -99.0)} <= set(thin)
+    assert thin == sorted(thin)
+
+
+def test_few_steps_are_shown_as_they_are() -> None:
+    found = curve([Step(step=i, loss=3.0) for i in range(11)], [])
+    assert (found.smooth, found.window) == ([], 1)
+    assert curve([Step(step=i, loss=3.0) for i in range(12)], []).window == 3
+
+
+def test_losses_that_are_no_numbers_are_left_out() -> None:
+    history = [Step(step=1, loss=3.0), Step(step=2, loss=math.nan), Step(step=3), Step(step=4, loss=2.0)]
+    held_out = [Evaluation(step=0, loss={"all": 3.0, "discard": None}), Evaluation(step=4, loss={"all": math.inf})]
+    found = curve(history, held_out)
+    assert found.logged == [(1, 3.0), (4, 2.0)]
+    assert found.held_out == {"all": [(0, 3.0)]}
+    assert found.last == 4
+
+
+def test_subsets_are_in_the_order_of_the_page_and_all_is_last() -> None:
+    losses = dict.fromkeys(("all", "zest", "discard", "rationality", "sensibility"), 3.0)
+    assert list(curve([], [Evaluation(step=0, loss=losses)]).held_out) == [
+        "sensibility",
+        "rationality",
+        "discard",
+        "zest",
+        "all",
+    ]
+
+
+def test_nothing_logged_has_a_span_of_steps() -> None:
+    assert curve([], []).last == pytest.approx(1.0)

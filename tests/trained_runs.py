@@ -1,0 +1,189 @@
+"""What training, mixing and generation leave in a run's folder, made without a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from efficient_empathy.workspace import Workspace
+
+SUBSETS = ("sensibility", "rationality", "discard", "all")
+MODELS = {
+    "base": "Base model",
+    "sensibility": "Sensibility expert",
+    "rationality": "Rationality expert",
+    "union": "One adapter on the union",
+    "average": "Average of the experts",
+    "moe_untrained": "MoE, routers untrained",
+    "moe": "MoE, routers trained",
+}
+GATE = "model.layers.{}.mlp.gate.weight"
+
+
+def write_json(path: Path, content: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), "utf-8")
+    return path
+
+
+def write_training(workspace: Workspace, folder: str, *, steps: int = 200, seed: int = 0, **changed: object) -> Path:
+    """`experts/<folder>/training.json`: a loss that falls and flattens, and held-out losses at five evaluations."""
+    rng = np.random.default_rng(seed)
+    at = np.arange(2, steps + 1, 2)
+    falling = 2.9 + 0.9 * np.exp(-at / (steps / 4))
+    history = [
+        {"step": int(s), "epoch": float(s / steps), "loss": float(v), "learning_rate": 1e-4}
+        for s, v in zip(at, falling + rng.normal(0, 0.08, len(at)), strict=True)
+    ]
+    offsets = {"sensibility": 0.0, "rationality": 0.05, "discard": 0.42, "all": 0.08}
+    gains = {subset: 1.15 if subset == folder else 1.0 for subset in SUBSETS}
+    held_out = [
+        {"step": s}
+        | {k: 3.72 + o - 0.68 * gains[k] * (1 - float(np.exp(-s / (steps / 4)))) for k, o in offsets.items()}
+        for s in range(0, steps + 1, max(1, steps // 5))
+    ]
+    record: dict[str, object] = {
+        "name": folder,
+        "subset": folder,
+        "base": "/models/tiny-base",
+        "base_hash": "a" * 64,
+        "method": "lora",
+        "settings": {
+            "lora": {"r": 8, "alpha": 32.0, "dropout": 0.1},
+            "learning_rate": 1e-4,
+            "batch_size": 16,
+            "gradient_accumulation": 1,
+            "epochs": 1.0,
+            "max_length": 512,
+        },
+        "template": {"name": "chat", "hash": "c" * 16},
+        "samples": 3200,
+        "dialogues": 1410,
+        "tokens": {"response": 48213, "all": 201877},
+        "steps": steps,
+        "seconds": 74.2,
+        "device": "cpu",
+        "precision": "fp32",
+        "trainable_parameters": 165_888,
+        "parameters": 7_341_056,
+        "flops": 1.2e12,
+        "history": history,
+        "held_out": held_out,
+    }
+    return write_json(workspace.experts / folder / "training.json", record | changed)
+
+
+def write_comparison(workspace: Workspace, *, moe_wins: bool = False, **changed: object) -> Path:
+    """`comparison.json` of seven models; the average is the best of them unless `moe_wins`."""
+    overall = dict(zip(MODELS, (3.802, 3.247, 3.251, 3.188, 3.172, 3.180, 3.161 if moe_wins else 3.174), strict=True))
+    models = [
+        {
+            "name": name,
+            "label": label,
+            "path": f"/models/{name}",
+            "loss": {
+                s: overall[name] + {"sensibility": -0.09, "rationality": -0.03, "discard": 0.3, "all": 0}[s]
+                for s in SUBSETS
+            },
+            "interval": {"all": [overall[name] - 0.061, overall[name] + 0.063]},
+            "parameters": 12_064_000 if name.startswith("moe") else 7_341_056,
+            "active_parameters": 12_063_000 if name.startswith("moe") else 7_341_056,
+            "bytes": 24_130_000 if name.startswith("moe") else 14_690_000,
+            "tokens_per_second": 1284.0 if name.startswith("moe") else 2311.5,
+        }
+        for name, label in MODELS.items()
+    ]
+    difference = overall["moe"] - overall["average"]
+    verdict = {
+        "best": "moe" if moe_wins else "average",
+        "moe_beats_average": moe_wins,
+        "difference": difference,
+        "interval": [difference - 0.006, difference + 0.005],
+        "text": f"The MoE {'has a lower' if moe_wins else 'does not have a lower'} loss than the plain average of the "
+        f"experts: {overall['moe']:.3f} against {overall['average']:.3f}.",
+    }
+    sizes = {s: {"samples": n, "tokens": 15 * n} for s, n in zip(SUBSETS, (312, 603, 84, 999), strict=True)}
+    record = {"subsets": sizes, "models": models, "verdict": verdict, "seed": 0, "part": "held_out"}
+    return write_json(workspace.comparison, record | changed)
+
+
+def write_routers(
+    workspace: Workspace, *, layers: int = 6, experts: Sequence[str] = ("sensibility", "rationality"), **changed: object
+) -> Path:
+    """`moe/routers.json`: each expert is a little preferred on the samples of its own name."""
+    rng = np.random.default_rng(layers)
+    usage, entropy = {}, {}
+    for subset in SUBSETS:
+        pull = np.array([1.0 if name == subset else 0.0 for name in experts])
+        logits = 0.3 * pull * np.linspace(0.2, 1, layers)[:, None] + rng.normal(0, 0.08, (layers, len(experts)))
+        weights = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        usage[subset] = weights.tolist()
+        entropy[subset] = (-(weights * np.log(weights)).sum(axis=1)).tolist()
+    record = {
+        "layers": layers,
+        "experts": list(experts),
+        "top_k": 2,
+        "init": "centred_means",
+        "train": "gates",
+        "history": [{"step": s, "loss": 3.2 - 0.02 * s / 60 + float(rng.normal(0, 0.03))} for s in range(1, 61)],
+        "moved": [GATE.format(i) for i in range(layers)],
+        "unmoved": 87,
+        "usage": usage,
+        "entropy": entropy,
+    }
+    return write_json(workspace.moe / "routers.json", record | changed)
+
+
+def write_generations(
+    workspace: Workspace,
+    model: str,
+    *,
+    ids: Sequence[str] | None = None,
+    responses: Mapping[str, str] | None = None,
+    every_cut: int = 7,
+    **changed: Any,
+) -> Path:
+    """`generations/<model>.parquet` and `.json`: an answer to each sample, every so manieth cut at the limit."""
+    known = pl.read_parquet(workspace.samples)["sample_id"].unique(maintain_order=True)
+    ids = list(known if ids is None else ids)
+    label = MODELS.get(model, model)
+    texts = [(responses or {}).get(i, f"{label} hears you: that must have been hard. What happened next?") for i in ids]
+    table = {
+        "sample_id": ids,
+        "response": texts,
+        "finish_reason": ["length" if n % every_cut == 0 else "stop" for n in range(len(ids))],
+        "prompt_tokens": [40] * len(ids),
+        "completion_tokens": [12 + n % 9 for n in range(len(ids))],
+    }
+    workspace.generations.mkdir(exist_ok=True)
+    path = workspace.generations / f"{model}.parquet"
+    pl.DataFrame(table).write_parquet(path)
+    record = {
+        "model": model,
+        "label": label,
+        "path": f"/models/{model}",
+        "template": {"name": "chat", "hash": "c" * 16},
+        "decoding": {"do_sample": False, "max_new_tokens": 64},
+        "samples": len(ids),
+        "seconds": 31.5,
+        "tokens_per_second": 402.7,
+        "backend": "transformers",
+    }
+    write_json(path.with_suffix(".json"), record | changed)
+    return path
+
+
+def write_trained(workspace: Workspace, *, moe_wins: bool = False) -> Workspace:
+    """Everything: three trainings, the comparison, routers, and answers of every model."""
+    for seed, name in enumerate(("sensibility", "rationality", "union")):
+        write_training(workspace, name, seed=seed, steps=(120, 200, 320)[seed])
+    write_comparison(workspace, moe_wins=moe_wins)
+    write_routers(workspace)
+    for model in MODELS:
+        write_generations(workspace, model)
+    return workspace
