@@ -116,7 +116,7 @@ def test_the_hash_is_of_what_is_said_to_the_model():
         ("name: a\nform: turns\nprompt: x", "prompt"),
         ("form: turns", "name"),
         ("name: a\nform: transcript\nlabels: {narrator: x}", "labels"),
-        ("- a list", "the file"),
+        ("- a list", "must be a mapping"),
         ("a: [", "not YAML"),
     ],
 )

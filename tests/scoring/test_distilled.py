@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from efficient_empathy.demo import DIALOGUES
 from efficient_empathy.dialogues import Sample, Utterance, open_source
 from efficient_empathy.errors import UserError
+from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring import Rubric
 from efficient_empathy.scoring.distilled import BUNDLED, DistilledJudge
 

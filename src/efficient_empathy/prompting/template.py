@@ -10,9 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from efficient_empathy.configuration import load
 from efficient_empathy.dialogues import Utterance
 from efficient_empathy.errors import UserError
 
@@ -51,23 +51,13 @@ class PromptTemplate(BaseModel):
 
         Raises `UserError` for a name that there is not, and for a file that is no template.
         """
-        bundled = str(name_or_path) in BUNDLED
-        source = files(__package__) / "templates" / f"{name_or_path}.yaml" if bundled else Path(name_or_path)
-        try:
-            return cls.model_validate(yaml.safe_load(source.read_text("utf-8")))
-        except OSError as error:
+        if str(name_or_path) in BUNDLED:
+            return load(cls, files(__package__) / "templates" / f"{name_or_path}.yaml", "the prompt template")
+        if not Path(name_or_path).is_file():
             raise UserError(
-                f"cannot read the prompt template {name_or_path}: {error.strerror}; "
-                f"give a YAML file or one of {', '.join(BUNDLED)}"
-            ) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(
-                f"the prompt template {name_or_path} is not YAML: {' '.join(str(error).split())}"
-            ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "the file"
-            raise UserError(f"the prompt template {name_or_path} is not valid at {place}: {first['msg']}") from error
+                f"cannot read the prompt template {name_or_path}: give a YAML file or one of {', '.join(BUNDLED)}"
+            )
+        return load(cls, Path(name_or_path), "the prompt template")
 
     @cached_property
     def hash(self) -> str:

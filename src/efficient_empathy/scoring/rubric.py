@@ -11,11 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from efficient_empathy.configuration import load
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.errors import UserError
 
 RESERVED = ("sample_id", "dialogue_id", "turn", "category", "split", "state", "subset", "reason")
 PLACEHOLDERS = ("axes", "context", "response", "reply")
@@ -87,16 +86,7 @@ class Rubric(BaseModel):
     def load(cls, path: Path | str | None = None) -> Rubric:
         """Read a rubric file; without a path, the one of sensibility and rationality that ships with the package."""
         source = Path(path) if path else files(__package__) / "rubrics" / "empathy.yaml"
-        try:
-            return cls.model_validate(yaml.safe_load(source.read_text("utf-8")))
-        except OSError as error:
-            raise UserError(f"cannot read the rubric {path}: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"the rubric {path} is not YAML: {' '.join(str(error).split())}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "the file"
-            raise UserError(f"the rubric {path} is not valid at {place}: {first['msg']}") from error
+        return load(cls, source, "the rubric")
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Rubric:
         """A validated copy; what is derived (the hash, the schema) is derived anew."""
