@@ -1,0 +1,238 @@
+"""Every model on the same held-out responses: losses, intervals, sizes, speed, and whether mixing was worth it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import statistics
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from efficient_empathy.moe.checkpoint import open_checkpoint, read_json
+from efficient_empathy.moe.families import FAMILIES
+from efficient_empathy.moe.stored import read_folder
+from efficient_empathy.training.loss import by_length, losses
+from efficient_empathy.training.models import Dtype, load_model, load_tokenizer
+from efficient_empathy.training.tokens import Encoded, encode
+from efficient_empathy.workspace import atomic
+
+CONFIDENCE = 0.95
+TIMED_TOKENS, TIMED_RUNS = 2048, 5
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model of the comparison: its name and label, where it is, and what its measurement is known by."""
+
+    name: str
+    label: str
+    path: Path | str
+    key: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a model."""
+
+    nll: pl.DataFrame
+    """`sample_id`, `tokens`, `nll`: of each response, in nats."""
+    tokens_per_second: float
+
+
+def measure(
+    contender: Contender,
+    rows: pl.DataFrame,
+    cache: Path,
+    *,
+    max_length: int,
+    on_batch: Callable[[int, int], None] = lambda done, samples: None,
+) -> Measured:
+    """The model's loss on every response of `rows`, and its speed; kept in `cache` and read from there the next time.
+
+    The speed is that of reading: tokens of context and response a second in one forward pass of `TIMED_TOKENS`, the
+    median of several. An adapter is merged for that, as it would be to be served.
+    """
+    table, facts = cache / f"{contender.key}.parquet", cache / f"{contender.key}.json"
+    if facts.exists():
+        return Measured(pl.read_parquet(table, glob=False), read_json(facts)["tokens_per_second"])
+    model = load_model(contender.path, dtype=dtype_here())
+    samples = encode(rows, load_tokenizer(contender.path), max_length).samples
+    nll = losses(model, samples, on_batch=on_batch)
+    found = pl.DataFrame(
+        {
+            "sample_id": [sample.sample_id for sample in samples],
+            "tokens": [sample.response_tokens for sample in samples],
+            "nll": nll,
+        },
+        schema={"sample_id": pl.String, "tokens": pl.Int64, "nll": pl.Float64},
+    )
+    speed = _tokens_per_second(model.merge_and_unload() if hasattr(model, "merge_and_unload") else model, samples)
+    gone = weakref.ref(model)
+    del model
+    free_memory(gone)
+    with atomic(table) as path:
+        found.write_parquet(path)
+    with atomic(facts) as path:
+        path.write_text(json.dumps({"tokens_per_second": speed, "model": contender.name}), "utf-8")
+    return Measured(found, speed)
+
+
+def _tokens_per_second(model: Any, samples: Sequence[Encoded]) -> float:
+    batch = [samples[i] for i in by_length([len(sample.ids) for sample in samples], TIMED_TOKENS)[0]]
+    tokens = sum(len(sample.ids) for sample in batch)
+    times = []
+    for _ in range(TIMED_RUNS):
+        began = time.perf_counter()
+        losses(model, batch)
+        times.append(time.perf_counter() - began)
+    return round(tokens / statistics.median(times), 1)
+
+
+def dtype_here() -> Dtype:
+    """What models are measured in: the numbers that they are stored in on a GPU, float32 on a CPU."""
+    import torch
+
+    return "auto" if torch.cuda.is_available() else "fp32"
+
+
+def free_memory(model: weakref.ref[Any]) -> None:
+    """Give back what a model held that is not needed any more, cycles among its parts or not."""
+    import torch
+
+    if model() is not None:
+        gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def sizes(path: Path | str) -> dict[str, int]:
+    """`parameters`, `active_parameters` (those that one token goes through) and `bytes` of a model's weights.
+
+    An adapter counts as what it is served as: merged into its base.
+    """
+    config = Path(path) / "config.json"
+    kind = read_json(config).get("model_type") if config.exists() else None
+    mixed = next((family for family in FAMILIES.values() if family.moe == kind), None)
+    tensors = read_folder(Path(path)) if mixed else open_checkpoint(path).tensors
+    counts = {name: int(np.prod(tensor.shape, dtype=np.int64)) for name, tensor in tensors.items()}
+    total, idle = sum(counts.values()), 0
+    if mixed:
+        settings = read_json(config)
+        experts = settings.get("num_local_experts") or settings["num_experts"]
+        routed = sum(count for name, count in counts.items() if ".experts." in name)
+        idle = routed * (experts - settings["num_experts_per_tok"]) // experts
+    used = sum(tensor.nbytes for tensor in tensors.values())
+    return {"parameters": total, "active_parameters": total - idle, "bytes": used}
+
+
+def comparison(
+    contenders: Sequence[Contender],
+    measured: Mapping[str, Measured],
+    groups: Mapping[str, pl.DataFrame],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The table of models: `subsets`, `models`, `verdict`, `seed`, `part`.
+
+    Losses are mean nats a response token of each group of rows (`sample_id`, `dialogue_id`). Their intervals, and that
+    of the paired difference mixture − average, are 95 % percentile bootstraps over dialogues: replies of one
+    conversation are not independent (Efron & Tibshirani 1993, chapters 8 and 13).
+    """
+    every = {name: _Group(rows, measured, resamples, seed) for name, rows in groups.items() if len(rows)}
+    models = [
+        {
+            "name": contender.name,
+            "label": contender.label,
+            "path": str(contender.path),
+            "loss": {name: group.loss(contender.name) for name, group in every.items()},
+            "interval": {name: list(group.interval(contender.name)) for name, group in every.items()},
+            **sizes(contender.path),
+            "tokens_per_second": measured[contender.name].tokens_per_second,
+        }
+        for contender in contenders
+    ]
+    return {
+        "subsets": {name: {"samples": group.samples, "tokens": group.tokens} for name, group in every.items()},
+        "models": models,
+        "verdict": _verdict(models, every["all"]),
+        "seed": seed,
+        "part": "held_out",
+    }
+
+
+class _Group:
+    """Held-out rows as sums by dialogue, and the dialogues drawn again and again, the same for every model."""
+
+    def __init__(self, rows: pl.DataFrame, measured: Mapping[str, Measured], resamples: int, seed: int) -> None:
+        ids = rows.select("sample_id", "dialogue_id").unique("sample_id", maintain_order=True)
+        tables = {
+            name: ids.join(found.nll.unique("sample_id"), on="sample_id", maintain_order="left")
+            .group_by("dialogue_id", maintain_order=True)
+            .agg(pl.sum("nll", "tokens"), pl.len())
+            for name, found in measured.items()
+        }
+        first = next(iter(tables.values()))
+        self.samples, self.tokens = int(first["len"].sum()), int(first["tokens"].sum())
+        self._counts = first["tokens"].to_numpy().astype(np.float64)
+        self._nll = {name: table["nll"].to_numpy() for name, table in tables.items()}
+        rng, dialogues = np.random.default_rng(seed), len(first)
+        draws = rng.multinomial(dialogues, np.full(dialogues, 1 / max(1, dialogues)), resamples).astype(np.float64)
+        self._drawn = draws @ self._counts
+        self._losses = {name: draws @ nll / self._drawn for name, nll in self._nll.items()}
+
+    def loss(self, name: str) -> float:
+        return float(self._nll[name].sum() / self.tokens)
+
+    def interval(self, name: str, less: str | None = None) -> tuple[float, float]:
+        values = self._losses[name] - (self._losses[less] if less else 0.0)
+        low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+        return float(low), float(high)
+
+
+def _verdict(models: Sequence[Mapping[str, Any]], group: _Group) -> dict[str, Any]:
+    """Whether the mixture beats the average: the paired difference's interval lies below zero."""
+    by_name = {model["name"]: model for model in models}
+    best = min(models, key=lambda model: model["loss"]["all"])
+    mixed, plain = by_name["moe"], by_name["average"]
+    difference = mixed["loss"]["all"] - plain["loss"]["all"]
+    low, high = group.interval("moe", "average")
+    beats = high < 0
+    return {
+        "best": best["name"],
+        "moe_beats_average": beats,
+        "difference": difference,
+        "interval": [low, high],
+        "text": _words(mixed, plain, best, difference, (low, high)),
+    }
+
+
+def _words(
+    mixed: Mapping[str, Any],
+    plain: Mapping[str, Any],
+    best: Mapping[str, Any],
+    difference: float,
+    interval: tuple[float, float],
+) -> str:
+    low, high = interval
+    numbers = f"{mixed['loss']['all']:.3f} against {plain['loss']['all']:.3f} nats a token"
+    numbers += f" (difference {difference:+.4f}, 95 % interval {low:+.4f} to {high:+.4f})"
+    if high < 0:
+        said = f"The mixture has a lower held-out loss than the experts' plain average: {numbers}."
+    elif low > 0:
+        said = f"The mixture has a higher held-out loss than the experts' plain average: {numbers}."
+    else:
+        said = f"The mixture cannot be told from the experts' plain average: {numbers}."
+    active, size, speed = (mixed[k] / plain[k] for k in ("active_parameters", "bytes", "tokens_per_second"))
+    cost = f"{active:.2f} × the active parameters, {size:.2f} × the bytes and {speed:.2f} × the speed of reading"
+    said += f" That costs {cost}." if high < 0 else f" So the average does as well, and the mixture costs {cost}."
+    if best["name"] not in ("moe", "average"):
+        said += f" The lowest loss of all is {best['loss']['all']:.3f} ({best['label']})."
+    return said
