@@ -23,6 +23,8 @@ bench: .venv/ready .venv-bench/ready
 .venv-bench/ready: Makefile
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install -q "distilabel[openai]==1.5.3" bespokelabs-curator==0.1.31 "aiohttp>=3.11"
+	.venv-bench/bin/python -m pip install -q $$(grep '^torch==' constraints.txt)
+	.venv-bench/bin/python -m pip install -q mergekit==0.1.5
 	touch $@
 
 # The CPU-only machines' torch comes first, at exactly the pinned version: any other spelling pulls gigabytes of CUDA.

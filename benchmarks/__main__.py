@@ -1,9 +1,9 @@
-"""Run every benchmark, or those named: python -m benchmarks [start_up judge_loop distilled select_ten_million]."""
+"""Run every benchmark, or those named: python -m benchmarks compose generation."""
 
 import subprocess
 import sys
 
-NAMES = ("start_up", "judge_loop", "distilled", "select_ten_million")
+NAMES = ("start_up", "judge_loop", "distilled", "select_ten_million", "training_throughput", "compose", "generation")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:

@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[1]
     [
         ("judge_loop", ["--samples", "64", "--latency", "0.01", "--peers-python", "nowhere"], "× ideal"),
         ("start_up", [], "limit 0.5 s"),
+        ("compose", ["--parameters", "80", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
+        ("generation", ["--samples", "8"], "×"),
     ],
 )
 def test_a_benchmark_runs_and_prints_its_ratio(name: str, options: list[str], said: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import misbehaviours as does
-from efficient_empathy.demo import DIALOGUES
+from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring import Rubric
 from misbehaving_server import MisbehavingServer
 

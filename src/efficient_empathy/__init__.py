@@ -5,7 +5,10 @@ import efficient_empathy as ee
 samples = ee.read("dialogues.jsonl")                    # a polars frame
 scores = ee.score("dialogues.jsonl", "runs/mine")       # a polars frame, one row a sample
 subsets = ee.select("runs/mine", alpha=5, beta=5)       # a polars frame: subset and reason of each sample
-page = ee.write_report("runs/mine")                           # the path of the report
+expert = ee.train_expert("runs/mine", "sensibility")    # its folder (extra `train`)
+models = ee.mix("runs/mine")                            # a polars frame: losses of experts, average and mixture
+responses = ee.generate("runs/mine", "moe")             # a polars frame
+page = ee.write_report("runs/mine")                     # the path of the report
 """
 
 from __future__ import annotations
@@ -13,11 +16,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from efficient_empathy.api import score, select, write_report
+    from efficient_empathy.api import generate, mix, run_recipe, score, select, train_expert, write_report
     from efficient_empathy.dialogues import inspect_source, read
     from efficient_empathy.scoring.choice import JudgeOptions
 
-__all__ = ["JudgeOptions", "inspect_source", "read", "score", "select", "write_report"]
+__all__ = [
+    "JudgeOptions",
+    "generate",
+    "inspect_source",
+    "mix",
+    "read",
+    "run_recipe",
+    "score",
+    "select",
+    "train_expert",
+    "write_report",
+]
 
 _HOMES = {
     "read": "dialogues",
@@ -25,6 +39,10 @@ _HOMES = {
     "JudgeOptions": "scoring.choice",
     "score": "api",
     "select": "api",
+    "train_expert": "api",
+    "mix": "api",
+    "generate": "api",
+    "run_recipe": "api",
     "write_report": "api",
 }
 

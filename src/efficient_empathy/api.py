@@ -50,6 +50,58 @@ def select(
     return pl.read_parquet(workspace.assignments)
 
 
+def train_expert(
+    run: str | Path,
+    subset: str,
+    *,
+    name: str | None = None,
+    size: int | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> Path:
+    """Train on one subset of a selected run; the folder of the expert. `settings` as of `TrainingSettings`."""
+    from efficient_empathy.training import load_settings, train
+
+    workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
+    train(workspace, subset, load_settings(None, settings), name=name, size=size, console=console)
+    return workspace.experts / (name or subset)
+
+
+def mix(
+    run: str | Path, experts: tuple[str, ...] = ("sensibility", "rationality"), *, quiet: bool = False, **settings: Any
+) -> pl.DataFrame:
+    """Mix experts, train the routers, compare; a row a model: its held-out losses, and what it costs.
+
+    `settings` as of `MixSettings`. The mixture is the folder `moe` of the run.
+    """
+    from efficient_empathy.moe import load_settings
+    from efficient_empathy.moe import mix as mix_experts
+
+    workspace = Workspace(run)
+    result = mix_experts(
+        workspace, load_settings(None, settings), experts=experts, console=Console(stderr=True, quiet=quiet)
+    )
+    return pl.DataFrame(result["models"])
+
+
+def generate(run: str | Path, model: str, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
+    """Let a model of the run, a folder or a hub name answer; the frame of its responses."""
+    from efficient_empathy.generation import GenerationSettings
+    from efficient_empathy.generation import generate as answer
+
+    result = answer(Workspace(run), model, GenerationSettings(**settings), console=Console(stderr=True, quiet=quiet))
+    return pl.read_parquet(result["output"])
+
+
+def run_recipe(recipe: str | Path, run: str | Path | None = None, **changes: Any) -> Path:
+    """Run a recipe, a file or a bundled one's name, with keys changed; the run's folder."""
+    from efficient_empathy.pipeline import run_recipe as run_stages
+    from efficient_empathy.recipe import Recipe
+
+    loaded = Recipe.load(recipe, changes)
+    return Path(run_stages(loaded, Workspace(run or loaded.folder))["run"])
+
+
 def write_report(run: str | Path) -> Path:
     """Write the run's page; where it lies."""
     return Path(report(Workspace(run))["path"])

@@ -32,7 +32,7 @@ def load(
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{what}{f' {file}' if file else ''} is not valid: {_told(error, model)}") from error
+        raise UserError(f"not valid in {what}{f' {file}' if file else ''}: {_told(error, model)}") from error
 
 
 def read(file: Path | Traversable, what: str) -> dict[str, Any]:

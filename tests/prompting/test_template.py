@@ -123,7 +123,7 @@ def test_the_hash_is_of_what_is_said_to_the_model():
 def test_a_file_that_is_no_template_is_told_what_is_wrong(tmp_path, text, said):
     path = tmp_path / "mine.yaml"
     path.write_text(text, "utf-8")
-    with pytest.raises(UserError, match=rf"mine\.yaml .*{said}"):
+    with pytest.raises(UserError, match=rf"mine\.yaml.*{said}"):
         PromptTemplate.load(path)
 
 

@@ -44,11 +44,10 @@ def test_the_lowest_of_each_column_is_marked_and_what_prints_alike_is_marked_ali
     marked = [(row[0], i) for row in rows[1:] for i, cell in enumerate(row) if cell.endswith(", lowest")]
     average, union = MODELS["average"], MODELS["union"]
     assert sorted(marked) == sorted([(average, 1), (average, 2), (average, 3), (average, 4), (union, 4)])
-    assert f"{union} and {average}, 3.172." in text_of(whole_run)
 
 
 @pytest.mark.parametrize("wins", [True, False])
-def test_the_verdict_is_said_first_of_all_and_with_its_costs(whole_run: Workspace, wins: bool) -> None:
+def test_the_verdict_is_said_first_of_all_and_before_all_else(whole_run: Workspace, wins: bool) -> None:
     write_comparison(whole_run, moe_wins=wins)
     verdict = json.loads(whole_run.comparison.read_text())["verdict"]["text"]
     text = text_of(whole_run)
@@ -56,8 +55,6 @@ def test_the_verdict_is_said_first_of_all_and_with_its_costs(whole_run: Workspac
     assert text.index(verdict) < text.index("Samples")
     assert ("Verdict: the MoE beats the average" in text) == wins
     assert ("Verdict: the MoE does not beat the average" in text) == (not wins)
-    assert "1.64 × the active parameters (12.1M against 7.3M)" in text
-    assert "tokens per second (1,284 against 2,312)" in text
 
 
 def test_the_difference_is_given_with_its_interval(whole_run: Workspace) -> None:
@@ -73,7 +70,6 @@ def test_without_a_verdict_or_a_moe_the_losses_stand(whole_run: Workspace) -> No
     models = read(whole_run).models[:2]
     write_comparison(whole_run, verdict=None, models=[m.model_dump() for m in models])
     assert "it needs both the MoE and the average" in text_of(whole_run)
-    assert read(whole_run).cost == ""
     assert "See the comparison" not in text_of(whole_run)
 
 

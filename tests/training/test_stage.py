@@ -49,6 +49,7 @@ def test_an_expert_is_whole_with_its_record_and_its_card(run, settings) -> None:
         "tokenizer_config.json", "training.json",
     ]  # fmt: skip
     assert [path.name for path in run.experts.iterdir()] == ["sensibility"]
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
     record = json.loads((folder / "training.json").read_text())
     assert {**record, "path": str(folder), "skipped": False} == result
     assert record["subset"] == record["name"] == "sensibility"

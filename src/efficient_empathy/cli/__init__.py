@@ -12,11 +12,15 @@ import typer
 
 from efficient_empathy.cli.demo import demo
 from efficient_empathy.cli.distill import distill
+from efficient_empathy.cli.generate import generate
 from efficient_empathy.cli.inspect import inspect
+from efficient_empathy.cli.mix import mix
 from efficient_empathy.cli.report import report
+from efficient_empathy.cli.run import run
 from efficient_empathy.cli.score import INTERRUPTED, score
 from efficient_empathy.cli.select import select
 from efficient_empathy.cli.shared import err
+from efficient_empathy.cli.train import train
 from efficient_empathy.errors import UserError
 
 app = typer.Typer(
@@ -52,7 +56,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (demo, inspect, score, select, report, distill):
+for command in (demo, run, inspect, score, select, train, mix, generate, report, distill):
     app.command()(guarded(command))
 
 

@@ -14,11 +14,24 @@ def demo(
     run: Annotated[Path, typer.Option("--run", help="Where the demo's run goes.")] = Path("runs/demo"),
     as_json: Json = False,
 ) -> None:
-    """Score, select and report the bundled dialogues, on the embedded judge: no key, no GPU, no network.
+    """Go from the bundled dialogues to a compared mixture of experts, on the embedded parts: the recipe `demo`.
+
+    No key, no GPU, no network. Without the extra `train` it stops after the selection and says so.
 
     Example: efficient-empathy demo
     """
-    from efficient_empathy.demo import demo as run_demo
+    from importlib.util import find_spec
 
-    result = run_demo(run, err)
-    show(result, as_json, result["summary"])
+    from efficient_empathy.errors import missing_extra
+    from efficient_empathy.pipeline import run_recipe, summary
+    from efficient_empathy.recipe import Recipe
+    from efficient_empathy.workspace import Workspace
+
+    recipe = Recipe.load("demo")
+    light = find_spec("trl") is None
+    if light:
+        recipe = recipe.model_copy(update={"train": None, "mix": None, "generate": None})
+    result = run_recipe(recipe, Workspace(run), console=err)
+    show(result, as_json, summary(result))
+    if light:
+        err.print(f"Not trained: {missing_extra('the second half of the demo', 'train')}", markup=False)

@@ -5,32 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.generation.contract import Prompt
-from efficient_empathy.prompting import without_markers, without_oldest
+from efficient_empathy.prompting import ChatText, without_oldest
 
 
 def encode(prompts: Sequence[Prompt], tokenizer: Any, name: str) -> list[list[int]]:
     """Each prompt through the tokenizer's chat template, up to where the reply begins, as token ids.
 
-    Control tokens in dialogue text are made plain text first. Qwen3 is asked not to think, as it was trained. Raises
-    `UserError` where there is no chat template, or where it does not take the messages.
+    Raises `UserError` as `ChatText` does.
     """
-    from jinja2 import TemplateError
-
-    if not tokenizer.chat_template:
-        raise UserError(f"{name} has no chat template: generate with an instruction-tuned model, or one trained here")
-    markers = [token.content for token in tokenizer.added_tokens_decoder.values()]
-    try:
-        texts = [
-            tokenizer.apply_chat_template(
-                without_markers(prompt, markers), tokenize=False, add_generation_prompt=True, enable_thinking=False
-            )
-            for prompt in prompts
-        ]
-    except TemplateError as error:
-        remedy = "" if prompts[0][0]["role"] != "system" else ": use --template chat, which has no system message"
-        raise UserError(f"{name}'s chat template does not take these messages ({error}){remedy}") from error
+    chat = ChatText(tokenizer, name)
+    texts = [chat.prompt(prompt) for prompt in prompts]
     encoded: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
     return encoded
 

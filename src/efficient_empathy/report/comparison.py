@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from efficient_empathy.report.records import ALL, ComparedModel, ComparisonRecord, Verdict, by_subset, read_record
-from efficient_empathy.report.words import amount, loss, number, rate, size
+from efficient_empathy.report.words import loss
 
 AVERAGE, MIXED = "average", "moe"
 
@@ -68,37 +67,6 @@ class Comparison:
             return "The comparison has no verdict: it needs both the MoE and the average of the experts."
         return f"The loss of the MoE is {loss(mixed.loss.get(ALL))}, that of the average {loss(average.loss.get(ALL))}."
 
-    @property
-    def best(self) -> str:
-        """Which model is best over all held-out samples; nothing where that was not measured."""
-        names = [model.title for model in self.models if self.is_lowest(model, ALL)]
-        lowest = loss(self.lowest(ALL))
-        return f"Lowest loss over all {self.part} samples: {' and '.join(names)}, {lowest}." if names else ""
-
-    @property
-    def cost(self) -> str:
-        """What the MoE costs beside the average, as far as both were measured."""
-        mixed, average = self.named(MIXED), self.named(AVERAGE)
-        if mixed is None or average is None:
-            return ""
-        parts = [
-            _ratio(
-                "{0}\u202f× the active parameters ({1} against {2})", mixed.active_parameters, average.active_parameters
-            ),
-            _ratio("{0}\u202f× the bytes ({1} against {2})", mixed.bytes, average.bytes, size),
-            _ratio(
-                "{0}\u202f× the tokens per second ({1} against {2})",
-                mixed.tokens_per_second,
-                average.tokens_per_second,
-                rate,
-            ),
-        ]
-        told = [part for part in parts if part]
-        if not told:
-            return ""
-        listed = f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else told[0]
-        return f"Beside the average, the MoE has {listed}."
-
 
 def comparison(path: Path) -> Comparison | None:
     """Read the comparison; None where there is none."""
@@ -108,9 +76,3 @@ def comparison(path: Path) -> Comparison | None:
     if isinstance(record, str):
         return Comparison([], None, record)
     return Comparison(record.models, record)
-
-
-def _ratio(pattern: str, one: float | None, other: float | None, shown: Callable[[float | None], str] = amount) -> str:
-    if not one or not other or not math.isfinite(one + other):
-        return ""
-    return pattern.format(number(one / other), shown(one), shown(other))

@@ -115,6 +115,8 @@ def _train(
     _write(work / "README.md", card(record, workspace.stage("select"), workspace.stage("score"), bundled))
     _write(work / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     with told(f"put the expert in its place, {folder}"):
+        for weights in work.glob("*.safetensors"):  # they are saved for their owner alone
+            weights.chmod((work / RECORD).stat().st_mode)
         if folder.exists():
             (folder / RECORD).unlink(missing_ok=True)
             shutil.rmtree(folder)

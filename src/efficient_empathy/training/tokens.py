@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.prompting import ChatText, without_oldest
 
 Messages = list[dict[str, str]]
 
@@ -71,17 +71,9 @@ def _tokens(
     """Ids and the response's first place, per sample."""
     if not prompts:
         return []
-    try:
-        asked = tokenizer.apply_chat_template(list(prompts), tokenize=False, add_generation_prompt=True)
-        whole = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
-        answered = tokenizer.apply_chat_template(whole, tokenize=False)
-    except Exception as error:  # a template raises what its author liked
-        if "jinja2" not in type(error).__module__:
-            raise
-        raise UserError(
-            f"the model's chat template does not take these messages ({error}): "
-            "train with the prompt template speaker_listener, which has one user turn and no system message"
-        ) from error
+    chat = ChatText(tokenizer, tokenizer.name_or_path or "the model")
+    asked = [chat.prompt(prompt) for prompt in prompts]
+    answered = [chat.dialogue(prompt + completion) for prompt, completion in zip(prompts, completions, strict=True)]
     texts = [*asked, *answered, *(after.removeprefix(before) for before, after in zip(asked, answered, strict=True))]
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
     parts = zip(*(ids[at : at + len(asked)] for at in range(0, len(ids), len(asked))), strict=True)
@@ -111,21 +103,8 @@ def _shortened(
     tokenizer: Any, prompt: Messages, completion: Messages, max_length: int, ends: frozenset[int]
 ) -> tuple[list[int], int] | None:
     """The sample with as much of its newest context as fits, None where the response alone does not."""
-    system, turns = prompt[: prompt[0]["role"] == "system"], prompt[prompt[0]["role"] == "system" :]
-    while turns := _without_oldest(turns):
-        ((tokens, start),) = _tokens(tokenizer, [[*system, *turns]], [completion], ends)
+    while prompt := without_oldest(prompt):
+        ((tokens, start),) = _tokens(tokenizer, [prompt], [completion], ends)
         if len(tokens) <= max_length:
             return tokens, start
     return None
-
-
-def _without_oldest(turns: Messages) -> Messages:
-    """Without the oldest turn and its answer; of a single turn, without its oldest line, else a fifth of its words."""
-    if len(turns) > 1:
-        rest = turns[1:]
-        return rest[1:] if rest[0]["role"] == "assistant" and len(rest) > 1 else rest
-    _, _, text = turns[0]["content"].partition("\n")
-    if not text:
-        words = turns[0]["content"].split()
-        text = " ".join(words[max(1, len(words) // 5) :])
-    return [{**turns[0], "content": text}] if text else []

@@ -1,0 +1,126 @@
+"""Run a recipe's stages in order. Each skips itself when nothing that went into it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from efficient_empathy.errors import UserError
+from efficient_empathy.recipe import Recipe, TrainSection
+from efficient_empathy.report import report
+from efficient_empathy.scoring import Rubric
+from efficient_empathy.scoring.stage import score
+from efficient_empathy.selection import select
+from efficient_empathy.workspace import Workspace, atomic
+
+Step = tuple[str, Callable[[], dict[str, Any]]]
+
+
+def run_recipe(
+    recipe: Recipe, workspace: Workspace | None = None, *, console: Console | None = None, force: bool = False
+) -> dict[str, Any]:
+    """Run every stage that the recipe has a section for, then the report; the recipe is kept as `recipe.yaml`.
+
+    Returns `{"run", "stages": {name: what it returned}}`. Killed at any point, the same call goes on from there;
+    `force` makes all but the judgements anew. Raises `UserError` as the stages do, and where scoring ended early.
+    """
+    console = console or Console(stderr=True)
+    workspace = (workspace or Workspace(recipe.folder)).create()
+    stages: dict[str, Any] = {}
+    with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
+        with atomic(workspace.root / "recipe.yaml") as path:
+            content = recipe.model_dump(mode="json", exclude_unset=True)
+            path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), "utf-8")
+        steps = _steps(recipe, workspace, console, force)
+        for number, (name, step) in enumerate(steps, 1):
+            console.print(f"[{number}/{len(steps)}] {name}", style="bold", markup=False, highlight=False)
+            stages[name] = step()
+            if stages[name].get("skipped"):
+                console.print("      nothing has changed", style="dim")
+    return {"run": str(workspace.root), "stages": stages}
+
+
+def _steps(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
+    steps: list[Step] = [("score", lambda: _score(recipe, workspace, console, force))]
+    if recipe.select is not None:
+        chosen = recipe.select.model_dump(exclude_none=True)
+        steps.append(("select", lambda: select(workspace, **chosen, force=force)))
+    if recipe.train is not None:
+        steps += _training(recipe.train, workspace, console, force)
+    if recipe.mix is not None and recipe.train is not None:
+        steps.append(("mix", lambda: _mix(recipe, workspace, console, force)))
+    if recipe.generate is not None:
+        steps += _generation(recipe, workspace, console, force)
+    return [*steps, ("report", lambda: report(workspace))]
+
+
+def _score(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> dict[str, Any]:
+    data, how = recipe.data, recipe.score
+    scored = score(
+        data.place, workspace, how.judge, Rubric.load(how.rubric), how.options(), console=console, force=force,
+        format=data.format, columns=data.columns or None, on_bad_row=data.on_bad_row,
+    )  # fmt: skip
+    return _complete(scored, "judgements")
+
+
+def _training(section: TrainSection, workspace: Workspace, console: Console, force: bool) -> list[Step]:
+    from efficient_empathy.training import train
+
+    def expert(subset: str) -> Step:
+        size = section.size if subset == "random" else None
+        return f"train {subset}", lambda: train(
+            workspace, subset, section.settings, size=size, console=console, force=force
+        )
+
+    return [expert(subset) for subset in dict.fromkeys((*section.experts, *section.baselines))]
+
+
+def _mix(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> dict[str, Any]:
+    from efficient_empathy.moe import mix
+
+    assert recipe.mix is not None
+    assert recipe.train is not None
+    return mix(workspace, recipe.mix, recipe.train.settings, experts=recipe.train.experts, console=console, force=force)
+
+
+def _generation(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
+    from efficient_empathy.generation import generate
+
+    section = recipe.generate
+    assert section is not None
+    assert recipe.train is not None
+    trained = dict.fromkeys((*recipe.train.experts, *recipe.train.baselines))
+    names = section.models or ("base", *trained, *(("average", "moe") if recipe.mix is not None else ()))
+
+    def answers(model: str) -> Step:
+        return f"generate {model}", lambda: _complete(
+            generate(workspace, model, section.settings, console=console, force=force), "responses"
+        )
+
+    return [answers(model) for model in names]
+
+
+def _complete(result: dict[str, Any], what: str) -> dict[str, Any]:
+    if result["ending"] != "complete":
+        raise UserError(f"stopped before all {what} were there: the same command goes on from here")
+    return result
+
+
+def summary(result: dict[str, Any]) -> str:
+    """What a run of a recipe came to, in words."""
+    stages, workspace = result["stages"], Workspace(result["run"])
+    lines = [f"{stages['score']['states']['ok']:,} of {stages['score']['samples']:,} samples scored."]
+    if "select" in stages:
+        chosen = stages["select"]
+        total = max(1, sum(chosen["subsets"].values()) + chosen["unscored"])
+        parts = [f"{name} {count:,} ({count / total:.1%})" for name, count in chosen["subsets"].items()]
+        lines.append(f"Policy {chosen['policy']}: {', '.join(parts)}")
+    if "mix" in stages:
+        from efficient_empathy.moe import summary as mixed
+
+        lines.append(mixed(stages["mix"], workspace.root))
+    lines.append(f"Report: {workspace.report}")
+    return "\n".join(lines)

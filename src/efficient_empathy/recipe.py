@@ -1,0 +1,183 @@
+"""A recipe: everything that a run does, in one YAML file that is checked before anything starts.
+
+A section that is absent is a stage that is not run: a recipe of `data` and `score` alone scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from efficient_empathy.configuration import load, unknown
+from efficient_empathy.dialogues import OnBadRow
+from efficient_empathy.errors import UserError
+from efficient_empathy.generation.settings import GenerationSettings
+from efficient_empathy.moe.settings import MixSettings
+from efficient_empathy.scoring.choice import JUDGES, JudgeOptions
+from efficient_empathy.scoring.openai import Decoding
+from efficient_empathy.selection.policy import POLICIES
+from efficient_empathy.training.settings import TrainingSettings
+
+BUNDLED = "bundled"
+RECIPES = Path(str(files("efficient_empathy") / "assets" / "recipes"))
+DIALOGUES = Path(str(files("efficient_empathy") / "assets" / "dialogues"))
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(_Section):
+    """What is read."""
+
+    source: str = BUNDLED
+    """A file, a folder, hub:org/name, or `bundled`: the dialogues that ship with the package."""
+    format: str | None = None
+    columns: dict[str, str] = {}
+    on_bad_row: OnBadRow = "fail"
+
+    @property
+    def place(self) -> str | Path:
+        """Where the source lies."""
+        return DIALOGUES if self.source == BUNDLED else self.source
+
+
+class ScoreSection(_Section):
+    """Who judges, and how; every key but `judge` and `rubric` is an option of that judge (see `JudgeOptions`)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    judge: str = "distilled"
+    rubric: Path | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> ScoreSection:
+        if self.judge not in JUDGES:
+            raise ValueError(f"there is no judge {self.judge!r}: choose one of {', '.join(JUDGES)}")
+        options = [field.name for field in fields(JudgeOptions)]
+        for key in self.model_extra or {}:
+            if key not in options:
+                raise ValueError(unknown(key, ["judge", "rubric", *options]))
+        return self
+
+    def options(self) -> JudgeOptions:
+        """The judge's options."""
+        given = dict(self.model_extra or {})
+        if "decoding" in given:
+            given["decoding"] = Decoding(**given["decoding"])
+        for name in ("prices", "replies", "folder"):
+            if given.get(name) is not None:
+                given[name] = Path(given[name])
+        return JudgeOptions(**given)
+
+
+class SelectSection(_Section):
+    """How scores become subsets; keys beyond these are the policy's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    policy: str = "paper"
+    alpha: float = 5
+    beta: float = 5
+    seed: int | None = None
+
+    @field_validator("policy")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in POLICIES:
+            raise ValueError(f"there is no policy {name!r}: choose one of {', '.join(POLICIES)}")
+        return name
+
+
+class TrainSection(TrainingSettings):
+    """Which experts are trained, and how."""
+
+    experts: tuple[str, ...] = ("sensibility", "rationality")
+    """The subsets that become experts, which are mixed if there is a section `mix`."""
+    baselines: tuple[str, ...] = ()
+    """Subsets trained for comparison alone: union, all, discard, random."""
+    size: int | None = Field(default=None, gt=0)
+    """Of the baseline `random`; as many as sensibility has by default."""
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """What every one of them is trained with."""
+        return TrainingSettings(**{name: getattr(self, name) for name in TrainingSettings.model_fields})
+
+
+class GenerateSection(GenerationSettings):
+    """Which models answer, and how."""
+
+    models: tuple[str, ...] = ()
+    """Names of the run's models; all of them by default."""
+
+    @property
+    def settings(self) -> GenerationSettings:
+        """How each of them answers."""
+        return GenerationSettings(**{name: getattr(self, name) for name in GenerationSettings.model_fields})
+
+
+class Recipe(_Section):
+    """One run, from dialogues to a compared mixture of experts."""
+
+    name: str = Field(min_length=1, pattern=r"^[\w.-]+$")
+    run: Path | None = None
+    """The run's folder; runs/NAME by default."""
+    seed: int = 0
+    """Of every stage that has none of its own."""
+    data: DataSection = DataSection()
+    score: ScoreSection = ScoreSection()
+    select: SelectSection | None = None
+    train: TrainSection | None = None
+    mix: MixSettings | None = None
+    generate: GenerateSection | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seeded(cls, content: Any) -> Any:
+        """Give the recipe's seed to the stages that name none."""
+        if not isinstance(content, dict) or "seed" not in content:
+            return content
+        stages = {name: content[name] or {} for name in ("select", "train", "mix", "generate") if name in content}
+        seeded = {name: {"seed": content["seed"], **stage} for name, stage in stages.items() if isinstance(stage, dict)}
+        return {**content, **seeded}
+
+    @model_validator(mode="after")
+    def _whole(self) -> Recipe:
+        for later, earlier in (("train", "select"), ("mix", "train"), ("generate", "train")):
+            if getattr(self, later) is not None and getattr(self, earlier) is None:
+                raise ValueError(f"a section `{later}` needs a section `{earlier}`")
+        if self.mix is not None and self.train is not None and len(self.train.experts) < 2:
+            raise ValueError("a section `mix` needs two or more train.experts")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where the run goes."""
+        return self.run or Path("runs") / self.name
+
+    @classmethod
+    def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
+        """Read a recipe file, or a bundled one by its name; `changes` sets keys: `{"train.epochs": "2"}`.
+
+        Raises `UserError` that names the file and the key for anything that is not allowed.
+        """
+        return load(cls, _find(path), "the recipe", changes)
+
+
+def bundled_recipes() -> list[str]:
+    """The names of the recipes that ship with the package."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def _find(path: str | Path) -> Path:
+    if str(path) in bundled_recipes() and not Path(path).is_file():
+        return RECIPES / f"{path}.yaml"
+    if not Path(path).is_file():
+        raise UserError(f"{path} is no recipe: give a YAML file or one of {', '.join(bundled_recipes())}")
+    return Path(path)

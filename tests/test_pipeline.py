@@ -1,0 +1,139 @@
+"""The whole way, on bundled dialogues and a random model."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from rich.console import Console
+
+from efficient_empathy.errors import UserError
+from efficient_empathy.pipeline import run_recipe, summary
+from efficient_empathy.recipe import Recipe
+from efficient_empathy.workspace import Workspace, file_hash
+from tiny_models import tiny_model
+
+MODELS = ("base", "sensibility", "rationality", "union", "average", "moe")
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a base model and a run that is scored, to be copied."""
+    folder = tmp_path_factory.mktemp("scored")
+    tiny_model(folder / "base")
+    run_recipe(Recipe(name="scored"), Workspace(folder / "run"), console=quiet())
+    return folder
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO())
+
+
+def small(folder: Path, **changes: str) -> Recipe:
+    """The demo's recipe, cut to seconds."""
+    few = {
+        "train.base": str(folder / "base"), "train.max_samples": "48", "train.epochs": "1", "train.max_length": "128",
+        "mix.max_samples": "48", "mix.epochs": "1", "generate.samples": "6", "generate.max_new_tokens": "8",
+    }  # fmt: skip
+    return Recipe.load("demo", few | {name.replace("__", "."): value for name, value in changes.items()})
+
+
+def run_of(scored: Path, tmp_path: Path) -> Workspace:
+    workspace = Workspace(tmp_path / "run").create()
+    for name in ("ledger.sqlite", "samples.parquet", "scores.parquet", "manifest.json"):
+        (workspace.root / name).write_bytes((scored / "run" / name).read_bytes())
+    return workspace
+
+
+def hashes(root: Path) -> dict[str, str]:
+    """What a run made that must be the same the next time: weights, responses, subsets."""
+    kept = [*root.rglob("*.safetensors"), *root.glob("generations/*.parquet"), *root.glob("selection/*.jsonl")]
+    return {str(path.relative_to(root)): file_hash(path) for path in sorted(kept)}
+
+
+def test_from_dialogues_to_a_compared_mixture_and_again(scored: Path, tmp_path: Path) -> None:
+    workspace = run_of(scored, tmp_path)
+    result = run_recipe(small(scored), workspace, console=quiet())
+    assert list(result["stages"]) == [
+        "score", "select", "train sensibility", "train rationality", "train union", "mix",
+        *(f"generate {model}" for model in MODELS), "report",
+    ]  # fmt: skip
+    compared = json.loads(workspace.comparison.read_text("utf-8"))
+    assert {model["name"] for model in compared["models"]} == {*MODELS, "moe_untrained"}
+    assert all(model["loss"]["all"] > 0 for model in compared["models"])
+    for model in MODELS:
+        assert pl.read_parquet(workspace.generations / f"{model}.parquet")["response"].len() == 6
+    page = workspace.report.read_text("utf-8")
+    assert compared["verdict"]["text"][:40] in page.replace("&#39;", "'")
+    assert "Report: " in summary(result)
+    assert yaml.safe_load((workspace.root / "recipe.yaml").read_text("utf-8"))["train"]["max_samples"] == 48
+
+    made = hashes(workspace.root)
+    again = run_recipe(small(scored), workspace, console=quiet())
+    assert all(stage["skipped"] for name, stage in again["stages"].items() if name not in ("score", "report"))
+    assert hashes(workspace.root) == made
+    longer = run_recipe(small(scored, generate__max_new_tokens="9"), workspace, console=quiet())
+    done = {name for name, stage in longer["stages"].items() if not stage.get("skipped")}
+    assert done == {"score", "report", *(f"generate {model}" for model in MODELS)}
+
+
+def test_a_run_that_was_killed_ends_as_one_that_was_not(scored: Path, tmp_path: Path) -> None:
+    """kill -9 at the moment each kind of work is seen to be half done; the same command then goes on."""
+    whole, killed = run_of(scored, tmp_path / "whole"), run_of(scored, tmp_path / "killed")
+    recipe = small(scored, train__baselines="[]", generate__models="[moe]", train__save_every="2")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json", exclude_unset=True)), "utf-8")
+    run_recipe(recipe, whole, console=quiet())
+    signs = [
+        lambda: list(killed.experts.glob(".*/**/checkpoint-*")),
+        lambda: (killed.experts / "rationality").exists(),
+        lambda: list(killed.root.glob(".moe*")) or killed.moe.exists(),
+        lambda: killed.generations.exists(),
+    ]
+    kills = sum(_killed(path, killed.root, sign) for sign in signs)
+    assert kills >= 2
+    run_recipe(Recipe.load(path), killed, console=quiet())
+    assert hashes(killed.root) == hashes(whole.root)
+
+
+def _killed(recipe: Path, root: Path, sign: Any) -> bool:
+    """Start the command and kill it with all its children once `sign` is seen; False if it ended before."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "efficient_empathy", "run", str(recipe), "--run", str(root)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while child.poll() is None and time.monotonic() < deadline:
+        if sign():
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            return True
+        time.sleep(0.02)
+    child.wait()
+    return False
+
+
+def test_an_early_end_of_scoring_stops_the_run(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({"name": "x", "score": {"judge": "openai", "model": "m", "max_cost": 0.0,
+                                                           "base_url": "http://127.0.0.1:9/v1"}})  # fmt: skip
+    with pytest.raises(UserError):
+        run_recipe(recipe, Workspace(tmp_path / "run"), console=quiet())
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_without_a_section_a_stage_is_not_run(scored: Path, tmp_path: Path) -> None:
+    workspace = run_of(scored, tmp_path)
+    result = run_recipe(Recipe.model_validate({"name": "x", "select": {"alpha": 6}}), workspace, console=quiet())
+    assert list(result["stages"]) == ["score", "select", "report"]
+    assert result["stages"]["select"]["alpha"] == 6
+    assert not workspace.experts.exists()
