@@ -251,13 +251,16 @@ def write_card(out: Path) -> None:
 
     figures = json.loads((out / "figures.json").read_text("utf-8"))
     model, tokenizer = LlamaForCausalLM.from_pretrained(out).float(), PreTrainedTokenizerFast.from_pretrained(out)
+    torch.manual_seed(0)
     samples = []
     for talk in [json.loads(line) for line in (DIALOGUES / "test.jsonl").open(encoding="utf-8")][:60:12]:
         said = talk["messages"][0]["content"]
         prompt = tokenizer.apply_chat_template(
             [{"role": "user", "content": said}], add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
-        ids = model.generate(**prompt, max_new_tokens=48, do_sample=False)[0, prompt["input_ids"].shape[1] :]
+        ids = model.generate(**prompt, max_new_tokens=48, do_sample=True, temperature=0.8, top_k=0)[
+            0, prompt["input_ids"].shape[1] :
+        ]
         samples.append(f"> {said}\n\n{tokenizer.decode(ids, skip_special_tokens=True).strip()}\n")
     held_out = figures["history"][-1]["held_out"]
     losses = [
