@@ -25,7 +25,8 @@ from efficient_empathy.errors import UserError
 
 app = typer.Typer(
     name="efficient-empathy",
-    help="Select the part of a dialogue data set that makes a better empathetic model.\n\n"
+    help="Turn dialogues into a better empathetic model, on the part of the data that makes one.\n\n"
+    "Example: efficient-empathy demo\n\n"
     "Example: efficient-empathy score dialogues.jsonl --run runs/mine && efficient-empathy select --run runs/mine "
     "&& efficient-empathy report --run runs/mine",
     no_args_is_help=True,
