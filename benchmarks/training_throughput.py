@@ -35,10 +35,6 @@ LLAMA_3_8B = {
     "vocab_size": 128256, "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
     "num_attention_heads": 32, "num_key_value_heads": 8, "max_position_embeddings": 8192,
 }  # fmt: skip
-TINY = {
-    "vocab_size": 4096, "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": True,
-}  # fmt: skip
 
 
 class Clock:
@@ -233,24 +229,6 @@ def child(name: str, rest: list[str]) -> dict[str, Any]:
     return found
 
 
-def random_base(folder: Path) -> str:
-    """A model of the bundled base's size with random weights, for a checkout that has none; the judge's tokenizer."""
-    from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
-
-    from efficient_empathy.scoring.distilled import BUNDLED
-
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(BUNDLED / "tokenizer.json"), eos_token="[SEP]", pad_token="[PAD]", bos_token="[CLS]"
-    )
-    tokenizer.chat_template = (
-        "{{ bos_token }}{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}[SEP]{% endfor %}"
-        "{% if add_generation_prompt %}assistant: {% endif %}"
-    )
-    AutoModelForCausalLM.from_config(LlamaConfig(**{**TINY, "vocab_size": len(tokenizer)})).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=None, help="960; with --gpu 4,800")
@@ -264,20 +242,13 @@ def main() -> None:
     if options.contender:
         print(json.dumps(CONTENDERS[options.contender](options)))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        compare(options, Path(folder))
+    compare(options)
 
 
-def compare(options: argparse.Namespace, folder: Path) -> None:
-    from efficient_empathy.errors import UserError
+def compare(options: argparse.Namespace) -> None:
     from efficient_empathy.training.base import bundled_base
 
-    if options.base is None:
-        try:
-            options.base = str(bundled_base())
-        except UserError:
-            options.base = random_base(folder)
-            print("no bundled base here: a random model of its size is trained")
+    options.base = options.base or str(bundled_base())
     rest = ["--samples", str(options.samples), "--base", options.base, *(["--gpu"] if options.gpu else [])]
     rest += ["--source", options.source] if options.source else []
     steps = -(-options.samples // BATCH)

@@ -106,5 +106,5 @@ def test_a_template_that_takes_no_system_message_is_told(tiny, prompts):
     generator.tokenizer.chat_template = (
         "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system here') }}{% endif %}" + CHAT_TEMPLATE
     )
-    with pytest.raises(UserError, match=r"no system here.*--template chat"):
+    with pytest.raises(UserError, match=r"no system here.*prompt template chat"):
         replies(generator, [[{"role": "system", "content": "Be kind."}, *prompts[0]]])
