@@ -36,6 +36,10 @@ class Workspace:
         self.average = self.root / "average"
         self.comparison = self.root / "comparison.json"
         self.generations = self.root / "generations"
+        self.evaluation = self.root / "evaluation.json"
+        self.sweep = self.root / "sweep"
+        self.tuning = self.root / "tuning"
+        self.ratings = self.root / "ratings"
         self.report = self.root / "report.html"
 
     def create(self) -> Workspace:
