@@ -4,7 +4,8 @@ import pytest
 
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring import Ledger, Rubric
-from efficient_empathy.scoring.choice import JudgeOptions, make_judge
+from efficient_empathy.scoring.choice import JudgeOptions, judge_options, make_judge
+from efficient_empathy.scoring.openai import Decoding
 from efficient_empathy.workspace import Workspace
 
 RUBRIC = Rubric.load()
@@ -47,3 +48,24 @@ def test_what_the_run_has_spent_counts_toward_the_limit(tmp_path) -> None:
 def test_a_judge_that_cannot_be_made_says_what_it_needs(tmp_path, name, options, said) -> None:
     with pytest.raises(UserError, match=said):
         make_judge(name, RUBRIC, Workspace(tmp_path), options)
+
+
+def test_options_from_a_mapping_with_those_of_decoding_under_their_own_names(tmp_path) -> None:
+    told = judge_options({"model": "m", "max_cost": 2, "prices": str(tmp_path), "reply": "text", "base_url": None})
+    assert told == JudgeOptions(model="m", max_cost=2.0, prices=tmp_path, decoding=Decoding("text"))
+    both = judge_options({"decoding": Decoding("json", 0.5), "max_tokens": 7})
+    assert both.decoding == Decoding("json", 0.5, 7)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"concurency": 3}, "concurency is no key: did you mean concurrency"),
+        ({"concurrency": "many"}, "concurrency: .*integer"),
+        ({"reply": "poem"}, "reply: "),
+        ({"decoding": 3}, "decoding: "),
+    ],
+)
+def test_an_option_that_is_none_is_named(given, said) -> None:
+    with pytest.raises(UserError, match=said):
+        judge_options(given)

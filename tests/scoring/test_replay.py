@@ -60,6 +60,22 @@ def test_another_runs_ledger_is_replayed_for_free(tmp_path) -> None:
         assert second.state == "api_error"
 
 
+def test_of_a_ledger_of_several_rubrics_the_one_that_is_asked_for_is_replayed(tmp_path) -> None:
+    (one,) = make_samples(1)
+    quality = Rubric.load("quality")
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        for rubric, value in ((RUBRIC, 5.0), (quality, 2.0)):
+            scores = dict.fromkeys(rubric.axis_names, value)
+            ledger.record(
+                f"judge=m rubric={rubric.hash} reply=auto", [Judgement(one.id, "ok", "m", rubric.hash, scores)]
+            )
+    for rubric, value in ((RUBRIC, 5.0), (quality, 2.0)):
+        (found,) = ask(ReplayJudge.load(tmp_path, rubric), [one])
+        assert found.scores == dict.fromkeys(rubric.axis_names, value)
+    with pytest.raises(UserError, match="2 judges"):
+        ReplayJudge.load(tmp_path, quality.model_copy(update={"version": 9}))
+
+
 def test_a_file_without_replies_is_told_what_is_missing(tmp_path) -> None:
     path = tmp_path / "chat.jsonl"
     turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]

@@ -21,6 +21,13 @@ def test_the_bundled_rubric_scores_both_axes_from_0_to_10() -> None:
     assert {axis.name: axis.scale for axis in RUBRIC.axes} == {"sensibility": (0, 10), "rationality": (0, 10)}
 
 
+def test_a_bundled_rubric_is_known_by_its_name() -> None:
+    assert Rubric.load("empathy") == RUBRIC
+    assert Rubric.load("quality").axis_names == ("naturalness", "coherence", "empathy")
+    with pytest.raises(UserError, match="a YAML file or one of empathy, quality"):
+        Rubric.load("qualty")
+
+
 def test_any_edit_changes_the_hash(tmp_path) -> None:
     content = RUBRIC.model_dump(mode="json")
     content["axes"][0]["anchors"]["5"] += "!"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from efficient_empathy.configuration import unknown
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.judgement import Judge
 from efficient_empathy.scoring.ledger import Ledger
@@ -43,6 +47,25 @@ class JudgeOptions:
     """replay: judged JSON, a ledger, or a run's folder; the source itself by default."""
     folder: Path | None = None
     """distilled: a folder that `distill` made."""
+
+
+def judge_options(given: Mapping[str, Any]) -> JudgeOptions:
+    """Options from a mapping, those of `Decoding` under their own names too; None is a default.
+
+    Raises `UserError` for a key that is none, and for a value that cannot be one.
+    """
+    options, decoding = ([field.name for field in fields(kind)] for kind in (JudgeOptions, Decoding))
+    for key in given:
+        if key not in (*options, *decoding):
+            raise UserError(f"the judge's options: {unknown(key, [*options, *decoding])}")
+    told = {key: value for key, value in given.items() if value is not None}
+    asked = {key: told.pop(key) for key in decoding if key in told}
+    try:
+        found = TypeAdapter(JudgeOptions).validate_python(told)
+        return replace(found, decoding=TypeAdapter(Decoding).validate_python({**asdict(found.decoding), **asked}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"the judge's options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def _distilled(rubric: Rubric, workspace: Workspace, options: JudgeOptions) -> Judge:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from efficient_empathy.client import Window
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.judgement import STATES, Judgement
@@ -27,6 +28,7 @@ class Bound:
         self.concurrency: int = getattr(judge, "concurrency", 1)
         self.note: str = getattr(judge, "note", "")
         self.endpoint: Any = getattr(judge, "endpoint", None)
+        self.window: Window | None = getattr(self.endpoint, "window", None)
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """The judge's answers, each checked; raises `UserError` for one that breaks the contract."""

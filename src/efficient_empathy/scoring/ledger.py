@@ -51,8 +51,10 @@ class Ledger:
         self.path = path
         with self._guard():
             self._db = _open_read_only(path) if read_only else _open(path)
+            self._db.execute("BEGIN")  # both answers from one moment: another process may be making the file
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            self._db.execute("COMMIT")
             if found != VERSION and (found or tables or read_only):
                 self._db.close()
                 told = f"of version {found}; this program reads version {VERSION}" if found else "by this program"

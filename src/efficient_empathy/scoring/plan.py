@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from efficient_empathy.dialogues import open_source
+from efficient_empathy.dialogues import Sample, open_source
 from efficient_empathy.scoring.choice import JudgeOptions, make_judge
+from efficient_empathy.scoring.judgement import Judge
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.loop import CHUNK, Pending
 from efficient_empathy.scoring.openai import OpenAIJudge
@@ -22,27 +23,31 @@ from efficient_empathy.workspace import Workspace
 def plan(
     source: str | Path, workspace: Workspace, judge: str, rubric: Rubric, options: JudgeOptions, **reading: Any
 ) -> dict[str, Any]:
+    """What scoring `source` into a run would ask for; see `plan_samples`. Writes nothing."""
+    hired = make_judge(judge, rubric, workspace, replace(options, replies=options.replies or Path(source)))
+    return plan_samples(open_source(source, **reading), hired, workspace)
+
+
+def plan_samples(samples: Iterable[Sample], judge: Judge, workspace: Workspace) -> dict[str, Any]:
     """`{dry_run, judge, to_judge, requests, prompt_tokens, completion_tokens, cost_usd, max_cost_usd}`.
 
-    Writes nothing. `to_judge` counts the distinct samples without an `ok` judgement. Tokens are estimates, four bytes
+    `to_judge` counts the distinct samples without an `ok` judgement. Tokens are estimates, four bytes
     each, with the reply as long as allowed; `max_cost_usd` is what the requests cannot exceed, if none has to be
     repeated. Dollars are None where the model's price is not known.
     """
-    hired = make_judge(judge, rubric, workspace, replace(options, replies=options.replies or Path(source)))
-    opened = open_source(source, **reading)
     to_judge, totals = 0, Counter[str]()
     with _ledger(workspace) as ledger:
-        pending = Pending(opened, ledger, hired.spec)
+        pending = Pending(samples, ledger, judge.spec)
         while batch := pending.take(CHUNK):
             to_judge += len(batch)
-            if isinstance(hired, OpenAIJudge):
+            if isinstance(judge, OpenAIJudge):
                 for sample in batch:
-                    estimate = hired.endpoint.estimate(**hired.request(sample))
+                    estimate = judge.endpoint.estimate(**judge.request(sample))
                     totals.update({"requests": 1, **asdict(estimate)})
-    known = not isinstance(hired, OpenAIJudge) or hired.endpoint.price is not None
+    known = not isinstance(judge, OpenAIJudge) or judge.endpoint.price is not None
     dollars = {key: round(float(totals[key]), 6) if known else None for key in ("cost_usd", "max_cost_usd")}
     counts = {key: totals[key] for key in ("requests", "prompt_tokens", "completion_tokens")}
-    return {"dry_run": True, "judge": hired.name, "to_judge": to_judge, **counts, **dollars}
+    return {"dry_run": True, "judge": judge.name, "to_judge": to_judge, **counts, **dollars}
 
 
 @contextmanager

@@ -35,7 +35,8 @@ class ReplayJudge:
     def load(cls, path: Path, rubric: Rubric) -> ReplayJudge:
         """From a judged JSON file (`context`, `response`, `evaluation`), a run's folder, or a `ledger.sqlite`.
 
-        Of a run, the judgements of its last `score` are taken; a ledger by itself must hold those of one judge only.
+        Of a run, the judgements of its last `score` are taken; a ledger by itself must hold those of one judge only,
+        or of one that was asked by this rubric.
         """
         run = Workspace(path) if path.is_dir() else Workspace(path.parent)
         nothing = UserError(
@@ -78,9 +79,11 @@ def _from_ledger(path: Path, run: Workspace, rubric: Rubric) -> dict[str, Judgem
         specs = ledger.specs()
         spec = run.stage("score").get("spec") if path == run.ledger else None
         if spec not in specs:
+            specs = [one for one in specs if f"rubric={rubric.hash}" in one.split()] or specs
             if len(specs) > 1:
                 raise UserError(
-                    f"{path} holds the judgements of {len(specs)} judges: pass the folder of the run instead"
+                    f"{path} holds the judgements of {len(specs)} judges: pass the folder of a scored run, or a "
+                    "ledger with those of one"
                 )
             spec = specs[0] if specs else None
         collected: dict[str, Judgement] = {}

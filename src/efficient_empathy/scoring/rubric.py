@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from efficient_empathy.configuration import load
 from efficient_empathy.dialogues import Sample, Utterance
+from efficient_empathy.errors import UserError
 
 RESERVED = ("sample_id", "dialogue_id", "turn", "category", "split", "state", "subset", "reason")
-PLACEHOLDERS = ("axes", "context", "response", "reply")
+BUNDLED = ("empathy", "quality")
+"""The rubrics of the package: sensibility and rationality, to select by; naturalness, coherence and empathy."""
 
 
 class Axis(BaseModel):
@@ -61,9 +63,13 @@ class Axis(BaseModel):
 
 
 class Rubric(BaseModel):
-    """Axes, prompt and reply form. Everything in it counts into its `hash`."""
+    """Axes, prompt and reply form. Everything in it counts into its `hash`.
+
+    A question of another shape, such as one of two responses, has other `placeholders` and fills them in `_dialogue`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    placeholders: ClassVar[tuple[str, ...]] = ("axes", "context", "response", "reply")
 
     name: str
     version: int = 1
@@ -77,16 +83,23 @@ class Rubric(BaseModel):
         names = [axis.name for axis in self.axes]
         if len(set(names)) < len(names):
             raise ValueError(f"two axes share a name: {names}")
-        missing = [f"{{{p}}}" for p in PLACEHOLDERS if f"{{{p}}}" not in self.prompt]
+        missing = [f"{{{p}}}" for p in self.placeholders if f"{{{p}}}" not in self.prompt]
         if missing:
             raise ValueError(f"the prompt lacks {', '.join(missing)}")
         return self
 
     @classmethod
     def load(cls, path: Path | str | None = None) -> Rubric:
-        """Read a rubric file; without a path, the one of sensibility and rationality that ships with the package."""
-        source = Path(path) if path else files(__package__) / "rubrics" / "empathy.yaml"
-        return load(cls, source, "the rubric")
+        """Read a rubric file, or the bundled rubric of that name; without either `empathy`.
+
+        Raises `UserError` for a name that there is not, and for a file that is no rubric.
+        """
+        name = str(path or BUNDLED[0])
+        if name in BUNDLED:
+            return load(cls, files(__package__) / "rubrics" / f"{name}.yaml", "the rubric")
+        if not Path(name).exists():
+            raise UserError(f"cannot read the rubric {name}: give a YAML file or one of {', '.join(BUNDLED)}")
+        return load(cls, Path(name), "the rubric")
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Rubric:
         """A validated copy; what is derived (the hash, the schema) is derived anew."""
@@ -115,7 +128,7 @@ class Rubric(BaseModel):
 
     @cached_property
     def _pieces(self) -> list[str]:
-        return re.split(r"\{(axes|context|response|reply)\}", self.prompt)
+        return re.split(rf"\{{({'|'.join(self.placeholders)})\}}", self.prompt)
 
     @cached_property
     def _axes_text(self) -> str:
@@ -136,19 +149,22 @@ class Rubric(BaseModel):
         Dialogue text stands between fences whose mark is taken from the sample's own hash, so no text can close its
         own fence; line breaks inside a turn are indented, so no text can open a turn.
         """
-        mark = sample.id[:12]
-        fill = {
-            "axes": self._axes_text,
-            "context": _fence("context", mark, sample.context),
-            "response": _fence("response", mark, [Utterance("listener", sample.response)]),
-            "reply": self._replies[as_json],
-        }
+        fill = {"axes": self._axes_text, "reply": self._replies[as_json], **self._dialogue(sample)}
         pieces = self._pieces
         prompt = "".join(piece if i % 2 == 0 else fill[piece] for i, piece in enumerate(pieces))
         user = {"role": "user", "content": prompt}
         return [{"role": "system", "content": self.system}, user] if self.system else [user]
 
+    def _dialogue(self, sample: Sample) -> dict[str, str]:
+        """What stands in place of the placeholders that are neither axes nor reply."""
+        mark = sample.id[:12]
+        return {
+            "context": fence("context", mark, sample.context),
+            "response": fence("response", mark, [Utterance("listener", sample.response)]),
+        }
 
-def _fence(what: str, mark: str, turns: list[Utterance] | tuple[Utterance, ...]) -> str:
+
+def fence(what: str, mark: str, turns: Sequence[Utterance]) -> str:
+    """Turns between two lines that no text in them can hold, as long as `mark` comes from a hash of the text."""
     lines = [f"{turn.role.capitalize()}: " + "\n    ".join(turn.text.splitlines()) for turn in turns]
     return "\n".join([f"<<<{what} {mark}", *lines, f"{what} {mark}>>>"])

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +18,10 @@ from efficient_empathy.scoring.contract import Bound
 from efficient_empathy.scoring.ingest import ingest
 from efficient_empathy.scoring.judgement import STATES, Judge
 from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.scoring.loop import Ending, score_samples
+from efficient_empathy.scoring.loop import Ending
 from efficient_empathy.scoring.progress import ScoringProgress
 from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.running import run_judge
 from efficient_empathy.scoring.scores import write_scores
 from efficient_empathy.workspace import Workspace
 
@@ -76,13 +73,10 @@ def _score(
     ending: Ending | Literal["error"] = "error"
     with Ledger(workspace.ledger) as ledger:
         before, _ = _standing(workspace.samples, ledger, judge.spec)
-        if judge.endpoint is not None:
-            judge.endpoint.budget.journal = ledger.commit_usd
-        window = judge.endpoint.window if judge.endpoint is not None else None
-        progress = ScoringProgress(console, read["samples"] - read["duplicates"], before["ok"], window)
+        progress = ScoringProgress(console, read["samples"] - read["duplicates"], before["ok"], judge.window)
+        samples = (sample for chunk in scan_samples(workspace.samples, 1024) for sample in chunk)
         try:
-            with progress:
-                ending = _run(workspace, judge, ledger, progress, console)
+            ending = run_judge(samples, judge, ledger, progress, console)
         except UserError as error:
             failure = error
         standing, reasons = _standing(workspace.samples, ledger, judge.spec)
@@ -126,46 +120,6 @@ def _standing(samples: Path, ledger: Ledger, spec: str) -> tuple[Counter[str], C
         failed = [i for i, state in states.items() if state != "ok"]
         reasons.update(j.reason for j in ledger.latest(spec, failed).values())
     return counts, reasons
-
-
-def _run(workspace: Workspace, judge: Bound, ledger: Ledger, progress: ScoringProgress, console: Console) -> Ending:
-    samples = (sample for chunk in scan_samples(workspace.samples, 1024) for sample in chunk)
-    # Only where nobody else handles them, and on the main thread, which alone may.
-    untouched = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    on_main = threading.current_thread() is threading.main_thread()
-    ours = [name for name, default in untouched.items() if on_main and signal.getsignal(name) is default]
-
-    async def main() -> Ending:
-        stop = asyncio.Event()
-        task = asyncio.current_task()
-
-        def interrupt() -> None:
-            if stop.is_set() and task is not None:
-                task.cancel()
-                return
-            console.print("\nStopping: finishing the calls in flight (Ctrl-C again abandons them).")
-            stop.set()
-            judge.drain()
-
-        loop = asyncio.get_running_loop()
-        for name in ours:
-            loop.add_signal_handler(name, interrupt)
-        try:
-            return await score_samples(samples, judge, ledger, stop=stop, on_judgements=progress.update)
-        except asyncio.CancelledError:
-            return "stopped"
-        finally:
-            for name in ours:
-                loop.remove_signal_handler(name)
-            await judge.close()
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(main())
-    ours.clear()  # a notebook's cell: its loop is running already, so ours runs beside it
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, main()).result()
 
 
 def summary(result: dict[str, Any], run: Path) -> str:
