@@ -10,14 +10,16 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.moe.checkpoint import open_checkpoint, read_json
 from efficient_empathy.moe.families import FAMILIES
 from efficient_empathy.moe.stored import read_folder
+from efficient_empathy.statistics.resampling import Weights, replicated
 from efficient_empathy.training.loss import by_length, losses
 from efficient_empathy.training.models import Dtype, load_model, load_tokenizer
 from efficient_empathy.training.tokens import Encoded, encode
@@ -168,6 +170,24 @@ def comparison(
     }
 
 
+@dataclass(frozen=True)
+class _Loss:
+    """Sums over dialogues, as `statistics.resampling` takes them."""
+
+    nll: npt.NDArray[np.float64]
+    tokens: npt.NDArray[np.float64]
+    repeatable: ClassVar[bool] = True
+
+    @property
+    def parts(self) -> Sequence[_Loss]:
+        return (self,)
+
+    def under(self, weights: Weights | None = None) -> dict[str, npt.NDArray[np.float64]]:
+        if weights is None:
+            return {"loss": np.array([self.nll.sum() / self.tokens.sum()])}
+        return {"loss": weights @ self.nll / (weights @ self.tokens)}
+
+
 class _Group:
     """Held-out rows as sums by dialogue, and the dialogues drawn again and again, the same for every model."""
 
@@ -181,20 +201,18 @@ class _Group:
         }
         first = next(iter(tables.values()))
         self.samples, self.tokens = int(first["len"].sum()), int(first["tokens"].sum())
-        self._counts = first["tokens"].to_numpy().astype(np.float64)
-        self._nll = {name: table["nll"].to_numpy() for name, table in tables.items()}
-        rng, dialogues = np.random.default_rng(seed), len(first)
-        draws = rng.multinomial(dialogues, np.full(dialogues, 1 / max(1, dialogues)), resamples).astype(np.float64)
-        self._drawn = draws @ self._counts
-        self._losses = {name: draws @ nll / self._drawn for name, nll in self._nll.items()}
+        tokens = first["tokens"].to_numpy().astype(np.float64)
+        losses = {name: _Loss(table["nll"].to_numpy(), tokens) for name, table in tables.items()}
+        dialogues = first["dialogue_id"].to_list()
+        found = replicated(losses, dialogues, draws=resamples, seed=seed)
+        self._losses = {name: figures["loss"] for name, figures in found.items()}
 
     def loss(self, name: str) -> float:
-        return float(self._nll[name].sum() / self.tokens)
+        return self._losses[name].value
 
     def interval(self, name: str, less: str | None = None) -> tuple[float, float]:
-        values = self._losses[name] - (self._losses[less] if less else 0.0)
-        low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        return float(low), float(high)
+        loss = self._losses[name] - self._losses[less] if less else self._losses[name]
+        return loss.interval(CONFIDENCE)
 
 
 def _verdict(models: Sequence[Mapping[str, Any]], group: _Group) -> dict[str, Any]:

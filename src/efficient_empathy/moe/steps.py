@@ -85,6 +85,7 @@ def train(mixing: Mixing) -> None:
         "samples": fitted.samples,
         "steps": fitted.steps,
         "seconds": fitted.seconds,
+        "tokens": fitted.tokens,
         "trainable_parameters": fitted.trainable_parameters,
         "history": fitted.history,
         "moved": routed.moved,

@@ -1,0 +1,205 @@
+"""How much figures would differ on other dialogues: intervals, and tests of paired differences.
+
+Replies of one conversation are not independent, so whole dialogues are resampled, never rows. Figures that are
+functions of sums are bootstrapped (Efron & Tibshirani 1993, chapters 8, 13 and 16). A count of distinct things, as in
+Dist-n, is not: a row that is drawn twice adds nothing new to it, so its bootstrap is too low and the interval is
+wrong. There a hundredth of the dialogues at a time is left out (grouped jackknife, Shao & Tu 1995, chapter 2.3), which
+errs on the wide side (Efron & Stein 1981).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Weights = Floats
+"""Shape (draws, rows): how often each row is counted in each draw."""
+GROUPS = 100
+"""Of the jackknife, where there are as many dialogues."""
+_CHUNK = 1 << 22
+"""Weights in memory at once."""
+
+
+class Measured(Protocol):
+    """What was counted in rows, whose figures can be asked for under weights; `evaluation.metric` says more."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a row may be counted more than once."""
+        ...
+
+    @property
+    def parts(self) -> Sequence[Measured]:
+        """Itself alone, or those that it joins."""
+        ...
+
+    def under(self, weights: Weights | None = None) -> Mapping[str, Floats]:
+        """The figures under `weights`; without any, every row once, as arrays of shape (1,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Replicated:
+    """A figure on the rows as they are, and on every resample of their dialogues."""
+
+    value: float
+    replicates: Floats
+    method: Literal["bootstrap", "jackknife"]
+
+    def __sub__(self, other: Replicated) -> Replicated:
+        """The paired difference: both must come from one call of `replicated`, whose resamples they share."""
+        return Replicated(self.value - other.value, self.replicates - other.replicates, self.method)
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Percentiles of the bootstrap's draws; for a jackknife value ± t × standard error. nan for a value of nan."""
+        if math.isnan(self.value) or not len(self._defined):
+            return math.nan, math.nan
+        if self.method == "bootstrap":
+            low, high = np.quantile(self._defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+            return float(low), float(high)
+        from scipy.special import stdtrit
+
+        margin = float(stdtrit(len(self._defined) - 1, (1 + confidence) / 2)) * self._standard_error
+        return self.value - margin, self.value + margin
+
+    def p_value(self) -> float:
+        """Two-sided, of the hypothesis that the value is zero; nan for a value of nan.
+
+        Bootstrap: the share of draws that lie as far from their mean as the value lies from zero, itself counted in, as
+        sacrebleu's paired bootstrap computes it (Koehn 2004; Riezler & Maxwell 2005; Efron & Tibshirani 1993, 16.4); so
+        never below 1 / (draws + 1). Jackknife: t = value / standard error, with groups − 1 degrees of freedom.
+        """
+        if math.isnan(self.value) or not len(self._defined):
+            return math.nan
+        if self.method == "bootstrap":
+            centred = np.abs(self._defined - self._defined.mean())
+            return float((1 + np.count_nonzero(centred >= abs(self.value))) / (1 + len(self._defined)))
+        if self._standard_error == 0:
+            return 1.0 if self.value == 0 else 0.0
+        from scipy.special import stdtr
+
+        return float(2 * stdtr(len(self._defined) - 1, -abs(self.value) / self._standard_error))
+
+    @property
+    def _defined(self) -> Floats:
+        return self.replicates[~np.isnan(self.replicates)]
+
+    @property
+    def _standard_error(self) -> float:
+        """Of the grouped jackknife: sqrt((g − 1) / g × Σ (θ₍ᵢ₎ − their mean)²)."""
+        values = self._defined
+        return float(np.sqrt((len(values) - 1) * np.var(values)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much a figure is higher than another's on the same rows, with its interval and two-sided p-value."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def dialogue_draws(dialogue_ids: Sequence[str], draws: int, seed: int) -> Weights:
+    """Cluster bootstrap: as many dialogues as there are, drawn with replacement, `draws` times; shape (draws, rows)."""
+    return np.concatenate([*_drawn(_Dialogues(dialogue_ids), draws, seed)])
+
+
+def leave_out(dialogue_ids: Sequence[str], groups: int = GROUPS, seed: int = 0) -> Weights:
+    """Grouped jackknife: dialogues in random groups of like size, and one group after the other left out.
+
+    Shape (groups, rows); a group is one dialogue where there are fewer than `groups`.
+    """
+    return np.concatenate([*_left_out(_Dialogues(dialogue_ids), groups, seed)])
+
+
+def replicated(
+    measured: Mapping[str, Measured], dialogue_ids: Sequence[str], *, draws: int = 1000, seed: int = 0
+) -> dict[str, dict[str, Replicated]]:
+    """Of every model its figures by name, all on the same resamples of dialogues, so that they can be subtracted.
+
+    `measured` are models by name, each measured on the same rows, whose dialogues are `dialogue_ids`. Weights are made
+    in chunks: memory is bounded by a chunk and by the figures, draws × figures × models.
+    """
+    dialogues = _Dialogues(dialogue_ids)
+    values = {name: {f: float(v[0]) for f, v in found.under().items()} for name, found in measured.items()}
+    chunks: dict[str, dict[str, list[Floats]]] = {name: {} for name in measured}
+    methods: dict[str, Literal["bootstrap", "jackknife"]] = {}
+    for repeatable in (True, False):
+        parts = [(name, p) for name, found in measured.items() for p in found.parts if p.repeatable is repeatable]
+        if not parts:
+            continue
+        for weights in _drawn(dialogues, draws, seed) if repeatable else _left_out(dialogues, GROUPS, seed):
+            for name, part in parts:
+                for figure, drawn in part.under(weights).items():
+                    chunks[name].setdefault(figure, []).append(drawn)
+                    methods[figure] = "bootstrap" if repeatable else "jackknife"
+    return {
+        name: {f: Replicated(values[name][f], np.concatenate(drawn), methods[f]) for f, drawn in figures.items()}
+        for name, figures in chunks.items()
+    }
+
+
+def interval(
+    measured: Measured, dialogue_ids: Sequence[str], *, draws: int = 1000, seed: int = 0, confidence: float = 0.95
+) -> dict[str, tuple[float, float]]:
+    """The interval of each of a model's figures."""
+    found = replicated({"": measured}, dialogue_ids, draws=draws, seed=seed)[""]
+    return {figure: one.interval(confidence) for figure, one in found.items()}
+
+
+def paired_difference(
+    measured: Measured,
+    baseline: Measured,
+    dialogue_ids: Sequence[str],
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> dict[str, Difference]:
+    """Of each figure by how much `measured` is higher than `baseline`, which was measured on the same rows."""
+    found = replicated({"a": measured, "b": baseline}, dialogue_ids, draws=draws, seed=seed)
+    less = {figure: one - found["b"][figure] for figure, one in found["a"].items()}
+    return {f: Difference(d.value, *d.interval(confidence), d.p_value()) for f, d in less.items()}
+
+
+class _Dialogues:
+    """Which dialogue each row is of, numbered as they first come."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        numbers = {dialogue: number for number, dialogue in enumerate(dict.fromkeys(ids))}
+        self.count, self.rows = len(numbers), len(ids)
+        self._of_rows = None if self.count == self.rows else np.array([numbers[i] for i in ids], dtype=np.intp)
+
+    @property
+    def chunk(self) -> int:
+        """Draws at once."""
+        return max(1, _CHUNK // max(1, self.rows))
+
+    def on_rows(self, weights: npt.NDArray[np.int64] | Floats) -> Weights:
+        """Weights of dialogues as those of their rows."""
+        whole = weights.astype(np.float64)
+        return whole if self._of_rows is None else whole[:, self._of_rows]
+
+
+def _drawn(dialogues: _Dialogues, draws: int, seed: int) -> Iterator[Weights]:
+    rng = np.random.default_rng(seed)
+    chances = np.full(dialogues.count, 1 / max(1, dialogues.count))
+    for start in range(0, draws, dialogues.chunk):
+        drawn = rng.multinomial(dialogues.count, chances, min(dialogues.chunk, draws - start))
+        yield dialogues.on_rows(drawn)
+
+
+def _left_out(dialogues: _Dialogues, groups: int, seed: int) -> Iterator[Weights]:
+    groups = min(groups, dialogues.count)
+    members = np.random.default_rng(seed).permutation(dialogues.count) % groups
+    for start in range(0, groups, dialogues.chunk):
+        left = np.arange(start, min(groups, start + dialogues.chunk))[:, None]
+        yield dialogues.on_rows((members != left).astype(np.float64))
