@@ -8,6 +8,20 @@ from typing import Annotated
 
 import typer
 
+from efficient_empathy.cli.asking import (
+    ApiKeyEnv,
+    BaseUrl,
+    Concurrency,
+    DryRun,
+    MaxAttempts,
+    MaxTokens,
+    Model,
+    Prices,
+    Reply,
+    ReplyForm,
+    Temperature,
+    Timeout,
+)
 from efficient_empathy.cli.shared import (
     BadRows,
     Columns,
@@ -33,48 +47,32 @@ class JudgeName(StrEnum):
     replay = "replay"
 
 
-class ReplyForm(StrEnum):
-    """How an LLM judge is asked to reply."""
-
-    auto = "auto"
-    json = "json"
-    text = "text"
-
-
 def score(
     source: Source,
     run: Run,
     judge: Annotated[JudgeName, typer.Option(help="Who scores.")] = JudgeName.distilled,
-    model: Annotated[str | None, typer.Option(help="openai: the model's name.")] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="openai: the endpoint; $OPENAI_BASE_URL or https://api.openai.com/v1 by default.")
-    ] = None,
-    api_key_env: Annotated[
-        str, typer.Option(help="openai: the environment variable that holds the key.")
-    ] = "OPENAI_API_KEY",
+    model: Model = None,
+    base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = "OPENAI_API_KEY",
     rubric: Rubric = None,
-    reply: Annotated[
-        ReplyForm, typer.Option(help="openai: by JSON schema, by text form, or whichever works.")
-    ] = ReplyForm.auto,
+    reply: Reply = ReplyForm.auto,
     logprobs: Annotated[bool, typer.Option("--logprobs", help="openai: expected score over the score token.")] = False,
-    temperature: Annotated[float, typer.Option(help="openai: of sampling.")] = 0.0,
-    max_tokens: Annotated[int, typer.Option(help="openai: room for a reply.", min=1)] = 100,
-    concurrency: Annotated[int, typer.Option(help="openai: requests in flight at most.", min=1)] = 64,
-    timeout: Annotated[float, typer.Option(help="openai: seconds for one request.", min=0.1)] = 60.0,
-    max_attempts: Annotated[int, typer.Option(help="openai: tries per request, not counting 429s.", min=1)] = 5,
+    temperature: Temperature = 0.0,
+    max_tokens: MaxTokens = 100,
+    concurrency: Concurrency = 64,
+    timeout: Timeout = 60.0,
+    max_attempts: MaxAttempts = 5,
     max_cost: Annotated[
         float | None,
         typer.Option(help="openai: US dollars that this run's ledger may come to in all; never exceeded.", min=0),
     ] = None,
-    prices: Annotated[Path | None, typer.Option(help="openai: a prices file instead of the package's own.")] = None,
+    prices: Prices = None,
     replies: Annotated[
         Path | None,
         typer.Option(help="replay: judged JSON, ledger.sqlite or a run's folder; SOURCE itself by default."),
     ] = None,
     judge_model: Annotated[Path | None, typer.Option(help="distilled: a folder that `distill` made.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="openai: print requests, tokens and dollars; ask nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     format: Format = None,  # noqa: A002
     column: Columns = None,
     on_bad_row: OnBadRow = BadRows.fail,

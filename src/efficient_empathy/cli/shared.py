@@ -35,7 +35,10 @@ Columns = Annotated[
     typer.Option("--column", help="Where a table's columns have other names, e.g. --column response=answer."),
 ]
 OnBadRow = Annotated[BadRows, typer.Option(help="Stop at a row that carries no sample, or count it and go on.")]
-Rubric = Annotated[Path | None, typer.Option("--rubric", help="A rubric file; the package's own by default.")]
+Rubric = Annotated[
+    Path | None,
+    typer.Option("--rubric", help="A rubric file, or empathy or quality of the package; empathy by default."),
+]
 
 
 def show(record: dict[str, Any], as_json: bool, text: str) -> None:

@@ -1,0 +1,174 @@
+"""`efficient-empathy fit-metric`: from labelled rows to a folder that the metrics epitome and emotion read."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from efficient_empathy.dialogues import OnBadRow
+from efficient_empathy.errors import UserError, missing_extra
+from efficient_empathy.evaluation.classifiers.card import card
+from efficient_empathy.evaluation.classifiers.categories import read_emotion
+from efficient_empathy.evaluation.classifiers.data import TrainingData
+from efficient_empathy.evaluation.classifiers.encoding import LAYERS, LayerEncoder
+from efficient_empathy.evaluation.classifiers.folder import Classifier, Config, Features, Head, Scale, features_of
+from efficient_empathy.evaluation.classifiers.kinds import KINDS, Kind
+from efficient_empathy.evaluation.classifiers.logistic import Weights, fit
+from efficient_empathy.evaluation.classifiers.quality import best_cuts, figures, folds_of
+from efficient_empathy.evaluation.classifiers.rated import read_epitome
+from efficient_empathy.workspace import file_hash
+
+FEWEST_ROWS = 50
+Progress = Callable[[str, int, int], None]
+Probabilities = dict[str, npt.NDArray[np.float32]]
+
+
+def fit_metric(
+    kind: str,
+    source: Path,
+    out: Path,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    columns: dict[str, str] | None = None,
+    on_bad_row: OnBadRow = "fail",
+    on_step: Progress = lambda what, done, of: None,
+) -> dict[str, Any]:
+    """Fit the classifier of `kind` (a key of `KINDS`) on `source` and write it, with its card, to the folder `out`.
+
+    Cross-validation in `folds` gives the figures, rows of one group (a seeker's post, a dialogue) staying together;
+    what is written is fitted on all rows. Returns `kind, data, rows, groups, folds, counts, figures, left_out, seconds,
+    path` and more. Raises `UserError` for data that cannot be learnt from, and without scipy.
+    """
+    if kind not in KINDS:
+        raise UserError(f"there is no metric {kind!r} to fit: choose of {', '.join(KINDS)}")
+    if folds < 2:
+        raise UserError(f"folds must be 2 or more, not {folds}: without held-out figures a metric cannot be trusted")
+    try:
+        import scipy  # noqa: F401
+    except ImportError as error:
+        raise missing_extra("fit-metric", "eval") from error
+    began = time.monotonic()
+    data = _read(kind, source, folds, seed, columns, on_bad_row)
+    _check(data, source, folds)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}") from error
+    encoder = LayerEncoder(context=KINDS[kind].context)
+    features = features_of(encoder, data.pairs, lambda done: on_step("reading texts", done, len(data.pairs)))
+    held_out = _cross_validated(KINDS[kind], data, features, folds, seed, on_step)
+    on_step("all rows", 0, 1)
+    scale, weights = _fitted(KINDS[kind], data, features)
+    on_step("all rows", 1, 1)
+    record = {
+        "data": source.name,
+        "sha256": _digest(source),
+        "rows": len(data.pairs),
+        "groups": len(set(data.groups)),
+        "folds": folds,
+        "seed": seed,
+        "counts": data.counts(),
+        "figures": _quality(KINDS[kind], data, held_out, folds_of(data.groups, folds, seed)),
+        "left_out": data.left_out,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    heads = tuple(
+        Head(
+            name=one.name,
+            labels=one.labels,
+            cuts=_cuts(one.values, held_out[one.name]) if KINDS[kind].ordinal else None,
+        )
+        for one in data.dimensions
+    )
+    config = Config(kind=kind, encoder=encoder.hash, heads=heads, figures=record)  # type: ignore[arg-type]
+    words = card(kind, record, " and ".join(str(layer + 1) for layer in LAYERS), KINDS[kind].strength)
+    Classifier(config, scale, weights).save(out, words)
+    return {"kind": kind, **record, "path": str(out)}
+
+
+def _read(
+    kind: str, source: Path, folds: int, seed: int, columns: dict[str, str] | None, on_bad_row: OnBadRow
+) -> TrainingData:
+    if kind == "epitome":
+        return read_epitome(source, columns=columns, on_bad_row=on_bad_row)
+    return read_emotion(source, folds=folds, columns=columns, on_bad_row=on_bad_row, seed=seed)
+
+
+def _digest(source: Path) -> str:
+    """SHA-256 of the file, or of those of the folder's files together."""
+    files = [source] if source.is_file() else sorted(path for path in source.iterdir() if path.is_file())
+    hashes = [file_hash(path) for path in files]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _check(data: TrainingData, source: Path, folds: int) -> None:
+    if len(data.pairs) < FEWEST_ROWS:
+        raise UserError(f"{source} has {len(data.pairs)} labelled rows; fitting needs {FEWEST_ROWS} or more")
+    if len(set(data.groups)) < folds:
+        raise UserError(f"{folds} folds need {folds} different contexts or more; {source} has {len(set(data.groups))}")
+
+
+def _fitted(
+    kind: Kind, data: TrainingData, features: Features, rows: npt.NDArray[np.int64] | None = None
+) -> tuple[Scale, dict[str, Weights]]:
+    """Scale and weights from `rows`, all by default."""
+    chosen = np.arange(len(data.pairs)) if rows is None else rows
+    seen = taken(features, chosen)
+    scale = Scale.of(seen)
+    scaled = scale(seen)
+    return scale, {
+        one.name: fit(scaled.dense, scaled.sparse, one.values[chosen], len(one.labels), kind.strength)
+        for one in data.dimensions
+    }
+
+
+def taken(features: Features, rows: npt.NDArray[np.int64]) -> Features:
+    """The features of some rows."""
+    return Features(features.dense[rows], features.sparse.take(rows))
+
+
+def _cross_validated(
+    kind: Kind, data: TrainingData, features: Features, folds: int, seed: int, on_step: Progress
+) -> Probabilities:
+    """Every row's probabilities from weights that saw no row of its group."""
+    number = folds_of(data.groups, folds, seed)
+    found = {one.name: np.empty((len(data.pairs), len(one.labels)), np.float32) for one in data.dimensions}
+    for fold in range(folds):
+        on_step("cross-validating", fold, folds)
+        here = np.flatnonzero(number == fold)
+        scale, weights = _fitted(kind, data, features, np.flatnonzero(number != fold))
+        scaled = scale(taken(features, here))
+        for name, fitted in weights.items():
+            found[name][here] = fitted.probabilities(scaled.dense, scaled.sparse)
+    on_step("cross-validating", folds, folds)
+    return found
+
+
+def _cuts(true: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]) -> tuple[float, ...]:
+    return best_cuts(probabilities @ np.arange(probabilities.shape[1]), true, probabilities.shape[1])
+
+
+def _quality(
+    kind: Kind, data: TrainingData, held_out: Probabilities, number: npt.NDArray[np.int64]
+) -> dict[str, dict[str, float]]:
+    """Figures of each dimension, and of each part of the rows; the cuts of a fold's rows come from the other folds."""
+    measured: dict[str, dict[str, float]] = {}
+    for one in data.dimensions:
+        head, found = Head(name=one.name, labels=one.labels), held_out[one.name]
+        given = head.decide(found)
+        if kind.ordinal:
+            for fold in np.unique(number):
+                others, here = number != fold, number == fold
+                cut = head.model_copy(update={"cuts": _cuts(one.values[others], found[others])})
+                given[here] = cut.decide(found[here])
+        measured[one.name] = figures(one.values, given, len(one.labels), ordinal=kind.ordinal)
+        for part, rows in data.parts.items():
+            measured[part] = figures(one.values[rows], given[rows], len(one.labels), ordinal=kind.ordinal)
+    return measured

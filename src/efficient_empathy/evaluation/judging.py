@@ -1,0 +1,95 @@
+"""Responses judged by an LLM: the scoring loop, with a ledger and a budget of the evaluation's own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from efficient_empathy.dialogues import Sample
+from efficient_empathy.errors import UserError
+from efficient_empathy.scoring.choice import JudgeOptions, make_judge
+from efficient_empathy.scoring.contract import Bound
+from efficient_empathy.scoring.judgement import STATES, Judge, Judgement
+from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.loop import Ending
+from efficient_empathy.scoring.progress import ScoringProgress
+from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.running import run_judge
+from efficient_empathy.workspace import Workspace
+
+REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a judge has said of samples, by sample id; those not reached before it ended are absent.
+
+    `requests` and `cost_usd` are what this call made and spent.
+    """
+
+    judgements: Mapping[str, Judgement]
+    wanted: int
+    """Distinct samples."""
+    judge: str
+    spec: str
+    ending: Ending
+    requests: int
+    cost_usd: float
+
+    @property
+    def unjudged(self) -> int:
+        """Distinct samples without a judgement."""
+        return self.wanted - len(self.judgements)
+
+    @property
+    def states(self) -> dict[str, int]:
+        """Distinct samples by the state of their judgement."""
+        counts = Counter(judgement.state for judgement in self.judgements.values())
+        return {state: counts[state] for state in STATES}
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """The most frequent reasons of judgements that are not ok."""
+        failed = Counter(judgement.reason for judgement in self.judgements.values() if judgement.state != "ok")
+        return dict(failed.most_common(REASONS_SHOWN))
+
+
+def evaluation_of(run: Path) -> Workspace:
+    """Where a run's evaluation keeps what it has paid for: its ledger is apart from that of the run's own samples, and
+    so is what `max_cost` bounds."""
+    return Workspace(run / "evaluation")
+
+
+def judge_samples(
+    samples: Sequence[Sample],
+    judge: str | Judge,
+    rubric: Rubric,
+    options: JudgeOptions | None,
+    folder: Workspace,
+    console: Console,
+) -> Judged:
+    """Judge every distinct sample that `folder`'s ledger has no `ok` judgement of; each answer is kept as it comes.
+
+    A `UserError` that ends it (dead endpoint, wrong key) comes after all that was received is kept.
+    """
+    folder.create()
+    with folder.lock(lambda: console.print(f"Another process is judging in {folder.root}; waiting for it.")):
+        hired = Bound(make_judge(judge, rubric, folder, options) if isinstance(judge, str) else judge, rubric)
+        if hired.note:
+            console.print(hired.note)
+        ids = list(dict.fromkeys(sample.id for sample in samples))
+        with Ledger(folder.ledger) as ledger:
+            done = len(ids) - len(ledger.missing(hired.spec, ids))
+            progress = ScoringProgress(console, len(ids), done, hired.window)
+            try:
+                ending = run_judge(samples, hired, ledger, progress, console)
+            except UserError as error:
+                kept = len(ids) - len(ledger.missing(hired.spec, ids))
+                told = f"{kept:,} of {len(ids):,} judgements are made and kept; the same command goes on from there"
+                raise UserError(f"{error} ({told}.)") from error
+            found = ledger.latest(hired.spec, ids)
+    return Judged(found, len(ids), hired.name, hired.spec, ending, progress.requests, round(progress.cost_usd, 6))

@@ -1,0 +1,238 @@
+"""Predictions beside their references, from lists or from files of any system, as the rows that metrics read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from efficient_empathy.dialogues.containers import file_rows
+from efficient_empathy.dialogues.containers.csv_file import csv_rows
+from efficient_empathy.dialogues.containers.json_file import line_rows
+from efficient_empathy.dialogues.containers.opening import NOT_UTF8, TOO_LONG, lines, reading
+from efficient_empathy.dialogues.containers.parquet_file import parquet_rows
+from efficient_empathy.dialogues.intake import Intake
+from efficient_empathy.dialogues.rows import CATEGORY_KEYS, MalformedError, Row, clean, label_of, shown, text_of
+from efficient_empathy.errors import UserError
+
+IDS, DIALOGUES = ("sample_id", "id", "row"), ("dialogue_id", "conv_id", "conversation_id")
+PREDICTIONS, REFERENCES = ("prediction", "predict", "response", "text"), ("reference", "label", "target")
+"""The names of columns, the first that a file has; `response` and `text` are references in a file of references."""
+OUTPUTS = "outputs"
+"""The responses of several systems to one context, `{system: text}`."""
+
+_CONTEXT = pl.List(pl.Struct({"role": pl.String(), "text": pl.String()}))
+_AT_ONCE = 50_000
+_NAMED = 3
+
+
+def paired(predictions: Sequence[str], references: Sequence[str]) -> pl.DataFrame:
+    """Plain lists as rows with ids 1, 2, …, one dialogue a row. Raises `UserError` for lists of different lengths."""
+    if len(predictions) != len(references):
+        raise UserError(f"{len(predictions):,} predictions and {len(references):,} references: give one to each")
+    for what, texts in (("prediction", predictions), ("reference", references)):
+        number = next((i for i, text in enumerate(texts, 1) if not isinstance(text, str)), None)
+        if number is not None:
+            raise UserError(f"{what} {number} is {shown(texts[number - 1])}, not text: give '' for an empty one")
+    return _numbered(
+        pl.DataFrame({"prediction": predictions, "reference": references}, schema_overrides={"prediction": pl.String})
+    )
+
+
+def read_pairs(predictions: Path, references: Path | None = None, system: str | None = None) -> pl.DataFrame:
+    """The rows of one system: see `read_systems`, of which `system` picks one. Raises `UserError` for several."""
+    found = read_systems(predictions, references)
+    if system is None and len(found) > 1:
+        raise UserError(f"{predictions} has the outputs of {len(found)} systems: choose of {', '.join(found)}")
+    if system is not None and system not in found:
+        raise UserError(f"{predictions} has no outputs of {system!r}: it has {', '.join(found)}")
+    return found[system] if system is not None else next(iter(found.values()))
+
+
+def read_systems(predictions: Path, references: Path | None = None) -> dict[str, pl.DataFrame]:
+    """The rows of every system of a file, by its name; a file of one system's responses has that of the file.
+
+    Files are .txt with one text a line, or JSONL, JSON, CSV, TSV or Parquet, gzip or not, with one row a response: see
+    `PREDICTIONS`, `REFERENCES`, `IDS`, `DIALOGUES` and `OUTPUTS`. Texts lose the blanks around them, as in the released
+    code. Rows are in the references' order: matched by id where both files have ids, else line by line. A system that
+    lacks an output has no such row. `category` and `context` (a list of {role, text}) are kept where rows have them.
+
+    Raises `UserError` that names file and line for what cannot be read, a text that is null or missing, and for files
+    with different ids or numbers of rows.
+    """
+    answered = _File(predictions, PREDICTIONS)
+    told = answered if references is None else _File(references, (*REFERENCES, "response", "text"))
+    if told is answered and "reference" not in answered.frame.columns:
+        raise UserError(
+            f"{predictions} has no references: give their file with --references, or a `reference` beside each response"
+        )
+    frame = told.frame if told is answered else told.frame.with_columns(_matched(answered, told))
+    known = [name for name in ("dialogue_id", "category", "context") if name not in frame.columns]
+    extra = answered.frame.select("_row", *(name for name in known if name in answered.frame.columns))
+    if "id" not in frame.columns and "id" in answered.frame.columns:
+        extra = extra.with_columns(answered.frame["id"])
+    frame = frame.join(extra, on="_row", how="left", maintain_order="left") if extra.width > 1 else frame
+    return {
+        name: _numbered(frame.join(texts, on="_row", how="inner", maintain_order="left").drop("_row"))
+        for name, texts in answered.systems.items()
+    }
+
+
+def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
+    """With an id and a dialogue for every row, in the order that metrics name them."""
+    if "id" not in frame.columns:
+        frame = frame.with_columns(pl.Series("id", range(1, len(frame) + 1), pl.Int64).cast(pl.String))
+    if "dialogue_id" not in frame.columns:
+        frame = frame.with_columns(dialogue_id="id")
+    first = ("id", "dialogue_id", "prediction", "reference")
+    return frame.select(*first, pl.exclude(first))
+
+
+def _matched(answered: _File, told: _File) -> pl.Series:
+    """The row of the prediction for each reference."""
+    ours, theirs = (one.frame["id"] if "id" in one.frame.columns else None for one in (answered, told))
+    counts = f"{answered.path} has {len(answered.frame):,} rows and {told.path} {len(told.frame):,}"
+    rows = pl.int_range(len(told.frame), dtype=pl.UInt32, eager=True).alias("_row")
+    if ours is None or theirs is None:
+        if len(answered.frame) != len(told.frame):
+            raise UserError(f"{counts}, and not both have ids: give one prediction for each reference, in their order")
+        return rows
+    if len(ours) == len(theirs) and (ours == theirs).all():
+        return rows
+    for one, ids in ((answered, ours), (told, theirs)):
+        if ids.is_duplicated().any():
+            twice = ids.filter(ids.is_duplicated())[0]
+            raise UserError(f"{one.path} has the id {shown(twice)} more than once: number the rows differently")
+    for one, ids, other, others in ((answered, ours, told, theirs), (told, theirs, answered, ours)):
+        lacking = ids.filter(~ids.is_in(others.implode()))
+        if len(lacking):
+            names = ", ".join(map(shown, lacking.head(_NAMED))) + (", …" if len(lacking) > _NAMED else "")
+            raise UserError(f"{counts}; {other.path} lacks {len(lacking):,} of the ids in {one.path}: {names}")
+    order = answered.frame.select("id").with_row_index("_row")
+    return told.frame.select("id").join(order, on="id", how="left", maintain_order="left")["_row"]
+
+
+class _File:
+    """One file's rows: `frame` with what it has of id, dialogue_id, reference, category and context, `_row` in it.
+
+    `systems` are predictions by system, each a frame of `_row` and `prediction`.
+    """
+
+    def __init__(self, path: Path, texts: Sequence[str]) -> None:
+        self.path = path
+        self._texts = texts
+        self._own = "prediction" if texts is PREDICTIONS else "reference"
+        parts: list[pl.DataFrame] = []
+        outputs: dict[str, list[pl.DataFrame]] = {}
+        for batch in _batches(self._rows()):
+            start = sum(map(len, parts))
+            parts.append(self._frame(batch, parts[0].schema if parts else None))
+            for number, (_, row) in enumerate(batch, start):
+                for system, text in row.get(OUTPUTS, {}).items():
+                    outputs.setdefault(system, []).append((number, text))  # type: ignore[arg-type]
+        if not parts:
+            raise UserError(f"{path} is empty: it has no rows")
+        whole = pl.concat(parts).with_row_index("_row")
+        texts_of = pl.Schema({"_row": pl.UInt32, "prediction": pl.String})
+        self.systems = {name: pl.DataFrame(rows, texts_of, orient="row") for name, rows in outputs.items()}
+        if "prediction" in whole.columns:
+            self.systems = {path.name.split(".")[0]: whole.select("_row", "prediction")}
+        self.frame = whole.drop("prediction", strict=False)
+
+    def _frame(self, batch: Sequence[tuple[str, dict[str, Any]]], schema: pl.Schema | None) -> pl.DataFrame:
+        names = [name for name in batch[0][1] if name != OUTPUTS] if schema is None else schema.names()
+        for place, row in batch:
+            if row.keys() - {OUTPUTS} != set(names):
+                name = next(iter(row.keys() - {OUTPUTS} ^ set(names)))
+                raise UserError(f"{place}: not all rows of the file have {name!r}: give it to all or to none")
+        types = {name: _CONTEXT if name == "context" else pl.String for name in names}
+        return pl.DataFrame({name: [row[name] for _, row in batch] for name in names}, types)
+
+    def _rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every row's place and what is known of it."""
+        suffixes = [suffix.lower() for suffix in self.path.suffixes if suffix.lower() != ".gz"]
+        match suffixes[-1] if suffixes else "":
+            case ".jsonl" | ".ndjson":
+                rows = line_rows(self.path, _Strict())
+            case ".csv" | ".tsv":
+                rows = csv_rows(self.path, _Strict())
+            case ".parquet":
+                rows = parquet_rows(self.path)
+            case ".json":
+                rows = file_rows(self.path, _Strict(), lambda values: True)
+            case _:
+                yield from ((place, {self._own: text}) for place, text in _lines(self.path))
+                return
+        for row in rows:
+            try:
+                yield row.place, self._known(row)
+            except MalformedError as error:
+                raise UserError(f"{row.place}: {error}") from error
+
+    def _known(self, row: Row) -> dict[str, Any]:
+        values = row.values
+        known: dict[str, Any] = {}
+        if self._own == "prediction" and OUTPUTS in values:
+            if not isinstance(values[OUTPUTS], dict):
+                raise MalformedError(f"{OUTPUTS!r} is {shown(values[OUTPUTS])}, not an object of texts by system")
+            known[OUTPUTS] = {system: _text(values[OUTPUTS], system) for system in values[OUTPUTS]}
+        else:
+            key = next((key for key in self._texts if key in values), None)
+            if key is None:
+                raise MalformedError(f"has none of {', '.join(self._texts)}: call the {self._own}'s column so")
+            known[self._own] = _text(values, key)
+        reference = next((key for key in REFERENCES if key in values), None)
+        if reference is not None:
+            known["reference"] = _text(values, reference)
+        for name, keys in (("id", IDS), ("dialogue_id", DIALOGUES), ("category", CATEGORY_KEYS[:-1])):
+            label = label_of(values, keys)
+            if label is not None:
+                known[name] = label
+        context = values.get("context")
+        if isinstance(context, list) and all(
+            isinstance(turn, dict) and {"role", "text"} <= {*turn} for turn in context
+        ):
+            known["context"] = [{"role": text_of(turn, "role"), "text": text_of(turn, "text")} for turn in context]
+        return known
+
+
+class _Strict(Intake):
+    """Stops at the first bad row."""
+
+    def bad(self, place: str, reason: str) -> None:
+        raise UserError(f"{place}: {reason}")
+
+
+def _text(values: dict[str, Any], key: str) -> str:
+    if values[key] is None:
+        raise MalformedError(f"{key!r} is null: a failed answer is no empty one; make it again, or write an empty text")
+    return text_of(values, key)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """One text a line; a line ends as Python's text files do. A blank one is an empty text."""
+    with reading(path) as stream:
+        for number, line in lines(stream):
+            place = f"{path}:{number}"
+            try:
+                if line is None:
+                    raise MalformedError(f"a line {TOO_LONG}")
+                for text in line.decode().removesuffix("\n").removesuffix("\r").split("\r"):
+                    yield place, clean(text)
+            except UnicodeDecodeError as error:
+                raise UserError(f"{place}: {NOT_UTF8}") from error
+            except MalformedError as error:
+                raise UserError(f"{place}: {error}") from error
+
+
+def _batches(rows: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    batch: list[tuple[str, dict[str, Any]]] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == _AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,150 @@
+"""The stage `pairwise`: an LLM judge says which of two models' responses is better, in both orders."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+
+from efficient_empathy.errors import UserError, missing_extra
+from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
+from efficient_empathy.evaluation.pairwise.question import Pair, PairRubric
+from efficient_empathy.evaluation.pairwise.responses import REFERENCE, read_pairs
+from efficient_empathy.evaluation.pairwise.verdicts import (
+    COUNTED,
+    VERDICTS,
+    both_orders,
+    decide,
+    rates,
+    sign_test,
+)
+from efficient_empathy.scoring.choice import JudgeOptions, make_judge
+from efficient_empathy.scoring.judgement import Judge
+from efficient_empathy.scoring.plan import plan_samples
+from efficient_empathy.statistics.resampling import interval
+from efficient_empathy.workspace import Workspace, atomic, file_hash
+
+
+def pairwise(
+    workspace: Workspace,
+    a: str,
+    b: str,
+    judge: str | Judge = "openai",
+    rubric: PairRubric | None = None,
+    options: JudgeOptions | None = None,
+    *,
+    samples: int | None = None,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Compare the responses of `a` and `b` (models of `generations/`, or `reference`) sample by sample.
+
+    Two calls a sample; the same text twice is a tie without one. Every answer is kept in `evaluation/ledger.sqlite` as
+    it comes, so that after Ctrl-C or a kill the same call asks only for what is missing; failed ones are asked for
+    again. Once nothing is left to ask, writes `evaluation/pairwise/<a>--<b>.json` and, row by row, `.parquet`.
+
+    Returns what the .json has (counts, `verdicts` by name, `p`, `values` and `intervals` of the rates, the judge) with
+    `states` and `reasons` of the answers, `unjudged` samples, `requests`, `cost_usd`, `seconds`, `ending`. Where it
+    ended early there are no figures: ties that cost no call would outweigh what was reached.
+    Raises `UserError`; what was answered until then is kept.
+    """
+    if find_spec("scipy") is None:
+        raise missing_extra("pairwise", "eval")
+    if options is not None and options.decoding.logprobs:
+        raise UserError("pairwise takes the response that the judge names, not an average: leave logprobs out")
+    console, rubric = console or Console(stderr=True), rubric or PairRubric.load()
+    rows = read_pairs(workspace, a, b, samples)
+    started = time.monotonic()
+    with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
+        questions = both_orders(rows)
+        folder = evaluation_of(workspace.root)
+        judged = judge_samples(_flat(questions), judge, rubric, options, folder, console)
+        decided = decide(rows, questions, judged.judgements)
+        complete = judged.ending == "complete"
+        counts = {"a": a, "b": b, **_counts(decided), "p": None, "values": {}, "intervals": {}}
+        figures = _figures(decided, draws=resamples, confidence=confidence, seed=seed) if complete else {}
+        record = {
+            **counts,
+            **figures,
+            "resamples": resamples,
+            "confidence": confidence,
+            "seed": seed,
+            "judge": judged.judge,
+            "spec": judged.spec,
+            "rubric": {"name": rubric.name, "version": rubric.version, "hash": rubric.hash},
+        }
+        output = _write(workspace, folder, record, decided) if complete else None
+    return {
+        **record,
+        "states": judged.states,
+        "reasons": judged.reasons,
+        "unjudged": record["verdicts"]["unjudged"],
+        "requests": judged.requests,
+        "cost_usd": judged.cost_usd,
+        "seconds": round(time.monotonic() - started, 2),
+        "ending": judged.ending,
+        "output": str(output) if output else None,
+    }
+
+
+def plan_pairwise(
+    workspace: Workspace,
+    a: str,
+    b: str,
+    judge: str = "openai",
+    rubric: PairRubric | None = None,
+    options: JudgeOptions | None = None,
+    *,
+    samples: int | None = None,
+) -> dict[str, Any]:
+    """What `pairwise` would ask for and cost, without asking; see `scoring.plan.plan_samples`."""
+    questions = both_orders(read_pairs(workspace, a, b, samples))
+    folder = evaluation_of(workspace.root)
+    return plan_samples(_flat(questions), make_judge(judge, rubric or PairRubric.load(), folder, options), folder)
+
+
+def _flat(questions: list[tuple[Pair, Pair] | None]) -> list[Pair]:
+    return [pair for both in questions if both is not None for pair in both]
+
+
+def _counts(decided: pl.DataFrame) -> dict[str, Any]:
+    counts = Counter(decided["verdict"])
+    verdicts = {name: counts[name] for name in VERDICTS}
+    n, win, lose = sum(verdicts[name] for name in COUNTED), verdicts["win"], verdicts["lose"]
+    told = {"samples": len(decided), "dialogues": decided["dialogue_id"].n_unique(), "n": n}
+    return {**told, "win": win, "tie": n - win - lose, "lose": lose, "verdicts": verdicts}
+
+
+def _figures(decided: pl.DataFrame, **resampling: Any) -> dict[str, Any]:
+    measured, counts = rates(decided), Counter(decided["verdict"])
+    intervals = interval(measured, decided["dialogue_id"].to_list(), **resampling)
+    return {
+        "p": sign_test(counts["win"], counts["lose"]),
+        "values": {name: _finite(float(value[0])) for name, value in measured.under().items()},
+        "intervals": {name: [_finite(end) for end in ends] for name, ends in intervals.items()},
+    }
+
+
+def _write(workspace: Workspace, folder: Workspace, record: dict[str, Any], decided: pl.DataFrame) -> Path:
+    a, b = record["a"], record["b"]
+    output = folder.root / "pairwise" / f"{a}--{b}.json"
+    with atomic(output.with_suffix(".parquet")) as path:
+        decided.write_parquet(path, compression="zstd")
+    with atomic(output) as path:
+        path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    inputs = {name: file_hash(workspace.generations / f"{name}.parquet") for name in (a, b) if name != REFERENCE}
+    workspace.record(f"pairwise:{a}:{b}", {**record, "inputs": inputs})
+    return output
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None

@@ -1,0 +1,60 @@
+"""What `evaluate` can be told."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from efficient_empathy.evaluation.metric import MetricOptions
+from efficient_empathy.evaluation.metrics import DEFAULT, METRICS
+
+
+class EvaluationSettings(BaseModel):
+    """Which figures, of which models, compared how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metrics: tuple[str, ...] = DEFAULT
+    """The metric sets by name: official, standard, texts, perplexity, bertscore, epitome, emotion, quality."""
+    models: tuple[str, ...] = ()
+    """Of a run: the models to compare, by the names of their generations; all of them by default."""
+    baseline: str | None = None
+    """The model that all others are tested against; base by default, or the first where there is none."""
+    resamples: int = Field(default=10_000, ge=0)
+    """Draws of the bootstrap. 0: no intervals and no tests. No p-value is below 1 / (resamples + 1), and Holm's
+    correction multiplies it by the number of tests: 1,000 are too few for many models."""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """Of intervals; what is significant at 1 − confidence is marked."""
+    seed: int = Field(default=0, ge=0)
+    """Of the bootstrap, the jackknife's groups, and the choice among equal examples."""
+    splitter: Literal["auto", "nltk", "builtin"] = "auto"
+    """official, standard: what splits sentences before words. auto is NLTK's where its data is found, else builtin."""
+    template: str | None = None
+    """perplexity: the prompt template; by default what the model was trained with, else chat."""
+    max_length: int = Field(default=512, ge=2)
+    """perplexity: tokens of context and response at most; the oldest turns go first."""
+    bertscore_model: str | None = None
+    """bertscore: a folder or a hub name; FOLDER@LAYER for one that bert-score knows no layer of."""
+    epitome: Path | None = None
+    """epitome: the folder that `fit-metric epitome` made."""
+    emotion: Path | None = None
+    """emotion: the folder that `fit-metric emotion` made."""
+    judge: dict[str, Any] = {}
+    """quality: how the LLM judge is reached: model, base_url, api_key_env, concurrency, max_cost …"""
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in names if name not in METRICS]:
+            raise ValueError(f"there is no metric {unknown[0]!r}: choose of {', '.join(METRICS)}")
+        if not names:
+            raise ValueError(f"choose at least one of {', '.join(METRICS)}")
+        return names
+
+    def options(self, work: Path | None = None) -> MetricOptions:
+        """What the metrics are told."""
+        own = {field.name: getattr(self, field.name) for field in fields(MetricOptions) if field.name != "work"}
+        return MetricOptions(**own, work=work)

@@ -1,0 +1,133 @@
+"""Sentences of lower-cased English text: NLTK's Punkt where its data is found, else a splitter that needs none."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+from efficient_empathy.errors import UserError, missing_extra
+from efficient_empathy.evaluation.tokens.abbreviations import ABBREVIATIONS
+
+Splitter = Literal["auto", "nltk", "builtin"]
+Split = Callable[[str], list[str]]
+
+_QUOTES = "‘’“”«»"
+INSIDE = rf"""[?!)";}}\]*:@'({{\[{_QUOTES}]"""
+"""What parts words beside blanks."""
+_RUN = r"(?:-{2,}|\.{2,}|(?:\.\s){2,}\.)"
+_CANDIDATE = re.compile(rf"[.?!](?=({INSIDE}|\s+(\S+)))")
+_TOKEN = re.compile(rf"{_RUN}|(?=[^(\"`{{\[:;&#*@)}}\]\-,])\S+?(?=\s|$|{INSIDE}|{_RUN}|,(?=$|\s|{INSIDE}|{_RUN}))|\S")
+_NUMBER = re.compile(r"-?[.,]?\d[\d,.-]*\.?")
+_INITIAL = re.compile(r"[^\W\d]\.")
+_CLOSING = re.compile(rf"""["')\]}}{_QUOTES}]+?(?:\s+|(?=--)|$)""", re.MULTILINE)
+_DATA = ("punkt_tab", "punkt_tab.zip")
+_BLANKS = " \t\n\r\x0b\x0c"
+
+
+def splitter(name: Splitter = "auto") -> tuple[Split, str]:
+    """The splitter called `name`, and what it is, in words for the reader of figures.
+
+    `nltk` is the official procedure's: Punkt trained on English, as `nltk.download("punkt_tab")` installs it; `builtin`
+    is `split`; `auto` is nltk where its data is found, else builtin. Raises `UserError` for nltk without its data.
+    """
+    if name == "nltk" or (name == "auto" and _may_have_data()):
+        try:
+            tokenize: Split = import_module("nltk.tokenize").sent_tokenize
+            tokenize("Found. It is.")
+            return tokenize, f"nltk {version('nltk')}, punkt_tab"
+        except (ImportError, LookupError) as error:
+            if name == "nltk" and isinstance(error, ImportError):
+                raise missing_extra("--splitter nltk", "eval") from error
+            if name == "nltk":
+                raise UserError(
+                    "NLTK's sentence data is not on this machine: run `python -m nltk.downloader punkt_tab`, or use "
+                    "--splitter builtin"
+                ) from error
+    return split, "builtin"
+
+
+def _may_have_data() -> bool:
+    """Whether NLTK may find its data, told without importing it, which takes a second."""
+    if "nltk" in sys.modules:
+        return True
+    given = os.environ.get("NLTK_DATA", "").split(os.pathsep)
+    roots = [sys.prefix, "/usr", "/usr/local", *(os.environ.get(name, "") for name in ("APPDATA", "SystemDrive"))]
+    usual = [Path(root, *inside) for root in roots if root for inside in ((), ("share",), ("lib",))]
+    folders = [Path.home() / "nltk_data", *map(Path, filter(None, given)), *(path / "nltk_data" for path in usual)]
+    return any((folder / "tokenizers" / name).exists() for folder in folders for name in _DATA)
+
+
+def split(text: str) -> list[str]:
+    """The sentences of `text`, as Punkt decides (Kiss & Strunk 2006, doi:10.1162/coli.2006.32.4.485) on lower case.
+
+    A full stop ends a sentence unless the word is an abbreviation (`ABBREVIATIONS` in place of trained ones), or an
+    initial or a number before a word in lower case or punctuation; an ellipsis does not; ? and ! do. What closes a
+    quotation or bracket goes with the sentence before it. No word is taken for one that begins sentences or is often
+    written large: in lower-cased text, the trained evidence decides that way for all but a few rare words.
+    """
+    spans = list(_spans(text))
+    found: list[str] = []
+    moved = 0
+    for i, (start, stop) in enumerate(spans):
+        start += moved
+        moved = 0
+        if i + 1 < len(spans):
+            after = spans[i + 1][0]
+            closing = _CLOSING.match(text[slice(*spans[i + 1])])
+            if closing:
+                stop, moved = after + len(closing.group().rstrip()), closing.end()
+        if moved or text[start:stop]:
+            found.append(text[start:stop])
+    return found
+
+
+def _spans(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for match, context in _candidates(text):
+        if _breaks(context):
+            yield start, match.end()
+            start = match.start(2) if match.group(2) else match.end()
+    yield start, len(text.rstrip())
+
+
+def _candidates(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """The last possible end of each word, with what decides: the word up to it and what comes after."""
+    before: re.Match[str] | None = None
+    start = stop = 0
+    for match in _CANDIDATE.finditer(text):
+        since = text[stop : match.start()]
+        blank = max(since.rfind(char) for char in _BLANKS)
+        begins = stop + blank + 1 if blank > 0 else start
+        if before is not None and stop <= begins:
+            yield before, text[start:stop] + before.group() + before.group(1)
+        before, start, stop = match, begins, match.start()
+    if before is not None:
+        yield before, text[start:stop] + before.group() + before.group(1)
+
+
+@lru_cache(maxsize=2**16)
+def _breaks(context: str) -> bool:
+    """Whether a token of `context`, other than the last, ends a sentence."""
+    tokens = [token for line in context.split("\n") for token in _TOKEN.findall(line)]
+    return any(_ends(token, after) for token, after in pairwise(tokens))
+
+
+def _ends(token: str, after: str) -> bool:
+    if token in (".", "?", "!"):
+        return True
+    if not token.endswith(".") or token.endswith(".."):
+        return False
+    word = token[:-1].lower()
+    if word in ABBREVIATIONS or word.rpartition("-")[2] in ABBREVIATIONS:
+        return False
+    if after in (*";:,.!?",) or after[0].islower():
+        return not (_INITIAL.fullmatch(token) or _NUMBER.fullmatch(token))
+    return not (_INITIAL.fullmatch(token) and after[0].isupper())

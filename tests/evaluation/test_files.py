@@ -1,0 +1,93 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from efficient_empathy.errors import UserError
+from efficient_empathy.evaluation.files import evaluate_files
+from efficient_empathy.evaluation.settings import EvaluationSettings
+
+REFERENCES = ["oh no that sounds hard .", "how lovely !", "did you find them ?", "what would help ?"] * 5
+QUICK = EvaluationSettings(metrics=("official",), resamples=0)
+
+
+@pytest.fixture
+def files(tmp_path):
+    contents = {
+        "references.txt": REFERENCES,
+        "ours.txt": [" ".join(text.split()[:3]) for text in REFERENCES],
+        "theirs.txt": ["i see ."] * 19 + [""],
+    }
+    for name, lines in contents.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
+    return tmp_path
+
+
+def do(files, *predictions, references="references.txt", settings=QUICK, **options):
+    where = files / references if references else None
+    named = [f"{files}/{p}" if "=" not in p else p.replace("=", f"={files}/") for p in predictions]
+    return evaluate_files(named, where, settings, console=Console(file=io.StringIO()), **options)
+
+
+def test_one_file_is_measured(files) -> None:
+    result = do(files, "ours.txt")
+    (model,) = result["models"]
+    assert (result["n"], result["dialogues"], model["name"]) == (20, 20, "ours")
+    assert model["values"]["bleu1"] > 50
+    assert result["examples"] == []
+
+
+def test_it_is_the_same_in_one_file_as_in_two(files) -> None:
+    said = (files / "ours.txt").read_text().splitlines()
+    lines = [json.dumps({"prediction": p, "reference": r}) for p, r in zip(said, REFERENCES, strict=True)]
+    (files / "both.jsonl").write_text("\n".join(lines))
+    assert (
+        do(files, "both.jsonl", references=None)["models"][0]["values"] == do(files, "ours.txt")["models"][0]["values"]
+    )
+
+
+def test_several_files_are_compared_and_named(files) -> None:
+    result = do(files, "ours.txt", "mime=theirs.txt", settings=QUICK.model_copy(update={"resamples": 1000}))
+    assert [model["name"] for model in result["models"]] == ["ours", "mime"]
+    assert result["baseline"] == "ours"
+    assert any(test["model"] == "mime" and test["difference"] < 0 and test["p_holm"] < 0.05 for test in result["tests"])
+    assert set(result["examples"][0]["responses"]) == {"ours", "mime"}
+
+
+def test_a_single_system_is_only_measured_unless_resamples_are_asked_for(files) -> None:
+    unset = EvaluationSettings(metrics=("official",))
+    assert do(files, "ours.txt", settings=unset)["models"][0]["intervals"] == {}
+    asked = EvaluationSettings(metrics=("official",), resamples=100)
+    assert len(do(files, "ours.txt", settings=asked)["models"][0]["intervals"]) == 10
+    assert do(files, "ours.txt", "theirs.txt", settings=unset)["resamples"] == 10_000
+
+
+def test_two_files_of_one_name_must_be_named(files) -> None:
+    (files / "again").mkdir()
+    (files / "again" / "ours.txt").write_text((files / "ours.txt").read_text())
+    with pytest.raises(UserError, match=r"two files are called 'ours': name them, --predictions NAME=FILE"):
+        do(files, "ours.txt", "again/ours.txt")
+    assert len(do(files, "ours.txt", "other=again/ours.txt")["models"]) == 2
+
+
+def test_a_file_whose_name_has_an_equals_sign_is_a_file(files) -> None:
+    (files / "a=b.txt").write_text((files / "ours.txt").read_text())
+    result = evaluate_files([files / "a=b.txt"], files / "references.txt", QUICK)
+    assert result["models"][0]["name"] == "a=b"
+
+
+def test_a_metric_of_the_model_itself_cannot_be_had(files) -> None:
+    with pytest.raises(UserError, match=r"perplexity needs the models themselves, and only responses are here"):
+        do(files, "ours.txt", settings=QUICK.model_copy(update={"metrics": ("perplexity",)}))
+
+
+def test_a_file_of_several_systems_brings_them_all_or_the_one_that_is_named(files) -> None:
+    rows = [{"reference": r, "outputs": {"x": r, "y": "i see ."}} for r in REFERENCES]
+    (files / "all.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert [m["name"] for m in do(files, "all.jsonl", references=None)["models"]] == ["x", "y"]
+    assert [m["name"] for m in do(files, "y=all.jsonl", references=None)["models"]] == ["y"]
+    picked = do(files, "all.jsonl", "ours.txt", settings=QUICK.model_copy(update={"models": ("ours", "x")}))
+    assert [m["name"] for m in picked["models"]] == ["ours", "x"]
+    with pytest.raises(UserError, match=r"has no outputs of 'z': it has x, y"):
+        do(files, "z=all.jsonl", references=None)

@@ -1,0 +1,95 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from efficient_empathy.evaluation.comparing import compare
+from efficient_empathy.evaluation.tables import blocks, latex, markdown, text
+from fake_metrics import Lengths, contestant, three
+
+
+@pytest.fixture
+def result():
+    found = compare(three(), [Lengths()], resamples=500) | {"part": "test"}
+    found["models"][2] |= {"share_of_data": 0.59, "training": {"tokens": 12345, "seconds": 60.2, "flops": 1.5e12}}
+    return found
+
+
+def test_the_best_and_the_significant_are_known(result) -> None:
+    lengths, training = blocks(result)
+    assert lengths.heads == ["N", "shared↑", "kinds↑", "length"]
+    rows = dict(lengths.rows)
+    assert [cell.best for cell in rows["The moe"]] == [False, True, True, False]
+    assert rows["The moe"][1].significant
+    assert not any(cell.best or cell.significant for cell in rows["The base"])
+    assert rows["The moe"][0].value == "40"
+    assert rows["The base"][1].interval.startswith("[")
+    assert lengths.about == "words: split on spaces; versions: python 3"
+    assert [cell.value for cell in dict(training.rows)["The moe"]] == ["59.0%", "12,345", "60", "1.50e+12"]
+    assert {cell.value for cell in dict(training.rows)["The base"]} == {"–"}
+
+
+def test_equal_values_are_equally_marked_and_all_equal_not_at_all() -> None:
+    base, same, moe = three()
+    lengths = blocks(compare([moe, replace(moe, name="twin"), base], [Lengths()], resamples=0))[0]
+    assert [cells[1].best for _, cells in lengths.rows] == [True, True, False]
+    lengths = blocks(compare([base, same], [Lengths()], resamples=0))[0]
+    assert not any(cell.best for _, cells in lengths.rows for cell in cells)
+
+
+def test_markdown_has_a_table_of_even_rows_and_says_what_its_marks_mean(result) -> None:
+    rendered = markdown(result)
+    table = [line for line in rendered.splitlines() if line.startswith("|")][:5]
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in table] == [6] * 5
+    assert re.search(r"\| The moe \| 40 \| \*\*[\d.]+\*\*\\\*<br><small>\\\[[\d.]+, [\d.]+\\\]</small> \|", rendered)
+    assert "N = 40 responses in 20 dialogues of the test split." in rendered
+    assert r"\* differs from The base (p &lt; 0.05, Holm-corrected over 4 tests)." in rendered
+    assert "words: split on spaces" in rendered
+
+
+def test_labels_cannot_break_a_table(result) -> None:
+    result["models"][2]["label"] = "50% | a_b & <b>{x}\\y\n$z^2~#"
+    assert r"| 50% \| a\_b &amp; &lt;b&gt;{x}\\y $z^2~# |" in markdown(result)
+    escaped = (
+        r"50\% \textbar{} a\_b \& \textless{}b\textgreater{}\{x\}\textbackslash{}y \$z\textasciicircum{}2"
+        r"\textasciitilde{}\#"
+    )
+    assert escaped in latex(result)
+
+
+def test_latex_is_booktabs_with_even_rows(result) -> None:
+    rendered = latex(result)
+    table = rendered.split(r"\end{table*}")[0]
+    assert [table.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
+    rows = [line for line in table.splitlines() if line.endswith(r"\\")]
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in rows} == {4}
+    assert r"\begin{tabular}{lrrrr}" in table
+    assert r"shared$\uparrow$" in table
+    assert re.search(r"\\textbf\{[\d.]+\}\$\^\{\*\}\$", table)
+    assert re.search(r"\{\\scriptsize \[[\d.]+, [\d.]+\]\}", table)
+    assert table.count("{") == table.count("}")
+    assert r"\caption{N = 40" in table
+    assert r"Intervals: 95\%" in table
+
+
+def test_text_is_aligned(result) -> None:
+    lines = text(result).splitlines()
+    head, *rows = lines[1:5]
+    assert head.split() == ["N", "shared↑", "kinds↑", "length"]
+    assert [row.split()[:3] for row in rows] == [["The", name, "40"] for name in ("base", "same", "moe")]
+    assert len({row.index(" 40") for row in rows}) == 1
+    assert "*" in rows[2]
+    assert "*" not in rows[0]
+
+
+def test_a_single_model_is_told_with_its_intervals() -> None:
+    result = compare([contestant("moe", ["oh no that", "how lovely"] * 4)], [Lengths()], resamples=100)
+    lines = text(result).splitlines()
+    assert re.fullmatch(r"  shared↑ +[\d.]+ +\[[\d.]+, [\d.]+\]", lines[3])
+    assert "differs" not in lines[-1]
+
+
+def test_a_figure_that_is_missing_is_a_dash(result) -> None:
+    result["models"][0]["values"]["shared"] = None
+    assert dict(blocks(result)[0].rows)["The base"][1].value == "–"
+    assert "Note: something." in text(result | {"notes": ["something"]})
