@@ -1,0 +1,71 @@
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+pytest.importorskip("openpyxl", reason='needs the extra "eval"')
+pytest.importorskip("scipy", reason='needs the extra "eval"')
+
+from efficient_empathy.cli import guarded
+from efficient_empathy.cli.ratings import ratings_app
+from efficient_empathy.ratings.key import read_key
+from rated_runs import fill, responded_run
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.add_typer(ratings_app(guarded), name="ratings")
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, ["ratings", *map(str, arguments)])
+
+
+def test_sheets_go_out_and_come_back(tmp_path) -> None:
+    run = responded_run(tmp_path / "run")
+    out = tmp_path / "out"
+    done = call("sheets", "--run", run.root, "--models", "moe, base", "-o", out, "--raters", "ann,bo", "--samples", 6,
+                "--json")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["items"] == {"likert": 12, "ab": 6}
+    fill(out, read_key(run.ratings / "key.json"))
+    done = call("read", "--run", run.root, out / "ann.xlsx", out / "bo.xlsx", "--resamples", 50, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == json.loads((run.ratings / "results.json").read_text("utf-8"))
+    assert "moe against base (better): 12 won" in call("read", "--run", run.root, out, "--resamples", 0).stdout
+
+
+def test_a_single_model_is_rated_and_not_compared(tmp_path) -> None:
+    run = responded_run(tmp_path / "run")
+    done = call(
+        "sheets", "--run", run.root, "--models", "moe", "--raters", 2, "--samples", 3, "--format", "csv", "--json"
+    )
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.stdout)
+    assert made["raters"] == ["rater-1", "rater-2"]
+    assert made["items"] == {"likert": 3}
+    assert [name.rsplit("/", 1)[1] for name in made["files"]] == ["rater-1-ratings.csv", "rater-2-ratings.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--models", "moe", "--ab"], "an A/B comparison needs two models or more"),
+        (["--models", "moe", "--no-likert"], "nothing is asked"),
+        (["--models", ","], "nothing is asked"),
+        (["--models", "moe", "--raters", "0"], "name at least one rater"),
+        (["--models", "moe,gpt"], "has no responses of 'gpt'"),
+    ],
+)
+def test_a_users_error_is_one_sentence_and_exit_1(tmp_path, arguments, said) -> None:
+    run = responded_run(tmp_path / "run")
+    done = call("sheets", "--run", run.root, *arguments)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: ")
+    assert said in " ".join(done.stderr.split())
+
+
+def test_reading_without_a_run_or_sheets(tmp_path) -> None:
+    done = call("read", "--run", tmp_path / "nowhere", tmp_path / "a.xlsx")
+    assert done.exit_code == 1
+    assert "key.json is missing: make sheets with" in " ".join(done.stderr.split())
+    assert call("read", "--run", tmp_path).exit_code == 2
