@@ -1,0 +1,72 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from efficient_empathy.cli import guarded
+from efficient_empathy.cli.sweep import sweep
+from selected_runs import selected_run
+
+APP = typer.Typer()
+APP.command()(guarded(sweep))
+
+
+def run(*arguments):
+    return CliRunner().invoke(APP, [*map(str, arguments)])
+
+
+def test_a_grid_as_one_json_object_and_in_words(tmp_path) -> None:
+    workspace = selected_run(tmp_path / "run")
+    done = run("--run", workspace.root, "--alphas", "4:6", "--betas", "5", "--policies", "paper, exclusive", "--json")
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert len(result["cells"]) == 6
+    assert result["cells"][1]["subsets"] == {"sensibility": 60, "rationality": 40, "discard": 20}
+    told = run("--run", workspace.root, "--alphas", "4:6", "--betas", "5", "--policies", "paper,exclusive")
+    assert "(nothing had changed)" in told.stdout
+    assert "exclusive: share kept" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--alphas", "7:3"], "'7:3' has no threshold in it"),
+        (["--betas", "3:12"], "the threshold 12 is not on the scale"),
+        (["--alphas", "wide"], "no range of thresholds: write 3:7"),
+        (["--policies", "top"], "the policy 'top' has no thresholds to move"),
+        (["--policies", ","], "name a policy"),
+        (["--decide", "dice"], "not valid in the sweep: decide"),
+        (["--subset", "discard", "--keep"], "--subset, --keep needs --train"),
+        (["--train", "--samples", "4"], "--samples needs --metrics"),
+        (["--train", "--set", "epoch=2"], "epoch is no key: did you mean epochs?"),
+        (["--train", "--subset", "both"], "the policy paper has no subset 'both'"),
+        (["--train", "--seeds", "-1"], "not valid in the sweep: seeds"),
+    ],
+)
+def test_a_users_error_is_one_sentence_and_exit_status_1(tmp_path, arguments, said) -> None:
+    workspace = selected_run(tmp_path / "run")
+    done = run("--run", workspace.root, *arguments)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: ")
+    assert said in " ".join(done.stderr.split())
+    assert done.stdout == ""
+
+
+def test_a_run_that_is_not_scored_says_the_command(tmp_path) -> None:
+    done = run("--run", tmp_path / "none")
+    assert done.exit_code == 1
+    assert "run `efficient-empathy score SOURCE`" in " ".join(done.stderr.split())
+
+
+def test_the_help_is_light_and_has_an_example() -> None:
+    code = (
+        "import sys, typer\nfrom typer.testing import CliRunner\nfrom efficient_empathy.cli.sweep import sweep\n"
+        "app = typer.Typer()\napp.command()(sweep)\nprint(CliRunner().invoke(app, ['--help']).output)\n"
+        "print([name for name in ('torch', 'scipy', 'polars', 'nltk') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+    assert "Example: efficient-empathy sweep --run" in done.stdout
