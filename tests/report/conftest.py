@@ -58,7 +58,7 @@ LOWEST_CONTRAST = """() => {
     const [low, high] = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => a - b);
     lowest = Math.min(lowest, (high + .05) / (low + .05));
   }
-  for (const e of document.querySelectorAll("svg text:not(.map *, .gate-of)")) {
+  for (const e of document.querySelectorAll("svg text:not(.map *, .on-shade)")) {
     const [low, high] = [light(getComputedStyle(e).fill), light(behind(e))].sort((a, b) => a - b);
     lowest = Math.min(lowest, (high + .05) / (low + .05));
   }

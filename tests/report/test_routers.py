@@ -67,7 +67,7 @@ def test_bars_lead_from_one_half_to_the_preferred_expert(whole_run: Workspace) -
 def test_more_experts_have_cells(whole_run: Workspace) -> None:
     write_routers(whole_run, layers=4, experts=["a", "b", "sensibility"])
     page = page_of(whole_run)
-    assert page.count("text", "gate-of") == 4 * 4 * 3
+    assert page.count("text", "on-shade") == 4 * 4 * 3
     assert "1 a, 2 b, 3 sensibility" in " ".join(page.text.split())
     assert page.table("Mean over layers by subset")[0][1:4] == [f"weight of {n}" for n in ("a", "b", "sensibility")]
 

@@ -48,3 +48,31 @@ def test_labels_that_are_apart_stay() -> None:
 def test_every_subset_has_a_mark_of_its_own() -> None:
     marks = {scale.marker(name, 0, 0) for name in ("sensibility", "rationality", "both", "discard", "all", "other")}
     assert len(marks) == 6
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([1e12, 1e16], [1e12, 1e13, 1e14, 1e15, 1e16]),
+        ([2.5e12, 9e12], [2e12, 5e12, 1e13]),
+        ([1e3, 1e20], [1e3, 1e7, 1e11, 1e15, 1e19]),
+        ([7.0], [5, 10]),
+    ],
+)
+def test_logarithmic_ticks_are_round(values: list[float], ticks: list[float]) -> None:
+    low, high = scale.log_extent(values)
+    assert scale.LogScale(low, high, 0, 100).ticks(5) == pytest.approx(ticks)
+
+
+@given(st.lists(st.floats(1e-3, 1e21), min_size=1, max_size=9))
+def test_a_logarithmic_scale_keeps_order_and_never_ends_in_one_point(values: list[float]) -> None:
+    low, high = scale.log_extent(values)
+    across = scale.LogScale(low, high, 10, 90)
+    places = [across(v) for v in sorted(values)]
+    assert places == sorted(places)
+    assert all(10 <= place <= 90 for place in places)
+    assert across.ticks(4)
+
+
+def test_places_that_coincide_spread_around_where_they_are() -> None:
+    assert scale.side_by_side([50.0, 80.0, 50.0, 50.0], 6) == [44.0, 80.0, 50.0, 56.0]

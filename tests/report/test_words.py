@@ -69,6 +69,23 @@ def test_durations() -> None:
     ]
 
 
+def test_figures_keep_their_decimals_and_differences_their_sign() -> None:
+    assert [words.fixed(v, 2) for v in (3.0, 1234.5, -0.5, -0.001, None)] == ["3.00", "1,234.50", "−0.50", "0.00", "–"]
+    assert [words.signed(v, 2) for v in (0.5, -0.5, 0.001, -0.001, None)] == ["+0.50", "−0.50", "±0.00", "±0.00", "–"]
+
+
+def test_numbers_of_any_size() -> None:
+    powers = ["10¹⁸", "2.4 × 10¹⁵", "3.5 × 10²", "2 × 10⁻²", "–"]
+    assert [words.power(v) for v in (1e18, 2.4e15, 350, 0.02, None)] == powers
+    digits = ["5,734", "3.170", "−0.0001234", "812.0", "–"]
+    assert [words.significant(v) for v in (5734, 3.17, -0.00012344, 812, None)] == digits
+
+
+def test_p_values() -> None:
+    told = ["<0.001", "<0.001", "0.001", "0.050", "1.000", "–"]
+    assert [words.probability(p) for p in (0.0, 0.0004, 0.0006, 0.05, 1.0, None)] == told
+
+
 def test_text_is_cut_with_a_mark_and_shows_its_control_characters() -> None:
     assert words.clip("a" * 600) == "a" * 600
     assert words.clip("a" * 1601) == "a" * 600 + "… (1,001 more characters)"

@@ -83,7 +83,7 @@ def _cell(layer: int, expert: str, weight: float, x: float, y: float, wide: floa
     step = min(STEPS, max(0, round(STEPS * weight / heaviest))) if math.isfinite(weight) and heaviest > 0 else 0
     shade = f"{look(NEUTRAL)} q{step}"
     number_there = wide >= 30 and high >= _NUMBERED
-    text = f'<text class="gate-of {shade}" x="{x + wide / 2:g}" y="{y + high / 2 + 4:g}">{weight:.2f}</text>'
+    text = f'<text class="on-shade {shade}" x="{x + wide / 2:g}" y="{y + high / 2 + 4:g}">{weight:.2f}</text>'
     box = f'<rect class="level {shade}" x="{x:g}" y="{y:g}" width="{wide - 1:g}" height="{high - 1:g}"/>'
     told = escape(f"layer {layer}, {_short(expert)}: {weight:.3f}")
     return f"<g><title>{told}</title>{box}{text if number_there else ''}</g>"

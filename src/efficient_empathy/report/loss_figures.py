@@ -9,9 +9,10 @@ from markupsafe import Markup, escape
 
 from efficient_empathy.report.comparison import AVERAGE, Comparison
 from efficient_empathy.report.curves import Curve, Point
+from efficient_empathy.report.dots import Dot, dot_rows
 from efficient_empathy.report.palette import look
-from efficient_empathy.report.records import ALL, ComparedModel
-from efficient_empathy.report.scale import Scale, apart, decimals, extent, marker
+from efficient_empathy.report.records import ALL
+from efficient_empathy.report.scale import Scale, apart, decimals, marker
 from efficient_empathy.report.svg import drawing, letter
 from efficient_empathy.report.words import clip, count, loss
 
@@ -19,7 +20,6 @@ _WIDTH, _HEIGHT = 340, 236
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38, 20, 10, 34
 _MARKED = 24
 """More evaluations than this are marked at their ends only."""
-_ROW, _LABEL_CLIP = 42, 34
 
 
 def line_look(subset: str) -> str:
@@ -99,64 +99,13 @@ def _told(curve: Curve) -> str:
 
 
 def loss_dots(comparison: Comparison) -> Markup:
-    """The loss over all held-out samples, a row a model: a dot, its interval, its value; as wide as its place."""
-    models = [m for m in comparison.models if _finite(m.loss.get(ALL))]
-    span = extent(v for m in models for v in (m.loss[ALL], *(_interval(m) or ())))
-    across = Scale(*span, 1.5, 98.5)
-    base = _ROW * len(models) + 8
-    ticks = across.ticks(5)
-    parts = [
-        f'<line class="grid" x1="{across(v):.2f}%" x2="{across(v):.2f}%" y1="4" y2="{base}"/>'
-        f'<text class="tick" x="{across(v):.2f}%" y="{base + 15}">{v:.{decimals(ticks)}f}</text>'
-        for v in ticks
-    ]
+    """The loss over all held-out samples, a row a model; the average's as a dashed line."""
+    rows = []
+    for model in comparison.models:
+        value, interval = model.loss.get(ALL), model.interval.get(ALL)
+        if value is not None and math.isfinite(value):
+            finite = interval if interval and all(map(math.isfinite, interval)) else None
+            rows.append(Dot(model.title, value, finite, comparison.is_lowest(model, ALL)))
     average = comparison.named(AVERAGE)
-    if average in models and average is not None:
-        x = across(average.loss[ALL] or 0)
-        parts.append(f'<line class="threshold" x1="{x:.2f}%" x2="{x:.2f}%" y1="4" y2="{base}"/>')
-    told = []
-    for row, model in enumerate(models):
-        lowest = comparison.is_lowest(model, ALL)
-        parts += _row(model, _ROW * row, across, lowest)
-        told.append(f"{clip(model.title, 80)} {_value(model)}{', the lowest' * lowest}")
-    about = f"{'; '.join(told)}." if told else "No model has a loss."
-    title = "Loss over all held-out samples by model"
-    label = escape(f"{title}. {about}")
-    return Markup(
-        f'<svg class="dots" width="100%" style="height:{base + 22}px" role="img" aria-label="{label}">'
-        f"<title>{title}</title><desc>{escape(about)}</desc>{''.join(parts)}</svg>"
-    )
-
-
-def _row(model: ComparedModel, top: int, across: Scale, lowest: bool) -> Iterator[str]:
-    value = model.loss[ALL] or 0.0
-    interval, y = _interval(model), top + 30
-    yield f'<g class="row{" lowest" * lowest}"><title>{escape(clip(model.title, 80))}: {_value(model)}</title>'
-    short = model.title if len(model.title) <= _LABEL_CLIP else f"{model.title[: _LABEL_CLIP - 1]}…"
-    yield f'<text class="model" x="0" y="{top + 17}">{escape(clip(short))}</text>'
-    yield f'<text class="measure" x="100%" y="{top + 17}">{"lowest, " * lowest}{loss(value)}'
-    yield f'<tspan class="between">{_between(interval)}</tspan></text>'
-    if interval:
-        low, high = (across(v) for v in interval)
-        yield f'<line class="whisker" x1="{low:.2f}%" x2="{high:.2f}%" y1="{y}" y2="{y}"/>'
-        yield "".join(
-            f'<line class="whisker" x1="{x:.2f}%" x2="{x:.2f}%" y1="{y - 4}" y2="{y + 4}"/>' for x in (low, high)
-        )
-    yield f'<circle class="dot" cx="{across(value):.2f}%" cy="{y}" r="5"/></g>'
-
-
-def _value(model: ComparedModel) -> str:
-    return f"{loss(model.loss.get(ALL))}{_between(_interval(model))}"
-
-
-def _between(interval: tuple[float, float] | None) -> str:
-    return f" ({loss(interval[0])} to {loss(interval[1])})" if interval else ""
-
-
-def _interval(model: ComparedModel) -> tuple[float, float] | None:
-    interval = model.interval.get(ALL)
-    return interval if interval and all(map(math.isfinite, interval)) else None
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+    reference = average.loss.get(ALL) if average else None
+    return dot_rows("Loss over all held-out samples by model", rows, loss, "lowest", reference)

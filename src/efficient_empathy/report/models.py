@@ -1,4 +1,4 @@
-"""Everything that the report shows of models: their training, comparison, routers and answers."""
+"""Everything that the report shows beyond the selection: models, how they compare, and whether thresholds matter."""
 
 from __future__ import annotations
 
@@ -8,27 +8,42 @@ from typing import Any
 
 from efficient_empathy.report.answers import Answers, answers
 from efficient_empathy.report.comparison import Comparison, comparison
+from efficient_empathy.report.efficiency import Efficiency, efficiency
+from efficient_empathy.report.evaluation import Evaluation, evaluation
+from efficient_empathy.report.palette import MEASURE
+from efficient_empathy.report.people import People, people
 from efficient_empathy.report.routers import Routers, routers
 from efficient_empathy.report.run import Run
+from efficient_empathy.report.sweep import Sweep, sweep
 from efficient_empathy.report.training import Training, training
+from efficient_empathy.report.tuning import Tuning, tuning
+
+_STAGES = ("mix", "train:", "generate:", "evaluate", "sweep", "tune")
+"""How the names of the stages that these sections show begin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The sections on models; each is None where the run has no files for it."""
+    """The sections; each is None where the run has no files for it."""
 
     training: Training | None
     comparison: Comparison | None
     routers: Routers | None
     answers: Answers | None
+    evaluation: Evaluation | None
+    efficiency: Efficiency | None
+    sweep: Sweep | None
+    tuning: Tuning | None
+    people: People | None
 
     @property
     def subsets(self) -> list[str]:
-        """Every subset that some section draws."""
+        """Every subset that some section draws, and the hue of measured values where one has it."""
         sections = (self.training, self.comparison, self.routers)
         prompts = self.answers.prompts if self.answers else []
         names = [name for section in sections if section for name in section.subsets]
-        return list(dict.fromkeys([*names, *(p.subset for p in prompts if p.subset)]))
+        measured = [MEASURE] if self.sweep or self.tuning or self.people else []
+        return list(dict.fromkeys([*names, *(p.subset for p in prompts if p.subset), *measured]))
 
     @property
     def sections(self) -> list[tuple[str, str]]:
@@ -38,22 +53,34 @@ class Models:
             ("comparison", "Comparison", self.comparison),
             ("routers", "Routers", self.routers),
             ("answers", "Answers", self.answers),
+            ("evaluation", "Evaluation", self.evaluation),
+            ("efficiency", "Efficiency", self.efficiency),
+            ("sweep", "Sweep", self.sweep),
+            ("tuning", "Tuning", self.tuning),
+            ("people", "People", self.people),
         ]
         return [(address, title) for address, title, section in every if section]
 
 
 def models_of(run: Run) -> Models:
-    """Read what training, mixing and generation left in a run's folder."""
+    """Read what the stages after the selection left in a run's folder."""
     workspace = run.workspace
+    evaluated = evaluation(workspace.evaluation)
+    titles = {model.name: model.title for model in evaluated.models} if evaluated else {}
     return Models(
         training(workspace.experts),
         comparison(workspace.comparison),
         routers(workspace.moe / "routers.json"),
         answers(run, workspace.generations),
+        evaluated,
+        efficiency(evaluated),
+        sweep(workspace.sweep / "sweep.json"),
+        tuning(workspace.tuning / "tuning.json"),
+        people(workspace.ratings / "results.json", titles),
     )
 
 
 def latest(stages: Mapping[str, dict[str, Any]]) -> float:
-    """When the last of the stages on models ended; 0 where there was none."""
-    of_models = [record for name, record in stages.items() if name == "mix" or name.startswith(("train:", "generate:"))]
-    return max((record.get("finished_at", 0.0) for record in of_models), default=0.0)
+    """When the last of these stages ended; 0 where there was none."""
+    ended = [record.get("finished_at", 0.0) for name, record in stages.items() if name.startswith(_STAGES)]
+    return max(ended, default=0.0)

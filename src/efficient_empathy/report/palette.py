@@ -12,8 +12,16 @@ from collections.abc import Iterable
 STEPS = 10
 """Shades of a ramp, besides that of an empty cell."""
 NEUTRAL = "neutral"
+MEASURE = "measure"
+"""The hue of measured values, in figures that are not of subsets."""
 
-_HUES = {"sensibility": (32.0, 1.0), "rationality": (252.0, 1.0), "both": (310.0, 1.0), "discard": (80.0, 0.10)}
+_HUES = {
+    "sensibility": (32.0, 1.0),
+    "rationality": (252.0, 1.0),
+    "both": (310.0, 1.0),
+    "discard": (80.0, 0.10),
+    MEASURE: (165.0, 0.8),
+}
 _OTHER = (200.0, 0.45)
 _DARK_INK, _LIGHT_INK = "#000000", "#ffffff"
 

@@ -35,6 +35,35 @@ class Scale:
         return round_numbers(self.low, self.high, about)
 
 
+@dataclass(frozen=True, slots=True)
+class LogScale:
+    """A logarithmic scale of positive numbers: `low` is drawn at `start`, `high` at `end`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Where a value is drawn."""
+        return self.start + math.log(value / self.low) / math.log(self.high / self.low) * (self.end - self.start)
+
+    def ticks(self, about: int) -> list[float]:
+        """Powers of ten within the scale, at most about so many; over less than two decades also twos and fives."""
+        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        steps = (1, 2, 5) if self.high / self.low < 100 else (1,)
+        every = [m * 10.0**e for e in decades for m in steps]
+        within = [value for value in every if self.low * 0.999 <= value <= self.high * 1.001]
+        return within if len(steps) > 1 else within[:: math.ceil(len(within) / about)]
+
+
+def log_extent(values: Iterable[float]) -> tuple[float, float]:
+    """Lowest and highest of positive values with a margin, at least a factor of six apart."""
+    found = list(values)
+    room = max(1.25, math.sqrt(6 * min(found) / max(found)))
+    return min(found) / room, max(found) * room
+
+
 def extent(values: Iterable[float | None], margin: float = 0.05) -> tuple[float, float]:
     """Lowest and highest of the finite values, with a margin; never empty."""
     finite = [v for v in values if v is not None and math.isfinite(v)]
@@ -70,6 +99,18 @@ def apart(places: Sequence[float], gap: float, low: float, high: float) -> list[
     for i in reversed(order):
         moved[i] = min(moved[i], most)
         most = moved[i] - gap
+    return moved
+
+
+def side_by_side(places: Sequence[float], gap: float) -> list[float]:
+    """Places that coincide spread around where they are, `gap` apart; all others as they are."""
+    groups: dict[int, list[int]] = {}
+    for i, place in enumerate(places):
+        groups.setdefault(round(place), []).append(i)
+    moved = list(places)
+    for members in groups.values():
+        for n, i in enumerate(members):
+            moved[i] += (n - (len(members) - 1) / 2) * gap
     return moved
 
 

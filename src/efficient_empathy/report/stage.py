@@ -11,7 +11,20 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from efficient_empathy.report import gate_figures, loss_figures, palette, svg, words
+from efficient_empathy.report import (
+    cost_figures,
+    dots,
+    efficiency,
+    evaluation,
+    gate_figures,
+    heat_map,
+    loss_figures,
+    palette,
+    people,
+    svg,
+    sweep,
+    words,
+)
 from efficient_empathy.report.answers import CUT, FAILED
 from efficient_empathy.report.data import CATEGORIES_SHOWN, count_run
 from efficient_empathy.report.examples import examples, failures
@@ -77,15 +90,26 @@ def _environment() -> Environment:
     environment.filters |= {
         name: getattr(words, name)
         for name in (
-            *("amount", "brief", "change", "clip", "count", "dollars", "duration", "ending", "loss"),
-            *("moment", "number", "plural", "rate", "rule", "share", "size", "whole"),
+            *("amount", "brief", "change", "clip", "count", "dollars", "duration", "ending", "fixed", "loss"),
+            *("moment", "number", "plural", "probability", "rate", "rule", "share", "significant", "size", "whole"),
         )
     }
     environment.filters |= {"look": palette.look, "letter": svg.letter, "json": json.dumps, "shell": shlex.quote}
-    figures = (
+    environment.filters |= {"cost_name": efficiency.cost_name, "cost_text": efficiency.cost_text}
+    functions = (
         *(svg.distribution, svg.histogram, svg.patterns, svg.score_map),
         *(gate_figures.gate_bars, gate_figures.gate_cells),
         *(loss_figures.line_key, loss_figures.loss_curve, loss_figures.loss_dots),
+        *(dots.dot_rows, heat_map.heat_map, cost_figures.quality_by_cost, cost_figures.quality_by_share),
+        *(efficiency.cost, evaluation.omitted, words.shown),
     )
-    environment.globals |= {figure.__name__: figure for figure in figures} | {"steps": palette.STEPS}
+    environment.globals |= {function.__name__: function for function in functions}
+    environment.globals |= {
+        "steps": palette.STEPS,
+        "measure": palette.MEASURE,
+        "cells_shown": sweep.CELLS_SHOWN,
+        "coefficients": people.COEFFICIENTS,
+        "problems_shown": people.PROBLEMS_SHOWN,
+        "raters_shown": people.RATERS_SHOWN,
+    }
     return environment

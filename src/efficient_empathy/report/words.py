@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 CLIP = 600
 """The longest text, in characters, that is shown whole."""
 
 _CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {127: 0x2421}
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _ENDINGS = {
     "complete": "",
@@ -87,9 +89,48 @@ def loss(value: float | None) -> str:
 
 def change(value: float | None) -> str:
     """What was added to a loss, with its sign: "−0.412", "+0.031"; none as "–"."""
+    return signed(value, 3)
+
+
+def fixed(value: float | None, decimals: int) -> str:
+    """A figure always with as many decimals, so that columns can be compared; none as "–"."""
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:+,.3f}".replace("-", "−") if round(value, 3) else "±0.000"
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
+
+
+def shown(decimals: int) -> Callable[[float | None], str]:
+    """`fixed` with so many decimals."""
+    return lambda value: fixed(value, decimals)
+
+
+def signed(value: float | None, decimals: int) -> str:
+    """A difference with its sign: "−0.41", "+0.03", "±0.00"; none as "–"."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    sign = "" if round(value, decimals) < 0 else "+" if round(value, decimals) else "±"
+    return sign + fixed(value if sign != "±" else 0.0, decimals)
+
+
+def significant(value: float | None) -> str:
+    """A number of unknown size by four digits: "5,734", "3.170", "0.0001234"; none as "–"."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return count(value) if abs(value) >= 1000 else f"{value:#.4g}".rstrip(".").replace("-", "−")
+
+
+def probability(value: float | None) -> str:
+    """A p-value: three decimals, "<0.001" below; none as "–"."""
+    return "–" if value is None else "<0.001" if value < 0.0005 else f"{value:.3f}"
+
+
+def power(value: float | None) -> str:
+    """A number that may be huge, by its power of ten: "10¹⁸", "2.4 × 10¹⁵"; none as "–"."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    raised = f"10{str(int(exponent)).translate(_RAISED)}"
+    return raised if mantissa == "1.0" else f"{mantissa.removesuffix('.0')} × {raised}"
 
 
 def rate(value: float | None) -> str:
