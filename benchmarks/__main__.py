@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
-NAMES = ("start_up", "judge_loop", "distilled", "select_ten_million", "training_throughput", "compose", "generation")
+NAMES = (
+    "start_up", "judge_loop", "distilled", "select_ten_million", "training_throughput", "compose", "generation",
+    "official_metrics", "baseline_outputs", "human_agreement",
+)  # fmt: skip
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:

@@ -23,3 +23,20 @@ def test_the_notebook_face_mirrors_the_commands(tmp_path) -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="scrore"):
         ee.scrore  # noqa: B018
+
+
+def test_evaluation_and_robustness_in_a_notebook(tmp_path) -> None:
+    (tmp_path / "references.txt").write_text("oh no\nwhy ?\n", "utf-8")
+    (tmp_path / "ours.txt").write_text("oh no\nwho ?\n", "utf-8")
+    figures = ee.evaluate_files([tmp_path / "ours.txt"], tmp_path / "references.txt", resamples=0, quiet=True)
+    assert figures.row(by_predicate=pl.col("metric") == "bleu1", named=True)["value"] == 75.0
+    rows = [{"context": f"story {i}", "response": "oh", "evaluation": FORM.format(i % 11, i % 7)} for i in range(64)]
+    source = tmp_path / "judged.json"
+    source.write_text(json.dumps(rows), "utf-8")
+    ee.score(source, tmp_path / "run", judge="replay", quiet=True)
+    ee.select(tmp_path / "run")
+    cells = ee.sweep(tmp_path / "run", alphas="4:6", betas=[5], quiet=True)
+    assert cells["alpha"].unique().to_list() == [4.0, 5.0, 6.0]
+    chosen = ee.tune(tmp_path / "run", "share=0.8", tolerance=0.5, alphas="4:6", betas="5", quiet=True)
+    assert set(chosen) == {"alpha", "beta"}
+    ee.select(tmp_path / "run", **chosen)

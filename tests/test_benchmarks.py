@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
         ("start_up", [], "limit 0.5 s"),
         ("compose", ["--parameters", "80", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
         ("generation", ["--samples", "8"], "×"),
+        ("official_metrics", ["--pairs", "200", "--memory", "0"], "× as fast"),
     ],
 )
 def test_a_benchmark_runs_and_prints_its_ratio(name: str, options: list[str], said: str) -> None:

@@ -19,6 +19,22 @@ COMMANDS = [
     for block in re.findall(r"```bash\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     for line in block.splitlines()
 ]
+QUICKLY = {
+    "train": ["--set", "max_steps=2", "--set", "evaluate_every=0"],
+    "mix": ["--set", "max_samples=32"],
+    "generate": ["--samples", "4"],
+    "run": [
+        "--set",
+        "train.max_steps=2",
+        "--set",
+        "train.evaluate_every=0",
+        "--set",
+        "mix.max_samples=32",
+        "--set",
+        "generate.samples=4",
+    ],
+}
+"""What is put behind a command, so that it does the same on less."""
 PYTHON = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
 
 
@@ -26,8 +42,10 @@ PYTHON = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL
 def folder(tmp_path_factory):
     """An empty folder with a user's dialogues and rubric."""
     where = tmp_path_factory.mktemp("user")
-    (where / "dialogues.jsonl").write_bytes((DIALOGUES / "test.jsonl").read_bytes())
+    (where / "dialogues.jsonl").write_bytes((DIALOGUES / "train.jsonl").read_bytes())
     (where / "my-rubric.yaml").write_text(yaml.safe_dump(Rubric.load().model_dump(mode="json")), "utf-8")
+    (where / "references.txt").write_text("that is so sad .\nwhat happened ?\n", "utf-8")
+    (where / "responses.txt").write_text("That is sad.\nOh no, what happened?\n", "utf-8")
     return where
 
 
@@ -40,7 +58,7 @@ def test_every_command_of_the_readme_works_in_order(folder, monkeypatch) -> None
             program, *arguments = shlex.split(command.replace("http://localhost:8000/v1", server.url))
             assert program == "efficient-empathy"
             done = subprocess.run(
-                [sys.executable, "-m", "efficient_empathy", *arguments],
+                [sys.executable, "-m", "efficient_empathy", *arguments, *QUICKLY.get(arguments[0], ())],
                 cwd=folder, capture_output=True, text=True, check=False,
             )  # fmt: skip
             assert done.returncode == 0, (command, done.stderr)

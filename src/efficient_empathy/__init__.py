@@ -8,6 +8,9 @@ subsets = ee.select("runs/mine", alpha=5, beta=5)       # a polars frame: subset
 expert = ee.train_expert("runs/mine", "sensibility")    # its folder (extra `train`)
 models = ee.mix("runs/mine")                            # a polars frame: losses of experts, average and mixture
 responses = ee.generate("runs/mine", "moe")             # a polars frame
+figures = ee.evaluate("runs/mine")                      # a polars frame: every figure with its interval (extra `eval`)
+cells = ee.sweep("runs/mine")                           # a polars frame: what other thresholds would select
+thresholds = ee.tune("runs/mine", "share=0.6")          # {"alpha": …, "beta": …}
 page = ee.write_report("runs/mine")                     # the path of the report
 """
 
@@ -16,12 +19,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from efficient_empathy.api import generate, mix, run_recipe, score, select, train_expert, write_report
+    from efficient_empathy.api import (
+        evaluate,
+        evaluate_files,
+        generate,
+        mix,
+        run_recipe,
+        score,
+        select,
+        sweep,
+        train_expert,
+        tune,
+        write_report,
+    )
     from efficient_empathy.dialogues import inspect_source, read
     from efficient_empathy.scoring.choice import JudgeOptions
 
 __all__ = [
     "JudgeOptions",
+    "evaluate",
+    "evaluate_files",
     "generate",
     "inspect_source",
     "mix",
@@ -29,7 +46,9 @@ __all__ = [
     "run_recipe",
     "score",
     "select",
+    "sweep",
     "train_expert",
+    "tune",
     "write_report",
 ]
 
@@ -42,6 +61,10 @@ _HOMES = {
     "train_expert": "api",
     "mix": "api",
     "generate": "api",
+    "evaluate": "api",
+    "evaluate_files": "api",
+    "sweep": "api",
+    "tune": "api",
     "run_recipe": "api",
     "write_report": "api",
 }

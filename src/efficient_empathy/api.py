@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy import selection as _selection
+from efficient_empathy.configuration import load
 from efficient_empathy.dialogues import OnBadRow
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Judge, Rubric
@@ -91,6 +93,65 @@ def generate(run: str | Path, model: str, *, quiet: bool = False, **settings: An
 
     result = answer(Workspace(run), model, GenerationSettings(**settings), console=Console(stderr=True, quiet=quiet))
     return pl.read_parquet(result["output"])
+
+
+def evaluate(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
+    """Compare the models of a run that have answered; a row a model and figure, with interval and test.
+
+    `settings` as of `EvaluationSettings`: metrics, models, baseline, resamples and so on.
+    """
+    from efficient_empathy.evaluation import EvaluationSettings, frame
+    from efficient_empathy.evaluation import evaluate as evaluate_run
+
+    chosen = load(EvaluationSettings, None, "the options", settings)
+    return frame(evaluate_run(Workspace(run), chosen, console=Console(stderr=True, quiet=quiet)))
+
+
+def evaluate_files(
+    predictions: Sequence[str | Path], references: str | Path | None = None, *, quiet: bool = False, **settings: Any
+) -> pl.DataFrame:
+    """Compare systems whose responses lie in files, FILE or NAME=FILE; the frame of `evaluate`."""
+    from efficient_empathy.evaluation import EvaluationSettings, frame
+    from efficient_empathy.evaluation import evaluate_files as evaluate_systems
+
+    chosen = load(EvaluationSettings, None, "the options", settings)
+    where = None if references is None else Path(references)
+    files = [str(file) for file in predictions]
+    return frame(evaluate_systems(files, where, chosen, console=Console(stderr=True, quiet=quiet)))
+
+
+def sweep(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
+    """Move the thresholds over a grid; a row a cell, category and subset, as in `sweep/sweep.parquet`.
+
+    `settings` as of `SweepSettings`: policies, alphas, betas, train and so on.
+    """
+    from efficient_empathy.robustness import SweepSettings
+    from efficient_empathy.robustness import sweep as sweep_run
+
+    workspace = Workspace(run)
+    chosen = load(SweepSettings, None, "the options", _gridded(settings))
+    sweep_run(workspace, chosen, console=Console(stderr=True, quiet=quiet))
+    return pl.read_parquet(workspace.sweep / "sweep.parquet")
+
+
+def tune(run: str | Path, target: str, *, quiet: bool = False, **settings: Any) -> dict[str, float]:
+    """Thresholds for a target (`share=0.6`, `samples=20000`, `balance`, `proxy-loss`), ready for `select(run, **…)`.
+
+    `settings` as of `TuneSettings`. Whether they beat the default stands in `tuning/tuning.json`.
+    """
+    from efficient_empathy.robustness import TuneSettings
+    from efficient_empathy.robustness import tune as tune_run
+
+    chosen = load(TuneSettings, None, "the options", {"target": target, **_gridded(settings)})
+    found = tune_run(Workspace(run), chosen, console=Console(stderr=True, quiet=quiet))["chosen"]
+    return {name: found[name] for name in ("alpha", "beta")}
+
+
+def _gridded(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings whose grids may be text: YAML, which settings are read as, takes 3:7 for a number of base 60."""
+    from efficient_empathy.robustness.grid import thresholds
+
+    return {k: thresholds(v) if k in ("alphas", "betas") and isinstance(v, str) else v for k, v in settings.items()}
 
 
 def run_recipe(recipe: str | Path, run: str | Path | None = None, **changes: Any) -> Path:

@@ -48,12 +48,16 @@ def _steps(recipe: Recipe, workspace: Workspace, console: Console, force: bool) 
     if recipe.select is not None:
         chosen = recipe.select.model_dump(exclude_none=True)
         steps.append(("select", lambda: select(workspace, **chosen, force=force)))
+    if recipe.sweep is not None or recipe.tune is not None:
+        steps += _robustness(recipe, workspace, console, force)
     if recipe.train is not None:
         steps += _training(recipe.train, workspace, console, force)
     if recipe.mix is not None and recipe.train is not None:
         steps.append(("mix", lambda: _mix(recipe, workspace, console, force)))
     if recipe.generate is not None:
         steps += _generation(recipe, workspace, console, force)
+    if recipe.evaluate is not None:
+        steps.append(("evaluate", lambda: _evaluate(recipe, workspace, console, force)))
     return [*steps, ("report", lambda: report(workspace))]
 
 
@@ -64,6 +68,25 @@ def _score(recipe: Recipe, workspace: Workspace, console: Console, force: bool) 
         format=data.format, columns=data.columns or None, on_bad_row=data.on_bad_row,
     )  # fmt: skip
     return _complete(scored, "judgements")
+
+
+def _robustness(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
+    from efficient_empathy.robustness import sweep, tune
+
+    steps: list[Step] = []
+    if (sweeping := recipe.sweep) is not None:
+        training = recipe.train.settings if recipe.train else None
+        answering = recipe.generate.settings if recipe.generate else None
+        steps.append(("sweep", lambda: sweep(workspace, sweeping, training, answering, console=console, force=force)))
+    if (tuning := recipe.tune) is not None:
+        steps.append(("tune", lambda: tune(workspace, tuning, console=console, force=force)))
+    return steps
+
+
+def _evaluate(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> dict[str, Any]:
+    from efficient_empathy.evaluation import evaluate
+
+    return evaluate(workspace, recipe.evaluate, console=console, force=force)
 
 
 def _training(section: TrainSection, workspace: Workspace, console: Console, force: bool) -> list[Step]:
@@ -118,9 +141,15 @@ def summary(result: dict[str, Any]) -> str:
         total = max(1, sum(chosen["subsets"].values()) + chosen["unscored"])
         parts = [f"{name} {count:,} ({count / total:.1%})" for name, count in chosen["subsets"].items()]
         lines.append(f"Policy {chosen['policy']}: {', '.join(parts)}")
+    if "tune" in stages:
+        lines.append(stages["tune"]["text"])
     if "mix" in stages:
         from efficient_empathy.moe import summary as mixed
 
         lines.append(mixed(stages["mix"], workspace.root))
+    if "evaluate" in stages:
+        from efficient_empathy.evaluation import summary as evaluated
+
+        lines.append(evaluated(stages["evaluate"]))
     lines.append(f"Report: {workspace.report}")
     return "\n".join(lines)

@@ -16,8 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from efficient_empathy.configuration import load, unknown
 from efficient_empathy.dialogues import OnBadRow
 from efficient_empathy.errors import UserError
+from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.generation.settings import GenerationSettings
 from efficient_empathy.moe.settings import MixSettings
+from efficient_empathy.robustness.settings import SweepSettings, TuneSettings
 from efficient_empathy.scoring.choice import JUDGES, JudgeOptions
 from efficient_empathy.scoring.openai import Decoding
 from efficient_empathy.selection.policy import POLICIES
@@ -26,6 +28,12 @@ from efficient_empathy.training.settings import TrainingSettings
 BUNDLED = "bundled"
 RECIPES = Path(str(files("efficient_empathy") / "assets" / "recipes"))
 DIALOGUES = Path(str(files("efficient_empathy") / "assets" / "dialogues"))
+_SEEDED = ("select", "sweep", "tune", "train", "mix", "generate", "evaluate")
+_NEEDS = (
+    ("sweep", "select"), ("tune", "select"), ("train", "select"), ("mix", "train"), ("generate", "train"),
+    ("evaluate", "generate"),
+)  # fmt: skip
+"""Sections that take the recipe's seed, and which section needs which."""
 
 
 class _Section(BaseModel):
@@ -133,9 +141,12 @@ class Recipe(_Section):
     data: DataSection = DataSection()
     score: ScoreSection = ScoreSection()
     select: SelectSection | None = None
+    sweep: SweepSettings | None = None
+    tune: TuneSettings | None = None
     train: TrainSection | None = None
     mix: MixSettings | None = None
     generate: GenerateSection | None = None
+    evaluate: EvaluationSettings | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -143,13 +154,13 @@ class Recipe(_Section):
         """Give the recipe's seed to the stages that name none."""
         if not isinstance(content, dict) or "seed" not in content:
             return content
-        stages = {name: content[name] or {} for name in ("select", "train", "mix", "generate") if name in content}
-        seeded = {name: {"seed": content["seed"], **stage} for name, stage in stages.items() if isinstance(stage, dict)}
+        stages = {name: content[name] for name in _SEEDED if isinstance(content.get(name), dict)}
+        seeded = {name: {"seed": content["seed"], **stage} for name, stage in stages.items()}
         return {**content, **seeded}
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
-        for later, earlier in (("train", "select"), ("mix", "train"), ("generate", "train")):
+        for later, earlier in _NEEDS:
             if getattr(self, later) is not None and getattr(self, earlier) is None:
                 raise ValueError(f"a section `{later}` needs a section `{earlier}`")
         if self.mix is not None and self.train is not None and len(self.train.experts) < 2:

@@ -10,17 +10,23 @@ from typing import Annotated, Any
 
 import typer
 
+from efficient_empathy.cli.compare_pairs import pairwise
 from efficient_empathy.cli.demo import demo
 from efficient_empathy.cli.distill import distill
+from efficient_empathy.cli.evaluate import evaluate
+from efficient_empathy.cli.fit_metric import fit_metric
 from efficient_empathy.cli.generate import generate
 from efficient_empathy.cli.inspect import inspect
 from efficient_empathy.cli.mix import mix
+from efficient_empathy.cli.ratings import ratings_app
 from efficient_empathy.cli.report import report
 from efficient_empathy.cli.run import run
 from efficient_empathy.cli.score import INTERRUPTED, score
 from efficient_empathy.cli.select import select
 from efficient_empathy.cli.shared import err
+from efficient_empathy.cli.sweep import sweep
 from efficient_empathy.cli.train import train
+from efficient_empathy.cli.tune import tune
 from efficient_empathy.errors import UserError
 
 app = typer.Typer(
@@ -57,8 +63,13 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (demo, run, inspect, score, select, train, mix, generate, report, distill):
+COMMANDS = (
+    demo, run, inspect, score, select, sweep, tune, train, mix, generate, evaluate, pairwise, report, distill,
+    fit_metric,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(guarded(command))
+app.add_typer(ratings_app(guarded), name="ratings")
 
 
 def _version(show: bool) -> None:

@@ -69,10 +69,12 @@ def evaluate(
         str | None, typer.Option(help="perplexity: the prompt template; by default the model's.")
     ] = None,
     max_length: Annotated[int, typer.Option(help="perplexity: tokens of context and response at most.", min=2)] = 512,
-    bertscore_model: Annotated[str | None, typer.Option(help="bertscore: a folder or hub name, or FOLDER@LAYER.")] = None,
+    bertscore_model: Annotated[
+        str | None, typer.Option(help="bertscore: a folder or hub name, or FOLDER@LAYER.")
+    ] = None,
     epitome: Annotated[Path | None, typer.Option(help="epitome: the folder that fit-metric made.")] = None,
     emotion: Annotated[Path | None, typer.Option(help="emotion: the folder that fit-metric made.")] = None,
-    judge: Annotated[str | None, typer.Option(help="quality: openai (default), distilled or replay.")] = None,
+    judge: Annotated[str | None, typer.Option(help="quality: openai (default) or replay.")] = None,
     model: Annotated[str | None, typer.Option(help="quality: the judge's model.")] = None,
     base_url: Annotated[str | None, typer.Option(help="quality: the judge's endpoint, as of score.")] = None,
     api_key_env: Annotated[
