@@ -24,9 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from efficient_empathy.dialogues import open_source
-from efficient_empathy.evaluation import metric
+from efficient_empathy.evaluation import EvaluationSettings, evaluate_files, metric
 from efficient_empathy.evaluation.metrics.official import Official
-from efficient_empathy.evaluation.pairs import read_pairs
 from efficient_empathy.evaluation.tokens import splitter
 from efficient_empathy.recipe import DIALOGUES
 
@@ -108,7 +107,7 @@ def peak(count: int) -> str:
 def peak_of(predictions: Path, references: Path) -> str:
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.process_time()
-    Official(metric.MetricOptions()).measure(read_pairs(predictions, references)).under()
+    evaluate_files([predictions], references, EvaluationSettings(metrics=("official",)))
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return f"{time.process_time() - began:.1f} s of CPU, {most // 1024:,} MB at most ({idle // 1024} MB before)"
 

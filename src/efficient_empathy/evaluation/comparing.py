@@ -59,15 +59,14 @@ def compare(
     for metric in metrics:
         measured = _measure(metric, contestants, notes, tell)
         if draws:
-            tell(f"{metric.name}: intervals")
             for name, drawn in replicated(measured, rows["dialogue_id"].to_list(), draws=draws, seed=seed).items():
                 found[name] |= drawn
                 values[name] |= {figure: one.value for figure, one in drawn.items()}
         else:
             for name, one in measured.items():
                 values[name] |= {figure: float(value[0]) for figure, value in one.under().items()}
-    figures = {figure.name: (metric.name, figure) for metric in metrics for figure in metric.figures}
-    tested = [name for name, (_, figure) in figures.items() if figure.better != "neither"]
+    figures = {figure.name: figure for metric in metrics for figure in metric.figures}
+    tested = [name for name, figure in figures.items() if figure.better != "neither"]
     tests = _tests(found, against, tested, confidence) if draws else []
     if resamples and not draws:
         notes.append("all rows are of one dialogue, so there are neither intervals nor tests")
@@ -83,11 +82,7 @@ def compare(
         "resamples": draws,
         "seed": seed,
         "confidence": confidence,
-        "metrics": {
-            name: {"set": of, "better": figure.better, "about": figure.about, "digits": figure.digits}
-            for name, (of, figure) in figures.items()
-        },
-        "about": {metric.name: dict(metric.about) for metric in metrics},
+        **described(metrics),
         "models": [
             {
                 "name": one.name,
@@ -107,6 +102,18 @@ def compare(
     }
 
 
+def described(metrics: Sequence[Metric]) -> dict[str, Any]:
+    """What the figures are: `metrics` by figure and `about` by set, as `evaluation.json` has them."""
+    return {
+        "metrics": {
+            figure.name: {"set": metric.name, "better": figure.better, "about": figure.about, "digits": figure.digits}
+            for metric in metrics
+            for figure in metric.figures
+        },
+        "about": {metric.name: dict(metric.about) for metric in metrics},
+    }
+
+
 def number(value: float) -> float | None:
     """A figure as it is written: 6 decimals, as the released code has; nan is null."""
     return None if math.isnan(value) else round(value, 6)
@@ -118,11 +125,14 @@ def _measure(
     measured: dict[str, Measured] = {}
     if MODEL in metric.columns and all(one.path is None for one in contestants):
         raise UserError(f"{metric.name} needs the models themselves, and only responses are here: leave it out")
+    if MODEL not in metric.columns:
+        tell(f"{metric.name}: {len(contestants)} models" if len(contestants) > 1 else metric.name)
     for one in contestants:
         if MODEL in metric.columns and one.path is None:
             notes.append(f"{metric.name} of {one.name} is left out: it needs the model, and only responses are here")
             continue
-        tell(f"{metric.name}: {one.label}")
+        if MODEL in metric.columns:
+            tell(f"{metric.name}: {one.label}")
         try:
             measured[one.name] = metric.measure(one.rows, one.path)
         except UserError as error:

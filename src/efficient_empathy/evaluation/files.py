@@ -15,6 +15,7 @@ from efficient_empathy.evaluation.examples import differing
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.pairs import read_systems
 from efficient_empathy.evaluation.settings import EvaluationSettings
+from efficient_empathy.evaluation.streaming import stream
 
 
 def evaluate_files(
@@ -37,6 +38,11 @@ def evaluate_files(
     """
     console, settings = console or Console(stderr=True), settings or EvaluationSettings()
     metrics = choose(settings.metrics, settings.options(work))
+    alone = len(predictions) == 1 and not settings.models
+    if alone and (settings.resamples == 0 or "resamples" not in settings.model_fields_set):
+        name, file = _named(str(predictions[0]))
+        if found := stream(name or file.name.split(".")[0], file, references, metrics):
+            return found | {"examples": []}
     contestants = _systems(predictions, references, settings.models)
     if len(contestants) == 1 and "resamples" not in settings.model_fields_set:
         settings = settings.model_copy(update={"resamples": 0})
@@ -48,13 +54,17 @@ def evaluate_files(
     return result | {"examples": differing(contestants, seed=settings.seed) if len(contestants) > 1 else []}
 
 
+def _named(given: str) -> tuple[str, Path]:
+    """NAME=FILE, or FILE with an empty name."""
+    name, equals, file = given.partition("=")
+    return (name, Path(file)) if equals and name and not Path(given).exists() else ("", Path(given))
+
+
 def _systems(predictions: Sequence[str | Path], references: Path | None, chosen: Sequence[str]) -> list[Contestant]:
     found: list[Contestant] = []
     for given in map(str, predictions):
-        name, equals, file = given.partition("=")
-        if not equals or not name or Path(given).exists():
-            name, file = "", given
-        systems = read_systems(Path(file), references)
+        name, file = _named(given)
+        systems = read_systems(file, references)
         if name and len(systems) == 1:
             systems = {name: next(iter(systems.values()))}
         elif name:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +103,27 @@ class Metric(Protocol):
 
     def measure(self, rows: pl.DataFrame, model: Path | str | None = None) -> Measured:
         """Count. Raises `UserError` for rows that lack what it reads, and for a model that is missing."""
+        ...
+
+
+class Tally(Protocol):
+    """Figures of rows that come part by part, of which only sums and what is distinct are kept."""
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Count some rows more; columns as of `Metric.measure`."""
+        ...
+
+    def values(self) -> Values:
+        """The figures of all rows so far."""
+        ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """What a metric has beside `Metric` that can count rows as they come: its memory does not grow with them."""
+
+    def tally(self) -> Tally:
+        """Nothing counted yet."""
         ...
 
 

@@ -19,6 +19,7 @@ from efficient_empathy.errors import UserError
 
 IDS, DIALOGUES = ("sample_id", "id", "row"), ("dialogue_id", "conv_id", "conversation_id")
 PREDICTIONS, REFERENCES = ("prediction", "predict", "response", "text"), ("reference", "label", "target")
+REFERENCES_ALONE = (*REFERENCES, "response", "text")
 """The names of columns, the first that a file has; `response` and `text` are references in a file of references."""
 OUTPUTS = "outputs"
 """The responses of several systems to one context, `{system: text}`."""
@@ -63,7 +64,7 @@ def read_systems(predictions: Path, references: Path | None = None) -> dict[str,
     with different ids or numbers of rows.
     """
     answered = _File(predictions, PREDICTIONS)
-    told = answered if references is None else _File(references, (*REFERENCES, "response", "text"))
+    told = answered if references is None else _File(references, REFERENCES_ALONE)
     if told is answered and "reference" not in answered.frame.columns:
         raise UserError(
             f"{predictions} has no references: give their file with --references, or a `reference` beside each response"
@@ -114,43 +115,15 @@ def _matched(answered: _File, told: _File) -> pl.Series:
     return told.frame.select("id").join(order, on="id", how="left", maintain_order="left")["_row"]
 
 
-class _File:
-    """One file's rows: `frame` with what it has of id, dialogue_id, reference, category and context, `_row` in it.
-
-    `systems` are predictions by system, each a frame of `_row` and `prediction`.
-    """
+class Reader:
+    """One file's rows as they come; `texts` are the names that its own texts may have."""
 
     def __init__(self, path: Path, texts: Sequence[str]) -> None:
         self.path = path
         self._texts = texts
         self._own = "prediction" if texts is PREDICTIONS else "reference"
-        parts: list[pl.DataFrame] = []
-        outputs: dict[str, list[pl.DataFrame]] = {}
-        for batch in _batches(self._rows()):
-            start = sum(map(len, parts))
-            parts.append(self._frame(batch, parts[0].schema if parts else None))
-            for number, (_, row) in enumerate(batch, start):
-                for system, text in row.get(OUTPUTS, {}).items():
-                    outputs.setdefault(system, []).append((number, text))  # type: ignore[arg-type]
-        if not parts:
-            raise UserError(f"{path} is empty: it has no rows")
-        whole = pl.concat(parts).with_row_index("_row")
-        texts_of = pl.Schema({"_row": pl.UInt32, "prediction": pl.String})
-        self.systems = {name: pl.DataFrame(rows, texts_of, orient="row") for name, rows in outputs.items()}
-        if "prediction" in whole.columns:
-            self.systems = {path.name.split(".")[0]: whole.select("_row", "prediction")}
-        self.frame = whole.drop("prediction", strict=False)
 
-    def _frame(self, batch: Sequence[tuple[str, dict[str, Any]]], schema: pl.Schema | None) -> pl.DataFrame:
-        names = [name for name in batch[0][1] if name != OUTPUTS] if schema is None else schema.names()
-        for place, row in batch:
-            if row.keys() - {OUTPUTS} != set(names):
-                name = next(iter(row.keys() - {OUTPUTS} ^ set(names)))
-                raise UserError(f"{place}: not all rows of the file have {name!r}: give it to all or to none")
-        types = {name: _CONTEXT if name == "context" else pl.String for name in names}
-        return pl.DataFrame({name: [row[name] for _, row in batch] for name in names}, types)
-
-    def _rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every row's place and what is known of it."""
         suffixes = [suffix.lower() for suffix in self.path.suffixes if suffix.lower() != ".gz"]
         match suffixes[-1] if suffixes else "":
@@ -196,6 +169,41 @@ class _File:
         ):
             known["context"] = [{"role": text_of(turn, "role"), "text": text_of(turn, "text")} for turn in context]
         return known
+
+
+class _File(Reader):
+    """One file's rows: `frame` with what it has of id, dialogue_id, reference, category and context, `_row` in it.
+
+    `systems` are predictions by system, each a frame of `_row` and `prediction`.
+    """
+
+    def __init__(self, path: Path, texts: Sequence[str]) -> None:
+        super().__init__(path, texts)
+        parts: list[pl.DataFrame] = []
+        outputs: dict[str, list[pl.DataFrame]] = {}
+        for batch in _batches(self.rows()):
+            start = sum(map(len, parts))
+            parts.append(self._frame(batch, parts[0].schema if parts else None))
+            for number, (_, row) in enumerate(batch, start):
+                for system, text in row.get(OUTPUTS, {}).items():
+                    outputs.setdefault(system, []).append((number, text))  # type: ignore[arg-type]
+        if not parts:
+            raise UserError(f"{path} is empty: it has no rows")
+        whole = pl.concat(parts).with_row_index("_row")
+        texts_of = pl.Schema({"_row": pl.UInt32, "prediction": pl.String})
+        self.systems = {name: pl.DataFrame(rows, texts_of, orient="row") for name, rows in outputs.items()}
+        if "prediction" in whole.columns:
+            self.systems = {path.name.split(".")[0]: whole.select("_row", "prediction")}
+        self.frame = whole.drop("prediction", strict=False)
+
+    def _frame(self, batch: Sequence[tuple[str, dict[str, Any]]], schema: pl.Schema | None) -> pl.DataFrame:
+        names = [name for name in batch[0][1] if name != OUTPUTS] if schema is None else schema.names()
+        for place, row in batch:
+            if row.keys() - {OUTPUTS} != set(names):
+                name = next(iter(row.keys() - {OUTPUTS} ^ set(names)))
+                raise UserError(f"{place}: not all rows of the file have {name!r}: give it to all or to none")
+        types = {name: _CONTEXT if name == "context" else pl.String for name in names}
+        return pl.DataFrame({name: [row[name] for _, row in batch] for name in names}, types)
 
 
 class _Strict(Intake):

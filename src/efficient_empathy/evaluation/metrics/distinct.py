@@ -37,7 +37,7 @@ class Distinct:
     def under(self, weights: Weights | None = None) -> Values:
         """See `Measured`: `epsilon` is added above and below, as the released code does."""
         if weights is None:
-            keys = self._keys()
+            keys = keys_of(self._items, self._order)
             keys.sort()
             distinct = np.array([np.count_nonzero(keys[1:] != keys[:-1]) + (len(keys) > 0)], np.float64)
             totals = np.array([self._totals.sum()], np.float64)
@@ -55,19 +55,50 @@ class Distinct:
     @cached_property
     def _occurrences(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         """The row of every n-gram, those of one n-gram together, and where each begins."""
-        keys = self._keys()
+        keys = keys_of(self._items, self._order)
         order = np.argsort(keys, kind="stable")
         rows = np.repeat(np.arange(len(self._totals), dtype=np.int32), self._totals)[order]
         return rows, np.flatnonzero(np.diff(keys[order], prepend=-1))
 
-    def _keys(self) -> npt.NDArray[np.int64]:
-        """A number for every n-gram, row after row; n is 1 or 2."""
-        keys = self._items.ids.astype(np.int64)
-        if self._order == 1:
-            return keys
-        keys <<= 32
-        keys[:-1] |= self._items.ids[1:]
-        within = np.ones(len(keys), bool)
-        lengths = self._items.lengths
-        within[np.cumsum(lengths)[lengths > 0] - 1] = False
-        return keys[within]
+
+class Seen:
+    """The same of things that come part by part: each different one is kept once, as a number."""
+
+    def __init__(self, epsilon: float = 0.0) -> None:
+        self._epsilon = epsilon
+        self._keys = np.empty(0, np.int64)
+        self._waiting: list[npt.NDArray[np.int64]] = []
+        self._total = 0
+
+    def add(self, keys: npt.NDArray[np.int64]) -> None:
+        """Some more. They wait until they are as many as those known, so that each is sorted in a few times at most."""
+        self._total += len(keys)
+        self._waiting.append(keys)
+        if sum(map(len, self._waiting)) > max(_AT_ONCE // 16, len(self._keys)):
+            self._settle()
+
+    @property
+    def share(self) -> npt.NDArray[np.float64]:
+        """100 × distinct ÷ all, shape (1,); nan of nothing."""
+        self._settle()
+        with np.errstate(invalid="ignore"):
+            distinct, total = np.array([[len(self._keys)], [self._total]]) + self._epsilon
+            share: npt.NDArray[np.float64] = 100 * distinct / total
+        return share
+
+    def _settle(self) -> None:
+        self._keys = np.unique(np.concatenate((self._keys, *self._waiting)))
+        self._waiting.clear()
+
+
+def keys_of(items: Ragged, order: int) -> npt.NDArray[np.int64]:
+    """A number for every n-gram, row after row; n is 1 or 2."""
+    keys: npt.NDArray[np.int64] = items.ids.astype(np.int64)
+    if order == 1:
+        return keys
+    keys <<= 32
+    keys[:-1] |= items.ids[1:]
+    within = np.ones(len(keys), bool)
+    within[np.cumsum(items.lengths)[items.lengths > 0] - 1] = False
+    whole: npt.NDArray[np.int64] = keys[within]
+    return whole

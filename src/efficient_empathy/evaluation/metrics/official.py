@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.metric import Figure, Joined, Measured, MetricOptions, Sums, Values
+from efficient_empathy.evaluation.metric import Figure, Joined, Measured, MetricOptions, Sums, Tally, Values
 from efficient_empathy.evaluation.metrics.bleu import bleu
-from efficient_empathy.evaluation.metrics.distinct import Distinct
+from efficient_empathy.evaluation.metrics.distinct import Distinct, Seen, keys_of
 from efficient_empathy.evaluation.metrics.ngrams import shared
 from efficient_empathy.evaluation.metrics.rouge import Normaliser, f_measures
 from efficient_empathy.evaluation.tokens import Encoder, Ragged, splitter
@@ -55,10 +55,8 @@ class Official:
         counts = np.empty((len(rows), 2 * _ORDERS + 6))
         ids = [np.empty(0, np.int32)]
         lengths = np.empty(len(rows), np.int64)
-        for first in range(0, len(rows), _ROWS):
-            part = rows[first : first + _ROWS]
-            predictions, references = self._encode(part["prediction"]), self._encode(part["reference"])
-            counts[first : first + _ROWS] = self._counted(predictions, references)
+        for first, (predictions, references) in zip(range(0, len(rows), _ROWS), self.encoded(rows), strict=False):
+            counts[first : first + _ROWS] = self.counted(predictions, references)
             ids.append(predictions.ids)
             lengths[first : first + _ROWS] = predictions.lengths
         words = Ragged(np.concatenate(ids), lengths)
@@ -70,7 +68,16 @@ class Official:
             )
         )
 
-    def _counted(self, predictions: Ragged, references: Ragged) -> npt.NDArray[np.float64]:
+    def tally(self) -> Tally:
+        """See `Streaming`."""
+        return _Tally(self)
+
+    def encoded(self, rows: pl.DataFrame) -> Iterator[tuple[Ragged, Ragged]]:
+        """The tokens of predictions and references, some thousand rows at a time."""
+        for part in rows.iter_slices(_ROWS):
+            yield self._encode(part["prediction"]), self._encode(part["reference"])
+
+    def counted(self, predictions: Ragged, references: Ragged) -> npt.NDArray[np.float64]:
         """Shape (rows, 14): 1, both lengths, matches and n-grams of each order, the three ROUGEs."""
         lengths = predictions.lengths[:, None]
         return np.hstack(
@@ -83,6 +90,26 @@ class Official:
                 f_measures(self._normalise(predictions), self._normalise(references)),
             )
         )
+
+
+class _Tally:
+    """The sums of all rows so far, and the words and bigrams of predictions."""
+
+    def __init__(self, metric: Official) -> None:
+        self._metric = metric
+        self._sums = np.zeros((1, 2 * _ORDERS + 6))
+        self._seen = {order: Seen(_DISTINCT_EPSILON) for order in (1, 2)}
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """See `Tally`."""
+        for predictions, references in self._metric.encoded(rows):
+            self._sums += self._metric.counted(predictions, references).sum(0)
+            for order, seen in self._seen.items():
+                seen.add(keys_of(predictions, order))
+
+    def values(self) -> Values:
+        """See `Tally`."""
+        return {**_figures(self._sums), **{f"dist{order}": seen.share for order, seen in self._seen.items()}}
 
 
 def _figures(sums: npt.NDArray[np.float64]) -> Values:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.metric import Figure, Joined, Measured, MetricOptions, Sums, Values
-from efficient_empathy.evaluation.metrics.distinct import Distinct
+from efficient_empathy.evaluation.metric import Figure, Joined, Measured, MetricOptions, Sums, Tally, Values
+from efficient_empathy.evaluation.metrics.distinct import Distinct, Seen
 from efficient_empathy.evaluation.tokens import Ragged
 
 
@@ -34,10 +34,35 @@ class Texts:
 
     def measure(self, rows: pl.DataFrame, model: Path | str | None = None) -> Measured:
         """Count."""
-        words = rows.select(pl.col("prediction").str.count_matches(r"\S+")).to_series().to_numpy()
-        counts = np.column_stack((np.ones_like(words), words, words == 0)).astype(np.float64)
-        replies = rows["prediction"].rank("dense").to_numpy().astype(np.int32)
-        return Joined((Distinct("unique", Ragged(replies, np.ones(len(rows), np.int64))), Sums(counts, _figures)))
+        replies = Ragged(rows["prediction"].rank("dense").to_numpy().astype(np.int32), np.ones(len(rows), np.int64))
+        return Joined((Distinct("unique", replies), Sums(_counts(rows), _figures)))
+
+    def tally(self) -> Tally:
+        """See `Streaming`."""
+        return _Tally()
+
+
+class _Tally:
+    """The sums of all rows so far, and a hash of every different reply."""
+
+    def __init__(self) -> None:
+        self._sums = np.zeros((1, 3))
+        self._seen = Seen()
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """See `Tally`."""
+        self._sums += _counts(rows).sum(0)
+        self._seen.add(rows["prediction"].hash().reinterpret(signed=True).to_numpy())
+
+    def values(self) -> Values:
+        """See `Tally`."""
+        return {"unique": self._seen.share, **_figures(self._sums)}
+
+
+def _counts(rows: pl.DataFrame) -> npt.NDArray[np.float64]:
+    """Shape (rows, 3): 1, words, whether there are none."""
+    words = rows.select(pl.col("prediction").str.count_matches(r"\S+")).to_series().to_numpy()
+    return np.column_stack((np.ones_like(words), words, words == 0)).astype(np.float64)
 
 
 def _figures(sums: npt.NDArray[np.float64]) -> Values:
