@@ -20,21 +20,11 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 QUICKLY = {
-    "train": ["--set", "max_steps=2", "--set", "evaluate_every=0"],
-    "mix": ["--set", "max_samples=32"],
-    "generate": ["--samples", "4"],
-    "run": [
-        "--set",
-        "train.max_steps=2",
-        "--set",
-        "train.evaluate_every=0",
-        "--set",
-        "mix.max_samples=32",
-        "--set",
-        "generate.samples=4",
-    ],
+    "train": "max_steps=2 evaluate_every=0 max_held_out=16",
+    "mix": "max_samples=32",
+    "run": "train=null mix=null generate=null evaluate=null",
 }
-"""What is put behind a command, so that it does the same on less."""
+"""What is set for a command, so that it does the same on less; the whole recipe is run by `test_pipeline.py`."""
 PYTHON = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
 
 
@@ -42,7 +32,8 @@ PYTHON = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL
 def folder(tmp_path_factory):
     """An empty folder with a user's dialogues and rubric."""
     where = tmp_path_factory.mktemp("user")
-    (where / "dialogues.jsonl").write_bytes((DIALOGUES / "train.jsonl").read_bytes())
+    lines = (DIALOGUES / "train.jsonl").read_bytes().splitlines(keepends=True)
+    (where / "dialogues.jsonl").write_bytes(b"".join(lines[:160]))
     (where / "my-rubric.yaml").write_text(yaml.safe_dump(Rubric.load().model_dump(mode="json")), "utf-8")
     (where / "references.txt").write_text("that is so sad .\nwhat happened ?\n", "utf-8")
     (where / "responses.txt").write_text("That is sad.\nOh no, what happened?\n", "utf-8")
@@ -57,8 +48,10 @@ def test_every_command_of_the_readme_works_in_order(folder, monkeypatch) -> None
         for command in COMMANDS:
             program, *arguments = shlex.split(command.replace("http://localhost:8000/v1", server.url))
             assert program == "efficient-empathy"
+            arguments += [part for change in QUICKLY.get(arguments[0], "").split() for part in ("--set", change)]
+            arguments += ["--samples", "4"] if arguments[0] == "generate" else []
             done = subprocess.run(
-                [sys.executable, "-m", "efficient_empathy", *arguments, *QUICKLY.get(arguments[0], ())],
+                [sys.executable, "-m", "efficient_empathy", *arguments],
                 cwd=folder, capture_output=True, text=True, check=False,
             )  # fmt: skip
             assert done.returncode == 0, (command, done.stderr)

@@ -71,10 +71,10 @@ class Seen:
         self._total = 0
 
     def add(self, keys: npt.NDArray[np.int64]) -> None:
-        """Some more. They wait until they are as many as those known, so that each is sorted in a few times at most."""
+        """Some more; they wait until they are enough to be worth a sort."""
         self._total += len(keys)
         self._waiting.append(keys)
-        if sum(map(len, self._waiting)) > max(_AT_ONCE // 16, len(self._keys)):
+        if sum(map(len, self._waiting)) > _AT_ONCE // 8:
             self._settle()
 
     @property
@@ -87,8 +87,12 @@ class Seen:
         return share
 
     def _settle(self) -> None:
-        self._keys = np.unique(np.concatenate((self._keys, *self._waiting)))
+        self._keys = np.concatenate((self._keys, *self._waiting))
         self._waiting.clear()
+        self._keys.sort()  # in place, as they may be very many
+        first = np.ones(len(self._keys), bool)
+        np.not_equal(self._keys[1:], self._keys[:-1], out=first[1:])
+        self._keys = self._keys[first]
 
 
 def keys_of(items: Ragged, order: int) -> npt.NDArray[np.int64]:
