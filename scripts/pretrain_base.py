@@ -54,7 +54,7 @@ class Settings:
     key_value_heads: int = 2
     window: int = 256
     batch_tokens: int = 6144
-    epochs: float = 4
+    epochs: float = 4.0
     muon_lr: float = 0.02
     adam_lr: float = 3e-3
     weight_decay: float = 0.1
@@ -245,8 +245,8 @@ def train(
 
 
 @torch.inference_mode()
-def write_card(out: Path) -> None:
-    """Write the card from `figures.json`, with samples from the model that lies beside it."""
+def write_card(out: Path, template: Path) -> None:
+    """Write the card from `figures.json` into `template`, with samples from the model that lies beside it."""
     from efficient_empathy.recipe import DIALOGUES
 
     figures = json.loads((out / "figures.json").read_text("utf-8"))
@@ -267,7 +267,7 @@ def write_card(out: Path) -> None:
         f"| {name} | {loss['all']:.3f} | {loss['response']:.3f} | {math.exp(loss['response']):.1f} |"
         for name, loss in held_out.items()
     ]
-    card = Path(__file__).with_name("base_card.md").read_text("utf-8").format(
+    card = template.read_text("utf-8").format(
         **figures, **figures["settings"], minutes=round(figures["seconds"] / 60), losses="\n".join(losses),
         samples="\n".join(samples), megabytes=round((out / "model.safetensors").stat().st_size / 1e6, 1),
     )  # fmt: skip
@@ -279,10 +279,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("sources", type=Path, nargs="+", help="conversations, in any format that is read")
+    parser.add_argument("--card", type=Path, default=Path(__file__).with_name("base_card.md"), help="its template")
     for name, value in asdict(Settings()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     options = vars(parser.parse_args())
-    out, sources = options.pop("output"), options.pop("sources")
+    out, sources, template = options.pop("output"), options.pop("sources"), options.pop("card")
     settings = Settings(**options)
     torch.manual_seed(settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -318,7 +319,7 @@ def main() -> None:
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    write_card(out)
+    write_card(out, template)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
         ("compose", ["--parameters", "80", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
         ("generation", ["--samples", "8"], "×"),
         ("official_metrics", ["--pairs", "200", "--memory", "0"], "× as fast"),
+        ("paper_experiment", ["nowhere", "-o", "nowhere", "--tables"], "No seed"),
     ],
 )
 def test_a_benchmark_runs_and_prints_its_ratio(name: str, options: list[str], said: str) -> None:
