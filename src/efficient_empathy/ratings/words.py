@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -20,7 +21,8 @@ def sheets_summary(made: Mapping[str, Any]) -> str:
         lines.append(f"  {made['left_out']:,} samples are left out: not every model responded to them")
     lines += [f"  {file}" for file in made["files"]]
     lines.append(f"Hand out those files alone; the key stays here: {made['key']}")
-    lines.append("When they come back: efficient-empathy ratings read --run RUN SHEET…")
+    run = Path(made["key"]).parents[1]
+    lines.append(f"When they come back: efficient-empathy ratings read --run {run} SHEET…")
     return "\n".join(lines)
 
 
