@@ -12,13 +12,14 @@ from efficient_empathy.report.efficiency import Efficiency, efficiency
 from efficient_empathy.report.evaluation import Evaluation, evaluation
 from efficient_empathy.report.palette import MEASURE
 from efficient_empathy.report.people import People, people
+from efficient_empathy.report.preferences import Preferences, preferences
 from efficient_empathy.report.routers import Routers, routers
 from efficient_empathy.report.run import Run
 from efficient_empathy.report.sweep import Sweep, sweep
 from efficient_empathy.report.training import Training, training
 from efficient_empathy.report.tuning import Tuning, tuning
 
-_STAGES = ("mix", "train:", "generate:", "evaluate", "sweep", "tune")
+_STAGES = ("mix", "train:", "generate:", "evaluate", "pairwise:", "sweep", "tune")
 """How the names of the stages that these sections show begin."""
 
 
@@ -34,6 +35,7 @@ class Models:
     efficiency: Efficiency | None
     sweep: Sweep | None
     tuning: Tuning | None
+    preferences: Preferences | None
     people: People | None
 
     @property
@@ -42,7 +44,7 @@ class Models:
         sections = (self.training, self.comparison, self.routers)
         prompts = self.answers.prompts if self.answers else []
         names = [name for section in sections if section for name in section.subsets]
-        measured = [MEASURE] if self.sweep or self.tuning or self.people else []
+        measured = [MEASURE] if self.sweep or self.tuning or self.preferences or self.people else []
         return list(dict.fromkeys([*names, *(p.subset for p in prompts if p.subset), *measured]))
 
     @property
@@ -57,6 +59,7 @@ class Models:
             ("efficiency", "Efficiency", self.efficiency),
             ("sweep", "Sweep", self.sweep),
             ("tuning", "Tuning", self.tuning),
+            ("preferences", "Preferences", self.preferences),
             ("people", "People", self.people),
         ]
         return [(address, title) for address, title, section in every if section]
@@ -76,6 +79,7 @@ def models_of(run: Run) -> Models:
         efficiency(evaluated),
         sweep(workspace.sweep / "sweep.json"),
         tuning(workspace.tuning / "tuning.json"),
+        preferences(workspace.root / "evaluation" / "pairwise", titles),
         people(workspace.ratings / "results.json", titles),
     )
 
