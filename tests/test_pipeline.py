@@ -65,8 +65,8 @@ def test_from_dialogues_to_a_compared_mixture_and_again(scored: Path, tmp_path: 
     workspace = run_of(scored, tmp_path)
     result = run_recipe(small(scored), workspace, console=quiet())
     assert list(result["stages"]) == [
-        "score", "select", "train sensibility", "train rationality", "train union", "mix",
-        *(f"generate {model}" for model in MODELS), "report",
+        "score", "select", "sweep", "tune", "train sensibility", "train rationality", "train union", "mix",
+        *(f"generate {model}" for model in MODELS), "evaluate", "report",
     ]  # fmt: skip
     compared = json.loads(workspace.comparison.read_text("utf-8"))
     assert {model["name"] for model in compared["models"]} == {*MODELS, "moe_untrained"}
@@ -76,6 +76,8 @@ def test_from_dialogues_to_a_compared_mixture_and_again(scored: Path, tmp_path: 
     page = workspace.report.read_text("utf-8")
     assert compared["verdict"]["text"][:40] in page.replace("&#39;", "'")
     assert "Report: " in summary(result)
+    assert [model["name"] for model in json.loads(workspace.evaluation.read_text("utf-8"))["models"]] == [*MODELS]
+    assert all(f'id="{section}"' in page for section in ("evaluation", "efficiency", "sweep", "tuning"))
     assert yaml.safe_load((workspace.root / "recipe.yaml").read_text("utf-8"))["train"]["max_samples"] == 48
 
     made = hashes(workspace.root)
@@ -84,7 +86,7 @@ def test_from_dialogues_to_a_compared_mixture_and_again(scored: Path, tmp_path: 
     assert hashes(workspace.root) == made
     longer = run_recipe(small(scored, generate__max_new_tokens="9"), workspace, console=quiet())
     done = {name for name, stage in longer["stages"].items() if not stage.get("skipped")}
-    assert done == {"score", "report", *(f"generate {model}" for model in MODELS)}
+    assert done == {"score", "report", "evaluate", *(f"generate {model}" for model in MODELS)}
 
 
 def test_a_run_that_was_killed_ends_as_one_that_was_not(scored: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def evaluate_files(
     """
     console, settings = console or Console(stderr=True), settings or EvaluationSettings()
     metrics = choose(settings.metrics, settings.options(work))
-    alone = len(predictions) == 1 and not settings.models
+    alone = len(predictions) == 1 and not settings.models and settings.baseline is None
     if alone and (settings.resamples == 0 or "resamples" not in settings.model_fields_set):
         name, file = _named(str(predictions[0]))
         if found := stream(name or file.name.split(".")[0], file, references, metrics):
