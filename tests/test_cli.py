@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from efficient_empathy.cli import COMMANDS
 from efficient_empathy.recipe import DIALOGUES
 from samples import FORM
 
@@ -105,11 +106,9 @@ def test_bad_usage_is_exit_2() -> None:
     assert "No such command" in run("scor", code=2).stderr
 
 
-@pytest.mark.parametrize(
-    "command", ["demo", "run", "inspect", "score", "select", "train", "mix", "generate", "report", "distill"]
-)
+@pytest.mark.parametrize("command", [*(command.__name__.replace("_", "-") for command in COMMANDS), "ratings sheets"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    assert "Example: efficient-empathy" in run(command, "--help").stdout
+    assert "Example: efficient-empathy" in run(*command.split(), "--help").stdout
 
 
 def test_start_up_imports_nothing_heavy() -> None:

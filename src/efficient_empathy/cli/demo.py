@@ -30,7 +30,7 @@ def demo(
     recipe = Recipe.load("demo")
     light = find_spec("trl") is None
     if light:
-        recipe = recipe.model_copy(update={"train": None, "mix": None, "generate": None})
+        recipe = recipe.model_copy(update=dict.fromkeys(("train", "mix", "generate", "evaluate")))
     result = run_recipe(recipe, Workspace(run), console=err)
     show(result, as_json, summary(result))
     if light:
