@@ -180,13 +180,13 @@ class _File(Reader):
     def __init__(self, path: Path, texts: Sequence[str]) -> None:
         super().__init__(path, texts)
         parts: list[pl.DataFrame] = []
-        outputs: dict[str, list[pl.DataFrame]] = {}
+        outputs: dict[str, list[tuple[int, str]]] = {}
         for batch in _batches(self.rows()):
             start = sum(map(len, parts))
             parts.append(self._frame(batch, parts[0].schema if parts else None))
             for number, (_, row) in enumerate(batch, start):
                 for system, text in row.get(OUTPUTS, {}).items():
-                    outputs.setdefault(system, []).append((number, text))  # type: ignore[arg-type]
+                    outputs.setdefault(system, []).append((number, text))
         if not parts:
             raise UserError(f"{path} is empty: it has no rows")
         whole = pl.concat(parts).with_row_index("_row")
