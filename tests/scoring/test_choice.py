@@ -4,7 +4,7 @@ import pytest
 
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring import Ledger, Rubric
-from efficient_empathy.scoring.choice import JudgeOptions, judge_options, make_judge
+from efficient_empathy.scoring.choice import JudgeOptions, judge_options, make_judge, share_budget
 from efficient_empathy.scoring.openai import Decoding
 from efficient_empathy.workspace import Workspace
 
@@ -69,3 +69,11 @@ def test_options_from_a_mapping_with_those_of_decoding_under_their_own_names(tmp
 def test_an_option_that_is_none_is_named(given, said) -> None:
     with pytest.raises(UserError, match=said):
         judge_options(given)
+
+
+def test_judges_of_one_run_draw_on_one_budget(tmp_path) -> None:
+    options = JudgeOptions(model="gpt-4o", max_cost=1.0)
+    judges = [make_judge(name, RUBRIC, Workspace(tmp_path), options) for name in ("openai", "distilled", "openai")]
+    share_budget(judges)
+    assert judges[0].endpoint.budget.reserve(0.75)
+    assert not judges[2].endpoint.budget.reserve(0.75)

@@ -46,3 +46,15 @@ def test_other_judges_ask_for_nothing(source, tmp_path) -> None:
     found = plan(source, Workspace(tmp_path / "run"), "distilled", RUBRIC, JudgeOptions())
     assert (found["to_judge"], found["requests"], found["cost_usd"]) == (10, 0, 0)
     assert "No request" in plan_text(found)
+
+
+def test_of_several_judges_each_is_told_and_the_sum(source, tmp_path) -> None:
+    judges = ["distilled", "openai:gpt-4o", "openai:gpt-4o-mini"]
+    found = plan(source, Workspace(tmp_path / "run"), judges, RUBRIC, OPTIONS)
+    assert (found["to_judge"], found["requests"]) == (30, 20)
+    assert found["cost_usd"] == pytest.approx(sum(one["cost_usd"] for one in found["members"]))
+    text = plan_text(found)
+    assert "10 samples have no judgement of gpt-4o-mini" in text
+    assert "20 requests" in text
+    unknown = plan(source, Workspace(tmp_path / "run"), ["openai:gpt-4o", "openai:nameless"], RUBRIC, OPTIONS)
+    assert unknown["cost_usd"] is None

@@ -3,6 +3,7 @@ import pytest
 
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
+from efficient_empathy.scoring.panel import Panel, Pool
 from efficient_empathy.scoring.scores import write_scores
 from samples import make_samples
 
@@ -15,7 +16,7 @@ def point(value: int) -> list[float]:
 
 @pytest.fixture
 def table(tmp_path):
-    """Three samples: one judged with distributions, one failed, one not judged yet."""
+    """Three samples: one judged with distributions, one failed, one not judged yet; another judge has the first two."""
     samples = make_samples(3)
     write_samples(samples, tmp_path / "samples.parquet")
     half = [0.5 * (a + b) for a, b in zip(point(6), point(8), strict=True)]
@@ -24,18 +25,21 @@ def table(tmp_path):
         probabilities={"sensibility": half, "rationality": point(2)},
     )  # fmt: skip
 
-    def write(*judgements: Judgement, distributions: bool) -> pl.DataFrame:
+    def write(*judgements: Judgement, pool: Pool | None = None) -> pl.DataFrame:
         with Ledger(tmp_path / "ledger.sqlite") as ledger:
-            ledger.record("spec", list(judgements) or [good, Judgement(samples[1].id, "api_error", "j", "r")])
-            path = tmp_path / "scores.parquet"
-            write_scores(tmp_path / "samples.parquet", ledger, "spec", RUBRIC, path, distributions=distributions)
-        return pl.read_parquet(path)
+            ledger.record("a", [*judgements] or [good, Judgement(samples[1].id, "api_error", "j", "r")])
+            other = {"sensibility": 4.0, "rationality": 4.0}
+            ledger.record("b", [Judgement(s.id, "ok", "other", "r", other) for s in samples[:2]])
+            panel = Panel(("a", "b"), pool) if pool else Panel(("a",))
+            write_scores(tmp_path / "samples.parquet", ledger, panel, RUBRIC, tmp_path / "scores.parquet")
+        return pl.read_parquet(tmp_path / "scores.parquet")
 
+    write.first = samples[0].id
     return write
 
 
 def test_a_judge_with_distributions_adds_its_columns_and_failures_are_null(table) -> None:
-    scores = table(distributions=True)
+    scores = table()
     assert scores["state"].to_list() == ["ok", "api_error", None]
     assert scores.schema["sensibility_probabilities"] == pl.Array(pl.Float32, 11)
     first = scores.row(0, named=True)
@@ -48,4 +52,23 @@ def test_a_judge_with_distributions_adds_its_columns_and_failures_are_null(table
 
 
 def test_without_distributions_there_are_only_scores(table) -> None:
-    assert table(distributions=False).columns == ["sample_id", "state", "sensibility", "rationality"]
+    plain = Judgement(table.first, "ok", "j", "r", {"sensibility": 7.0, "rationality": 2.0})
+    assert table(plain).columns == ["sample_id", "state", "sensibility", "rationality"]
+
+
+def test_pooled_scores_tell_how_many_there_were_and_how_far_apart_and_have_no_distributions(table) -> None:
+    scores = table(pool="mean")
+    added = ["sensibility_std", "rationality_std", "judgements", "disagreement"]
+    assert scores.columns == ["sample_id", "state", "sensibility", "rationality", *added]
+    assert scores["state"].to_list() == ["ok", "ok", None]
+    assert scores["sensibility"].to_list() == [5.5, 4.0, None]
+    assert scores["judgements"].to_list() == [2, 1, 0]
+    assert scores["disagreement"].to_list() == [3.0, None, None]
+    assert scores["rationality_std"].to_list() == [1.0, None, None]
+
+
+def test_the_first_answer_keeps_its_distribution_and_says_whose_it_is(table) -> None:
+    scores = table(pool="first")
+    assert scores["answered_by"].to_list() == ["j", "other", None]
+    assert scores["sensibility"].to_list() == [7.0, 4.0, None]
+    assert scores["sensibility_probabilities"].is_null().to_list() == [False, True, True]

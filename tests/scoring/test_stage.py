@@ -230,3 +230,56 @@ def test_money_in_flight_counts_after_a_crash(tmp_path) -> None:
     with Ledger(tmp_path / "run" / "ledger.sqlite") as ledger:
         assert not list(ledger.judgements())
         assert ledger.spent_usd() > 0
+
+
+class Named(Even):
+    """`Even` under another name, never failing, `more` sensible."""
+
+    def __init__(self, name: str, more: int = 0) -> None:
+        super().__init__()
+        self.name, self.spec, self._more = name, f"judge={name}", more
+
+    def _one(self, sample):
+        number = int(sample.response.split()[1][:-1])
+        return Judgement(
+            sample.id, "ok", self.name, "r", {"sensibility": min(10, number + self._more), "rationality": 3}
+        )
+
+
+def test_several_judges_make_one_score_and_each_is_kept_under_its_own_key(tmp_path) -> None:
+    workspace, chat = Workspace(tmp_path / "run"), source(tmp_path / "a.jsonl", 4)
+    result = score(chat, workspace, [Even(), Named("a"), Named("b", 2)], pool="mean", console=QUIET)
+    assert result["states"]["ok"] == 4
+    assert [member["states"]["ok"] for member in result["members"]] == [2, 4, 4]
+    assert result["reasons"] == {"no value for rationality": 2}
+    assert result["disagreement"] == 2
+    scores = pl.read_parquet(workspace.scores)
+    assert scores["judgements"].to_list() == [3, 2, 3, 2]
+    assert scores["sensibility"].to_list() == pytest.approx([2 / 3, 2, 8 / 3, 4])
+    told = workspace.stage("score")
+    assert (told["spec"], told["judge"], told["panel"]["pool"]) == ("judge=even", "even + a + b", "mean")
+    assert told["panel"]["specs"] == ["judge=even", "judge=a", "judge=b"]
+    alone = Named("a")
+    score(chat, workspace, alone, console=QUIET)
+    assert not alone.asked
+    assert "judgements" not in pl.read_parquet(workspace.scores).columns
+
+
+def test_a_judge_named_twice_is_refused_before_anything_is_asked(tmp_path) -> None:
+    with pytest.raises(UserError, match="named once"):
+        score(source(tmp_path / "a.jsonl", 2), Workspace(tmp_path / "run"), [Even(), Even()], console=QUIET)
+
+
+def test_one_budget_over_all_judges(tmp_path) -> None:
+    chat, run = source(tmp_path / "a.jsonl", 60), tmp_path / "run"
+    with MisbehavingServer(does.ok(JSON, usage=(1000, 20))) as server:
+        judges = [item for model in ("gpt-4o-mini", "gpt-4o") for item in ("--judge", f"openai:{model}@{server.url}")]
+        where = ["--run", str(run), "--max-cost", "0.05", "--concurrency", "4", "--json"]
+        arguments = [sys.executable, "-m", "efficient_empathy", "score", str(chat), *judges, *where]
+        result = json.loads(subprocess.run(arguments, capture_output=True, text=True, check=True).stdout)
+    assert result["ending"] == "budget"
+    assert result["members"][0]["states"]["ok"] == 60
+    assert 0 < result["members"][1]["states"]["ok"] < 60
+    assert result["cost_usd"] <= 0.05
+    with Ledger(run / "ledger.sqlite") as ledger:
+        assert ledger.spent_usd() <= 0.05

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -120,3 +120,10 @@ def make_judge(name: str, rubric: Rubric, workspace: Workspace, options: JudgeOp
     if name not in JUDGES:
         raise UserError(f"there is no judge {name!r}: choose one of {', '.join(JUDGES)}")
     return JUDGES[name](rubric, workspace, options or JudgeOptions())
+
+
+def share_budget(judges: Sequence[Any]) -> None:
+    """Let all judges of one run that cost money draw on one budget."""
+    endpoints = [judge.endpoint for judge in judges if getattr(judge, "endpoint", None) is not None]
+    for endpoint in endpoints:
+        endpoint.budget = endpoints[0].budget

@@ -29,6 +29,7 @@ class Bound:
         self.note: str = getattr(judge, "note", "")
         self.endpoint: Any = getattr(judge, "endpoint", None)
         self.window: Window | None = getattr(self.endpoint, "window", None)
+        self.request: Any = getattr(judge, "request", None)
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """The judge's answers, each checked; raises `UserError` for one that breaks the contract."""

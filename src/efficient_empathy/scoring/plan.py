@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,43 +11,66 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from efficient_empathy.dialogues import Sample, open_source
-from efficient_empathy.scoring.choice import JudgeOptions, make_judge
+from efficient_empathy.scoring.choice import JudgeOptions
+from efficient_empathy.scoring.contract import Bound
 from efficient_empathy.scoring.judgement import Judge
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.loop import CHUNK, Pending
-from efficient_empathy.scoring.openai import OpenAIJudge
+from efficient_empathy.scoring.reference import judge_of
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.workspace import Workspace
 
+_COUNTS = ("to_judge", "requests", "prompt_tokens", "completion_tokens")
+_DOLLARS = ("cost_usd", "max_cost_usd")
+
 
 def plan(
-    source: str | Path, workspace: Workspace, judge: str, rubric: Rubric, options: JudgeOptions, **reading: Any
+    source: str | Path,
+    workspace: Workspace,
+    judge: str | Sequence[str],
+    rubric: Rubric,
+    options: JudgeOptions,
+    **reading: Any,
 ) -> dict[str, Any]:
-    """What scoring `source` into a run would ask for; see `plan_samples`. Writes nothing."""
-    hired = make_judge(judge, rubric, workspace, replace(options, replies=options.replies or Path(source)))
-    return plan_samples(open_source(source, **reading), hired, workspace)
+    """What scoring `source` into a run would ask for; see `plan_samples` and `together`. Writes nothing."""
+    options = replace(options, replies=options.replies or Path(source))
+    hired = [judge_of(name, rubric, workspace, options) for name in ([judge] if isinstance(judge, str) else judge)]
+    return together([plan_samples(open_source(source, **reading), one, workspace) for one in hired])
 
 
-def plan_samples(samples: Iterable[Sample], judge: Judge, workspace: Workspace) -> dict[str, Any]:
+def plan_samples(samples: Iterable[Sample], judge: Judge | Bound, workspace: Workspace) -> dict[str, Any]:
     """`{dry_run, judge, to_judge, requests, prompt_tokens, completion_tokens, cost_usd, max_cost_usd}`.
 
     `to_judge` counts the distinct samples without an `ok` judgement. Tokens are estimates, four bytes
     each, with the reply as long as allowed; `max_cost_usd` is what the requests cannot exceed, if none has to be
     repeated. Dollars are None where the model's price is not known.
     """
+    endpoint: Any = getattr(judge, "endpoint", None)
     to_judge, totals = 0, Counter[str]()
     with _ledger(workspace) as ledger:
         pending = Pending(samples, ledger, judge.spec)
         while batch := pending.take(CHUNK):
             to_judge += len(batch)
-            if isinstance(judge, OpenAIJudge):
+            if endpoint is not None:
                 for sample in batch:
-                    estimate = judge.endpoint.estimate(**judge.request(sample))
+                    estimate = endpoint.estimate(**judge.request(sample))  # type: ignore[union-attr]
                     totals.update({"requests": 1, **asdict(estimate)})
-    known = not isinstance(judge, OpenAIJudge) or judge.endpoint.price is not None
-    dollars = {key: round(float(totals[key]), 6) if known else None for key in ("cost_usd", "max_cost_usd")}
+    known = endpoint is None or endpoint.price is not None
+    dollars = {key: round(float(totals[key]), 6) if known else None for key in _DOLLARS}
     counts = {key: totals[key] for key in ("requests", "prompt_tokens", "completion_tokens")}
     return {"dry_run": True, "judge": judge.name, "to_judge": to_judge, **counts, **dollars}
+
+
+def together(plans: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One plan of several: counts and dollars summed, each of them kept as `members`; `to_judge` counts judgements."""
+    if len(plans) == 1:
+        return plans[0]
+    whole = {"dry_run": True, "judge": " + ".join(dict.fromkeys(plan["judge"] for plan in plans))}
+    whole |= {key: sum(plan[key] for plan in plans) for key in _COUNTS}
+    for key in _DOLLARS:
+        each = [plan[key] for plan in plans]
+        whole[key] = None if None in each else round(sum(each), 6)
+    return {**whole, "members": list(plans)}
 
 
 @contextmanager
@@ -63,15 +86,19 @@ def _ledger(workspace: Workspace) -> Iterator[Ledger]:
 
 def plan_text(plan: dict[str, Any]) -> str:
     """The plan in words."""
-    text = f"Dry run: {plan['to_judge']:,} samples have no judgement of {plan['judge']} yet."
+    lines = [
+        f"Dry run: {one['to_judge']:,} samples have no judgement of {one['judge']} yet."
+        for one in plan.get("members", [plan])
+    ]
     if not plan["requests"]:
-        return text + " No request would be made."
+        return "\n".join([*lines, "No request would be made."])
     price = (
         f"about ${plan['cost_usd']:.2f}, at most ${plan['max_cost_usd']:.2f} if none has to be repeated"
         if plan["cost_usd"] is not None
         else "the model's price is not known: name it in a file and pass that with --prices"
     )
-    return (
-        f"{text}\n{plan['requests']:,} requests, about {plan['prompt_tokens']:,} prompt tokens and at most "
-        f"{plan['completion_tokens']:,} completion tokens:\n{price}. Nothing was sent."
+    asked = (
+        f"{plan['requests']:,} requests, about {plan['prompt_tokens']:,} prompt tokens and at most "
+        f"{plan['completion_tokens']:,} completion tokens:"
     )
+    return "\n".join([*lines, asked, f"{price}. Nothing was sent."])

@@ -17,7 +17,10 @@ from efficient_empathy.configuration import load
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.errors import UserError
 
-RESERVED = ("sample_id", "dialogue_id", "turn", "category", "split", "state", "subset", "reason")
+RESERVED = (
+    "sample_id", "dialogue_id", "turn", "category", "split", "state", "subset", "reason", "judgements", "disagreement",
+    "answered_by",
+)  # fmt: skip
 BUNDLED = ("empathy", "quality")
 """The rubrics of the package: sensibility and rationality, to select by; naturalness, coherence and empathy."""
 

@@ -13,6 +13,7 @@ from efficient_empathy.dialogues import scan_samples
 from efficient_empathy.scoring.joint import cell_masses
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.panel import Panel, pooled_columns
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.workspace import atomic
 
@@ -26,42 +27,55 @@ PAPER_AT_5 = {
 """The paper's rule at its thresholds of 5, as cells of sensibility × rationality."""
 
 
-def scores_schema(rubric: Rubric, *, distributions: bool) -> pl.Schema:
-    """The columns: `sample_id, state`, a score per axis (null unless ok), and what a judge with distributions adds."""
+def scores_schema(rubric: Rubric, panel: Panel, *, distributions: bool) -> pl.Schema:
+    """The columns: `sample_id, state`, a score per axis (null unless ok), and what the panel adds.
+
+    A pooled score adds its spread and `judgements`, `disagreement`; a choice among judges `answered_by`; a judge with
+    distributions these.
+    """
     columns: dict[str, pl.DataType] = {"sample_id": pl.String(), "state": pl.String()}
     columns |= {axis.name: pl.Float32() for axis in rubric.axes}
-    if distributions:
+    if distributions or panel.pools:
         columns |= {f"{axis.name}_std": pl.Float32() for axis in rubric.axes}
+    if panel.pools:
+        columns |= {"judgements": pl.UInt16(), "disagreement": pl.Float32()}
+    elif len(panel.specs) > 1:
+        columns["answered_by"] = pl.String()
+    if distributions:
         columns |= {f"{axis.name}_probabilities": pl.Array(pl.Float32, len(axis.values)) for axis in rubric.axes}
         if _is_empathy(rubric):
             columns |= dict.fromkeys((*PAPER_AT_5, "p_association"), pl.Float32())
     return pl.Schema(columns)
 
 
-def write_scores(samples: Path, ledger: Ledger, spec: str, rubric: Rubric, path: Path, *, distributions: bool) -> None:
+def write_scores(samples: Path, ledger: Ledger, panel: Panel, rubric: Rubric, path: Path) -> None:
     """Write `scores.parquet`, streaming: `state` is null for what was not judged yet."""
-    schema = scores_schema(rubric, distributions=distributions)
+    schema = scores_schema(rubric, panel, distributions=panel.distributions(ledger))
 
     def frames(with_columns: object, predicate: object, n_rows: object, batch_size: object) -> Iterator[pl.DataFrame]:
         for chunk in scan_samples(samples, CHUNK):
             ids = [sample.id for sample in chunk]
-            found = ledger.latest(spec, ids)
-            yield _frame(ids, [found.get(i) for i in ids], rubric, schema)
+            if panel.pools:
+                columns = pooled_columns(panel.judgements(ledger, ids), rubric, panel.pool)
+            else:
+                answers = panel.answers(ledger, ids)
+                columns = _columns([answers.get(sample) for sample in ids], rubric, schema)
+            yield pl.DataFrame({"sample_id": ids, **columns}, schema=schema, nan_to_null=True)
 
     with atomic(path) as temporary:
         register_io_source(frames, schema=schema).sink_parquet(temporary, compression="zstd")
 
 
-def _frame(
-    ids: Sequence[str], judgements: Sequence[Judgement | None], rubric: Rubric, schema: pl.Schema
-) -> pl.DataFrame:
-    columns: dict[str, object] = {"sample_id": ids, "state": [j.state if j else None for j in judgements]}
+def _columns(answers: Sequence[Judgement | None], rubric: Rubric, schema: pl.Schema) -> dict[str, object]:
+    columns: dict[str, object] = {"state": [j.state if j else None for j in answers]}
     for axis in rubric.axes:
-        columns[axis.name] = [j.scores.get(axis.name) if j else None for j in judgements]
+        columns[axis.name] = [j.scores.get(axis.name) if j else None for j in answers]
+    if "answered_by" in schema:
+        columns["answered_by"] = [j.judge if j and j.state == "ok" else None for j in answers]
     if any(name.endswith("_probabilities") for name in schema):
-        tables = {axis.name: _table(judgements, axis.name, np.asarray(axis.values)) for axis in rubric.axes}
-        columns |= _distribution_columns(judgements, tables, rubric)
-    return pl.DataFrame(columns, schema=schema, nan_to_null=True)
+        tables = {axis.name: _table(answers, axis.name, np.asarray(axis.values)) for axis in rubric.axes}
+        columns |= _distribution_columns(answers, tables, rubric)
+    return columns
 
 
 def _table(judgements: Sequence[Judgement | None], axis: str, values: np.ndarray) -> np.ndarray:

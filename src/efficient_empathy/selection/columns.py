@@ -12,6 +12,8 @@ AXES = ("sensibility", "rationality")
 DISTRIBUTIONS = tuple(f"{axis}_probabilities" for axis in AXES)
 ASSOCIATION = "p_association"
 """How the two distributions of a row hang together; see `scoring.joint`."""
+ANSWERED_BY = "answered_by"
+"""Whose judgement a row has, where several judges shared the work; see `labelling.cascade`."""
 UNSCORED = "unscored"
 """The subset of rows without scores; no policy may call one of its own subsets so."""
 
@@ -29,7 +31,7 @@ NOT_SCORED_BECAUSE = (
     .otherwise(pl.lit("ok, but without a score"))
 )
 
-_NO_AXES = ("sample_id", "state", "subset", "reason")
+_NO_AXES = ("sample_id", "state", "subset", "reason", "judgements", "disagreement", ANSWERED_BY)
 _OF_AXES = ("_probabilities", "_std")
 
 

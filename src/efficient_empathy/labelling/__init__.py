@@ -1,0 +1,1 @@
+"""Labels beyond one judge's single word: judged again where it matters, or by the cheaper judge where it is sure."""

@@ -1,0 +1,135 @@
+"""How several judgements of one sample become one score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from efficient_empathy.errors import UserError
+from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.rubric import Axis, Rubric
+
+Pool = Literal["mean", "median", "vote", "first"]
+POOLS: tuple[Pool, ...] = get_args(Pool)
+"""`vote` is the most frequent whole score; of equally frequent ones that nearest the median, then the lower. `first`
+takes one judgement as it is: that of the first judge that has an `ok` one."""
+
+Votes = npt.NDArray[np.float64]
+"""Scores on one axis, (judges, samples); NaN where a judge has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Whose judgements make up a run's scores, by the keys they are kept under, and how they are pooled."""
+
+    specs: tuple[str, ...]
+    pool: Pool = "first"
+
+    def __post_init__(self) -> None:
+        if self.pool not in POOLS:
+            raise UserError(f"pool is {self.pool!r}: it must be one of {', '.join(POOLS)}")
+        if not self.specs or len(set(self.specs)) < len(self.specs):
+            raise UserError("one judge or more are needed, each named once: --refresh asks the same judge again")
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Panel:
+        """The panel in the manifest's record of `score`; that of its one judge where it names none."""
+        told = record.get("panel") or {"specs": [record["spec"]], "pool": "first"}
+        return cls(tuple(told["specs"]), told["pool"])
+
+    def record(self, first_pass: Panel, judges: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What the manifest keeps: the panel, and who judged every sample, as `judges` tell, before any refresh."""
+        return {**asdict(self), "first_pass": {**asdict(first_pass), "judges": list(judges)}}
+
+    @property
+    def pools(self) -> bool:
+        """Whether scores are computed from several judgements, rather than one of them taken as it is."""
+        return len(self.specs) > 1 and self.pool != "first"
+
+    def distributions(self, ledger: Ledger) -> bool:
+        """Whether the scores come with distributions: a pooled score has none."""
+        return not self.pools and any(ledger.has_probabilities(spec) for spec in self.specs)
+
+    def answers(self, ledger: Ledger, sample_ids: Sequence[str]) -> dict[str, Judgement]:
+        """By sample, the first judge's `ok` judgement that there is, else the first failure; absent if never judged."""
+        found = ledger.latest(self.specs[0], sample_ids)
+        for spec in self.specs[1:]:
+            asked = [sample for sample in sample_ids if sample not in found or found[sample].state != "ok"]
+            for sample, judgement in (ledger.latest(spec, asked) if asked else {}).items():
+                if judgement.state == "ok" or sample not in found:
+                    found[sample] = judgement
+        return found
+
+    def judgements(self, ledger: Ledger, sample_ids: Sequence[str]) -> list[list[Judgement]]:
+        """By sample, in the given order, what the judges said, in theirs."""
+        found = [ledger.latest(spec, sample_ids) for spec in self.specs]
+        return [[by[sample] for by in found if sample in by] for sample in sample_ids]
+
+    def totals(self, ledger: Ledger) -> dict[str, float]:
+        """Requests, tokens and dollars of all its judgements, failures included."""
+        each = [ledger.totals(spec) for spec in self.specs]
+        return {name: sum(totals[name] for totals in each) for name in each[0]}
+
+
+def pooled_columns(found: Sequence[Sequence[Judgement]], rubric: Rubric, pool: Pool) -> dict[str, object]:
+    """Columns of scores from `Panel.judgements`: `state`, per axis the score and `_std`; `judgements`, `disagreement`.
+
+    `_std` is the population standard deviation of the mixture of the judgements: of the scores themselves, or of what
+    their distributions say where there are any. It is null for a single score, and so is `disagreement`, the largest
+    range on any axis.
+    """
+    ok = [[j for j in judgements if j.state == "ok"] for judgements in found]
+    counts = np.array([len(judgements) for judgements in ok])
+    columns: dict[str, object] = {
+        "state": ["ok" if good else given[0].state if given else None for good, given in zip(ok, found, strict=True)]
+    }
+    ranges = []
+    for axis in rubric.axes:
+        votes, variances = _votes(ok, axis)
+        centre = np.nansum(votes, axis=0) / np.maximum(counts, 1)
+        within, known = np.nansum(variances, axis=0), ~np.isnan(variances).all(axis=0)
+        std = np.sqrt((within + np.nansum((votes - centre) ** 2, axis=0)) / np.maximum(counts, 1))
+        columns[axis.name] = np.where(counts > 0, pooled(votes, axis, pool), np.nan)
+        columns[f"{axis.name}_std"] = np.where((counts > 1) | known, std, np.nan)
+        ranges.append(np.max(votes, axis=0, initial=-np.inf, where=~np.isnan(votes)))
+        ranges[-1] -= np.min(votes, axis=0, initial=np.inf, where=~np.isnan(votes))
+    columns["judgements"] = counts
+    columns["disagreement"] = np.where(counts > 1, np.max(ranges, axis=0), np.nan)
+    return columns
+
+
+def pooled(votes: Votes, axis: Axis, pool: Pool) -> Votes:
+    """One score a sample by mean, median or vote; 0 or NaN where nobody voted."""
+    counts = (~np.isnan(votes)).sum(axis=0)
+    if pool == "mean":
+        mean: Votes = np.nansum(votes, axis=0) / np.maximum(counts, 1)
+        return mean
+    ordered = np.sort(votes, axis=0)  # NaN last
+    middle = np.stack([np.maximum(counts - 1, 0) // 2, np.minimum(counts // 2, len(votes) - 1)])
+    median: Votes = np.take_along_axis(ordered, middle, axis=0).mean(axis=0)
+    if pool == "median":
+        return median
+    levels = np.asarray(axis.values, dtype=np.float64)
+    frequency = (np.rint(votes)[:, :, None] == levels).sum(axis=0)
+    nearness = -np.abs(levels - median[:, None]) / (len(levels) + 1)  # less than one vote
+    chosen: Votes = levels[np.argmax(np.where(np.isnan(nearness), 0, frequency + nearness), axis=1)]
+    return chosen
+
+
+def _votes(ok: Sequence[Sequence[Judgement]], axis: Axis) -> tuple[Votes, Votes]:
+    """Scores, and the variances of the distributions they come with; NaN where there is none."""
+    judges = max((len(judgements) for judgements in ok), default=0) or 1
+    votes, variances = (np.full((judges, len(ok)), np.nan) for _ in range(2))
+    levels = np.asarray(axis.values, dtype=np.float64)
+    for i, judgements in enumerate(ok):
+        for k, judgement in enumerate(judgements):
+            votes[k, i] = judgement.scores[axis.name]
+            if axis.name in judgement.probabilities:
+                p = np.asarray(judgement.probabilities[axis.name])
+                variances[k, i] = p @ levels**2 - (p @ levels) ** 2
+    return votes, variances
