@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,17 +14,18 @@ import numpy as np
 from efficient_empathy.distillation.card import card
 from efficient_empathy.distillation.data import Lessons, lessons_of
 from efficient_empathy.distillation.export import export_onnx
-from efficient_empathy.distillation.model import Encoded, Settings, fit, predict
+from efficient_empathy.distillation.held_out import Progress, association_of, cross_calibrated, cross_fit, members
+from efficient_empathy.distillation.model import Encoded, Settings, Students, fit, predict
 from efficient_empathy.distillation.quality import agreement, fit_heads
+from efficient_empathy.distillation.reference import FILE as REFERENCE
+from efficient_empathy.distillation.reference import write_reference
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.distilled import DistilledConfig, DistilledJudge, calibrated
-from efficient_empathy.scoring.joint import fit_association
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.workspace import Workspace, atomic
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2"
-Progress = Callable[[str, int, int, float], None]
 
 
 def default_base() -> Path | str:
@@ -47,15 +46,18 @@ def distill(
     name: str = "distilled",
     folds: int = 5,
     settings: Settings | None = None,
+    students: int = 1,
     data: str = "",
     licence: str = "",
     on_step: Progress = lambda what, step, steps, loss: None,
 ) -> dict[str, Any]:
     """Fit a student on a run's `ok` judgements and write it, int8 and with its card, to the folder `out`.
 
-    `folds`-fold cross-validation by dialogue gives the figures of the card and what calibrates it; each
-    fold is kept in `out/.folds`, so an interrupted run goes on where it stopped. The student that is written is fitted
-    on all of the data. Returns the figures. Raises `UserError` without judgements, base model or the extra `train`.
+    `folds`-fold cross-validation by dialogue gives the figures of the card and what calibrates it; each fold is kept in
+    `out/.folds`, so an interrupted run goes on where it stopped. The judge that is written is fitted on all of the
+    data. Of several `students`, each with a seed of its own, it gives the mean: they agree better with the teacher than
+    one does, and cost as much more. Returns the figures. Raises `UserError` without judgements, base model or the extra
+    `train`.
     """
     if folds < 2:
         raise UserError(f"folds must be 2 or more, not {folds}: without held-out figures a judge cannot be trusted")
@@ -71,27 +73,34 @@ def distill(
     lessons = lessons_of(workspace, scored["spec"], rubric, folds)
     started = time.monotonic()
     _clear(out)
-    _write_tokenizer(base, out / "tokenizer.json")
+    write_tokenizer(base, out / "tokenizer.json")
     encoded = PairTokenizer(out / "tokenizer.json", settings.max_tokens)(lessons.samples)
 
-    logits = _cross_validate(base, encoded, lessons, settings, folds, out / ".folds", on_step)
+    logits = cross_fit(base, encoded, lessons, settings, folds, out / ".folds", on_step, students=students)
     heads = fit_heads(logits, lessons.targets, rubric)
-    held_out = _cross_calibrated(logits, lessons, rubric, folds, settings.seed)
-    association = _association(held_out, lessons.targets)
+    held_out = cross_calibrated(logits, lessons, rubric, folds, settings.seed)
+    association = association_of(held_out, lessons.targets)
     figures = agreement(held_out, lessons, rubric, association)
 
-    student = fit(base, encoded, lessons.targets, settings, lambda *at: on_step("all data", *at))
-    export_onnx(student, out / "model.onnx")
+    fitted = Students(
+        [
+            fit(base, encoded, lessons.targets, each, lambda *at, what=what: on_step(what, *at))
+            for what, each in members("all data", settings, students)
+        ]
+    )
+    export_onnx(fitted, out / "model.onnx")
     config = DistilledConfig(
         name=name, rubric=rubric.hash, axes=tuple(heads), max_tokens=settings.max_tokens, association=association
     )
     _write_text(out / "judge.json", config.model_dump_json(indent=2) + "\n")
+    write_reference(DistilledJudge(rubric, out), out, lessons.samples, held_out)
     figures |= {
         "folds": folds,
+        "students": students,
         "settings": asdict(settings),
         "teacher": scored["spec"],
         "base": BASE if base == default_base() else Path(base).name,
-        "int8_gap": _int8_gap(student, encoded, lessons, rubric, out),
+        "int8_gap": _int8_gap(fitted, encoded, lessons, rubric, out),
         "megabytes": round(sum(p.stat().st_size for p in out.iterdir() if p.is_file()) / 1e6, 1),
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -105,65 +114,25 @@ def _clear(out: Path) -> None:
     """Make the folder; an old judge in it is no judge any more until the new one is whole."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "judge.json").unlink(missing_ok=True)
+        for name in ("judge.json", REFERENCE):
+            (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}") from error
 
 
-def _cross_validate(
-    base: Path | str, encoded: Encoded, lessons: Lessons, settings: Settings, folds: int, cache: Path, on_step: Progress
-) -> np.ndarray:
-    """Logits for every sample from a student that saw no sample of its dialogue."""
-    number = lessons.folds(folds, settings.seed)
-    digest = hashlib.sha256(lessons.targets.tobytes())
-    digest.update(json.dumps([str(base), folds, asdict(settings), [s.id for s in lessons.samples]]).encode())
-    logits = np.empty(lessons.targets.shape, np.float32)
-    for fold in range(folds):
-        kept = cache / f"{digest.hexdigest()[:16]}-{fold}.npy"
-        held_out = np.flatnonzero(number == fold).tolist()
-        if not kept.exists():
-            seen = np.flatnonzero(number != fold).tolist()
-            what = f"fold {fold + 1} of {folds}"
-            student = fit(
-                base, [encoded[i] for i in seen], lessons.targets[seen], settings,
-                lambda *at, what=what: on_step(what, *at),
-            )  # fmt: skip
-            with atomic(kept) as temporary, temporary.open("wb") as handle:
-                np.save(handle, predict(student, [encoded[i] for i in held_out]))
-        logits[held_out] = np.load(kept)
-    return logits
-
-
-def _cross_calibrated(logits: np.ndarray, lessons: Lessons, rubric: Rubric, folds: int, seed: int) -> np.ndarray:
-    """Distributions from held-out logits, each fold calibrated on the others, so that the figures are honest."""
-    number = lessons.folds(folds, seed)
-    probabilities = np.empty_like(logits)
-    for fold in range(folds):
-        others, here = number != fold, number == fold
-        probabilities[here] = calibrated(logits[here], fit_heads(logits[others], lessons.targets[others], rubric))
-    return probabilities
-
-
-def _association(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """How the two axes of a rubric hang together beyond what the text tells; 0 for a rubric with more or fewer."""
-    if probabilities.shape[1] != 2:
-        return 0.0
-    tables = (array[:, axis] for array in (probabilities, targets) for axis in (0, 1))
-    return round(fit_association(*tables), 5)
-
-
-def _int8_gap(student: Any, encoded: Encoded, lessons: Lessons, rubric: Rubric, out: Path) -> float:
-    """Largest mean difference, over the axes, of an expected score between the int8 file and the student in torch."""
+def _int8_gap(fitted: Students, encoded: Encoded, lessons: Lessons, rubric: Rubric, out: Path) -> float:
+    """Largest mean difference, over the axes, of an expected score between the int8 file and the students in torch."""
     few = list(range(0, len(encoded), max(1, len(encoded) // 256)))
     judge = DistilledJudge(rubric, out)
-    exact = predict(student, [encoded[i] for i in few])
+    exact = predict(fitted, [encoded[i] for i in few])
     levels = np.arange(exact.shape[-1])
     there = judge.probabilities([lessons.samples[i] for i in few]) @ levels
     here = calibrated(exact, judge.config.axes) @ levels
     return round(float(np.abs(there - here).mean(0).max()), 4)
 
 
-def _write_tokenizer(base: Path | str, path: Path) -> None:
+def write_tokenizer(base: Path | str, path: Path) -> None:
+    """Write the base encoder's tokenizer to `path`; raises `UserError` where it cannot be had."""
     from tokenizers import Tokenizer
 
     try:

@@ -12,7 +12,7 @@ import polars as pl
 
 from efficient_empathy.errors import UserError
 from efficient_empathy.selection import Policy, make_policy
-from efficient_empathy.selection.columns import AXES, UNSCORED, axes_of
+from efficient_empathy.selection.columns import ANSWERED_BY, AXES, UNSCORED, axes_of
 from efficient_empathy.selection.grid import PROBABILITIES
 from efficient_empathy.workspace import Workspace, file_hash
 
@@ -116,7 +116,8 @@ class Run:
     @property
     def shows_expectations(self) -> bool:
         """Whether counts by score are expected ones: the judge gives distributions and nothing was decided without."""
-        return self.has_distributions(*(a.name for a in self.axes)) and self.decided_on in (None, PROBABILITIES)
+        given = self.has_distributions(*(a.name for a in self.axes)) and ANSWERED_BY not in self.columns
+        return given and self.decided_on in (None, PROBABILITIES)
 
     def _check_rows(self) -> None:
         scores, samples = (f.select(pl.len()).collect().item() for f in (self.scores, self.samples))

@@ -13,6 +13,7 @@ import polars as pl
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.joint import cell_masses
 from efficient_empathy.selection.columns import (
+    ANSWERED_BY,
     ASSOCIATION,
     AXES,
     DISTRIBUTIONS,
@@ -30,6 +31,7 @@ from efficient_empathy.selection.ties import Ties, tie_hash
 
 Decide = Literal["auto", "scores", "probabilities"]
 PROBABILITIES = "probabilities"
+MOST_PROBABLE = "most probable subsets"
 LOWEST, HIGHEST = -1, 11
 SCALE = 11
 """Whole scores 0–10."""
@@ -41,7 +43,8 @@ class GridPolicy:
     """A rule with its thresholds: α on sensibility, β on rationality, any numbers from −1 to 11.
 
     `decide` says what the rule is applied to: `scores`, or `probabilities` (the judge's distributions, with shares as
-    the judge expects them); `auto` takes the distributions where the judge gave them.
+    the judge expects them); `auto` takes the distributions where the judge gave them. Where a cascade's judges answered
+    (`answered_by`), `auto` gives each sample its most probable subset: that is what the cascade's promise is about.
     """
 
     name: str
@@ -72,9 +75,10 @@ class GridPolicy:
         return np.array(self.subsets)[self._codes(*np.indices((SCALE, SCALE)))]
 
     def decides_on(self, scores: pl.LazyFrame) -> str:
-        """`probabilities`, `whole scores` or `scores`: what the rule is applied to."""
-        if self._by_probability(scores.collect_schema().names()):
-            return PROBABILITIES
+        """`probabilities`, `most probable subsets`, `whole scores` or `scores`: what the rule is applied to."""
+        names = scores.collect_schema().names()
+        if self._by_probability(names):
+            return MOST_PROBABLE if self._singly(names) else PROBABILITIES
         whole = scores.filter(SCORED).select(
             ((SENSIBILITY.floor() == SENSIBILITY) & (RATIONALITY.floor() == RATIONALITY)).all()
         )
@@ -90,7 +94,7 @@ class GridPolicy:
             marks = self._marks(scores)
             kept = scores.drop(*marks.columns, *(n for n in names if n.startswith("p_")), strict=False)
             scores = pl.concat([kept, marks.lazy()], how="horizontal")
-            subset, reason = pl.col("subset").cast(pl.String), self._odds()
+            subset, reason = pl.col("subset").cast(pl.String), self._odds(singly=self._singly(names))
         return scores.with_columns(
             pl.when(SCORED).then(subset).otherwise(pl.lit(UNSCORED)).alias("subset"),
             pl.when(SCORED).then(reason).otherwise(NOT_SCORED_BECAUSE).alias("reason"),
@@ -102,7 +106,7 @@ class GridPolicy:
 
     def expected_counts(self, scores: pl.DataFrame) -> dict[str, int]:
         """How many samples each subset has; by probability, as many as the judge itself expects."""
-        if self._by_probability(scores.columns):
+        if self._by_probability(scores.columns) and not self._singly(scores.columns):
             _, p, _ = self._masses(scores.lazy())
             return dict(zip(self.subsets, expected_shares(p).tolist(), strict=True))
         found = self.assign(scores)["subset"].value_counts()
@@ -116,6 +120,10 @@ class GridPolicy:
                 "decide='probabilities' needs a judge that gives distributions; these scores have none: use 'scores'"
             )
         return present and self.decide != "scores"
+
+    def _singly(self, columns: list[str]) -> bool:
+        """Whether each sample's subset is decided without a look at the others."""
+        return self.decide == "auto" and ANSWERED_BY in columns
 
     def _codes(self, s: npt.NDArray[Any], r: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
         """The rule on arrays: each pair's position in `subsets`."""
@@ -161,7 +169,8 @@ class GridPolicy:
     def _marks(self, scores: pl.LazyFrame) -> pl.DataFrame:
         """What one row cannot know alone: each row's subset, and P of every subset; null for rows without scores."""
         scored, p, ties = self._masses(scores)
-        labels = match_shares(p, expected_shares(p), ties)
+        singly = self._singly(scores.collect_schema().names())
+        labels = p.argmax(axis=1) if singly else match_shares(p, expected_shares(p), ties)
         place = pl.Series(np.where(scored, np.cumsum(scored) - 1, 0)).set(pl.Series(~scored), None)
         found = pl.DataFrame(
             {"subset": pl.Series(labels, dtype=pl.UInt8), **{f"p_{n}": p[:, k] for k, n in enumerate(self.subsets)}}
@@ -169,14 +178,15 @@ class GridPolicy:
         names = pl.col("subset").replace_strict(dict(enumerate(self.subsets)), return_dtype=pl.Enum(self.subsets))
         return found.with_columns(names).select(pl.all().gather(place))
 
-    def _odds(self) -> pl.Expr:
+    def _odds(self, *, singly: bool) -> pl.Expr:
         """For example "P(sensibility) 0.71, P(rationality) 0.21, P(discard) 0.08; shares matched"."""
+        how = "; the most probable" if singly else "; shares matched"
         hundredths = {n: f"{n / 100:.2f}" for n in range(101)}
         shown = [
             (pl.col(f"p_{subset}") * 100).round().cast(pl.UInt8).replace_strict(hundredths, return_dtype=pl.String)
             for subset in self.subsets
         ]
-        return pl.format(", ".join(f"P({subset}) {{}}" for subset in self.subsets) + "; shares matched", *shown)
+        return pl.format(", ".join(f"P({subset}) {{}}" for subset in self.subsets) + how, *shown)
 
 
 def _batches(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:

@@ -1,0 +1,186 @@
+"""The cascade on a real judge's judgements: calls saved against errors made, and how often the promise held.
+
+    python -m benchmarks.cascade [--orders 200] [--students 2] [--cache FOLDER]
+
+The oracle is ChatGPT's 5,734 released judgements, read from $EMPATHY_SHARED_DATA. The distilled judge is cross-fitted
+(5 folds by dialogue): it never saw a sample that it answers, nor one of its dialogue. Fitting it takes a quarter of an
+hour a student on two cores; --cache keeps the folds. Every order is another random draw; the expert's answers are
+looked up, so 200 orders take a minute. Calls saved count the calibration sample as spent; the check at the end is left
+out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from efficient_empathy.distillation.data import lessons_of
+from efficient_empathy.distillation.held_out import association_of, cross_calibrated, cross_fit
+from efficient_empathy.distillation.model import Settings
+from efficient_empathy.distillation.stage import default_base, write_tokenizer
+from efficient_empathy.encoders import PairTokenizer
+from efficient_empathy.labelling.goals import ErrorGoal, F1Goal, Goal, f1_score
+from efficient_empathy.labelling.guesses import Guesses
+from efficient_empathy.labelling.head import refit
+from efficient_empathy.labelling.order import most_doubtful, promise
+from efficient_empathy.labelling.phases import BOUGHT
+from efficient_empathy.labelling.planning import plan_cascade
+from efficient_empathy.labelling.settings import CascadeSettings, Method
+from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.stage import score
+from efficient_empathy.selection.columns import AXES
+from efficient_empathy.selection.grid import GridPolicy
+from efficient_empathy.workspace import Workspace
+
+FOLDER = Path(os.environ.get("EMPATHY_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
+FOLDS = 5
+PROMISE = CascadeSettings()
+HARSHER = 3
+SHARES = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+
+
+def cross_fitted(cache: Path, students: int) -> tuple[Guesses, np.ndarray]:
+    """The distilled judge's guesses on samples that it has not seen, and ChatGPT's scores, shape (samples, 2)."""
+    rubric, workspace = Rubric.load(), Workspace(cache / "run")
+    console = Console(stderr=True)
+    score(FOLDER / "chatgpt_judgements" / "valid.json.gz", workspace, "replay", rubric, console=console)
+    lessons = lessons_of(workspace, workspace.stage("score")["spec"], rubric, FOLDS)
+    base = default_base()
+    write_tokenizer(base, cache / "tokenizer.json")
+    settings = Settings()
+    encoded = PairTokenizer(cache / "tokenizer.json", settings.max_tokens)(lessons.samples)
+
+    def told(what: str, step: int, steps: int, loss: float) -> None:
+        if step % 100 == 0:
+            console.print(f"{what}: {step} of {steps}, loss {loss:.3f}")
+
+    logits = cross_fit(base, encoded, lessons, settings, FOLDS, cache / "folds", told, students=students)
+    p = cross_calibrated(logits, lessons, rubric, FOLDS, 0)
+    places = [rubric.axis_names.index(axis) for axis in AXES]
+    guesses = Guesses(
+        [sample.id for sample in lessons.samples], p[:, places], association_of(p, lessons.targets), GridPolicy("paper")
+    )
+    return guesses, lessons.scores[:, places].astype(np.float64)
+
+
+def curve(guesses: Guesses, truth: np.ndarray, goal: Goal) -> list[tuple[float, float, float]]:
+    """Calls saved, error and F1 where the least doubtful share is answered: no draw, no promise."""
+    p = guesses.probabilities()
+    labels, order = p.argmax(1), np.argsort(goal.doubt(p), kind="stable")
+    found = []
+    for share in SHARES:
+        final = truth.copy()
+        answered = order[: round(share * len(truth))]
+        final[answered] = labels[answered]
+        found.append((share, float((final != truth).mean()), f1_score(final, truth, 0)))
+    return found
+
+
+def one_order(
+    guesses: Guesses,
+    scores: np.ndarray,
+    truth: np.ndarray,
+    goal: Goal,
+    *,
+    error: float,
+    seed: int,
+    method: Method = "pac",
+    rounds: int = 0,
+) -> tuple[float, float, float, float]:
+    """Of one cascade the calls saved, the share of wrong labels, that of the distilled judge's own, and F1."""
+    n = len(truth)
+    plan = plan_cascade(guesses.probabilities(), goal, PROMISE.risk)
+    drawn = np.random.default_rng(seed).permutation(n)[: plan.calibration]
+    was_drawn, bought = np.zeros(n, bool), np.zeros(n, bool)
+    was_drawn[drawn] = True
+    batch = int(BOUGHT * (plan.judged - plan.calibration)) // max(1, rounds)
+    for _ in range(rounds):
+        bought[most_doubtful(goal.doubt(guesses.probabilities()), ~bought, batch)] = True
+        lessons = np.flatnonzero(bought & ~was_drawn)
+        guesses = guesses.refitted(refit(guesses.tables, lessons, scores[lessons]))
+    p = guesses.probabilities()
+    labels, doubt, seen = p.argmax(1), goal.doubt(p), np.where(was_drawn | bought, truth, -1)
+    found = promise(goal, method, error, PROMISE.risk, doubt, labels, seen, drawn, bought)
+    answered = found.cut.answers(doubt) & ~was_drawn & ~bought
+    final = np.where(answered, labels, truth)
+    wrong = final != truth
+    return answered.mean(), wrong.mean(), wrong.sum() / max(1, answered.sum()), f1_score(final, truth, 0)
+
+
+def row(
+    name: str,
+    found: Sequence[tuple[float, float, float, float]],
+    goal: Goal,
+    error: float,
+    method: Method = "pac",
+    rounds: int = 0,
+) -> str:
+    """One line of the table; last comes how many orders kept the promise; of conformal, the mean."""
+    saved, realised, own, f1 = (np.array(column) for column in zip(*found, strict=True))
+    if method == "conformal":
+        realised, held = own, f"mean {own.mean():.2%}"
+    else:
+        kept = f1 >= goal.f1 if isinstance(goal, F1Goal) else realised <= error
+        held = f"{kept.mean():.1%}"
+    low, high = np.quantile(saved, [0.05, 0.95])
+    return (
+        f"| {name} | {saved.mean():.1%} ({low:.1%} to {high:.1%}) | {realised.mean():.2%} | "
+        f"{np.quantile(realised, 0.95):.2%} | {f1.mean():.3f} | {held} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, default=200)
+    parser.add_argument("--students", type=int, default=1, help="fitted with other seeds, their logits averaged")
+    parser.add_argument("--cache", type=Path)
+    given = parser.parse_args()
+    if not (FOLDER / "chatgpt_judgements").exists():
+        print(f"{FOLDER} has no chatgpt_judgements: set EMPATHY_SHARED_DATA to the data's folder")
+        return
+    with TemporaryDirectory() as folder:
+        guesses, scores = cross_fitted(given.cache or Path(folder), given.students)
+    truth = guesses.labels_of(scores)
+    p = guesses.probabilities()
+    print(f"{len(truth):,} samples; most probable subset right: {(p.argmax(1) == truth).mean():.3f}\n")
+    print("| calls saved, no promise | error | F1 of sensibility | error, by doubt of it | F1, by doubt of it |")
+    print("|---|---|---|---|---|")
+    both = zip(curve(guesses, truth, ErrorGoal(0.05)), curve(guesses, truth, F1Goal(0.95, 0, AXES[0])), strict=True)
+    for (share, error, f1), (_, other_error, other_f1) in both:
+        print(f"| {share:.0%} | {error:.2%} | {f1:.3f} | {other_error:.2%} | {other_f1:.3f} |")
+    print(f"\n{given.orders} random orders, confidence {PROMISE.confidence:.0%}\n")
+    print(
+        "| promise | calls saved, mean (5–95 %) | realised error, mean | 95th percentile | F1 of sensibility | held |"
+    )
+    print("|---|---|---|---|---|---|")
+
+    def show(name: str, goal: Goal, given_scores: np.ndarray = scores, error: float = 0.05, **how: Any) -> None:
+        oracle = guesses.labels_of(given_scores)
+        found = [
+            one_order(guesses, given_scores, oracle, goal, error=error, seed=seed, **how)
+            for seed in range(given.orders)
+        ]
+        print(row(name, found, goal, error, **how), flush=True)
+
+    for error in (0.01, 0.02, 0.05, 0.1):
+        show(f"error ≤ {error:.0%}", ErrorGoal(error), error=error)
+    for error in (0.01, 0.02, 0.05, 0.1):
+        show(f"conformal, own error ≤ {error:.0%} on average", ErrorGoal(error), error=error, method="conformal")
+    for f1 in (0.95, 0.93, 0.9):
+        show(f"F1 of sensibility ≥ {f1:g}", F1Goal(f1, 0, AXES[0]))
+    show("error ≤ 5%, 3 rounds of refitting", ErrorGoal(0.05), rounds=3)
+    harsher = np.maximum(0, scores - [HARSHER, 0])
+    for rounds in (0, 3):
+        name = f"error ≤ 5%, an expert {HARSHER} points harsher on sensibility, {rounds} rounds"
+        show(name, ErrorGoal(0.05), harsher, rounds=rounds)
+
+
+if __name__ == "__main__":
+    main()

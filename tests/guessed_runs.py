@@ -1,0 +1,77 @@
+"""A run that the distilled judge has scored, and an expert that agrees with it about as often as it believes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from efficient_empathy.dialogues import open_source
+from efficient_empathy.labelling.guesses import Guesses, read_guesses
+from efficient_empathy.recipe import DIALOGUES
+from efficient_empathy.scoring import Ledger
+from efficient_empathy.scoring.stage import score
+from efficient_empathy.selection.grid import GridPolicy
+from efficient_empathy.workspace import Workspace
+from misbehaviours import Behaviour, ok, raw
+
+SAMPLES = 400
+ASKED = re.compile(r"<<<response ([0-9a-f]{12})")
+
+
+@dataclass
+class Guessed:
+    """`source` is what was scored into `run`; `scores` are the expert's, shape (samples, 2)."""
+
+    source: Path
+    run: Path
+    guesses: Guesses
+    scores: np.ndarray
+
+    def copy(self, where: Path) -> Workspace:
+        """A run of its own, with the distilled judge's work done."""
+        return Workspace(shutil.copytree(self.run, where))
+
+    def expert(self, shift: int = 0, fails: Callable[[str, int], bool] = lambda mark, number: False) -> Any:
+        """A server's script: the expert's scores of the sample that is asked for, `shift` added to sensibility."""
+        known = {sample[:12]: row for sample, row in zip(self.guesses.ids, self.scores, strict=True)}
+
+        def answer(body: dict[str, Any], number: int) -> Behaviour:
+            mark = asked(body)
+            if fails(mark, number):
+                return raw(b'{"error": {"message": "filtered", "code": "content_filter"}}', 400)
+            sensibility, rationality = known[mark]
+            return ok(f"- Sensibility: {min(10, max(0, int(sensibility) + shift))}\n- Rationality: {int(rationality)}")
+
+        return answer
+
+
+def asked(body: dict[str, Any]) -> str:
+    """Which sample a request is about: the first twelve digits of its id."""
+    found = ASKED.search(body["messages"][-1]["content"])
+    assert found
+    return found[1]
+
+
+@pytest.fixture(scope="session")
+def guessed(tmp_path_factory: pytest.TempPathFactory) -> Guessed:
+    folder = tmp_path_factory.mktemp("guessed")
+    lines = (DIALOGUES / "train.jsonl").read_text("utf-8").splitlines(keepends=True)
+    source = folder / "dialogues.jsonl"
+    source.write_text("".join(lines[: SAMPLES // 2]), "utf-8")
+    assert sum(1 for _ in open_source(source)) >= SAMPLES * 0.9
+    workspace = Workspace(folder / "run")
+    score(source, workspace)
+    with Ledger(workspace.ledger) as ledger:
+        guesses = read_guesses(workspace, ledger, ledger.specs()[0], GridPolicy("paper"))
+    rng = np.random.default_rng(0)
+    sharp = guesses.tables**3
+    sharp /= sharp.sum(-1, keepdims=True)
+    scores = np.array([[rng.choice(11, p=row / row.sum()) for row in sample] for sample in sharp.astype(np.float64)])
+    return Guessed(source, workspace.root, guesses, scores.astype(np.float64))

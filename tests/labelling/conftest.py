@@ -1,0 +1,3 @@
+"""Fixtures of this folder."""
+
+from guessed_runs import guessed  # noqa: F401
