@@ -79,7 +79,7 @@ def test_a_student_learns_its_teacher_and_is_written_as_a_judge(workspace, base,
     assert "made by a test" in card
     assert f"{figures['axes']['sensibility']['spearman']:.3f}" in card
     assert sorted(path.name for path in out.iterdir()) == [
-        "README.md", "figures.json", "judge.json", "model.onnx", "tokenizer.json",
+        "README.md", "figures.json", "judge.json", "model.onnx", "reference.json", "tokenizer.json",
     ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ distribution over the whole numbers of its scale. int8 ONNX, run by onnxruntime;
 
 {data}
 
-Learnt from {samples} judgements; base model {base}. Kept under `{teacher}`.
+Learnt from {samples} judgements; base model {base}{mean}. Kept under `{teacher}`.
 
 ## Figures
 
@@ -41,6 +41,8 @@ The int8 file's expected scores differ from the unquantised model's by {int8_gap
 
 - It imitates another judge on one kind of data, with that judge's habits. Other languages, long or technical dialogues
   and very long responses lie outside what it learnt; at most {max_tokens} tokens are read, the last turns first.
+- `reference.json` holds figures of these inputs (lengths, frequencies of word pieces, predictions; no text):
+  `efficient-empathy predict` tells by them which conversations are unlike what the judge learnt from.
 - Expected scores shrink toward the mean: thresholds that suit whole numbers misfire on them. Select by its
   probabilities (the policies do), and look at the shares it expects.
 - It ranks; single verdicts are often wrong. It must not be used to judge people, or their fitness for anything.
@@ -81,6 +83,7 @@ def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence:
         data=data or "Not described: pass --data to say where the judgements come from and under which licence.",
         axis_rows="\n".join(rows),
         labels=labels,
+        mean=f", the mean of {figures['students']} fitted with other seeds" if figures["students"] > 1 else "",
         max_tokens=figures["settings"]["max_tokens"],
         **{key: figures[key] for key in ("samples", "base", "teacher", "folds", "int8_gap", "megabytes")},
     )

@@ -1,0 +1,105 @@
+"""`efficient-empathy predict`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from efficient_empathy.cli.shared import BadRows, Columns, Format, Json, OnBadRow, columns_of, err, show
+
+if TYPE_CHECKING:
+    from efficient_empathy.prediction.predictor import Predictor
+    from efficient_empathy.prediction.stage import Prediction
+
+DRIFTED = 3
+
+
+class Unit(StrEnum):
+    """What a row of the output file is."""
+
+    sample = "sample"
+    conversation = "conversation"
+
+
+def predict(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A file, a folder, a hub data set id (hub:org/name), or - for one JSON conversation a line on stdin.",
+            show_default=False,
+        ),
+    ],
+    judge_model: Annotated[
+        Path | None, typer.Option(help="A folder that `distill` made; the judge in the package by default.")
+    ] = None,
+    policy: Annotated[str, typer.Option(help="Whose subsets: paper, exclusive or both.")] = "paper",
+    alpha: Annotated[float, typer.Option(help="Threshold of sensibility.")] = 5.0,
+    beta: Annotated[float, typer.Option(help="Threshold of rationality.")] = 5.0,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the figures: FILE.jsonl, FILE.csv or FILE.parquet.")
+    ] = None,
+    per: Annotated[Unit, typer.Option(help="With -o: a row a sample, or a conversation.")] = Unit.sample,
+    fail_on_drift: Annotated[
+        bool,
+        typer.Option("--fail-on-drift", help="Exit with 3 where inputs are unlike what the judge learnt from."),
+    ] = False,
+    format: Format = None,  # noqa: A002
+    column: Columns = None,
+    on_bad_row: OnBadRow = BadRows.fail,
+    as_json: Json = False,
+) -> None:
+    """Predict how good conversations are with the distilled judge: no run, no key, and nothing written unless asked.
+
+    Example: efficient-empathy predict dialogues.jsonl -o figures.csv
+
+    Example: tail -f chats.jsonl | efficient-empathy predict -
+    """
+    from efficient_empathy.prediction.predictor import Predictor
+    from efficient_empathy.prediction.stage import check_output, predict, require_reference, write
+    from efficient_empathy.prediction.words import summary
+
+    if output is not None:
+        check_output(output)
+    predictor = Predictor(judge_model, policy, alpha, beta)
+    if fail_on_drift:
+        require_reference(predictor)
+    streams = source == "-" and not as_json
+    if source == "-":
+        done = _stream(predictor, format, columns_of(column), on_bad_row.value, lines=streams, keep=output is not None)
+    else:
+        with err.status("Judging …") as status:
+            done = predict(
+                source, predictor, format=format, columns=columns_of(column), on_bad_row=on_bad_row.value,
+                on_progress=lambda samples: status.update(f"Judging … {samples:,} samples"),
+            )  # fmt: skip
+    if output is not None:
+        write(done.per(per.value), output)
+    result = {**done.result, "output": str(output) if output else None, "per": per.value}
+    if streams:
+        err.print(summary(result), markup=False)
+    else:
+        show(result, as_json, summary(result))
+    if fail_on_drift and done.drift["verdict"] == "alarm":
+        raise typer.Exit(DRIFTED)
+
+
+def _stream(
+    predictor: Predictor, form: str | None, columns: dict[str, str] | None, on_bad_row: str, *, lines: bool, keep: bool
+) -> Prediction:
+    """Answer stdin line by line; with `lines` on stdout, at once."""
+    from efficient_empathy.dialogues import Intake
+    from efficient_empathy.prediction.stage import Collected
+    from efficient_empathy.prediction.stream import Reading, answers
+
+    reading = Reading(form, columns, Intake("skip" if on_bad_row == "skip" else "fail"))
+    started, collected = time.perf_counter(), Collected(predictor, frames=keep or not lines)
+    for answer in answers(sys.stdin.buffer, predictor, collected, reading):
+        if lines:
+            typer.echo(json.dumps(answer, ensure_ascii=False))
+    return collected.prediction(time.perf_counter() - started, reading.intake)
