@@ -34,7 +34,9 @@ def folder(tmp_path_factory):
     where = tmp_path_factory.mktemp("user")
     lines = (DIALOGUES / "train.jsonl").read_bytes().splitlines(keepends=True)
     (where / "dialogues.jsonl").write_bytes(b"".join(lines[:160]))
-    (where / "my-rubric.yaml").write_text(yaml.safe_dump(Rubric.load().model_dump(mode="json")), "utf-8")
+    (where / "my-rubric.yaml").write_text(
+        yaml.safe_dump(Rubric.load().model_dump(mode="json") | {"version": 2}), "utf-8"
+    )
     (where / "references.txt").write_text("that is so sad .\nwhat happened ?\n", "utf-8")
     (where / "responses.txt").write_text("That is sad.\nOh no, what happened?\n", "utf-8")
     return where

@@ -4,6 +4,8 @@ import efficient_empathy as ee
 
 samples = ee.read("dialogues.jsonl")                    # a polars frame
 scores = ee.score("dialogues.jsonl", "runs/mine")       # a polars frame, one row a sample
+promise = ee.cascade("d.jsonl", "runs/b", error=0.05)    # a dict: plan, promise, check; the scores are the run's
+new = ee.predict("tonight.jsonl")                       # a polars frame: P(sensibility), P(rationality), P(discard)
 subsets = ee.select("runs/mine", alpha=5, beta=5)       # a polars frame: subset and reason of each sample
 expert = ee.train_expert("runs/mine", "sensibility")    # its folder (extra `train`)
 models = ee.mix("runs/mine")                            # a polars frame: losses of experts, average and mixture
@@ -19,11 +21,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from efficient_empathy.agreement import AgreementSettings, measure_agreement
     from efficient_empathy.api import (
+        cascade,
         evaluate,
         evaluate_files,
         generate,
         mix,
+        predict,
+        refresh,
         run_recipe,
         score,
         select,
@@ -36,13 +42,18 @@ if TYPE_CHECKING:
     from efficient_empathy.scoring.choice import JudgeOptions
 
 __all__ = [
+    "AgreementSettings",
     "JudgeOptions",
+    "cascade",
     "evaluate",
     "evaluate_files",
     "generate",
     "inspect_source",
+    "measure_agreement",
     "mix",
+    "predict",
     "read",
+    "refresh",
     "run_recipe",
     "score",
     "select",
@@ -57,6 +68,11 @@ _HOMES = {
     "inspect_source": "dialogues",
     "JudgeOptions": "scoring.choice",
     "score": "api",
+    "cascade": "api",
+    "refresh": "api",
+    "predict": "api",
+    "measure_agreement": "agreement",
+    "AgreementSettings": "agreement",
     "select": "api",
     "train_expert": "api",
     "mix": "api",

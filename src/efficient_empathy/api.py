@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from rich.console import Console
@@ -16,14 +16,20 @@ from efficient_empathy.report import report
 from efficient_empathy.scoring import Judge, Rubric
 from efficient_empathy.scoring import stage as _scoring
 from efficient_empathy.scoring.choice import JudgeOptions
+from efficient_empathy.scoring.panel import Pool
 from efficient_empathy.workspace import Workspace
+
+if TYPE_CHECKING:
+    from efficient_empathy.prediction import Per
+    from efficient_empathy.prediction.conversations import Given
 
 
 def score(
     source: str | Path,
     run: str | Path,
     *,
-    judge: str | Judge = "distilled",
+    judge: str | Judge | Sequence[str | Judge] = "distilled",
+    pool: Pool = "median",
     rubric: Rubric | str | Path | None = None,
     options: JudgeOptions | None = None,
     format: str | None = None,  # noqa: A002
@@ -34,13 +40,92 @@ def score(
     """Judge every sample of `source` that the run's ledger does not hold yet; the frame of `scores.parquet`.
 
     `judge` is a name (distilled, openai, replay) with its `options`, or any object with a `name` and an async `judge`
-    (see `Judge`).
+    (see `Judge`); of several of either, `pool` makes one score.
     """
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
     reading: dict[str, Any] = {"format": format, "columns": columns, "on_bad_row": on_bad_row}
-    _scoring.score(source, workspace, judge, loaded, options, console=console, **reading)
+    _scoring.score(source, workspace, judge, loaded, options, pool=pool, console=console, **reading)
     return pl.read_parquet(workspace.scores)
+
+
+def cascade(
+    source: str | Path,
+    run: str | Path,
+    *,
+    rubric: Rubric | str | Path | None = None,
+    options: JudgeOptions | None = None,
+    quiet: bool = False,
+    reading: dict[str, Any] | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Score with the distilled judge where it is sure and an expert elsewhere; the plan, the promise and the check.
+
+    `settings` as of `CascadeSettings`: expert, error, f1, confidence and so on; `reading` as of `score`: format,
+    columns, on_bad_row. The scores are those of the run.
+    """
+    from efficient_empathy.labelling.cascade import cascade as run_cascade
+    from efficient_empathy.labelling.settings import CascadeSettings
+
+    loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
+    chosen, console = load(CascadeSettings, None, "the options", settings), Console(stderr=True, quiet=quiet)
+    found = run_cascade(source, Workspace(run), chosen, loaded, options, console=console, **(reading or {}))
+    told: dict[str, Any] = found["cascade"]
+    return told
+
+
+def refresh(
+    run: str | Path,
+    which: str = "uncertain",
+    judge: str | Judge | None = None,
+    *,
+    rounds: int = 1,
+    pool: Pool | None = None,
+    rubric: Rubric | str | Path | None = None,
+    options: JudgeOptions | None = None,
+    quiet: bool = False,
+    **doubt: Any,
+) -> pl.DataFrame:
+    """Judge samples of a scored run again and pool what was said; the frame of `scores.parquet`.
+
+    `which` are uncertain, failed, all or none; `judge` is another one, by default the same for another of its `rounds`;
+    `doubt` as of `labelling.doubt.Doubt`: reach, disagreement, policy and so on.
+    """
+    from efficient_empathy.labelling.doubt import Doubt
+    from efficient_empathy.labelling.refresh import refresh as judge_again
+
+    loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
+    workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
+    judge_again(
+        workspace, which, judge, loaded, options, rounds=rounds, pool=pool, doubt=Doubt(**doubt), console=console
+    )
+    return pl.read_parquet(workspace.scores)
+
+
+def predict(
+    given: Given,
+    *,
+    judge_model: str | Path | None = None,
+    policy: str = "paper",
+    alpha: float = 5,
+    beta: float = 5,
+    per: Per = "sample",
+    quiet: bool = False,
+    **reading: Any,
+) -> pl.DataFrame:
+    """What the distilled judge makes of new conversations, or of a source; a row a sample or a conversation.
+
+    `reading` as of `score`: format, columns, on_bad_row. Warns on stderr where the conversations are not of the kind
+    that the judge learnt from.
+    """
+    from efficient_empathy.prediction import Predictor
+    from efficient_empathy.prediction import predict as judge
+    from efficient_empathy.prediction.words import drift_summary
+
+    found = judge(given, Predictor(judge_model, policy, alpha, beta), **reading)
+    if found.drift["verdict"] not in ("ok", "none"):
+        Console(stderr=True, quiet=quiet).print(drift_summary(found.drift, True), markup=False)
+    return found.per(per)
 
 
 def select(

@@ -9,7 +9,7 @@ import yaml
 from rich.console import Console
 
 from efficient_empathy.errors import UserError
-from efficient_empathy.recipe import Recipe, TrainSection
+from efficient_empathy.recipe import CASCADE, Recipe, TrainSection
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Rubric
 from efficient_empathy.scoring.stage import score
@@ -63,10 +63,16 @@ def _steps(recipe: Recipe, workspace: Workspace, console: Console, force: bool) 
 
 def _score(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> dict[str, Any]:
     data, how = recipe.data, recipe.score
-    scored = score(
-        data.place, workspace, how.judge, Rubric.load(how.rubric), how.options(), console=console, force=force,
-        format=data.format, columns=data.columns or None, on_bad_row=data.on_bad_row,
-    )  # fmt: skip
+    rubric, options = Rubric.load(how.rubric), how.options()
+    reading: dict[str, Any] = {
+        "format": data.format, "columns": data.columns or None, "on_bad_row": data.on_bad_row, "force": force,
+    }  # fmt: skip
+    if how.judge == CASCADE:
+        from efficient_empathy.labelling.cascade import cascade
+
+        scored = cascade(data.place, workspace, how.cascade, rubric, options, console=console, **reading)
+    else:
+        scored = score(data.place, workspace, how.judges, rubric, options, pool=how.pool, console=console, **reading)
     return _complete(scored, "judgements")
 
 

@@ -18,14 +18,18 @@ from efficient_empathy.dialogues import OnBadRow
 from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.generation.settings import GenerationSettings
+from efficient_empathy.labelling.settings import CascadeSettings
 from efficient_empathy.moe.settings import MixSettings
 from efficient_empathy.robustness.settings import SweepSettings, TuneSettings
 from efficient_empathy.scoring.choice import JUDGES, JudgeOptions
 from efficient_empathy.scoring.openai import Decoding
+from efficient_empathy.scoring.panel import Pool
+from efficient_empathy.scoring.reference import FORMS
 from efficient_empathy.selection.policy import POLICIES
 from efficient_empathy.training.settings import TrainingSettings
 
 BUNDLED = "bundled"
+CASCADE = "cascade"
 RECIPES = Path(str(files("efficient_empathy") / "assets" / "recipes"))
 DIALOGUES = Path(str(files("efficient_empathy") / "assets" / "dialogues"))
 _SEEDED = ("select", "sweep", "tune", "train", "mix", "generate", "evaluate")
@@ -56,25 +60,36 @@ class DataSection(_Section):
 
 
 class ScoreSection(_Section):
-    """Who judges, and how; every key but `judge` and `rubric` is an option of that judge (see `JudgeOptions`)."""
+    """Who judges, and how; the other keys are options of the judges (see `JudgeOptions`).
+
+    `judge` is one, several of which `pool` makes one score, or `cascade`, whose promise `cascade` has.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    judge: str = "distilled"
+    judge: str | tuple[str, ...] = "distilled"
+    pool: Pool = "median"
     rubric: Path | None = None
+    cascade: CascadeSettings = CascadeSettings()
 
     @model_validator(mode="after")
     def _known(self) -> ScoreSection:
-        if self.judge not in JUDGES:
-            raise ValueError(f"there is no judge {self.judge!r}: choose one of {', '.join(JUDGES)}")
+        for name in self.judges if self.judge != CASCADE else ():
+            if name.partition(":")[0] not in JUDGES:
+                raise ValueError(f"there is no judge {name!r}: write {FORMS} or {CASCADE}")
         options = [field.name for field in fields(JudgeOptions)]
         for key in self.model_extra or {}:
             if key not in options:
-                raise ValueError(unknown(key, ["judge", "rubric", *options]))
+                raise ValueError(unknown(key, ["judge", "pool", "rubric", "cascade", *options]))
         return self
 
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """All judges, in their order."""
+        return (self.judge,) if isinstance(self.judge, str) else self.judge
+
     def options(self) -> JudgeOptions:
-        """The judge's options."""
+        """The judges' options."""
         given = dict(self.model_extra or {})
         if "decoding" in given:
             given["decoding"] = Decoding(**given["decoding"])

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from efficient_empathy.cli.agreement import agreement
 from efficient_empathy.cli.compare_pairs import pairwise
 from efficient_empathy.cli.demo import demo
 from efficient_empathy.cli.distill import distill
@@ -18,6 +19,8 @@ from efficient_empathy.cli.fit_metric import fit_metric
 from efficient_empathy.cli.generate import generate
 from efficient_empathy.cli.inspect import inspect
 from efficient_empathy.cli.mix import mix
+from efficient_empathy.cli.predict import predict
+from efficient_empathy.cli.prompts import prompts_app
 from efficient_empathy.cli.ratings import ratings_app
 from efficient_empathy.cli.report import report
 from efficient_empathy.cli.run import run
@@ -65,10 +68,11 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 COMMANDS = (
     demo, run, inspect, score, select, sweep, tune, train, mix, generate, evaluate, pairwise, report, distill,
-    fit_metric,
+    fit_metric, predict, agreement,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(guarded(command))
+app.add_typer(prompts_app(guarded), name="prompts")
 app.add_typer(ratings_app(guarded), name="ratings")
 
 
