@@ -46,7 +46,9 @@ Calibration = Annotated[
 ]
 Check = Annotated[
     int | None,
-    typer.Option(help="cascade: other samples drawn at random, to check the promise; 200 by default, 0 for none."),
+    typer.Option(
+        help="cascade: other samples drawn at random, to check the promise: 200, or a twentieth of all, by default."
+    ),
 ]
 Refit = Annotated[
     int | None,

@@ -89,7 +89,7 @@ def _cascade(work: Work, read: dict[str, Any], distilled: Bound, expert: Bound, 
         guesses = read_guesses(work.workspace, work.ledger, distilled.spec, policy)
         plan = plan_cascade(
             guesses.probabilities(), goal, settings.risk,
-            calibration=settings.calibration, check=settings.check,
+            calibration=settings.calibration, check=settings.checks(len(guesses.ids)),
         )  # fmt: skip
         told["plan"] = plan.record() | {"cost_usd": _price(plan, expert, work)}
         work.console.print(plan_text(told, expert.name), markup=False, highlight=False)

@@ -104,8 +104,8 @@ class Phases:
         told = promise_text(self.promised(), len(doubt), self._work.expert().name)
         self._work.console.print(told, markup=False, highlight=False)
         self._judge("Judging the rest", np.flatnonzero(free & ~self._answered))
-        if settings.check:
-            self._checked = self._others[: settings.check]
+        if checks := settings.checks(len(doubt)):
+            self._checked = self._others[:checks]
             self._judge("Checking", self._checked[self._answered[self._checked]])
 
     def _round(self, number: int, batch: int) -> None:

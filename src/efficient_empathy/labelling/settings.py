@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from efficient_empathy.selection.rules import RULES
 
 Method = Literal["pac", "conformal"]
+CHECKED = 200
 RESERVE = 0.6
 """Of the risk, the share that the bound leaves unused. The bound is exact: without a reserve, who counts in how many of
 his runs a promise of 95 % held would find a little less than 95 of 100 every second time."""
@@ -39,12 +40,17 @@ class CascadeSettings(BaseModel):
     """Its threshold of rationality."""
     calibration: int | None = Field(default=None, ge=1)
     """How many samples are drawn at random and judged first; what costs least by the plan, by default."""
-    check: int = Field(default=200, ge=0)
-    """How many others, drawn at random, are judged at the end to check what was promised; 0 for none."""
+    check: int | None = Field(default=None, ge=0)
+    """How many others, drawn at random, are judged at the end to check what was promised; 0 for none. By default 200,
+    or a twentieth of all samples if that is less."""
     rounds: int = Field(default=0, ge=0, le=20)
     """How often the distilled judge's head is refitted on what the expert has judged, before the promise is made."""
     seed: int = Field(default=0, ge=0)
     """Of what is drawn."""
+
+    def checks(self, samples: int) -> int:
+        """How many of so many samples are drawn to check the promise."""
+        return min(CHECKED, samples // 20) if self.check is None else self.check
 
     @property
     def risk(self) -> float:

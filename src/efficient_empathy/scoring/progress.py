@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -59,6 +60,20 @@ class ScoringProgress:
             self._bar.update(self._task, completed=self._done, rate=f"{self._rate():.0f}/s", rest=self._rest())
         elif time.monotonic() - self._line_at >= LINE_EVERY_S:
             self._line()
+
+    def record(self) -> dict[str, Any]:
+        """The counts so far: `total`, `done` and `done_at_start` in samples; what this call's judgements came to."""
+        window = self._window
+        return {
+            "total": self._total,
+            "done": self._done,
+            "done_at_start": self._at_start,
+            "states": dict(self.states),
+            "requests": self.requests,
+            "cost_usd": self.cost_usd,
+            "concurrency": int(window.limit) if window else None,
+            "in_flight": window.in_flight if window else None,
+        }
 
     def _rate(self) -> float:
         return (self._done - self._at_start) / max(1e-9, time.monotonic() - self._started)

@@ -12,18 +12,25 @@ from rich.console import Console
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.scoring.contract import Bound
+from efficient_empathy.scoring.heartbeat import Heartbeat
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.loop import Ending, score_samples
 from efficient_empathy.scoring.progress import ScoringProgress
 
 
 def run_judge(
-    samples: Iterable[Sample], judge: Bound, ledger: Ledger, progress: ScoringProgress, console: Console
+    samples: Iterable[Sample],
+    judge: Bound,
+    ledger: Ledger,
+    progress: ScoringProgress,
+    console: Console,
+    heartbeat: Heartbeat | None = None,
 ) -> Ending:
     """`score_samples` from code that is not async, in a notebook's cell too; the judge is closed in the end.
 
     SIGINT and SIGTERM, where nobody else handles them, let the calls in flight finish; a second one abandons them. The
-    ledger notes what an endpoint's calls may come to before they go out. Raises what `score_samples` raises.
+    ledger notes what an endpoint's calls may come to before they go out, and `heartbeat` tells of it while it lasts.
+    Raises what `score_samples` raises.
     """
     if judge.endpoint is not None:
         judge.endpoint.budget.journal = ledger.commit_usd
@@ -43,15 +50,24 @@ def run_judge(
             console.print("\nStopping: finishing the calls in flight (Ctrl-C again abandons them).")
             stop.set()
             judge.drain()
+            if heartbeat is not None:
+                heartbeat.state = "stopping"
+                heartbeat.write()
 
         loop = asyncio.get_running_loop()
         for name in ours:
             loop.add_signal_handler(name, interrupt)
+        beating = None
+        if heartbeat is not None:
+            heartbeat.stoppable = signal.SIGINT in ours
+            beating = asyncio.create_task(heartbeat.beat())
         try:
             return await score_samples(samples, judge, ledger, stop=stop, on_judgements=progress.update)
         except asyncio.CancelledError:
             return "stopped"
         finally:
+            if beating is not None:
+                beating.cancel()
             for name in ours:
                 loop.remove_signal_handler(name)
             await judge.close()

@@ -16,6 +16,7 @@ from efficient_empathy.dialogues import Sample, scan_samples
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.choice import JudgeOptions, share_budget
 from efficient_empathy.scoring.contract import Bound
+from efficient_empathy.scoring.heartbeat import NAME, Heartbeat
 from efficient_empathy.scoring.ingest import ingest
 from efficient_empathy.scoring.judgement import STATES, Judge
 from efficient_empathy.scoring.ledger import Ledger
@@ -160,10 +161,12 @@ class Asking:
             self._console.print(judge.note)
         done = sum(list(self._ledger.states(judge.spec, part).values()).count("ok") for part in ids)
         progress = ScoringProgress(self._console, self._total, done, judge.window)
+        heartbeat = Heartbeat(self._ledger.path.with_name(NAME), judge.name, judge.spec, progress.record)
         try:
-            self.ending = run_judge(samples, judge, self._ledger, progress, self._console)
+            self.ending = run_judge(samples, judge, self._ledger, progress, self._console, heartbeat)
         except UserError as error:
             self.ending, self._failure = "error", error
+        heartbeat.end(self.ending, str(self._failure or ""))
         self.requests += progress.requests
         self.cost_usd += progress.cost_usd
         self.judged += sum(progress.states.values())
