@@ -1,6 +1,6 @@
 """The cascade on a real judge's judgements: calls saved against errors made, and how often the promise held.
 
-    python -m benchmarks.cascade [--orders 200] [--students 2] [--cache FOLDER]
+    python -m benchmarks.cascade [--orders 200] [--students 2] [--cache FOLDER] [--judgements FILE]
 
 The oracle is ChatGPT's 5,734 released judgements, read from $EMPATHY_SHARED_DATA. The distilled judge is cross-fitted
 (5 folds by dialogue): it never saw a sample that it answers, nor one of its dialogue. Fitting it takes a quarter of an
@@ -46,11 +46,11 @@ HARSHER = 3
 SHARES = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
-def cross_fitted(cache: Path, students: int) -> tuple[Guesses, np.ndarray]:
-    """The distilled judge's guesses on samples that it has not seen, and ChatGPT's scores, shape (samples, 2)."""
+def cross_fitted(judgements: Path, cache: Path, students: int) -> tuple[Guesses, np.ndarray]:
+    """The distilled judge's guesses on samples that it has not seen, and the oracle's scores, shape (samples, 2)."""
     rubric, workspace = Rubric.load(), Workspace(cache / "run")
     console = Console(stderr=True)
-    score(FOLDER / "chatgpt_judgements" / "valid.json.gz", workspace, "replay", rubric, console=console)
+    score(judgements, workspace, "replay", rubric, console=console)
     lessons = lessons_of(workspace, workspace.stage("score")["spec"], rubric, FOLDS)
     base = default_base()
     write_tokenizer(base, cache / "tokenizer.json")
@@ -138,15 +138,17 @@ def row(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    released = FOLDER / "chatgpt_judgements" / "valid.json.gz"
+    parser.add_argument("--judgements", type=Path, default=released, help="judged JSON: context, response, evaluation")
     parser.add_argument("--orders", type=int, default=200)
     parser.add_argument("--students", type=int, default=1, help="fitted with other seeds, their logits averaged")
     parser.add_argument("--cache", type=Path)
     given = parser.parse_args()
-    if not (FOLDER / "chatgpt_judgements").exists():
-        print(f"{FOLDER} has no chatgpt_judgements: set EMPATHY_SHARED_DATA to the data's folder")
+    if not given.judgements.exists():
+        print(f"{given.judgements} is not here: set EMPATHY_SHARED_DATA to the data's folder, or pass --judgements")
         return
     with TemporaryDirectory() as folder:
-        guesses, scores = cross_fitted(given.cache or Path(folder), given.students)
+        guesses, scores = cross_fitted(given.judgements, given.cache or Path(folder), given.students)
     truth = guesses.labels_of(scores)
     p = guesses.probabilities()
     print(f"{len(truth):,} samples; most probable subset right: {(p.argmax(1) == truth).mean():.3f}\n")

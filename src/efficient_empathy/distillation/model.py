@@ -81,6 +81,7 @@ class Students(nn.Module):
         self.members = nn.ModuleList(members)
         self.config = members[0].encoder.config
         self.axes, self.levels = members[0].axes, members[0].levels
+        self.eval()
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Logits, (samples × axes × levels)."""

@@ -48,7 +48,7 @@ def dot_rows(
     about = f"{'; '.join(told)}." if told else "No model has a value."
     label = escape(f"{title}. {about}")
     return Markup(
-        f'<svg class="dots" width="100%" style="height:{base + 22}px" role="img" aria-label="{label}">'
+        f'<svg class="dots" width="100%" height="{base + 22}" role="img" aria-label="{label}">'
         f"<title>{escape(title)}</title><desc>{escape(about)}</desc>{''.join(parts)}</svg>"
     )
 

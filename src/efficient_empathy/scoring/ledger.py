@@ -118,6 +118,15 @@ class Ledger:
             for row in rows:
                 yield _from_row(dict(zip(COLUMNS, row, strict=True)))
 
+    def since(self, spec: str, last: int, most: int) -> list[tuple[int, Judgement]]:
+        """Up to `most` judgements under `spec` whose number is above `last`, oldest first, each with its number."""
+        with self._guard():
+            rows = self._db.execute(
+                f"SELECT id, {', '.join(COLUMNS)} FROM judgements WHERE spec_id = ? AND id > ? ORDER BY id LIMIT ?",
+                (self._spec_id(spec), last, most),
+            )
+            return [(number, _from_row(dict(zip(COLUMNS, row, strict=True)))) for number, *row in rows]
+
     def specs(self) -> list[str]:
         """Every spec that has judgements, in the order of first use."""
         with self._guard():
