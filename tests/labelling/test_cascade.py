@@ -17,6 +17,7 @@ from efficient_empathy.labelling.cascade import cascade
 from efficient_empathy.labelling.goals import f1_score
 from efficient_empathy.labelling.settings import CascadeSettings
 from efficient_empathy.labelling.words import summary
+from efficient_empathy.report import report
 from efficient_empathy.scoring.choice import JudgeOptions
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection import select
@@ -60,6 +61,19 @@ def test_the_promise_is_kept_by_the_selection_and_only_the_rest_is_paid_for(gues
     assert scores.filter(answered_by="gpt-4o-mini")["sensibility_probabilities"].null_count() == len(server.requests)
     assert "of the judgements saved" in summary(result, workspace.root)
     assert told["check"]["wrong"] <= told["check"]["checked"] == 30
+
+
+def test_the_report_tells_what_was_promised_and_found(guessed, tmp_path) -> None:
+    workspace = guessed.copy(tmp_path / "run")
+    with MisbehavingServer(guessed.expert()) as server:
+        run(guessed, workspace, server)
+    report(workspace)
+    page = workspace.report.read_text("utf-8")
+    assert "Promised was the wrong subset for at most 15 % of all" in page
+    assert "Of 30 others, drawn to check it," in page
+    select(workspace)
+    report(workspace)
+    assert "A cascade answered" in workspace.report.read_text("utf-8")
 
 
 def test_a_finished_cascade_asks_nothing_more(guessed, tmp_path) -> None:
