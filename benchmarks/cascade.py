@@ -1,10 +1,10 @@
 """The cascade on a real judge's judgements: calls saved against errors made, and how often the promise held.
 
-    python -m benchmarks.cascade [--orders 200] [--students 2] [--cache FOLDER] [--judgements FILE]
+    python -m benchmarks.cascade [--orders 200] [--cache FOLDER] [--judgements FILE]
 
 The oracle is ChatGPT's 5,734 released judgements, read from $EMPATHY_SHARED_DATA. The distilled judge is cross-fitted
 (5 folds by dialogue): it never saw a sample that it answers, nor one of its dialogue. Fitting it takes a quarter of an
-hour a student on two cores; --cache keeps the folds. Every order is another random draw; the expert's answers are
+hour on two cores; --cache keeps the folds. Every order is another random draw; the expert's answers are
 looked up, so 200 orders take a minute. Calls saved count the calibration sample as spent; the check at the end is left
 out.
 """
@@ -46,7 +46,7 @@ HARSHER = 3
 SHARES = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
-def cross_fitted(judgements: Path, cache: Path, students: int) -> tuple[Guesses, np.ndarray]:
+def cross_fitted(judgements: Path, cache: Path) -> tuple[Guesses, np.ndarray]:
     """The distilled judge's guesses on samples that it has not seen, and the oracle's scores, shape (samples, 2)."""
     rubric, workspace = Rubric.load(), Workspace(cache / "run")
     console = Console(stderr=True)
@@ -61,7 +61,7 @@ def cross_fitted(judgements: Path, cache: Path, students: int) -> tuple[Guesses,
         if step % 100 == 0:
             console.print(f"{what}: {step} of {steps}, loss {loss:.3f}")
 
-    logits = cross_fit(base, encoded, lessons, settings, FOLDS, cache / "folds", told, students=students)
+    logits = cross_fit(base, encoded, lessons, settings, FOLDS, cache / "folds", told)
     p = cross_calibrated(logits, lessons, rubric, FOLDS, 0)
     places = [rubric.axis_names.index(axis) for axis in AXES]
     guesses = Guesses(
@@ -141,14 +141,13 @@ def main() -> None:
     released = FOLDER / "chatgpt_judgements" / "valid.json.gz"
     parser.add_argument("--judgements", type=Path, default=released, help="judged JSON: context, response, evaluation")
     parser.add_argument("--orders", type=int, default=200)
-    parser.add_argument("--students", type=int, default=1, help="fitted with other seeds, their logits averaged")
     parser.add_argument("--cache", type=Path)
     given = parser.parse_args()
     if not given.judgements.exists():
         print(f"{given.judgements} is not here: set EMPATHY_SHARED_DATA to the data's folder, or pass --judgements")
         return
     with TemporaryDirectory() as folder:
-        guesses, scores = cross_fitted(given.judgements, given.cache or Path(folder), given.students)
+        guesses, scores = cross_fitted(given.judgements, given.cache or Path(folder))
     truth = guesses.labels_of(scores)
     p = guesses.probabilities()
     print(f"{len(truth):,} samples; most probable subset right: {(p.argmax(1) == truth).mean():.3f}\n")

@@ -83,21 +83,6 @@ def test_a_student_learns_its_teacher_and_is_written_as_a_judge(workspace, base,
     ]  # fmt: skip
 
 
-def test_several_students_are_written_as_one_judge_that_gives_their_mean(workspace, base, tmp_path) -> None:
-    out = tmp_path / "judge"
-    steps: list[str] = []
-    figures = distill(
-        workspace, out, RUBRIC, base=base, folds=2, settings=SETTINGS, students=2,
-        on_step=lambda what, step, n, loss: steps.append(what),
-    )  # fmt: skip
-    assert figures["students"] == 2
-    assert figures["int8_gap"] < 0.3
-    assert {"student 1, fold 1 of 2", "student 2, fold 2 of 2", "student 2, all data"} <= set(steps)
-    assert "the mean of 2" in (out / "README.md").read_text()
-    warm, rude = asyncio.run(DistilledJudge(RUBRIC, out).judge([sample(501), sample(500)]))
-    assert warm.scores["sensibility"] > rude.scores["sensibility"] + 1
-
-
 def test_an_interrupted_distillation_goes_on_where_it_stopped(workspace, base, tmp_path) -> None:
     out, seen = tmp_path / "judge", []
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +35,12 @@ def demo(
     if light:
         recipe = recipe.model_copy(update=dict.fromkeys(("train", "mix", "generate", "evaluate")))
     result = run_recipe(recipe, Workspace(run), console=err)
-    show(result, as_json, summary(result))
+    show(result, as_json, f"{summary(result)}\nLook at it: {_program()} studio {shlex.quote(str(run))}")
     if light:
         err.print(f"Not trained: {missing_extra('the second half of the demo', 'train')}", markup=False)
+
+
+def _program() -> str:
+    """This program as it can be typed again: by its name if that is found, else by the path that was typed."""
+    name = Path(sys.argv[0]).name
+    return name if shutil.which(name) else sys.argv[0]

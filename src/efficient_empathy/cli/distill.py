@@ -18,9 +18,6 @@ def distill(
     rubric: Rubric = None,
     folds: Annotated[int, typer.Option(help="Of the cross-validation.")] = 5,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
-    students: Annotated[
-        int, typer.Option(help="Encoders whose mean answers: better, and slower by as much as there are more.", min=1)
-    ] = 1,
     seed: Annotated[int, typer.Option(help="Of initialisation, order and folds.")] = 0,
     data: Annotated[str, typer.Option(help="For the card: where the judgements come from.")] = "",
     licence: Annotated[str, typer.Option(help="For the card.")] = "other",
@@ -32,6 +29,6 @@ def distill(
     """
     from efficient_empathy.distillation import run_distill, summary
 
-    result = run_distill(run, output, rubric, base=base, name=name, folds=folds, epochs=epochs, seed=seed,
-                         students=students, data=data, licence=licence, console=err)  # fmt: skip
+    result = run_distill(run, output, rubric, base=base, name=name, folds=folds, epochs=epochs, seed=seed, data=data,
+                         licence=licence, console=err)  # fmt: skip
     show(result, as_json, summary(result, output))

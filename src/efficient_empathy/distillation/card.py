@@ -24,7 +24,7 @@ distribution over the whole numbers of its scale. int8 ONNX, run by onnxruntime;
 
 {data}
 
-Learnt from {samples} judgements; base model {base}{mean}. Kept under `{teacher}`.
+Learnt from {samples} judgements; base model {base}. Kept under `{teacher}`.
 
 ## Figures
 
@@ -83,7 +83,6 @@ def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence:
         data=data or "Not described: pass --data to say where the judgements come from and under which licence.",
         axis_rows="\n".join(rows),
         labels=labels,
-        mean=f", the mean of {figures['students']} fitted with other seeds" if figures["students"] > 1 else "",
         max_tokens=figures["settings"]["max_tokens"],
         **{key: figures[key] for key in ("samples", "base", "teacher", "folds", "int8_gap", "megabytes")},
     )

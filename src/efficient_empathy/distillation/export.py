@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from efficient_empathy.distillation.model import Students
+from efficient_empathy.distillation.model import Student
 from efficient_empathy.encoders.pairs import pad
 from efficient_empathy.workspace import atomic
 
@@ -30,13 +30,13 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def export_onnx(students: Students, path: Path) -> None:
-    """Write the students' graph with attention fused and all weight matrices int8, per channel."""
+def export_onnx(student: Student, path: Path) -> None:
+    """Write the student's graph with attention fused and all weight matrices int8, per channel."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers.fusion_options import FusionOptions
     from onnxruntime.transformers.optimizer import optimize_model
 
-    config = students.config
+    config = student.encoder.config
     example = pad([([101, 2000, 102, 3000, 102], 3), ([101, 2000, 102], 2)])
     axes = {name: {0: "samples", 1: "tokens"} for name in INPUTS} | {"logits": {0: "samples"}}
     fusion = FusionOptions("bert")
@@ -45,7 +45,7 @@ def export_onnx(students: Students, path: Path) -> None:
         plain, fused = str(Path(folder) / "plain.onnx"), str(Path(folder) / "fused.onnx")
         inputs = tuple(torch.from_numpy(example[name]) for name in INPUTS)
         torch.onnx.export(
-            students, inputs, plain, input_names=list(INPUTS), output_names=["logits"], dynamic_axes=axes,
+            student, inputs, plain, input_names=list(INPUTS), output_names=["logits"], dynamic_axes=axes,
             opset_version=17, dynamo=False,
         )  # fmt: skip
         optimize_model(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,39 +21,13 @@ from efficient_empathy.workspace import atomic
 Progress = Callable[[str, int, int, float], None]
 
 
-def members(what: str, settings: Settings, students: int) -> list[tuple[str, Settings]]:
-    """What each of several students is called and fitted by: the same settings, the seeds counted up."""
-    names = [f"student {k + 1}, {what}" for k in range(students)] if students > 1 else [what]
-    return [(name, replace(settings, seed=settings.seed + k)) for k, name in enumerate(names)]
-
-
 def cross_fit(
-    base: Path | str,
-    encoded: Encoded,
-    lessons: Lessons,
-    settings: Settings,
-    folds: int,
-    cache: Path,
-    on_step: Progress,
-    *,
-    students: int = 1,
-) -> np.ndarray:
-    """Logits for every sample from students that saw no sample of its dialogue, (samples × axes × levels).
-
-    Of several students the mean; each has folds of its own. Every fold is kept in the folder `cache`: the same call
-    goes on where it stopped, and costs nothing the second time.
-    """
-    each = [
-        _one(base, encoded, lessons, own, folds, cache, lambda fold, *at, name=name: on_step(f"{name}{fold}", *at))
-        for name, own in members("", settings, students)
-    ]
-    mean: np.ndarray = np.mean(each, axis=0)
-    return mean
-
-
-def _one(
     base: Path | str, encoded: Encoded, lessons: Lessons, settings: Settings, folds: int, cache: Path, on_step: Progress
 ) -> np.ndarray:
+    """Logits for every sample from a student that saw no sample of its dialogue, (samples × axes × levels).
+
+    Each fold is kept in the folder `cache`: the same call goes on where it stopped, and costs nothing the second time.
+    """
     number = lessons.folds(folds, settings.seed)
     digest = hashlib.sha256(lessons.targets.tobytes())
     digest.update(json.dumps([str(base), folds, asdict(settings), [s.id for s in lessons.samples]]).encode())

@@ -73,21 +73,6 @@ class Student(nn.Module):
         return logits
 
 
-class Students(nn.Module):
-    """Students of one shape that answer with the mean of their logits; each fitted with a seed of its own."""
-
-    def __init__(self, members: Sequence[Student]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
-        self.config = members[0].encoder.config
-        self.axes, self.levels = members[0].axes, members[0].levels
-        self.eval()
-
-    def forward(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Logits, (samples × axes × levels)."""
-        return torch.stack([one(input_ids, token_type_ids, attention_mask) for one in self.members]).mean(0)
-
-
 def ordinal_loss(logits: Tensor, targets: Tensor, rank_weight: float) -> Tensor:
     """Cross-entropy plus `rank_weight` × the ranked probability score (Epstein 1969): squared distance of the CDFs."""
     cross_entropy = -(targets * logits.log_softmax(-1)).sum(-1).mean()
@@ -102,7 +87,7 @@ def fit(
     settings: Settings,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> Student:
-    """Fit one student; `on_step` gets the step, the number of steps and the loss. Raises `UserError` on a NaN loss."""
+    """Fit a student; `on_step` gets the step, the number of steps and the loss. Raises `UserError` on a NaN loss."""
     torch.manual_seed(settings.seed)
     _, axes, levels = targets.shape
     student = Student(base, axes, levels, settings.dropout)
@@ -136,7 +121,7 @@ def fit(
 
 
 @torch.no_grad()
-def predict(student: Student | Students, encoded: Encoded, batch: int = 64) -> np.ndarray:
+def predict(student: Student, encoded: Encoded, batch: int = 64) -> np.ndarray:
     """Logits, (samples × axes × levels) float32, in order."""
     order = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]))
     result = np.empty((len(encoded), student.axes, student.levels), np.float32)

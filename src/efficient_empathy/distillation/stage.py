@@ -14,8 +14,8 @@ import numpy as np
 from efficient_empathy.distillation.card import card
 from efficient_empathy.distillation.data import Lessons, lessons_of
 from efficient_empathy.distillation.export import export_onnx
-from efficient_empathy.distillation.held_out import Progress, association_of, cross_calibrated, cross_fit, members
-from efficient_empathy.distillation.model import Encoded, Settings, Students, fit, predict
+from efficient_empathy.distillation.held_out import Progress, association_of, cross_calibrated, cross_fit
+from efficient_empathy.distillation.model import Encoded, Settings, Student, fit, predict
 from efficient_empathy.distillation.quality import agreement, fit_heads
 from efficient_empathy.distillation.reference import FILE as REFERENCE
 from efficient_empathy.distillation.reference import write_reference
@@ -46,7 +46,6 @@ def distill(
     name: str = "distilled",
     folds: int = 5,
     settings: Settings | None = None,
-    students: int = 1,
     data: str = "",
     licence: str = "",
     on_step: Progress = lambda what, step, steps, loss: None,
@@ -54,10 +53,8 @@ def distill(
     """Fit a student on a run's `ok` judgements and write it, int8 and with its card, to the folder `out`.
 
     `folds`-fold cross-validation by dialogue gives the figures of the card and what calibrates it; each fold is kept in
-    `out/.folds`, so an interrupted run goes on where it stopped. The judge that is written is fitted on all of the
-    data. Of several `students`, each with a seed of its own, it gives the mean: they agree better with the teacher than
-    one does, and cost as much more. Returns the figures. Raises `UserError` without judgements, base model or the extra
-    `train`.
+    `out/.folds`, so an interrupted run goes on where it stopped. The student that is written is fitted on all of the
+    data. Returns the figures. Raises `UserError` without judgements, base model or the extra `train`.
     """
     if folds < 2:
         raise UserError(f"folds must be 2 or more, not {folds}: without held-out figures a judge cannot be trusted")
@@ -76,19 +73,14 @@ def distill(
     write_tokenizer(base, out / "tokenizer.json")
     encoded = PairTokenizer(out / "tokenizer.json", settings.max_tokens)(lessons.samples)
 
-    logits = cross_fit(base, encoded, lessons, settings, folds, out / ".folds", on_step, students=students)
+    logits = cross_fit(base, encoded, lessons, settings, folds, out / ".folds", on_step)
     heads = fit_heads(logits, lessons.targets, rubric)
     held_out = cross_calibrated(logits, lessons, rubric, folds, settings.seed)
     association = association_of(held_out, lessons.targets)
     figures = agreement(held_out, lessons, rubric, association)
 
-    fitted = Students(
-        [
-            fit(base, encoded, lessons.targets, each, lambda *at, what=what: on_step(what, *at))
-            for what, each in members("all data", settings, students)
-        ]
-    )
-    export_onnx(fitted, out / "model.onnx")
+    student = fit(base, encoded, lessons.targets, settings, lambda *at: on_step("all data", *at))
+    export_onnx(student, out / "model.onnx")
     config = DistilledConfig(
         name=name, rubric=rubric.hash, axes=tuple(heads), max_tokens=settings.max_tokens, association=association
     )
@@ -96,11 +88,10 @@ def distill(
     write_reference(DistilledJudge(rubric, out), out, lessons.samples, held_out)
     figures |= {
         "folds": folds,
-        "students": students,
         "settings": asdict(settings),
         "teacher": scored["spec"],
         "base": BASE if base == default_base() else Path(base).name,
-        "int8_gap": _int8_gap(fitted, encoded, lessons, rubric, out),
+        "int8_gap": _int8_gap(student, encoded, lessons, rubric, out),
         "megabytes": round(sum(p.stat().st_size for p in out.iterdir() if p.is_file()) / 1e6, 1),
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -120,11 +111,11 @@ def _clear(out: Path) -> None:
         raise UserError(f"cannot write to {out}: {error.strerror}") from error
 
 
-def _int8_gap(fitted: Students, encoded: Encoded, lessons: Lessons, rubric: Rubric, out: Path) -> float:
-    """Largest mean difference, over the axes, of an expected score between the int8 file and the students in torch."""
+def _int8_gap(student: Student, encoded: Encoded, lessons: Lessons, rubric: Rubric, out: Path) -> float:
+    """Largest mean difference, over the axes, of an expected score between the int8 file and the student in torch."""
     few = list(range(0, len(encoded), max(1, len(encoded) // 256)))
     judge = DistilledJudge(rubric, out)
-    exact = predict(fitted, [encoded[i] for i in few])
+    exact = predict(student, [encoded[i] for i in few])
     levels = np.arange(exact.shape[-1])
     there = judge.probabilities([lessons.samples[i] for i in few]) @ levels
     here = calibrated(exact, judge.config.axes) @ levels
