@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from efficient_empathy.agreement import AgreementSettings, measure_agreement
     from efficient_empathy.api import (
+        analyse,
         cascade,
         evaluate,
         evaluate_files,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AgreementSettings",
     "JudgeOptions",
+    "analyse",
     "cascade",
     "evaluate",
     "evaluate_files",
@@ -72,6 +74,7 @@ _HOMES = {
     "refresh": "api",
     "predict": "api",
     "measure_agreement": "agreement",
+    "analyse": "api",
     "AgreementSettings": "agreement",
     "select": "api",
     "train_expert": "api",

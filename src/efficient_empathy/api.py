@@ -239,6 +239,16 @@ def _gridded(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: thresholds(v) if k in ("alphas", "betas") and isinstance(v, str) else v for k, v in settings.items()}
 
 
+def analyse(run: str | Path, *, force: bool = False, **settings: Any) -> dict[str, Any]:
+    """Scores by category and topic, what filtering keeps, correlations, drift, cost, findings: `analytics.json`.
+
+    `settings` as of `AnalyticsSettings`: against, periods, topics and so on.
+    """
+    from efficient_empathy.analytics import AnalyticsSettings, analytics
+
+    return analytics(Workspace(run), load(AnalyticsSettings, None, "the options", settings), force=force)
+
+
 def run_recipe(recipe: str | Path, run: str | Path | None = None, **changes: Any) -> Path:
     """Run a recipe, a file or a bundled one's name, with keys changed; the run's folder."""
     from efficient_empathy.pipeline import run_recipe as run_stages

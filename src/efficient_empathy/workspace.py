@@ -40,6 +40,7 @@ class Workspace:
         self.sweep = self.root / "sweep"
         self.tuning = self.root / "tuning"
         self.ratings = self.root / "ratings"
+        self.analytics = self.root / "analytics"
         self.report = self.root / "report.html"
 
     def create(self) -> Workspace:

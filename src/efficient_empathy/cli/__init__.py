@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from efficient_empathy.cli.agreement import agreement
+from efficient_empathy.cli.analytics import analytics
 from efficient_empathy.cli.compare_pairs import pairwise
 from efficient_empathy.cli.demo import demo
 from efficient_empathy.cli.distill import distill
@@ -68,7 +69,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 COMMANDS = (
     demo, run, inspect, score, select, sweep, tune, train, mix, generate, evaluate, pairwise, report, distill,
-    fit_metric, predict, agreement,
+    fit_metric, predict, agreement, analytics,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(guarded(command))

@@ -1,0 +1,7 @@
+"""What a run's data, scores and selection look like: groups, filtering, correlations, drift, cost, findings."""
+
+from efficient_empathy.analytics.settings import AnalyticsSettings
+from efficient_empathy.analytics.stage import analytics, measure
+from efficient_empathy.analytics.words import summary
+
+__all__ = ["AnalyticsSettings", "analytics", "measure", "summary"]

@@ -1,0 +1,138 @@
+"""How scores go with what can be counted, measured or rated: Spearman's correlation, with intervals by dialogue."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from efficient_empathy.analytics.outcomes import Outcome
+from efficient_empathy.analytics.table import FEATURES, Codes, Floats, Mask, Table
+from efficient_empathy.statistics.resampling import Weights, replicated
+
+POSITION = "position"
+MOST_ROWS = 50_000
+"""Of more rows, whole dialogues are drawn until there are so many."""
+LEAST_ROWS = 10
+_TINY = 1e-9
+_CHUNK = 16
+
+
+def correlations(
+    table: Table, outcomes: Sequence[Outcome], *, resamples: int = 200, confidence: float = 0.95, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Every axis with every feature of `FEATURES`, the position in the file, every other axis, and every outcome.
+
+    `samples` is how many were measured on, at most some `MOST_ROWS`; the interval is None without resamples, and a
+    figure is where something does not vary, or has fewer than `LEAST_ROWS` samples.
+    """
+    features = [Outcome("feature", name, table.column(name)) for name in FEATURES]
+    features.append(Outcome("feature", POSITION, np.arange(len(table), dtype=np.float64)))
+    features += [Outcome("axis", axis, table.column(axis)) for axis in table.axes[1:]]
+    found = []
+    for together in (features, *([one] for one in outcomes)):
+        among = table.scored & ~np.isnan(np.stack([one.values for one in together])).any(0)
+        rows = _drawn(among, table.dialogues, seed)
+        found += _measured(table, together, rows, resamples, confidence, seed)
+    return found
+
+
+def _measured(
+    table: Table, others: Sequence[Outcome], rows: Codes, resamples: int, confidence: float, seed: int
+) -> list[dict[str, Any]]:
+    pairs = [
+        (axis, one) for one in others for axis in table.axes if one.kind != "axis" or _before(table, axis, one.name)
+    ]
+    values = {axis: table.column(axis)[rows] for axis in table.axes}
+    values |= {f"{one.kind} {one.name}": one.values[rows] for one in others}
+    ranks = Ranks(values, [(axis, f"{one.kind} {one.name}") for axis, one in pairs])
+    labels = table.dialogues[rows].astype(str).tolist()
+    figures = _figures(ranks, labels, resamples, confidence, seed)
+    return [
+        {
+            "axis": axis, "kind": one.kind, "with": one.name, "samples": len(rows),
+            "dialogues": len(set(labels)), **figures[axis, f"{one.kind} {one.name}"],
+        }
+        for axis, one in pairs
+    ]  # fmt: skip
+
+
+def _before(table: Table, axis: str, other: str) -> bool:
+    return table.axes.index(axis) < table.axes.index(other)
+
+
+def _figures(
+    ranks: Ranks, labels: list[str], resamples: int, confidence: float, seed: int
+) -> dict[tuple[str, str], dict[str, float]]:
+    plain = ranks.under()
+    bounds = dict.fromkeys(ranks.keys, (math.nan, math.nan))
+    if resamples and len(set(labels)) > 1 and len(labels) >= LEAST_ROWS:
+        found = replicated({"": ranks}, labels, draws=resamples, seed=seed)[""]
+        bounds = {key: found[name].interval(confidence) for key, name in ranks.keys.items()}
+    few = len(labels) < LEAST_ROWS
+    return {
+        key: {"value": math.nan if few else float(plain[name][0]), "low": bounds[key][0], "high": bounds[key][1]}
+        for key, name in ranks.keys.items()
+    }
+
+
+class Ranks:
+    """Spearman's correlations of pairs of named values, as `statistics.resampling` takes what was measured."""
+
+    repeatable = True
+
+    def __init__(self, values: Mapping[str, Floats], pairs: Sequence[tuple[str, str]]) -> None:
+        self._values = {name: np.unique(one, return_inverse=True)[1] for name, one in values.items()}
+        self._orders = {name: np.argsort(one, kind="stable") for name, one in self._values.items()}
+        self._starts = {
+            name: np.flatnonzero(np.diff(one[self._orders[name]], prepend=-1)) for name, one in self._values.items()
+        }
+        self.keys = {pair: f"{pair[0]} ~ {pair[1]}" for pair in pairs}
+
+    @property
+    def parts(self) -> Sequence[Ranks]:
+        """Itself alone."""
+        return [self]
+
+    def under(self, weights: Weights | None = None) -> Mapping[str, Floats]:
+        """Each pair's correlation, shape (draws,), nan where a side does not vary."""
+        size = len(next(iter(self._values.values())))
+        weights = np.ones((1, size)) if weights is None else weights
+        parts = [self._chunk(weights[start : start + _CHUNK]) for start in range(0, len(weights), _CHUNK)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.keys.values()}
+
+    def _chunk(self, weights: Weights) -> dict[str, Floats]:
+        if not weights.shape[1]:
+            return dict.fromkeys(self.keys.values(), np.full(len(weights), np.nan))
+        total = weights.sum(1, keepdims=True)
+        ranks = {name: self._ranks(name, weights, total) for name in self._values}
+        spread = {name: np.einsum("ij,ij,ij->i", weights, one, one) for name, one in ranks.items()}
+        found = {}
+        for (a, b), name in self.keys.items():
+            together = np.einsum("ij,ij,ij->i", weights, ranks[a], ranks[b])
+            scale = np.sqrt(spread[a] * spread[b])
+            found[name] = np.divide(
+                together, scale, out=np.full(len(weights), np.nan), where=scale > _TINY * total[:, 0] ** 3
+            )
+        return found
+
+    def _ranks(self, name: str, weights: Weights, total: Floats) -> Floats:
+        """Mid-ranks less their weighted mean, which is half of all weight."""
+        totals = np.add.reduceat(weights[:, self._orders[name]], self._starts[name], axis=1)
+        ranks: Floats = (np.cumsum(totals, axis=1) - totals / 2 - total / 2)[:, self._values[name]]
+        return ranks
+
+
+def _drawn(among: Mask, dialogues: Codes, seed: int) -> Codes:
+    rows = np.flatnonzero(among)
+    if len(rows) <= MOST_ROWS:
+        return rows
+    ids, places = np.unique(dialogues[rows], return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(ids))
+    rank = np.empty(len(ids), np.int64)
+    rank[order] = np.arange(len(ids))
+    sizes = np.bincount(places)
+    last = int(np.searchsorted(sizes[order].cumsum(), MOST_ROWS, side="right"))
+    return rows[rank[places] < last]

@@ -1,0 +1,82 @@
+"""What judging has cost, by judge and by category, and when each sample was judged: from the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+import numpy as np
+
+from efficient_empathy.analytics.table import Floats, Table
+from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.workspace import Workspace
+
+SUMS = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
+
+
+class Spent:
+    """Judgements, what they took, and how they ended; adds up."""
+
+    def __init__(self) -> None:
+        self.sums = dict.fromkeys(SUMS, 0.0)
+        self.states: Counter[str] = Counter()
+        self.latency = 0.0
+
+    def add(self, judgement: Judgement) -> None:
+        """Count one judgement."""
+        for name in SUMS:
+            self.sums[name] += getattr(judgement, name)
+        self.states[judgement.state] += 1
+        self.latency += judgement.latency_s
+
+    def record(self) -> dict[str, Any]:
+        """Counts as whole numbers, dollars as they are."""
+        judgements = self.states.total()
+        whole = {name: int(self.sums[name]) for name in SUMS if name != "cost_usd"}
+        return {
+            "judgements": judgements, **whole, "cost_usd": round(self.sums["cost_usd"], 6),
+            "usd_per_1000": round(1000 * self.sums["cost_usd"] / judgements, 6) if judgements else None,
+            "mean_latency_s": self.latency / judgements if judgements else None, "states": dict(self.states),
+        }  # fmt: skip
+
+
+def cost(workspace: Workspace, table: Table) -> tuple[dict[str, Any] | None, Floats | None]:
+    """`total`, `judges` (name and spec, in the order of first use) and `categories` (the dearest first); and of each
+    row when its last judgement was made. None without a ledger; no times where they are all the same.
+
+    `lost_usd` is what calls that never came back may have cost, `usd_per_kept` all spending by what is kept.
+    """
+    if not workspace.ledger.exists():
+        return None, None
+    ids = table.rows["sample_id"].to_list()
+    categories = dict(zip(ids, table.rows["category"].str.strip_chars().replace("", None), strict=True))
+    total, others = Spent(), Spent()
+    judges: dict[tuple[str, str], Spent] = {}
+    by_category: defaultdict[str | None, Spent] = defaultdict(Spent)
+    when: dict[str, float] = {}
+    with Ledger(workspace.ledger, read_only=True) as ledger:
+        for spec in ledger.specs():
+            for judgement in ledger.judgements(spec):
+                known = judgement.sample_id in categories
+                group = by_category[categories[judgement.sample_id]] if known else others
+                for spent in (total, judges.setdefault((judgement.judge, spec), Spent()), group):
+                    spent.add(judgement)
+                when[judgement.sample_id] = max(when.get(judgement.sample_id, 0.0), judgement.created_at)
+        spent_usd = ledger.spent_usd()
+    kept = int(table.kept.sum())
+    found = {
+        "total": total.record() | {
+            "spent_usd": round(spent_usd, 6), "lost_usd": round(max(0.0, spent_usd - total.sums["cost_usd"]), 6),
+            "usd_per_kept": spent_usd / kept if kept else None,
+        },
+        "judges": [{"judge": judge, "spec": spec, **spent.record()} for (judge, spec), spent in judges.items()],
+        "categories": [
+            {"category": name, **spent.record()}
+            for name, spent in sorted(by_category.items(), key=lambda one: (-one[1].sums["cost_usd"], one[0] or ""))
+        ],
+        "other_samples": others.record() if others.states else None,
+    }  # fmt: skip
+    times = np.array([when.get(sample) or np.nan for sample in ids], np.float64)
+    varies = len(np.unique(times[~np.isnan(times)])) > 1
+    return found, times if varies else None

@@ -1,0 +1,112 @@
+"""What is wrong with the data, sample by sample: each finding with its count, share and some ids."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from efficient_empathy.analytics.duplicates import Group, near_duplicates
+from efficient_empathy.analytics.language import UNKNOWN, commonest, languages
+from efficient_empathy.analytics.personal import personal
+from efficient_empathy.analytics.settings import AnalyticsSettings
+from efficient_empathy.analytics.table import Mask, Table
+from efficient_empathy.analytics.texts import Words, words
+
+IDS, GROUPS = 50, 20
+REPEATED, REPEATED_WORDS = 5, 3
+"""A response is repeated where so many samples have it and it has so many words: "Thank you!" comes again by nature."""
+
+
+def findings(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings) -> list[dict[str, Any]]:
+    """Each with `kind, count, share, ids` (the first 50), and what else its kind has; those of no sample too.
+
+    A near duplicate is one of last turn and response together; `count` is how many samples could go, all but the first
+    of each group. Texts are never in a finding, but for `repeated_response`.
+    """
+    said, last = words(exchanges["response"]), words(exchanges["last"])
+    longest = table.column("response_words") > settings.longest
+    context = table.column("context_words")
+    listener = (table.rows["last_role"] != "speaker").fill_null(True).to_numpy()
+    found = [
+        _same_sample(table),
+        _near(table, exchanges, settings),
+        _finding(table, "empty_response", said.lengths == 0),
+        _finding(table, "one_word_response", said.lengths == 1),
+        _finding(table, "empty_context", context == 0),
+        _finding(table, "long_response", longest, limit=settings.longest),
+        _finding(table, "long_context", context > settings.longest_context, limit=settings.longest_context),
+        _finding(table, "listener_last", listener),
+        _language(table, said, last),
+        _repeated(table, exchanges["response"], said),
+    ]
+    either = exchanges.select(pl.concat_str("last", "response", separator="\n", ignore_nulls=True)).to_series()
+    return found + [_finding(table, kind, marks) for kind, marks in personal(either).items()]
+
+
+def _finding(table: Table, kind: str, marks: Mask, ids: Sequence[int] | None = None, **more: Any) -> dict[str, Any]:
+    rows = np.flatnonzero(marks)[:IDS] if ids is None else np.asarray(ids[:IDS], np.int64)
+    count = int(marks.sum())
+    return {"kind": kind, "count": count, "share": count / max(1, len(table)), "ids": _ids(table, rows), **more}
+
+
+def _ids(table: Table, rows: Sequence[int] | np.ndarray) -> list[str]:
+    found: list[str] = table.rows["sample_id"].gather(pl.Series(rows, dtype=pl.UInt32)).to_list()
+    return found
+
+
+def _same_sample(table: Table) -> dict[str, Any]:
+    """Samples whose context and response came before, letter by letter."""
+    first = table.rows["sample_id"].is_first_distinct().to_numpy()
+    return _finding(table, "same_sample", ~first)
+
+
+def _near(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings) -> dict[str, Any]:
+    both = exchanges.select(pl.concat_str("last", "response", separator=" ", ignore_nulls=True)).to_series()
+    groups = near_duplicates(words(both), settings.similarity, settings.seed)
+    spare = np.zeros(len(table), dtype=np.bool_)
+    for group in groups:
+        spare[group.rows[1:]] = True
+    across = sum(len(np.unique(table.dialogues[group.rows])) > 1 for group in groups)
+    listed = [row for group in groups for row in group.rows]
+    return _finding(
+        table, "near_duplicate", spare, listed, similarity=settings.similarity, groups=len(groups),
+        across_dialogues=across, largest=[_group(table, group) for group in groups[:GROUPS]],
+    )  # fmt: skip
+
+
+def _group(table: Table, group: Group) -> dict[str, Any]:
+    return {"samples": len(group.rows), "least_similarity": group.least, "ids": _ids(table, group.rows[:IDS])}
+
+
+def _language(table: Table, said: Words, last: Words) -> dict[str, Any]:
+    """Samples whose response or last turn is in another language than most."""
+    both = [languages(said), languages(last)]
+    usual = commonest([*both[0], *both[1]])
+    marks = np.zeros(len(table), dtype=np.bool_)
+    for found in both:
+        marks |= np.array([one not in (UNKNOWN, usual) for one in found], dtype=np.bool_)
+    others = Counter(one for found in both for one in found if one not in (UNKNOWN, usual))
+    told = sum(one != UNKNOWN for one in both[0])
+    return _finding(
+        table, "wrong_language", marks, usual=usual, responses_told=told, others=dict(sorted(others.items()))
+    )
+
+
+def _repeated(table: Table, responses: pl.Series, said: Words) -> dict[str, Any]:
+    """Samples whose response others have too, letter case and punctuation aside; all but the first of each."""
+    key = responses.fill_null("").str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}]+", " ").str.strip_chars()
+    frame = pl.DataFrame({"key": key, "words": said.lengths}).with_row_index("row")
+    frame = frame.filter(pl.col("words") >= REPEATED_WORDS).with_columns(pl.len().over("key").alias("times"))
+    frame = frame.filter(pl.col("times") >= REPEATED)
+    firsts = frame.filter(pl.col("key").is_first_distinct()).sort("times", "row", descending=[True, False])
+    marks = np.zeros(len(table), dtype=np.bool_)
+    marks[frame.filter(~pl.col("key").is_first_distinct())["row"].to_numpy()] = True
+    most = [
+        {"text": responses[row], "samples": times, "ids": _ids(table, frame.filter(key=key)["row"].to_list()[:IDS])}
+        for row, key, times in firsts.head(GROUPS).select("row", "key", "times").iter_rows()
+    ]
+    return _finding(table, "repeated_response", marks, least=REPEATED, texts=len(firsts), largest=most)

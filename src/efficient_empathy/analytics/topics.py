@@ -1,0 +1,112 @@
+"""Topics: dialogues whose speakers talk of alike things, and the words that tell each topic from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from efficient_empathy.analytics.embedding import Vectors, embed
+from efficient_empathy.analytics.stopwords import STOPWORDS
+from efficient_empathy.analytics.table import Codes, Floats, Labels
+from efficient_empathy.analytics.texts import Words, words
+
+PER_TOPIC, FEWEST, MOST = 25, 2, 20
+FITTED = 10_000
+"""On more dialogues than these the centres are fitted on so many of them, drawn with the seed; all are assigned."""
+TELLING, IN_NAME = 10, 3
+STARTS, STEPS = 4, 40
+_COMMON = 0.2
+"""Words in a larger share of dialogues tell nothing, unless so many are in one topic anyway."""
+
+
+def topics(texts: Sequence[str], number: int | None = None, seed: int = 0) -> tuple[Labels, list[dict[str, Any]], str]:
+    """Each text's topic, of each topic `name, dialogues, words` (the most telling first), and a note where there are
+    none: topics need `PER_TOPIC` texts each, or a `number` of their own."""
+    vectors, split = embed(texts), words(pl.Series(texts, dtype=pl.String))
+    there = np.flatnonzero(vectors.any(1) & (split.lengths > 0))
+    wanted = number or min(MOST, max(FEWEST, len(there) // PER_TOPIC))
+    none = Labels([], np.full(len(texts), -1, np.int64))
+    if len(there) < (wanted if number else FEWEST * PER_TOPIC):
+        return none, [], f"{len(there):,} dialogues are too few for topics"
+    codes = np.full(len(texts), -1, np.int64)
+    codes[there] = clusters(vectors[there], wanted, seed)
+    sizes = np.bincount(codes[there])
+    order = np.argsort(-sizes, kind="stable")
+    order = order[sizes[order] > 0]
+    places = np.full(len(sizes) + 1, -1, np.int64)
+    places[order] = np.arange(len(order))
+    codes = places[codes]  # the last place, -1, is that of no topic
+    told = telling(split, codes, len(order))
+    names = _names(told)
+    found = [
+        {"name": name, "dialogues": int(sizes[old]), "words": some}
+        for name, old, some in zip(names, order, told, strict=True)
+    ]
+    return Labels(names, codes), found, ""
+
+
+def clusters(vectors: Vectors, number: int, seed: int = 0) -> Codes:
+    """Spherical k-means (Dhillon & Modha 2001) with k-means++ starts (Arthur & Vassilvitskii 2007): the best of
+    `STARTS` by the similarity of rows and their centres. Rows have length 1."""
+    rng = np.random.default_rng(seed)
+    some = vectors if len(vectors) <= FITTED else vectors[np.sort(rng.choice(len(vectors), FITTED, replace=False))]
+    fits = [_fit(some, number, rng) for _ in range(STARTS)]
+    centres, _ = max(fits, key=lambda fit: fit[1])
+    nearest: Codes = (vectors @ centres.T).argmax(1).astype(np.int64)
+    return nearest
+
+
+def _fit(rows: Vectors, number: int, rng: np.random.Generator) -> tuple[Vectors, float]:
+    centres = _starts(rows, number, rng)
+    before = np.full(len(rows), -1)
+    similarity = rows @ centres.T
+    for _ in range(STEPS):
+        nearest = similarity.argmax(1)
+        if (nearest == before).all():
+            break
+        before = nearest
+        for place in range(number):
+            total = rows[nearest == place].sum(0)
+            length = float(np.linalg.norm(total))
+            centres[place] = total / length if length > 1e-9 else rows[similarity.max(1).argmin()]
+        similarity = rows @ centres.T
+    return centres, float(similarity.max(1).sum())
+
+
+def _starts(rows: Vectors, number: int, rng: np.random.Generator) -> Vectors:
+    centres = [rows[rng.integers(len(rows))]]
+    apart = np.full(len(rows), np.inf)
+    for _ in range(number - 1):
+        apart = np.minimum(apart, np.maximum(0, 1 - rows @ centres[-1]).astype(np.float64))
+        total = apart.sum()
+        centres.append(rows[rng.choice(len(rows), p=apart / total) if total > 0 else rng.integers(len(rows))])
+    return np.stack(centres)
+
+
+def telling(split: Words, codes: Codes, number: int) -> list[list[str]]:
+    """Each topic's words by class-based TF-IDF (Grootendorst, BERTopic, 2022): frequency in the topic times
+    ln(1 + mean words of a topic ÷ the word's count). Stopwords, digits and single letters are no candidates."""
+    rows, size = split.rows, len(split.vocabulary)
+    in_topic = codes[rows] >= 0
+    counts = np.zeros((number, size))
+    np.add.at(counts, (codes[rows][in_topic], split.codes[in_topic]), 1)
+    seen = np.bincount(np.unique(rows * size + split.codes) % max(1, size), minlength=size)
+    every = set().union(*STOPWORDS.values())
+    candidate = np.array([len(w) > 1 and not w.isdigit() and w not in every for w in split.vocabulary], dtype=np.bool_)
+    candidate &= (seen >= min(3, len(split))) & (seen <= max(3, max(_COMMON, 1.5 / number) * len(split)))
+    scores: Floats = np.log1p(counts.sum() / max(1, number) / np.maximum(1, counts.sum(0)))
+    scores = np.where(candidate, counts / np.maximum(1, counts.sum(1, keepdims=True)) * scores, 0)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :TELLING]
+    return [[split.vocabulary[w] for w in row if scores[place, w] > 0] for place, row in enumerate(best)]
+
+
+def _names(told: list[list[str]]) -> list[str]:
+    """The first words of each, with a number where two would be called the same."""
+    names: list[str] = []
+    for place, some in enumerate(told, 1):
+        name = ", ".join(some[:IN_NAME]) or f"topic {place}"
+        names.append(name if name not in names else f"{name} ({place})")
+    return names

@@ -1,0 +1,118 @@
+import json
+
+import polars as pl
+import pytest
+
+from efficient_empathy.analytics import AnalyticsSettings, analytics, measure
+from efficient_empathy.errors import UserError
+from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.selection import select
+from efficient_empathy.workspace import Workspace
+
+KEYS = [
+    "version", "run", "categories", "topics", "order", "judged", "filtering", "correlations", "drift", "cost",
+    "findings", "notes", "settings",
+]  # fmt: skip
+QUICK = AnalyticsSettings(resamples=20)
+
+
+def test_the_file_has_what_is_returned_and_the_manifest_says_so(make_run) -> None:
+    run = make_run()
+    found = analytics(run, QUICK)
+    path = run.root / "analytics" / "analytics.json"
+    written = json.loads(path.read_text())
+    assert list(written) == KEYS
+    assert found == {**written, "path": str(path), "seconds": found["seconds"], "skipped": False}
+    assert written["run"]["samples"] == 480
+    assert written["run"]["axes"] == {"sensibility": [0, 10], "rationality": [0, 10]}
+    assert written["notes"] == []
+    record = run.stage("analytics")
+    assert record["samples"] == 480
+    assert record["parameters"]["resamples"] == 20
+    assert set(record["inputs"]) >= {"samples.parquet", "scores.parquet", "selection/assignments.parquet"}
+
+
+def test_nothing_is_done_again_unless_something_changed(make_run) -> None:
+    run = make_run(dialogues=60)
+    first = analytics(run, QUICK)
+    again = analytics(run, QUICK)
+    assert again == {**first, "skipped": True}
+    assert not analytics(run, QUICK, force=True)["skipped"]
+    assert not analytics(run, AnalyticsSettings(resamples=21))["skipped"]
+    select(run, alpha=8)
+    assert not analytics(run, AnalyticsSettings(resamples=21))["skipped"]
+    run.ratings.mkdir()
+    schema = {"task": pl.String, "repeat": pl.Boolean, "models": pl.List(pl.String), "question": pl.String,
+              "sample_id": pl.String, "value": pl.Float64}  # fmt: skip
+    pl.DataFrame(schema=schema).write_parquet(run.ratings / "ratings.parquet")
+    assert not analytics(run, AnalyticsSettings(resamples=21))["skipped"]
+
+
+def test_the_same_run_gives_the_same_bytes(make_run) -> None:
+    run = make_run()
+    path = run.root / "analytics" / "analytics.json"
+    analytics(run, QUICK)
+    first = path.read_bytes()
+    analytics(run, QUICK, force=True)
+    assert path.read_bytes() == first
+
+
+def test_topics_stand_in_for_categories_that_are_not_there(make_run) -> None:
+    found = measure(make_run(categories=[None]), AnalyticsSettings(topics=4, resamples=20))
+    assert found["categories"]["groups"] == []
+    assert found["categories"]["none"] == 480
+    assert "no categories" in found["notes"][0]
+    assert [one["dialogues"] for one in found["topics"]["groups"]] == [60, 60, 60, 60]
+    angry = next(one for one in found["topics"]["groups"] if "landlord" in one["words"])
+    assert angry["axes"]["sensibility"]["from_others"]["p_holm"] < 1e-6
+    assert found["filtering"]["balance"]["topic"]["most_under"] == [angry["name"]]
+
+
+def test_drift_against_another_run(make_run) -> None:
+    april, may = make_run("april", dialogues=300), make_run("may", dialogues=300, sensibility=lambda *_: 4, seed=1)
+    settings = AnalyticsSettings(against=april.root, resamples=20)
+    found = analytics(may, settings)
+    assert (found["drift"]["kind"], found["drift"]["level"]) == ("runs", "alarm")
+    assert analytics(may, settings)["skipped"]
+    select(april, alpha=8)
+    assert not analytics(may, settings)["skipped"]
+
+
+def test_over_the_time_of_judging(make_run) -> None:
+    """The judge becomes strict half way, in an order that is not the file's."""
+    run = make_run(dialogues=600, sensibility=lambda i, _: 7 if i % 2 else 3)
+    ids = pl.read_parquet(run.samples)["sample_id"].to_list()
+    run.ledger.unlink()
+    with Ledger(run.ledger) as ledger:
+        when = [1000.0 + i + (10_000 if (i // 2) % 2 else 0) for i in range(1200)]
+        ledger.record("s", [Judgement(one, "ok", "j", "r", created_at=t) for one, t in zip(ids, when, strict=True)])
+    found = measure(run, AnalyticsSettings(periods="judged", resamples=20))
+    means = [one["axes"]["sensibility"]["value"] for one in found["judged"]]
+    assert max(means[:10]) < 4 < 6 < min(means[10:])
+    assert found["judged"][0]["from"] < found["judged"][0]["to"] < found["judged"][-1]["to"]
+    assert found["drift"]["level"] == "alarm"
+    assert measure(run, QUICK)["drift"]["level"] == "ok"
+
+
+def test_a_run_without_selection_failures_and_one_sample(tmp_path) -> None:
+    from analytics_runs import sample, scored
+
+    found = measure(scored(tmp_path, [sample("ok")], states=["refused"]), QUICK)
+    assert found["filtering"] is None
+    assert found["run"]["states"] == {"refused": 1}
+    assert found["run"]["scored"] == 0
+    assert found["drift"]["level"] == "unknown"
+    assert all(one["value"] is None for one in found["correlations"])
+
+
+def test_another_place_for_the_file(make_run, tmp_path) -> None:
+    run = make_run(dialogues=20)
+    found = analytics(run, QUICK, output=tmp_path / "out" / "a.json")
+    assert found["path"] == str(tmp_path / "out" / "a.json")
+    assert (tmp_path / "out" / "a.json").read_bytes() == (run.root / "analytics" / "analytics.json").read_bytes()
+
+
+def test_a_run_that_is_not_there(tmp_path) -> None:
+    with pytest.raises(UserError, match="score SOURCE"):
+        analytics(Workspace(tmp_path / "nowhere"))
+    assert not (tmp_path / "nowhere").exists()

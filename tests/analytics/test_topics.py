@@ -1,0 +1,59 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analytics_runs import ABOUT, CATEGORIES
+from efficient_empathy.analytics.texts import words
+from efficient_empathy.analytics.topics import clusters, telling, topics
+
+
+@pytest.fixture
+def texts(rng) -> list[str]:
+    return ["It was about " + " ".join(rng.permutation(ABOUT[CATEGORIES[i % 4]].split())[:5]) for i in range(160)]
+
+
+def test_planted_topics_are_found_with_their_words(texts) -> None:
+    labels, found, note = topics(texts, 4)
+    assert note == ""
+    assert [one["dialogues"] for one in found] == [40, 40, 40, 40]
+    for place, one in enumerate(found):
+        (topic,) = {CATEGORIES[i % 4] for i in np.flatnonzero(labels.codes == place)}
+        assert set(one["words"]) == set(ABOUT[topic].split())
+        assert one["name"] == ", ".join(one["words"][:3])
+    again = topics(texts, 4)
+    assert again[0].codes.tolist() == labels.codes.tolist()
+    assert again[1] == found
+
+
+def test_few_texts_have_no_topics(texts) -> None:
+    labels, found, note = topics(texts[:40])
+    assert (labels.names, found) == ([], [])
+    assert labels.codes.tolist() == [-1] * 40
+    assert "too few" in note
+    assert len(topics(texts)[1]) == 6
+
+
+def test_a_text_without_words_has_no_topic(texts) -> None:
+    labels, found, _ = topics([*texts, "", "…"], 4)
+    assert labels.codes[-2:].tolist() == [-1, -1]
+    assert sum(one["dialogues"] for one in found) == 160
+
+
+def test_telling_words_are_of_one_topic() -> None:
+    split = words(
+        pl.Series(["the dog barks", "the dog sleeps", "the dog", "the rain", "the rain falls", "the rain"] * 5)
+    )
+    found = telling(split, np.array([0, 0, 0, 1, 1, 1] * 5), 2)
+    assert found == [["dog", "barks", "sleeps"], ["rain", "falls"]]
+
+
+@settings(max_examples=20)
+@given(st.integers(2, 30), st.integers(2, 6), st.integers(0, 5))
+def test_every_row_has_a_cluster(rows, number, seed) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(rows, 3)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = clusters(vectors, number, seed)
+    assert found.shape == (rows,)
+    assert 0 <= found.min() <= found.max() < number
