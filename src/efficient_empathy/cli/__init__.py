@@ -28,6 +28,7 @@ from efficient_empathy.cli.run import run
 from efficient_empathy.cli.score import INTERRUPTED, score
 from efficient_empathy.cli.select import select
 from efficient_empathy.cli.shared import err
+from efficient_empathy.cli.studio import studio
 from efficient_empathy.cli.sweep import sweep
 from efficient_empathy.cli.train import train
 from efficient_empathy.cli.tune import tune
@@ -69,7 +70,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 COMMANDS = (
     demo, run, inspect, score, select, sweep, tune, train, mix, generate, evaluate, pairwise, report, distill,
-    fit_metric, predict, agreement, analytics,
+    fit_metric, predict, agreement, analytics, studio,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(guarded(command))

@@ -1,0 +1,278 @@
+// The chat: one speaker, several models side by side.
+
+import { announce, api, format, h, READ_ONLY, RUN, showProblem, urlState } from "./common.js";
+import { colours, heatMap, numbers, summary, tokenSpan, underline } from "./chat-gates.js";
+import { replies } from "./chat-stream.js";
+
+const DEFAULT = ["sensibility", "rationality", "average", "moe"];
+const $ = (id) => document.getElementById(id);
+let models = [];
+let turns = [];
+let running = null;
+let experts = ["sensibility", "rationality"];
+
+const label = (name) => models.find((model) => model.name === name)?.label ?? name;
+const chosenModels = () => [...document.querySelectorAll("#model-list input:checked")].map((box) => box.value);
+const settings = () => ({ temperature: Number($("temperature").value), max_tokens: Math.min(1024, Math.max(1, Math.round(Number($("max-tokens").value)) || 96)) });
+const shared = () => $("history").value === "shared";
+
+async function start() {
+  $("temperature").value = urlState.get("temperature", "0");
+  $("max-tokens").value = urlState.get("max_tokens", "96");
+  if (urlState.get("history") === "own") $("history").value = "own";
+  $("temperature-shown").value = $("temperature").value;
+  const found = await api("/api/chat/models");
+  models = found.models;
+  showQueued(found.queued);
+  showModels();
+  busy(false);
+}
+
+function showModels() {
+  const asked = urlState.getAll("model");
+  const able = models.filter((model) => !model.problem);
+  const wanted = able.filter(({ name }) => DEFAULT.includes(name) || name.startsWith("endpoint:"));
+  const first = asked.length ? asked : (wanted.length ? wanted : able.slice(0, 3)).map((model) => model.name);
+  const problems = [...new Set(models.map((model) => model.problem).filter(Boolean))];
+  const all = problems.length === 1 && able.every((model) => model.name.startsWith("endpoint:")) && models.length > 1;
+  $("lacking").hidden = !all;
+  $("lacking").textContent = all ? problems[0] : "";
+  $("model-list").replaceChildren(
+    ...models.map((model) => h("label", {},
+      h("input", { type: "checkbox", value: model.name, checked: !model.problem && first.includes(model.name), disabled: !!model.problem, onchange: remember }), model.label)),
+    ...(all ? [] : models.filter((model) => model.problem).map((model) => h("p", { class: "quiet small why" }, `${model.label}: ${model.problem}`))),
+    ...(models.length ? [] : [h("p", { class: "quiet" }, "This run has no model yet.")]));
+}
+
+function remember() {
+  const { temperature, max_tokens } = settings();
+  urlState.set({
+    model: chosenModels(), temperature: temperature || null, max_tokens: max_tokens === 96 ? null : max_tokens,
+    history: shared() ? null : "own",
+  });
+  $("temperature-shown").value = $("temperature").value;
+  turns.forEach(after);
+}
+
+/** What a model is to answer: all turns so far, with its own replies or those that were chosen for all. */
+function context(model, until) {
+  const found = [];
+  for (const turn of turns.slice(0, until)) {
+    found.push({ role: "speaker", text: turn.text });
+    const text = turn.replies.get(shared() ? turn.chosen : model)?.text;
+    if (text) found.push({ role: "listener", text });
+  }
+  return found;
+}
+
+async function send(event) {
+  event.preventDefault();
+  const text = $("message").value.trim();
+  const names = chosenModels();
+  if (!text || running) return;
+  if (!names.length) {
+    showProblem("Choose who answers.");
+    return;
+  }
+  showProblem("");
+  const turn = { text, asked: names, replies: new Map(), chosen: null, settings: settings() };
+  const asks = names.map((model) => ({ model, context: [...context(model, turns.length), { role: "speaker", text }] }));
+  for (const { model, context: told } of asks) turn.replies.set(model, { model, text: "", tokens: [], experts: null, state: "waiting", context: told });
+  turns.push(turn);
+  $("message").value = "";
+  show(turn);
+  running = new AbortController();
+  busy(true);
+  try {
+    await replies({ asks, ...turn.settings }, (kind, told) => take(turn, kind, told), running.signal);
+  } catch (error) {
+    if (error.name !== "AbortError") showProblem(error instanceof TypeError ? "The studio does not answer: is it still running?" : error.message);
+  }
+  running = null;
+  for (const reply of turn.replies.values()) if (!["done", "failed"].includes(reply.state)) stopped(turn, reply);
+  turn.chosen ??= choice(turn);
+  show(turn, true);
+  busy(false);
+  announce("The replies are there.");
+  if (document.activeElement === document.body || document.activeElement === $("stop")) $("message").focus();
+}
+
+function choice(turn) {
+  const answered = turn.asked.filter((name) => turn.replies.get(name).text);
+  return answered.includes("moe") ? "moe" : answered[0] ?? null;
+}
+
+function take(turn, kind, told) {
+  const reply = turn.replies.get(told.model);
+  if (!reply) return;
+  if (kind === "loading") reply.state = "loading";
+  else if (kind === "experts") {
+    reply.experts = experts = told.experts;
+    colours(experts);
+  } else if (kind === "token") {
+    reply.state = "speaking";
+    grow(reply, told);
+    return;
+  } else if (kind === "failed") Object.assign(reply, { state: "failed", message: told.message });
+  else if (kind === "done") Object.assign(reply, told, { state: "done" });
+  draw(turn, reply);
+}
+
+/** One more token, without drawing the reply anew. */
+function grow(reply, { text, gates }) {
+  const token = { text, gates: gates ?? null };
+  reply.tokens.push(token);
+  reply.text += text;
+  const line = reply.card?.querySelector(".text");
+  if (!line) return;
+  if (reply.tokens.length === 1) line.replaceChildren();
+  line.append(gates ? tokenSpan(token) : text);
+  if (gates) underline([line.lastChild], [token]);
+}
+
+function stopped(turn, reply) {
+  Object.assign(reply, { state: reply.text.trim() ? "done" : "stopped", finish: "stopped", text: reply.text.trim(), mean: means(reply) });
+  draw(turn, reply);
+}
+
+function means({ tokens, experts: names }) {
+  if (!names) return [];
+  const rows = tokens.flatMap((token) => token.gates);
+  return names.map((_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length);
+}
+
+function show(turn, again = false) {
+  $("empty").hidden = true;
+  if (!turn.place) {
+    turn.place = h("section", { class: "chat-turn", "aria-label": `Turn ${turns.indexOf(turn) + 1}` },
+      h("p", { class: "chat-said" }, h("span", { class: "who" }, "You, the speaker"), turn.text),
+      turn.grid = h("div", { class: "chat-replies" }, [...turn.replies.values()].map((reply) => reply.card = h("article", { class: "card chat-reply", "aria-label": `${label(reply.model)}, reply ${turns.indexOf(turn) + 1}` }))),
+      turn.after = h("div", { class: "chat-after" }));
+    $("conversation").append(turn.place);
+    turn.place.scrollIntoView({ block: "nearest" });
+  }
+  for (const reply of turn.replies.values()) draw(turn, reply);
+  if (again) for (const one of turns) after(one);
+}
+
+function draw(turn, reply) {
+  const { card, state } = reply;
+  const spans = reply.experts && state === "done" ? reply.tokens.map(tokenSpan) : null;
+  const waiting = { waiting: "Waiting for its turn.", loading: "Thinking; a model that is asked for the first time is loaded first.", stopped: "Stopped before it said anything." }[state];
+  const line = h("div", { class: "text", ...(spans ? { role: "group", "aria-label": "The reply by token: arrow keys show the experts' shares" } : {}) },
+    spans ?? (state === "speaking" ? reply.tokens.map((token) => (token.gates ? tokenSpan(token) : token.text)) : reply.text || (waiting ? h("span", { class: "waiting" }, waiting) : "")));
+  const parts = [h("header", {}, h("h2", {}, label(reply.model)), goesOn(turn, reply))];
+  if (state === "failed") parts.push(h("p", { class: "failed" }, `No reply: ${reply.message}`));
+  else parts.push(line);
+  if (state === "done") parts.push(h("p", { class: "facts-line quiet small" }, told(reply)));
+  if (spans?.length) {
+    underline(spans, reply.tokens);
+    const place = h("div", { class: "token-facts" }, h("p", { class: "quiet" }, "Point at a token, or move through them with the arrow keys."));
+    numbers(line, spans, reply.tokens, reply.experts, place);
+    parts.push(...summary(reply), place, heat(reply));
+  }
+  card.replaceChildren(...parts);
+}
+
+function heat(reply) {
+  const scroll = h("div", { class: "scroll chat-heat", tabindex: "0", role: "group", "aria-label": "Heat map of tokens and layers" });
+  return h("details", { ontoggle: (event) => {
+    if (event.target.open && !scroll.childNodes.length) scroll.append(heatMap(reply));
+  } }, h("summary", {}, "Token by layer"), scroll);
+}
+
+function told(reply) {
+  const how = { length: "cut at its longest", stopped: "stopped" }[reply.finish];
+  return [
+    format.plural(reply.completion_tokens ?? reply.tokens.length, "token"),
+    reply.seconds ? `${format.decimal(reply.seconds, 1)} s` : null,
+    reply.cost_usd ? format.dollars(reply.cost_usd) : null, how,
+  ].filter(Boolean).join(" · ");
+}
+
+function goesOn(turn, reply) {
+  if (!shared() || turn.asked.length < 2 || reply.state !== "done") return null;
+  const last = turn === turns.at(-1);
+  return h("label", { class: "goes-on" }, h("input", {
+    type: "radio", name: `goes-on-${turns.indexOf(turn)}`, checked: (turn.chosen ?? choice(turn)) === reply.model, disabled: !last || !!running,
+    onchange: () => { turn.chosen = reply.model; },
+  }), "goes on");
+}
+
+/** What can be done with a turn once it is answered: give it to raters. */
+function after(turn) {
+  if (!turn.after || READ_ONLY) return;
+  const answered = [...turn.replies.values()].filter((reply) => reply.state === "done" && reply.text);
+  const alike = new Set(answered.map((reply) => JSON.stringify(reply.context))).size === 1;
+  turn.after.replaceChildren(...(!answered.length ? [] : turn.sent ? [h("p", { class: "quiet" }, turn.sent)] : alike
+    ? [h("button", { type: "button", onclick: () => rate(turn, answered) }, answered.length > 1 ? "Send these replies to rating" : "Send this reply to rating")]
+    : [h("p", { class: "quiet" }, "The models answered different conversations here, so these replies cannot be rated side by side.")]));
+}
+
+async function rate(turn, answered) {
+  const body = {
+    context: answered[0].context, ...turn.settings,
+    replies: answered.map((reply) => ({ model: reply.model, response: reply.text })),
+  };
+  try {
+    const { added, queued } = await api("/api/chat/turns", { body });
+    turn.sent = added ? "Sent to rating." : "This turn was sent to rating before.";
+    showQueued(queued);
+    announce(turn.sent);
+    after(turn);
+  } catch { /* shown already */ }
+}
+
+function showQueued(n) {
+  $("queued").textContent = n ? `${format.plural(n, "turn")} wait for raters.` : "";
+}
+
+function busy(is) {
+  $("send").disabled = is || READ_ONLY || !models.some((model) => !model.problem);
+  $("stop").hidden = !is;
+  $("export").disabled = $("clear").disabled = is || !turns.length;
+  $("history").disabled = is;
+  if (READ_ONLY) showProblem("This studio is read-only, so nobody can be asked here.");
+}
+
+/** One line a model that answered: its conversation as chat messages, which `inspect` and `score` read. */
+function lines() {
+  const names = [...new Set(turns.flatMap((turn) => turn.asked))].filter((name) => turns.some((turn) => turn.replies.get(name)?.text));
+  return names.map((model) => {
+    const messages = [];
+    turns.forEach((turn, i) => {
+      const reply = turn.replies.get(model);
+      if (!reply?.text) return;
+      messages.splice(0, messages.length, ...[...reply.context, { role: "listener", text: reply.text }].map(({ role, text }) => ({ role: role === "speaker" ? "user" : "assistant", content: text })));
+    });
+    return JSON.stringify({ messages, model, run: RUN, ...turns.at(-1).settings });
+  });
+}
+
+function download() {
+  const link = h("a", { href: URL.createObjectURL(new Blob([lines().join("\n"), "\n"], { type: "application/jsonl" })), download: `chat-${RUN.replaceAll("/", "-")}.jsonl` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+function clear() {
+  for (const turn of turns) turn.place.remove();
+  turns = [];
+  $("empty").hidden = false;
+  busy(false);
+  $("message").focus();
+}
+
+$("composer").addEventListener("submit", send);
+$("message").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+});
+$("stop").addEventListener("click", () => running?.abort());
+$("export").addEventListener("click", download);
+$("clear").addEventListener("click", clear);
+for (const id of ["temperature", "max-tokens", "history"]) $(id).addEventListener("input", remember);
+document.documentElement.addEventListener("themechange", () => colours(experts));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => colours(experts));
+colours(experts);
+busy(false);
+start();

@@ -1,0 +1,3 @@
+import { waitFor } from "./waiting.js";
+
+waitFor("agreement");

@@ -1,0 +1,209 @@
+// The live page: one stream of events, drawn as they come.
+
+import { api, announce, copy, format, h, READ_ONLY, RUN, showProblem, svg } from "./common.js";
+
+const LEVELS = 11;
+const CELL = 40;
+const LEFT = 44;
+const SHOWN = 12;
+const STATES = {
+  none: ["Not scoring", "", "Nothing is scoring this run now."],
+  running: ["Scoring", "good", "A process is scoring this run."],
+  stopping: ["Stopping", "warm", "Finishing the calls in flight."],
+  silent: ["Silent", "warm", "The process has said nothing for a while; it may be stuck."],
+  died: ["Died", "bad", "The process is gone without a word. What was judged is kept."],
+  complete: ["Finished", "good", "Every sample has been asked about."],
+  stopped: ["Stopped", "warm", "It was stopped. What was judged is kept."],
+  budget: ["Budget spent", "warm", "The budget ended it. A higher --max-cost goes on."],
+  error: ["Failed", "bad", ""],
+};
+const KINDS = { parse_error: "unreadable replies", api_error: "failed calls", refused: "refusals" };
+
+const $ = (id) => document.getElementById(id);
+const cells = new Map();
+let recent = [];
+let condition = null;
+let latest = null;
+
+function connect() {
+  const source = new EventSource(`/api/live/events?${new URLSearchParams({ run: RUN })}`);
+  source.addEventListener("look", (event) => {
+    showProblem("");
+    take(JSON.parse(event.data));
+  });
+  source.addEventListener("error", () => {
+    const lost = source.readyState === EventSource.CLOSED;
+    showProblem(lost ? "The studio ended the stream: open this page again." : "The studio does not answer; trying again.");
+    state("Not connected", "warm", "What follows is what was seen last.");
+    condition = null;
+  });
+}
+
+function take(seen) {
+  latest = seen;
+  if (seen.whole) {
+    cells.clear();
+    recent = [];
+  }
+  for (const [right, up, count] of seen.cells) cells.set(up * LEVELS + right, count);
+  recent = [...recent, ...seen.recent].slice(-SHOWN);
+  showState(seen);
+  showFigures(seen);
+  if (seen.whole || seen.cells.length) showMap(seen.axes);
+  showFailures(seen);
+  if (seen.whole || seen.recent.length) showRecent(seen.axes);
+}
+
+function state(name, look, sentence) {
+  $("state").textContent = name;
+  $("state").className = `tag ${look}`;
+  $("sentence").textContent = sentence;
+}
+
+function showState(seen) {
+  const [name, look, sentence] = STATES[seen.condition];
+  const { control, process } = seen;
+  const by = seen.judge ? ` ${seen.judge}.` : "";
+  let told = control.starting ? "Starting again." : sentence || process?.reason || "It ended with an error.";
+  if (seen.condition === "running") told = `By${by}`;
+  else if (seen.condition === "silent") told = `${sentence} Last heard of ${format.moment(process.written_at)}, process ${process.pid} on ${process.host}.`;
+  else if (seen.condition === "died") told = `Process ${process.pid} is gone without a word. What was judged is kept.`;
+  else if (seen.condition === "complete" && seen.samples) told = `Every sample has been asked about, by${by}`;
+  if (seen.problem) told = seen.problem;
+  state(control.starting ? "Starting" : name, look, told);
+  if (condition !== null && condition !== seen.condition) announce(`${name}. ${told}`);
+  condition = seen.condition;
+  document.body.dataset.condition = condition;
+  button($("stop"), ["running", "stopping"].includes(condition) && control.can_stop && !READ_ONLY);
+  button($("go-on"), control.can_go_on && !READ_ONLY);
+  byHand(seen);
+}
+
+function button(element, shown) {
+  element.hidden = !shown;
+  if (!shown) element.disabled = false;
+}
+
+function byHand({ control, condition: now }) {
+  let why = "";
+  let command = null;
+  if (control.failure) [why, command] = [`Going on failed: ${control.failure}`, control.command];
+  else if (control.stop_command && !control.can_stop && now !== "stopping") why = `To stop it: ${control.stop_command}.`;
+  else if (control.command && !control.can_go_on && !control.starting) {
+    [why, command] = ["To go on from there, run this in a terminal (the studio itself only starts what it has seen running):", control.command];
+  } else if (["died", "stopped", "error"].includes(now) && !control.can_go_on && !control.starting) {
+    why = "To go on from there, run the same command again: it asks only for what is missing.";
+  }
+  $("by-hand").hidden = !why;
+  $("by-hand-why").textContent = why;
+  $("command").textContent = command ?? "";
+  $("command").parentElement.hidden = !command;
+}
+
+function showFigures(seen) {
+  const { process, samples } = seen;
+  const working = ["running", "stopping", "silent"].includes(seen.condition);
+  const failed = Object.values(seen.failed).reduce((sum, n) => sum + n, 0);
+  const total = working ? process.total : samples ?? process?.total ?? 0;
+  const done = working ? process.done : seen.ok + failed;
+  const progress = $("progress");
+  progress.max = Math.max(1, total);
+  progress.value = Math.min(done, progress.max);
+  put("done", format.count(done), total ? `of ${format.count(total)}, ${format.share(done, total)}` : "");
+  const rate = working ? process.rate : null;
+  put("rate", rate === null ? "–" : `${rate >= 10 ? format.count(rate) : format.decimal(rate, 1)}/s`,
+    seen.latency_s === null ? "" : `${format.decimal(seen.latency_s, 2)} s a reply`);
+  put("left", working && process.left_s !== null ? format.duration(process.left_s) : "–",
+    working && total > done ? `${format.plural(total - done, "sample")} to go` : "");
+  const each = done > 0 ? seen.cost_usd / done : 0;
+  put("cost", format.dollars(seen.cost_usd), working && each ? `about ${format.dollars(each * total)} in all`
+    : seen.tokens ? format.plural(seen.tokens, "token") : "");
+  put("failed", format.count(failed), seen.requests ? `in ${format.plural(seen.requests, "request")}` : "");
+  const flying = working ? process.in_flight : null;
+  put("in-flight", flying === null ? "–" : format.count(flying),
+    working && process.concurrency !== null ? `of ${format.count(process.concurrency)} at most now` : "");
+}
+
+function put(id, value, note) {
+  $(id).textContent = value;
+  $(`${id}-note`).textContent = note;
+}
+
+const short = (n) => (n < 1000 ? String(n) : n < 9950 ? `${(n / 1000).toFixed(1)}k` : n < 999500 ? `${Math.round(n / 1000)}k` : `${(n / 1e6).toFixed(1)}M`);
+
+function showMap(axes) {
+  const [up, right] = axes.length === 2 ? axes : ["sensibility", "rationality"];
+  const most = Math.max(1, ...cells.values());
+  const bottom = 6 + LEVELS * CELL;
+  const parts = [];
+  let total = 0;
+  for (let y = 0; y < LEVELS; y++) {
+    for (let x = 0; x < LEVELS; x++) {
+      const count = cells.get(y * LEVELS + x) ?? 0;
+      total += count;
+      const step = count ? Math.min(10, Math.ceil(Math.sqrt(count / most) * 10)) : 0;
+      const [left, top] = [LEFT + x * CELL, bottom - (y + 1) * CELL];
+      parts.push(svg("g", {},
+        svg("title", {}, `${up} ${y}, ${right} ${x}: ${format.plural(count, "sample")}`),
+        svg("rect", { class: `filled box look-measure q${step}`, x: left, y: top, width: CELL, height: CELL, rx: 3 }),
+        count ? svg("text", { class: `count look-measure q${step}`, x: left + CELL / 2, y: top + CELL / 2 + 4 }, short(count)) : null));
+    }
+    parts.push(svg("text", { class: "tick end", x: LEFT - 6, y: bottom - (y + 0.5) * CELL + 4 }, y));
+    parts.push(svg("text", { class: "tick", x: LEFT + (y + 0.5) * CELL, y: bottom + 15 }, y));
+  }
+  const middle = 6 + (LEVELS * CELL) / 2;
+  parts.push(svg("text", { class: "axis", x: LEFT + (LEVELS * CELL) / 2, y: bottom + 34 }, `${right} →`));
+  parts.push(svg("text", { class: "axis", transform: `translate(13 ${middle}) rotate(-90)` }, `${up} →`));
+  const peak = [...cells].sort((a, b) => b[1] - a[1])[0];
+  const about = `Map of ${format.plural(total, "judged sample")} by ${up} and ${right}`
+    + (peak ? `; most, ${format.count(peak[1])}, at ${up} ${Math.floor(peak[0] / LEVELS)} and ${right} ${peak[0] % LEVELS}.` : ".");
+  $("map").replaceChildren(svg("svg", { viewBox: `0 0 ${LEFT + LEVELS * CELL + 4} ${bottom + 42}`, role: "img", "aria-label": about }, parts));
+  $("map-note").textContent = `${format.plural(total, "sample")}; each score rounded to a whole number.`;
+}
+
+function showFailures(seen) {
+  const kinds = Object.entries(seen.failed).filter(([, n]) => n > 0);
+  if (!kinds.length && !seen.reasons.length) {
+    $("failures").replaceChildren(h("p", { class: "quiet" }, seen.ok ? "None so far." : "Nothing has been judged yet."));
+    return;
+  }
+  $("failures").replaceChildren(
+    kinds.length
+      ? h("ul", { class: "live-kinds" }, kinds.map(([kind, n]) => h("li", {}, h("b", {}, format.count(n)), KINDS[kind] ?? kind)))
+      : h("p", { class: "quiet" }, "All that failed was answered later."),
+    h("ul", { class: "live-reasons", "aria-label": "Latest reasons" }, seen.reasons.map((one) => h("li", {},
+      h("span", { class: "tag bad" }, one.state), h("span", {}, one.reason || "no reason given"),
+      h("span", { class: "quiet small" }, `${format.plural(one.count, "time")}, last ${clock(one.at)}`)))));
+}
+
+const clock = (s) => (s ? new Date(s * 1000).toLocaleTimeString("en-GB") : "–");
+
+function showRecent(axes) {
+  const score = (x) => (Number.isInteger(x) ? String(x) : x.toFixed(2));
+  const rows = recent.toReversed().map((one) => {
+    const names = axes.filter((name) => name in one.scores);
+    const told = one.state === "ok" ? one.raw : one.reason || one.raw;
+    return h("li", {},
+      h("span", { class: "quiet" }, clock(one.at)),
+      h("a", { class: "mono", href: `/samples?${new URLSearchParams({ run: RUN, sample: one.sample_id })}` }, one.sample_id.slice(0, 10)),
+      one.state === "ok" ? null : h("span", { class: "tag bad" }, one.state),
+      ...names.map((name) => h("span", {}, `${name} `, h("b", {}, score(one.scores[name])))),
+      one.latency_s >= 0.05 ? h("span", { class: "quiet" }, `${format.decimal(one.latency_s, 1)} s`) : null,
+      told ? h("span", { class: "told quiet", title: told }, told) : null);
+  });
+  $("recent").replaceChildren(...(rows.length ? rows : [h("li", { class: "quiet" }, "No judgement yet.")]));
+}
+
+async function ask(what, element) {
+  element.disabled = true;
+  try {
+    await api(`/api/live/${what}`, { method: "POST" });
+  } catch {
+    element.disabled = false;
+  }
+}
+
+$("stop").addEventListener("click", () => ask("stop", $("stop")));
+$("go-on").addEventListener("click", () => ask("go-on", $("go-on")));
+$("copy").addEventListener("click", () => copy(latest.control.command, "Command copied"));
+connect();

@@ -1,0 +1,278 @@
+// What an annotator sees: instructions, one task after the other, the end. It is told nothing of who responded.
+
+import { announce, api, format, h, showProblem, urlState } from "./common.js";
+import { isEnd, outbox } from "./rate_outbox.js";
+
+const CHOICES = { left: "Left is better", tie: "Neither is better", right: "Right is better" };
+const KEYS = { ArrowLeft: "left", "=": "tie", ArrowRight: "right" };
+const TITLES = { likert: "Rate the response", ab: "Compare two responses" };
+const place = document.getElementById("rating");
+const sent = outbox({
+  onstate(text, bad) {
+    const shown = document.getElementById("saved");
+    if (shown) shown.textContent = text;
+    if (bad) announce(text);
+  },
+  onprogress(found) {
+    Object.assign(mine, found);
+    showProgress();
+  },
+  onend: ended,
+  onrefused(sentence) {
+    showProblem(sentence);
+    if (task) show(task.place, { push: false });
+  },
+});
+let mine;
+let task;
+let shownAt = 0;
+let keys = kept("rate-keys") !== "off";
+
+function kept(name, value) {
+  try {
+    return value === undefined ? localStorage.getItem(name) : localStorage.setItem(name, value);
+  } catch {
+    return null; // no storage: it holds for this page
+  }
+}
+
+const titled = (name) => name[0].toUpperCase() + name.slice(1);
+
+function ended(sentence) {
+  task = null;
+  view(h("h1", { tabindex: -1 }, "The rating is closed to you"), h("p", {}, sentence),
+    h("p", { class: "quiet" }, "Everything that was saved is kept. You can close this page."));
+}
+
+function view(...content) {
+  place.replaceChildren(...content);
+  window.scrollTo(0, 0);
+  place.querySelector("h1").focus({ preventScroll: true });
+}
+
+async function asked(path, options) {
+  try {
+    return await api(path, { quiet: true, ...options });
+  } catch (error) {
+    if (isEnd(error)) ended(error.message);
+    else showProblem(error.message);
+    return null;
+  }
+}
+
+async function begin() {
+  mine = await asked("/api/rate/start");
+  if (!mine) return;
+  if (mine.closed) ended("This rating is closed. Thank you.");
+  else if (urlState.get("place")) await show(Number(urlState.get("place")), { push: false });
+  else if (mine.done) await goOn({ push: false });
+  else instructions();
+}
+
+function instructions() {
+  task = null;
+  const { likert, ab } = mine.questions;
+  const ends = (one) => (one.low ? h("span", { class: "quiet" }, ` 1: ${one.low}. 5: ${one.high}.`) : null);
+  const part = (title, lead, questions) => [h("h2", {}, title), h("p", {}, lead),
+    h("ul", {}, questions.map((one) => h("li", {}, h("strong", {}, titled(one.name)), `: ${one.text}`, ends(one))))];
+  view(
+    h("h1", { tabindex: -1 }, "Thank you for rating"),
+    h("p", {}, "You will read conversations between a speaker, who tells of something, and a listener. Read each one "
+      + "whole, then judge what the listener might say next."),
+    h("p", {}, "Judge each by itself. Some resemble one another: that is intended. There are no right answers. Please "
+      + "do not talk about them with other raters before everyone is done."),
+    likert ? part("Ratings", "One response, four questions, 1 to 5 each.", likert) : [],
+    ab ? part("Comparisons", "Two responses side by side: left, right, or neither is better.", ab) : [],
+    h("h2", {}, "How it works"),
+    h("p", {}, "Every answer is saved at once. You can stop at any time and go on later with the same link, and go back "
+      + "to change an answer until the rating is closed. Where you cannot judge, say so."),
+    keyTable(),
+    h("p", {}, h("button", { class: "primary", type: "button", onclick: () => goOn() },
+      mine.done ? `Go on (${mine.done} of ${mine.total} done)` : `Begin (${format.plural(mine.total, "task")})`)),
+  );
+}
+
+function keyTable() {
+  const row = (pressed, does) => h("tr", {}, h("td", {}, pressed.map((one) => h("kbd", {}, one))), h("td", {}, does));
+  const { likert, ab } = mine.questions;
+  const input = h("input", { type: "checkbox", checked: keys, onchange: (event) => {
+    keys = event.target.checked;
+    kept("rate-keys", keys ? "on" : "off");
+  } });
+  return h("details", { class: "keys" }, h("summary", {}, "Keys"),
+    h("table", {}, h("tbody", {},
+      likert ? row(["1", "2", "3", "4", "5"], "rate, and go to the next question") : null,
+      ab ? row(["←", "=", "→"], "left, neither, right") : null,
+      row(["0"], "cannot judge"), row(["Enter"], "next"), row(["U"], "undo the last answer"))),
+    h("p", {}, h("label", {}, input, "Answer with single keys")));
+}
+
+async function goOn({ push = true } = {}) {
+  if (mine.next > mine.total) done();
+  else await show(mine.next, { push });
+}
+
+function done() {
+  task = null;
+  urlState.set({ place: null });
+  view(h("h1", { tabindex: -1 }, "All done. Thank you!"),
+    h("p", {}, `You have answered all ${format.plural(mine.total, "task")}, and everything is saved.`),
+    h("p", { class: "bar" },
+      h("button", { type: "button", onclick: () => show(mine.total) }, "Back to the last one"),
+      h("button", { type: "button", onclick: undo }, "Undo the last answer")));
+}
+
+async function show(wanted, { push = true } = {}) {
+  const at = Math.min(Math.max(1, Math.trunc(wanted) || 1), mine.total);
+  const found = await asked("/api/rate/task", { query: { place: at } });
+  if (!found) return;
+  task = found;
+  Object.assign(mine, { done: found.done, next: found.next });
+  urlState.set({ place: at }, { push: push && urlState.get("place") !== String(at) });
+  draw();
+  shownAt = performance.now();
+}
+
+function draw() {
+  const questions = mine.questions[task.task];
+  view(
+    h("div", { class: "rating-top" },
+      h("p", { class: "quiet" }, h("label", { for: "progress" }, `Task ${task.place} of ${mine.total}`), " ",
+        h("span", { id: "done" })),
+      h("progress", { id: "progress", max: mine.total, value: mine.done })),
+    h("h1", { tabindex: -1, "aria-label": `${TITLES[task.task]}, task ${task.place} of ${mine.total}` }, TITLES[task.task]),
+    h("section", { class: "rating-chat", "aria-label": "Conversation" },
+      h("ol", { class: "chat" }, task.turns.map((turn) => said(turn.role, turn.text)))),
+    responses(),
+    h("form", { id: "answers", onsubmit: next, onchange: changed },
+      h("div", { class: `questions ${task.task}` }, questions.map((one) => question(one))),
+      remark(),
+      h("div", { class: "rating-bar" },
+        h("button", { class: "primary", type: "submit", id: "next" }, task.place < mine.total ? "Next" : "Finish"),
+        h("button", { type: "button", disabled: task.place === 1, onclick: () => show(task.place - 1) }, "Back"),
+        h("button", { type: "button", onclick: undo }, "Undo"),
+        h("button", { type: "button", class: "plain", onclick: instructions }, "Instructions"),
+        h("span", { id: "saved", class: "quiet small" }))),
+    keyTable(),
+  );
+  showProgress();
+}
+
+function showProgress() {
+  const bar = document.getElementById("progress");
+  if (!bar) return;
+  bar.value = mine.done;
+  document.getElementById("done").textContent = `(${mine.done} done)`;
+}
+
+function said(role, text) {
+  return h("li", { class: role }, h("span", { class: "who" }, role === "speaker" ? "Speaker" : "Listener"), h("p", {}, text));
+}
+
+function responses() {
+  const titles = task.task === "ab" ? ["Left", "Right"] : ["The listener says next"];
+  return h("div", { class: `rating-responses ${task.task}` }, task.responses.map((text, i) =>
+    h("section", { class: "card", "aria-label": titles[i] }, h("h2", {}, titles[i]), h("p", { class: "said" }, text))));
+}
+
+function question(one) {
+  const options = task.task === "ab" ? Object.entries(CHOICES) : ["1", "2", "3", "4", "5"].map((n) => [n, n]);
+  const choice = ([value, label], extra) => h("label", { class: `choice ${extra ?? ""}` },
+    h("input", { type: "radio", name: one.name, value, checked: task.answers[one.name] === value }), h("span", {}, label));
+  return h("fieldset", { class: `question ${task.task}`, dataset: { question: one.name } },
+    h("legend", {}, h("strong", {}, titled(one.name)), ". ", one.text),
+    h("div", { class: "choices" }, options.map((option) => choice(option)), choice(["", "Cannot judge"], "none")),
+    one.low ? h("p", { class: "ends quiet small" }, h("span", {}, `1: ${one.low}`), h("span", {}, `5: ${one.high}`)) : null);
+}
+
+function remark() {
+  const text = task.answers.comment ?? "";
+  const area = h("textarea", { name: "comment", rows: 2, maxlength: 2000 });
+  area.value = text;
+  return h("details", { class: "remark", open: Boolean(text) }, h("summary", {}, "Add a remark"),
+    h("label", { class: "field" }, h("span", {}, "Remark on this task"), area));
+}
+
+function changed(event) {
+  const { name, value } = event.target;
+  if (!task || !name || task.answers[name] === value) return;
+  task.answers[name] = value;
+  event.target.closest(".question")?.classList.remove("lacking");
+  const milliseconds = Math.min(86_400_000, Math.round(performance.now() - shownAt));
+  sent.add({ item: task.item, question: name, value, milliseconds });
+}
+
+async function next(event) {
+  event.preventDefault();
+  document.activeElement?.matches("textarea") && document.activeElement.blur();
+  const open = lacking();
+  if (open.length) {
+    open.forEach((one) => one.classList.add("lacking"));
+    showProblem(`Still open: ${open.map((one) => one.dataset.question).join(", ")}.`);
+    open[0].querySelector("input").focus();
+    return;
+  }
+  showProblem("");
+  const from = task;
+  await sent.flush();
+  if (task !== from) return;
+  if (task.place < mine.total) await show(task.place + 1);
+  else if (mine.done < mine.total) await goOn();
+  else done();
+}
+
+function lacking() {
+  return [...document.querySelectorAll(".question")].filter((one) => task.answers[one.dataset.question] === undefined);
+}
+
+async function undo() {
+  await sent.flush();
+  const found = await sent.undo();
+  if (!found) return;
+  if (found.place === null) {
+    announce("There is nothing to take back.");
+    return;
+  }
+  await show(found.place);
+  announce("Your last answer was taken back.");
+  (lacking()[0]?.querySelector("input") ?? place.querySelector("h1")).focus();
+}
+
+function onKey(event) {
+  if (!task || event.ctrlKey || event.altKey || event.metaKey) return;
+  const on = event.target;
+  if (on.matches?.("textarea, select, input:not([type=radio], [type=checkbox])")) return;
+  if (event.key === "Enter") {
+    if (on.matches?.("button, a, summary, input")) return;
+    event.preventDefault();
+    document.getElementById("answers").requestSubmit();
+    return;
+  }
+  if (!keys || event.repeat) return;
+  if (event.key.toLowerCase() === "u") {
+    event.preventDefault();
+    undo();
+    return;
+  }
+  const value = event.key === "0" ? "" : task.task === "ab" ? KEYS[event.key] : /^[1-5]$/.test(event.key) ? event.key : undefined;
+  if (value === undefined || on.matches?.("[type=checkbox], summary, button.plain")) return;
+  event.preventDefault();
+  choose(value);
+}
+
+function choose(value) {
+  const all = [...document.querySelectorAll(".question")];
+  const current = document.activeElement?.closest?.(".question") ?? lacking()[0] ?? all[0];
+  const input = [...current.querySelectorAll("input")].find((one) => one.value === value);
+  input.checked = true;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+  announce(`${titled(current.dataset.question)}: ${value ? (CHOICES[value] ?? value) : "cannot judge"}`);
+  const following = all[all.indexOf(current) + 1];
+  const radio = following?.querySelector("input:checked") ?? following?.querySelector("input");
+  (radio ?? document.getElementById("next")).focus();
+}
+
+addEventListener("popstate", () => mine && !mine.closed && urlState.get("place") && show(Number(urlState.get("place")), { push: false }));
+addEventListener("beforeunload", (event) => sent.waiting() && event.preventDefault());
+document.addEventListener("keydown", onKey);
+begin();

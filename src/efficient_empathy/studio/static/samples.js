@@ -1,0 +1,310 @@
+// The page of samples: what is asked for is in the address, everything shown follows from it.
+
+import { RUN, announce, api, debounce, format, h, showProblem, urlState } from "./common.js";
+import { detail, lookOf, score } from "./samples-detail.js";
+import { VirtualList } from "./samples-list.js";
+import { ScoreBrush } from "./samples-map.js";
+import { beginning, highlight, marked } from "./samples-text.js";
+
+const SELECTS = ["subset", "category", "state", "split", "answered_by"];
+const NUMBERS = ["apart", "p"];
+const SPANS = ["s", "r"];
+const FILTERS = ["q", ...SELECTS, ...NUMBERS, ...SPANS, "cells"];
+const FAILURES = ["parse_error", "api_error", "refused"];
+const ANY = { subset: "Any subset", category: "Any category", state: "Any state", split: "Any split", answered_by: "Any judge" };
+const $ = (id) => document.getElementById(id);
+const narrow = matchMedia("(max-width: 900px)");
+const state = { about: null, version: null, search: null, shown: null, place: null, stopped: false, ticket: 0, opening: 0 };
+
+const list = new VirtualList($("list"), {
+  async fetchRows(offset, limit, signal) {
+    const found = await ask("rows", { offset, limit }, signal);
+    return found.rows;
+  },
+  draw: (row) => [
+    h("span", { class: "row-head" },
+      row.subset && h("span", { class: `swatch ${lookOf(row.subset)}`, "aria-hidden": "true" }, row.subset[0].toUpperCase()),
+      row.subset && h("span", { class: "unseen" }, `${row.subset},`),
+      scoresTold(row), h("span", { class: "quiet ellipsis" }, h("bdi", {}, marked(row.category ?? "")))),
+    h("span", { class: "row-last quiet", dir: "auto" }, marked(row.last ?? "")),
+    h("span", { class: "row-response", dir: "auto" }, marked(row.response || " "), row.length > 240 ? "…" : ""),
+  ],
+  opened: (place, row) => open({ row: row.row, place }),
+});
+const brush = new ScoreBrush($("map"), {
+  chosen: (span) => change({ s: span && told(span.s), r: span && told(span.r), cells: null }),
+  pointed: (sentence) => { $("cell").textContent = sentence || "Drag over cells to choose them."; },
+});
+
+const told = ([low, high]) => (low === 0 && high === 10 ? null : `${low}-${high}`);
+const asked = () => Object.fromEntries([...FILTERS, "sort", "order"].map((name) => [name, urlState.get(name)]));
+
+function scoresTold(row) {
+  if (row.state !== "ok") return h("span", { class: "bad-state" }, row.state.replace("_", " "));
+  return h("span", { class: "row-scores" }, Object.entries(row.scores).map(([axis, x]) => [
+    h("span", { class: "quiet" }, `${axis[0].toUpperCase()} `), x === null ? "–" : score(x), " "]));
+}
+
+/** Ask the studio under the filters of the address; files that have changed since are read anew. */
+async function ask(what, query = {}, signal = undefined) {
+  const found = await api(`/api/samples/${what}`, { query: { ...asked(), ...query }, signal });
+  if (state.version && found.version !== state.version) {
+    state.version = found.version;
+    announce("The run's files have changed: the list is read anew.");
+    refresh({ keep: true });
+  }
+  state.version = found.version;
+  return found;
+}
+
+/** Other filters or another order. */
+function change(changes) {
+  urlState.set(changes);
+  refresh();
+}
+
+async function refresh({ keep = false } = {}) {
+  const ticket = ++state.ticket;
+  state.control?.abort();
+  state.control = new AbortController();
+  $("list").setAttribute("aria-busy", "true");
+  showFilters();
+  highlight(urlState.get("q"));
+  let about;
+  try {
+    about = await ask("view", {}, state.control.signal);
+  } catch (error) {
+    if (error.name !== "AbortError") failed(error);
+    return;
+  }
+  if (ticket !== state.ticket) return;
+  state.about = about;
+  $("samples").hidden = false;
+  $("about").textContent = `${format.plural(about.samples, "sample")} in ${RUN}`;
+  $("notes").replaceChildren(...about.notes.map((note) => h("p", { class: "notice" }, note)));
+  fillFilters(about);
+  showFilters();
+  state.search = null;
+  state.stopped = false;
+  list.reset(urlState.get("q") ? 0 : about.matching, { keep });
+  showCount();
+  if (urlState.get("q")) await search(ticket);
+  if (ticket !== state.ticket) return;
+  $("list").setAttribute("aria-busy", "false");
+  if (state.shown) await placeShown(ticket);
+}
+
+/** Find the place of the open sample in a list that has changed. */
+async function placeShown(ticket) {
+  let found;
+  try {
+    found = await ask("one", { sample: state.shown.sample_id }, state.control.signal);
+  } catch (error) {
+    if (error.status === 404) close({ focus: false });
+    return;
+  }
+  if (ticket !== state.ticket || found.sample_id !== state.shown?.sample_id) return;
+  state.place = found.place;
+  list.mark(state.place);
+  $("detail").firstElementChild.replaceWith(detailHead());
+}
+
+function failed(error) {
+  if (!state.about) $("about").textContent = "";
+  showProblem(error.message);
+}
+
+/** Let the studio search, a quarter of a second at a time, until it has seen all, is stopped, or the filters change. */
+async function search(ticket) {
+  let refreshed = 0;
+  while (ticket === state.ticket && !state.stopped) {
+    let found;
+    try {
+      found = (await ask("find", {}, state.control.signal)).search;
+    } catch (error) {
+      if (error.name !== "AbortError") { state.stopped = true; showSearch(); }
+      return;
+    }
+    if (ticket !== state.ticket) return;
+    state.search = found;
+    const due = found.ended || !refreshed || Date.now() - refreshed > 1000;
+    if (found.found !== list.count && due) {
+      list.reset(found.found, { keep: true });
+      refreshed = Date.now();
+    }
+    showSearch();
+    showCount();
+    if (found.ended) break;
+  }
+  if (state.search?.ended) announce(`${$("count").textContent}. ${$("search-told").textContent}`);
+  if (ticket === state.ticket && state.search && state.search.found !== list.count) list.reset(state.search.found, { keep: true });
+}
+
+function showSearch() {
+  const { search: found } = state;
+  $("search").hidden = !urlState.get("q");
+  if (!found) return;
+  Object.assign($("search-bar"), { max: Math.max(1, found.of), value: found.searched });
+  $("search-bar").hidden = found.ended;
+  $("search-told").textContent = `Searched ${format.count(found.searched)} of ${format.count(found.of)}`
+    + (found.capped && found.searched < found.of ? `; ended at ${format.count(found.found)} found.` : found.ended ? "." : state.stopped ? "; stopped." : " …");
+  $("search-stop").hidden = found.ended;
+  $("search-stop").textContent = state.stopped ? "Go on" : "Stop";
+}
+
+function showCount() {
+  const searching = Boolean(urlState.get("q"));
+  const n = searching ? state.search?.found ?? 0 : state.about.matching;
+  const all = state.about.samples;
+  $("count").textContent = n === all ? format.plural(n, "sample") : `${format.count(n)} of ${format.plural(all, "sample")}`;
+  const under = !searching || state.search?.ended || state.stopped;
+  $("list").hidden = n === 0;
+  $("none").hidden = n > 0;
+  $("none").firstElementChild.textContent = all === 0 ? "The run has no samples." : under ? "No sample passes these filters." : "Searching …";
+}
+
+function fillFilters(about) {
+  for (const name of SELECTS) {
+    const values = [...about.facets[name]];
+    const chosen = urlState.get(name) ?? "";
+    if (name === "state") {
+      const failures = values.filter(([value]) => FAILURES.includes(value)).reduce((sum, [, n]) => sum + n, 0);
+      if (failures || chosen === "failed") values.push(["failed", failures]);
+    }
+    if (chosen && !values.some(([value]) => value === chosen)) values.push([chosen, 0]);
+    const label = (value) => (value === "failed" ? "any failure" : name === "state" ? value.replace("_", " ") : value);
+    $(name).replaceChildren(h("option", { value: "" }, ANY[name]),
+      ...values.map(([value, n]) => h("option", { value }, `${beginning(label(value), 60)} (${format.count(n)})`)));
+    $(name).closest("label").hidden = values.length < 2 && !chosen;
+  }
+  $("cells").hidden = !about.mapped;
+  if (about.mapped) brush.fill(about.map);
+  $("apart").closest("label").hidden = !about.pooled;
+  $("p").closest("label").hidden = !about.certain;
+  $("sort").replaceChildren(...about.orders.map((name) => h("option", { value: name }, `By ${name}`)));
+}
+
+/** Let the controls say what the address says. */
+function showFilters() {
+  for (const name of ["q", ...SELECTS, ...NUMBERS]) {
+    if (document.activeElement !== $(name) || $(name).tagName === "SELECT") $(name).value = urlState.get(name) ?? "";
+  }
+  const spans = Object.fromEntries(SPANS.map((name) => {
+    const [low, high] = (urlState.get(name) ?? "0-10").split("-").map(Number);
+    return [name, [low, high ?? low]];
+  }));
+  for (const name of SPANS) ["low", "high"].forEach((end, i) => { $(`${name}-${end}`).value = spans[name][i]; });
+  const cells = (urlState.get("cells") ?? "").split(",").filter(Boolean).map((cell) => cell.split("-").map(Number));
+  brush.select(SPANS.some((name) => urlState.get(name)) ? spans : null, cells);
+  $("sort").value = urlState.get("sort", "position");
+  $("order").setAttribute("aria-pressed", urlState.get("order") === "desc");
+  const set = FILTERS.filter((name) => urlState.get(name)).length;
+  $("filters-set").textContent = set ? `${set} set` : "";
+  $("clear").disabled = !set;
+  $("search").hidden = !urlState.get("q");
+}
+
+/** Open a sample, by its row or by its id; `place` is where it is in the list, where that is known. */
+async function open({ row, sample, place = null }, { push = true, focus = true } = {}) {
+  const ticket = ++state.opening;
+  let found;
+  try {
+    found = await ask("one", sample ? { sample } : { row });
+  } catch (error) {
+    if (error.name !== "AbortError" && ticket === state.opening) failed(error);
+    return;
+  }
+  if (ticket !== state.opening) return;
+  state.place = place ?? found.place;
+  urlState.set({ sample: found.sample_id }, { push: push && !urlState.get("sample") });
+  if (state.place !== null && place === null) list.activate(state.place);
+  list.mark(state.place);
+  showDetail(found, focus);
+}
+
+function showDetail(sample, focus) {
+  state.shown = sample;
+  $("detail").replaceChildren(detailHead(), ...detail(sample));
+  $("detail").scrollTop = 0;
+  $("samples").classList.add("opened");
+  if (narrow.matches) scrollTo(0, 0);
+  if (focus) $("detail-title").focus({ preventScroll: !narrow.matches });
+}
+
+function detailHead() {
+  const at = state.place;
+  const step = (by, name) => h("button", { type: "button", disabled: at === null || at + by < 0 || at + by >= list.count, onclick: () => move(by) }, name);
+  return h("div", { class: "detail-head" },
+    h("button", { type: "button", class: "back", onclick: () => close() }, "← List"),
+    h("h2", { id: "detail-title", tabindex: "-1" }, at === null ? `Row ${format.count(state.shown.row + 1)}` : `${format.count(at + 1)} of ${format.count(list.count)}`),
+    h("span", { class: "group" }, step(-1, "Previous"), step(1, "Next")));
+}
+
+async function move(by) {
+  const place = state.place + by;
+  const row = await list.rowAt(place).catch(() => null);
+  if (!row) return;
+  list.activate(place);
+  await open({ row: row.row, place });
+}
+
+/** Back to the list. */
+function close({ focus = true } = {}) {
+  urlState.set({ sample: null });
+  shut();
+  if (focus) $("list").focus();
+}
+
+function shut() {
+  state.opening += 1;
+  state.shown = null;
+  $("samples").classList.remove("opened");
+  $("detail").replaceChildren(h("p", { class: "quiet" }, "Choose a sample: ↑ and ↓ move in the list, Enter opens."));
+  state.place = null;
+  list.mark(null);
+}
+
+function wire() {
+  for (const name of SPANS) {
+    for (const end of ["low", "high"]) {
+      const field = $(`${name}-${end}`);
+      field.append(...Array.from({ length: 11 }, (_, i) => h("option", { value: i }, i)));
+      field.addEventListener("change", () => {
+        const pair = [Number($(`${name}-low`).value), Number($(`${name}-high`).value)];
+        if (pair[0] > pair[1]) pair[end === "low" ? 1 : 0] = pair[end === "low" ? 0 : 1];
+        change({ [name]: told(pair), cells: null });
+      });
+    }
+  }
+  for (const name of SELECTS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));
+  for (const name of NUMBERS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));
+  $("q").addEventListener("input", debounce(() => change({ q: $("q").value.trim() }), 300));
+  $("filters").addEventListener("submit", (event) => event.preventDefault());
+  $("search-stop").addEventListener("click", () => {
+    state.stopped = !state.stopped;
+    showSearch();
+    showCount();
+    if (!state.stopped) search(state.ticket);
+  });
+  $("clear").addEventListener("click", () => {
+    change(Object.fromEntries(FILTERS.map((name) => [name, null])));
+    $("q").focus();
+  });
+  $("sort").addEventListener("change", () => change({ sort: $("sort").value === "position" ? null : $("sort").value }));
+  $("order").addEventListener("click", () => change({ order: urlState.get("order") === "desc" ? null : "desc" }));
+  $("detail").addEventListener("keydown", (event) => { if (event.key === "Escape" && urlState.get("sample")) close(); });
+  addEventListener("popstate", async () => {
+    const sample = urlState.get("sample");
+    if (!sample) shut();
+    await refresh({ keep: true });
+    if (sample) open({ sample }, { push: false, focus: false });
+  });
+  const fold = () => { $("filter-pane").open = !narrow.matches; };
+  narrow.addEventListener("change", fold);
+  fold();
+  brush.pointed("");
+}
+
+wire();
+await refresh();
+if (urlState.get("sample") && state.about) open({ sample: urlState.get("sample") }, { push: false, focus: false });

@@ -1,0 +1,162 @@
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from efficient_empathy.cli import guarded
+from efficient_empathy.cli.studio import studio
+from selected_runs import selected_run
+
+PROGRAM = (
+    "import typer; from efficient_empathy.cli import guarded; from efficient_empathy.cli.studio import studio; "
+    "app = typer.Typer(pretty_exceptions_enable=False); app.command()(guarded(studio)); app()"
+)
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(guarded(studio))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with two runs in ./runs."""
+    folder = tmp_path_factory.mktemp("studio")
+    for name in ("first", "second"):
+        selected_run(folder / "runs" / name, dialogues=6)
+    return folder
+
+
+@contextmanager
+def started(folder, *arguments):
+    """The command as a process of its own, once it has printed its line; that line comes too."""
+    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "DISPLAY": ""}
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process, process.stdout.readline()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def get(url, headers=None):
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    connection.request("GET", f"{parts.path or '/'}?{parts.query}", headers=headers or {})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def test_it_opens_the_runs_of_this_folder_and_ends_with_ctrl_c(runs) -> None:
+    with started(runs, "--port", 0, "--json") as (process, line):
+        told = json.loads(line)
+        assert told["runs"] == ["first", "second"]
+        assert told["url"] == f"http://127.0.0.1:{told['port']}/"
+        status, text = get(told["url"])
+        assert status == 200
+        assert "2 runs" in text
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out, err) == (0, "", "The studio has ended.\n")
+
+
+def test_in_words_it_prints_one_line_with_the_address(runs) -> None:
+    with started(runs, "runs/second", "--port", 0, "--no-open") as (_, line):
+        assert re.fullmatch(r"Studio: http://127\.0\.0\.1:\d+/\n", line)
+        assert get(line.split()[1])[0] == 303, "on to the thresholds of the only run"
+
+
+def test_ctrl_c_ends_it_while_a_page_is_watching(runs) -> None:
+    with started(runs, "--port", 0, "--json") as (process, line):
+        port = json.loads(line)["port"]
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as watching:
+            watching.sendall(b"GET /api/live/events?run=first HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert watching.recv(64)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+        assert (process.returncode, err) == (0, "The studio has ended.\n")
+
+
+def test_an_address_that_others_reach_demands_a_token_and_makes_one(runs) -> None:
+    with started(runs, "--host", "0.0.0.0", "--port", 0, "--json") as (_, line):
+        told = json.loads(line)
+        token = urlsplit(told["url"]).query.removeprefix("token=")
+        assert len(token) >= 40
+        here = f"http://127.0.0.1:{told['port']}/"
+        assert get(here)[0] == 401
+        assert get(here + "?token=wrong")[0] == 401
+        assert get(here, {"Authorization": f"Bearer {token}"})[0] == 200
+
+
+def test_a_token_of_ones_own_holds_on_loopback_too(runs) -> None:
+    with started(runs, "--token", "my-own-long-token", "--port", 0, "--json") as (_, line):
+        url = json.loads(line)["url"]
+        assert url.endswith("/?token=my-own-long-token")
+        assert get(url.split("?")[0])[0] == 401
+        assert get(url)[0] == 200
+
+
+def test_the_port_that_is_asked_for_is_taken_or_nothing(runs, monkeypatch) -> None:
+    monkeypatch.chdir(runs)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(app, ["--port", str(port), "--no-open"])
+        assert done.exit_code == 1
+        assert f"cannot listen on 127.0.0.1, port {port}" in done.output
+
+
+def test_two_studios_stand_beside_each_other(runs) -> None:
+    with started(runs, "--json") as (_, first), started(runs, "--json") as (_, second):
+        ports = [json.loads(line)["port"] for line in (first, second)]
+        assert 8321 <= ports[0] < ports[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["state"], "state is no run's folder"),
+        (["nowhere"], "nowhere is no folder"),
+        (["runs/first", "--token", "short"], "a token has at least 16 characters"),
+        (["runs/first", "--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1"),
+        (["runs/first", "--host", "no such host", "--port", "0"], "cannot listen on no such host"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(runs, monkeypatch, arguments, sentence) -> None:
+    monkeypatch.chdir(runs)
+    (runs / "state").mkdir(exist_ok=True)
+    done = CliRunner().invoke(app, [*arguments, "--no-open"])
+    assert done.exit_code == 1
+    assert sentence in done.output
+    assert "Traceback" not in done.output
+
+
+def test_without_runs_it_says_how_to_make_one(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["--no-open"])
+    assert done.exit_code == 1
+    assert "there is no run under runs: name a run's folder, or make one with `efficient-empathy demo`" in done.output
+
+
+def test_the_server_is_small(runs) -> None:
+    """Without torch, and with what a Python with polars takes anyway."""
+    with started(runs, "--port", 0, "--json") as (process, line):
+        url = json.loads(line)["url"]
+        for path in ("", "lab?run=first", "samples?run=first", "rate?run=first"):
+            get(url + path)
+        server = psutil.Process(process.pid)
+        assert server.memory_info().rss < 400e6
+        loaded = {path for path in (mapping.path for mapping in server.memory_maps()) if "torch" in path}
+        assert loaded == set()

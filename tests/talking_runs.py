@@ -1,0 +1,61 @@
+"""A run whose models can talk: tiny experts of random weights, their average, and a mixture with random routers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from efficient_empathy.moe.average import average
+from efficient_empathy.moe.compose import compose
+from efficient_empathy.prompting import PromptTemplate
+from efficient_empathy.workspace import Workspace
+from scored_runs import numbered, write_run
+from tiny_models import tiny_model
+
+EXPERTS = ("sensibility", "rationality")
+
+
+def write_talkers(root: Path) -> Workspace:
+    """`root`/run with base, two experts, average and moe; models of two layers that say nonsense."""
+    run = write_run(root / "run", [numbered(0)], {"sensibility": [5], "rationality": [5]})
+    base = tiny_model(root / "base", scale=3.0)
+    for seed, name in enumerate(EXPERTS, 1):
+        folder = tiny_model(run.experts / name, seed=seed, scale=3.0)
+        record = {"base": str(base), "subset": name, "template": PromptTemplate.load("chat").record(), "settings": {}}
+        (folder / "training.json").write_text(json.dumps(record))
+    folders = [run.experts / name for name in EXPERTS]
+    average(folders, run.average, names=EXPERTS)
+    rng = np.random.default_rng(0)
+    routers = [rng.standard_normal((2, 32)).astype(np.float32) for _ in range(2)]
+    compose(folders, run.moe, names=EXPERTS, routers=routers)
+    return run
+
+
+def copied(run: Workspace, root: Path) -> Workspace:
+    """A copy that a test may spoil."""
+    return Workspace(shutil.copytree(run.root, root / "run"))
+
+
+def reference_gates(run: Workspace, messages: list[dict[str, str]], reply: list[int]) -> Any:
+    """What the routers make of each reply token, by a plain forward pass: tokens × layers × experts."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(run.moe, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(run.moe)
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    prompt = tokenizer(text, add_special_tokens=False)["input_ids"]
+    seen = []
+    for layer in model.model.layers:
+        gate = layer.mlp.gate
+        gate.register_forward_hook(
+            lambda module, inputs, _: seen.append((inputs[0].reshape(-1, 32) @ module.weight.T).softmax(-1))
+        )
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt + reply])).logits[0]
+    assert logits[len(prompt) - 1 : -1].argmax(-1).tolist() == reply, "the reply is not the most probable one"
+    return torch.stack(seen, 1)[len(prompt) - 1 : len(prompt) - 1 + len(reply)].numpy()
