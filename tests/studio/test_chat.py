@@ -265,6 +265,14 @@ def test_turns_for_rating_are_appended_whole_by_many_at_once_and_each_once(tmp_p
         send(workspace, sent(), {})
 
 
+def test_line_breaks_of_every_kind_stay_inside_a_turn(tmp_path) -> None:
+    workspace = Workspace(tmp_path / "run").create()
+    text = "one\u2028two\u0085three\x0bfour\r\nfive"
+    told = [send(workspace, sent(text), {"base": "Base model"}) for _ in range(2)]
+    assert [one["added"] for one in told] == [True, False]
+    assert [one["context"][0]["text"] for one in turns(workspace)] == [text]
+
+
 @contextlib.contextmanager
 def studio(run: Workspace, folder: Path, *endpoints: ChatEndpoint) -> Iterator[str]:
     with serving([run.root], folder) as served:
@@ -326,6 +334,7 @@ def test_the_page_talks_by_keyboard_alone_shows_hostile_text_as_text_and_sends_t
         assert "mean of 2 layers" in told
         page.get_by_text("Token by layer").focus()
         page.keyboard.press("Enter")
+        page.locator(".chat-heat svg rect").first.wait_for()  # `toggle` comes a moment after the key
         assert page.locator(".chat-heat svg rect").count() == 2 * tokens.count()
         assert axe(page) == []
 

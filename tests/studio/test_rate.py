@@ -20,6 +20,7 @@ pytest.importorskip("starlette", reason='needs the extra "studio"')
 pytest.importorskip("krippendorff", reason='needs the extra "eval"')
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
+from chat_turns import send_turn
 from rated_runs import responded_run
 from studio_raters import Annotator, Asking, set_up, the
 from studio_server import serving
@@ -64,6 +65,33 @@ def test_from_set_up_to_the_runs_results(run, served):
     status, content = owner.ask(f"/api/rate/export?study={study['id']}&format=csv")
     assert (status, content.count(b"\n")) == (200, now["answers"] + 1)
     assert owner.ask(f"/api/rate/export?study={study['id']}&format=xml")[0] == 400
+
+
+def test_turns_of_the_chat_from_set_up_to_the_runs_results(run, served):
+    owner = Asking(served.url)
+    assert owner.told("/api/rate/studies")["chat"] == {"turns": 0, "models": []}
+    chat = {"source": "chat", "models": ["moe", "endpoint:okapi"]}
+    assert owner.ask("/api/rate/studies", {"raters": ["ann"], **chat})[0] == 400
+    ids = {send_turn(run, f"it rains {i}", {"moe": f"how wet {i}", "endpoint:okapi": f"ok {i}"}) for i in range(3)}
+    send_turn(run, "and snows", {"base": "brr"})
+    assert owner.told("/api/rate/studies")["chat"] == {"turns": 4, "models": ["base", "moe", "endpoint:okapi"]}
+    assert owner.ask("/api/rate/studies", {"raters": ["ann"], "source": "web", "models": ["moe"]})[0] == 400
+    _, study = set_up(served.url, **chat, samples=50)
+    assert (study["samples"], study["setup"]["source"]) == (3, "chat")
+    for rater in study["raters"]:
+        annotator = Annotator(served.url, rater["link"])
+        sent = [annotator.page, annotator.ask("/api/rate/start")[1]]
+        sent += [annotator.ask(f"/api/rate/task?place={place}")[1] for place in range(1, rater["total"] + 1)]
+        assert b"how wet 0" in b"".join(sent)
+        assert not any(name in b"".join(sent) for name in (b"moe", b"MOE", b"okapi", b"OKAPI", *map(str.encode, ids)))
+        annotator.rate_all(lambda task, _: "4" if task["task"] == "likert" else "tie")
+    owner.told("/api/rate/close", {"study": study["id"], "action": "finish", "resamples": 0})
+    found = json.loads((run.ratings / "results.json").read_text())
+    rated = found["likert"]["empathy"]["models"]
+    assert [(one["name"], one["mean"], one["n"]) for one in rated] == [("moe", 4, 6), ("endpoint:okapi", 4, 6)]
+    assert [(one["a"], one["b"], one["tie"]) for one in found["ab"]] == [("moe", "endpoint:okapi", 6)]
+    assert set(pl.read_parquet(run.ratings / "ratings.parquet")["sample_id"]) == ids
+    assert owner.ask(f"/api/rate/export?study={study['id']}&format=sheets")[0] == 200
 
 
 def test_a_closed_rating_takes_nothing_until_it_is_open_again(run, served):

@@ -10,6 +10,7 @@ pytest.importorskip("starlette", reason='needs the extra "studio"')
 pytest.importorskip("krippendorff", reason='needs the extra "eval"')
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
+from chat_turns import send_turn
 from rated_runs import responded_run
 from studio_raters import Annotator, set_up, the
 from studio_server import axe, chromium, open_page, serving
@@ -258,5 +259,32 @@ def test_the_owner_sets_up_watches_withdraws_and_finishes(run, served, browser):
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.get_by_role("button", name="Open again").click()
     page.get_by_role("button", name="Finish…").wait_for()
+    assert visit.console == []
+    page.context.close()
+
+
+def test_the_owner_chooses_turns_that_were_sent_from_the_chat(run, served, browser):
+    visit = open_page(browser, served.url + "/rate?run=run")
+    page = visit.page
+    page.get_by_role("checkbox", name="moe").wait_for()
+    assert not page.get_by_role("group", name="Rate what").is_visible()
+    for i in range(2):
+        send_turn(run, f"it rains {i}", {"moe": f"how wet {i}", HOSTILE: f"ok {i}"})
+    page.reload()
+    page.get_by_role("radio", name="2 turns sent from the chat").check()
+    models = page.locator("[name=model]")
+    assert models.evaluate_all("all => all.map((one) => one.value)") == ["moe", HOSTILE]
+    assert page.locator("[name=against] option").all_inner_texts()[1:] == ["moe alone", f"{HOSTILE} alone"]
+    assert page.locator("#estimate").inner_text() == "At most 8 tasks for each rater."
+    assert axe(page) == []
+    page.get_by_role("radio", name="Responses of the run").check()
+    assert models.evaluate_all("all => all.map((one) => one.value)") == ["base", "moe", "reference"]
+    page.get_by_role("radio", name="2 turns sent from the chat").check()
+    page.get_by_label("Raters: a name").fill("ann")
+    page.get_by_role("button", name="Draw the tasks").click()
+    page.get_by_text("2 turns of the chat, ratings 1–5 and comparisons").wait_for()
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert axe(page) == []
     assert visit.console == []
     page.context.close()

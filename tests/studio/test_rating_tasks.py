@@ -2,8 +2,10 @@ import json
 
 import pytest
 
+from chat_turns import send_turn
 from efficient_empathy.errors import UserError
 from efficient_empathy.ratings import Design
+from efficient_empathy.studio.chat_material import waiting
 from efficient_empathy.studio.rating_tasks import as_shown, check_value, draw, questions_of, rateable
 from rated_runs import responded_run
 
@@ -58,6 +60,51 @@ def test_what_a_browser_gets_names_no_model_and_no_sample(run):
 def test_a_design_that_cannot_be_is_told(run, models, design, told):
     with pytest.raises(UserError, match=told):
         draw(run, models, design, 5)
+
+
+def test_turns_of_the_chat_are_drawn_as_samples_are(run):
+    assert waiting(run) == {"turns": 0, "models": []}
+    ids = [send_turn(run, f"my cat {i} is ill", {"moe": f"poor cat {i}", "base": f"ok {i}"}) for i in range(3)]
+    alone = send_turn(run, "and now the dog", {"endpoint:big": "oh dear", "moe": "oh no"})
+    assert waiting(run) == {"turns": 4, "models": ["base", "moe", "endpoint:big"]}
+    drawn = draw(run, ["moe", "base"], Design(("ann", "bo"), repeats=0), 50, "chat")
+    assert set(drawn.key.dialogues) == set(ids)
+    assert len(set(drawn.key.dialogues.values())) == 3
+    assert drawn.left_out == 1
+    for tasks in drawn.tasks.values():
+        assert len(tasks) == 3 * 2 + 3
+        for task in tasks:
+            i = ids.index(task.sample_id)
+            assert task.turns == (("speaker", "hello"), ("listener", "hi"), ("speaker", f"my cat {i} is ill"))
+            said = {"moe": f"poor cat {i}", "base": f"ok {i}"}
+            assert task.responses == tuple(said[group[0]] for group in task.sides)
+    assert len(draw(run, ["moe"], Design(("ann",), ("likert",)), 2, "chat").key.dialogues) == 2
+    assert set(draw(run, ["endpoint:big"], Design(("ann",), ("likert",)), 9, "chat").key.dialogues) == {alone}
+    assert draw(run, ["moe", "base"], Design(("ann", "bo"), repeats=0), 50, "chat") == drawn
+
+
+def test_what_a_browser_gets_of_a_turn_of_the_chat_names_no_model_and_no_turn(run):
+    sent = send_turn(run, "my cat is ill", {"moe": "poor cat", "endpoint:big": "oh"})
+    for task in draw(run, ["moe", "endpoint:big"], Design(("ann",)), 5, "chat").tasks["ann"]:
+        assert set(as_shown(task)) == {"place", "item", "task", "turns", "responses"}
+        assert not any(name in json.dumps(as_shown(task)) for name in ("moe", "endpoint", "MOE, labelled", sent))
+
+
+@pytest.mark.parametrize(
+    ("models", "told"),
+    [
+        (["moe", "reference"], "'reference' is none of base, moe, endpoint:big"),
+        (["base", "endpoint:big"], "no turn of the chat has a reply of every one of base, endpoint:big"),
+        (["moe", "moe"], "named twice"),
+    ],
+)
+def test_a_choice_of_the_chat_that_cannot_be_is_told(run, models, told):
+    with pytest.raises(UserError, match="'moe' is none of no models"):
+        draw(run, ["moe"], Design(("ann",)), 5, "chat")
+    send_turn(run, "one", {"moe": "a", "base": "b"})
+    send_turn(run, "two", {"moe": "a", "endpoint:big": "b"})
+    with pytest.raises(UserError, match=told):
+        draw(run, models, Design(("ann",)), 5, "chat")
 
 
 def test_only_answers_on_the_scale_are_taken():

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from efficient_empathy.errors import UserError
 from efficient_empathy.ratings.results import Resampling
 from efficient_empathy.ratings.words import results_summary
+from efficient_empathy.studio.chat_material import waiting
 from efficient_empathy.studio.context import Studio
 from efficient_empathy.studio.links import Link
 from efficient_empathy.studio.rating_bodies import Closing, LinkChange, Setup
@@ -38,13 +39,14 @@ class Owner:
         self._live: dict[str, tuple[int, dict[str, Any]]] = {}
 
     def overview(self, request: Request) -> dict[str, Any]:
-        """What can be rated, and every study with its raters, links, progress and agreement."""
+        """What can be rated, here and in the chat, and every study with its raters, links, progress and agreement."""
         workspace = self._studio.run(request)
         store = self._stores.of(workspace)
         studies = store.studies() if store else []
         links = {link.id: link for link in self._studio.links.of(workspace.root)}
         return {
             "models": rateable(workspace),
+            "chat": waiting(workspace),
             "local": is_loopback(self._studio.host),
             "now": time.time(),
             "studies": [self._told(workspace, store, study, links) for study in studies if store],
@@ -53,7 +55,7 @@ class Owner:
     def set_up(self, request: Request, setup: Setup) -> dict[str, Any]:
         """Draw a design, keep it, and make its links."""
         workspace = self._studio.run(request)
-        drawn = draw(workspace, setup.models, setup.design(), setup.samples)
+        drawn = draw(workspace, setup.models, setup.design(), setup.samples, setup.source)
         store = self._stores.made(workspace)
         study = store.add_study(drawn, setup.model_dump() | {"left_out": drawn.left_out})
         for rater in store.raters(study):

@@ -11,6 +11,8 @@ from efficient_empathy.ratings.questions import Task
 from efficient_empathy.studio.links import DAYS
 
 TASKS: tuple[Task, ...] = ("likert", "ab")
+Source = Literal["run", "chat"]
+"""What is rated: responses of the run to its samples, or turns that were sent from the chat."""
 
 
 class Body(BaseModel):
@@ -22,6 +24,7 @@ class Body(BaseModel):
 class Setup(Body):
     """What the owner asks for."""
 
+    source: Source = "run"
     models: list[str]
     raters: list[str]
     samples: int = Field(50, ge=1, le=100_000)

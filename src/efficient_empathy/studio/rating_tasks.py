@@ -16,6 +16,8 @@ from efficient_empathy.ratings.layout import TITLES, layout_of
 from efficient_empathy.ratings.material import REFERENCE, Material, material_of_run
 from efficient_empathy.ratings.questions import DIMENSIONS, Question, Task, comparing
 from efficient_empathy.ratings.reading import Filled, Reading
+from efficient_empathy.studio.chat_material import chat_material, waiting
+from efficient_empathy.studio.rating_bodies import Source
 from efficient_empathy.workspace import Workspace
 
 COMMENT = "comment"
@@ -59,17 +61,20 @@ def rateable(workspace: Workspace) -> list[str]:
     return [*found, REFERENCE] if workspace.samples.exists() else []
 
 
-def draw(workspace: Workspace, models: Sequence[str], design: Design, samples: int) -> Drawn:
-    """Draw a design over at most `samples` samples of a run. The same arguments give the same tasks.
+def draw(workspace: Workspace, models: Sequence[str], design: Design, samples: int, source: Source = "run") -> Drawn:
+    """Draw a design over at most `samples` samples of a run, or turns of its chat.
+
+    The same arguments give the same tasks, as long as no turn was added.
 
     Raises `UserError` for names that cannot be a rater's or a model's, and for a design that asks nothing.
     """
     _check(models, design)
-    known = rateable(workspace)
+    known = rateable(workspace) if source == "run" else waiting(workspace)["models"]
     for model in models:
         if model not in known:
             raise UserError(f"{model!r} is none of {', '.join(known) or 'no models'}: choose among those")
-    found = material_of_run(workspace, models, wanted=samples, seed=design.seed)
+    made = material_of_run if source == "run" else chat_material
+    found = made(workspace, models, wanted=samples, seed=design.seed)
     sheets = design_sheets(found, design)
     if sum(len(rows) for of in sheets.rows.values() for rows in of.values()) > MOST_TASKS:
         raise UserError(f"that is more than {MOST_TASKS:,} tasks in all: take fewer samples, models or raters")

@@ -23,7 +23,7 @@ from efficient_empathy.errors import UserError
 from efficient_empathy.report.palette import look
 from efficient_empathy.selection.columns import ANSWERED_BY
 from efficient_empathy.studio.context import Studio
-from efficient_empathy.studio.sample_index import Indexes, SampleIndex, readable
+from efficient_empathy.studio.sample_index import FACETS, Indexes, SampleIndex, readable
 from efficient_empathy.studio.sample_rounds import reply, rounds
 from efficient_empathy.studio.sample_texts import Texts
 from efficient_empathy.studio.sample_views import Filters, Views, counts, orders
@@ -66,6 +66,7 @@ class SampleData:
             "pooled": "disagreement" in index.frame.columns,
             "certain": "certainty" in index.frame.columns,
             "orders": orders(index),
+            "offered": [name for name in FACETS if len(index.values(name)) > 1],
             "notes": list(index.notes),
             **counts(index, Filters.of(query)),
         }

@@ -36,7 +36,7 @@ def turns(workspace: Workspace) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     found = []
-    for line in path.read_text("utf-8").splitlines():
+    for line in path.read_text("utf-8").split("\n"):
         try:
             turn = json.loads(line)
         except ValueError:

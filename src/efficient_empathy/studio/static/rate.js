@@ -21,7 +21,11 @@ async function load({ quiet = false } = {}) {
 }
 
 function draw() {
-  if (!form.elements.length || !document.getElementById("models").childElementCount) fillForm();
+  offerChat();
+  if (!document.getElementById("models").childElementCount) {
+    if (found.chat.turns && found.models.length < 2) form.source.value = "chat";
+    fillForm();
+  }
   document.getElementById("setup").hidden = READ_ONLY;
   if (!found.studies.length) studies.replaceChildren(h("div", { class: "empty" }, h("p", {}, "Nothing is rated in this run yet.")));
   else if (studies.querySelector(".empty")) studies.replaceChildren();
@@ -37,13 +41,25 @@ function draw() {
   studies.removeAttribute("aria-busy");
 }
 
+const ofChat = () => form.source.value === "chat";
+
+function offerChat() {
+  const { turns } = found.chat;
+  document.getElementById("sources").hidden = !turns;
+  document.getElementById("chat-turns").textContent = `${format.plural(turns, "turn")} sent from the chat`;
+}
+
 function fillForm() {
   const models = document.getElementById("models");
-  models.replaceChildren(...found.models.map((name) =>
-    h("label", {}, h("input", { type: "checkbox", name: "model", value: name, checked: name !== "reference" }),
-      name === "reference" ? "reference (the samples’ own response)" : name)));
-  if (found.models.length < 2) models.append(h("p", { class: "notice" }, "No model has responded yet: run efficient-empathy generate first."));
-  form.against.append(...found.models.map((name) => h("option", { value: name }, `${name} alone`)));
+  const names = ofChat() ? found.chat.models : found.models;
+  const own = (name) => !ofChat() && name === "reference";
+  models.replaceChildren(...names.map((name) =>
+    h("label", {}, h("input", { type: "checkbox", name: "model", value: name, checked: !own(name) }),
+      own(name) ? "reference (the samples’ own response)" : name)));
+  if (!ofChat() && names.length < 2) models.append(h("p", { class: "notice" }, "No model has responded yet: run efficient-empathy generate first."));
+  form.against.replaceChildren(form.against.options[0], ...names.map((name) => h("option", { value: name }, `${name} alone`)));
+  form.against.value = "";
+  document.getElementById("samples-title").textContent = ofChat() ? "Turns at most" : "Samples at most";
   estimate();
 }
 
@@ -51,12 +67,13 @@ function made(study, number) {
   const parts = { state: h("span", {}), note: h("p", { class: "quiet small" }), rows: h("tbody", {}), agreement: h("div", {}),
     results: h("div", {}), buttons: h("div", { class: "bar" }) };
   const { setup } = study;
+  const unit = setup.source === "chat" ? "turn" : "sample";
   const asked = [setup.likert && "ratings 1–5", setup.ab && (setup.by_dimension ? "comparisons by dimension" : "comparisons")];
   const root = h("section", { class: "card rate-card", "aria-label": `Rating ${number}` },
     h("div", { class: "rate-head" }, h("h2", {}, `Rating ${number}: ${setup.models.join(", ")}`), parts.state),
-    h("p", { class: "quiet" }, `${format.plural(study.samples, "sample")}, ${asked.filter(Boolean).join(" and ")}, `
+    h("p", { class: "quiet" }, `${format.plural(study.samples, unit)}${unit === "turn" ? " of the chat" : ""}, ${asked.filter(Boolean).join(" and ")}, `
       + `${format.decimal(100 * setup.repeats, 0)}% hidden repeats, seed ${setup.seed}, set up ${format.moment(study.made_at)}`,
-    setup.left_out ? `; ${format.plural(setup.left_out, "sample")} left out, which not every model responded to` : ""),
+    setup.left_out ? `; ${format.plural(setup.left_out, unit)} left out, which not every model responded to` : ""),
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Raters of rating ${number}` },
       h("table", { class: "wide rate-raters" }, h("thead", {}, h("tr", {},
         h("th", { scope: "col" }, "Rater"), h("th", { scope: "col" }, "Done"), h("th", { scope: "col", class: "n" }, "Seconds a task"),
@@ -115,8 +132,12 @@ function linkCell(study, rater) {
     const button = event.currentTarget;
     const address = new URL(rater.link, location.origin).href;
     if (await copy(address, `The link of ${rater.name} is copied.`)) {
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy link"; }, 1500);
+      const say = (text, name) => {
+        button.textContent = text;
+        button.setAttribute("aria-label", `${name} ${rater.name}`);
+      };
+      say("Copied", "Copied: link of");
+      setTimeout(say, 1500, "Copy link", "Copy link of");
     } else prompt("The link:", address);
   };
   return h("div", { class: "actions" }, named("Copy link", "Copy link of", copied, { free: true }),
@@ -165,19 +186,21 @@ async function closing(study, body) {
 function chosen() {
   const models = [...form.querySelectorAll("[name=model]:checked")].map((one) => one.value);
   const raters = form.raters.value.split(/[\s,;]+/).filter(Boolean);
-  return { models, raters, samples: Number(form.samples.value), likert: form.likert.checked,
+  return { source: form.source.value, models, raters, samples: Number(form.samples.value), likert: form.likert.checked,
     ab: form.ab.checked && models.length > 1, by_dimension: form.by_dimension.checked,
     against: models.includes(form.against.value) ? form.against.value : null,
     repeats: Number(form.repeats.value) / 100, seed: Number(form.seed.value), days: Number(form.days.value) };
 }
 
 function estimate() {
-  const { models, samples, likert, ab, against, repeats } = chosen();
+  const { models, samples: most, likert, ab, against, repeats } = chosen();
+  const samples = ofChat() ? Math.min(most, found.chat.turns) : most;
   const pairs = !ab ? 0 : against ? models.length - 1 : models.length * (models.length - 1) / 2;
   const tasks = [likert ? samples * models.length : 0, samples * pairs].reduce((sum, n) => sum + n + Math.ceil(repeats * n), 0);
   document.getElementById("estimate").textContent = tasks ? `At most ${format.plural(tasks, "task")} for each rater.` : "";
 }
 
+for (const one of form.source) one.addEventListener("change", fillForm);
 form.addEventListener("input", estimate);
 form.addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -14,7 +14,7 @@ const FAILURES = ["parse_error", "api_error", "refused"];
 const ANY = { subset: "Any subset", category: "Any category", state: "Any state", split: "Any split", answered_by: "Any judge" };
 const $ = (id) => document.getElementById(id);
 const narrow = matchMedia("(max-width: 900px)");
-const state = { about: null, version: null, search: null, shown: null, place: null, stopped: false, ticket: 0, opening: 0 };
+const state = { about: null, version: null, search: null, shown: null, place: null, stopped: false, typing: false, ticket: 0, opening: 0 };
 
 const list = new VirtualList($("list"), {
   async fetchRows(offset, limit, signal) {
@@ -57,9 +57,10 @@ async function ask(what, query = {}, signal = undefined) {
   return found;
 }
 
-/** Other filters or another order. */
+/** Other filters or another order; a text that is still being typed goes with them. */
 function change(changes) {
-  urlState.set(changes);
+  state.typing = false;
+  urlState.set({ q: $("q").value.trim(), ...changes });
   refresh();
 }
 
@@ -175,7 +176,7 @@ function fillFilters(about) {
     const label = (value) => (value === "failed" ? "any failure" : name === "state" ? value.replace("_", " ") : value);
     $(name).replaceChildren(h("option", { value: "" }, ANY[name]),
       ...values.map(([value, n]) => h("option", { value }, `${beginning(label(value), 60)} (${format.count(n)})`)));
-    $(name).closest("label").hidden = values.length < 2 && !chosen;
+    $(name).closest("label").hidden = !about.offered.includes(name) && !chosen; // the same under all filters: nothing jumps
   }
   $("cells").hidden = !about.mapped;
   if (about.mapped) brush.fill(about.map);
@@ -187,7 +188,8 @@ function fillFilters(about) {
 /** Let the controls say what the address says. */
 function showFilters() {
   for (const name of ["q", ...SELECTS, ...NUMBERS]) {
-    if (document.activeElement !== $(name) || $(name).tagName === "SELECT") $(name).value = urlState.get(name) ?? "";
+    const edited = name === "q" ? state.typing || document.activeElement === $("q") : document.activeElement === $(name) && NUMBERS.includes(name);
+    if (!edited) $(name).value = urlState.get(name) ?? "";
   }
   const spans = Object.fromEntries(SPANS.map((name) => {
     const [low, high] = (urlState.get(name) ?? "0-10").split("-").map(Number);
@@ -278,7 +280,11 @@ function wire() {
   }
   for (const name of SELECTS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));
   for (const name of NUMBERS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));
-  $("q").addEventListener("input", debounce(() => change({ q: $("q").value.trim() }), 300));
+  const typed = debounce(() => state.typing && change({}), 300);
+  $("q").addEventListener("input", () => {
+    state.typing = true;
+    typed();
+  });
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   $("search-stop").addEventListener("click", () => {
     state.stopped = !state.stopped;
@@ -288,6 +294,7 @@ function wire() {
   });
   $("clear").addEventListener("click", () => {
     change(Object.fromEntries(FILTERS.map((name) => [name, null])));
+    for (const name of ["q", ...NUMBERS]) $(name).value = "";
     $("q").focus();
   });
   $("sort").addEventListener("change", () => change({ sort: $("sort").value === "position" ? null : $("sort").value }));
