@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from efficient_empathy.studio.chat import models, talking
 from efficient_empathy.studio.chat.asked import Asked, Sent, read
 from efficient_empathy.studio.chat.models import ChatEndpoint, listed, target
 from efficient_empathy.studio.chat.queue import path_of, send, turns
-from efficient_empathy.studio.chat.speaking import Said, speak
+from efficient_empathy.studio.chat.speaking import Said, Token, speak
 from efficient_empathy.studio.chat.talking import Talk
 from efficient_empathy.workspace import Workspace
 from misbehaving_server import MisbehavingServer, refusing_url
@@ -364,15 +365,26 @@ def test_the_page_talks_by_keyboard_alone_shows_hostile_text_as_text_and_sends_t
         assert all(one.startswith((url, f"blob:{url}")) for one in visit.requests)
 
 
-def test_stop_keeps_what_was_said(run, tmp_path) -> None:
+def test_stop_keeps_what_was_said(run, tmp_path, monkeypatch) -> None:
+    def pausing(speaker: Any, prompt: Any, *, on_token: Any, stop: threading.Event, **how: Any) -> Any:
+        spoken = itertools.count(1)
+
+        def tell(token: Token) -> None:
+            on_token(token)
+            if next(spoken) == 5:
+                stop.wait(30)
+
+        return speak(speaker, prompt, on_token=tell, stop=stop, **how)
+
+    monkeypatch.setattr("efficient_empathy.studio.chat.talking.speak", pausing)
     with studio(run, tmp_path) as url, chromium() as browser:
-        visit = open_page(browser, f"{url}/chat?model=moe&max_tokens=1000&temperature=1", width=390, scheme="dark")
+        visit = open_page(browser, f"{url}/chat?model=moe&max_tokens=8", width=390, scheme="dark")
         page = visit.page
         page.set_default_timeout(30_000)
         page.get_by_role("checkbox", name="MoE").wait_for()
         page.get_by_label("Your turn, as the speaker").fill(QUESTION)
         page.get_by_role("button", name="Send").click()
-        page.locator(".token").nth(4).wait_for(state="attached")
+        page.locator(".token").nth(3).wait_for(state="attached")
         page.get_by_role("button", name="Stop").click()
         page.get_by_text("stopped").wait_for()
         assert page.get_by_role("button", name="Send", exact=True).is_enabled()

@@ -75,7 +75,11 @@ def test_turns_of_the_chat_are_drawn_as_samples_are(run):
         assert len(tasks) == 3 * 2 + 3
         for task in tasks:
             i = ids.index(task.sample_id)
-            assert task.turns == (("speaker", "hello"), ("listener", "hi"), ("speaker", f"my cat {i} is ill"))
+            assert task.turns == (
+                ("speaker", f"hello, it is about this: my cat {i} is ill"),
+                ("listener", "hi"),
+                ("speaker", f"my cat {i} is ill"),
+            )
             said = {"moe": f"poor cat {i}", "base": f"ok {i}"}
             assert task.responses == tuple(said[group[0]] for group in task.sides)
     assert len(draw(run, ["moe"], Design(("ann",), ("likert",)), 2, "chat").key.dialogues) == 2
