@@ -1,6 +1,8 @@
 # Two commands do everything on a fresh machine: make demo, make test.
 PYTHON ?= python3
 BIN := .venv/bin
+# The tests' processes; files stay whole. For one: make test WORKERS=0
+WORKERS ?= 2
 
 .PHONY: demo test lint bench clean
 
@@ -8,7 +10,7 @@ demo: .venv/ready
 	$(BIN)/efficient-empathy demo --run runs/demo
 
 test: .venv/ready chromium
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff check .

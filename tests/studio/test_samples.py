@@ -371,7 +371,7 @@ class TestPage:
         page.locator("#subset").select_option("rationality")
         page.locator("#sort").select_option("sensibility")
         page.locator("#order").click()
-        page.wait_for_url("**q=YOU**")
+        page.wait_for_url("**q=YOU**order=desc**")
         page.locator("#list[aria-busy=false]").wait_for()
         page.locator(".row-response").first.click()
         page.locator(".judgement").first.wait_for()
@@ -379,6 +379,7 @@ class TestPage:
         page.locator("#list[aria-busy=false]").wait_for()
         told = page.locator("#count").inner_text(), page.locator(".row").first.inner_text()
         opened = page.locator("#detail-title").inner_text()
+        assert opened.startswith("1 of ")
         again = open_page(browser, page.url).page
         again.locator(".judgement").first.wait_for()
         again.locator("#list[aria-busy=false]").wait_for()
