@@ -155,3 +155,13 @@ def test_a_full_disk_keeps_what_was_recorded(tmp_path) -> None:
             ledger.record(SPEC, [judgement(f"{i}", raw="x" * 4000) for i in range(50)])
     with Ledger(path) as ledger:
         assert [j.sample_id for j in ledger.judgements()] == ["a"]
+
+
+def test_a_samples_history_has_every_judge_and_every_failure_oldest_first(ledger) -> None:
+    ledger.record(SPEC, [judgement("a", "api_error"), judgement("b")])
+    ledger.record("judge=other", [judgement("a")])
+    ledger.record(SPEC, [judgement("a")])
+    found = ledger.history("a")
+    assert [(spec, j.state) for _, spec, j in found] == [(SPEC, "api_error"), ("judge=other", "ok"), (SPEC, "ok")]
+    assert [number for number, _, _ in found] == sorted({number for number, _, _ in found})
+    assert ledger.history("nobody") == []

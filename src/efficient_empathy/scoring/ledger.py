@@ -127,6 +127,17 @@ class Ledger:
             )
             return [(number, _from_row(dict(zip(COLUMNS, row, strict=True)))) for number, *row in rows]
 
+    def history(self, sample_id: str) -> list[tuple[int, str, Judgement]]:
+        """All judgements of one sample, failures included, oldest first, each with its number and its spec."""
+        with self._guard():
+            found = self._db.execute(
+                f"SELECT judgements.id, spec, {', '.join(COLUMNS)} FROM judgements JOIN specs ON specs.id = spec_id "
+                # `by_sample` is by spec first: naming all specs lets it be used
+                "WHERE spec_id IN (SELECT id FROM specs) AND sample_id = ? ORDER BY judgements.id",
+                (sample_id,),
+            )
+            return [(row[0], row[1], _from_row(dict(zip(COLUMNS, row[2:], strict=True)))) for row in found]
+
     def specs(self) -> list[str]:
         """Every spec that has judgements, in the order of first use."""
         with self._guard():

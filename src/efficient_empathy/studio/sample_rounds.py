@@ -6,27 +6,13 @@ from typing import Any
 
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.ledger import COLUMNS, Ledger, _from_row
+from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.studio.sample_texts import CLIP, WHOLE, clipped
 from efficient_empathy.workspace import Workspace
 
 ROUNDS = 100
 """Judgements of one sample that are shown; the last ones."""
-
-
-class History(Ledger):
-    """A ledger, read by sample."""
-
-    def of_sample(self, sample_id: str) -> list[tuple[int, str, Judgement]]:
-        """All its judgements, failures included, oldest first, each with its number in the ledger and its spec."""
-        with self._guard():
-            found = self._db.execute(
-                f"SELECT judgements.id, spec, {', '.join(COLUMNS)} FROM judgements JOIN specs ON specs.id = spec_id "
-                "WHERE spec_id IN (SELECT id FROM specs) AND sample_id = ? ORDER BY judgements.id",
-                (sample_id,),
-            )
-            return [(row[0], row[1], _from_row(dict(zip(COLUMNS, row[2:], strict=True)))) for row in found]
 
 
 def rounds(workspace: Workspace, sample_id: str) -> dict[str, Any]:
@@ -55,9 +41,8 @@ def reply(workspace: Workspace, sample_id: str, number: int) -> str:
 def _history(workspace: Workspace, sample_id: str) -> list[tuple[int, str, Judgement]]:
     if not workspace.ledger.exists():
         return []
-    ledger = History(workspace.ledger, read_only=True)
-    with ledger:
-        return ledger.of_sample(sample_id)
+    with Ledger(workspace.ledger, read_only=True) as ledger:
+        return ledger.history(sample_id)
 
 
 def _panel(workspace: Workspace) -> Panel | None:
