@@ -56,7 +56,7 @@ def test_a_runs_own_numbers_are_shown_and_nothing_is_written_into_it(tmp_path):
     before = {p: p.read_bytes() for p in workspace.root.rglob("*") if p.is_file()}
     with serving([workspace.root], tmp_path) as served, visit_url(served.url + "/analytics") as seen:
         ready(seen.page, "Scores by category")
-        assert seen.page.get_by_text("These are the run's own").is_visible()
+        seen.page.get_by_text("These are the run's own").wait_for()
     assert {p: p.read_bytes() for p in workspace.root.rglob("*") if p.is_file()} == before
 
 
@@ -65,7 +65,7 @@ def test_without_a_file_of_the_run_the_numbers_are_kept_by_the_studio(tmp_path):
     with serving([workspace.root], tmp_path) as served, visit_url(served.url + "/analytics?by=category") as seen:
         page = seen.page
         ready(page, "Scores by category")
-        assert page.get_by_role("heading", name="Data quality").is_visible()
+        page.get_by_role("heading", name="Data quality").wait_for()
         rows = page.locator("#groups tbody tr")
         assert rows.count() == 2
         page.get_by_role("link", name="sensibility").first.click()

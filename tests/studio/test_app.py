@@ -82,7 +82,7 @@ def test_names_from_outside_are_only_ever_text(served, browser) -> None:
     dialogs = []
     visit.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     assert HOSTILE in visit.page.locator("main").inner_text()
-    assert visit.page.get_by_role("heading", name='"><img src=x onerror=alert(1)>').is_visible()
+    visit.page.get_by_role("heading", name='"><img src=x onerror=alert(1)>').wait_for()
     assert visit.page.locator("main script, main img").count() == 0
     assert (dialogs, visit.console) == ([], [])
 
@@ -105,7 +105,7 @@ def test_the_theme_follows_the_system_until_it_is_switched_and_then_stays(served
     assert page.evaluate(paper) == "rgb(252, 251, 249)"
     page.reload()
     assert page.evaluate(paper) == "rgb(252, 251, 249)"
-    assert page.get_by_role("button", name="Switch to the dark theme").is_visible()
+    page.get_by_role("button", name="Switch to the dark theme").wait_for()
 
 
 def test_the_keyboard_reaches_everything_and_skips_to_the_content(served, browser) -> None:

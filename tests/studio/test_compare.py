@@ -210,4 +210,4 @@ def test_by_keyboard_alone_a_run_is_put_beside_another(tmp_path):
             page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.wait_for_url("**with=c**")
-        assert page.get_by_text("judge c").first.is_visible()
+        page.get_by_text("judge c").first.wait_for()
