@@ -260,7 +260,9 @@ export class ScoreMap {
     const value = { Home: LOWEST, End: HIGHEST }[event.key] ?? (far && choice[name] + far * step);
     if (value === undefined) return;
     event.preventDefault();
-    this.moved({ [name]: clampThreshold(value) }, true);
+    const moved = { [name]: clampThreshold(value) };
+    this.state = { ...this.state, choice: { ...choice, ...moved } }; // the next key may come before the next frame
+    this.moved(moved, true);
   }
 
   cellKey(event) {
