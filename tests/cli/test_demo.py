@@ -20,3 +20,5 @@ def test_without_the_training_extra_it_stops_after_the_selection_and_says_so(
     assert list(json.loads(done.stdout)["stages"]) == ["score", "select", "sweep", "tune", "report"]
     assert 'pip install "efficient-empathy[train]"' in done.stderr
     assert 'id="sweep"' in (tmp_path / "run" / "report.html").read_text("utf-8")
+    again = CliRunner().invoke(app, ["demo", "--run", str(tmp_path / "run")])
+    assert f"studio {tmp_path / 'run'}" in again.stdout.splitlines()[-1]
