@@ -10,7 +10,7 @@ demo: .venv/ready
 	$(BIN)/efficient-empathy demo --run runs/demo
 
 test: .venv/ready chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready
 	$(BIN)/ruff check .
