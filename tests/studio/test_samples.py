@@ -373,19 +373,19 @@ class TestPage:
         page.locator("#order").click()
         page.wait_for_url("**q=YOU**order=desc**")
         page.locator("#list[aria-busy=false]").wait_for()
-        page.locator(".row-response").first.click()
+        page.locator("#sample-0 .row-response").click()
         page.locator(".judgement").first.wait_for()
         assert page.locator(".chat mark").count() > 0
         page.locator("#list[aria-busy=false]").wait_for()
-        told = page.locator("#count").inner_text(), page.locator(".row").first.inner_text()
+        told = page.locator("#count").inner_text(), page.locator("#sample-0").inner_text()
         opened = page.locator("#detail-title").inner_text()
         assert opened.startswith("1 of ")
         again = open_page(browser, page.url).page
         again.locator(".judgement").first.wait_for()
         again.locator("#list[aria-busy=false]").wait_for()
-        again.locator(".row-response").first.wait_for()
+        again.locator("#sample-0 .row-response").wait_for()
         assert again.locator("#detail-title").inner_text() == opened
-        assert (again.locator("#count").inner_text(), again.locator(".row").first.inner_text()) == told
+        assert (again.locator("#count").inner_text(), again.locator("#sample-0").inner_text()) == told
         assert again.locator("#q").input_value() == "YOU"
         assert again.locator("#order").get_attribute("aria-pressed") == "true"
         again.locator("#clear").click()
