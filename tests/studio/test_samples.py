@@ -383,7 +383,6 @@ class TestPage:
         again = open_page(browser, page.url).page
         again.locator(".judgement").first.wait_for()
         again.locator("#list[aria-busy=false]").wait_for()
-        again.locator("#list").evaluate("list => list.scrollTo(0, 0)")
         again.locator("#sample-0 .row-response").wait_for()
         assert again.locator("#detail-title").inner_text() == opened
         assert (again.locator("#count").inner_text(), again.locator("#sample-0").inner_text()) == told

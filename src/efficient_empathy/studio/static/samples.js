@@ -87,8 +87,8 @@ async function refresh({ keep = false } = {}) {
   showFilters();
   state.search = null;
   state.stopped = false;
+  showCount(); // first: a list that is hidden has no height to be laid out in
   list.reset(urlState.get("q") ? 0 : about.matching, { keep });
-  showCount();
   if (urlState.get("q")) await search(ticket);
   if (ticket !== state.ticket) return;
   $("list").setAttribute("aria-busy", "false");
@@ -129,12 +129,12 @@ async function search(ticket) {
     if (ticket !== state.ticket) return;
     state.search = found;
     const due = found.ended || !refreshed || Date.now() - refreshed > 1000;
+    showSearch();
+    showCount();
     if (found.found !== list.count && due) {
       list.reset(found.found, { keep: true });
       refreshed = Date.now();
     }
-    showSearch();
-    showCount();
     if (found.ended) break;
   }
   if (state.search?.ended) announce(`${$("count").textContent}. ${$("search-told").textContent}`);
