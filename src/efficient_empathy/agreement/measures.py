@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -81,17 +80,6 @@ def recorded(one: Replicated, confidence: float) -> dict[str, float]:
     known = len(one.replicates) and np.isnan(one.replicates).mean() <= 1 - DEFINED
     low, high = one.interval(confidence) if known else (math.nan, math.nan)
     return {"value": one.value, "low": low, "high": high}
-
-
-def finite(value: Any) -> Any:
-    """The value with nan as None, all the way down, and numpy's numbers as Python's."""
-    if isinstance(value, Mapping):
-        return {name: finite(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _mean(values: Floats) -> Floats:

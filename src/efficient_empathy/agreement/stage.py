@@ -14,7 +14,6 @@ import polars as pl
 from efficient_empathy.agreement.bias import biases
 from efficient_empathy.agreement.calibration import calibrations
 from efficient_empathy.agreement.ceiling import ceilings
-from efficient_empathy.agreement.measures import finite
 from efficient_empathy.agreement.page import page
 from efficient_empathy.agreement.pairs import all_together, pairs
 from efficient_empathy.agreement.panel import Panel, make_panel
@@ -23,6 +22,7 @@ from efficient_empathy.agreement.reading import read_raters
 from efficient_empathy.agreement.repeats import repeatability
 from efficient_empathy.agreement.settings import AgreementSettings
 from efficient_empathy.agreement.subsets import subsets
+from efficient_empathy.statistics.finite import finite
 from efficient_empathy.workspace import atomic
 
 

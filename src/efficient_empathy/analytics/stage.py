@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import Floats, Labels, Table, read_table
 from efficient_empathy.analytics.texts import read_exchanges, read_speakers
 from efficient_empathy.analytics.topics import topics
+from efficient_empathy.statistics.finite import finite
 from efficient_empathy.workspace import Workspace, atomic, file_hash
 
 STAGE = "analytics"
@@ -56,7 +56,7 @@ def analytics(
 
 def _analytics(workspace: Workspace, settings: AnalyticsSettings, *, force: bool) -> dict[str, Any]:
     began = time.perf_counter()
-    path = folder(workspace) / FILE
+    path = workspace.analytics / FILE
     inputs, parameters = _inputs(workspace, settings), settings.model_dump(mode="json")
     last = workspace.stage(STAGE)
     same = last.get("inputs") == inputs and last.get("parameters") == parameters and last.get("version") == VERSION
@@ -83,7 +83,7 @@ def measure(workspace: Workspace, settings: AnalyticsSettings | None = None) -> 
     notes = [*table.notes, *([note] if note else [])]
     if not categories.names:
         notes.append("the data has no categories: topics stand in for them")
-    found: dict[str, Any] = finite({
+    found: dict[str, Any] = plain({
         "version": VERSION,
         "run": _about(table, categories),
         "categories": by_group(table, categories, settings.confidence),
@@ -104,21 +104,10 @@ def measure(workspace: Workspace, settings: AnalyticsSettings | None = None) -> 
     return found
 
 
-def folder(workspace: Workspace) -> Path:
-    """Where a run's analytics lie."""
-    return workspace.root / "analytics"
-
-
-def finite(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A record with None for numbers that are none, and others to six digits: what JSON can hold, and the same
     whatever order sums were made in."""
-    if isinstance(value, Mapping):
-        return {key: finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
-    return value
+    return finite(value, lambda number: float(f"{number:.{DIGITS}g}"))
 
 
 def _write(path: Path, found: Mapping[str, Any]) -> None:

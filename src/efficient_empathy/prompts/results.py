@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from efficient_empathy.errors import UserError
+from efficient_empathy.statistics.finite import finite, six_decimals
 from efficient_empathy.workspace import atomic
 
 KIND = "prompt-test"
@@ -51,7 +51,7 @@ class Results:
 def rewrite(path: Path, result: Mapping[str, Any]) -> None:
     """Write a result to a file. Raises `UserError`."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(finite(result), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_text(json.dumps(plain(result), indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -75,15 +75,9 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "judge"
 
 
-def finite(value: Any) -> Any:
-    """`value` as JSON may hold it: null for what is no finite number."""
-    if isinstance(value, Mapping):
-        return {key: finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value
+def plain(value: Any) -> Any:
+    """`value` as a result's file holds it: null for what is no finite number, six decimals of what is."""
+    return finite(value, six_decimals)
 
 
 def _number(path: Path) -> int:

@@ -15,7 +15,7 @@ from efficient_empathy.prompts.figures import changes, close, repeatability
 from efficient_empathy.prompts.golden import Golden, read_golden
 from efficient_empathy.prompts.provenance import differences
 from efficient_empathy.prompts.readings import Expected, Readings, Thresholds
-from efficient_empathy.prompts.results import LATEST, Results, finite, read_result, rewrite, slug
+from efficient_empathy.prompts.results import LATEST, Results, plain, read_result, rewrite, slug
 from efficient_empathy.prompts.testing import ask
 from efficient_empathy.prompts.verdicts import EXIT, Tolerances, decide, incomparable, worst
 from efficient_empathy.scoring.choice import JudgeOptions
@@ -87,7 +87,7 @@ def run_tests(
             rewrite(path, result)
             found.append({**result, "result": str(path)})
     verdict = worst([one["verdict"] for one in found])
-    record: dict[str, Any] = finite({
+    record: dict[str, Any] = plain({
         "golden": {"name": golden.name, "corpus": golden.manifest.corpus, "items": len(golden.items)},
         "folder": str(folder.root),
         "verdict": verdict,
@@ -141,7 +141,7 @@ def assess(
         **decided,
         "exit_code": EXIT[decided["verdict"]],
     }
-    found: dict[str, Any] = finite({**record, "items": raw["items"]})
+    found: dict[str, Any] = plain({**record, "items": raw["items"]})
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -20,6 +20,7 @@ from efficient_empathy.ratings.reading import Reading
 from efficient_empathy.ratings.tables import Answers, answers_to
 from efficient_empathy.statistics.agreement import agreement
 from efficient_empathy.statistics.correction import holm
+from efficient_empathy.statistics.finite import finite
 from efficient_empathy.statistics.kappa import fleiss_kappa
 from efficient_empathy.statistics.ranking import rank
 from efficient_empathy.statistics.resampling import dialogue_draws
@@ -87,8 +88,8 @@ def results(reading: Reading, key: Key, how: Resampling | None = None) -> dict[s
         "seed": how.seed,
         "confidence": how.confidence,
     }  # fmt: skip
-    finite: dict[str, Any] = _finite(found)
-    return finite
+    plain: dict[str, Any] = finite(found)
+    return plain
 
 
 def _dimension(answers: Answers, key: Key, how: Resampling) -> dict[str, Any]:
@@ -212,12 +213,3 @@ def _ranking(question: str, answers: Answers, key: Key, how: Resampling, problem
         {"question": question, "name": one.name, "strength": one.strength, "interval": [one.low, one.high]}
         for one in ranking.ranked
     ]
-
-
-def _finite(value: Any) -> Any:
-    """The value with nan as None, all the way down."""
-    if isinstance(value, Mapping):
-        return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

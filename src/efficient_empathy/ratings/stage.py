@@ -66,7 +66,7 @@ def make_sheets(
         questions=names,
         dialogues=dict(found.samples.select("sample_id", "dialogue_id").iter_rows()),
         identical=sheets.identical,
-        sheets=[_sheet_key(rater, rows, format) for rater, rows in sheets.rows.items()],
+        sheets=[sheet_key(rater, rows, format) for rater, rows in sheets.rows.items()],
     )
     with workspace.lock():
         here = [folder / name for sheet in key.sheets for name in sheet.files if (folder / name).exists()]
@@ -101,7 +101,8 @@ def _beside(folder: Path) -> Iterator[Path]:
         raise UserError(f"cannot write sheets to {folder}: {error.strerror or error}") from error
 
 
-def _sheet_key(rater: str, rows: Mapping[Task, list[Row]], format: Format) -> SheetKey:  # noqa: A002
+def sheet_key(rater: str, rows: Mapping[Task, Sequence[Row]], format: Format) -> SheetKey:  # noqa: A002
+    """What the key keeps of a rater's rows: their files, their hash, and what each item is."""
     titles = [TITLES[task].lower() for task in rows]
     files = [f"{rater}.xlsx"] if format == "xlsx" else [f"{rater}-{title}.csv" for title in titles]
     shown = [[row.item, row.context, *row.responses] for task in rows.values() for row in task]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from efficient_empathy.database import told, transaction
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.judgement import Judgement
 
@@ -72,7 +73,7 @@ class Ledger:
 
     def record(self, spec: str, judgements: Sequence[Judgement]) -> None:
         """Write judgements in one transaction; when this returns, they survive the process."""
-        with self._guard(), self._transaction():
+        with self._guard(), transaction(self._db):
             spec_id = self._spec_id(spec, add=True)
             self._db.executemany(INSERT, [{"spec_id": spec_id, **_to_row(j)} for j in judgements])
 
@@ -171,25 +172,8 @@ class Ledger:
         row = self._db.execute("SELECT id FROM specs WHERE spec = ?", (spec,)).fetchone()
         return int(row[0]) if row else -1
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise UserError(
-                f"the ledger {self.path} cannot be used ({error}); what it holds is kept: see to its disk and "
-                "permissions, then run the same command again"
-            ) from error
+    def _guard(self) -> AbstractContextManager[None]:
+        return told(f"the ledger {self.path}", "run the same command again")
 
 
 def _open(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:

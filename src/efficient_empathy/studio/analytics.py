@@ -22,7 +22,7 @@ from efficient_empathy.analytics import words as told_in
 from efficient_empathy.analytics.cost import cost
 from efficient_empathy.analytics.drift import COLUMNS, LEVELS, between_periods, between_runs
 from efficient_empathy.analytics.settings import HALF, JUDGED
-from efficient_empathy.analytics.stage import FILE, STAGE, VERSION, finite, folder
+from efficient_empathy.analytics.stage import FILE, STAGE, VERSION, plain
 from efficient_empathy.analytics.table import read_table
 from efficient_empathy.errors import UserError
 from efficient_empathy.report import words
@@ -93,14 +93,14 @@ class Measured:
             else:
                 found = between_periods(table, periods, cost(workspace, table)[1] if periods == JUDGED else None)
             worst = max((one["level"] for one in found), key=LEVELS.index, default="unknown")
-            record: dict[str, Any] = finite({"kind": periods, "level": worst, "comparisons": found})
+            record: dict[str, Any] = plain({"kind": periods, "level": worst, "comparisons": found})
             return record
 
         return self._results.get(key, work)
 
     def _inputs(self, workspace: Workspace) -> list[str]:
         files = [workspace.samples, workspace.scores, workspace.assignments, workspace.ledger]
-        files += [*outcomes.files(workspace), folder(workspace) / FILE]
+        files += [*outcomes.files(workspace), workspace.analytics / FILE]
         return [f"{path.name} {self._hashes.of(path)}" for path in files]
 
     def _own(self, workspace: Workspace) -> dict[str, Any] | None:
@@ -114,7 +114,7 @@ class Measured:
         if any(self._hashes.of(workspace.root / name) != digest for name, digest in inputs.items()):
             return None
         try:
-            found = json.loads((folder(workspace) / FILE).read_text("utf-8"))
+            found = json.loads((workspace.analytics / FILE).read_text("utf-8"))
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) and found.get("version") == VERSION else None

@@ -25,6 +25,7 @@ from efficient_empathy.ratings.results import PREFERENCES, Resampling, results
 from efficient_empathy.ratings.stage import answers_frame
 from efficient_empathy.ratings.tables import answers_to
 from efficient_empathy.statistics.agreement import agreement
+from efficient_empathy.statistics.finite import finite
 from efficient_empathy.studio.rating_schema import Study
 from efficient_empathy.studio.rating_store import RatingStore
 from efficient_empathy.studio.rating_tasks import reading_of
@@ -56,11 +57,11 @@ def live(store: RatingStore, study: Study) -> dict[str, Any]:
         line = {"question": question, "task": task, "items": len(answers.units), "common": common}
         if common:
             values = agreement(answers.values, SCALE if task == "likert" else PREFERENCES, draws=0)
-            line |= {name: _finite(values[name].value) for name in SHOWN}
+            line |= {name: finite(values[name].value) for name in SHOWN}
         found.append(line)
     quick = _seconds(rows)
     people = [
-        {"name": one["name"], "steady": _finite(one["self_consistency"]), "left": _finite(one["left"]),
+        {"name": one["name"], "steady": finite(one["self_consistency"]), "left": finite(one["left"]),
          "seconds": quick.get(one["name"])}
         for one in raters(filled, study.key)
     ]  # fmt: skip
@@ -161,10 +162,6 @@ def _seconds(rows: list[dict[str, Any]]) -> dict[str, float]:
             of = slowest[row["rater"]]
             of[row["item"]] = max(of[row["item"]], row["milliseconds"])
     return {rater: median(of.values()) / 1000 for rater, of in slowest.items()}
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else float(value)
 
 
 def _sheets(store: RatingStore, study: Study, rows: list[dict[str, Any]]) -> bytes:

@@ -8,10 +8,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from efficient_empathy.database import told, transaction
 from efficient_empathy.errors import UserError
 from efficient_empathy.ratings.key import Key
 from efficient_empathy.ratings.questions import DIMENSIONS
@@ -259,24 +260,11 @@ class RatingStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._turn:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        try:
+        with self._turn, transaction(self._db):
             yield
-        except sqlite3.Error as error:
-            raise UserError(
-                f"the ratings in {self.path} cannot be used ({error}); what it holds is kept: see to its disk and "
-                "permissions, then try again"
-            ) from error
+
+    def _guard(self) -> AbstractContextManager[None]:
+        return told(f"the file of ratings {self.path}", "try again")
 
 
 def _item_row(rater: str, task: RatingTask, asked: int) -> tuple[Any, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +9,12 @@ from typing import Any
 
 from efficient_empathy.errors import UserError
 from efficient_empathy.ratings.design import Design, Row, Sheets, design_sheets
-from efficient_empathy.ratings.key import Key, SheetKey
-from efficient_empathy.ratings.layout import TITLES, layout_of
+from efficient_empathy.ratings.key import Key
+from efficient_empathy.ratings.layout import layout_of
 from efficient_empathy.ratings.material import REFERENCE, Material, material_of_run
 from efficient_empathy.ratings.questions import DIMENSIONS, Question, Task, comparing
 from efficient_empathy.ratings.reading import Filled, Reading
+from efficient_empathy.ratings.stage import sheet_key
 from efficient_empathy.studio.chat_material import chat_material, waiting
 from efficient_empathy.studio.rating_bodies import Source
 from efficient_empathy.workspace import Workspace
@@ -117,17 +116,7 @@ def _key(found: Material, sheets: Sheets, models: Sequence[str], design: Design)
         questions=[one.name for one in comparing(design.by_dimension)] if "ab" in design.tasks else [],
         dialogues=dict(found.samples.select("sample_id", "dialogue_id").iter_rows()),
         identical=sheets.identical,
-        sheets=[_sheet(rater, rows) for rater, rows in sheets.rows.items()],
-    )
-
-
-def _sheet(rater: str, rows: Mapping[Task, Sequence[Row]]) -> SheetKey:
-    shown = [[row.item, row.context, *row.responses] for of in rows.values() for row in of]
-    return SheetKey(
-        rater=rater,
-        files=[f"{rater}-{TITLES[task].lower()}.csv" for task in rows],
-        sha256=hashlib.sha256(json.dumps(shown, ensure_ascii=False).encode()).hexdigest(),
-        items={row.item: row.key for of in rows.values() for row in of},
+        sheets=[sheet_key(rater, rows, "csv") for rater, rows in sheets.rows.items()],
     )
 
 

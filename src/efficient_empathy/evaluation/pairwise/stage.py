@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections import Counter
 from importlib.util import find_spec
@@ -28,6 +27,7 @@ from efficient_empathy.evaluation.pairwise.verdicts import (
 from efficient_empathy.scoring.choice import JudgeOptions, make_judge
 from efficient_empathy.scoring.judgement import Judge
 from efficient_empathy.scoring.plan import plan_samples
+from efficient_empathy.statistics.finite import finite, six_decimals
 from efficient_empathy.statistics.resampling import interval
 from efficient_empathy.workspace import Workspace, atomic, file_hash
 
@@ -127,10 +127,10 @@ def _counts(decided: pl.DataFrame) -> dict[str, Any]:
 def _figures(decided: pl.DataFrame, **resampling: Any) -> dict[str, Any]:
     measured, counts = rates(decided), Counter(decided["verdict"])
     intervals = interval(measured, decided["dialogue_id"].to_list(), **resampling)
+    found = {"values": {name: value[0] for name, value in measured.under().items()}, "intervals": intervals}
     return {
         "p": sign_test(counts["win"], counts["lose"]),
-        "values": {name: _finite(float(value[0])) for name, value in measured.under().items()},
-        "intervals": {name: [_finite(end) for end in ends] for name, ends in intervals.items()},
+        **finite(found, six_decimals),
     }
 
 
@@ -144,7 +144,3 @@ def _write(workspace: Workspace, folder: Workspace, record: dict[str, Any], deci
     inputs = {name: file_hash(workspace.generations / f"{name}.parquet") for name in (a, b) if name != REFERENCE}
     workspace.record(f"pairwise:{a}:{b}", {**record, "inputs": inputs})
     return output
-
-
-def _finite(value: float) -> float | None:
-    return round(value, 6) if math.isfinite(value) else None
