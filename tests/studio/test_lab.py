@@ -176,7 +176,9 @@ def test_sliders_lines_and_policy_move_the_counts_and_the_url_keeps_them(
     assert page.get_by_label("Half steps").is_checked()
 
 
-def test_a_line_is_dragged_and_both_where_they_cross(browser: Any, served: Served, run: Workspace) -> None:
+def test_a_line_is_dragged_and_both_where_they_cross_and_after_a_resize(
+    browser: Any, served: Served, run: Workspace
+) -> None:
     page = lab(browser, served, "run=whole&policy=paper&alpha=5&beta=5").page
 
     def centre(cell: int) -> tuple[float, float]:
@@ -193,6 +195,11 @@ def test_a_line_is_dragged_and_both_where_they_cross(browser: Any, served: Serve
     shows(page, expected(run, GridPolicy("paper", 8, 5)))
     drag(8 * 11 + 5, 6 * 11 + 3)
     shows(page, expected(run, GridPolicy("paper", 6, 3)))
+    page.set_viewport_size({"width": 600, "height": 700})
+    page.locator("#map").scroll_into_view_if_needed()
+    drag(6 * 11 + 8, 4 * 11 + 8)
+    shows(page, expected(run, GridPolicy("paper", 4, 3)))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_cells_tell_what_they_hold_to_pointer_and_keys(browser: Any, served: Served, run: Workspace) -> None:

@@ -392,6 +392,17 @@ class TestPage:
         again.locator("#count", has_text="242 samples").wait_for()
         again.locator("#detail-title", has_text=f"of {len(pl.read_parquet(run.samples))}").wait_for()
 
+    def test_the_list_fills_a_window_of_another_size(self, served: Served, browser: Any) -> None:
+        page = open_page(browser, f"{served.url}/samples").page
+        page.locator("#sample-0 .row-response").wait_for()
+        for width, height in ((1280, 600), (1280, 1300), (390, 900), (1000, 800)):
+            page.set_viewport_size({"width": width, "height": height})
+            rows = "const list = document.getElementById('list'), row = list.querySelector('.row');"
+            last = page.evaluate(f"{{ {rows} Math.ceil(list.clientHeight / row.offsetHeight) - 1 }}")
+            page.locator(f"#sample-{last - 1} .row-response").wait_for()
+            page.locator(f"#sample-{last + 2}").wait_for(state="detached")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
     def test_hostile_text_is_text(self, served: Served, browser: Any) -> None:
         visit = open_page(browser, f"{served.url}/samples?q=%3Cscript%3E")
         page = visit.page
