@@ -1,5 +1,6 @@
 import errno
 import multiprocessing
+import threading
 
 import pytest
 
@@ -82,6 +83,29 @@ def test_the_lock_is_for_one_process_and_goes_with_it(tmp_path) -> None:
     with Workspace(tmp_path).lock(waiting):
         assert waited == [True]
     other.join()
+
+
+def test_the_lock_is_for_one_thread(tmp_path) -> None:
+    waited = threading.Event()
+    inside: list[str] = []
+
+    def enter() -> None:
+        with Workspace(tmp_path).lock(waited.set):
+            inside.append("other")
+
+    other = threading.Thread(target=enter)
+    with Workspace(tmp_path).lock():
+        other.start()
+        assert waited.wait(30)
+        inside.append("first")
+    other.join(30)
+    assert inside == ["first", "other"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path) -> None:
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(UserError, match="cannot write to the run's folder"), Workspace(tmp_path).lock():
+        pass
 
 
 def test_who_holds_the_lock_may_take_it_again(tmp_path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -14,10 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from efficient_empathy.errors import UserError
 
-_HELD: set[Path] = set()
-"""The runs that this process holds."""
+_POLL_S = 0.2
+"""How often a run that another thread or process holds is tried again."""
 
 
 class Workspace:
@@ -84,38 +85,29 @@ class Workspace:
 
     @contextlib.contextmanager
     def lock(self, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold the run for one process at a time; `waiting` is called once if another holds it.
+        """Hold the run for one thread of one process; `waiting` is called once if another holds it.
 
-        A process that holds it may take it again. The kernel drops the lock with its process, so a killed one never
+        The thread that holds it may take it again. The kernel drops the lock with its process, so a killed one never
         blocks the next. Raises `UserError` where the run's folder is missing or cannot be written to.
         """
-        key = self.root.resolve()
-        if key in _HELD:
-            yield
-            return
         if not self.root.is_dir():
             raise UserError(
                 f"{self.root} is no run's folder: `efficient-empathy score SOURCE --run {self.root}` makes it"
             )
+        lock = FileLock(self.root.resolve() / ".lock", is_singleton=True)
         try:
-            handle = (self.root / ".lock").open("w")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                if waiting is not None:
+                    waiting()
+                lock.acquire(poll_interval=_POLL_S)
         except OSError as error:
             raise UserError(f"cannot write to the run's folder {self.root}: {error.strerror}") from error
-        with handle:
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if waiting is not None:
-                        waiting()
-                        waiting = None
-                    time.sleep(0.2)
-            _HELD.add(key)
-            try:
-                yield
-            finally:
-                _HELD.discard(key)
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 @contextlib.contextmanager
