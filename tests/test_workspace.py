@@ -1,6 +1,9 @@
 import errno
 import multiprocessing
+import os
+import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -20,11 +23,42 @@ def test_a_write_is_whole_or_absent(tmp_path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_threads_that_write_the_same_file_keep_apart(tmp_path) -> None:
+    (tmp_path / "sub").mkdir()
+    target = tmp_path / "file.txt"
+    with atomic(target) as outer:
+        with ThreadPoolExecutor(1) as pool:
+            outer.write_text("outer")
+            pool.submit(_write, tmp_path / "sub" / ".." / "file.txt", "inner").result(30)
+        assert target.read_text() == "inner"
+    assert target.read_text() == "outer"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: _write(target, str(n) * 100_000), range(8)))
+    assert target.read_text() in {str(n) * 100_000 for n in range(8)}
+    assert {path.name for path in tmp_path.iterdir()} == {"file.txt", "sub"}
+
+
+def _write(target, text: str) -> None:
+    with atomic(target) as temporary:
+        temporary.write_text(text)
+
+
+def _write_half(target) -> None:
+    with atomic(target) as temporary:
+        temporary.write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_what_a_killed_process_left_is_swept(tmp_path) -> None:
-    (tmp_path / ".file.txt.999999999.tmp").write_text("half")
-    with atomic(tmp_path / "file.txt") as temporary:
-        temporary.write_text("whole")
-    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+    target = tmp_path / "file.txt"
+    killed = multiprocessing.get_context("spawn").Process(target=_write_half, args=(target,))
+    killed.start()
+    killed.join()
+    (left,) = tmp_path.iterdir()
+    left.with_name(left.name.replace(str(killed.pid), str(os.getpid()))).write_text("of an earlier boot")
+    (tmp_path / ".file.txt.notes.tmp").write_text("the user's own")
+    _write(target, "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".file.txt.notes.tmp", "file.txt"]
 
 
 def test_a_full_disk_is_told_with_the_place(tmp_path) -> None:

@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import platform
+import re
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -19,6 +21,8 @@ from efficient_empathy.errors import UserError
 
 _POLL_S = 0.2
 """How often a run that another thread or process holds is tried again."""
+_WRITING: set[str] = set()
+"""The names of the temporary files that this process writes to now."""
 
 
 class Workspace:
@@ -112,8 +116,12 @@ class Workspace:
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; renamed onto it, synced, when the block ends well, else removed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """A temporary path beside `path` to write to; renamed onto it, synced, when the block ends well, else removed.
+
+    The path is this writer's alone, so threads and processes may write to `path` at once: the last one stands.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    _WRITING.add(temporary.name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
@@ -126,14 +134,30 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        _WRITING.discard(temporary.name)
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed processes left of their writes to `path`."""
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
-        pid = left.name.split(".")[-2]
-        if pid.isdigit() and not Path("/proc", pid).exists() and Path("/proc/self").exists():
-            left.unlink(missing_ok=True)
+    """Remove what killed processes left of their writes to `path`, be it one that had this process's number."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.[0-9a-f]{{8}}\.tmp")
+    for left in path.parent.iterdir():
+        if found := pattern.fullmatch(left.name):
+            pid = int(found[1])
+            if left.name not in _WRITING if pid == os.getpid() else not process_exists(pid):
+                left.unlink(missing_ok=True)
+
+
+def process_exists(pid: int) -> bool:
+    """Whether there is a process of that number on this machine."""
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def file_hash(path: Path) -> str:
