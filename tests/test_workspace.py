@@ -96,6 +96,26 @@ def test_what_is_missing_names_the_stage_that_makes_it(tmp_path) -> None:
         workspace.require(workspace.scores, "score")
 
 
+def test_a_file_is_known_by_its_size_and_hash(tmp_path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.scores.write_text("whole")
+    assert workspace.require(workspace.scores, "score") == workspace.scores
+    workspace.keep("score", [workspace.scores])
+    workspace.record("score", {"samples": 3})
+    assert workspace.outputs("score") == [workspace.scores]
+    os.utime(workspace.scores, (0, 0))
+    assert workspace.whole("score")
+    for content in ("who", "WHOLE"):
+        workspace.scores.write_text(content)
+        assert not workspace.whole("score")
+        with pytest.raises(UserError, match=r"scores\.parquet has changed .* run `efficient-empathy score` with --run"):
+            workspace.require(workspace.scores, "score")
+    workspace.scores.unlink()
+    assert workspace.fault(workspace.scores) == "is missing"
+    workspace.record("score", {}, [])
+    assert workspace.whole("score")
+
+
 def _hold(root, held, release) -> None:
     with Workspace(root).lock():
         held.set()

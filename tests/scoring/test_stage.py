@@ -3,6 +3,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from rich.console import Console
 
 import misbehaviours as does
 from efficient_empathy.errors import UserError
+from efficient_empathy.report import report
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.stage import score
+from efficient_empathy.selection import select
 from efficient_empathy.workspace import Workspace
 from misbehaving_server import MisbehavingServer
 
@@ -80,6 +83,39 @@ def test_a_rerun_costs_nothing_and_one_more_sample_costs_one(tmp_path) -> None:
     result = score(source(tmp_path / "a.jsonl", 21), workspace, more, console=QUIET)
     assert more.asked == 11
     assert result["states"]["ok"] == 11
+
+
+@pytest.mark.parametrize("edit", [lambda frame: frame.head(12), lambda frame: frame.with_columns(response=pl.lit("!"))])
+def test_samples_that_were_cut_or_edited_are_read_again(tmp_path, edit) -> None:
+    workspace, rows = Workspace(tmp_path / "run"), source(tmp_path / "a.jsonl", 20)
+    score(rows, workspace, Even(), console=QUIET)
+    whole = pl.read_parquet(workspace.samples)
+    edit(whole).write_parquet(workspace.samples)
+    again = score(rows, workspace, Even(), console=QUIET)
+    assert (again["samples"], sum(again["states"].values())) == (20, 20)
+    assert pl.read_parquet(workspace.samples).equals(whole)
+    assert pl.read_parquet(workspace.scores)["sample_id"].equals(whole["sample_id"])
+
+
+def test_a_run_that_was_copied_is_as_good_as_before(tmp_path) -> None:
+    workspace, rows = Workspace(tmp_path / "run"), source(tmp_path / "a.jsonl", 20)
+    score(rows, workspace, Even(), console=QUIET)
+    other = Workspace(shutil.copytree(workspace.root, tmp_path / "copy", copy_function=shutil.copyfile))
+    before = other.samples.stat().st_mtime_ns
+    assert score(rows, other, Even(), console=QUIET)["states"]["ok"] == 10
+    assert other.samples.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["samples", "scores"])
+def test_a_file_that_was_cut_is_refused_by_what_reads_it(tmp_path, name) -> None:
+    workspace = Workspace(tmp_path / "run")
+    score(source(tmp_path / "a.jsonl", 20), workspace, Even(), console=QUIET)
+    path = getattr(workspace, name)
+    pl.read_parquet(path).head(12).write_parquet(path)
+    for stage in (select, report):
+        with pytest.raises(UserError, match=rf"{name}\.parquet has changed.*run `efficient-empathy score SOURCE` with"):
+            stage(workspace)
+    assert not workspace.selection.exists()
 
 
 def test_plain_lines_where_there_is_no_terminal(tmp_path) -> None:

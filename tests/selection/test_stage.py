@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -81,6 +82,19 @@ def test_the_same_again_is_skipped_and_any_change_is_not(run):
     assert not select(workspace)["skipped"]
     pl.read_parquet(workspace.scores).with_columns(pl.col("sensibility") - 1).write_parquet(workspace.scores)
     assert not select(workspace)["skipped"]
+
+
+@pytest.mark.parametrize("name", ["sensibility.jsonl", "rationality.parquet", "assignments.parquet", "README.md"])
+def test_a_file_that_was_cut_is_written_again(run, name):
+    workspace = run(PAIRS, state=STATES)
+    select(workspace)
+    path = workspace.selection / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert not select(workspace)["skipped"]
+    assert path.read_bytes() == whole
+    os.utime(path, (0, 0))
+    assert select(workspace)["skipped"]
 
 
 def test_scores_are_left_alone_and_the_manifest_says_what_went_in(run):

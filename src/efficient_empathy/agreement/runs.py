@@ -112,6 +112,7 @@ def _about(run: Workspace) -> pl.DataFrame:
     """What the run's samples tell of the items; nothing where it has none."""
     if not run.samples.exists():
         return pl.DataFrame(schema=ABOUT)
+    run.require(run.samples, "score SOURCE")
     with told(f"read {run.samples}"):
         frame = pl.read_parquet(
             run.samples, columns=["sample_id", "dialogue_id", "turn", "category", "response"], glob=False

@@ -159,6 +159,7 @@ def _selection(
     record = workspace.stage("select")
     if record.get("inputs", {}).get(workspace.scores.name) != file_hash(workspace.scores):
         return none, (), {}, ("the selection is of other scores and is left out: run `efficient-empathy select` again",)
+    workspace.require(workspace.assignments, "select")
     with told(f"read {workspace.assignments}", "run `efficient-empathy select` again"):
         found = pl.read_parquet(workspace.assignments, columns=["sample_id", "subset"], glob=False)
     if len(found) != len(ids) or not (found["sample_id"] == ids).all():

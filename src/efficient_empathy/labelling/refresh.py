@@ -96,6 +96,8 @@ class _Run:
         self.record = workspace.stage("score")
         if "spec" not in self.record or not workspace.scores.exists():
             raise UserError(f"{workspace.root} has no scores to refresh: run `efficient-empathy score SOURCE` first")
+        for path in (workspace.samples, workspace.scores):
+            workspace.require(path, "score SOURCE")
         if (known := self.record["rubric"]["hash"]) != rubric.hash:
             raise UserError(f"{workspace.root} was scored by the rubric {known}: give its file with --rubric")
         self.panel = Panel.of(self.record)

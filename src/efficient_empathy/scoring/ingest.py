@@ -11,6 +11,7 @@ from efficient_empathy.dialogues import Distinct, Intake, OnBadRow, Sample, open
 from efficient_empathy.errors import UserError
 from efficient_empathy.workspace import Workspace, atomic
 
+STAGE = "read"
 BAD_ROWS_SHOWN = 20
 
 
@@ -23,13 +24,14 @@ def ingest(
     on_bad_row: OnBadRow = "fail",
     force: bool = False,
 ) -> dict[str, Any]:
-    """Read `source` into `samples.parquet` unless it already holds just that; returns what the manifest keeps of it."""
+    """Read `source` into `samples.parquet` unless it holds just that still; returns what the manifest keeps of it."""
     opened = open_source(source, format=format, columns=columns, intake=Intake(on_bad_row=on_bad_row))
     origin = {"name": Path(str(source)).name, "format": opened.format, "digest": opened.digest()}
     parameters = {"columns": dict(columns or {}), "on_bad_row": on_bad_row}
-    known = workspace.stage("read")
+    known = workspace.stage(STAGE)
     same = known.get("source") == origin and known.get("parameters") == parameters
-    if opened.hub is None and same and workspace.samples.exists() and not force:
+    whole = workspace.samples.exists() and workspace.whole(STAGE)
+    if opened.hub is None and same and whole and not force:
         return known
     ids, conversations = Distinct(), Distinct()
 
@@ -54,5 +56,5 @@ def ingest(
         "repairs": dict(opened.intake.repairs),
         "skipped_files": [path.name for path in opened.skipped_files],
     }
-    workspace.record("read", record)
+    workspace.record(STAGE, record, [workspace.samples])
     return record

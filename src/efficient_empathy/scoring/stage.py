@@ -131,9 +131,8 @@ def _score(
         "panel": panel.record(first_pass, references),
         "rubric": {"name": rubric.name, "hash": rubric.hash, "axes": {a.name: list(a.scale) for a in rubric.axes}},
     }
-    workspace.record(
-        "score", {**kept, **result, **written["totals"], **about, "distributions": written["distributions"]}
-    )
+    record = {**kept, **result, **written["totals"], **about, "distributions": written["distributions"]}
+    workspace.record("score", record)
     asking.give_up(f"{written['states']['ok']:,} of {read['samples']:,} samples are judged and kept")
     return result
 
@@ -181,6 +180,7 @@ class Asking:
 def write(workspace: Workspace, ledger: Ledger, panel: Panel, rubric: Rubric) -> dict[str, Any]:
     """Write a run's scores as `panel` has them; `{states, unjudged, totals, distributions}`, counted by row."""
     write_scores(workspace.samples, ledger, panel, rubric, workspace.scores)
+    workspace.keep("score", [workspace.scores])
     found = pl.scan_parquet(workspace.scores, glob=False).group_by("state").len().collect(engine="streaming")
     counts = dict(found.iter_rows())
     return {

@@ -41,8 +41,8 @@ def select(
 
     Writes into `selection/`: `assignments.parquet` (every sample, with the reason), `<subset>.jsonl` and
     `<subset>.parquet`, what other trainers read (see `exports`), `README.md` (the data card). Files of an earlier
-    policy's subsets are removed. Skipped when inputs and parameters are those of the last time, unless `force`;
-    `options` are the policy's own.
+    policy's subsets are removed. Skipped when inputs and parameters are those of the last time
+    and its files as it left them, unless `force`; `options` are the policy's own.
 
     Returns `policy, alpha, beta` (None for `top`), `subsets` {name: count}, `unscored`, `decided_on`, `seconds`,
     `skipped`.
@@ -60,15 +60,15 @@ def _select(workspace: Workspace, chosen: Policy, *, force: bool) -> dict[str, A
     with told(f"read {workspace.scores} beside {workspace.samples.name}", _AGAIN):
         table = _table(workspace)
         inputs = {path.name: file_hash(path) for path in (workspace.scores, workspace.samples)}
-    outputs = [*(f"{s}.{kind}" for s in chosen.subsets for kind in ("jsonl", "parquet"))]
-    outputs += ["assignments.parquet", *EXPORTS, "README.md"]
+    names = [f"{s}.{kind}" for s in chosen.subsets for kind in ("jsonl", "parquet")]
+    outputs = [workspace.selection / name for name in (*names, "assignments.parquet", *EXPORTS, "README.md")]
 
     last = workspace.stage(STAGE)
     same = last.get("inputs") == inputs and last.get("parameters") == chosen.parameters()
-    if same and not force and all((workspace.selection / name).exists() for name in outputs):
+    if same and not force and all(path.exists() for path in outputs) and workspace.whole(STAGE):
         return _result(chosen, last) | {"skipped": True}
 
-    workspace.record(STAGE, {"interrupted": True})
+    workspace.begin(STAGE, outputs)
     with told(f"write {workspace.assignments} from {workspace.scores.name} and {workspace.samples.name}"):
         decided_on = chosen.decides_on(table)
         odds = [f"p_{subset}" for subset in chosen.subsets] if decided_on == PROBABILITIES else []
@@ -82,7 +82,7 @@ def _select(workspace: Workspace, chosen: Policy, *, force: bool) -> dict[str, A
     with atomic(workspace.selection / "README.md") as path:
         path.write_text(card, "utf-8")
     with told(f"remove an earlier policy's files from {workspace.selection}"):
-        _remove_stale(workspace.selection, outputs)
+        _remove_stale(workspace.selection, [path.name for path in outputs])
 
     sizes = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in (*chosen.subsets, UNSCORED)}
     record = {
@@ -93,7 +93,7 @@ def _select(workspace: Workspace, chosen: Policy, *, force: bool) -> dict[str, A
         "subsets": sizes,
         "seconds": round(time.perf_counter() - began, 3),
     }
-    workspace.record(STAGE, record)
+    workspace.record(STAGE, record, outputs)
     return _result(chosen, record) | {"skipped": False}
 
 
