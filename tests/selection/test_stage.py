@@ -118,6 +118,32 @@ def test_files_of_an_earlier_policy_go_and_foreign_ones_stay(run):
     assert "notes.txt" in names(workspace)
 
 
+def test_only_files_that_a_selection_wrote_are_removed(run):
+    workspace = run(PAIRS, state=STATES)
+    workspace.selection.mkdir()
+    mine = [workspace.selection / "both.jsonl", workspace.root / "notes.txt"]
+    for path in [*mine, *(workspace.selection / f"warm.{kind}" for kind in ("jsonl", "parquet"))]:
+        path.write_text("")
+    workspace.keep("select", [workspace.selection / "warm.jsonl"])
+    workspace.begin("select", [workspace.selection / "warm.parquet", workspace.root / "notes.txt"])
+    select(workspace)
+    assert not {"warm.jsonl", "warm.parquet"} & names(workspace)
+    assert all(path.exists() for path in mine)
+
+
+def test_what_an_interrupted_selection_wrote_goes_too(run, monkeypatch):
+    workspace = run(PAIRS, state=STATES)
+    monkeypatch.setattr("efficient_empathy.selection.stage.write_exports", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        select(workspace, policy="both")
+    monkeypatch.undo()
+    assert "both.jsonl" in names(workspace)
+    with pytest.raises(UserError, match=r"assignments\.parquet was not finished: run `efficient-empathy select`"):
+        workspace.require(workspace.assignments, "select")
+    select(workspace)
+    assert "both.jsonl" not in names(workspace)
+
+
 def test_an_interrupted_selection_is_never_taken_for_done(run, monkeypatch):
     workspace = run(PAIRS, state=STATES)
     select(workspace)

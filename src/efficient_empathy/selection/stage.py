@@ -16,7 +16,7 @@ from efficient_empathy.selection.datasets import write_subsets
 from efficient_empathy.selection.exports import EXPORTS, write_exports
 from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.grid import PROBABILITIES
-from efficient_empathy.selection.policy import POLICIES, Policy, make_policy
+from efficient_empathy.selection.policy import Policy, make_policy
 from efficient_empathy.selection.rules import RULES
 from efficient_empathy.workspace import Workspace, atomic, file_hash
 
@@ -40,8 +40,8 @@ def select(
     """Put every sample of a run into one subset and write the subsets; scores are read, never changed.
 
     Writes into `selection/`: `assignments.parquet` (every sample, with the reason), `<subset>.jsonl` and
-    `<subset>.parquet`, what other trainers read (see `exports`), `README.md` (the data card). Files of an earlier
-    policy's subsets are removed. Skipped when inputs and parameters are those of the last time
+    `<subset>.parquet`, what other trainers read (see `exports`), `README.md` (the data card). Files that an earlier
+    selection wrote and this one does not are removed. Skipped when inputs and parameters are those of the last time
     and its files as it left them, unless `force`; `options` are the policy's own.
 
     Returns `policy, alpha, beta` (None for `top`), `subsets` {name: count}, `unscored`, `decided_on`, `seconds`,
@@ -82,7 +82,7 @@ def _select(workspace: Workspace, chosen: Policy, *, force: bool) -> dict[str, A
     with atomic(workspace.selection / "README.md") as path:
         path.write_text(card, "utf-8")
     with told(f"remove an earlier policy's files from {workspace.selection}"):
-        _remove_stale(workspace.selection, [path.name for path in outputs])
+        _remove_stale(workspace, outputs)
 
     sizes = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in (*chosen.subsets, UNSCORED)}
     record = {
@@ -136,11 +136,11 @@ def _counts(assignments: Path) -> pl.DataFrame:
     )
 
 
-def _remove_stale(folder: Path, outputs: Sequence[str]) -> None:
-    """Remove the files of subsets that this policy does not have."""
-    every = {s for name in POLICIES for s in (RULES[name].subsets if name in RULES else ())}
-    for name in sorted({f"{s}.{kind}" for s in every for kind in ("jsonl", "parquet")} - set(outputs)):
-        (folder / name).unlink(missing_ok=True)
+def _remove_stale(workspace: Workspace, outputs: Sequence[Path]) -> None:
+    """Remove what this stage wrote before and does not write now; nobody else's files."""
+    for path in set(workspace.outputs(STAGE)) - set(outputs):
+        if path.parent == workspace.selection:
+            path.unlink(missing_ok=True)
 
 
 def _result(policy: Policy, record: Mapping[str, Any]) -> dict[str, Any]:
