@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from browser import Page, Visit, visit
-from efficient_empathy.dialogues import Sample, Utterance
+from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.errors import UserError
 from efficient_empathy.report import report
 from efficient_empathy.selection import select
@@ -49,6 +49,19 @@ def test_it_says_where_the_report_lies_and_how_large_it_is(whole_run: Workspace)
 def test_without_scores_it_names_the_stage_that_makes_them(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="efficient-empathy score"):
         report(Workspace(tmp_path).create())
+
+
+def test_scores_of_as_many_other_samples_are_refused(whole_run: Workspace) -> None:
+    write_samples((numbered(i, text="I won a prize") for i in range(600)), whole_run.samples)
+    with pytest.raises(UserError, match=r"scores\.parquet is not about the samples .*: run `efficient-empathy score"):
+        report(whole_run)
+
+
+def test_a_selection_that_was_edited_is_refused(whole_run: Workspace) -> None:
+    select(whole_run)
+    pl.read_parquet(whole_run.assignments).reverse().write_parquet(whole_run.assignments)
+    with pytest.raises(UserError, match=r"assignments\.parquet has changed .*: run `efficient-empathy select` with"):
+        report(whole_run)
 
 
 def test_subset_sizes_are_those_of_the_assignments(whole_run: Workspace) -> None:

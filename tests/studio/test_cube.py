@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from efficient_empathy.dialogues import write_samples
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.joint import expected_counts
 from efficient_empathy.selection.grid import GridPolicy
@@ -118,6 +119,14 @@ def test_what_cannot_be_counted_is_said(tmp_path: Path) -> None:
         count_cube(other)
     pl.read_parquet(workspace.scores).clear().write_parquet(workspace.scores)
     with pytest.raises(UserError, match=r"0 rows and samples\.parquet 1"):
+        count_cube(workspace)
+
+
+def test_scores_of_as_many_other_samples_are_not_counted(tmp_path: Path) -> None:
+    scores = {"sensibility": [1, 2], "rationality": [1, 2]}
+    workspace = write_run(tmp_path, [numbered(0, "sad"), numbered(1, "proud")], scores)
+    write_samples(iter([numbered(1, "proud"), numbered(0, "sad")]), workspace.samples)
+    with pytest.raises(UserError, match=r"is not about the samples .*: run `efficient-empathy score SOURCE` with"):
         count_cube(workspace)
 
 

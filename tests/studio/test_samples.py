@@ -266,6 +266,16 @@ class TestUnfinishedRuns:
         pl.read_parquet(run.scores).with_columns(pl.col("rationality") * 0).write_parquet(run.scores)
         assert "earlier scores" in ask(run, "view")["notes"][0]
 
+    def test_edited_scores_and_subsets_are_not_shown(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path / "run")
+        pl.read_parquet(run.assignments).with_columns(subset=pl.lit("discard")).write_parquet(run.assignments)
+        about = ask(run, "view")
+        assert "assignments.parquet has changed" in about["notes"][0]
+        run.keep("score", [run.scores])
+        pl.read_parquet(run.scores).with_columns(pl.col("rationality") * 0).write_parquet(run.scores)
+        about = ask(run, "view")
+        assert "scores.parquet has changed" in about["notes"][0]
+
     def test_a_file_that_is_cut_off(self, tmp_path: Path) -> None:
         run = make_run(tmp_path / "run")
         run.scores.write_bytes(run.scores.read_bytes()[:200])

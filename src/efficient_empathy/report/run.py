@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.scoring.scores import scan_scored
 from efficient_empathy.selection import Policy, make_policy
 from efficient_empathy.selection.columns import ANSWERED_BY, AXES, UNSCORED, axes_of
 from efficient_empathy.selection.grid import PROBABILITIES
@@ -44,21 +44,19 @@ class Run:
     """A run that has scores, and perhaps a selection.
 
     `policy` is None until `select` has run, and again once scores or samples have changed since; `stale` tells the two
-    apart. Raises `UserError` when there are no scores, or scores of other samples.
+    apart. Raises `UserError` when there are no scores, or scores of other samples, and where a file was cut or edited.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.name = workspace.root.resolve().name
-        workspace.require(workspace.scores, "score SOURCE")
-        workspace.require(workspace.samples, "score SOURCE")
-        self.scores = pl.scan_parquet(workspace.scores, glob=False)
-        self.samples = pl.scan_parquet(workspace.samples, glob=False)
+        self.scores, self.samples = scan_scored(workspace)
         self.stages: dict[str, dict[str, Any]] = workspace.manifest()["stages"]
         self.scoring = self.stages.get("score", {})
         self.selection = self.stages.get("select", {})
-        self._check_rows()
         current = "subsets" in self.selection and self._selection_is_current()
+        if current:
+            workspace.require(workspace.assignments, "select")
         self.stale = bool(self.selection) and not current
         self.policy = _policy(self.selection["parameters"]) if current else None
         self.decided_on: str | None = self.selection["decided_on"] if current else None
@@ -118,14 +116,6 @@ class Run:
         """Whether counts by score are expected ones: the judge gives distributions and nothing was decided without."""
         given = self.has_distributions(*(a.name for a in self.axes)) and ANSWERED_BY not in self.columns
         return given and self.decided_on in (None, PROBABILITIES)
-
-    def _check_rows(self) -> None:
-        scores, samples = (f.select(pl.len()).collect().item() for f in (self.scores, self.samples))
-        if scores != samples:
-            raise UserError(
-                f"{self.workspace.scores} has {scores:,} rows and {self.workspace.samples.name} {samples:,}: "
-                f"run `efficient-empathy score` with --run {self.workspace.root} again"
-            )
 
     def _selection_is_current(self) -> bool:
         inputs = self.selection.get("inputs", {})

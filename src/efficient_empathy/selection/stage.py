@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.scoring.scores import scan_scored
 from efficient_empathy.selection.card import data_card
 from efficient_empathy.selection.columns import AXES, UNSCORED, require_axes
 from efficient_empathy.selection.datasets import write_subsets
@@ -98,30 +98,14 @@ def _select(workspace: Workspace, chosen: Policy, *, force: bool) -> dict[str, A
 
 
 def _table(workspace: Workspace) -> pl.LazyFrame:
-    """Scores beside what the samples add to them, checked to be about the same samples in the same order."""
-    scores = _scan(workspace.require(workspace.scores, "score SOURCE"))
-    samples = _scan(workspace.require(workspace.samples, "score SOURCE"))
+    """Scores beside what the samples add to them."""
+    for path in (workspace.scores, workspace.samples):
+        with told(f"read {workspace.require(path, 'score SOURCE')}", _AGAIN):
+            pl.read_parquet_schema(path)
+    scores, samples = scan_scored(workspace)
     require_axes(scores.collect_schema().names())
-    rows, expected = (frame.select(pl.len()).collect().item() for frame in (scores, samples))
-    again = f"run `efficient-empathy score` with --run {workspace.root} again"
-    if rows != expected:
-        raise UserError(f"{workspace.scores} has {rows:,} rows and {workspace.samples.name} {expected:,}: {again}")
-    ids = pl.concat(
-        [scores.select("sample_id"), samples.select(pl.col("sample_id").alias("expected"))], how="horizontal"
-    )
-    if ids.select(pl.col("sample_id").ne_missing(pl.col("expected")).any()).collect(engine="streaming").item():
-        raise UserError(
-            f"{workspace.scores} is not about the samples of {workspace.samples.name}, in that order: {again}"
-        )
     kept = scores.drop(_FROM_SAMPLES, strict=False)
     return pl.concat([kept, samples.select(_FROM_SAMPLES)], how="horizontal")
-
-
-def _scan(path: Path) -> pl.LazyFrame:
-    frame = pl.scan_parquet(path, glob=False)
-    with told(f"read {path}", _AGAIN):
-        frame.collect_schema()
-    return frame
 
 
 def _write_assignments(planned: pl.LazyFrame, columns: Sequence[str], path: Path) -> None:

@@ -18,6 +18,7 @@ import polars as pl
 from efficient_empathy.errors import UserError
 from efficient_empathy.report.run import UNCATEGORISED
 from efficient_empathy.scoring.joint import expected_counts
+from efficient_empathy.scoring.scores import scan_scored
 from efficient_empathy.selection.columns import (
     ANSWERED_BY,
     ASSOCIATION,
@@ -88,7 +89,7 @@ def count_cube(workspace: Workspace, decide: Decide = "auto") -> Cube:
     """Count a run's scores, streaming; `decide` as of `GridPolicy`.
 
     Raises `UserError` where there are no scores on sensibility and rationality, no distributions for
-    `probabilities`, or samples of another number.
+    `probabilities`, or scores of other samples.
     """
     table, names = _table(workspace)
     kind = _kind(names, decide)
@@ -124,16 +125,9 @@ def decisions(workspace: Workspace) -> dict[Decide, str]:
 
 def _table(workspace: Workspace) -> tuple[pl.LazyFrame, list[str]]:
     """Per sample `category`, `scored`, `reason` and what the scores say; with the names of the scores' columns."""
-    scores = pl.scan_parquet(workspace.require(workspace.scores, "score SOURCE"), glob=False)
-    samples = pl.scan_parquet(workspace.require(workspace.samples, "score SOURCE"), glob=False)
+    scores, samples = scan_scored(workspace)
     names = scores.collect_schema().names()
     require_axes(names)
-    rows, others = (frame.select(pl.len()).collect().item() for frame in (scores, samples))
-    if rows != others:
-        raise UserError(
-            f"{workspace.scores} has {rows:,} rows and {workspace.samples.name} {others:,}: "
-            f"run `efficient-empathy score` with --run {workspace.root} again"
-        )
     category = pl.col("category").str.strip_chars().replace("", None).fill_null(UNCATEGORISED)
     kept = [*AXES, *({*DISTRIBUTIONS, ASSOCIATION} & set(names))]
     told = scores.select(SCORED.alias("scored"), pl.when(~SCORED).then(NOT_SCORED_BECAUSE).alias("reason"), *kept)

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from efficient_empathy.errors import UserError
 from efficient_empathy.report.run import UNCATEGORISED
+from efficient_empathy.scoring.scores import same_ids
 from efficient_empathy.selection.columns import ANSWERED_BY, AXES, axes_of
 from efficient_empathy.workspace import Workspace, file_hash
 
@@ -167,8 +168,11 @@ def _scores(workspace: Workspace, samples: pl.LazyFrame, notes: list[str]) -> pl
         return None
     with readable(workspace.scores):
         scores = pl.scan_parquet(workspace.scores, glob=False)
-        if not _same_rows(samples, scores):
+        if not same_ids(samples, scores):
             notes.append("The scores are of other samples, so they are not shown: run `efficient-empathy score` again.")
+            return None
+        if fault := workspace.fault(workspace.scores):
+            notes.append(f"scores.parquet {fault}, so no score is shown: run `efficient-empathy score` again.")
             return None
         names = scores.collect_schema().names()
         kept = [n for n in names if n in ("state", "disagreement", ANSWERED_BY) or _is_odds(n)]
@@ -182,8 +186,11 @@ def _subsets(workspace: Workspace, samples: pl.LazyFrame, notes: list[str]) -> p
         return None
     with readable(workspace.assignments):
         assigned = pl.scan_parquet(workspace.assignments, glob=False)
-        if not _same_rows(samples, assigned):
+        if not same_ids(samples, assigned):
             notes.append("The selection is of other samples, so it is not shown: run `efficient-empathy select` again.")
+            return None
+        if fault := workspace.fault(workspace.assignments):
+            notes.append(f"assignments.parquet {fault}, so no subset is shown: run `efficient-empathy select` again.")
             return None
         odds = [name for name in assigned.collect_schema().names() if _is_odds(name)]
         found = assigned.select(
@@ -193,16 +200,6 @@ def _subsets(workspace: Workspace, samples: pl.LazyFrame, notes: list[str]) -> p
     if any(inputs.get(path.name) != file_hash(path) for path in (workspace.scores, workspace.samples)):
         notes.append("The selection was made from earlier scores: `efficient-empathy select` brings it up to date.")
     return found
-
-
-def _same_rows(samples: pl.LazyFrame, others: pl.LazyFrame) -> bool:
-    """Whether both frames are about the same samples in the same order."""
-    first, second = (frame.select(pl.len()).collect().item() for frame in (samples, others))
-    if first != second:
-        return False
-    ids = [samples.select("sample_id"), others.select(pl.col("sample_id").alias("other"))]
-    same = pl.concat(ids, how="horizontal").select(pl.col("sample_id").eq_missing(pl.col("other")).all())
-    return bool(same.collect(engine="streaming").item())
 
 
 def _is_odds(name: str) -> bool:
