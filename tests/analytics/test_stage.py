@@ -37,6 +37,10 @@ def test_nothing_is_done_again_unless_something_changed(make_run) -> None:
     first = analytics(run, QUICK)
     again = analytics(run, QUICK)
     assert again == {**first, "skipped": True}
+    path = run.analytics / "analytics.json"
+    path.write_text(path.read_text().replace('"samples"', '"rows"'))
+    again = analytics(run, QUICK)
+    assert (again["skipped"], again["run"]) == (False, first["run"])
     assert not analytics(run, QUICK, force=True)["skipped"]
     assert not analytics(run, AnalyticsSettings(resamples=21))["skipped"]
     select(run, alpha=8)

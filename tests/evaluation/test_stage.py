@@ -47,6 +47,9 @@ def test_it_is_done_once_and_again_when_something_changed(tmp_path) -> None:
     first = do(workspace)
     before = workspace.evaluation.read_bytes()
     assert do(workspace) == first | {"skipped": True}
+    workspace.evaluation.write_bytes(before[:-40] + b"}")
+    assert not do(workspace)["skipped"]
+    assert workspace.evaluation.read_bytes() == before
     assert not do(workspace, force=True)["skipped"]
     assert workspace.evaluation.read_bytes() == before
     assert not do(workspace, QUICK.model_copy(update={"seed": 1}))["skipped"]

@@ -72,6 +72,8 @@ def test_nothing_is_done_twice_unless_something_changed(run, quiet) -> None:
     settings = SweepSettings(alphas="4:5", betas="5")
     first = sweep(run, settings, console=quiet)
     assert sweep(run, settings, console=quiet) == {**first, "skipped": True}
+    (run.sweep / "sweep.json").write_bytes((run.sweep / "sweep.json").read_bytes().replace(b"237", b"238"))
+    assert sweep(run, settings, console=quiet) == first
     assert not sweep(run, settings, console=quiet, force=True)["skipped"]
     assert not sweep(run, SweepSettings(alphas="4:6", betas="5"), console=quiet)["skipped"]
     assert not sweep(run, settings, console=quiet)["skipped"]
@@ -97,7 +99,7 @@ def test_the_words_have_every_cell_and_a_heat_map(run, quiet) -> None:
 
 
 def test_a_run_without_scores_says_the_command(tmp_path, quiet) -> None:
-    with pytest.raises(UserError, match="run `efficient-empathy score SOURCE`"):
+    with pytest.raises(UserError, match="`efficient-empathy score SOURCE"):
         sweep(Workspace(tmp_path / "nowhere"), console=quiet)
 
 

@@ -45,6 +45,10 @@ def test_the_file_holds_what_is_returned_and_nothing_is_done_twice(run, quiet) -
     assert {**json.loads((run.tuning / "tuning.json").read_text()), **places, "skipped": False} == result
     assert tune(run, settings, console=quiet) == {**result, "skipped": True}
     assert "(Nothing had changed.)" in summary({**result, "skipped": True}, run.root)
+    whole = (run.tuning / "select.yaml").read_bytes()
+    (run.tuning / "select.yaml").write_bytes(whole[:20])
+    assert tune(run, settings, console=quiet) == result
+    assert (run.tuning / "select.yaml").read_bytes() == whole
     assert tune(run, settings, console=quiet, force=True) == result
     assert not tune(run, settings.model_copy(update={"seed": 1}), console=quiet)["skipped"]
 
@@ -106,5 +110,5 @@ def test_balance_without_categories_is_refused(run, quiet) -> None:
 
 
 def test_a_run_without_scores_says_the_command(tmp_path, quiet) -> None:
-    with pytest.raises(UserError, match="run `efficient-empathy score SOURCE`"):
+    with pytest.raises(UserError, match="`efficient-empathy score SOURCE"):
         tune(Workspace(tmp_path / "nowhere"), TuneSettings(target="balance"), console=quiet)

@@ -74,6 +74,12 @@ def test_nothing_is_trained_twice(run, settings) -> None:
     again = train(run, "rationality", settings.model_copy(update={"processes": 1}), console=QUIET)
     assert again == {**first, "skipped": True}
     assert (run.experts / "rationality" / "training.json").stat().st_mtime_ns == written
+    card = run.experts / "rationality" / "README.md"
+    whole = card.read_text()
+    card.write_text(whole[:100])
+    forced = train(run, "rationality", settings, console=QUIET)
+    assert not forced["skipped"]
+    assert card.read_text().splitlines()[:9] == whole.splitlines()[:9]
     forced = train(run, "rationality", settings, console=QUIET, force=True)
     assert not forced["skipped"]
     assert forced["history"] == first["history"]

@@ -45,8 +45,8 @@ def analytics(
     `UserError` for a run that is not scored, and for periods that there are not.
     """
     settings = settings or AnalyticsSettings()
-    workspace.require(workspace.scores, "score SOURCE")
     with workspace.lock():
+        workspace.require(workspace.scores, "score SOURCE")
         found = _analytics(workspace, settings, force=force)
     if output is not None:
         _write(output, {key: value for key, value in found.items() if key not in ("path", "seconds", "skipped")})
@@ -60,7 +60,7 @@ def _analytics(workspace: Workspace, settings: AnalyticsSettings, *, force: bool
     inputs, parameters = _inputs(workspace, settings), settings.model_dump(mode="json")
     last = workspace.stage(STAGE)
     same = last.get("inputs") == inputs and last.get("parameters") == parameters and last.get("version") == VERSION
-    if same and not force and path.exists():
+    if same and not force and path.exists() and workspace.whole(STAGE):
         return {**json.loads(path.read_text("utf-8")), "path": str(path), "seconds": last["seconds"], "skipped": True}
     found = measure(workspace, settings)
     _write(path, found)
@@ -68,7 +68,7 @@ def _analytics(workspace: Workspace, settings: AnalyticsSettings, *, force: bool
     counts = {"samples": found["run"]["samples"], "drift": found["drift"]["level"]}
     counts["findings"] = {one["kind"]: one["count"] for one in found["findings"] if one["count"]}
     record = {"inputs": inputs, "parameters": parameters, "version": VERSION, **counts, "seconds": seconds}
-    workspace.record(STAGE, record)
+    workspace.record(STAGE, record, [path])
     return {**found, "path": str(path), "seconds": seconds, "skipped": False}
 
 

@@ -57,7 +57,7 @@ def _evaluate(workspace: Workspace, settings: EvaluationSettings, console: Conso
     parameters = settings.model_dump(mode="json")
     last = workspace.stage(STAGE)
     same = last.get("inputs") == inputs and last.get("parameters") == parameters
-    if same and not force and workspace.evaluation.exists():
+    if same and not force and workspace.evaluation.exists() and workspace.whole(STAGE):
         written = read_json(workspace.evaluation)
         if not any(about.get("not_ok") for about in written["about"].values()):  # a judge is asked for those again
             return _result(workspace, written, last["seconds"], skipped=True)
@@ -75,7 +75,8 @@ def _evaluate(workspace: Workspace, settings: EvaluationSettings, console: Conso
         path.write_text(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n", "utf-8")
     seconds = round(time.monotonic() - began, 3)
     record = {"inputs": inputs, "parameters": parameters, "n": result["n"], "seconds": seconds}
-    workspace.record(STAGE, record | {"models": [one.name for one in found.contestants]})
+    record["models"] = [one.name for one in found.contestants]
+    workspace.record(STAGE, record, [workspace.evaluation])
     return _result(workspace, result, seconds, skipped=False)
 
 

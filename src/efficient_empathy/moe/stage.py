@@ -66,10 +66,13 @@ def _mix(
                workspace.comparison)  # fmt: skip
     last = workspace.stage(STAGE)
     same = last.get("inputs") == inputs and last.get("parameters") == parameters
-    if same and not force and all(path.exists() for path in outputs):
+    if same and not force and all(path.exists() for path in outputs) and workspace.whole(STAGE):
         return _result(workspace, last) | {"skipped": True}
 
     workspace.record(STAGE, {"interrupted": True})
+    for path in outputs:
+        if workspace.fault(path):
+            path.unlink(missing_ok=True)  # the step that makes it is done again
     if force:
         for folder in (workspace.moe, workspace.average, workspace.root / steps.CACHE, workspace.root / steps.WORK):
             shutil.rmtree(folder, ignore_errors=True)
@@ -89,7 +92,7 @@ def _mix(
         "verdict": table["verdict"],
         "seconds": round(time.monotonic() - began, 3),
     }
-    workspace.record(STAGE, record)
+    workspace.record(STAGE, record, outputs)
     return _result(workspace, record) | {"skipped": False}
 
 

@@ -47,8 +47,8 @@ def sweep(
     if settings.train:
         for policy in settings.policies:
             known_subset(policy, settings.subset)
-    workspace.require(workspace.scores, "score SOURCE")
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
+        workspace.require(workspace.scores, "score SOURCE")
         return _sweep(workspace, settings, training, generation, cells, console, force)
 
 
@@ -77,7 +77,7 @@ def _sweep(
     path = workspace.sweep / RESULT
     last = workspace.stage(STAGE).get("made_from", {})
     same = last.get("selected") == selected and (trained is None or last.get("trained") == trained)
-    if same and not force and path.exists() and (workspace.sweep / TABLE).exists():
+    if same and not force and path.exists() and (workspace.sweep / TABLE).exists() and workspace.whole(STAGE):
         return {**json.loads(path.read_text("utf-8")), "path": str(path), "skipped": True}
     workspace.record(STAGE, {"interrupted": True})
 
@@ -111,7 +111,7 @@ def _sweep(
         "cells": len(cells),
         "seconds": round(time.perf_counter() - began, 3),
     }
-    workspace.record(STAGE, record)
+    workspace.record(STAGE, record, [path, workspace.sweep / TABLE])
     return {**result, "path": str(path), "skipped": False}
 
 

@@ -56,8 +56,8 @@ def tune(
     fallback = COARSE if target.kind == "proxy-loss" else WIDE
     cells = grid([settings.policy], settings.alphas or fallback, settings.betas or fallback)
     known_subset(settings.policy, settings.subset)
-    workspace.require(workspace.scores, "score SOURCE")
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
+        workspace.require(workspace.scores, "score SOURCE")
         return _tune(workspace, settings, target, cells, proxy or proxy_settings(settings), console, force)
 
 
@@ -77,7 +77,8 @@ def _tune(
         made_from["proxy"] = proxy.model_dump(mode="json")
     path, fragment = workspace.tuning / RESULT, workspace.tuning / FRAGMENT
     places = {"path": str(path), "fragment": str(fragment)}
-    if not force and workspace.stage(STAGE).get("made_from") == made_from and path.exists() and fragment.exists():
+    same = workspace.stage(STAGE).get("made_from") == made_from and path.exists() and fragment.exists()
+    if same and not force and workspace.whole(STAGE):
         return {**json.loads(path.read_text("utf-8")), **places, "skipped": True}
 
     default = Cell(settings.policy)
@@ -104,7 +105,8 @@ def _tune(
         temporary.write_text(_fragment(chosen, scored.decide, result["text"]), "utf-8")
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    workspace.record(STAGE, {"made_from": made_from, "seconds": round(time.perf_counter() - began, 3)})
+    record = {"made_from": made_from, "seconds": round(time.perf_counter() - began, 3)}
+    workspace.record(STAGE, record, [path, fragment])
     return {**result, **places, "skipped": False}
 
 

@@ -88,10 +88,11 @@ def _train(
     }
     folder = workspace.experts / name
     there = read_record(folder)
-    if there and not force and there["made_from"] == made_from:
+    stage = f"train:{name}"
+    if there and not force and there["made_from"] == made_from and workspace.whole(stage):
         _tidy(folder)
-        if workspace.stage(f"train:{name}").get("made_from") != made_from:
-            workspace.record(f"train:{name}", _stage_record(there))
+        if workspace.stage(stage).get("made_from") != made_from:
+            workspace.record(stage, _stage_record(there), _files(folder))
         return {**there, "path": str(folder), "skipped": True}
 
     work = workspace.experts / f".{name}.work"
@@ -114,6 +115,7 @@ def _train(
     bundled = settings.base is None
     _write(work / "README.md", card(record, workspace.stage("select"), workspace.stage("score"), bundled))
     _write(work / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    workspace.keep(stage, [])
     with told(f"put the expert in its place, {folder}"):
         for weights in work.glob("*.safetensors"):  # they are saved for their owner alone
             weights.chmod((work / RECORD).stat().st_mode)
@@ -122,7 +124,7 @@ def _train(
             shutil.rmtree(folder)
         work.rename(folder)
     _tidy(folder)
-    workspace.record(f"train:{name}", _stage_record(record))
+    workspace.record(stage, _stage_record(record), _files(folder))
     return {**record, "path": str(folder), "skipped": False}
 
 
@@ -203,6 +205,11 @@ def _tidy(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The expert's files, once nothing is left of the training itself."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _stage_record(record: dict[str, Any]) -> dict[str, Any]:
