@@ -34,7 +34,7 @@ bench: .venv/ready .venv-bench/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q $$(grep '^torch==' constraints.txt)
 	$(BIN)/python -m pip install -q -c constraints.txt hatchling editables
-	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,serving,eval,bertscore,hub,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,serving,eval,bertscore,hub,language,personal,dev]'
 	touch $@
 
 # The browser tests need a Chromium. Where there is none and we may not install one, they say so and skip.

@@ -1,7 +1,9 @@
+import sys
+
 import pytest
 
 from analytics_runs import sample, scored
-from efficient_empathy.analytics.findings import IDS, findings
+from efficient_empathy.analytics.findings import IDS, findings, libraries
 from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import read_table
 from efficient_empathy.analytics.texts import read_exchanges
@@ -20,7 +22,7 @@ def planted(tmp_path):
         sample("word " * 130, dialogue="long"), sample("short", "far " * 420, dialogue="context"),
         sample("I see.", ["hello there", "what is it"], dialogue="listener"),
         sample("Das tut mir sehr leid für dich.", dialogue="german"),
-        sample("Write to ann@mail.example.org.", "My number is 555-867-5309.", dialogue="person"),
+        sample("Write to ann@mail.example.org.", "My number is 212-555-0123.", dialogue="person"),
         *(sample("I know how you feel!", f"case {i}", dialogue=f"r{i}") for i in range(6)),
         sample("Tell me where she went.", LONG, dialogue="first"),
         sample("Tell me where she went now!", LONG, dialogue="second"),
@@ -73,6 +75,18 @@ def test_what_is_repeated_is_shown(planted) -> None:
     assert (one["text"], one["samples"], len(one["ids"])) == ("I know how you feel!", 6, 6)
     assert found["wrong_language"]["usual"] == "en"
     assert found["wrong_language"]["others"] == {"de": 1}
+    assert 14 <= found["wrong_language"]["responses_with_language"] < 26
+
+
+def test_without_the_extras_nothing_fails_and_counts_are_none_not_0(tmp_path, monkeypatch) -> None:
+    run = scored(tmp_path, [sample("Das tut mir sehr leid für dich.", "My number is 212-555-0123.")])
+    monkeypatch.setitem(sys.modules, "py3langid", None)
+    monkeypatch.setitem(sys.modules, "phonenumbers", None)
+    found = {one["kind"]: one for one in findings(read_table(run), read_exchanges(run.samples), AnalyticsSettings())}
+    for kind in ("wrong_language", "phone"):
+        assert (found[kind]["count"], found[kind]["share"], found[kind]["ids"]) == (None, None, [])
+    assert found["email"]["count"] == 0
+    assert libraries() == {"py3langid": None, "phonenumbers": None}
 
 
 def test_only_so_many_ids_are_listed(tmp_path) -> None:

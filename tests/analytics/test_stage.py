@@ -1,4 +1,5 @@
 import json
+import sys
 
 import polars as pl
 import pytest
@@ -50,6 +51,30 @@ def test_nothing_is_done_again_unless_something_changed(make_run) -> None:
               "sample_id": pl.String, "value": pl.Float64}  # fmt: skip
     pl.DataFrame(schema=schema).write_parquet(run.ratings / "ratings.parquet")
     assert not analytics(run, AnalyticsSettings(resamples=21))["skipped"]
+
+
+def test_an_extra_that_is_missing_is_named_and_its_installation_measures_again(make_run, monkeypatch) -> None:
+    run = make_run(dialogues=60)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "py3langid", None)
+        without.setitem(sys.modules, "phonenumbers", None)
+        bare = analytics(run, QUICK)
+        assert analytics(run, QUICK)["skipped"]
+    languages, numbers = bare["notes"]
+    assert languages.startswith("languages are not told apart")
+    assert 'pip install "efficient-empathy[language]"' in languages
+    assert numbers.startswith("telephone numbers are not counted")
+    assert 'pip install "efficient-empathy[personal]"' in numbers
+    whole = analytics(run, QUICK)
+    assert (whole["skipped"], whole["notes"]) == (False, [])
+    assert {one["kind"] for one in whole["findings"] if one["count"] is None} == set()
+
+
+def test_regions_that_are_none_are_refused_before_anything_is_measured(make_run) -> None:
+    run = make_run(dialogues=20)
+    with pytest.raises(UserError, match="'XX' is no region"):
+        analytics(run, AnalyticsSettings(regions=("XX",)))
+    assert not run.analytics.exists()
 
 
 def test_the_same_run_gives_the_same_bytes(make_run) -> None:

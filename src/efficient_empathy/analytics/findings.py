@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from efficient_empathy.analytics import personal
 from efficient_empathy.analytics.duplicates import Group, near_duplicates
-from efficient_empathy.analytics.language import UNKNOWN, commonest, languages
-from efficient_empathy.analytics.personal import personal
 from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import Mask, Table
 from efficient_empathy.analytics.texts import Words, words
+from efficient_empathy.dialogues import language
+from efficient_empathy.errors import missing_extra
 
 IDS, GROUPS = 50, 20
 REPEATED, REPEATED_WORDS = 5, 3
@@ -25,9 +28,10 @@ def findings(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings)
     """Each with `kind, count, share, ids` (the first 50), and what else its kind has; those of no sample too.
 
     A near duplicate is one of last turn and response together; `count` is how many samples could go, all but the first
-    of each group. Texts are never in a finding, but for `repeated_response`.
+    of each group. Texts are never in a finding, but for `repeated_response`. What an extra is missing for has no
+    `count` and no `share`: they are None.
     """
-    said, last = words(exchanges["response"]), words(exchanges["last"])
+    said = words(exchanges["response"])
     longest = table.column("response_words") > settings.longest
     context = table.column("context_words")
     listener = (table.rows["last_role"] != "speaker").fill_null(True).to_numpy()
@@ -40,14 +44,33 @@ def findings(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings)
         _finding(table, "long_response", longest, limit=settings.longest),
         _finding(table, "long_context", context > settings.longest_context, limit=settings.longest_context),
         _finding(table, "listener_last", listener),
-        _language(table, said, last),
+        _language(table, exchanges),
         _repeated(table, exchanges["response"], said),
     ]
     either = exchanges.select(pl.concat_str("last", "response", separator="\n", ignore_nulls=True)).to_series()
-    return found + [_finding(table, kind, marks) for kind, marks in personal(either).items()]
+    return found + [_finding(table, kind, marks) for kind, marks in personal.personal(either, settings.regions).items()]
 
 
-def _finding(table: Table, kind: str, marks: Mask, ids: Sequence[int] | None = None, **more: Any) -> dict[str, Any]:
+def libraries() -> dict[str, str | None]:
+    """The optional libraries that findings hang on, each with its version, None for one that is not installed."""
+    return {name: version(name) if find_spec(name) else None for name in (language.LIBRARY, personal.LIBRARY)}
+
+
+def missing_libraries() -> list[str]:
+    """What is not looked for here, and what installs it."""
+    notes = []
+    if not language.available():
+        notes.append(str(missing_extra("languages are not told apart, which", language.EXTRA)))
+    if not personal.phones_available():
+        notes.append(str(missing_extra("telephone numbers are not counted, which", personal.EXTRA)))
+    return notes
+
+
+def _finding(
+    table: Table, kind: str, marks: Mask | None, ids: Sequence[int] | None = None, **more: Any
+) -> dict[str, Any]:
+    if marks is None:
+        return {"kind": kind, "count": None, "share": None, "ids": [], **more}
     rows = np.flatnonzero(marks)[:IDS] if ids is None else np.asarray(ids[:IDS], np.int64)
     count = int(marks.sum())
     return {"kind": kind, "count": count, "share": count / max(1, len(table)), "ids": _ids(table, rows), **more}
@@ -82,18 +105,21 @@ def _group(table: Table, group: Group) -> dict[str, Any]:
     return {"samples": len(group.rows), "least_similarity": group.least, "ids": _ids(table, group.rows[:IDS])}
 
 
-def _language(table: Table, said: Words, last: Words) -> dict[str, Any]:
+def _language(table: Table, exchanges: pl.DataFrame) -> dict[str, Any]:
     """Samples whose response or last turn is in another language than most."""
-    both = [languages(said), languages(last)]
-    usual = commonest([*both[0], *both[1]])
-    marks = np.zeros(len(table), dtype=np.bool_)
-    for found in both:
-        marks |= np.array([one not in (UNKNOWN, usual) for one in found], dtype=np.bool_)
-    others = Counter(one for found in both for one in found if one not in (UNKNOWN, usual))
-    told = sum(one != UNKNOWN for one in both[0])
+    if not language.available():
+        return _finding(table, "wrong_language", None, usual=None, responses_with_language=None, others={})
+    columns = [exchanges[name].fill_null("").to_list() for name in ("response", "last")]
+    codes = pl.Series(language.languages([*columns[0], *columns[1]]), dtype=pl.String)
+    counts = Counter(codes.drop_nulls().to_list())
+    usual = max(sorted(counts), key=counts.__getitem__, default=None)
+    strange = (codes.is_not_null() & codes.ne_missing(usual)).to_numpy()
+    others = {code: count for code, count in sorted(counts.items()) if code != usual}
+    known = len(codes.head(len(table)).drop_nulls())
     return _finding(
-        table, "wrong_language", marks, usual=usual, responses_told=told, others=dict(sorted(others.items()))
-    )
+        table, "wrong_language", strange[: len(table)] | strange[len(table) :], usual=usual,
+        responses_with_language=known, others=others,
+    )  # fmt: skip
 
 
 def _repeated(table: Table, responses: pl.Series, said: Words) -> dict[str, Any]:

@@ -1,30 +1,44 @@
-"""Patterns of personal data: e-mail addresses, telephone and card numbers, network addresses. Counted, never shown."""
+"""Personal data in texts: e-mail addresses, telephone and card numbers, network addresses. Counted, never shown."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 import polars as pl
 
 from efficient_empathy.analytics.table import Mask
+from efficient_empathy.errors import UserError
 
+EXTRA, LIBRARY = "personal", "phonenumbers"
+PHONE = "phone"
 _MAYBE = {
     "email": r"[\w.+-]+@[\w-]+\.[A-Za-z]",
-    "phone": r"\d[\d ().\-/]{5,}\d",
+    PHONE: r"\d(?:[^\p{L}\d]{0,4}\d){6}",
     "card": r"\d(?:[ -]?\d){12,18}",
     "ip_address": r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}",
 }
 """What polars looks for; what it finds is looked at again."""
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]+\.)+[A-Za-z]{2,24}\b")
-_PHONE = re.compile(
-    r"(?<![\w.,:/$€£-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,5}\)[ .-]?)?\d{2,8}(?:[ .\-/]\d{2,8}){1,4}(?![\w%]|[.\-/]\d)"
-)
-_PLUS = re.compile(r"(?<!\w)\+\d{8,15}\b|(?<![\w.])0\d{9,10}\b")
-_DATE = re.compile(r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{2,4}")
-_YEARS = re.compile(r"(?:1[89]|20)\d\d ?[-/ ] ?(?:1[89]|20)\d\d")
 _CARD = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 _IP = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+
+
+def phones_available() -> bool:
+    """Whether the extra that telephone numbers need is installed."""
+    return find_spec(LIBRARY) is not None
+
+
+def check_regions(regions: Sequence[str]) -> None:
+    """Raises `UserError` for a region that no telephone numbers are of; without the extra nothing is checked."""
+    if not regions or not phones_available():
+        return
+    from phonenumbers import SUPPORTED_REGIONS
+
+    unknown = [region for region in regions if region not in SUPPORTED_REGIONS]
+    if unknown:
+        raise UserError(f"regions: {unknown[0]!r} is no region: give two-letter codes such as US, GB or DE")
 
 
 def has_email(text: str) -> bool:
@@ -32,16 +46,12 @@ def has_email(text: str) -> bool:
     return bool(_EMAIL.search(text))
 
 
-def has_phone(text: str) -> bool:
-    """Whether a telephone number is in it: 7 to 15 digits in groups or after + or 0, no date and no span of years."""
-    if _PLUS.search(text):
-        return True
-    for found in _PHONE.finditer(text):
-        number = found.group()
-        dated = _DATE.fullmatch(number) or _YEARS.fullmatch(number) or has_card(number) or has_ip_address(number)
-        if 7 <= sum(c.isdigit() for c in number) <= 15 and not dated:
-            return True
-    return False
+def has_phone(text: str, regions: Sequence[str]) -> bool:
+    """Whether a telephone number is in it that its numbering plan has (libphonenumber's leniency VALID): in
+    international form, or as it is written within one of the `regions`, ISO 3166-1 codes. Needs the extra."""
+    from phonenumbers import PhoneNumberMatcher
+
+    return any(PhoneNumberMatcher(text, region).has_next() for region in (*regions, None))
 
 
 def has_card(text: str) -> bool:
@@ -54,20 +64,25 @@ def has_ip_address(text: str) -> bool:
     return any(all(int(part) < 256 for part in found.group().split(".")) for found in _IP.finditer(text))
 
 
-KINDS: dict[str, Callable[[str], bool]] = {
-    "email": has_email, "phone": has_phone, "card": has_card, "ip_address": has_ip_address,
-}  # fmt: skip
+def personal(texts: pl.Series, regions: Sequence[str]) -> dict[str, Mask | None]:
+    """By kind, which texts have it; None for telephone numbers without the extra."""
+
+    def phone(text: str) -> bool:
+        return has_phone(text, regions)
+
+    return {
+        "email": _marks(texts, "email", has_email),
+        PHONE: _marks(texts, PHONE, phone) if phones_available() else None,
+        "card": _marks(texts, "card", has_card),
+        "ip_address": _marks(texts, "ip_address", has_ip_address),
+    }
 
 
-def personal(texts: pl.Series) -> dict[str, Mask]:
-    """By kind, which texts have it."""
-    found = {}
-    for kind, has in KINDS.items():
-        marks = texts.fill_null("").str.contains(_MAYBE[kind]).to_numpy().copy()
-        for row in marks.nonzero()[0].tolist():
-            marks[row] = has(texts[row])
-        found[kind] = marks
-    return found
+def _marks(texts: pl.Series, kind: str, has: Callable[[str], bool]) -> Mask:
+    marks: Mask = texts.fill_null("").str.contains(_MAYBE[kind]).to_numpy().copy()
+    for row in marks.nonzero()[0].tolist():
+        marks[row] = has(texts[row])
+    return marks
 
 
 def _luhn(digits: list[int]) -> bool:

@@ -28,6 +28,8 @@ class AnalyticsSettings(BaseModel):
     """A context of more words is too long: training reads 512 tokens by default, the distilled judge 128."""
     similarity: float = Field(default=0.8, ge=0.5, le=1)
     """Near duplicates share so large a part of their three-word sequences (Jaccard)."""
+    regions: tuple[str, ...] = ("US", "GB")
+    """Telephone numbers are known as they are written within these regions (ISO 3166-1), and in international form."""
     resamples: int = Field(default=200, ge=0)
     """Draws of dialogues behind the intervals of correlations; 0 for none."""
     confidence: float = Field(default=0.95, ge=0.5, le=0.999)

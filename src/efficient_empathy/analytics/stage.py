@@ -15,7 +15,8 @@ from efficient_empathy.analytics.correlations import correlations
 from efficient_empathy.analytics.cost import cost
 from efficient_empathy.analytics.drift import LEVELS, between_periods, between_runs
 from efficient_empathy.analytics.filtering import filtering
-from efficient_empathy.analytics.findings import findings
+from efficient_empathy.analytics.findings import findings, libraries, missing_libraries
+from efficient_empathy.analytics.personal import check_regions
 from efficient_empathy.analytics.profiles import by_group, over_order
 from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import Floats, Labels, Table, read_table
@@ -26,7 +27,7 @@ from efficient_empathy.workspace import Workspace, atomic, file_hash
 
 STAGE = "analytics"
 FILE = "analytics.json"
-VERSION = 1
+VERSION = 2
 """Of the file's keys."""
 DIGITS = 6
 
@@ -40,9 +41,9 @@ def analytics(
 ) -> dict[str, Any]:
     """Measure a scored run and write `analytics/analytics.json`, and `output` as well if it is given.
 
-    Skipped when what it is measured from and the settings are those of the last time, unless `force`. Returns what the
-    file has (`measure`; docs/analytics.md says what each key is) with `path`, `seconds` and `skipped`. Raises
-    `UserError` for a run that is not scored, and for periods that there are not.
+    Skipped when what it is measured from, the settings and `libraries` are those of the last time, unless `force`.
+    Returns what the file has (`measure`; docs/analytics.md says what each key is) with `path`, `seconds` and `skipped`.
+    Raises `UserError` for a run that is not scored, and for periods or regions that there are not.
     """
     settings = settings or AnalyticsSettings()
     with workspace.lock():
@@ -59,7 +60,8 @@ def _analytics(workspace: Workspace, settings: AnalyticsSettings, *, force: bool
     path = workspace.analytics / FILE
     inputs, parameters = _inputs(workspace, settings), settings.model_dump(mode="json")
     last = workspace.stage(STAGE)
-    same = last.get("inputs") == inputs and last.get("parameters") == parameters and last.get("version") == VERSION
+    depends = {"inputs": inputs, "parameters": parameters, "version": VERSION, "libraries": libraries()}
+    same = depends == {key: last.get(key) for key in depends}
     if same and not force and path.exists() and workspace.whole(STAGE):
         return {**json.loads(path.read_text("utf-8")), "path": str(path), "seconds": last["seconds"], "skipped": True}
     found = measure(workspace, settings)
@@ -67,20 +69,20 @@ def _analytics(workspace: Workspace, settings: AnalyticsSettings, *, force: bool
     seconds = round(time.perf_counter() - began, 3)
     counts = {"samples": found["run"]["samples"], "drift": found["drift"]["level"]}
     counts["findings"] = {one["kind"]: one["count"] for one in found["findings"] if one["count"]}
-    record = {"inputs": inputs, "parameters": parameters, "version": VERSION, **counts, "seconds": seconds}
-    workspace.record(STAGE, record, [path])
+    workspace.record(STAGE, {**depends, **counts, "seconds": seconds}, [path])
     return {**found, "path": str(path), "seconds": seconds, "skipped": False}
 
 
 def measure(workspace: Workspace, settings: AnalyticsSettings | None = None) -> dict[str, Any]:
     """All numbers; nothing is written. Undefined ones are None."""
     settings = settings or AnalyticsSettings()
+    check_regions(settings.regions)
     table = read_table(workspace)
     categories = table.labels("category")
     labels, about, note = _topics(workspace, table, settings)
     spent, judged = cost(workspace, table)
     kinds = {"category": categories, "topic": labels}
-    notes = [*table.notes, *([note] if note else [])]
+    notes = [*table.notes, *([note] if note else []), *missing_libraries()]
     if not categories.names:
         notes.append("the data has no categories: topics stand in for them")
     found: dict[str, Any] = plain({

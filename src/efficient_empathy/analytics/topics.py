@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.analytics.embedding import Vectors, embed
-from efficient_empathy.analytics.stopwords import STOPWORDS
 from efficient_empathy.analytics.table import Codes, Floats, Labels
 from efficient_empathy.analytics.texts import Words, words
 
@@ -20,6 +19,9 @@ TELLING, IN_NAME = 10, 3
 STARTS, STEPS = 4, 40
 _COMMON = 0.2
 """Words in a larger share of dialogues tell nothing, unless so many are in one topic anyway."""
+_RATE = 4
+"""A word tells a topic where it is so many times as frequent there as in all others: no word of grammar is, in any
+language, as long as topics are not small."""
 
 
 def topics(texts: Sequence[str], number: int | None = None, seed: int = 0) -> tuple[Labels, list[dict[str, Any]], str]:
@@ -88,17 +90,19 @@ def _starts(rows: Vectors, number: int, rng: np.random.Generator) -> Vectors:
 
 def telling(split: Words, codes: Codes, number: int) -> list[list[str]]:
     """Each topic's words by class-based TF-IDF (Grootendorst, BERTopic, 2022): frequency in the topic times
-    ln(1 + mean words of a topic ÷ the word's count). Stopwords, digits and single letters are no candidates."""
+    ln(1 + mean words of a topic ÷ the word's count). Digits, single letters and words that are about as frequent in
+    other topics (`_RATE`) are no candidates."""
     rows, size = split.rows, len(split.vocabulary)
     in_topic = codes[rows] >= 0
     counts = np.zeros((number, size))
     np.add.at(counts, (codes[rows][in_topic], split.codes[in_topic]), 1)
     seen = np.bincount(np.unique(rows * size + split.codes) % max(1, size), minlength=size)
-    every = set().union(*STOPWORDS.values())
-    candidate = np.array([len(w) > 1 and not w.isdigit() and w not in every for w in split.vocabulary], dtype=np.bool_)
+    candidate = np.array([len(w) > 1 and not w.isdigit() for w in split.vocabulary], dtype=np.bool_)
     candidate &= (seen >= min(3, len(split))) & (seen <= max(3, max(_COMMON, 1.5 / number) * len(split)))
     scores: Floats = np.log1p(counts.sum() / max(1, number) / np.maximum(1, counts.sum(0)))
-    scores = np.where(candidate, counts / np.maximum(1, counts.sum(1, keepdims=True)) * scores, 0)
+    rates = counts / np.maximum(1, counts.sum(1, keepdims=True))
+    elsewhere = (counts.sum(0) - counts) / np.maximum(1, counts.sum() - counts.sum(1, keepdims=True))
+    scores = np.where(candidate & (rates >= _RATE * elsewhere), rates * scores, 0)
     best = np.argsort(-scores, axis=1, kind="stable")[:, :TELLING]
     return [[split.vocabulary[w] for w in row if scores[place, w] > 0] for place, row in enumerate(best)]
 

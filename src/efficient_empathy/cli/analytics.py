@@ -34,6 +34,15 @@ def analytics(
     similarity: Annotated[
         float, typer.Option(help="Near duplicates share so much of their three-word sequences.", min=0.5, max=1)
     ] = 0.8,
+    regions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--region",
+            help="Find telephone numbers as they are written in this region, a code such as DE; repeatable. By default "
+            "US and GB; numbers that begin with + are found anyway.",
+            show_default=False,
+        ),
+    ] = None,
     resamples: Annotated[int, typer.Option(help="Draws of dialogues behind intervals; 0 for none.", min=0)] = 200,
     confidence: Annotated[float, typer.Option(help="Of the intervals.", min=0.5, max=0.999)] = 0.95,
     seed: Annotated[int, typer.Option(help="Of topics, draws and MinHash.", min=0)] = 0,
@@ -53,6 +62,7 @@ def analytics(
     settings = AnalyticsSettings(
         against=against, periods=periods, topics=topics, longest=longest, longest_context=longest_context,
         similarity=similarity, resamples=resamples, confidence=confidence, seed=seed,
+        **({"regions": tuple(regions)} if regions else {}),
     )  # fmt: skip
     found = analyse(Workspace(run), settings, output=output, force=force)
     show(found, as_json, summary(found, run))

@@ -21,6 +21,7 @@ from efficient_empathy.analytics import measure, outcomes
 from efficient_empathy.analytics import words as told_in
 from efficient_empathy.analytics.cost import cost
 from efficient_empathy.analytics.drift import COLUMNS, LEVELS, between_periods, between_runs
+from efficient_empathy.analytics.findings import libraries
 from efficient_empathy.analytics.settings import HALF, JUDGED
 from efficient_empathy.analytics.stage import FILE, STAGE, VERSION, plain
 from efficient_empathy.analytics.table import read_table
@@ -62,7 +63,7 @@ class Measured:
     def numbers(self, name: str, *, again: bool = False) -> Result:
         """All numbers of a run, or how far they are; those in its own folder where they still hold."""
         workspace = self._studio.runs.workspace(name)
-        key = key_of("numbers", VERSION, name, self._inputs(workspace))
+        key = key_of("numbers", VERSION, libraries(), name, self._inputs(workspace))
         if again:
             self._results.retry(key)
 
