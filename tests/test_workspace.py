@@ -1,5 +1,7 @@
 import errno
 import multiprocessing
+import os
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +26,17 @@ def test_what_a_killed_process_left_is_swept(tmp_path) -> None:
     with atomic(tmp_path / "file.txt") as temporary:
         temporary.write_text("whole")
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_it_is_swept_where_there_is_no_proc_and_a_living_process_keeps_its_own(tmp_path, monkeypatch) -> None:
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path, **options: path.parts[1] != "proc" and exists(path, **options))
+    living = tmp_path / f".file.txt.{os.getppid()}.tmp"
+    for left in (living, tmp_path / ".file.txt.999999999.tmp"):
+        left.write_text("half")
+    with atomic(tmp_path / "file.txt") as temporary:
+        temporary.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"file.txt", living.name}
 
 
 def test_a_full_disk_is_told_with_the_place(tmp_path) -> None:

@@ -140,8 +140,21 @@ def _sweep(path: Path) -> None:
     """Remove what killed processes left of their writes to `path`."""
     for left in path.parent.glob(f".{path.name}.*.tmp"):
         pid = left.name.split(".")[-2]
-        if pid.isdigit() and not Path("/proc", pid).exists() and Path("/proc/self").exists():
+        if pid.isdigit() and not process_exists(int(pid)):
             left.unlink(missing_ok=True)
+
+
+def process_exists(pid: int) -> bool:
+    """Whether there is a process of that number on this machine."""
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def file_hash(path: Path) -> str:
