@@ -19,12 +19,14 @@ from efficient_empathy.client.drain import Drain
 from efficient_empathy.client.errors import BudgetExhausted, CallFailed, Draining, FailureKind
 from efficient_empathy.client.faults import Fault
 from efficient_empathy.client.prices import FREE, Prices
+from efficient_empathy.client.proxy import find_proxy
 from efficient_empathy.client.retry import RATE_LIMITED_CAP_S, backoff
-from efficient_empathy.client.secrecy import Secrets, checked_key
+from efficient_empathy.client.secrecy import Secrets, checked_key, query_secrets
 from efficient_empathy.client.transport import Transport, chat_url
 from efficient_empathy.client.window import Window
 from efficient_empathy.client.wire import Reply
 from efficient_empathy.errors import UserError
+from efficient_empathy.redaction import endpoint_name
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -58,7 +60,7 @@ class Endpoint:
         rng: random.Random | None = None,
     ) -> None:
         url = chat_url(base_url)
-        self.url = str(url.with_query(None))
+        self.url = endpoint_name(str(url))
         self.model = model
         self.window = Window(concurrency)
         self.budget = budget or Budget()
@@ -68,7 +70,8 @@ class Endpoint:
             raise UserError(f'a limit on cost needs the price of "{model}": add the model to a prices file')
         key = checked_key(api_key, key_name)
         sent_headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
-        self._secrets = Secrets(key, sent_headers)
+        proxy = find_proxy(url)
+        self._secrets = Secrets(key, sent_headers, (*query_secrets(url), *(proxy.secrets if proxy else ())))
         self._diagnosis = Diagnosis(self.url, model, key_name, bool(key), self._secrets)
         self._transport = Transport(
             url,
@@ -77,6 +80,7 @@ class Endpoint:
             timeout_s=timeout_s,
             max_body_bytes=max_body_bytes,
             secrets=self._secrets,
+            proxy=proxy,
         )
         self._breaker = Breaker(self.url, concurrency)
         self._drain = Drain()
