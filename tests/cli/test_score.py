@@ -63,6 +63,20 @@ def test_a_key_in_the_base_url_is_sent_and_stays_out_of_all_that_is_shown_or_kep
     assert not [text for text in (*texts, *kept) if "hunter2" in text]
 
 
+@pytest.mark.parametrize("last", [0, 1])
+def test_a_bill_above_its_bound_ends_the_run_with_the_figures_and_keeps_the_reply(cli, last) -> None:
+    def script(body, number):
+        return does.ok(SCORES, usage=(900_000_000, 9) if number == last else (100, 9))
+
+    limited = ["--model", "gpt-4o-mini", "--max-cost", "0.05"]
+    with MisbehavingServer(script) as server:
+        done = cli("chat.jsonl", "--run", "r", "--judge", "openai", *limited, "--base-url", server.url, code=1)
+        assert len(server.requests) == last + 1
+        assert "billed $135 (900,000,000 prompt and 9 completion tokens)" in done.output
+        assert "the limit of $0.05 cannot be kept" in done.output
+        assert f"{last + 1} of 2 samples are judged and kept" in done.output
+
+
 def test_an_ensemble_then_a_refresh_tells_what_it_did_and_what_is_next(cli) -> None:
     with MisbehavingServer(does.ok(SCORES)) as server:
         judges = [item for model in "ab" for item in ("--judge", f"openai:{model}@{server.url}")]

@@ -55,6 +55,13 @@ def test_a_temperature_goes_with_its_seed(run):
     assert (request["temperature"], request["top_p"], request["seed"]) == (0.7, 0.9, 3)
 
 
+def test_a_bill_above_its_bound_ends_it_even_at_the_last_response(run):
+    with MisbehavingServer(does.ok("I hear you.", usage=(900_000_000, 9))) as server:
+        with pytest.raises(UserError, match=r"billed \$2250 .* the limit of \$0\.05 cannot be kept"):
+            ask(run(1), server.url, max_cost=0.05)
+        assert len(server.requests) == 1
+
+
 def test_what_is_thought_aloud_is_no_response(run):
     workspace = run(2)
 

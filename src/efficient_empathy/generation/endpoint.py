@@ -150,6 +150,7 @@ class EndpointGenerator:
             async with asyncio.TaskGroup() as group:
                 for _ in range(2 * self.endpoint.window.maximum):
                     group.create_task(work())
+            self.endpoint.check()
         finally:
             await self.endpoint.close()
             self.endpoint.budget.close()
