@@ -21,8 +21,7 @@ from efficient_empathy.generation.settings import GenerationSettings
 from efficient_empathy.labelling.settings import CascadeSettings
 from efficient_empathy.moe.settings import MixSettings
 from efficient_empathy.robustness.settings import SweepSettings, TuneSettings
-from efficient_empathy.scoring.choice import JUDGES, JudgeOptions
-from efficient_empathy.scoring.openai import Decoding
+from efficient_empathy.scoring.choice import JUDGES, JudgeOptions, judge_options
 from efficient_empathy.scoring.panel import Pool
 from efficient_empathy.scoring.reference import FORMS
 from efficient_empathy.selection.policy import POLICIES
@@ -77,10 +76,14 @@ class ScoreSection(_Section):
         for name in self.judges if self.judge != CASCADE else ():
             if name.partition(":")[0] not in JUDGES:
                 raise ValueError(f"there is no judge {name!r}: write {FORMS} or {CASCADE}")
-        options = [field.name for field in fields(JudgeOptions)]
+        names = [field.name for field in fields(JudgeOptions)]
         for key in self.model_extra or {}:
-            if key not in options:
-                raise ValueError(unknown(key, ["judge", "pool", "rubric", "cascade", *options]))
+            if key not in names:
+                raise ValueError(unknown(key, ["judge", "pool", "rubric", "cascade", *names]))
+        try:
+            self.options()
+        except UserError as error:
+            raise ValueError(str(error).removeprefix("the judge's options: ")) from error
         return self
 
     @property
@@ -90,13 +93,7 @@ class ScoreSection(_Section):
 
     def options(self) -> JudgeOptions:
         """The judges' options."""
-        given = dict(self.model_extra or {})
-        if "decoding" in given:
-            given["decoding"] = Decoding(**given["decoding"])
-        for name in ("prices", "replies", "folder"):
-            if given.get(name) is not None:
-                given[name] = Path(given[name])
-        return JudgeOptions(**given)
+        return judge_options(self.model_extra or {})
 
 
 class SelectSection(_Section):
