@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from efficient_empathy.configuration import load, unknown
 from efficient_empathy.dialogues import OnBadRow
@@ -24,7 +24,8 @@ from efficient_empathy.robustness.settings import SweepSettings, TuneSettings
 from efficient_empathy.scoring.choice import JUDGES, JudgeOptions, judge_options
 from efficient_empathy.scoring.panel import Pool
 from efficient_empathy.scoring.reference import FORMS
-from efficient_empathy.selection.policy import POLICIES
+from efficient_empathy.selection.grid import Decide
+from efficient_empathy.selection.policy import make_policy
 from efficient_empathy.training.settings import TrainingSettings
 
 BUNDLED = "bundled"
@@ -97,21 +98,27 @@ class ScoreSection(_Section):
 
 
 class SelectSection(_Section):
-    """How scores become subsets; keys beyond these are the policy's own."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
+    """How scores become subsets: the policy, its thresholds, and the options that it has (`selection.make_policy`)."""
 
     policy: str = "paper"
     alpha: float = 5
     beta: float = 5
     seed: int | None = None
+    decide: Decide | None = None
+    top: float | None = None
+    top_sensibility: float | None = None
+    top_rationality: float | None = None
+    per_category: bool | None = None
+    quotas: dict[str, float] | None = None
 
-    @field_validator("policy")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in POLICIES:
-            raise ValueError(f"there is no policy {name!r}: choose one of {', '.join(POLICIES)}")
-        return name
+    @model_validator(mode="after")
+    def _makes_a_policy(self) -> SelectSection:
+        options = self.model_dump(exclude_none=True)
+        try:
+            make_policy(options.pop("policy"), **options)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return self
 
 
 class TrainSection(TrainingSettings):
