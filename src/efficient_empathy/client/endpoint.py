@@ -220,8 +220,8 @@ class Endpoint:
             Overbilled(
                 f"{self.url} billed ${billed:.6g} ({prompt:,} prompt and {completion:,} completion tokens) for a "
                 f"request that costs at most ${call.bound_usd:.6g}, so the limit of "
-                f"${self.budget.max_usd:.6g} cannot be kept there: ${self.budget.spent_usd:.6g} is spent and nothing more is sent; check the bill with the "
-                "provider, or leave the limit out"
+                f"${self.budget.max_usd:.6g} cannot be kept there: ${self.budget.spent_usd:.6g} is spent and "
+                "nothing more is sent; check the bill with the provider, or leave the limit out"
             )
         )
 
