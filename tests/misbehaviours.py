@@ -92,6 +92,16 @@ def unauthorized() -> Behaviour:
     return Behaviour(respond)
 
 
+def bad_request_quoting_the_url() -> Behaviour:
+    """400, quoting the path and query that were asked for, and the values by themselves, as gateways do."""
+
+    async def respond(request: web.Request, released: asyncio.Event) -> web.StreamResponse:
+        values = " ".join(request.query.values())
+        return web.json_response({"error": {"message": f"no route {request.url} for {values}"}}, status=400)
+
+    return Behaviour(respond)
+
+
 def not_found() -> Behaviour:
     """404, as for a model that the server does not have."""
     return error(404, "The model does not exist", code="model_not_found")

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,17 @@ def test_what_a_killed_process_left_is_swept(tmp_path) -> None:
     (tmp_path / ".file.txt.notes.tmp").write_text("the user's own")
     _write(target, "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".file.txt.notes.tmp", "file.txt"]
+
+
+def test_it_is_swept_where_there_is_no_proc_and_a_living_process_keeps_its_own(tmp_path, monkeypatch) -> None:
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path, **options: path.parts[1] != "proc" and exists(path, **options))
+    living = tmp_path / f".file.txt.{os.getppid()}.00c0ffee.tmp"
+    for left in (living, tmp_path / ".file.txt.999999999.00c0ffee.tmp"):
+        left.write_text("half")
+    with atomic(tmp_path / "file.txt") as temporary:
+        temporary.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"file.txt", living.name}
 
 
 def test_a_full_disk_is_told_with_the_place(tmp_path) -> None:

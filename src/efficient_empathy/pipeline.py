@@ -10,6 +10,7 @@ from rich.console import Console
 
 from efficient_empathy.errors import UserError
 from efficient_empathy.recipe import CASCADE, Recipe, TrainSection
+from efficient_empathy.redaction import redact_all
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Rubric
 from efficient_empathy.scoring.stage import score
@@ -32,7 +33,7 @@ def run_recipe(
     stages: dict[str, Any] = {}
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         with atomic(workspace.root / "recipe.yaml") as path:
-            content = recipe.model_dump(mode="json", exclude_unset=True)
+            content = redact_all(recipe.model_dump(mode="json", exclude_unset=True))
             path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), "utf-8")
         steps = _steps(recipe, workspace, console, force)
         for number, (name, step) in enumerate(steps, 1):

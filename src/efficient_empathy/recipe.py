@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from efficient_empathy.configuration import load, unknown
 from efficient_empathy.dialogues import OnBadRow
@@ -21,11 +21,11 @@ from efficient_empathy.generation.settings import GenerationSettings
 from efficient_empathy.labelling.settings import CascadeSettings
 from efficient_empathy.moe.settings import MixSettings
 from efficient_empathy.robustness.settings import SweepSettings, TuneSettings
-from efficient_empathy.scoring.choice import JUDGES, JudgeOptions
-from efficient_empathy.scoring.openai import Decoding
+from efficient_empathy.scoring.choice import JUDGES, JudgeOptions, judge_options
 from efficient_empathy.scoring.panel import Pool
 from efficient_empathy.scoring.reference import FORMS
-from efficient_empathy.selection.policy import POLICIES
+from efficient_empathy.selection.grid import Decide
+from efficient_empathy.selection.policy import make_policy
 from efficient_empathy.training.settings import TrainingSettings
 
 BUNDLED = "bundled"
@@ -77,10 +77,14 @@ class ScoreSection(_Section):
         for name in self.judges if self.judge != CASCADE else ():
             if name.partition(":")[0] not in JUDGES:
                 raise ValueError(f"there is no judge {name!r}: write {FORMS} or {CASCADE}")
-        options = [field.name for field in fields(JudgeOptions)]
+        names = [field.name for field in fields(JudgeOptions)]
         for key in self.model_extra or {}:
-            if key not in options:
-                raise ValueError(unknown(key, ["judge", "pool", "rubric", "cascade", *options]))
+            if key not in names:
+                raise ValueError(unknown(key, ["judge", "pool", "rubric", "cascade", *names]))
+        try:
+            self.options()
+        except UserError as error:
+            raise ValueError(str(error).removeprefix("the judge's options: ")) from error
         return self
 
     @property
@@ -90,31 +94,31 @@ class ScoreSection(_Section):
 
     def options(self) -> JudgeOptions:
         """The judges' options."""
-        given = dict(self.model_extra or {})
-        if "decoding" in given:
-            given["decoding"] = Decoding(**given["decoding"])
-        for name in ("prices", "replies", "folder"):
-            if given.get(name) is not None:
-                given[name] = Path(given[name])
-        return JudgeOptions(**given)
+        return judge_options(self.model_extra or {})
 
 
 class SelectSection(_Section):
-    """How scores become subsets; keys beyond these are the policy's own."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
+    """How scores become subsets: the policy, its thresholds, and the options that it has (`selection.make_policy`)."""
 
     policy: str = "paper"
     alpha: float = 5
     beta: float = 5
     seed: int | None = None
+    decide: Decide | None = None
+    top: float | None = None
+    top_sensibility: float | None = None
+    top_rationality: float | None = None
+    per_category: bool | None = None
+    quotas: dict[str, float] | None = None
 
-    @field_validator("policy")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in POLICIES:
-            raise ValueError(f"there is no policy {name!r}: choose one of {', '.join(POLICIES)}")
-        return name
+    @model_validator(mode="after")
+    def _makes_a_policy(self) -> SelectSection:
+        options = self.model_dump(exclude_none=True)
+        try:
+            make_policy(options.pop("policy"), **options)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return self
 
 
 class TrainSection(TrainingSettings):

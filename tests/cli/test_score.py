@@ -35,6 +35,48 @@ def test_the_old_and_the_short_form_name_the_same_judge(cli) -> None:
         assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize("behaviour", [does.bad_request_quoting_the_url(), does.not_found(), does.ok(SCORES)])
+@pytest.mark.parametrize("name", ["key", "api-key", "sig"])
+def test_a_key_in_the_base_url_is_sent_and_stays_out_of_all_that_is_shown_or_kept(
+    cli, tmp_path, behaviour, name
+) -> None:
+    with MisbehavingServer(behaviour) as server:
+        url = f"{server.url}?{name}=hunter2-hunter2&api-version=2024-10-21"
+        recipe = {"name": "r", "run": "r2", "data": {"source": "chat.jsonl"}}
+        recipe |= {"score": {"judge": "openai", "model": "m", "base_url": url}}
+        (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+        scoring = ["score", "chat.jsonl", "--run", "r", "--judge"]
+        commands = [
+            [*scoring, f"openai:m@{url}"],
+            [*scoring, "openai", "--model", "m", "--base-url", url],
+            *([*scoring, f"openai:m@http{wrong}h/v1"] for wrong in ("://u:hunter2@", "//u:hunter2@")),
+            *([*scoring, f"opena:m@http{wrong}h/v1?key=hunter2"] for wrong in ("://u:hunter2@", "//u:hunter2@")),
+            ["run", "recipe.yaml"],
+        ]
+        done = [CliRunner().invoke(app, command) for command in commands]
+        assert server.requests
+    (tmp_path / "recipe.yaml").unlink()
+    assert (tmp_path / "r2" / "recipe.yaml").exists()
+    texts = [one.output for one in done]
+    kept = [path.read_bytes().decode("latin1") for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(kept) > 4
+    assert not [text for text in (*texts, *kept) if "hunter2" in text]
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_a_bill_above_its_bound_ends_the_run_with_the_figures_and_keeps_the_reply(cli, last) -> None:
+    def script(body, number):
+        return does.ok(SCORES, usage=(900_000_000, 9) if number == last else (100, 9))
+
+    limited = ["--model", "gpt-4o-mini", "--max-cost", "0.05"]
+    with MisbehavingServer(script) as server:
+        done = cli("chat.jsonl", "--run", "r", "--judge", "openai", *limited, "--base-url", server.url, code=1)
+        assert len(server.requests) == last + 1
+        assert "billed $135 (900,000,000 prompt and 9 completion tokens)" in done.output
+        assert "the limit of $0.05 cannot be kept" in done.output
+        assert f"{last + 1} of 2 samples are judged and kept" in done.output
+
+
 def test_an_ensemble_then_a_refresh_tells_what_it_did_and_what_is_next(cli) -> None:
     with MisbehavingServer(does.ok(SCORES)) as server:
         judges = [item for model in "ab" for item in ("--judge", f"openai:{model}@{server.url}")]

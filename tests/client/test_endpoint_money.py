@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from calling import Client
-from efficient_empathy.client import Budget, BudgetExhausted, CallFailed, Completion, Endpoint, KeyRefused, Price
+from efficient_empathy.client import (
+    Budget,
+    BudgetExhausted,
+    CallFailed,
+    Completion,
+    Endpoint,
+    KeyRefused,
+    Overbilled,
+    Price,
+)
 from efficient_empathy.errors import UserError
 from misbehaving_server import MisbehavingServer, refusing_url
 from misbehaviours import (
@@ -96,6 +105,58 @@ def test_a_budget_is_never_exceeded_and_is_used_up(client: Client, usage: Any) -
     assert sum(result.cost_usd for result in results) == pytest.approx(budget.spent_usd - 5 * bound())
 
 
+@pytest.mark.parametrize("usage", [(900_000_000, 4), (20, 10**9), (10**400, 4)])
+def test_one_reply_at_most_is_billed_above_its_bound_where_cost_is_limited(client: Client, usage: Any) -> None:
+    budget = Budget(0.05)
+    with MisbehavingServer(ok(usage=usage), latency_s=0.02) as server:
+        results = client(server.url, 100, concurrency=64, budget=budget)
+        assert len(server.requests) == 1
+    assert [type(result) for result in results].count(Completion) == 1
+    (overbilled,) = {str(result) for result in results if isinstance(result, Overbilled)}
+    assert f"${budget.spent_usd:.6g} is spent" in overbilled
+    assert "the limit of $0.05 cannot be kept" in overbilled
+    with pytest.raises(Overbilled):
+        client.endpoint.check()
+
+
+def test_a_server_that_starts_to_bill_too_much_is_paid_for_what_is_under_way_and_no_more(client: Client) -> None:
+    def script(body: dict[str, object], number: int) -> Behaviour:
+        return ok() if number < 20 else ok(usage=(900_000_000, 4))
+
+    with MisbehavingServer(script, latency_s=0.02) as server:
+        results = client(server.url, 200, concurrency=8, budget=Budget(1.0))
+        assert server.max_concurrent == 8
+        assert 21 <= len(server.requests) <= 20 + 8
+    assert sum(isinstance(result, Overbilled) for result in results) == 200 - len(server.requests)
+
+
+@pytest.mark.parametrize("behaviour", [too_many_requests(), server_error(504), ok(usage=None), ok(usage=(0, 0))])
+def test_requests_go_alone_until_a_bill_has_stayed_within_its_bound(client: Client, behaviour: Behaviour) -> None:
+    def script(body: dict[str, object], number: int) -> Behaviour:
+        if number == 5:
+            peaks.append(server.max_concurrent)
+        return behaviour if number < 5 else ok()
+
+    peaks: list[int] = []
+    with MisbehavingServer(script, latency_s=0.02) as server:
+        client(server.url, 40, concurrency=8, budget=Budget(1.0))
+        assert peaks == [1]
+        assert server.max_concurrent > 1
+
+
+def test_without_a_limit_a_high_bill_ends_nothing(client: Client) -> None:
+    with MisbehavingServer(ok(usage=(900_000_000, 4))) as server:
+        assert all(isinstance(result, Completion) for result in client(server.url, 10))
+
+
+@pytest.mark.parametrize("usage", [(0, 4), (20, 0), (0, 0), {"completion_tokens": 4}])
+def test_a_bill_for_nothing_is_settled_at_the_bound(client: Client, usage: Any) -> None:
+    budget = Budget(1.0)
+    with MisbehavingServer(ok(usage=usage)) as server:
+        client(server.url, budget=budget)
+    assert budget.spent_usd == pytest.approx(bound())
+
+
 def test_nothing_is_sent_once_the_budget_is_spent(client: Client) -> None:
     with MisbehavingServer() as server:
         (result,) = client(server.url, budget=Budget(bound() * 0.99))
@@ -151,13 +212,14 @@ def test_cancelled_calls_leak_no_slot_and_no_money() -> None:
     arrived = threading.Event()
 
     def script(body: dict[str, object], number: int) -> Behaviour:
-        if number == 3:
+        if number == 4:
             arrived.set()
-        return stall()
+        return stall() if number else ok()
 
     async def run(url: str) -> None:
         budget = Budget(100 * bound())
         async with Endpoint(url, "gpt-4o", concurrency=4, budget=budget) as endpoint:
+            first = await endpoint.complete(MESSAGES, max_tokens=16)
             tasks = [asyncio.create_task(endpoint.complete(MESSAGES, max_tokens=16)) for _ in range(10)]
             await asyncio.to_thread(arrived.wait, 10)
             for task in tasks:
@@ -166,7 +228,7 @@ def test_cancelled_calls_leak_no_slot_and_no_money() -> None:
             assert all(task.cancelled() for task in tasks)
             assert endpoint.window.in_flight == 0
             assert budget.reserved_usd == 0
-            assert budget.spent_usd == pytest.approx(4 * bound())  # sent, and who knows
+            assert budget.spent_usd == pytest.approx(first.cost_usd + 4 * bound())  # sent, and who knows
 
     with MisbehavingServer(script) as server:
         asyncio.run(run(server.url))

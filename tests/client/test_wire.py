@@ -44,10 +44,15 @@ def test_what_is_no_completion_is_a_bad_body(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "usage", [None, 3, {}, {"prompt_tokens": 3}, {"prompt_tokens": -1, "completion_tokens": 2}, (10**12, 1), (True, 1)]
+    "usage",
+    [None, 3, {}, {"prompt_tokens": 3}, {"prompt_tokens": -1, "completion_tokens": 2}, (0, 4), (20, 0), (True, 1)],
 )
 def test_a_usage_that_cannot_be_is_no_usage(usage: Any) -> None:
     assert read_reply(completion(usage=usage)).usage is None
+
+
+def test_a_usage_beyond_all_measure_counts_as_the_most() -> None:
+    assert read_reply(completion(usage=(10**400, 1))).usage == (10**15, 1)
 
 
 def test_an_empty_list_of_choices_still_tells_what_it_cost() -> None:

@@ -55,6 +55,27 @@ def test_a_temperature_goes_with_its_seed(run):
     assert (request["temperature"], request["top_p"], request["seed"]) == (0.7, 0.9, 3)
 
 
+def test_a_bill_above_its_bound_ends_it_even_at_the_last_response(run):
+    with MisbehavingServer(does.ok("I hear you.", usage=(900_000_000, 9))) as server:
+        with pytest.raises(UserError, match=r"billed \$2250 .* the limit of \$0\.05 cannot be kept"):
+            ask(run(1), server.url, max_cost=0.05)
+        assert len(server.requests) == 1
+
+
+def test_what_is_thought_aloud_is_no_response(run):
+    workspace = run(2)
+
+    def script(body, number):
+        answered = does.ok("<think>Be warm.</think>\n\nI hear you.")
+        return answered if number else does.ok("<think>Be", finish_reason="length")
+
+    with MisbehavingServer(script) as server:
+        result = ask(workspace, server.url, concurrency=1)
+    frame = pl.read_parquet(workspace.generations / "gpt-4o.parquet").sort("response", nulls_last=True)
+    assert frame["response"].to_list() == ["I hear you.", None]
+    assert "it only thought aloud: raise --max-new-tokens" in json.dumps(result)
+
+
 def test_failures_are_rows_with_a_reason_and_are_asked_again(run):
     workspace = run(6)
 

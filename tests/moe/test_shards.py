@@ -66,6 +66,17 @@ def test_data_begins_aligned_and_a_foreign_disk_is_copied_too(tmp_path, monkeypa
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
 
+def test_a_system_without_linux_own_calls_writes_and_copies_the_same_bytes(tmp_path, monkeypatch) -> None:
+    array = np.arange(3_000_000, dtype=np.float32)
+    write_shard(tmp_path / "linux.safetensors", {"a": tensors.given(array, "F32")})
+    for name in ("copy_file_range", "posix_fadvise", "POSIX_FADV_DONTNEED"):
+        monkeypatch.delattr(stored.os, name)
+    write_shard(tmp_path / "written.safetensors", {"a": tensors.given(array, "F32")})
+    write_shard(tmp_path / "copied.safetensors", read_header(tmp_path / "linux.safetensors"))
+    for name in ("written", "copied"):
+        assert (tmp_path / f"{name}.safetensors").read_bytes() == (tmp_path / "linux.safetensors").read_bytes()
+
+
 def test_no_shard_has_tensors_of_two_kinds(tmp_path) -> None:
     ones = tensors.given(np.ones(4, np.float32), "F32")
     files = write_shards(tmp_path, [{"a": ones, "b": ones, "c": ones}, {}, {"gate": ones}], 32)

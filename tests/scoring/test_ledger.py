@@ -32,6 +32,16 @@ def test_a_judgement_comes_back_as_it_went_in(ledger) -> None:
     assert list(ledger.judgements()) == [given]
 
 
+@given(st.dictionaries(st.sampled_from("abcd"), st.integers(2, 12), min_size=1), st.randoms())
+def test_distributions_keep_the_length_of_each_axis(tmp_path_factory, levels, random) -> None:
+    tables = {axis: [random.randrange(65) / 64 for _ in range(count)] for axis, count in levels.items()}
+    shuffled = dict(random.sample(list(tables.items()), len(tables)))
+    stored = judgement(scores=dict.fromkeys(tables, 1.0), probabilities=shuffled)
+    with Ledger(tmp_path_factory.mktemp("ledger") / "l.sqlite") as ledger:
+        ledger.record(SPEC, [stored])
+        assert ledger.latest(SPEC, ["a"])["a"].probabilities == tables
+
+
 def test_only_samples_without_an_ok_judgement_are_missing(ledger) -> None:
     ledger.record(SPEC, [judgement("a"), judgement("b", "api_error"), judgement("c", "refused")])
     assert ledger.missing(SPEC, ["a", "b", "c", "d"]) == {"b", "c", "d"}

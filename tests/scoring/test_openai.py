@@ -54,6 +54,39 @@ def test_a_schema_is_asked_for_and_read(path) -> None:
     assert first.raw == JSON
 
 
+THOUGHT = "The listener is warm.\nSensibility: 6\nRationality: 5\nI can't rate that. No, higher."
+
+
+@pytest.mark.parametrize("logprobs", [False, True])
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("<think>\n", "\n</think>\n\n"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>\n"),
+        ("", "\n</think>\n\n"), ("", "</reasoning>"), ("[THINK]", "[/THINK]"),
+        ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    ],
+)  # fmt: skip
+def test_what_is_thought_aloud_is_no_reply(path, opening, closing, logprobs) -> None:
+    text = f"{opening}{THOUGHT}{closing}{JSON}"
+    alone = {"token": "", "logprob": -0.1, "top_logprobs": []}
+    tokens = [{**alone, "token": c, "top_logprobs": [{"token": c, "logprob": -0.01}]} for c in text]
+    extra = {"logprobs": {"content": tokens}} if logprobs else {}
+    with MisbehavingServer(does.ok(text, **extra)) as server:
+        _, found = run(server.url, make_samples(1), path, Decoding(logprobs=logprobs))
+    (judgement,) = found.values()
+    assert (judgement.state, dict(judgement.scores)) == ("ok", {"sensibility": 8, "rationality": 2})
+    assert judgement.raw == text
+
+
+@pytest.mark.parametrize("opening", ["<think>\n", "<thinking>", "Well. <reasoning>", "</think><think>"])
+def test_a_reply_that_is_cut_inside_its_thoughts_is_never_scored(path, opening) -> None:
+    with MisbehavingServer(does.ok(opening + THOUGHT, finish_reason="length")) as server:
+        _, found = run(server.url, make_samples(1), path)
+    (judgement,) = found.values()
+    assert (judgement.state, dict(judgement.scores)) == ("parse_error", {})
+    assert "cut off after 100 tokens: raise --max-tokens" in judgement.reason
+
+
 def test_where_the_server_takes_no_schema_the_form_is_asked_for_from_then_on(path) -> None:
     def script(body, number):
         return does.response_format_unsupported() if "response_format" in body else does.ok(FORM.format(8, 2))

@@ -60,6 +60,7 @@ from efficient_empathy.cli.shared import (
     show,
 )
 from efficient_empathy.errors import UserError
+from efficient_empathy.redaction import redact
 
 INTERRUPTED = 130
 JUDGES = ("distilled", "openai", "replay")
@@ -81,7 +82,7 @@ def _judges(names: list[str] | None) -> list[str] | None:
             continue
         if name.partition(":")[0] not in JUDGES:
             forms = "distilled, distilled:FOLDER, openai:MODEL, openai:MODEL@URL, replay:FILE, or cascade by itself"
-            raise typer.BadParameter(f"{name!r} names no judge: write {forms}")
+            raise typer.BadParameter(f"{redact(name)!r} names no judge: write {forms}")
     return names
 
 

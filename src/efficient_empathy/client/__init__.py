@@ -11,6 +11,7 @@ from efficient_empathy.client.errors import (
     EndpointNotFound,
     FailureKind,
     KeyRefused,
+    Overbilled,
     QuotaExhausted,
 )
 from efficient_empathy.client.prices import Price, Prices
@@ -28,6 +29,7 @@ __all__ = [
     "Estimate",
     "FailureKind",
     "KeyRefused",
+    "Overbilled",
     "Price",
     "Prices",
     "QuotaExhausted",

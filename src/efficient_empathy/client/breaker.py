@@ -36,6 +36,10 @@ class Breaker:
         """A call was answered."""
         self._given_up = 0
 
+    def trip(self, error: UserError) -> None:
+        """Something concerns all calls, whatever became of this one."""
+        self._error = self._error or error
+
     def gave_up(self, fault: Fault) -> None:
         """A call has used up its attempts, the last of them for `fault`."""
         if fault.fatal is not None:

@@ -64,7 +64,7 @@ class Call:
         prompt, completion = reply.usage or (len(self.body) // 4, -(-len(reply.text.encode()) // 4))
         return Completion(
             text=secrets.scrub(reply.text),
-            finish_reason=reply.finish_reason,
+            finish_reason=secrets.scrub(reply.finish_reason),
             refusal=None if reply.refusal is None else secrets.scrub(reply.refusal),
             logprobs=reply.logprobs,
             prompt_tokens=prompt,

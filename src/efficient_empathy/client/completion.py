@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from efficient_empathy.client.errors import FailureKind
+from efficient_empathy.client.thought import spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class Completion:
     cost_usd: float
     latency_s: float
     attempts: int
+
+    @property
+    def answer(self) -> str:
+        """The text without what the model thinks aloud, stripped; empty where it ends inside a thought."""
+        answer = spoken(self.text)
+        return "" if answer.unfinished else answer.text.strip()
 
 
 @dataclass(frozen=True, slots=True)

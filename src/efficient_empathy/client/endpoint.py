@@ -16,15 +16,18 @@ from efficient_empathy.client.call import Call
 from efficient_empathy.client.completion import Completion, Estimate, Stats
 from efficient_empathy.client.diagnosis import Diagnosis
 from efficient_empathy.client.drain import Drain
-from efficient_empathy.client.errors import BudgetExhausted, CallFailed, Draining, FailureKind
+from efficient_empathy.client.errors import BudgetExhausted, CallFailed, Draining, FailureKind, Overbilled
 from efficient_empathy.client.faults import Fault
 from efficient_empathy.client.prices import FREE, Prices
+from efficient_empathy.client.proxy import find_proxy
 from efficient_empathy.client.retry import RATE_LIMITED_CAP_S, backoff
-from efficient_empathy.client.secrecy import Secrets, checked_key
+from efficient_empathy.client.secrecy import Secrets, checked_key, query_secrets
 from efficient_empathy.client.transport import Transport, chat_url
+from efficient_empathy.client.trial import Trial
 from efficient_empathy.client.window import Window
 from efficient_empathy.client.wire import Reply
 from efficient_empathy.errors import UserError
+from efficient_empathy.redaction import endpoint_name
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -35,8 +38,10 @@ class Endpoint:
     A sliding window of at most `concurrency` requests shrinks while the server is overloaded. `timeout_s` covers one
     attempt from connecting to the last byte. A call is given up after `max_attempts` failed attempts; those that were
     rate-limited (429) do not count, but are given up before the waits between them come to more than `patience_s`.
-    With a `budget`, which the caller closes, no request is sent whose upper bound it does not cover. Error messages
-    name `key_name`, the environment variable that holds the key, and never the key.
+    With a `budget`, which the caller closes, no request is sent whose upper bound it does not cover. If the budget has
+    a limit, requests go one at a time until a bill has stayed under its bound, and a bill above its bound is the last:
+    its call is answered, and `check` and all later calls raise `Overbilled`. Error messages name `key_name`, the
+    environment variable that holds the key, and never the key.
     """
 
     def __init__(
@@ -58,7 +63,7 @@ class Endpoint:
         rng: random.Random | None = None,
     ) -> None:
         url = chat_url(base_url)
-        self.url = str(url.with_query(None))
+        self.url = endpoint_name(str(url))
         self.model = model
         self.window = Window(concurrency)
         self.budget = budget or Budget()
@@ -68,7 +73,8 @@ class Endpoint:
             raise UserError(f'a limit on cost needs the price of "{model}": add the model to a prices file')
         key = checked_key(api_key, key_name)
         sent_headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
-        self._secrets = Secrets(key, sent_headers)
+        proxy = find_proxy(url)
+        self._secrets = Secrets(key, sent_headers, (*query_secrets(url), *(proxy.secrets if proxy else ())))
         self._diagnosis = Diagnosis(self.url, model, key_name, bool(key), self._secrets)
         self._transport = Transport(
             url,
@@ -77,9 +83,11 @@ class Endpoint:
             timeout_s=timeout_s,
             max_body_bytes=max_body_bytes,
             secrets=self._secrets,
+            proxy=proxy,
         )
         self._breaker = Breaker(self.url, concurrency)
         self._drain = Drain()
+        self._trial = Trial(self.budget.max_usd is not None and self.price not in (None, FREE))
         self._max_attempts = max_attempts
         self._patience_s = patience_s
         self._sleep = sleep
@@ -141,6 +149,10 @@ class Endpoint:
             spent_usd=self._spent_usd,
         )
 
+    def check(self) -> None:
+        """Raise the `UserError` that no later call would get past, if there is one."""
+        self._breaker.check()
+
     def drain(self) -> None:
         """Send nothing new. Requests under way go on to their end; calls that wait for anything else end at once."""
         self._drain.begin()
@@ -163,6 +175,12 @@ class Endpoint:
         async with self._drain.wait(call):
             await self.window.acquire(ahead=call.attempts > 0)  # what was begun is finished first
         try:
+            async with self._drain.wait(call):
+                alone = await self._trial.enter()
+        except BaseException:
+            self.window.release()
+            raise
+        try:
             self._breaker.check()
             await self._hold(call)
             paid = call.bound_usd
@@ -183,9 +201,29 @@ class Endpoint:
                 self.window.success()
             elif outcome.overload:
                 self.window.overload(sent_at)
+            self._compare(call, outcome)
             return outcome
         finally:
+            self._trial.leave(alone)
             self.window.release()
+
+    def _compare(self, call: Call, outcome: Reply | Fault) -> None:
+        """Hold a bill against its bound, where cost is limited."""
+        if self.budget.max_usd is None or outcome.usage is None:
+            return
+        billed = self.price.cost(*outcome.usage) if self.price else 0.0
+        if billed <= call.bound_usd:
+            self._trial.passed()
+            return
+        prompt, completion = outcome.usage
+        self._breaker.trip(
+            Overbilled(
+                f"{self.url} billed ${billed:.6g} ({prompt:,} prompt and {completion:,} completion tokens) for a "
+                f"request that costs at most ${call.bound_usd:.6g}, so the limit of "
+                f"${self.budget.max_usd:.6g} cannot be kept there: ${self.budget.spent_usd:.6g} is spent and "
+                "nothing more is sent; check the bill with the provider, or leave the limit out"
+            )
+        )
 
     async def _hold(self, call: Call) -> None:
         try:

@@ -76,5 +76,9 @@ class QuotaExhausted(UserError):
     """The account behind the key has no credit left."""
 
 
+class Overbilled(UserError):
+    """A bill came to more than one request can cost, and cost is limited: the limit cannot be kept at this endpoint."""
+
+
 class EndpointDown(UserError):
     """Too many calls in a row were not answered at all: no point in going on."""

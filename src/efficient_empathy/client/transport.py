@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,8 +10,10 @@ import aiohttp
 from yarl import URL
 
 from efficient_empathy.client.faults import Fault
+from efficient_empathy.client.proxy import Proxy
 from efficient_empathy.client.secrecy import Secrets
 from efficient_empathy.errors import UserError
+from efficient_empathy.redaction import endpoint_name
 
 _CONNECT_S = 15.0
 _KEEP_ALIVE_S = 4.0  # uvicorn, and with it vLLM, closes after 5 s: a connection that it is about to close is not used
@@ -29,7 +29,10 @@ class Response:
 
 
 class Transport:
-    """Posts JSON to one URL. Redirects are not followed, cookies not kept: the key goes to this host alone."""
+    """Posts JSON to one URL. Redirects are not followed, cookies not kept: the key goes to this host alone.
+
+    A `proxy` gets its own headers and none of the request's: aiohttp would send it a session's headers with CONNECT.
+    """
 
     def __init__(
         self,
@@ -40,13 +43,17 @@ class Transport:
         timeout_s: float,
         max_body_bytes: int,
         secrets: Secrets,
+        proxy: Proxy | None = None,
     ) -> None:
         self._url = url
         self._headers = {**headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if proxy is not None and url.scheme == "http":
+            self._headers |= proxy.headers  # without a tunnel it is the request itself that the proxy reads
         self._connections = connections
         self._timeout_s = timeout_s
         self._max_body_bytes = max_body_bytes
         self._secrets = secrets
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, body: bytes) -> Response | Fault:
@@ -54,11 +61,21 @@ class Transport:
         session = self._session or self._open()
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await session.post(self._url, data=body, allow_redirects=False)
+                response = await session.post(
+                    self._url,
+                    data=body,
+                    allow_redirects=False,
+                    headers=self._headers,
+                    proxy=self._proxy.url if self._proxy else None,
+                    proxy_headers=self._proxy.headers if self._proxy else None,
+                )
                 try:
                     received = await self._read(response.content)
                 finally:
                     response.close()  # does nothing to a connection whose response was read to its end
+        except aiohttp.ClientHttpProxyError as error:
+            reason = f"the proxy does not let it through (HTTP {error.status}): {self._secrets.tell(error.message)}"
+            return Fault("connection", reason, unanswered=True, refused=True)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return Fault("connection", self._told(error), unanswered=True, refused=True)
         except TimeoutError:
@@ -96,10 +113,8 @@ class Transport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=300),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-            headers=self._headers,
             skip_auto_headers=("Accept",),
             cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=_proxy(self._url),
         )
         return self._session
 
@@ -115,18 +130,6 @@ def chat_url(base_url: str) -> URL:
     except (ValueError, TypeError):
         valid = False
     if not valid or url.user or url.password:
-        told = "the base URL" if "@" in base_url else f'the base URL "{base_url}"'
-        raise UserError(f"{told} is not of the form https://HOST/v1: give one with http:// or https:// and no password")
+        name = "the base URL" if "@" in base_url else f'the base URL "{endpoint_name(base_url)}"'
+        raise UserError(f"{name} is not of the form https://HOST/v1: give one with http:// or https:// and no password")
     return url.with_path(url.path.rstrip("/") + "/chat/completions", keep_query=True).with_fragment(None)
-
-
-def _proxy(url: URL) -> str | None:
-    """The proxy that the environment names for `url`; none for this machine."""
-    host = url.host or ""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost" or host.endswith(".localhost")
-    if loopback or urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(url.scheme)

@@ -11,7 +11,8 @@ Usage = tuple[int, int]
 """Prompt and completion tokens."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_MOST_TOKENS = 10**9  # what claims more than this is no count of tokens
+_MOST_TOKENS = 10**15
+"""A larger claim counts as this: so much breaks any limit on cost, and no sum of dollars overflows."""
 
 
 class BadBodyError(Exception):
@@ -64,6 +65,8 @@ def read_reply(body: bytes) -> Reply:
     if not isinstance(message, dict) or text is None:
         raise BadBodyError(f"the reply's first choice has no message: {_start(body)}", usage)
     refusal, finish = message.get("refusal"), choice.get("finish_reason")
+    if text and usage is not None and not usage[1]:
+        usage = None  # a text of no tokens
     return Reply(
         text=text,
         finish_reason=finish if isinstance(finish, str) else "",
@@ -120,14 +123,17 @@ def _clean(text: str) -> str:
 
 
 def _usage(usage: Any) -> Usage | None:
+    """What is said to be billed; None where that cannot be, as with a prompt of no tokens."""
     if not isinstance(usage, dict):
         return None
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return (prompt, completion) if _is_count(prompt) and _is_count(completion) else None
+    if not (_is_count(prompt) and _is_count(completion) and prompt):
+        return None
+    return min(prompt, _MOST_TOKENS), min(completion, _MOST_TOKENS)
 
 
 def _is_count(tokens: Any) -> TypeGuard[int]:
-    return type(tokens) is int and 0 <= tokens < _MOST_TOKENS
+    return type(tokens) is int and tokens >= 0
 
 
 def _logprobs(logprobs: Any) -> list[Any] | None:

@@ -18,6 +18,7 @@ from efficient_empathy.evaluation.models import answered
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.generation.target import fingerprint
 from efficient_empathy.moe.checkpoint import read_json
+from efficient_empathy.redaction import redact_all
 from efficient_empathy.workspace import Workspace, atomic, file_hash
 
 STAGE = "evaluate"
@@ -54,7 +55,7 @@ def _evaluate(workspace: Workspace, settings: EvaluationSettings, console: Conso
     if any(MODEL in metric.columns for metric in metrics):
         inputs |= {f"model of {one.name}": fingerprint(one.path) for one in found.contestants if one.path is not None}
     inputs |= {key: _folder_hash(folder) for key in ("epitome", "emotion") if (folder := getattr(settings, key))}
-    parameters = settings.model_dump(mode="json")
+    parameters = redact_all(settings.model_dump(mode="json"))
     last = workspace.stage(STAGE)
     same = last.get("inputs") == inputs and last.get("parameters") == parameters
     if same and not force and workspace.evaluation.exists() and workspace.whole(STAGE):

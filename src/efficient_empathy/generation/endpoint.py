@@ -150,6 +150,7 @@ class EndpointGenerator:
             async with asyncio.TaskGroup() as group:
                 for _ in range(2 * self.endpoint.window.maximum):
                     group.create_task(work())
+            self.endpoint.check()
         finally:
             await self.endpoint.close()
             self.endpoint.budget.close()
@@ -216,4 +217,7 @@ def _read(i: int, completion: Completion) -> Reply:
     if completion.refusal is not None or completion.finish_reason == "content_filter":
         return Reply(i, None, "error", reason=completion.refusal or "the server's content filter stopped it", **told)  # type: ignore[arg-type]
     finish = "length" if completion.finish_reason == "length" else "stop"
-    return Reply(i, completion.text.strip(), finish, **told)  # type: ignore[arg-type]
+    if completion.text.strip() and not completion.answer:
+        reason = "it only thought aloud: raise --max-new-tokens" if finish == "length" else "it only thought aloud"
+        return Reply(i, None, "error", reason=reason, **told)  # type: ignore[arg-type]
+    return Reply(i, completion.answer, finish, **told)  # type: ignore[arg-type]

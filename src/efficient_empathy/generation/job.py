@@ -18,6 +18,7 @@ from efficient_empathy.generation.samples import drawn, samples_of_run, samples_
 from efficient_empathy.generation.settings import EndpointOptions, GenerationSettings
 from efficient_empathy.generation.target import Target, file_name, fingerprint, resolve, template_for, training_of
 from efficient_empathy.prompting import PromptTemplate
+from efficient_empathy.redaction import endpoint_name
 from efficient_empathy.workspace import Workspace, file_hash
 
 
@@ -93,8 +94,8 @@ def plan_job(
 ) -> Job:
     """See `stage.generate` for the parameters. Raises `UserError` for what cannot be done; writes nothing."""
     if endpoint is not None:
-        target = Target(endpoint.base_url, file_name(name or model), name or model)
-        identity = f"{model} at {urlsplit(endpoint.base_url).netloc.rpartition('@')[2]}"
+        target = Target(endpoint_name(endpoint.base_url), file_name(name or model), name or model)
+        identity = f"{model} at {urlsplit(target.path).netloc}"
         template = PromptTemplate.load(settings.template or "chat")
     else:
         target = resolve(model, workspace, name)

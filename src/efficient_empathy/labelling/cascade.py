@@ -21,6 +21,7 @@ from efficient_empathy.labelling.phases import Phases, UnfinishedError, Work
 from efficient_empathy.labelling.planning import Plan, plan_cascade
 from efficient_empathy.labelling.settings import CascadeSettings
 from efficient_empathy.labelling.words import plan_text
+from efficient_empathy.redaction import redact_all
 from efficient_empathy.scoring.choice import JudgeOptions
 from efficient_empathy.scoring.contract import Bound
 from efficient_empathy.scoring.distilled import BUNDLED, DistilledJudge
@@ -82,7 +83,7 @@ def _cascade(work: Work, read: dict[str, Any], distilled: Bound, expert: Bound, 
     settings = work.settings
     policy = GridPolicy(settings.policy, settings.alpha, settings.beta)
     goal = _goal(settings, policy)
-    told: dict[str, Any] = {"goal": goal.words(), "settings": settings.model_dump(mode="json")}
+    told: dict[str, Any] = {"goal": goal.words(), "settings": redact_all(settings.model_dump(mode="json"))}
     panel = Panel((expert.spec,))
     with suppress(UnfinishedError):
         work.guess(distilled, read["samples"] - read["duplicates"])

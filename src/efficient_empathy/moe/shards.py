@@ -77,12 +77,13 @@ def write_shard(
 
 
 def _write(out: FileIO, name: str, tensor: Tensor, place: int) -> None:
-    """Write one tensor, and have the disk begin with it while the next one is made."""
+    """Write one tensor, and have the disk begin with it while the next one is made, where the system lets us ask."""
     try:
         tensor.write(out, place)
     except ValueError as error:
         raise UserError(f"{name} cannot be written: {error}; one of the experts is broken") from error
-    os.posix_fadvise(out.fileno(), place, tensor.nbytes, os.POSIX_FADV_DONTNEED)
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(out.fileno(), place, tensor.nbytes, os.POSIX_FADV_DONTNEED)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -80,11 +80,13 @@ def put(out: FileIO, data: memoryview, at: int) -> None:
 
 
 def _copy(file: FileIO, out: FileIO, source: int, target: int, count: int) -> int:
-    try:
-        return os.copy_file_range(file.fileno(), out.fileno(), count, offset_src=source, offset_dst=target)
-    except OSError as error:
-        if error.errno not in _NO_KERNEL_COPY:
-            raise
+    """Copy up to `count` bytes and return how many: inside the kernel on Linux, through memory elsewhere."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            return os.copy_file_range(file.fileno(), out.fileno(), count, offset_src=source, offset_dst=target)
+        except OSError as error:
+            if error.errno not in _NO_KERNEL_COPY:
+                raise
     block = os.pread(file.fileno(), min(count, 1 << 22), source)
     put(out, memoryview(block), target)
     return len(block)

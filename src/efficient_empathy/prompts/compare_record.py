@@ -20,6 +20,7 @@ from efficient_empathy.prompts.compare_figures import (
 )
 from efficient_empathy.prompts.compare_sides import LABELS, Side
 from efficient_empathy.prompts.word_diff import MOST_WORDS, word_diff
+from efficient_empathy.redaction import redact
 from efficient_empathy.report.words import clip
 from efficient_empathy.scoring import STATES, Ledger, Rubric
 from efficient_empathy.selection.grid import GridPolicy
@@ -72,7 +73,7 @@ def _about(side: Side, shared: Shared) -> dict[str, Any]:
     failed = side.scores.filter(pl.col("state") != "ok")["sample_id"].to_list()
     return {
         "name": side.name,
-        "judge": side.judge,
+        "judge": redact(side.judge),
         "spec": side.spec,
         "rubric": {**side.rubric, "axes": {axis.name: [axis.low, axis.high] for axis in side.axes}},
         "states": {state: states.get(state, 0) for state in (*STATES, "not judged")},

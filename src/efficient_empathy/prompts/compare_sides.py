@@ -11,6 +11,7 @@ import polars as pl
 
 from efficient_empathy.errors import UserError
 from efficient_empathy.prompts.listing import known_rubrics
+from efficient_empathy.redaction import redact
 from efficient_empathy.report.run import Axis, Run
 from efficient_empathy.scoring import Ledger
 from efficient_empathy.scoring.choice import JUDGES
@@ -130,7 +131,7 @@ def _side(text: str, kind: str, judge: str | None, rubric: Path | str | None) ->
     if kind == "kept":
         return Kept(Path(text))
     if kind == "judge":
-        return Asked(Rubric.load(rubric), text, text)
+        return Asked(Rubric.load(rubric), text, redact(text))
     loaded = Rubric.load(text)
     if judge is None:
         raise UserError(f"the rubric {text} has to be asked of a judge: add --judge openai:MODEL, or openai:MODEL@URL")

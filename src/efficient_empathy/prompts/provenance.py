@@ -9,14 +9,14 @@ from importlib.resources import files
 from typing import Any
 
 _DECODING = re.compile(r"\b(reply|temperature|max_tokens|logprobs)=(\S+)")
-_PARSED_BY = ("parser.py", "logprobs.py")
+_PARSED_BY = ("client/thought.py", "scoring/parser.py", "scoring/logprobs.py")
 
 
 def parser_hash() -> str:
     """SHA-256 over the source of what reads replies, first 16 hexadecimal digits: any edit there is another parser."""
     digest = hashlib.sha256()
     for name in _PARSED_BY:
-        digest.update((files("efficient_empathy.scoring") / name).read_bytes())
+        digest.update((files("efficient_empathy") / name).read_bytes())
     return digest.hexdigest()[:16]
 
 

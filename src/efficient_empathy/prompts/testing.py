@@ -14,6 +14,7 @@ from efficient_empathy.errors import UserError
 from efficient_empathy.prompts.golden import Golden, rubric_record
 from efficient_empathy.prompts.provenance import decoding_of, read_by
 from efficient_empathy.prompts.results import FORMAT, KIND, Results
+from efficient_empathy.redaction import redact
 from efficient_empathy.scoring.choice import JudgeOptions
 from efficient_empathy.scoring.judgement import STATES, Judgement
 from efficient_empathy.scoring.ledger import Ledger
@@ -132,7 +133,7 @@ def _result(
         "golden": {"name": golden.name, "corpus": golden.manifest.corpus, "items": len(golden.items)},
         "corpus": golden.manifest.corpus,
         "rubric": rubric_record(rubric),
-        "judge": {"name": name, "reference": reference, "spec": round_spec(spec, 1)},
+        "judge": {"name": name, "reference": redact(reference), "spec": round_spec(spec, 1)},
         "decoding": decoding_of(spec),
         "parser": read_by(spec),
         "repeats": len(rounds),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from efficient_empathy.configuration import unknown
 from efficient_empathy.errors import UserError
@@ -19,6 +19,9 @@ from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.workspace import Workspace
 
 OPENAI_URL = "https://api.openai.com/v1"
+
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,13 @@ class JudgeOptions:
     """openai: the environment variable that holds the key."""
     decoding: Decoding = field(default_factory=Decoding)
     """openai: how replies are asked for."""
-    concurrency: int = 64
+    concurrency: Annotated[int, Field(ge=1)] = 64
     """openai: requests in flight at most."""
-    timeout_s: float = 60.0
+    timeout_s: Annotated[float, Field(gt=0)] = 60.0
     """openai: for one request."""
-    max_attempts: int = 5
+    max_attempts: Annotated[int, Field(ge=1)] = 5
     """openai: tries per request, not counting 429s."""
-    max_cost: float | None = None
+    max_cost: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
     """openai: US dollars that the run's ledger may come to in all."""
     prices: Path | None = None
     """openai: a prices file."""
@@ -58,14 +61,26 @@ def judge_options(given: Mapping[str, Any]) -> JudgeOptions:
     for key in given:
         if key not in (*options, *decoding):
             raise UserError(f"the judge's options: {unknown(key, [*options, *decoding])}")
-    told = {key: value for key, value in given.items() if value is not None}
-    asked = {key: told.pop(key) for key in decoding if key in told}
+    values = {key: value for key, value in given.items() if value is not None}
+    inner = values.pop("decoding", {})
+    if isinstance(inner, Decoding):
+        inner = asdict(inner)
+    if not isinstance(inner, Mapping):
+        raise UserError(f"the judge's options: decoding: it must be a mapping of {', '.join(decoding)}")
+    for key in inner:
+        if key not in decoding:
+            raise UserError(f"the judge's options: decoding.{unknown(str(key), decoding)}")
+    inner = {**inner, **{key: values.pop(key) for key in decoding if key in values}}
+    return _validated(JudgeOptions, {**values, "decoding": _validated(Decoding, inner, "decoding.")})
+
+
+def _validated(kind: type[Kind], values: Mapping[str, Any], place: str = "") -> Kind:
     try:
-        found = TypeAdapter(JudgeOptions).validate_python(told)
-        return replace(found, decoding=TypeAdapter(Decoding).validate_python({**asdict(found.decoding), **asked}))
+        return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UserError(f"the judge's options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(f"the judge's options: {place}{key}: {first['msg']}") from error
 
 
 def _distilled(rubric: Rubric, workspace: Workspace, options: JudgeOptions) -> Judge:

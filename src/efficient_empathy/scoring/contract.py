@@ -38,6 +38,11 @@ class Bound:
             raise self._broken("it must answer with one judgement per sample, in order")
         return [self._checked(judgement) for judgement in judgements]
 
+    def check(self) -> None:
+        """Raise what its endpoint has found wrong for all calls, even if each was answered."""
+        if hasattr(self.endpoint, "check"):
+            self.endpoint.check()
+
     def drain(self) -> None:
         """Let nothing new go out; what is under way goes on."""
         if hasattr(self._judge, "drain"):

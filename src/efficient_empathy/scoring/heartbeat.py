@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import socket
 import sys
 import time
@@ -18,9 +17,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from efficient_empathy.redaction import redact
+
 NAME = "progress.json"
 EVERY_S = 1.0
-_TELLING = re.compile(r"://([^/]*@|.*[?#])")
 """A URL with a user, a query or a fragment."""
 State = Literal["running", "stopping", "complete", "stopped", "budget", "error"]
 
@@ -76,4 +76,4 @@ def command_of(argv: Sequence[str]) -> list[str] | None:
     """
     program = Path(argv[0])
     ours = program.name == "efficient-empathy" or program.parts[-2:] == ("efficient_empathy", "__main__.py")
-    return list(argv[1:]) if ours and not any(_TELLING.search(part) for part in argv[1:]) else None
+    return list(argv[1:]) if ours and not any(redact(part) != part for part in argv[1:]) else None

@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS judgements (
     id INTEGER PRIMARY KEY, spec_id INTEGER NOT NULL REFERENCES specs (id), sample_id TEXT NOT NULL,
     state TEXT NOT NULL, judge TEXT NOT NULL, rubric TEXT NOT NULL,
     scores TEXT NOT NULL,        -- JSON, by axis; {} unless the state is ok
-    probabilities BLOB,          -- float32, the axes of `scores` one after the other, or NULL
+    probabilities BLOB,          -- float32, a row for each axis of `scores`, short ones padded with NaN; or NULL
     association REAL NOT NULL,   -- of two axes' distributions, see joint.py
     raw TEXT NOT NULL, reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     cost_usd REAL NOT NULL, latency_s REAL NOT NULL, requests INTEGER NOT NULL, created_at REAL NOT NULL);
@@ -188,18 +188,31 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _to_row(judgement: Judgement) -> dict[str, Any]:
-    probabilities = [p for values in judgement.probabilities.values() for p in values]
     return {
         **asdict(judgement),
         "scores": json.dumps(dict(judgement.scores)),
-        "probabilities": np.asarray(probabilities, "<f4").tobytes() if probabilities else None,
+        "probabilities": _to_blob(judgement),
     }
 
 
 def _from_row(row: dict[str, Any]) -> Judgement:
     scores: Mapping[str, float] = json.loads(row["scores"])
-    probabilities: dict[str, Sequence[float]] = {}
-    if row["probabilities"]:
-        table = np.frombuffer(row["probabilities"], "<f4").reshape(len(scores), -1)
-        probabilities = dict(zip(scores, table.tolist(), strict=True))
-    return Judgement(**{**row, "scores": scores, "probabilities": probabilities})
+    return Judgement(**{**row, "scores": scores, "probabilities": _from_blob(row["probabilities"], scores)})
+
+
+def _to_blob(judgement: Judgement) -> bytes | None:
+    """A table with a row for each axis in the order of `scores`, as long as the longest scale."""
+    if not judgement.probabilities:
+        return None
+    rows = [judgement.probabilities[axis] for axis in judgement.scores]
+    table = np.full((len(rows), max(map(len, rows))), np.nan, "<f4")
+    for filled, row in zip(table, rows, strict=True):
+        filled[: len(row)] = row
+    return table.tobytes()
+
+
+def _from_blob(blob: bytes | None, scores: Mapping[str, float]) -> dict[str, Sequence[float]]:
+    if blob is None:
+        return {}
+    table = np.frombuffer(blob, "<f4").reshape(len(scores), -1)
+    return {axis: row[~np.isnan(row)].tolist() for axis, row in zip(scores, table, strict=True)}

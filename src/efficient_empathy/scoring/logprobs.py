@@ -7,6 +7,7 @@ import re
 from itertools import accumulate
 from typing import Any
 
+from efficient_empathy.client.thought import spoken
 from efficient_empathy.scoring.parser import label_pattern
 from efficient_empathy.scoring.rubric import Axis, Rubric
 
@@ -28,7 +29,7 @@ def _distributions(reply: str, tokens: list[Any], rubric: Rubric) -> dict[str, l
     texts = [str(token.get("token", "")) for token in tokens]
     starts = [0, *accumulate(map(len, texts))]
     found = {}
-    for label in label_pattern(rubric.axis_names).finditer(reply):
+    for label in label_pattern(rubric.axis_names).finditer(spoken(reply).text):
         number = re.compile(r"\d+").search(reply, label.end())
         if number is None:
             continue

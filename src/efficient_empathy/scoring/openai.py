@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import numpy as np
+from pydantic import Field
 
 from efficient_empathy.client import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
 from efficient_empathy.dialogues import Sample
@@ -27,9 +28,9 @@ class Decoding:
 
     reply: ReplyForm = "auto"
     """json: by JSON schema; text: by the evaluation form; auto: JSON until the server declines a schema."""
-    temperature: float = 0.0
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Of sampling."""
-    max_tokens: int = 100
+    max_tokens: Annotated[int, Field(ge=1)] = 100
     """Room for the reply."""
     logprobs: bool = False
     """Take the expected score over the score token's log-probabilities instead of the number written."""

@@ -8,6 +8,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
+from efficient_empathy.client.thought import spoken
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.rubric import Rubric
 
@@ -28,10 +29,16 @@ class ParseError(Exception):
 def parse(reply: str, rubric: Rubric) -> dict[str, int]:
     """Scores by axis from a JSON object or from an evaluation form (with or without title, bold, dashes, indentation).
 
-    Raises `ParseError` for a missing axis, a value that is no whole number ("4.5/5", "high"), one outside the scale,
-    and two different values for one axis.
+    What the model thinks aloud is no part of the form (`client.thought`); a JSON object is read whole. Raises
+    `ParseError` for a reply that ends inside a thought, a missing axis, a value that is no whole number ("4.5/5",
+    "high"), one outside the scale, and two different values for one axis.
     """
-    found = _from_json(reply) or _from_form(reply, rubric)
+    found = _from_json(reply)
+    if found is None:
+        answer = spoken(reply)
+        if answer.unfinished:
+            raise ParseError("the reply ends inside its thoughts")
+        found = _from_json(answer.text) or _from_form(answer.text, rubric)
     scores = {}
     for axis in rubric.axes:
         values = set(found.get(axis.name, ()))
@@ -50,8 +57,8 @@ def parse(reply: str, rubric: Rubric) -> dict[str, int]:
 
 
 def is_refusal(reply: str) -> bool:
-    """Whether an unparsable reply declines to judge, in the usual English words."""
-    return REFUSAL.search(reply) is not None
+    """Whether an unparsable reply declines to judge, in the usual English words, beside its thoughts."""
+    return REFUSAL.search(spoken(reply).text) is not None
 
 
 def to_judgement(sample_id: str, reply: str, rubric: Rubric, judge: str, **usage: Any) -> Judgement:

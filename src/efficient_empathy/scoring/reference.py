@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from efficient_empathy.errors import UserError
+from efficient_empathy.redaction import endpoint_name
 from efficient_empathy.scoring.choice import JUDGES, OPENAI_URL, JudgeOptions, make_judge
 from efficient_empathy.scoring.contract import Bound
 from efficient_empathy.scoring.rubric import Rubric
@@ -30,8 +30,8 @@ def full_reference(reference: str, options: JudgeOptions | None = None) -> str:
     """`reference` with all that it left open, for whoever wants the same judge later; a URL without its query."""
     kind, options = _read(reference, options)
     if kind == "openai":
-        url = urlsplit(options.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
-        return f"openai:{options.model}@{url._replace(query='', fragment='').geturl()}"
+        url = options.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+        return f"openai:{options.model}@{endpoint_name(url)}"
     path = options.folder if kind == "distilled" else options.replies
     return f"{kind}:{path}" if path else kind
 

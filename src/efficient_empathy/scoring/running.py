@@ -62,7 +62,9 @@ def run_judge(
             heartbeat.stoppable = signal.SIGINT in ours
             beating = asyncio.create_task(heartbeat.beat())
         try:
-            return await score_samples(samples, judge, ledger, stop=stop, on_judgements=progress.update)
+            ending = await score_samples(samples, judge, ledger, stop=stop, on_judgements=progress.update)
+            judge.check()
+            return ending
         except asyncio.CancelledError:
             return "stopped"
         finally:

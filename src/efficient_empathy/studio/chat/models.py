@@ -12,6 +12,7 @@ from efficient_empathy.errors import UserError, missing_extra
 from efficient_empathy.evaluation.models import in_order
 from efficient_empathy.generation import EndpointOptions
 from efficient_empathy.generation.target import Target, resolve
+from efficient_empathy.redaction import endpoint_name
 from efficient_empathy.workspace import Workspace
 
 
@@ -30,7 +31,7 @@ class ChatEndpoint:
     @property
     def label(self) -> str:
         """The model and the host; nothing else of the URL."""
-        return f"{self.model} at {urlsplit(self.options.base_url).netloc.rpartition('@')[2]}"
+        return f"{self.model} at {urlsplit(endpoint_name(self.options.base_url)).netloc}"
 
 
 def missing() -> str:

@@ -158,7 +158,7 @@ async def _call(endpoint: ChatEndpoint, ask: Ask, asked: Asked, tell: Tell) -> N
             if failure.parameter != "temperature":
                 raise
             found = await client.complete(messages, max_tokens=asked.max_tokens, temperature=None)
-    text = found.text.strip()
+    text = found.answer
     if found.refusal is not None or not text:
         tell("failed", {"message": f"it gave no reply: {found.refusal or found.finish_reason or 'an empty one'}"})
         return

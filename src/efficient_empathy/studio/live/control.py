@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import IO
 
 from efficient_empathy.errors import UserError
-from efficient_empathy.studio.live.pulse import Pulse, Told, exists, holds, take
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.studio.live.pulse import Pulse, Told, holds, take
+from efficient_empathy.workspace import Workspace, process_exists
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Control:
 
     def _ours(self, told: Told) -> bool:
         """Whether it is a process of this user on this machine that has this run's lock open."""
-        here = told.host == socket.gethostname() and exists(told.pid) and told.pid != os.getpid()
+        here = told.host == socket.gethostname() and process_exists(told.pid) and told.pid != os.getpid()
         try:
             os.kill(told.pid, 0) if here else None
         except OSError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import socket
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from efficient_empathy.scoring.heartbeat import NAME, State
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.workspace import Workspace, process_exists
 
 QUIET_S = 4.0
 """A process on this machine that has said nothing for so long is looked after; it writes once a second."""
@@ -73,22 +72,9 @@ def take(workspace: Workspace, now: float | None = None) -> Pulse:
     quiet = abs((time.time() if now is None else now) - told.written_at)
     if told.host != socket.gethostname():
         return Pulse(condition=told.state if quiet < AWAY_S else "silent", told=told)
-    if not exists(told.pid) or (quiet >= QUIET_S and not locked(workspace)):
+    if not process_exists(told.pid) or (quiet >= QUIET_S and not locked(workspace)):
         return Pulse(condition="died", told=told)
     return Pulse(condition=told.state if quiet < QUIET_S else "silent", told=told)
-
-
-def exists(pid: int) -> bool:
-    """Whether there is a process of that number on this machine."""
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 def locked(workspace: Workspace) -> bool:
