@@ -91,6 +91,12 @@ def text_of(values: dict[str, Any], key: str) -> str:
     return clean(value)
 
 
+def has_instruction(values: dict[str, Any]) -> bool:
+    """Whether a row says in words, at `instruction`, what its response answers."""
+    instruction = values.get("instruction")
+    return isinstance(instruction, str) and bool(instruction.strip())
+
+
 def list_of(values: dict[str, Any], key: str) -> list[Any]:
     """The list at `key`, which may stand as JSON text, as it does in a CSV cell."""
     value = required(values, key)

@@ -171,5 +171,10 @@ def labelled(text: str, intake: Intake) -> list[Turn] | None:
     return turns[:-1] if turns[-1] == ("listener", "") else turns
 
 
+def begins_labelled(text: str) -> bool:
+    """Whether a text begins with a line "Speaker: …" or "Listener: …"."""
+    return _LABEL.match(text) is not None
+
+
 def _role(name: str) -> Role:
     return "speaker" if name.lower() == "speaker" else "listener"
