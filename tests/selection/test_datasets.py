@@ -16,6 +16,7 @@ def rows():
     return pl.DataFrame(
         {
             "sample_id": ["a", "b", "c", "d"],
+            "dialogue_id": ["x", "x", "y", "z"],
             "context": [context, context[:1], context[:3], context[:1]],
             "response": ["", "unhappy", "a b", "never judged"],
             "category": ["sad", None, "joy", "joy"],
@@ -42,7 +43,7 @@ def test_subsets_as_parquet_and_json_lines_in_order(tmp_path):
     write_subsets(rows().lazy(), tmp_path, ["sensibility", "rationality", "discard"])
     lines = [json.loads(line) for line in (tmp_path / "sensibility.jsonl").read_text("utf-8").split("\n") if line]
     assert [line["sample_id"] for line in lines] == ["a", "b"]
-    assert list(lines[1]) == ["messages", "sample_id", "category", "split", "sensibility", "rationality"]
+    assert list(lines[1]) == ["messages", "sample_id", "dialogue_id", "category", "split", "sensibility", "rationality"]
     assert lines[1]["category"] == ""
     assert lines[0]["messages"][1]["content"] == TRICKY[1]
     table = pl.read_parquet(tmp_path / "sensibility.parquet")

@@ -1,7 +1,8 @@
 """The data sets that training reads: one subset each, as Parquet and as JSON lines.
 
 Rows are TRL's conversational format: `messages` with `role` (user, assistant) and `content`, the response last. The
-same lines are what LLaMA-Factory calls sharegpt, and `train`, true for the response alone, is for Axolotl.
+same lines are what LLaMA-Factory calls sharegpt, and `train`, true for the response alone, is for Axolotl. Read again,
+a row is the one sample that was selected.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from efficient_empathy.dialogues import uniform
 from efficient_empathy.selection.faults import told
 from efficient_empathy.workspace import atomic
 
-EXTRA_COLUMNS = ("sample_id", "category", "split", "sensibility", "rationality")
+EXTRA_COLUMNS = ("sample_id", "dialogue_id", "category", "split", "sensibility", "rationality")
 
 
 def messages() -> pl.Expr:
