@@ -86,11 +86,19 @@ def pair(
         merged,
         last.text,
         dialogue_id=label_of(row.values, dialogue_keys),
-        turn=turn_of(row.values),
+        turn=_turn_number(row, intake),
         category=label_of(row.values, category_keys),
         split=split_of(row),
         source=row.source,
     )
+
+
+def _turn_number(row: Row, intake: Intake) -> int | None:
+    try:
+        return turn_of(row.values)
+    except MalformedError:
+        intake.repairs["turn numbers that are none left out"] += 1
+        return None
 
 
 def _merged(

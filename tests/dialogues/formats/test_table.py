@@ -52,7 +52,6 @@ def test_faults_are_told(convert: Callable[..., Any]) -> None:
         {"context": "a", "response": " "},
         {"context": ["a", 1], "response": "b"},
         {"context": [{"role": "cat", "text": "a"}], "response": "b"},
-        {"context": "a", "response": "b", "turn": "soon"},
     ]
     samples, intake = convert("table", *rows)
     assert not samples
@@ -61,7 +60,6 @@ def test_faults_are_told(convert: Callable[..., Any]) -> None:
         "response is empty",
         "'context' holds neither",
         "unknown role 'cat'",
-        "'turn' is 'soon'",
     ]
     assert all(word in bad.reason for word, bad in zip(words, intake.bad_rows, strict=True))
 
