@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import polars as pl
+import pytest
 
 from efficient_empathy.selection.datasets import messages, write_subsets
 
@@ -15,6 +16,7 @@ def rows():
     return pl.DataFrame(
         {
             "sample_id": ["a", "b", "c", "d"],
+            "dialogue_id": ["x", "x", "y", "z"],
             "context": [context, context[:1], context[:3], context[:1]],
             "response": ["", "unhappy", "a b", "never judged"],
             "category": ["sad", None, "joy", "joy"],
@@ -41,13 +43,30 @@ def test_subsets_as_parquet_and_json_lines_in_order(tmp_path):
     write_subsets(rows().lazy(), tmp_path, ["sensibility", "rationality", "discard"])
     lines = [json.loads(line) for line in (tmp_path / "sensibility.jsonl").read_text("utf-8").split("\n") if line]
     assert [line["sample_id"] for line in lines] == ["a", "b"]
-    assert list(lines[1]) == ["messages", "sample_id", "category", "split", "sensibility", "rationality"]
-    assert lines[1]["category"] is None
+    assert list(lines[1]) == ["messages", "sample_id", "dialogue_id", "category", "split", "sensibility", "rationality"]
+    assert lines[1]["category"] == ""
     assert lines[0]["messages"][1]["content"] == TRICKY[1]
-    assert pl.read_parquet(tmp_path / "sensibility.parquet").to_dicts() == lines
+    table = pl.read_parquet(tmp_path / "sensibility.parquet")
+    assert table["category"].to_list() == ["sad", None]
+    assert table.with_columns(pl.col("category").fill_null("")).to_dicts() == lines
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         f"{s}.{kind}" for s in ("sensibility", "rationality", "discard") for kind in ("jsonl", "parquet")
     )
+
+
+def test_the_lines_load_with_datasets_whatever_the_first_ten_megabytes_lack(tmp_path):
+    """Its JSON reader takes the types of all columns from the first 10 MB."""
+    datasets = pytest.importorskip("datasets", reason='needs the extra "hub"')
+    many = pl.concat([rows()[1:2]] * 360 + [rows()[:1]])
+    long = many.with_columns(response=pl.lit("x" * 30_000), split=pl.Series([None] * 360 + ["train"]))
+    write_subsets(long.lazy(), tmp_path, ["sensibility"])
+    loaded = datasets.load_dataset(
+        "json", data_files=str(tmp_path / "sensibility.jsonl"), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert loaded["category"][:] == [""] * 360 + ["sad"]
+    assert loaded["split"][:] == [""] * 360 + ["train"]
+    assert loaded.features["sensibility"] == datasets.Value("float64")
+    assert loaded[360]["messages"][-1] == {"role": "assistant", "content": "x" * 30_000, "train": True}
 
 
 def test_an_empty_subset_has_files_with_the_same_columns(tmp_path):

@@ -16,6 +16,8 @@ _OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.gz)?")
 _OFFICIAL_FORMAT = "empathetic-dialogues"
 _SAMPLES, _MANIFEST = "samples.parquet", "manifest.json"
 """What every run's folder has, once a source was read into it."""
+_SELECTION = ("assignments.parquet", "dataset_info.json")
+"""What the folder of a run's selection has, beside each subset twice."""
 _NO_DATA = {".txt", ".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".log", ".html", ".pdf", ".png"}
 _ABOUT = re.compile(r"[._]|README|LICENSE|.*\.md$", re.IGNORECASE)
 _SPLIT_ORDER = {"train": 0, "valid": 1, "test": 2}
@@ -37,8 +39,11 @@ def choose(folder: Path, format_name: str | None, columns: Columns) -> tuple[str
     """The one format of a folder's files, and those that are of it.
 
     A run's folder is its samples. EmpatheticDialogues' official files are read alone where they are found. Files of
-    several formats are an error, unless a format is named.
+    several formats are an error, unless a format is named; so is a selection, which has selected and discarded samples,
+    each in two files.
     """
+    if all((folder / name).is_file() for name in _SELECTION):
+        raise UserError(f"{folder} is a selection, with each subset in two files: pass one, such as {_subset(folder)}")
     if format_name in (None, Samples.name) and (folder / _SAMPLES).is_file() and (folder / _MANIFEST).is_file():
         return Samples.name, [folder / _SAMPLES]
     files = [path for path in listed(folder) if path.suffix.lower() not in _NO_DATA]
@@ -56,6 +61,11 @@ def choose(folder: Path, format_name: str | None, columns: Columns) -> tuple[str
         which = "; ".join(f"{path.name} is {name}" for path, name in found.items())
         raise UserError(f"{folder} has files of different formats ({which}): pass one file, or --format")
     return next(iter(found.values())), list(found)
+
+
+def _subset(folder: Path) -> Path:
+    subsets = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_size == 0, path.name == "discard.jsonl"))
+    return subsets[0] if subsets else folder / "sensibility.jsonl"
 
 
 def _formats(files: list[Path], format_name: str | None, columns: Columns) -> dict[Path, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Iterator
@@ -91,6 +92,12 @@ def text_of(values: dict[str, Any], key: str) -> str:
     return clean(value)
 
 
+def has_instruction(values: dict[str, Any]) -> bool:
+    """Whether a row says in words, at `instruction`, what its response answers."""
+    instruction = values.get("instruction")
+    return isinstance(instruction, str) and bool(instruction.strip())
+
+
 def list_of(values: dict[str, Any], key: str) -> list[Any]:
     """The list at `key`, which may stand as JSON text, as it does in a CSV cell."""
     value = required(values, key)
@@ -130,15 +137,24 @@ def holds_objects(values: dict[str, Any], key: str, inner: Iterable[tuple[str, s
 
 
 def label_of(values: dict[str, Any], keys: Iterable[str]) -> str | None:
-    """The first of `keys` that has a value, as text; an empty one is none."""
+    """The first of `keys` that has a value, as text whatever its type; an empty one is none.
+
+    A label never costs a dialogue: what no file could carry is left out of it.
+    """
     for key in keys:
         value = values.get(key)
-        if value is None or value == "":
+        if value in (None, "", [], {}) or (isinstance(value, float) and math.isnan(value)):
             continue
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise MalformedError(f"{key!r} is {shown(value)}, not text")
-        return clean(str(value)) or None
+        text = value if isinstance(value, str) else _label_text(value)
+        return text.replace("\0", "").encode(errors="ignore").decode().strip() or None
     return None
+
+
+def _label_text(value: object) -> str:
+    """A value as JSON, or as Python has it where JSON has none; a whole number as such, even if read as a fraction."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, bool | list | dict) else str(value)
 
 
 def turn_of(values: dict[str, Any], key: str = "turn") -> int | None:

@@ -41,23 +41,28 @@ def conversation(
     *,
     dialogue_keys: Sequence[str] = DIALOGUE_KEYS,
     category_keys: Sequence[str] = CATEGORY_KEYS,
+    targets: Sequence[bool] | None = None,
 ) -> list[Sample]:
     """One sample per listener turn, its context all turns before. Without an id, a hash of all turns is the id.
 
-    Id and category are the first values that the row has under `dialogue_keys` and `category_keys`.
+    Id and category are the first values that the row has under `dialogue_keys` and `category_keys`. `targets` says of
+    every turn whether it is one to train on, see `targets_of`: a listener turn that is not is context alone.
     """
     dialogue_id, category = label_of(row.values, dialogue_keys), label_of(row.values, category_keys)
-    merged = _merged(turns, intake)
+    merged, wanted = _merged(turns, intake, targets)
     if dialogue_id is None:
         whole = "\0\0".join(f"{turn.role}\0{turn.text}" for turn in merged)
         dialogue_id = hashlib.sha256(whole.encode()).hexdigest()[:32]
     split = split_of(row)
+    unwanted = sum(turn.role == "listener" and not want for turn, want in zip(merged, wanted, strict=True))
+    if unwanted:
+        intake.repairs["replies not to train on, read as context"] += unwanted
     return [
         Sample.of(
             merged[:i], turn.text, dialogue_id=dialogue_id, category=category, split=split, source=row.source
         )
         for i, turn in enumerate(merged)
-        if turn.role == "listener"
+        if turn.role == "listener" and wanted[i]
     ]  # fmt: skip
 
 
@@ -76,32 +81,48 @@ def pair(
     """
     if not response:
         raise MalformedError("no listener response: the response is empty")
-    *merged, last = _merged([*context, ("listener", response)], intake)
+    (*merged, last), _ = _merged([*context, ("listener", response)], intake)
     return Sample.of(
         merged,
         last.text,
         dialogue_id=label_of(row.values, dialogue_keys),
-        turn=turn_of(row.values),
+        turn=_turn_number(row, intake),
         category=label_of(row.values, category_keys),
         split=split_of(row),
         source=row.source,
     )
 
 
-def _merged(turns: Sequence[Turn], intake: Intake) -> list[Utterance]:
-    """The turns as they are used: none empty, a speaker's first, roles alternating. Repairs are counted."""
+def _turn_number(row: Row, intake: Intake) -> int | None:
+    try:
+        return turn_of(row.values)
+    except MalformedError:
+        intake.repairs["turn numbers that are none left out"] += 1
+        return None
+
+
+def _merged(
+    turns: Sequence[Turn], intake: Intake, targets: Sequence[bool] | None = None
+) -> tuple[list[Utterance], list[bool]]:
+    """The turns as they are used: none empty, a speaker's first, roles alternating. Repairs are counted.
+
+    Beside them, whether each is a target; of merged turns it takes one.
+    """
     repairs: Counter[str] = Counter()
     kept: list[tuple[Role, list[str]]] = []
-    for role, text in turns:
+    wanted: list[bool] = []
+    for (role, text), target in zip(turns, targets or [True] * len(turns), strict=True):
         if not text:
             repairs["empty turns left out"] += 1
         elif not kept and role == "listener":
             repairs["opening listener turns left out"] += 1
         elif kept and kept[-1][0] == role:
             kept[-1][1].append(text)
+            wanted[-1] |= target
             repairs["running turns merged"] += 1
         else:
             kept.append((role, [text]))
+            wanted.append(target)
     if not kept:
         raise MalformedError("no speaker turn before a listener's")
     if len(kept) == 1:
@@ -113,7 +134,7 @@ def _merged(turns: Sequence[Turn], intake: Intake) -> list[Utterance]:
     if longest > MAX_CHARACTERS:
         raise MalformedError(f"a turn of {longest:,} characters, over {MAX_CHARACTERS:,}: is it dialogue?")
     intake.repairs.update(repairs)
-    return merged
+    return merged, wanted
 
 
 def role_of(values: dict[str, Any], key: str, roles: Mapping[str, Role | None]) -> Role | None:
@@ -136,6 +157,25 @@ def turns_of(
         else:
             turns.append((role, text_of(item, text_key)))
     return turns
+
+
+def targets_of(items: Sequence[dict[str, Any]], role_key: str, roles: Mapping[str, Role | None]) -> list[bool] | None:
+    """Which of the turns that `turns_of` makes of `items` are to be trained on; None where no item says so.
+
+    An item says so by `train` or `training`, true or false, as Axolotl reads and our own subsets have it. Where a
+    listener turn says true, those that say nothing are none.
+    """
+    turns = [(role, _mark(item)) for item in items if (role := role_of(item, role_key, roles)) is not None]
+    marks = [mark for role, mark in turns if role == "listener"]
+    if all(mark is None for mark in marks):
+        return None
+    unmarked = True not in marks
+    return [unmarked if mark is None else mark for _, mark in turns]
+
+
+def _mark(item: dict[str, Any]) -> bool | None:
+    marks = [item.get(key) for key in ("train", "training")]
+    return next((bool(mark) for mark in marks if isinstance(mark, bool | int | float) and mark in (0, 1)), None)
 
 
 def alternating(texts: Sequence[str]) -> list[Turn]:
@@ -169,6 +209,11 @@ def labelled(text: str, intake: Intake) -> list[Turn] | None:
         (_role(label.group(1)), clean(text[label.end() : end])) for label, end in zip(labels, ends, strict=True)
     ]  # fmt: skip
     return turns[:-1] if turns[-1] == ("listener", "") else turns
+
+
+def begins_labelled(text: str) -> bool:
+    """Whether a text begins with a line "Speaker: …" or "Listener: …"."""
+    return _LABEL.match(text) is not None
 
 
 def _role(name: str) -> Role:

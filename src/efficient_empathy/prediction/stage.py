@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from efficient_empathy.dialogues import Intake, OnBadRow, Sample
+from efficient_empathy.dialogues import Intake, OnBadRow, Sample, uniform
 from efficient_empathy.errors import UserError
 from efficient_empathy.prediction.conversations import Given, samples_of
 from efficient_empathy.prediction.drift import NO_REFERENCE, Tally
@@ -23,7 +23,7 @@ from efficient_empathy.workspace import atomic
 
 CHUNK = 1024
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
-    ".jsonl": lambda frame, path: frame.write_ndjson(path),
+    ".jsonl": lambda frame, path: uniform(frame).write_ndjson(path),
     ".parquet": lambda frame, path: frame.write_parquet(path, compression="zstd"),
     ".csv": lambda frame, path: frame.write_csv(path),
 }

@@ -1,7 +1,8 @@
 """The data sets that training reads: one subset each, as Parquet and as JSON lines.
 
 Rows are TRL's conversational format: `messages` with `role` (user, assistant) and `content`, the response last. The
-same lines are what LLaMA-Factory calls sharegpt, and `train`, true for the response alone, is for Axolotl.
+same lines are what LLaMA-Factory calls sharegpt, and `train`, true for the response alone, is for Axolotl. Read again,
+a row is the one sample that was selected.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import polars as pl
 
+from efficient_empathy.dialogues import uniform
 from efficient_empathy.selection.faults import told
 from efficient_empathy.workspace import atomic
 
-EXTRA_COLUMNS = ("sample_id", "category", "split", "sensibility", "rationality")
+EXTRA_COLUMNS = ("sample_id", "dialogue_id", "category", "split", "sensibility", "rationality")
 
 
 def messages() -> pl.Expr:
@@ -36,8 +38,9 @@ def messages() -> pl.Expr:
 def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str]) -> None:
     """Write `<subset>.parquet` and `<subset>.jsonl` for every subset, empty ones too, in one pass over `rows`.
 
-    `rows` has `context`, `response`, `subset` and `EXTRA_COLUMNS`; rows of other subsets are left out. Raises
-    `UserError` when a file cannot be written or the samples cannot be read.
+    `rows` has `context`, `response`, `subset` and `EXTRA_COLUMNS`; rows of other subsets are left out. A missing
+    category or split is null in Parquet and empty text in JSON lines, see `uniform`. Raises `UserError` when a file
+    cannot be written or the samples cannot be read.
     """
     folder = folder.resolve()  # polars compares the paths of the parts with it
     wanted = rows.filter(pl.col("subset").is_in(subsets)).select(messages(), *EXTRA_COLUMNS, "subset")
@@ -60,4 +63,4 @@ def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str]) -> N
         for subset, table in tables.items():
             path = folder / f"{subset}.jsonl"
             with told(f"write {path}"), atomic(path) as lines:
-                pl.scan_parquet(table).sink_ndjson(lines, check_extension=False, engine="streaming")
+                uniform(pl.scan_parquet(table)).sink_ndjson(lines, check_extension=False, engine="streaming")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from efficient_empathy.dialogues import uniform
 from efficient_empathy.errors import UserError
 from efficient_empathy.ratings.csv_sheet import as_text
 from efficient_empathy.ratings.key import NAME, Key
@@ -117,7 +118,7 @@ def export(store: RatingStore, study: Study, format: Format) -> bytes:  # noqa: 
     if format == "parquet":
         frame.write_parquet(buffer, compression="zstd")
     elif format == "jsonl":
-        frame.write_ndjson(buffer)
+        uniform(frame).write_ndjson(buffer)
     else:
         joined = [pl.col(name).list.join(JOINT).map_elements(as_text, pl.String) for name in ("models", "against")]
         frame.with_columns(joined).write_csv(buffer, include_bom=True)

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 TURNS = [
     {"role": "system", "content": "Be kind."},
     {"role": "user", "content": "I lost my dog."},
@@ -37,7 +39,6 @@ def test_faults_are_told(convert: Callable[..., Any]) -> None:
         {"messages": [{"role": "user", "content": None}]},
         {"messages": [{"role": "user", "content": 5}]},
         {"messages": TURNS[:2]},
-        {"messages": TURNS, "category": ["sad"]},
     ]
     samples, intake = convert("messages", *rows)
     assert not samples
@@ -49,7 +50,53 @@ def test_faults_are_told(convert: Callable[..., Any]) -> None:
         "unknown role 'narrator'",
         "unknown role",
     ]
-    told += ["'content' is null", "'content' is '5', not text", "no listener response", "'category' is"]
+    told += ["'content' is null", "'content' is '5', not text", "no listener response"]
     for number, (bad, words) in enumerate(zip(intake.bad_rows, told, strict=True), 1):
         assert bad.place == f"file:{number}"
         assert words in bad.reason
+
+
+def turns(*marks: dict[str, Any]) -> list[dict[str, Any]]:
+    """A question and a reply for each mark, which the reply has."""
+    pairs = [
+        ({"role": "user", "content": f"question {n}"}, {"role": "assistant", "content": f"reply {n}", **mark})
+        for n, mark in enumerate(marks)
+    ]
+    return [turn for pair in pairs for turn in pair]
+
+
+@pytest.mark.parametrize(
+    ("marks", "targets"),
+    [
+        ([{"train": False}, {"train": True}], [1]),
+        ([{"train": True}, {}, {"train": True}], [0, 2]),
+        ([{"train": True}, {"train": None}], [0]),
+        ([{"train": False}, {}, {}], [1, 2]),
+        ([{"training": False}, {"training": True}], [1]),
+        ([{"train": 0.0}, {"train": 1.0}], [1]),
+        ([{"train": False}, {"train": False}], []),
+        ([{"train": None}, {"train": "x"}], [0, 1]),
+        ([{}, {}], [0, 1]),
+    ],
+)
+@pytest.mark.parametrize(("name", "key"), [("messages", "messages"), ("sharegpt", "conversations")])
+def test_only_turns_to_train_on_are_samples(
+    convert: Callable[..., Any], name: str, key: str, marks: list[dict[str, Any]], targets: list[int]
+) -> None:
+    samples, intake = convert(name, {key: [{"role": "system", "content": "Be kind."}, *turns(*marks)]})
+    assert [sample.response for sample in samples] == [f"reply {n}" for n in targets]
+    assert [len(sample.context) for sample in samples] == [2 * n + 1 for n in targets]
+    assert intake.repairs["replies not to train on, read as context"] == len(marks) - len(targets)
+    assert not intake.bad_rows
+
+
+def test_a_speaker_s_mark_says_nothing_of_the_listener_s(convert: Callable[..., Any]) -> None:
+    marked = [{**turn, "train": turn["role"] == "user"} if turn["role"] == "user" else turn for turn in turns({}, {})]
+    samples, _ = convert("messages", {"messages": marked})
+    assert len(samples) == 2
+
+
+def test_merged_replies_are_a_sample_if_one_is_to_train_on(convert: Callable[..., Any]) -> None:
+    reply = {"role": "assistant", "content": "And you?", "train": True}
+    [sample], _ = convert("messages", {"messages": [*turns({"train": False}), reply]})
+    assert sample.response == "reply 0\nAnd you?"

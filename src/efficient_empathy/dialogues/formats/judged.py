@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import Row, each, text_of
+from efficient_empathy.dialogues.rows import Row, each, has_instruction, text_of
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.turns import is_separated, pair, separated
 
@@ -22,11 +22,11 @@ class Judged:
     name = "judged"
 
     def recognises(self, row: dict[str, Any]) -> bool:
-        """By an evaluation, or by the separator in the context."""
+        """By an evaluation, or by the separator in a context without an instruction beside it."""
         context = row.get("context")
         if not isinstance(context, str) or not isinstance(row.get("response"), str):
             return False
-        return EVALUATION in row or is_separated(context)
+        return EVALUATION in row or (is_separated(context) and not has_instruction(row))
 
     def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
         """One sample a row."""

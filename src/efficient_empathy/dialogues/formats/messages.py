@@ -8,13 +8,16 @@ from typing import Any
 from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.rows import MalformedError, Row, each, holds_objects, objects_of, shown
 from efficient_empathy.dialogues.sample import Role, Sample
-from efficient_empathy.dialogues.turns import conversation, turns_of
+from efficient_empathy.dialogues.turns import conversation, targets_of, turns_of
 
 ROLES: dict[str, Role | None] = {"user": "speaker", "assistant": "listener", "system": None}
 
 
 class Messages:
-    """`messages` is a list of `{"role": "user" | "assistant" | "system", "content": …}`; system turns are left out."""
+    """`messages` is a list of `{"role": "user" | "assistant" | "system", "content": …}`; system turns are left out.
+
+    Assistant messages with `"train": false` are context alone, see `targets_of`.
+    """
 
     name = "messages"
 
@@ -23,7 +26,7 @@ class Messages:
         return holds_objects(row, "messages", [("role", "content")])
 
     def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
-        """One sample per assistant message."""
+        """One sample per assistant message that is to be trained on."""
 
         def convert(row: Row) -> list[Sample]:
             messages = [_with_text(message) for message in objects_of(row.values, "messages")]
@@ -31,6 +34,7 @@ class Messages:
                 turns_of(messages, "role", "content", ROLES, intake),
                 row,
                 intake,
+                targets=targets_of(messages, "role", ROLES),
             )
 
         return each(rows, intake, convert)

@@ -8,14 +8,17 @@ from typing import Any
 from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.rows import Row, each, holds_objects, objects_of
 from efficient_empathy.dialogues.sample import Role, Sample
-from efficient_empathy.dialogues.turns import conversation, turns_of
+from efficient_empathy.dialogues.turns import conversation, targets_of, turns_of
 
 _ROLES: dict[str, Role | None] = {"human": "speaker", "user": "speaker"}
 _ROLES |= {"gpt": "listener", "assistant": "listener", "system": None}
 
 
 class ShareGPT:
-    """`conversations` is a list of `{"from": …, "value": …}` or `{"role": …, "content": …}`; no system turns."""
+    """`conversations` is a list of `{"from": …, "value": …}` or `{"role": …, "content": …}`; no system turns.
+
+    The model's turns with `"train": false` are context alone, see `targets_of`.
+    """
 
     name = "sharegpt"
 
@@ -24,7 +27,7 @@ class ShareGPT:
         return holds_objects(row, "conversations", [("from", "value"), ("role", "content")])
 
     def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
-        """One sample per turn of the model."""
+        """One sample per turn of the model that is to be trained on."""
 
         def convert(row: Row) -> list[Sample]:
             turns = objects_of(row.values, "conversations")
@@ -35,6 +38,7 @@ class ShareGPT:
                 turns_of(turns, *keys, _ROLES, intake),
                 row,
                 intake,
+                targets=targets_of(turns, keys[0], _ROLES),
             )
 
         return each(rows, intake, convert)

@@ -1,4 +1,4 @@
-"""Named columns: a context in any of its usual forms, and a response."""
+"""Named columns: a context in any of its usual forms, or an instruction, and a response."""
 
 from __future__ import annotations
 
@@ -6,9 +6,29 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import MalformedError, Row, each, list_of, required, shown, text_of
+from efficient_empathy.dialogues.rows import (
+    MalformedError,
+    Row,
+    clean,
+    each,
+    has_instruction,
+    holds_objects,
+    list_of,
+    required,
+    shown,
+    text_of,
+)
 from efficient_empathy.dialogues.sample import Role, Sample
-from efficient_empathy.dialogues.turns import Turn, alternating, is_separated, labelled, pair, separated, turns_of
+from efficient_empathy.dialogues.turns import (
+    Turn,
+    alternating,
+    begins_labelled,
+    is_separated,
+    labelled,
+    pair,
+    separated,
+    turns_of,
+)
 
 _ROLES: dict[str, Role | None] = {"speaker": "speaker", "user": "speaker", "human": "speaker", "seeker": "speaker"}
 _ROLES |= {"listener": "listener", "assistant": "listener", "gpt": "listener", "supporter": "listener", "system": None}
@@ -16,13 +36,19 @@ _KEYS = [("role", "text"), ("role", "content"), ("from", "value"), ("speaker", "
 
 
 class Table:
-    """`context` is one speaker turn, turns joined by "</s>", lines "Speaker: …", "Listener: …", or a list of turns."""
+    """`context` is one speaker turn, turns joined by "</s>", lines "Speaker: …", "Listener: …", or a list of turns.
+
+    Beside an `instruction`, as in Dolly, a `context` of plain text is a reference passage: instruction and passage are
+    one speaker turn. Where the context is a dialogue, the instruction is the next speaker turn if a listener spoke
+    last, and otherwise a preamble, left out and counted.
+    """
 
     name = "table"
 
     def recognises(self, row: dict[str, Any]) -> bool:
         """By its two columns."""
-        return isinstance(row.get("context"), str | list) and isinstance(row.get("response"), str)
+        has_context = isinstance(row.get("context"), str | list) or has_instruction(row)
+        return has_context and isinstance(row.get("response"), str)
 
     def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
         """One sample a row."""
@@ -39,6 +65,38 @@ class Table:
 
 
 def _context(values: dict[str, Any], intake: Intake) -> list[Turn]:
+    instruction = text_of(values, "instruction") if has_instruction(values) else ""
+    if not instruction or instruction == values.get("context"):
+        return _dialogue(values, intake)
+    passage = _passage(values)
+    if passage is not None:
+        return [("speaker", f"{instruction}\n{passage}".strip())]
+    turns = _dialogue(values, intake)
+    if turns and turns[-1][0] == "listener":
+        return [*turns, ("speaker", instruction)]
+    intake.repairs["preambles left out"] += 1
+    return turns
+
+
+def _passage(values: dict[str, Any]) -> str | None:
+    """The text of a context that is no dialogue: empty without a context, None for a dialogue.
+
+    Text with "<s>" is HTML, its "</s>" no separator.
+    """
+    value = values.get("context")
+    if value is None:
+        return ""
+    if holds_objects(values, "context", _KEYS):
+        return None
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "\n".join(clean(item) for item in value)
+    if not isinstance(value, str):
+        return None
+    text = text_of(values, "context")
+    return None if begins_labelled(text) or (is_separated(text) and "<s>" not in text) else text
+
+
+def _dialogue(values: dict[str, Any], intake: Intake) -> list[Turn]:
     value = required(values, "context")
     if isinstance(value, str):
         text = text_of(values, "context")
