@@ -23,7 +23,7 @@ from efficient_empathy.workspace import Workspace
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, prose, refusal
 from scored_runs import SPEC, numbered, write_run
-from studio_server import axe, chromium, open_page, serving, visit_url
+from studio_server import axe, chromium, open_page, serving, text_of, visit_url
 
 N = 240
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -128,6 +128,7 @@ def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch) -> N
         assert page.locator("#cost").inner_text().startswith("$0.00")
         page.locator("#map .count").nth(7).wait_for()
         page.get_by_text("refusals").or_(page.get_by_text("unreadable replies")).first.wait_for()
+        text_of(page)
 
         process.kill()
         process.wait()
