@@ -59,7 +59,7 @@ def test_a_better_model_beside_them_is_named() -> None:
     assert verdict["best"] == "union"
     assert verdict["moe_beats_average"]
     lead, meaning, rest = verdict["text"].split(". ", 2)
-    assert lead == f"The union has the lowest held-out loss of all 4: {union:.3f} nats a token"
+    assert lead == f"The union has the lowest held-out loss of all 4 models: {union:.3f} nats a token"
     assert meaning.startswith(f"It beats the mixture ({moe:.3f}) and the average ({average:.3f}): here neither mixing")
     assert rest.startswith(f"The mixture has a lower held-out loss than the experts' plain average: {moe:.3f} against")
 
@@ -71,7 +71,7 @@ def test_a_better_model_beside_them_is_named() -> None:
         ((2.9, 2.9, 4.0), "The union has the lowest .*It beats the mixture .*, and cannot be told from the average"),
         ((2.9, 2.9, 2.9), "The union has the lowest .*It can be told neither from the mixture .* nor from the average"),
         (
-            (3.0, 4.0, 2.9),
+            (3.15, 4.0, 2.9),
             "The moe has the lowest .* nats a token; The union cannot be told from it. The mixture has a low",
         ),
     ],

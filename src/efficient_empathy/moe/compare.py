@@ -220,7 +220,8 @@ def _verdict(models: Sequence[Mapping[str, Any]], group: _Group) -> dict[str, An
     best, *others = sorted(models, key=lambda model: model["loss"]["all"])
     mixed, plain = by_name["moe"], by_name["average"]
     low, high = group.interval("moe", "average")
-    lead = f"{best['label']} has the lowest held-out loss of all {len(models)}: {best['loss']['all']:.3f} nats a token"
+    lead = f"{best['label']} has the lowest held-out loss of all {len(models)} models"
+    lead += f": {best['loss']['all']:.3f} nats a token"
     if best in (mixed, plain):
         text = f"{lead}{_ahead(others, best, group)}. {_pair_words(mixed, plain, (low, high))}"
     else:
