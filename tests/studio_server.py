@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,19 @@ from browser import ARGUMENTS, Visit
 from efficient_empathy.studio.app import listen, make_app, make_server
 from efficient_empathy.studio.context import Studio
 
+NO_TEXT = re.compile(r"\[object \w+\]|\bundefined\b|\bNaN\b|\bnull\b|\bNone\b(?! \w)|\bInfinity\b")
+TEXTS = """() => {
+    const found = [document.title];
+    for (const one of document.querySelectorAll("details")) one.open = true;
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const { data, parentElement } = texts.currentNode;
+        if (!parentElement.closest("script, style")) found.push(data);
+    }
+    for (const name of ["aria-label", "title", "placeholder", "alt", "value", "href", "class"])
+        for (const one of document.querySelectorAll(`[${name}]`)) found.push(one.getAttribute(name));
+    return found;
+}"""
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 
@@ -128,3 +142,11 @@ def axe(page: Any) -> list[str]:
         for violation in found["violations"]
         for node in violation["nodes"]
     ]
+
+
+def text_of(page: Any) -> str:
+    """All the text of a page, what is hidden, read aloud or an address included; none is a value that is no text."""
+    texts = page.evaluate(TEXTS)
+    wrong = [one for one in texts if NO_TEXT.search(one)]
+    assert not wrong, wrong
+    return "\n".join(texts)

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -52,10 +54,32 @@ def test_without_a_win_it_says_so_and_what_the_mixture_costs(moe, said) -> None:
 
 
 def test_a_better_model_beside_them_is_named() -> None:
-    verdict = compared({"base": 4.0, "union": 2.5, "average": 3.0, "moe": 2.9})["verdict"]
+    result = compared({"base": 4.0, "union": 2.5, "average": 3.0, "moe": 2.9})
+    verdict, (union, average, moe) = result["verdict"], (model["loss"]["all"] for model in result["models"][1:])
     assert verdict["best"] == "union"
-    assert "The lowest loss of all is" in verdict["text"]
-    assert "(The union)" in verdict["text"]
+    assert verdict["moe_beats_average"]
+    lead, meaning, rest = verdict["text"].split(". ", 2)
+    assert lead == f"The union has the lowest held-out loss of all 4 models: {union:.3f} nats a token"
+    assert meaning.startswith(f"It beats the mixture ({moe:.3f}) and the average ({average:.3f}): here neither mixing")
+    assert rest.startswith(f"The mixture has a lower held-out loss than the experts' plain average: {moe:.3f} against")
+
+
+@pytest.mark.parametrize(
+    ("losses", "means"),
+    [
+        ((2.9, 4.0, 2.9), "The union has the lowest .*It beats the average .*, and cannot be told from the mixture"),
+        ((2.9, 2.9, 4.0), "The union has the lowest .*It beats the mixture .*, and cannot be told from the average"),
+        ((2.9, 2.9, 2.9), "The union has the lowest .*It can be told neither from the mixture .* nor from the average"),
+        (
+            (3.15, 4.0, 2.9),
+            "The moe has the lowest .* nats a token; The union cannot be told from it. The mixture has a low",
+        ),
+    ],
+)
+def test_a_lead_that_is_within_chance_is_told_as_one(losses, means) -> None:
+    verdict = compared(dict(zip(("union", "average", "moe"), losses, strict=True)), spread=1.0)["verdict"]
+    assert re.search(means, verdict["text"])
+    assert len(verdict["text"]) < 600
 
 
 def test_losses_are_weighted_by_tokens_and_told_by_group() -> None:

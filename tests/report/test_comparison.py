@@ -53,8 +53,15 @@ def test_the_verdict_is_said_first_of_all_and_before_all_else(whole_run: Workspa
     text = text_of(whole_run)
     assert text.count(verdict) == 2
     assert text.index(verdict) < text.index("Samples")
-    assert ("Verdict: the MoE beats the average" in text) == wins
-    assert ("Verdict: the MoE does not beat the average" in text) == (not wins)
+    best, beats = ("MoE, routers trained", "beats") if wins else ("Average of the experts", "does not beat")
+    assert f"Verdict: {best} is best; the MoE {beats} the average" in text
+
+
+def test_a_best_model_that_is_neither_mixed_nor_averaged_leads(whole_run: Workspace) -> None:
+    path = write_comparison(whole_run, moe_wins=True)
+    verdict = json.loads(path.read_text())["verdict"]
+    write_comparison(whole_run, verdict=verdict | {"best": "union"})
+    assert "Verdict: One adapter on the union is best; the MoE beats the average" in text_of(whole_run)
 
 
 def test_the_difference_is_given_with_its_interval(whole_run: Workspace) -> None:

@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from browser import Page
 from efficient_empathy.report import examples as module
+from efficient_empathy.report import report
 from efficient_empathy.report.run import Run
+from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.scoring.panel import Panel
+from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.scores import write_scores
 from efficient_empathy.selection import select
 from efficient_empathy.workspace import Workspace
 from scored_runs import numbered, write_run
@@ -52,3 +58,52 @@ def test_a_repeated_sample_is_shown_once(tmp_path: Path) -> None:
     workspace = write_run(tmp_path / "run", [numbered(1)] * 9, {"sensibility": [8.0] * 9, "rationality": [2.0] * 9})
     select(workspace)
     assert len(shown(workspace)["sensibility"]) == 1
+
+
+def judged_by_two(root: Path, pool: str) -> Workspace:
+    """Two samples; the first judge failed on the second one, and the other judge scored both."""
+    samples = [numbered(0), numbered(1)]
+    none = {axis: [None, None] for axis in ("sensibility", "rationality")}
+    workspace = write_run(root, samples, none, states=[None, None])
+    said = {"gpt": (9, "gpt says nine"), "claude": (7, "claude says seven")}
+    with Ledger(workspace.ledger) as ledger:
+        for name, (score, raw) in said.items():
+            scores = {"sensibility": float(score), "rationality": 2.0}
+            ok = [Judgement(s.id, "ok", name, "r", scores, raw=raw) for s in samples]
+            if name == "gpt":
+                ok[1] = Judgement(samples[1].id, "parse_error", name, "r", raw="gpt says nothing", reason="no number")
+            ledger.record(name, ok)
+        panel = Panel(("gpt", "claude"), pool)  # type: ignore[arg-type]
+        write_scores(workspace.samples, ledger, panel, Rubric.load("empathy"), workspace.scores)
+    workspace.record("score", {**workspace.stage("score"), "spec": "gpt", "panel": panel.record(panel, [])})
+    select(workspace)
+    return workspace
+
+
+def test_the_reply_is_that_of_the_judge_that_gave_the_score(tmp_path: Path) -> None:
+    workspace = judged_by_two(tmp_path / "run", "first")
+    found = {e.sample.id: e for e in module.examples(Run(workspace))["sensibility"]}
+    first, second = (found[numbered(i).id] for i in range(2))
+    assert (first.scores["sensibility"], [(r.judge, r.raw) for r in first.replies]) == (9, [("gpt", "gpt says nine")])
+    assert (second.scores["sensibility"], [(r.judge, r.raw) for r in second.replies]) == (
+        7,
+        [("claude", "claude says seven")],
+    )
+    report(workspace)
+    text = " ".join(Page(workspace.report).text.split())
+    assert "Reply of gptgpt says nine" in text
+    assert "Reply of claudeclaude says seven" in text
+    assert "gpt says nothing" not in text
+
+
+def test_pooled_scores_show_what_each_judge_gave_and_wrote(tmp_path: Path) -> None:
+    workspace = judged_by_two(tmp_path / "run", "mean")
+    found = {e.sample.id: e for e in module.examples(Run(workspace))["sensibility"]}
+    first, second = (found[numbered(i).id] for i in range(2))
+    assert first.scores["sensibility"] == 8
+    assert [(r.judge, r.raw) for r in first.replies] == [("gpt", "gpt says nine"), ("claude", "claude says seven")]
+    assert [r.judge for r in second.replies] == ["claude"]
+    report(workspace)
+    text = " ".join(Page(workspace.report).text.split())
+    assert "gpt gave sensibility 9, rationality 2gpt says nine" in text
+    assert "claude gave sensibility 7, rationality 2claude says seven" in text

@@ -57,7 +57,7 @@ def test_what_ended_it_is_told(tmp_path, source) -> None:
     with pytest.raises(UserError, match="the key is wrong"):
         score(source, run, Judge(run.root / NAME, fails=True))
     told = json.loads((run.root / NAME).read_text())
-    assert (told["state"], told["reason"], told["stoppable"]) == ("error", "the key is wrong", False)
+    assert (told["state"], told["reason"], told["stopped_by"]) == ("error", "the key is wrong", [])
 
 
 def test_a_place_that_cannot_be_written_ends_nothing(tmp_path) -> None:

@@ -25,7 +25,7 @@ from efficient_empathy.studio.chat.talking import Talk
 from efficient_empathy.workspace import Workspace
 from misbehaving_server import MisbehavingServer, refusing_url
 from misbehaviours import echo, ok, server_error, unauthorized
-from studio_server import axe, chromium, open_page, serving
+from studio_server import axe, chromium, open_page, serving, text_of
 from talking_runs import copied, reference_gates, write_talkers
 
 QUESTION = "I lost my keys and my whole day went wrong."
@@ -338,6 +338,7 @@ def test_the_page_talks_by_keyboard_alone_shows_hostile_text_as_text_and_sends_t
         page.locator(".chat-heat svg rect").first.wait_for()  # `toggle` comes a moment after the key
         assert page.locator(".chat-heat svg rect").count() == 2 * tokens.count()
         assert axe(page) == []
+        assert HOSTILE in text_of(page)
 
         page.get_by_role("button", name="Send these replies to rating").focus()
         page.keyboard.press("Enter")

@@ -1,10 +1,13 @@
 import asyncio
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +26,7 @@ from efficient_empathy.workspace import Workspace
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, prose, refusal
 from scored_runs import SPEC, numbered, write_run
-from studio_server import axe, chromium, open_page, serving, visit_url
+from studio_server import axe, chromium, open_page, serving, text_of, visit_url
 
 N = 240
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -83,6 +86,14 @@ class Scoring:
         environment = {**os.environ, "OPENAI_API_KEY": "tok-0123456789abcdef"}
         return subprocess.Popen(command, cwd=self.folder, env=environment, stderr=subprocess.DEVNULL)
 
+    def start_in_background(self, wrapper: str) -> int:
+        """Start it as a shell script does, which ends at once: the number of the process that goes on."""
+        command = shlex.join([sys.executable, "-m", "efficient_empathy", *self.arguments])
+        script = f"{wrapper} {command} >log 2>&1 & echo $!"
+        environment = {**os.environ, "OPENAI_API_KEY": "tok-0123456789abcdef"}
+        shell = subprocess.run(["sh", "-c", script], cwd=self.folder, env=environment, capture_output=True, check=True)
+        return int(shell.stdout)
+
     def judged(self) -> int:
         if not self.run.ledger.exists():
             return 0
@@ -128,6 +139,7 @@ def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch) -> N
         assert page.locator("#cost").inner_text().startswith("$0.00")
         page.locator("#map .count").nth(7).wait_for()
         page.get_by_text("refusals").or_(page.get_by_text("unreadable replies")).first.wait_for()
+        text_of(page)
 
         process.kill()
         process.wait()
@@ -157,6 +169,43 @@ def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch) -> N
         assert one.run.stage("score")["ending"] == "stopped"
         assert visit.console == []
         assert all(url.startswith(served.url) for url in visit.requests)
+
+
+@pytest.mark.parametrize("wrapper", ["", "nohup"])
+@pytest.mark.parametrize("by_hand", [True, False], ids=["by hand", "by the page"])
+def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypatch, wrapper, by_hand) -> None:
+    """A shell has its background processes ignore SIGINT. By hand: a studio that may not write shows the command."""
+    monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
+    pace = Pace()
+    with MisbehavingServer(pace) as server:
+        one = Scoring(tmp_path, server)
+        pid = one.start_in_background(wrapper)
+        try:
+            until(lambda: one.judged() > 3)
+            os.kill(pid, signal.SIGINT)
+            since = time.time()
+            until(lambda: (told := take(one.run).told) is not None and told.pid == pid and told.written_at > since + 1)
+            assert take(one.run).condition == "running"
+            if by_hand:
+                sentence = str(Control(one.run).told(take(one.run))["stop_command"])
+                (command,) = re.findall("`(kill [^`]*)`", sentence)
+                assert "Ctrl-C" not in sentence
+                subprocess.run(["sh", "-c", command], check=True)
+            else:
+                with serving([one.run.root], tmp_path) as served, visit_url(f"{served.url}/live?run=run") as visit:
+                    visit.page.get_by_role("button", name="Stop").click()
+                    visit.page.locator("body[data-condition=stopping]").wait_for()
+            until(lambda: take(one.run).condition == "stopping")
+            pace.allowed = N * 2
+            until(lambda: take(one.run).condition == "stopped")
+        finally:
+            if take(one.run).condition in ("running", "stopping"):
+                os.kill(pid, signal.SIGKILL)
+        kept = one.judged()
+        assert 3 < kept < N
+        until(lambda: one.run.stage("score").get("ending") == "stopped")
+        assert one.start().wait(60) == 0
+        assert take(one.run).condition == "complete"
 
 
 def test_what_a_finished_run_shows_and_how(tmp_path) -> None:
@@ -267,15 +316,13 @@ def told(run: Workspace, **changed: object) -> None:
 
     record = {
         "state": "running", "judge": "j", "spec": SPEC, "pid": os.getpid(), "host": socket.gethostname(),
-        "command": ["score", "x", "--run", "run"], "folder": "/", "stoppable": True, "started_at": 1.0,
-        "written_at": 1.0, "total": 5, "done": 1, "done_at_start": 0,
+        "command": ["score", "x", "--run", "run"], "folder": "/", "started_at": 1.0,
+        "stopped_by": ["SIGINT", "SIGTERM"], "written_at": 1.0, "total": 5, "done": 1, "done_at_start": 0,
     }  # fmt: skip
     (run.root / NAME).write_text(json.dumps(record | changed))
 
 
 def test_a_sign_of_life_is_believed_as_far_as_the_machine_bears_it_out(tmp_path) -> None:
-    import time
-
     run = Workspace(tmp_path / "run").create()
     assert take(run).condition == "none"
     told(run)
@@ -297,8 +344,6 @@ def test_a_sign_of_life_is_believed_as_far_as_the_machine_bears_it_out(tmp_path)
 
 
 def test_a_run_s_files_cannot_have_a_process_ended_or_a_command_run(tmp_path) -> None:
-    import time
-
     run = Workspace(tmp_path / "run").create()
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
@@ -306,7 +351,7 @@ def test_a_run_s_files_cannot_have_a_process_ended_or_a_command_run(tmp_path) ->
         control = Control(run)
         with run.lock():
             control.see(take(run))
-            with pytest.raises(UserError, match="kill -INT"):
+            with pytest.raises(UserError, match=f"run `kill {bystander.pid}`, or press Ctrl-C"):
                 control.stop()
         told(run, state="stopped")
         assert not control.told(take(run))["can_go_on"]

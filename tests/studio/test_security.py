@@ -3,6 +3,7 @@ import re
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import quote
 
 import pytest
 from starlette.requests import Request
@@ -10,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from efficient_empathy.errors import UserError
+from efficient_empathy.studio.app import make_app
 from efficient_empathy.studio.rates import Rates
 from efficient_empathy.studio.security import checked_token
 from selected_runs import selected_run
@@ -104,6 +106,69 @@ def test_without_the_token_nothing_is_shown(guarded) -> None:
     assert ask(guarded, "/", headers={"Cookie": f"studio-{guarded.studio.port}=wrong"})[0] == 401
     assert ask(guarded, "/", headers={"Authorization": "Bearer wrong"})[0] == 401
     assert ask(guarded, guarded.studio.static.address("studio.css"))[0] == 200
+
+
+def almost(secret: str) -> list[str]:
+    """What is not a secret but looks much like it: parts of it, more than it, another case, blanks, other alphabets."""
+    parts = [secret[:n] for n in range(len(secret))] + [secret[n:] for n in range(1, len(secret))]
+    more = [secret + "0", "0" + secret, secret * 2, f" {secret}", f"{secret}.", f"{secret}%00", secret + "\u0301"]
+    one_off = [secret[:n] + ("0" if secret[n] != "0" else "1") + secret[n + 1 :] for n in range(len(secret))]
+    other = [secret.upper(), secret.swapcase(), secret.title(), secret[::-1], "*", "None", "true"]
+    return [one for one in dict.fromkeys([*parts, *more, *one_off, *other]) if one != secret]
+
+
+@pytest.mark.parametrize("way", ["query", "cookie", "header"])
+def test_what_is_almost_the_token_is_refused_however_it_comes(runs, tmp_path, way) -> None:
+    with serving(runs, tmp_path, token=TOKEN, rates=Rates(1e6, 1e6)) as served:
+
+        def status(token: str, path: str = "/api/rate/studies?run=first") -> int:
+            sent = {
+                "query": {"path": f"{path}&token={quote(token)}"},
+                "cookie": {"headers": {"Cookie": f"studio-{served.studio.port}={quote(token, safe='')}"}},
+                "header": {"headers": {"Authorization": f"Bearer {quote(token, safe=' ')}"}},
+            }[way]
+            return ask(served, **{"path": path, **sent})[0]
+
+        assert status(TOKEN) == 200
+        assert {token: code for token in almost(TOKEN) if (code := status(token)) != 401} == {}
+
+
+def test_the_whole_token_in_one_place_does_not_excuse_a_part_of_it_in_another(runs, tmp_path) -> None:
+    with serving(runs, tmp_path, token=TOKEN, rates=Rates(1e6, 1e6)) as served:
+        name = f"studio-{served.studio.port}"
+        cookie, bearer = {"Cookie": f"{name}={TOKEN}"}, {"Authorization": f"Bearer {TOKEN}"}
+        for wrong in (TOKEN[:-1], TOKEN[:1], TOKEN.upper()):
+            assert ask(served, f"/?token={wrong}", headers=cookie)[0] == 401
+            assert ask(served, "/", headers={**cookie, "Authorization": f"Bearer {wrong}"})[0] == 401
+            assert ask(served, "/", headers={**bearer, "Cookie": f"{name}={wrong}"})[0] == 200
+        assert ask(served, "/", headers={"Authorization": f"bearer {TOKEN}"})[0] == 200
+        for header in (TOKEN, f"bearer {TOKEN[:-1]}", f"Basic {TOKEN}", "Bearer", "Bearer "):
+            assert ask(served, "/", headers={"Authorization": header})[0] == 401
+
+
+@pytest.mark.parametrize("way", ["query", "cookie"])
+def test_what_is_almost_a_raters_link_is_refused_however_it_comes(runs, tmp_path, way) -> None:
+    with serving(runs, tmp_path, token=TOKEN, rates=Rates(1e6, 1e6)) as served:
+        key = served.studio.links.issue(runs[0], "Ann").key
+
+        def status(link: str) -> int:
+            if way == "query":
+                return ask(served, f"/rate?link={quote(link, safe='')}")[0]
+            return ask(served, "/rate", headers={"Cookie": f"studio-rate-{served.studio.port}={quote(link, safe='')}"})[
+                0
+            ]
+
+        assert status(key) == 200
+        assert {link: code for link in almost(key) if (code := status(link)) != 401} == {}
+        id_, expires, signature = key.split(".")
+        for link in (f"{id_.swapcase()}.{expires}.{signature}", f"{id_}.{expires}.{signature.upper()}", TOKEN, id_):
+            assert status(link) == 401
+
+
+def test_a_studio_cannot_be_made_with_a_token_that_is_empty_or_short(runs, tmp_path) -> None:
+    for token in ("", TOKEN[:15]):
+        with pytest.raises(UserError, match="at least 16 characters"):
+            make_app(runs, token=token, folder=tmp_path)
 
 
 def test_the_token_moves_from_the_address_into_a_cookie(guarded) -> None:

@@ -68,14 +68,11 @@ def studio(
     from efficient_empathy.studio.addresses import is_loopback
     from efficient_empathy.studio.app import PORT, listen, make_app, serve
     from efficient_empathy.studio.runs import runs_under
-    from efficient_empathy.studio.security import checked_token
 
     if (chat_url is None) != (chat_model is None):
         raise UserError("--chat-url and --chat-model belong together: name both")
     folders = runs or runs_under(Path("runs"))
-    if token is not None:
-        checked_token(token)
-    elif not is_loopback(host):
+    if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(32)
     listening = listen(host, PORT if port is None else port, tries=1 + PORTS_TRIED if port is None else 1)
     with listening:

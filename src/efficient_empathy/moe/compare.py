@@ -215,31 +215,53 @@ class _Group:
 
 
 def _verdict(models: Sequence[Mapping[str, Any]], group: _Group) -> dict[str, Any]:
-    """Whether the mixture beats the average: the paired difference's interval lies below zero."""
+    """Which model is best, and whether the mixture beats the average: its paired interval lies below zero."""
     by_name = {model["name"]: model for model in models}
-    best = min(models, key=lambda model: model["loss"]["all"])
+    best, *others = sorted(models, key=lambda model: model["loss"]["all"])
     mixed, plain = by_name["moe"], by_name["average"]
-    difference = mixed["loss"]["all"] - plain["loss"]["all"]
     low, high = group.interval("moe", "average")
-    beats = high < 0
+    lead = f"{best['label']} has the lowest held-out loss of all {len(models)} models"
+    lead += f": {best['loss']['all']:.3f} nats a token"
+    if best in (mixed, plain):
+        text = f"{lead}{_ahead(others, best, group)}. {_pair_words(mixed, plain, (low, high))}"
+    else:
+        text = f"{lead}. {_beside_words(best, mixed, plain, group)} {_pair_words(mixed, plain, (low, high))}"
     return {
         "best": best["name"],
-        "moe_beats_average": beats,
-        "difference": difference,
+        "moe_beats_average": high < 0,
+        "difference": mixed["loss"]["all"] - plain["loss"]["all"],
         "interval": [low, high],
-        "text": _words(mixed, plain, best, difference, (low, high)),
+        "text": text,
     }
 
 
-def _words(
-    mixed: Mapping[str, Any],
-    plain: Mapping[str, Any],
-    best: Mapping[str, Any],
-    difference: float,
-    interval: tuple[float, float],
-) -> str:
+def _ahead(others: Sequence[Mapping[str, Any]], best: Mapping[str, Any], group: _Group) -> str:
+    """The models besides mixture and average that do as well as a best one that is one of these."""
+    level = [
+        m["label"]
+        for m in others
+        if m["name"] not in ("moe", "average") and group.interval(m["name"], best["name"])[0] <= 0
+    ]
+    return f"; {' and '.join(level)} cannot be told from it" if level else ""
+
+
+def _beside_words(best: Mapping[str, Any], mixed: Mapping[str, Any], plain: Mapping[str, Any], group: _Group) -> str:
+    """What a best model that is neither the mixture nor the average means for whoever must choose one."""
+    behind = [group.interval(model["name"], best["name"])[0] > 0 for model in (mixed, plain)]
+    names = [f"the {name} ({model['loss']['all']:.3f})" for name, model in (("mixture", mixed), ("average", plain))]
+    if all(behind):
+        return f"It beats {names[0]} and {names[1]}: here neither mixing nor averaging the experts was worth it."
+    if any(behind):
+        beaten, level = (names[0], names[1]) if behind[0] else (names[1], names[0])
+        return f"It beats {beaten}, and cannot be told from {level}."
+    return f"It can be told neither from {names[0]} nor from {names[1]}."
+
+
+def _pair_words(mixed: Mapping[str, Any], plain: Mapping[str, Any], interval: tuple[float, float]) -> str:
+    """How the mixture stands to the average, and what it costs."""
     low, high = interval
-    numbers = f"{mixed['loss']['all']:.3f} against {plain['loss']['all']:.3f} nats a token"
+    difference = mixed["loss"]["all"] - plain["loss"]["all"]
+    numbers = f"{mixed['loss']['all']:.3f} against {plain['loss']['all']:.3f}"
     numbers += f" (difference {difference:+.4f}, 95 % interval {low:+.4f} to {high:+.4f})"
     if high < 0:
         said = f"The mixture has a lower held-out loss than the experts' plain average: {numbers}."
@@ -249,7 +271,8 @@ def _words(
         said = f"The mixture cannot be told from the experts' plain average: {numbers}."
     active, size, speed = (mixed[k] / plain[k] for k in ("active_parameters", "bytes", "tokens_per_second"))
     cost = f"{active:.2f} × the active parameters, {size:.2f} × the bytes and {speed:.2f} × the speed of reading"
-    said += f" That costs {cost}." if high < 0 else f" So the average does as well, and the mixture costs {cost}."
-    if best["name"] not in ("moe", "average"):
-        said += f" The lowest loss of all is {best['loss']['all']:.3f} ({best['label']})."
-    return said
+    return (
+        f"{said} That costs {cost}."
+        if high < 0
+        else f"{said} So the average does as well, and the mixture costs {cost}."
+    )

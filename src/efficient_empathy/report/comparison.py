@@ -51,11 +51,13 @@ class Comparison:
 
     @property
     def outcome(self) -> str:
-        """The verdict in a few words."""
+        """The best model, and the verdict on the MoE, in a few words."""
+        best = self.named(self.verdict.best) if self.verdict else None
+        lead = f"{best.title} is best; " if best else ""
         beats = self.verdict.moe_beats_average if self.verdict else None
         if beats is None:
-            return "no verdict on the MoE"
-        return "the MoE beats the average" if beats else "the MoE does not beat the average"
+            return f"{lead}no verdict on the MoE"
+        return f"{lead}the MoE {'beats' if beats else 'does not beat'} the average"
 
     @property
     def sentence(self) -> str:

@@ -11,6 +11,7 @@ import polars as pl
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.report.run import BATCH, UNCATEGORISED, Run
 from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.selection.columns import UNSCORED
 from efficient_empathy.selection.ties import tie_hash
 
@@ -21,14 +22,27 @@ REASONS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """What a judge wrote, and the scores it gave. `raw` is empty where it replies with distributions alone."""
+
+    judge: str
+    raw: str
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
-    """One sample of a subset as it was judged. `raw` is empty where the judge replies with distributions alone."""
+    """One sample of a subset as it was judged, with the replies that its scores are made of.
+
+    That is one reply, or one of each judge where their scores are pooled; none where the run has no ledger any more.
+    """
 
     sample: Sample
     scores: dict[str, float]
     probabilities: dict[str, list[float]]
     reason: str
-    raw: str
+    replies: list[Reply]
+    pooled: bool
 
     @property
     def category(self) -> str:
@@ -67,7 +81,7 @@ def examples(run: Run) -> dict[str, list[Example]]:
     samples = {row["sample_id"]: row for row in sample_rows(run.samples, ids).iter_rows(named=True)}
     scores = {row["sample_id"]: row for row in sample_rows(run.scores, ids).iter_rows(named=True)}
     reasons = _reasons(run, ids)
-    judged = _latest(run, ids)
+    replies, pools = _replies(run, ids)
     found: dict[str, list[Example]] = {subset: [] for subset in run.subsets}
     for subset, identity in chosen.select("subset", "sample_id").iter_rows():
         row = scores[identity]
@@ -77,7 +91,8 @@ def examples(run: Run) -> dict[str, list[Example]]:
             scores={axis.name: row[axis.name] for axis in run.axes},
             probabilities={name: table for name, table in tables.items() if table is not None},
             reason=reasons.get((subset, identity), ""),
-            raw=judged[identity].raw if identity in judged else "",
+            replies=replies.get(identity, []),
+            pooled=pools,
         )
         found[subset].append(example)
     return found
@@ -87,7 +102,7 @@ def failures(run: Run) -> Failures:
     """Why samples have no scores, from the ledger."""
     failed = run.scores.filter(pl.col("state").is_not_null() & (pl.col("state") != "ok")).select("sample_id")
     ids = failed.head(FAILURES_READ).collect(engine="streaming")["sample_id"].to_list()
-    judged = _latest(run, ids)
+    judged = _answers(run, ids)
     counts: Counter[tuple[str, str]] = Counter()
     replies: dict[tuple[str, str], str] = {}
     for identity in ids:
@@ -138,10 +153,32 @@ def _reasons(run: Run, ids: Sequence[str]) -> dict[tuple[str, str], str]:
     return {(subset, identity): reason for subset, identity, reason in rows.iter_rows()}
 
 
-def _latest(run: Run, ids: Sequence[str]) -> dict[str, Judgement]:
-    """The ledger's judgements of some samples; none where the run has no ledger any more."""
-    spec = run.scoring.get("spec")
-    if spec is None or not ids or not run.workspace.ledger.exists():
+def _answers(run: Run, ids: Sequence[str]) -> dict[str, Judgement]:
+    """The judgement that each sample's state comes from; none where the run has no ledger any more."""
+    panel = _panel(run)
+    if panel is None or not ids:
         return {}
     with Ledger(run.workspace.ledger, read_only=True) as ledger:
-        return ledger.latest(spec, ids)
+        return panel.answers(ledger, ids)
+
+
+def _replies(run: Run, ids: Sequence[str]) -> tuple[dict[str, list[Reply]], bool]:
+    """By sample, the replies of the judges that gave its scores; and whether these scores are pooled."""
+    panel = _panel(run)
+    if panel is None or not ids:
+        return {}, False
+    with Ledger(run.workspace.ledger, read_only=True) as ledger:
+        if panel.pools:
+            judged = dict(zip(ids, panel.judgements(ledger, ids), strict=True))
+        else:
+            judged = {identity: [judgement] for identity, judgement in panel.answers(ledger, ids).items()}
+    found = {identity: [j for j in judgements if j.state == "ok"] for identity, judgements in judged.items()}
+    replies = {identity: [Reply(j.judge, j.raw, dict(j.scores)) for j in ok] for identity, ok in found.items()}
+    return replies, panel.pools
+
+
+def _panel(run: Run) -> Panel | None:
+    """Whose judgements the scores are made of; None where nothing is left of them."""
+    scoring = run.scoring
+    known = "panel" in scoring or scoring.get("spec") is not None
+    return Panel.of(scoring) if known and run.workspace.ledger.exists() else None

@@ -29,15 +29,15 @@ class Heartbeat:
     """What one judge's scoring tells of itself, as one JSON object.
 
     `state` (running, stopping; or how it ended: complete, stopped, budget, error, with its `reason`), `judge` and
-    `spec`, what `counts` gives (`ScoringProgress.record`), `pid` and `host`, `stoppable` (whether SIGINT lets the calls
-    in flight finish), `command` (its arguments, None where it is no command or one could hold a secret) and `folder`
-    (where it was started), `started_at` and `written_at` in Unix seconds.
+    `spec`, what `counts` gives (`ScoringProgress.record`), `pid` and `host`, `stopped_by` (the signals, such as
+    SIGTERM, that let the calls in flight finish), `command` (its arguments, None where it is no command or one could
+    hold a secret) and `folder` (where it was started), `started_at` and `written_at` in Unix seconds.
     """
 
     def __init__(self, path: Path, judge: str, spec: str, counts: Callable[[], dict[str, Any]]) -> None:
         self.state: State = "running"
         self.reason = ""
-        self.stoppable = False
+        self.stopped_by: list[str] = []
         self._path, self._counts = path, counts
         self._about = {
             "judge": judge,
@@ -57,12 +57,12 @@ class Heartbeat:
 
     def end(self, state: State, reason: str = "") -> None:
         """Write how it ended, for good."""
-        self.state, self.reason, self.stoppable = state, reason, False
+        self.state, self.reason, self.stopped_by = state, reason, []
         self.write()
 
     def write(self) -> None:
         """Write what is known now; a failure to is passed over."""
-        told = {"state": self.state, "reason": self.reason, "stoppable": self.stoppable, **self._about}
+        told = {"state": self.state, "reason": self.reason, "stopped_by": self.stopped_by, **self._about}
         temporary = self._path.with_name(f".{NAME}.{os.getpid()}.tmp")
         with contextlib.suppress(OSError):
             temporary.write_text(json.dumps({**told, **self._counts(), "written_at": time.time()}), "utf-8")

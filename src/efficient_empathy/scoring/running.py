@@ -59,7 +59,7 @@ def run_judge(
             loop.add_signal_handler(name, interrupt)
         beating = None
         if heartbeat is not None:
-            heartbeat.stoppable = signal.SIGINT in ours
+            heartbeat.stopped_by = [name.name for name in ours]
             beating = asyncio.create_task(heartbeat.beat())
         try:
             ending = await score_samples(samples, judge, ledger, stop=stop, on_judgements=progress.update)

@@ -22,7 +22,7 @@ from efficient_empathy.studio.context import NavigationEntry, Studio, data_folde
 from efficient_empathy.studio.overview import overview
 from efficient_empathy.studio.rates import Rates
 from efficient_empathy.studio.runs import Runs
-from efficient_empathy.studio.security import Guard, told
+from efficient_empathy.studio.security import Guard, checked_token, told
 
 PORT = 8321
 PAGES: tuple[tuple[str, str, Callable[[Studio], list[BaseRoute]]], ...] = (
@@ -52,8 +52,11 @@ def make_app(
 
     Without a `token` everyone who reaches it is the owner, so that is for loopback. `folder` is where the studio keeps
     what belongs to no run; `rates` how fast one client may ask; `chat_endpoints` are
-    offered by the chat beside the run's models. Raises `UserError` for a folder that is no run.
+    offered by the chat beside the run's models. Raises `UserError` for a folder that is no run, and for a token that is
+    too short.
     """
+    if token is not None:
+        checked_token(token)
     studio = Studio(
         Runs(runs), host, port, token, read_only, folder or data_folder(), chat_endpoints=tuple(chat_endpoints)
     )

@@ -133,7 +133,8 @@ class Guard:
         self._take(_client(request))
         shown = request.query_params.get("token")
         if self._studio.token is not None:
-            bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+            scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+            bearer = credentials if scheme.lower() == "bearer" else ""
             given = shown or bearer or request.cookies.get(self._owner_cookie, "")
             if not hmac.compare_digest(given.encode(), self._studio.token.encode()):
                 self._rates.charge(_client(request), WRONG_SECRET)

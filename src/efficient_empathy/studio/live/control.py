@@ -59,7 +59,7 @@ class Control:
         ours = pulse.told is not None and pulse.condition == "running" and self._ours(pulse.told)
         told_by_child = self._child is not None and pulse.told is not None and pulse.told.pid == self._child.pid
         return {
-            "can_stop": bool(ours and pulse.told and pulse.told.stoppable),
+            "can_stop": bool(ours and pulse.told and _signal(pulse.told)),
             "can_go_on": ended and self.started is not None and not self.starting,
             "starting": self.starting and not told_by_child,
             "command": _shown(pulse.told) if ended or pulse.condition == "silent" else None,
@@ -78,10 +78,11 @@ class Control:
         told = pulse.told
         if told is None or not pulse.working:
             raise UserError("nothing is scoring this run now: there is nothing to stop")
-        if not told.stoppable or not self._ours(told):
+        how = _signal(told)
+        if how is None or not self._ours(told):
             raise UserError(f"the studio cannot stop that process: {_stopping(told)}")
         try:
-            os.kill(told.pid, signal.SIGINT)
+            os.kill(told.pid, how)
         except OSError as error:
             raise UserError(f"cannot stop the process {told.pid} ({error.strerror}): {_stopping(told)}") from error
 
@@ -139,4 +140,14 @@ def _stopping(told: Told | None) -> str | None:
     if told is None:
         return None
     where = "" if told.host == socket.gethostname() else f" on {told.host}"
-    return f"run `kill -INT {told.pid}`{where}, or press Ctrl-C where it was started"
+    how = _signal(told)
+    if how is None:
+        return f"run `kill -KILL {told.pid}`{where}: the calls in flight are lost, all that was judged is kept"
+    command = f"kill {told.pid}" if how is signal.SIGTERM else f"kill -{how.name.removeprefix('SIG')} {told.pid}"
+    keys = ", or press Ctrl-C where it was started" if signal.SIGINT.name in told.stopped_by else ""
+    return f"run `{command}`{where}{keys}"
+
+
+def _signal(told: Told) -> signal.Signals | None:
+    """The signal that lets it finish what is in flight. SIGINT comes last: a process in the background ignores it."""
+    return next((one for one in (signal.SIGTERM, signal.SIGINT) if one.name in told.stopped_by), None)

@@ -30,7 +30,7 @@ class Told(BaseModel):
 
     state: State
     reason: str = ""
-    stoppable: bool = False
+    stopped_by: list[str] = []
     judge: str
     spec: str
     pid: int

@@ -108,7 +108,7 @@ def _of_process(pulse: Pulse, rate: float | None) -> dict[str, Any] | None:
     if told is None:
         return None
     left = max(0, told.total - told.done)
-    kept = told.model_dump(exclude={"command", "folder", "spec", "stoppable", "judge"})
+    kept = told.model_dump(exclude={"command", "folder", "spec", "stopped_by", "judge"})
     return {**kept, "rate": rate, "left_s": left / rate if rate else None}
 
 

@@ -1,6 +1,6 @@
 // How much of each expert a token used: underlines, numbers, the heat map of tokens and layers, a reply's means.
 
-import { announce, format, h, svg } from "./common.js";
+import { announce, fill, format, h, svg } from "./common.js";
 
 const KNOWN = ["sensibility", "rationality", "both", "discard"];
 const CELL = [13, 12];
@@ -54,7 +54,7 @@ export function numbers(line, spans, tokens, experts, place) {
     at = i;
     spans[i].classList.add("current");
     spans.forEach((span, n) => { span.tabIndex = n === i ? 0 : -1; });
-    place.replaceChildren(...facts(tokens[i], experts, i));
+    fill(place, ...facts(tokens[i], experts, i));
     if (said) announce(place.firstChild.textContent);
   };
   const index = (target) => spans.indexOf(target);

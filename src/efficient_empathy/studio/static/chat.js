@@ -1,6 +1,6 @@
 // The chat: one speaker, several models side by side.
 
-import { announce, api, format, h, READ_ONLY, RUN, showProblem, urlState } from "./common.js";
+import { READ_ONLY, RUN, add, announce, api, fill, format, h, showProblem, urlState } from "./common.js";
 import { colours, heatMap, numbers, summary, tokenSpan, underline } from "./chat-gates.js";
 import { replies } from "./chat-stream.js";
 
@@ -37,7 +37,7 @@ function showModels() {
   const all = problems.length === 1 && able.every((model) => model.name.startsWith("endpoint:")) && models.length > 1;
   $("lacking").hidden = !all;
   $("lacking").textContent = all ? problems[0] : "";
-  $("model-list").replaceChildren(
+  fill($("model-list"),
     ...models.map((model) => h("label", {},
       h("input", { type: "checkbox", value: model.name, checked: !model.problem && first.includes(model.name), disabled: !!model.problem, onchange: remember }), model.label)),
     ...(all ? [] : models.filter((model) => model.problem).map((model) => h("p", { class: "quiet small why" }, `${model.label}: ${model.problem}`))),
@@ -125,8 +125,8 @@ function grow(reply, { text, gates }) {
   reply.text += text;
   const line = reply.card?.querySelector(".text");
   if (!line) return;
-  if (reply.tokens.length === 1) line.replaceChildren();
-  line.append(gates ? tokenSpan(token) : text);
+  if (reply.tokens.length === 1) fill(line);
+  add(line, gates ? tokenSpan(token) : text);
   if (gates) underline([line.lastChild], [token]);
 }
 
@@ -148,7 +148,7 @@ function show(turn, again = false) {
       h("p", { class: "chat-said" }, h("span", { class: "who" }, "You, the speaker"), turn.text),
       turn.grid = h("div", { class: "chat-replies" }, [...turn.replies.values()].map((reply) => reply.card = h("article", { class: "card chat-reply", "aria-label": `${label(reply.model)}, reply ${turns.indexOf(turn) + 1}` }))),
       turn.after = h("div", { class: "chat-after" }));
-    $("conversation").append(turn.place);
+    add($("conversation"), turn.place);
     turn.place.scrollIntoView({ block: "nearest" });
   }
   for (const reply of turn.replies.values()) draw(turn, reply);
@@ -171,13 +171,13 @@ function draw(turn, reply) {
     numbers(line, spans, reply.tokens, reply.experts, place);
     parts.push(...summary(reply), place, heat(reply));
   }
-  card.replaceChildren(...parts);
+  fill(card, ...parts);
 }
 
 function heat(reply) {
   const scroll = h("div", { class: "scroll chat-heat", tabindex: "0", role: "group", "aria-label": "Heat map of tokens and layers" });
   return h("details", { ontoggle: (event) => {
-    if (event.target.open && !scroll.childNodes.length) scroll.append(heatMap(reply));
+    if (event.target.open && !scroll.childNodes.length) add(scroll, heatMap(reply));
   } }, h("summary", {}, "Token by layer"), scroll);
 }
 
@@ -204,7 +204,7 @@ function after(turn) {
   if (!turn.after || READ_ONLY) return;
   const answered = [...turn.replies.values()].filter((reply) => reply.state === "done" && reply.text);
   const alike = new Set(answered.map((reply) => JSON.stringify(reply.context))).size === 1;
-  turn.after.replaceChildren(...(!answered.length ? [] : turn.sent ? [h("p", { class: "quiet" }, turn.sent)] : alike
+  fill(turn.after, ...(!answered.length ? [] : turn.sent ? [h("p", { class: "quiet" }, turn.sent)] : alike
     ? [h("button", { type: "button", onclick: () => rate(turn, answered) }, answered.length > 1 ? "Send these replies to rating" : "Send this reply to rating")]
     : [h("p", { class: "quiet" }, "The models answered different conversations here, so these replies cannot be rated side by side.")]));
 }

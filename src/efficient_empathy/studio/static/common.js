@@ -62,8 +62,8 @@ export function announce(sentence) {
 
 /**
  * An HTML element. Attributes: `class`, `onclick` (and every on…: a listener), `style` (an object, by CSSOM),
- * `dataset` (an object), true and false for attributes without a value, all else as text. Children: elements, text,
- * numbers, arrays; null, undefined and false are left out. Text is only ever text.
+ * `dataset` (an object), true and false for attributes without a value, all else text or a number. Children: as `add`
+ * takes them.
  */
 export function h(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
@@ -80,12 +80,34 @@ function filled(element, attributes, children) {
     if (name.startsWith("on") && typeof value === "function") element.addEventListener(name.slice(2), value);
     else if (name === "style") for (const [key, one] of Object.entries(value)) element.style.setProperty(key, one);
     else if (name === "dataset") Object.assign(element.dataset, value);
-    else element.setAttribute(name, value === true ? "" : value);
+    else element.setAttribute(name, value === true ? "" : legible(value, `the attribute ${name}`));
   }
-  for (const child of children.flat(Infinity)) {
-    if (child !== null && child !== undefined && child !== false) element.append(child);
-  }
+  return add(element, ...children);
+}
+
+/**
+ * Put children at the end of an element: elements, text, numbers, and arrays of these at any depth. null, undefined and
+ * false are left out. Text is only ever text. Throws `TypeError` for anything else, which would read "[object Object]".
+ */
+export function add(element, ...children) {
+  element.append(...nodes(children, element));
   return element;
+}
+
+/** Put these children, as of `add`, in place of all that an element holds. */
+export function fill(element, ...children) {
+  element.replaceChildren(...nodes(children, element));
+  return element;
+}
+
+function nodes(children, element) {
+  const present = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  return present.map((child) => (child instanceof Node ? child : legible(child, `a child of <${element.localName}>`)));
+}
+
+function legible(value, place) {
+  if (typeof value === "string" || Number.isFinite(value)) return value;
+  throw new TypeError(`${place} must be text or a number, not ${Object.prototype.toString.call(value)} (${String(value)})`);
 }
 
 const NUMBERS = {
@@ -155,7 +177,7 @@ export async function copy(text, told = "Copied") {
   } catch {
     const area = h("textarea", { class: "unseen", "aria-hidden": "true" });
     area.value = text;
-    document.body.append(area);
+    add(document.body, area);
     area.select();
     const done = document.execCommand("copy");
     area.remove();

@@ -1,6 +1,6 @@
 // How large every subset is along one threshold, the other as it is.
 
-import { svg, h, format } from "./common.js";
+import { fill, format, h, svg } from "./common.js";
 import { HIGHEST, LOWEST, POLICIES } from "./lab-cube.js";
 
 const EDGE = { left: 44, right: 26, top: 22, bottom: 40 };
@@ -21,7 +21,7 @@ export class SizeCurve {
     this.wide = 520;
     this.caption = h("figcaption", { class: "small" });
     this.svg = svg("svg", { class: "curve", role: "img" });
-    host.replaceChildren(this.caption, this.svg);
+    fill(host, this.caption, this.svg);
     this.svg.addEventListener("click", (event) => {
       const box = this.svg.getBoundingClientRect();
       const at = (((event.clientX - box.left) / box.width) * this.wide - EDGE.left) / (this.wide - EDGE.left - EDGE.right);
@@ -72,7 +72,7 @@ export class SizeCurve {
     const ends = points.at(-1).sizes.map((n, k) => [y(n) + 4, subsets[k]]).sort((a, b) => a[0] - b[0]);
     ends.reduceRight((below, end) => (end[0] = Math.min(end[0], below - 11)), bottom + 15);
     for (const [where, subset] of ends) parts.push(svg("text", { class: "ending", x: this.wide - EDGE.right + 8, y: where }, subset[0].toUpperCase()));
-    this.svg.replaceChildren(...parts.filter(Boolean));
+    fill(this.svg, ...parts.filter(Boolean));
   }
 
   about(points, value, subsets, total, sign) {

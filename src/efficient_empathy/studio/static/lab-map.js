@@ -1,6 +1,6 @@
 // The map of 11 × 11 scores: rationality to the right, sensibility upwards; thresholds are lines that can be dragged.
 
-import { svg, h } from "./common.js";
+import { fill, h, svg } from "./common.js";
 import { HIGHEST, LOWEST, POLICIES, SCALE, clampThreshold, wholeCells } from "./lab-cube.js";
 
 const STEPS = 10;
@@ -85,7 +85,7 @@ export class ScoreMap {
       this.handles.alpha, this.handles.beta,
     );
     this.listen();
-    this.host.replaceChildren(this.svg, this.tip);
+    fill(this.host, this.svg, this.tip);
     this.shown = null;
     if (this.state) this.draw(this.state);
   }

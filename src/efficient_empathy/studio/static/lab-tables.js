@@ -1,6 +1,6 @@
 // The lab's tables: subsets against a baseline, flips, categories. Rows are made once and then only changed.
 
-import { h, format } from "./common.js";
+import { fill, format, h } from "./common.js";
 import { POLICIES } from "./lab-cube.js";
 import { letter } from "./lab-map.js";
 
@@ -25,7 +25,7 @@ export class Stack {
     if (this.policy !== subsets.join()) {
       this.policy = subsets.join();
       this.parts = subsets.map((subset) => h("span", { class: `look-${subset} q7` }, this.named && h("b", {}, letter(subset))));
-      this.host.replaceChildren(...this.parts);
+      fill(this.host, ...this.parts);
     }
     this.parts.forEach((part, k) => part.style.setProperty("flex-basis", `${total > 0 ? (100 * counts[k]) / total : 0}%`));
   }
@@ -49,7 +49,7 @@ export class SizeTable {
         const shown = subsets.includes(name) ? [swatch(name), ` ${name}`] : name;
         return { cells, row: h("tr", { class: name === "kept" && "sum" }, h("th", { scope: "row" }, shown), cells) };
       });
-      this.body.replaceChildren(...this.rows.map(({ row }) => row));
+      fill(this.body, ...this.rows.map(({ row }) => row));
     }
     const told = [...rows, ["kept", kept, keptBefore], ...(unscored ? [["not scored", unscored, unscored]] : [])];
     told.forEach(([, n, was], i) => {
@@ -104,7 +104,7 @@ export class CategoryTable {
     const head = ["Category", "Samples", "Subsets", "Kept", "Against the baseline"];
     const heads = head.map((text, i) => h("th", { scope: "col", class: [1, 3, 4].includes(i) && "n" }, text));
     const table = h("table", { class: "wide categories" }, h("thead", {}, h("tr", {}, heads)), this.body);
-    this.host.replaceChildren(h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Categories" }, table), h("p", { class: "actions" }, this.more));
+    fill(this.host, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Categories" }, table), h("p", { class: "actions" }, this.more));
   }
 
   draw(subsets, counts, before, beforeSubsets, totals, filter) {
@@ -133,7 +133,7 @@ export class CategoryTable {
     if (key !== "name") places.sort((a, b) => by(b) - by(a) || a - b);
     const shown = this.all ? places : places.slice(0, SHOWN);
     const rows = shown.map((place) => this.rows[place].row);
-    if (rows.some((row, i) => this.body.children[i] !== row) || this.body.childElementCount !== rows.length) this.body.replaceChildren(...rows);
+    if (rows.some((row, i) => this.body.children[i] !== row) || this.body.childElementCount !== rows.length) fill(this.body, ...rows);
     this.more.hidden = shown.length === places.length;
     this.more.textContent = `Show all ${format.count(places.length)}`;
   }

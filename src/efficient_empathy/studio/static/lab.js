@@ -1,6 +1,6 @@
 // The threshold lab: one state, kept in the URL, counted from the cube and drawn once a frame.
 
-import { RUN, announce, api, copy, debounce, format, h, urlState } from "./common.js";
+import { RUN, announce, api, copy, debounce, fill, format, h, urlState } from "./common.js";
 import { Cube, HIGHEST, LOWEST, POLICIES, clampThreshold } from "./lab-cube.js";
 import { SizeCurve } from "./lab-curve.js";
 import { ScoreMap } from "./lab-map.js";
@@ -101,7 +101,7 @@ function draw() {
   stack.draw(subsets, counts, samples.scored);
   sizes.draw(subsets, counts, named(base.policy, cube.sizes(base, category)), samples);
   categories.draw(subsets, cube.byCategory(choice), cube.byCategory(base), POLICIES[base.policy].subsets, cube.scored, category);
-  at("flips").tBodies[0].replaceChildren(
+  fill(at("flips").tBodies[0],
     ...flipRows(cube.flips(choice, category), samples.scored, (cells) => samplesAddress(RUN, cells, sampled()), cube.expected),
   );
   at("command").textContent = command(told.command, choice, state.decide, told.seed);
@@ -117,7 +117,7 @@ const sampled = () => (state.category === null || told.cube.unnamed.includes(sta
 
 function drawCurveTables() {
   const tables = ["alpha", "beta"].map((name) => SizeCurve.table(cube.curve(state.choice, name, state.half ? 0.5 : 1, state.category), name, state.choice));
-  at("curve-table").querySelector(".tables").replaceChildren(...tables);
+  fill(at("curve-table").querySelector(".tables"), ...tables);
 }
 
 /** What changes with the category or the cube, and not with the thresholds. */
@@ -161,7 +161,7 @@ function describe(cell) {
 
 function chosenCell(cell) {
   const link = h("a", { href: samplesAddress(RUN, [cell], sampled()) }, "See these samples");
-  at("cell").replaceChildren(describe(cell), ". ", link);
+  fill(at("cell"), describe(cell), ". ", link);
 }
 
 function chooseCategory(place) {
@@ -176,14 +176,14 @@ function cubeCategoryChanged() {
 
 function fillChoices() {
   const all = `all categories (${format.count(cube.categories.length)})`;
-  at("category").replaceChildren(h("option", { value: "" }, all), ...cube.categories.map((name, i) => h("option", { value: i }, name)));
+  fill(at("category"), h("option", { value: "" }, all), ...cube.categories.map((name, i) => h("option", { value: i }, name)));
   const orders = { samples: "samples", name: "name", kept: "kept share", change: "difference to the baseline", sensibility: "share of sensibility", rationality: "share of rationality", discard: "share of discard" };
-  at("sort").replaceChildren(...Object.entries(orders).map(([key, text]) => h("option", { value: key }, text)));
+  fill(at("sort"), ...Object.entries(orders).map(([key, text]) => h("option", { value: key }, text)));
   if (!orders[state.sort]) state.sort = "samples";
   at("sort").value = state.sort;
   const offered = Object.entries(told.decides);
   if (!(state.decide in told.decides)) state.decide = "auto";
-  at("decide").replaceChildren(...offered.map(([key, words]) => h("option", { value: key }, words)));
+  fill(at("decide"), ...offered.map(([key, words]) => h("option", { value: key }, words)));
   at("decide").value = state.decide;
   at("decide-field").hidden = offered.length < 2;
   categories.fill(cube.categories);

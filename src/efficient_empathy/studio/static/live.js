@@ -1,6 +1,6 @@
 // The live page: one stream of events, drawn as they come.
 
-import { api, announce, copy, format, h, READ_ONLY, RUN, showProblem, svg } from "./common.js";
+import { READ_ONLY, RUN, announce, api, copy, fill, format, h, showProblem, svg } from "./common.js";
 
 const LEVELS = 11;
 const CELL = 40;
@@ -157,17 +157,17 @@ function showMap(axes) {
   const peak = [...cells].sort((a, b) => b[1] - a[1])[0];
   const about = `Map of ${format.plural(total, "judged sample")} by ${up} and ${right}`
     + (peak ? `; most, ${format.count(peak[1])}, at ${up} ${Math.floor(peak[0] / LEVELS)} and ${right} ${peak[0] % LEVELS}.` : ".");
-  $("map").replaceChildren(svg("svg", { viewBox: `0 0 ${LEFT + LEVELS * CELL + 4} ${bottom + 42}`, role: "img", "aria-label": about }, parts));
+  fill($("map"), svg("svg", { viewBox: `0 0 ${LEFT + LEVELS * CELL + 4} ${bottom + 42}`, role: "img", "aria-label": about }, parts));
   $("map-note").textContent = `${format.plural(total, "sample")}; each score rounded to a whole number.`;
 }
 
 function showFailures(seen) {
   const kinds = Object.entries(seen.failed).filter(([, n]) => n > 0);
   if (!kinds.length && !seen.reasons.length) {
-    $("failures").replaceChildren(h("p", { class: "quiet" }, seen.ok ? "None so far." : "Nothing has been judged yet."));
+    fill($("failures"), h("p", { class: "quiet" }, seen.ok ? "None so far." : "Nothing has been judged yet."));
     return;
   }
-  $("failures").replaceChildren(
+  fill($("failures"),
     kinds.length
       ? h("ul", { class: "live-kinds" }, kinds.map(([kind, n]) => h("li", {}, h("b", {}, format.count(n)), KINDS[kind] ?? kind)))
       : h("p", { class: "quiet" }, "All that failed was answered later."),
@@ -191,7 +191,7 @@ function showRecent(axes) {
       one.latency_s >= 0.05 ? h("span", { class: "quiet" }, `${format.decimal(one.latency_s, 1)} s`) : null,
       told ? h("span", { class: "told quiet", title: told }, told) : null);
   });
-  $("recent").replaceChildren(...(rows.length ? rows : [h("li", { class: "quiet" }, "No judgement yet.")]));
+  fill($("recent"), ...(rows.length ? rows : [h("li", { class: "quiet" }, "No judgement yet.")]));
 }
 
 async function ask(what, element) {

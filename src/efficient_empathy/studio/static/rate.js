@@ -1,6 +1,6 @@
 // The owner's face of the rating: set up, links, progress, agreement, export, finish.
 
-import { announce, api, copy, format, h, READ_ONLY, RUN, showProblem } from "./common.js";
+import { READ_ONLY, RUN, add, announce, api, copy, fill, format, h, showProblem } from "./common.js";
 
 const EVERY_MS = 3000;
 const EXPORTS = [["csv", "CSV"], ["jsonl", "JSONL"], ["parquet", "Parquet"], ["sheets", "Sheets (ZIP)"]];
@@ -27,8 +27,8 @@ function draw() {
     fillForm();
   }
   document.getElementById("setup").hidden = READ_ONLY;
-  if (!found.studies.length) studies.replaceChildren(h("div", { class: "empty" }, h("p", {}, "Nothing is rated in this run yet.")));
-  else if (studies.querySelector(".empty")) studies.replaceChildren();
+  if (!found.studies.length) fill(studies, h("div", { class: "empty" }, h("p", {}, "Nothing is rated in this run yet.")));
+  else if (studies.querySelector(".empty")) fill(studies);
   found.studies.forEach((study, i) => {
     let card = cards.get(study.id);
     if (!card) {
@@ -53,11 +53,11 @@ function fillForm() {
   const models = document.getElementById("models");
   const names = ofChat() ? found.chat.models : found.models;
   const own = (name) => !ofChat() && name === "reference";
-  models.replaceChildren(...names.map((name) =>
+  fill(models, ...names.map((name) =>
     h("label", {}, h("input", { type: "checkbox", name: "model", value: name, checked: !own(name) }),
       own(name) ? "reference (the samples’ own response)" : name)));
-  if (!ofChat() && names.length < 2) models.append(h("p", { class: "notice" }, "No model has responded yet: run efficient-empathy generate first."));
-  form.against.replaceChildren(form.against.options[0], ...names.map((name) => h("option", { value: name }, `${name} alone`)));
+  if (!ofChat() && names.length < 2) add(models, h("p", { class: "notice" }, "No model has responded yet: run efficient-empathy generate first."));
+  fill(form.against, form.against.options[0], ...names.map((name) => h("option", { value: name }, `${name} alone`)));
   form.against.value = "";
   document.getElementById("samples-title").textContent = ofChat() ? "Turns at most" : "Samples at most";
   estimate();
@@ -82,7 +82,7 @@ function made(study, number) {
     h("p", { class: "quiet small" }, "Steady: the share of hidden repeats that were answered the same."),
     parts.agreement, parts.results, parts.buttons, parts.note);
   const rows = new Map(study.raters.map((rater) => [rater.name, raterRow(study, rater)]));
-  parts.rows.replaceChildren(...[...rows.values()].map((row) => row.root));
+  fill(parts.rows, ...[...rows.values()].map((row) => row.root));
   let shown = "";
   return { root, update(now) {
     now.raters.forEach((rater) => rows.get(rater.name).update(rater));
@@ -91,9 +91,9 @@ function made(study, number) {
     shown = key;
     parts.state.className = now.closed_at ? "tag" : "tag good";
     parts.state.textContent = now.closed_at ? "closed" : "open";
-    parts.agreement.replaceChildren(...agreementTable(now.agreement, number));
-    parts.results.replaceChildren(...(now.results ? [h("h3", {}, "Results"), h("pre", { class: "boxed" }, now.results)] : []));
-    parts.buttons.replaceChildren(...buttons(now));
+    fill(parts.agreement, ...agreementTable(now.agreement, number));
+    fill(parts.results, ...(now.results ? [h("h3", {}, "Results"), h("pre", { class: "boxed" }, now.results)] : []));
+    fill(parts.buttons, ...buttons(now));
   } };
 }
 
@@ -111,7 +111,7 @@ function raterRow(study, rater) {
     if (link === now.link) return;
     link = now.link;
     const held = cells.link.contains(document.activeElement);
-    cells.link.replaceChildren(linkCell(study, now));
+    fill(cells.link, linkCell(study, now));
     if (held) cells.link.querySelector("button")?.focus();
   } };
 }

@@ -1,6 +1,6 @@
 // What an annotator sees: instructions, one task after the other, the end. It is told nothing of who responded.
 
-import { announce, api, format, h, showProblem, urlState } from "./common.js";
+import { announce, api, fill, format, h, showProblem, urlState } from "./common.js";
 import { isEnd, outbox } from "./rate_outbox.js";
 
 const CHOICES = { left: "Left is better", tie: "Neither is better", right: "Right is better" };
@@ -45,7 +45,7 @@ function ended(sentence) {
 }
 
 function view(...content) {
-  place.replaceChildren(...content);
+  fill(place, ...content);
   window.scrollTo(0, 0);
   place.querySelector("h1").focus({ preventScroll: true });
 }

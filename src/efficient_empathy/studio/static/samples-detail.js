@@ -1,6 +1,6 @@
 // One sample: the dialogue, the scores with their distributions, why it is in its subset, and every judgement.
 
-import { RUN, api, format, h, svg } from "./common.js";
+import { RUN, add, api, fill, format, h, svg } from "./common.js";
 import { clippable, marked } from "./samples-text.js";
 
 const TONES = { ok: "good", parse_error: "bad", api_error: "bad", refused: "bad", unjudged: "warm" };
@@ -48,8 +48,8 @@ function facts(sample) {
 function dialogue(sample) {
   const list = h("ol", { class: "chat" });
   const { context } = sample;
-  list.append(...context.turns.map((turn, i) => turnItem(sample, turn, context.first + i)));
-  list.append(h("li", { class: "listener judged" },
+  add(list, ...context.turns.map((turn, i) => turnItem(sample, turn, context.first + i)));
+  add(list, h("li", { class: "listener judged" },
     h("span", { class: "who" }, "listener · the response that is scored"),
     clippable(sample.response, { row: sample.row, part: "response" })));
   if (!context.first) return list;
@@ -61,7 +61,7 @@ function dialogue(sample) {
       const earlier = await api("/api/samples/turns", { query: { row: sample.row, end: first } }).catch(() => null);
       button.disabled = false;
       if (!earlier) return;
-      list.prepend(...earlier.turns.map((turn, i) => turnItem(sample, turn, earlier.first + i)));
+      fill(list, earlier.turns.map((turn, i) => turnItem(sample, turn, earlier.first + i)), ...list.childNodes);
       first = earlier.first;
       button.textContent = earlierTold(first);
       button.hidden = !first;

@@ -1,6 +1,6 @@
 // A list of any length in which only what is on screen exists: rows come in pages, and pages that were left are dropped.
 
-import { h } from "./common.js";
+import { fill, h } from "./common.js";
 
 const PAGE = 40;
 const PAGES_HELD = 24;
@@ -17,7 +17,7 @@ export class VirtualList {
     Object.assign(this, { count: 0, top: 0, active: 0, open: null, pages: new Map(), asked: new Map(), shown: new Map() });
     this.layer = h("div", { class: "layer", role: "presentation" });
     this.spacer = h("div", { class: "spacer", role: "presentation" }, this.layer);
-    host.replaceChildren(this.spacer);
+    fill(host, this.spacer);
     host.addEventListener("scroll", () => this.scrolled(), { passive: true });
     host.addEventListener("keydown", (event) => this.pressed(event));
     host.addEventListener("click", (event) => this.clicked(event));
@@ -170,7 +170,7 @@ export class VirtualList {
     const row = this.pages.get(Math.floor(place / PAGE))?.[place % PAGE];
     if (element.row !== row || !element.hasChildNodes()) {
       element.row = row;
-      element.replaceChildren(...(row ? this.draw(row, place) : [h("span", { class: "quiet" }, `Sample ${place + 1} …`)]));
+      fill(element, ...(row ? this.draw(row, place) : [h("span", { class: "quiet" }, `Sample ${place + 1} …`)]));
     }
     element.setAttribute("aria-setsize", this.count);
     element.setAttribute("aria-selected", place === this.open);

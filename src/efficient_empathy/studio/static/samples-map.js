@@ -1,6 +1,6 @@
 // The 11 × 11 map as a filter: a rectangle of cells is brushed with the pointer, or with Shift and the arrow keys.
 
-import { format, h } from "./common.js";
+import { fill, format, h } from "./common.js";
 
 const SCALE = 11;
 const STEPS = 10;
@@ -17,7 +17,7 @@ export class ScoreBrush {
       role: "grid", class: "score-grid", "aria-multiselectable": "true",
       "aria-label": "Samples by score: sensibility upwards, rationality to the right. Arrow keys move, Shift extends, Enter chooses, Escape clears.",
     }, descending.map((s) => h("div", { role: "row" }, this.cells.slice(s * SCALE, (s + 1) * SCALE))));
-    host.replaceChildren(h("div", { class: "score-map" },
+    fill(host, h("div", { class: "score-map" },
       h("div", { class: "ticks up", "aria-hidden": "true" }, descending.map((s) => h("span", {}, s))),
       this.grid,
       h("span", { class: "quiet small corner", "aria-hidden": "true" }, "S↑"),

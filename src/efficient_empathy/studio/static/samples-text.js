@@ -1,6 +1,6 @@
 // Texts of others, shown as they are: what cannot be seen is named, what is long is clipped.
 
-import { api, format, h } from "./common.js";
+import { add, api, fill, format, h } from "./common.js";
 
 // Controls, soft hyphens, zero-width characters, directional marks and overrides; joiners (ZWJ, ZWNJ) belong to scripts
 // and emoji, and stay.
@@ -56,16 +56,16 @@ export function clippable(whole, query, tag = "p") {
   const short = beginning(whole.text, CLIP);
   const place = h(tag, { dir: "auto" }, marked(short));
   if (short.length === whole.text.length && whole.text.length >= whole.length) {
-    if (!whole.text.trim()) place.append(h("em", { class: "quiet" }, whole.text ? "blank" : "empty"));
+    if (!whole.text.trim()) add(place, h("em", { class: "quiet" }, whole.text ? "blank" : "empty"));
     return [place];
   }
-  place.append(" …");
+  add(place, " …");
   const button = h("button", {
     type: "button", class: "plain show-all",
     onclick: async () => {
       button.disabled = true;
       const all = [...whole.text].length >= whole.length ? whole.text : (await api("/api/samples/text", { query })).text;
-      place.replaceChildren(...marked(all));
+      fill(place, ...marked(all));
       place.tabIndex = -1;
       place.focus();
       button.remove();

@@ -1,6 +1,6 @@
 // The page of samples: what is asked for is in the address, everything shown follows from it.
 
-import { RUN, announce, api, debounce, format, h, showProblem, urlState } from "./common.js";
+import { RUN, add, announce, api, debounce, fill, format, h, showProblem, urlState } from "./common.js";
 import { detail, lookOf, score } from "./samples-detail.js";
 import { VirtualList } from "./samples-list.js";
 import { ScoreBrush } from "./samples-map.js";
@@ -82,7 +82,7 @@ async function refresh({ keep = false } = {}) {
   state.about = about;
   $("samples").hidden = false;
   $("about").textContent = `${format.plural(about.samples, "sample")} in ${RUN}`;
-  $("notes").replaceChildren(...about.notes.map((note) => h("p", { class: "notice" }, note)));
+  fill($("notes"), ...about.notes.map((note) => h("p", { class: "notice" }, note)));
   fillFilters(about);
   showFilters();
   state.search = null;
@@ -174,7 +174,7 @@ function fillFilters(about) {
     }
     if (chosen && !values.some(([value]) => value === chosen)) values.push([chosen, 0]);
     const label = (value) => (value === "failed" ? "any failure" : name === "state" ? value.replace("_", " ") : value);
-    $(name).replaceChildren(h("option", { value: "" }, ANY[name]),
+    fill($(name), h("option", { value: "" }, ANY[name]),
       ...values.map(([value, n]) => h("option", { value }, `${beginning(label(value), 60)} (${format.count(n)})`)));
     $(name).closest("label").hidden = !about.offered.includes(name) && !chosen; // the same under all filters: nothing jumps
   }
@@ -182,7 +182,7 @@ function fillFilters(about) {
   if (about.mapped) brush.fill(about.map);
   $("apart").closest("label").hidden = !about.pooled;
   $("p").closest("label").hidden = !about.certain;
-  $("sort").replaceChildren(...about.orders.map((name) => h("option", { value: name }, `By ${name}`)));
+  fill($("sort"), ...about.orders.map((name) => h("option", { value: name }, `By ${name}`)));
 }
 
 /** Let the controls say what the address says. */
@@ -226,7 +226,7 @@ async function open({ row, sample, place = null }, { push = true, focus = true }
 
 function showDetail(sample, focus) {
   state.shown = sample;
-  $("detail").replaceChildren(detailHead(), ...detail(sample));
+  fill($("detail"), detailHead(), ...detail(sample));
   $("detail").scrollTop = 0;
   $("samples").classList.add("opened");
   if (narrow.matches) scrollTo(0, 0);
@@ -261,7 +261,7 @@ function shut() {
   state.opening += 1;
   state.shown = null;
   $("samples").classList.remove("opened");
-  $("detail").replaceChildren(h("p", { class: "quiet" }, "Choose a sample: ↑ and ↓ move in the list, Enter opens."));
+  fill($("detail"), h("p", { class: "quiet" }, "Choose a sample: ↑ and ↓ move in the list, Enter opens."));
   state.place = null;
   list.mark(null);
 }
@@ -270,7 +270,7 @@ function wire() {
   for (const name of SPANS) {
     for (const end of ["low", "high"]) {
       const field = $(`${name}-${end}`);
-      field.append(...Array.from({ length: 11 }, (_, i) => h("option", { value: i }, i)));
+      add(field, ...Array.from({ length: 11 }, (_, i) => h("option", { value: i }, i)));
       field.addEventListener("change", () => {
         const pair = [Number($(`${name}-low`).value), Number($(`${name}-high`).value)];
         if (pair[0] > pair[1]) pair[end === "low" ? 1 : 0] = pair[end === "low" ? 0 : 1];
