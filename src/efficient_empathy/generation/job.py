@@ -95,7 +95,7 @@ def plan_job(
     """See `stage.generate` for the parameters. Raises `UserError` for what cannot be done; writes nothing."""
     if endpoint is not None:
         target = Target(endpoint_name(endpoint.base_url), file_name(name or model), name or model)
-        identity = f"{model} at {urlsplit(target.path).netloc}"
+        identity = f"{model} at {urlsplit(str(target.path)).netloc}"
         template = PromptTemplate.load(settings.template or "chat")
     else:
         target = resolve(model, workspace, name)
