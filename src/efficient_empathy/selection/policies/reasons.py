@@ -32,6 +32,8 @@ from efficient_empathy.selection.policies.conditions import (
 )
 from efficient_empathy.selection.policies.rule_policy import BoundRules
 
+_Line = list[pl.Expr | str]
+"""The pieces of one comparison in words; text is the same in every row."""
 _SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠"}
 
 
@@ -46,13 +48,14 @@ def rule_reasons(bound: BoundRules) -> pl.Expr:
 def grounds(tree: Tree) -> pl.Expr:
     """Of a condition that holds, what makes it hold, joined by "and"."""
     literals = dict.fromkeys(_literals(tree, positive=True))
-    certain = _is_conjunction(tree, positive=True)
+    pieces = {(atom, positive): _says(atom) if positive else _stands(atom) for atom, positive in literals}
+    if _is_conjunction(tree, positive=True):
+        return _joined(list(pieces.values()), " and ")
     parts = []
-    for atom, positive in literals:
-        says = _says(atom) if positive else _stands(atom)
+    for (atom, positive), line in pieces.items():
         truth = on_columns(atom) if positive else ~on_columns(atom)
-        parts.append(says if certain else pl.when(truth).then(says))
-    return pl.concat_str(parts, separator=" and ", ignore_nulls=not certain)
+        parts.append(pl.when(truth).then(_joined([line])))
+    return pl.concat_str(parts, separator=" and ", ignore_nulls=True)
 
 
 def standing(atoms: Sequence[Atom], axes: Sequence[str]) -> pl.Expr:
@@ -62,7 +65,7 @@ def standing(atoms: Sequence[Atom], axes: Sequence[str]) -> pl.Expr:
         pairs.setdefault(_pair(atom), atom)
     place = {axis: number for number, axis in enumerate(axes)}
     order = sorted(pairs.values(), key=lambda atom: place.get(atom.left.name, len(place)))
-    return pl.concat_str([_stands(atom) for atom in order], separator=", ")
+    return _joined([_stands(atom) for atom in order], ", ")
 
 
 def odds(subsets: Sequence[str], *, singly: bool) -> pl.Expr:
@@ -101,45 +104,61 @@ def _pair(atom: Atom) -> tuple[object, ...]:
     return (atom.left, atom.right)
 
 
-def _says(atom: Atom) -> pl.Expr:
-    """A comparison that holds, with its own sign: "rationality 7 > 5"."""
+def _joined(lines: Sequence[_Line], separator: str = "") -> pl.Expr:
+    """All lines as one text; what is the same in every row is put together first, which saves polars work."""
+    pieces: _Line = []
+    for number, line in enumerate(lines):
+        for piece in [separator, *line] if number else line:
+            if isinstance(piece, str) and pieces and isinstance(pieces[-1], str):
+                pieces[-1] += piece
+            else:
+                pieces.append(piece)
+    return pl.concat_str([pl.lit(piece) if isinstance(piece, str) else piece for piece in pieces])
+
+
+def _says(atom: Atom) -> _Line:
+    """The pieces of a comparison that holds, with its own sign: "rationality 7 > 5"."""
+    right = _right_text(atom)
     if isinstance(atom, Membership):
-        return _line(atom, pl.lit(" not in " if atom.negated else " in "))
+        return _line(atom, f"{' not in ' if atom.negated else ' in '}{right}")
     if isinstance(atom.right, Text) and atom.symbol == "==":
-        return pl.lit(f"{atom.left.name} {atom.right.value}")
-    return _line(atom, pl.lit(f" {_SIGNS[atom.symbol]} "))
+        return [f"{atom.left.name} {right}"]
+    return _line(atom, f" {_SIGNS[atom.symbol]} {right}")
 
 
-def _stands(atom: Atom) -> pl.Expr:
-    """A comparison with the sign that is true of the row, whatever its own: "rationality 5 = 5"."""
+def _stands(atom: Atom) -> _Line:
+    """The pieces of a comparison with the sign that is true of the row, whatever its own: "rationality 5 = 5"."""
+    right = _right_text(atom)
     if isinstance(atom, Membership):
         inside = on_columns(Membership(atom.left, atom.constants))
-        sign = pl.when(inside).then(pl.lit(" in ")).otherwise(pl.lit(" not in "))
-    elif isinstance(atom.left, SampleFact) and atom.left.is_text:
-        equal = on_columns(Comparison(atom.left, "==", atom.right))
-        sign = pl.when(equal).then(pl.lit(" = ")).otherwise(pl.lit(" ≠ "))
+        sign = pl.when(inside).then(pl.lit(f" in {right}")).otherwise(pl.lit(f" not in {right}"))
     else:
-        above, equal = (on_columns(Comparison(atom.left, symbol, atom.right)) for symbol in (">", "=="))
-        sign = pl.when(above).then(pl.lit(" > ")).when(equal).then(pl.lit(" = ")).otherwise(pl.lit(" < "))
+        equal = on_columns(Comparison(atom.left, "==", atom.right))
+        other = pl.lit(f" ≠ {right}")
+        if not (isinstance(atom.left, SampleFact) and atom.left.is_text):
+            above = on_columns(Comparison(atom.left, ">", atom.right))
+            other = pl.when(above).then(pl.lit(f" > {right}")).otherwise(pl.lit(f" < {right}"))
+        sign = pl.when(equal).then(pl.lit(f" = {right}")).otherwise(other)
     line = _line(atom, sign)
     if all(isinstance(column, AxisScore) for column in atom.columns):
         return line
-    return line.fill_null(f"no {' or no '.join(column.name for column in atom.columns)}")
+    return [_joined([line]).fill_null(f"no {' or no '.join(column.name for column in atom.columns)}")]
 
 
-def _line(atom: Atom, sign: pl.Expr) -> pl.Expr:
+def _line(atom: Atom, sign: pl.Expr | str) -> _Line:
     """Name, value, sign and what it is compared with; null where a value is absent."""
-    if isinstance(atom, Membership):
-        right = [pl.lit(", ".join(_constant_text(constant) for constant in atom.constants))]
-    elif isinstance(atom.right, Constant):
-        right = [pl.lit(_constant_text(atom.right))]
-    else:
-        right = [pl.lit(f"{atom.right.name} "), _value_text(atom.right, [column_expression(atom.left)])]
     if isinstance(atom, Comparison) and isinstance(atom.right, Column):
-        others: list[Any] = [column_expression(atom.right)]
-    else:
-        others = [constant.value for constant in atom.constants if isinstance(constant, Number)]
-    return pl.concat_str(pl.lit(f"{atom.left.name} "), _value_text(atom.left, others), sign, *right)
+        left, right = column_expression(atom.left), column_expression(atom.right)
+        return [f"{atom.left.name} ", _value_text(atom.left, [right]), sign, _value_text(atom.right, [left])]
+    others = [constant.value for constant in atom.constants if isinstance(constant, Number)]
+    return [f"{atom.left.name} ", _value_text(atom.left, others), sign]
+
+
+def _right_text(atom: Atom) -> str:
+    """What stands after the sign, as far as it is the same in every row."""
+    if isinstance(atom, Comparison) and isinstance(atom.right, Column):
+        return f"{atom.right.name} "
+    return ", ".join(_constant_text(constant) for constant in atom.constants)
 
 
 def _value_text(column: Column, others: Sequence[Any]) -> pl.Expr:
@@ -151,8 +170,8 @@ def _value_text(column: Column, others: Sequence[Any]) -> pl.Expr:
     rounded = value.round(2)
     same = [((rounded > other) == (value > other)) & ((rounded < other) == (value < other)) for other in others]
     shown = pl.when(pl.all_horizontal(same)).then(rounded).otherwise(value)
-    whole = value == value.floor()
-    return pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(shown.cast(pl.String))
+    fraction = pl.when(value != value.floor()).then(shown)
+    return fraction.cast(pl.String).fill_null(value.cast(pl.Int32, strict=False).cast(pl.String))
 
 
 def _constant_text(constant: Constant) -> str:
