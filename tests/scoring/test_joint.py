@@ -1,7 +1,9 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 
-from efficient_empathy.scoring.joint import cell_masses, expected_counts, fit_association
+from efficient_empathy.scoring.joint import cell_masses, expected_counts, fit_association, subset_masses
 
 RNG = np.random.default_rng(3)
 
@@ -58,3 +60,34 @@ def test_no_probability_is_negative_however_strong_the_association() -> None:
     masses = cell_masses(p, q, cells, -0.5)
     assert (masses >= 0).all()
     assert np.allclose(masses.sum(1), 1, atol=1e-5)
+
+
+def test_masses_of_several_axes_are_the_sums_over_their_cells() -> None:
+    rng = np.random.default_rng(1)
+    levels, rows = (3, 4, 5, 2), 60
+    tables = [rng.dirichlet(np.ones(n), rows) for n in levels]
+    cells = rng.integers(0, 3, levels) == np.arange(3).reshape(-1, 1, 1, 1, 1)
+    dependence = rng.normal(0, 0.02, (rows, 6))
+    masses = subset_masses(tables, cells, dependence)
+    for row in range(rows):
+        joint, factor = np.ones(levels), np.ones(levels)
+        at = [grid - p[row] @ np.arange(n) for grid, p, n in zip(np.indices(levels), tables, levels, strict=True)]
+        for axis, p in enumerate(tables):
+            joint = joint * p[row].reshape([-1 if other == axis else 1 for other in range(4)])
+        for number, (i, j) in enumerate(combinations(range(4), 2)):
+            factor = factor + dependence[row, number] * at[i] * at[j]
+        expected = np.array([np.maximum((joint * factor)[cell].sum(), 0) for cell in cells])
+        assert masses[row] == pytest.approx(expected / expected.sum(), abs=1e-5)
+    order = rng.permutation(rows)
+    assert (subset_masses([table[order] for table in tables], cells, dependence[order]) == masses[order]).all()
+
+
+def test_axes_left_out_take_their_dependence_with_them() -> None:
+    rng = np.random.default_rng(2)
+    tables = [rng.dirichlet(np.ones(4), 30) for _ in range(3)]
+    pair = rng.integers(0, 2, (4, 4)) == np.arange(2).reshape(-1, 1, 1)
+    cells = np.broadcast_to(pair[..., None], (2, 4, 4, 4))
+    dependence = rng.normal(0, 0.05, (30, 3))
+    assert np.allclose(
+        subset_masses(tables, cells, dependence), subset_masses(tables[:2], pair, dependence[:, :1]), atol=1e-5
+    )

@@ -1,0 +1,116 @@
+"""The policies there are: those of the package, those of installed packages, and any YAML file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from efficient_empathy.configuration import load, read
+from efficient_empathy.errors import UserError
+from efficient_empathy.selection.policies.language import closest
+from efficient_empathy.selection.policies.rule_policy import RulePolicy
+from efficient_empathy.selection.policies.top_policy import TopPolicy
+
+Policy = RulePolicy | TopPolicy
+BUNDLED = ("paper", "exclusive", "both", "top")
+ENTRY_POINTS = "efficient_empathy.policies"
+"""The group under which an installed package names its policies: each a policy, the path of a YAML file, or a function
+that gives either."""
+OPTIONS = ("top", "per_category", "quotas", "where")
+"""What `load_policy` may set of a policy that takes the top; rules have thresholds alone."""
+
+
+def policy_names() -> tuple[str, ...]:
+    """The names that `load_policy` knows: the package's own, then those of installed packages."""
+    return (*BUNDLED, *sorted(set(_plugins()) - set(BUNDLED)))
+
+
+def load_policy(name: str | Path, thresholds: Mapping[str, float] | None = None, **options: Any) -> Policy:
+    """The policy of that name or in that YAML file, at these thresholds instead of its own.
+
+    `options` are `OPTIONS` of a policy that takes the top; one that is None changes nothing. Raises `UserError` for a
+    name, a file, a threshold or an option that is not allowed.
+    """
+    options = {key: value for key, value in options.items() if value is not None}
+    policy = _load(str(name), options)
+    return policy.with_thresholds(**thresholds) if thresholds else policy
+
+
+def policy_of_definition(definition: Mapping[str, Any]) -> Policy:
+    """The policy whose `definition` this is. Raises `UserError` for one that is not valid."""
+    try:
+        return _kind(definition).model_validate(dict(definition))
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(f"not valid in the definition of a policy: {f'{place}: ' if place else ''}{message}") from error
+
+
+def _load(name: str, options: Mapping[str, Any]) -> Policy:
+    if name in BUNDLED:
+        return _read(files(__package__) / "bundled" / f"{name}.yaml", options)
+    plugins = _plugins()
+    if name in plugins:
+        return _plugin(plugins[name], options)
+    path = Path(name)
+    if path.is_file() or path.suffix in (".yaml", ".yml") or os.sep in name:
+        return _read(path, options)
+    names = policy_names()
+    raise UserError(f"there is no policy {name!r}: give a YAML file or one of {', '.join(names)}{closest(name, names)}")
+
+
+def _read(file: Path | Traversable, options: Mapping[str, Any]) -> Policy:
+    what = "the policy"
+    kind = _kind(read(file, what))
+    if kind is RulePolicy:
+        _refuse_options(f"in {file.name}", options)
+        return load(RulePolicy, file, what)
+    _check_options(file.name, options)
+    return load(TopPolicy, file, what, options)
+
+
+def _kind(definition: Mapping[str, Any]) -> type[Policy]:
+    return TopPolicy if "rules" not in definition and {"top", "quotas"} & set(definition) else RulePolicy
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _plugin(point: EntryPoint, options: Mapping[str, Any]) -> Policy:
+    owner = point.dist.name if point.dist else point.value
+    try:
+        value = point.load()
+        value = value() if callable(value) else value
+    except Exception as error:
+        raise UserError(f"the policy {point.name} of the package {owner} cannot be loaded: {error}") from error
+    if isinstance(value, str | os.PathLike):
+        return _read(Path(value), options)
+    if not isinstance(value, RulePolicy | TopPolicy):
+        raise UserError(
+            f"the policy {point.name} of the package {owner} is a {type(value).__name__}: it must be a policy, the "
+            "path of a YAML file, or a function that gives either"
+        )
+    if isinstance(value, RulePolicy):
+        _refuse_options(point.name, options)
+        return value
+    _check_options(point.name, options)
+    return value.changed(**options) if options else value
+
+
+def _refuse_options(policy: str, options: Mapping[str, Any]) -> None:
+    if options:
+        raise UserError(f"the policy {policy} has rules and takes no {next(iter(options))}: it has thresholds alone")
+
+
+def _check_options(policy: str, options: Mapping[str, Any]) -> None:
+    unknown = [option for option in options if option not in OPTIONS]
+    if unknown:
+        raise UserError(f"the policy {policy} has no option {unknown[0]}: it takes {', '.join(OPTIONS)}")

@@ -1,0 +1,186 @@
+"""A policy applied to a table of scores: which subset each row is in, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+import polars as pl
+
+from efficient_empathy.errors import UserError
+from efficient_empathy.selection.columns import ANSWERED_BY, NOT_SCORED_BECAUSE, UNSCORED, axes_of
+from efficient_empathy.selection.policies.distributions import distribution_column, row_masses
+from efficient_empathy.selection.policies.facts import FACTS
+from efficient_empathy.selection.policies.reasons import odds, rule_reasons
+from efficient_empathy.selection.policies.rule_policy import BoundRules
+from efficient_empathy.selection.shares import expected_shares, match_shares
+
+Decide = Literal["auto", "scores", "probabilities"]
+WHOLE_SCORES, SCORES, PROBABILITIES = "whole scores", "scores", "probabilities"
+MOST_PROBABLE = "most probable subsets"
+
+
+class Selector(Protocol):
+    """Puts every row of a table into one subset, and says why.
+
+    The table has `sample_id`, `state`, a column per axis, and one per fact that the policy asks for. Rows keep their
+    order. Rows without a score on an axis that the policy looks at are in the subset `unscored`, with their state as
+    the reason.
+    """
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """The subsets that scored samples fall into, in the order they are shown."""
+        ...
+
+    @property
+    def otherwise(self) -> str:
+        """The subset that is left out."""
+        ...
+
+    def parameters(self) -> dict[str, Any]:
+        """What the result depends on, besides the table: plain values that go into the manifest."""
+        ...
+
+    def decides_on(self, scores: pl.LazyFrame) -> str:
+        """`whole scores`, `scores`, `probabilities` or `most probable subsets`."""
+        ...
+
+    def plan(self, scores: pl.LazyFrame) -> pl.LazyFrame:
+        """`assign` for tables past memory; has `p_<subset>` too where probabilities decide."""
+        ...
+
+    def assign(self, scores: pl.DataFrame) -> pl.DataFrame:
+        """`scores` with the columns `subset` and `reason`."""
+        ...
+
+    def expected_counts(self, scores: pl.DataFrame) -> dict[str, int]:
+        """How many samples each subset has."""
+        ...
+
+
+@dataclass(frozen=True)
+class RuleSelector:
+    """Rules on the axes of a rubric, applied to scores or to the judge's distributions.
+
+    `decide` says to what: `scores`, or `probabilities` (the distributions, with shares as the judge expects them);
+    `auto` takes the distributions where the judge gave them. Where several judges shared the work (`answered_by`),
+    `auto` gives each sample its most probable subset: that is what a cascade's guarantee is about.
+    """
+
+    bound: BoundRules
+    decide: Decide = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.decide not in get_args(Decide):
+            raise UserError(f"decide is {self.decide!r}: it must be one of {', '.join(get_args(Decide))}")
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """The subsets that scored samples fall into, in the order they are shown."""
+        return self.bound.policy.subsets
+
+    @property
+    def otherwise(self) -> str:
+        """The subset that is left out."""
+        return self.bound.policy.otherwise
+
+    def parameters(self) -> dict[str, Any]:
+        """The policy's definition, `decide` and `seed`."""
+        return {"policy": self.bound.policy.definition(), "decide": self.decide, "seed": self.seed}
+
+    def decides_on(self, scores: pl.LazyFrame) -> str:
+        """`probabilities`, `most probable subsets`, `whole scores` or `scores`: what the rules are applied to."""
+        names = scores.collect_schema().names()
+        if self.by_probability(names):
+            return MOST_PROBABLE if self._singly(names) else PROBABILITIES
+        values = [pl.col(axis).cast(pl.Float32) for axis in self.bound.axes]
+        whole = [(value.floor() == value).all() for value in values]
+        found = scores.filter(self._scored).select(pl.all_horizontal(pl.lit(True), *whole))
+        return WHOLE_SCORES if found.collect(engine="streaming").item() else SCORES
+
+    def plan(self, scores: pl.LazyFrame) -> pl.LazyFrame:
+        """`scores` in the same order with `subset` and `reason`, and `p_<subset>` where probabilities decided."""
+        names = scores.collect_schema().names()
+        require_columns(self.bound.policy.name, self.bound.axes, self.bound.policy.facts, names)
+        if self.by_probability(names):
+            marks = self._marks(scores)
+            kept = scores.drop(*marks.columns, *(n for n in names if n.startswith("p_")), strict=False)
+            scores = pl.concat([kept, marks.lazy()], how="horizontal")
+            subset, reason = pl.col("subset").cast(pl.String), odds(self.subsets, singly=self._singly(names))
+        else:
+            subset, reason = self.bound.subset_expression(), rule_reasons(self.bound)
+        return scores.with_columns(
+            pl.when(self._scored).then(subset).otherwise(pl.lit(UNSCORED)).alias("subset"),
+            pl.when(self._scored).then(reason).otherwise(NOT_SCORED_BECAUSE).alias("reason"),
+        )
+
+    def assign(self, scores: pl.DataFrame) -> pl.DataFrame:
+        """`scores` with `subset` and `reason`, rows in the same order."""
+        return scores.with_columns(self.plan(scores.lazy()).select("subset", "reason").collect())
+
+    def expected_counts(self, scores: pl.DataFrame) -> dict[str, int]:
+        """How many samples each subset has; by probability, as many as the judge itself expects."""
+        if self.by_probability(scores.columns) and not self._singly(scores.columns):
+            p = row_masses(self.bound, scores.lazy(), self._scored, self.seed).p
+            return dict(zip(self.subsets, expected_shares(p).tolist(), strict=True))
+        counts = dict(self.assign(scores)["subset"].value_counts().iter_rows())
+        return {subset: counts.get(subset, 0) for subset in self.subsets}
+
+    def by_probability(self, columns: Sequence[str]) -> bool:
+        """Whether distributions decide in a table with these columns. Raises `UserError` where they should and lack."""
+        axes = self.bound.axes
+        present = bool(axes) and set(map(distribution_column, axes)) <= set(columns)
+        if self.decide == "probabilities" and not present:
+            raise UserError(
+                "decide='probabilities' needs a judge that gives distributions; these scores have none "
+                f"on {', '.join(axes) or 'an axis that the policy looks at'}: use 'scores'"
+            )
+        return present and self.decide != "scores"
+
+    @cached_property
+    def _scored(self) -> pl.Expr:
+        return scored_on(self.bound.axes)
+
+    def _singly(self, columns: Sequence[str]) -> bool:
+        """Whether each sample's subset is decided without a look at the others."""
+        return self.decide == "auto" and ANSWERED_BY in columns
+
+    def _marks(self, scores: pl.LazyFrame) -> pl.DataFrame:
+        """What one row cannot know alone: each row's subset, and P of every subset; null for rows without scores."""
+        rows = row_masses(self.bound, scores, self._scored, self.seed)
+        singly = self._singly(scores.collect_schema().names())
+        labels = rows.p.argmax(axis=1) if singly else match_shares(rows.p, expected_shares(rows.p), rows.ties)
+        place = pl.Series(np.where(rows.scored, np.cumsum(rows.scored) - 1, 0)).set(pl.Series(~rows.scored), None)
+        found = pl.DataFrame(
+            {
+                "subset": pl.Series(labels, dtype=pl.UInt8),
+                **{f"p_{name}": rows.p[:, k] for k, name in enumerate(self.subsets)},
+            }
+        )
+        names = pl.col("subset").replace_strict(dict(enumerate(self.subsets)), return_dtype=pl.Enum(self.subsets))
+        return found.with_columns(names).select(pl.all().gather(place))
+
+
+def scored_on(axes: Iterable[str]) -> pl.Expr:
+    """Where a row has a finite score on each of the axes, and its state is ok."""
+    finite = [pl.col(axis).cast(pl.Float32).is_finite().fill_null(False) for axis in axes]
+    return pl.all_horizontal(pl.col("state").eq_missing(pl.lit("ok")), *finite)
+
+
+def require_columns(policy: str, axes: Iterable[str], facts: Iterable[str], columns: Sequence[str]) -> None:
+    """Raise `UserError` unless a table has the axes and the facts that the policy looks at."""
+    missing = [axis for axis in axes if axis not in columns]
+    if missing:
+        here = ", ".join(axis for axis in axes_of(columns) if axis not in FACTS) or "none"
+        raise UserError(
+            f"the policy {policy} needs scores on {', '.join(axes)}; these have {here}. Score with a rubric that has "
+            "them, or select by another policy"
+        )
+    absent = [fact for fact in facts if fact not in columns]
+    if absent:
+        raise UserError(f"the policy {policy} asks for {absent[0]} of each sample, and the table has no such column")

@@ -1,0 +1,93 @@
+"""A policy in plain sentences, for pages and for the command line."""
+
+from __future__ import annotations
+
+from efficient_empathy.selection.policies.conditions import (
+    And,
+    Atom,
+    Column,
+    Constant,
+    Membership,
+    Not,
+    Or,
+    SampleFact,
+    Text,
+    Tree,
+    number_text,
+)
+from efficient_empathy.selection.policies.definition import display_symbol
+from efficient_empathy.selection.policies.facts import FACTS
+from efficient_empathy.selection.policies.rule_policy import RulePolicy
+from efficient_empathy.selection.policies.top_policy import TopPolicy
+
+_WORDS = {
+    "<": "below",
+    "<=": "at most",
+    ">": "above",
+    ">=": "at least",
+    "==": "equal to",
+    "!=": "other than",
+}
+
+
+def policy_words(policy: RulePolicy | TopPolicy) -> list[str]:
+    """One sentence a rule, then that of the rest.
+
+    For example "rationality above β = 5 → rationality" and "otherwise → discard".
+    """
+    sentences = _rule_words(policy) if isinstance(policy, RulePolicy) else _top_words(policy)
+    return [*sentences, f"otherwise → {policy.otherwise}"]
+
+
+def _rule_words(policy: RulePolicy) -> list[str]:
+    return [f"{condition_words(tree)} → {rule.subset}" for rule, tree in zip(policy.rules, policy.trees, strict=True)]
+
+
+def _top_words(policy: TopPolicy) -> list[str]:
+    place = " within each category" if policy.per_category or policy.quotas else ""
+    amounts = policy.top if isinstance(policy.top, dict) else {"each axis": policy.top} if policy.top else {}
+    sentences = [f"only samples with {condition_words(policy.tree)}"] if policy.tree else []
+    sentences += [f"{_amount(amount)} by {axis}{place}" for axis, amount in amounts.items()]
+    return sentences + [f"{_amount(amount)} by each axis in {category}" for category, amount in policy.quotas.items()]
+
+
+def _amount(amount: float) -> str:
+    return f"the best {amount:,}" if amount >= 1 else f"the best {number_text(amount * 100)} %" if amount else "none"
+
+
+def condition_words(tree: Tree) -> str:
+    """A condition in words; parentheses where `and`, `or` and `not` meet."""
+    if isinstance(tree, Not):
+        return f"not ({condition_words(tree.part)})"
+    if isinstance(tree, And | Or):
+        word = " and " if isinstance(tree, And) else " or "
+        return word.join(
+            f"({condition_words(part)})" if isinstance(part, And | Or) else condition_words(part) for part in tree.parts
+        )
+    return _atom(tree)
+
+
+def _atom(atom: Atom) -> str:
+    left, is_text = _column(atom.left), isinstance(atom.left, SampleFact) and atom.left.is_text
+    if isinstance(atom, Membership):
+        first = "neither" if atom.negated else "either"
+        last = "nor" if atom.negated else "or"
+        values = [_constant(constant) for constant in atom.constants]
+        if len(values) == 1:
+            return f"{left} {'other than ' if atom.negated else ''}{values[0]}"
+        return f"{left} {first} {', '.join(values[:-1])} {last} {values[-1]}"
+    right = _constant(atom.right) if isinstance(atom.right, Constant) else _column(atom.right)
+    if is_text and atom.symbol == "==":
+        return f"{left} {right}"
+    return f"{left} {_WORDS[atom.symbol]} {right}"
+
+
+def _column(column: Column) -> str:
+    return FACTS[column.name].words if isinstance(column, SampleFact) else column.name
+
+
+def _constant(constant: Constant) -> str:
+    if isinstance(constant, Text):
+        return constant.value
+    number = number_text(constant.value)
+    return f"{display_symbol(constant.threshold)} = {number}" if constant.threshold else number

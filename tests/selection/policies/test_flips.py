@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from efficient_empathy.selection import flips as flips_of_code
+from efficient_empathy.selection import make_policy
+from efficient_empathy.selection.policies import flips, load_policy, make_selector, policy_of_definition
+
+
+@pytest.mark.parametrize("name", ["paper", "exclusive", "both"])
+@pytest.mark.parametrize(("alpha", "beta"), [(5, 5), (11, -1), (4.5, 6)])
+@pytest.mark.parametrize("distributions", [False, True])
+def test_the_numbers_are_those_of_the_rules_in_code(table, empathy, name, alpha, beta, distributions) -> None:
+    frame = table(empathy, 100, failures=True, distributions=distributions)
+    selector = make_selector(load_policy(name, {"alpha": alpha, "beta": beta}), empathy)
+    assert flips(selector, frame) == flips_of_code(make_policy(name, alpha, beta), frame)
+
+
+def test_every_threshold_moves_as_two_selections_show(table, care) -> None:
+    policy = policy_of_definition(
+        {
+            "name": "mine",
+            "thresholds": {"short": 3, "least": 3},
+            "rules": [{"discard": "response_words < short"}, {"warm": "sensibility > least"}],
+        }
+    )
+    frame = table(care, 200)
+    moved = flips(make_selector(policy, care), frame)
+    assert list(moved) == ["short-1", "short+1", "least-1", "least+1"]
+    before, after = (
+        make_selector(one, care).assign(frame)["subset"] for one in (policy, policy.with_thresholds(short=4))
+    )
+    assert moved["short+1"] == (before != after).sum() > 0
