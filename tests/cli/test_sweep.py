@@ -3,19 +3,14 @@ import subprocess
 import sys
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.sweep import sweep
+from efficient_empathy.cli import app
 from selected_runs import selected_run
-
-APP = typer.Typer()
-APP.command()(guarded(sweep))
 
 
 def run(*arguments):
-    return CliRunner().invoke(APP, [*map(str, arguments)])
+    return CliRunner().invoke(app, ["sweep", *map(str, arguments)])
 
 
 def test_a_grid_as_one_json_object_and_in_words(tmp_path) -> None:
@@ -63,8 +58,8 @@ def test_a_run_that_is_not_scored_says_the_command(tmp_path) -> None:
 
 def test_the_help_is_light_and_has_an_example() -> None:
     code = (
-        "import sys, typer\nfrom typer.testing import CliRunner\nfrom efficient_empathy.cli.sweep import sweep\n"
-        "app = typer.Typer()\napp.command()(sweep)\nprint(CliRunner().invoke(app, ['--help']).output)\n"
+        "import sys\nfrom typer.testing import CliRunner\nfrom efficient_empathy.cli import app\n"
+        "print(CliRunner().invoke(app, ['sweep', '--help']).output)\n"
         "print([name for name in ('torch', 'scipy', 'polars', 'nltk') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

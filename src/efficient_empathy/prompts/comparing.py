@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from efficient_empathy.prompts.compare_sides import (
     sides_of,
 )
 from efficient_empathy.prompts.golden import read_golden
+from efficient_empathy.prompts.settings import CompareSettings
 from efficient_empathy.scoring import Ledger, Rubric
 from efficient_empathy.scoring.choice import JudgeOptions
 from efficient_empathy.scoring.contract import Bound
@@ -48,36 +49,13 @@ FOLDER = Path("prompt-comparisons")
 RECORD, PAGE = "comparison.json", "comparison.html"
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What is compared, and on what."""
+class Compared(CompareSettings):
+    """Two sides, and how they are compared."""
 
     a: str
     """A rubric file or name, a judge's reference, or a scored run's folder."""
     b: str
     """Another one."""
-    judges: tuple[str, ...] = ()
-    """Who rubrics are asked of: one for both, or one for each."""
-    rubric: str | None = None
-    """What judges are asked by; `empathy` by default."""
-    golden: str | None = None
-    """A golden set's folder, or `bundled`."""
-    samples: str | None = None
-    """A source of dialogues, in place of a golden set."""
-    n: int | None = None
-    """Judge so many samples at most: 200 of a source or a run, by default, and all of a golden set."""
-    policy: str | None = None
-    """`paper`, `exclusive` or `both`; by default that of the run's selection, else `paper`."""
-    alpha: float | None = None
-    """Threshold of sensibility; by default that of the run's selection, else 5."""
-    beta: float | None = None
-    """Threshold of rationality, likewise."""
-    shown: int = 20
-    """Show so many of the samples that differ."""
-    draws: int = 1000
-    """Of the bootstrap over dialogues."""
-    seed: int = 0
-    """Of the samples that are drawn, and of the bootstrap."""
 
     @property
     def folder(self) -> Path:
@@ -123,7 +101,7 @@ def compare(
                 break
         if len(ready) < 2:
             raise _unfinished(ending, ready[0], sides)
-        sampling = {"draws": compared.draws, "seed": compared.seed}
+        sampling = {"draws": compared.resamples, "seed": compared.seed}
         record = record_of(ready[0], ready[1], policy, sampling, shown=compared.shown)
         _write(folder, record, [side.prompt for side in ready])
     return {
