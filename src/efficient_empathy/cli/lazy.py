@@ -47,6 +47,13 @@ def commands_of(table: Table) -> dict[str, Place]:
     return found
 
 
+def function_of(place: Place) -> Callable[..., None]:
+    """The function behind a command; imports its module."""
+    module, _, function = place.address.partition(":")
+    command: Callable[..., None] = getattr(import_module(f"efficient_empathy.cli.{module}"), function)
+    return command
+
+
 def lazy_group(table: Table) -> type[TyperGroup]:
     """A class of groups with the commands of `table`."""
 
@@ -63,7 +70,7 @@ def lazy_group(table: Table) -> type[TyperGroup]:
             entry = table.get(cmd_name)
             if entry is None or self.outlines:
                 return self.commands.get(cmd_name)
-            return _group(cmd_name, entry) if isinstance(entry, Room) else _command(cmd_name, entry)
+            return _group(cmd_name, entry) if isinstance(entry, Room) else command_of(cmd_name, entry)
 
         def format_commands(self, ctx: Any, formatter: Any) -> None:
             with self._outlined():
@@ -107,11 +114,11 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _command(name: str, place: Place) -> Any:
+def command_of(name: str, place: Place) -> Any:
+    """A command as typer runs it, with the options of its settings models."""
     from efficient_empathy.cli.options import with_options
 
-    module, _, function = place.address.partition(":")
-    command = getattr(import_module(f"efficient_empathy.cli.{module}"), function)
+    command = function_of(place)
     app = typer.Typer(add_completion=False, **{**LOOK, "no_args_is_help": False})
     app.command(name)(guarded(with_options(command)))
     return typer.main.get_command(app)

@@ -152,15 +152,21 @@ def options_of(model: Any, options: Options = Options(), key: str = "") -> Itera
             yield Option(key + name, flags, field, written)
 
 
+def models_of(command: Callable[..., None]) -> dict[str, ModelOptions]:
+    """The models among a command's parameters, by the parameter's name."""
+    hints = get_type_hints(command, include_extras=True)
+    models = {name: _model_of(hints[name]) for name in inspect.signature(command).parameters}
+    return {name: model for name, model in models.items() if model is not None}
+
+
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """`command` with the options of its models in place of them, as typer takes it."""
     hints = get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []
-    models: dict[str, _Model] = {}
+    models = models_of(command)
     for name, parameter in inspect.signature(command).parameters.items():
-        if (model := _model_of(hints[name])) is not None:
-            models[name] = model
-            parameters += model.parameters()
+        if name in models:
+            parameters += models[name].parameters()
         else:
             parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
     names = [one.name for one in parameters]
@@ -179,7 +185,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @dataclass(frozen=True)
-class _Model:
+class ModelOptions:
     """A model among a command's parameters: its options, and what the command gets of them."""
 
     model: Any
@@ -210,7 +216,7 @@ class _Model:
         return {key: getattr(made, key) for key in dict.fromkeys(key.partition(".")[0] for key in flags)}
 
 
-def _model_of(hint: Any) -> _Model | None:
+def _model_of(hint: Any) -> ModelOptions | None:
     kind, *extra = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     how = next((one for one in extra if isinstance(one, Options)), Options())
     kinds = [how.model] if how.model is not None else list(parts(kind))
@@ -218,7 +224,7 @@ def _model_of(hint: Any) -> _Model | None:
     if model is None:
         return None
     own = {one.key.replace(".", "_"): one for one in options_of(model, how)}
-    return _Model(model, how, NoneType in kinds, own)
+    return ModelOptions(model, how, NoneType in kinds, own)
 
 
 def _example(model: Any) -> str:

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,15 @@ FOLDER = Path("prompt-comparisons")
 RECORD, PAGE = "comparison.json", "comparison.html"
 
 
-class Compared(CompareSettings):
+@dataclass(frozen=True)
+class Compared:
     """Two sides, and how they are compared."""
 
     a: str
     """A rubric file or name, a judge's reference, or a scored run's folder."""
     b: str
     """Another one."""
+    settings: CompareSettings = CompareSettings()
 
     @property
     def folder(self) -> Path:
@@ -101,8 +103,8 @@ def compare(
                 break
         if len(ready) < 2:
             raise _unfinished(ending, ready[0], sides)
-        sampling = {"draws": compared.resamples, "seed": compared.seed}
-        record = record_of(ready[0], ready[1], policy, sampling, shown=compared.shown)
+        sampling = {"draws": compared.settings.resamples, "seed": compared.settings.seed}
+        record = record_of(ready[0], ready[1], policy, sampling, shown=compared.settings.shown)
         _write(folder, record, [side.prompt for side in ready])
     return {
         **record,
@@ -142,7 +144,7 @@ def _prepared(
     Raises `UserError`, before anything is paid for, where the sides have no axis in common, where their answers would
     be kept under one key, and where the folder is a run's.
     """
-    sides = sides_of(compared.a, compared.b, compared.judges, compared.rubric)
+    sides = sides_of(compared.a, compared.b, compared.settings.judges, compared.settings.rubric)
     known = [_loaded(side, compared) if isinstance(side, Kept) else None for side in sides]
     axes = [axes_of(side.rubric) if isinstance(side, Asked) else told.axes if told else () for side, told in
             zip(sides, known, strict=True)]  # fmt: skip
@@ -160,15 +162,17 @@ def _prepared(
 
 
 def _loaded(kept: Kept, compared: Compared) -> Side:
-    return run_side(kept) if kept.is_run else result_side(kept, compared.golden)
+    return run_side(kept) if kept.is_run else result_side(kept, compared.settings.golden)
 
 
 def _samples(compared: Compared, sides: Sides) -> pl.DataFrame:
     """What the asked sides are to judge; empty where there is none."""
     if any(isinstance(side, Asked) for side in sides):
-        return chosen_samples(sides, compared.golden, compared.samples, compared.n, compared.seed)
-    texts = None if any(isinstance(side, Kept) and not side.is_run for side in sides) else compared.golden
-    idle = {"--samples": compared.samples, "-n": compared.n, "--golden": texts}
+        return chosen_samples(
+            sides, compared.settings.golden, compared.settings.samples, compared.settings.n, compared.settings.seed
+        )
+    texts = None if any(isinstance(side, Kept) and not side.is_run for side in sides) else compared.settings.golden
+    idle = {"--samples": compared.settings.samples, "-n": compared.settings.n, "--golden": texts}
     if given := [name for name, value in idle.items() if value is not None]:
         raise UserError(f"{given[0]} says what is judged, and A and B have their scores already: leave it out")
     return SAMPLE_SCHEMA.to_frame()
@@ -187,10 +191,14 @@ def _judged(label: str, side: Asked, judge: str, spec: str, frame: pl.DataFrame,
 
 def _policy(compared: Compared, known: list[Side | None]) -> GridPolicy:
     """The policy at the active thresholds: as given, else as in the golden set, a side's selection, or the paper."""
-    golden = compared.golden
+    golden = compared.settings.golden
     first = next((side.active for side in known if side and side.active), {})
     active = asdict(read_golden(golden).thresholds) if golden is not None else first
-    name, alpha, beta = compared.policy or active.get("policy", "paper"), compared.alpha, compared.beta
+    name, alpha, beta = (
+        compared.settings.policy or active.get("policy", "paper"),
+        compared.settings.alpha,
+        compared.settings.beta,
+    )
     if name not in RULES:
         raise UserError(f"the policy {name!r} has no thresholds to compare by: take {', '.join(RULES)}")
     return GridPolicy(

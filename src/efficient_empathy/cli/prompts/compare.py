@@ -48,7 +48,7 @@ def compare(
     from efficient_empathy.prompts.comparing import compare as run_compare
     from efficient_empathy.scoring.plan import plan_text
 
-    compared = Compared(a=a, b=b, **settings.model_dump(exclude_unset=True))
+    compared = Compared(a, b, settings)
     if dry_run:
         plan = plan_compare(compared, output, options)
         show(plan, as_json, plan_text(plan))
