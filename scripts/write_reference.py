@@ -23,8 +23,8 @@ from efficient_empathy.recipe import Recipe
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 HEAD = """# Settings and commands
 
-Every setting is a key in a recipe or a settings file, a keyword in Python, and a flag where a command has it. This page is
-written by `python scripts/write_reference.py` from the settings models: edit the text under a field there, not here.
+Every setting is a key in a recipe or a settings file, a keyword in Python, and a flag where a command has it. This page
+is written by `python scripts/write_reference.py` from the settings models: edit the text under a field there, not here.
 
 [Settings](#settings) · [Commands](#commands)
 """

@@ -33,12 +33,12 @@ def test_a_grid_as_one_json_object_and_in_words(tmp_path) -> None:
         (["--alphas", "wide"], "no range of thresholds: write 3:7"),
         (["--policies", "top"], "the policy 'top' has no thresholds to move"),
         (["--policies", ","], "name a policy"),
-        (["--decide", "dice"], "not valid in the sweep: decide"),
+        (["--decide", "dice"], "--decide: Input should be 'auto', 'scores' or 'probabilities'"),
         (["--subset", "discard", "--keep"], "--subset, --keep needs --train"),
         (["--train", "--samples", "4"], "--samples needs --metrics"),
         (["--train", "--set", "epoch=2"], "epoch is no key: did you mean epochs?"),
         (["--train", "--subset", "both"], "the policy paper has no subset 'both'"),
-        (["--train", "--seeds", "-1"], "not valid in the sweep: seeds"),
+        (["--train", "--seeds", "-1"], "--seeds: Input should be greater than or equal to 0"),
     ],
 )
 def test_a_users_error_is_one_sentence_and_exit_status_1(tmp_path, arguments, said) -> None:
@@ -60,7 +60,7 @@ def test_the_help_is_light_and_has_an_example() -> None:
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom efficient_empathy.cli import app\n"
         "print(CliRunner().invoke(app, ['sweep', '--help']).output)\n"
-        "print([name for name in ('torch', 'scipy', 'polars', 'nltk') if name in sys.modules])"
+        "print([name for name in ('torch', 'scipy', 'nltk', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")

@@ -63,7 +63,7 @@ def test_no_samples_are_an_empty_frame(predictor) -> None:
         ({"policy": "top"}, "no policy 'top'"),
         ({"policy": "best"}, "no policy 'best'"),
         ({"alpha": 12}, "alpha is 12"),
-        ({"folder": "nowhere"}, "holds no distilled judge"),
+        ({"judge_model": "nowhere"}, "holds no distilled judge"),
     ],
 )
 def test_what_there_is_not_is_refused(options, said) -> None:

@@ -210,7 +210,7 @@ class ModelOptions:
             if missing:
                 return None
         changes = pairs(values.get(CHANGES), "--set")
-        made = load(self.model, values.get(FILE), self.how.file or "the options", changes, flags)
+        made = load(self.model, values.get(FILE), f"the {self.how.file or 'options'}", changes, flags)
         if self.how.model is None:
             return made
         return {key: getattr(made, key) for key in dict.fromkeys(key.partition(".")[0] for key in flags)}

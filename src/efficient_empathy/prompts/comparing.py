@@ -57,7 +57,7 @@ class Compared:
     """A rubric file or name, a judge's reference, or a scored run's folder."""
     b: str
     """Another one."""
-    settings: CompareSettings = CompareSettings()
+    settings: CompareSettings
 
     @property
     def folder(self) -> Path:
