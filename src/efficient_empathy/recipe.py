@@ -21,7 +21,7 @@ from efficient_empathy.generation.settings import GenerationSettings
 from efficient_empathy.labelling.settings import CascadeSettings
 from efficient_empathy.moe.settings import MixSettings
 from efficient_empathy.robustness.settings import SweepSettings, TuneSettings
-from efficient_empathy.scoring.choice import JUDGES, JudgeOptions
+from efficient_empathy.scoring.choice import JUDGES, JudgeOptions, judge_options
 from efficient_empathy.scoring.openai import Decoding
 from efficient_empathy.scoring.panel import Pool
 from efficient_empathy.scoring.reference import FORMS
@@ -71,10 +71,14 @@ class ScoreSection(Settings):
         for name in self.judges if self.judge != CASCADE else ():
             if name.partition(":")[0] not in JUDGES:
                 raise ValueError(f"there is no judge {name!r}: write {FORMS} or {CASCADE}")
-        options = [field.name for field in fields(JudgeOptions)]
+        options = [field.name for kind in (JudgeOptions, Decoding) for field in fields(kind)]
         for key in self.model_extra or {}:
             if key not in options:
-                raise ValueError(unknown(key, ["judge", "pool", "rubric", "cascade", *options]))
+                raise ValueError(unknown(key, [*ScoreSection.model_fields, *options]))
+        try:
+            self.options()
+        except UserError as error:
+            raise ValueError(str(error)) from error
         return self
 
     @property
@@ -83,14 +87,8 @@ class ScoreSection(Settings):
         return (self.judge,) if isinstance(self.judge, str) else self.judge
 
     def options(self) -> JudgeOptions:
-        """The judges' options."""
-        given = dict(self.model_extra or {})
-        if "decoding" in given:
-            given["decoding"] = Decoding(**given["decoding"])
-        for name in ("prices", "replies", "folder"):
-            if given.get(name) is not None:
-                given[name] = Path(given[name])
-        return JudgeOptions(**given)
+        """The judges' options. Raises `UserError`."""
+        return judge_options(self.model_extra or {})
 
 
 class SelectSection(Settings):

@@ -10,7 +10,6 @@ from rich.progress import Progress
 
 from efficient_empathy.distillation.settings import DistillSettings
 from efficient_empathy.errors import missing_extra
-from efficient_empathy.scoring import Rubric
 from efficient_empathy.workspace import Workspace
 
 
@@ -31,6 +30,7 @@ def run_distill(
     except ImportError as error:
         raise missing_extra("distill", "train") from error
     from efficient_empathy.distillation.stage import distill
+    from efficient_empathy.scoring import Rubric
 
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     console = console or Console(stderr=True)
