@@ -23,7 +23,7 @@ from rich.console import Console
 
 from efficient_empathy.distillation.data import lessons_of
 from efficient_empathy.distillation.held_out import association_of, cross_calibrated, cross_fit
-from efficient_empathy.distillation.model import Settings
+from efficient_empathy.distillation.settings import StudentSettings
 from efficient_empathy.distillation.stage import default_base, write_tokenizer
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.labelling.goals import ErrorGoal, F1Goal, Goal, f1_score
@@ -53,7 +53,7 @@ def cross_fitted(judgements: Path, cache: Path) -> tuple[Guesses, np.ndarray]:
     lessons = lessons_of(workspace, workspace.stage("score")["spec"], rubric, FOLDS)
     base = default_base()
     write_tokenizer(base, cache / "tokenizer.json")
-    settings = Settings()
+    settings = StudentSettings()
     encoded = PairTokenizer(cache / "tokenizer.json", settings.max_tokens)(lessons.samples)
 
     def told(what: str, step: int, steps: int, loss: float) -> None:

@@ -11,8 +11,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 import misbehaviours as does
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.prompts import prompts_app
+from efficient_empathy.cli import app
 from efficient_empathy.scoring import Rubric
 
 STRICT = "You are strict: when in doubt, give the lower number."
@@ -38,4 +37,4 @@ def strict(body: dict[str, Any], _: int) -> does.Behaviour:
 
 def prompts(*arguments: str | Path) -> Result:
     """`efficient-empathy prompts …`."""
-    return CliRunner().invoke(prompts_app(guarded), [*map(str, arguments)])
+    return CliRunner().invoke(app, ["prompts", *map(str, arguments)])

@@ -4,10 +4,14 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
-from efficient_empathy.cli import COMMANDS
+from efficient_empathy.cli import COMMANDS, app
+from efficient_empathy.cli.lazy import commands_of
 from efficient_empathy.recipe import DIALOGUES
 from samples import FORM
+
+ALL = commands_of(COMMANDS)
 
 
 def run(*arguments: str, cwd=None, code: int = 0) -> subprocess.CompletedProcess:
@@ -106,16 +110,48 @@ def test_bad_usage_is_exit_2() -> None:
     assert "No such command" in run("scor", code=2).stderr
 
 
-@pytest.mark.parametrize("command", [*(command.__name__.replace("_", "-") for command in COMMANDS), "ratings sheets"])
+@pytest.mark.parametrize("command", list(ALL))
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    assert "Example: efficient-empathy" in run(*command.split(), "--help").stdout
+    done = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert done.exit_code == 0, done.output
+    assert f"Example: efficient-empathy {command}" in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "at", "completions"),
+    [
+        ("efficient-empathy pr", 1, ["predict", "prompts"]),
+        ("efficient-empathy prompts go", 2, ["golden"]),
+        ("efficient-empathy train --learn", 2, ["--learning-rate"]),
+        ("efficient-empathy train --method l", 3, ["lora"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_choices(words: str, at: int, completions: list[str]) -> None:
+    told = {"_EFFICIENT_EMPATHY_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(at)}
+    code = "from efficient_empathy.cli import app; app(prog_name='efficient-empathy')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **told}
+    )
+    assert done.stdout.split() == completions, done.stderr
 
 
 def test_start_up_imports_nothing_heavy() -> None:
-    heavy = ("polars", "aiohttp", "onnxruntime", "torch")
-    code = f"import sys, efficient_empathy.cli; print([m for m in {heavy} if m in sys.modules])"
+    heavy = ("polars", "aiohttp", "onnxruntime", "torch", "pydantic", "rich.console")
+    code = (
+        "import sys; from efficient_empathy.cli import app; app(['--help'], standalone_mode=False); "
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_wrong_value_names_its_flag_and_a_wrong_key_the_file(tmp_path) -> None:
+    told = ["train", "--run", "r", "--subset", "sensibility"]
+    assert "Error: --learning-rate: Input should be greater than 0" in run(*told, "--learning-rate", "0", code=1).stderr
+    assert "Error: --batch-size: Input should be a valid integer" in run(*told, "--batch-size", "few", code=1).stderr
+    (tmp_path / "mine.yaml").write_text("lora:\n  r: 0\n")
+    done = run(*told, "--settings", "mine.yaml", "--epochs", "2", cwd=tmp_path, code=1)
+    assert "mine.yaml: lora.r: Input should be greater than or equal to 1" in " ".join(done.stderr.split())
 
 
 def test_a_closed_pipe_is_no_error(tmp_path) -> None:

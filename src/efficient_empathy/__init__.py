@@ -18,7 +18,9 @@ page = ee.write_report("runs/mine")                     # the path of the report
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from efficient_empathy.exports import exports
 
 if TYPE_CHECKING:
     from efficient_empathy.agreement import AgreementSettings, measure_agreement
@@ -89,10 +91,4 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import on first use, so that `import efficient_empathy` and `--help` stay quick."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = exports(__name__, _HOMES)

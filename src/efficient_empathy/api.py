@@ -12,6 +12,7 @@ from rich.console import Console
 from efficient_empathy import selection as _selection
 from efficient_empathy.configuration import load
 from efficient_empathy.dialogues import OnBadRow
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Judge, Rubric
 from efficient_empathy.scoring import stage as _scoring
@@ -20,7 +21,6 @@ from efficient_empathy.scoring.panel import Pool
 from efficient_empathy.workspace import Workspace
 
 if TYPE_CHECKING:
-    from efficient_empathy.prediction import Per
     from efficient_empathy.prediction.conversations import Given
 
 
@@ -102,30 +102,23 @@ def refresh(
     return pl.read_parquet(workspace.scores)
 
 
-def predict(
-    given: Given,
-    *,
-    judge_model: str | Path | None = None,
-    policy: str = "paper",
-    alpha: float = 5,
-    beta: float = 5,
-    per: Per = "sample",
-    quiet: bool = False,
-    **reading: Any,
-) -> pl.DataFrame:
+def predict(given: Given, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
     """What the distilled judge makes of new conversations, or of a source; a row a sample or a conversation.
 
-    `reading` as of `score`: format, columns, on_bad_row. Warns on stderr where the conversations are not of the kind
-    that the judge learnt from.
+    `settings` as of `PredictionSettings` (judge_model, policy, alpha, beta, per) and of `ReadingSettings` (format,
+    columns, on_bad_row). Warns on stderr where the conversations are not of the kind that the judge learnt from.
     """
-    from efficient_empathy.prediction import Predictor
+    from efficient_empathy.prediction import PredictionSettings, Predictor
     from efficient_empathy.prediction import predict as judge
     from efficient_empathy.prediction.words import drift_summary
 
-    found = judge(given, Predictor(judge_model, policy, alpha, beta), **reading)
+    reading = {key: settings.pop(key) for key in ReadingSettings.model_fields if key in settings}
+    how = load(ReadingSettings, None, "the options", reading)
+    chosen = load(PredictionSettings, None, "the options", settings)
+    found = judge(given, Predictor(chosen), format=how.format, columns=how.columns or None, on_bad_row=how.on_bad_row)
     if found.drift["verdict"] not in ("ok", "none"):
         Console(stderr=True, quiet=quiet).print(drift_summary(found.drift, True), markup=False)
-    return found.per(per)
+    return found.per(chosen.per)
 
 
 def select(
@@ -172,11 +165,15 @@ def mix(
 
 
 def generate(run: str | Path, model: str, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
-    """Let a model of the run, a folder or a hub name answer; the frame of its responses."""
+    """Let a model of the run, a folder or a hub name answer; the frame of its responses.
+
+    `settings` as of `GenerationSettings`: samples, temperature, max_new_tokens and so on.
+    """
     from efficient_empathy.generation import GenerationSettings
     from efficient_empathy.generation import generate as answer
 
-    result = answer(Workspace(run), model, GenerationSettings(**settings), console=Console(stderr=True, quiet=quiet))
+    chosen = load(GenerationSettings, None, "the options", settings)
+    result = answer(Workspace(run), model, chosen, console=Console(stderr=True, quiet=quiet))
     return pl.read_parquet(result["output"])
 
 
@@ -195,7 +192,7 @@ def evaluate(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.Dat
 def evaluate_files(
     predictions: Sequence[str | Path], references: str | Path | None = None, *, quiet: bool = False, **settings: Any
 ) -> pl.DataFrame:
-    """Compare systems whose responses lie in files, FILE or NAME=FILE; the frame of `evaluate`."""
+    """Compare systems whose responses lie in files, FILE or NAME=FILE; frame and `settings` as of `evaluate`."""
     from efficient_empathy.evaluation import EvaluationSettings, frame
     from efficient_empathy.evaluation import evaluate_files as evaluate_systems
 

@@ -11,10 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from efficient_empathy.configuration import load, unknown
-from efficient_empathy.dialogues import OnBadRow
+from efficient_empathy.configuration import Settings, load, unknown
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.generation.settings import GenerationSettings
@@ -40,18 +40,11 @@ _NEEDS = (
 """Sections that take the recipe's seed, and which section needs which."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataSection(_Section):
+class DataSection(ReadingSettings):
     """What is read."""
 
     source: str = BUNDLED
     """A file, a folder, hub:org/name, or `bundled`: the dialogues that ship with the package."""
-    format: str | None = None
-    columns: dict[str, str] = {}
-    on_bad_row: OnBadRow = "fail"
 
     @property
     def place(self) -> str | Path:
@@ -59,18 +52,19 @@ class DataSection(_Section):
         return DIALOGUES if self.source == BUNDLED else self.source
 
 
-class ScoreSection(_Section):
-    """Who judges, and how; the other keys are options of the judges (see `JudgeOptions`).
+class ScoreSection(Settings):
+    """Who judges, and how; the other keys are options of the judges (see `JudgeOptions`)."""
 
-    `judge` is one, several of which `pool` makes one score, or `cascade`, whose promise `cascade` has.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     judge: str | tuple[str, ...] = "distilled"
+    """A judge, a list of them, of which `pool` makes one score, or cascade, which `cascade` describes."""
     pool: Pool = "median"
+    """How several judgements of a sample become one score; first: of the first judge that has one."""
     rubric: Path | None = None
+    """A rubric file, or empathy or quality of the package; empathy by default."""
     cascade: CascadeSettings = CascadeSettings()
+    """How the distilled judge and an expert share the work, with `judge: cascade`."""
 
     @model_validator(mode="after")
     def _known(self) -> ScoreSection:
@@ -80,7 +74,7 @@ class ScoreSection(_Section):
         names = [field.name for field in fields(JudgeOptions)]
         for key in self.model_extra or {}:
             if key not in names:
-                raise ValueError(unknown(key, ["judge", "pool", "rubric", "cascade", *names]))
+                raise ValueError(unknown(key, [*ScoreSection.model_fields, *names]))
         try:
             self.options()
         except UserError as error:
@@ -93,23 +87,33 @@ class ScoreSection(_Section):
         return (self.judge,) if isinstance(self.judge, str) else self.judge
 
     def options(self) -> JudgeOptions:
-        """The judges' options."""
+        """The judges' options. Raises `UserError`."""
         return judge_options(self.model_extra or {})
 
 
-class SelectSection(_Section):
+class SelectSection(Settings):
     """How scores become subsets: the policy, its thresholds, and the options that it has (`selection.make_policy`)."""
 
     policy: str = "paper"
+    """paper, exclusive, both or top."""
     alpha: float = 5
+    """Threshold of sensibility."""
     beta: float = 5
+    """Threshold of rationality."""
     seed: int | None = None
+    """Breaks ties; the recipe's by default."""
     decide: Decide | None = None
+    """What the policy decides on: auto, scores or probabilities."""
     top: float | None = None
+    """top: the best K (whole number) or fraction (below 1) per axis."""
     top_sensibility: float | None = None
+    """top: K or fraction by sensibility."""
     top_rationality: float | None = None
+    """top: K or fraction by rationality."""
     per_category: bool | None = None
+    """top: K or the fraction within each category."""
     quotas: dict[str, float] | None = None
+    """top: K or a fraction of its own for each category."""
 
     @model_validator(mode="after")
     def _makes_a_policy(self) -> SelectSection:
@@ -149,23 +153,33 @@ class GenerateSection(GenerationSettings):
         return GenerationSettings(**{name: getattr(self, name) for name in GenerationSettings.model_fields})
 
 
-class Recipe(_Section):
+class Recipe(Settings):
     """One run, from dialogues to a compared mixture of experts."""
 
     name: str = Field(min_length=1, pattern=r"^[\w.-]+$")
+    """What the run is called."""
     run: Path | None = None
     """The run's folder; runs/NAME by default."""
     seed: int = 0
     """Of every stage that has none of its own."""
     data: DataSection = DataSection()
+    """What is read."""
     score: ScoreSection = ScoreSection()
+    """Who judges, and how."""
     select: SelectSection | None = None
+    """How scores become subsets."""
     sweep: SweepSettings | None = None
+    """A grid of other thresholds."""
     tune: TuneSettings | None = None
+    """Thresholds for a target."""
     train: TrainSection | None = None
+    """Which experts are trained, and how."""
     mix: MixSettings | None = None
+    """How the experts are mixed, and the routers trained."""
     generate: GenerateSection | None = None
+    """Which models answer, and how."""
     evaluate: EvaluationSettings | None = None
+    """Which figures the answers get."""
 
     @model_validator(mode="before")
     @classmethod

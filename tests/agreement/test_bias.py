@@ -11,7 +11,7 @@ from rated_panels import dialogue_samples, judge_run, near, scores
 
 def found_in(tmp_path, samples, first, second):
     runs = [judge_run(tmp_path / name, samples, values) for name, values in (("a", first), ("b", second))]
-    settings = AgreementSettings(draws=100, axes=("sensibility",))
+    settings = AgreementSettings(resamples=100, axes=("sensibility",))
     return biases(make_panel(read_raters([str(run.root) for run in runs]), settings), settings)
 
 

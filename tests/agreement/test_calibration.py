@@ -21,7 +21,7 @@ def rows(tmp_path, *, sharpened: float):
         tmp_path / "judge", samples, means, probabilities={a: t.astype(np.float32) for a, t in said.items()}
     )
     truth = judge_run(tmp_path / "truth", samples, drawn)
-    settings = AgreementSettings(draws=100)
+    settings = AgreementSettings(resamples=100)
     panel = make_panel(read_raters([str(judge.root), str(truth.root)]), settings)
     return {row["axis"]: row for row in calibrations(panel, settings)}
 

@@ -14,7 +14,7 @@ TRUTH = scores(120)["sensibility"]
 
 def ceiling(by_rater, people):
     frame = people_frame(SAMPLES, {name: {"empathy": values} for name, values in by_rater.items()})
-    settings = AgreementSettings(people=people, scales=("0-10",), draws=200)
+    settings = AgreementSettings(people=people, scales=("0-10",), resamples=200)
     [one] = ceilings(make_panel(read_raters({"t": frame}), settings), settings)
     return one
 

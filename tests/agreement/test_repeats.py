@@ -17,7 +17,7 @@ def asked_again(values, chance):
 
 def test_a_judge_alone_is_held_against_itself() -> None:
     frame, rounds = asked_again(scores(80), 0.3)
-    found = measure_agreement({"j": frame}, settings=AgreementSettings(draws=100))
+    found = measure_agreement({"j": frame}, settings=AgreementSettings(resamples=100))
     assert found["pairs"] == []
     rows = {row["axis"]: row for row in found["repeats"]}
     assert list(rows) == ["sensibility", "rationality", "subset"]
@@ -33,6 +33,6 @@ def test_a_judge_alone_is_held_against_itself() -> None:
 
 def test_a_judge_that_never_changes_is_the_same_throughout() -> None:
     frame, _ = asked_again(scores(80), 0)
-    [first, *_] = measure_agreement({"j": frame}, settings=AgreementSettings(draws=50))["repeats"]
+    [first, *_] = measure_agreement({"j": frame}, settings=AgreementSettings(resamples=50))["repeats"]
     assert first["figures"]["all_same"] == {"value": 1, "low": 1, "high": 1}
     assert first["figures"]["spread"]["value"] == 0

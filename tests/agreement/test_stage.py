@@ -29,7 +29,7 @@ def raters(tmp_path):
 
 
 def settings(**more):
-    return AgreementSettings(**{"people": ("ann", "bo", HOSTILE), "draws": 50, **more})
+    return AgreementSettings(**{"people": ("ann", "bo", HOSTILE), "resamples": 50, **more})
 
 
 def test_the_json_and_the_page_say_the_same(tmp_path, raters) -> None:
@@ -54,7 +54,7 @@ def test_the_json_and_the_page_say_the_same(tmp_path, raters) -> None:
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_fits_and_asks_for_nothing(tmp_path, raters, width, scheme) -> None:
-    measure_agreement(raters, tmp_path / "out", settings(draws=20))
+    measure_agreement(raters, tmp_path / "out", settings(resamples=20))
     with visit(tmp_path / "out" / "agreement.html", width=width, scheme=scheme) as seen:
         assert seen.console == []
         assert seen.requests == []
@@ -63,13 +63,13 @@ def test_the_page_fits_and_asks_for_nothing(tmp_path, raters, width, scheme) -> 
 
 def test_undefined_figures_are_none_and_say_why() -> None:
     frame = pl.DataFrame({"rater": ["a"] * 3 + ["b"] * 3, "item_id": list("xyz") * 2, "empathy": [3] * 6})
-    found = measure_agreement({"t": frame}, settings=AgreementSettings(scales=("1-5",), draws=20))
+    found = measure_agreement({"t": frame}, settings=AgreementSettings(scales=("1-5",), resamples=20))
     [pair] = found["pairs"]
     assert pair["figures"]["kappa_quadratic"] == {"value": None, "low": None, "high": None}
     assert pair["figures"]["exact"]["value"] == 1
     assert "both gave 3 throughout" in pair["note"]
     apart = pl.DataFrame({"rater": list("aabbcc"), "item_id": list("xyxzyz"), "empathy": [1, 2, 3, 4, 5, 1]})
-    found = measure_agreement({"t": apart}, settings=AgreementSettings(scales=("1-5",), draws=20))
+    found = measure_agreement({"t": apart}, settings=AgreementSettings(scales=("1-5",), resamples=20))
     assert [pair["items"] for pair in found["pairs"]] == [1, 1, 1]
 
 
@@ -84,7 +84,7 @@ def test_experts_crowd_and_judges_agree_as_was_published() -> None:
     frame = rows.filter(dataset="empatheticdialogues").select("annotator", "item_id", pl.col("scores").struct.unnest())
 
     def measured(scale):
-        asked = AgreementSettings(people=EXPERTS, axes=("empathy",), scales=(scale,), draws=200)
+        asked = AgreementSettings(people=EXPERTS, axes=("empathy",), scales=(scale,), resamples=200)
         return measure_agreement({"all": frame}, settings=asked)
 
     found = measured("1-5")

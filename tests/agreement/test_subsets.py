@@ -13,7 +13,7 @@ def test_agreement_on_subsets_is_that_of_the_rule() -> None:
     first = scores(100)
     second = {axis: near(values, 0.8, 3) for axis, values in first.items()}
     found = measure_agreement(
-        {"t": people_frame(SAMPLES, {"a": first, "b": second})}, settings=AgreementSettings(draws=50)
+        {"t": people_frame(SAMPLES, {"a": first, "b": second})}, settings=AgreementSettings(resamples=50)
     )
     [pair] = found["subsets"]["pairs"]
 
@@ -34,4 +34,4 @@ def test_agreement_on_subsets_is_that_of_the_rule() -> None:
 
 def test_without_both_axes_there_are_no_subsets() -> None:
     frames = {name: pl.DataFrame({"item_id": ["x", "y"], "sensibility": [1, 2]}) for name in ("a", "b")}
-    assert measure_agreement(frames, settings=AgreementSettings(draws=0))["subsets"] == {}
+    assert measure_agreement(frames, settings=AgreementSettings(resamples=0))["subsets"] == {}

@@ -1,20 +1,16 @@
 import json
 
-import typer
 from typer.testing import CliRunner
 
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.agreement import agreement
+from efficient_empathy.cli import app
 
-APP = typer.Typer(pretty_exceptions_enable=False)
-APP.command()(guarded(agreement))
 TABLE = "rater,item_id,empathy\n" + "".join(
     f"{rater},item{i},{1 + (i * k) % 5}\n" for k, rater in ((2, "ann"), (2, "bo"), (3, "gpt")) for i in range(30)
 )
 
 
 def call(*arguments):
-    return CliRunner().invoke(APP, [*map(str, arguments)])
+    return CliRunner().invoke(app, ["agreement", *map(str, arguments)])
 
 
 def test_one_json_object_and_words_with_the_next_step(tmp_path) -> None:

@@ -1,19 +1,14 @@
 import json
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from analytics_runs import planted_run
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.analytics import analytics
-
-APP = typer.Typer(pretty_exceptions_enable=False)
-APP.command()(guarded(analytics))
+from efficient_empathy.cli import app
 
 
 def call(*arguments):
-    return CliRunner().invoke(APP, [*map(str, arguments)])
+    return CliRunner().invoke(app, ["analytics", *map(str, arguments)])
 
 
 @pytest.fixture(scope="module")

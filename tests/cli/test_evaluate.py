@@ -4,15 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.evaluate import evaluate
+from efficient_empathy.cli import app
 from evaluated_runs import answered_run
-
-app = typer.Typer()
-app.command()(guarded(evaluate))
 
 
 @pytest.fixture
@@ -24,7 +19,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def call(*options: str | Path, code: int = 0) -> str:
-    done = CliRunner().invoke(app, [str(option) for option in options])
+    done = CliRunner().invoke(app, ["evaluate", *map(str, options)])
     assert done.exit_code == code, done.output
     return done.stdout if code == 0 else done.stderr
 

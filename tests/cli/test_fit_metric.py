@@ -2,21 +2,16 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.fit_metric import fit_metric
+from efficient_empathy.cli import app
 from rated_responses import dialogue_rows, epitome_rows, jsonl
-
-app = typer.Typer()
-app.command()(guarded(fit_metric))
 
 
 def called(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app, ["fit-metric", *map(str, arguments)])
 
 
 def test_it_says_how_good_the_metric_is_and_where_it_lies(tmp_path: Path) -> None:

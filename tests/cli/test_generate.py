@@ -66,7 +66,7 @@ def test_a_few_samples_with_a_temperature(root: Path, tiny: Path) -> None:
     [
         (["--model", "moe"], "there is no model 'moe'"),
         (["--model", "base", "--max-cost", "1"], "--base-url"),
-        (["--model", "base", "--top-p", "0"], "--top-p is 0"),
+        (["--model", "base", "--top-p", "0"], "--top-p: Input should be greater than 0"),
         (["--model", "TINY", "--template", "poem"], "cannot read the prompt template poem"),
     ],
 )

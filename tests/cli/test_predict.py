@@ -2,19 +2,14 @@ import json
 
 import polars as pl
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.predict import predict
+from efficient_empathy.cli import app
 from strange_conversations import GERMAN, KIND, STORY, bare_folder
-
-APP = typer.Typer()
-APP.command()(guarded(predict))
 
 
 def run(*arguments, stdin: str | None = None):
-    return CliRunner().invoke(APP, [*map(str, arguments)], input=stdin)
+    return CliRunner().invoke(app, ["predict", *map(str, arguments)], input=stdin)
 
 
 def lines(*responses: str) -> str:

@@ -71,7 +71,7 @@ def test_failures_are_counted_by_state_and_asked_again(tmp_path) -> None:
     stricter(tmp_path)
     faults = {1: does.prose(), 4: does.refusal(), 12: does.prose()}
     with MisbehavingServer(lambda body, number: faults.get(number) or strict(body, number)) as server:
-        told = ("-n", "10", "--concurrency", "1", "--draws", "0", "--json")
+        told = ("-n", "10", "--concurrency", "1", "--resamples", "0", "--json")
         first, second = (json.loads(compare(server, *told).stdout) for _ in range(2))
         assert len(server.requests) == 23
     assert first["a"]["states"] == {"ok": 8, "parse_error": 1, "api_error": 0, "refused": 1, "not judged": 0}

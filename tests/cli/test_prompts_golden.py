@@ -1,20 +1,15 @@
 import json
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.prompts.golden import golden
+from efficient_empathy.cli import app
 from golden_sets import golden_set, samples
 from scored_runs import write_run
 
-app = typer.Typer(pretty_exceptions_enable=False)
-app.command()(guarded(golden))
-
 
 def call(*arguments):
-    return CliRunner().invoke(app, list(map(str, arguments)))
+    return CliRunner().invoke(app, ["prompts", "golden", *map(str, arguments)])
 
 
 @pytest.fixture

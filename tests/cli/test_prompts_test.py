@@ -10,19 +10,12 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 
 import pytest
-import typer
 import yaml
 from typer.testing import CliRunner
 
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.prompts.golden import golden
-from efficient_empathy.cli.prompts.test import golden_test
+from efficient_empathy.cli import app
 from golden_sets import Opinionated, golden_set, shifted_rubric
 from misbehaving_server import MisbehavingServer
-
-app = typer.Typer(pretty_exceptions_enable=False)
-app.command("golden")(guarded(golden))
-app.command("test")(guarded(golden_test))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +31,7 @@ def tested(tmp_path_factory):
 def call(root, judge, *options, folder="out"):
     with MisbehavingServer(judge) as server:
         told = ["--judge", f"openai:m@{server.url}", "-o", str(root / folder), *map(str, options)]
-        return CliRunner().invoke(app, ["test", str(root / "golden"), *told])
+        return CliRunner().invoke(app, ["prompts", "test", str(root / "golden"), *told])
 
 
 def first(root):
@@ -85,7 +78,7 @@ def test_reports_are_written_and_looking_again_asks_nobody(tested, tmp_path) -> 
     with MisbehavingServer() as server:
         told = ["--judge", f"openai:m@{server.url}", "-o", str(tested / "out"), "--reuse"]
         told += ["--junit", str(junit), "--markdown", str(page)]
-        done = CliRunner().invoke(app, ["test", str(tested / "golden"), *told])
+        done = CliRunner().invoke(app, ["prompts", "test", str(tested / "golden"), *told])
         assert not server.requests
     assert done.exit_code in (0, 3, 4), done.stderr
     assert "quadratic kappa" in done.stdout
@@ -97,22 +90,29 @@ def test_reports_are_written_and_looking_again_asks_nobody(tested, tmp_path) -> 
 def test_a_dry_run_sends_nothing(tested, tmp_path) -> None:
     with MisbehavingServer() as server:
         told = ["--judge", f"openai:gpt-4o@{server.url}", "-o", str(tmp_path / "out"), "--dry-run", "--json"]
-        done = CliRunner().invoke(app, ["test", str(tested / "golden"), *told])
+        done = CliRunner().invoke(app, ["prompts", "test", str(tested / "golden"), *told])
         assert not server.requests
     plan = json.loads(done.stdout)
     assert plan["requests"] == 600
     assert 0 < plan["cost_usd"] < plan["max_cost_usd"]
 
 
-SCRIPT = (
-    "import sys, typer; from efficient_empathy.cli import guarded; "
-    "from efficient_empathy.cli.prompts.test import golden_test; app = typer.Typer(); "
-    "app.command()(guarded(golden_test)); app()"
-)
+SCRIPT = "from efficient_empathy.cli import app; app()"
 
 
 def start(root, url, *options):
-    told = [str(root / "golden"), "--judge", f"openai:m@{url}", "-o", str(root / "out"), "--concurrency", "4", *options]
+    told = [
+        "prompts",
+        "test",
+        str(root / "golden"),
+        "--judge",
+        f"openai:m@{url}",
+        "-o",
+        str(root / "out"),
+        "--concurrency",
+        "4",
+        *options,
+    ]
     return subprocess.Popen([sys.executable, "-c", SCRIPT, *told], stdout=-1, stderr=-1, text=True)
 
 
@@ -162,7 +162,7 @@ def test_ctrl_c_says_how_to_go_on_and_gives_no_verdict(tmp_path) -> None:
     ],
 )
 def test_an_error_is_one_sentence(tested, tmp_path, options, said) -> None:
-    done = CliRunner().invoke(app, ["test", str(tested / "golden"), "-o", str(tmp_path / "new"), *options])
+    done = CliRunner().invoke(app, ["prompts", "test", str(tested / "golden"), "-o", str(tmp_path / "new"), *options])
     assert done.exit_code == 1
     assert said in done.stderr
     assert not done.stdout

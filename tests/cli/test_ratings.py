@@ -1,19 +1,14 @@
 import json
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 pytest.importorskip("openpyxl", reason='needs the extra "eval"')
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.ratings import ratings_app
+from efficient_empathy.cli import app
 from efficient_empathy.ratings.key import read_key
 from rated_runs import fill, responded_run
-
-app = typer.Typer(pretty_exceptions_enable=False)
-app.add_typer(ratings_app(guarded), name="ratings")
 
 
 def call(*arguments):

@@ -11,19 +11,12 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.studio import studio
+from efficient_empathy.cli import app
 from selected_runs import selected_run
 
-PROGRAM = (
-    "import typer; from efficient_empathy.cli import guarded; from efficient_empathy.cli.studio import studio; "
-    "app = typer.Typer(pretty_exceptions_enable=False); app.command()(guarded(studio)); app()"
-)
-app = typer.Typer(pretty_exceptions_enable=False)
-app.command()(guarded(studio))
+PROGRAM = "from efficient_empathy.cli import app; app()"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +33,7 @@ def started(folder, *arguments):
     """The command as a process of its own, once it has printed its line; that line comes too."""
     environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "DISPLAY": ""}
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        [sys.executable, "-c", PROGRAM, "studio", *map(str, arguments)],
         cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -113,7 +106,7 @@ def test_the_port_that_is_asked_for_is_taken_or_nothing(runs, monkeypatch) -> No
     monkeypatch.chdir(runs)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = CliRunner().invoke(app, ["--port", str(port), "--no-open"])
+        done = CliRunner().invoke(app, ["studio", "--port", str(port), "--no-open"])
         assert done.exit_code == 1
         assert f"cannot listen on 127.0.0.1, port {port}" in done.output
 
@@ -137,7 +130,7 @@ def test_two_studios_stand_beside_each_other(runs) -> None:
 def test_what_cannot_be_is_one_sentence(runs, monkeypatch, arguments, sentence) -> None:
     monkeypatch.chdir(runs)
     (runs / "state").mkdir(exist_ok=True)
-    done = CliRunner().invoke(app, [*arguments, "--no-open"])
+    done = CliRunner().invoke(app, ["studio", *arguments, "--no-open"])
     assert done.exit_code == 1
     assert sentence in done.output
     assert "Traceback" not in done.output
@@ -145,7 +138,7 @@ def test_what_cannot_be_is_one_sentence(runs, monkeypatch, arguments, sentence) 
 
 def test_without_runs_it_says_how_to_make_one(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["--no-open"])
+    done = CliRunner().invoke(app, ["studio", "--no-open"])
     assert done.exit_code == 1
     assert "there is no run under runs: name a run's folder, or make one with `efficient-empathy demo`" in done.output
 

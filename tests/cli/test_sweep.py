@@ -3,19 +3,14 @@ import subprocess
 import sys
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.sweep import sweep
+from efficient_empathy.cli import app
 from selected_runs import selected_run
-
-APP = typer.Typer()
-APP.command()(guarded(sweep))
 
 
 def run(*arguments):
-    return CliRunner().invoke(APP, [*map(str, arguments)])
+    return CliRunner().invoke(app, ["sweep", *map(str, arguments)])
 
 
 def test_a_grid_as_one_json_object_and_in_words(tmp_path) -> None:
@@ -38,12 +33,12 @@ def test_a_grid_as_one_json_object_and_in_words(tmp_path) -> None:
         (["--alphas", "wide"], "no range of thresholds: write 3:7"),
         (["--policies", "top"], "the policy 'top' has no thresholds to move"),
         (["--policies", ","], "name a policy"),
-        (["--decide", "dice"], "not valid in the sweep: decide"),
+        (["--decide", "dice"], "--decide: Input should be 'auto', 'scores' or 'probabilities'"),
         (["--subset", "discard", "--keep"], "--subset, --keep needs --train"),
         (["--train", "--samples", "4"], "--samples needs --metrics"),
         (["--train", "--set", "epoch=2"], "epoch is no key: did you mean epochs?"),
         (["--train", "--subset", "both"], "the policy paper has no subset 'both'"),
-        (["--train", "--seeds", "-1"], "not valid in the sweep: seeds"),
+        (["--train", "--seeds", "-1"], "--seeds: Input should be greater than or equal to 0"),
     ],
 )
 def test_a_users_error_is_one_sentence_and_exit_status_1(tmp_path, arguments, said) -> None:
@@ -63,9 +58,9 @@ def test_a_run_that_is_not_scored_says_the_command(tmp_path) -> None:
 
 def test_the_help_is_light_and_has_an_example() -> None:
     code = (
-        "import sys, typer\nfrom typer.testing import CliRunner\nfrom efficient_empathy.cli.sweep import sweep\n"
-        "app = typer.Typer()\napp.command()(sweep)\nprint(CliRunner().invoke(app, ['--help']).output)\n"
-        "print([name for name in ('torch', 'scipy', 'polars', 'nltk') if name in sys.modules])"
+        "import sys\nfrom typer.testing import CliRunner\nfrom efficient_empathy.cli import app\n"
+        "print(CliRunner().invoke(app, ['sweep', '--help']).output)\n"
+        "print([name for name in ('torch', 'scipy', 'nltk', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")

@@ -1,19 +1,14 @@
 import json
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from efficient_empathy.cli import guarded
-from efficient_empathy.cli.tune import tune
+from efficient_empathy.cli import app
 from selected_runs import selected_run
-
-APP = typer.Typer()
-APP.command()(guarded(tune))
 
 
 def run(*arguments):
-    return CliRunner().invoke(APP, [*map(str, arguments)])
+    return CliRunner().invoke(app, ["tune", *map(str, arguments)])
 
 
 def test_thresholds_as_one_json_object_and_in_words(tmp_path) -> None:
@@ -37,7 +32,7 @@ def test_thresholds_as_one_json_object_and_in_words(tmp_path) -> None:
         (["--target", "share=0.9", "--alphas", "9", "--betas", "9"], "cannot be reached within 5.0% of 120 samples"),
         (["--target", "samples=900"], "there are 120 scored samples"),
         (["--target", "balance"], "two or more categories, and these have none"),
-        (["--target", "share=0.5", "--folds", "1"], "not valid in the tuning: folds"),
+        (["--target", "share=0.5", "--folds", "1"], "--folds: Input should be greater than or equal to 2"),
         (["--target", "share=0.5", "--folds", "40"], "60 dialogues are too few for 40 folds"),
         (["--target", "share=0.5", "--policy", "top"], "has no thresholds to move"),
         (["--target", "share=0.5", "--least", "0.2"], "--least goes with --target balance, not with share=0.5"),

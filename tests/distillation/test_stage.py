@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel, set_seed
 
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.distillation.data import target_of
-from efficient_empathy.distillation.model import Settings
+from efficient_empathy.distillation.settings import DistillSettings, StudentSettings
 from efficient_empathy.distillation.stage import distill
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
@@ -23,7 +23,7 @@ from efficient_empathy.workspace import Workspace
 
 RUBRIC = Rubric.load()
 KIND, COLD = "i am so sorry , that must hurt", "whatever , not my problem"
-SETTINGS = Settings(epochs=6, learning_rate=2e-3, head_learning_rate=1e-2, max_tokens=32)
+STUDENT = StudentSettings(epochs=6, learning_rate=2e-3, head_learning_rate=1e-2, max_tokens=32)
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +65,8 @@ def workspace(tmp_path):
 
 def test_a_student_learns_its_teacher_and_is_written_as_a_judge(workspace, base, tmp_path) -> None:
     out = tmp_path / "judge"
-    figures = distill(
-        workspace, out, RUBRIC, base=base, folds=2, settings=SETTINGS, data="made by a test", licence="cc0-1.0"
-    )
+    told = {"data": "made by a test", "licence": "cc0-1.0"}
+    figures = distill(workspace, out, RUBRIC, DistillSettings(base=str(base), folds=2, student=STUDENT, **told))
     assert figures["axes"]["sensibility"]["spearman"] > 0.8
     assert figures["int8_gap"] < 0.3
     cold, kind = sample(500), sample(501)
@@ -85,18 +84,17 @@ def test_a_student_learns_its_teacher_and_is_written_as_a_judge(workspace, base,
 
 def test_an_interrupted_distillation_goes_on_where_it_stopped(workspace, base, tmp_path) -> None:
     out, seen = tmp_path / "judge", []
+    settings = DistillSettings(base=str(base), folds=2, student=STUDENT)
 
     def stop_in_second_fold(what, step, steps, loss):
         if what == "fold 2 of 2":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        distill(workspace, out, RUBRIC, base=base, folds=2, settings=SETTINGS, on_step=stop_in_second_fold)
-    resumed = distill(
-        workspace, out, RUBRIC, base=base, folds=2, settings=SETTINGS, on_step=lambda what, *_: seen.append(what)
-    )
+        distill(workspace, out, RUBRIC, settings, on_step=stop_in_second_fold)
+    resumed = distill(workspace, out, RUBRIC, settings, on_step=lambda what, *_: seen.append(what))
     assert set(seen) == {"fold 2 of 2", "all data"}
-    undisturbed = distill(workspace, tmp_path / "other", RUBRIC, base=base, folds=2, settings=SETTINGS)
+    undisturbed = distill(workspace, tmp_path / "other", RUBRIC, settings)
     assert resumed["axes"] == undisturbed["axes"]
 
 
@@ -115,12 +113,12 @@ def test_too_few_judgements_are_refused(tmp_path) -> None:
 def test_what_cannot_be_distilled_is_told_before_anything_is_trained(workspace, base, tmp_path) -> None:
     edited = RUBRIC.model_copy(update={"system": "Be strict."})
     with pytest.raises(UserError, match="another rubric"):
-        distill(workspace, tmp_path / "judge", edited, base=base)
+        distill(workspace, tmp_path / "judge", edited, DistillSettings(base=str(base)))
     with pytest.raises(UserError, match="41 folds by dialogue need 41"):
-        distill(workspace, tmp_path / "judge", RUBRIC, base=base, folds=41)
+        distill(workspace, tmp_path / "judge", RUBRIC, DistillSettings(base=str(base), folds=41))
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write to"):
-        distill(workspace, tmp_path / "file", RUBRIC, base=base, folds=2)
+        distill(workspace, tmp_path / "file", RUBRIC, DistillSettings(base=str(base), folds=2))
 
 
 def test_a_mean_score_is_shared_between_its_neighbours() -> None:
@@ -143,6 +141,6 @@ def test_the_bundled_judge_is_what_its_card_says() -> None:
 def test_progress_is_shown(workspace, base, tmp_path) -> None:
     from efficient_empathy.distillation import run_distill
 
-    text = io.StringIO()
-    run_distill(workspace.root, tmp_path / "judge", base=str(base), epochs=1, folds=2, console=Console(file=text))
+    text, settings = io.StringIO(), DistillSettings(base=str(base), folds=2, student=StudentSettings(epochs=1))
+    run_distill(workspace.root, tmp_path / "judge", settings=settings, console=Console(file=text))
     assert "all data" in text.getvalue()

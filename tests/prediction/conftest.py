@@ -5,7 +5,7 @@ import pytest
 
 from efficient_empathy.dialogues import open_source
 from efficient_empathy.distillation.reference import write_reference
-from efficient_empathy.prediction import Predictor
+from efficient_empathy.prediction import PredictionSettings, Predictor
 from efficient_empathy.recipe import DIALOGUES
 from strange_conversations import bare_folder
 
@@ -21,7 +21,7 @@ def own(tmp_path_factory, predictor):
     folder = bare_folder(tmp_path_factory.mktemp("own") / "judge")
     learnt = [*open_source(DIALOGUES / "valid.jsonl")]
     write_reference(predictor.judge, folder, learnt, predictor.judge.probabilities(learnt))
-    judge, samples = Predictor(folder), [*open_source(DIALOGUES / "test.jsonl")]
+    judge, samples = Predictor(PredictionSettings(judge_model=folder)), [*open_source(DIALOGUES / "test.jsonl")]
     return judge, samples, judge(samples).values
 
 

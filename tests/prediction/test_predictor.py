@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from efficient_empathy.errors import UserError
-from efficient_empathy.prediction import Predictor, by_conversation
+from efficient_empathy.prediction import PredictionSettings, Predictor, by_conversation
 from strange_conversations import KIND, bare_folder, sample
 
 ADVICE = "you should talk to a counsellor , because that helps most people , and plan the funeral step by step ."
@@ -28,10 +28,10 @@ def test_the_figures_are_those_of_the_judge(predictor) -> None:
 
 
 def test_thresholds_and_policy_move_the_subsets_and_not_the_scores(predictor) -> None:
-    plain, strict = predictor(SAMPLES).frame, Predictor(alpha=9, beta=9)(SAMPLES).frame
+    plain, strict = predictor(SAMPLES).frame, Predictor(PredictionSettings(alpha=9, beta=9))(SAMPLES).frame
     assert plain["sensibility"].equals(strict["sensibility"])
     assert (strict["p_discard"] > plain["p_discard"]).all()
-    both = Predictor(policy="both")(SAMPLES).frame
+    both = Predictor(PredictionSettings(policy="both"))(SAMPLES).frame
     assert {"p_both", "p_discard", "p_sensibility", "p_rationality"} < set(both.columns)
 
 
@@ -46,7 +46,7 @@ def test_a_conversation_has_its_means_and_its_weakest_turn(predictor) -> None:
 
 
 def test_without_a_reference_nothing_is_said_of_the_inputs(tmp_path) -> None:
-    judge = Predictor(bare_folder(tmp_path / "judge"))
+    judge = Predictor(PredictionSettings(judge_model=bare_folder(tmp_path / "judge")))
     frame = judge(SAMPLES).frame
     assert frame["outside"].to_list() == frame["outside_because"].to_list() == [None] * 3
     assert by_conversation(frame)["outside"].to_list() == [None, None]
@@ -63,9 +63,9 @@ def test_no_samples_are_an_empty_frame(predictor) -> None:
         ({"policy": "top"}, "no policy 'top'"),
         ({"policy": "best"}, "no policy 'best'"),
         ({"alpha": 12}, "alpha is 12"),
-        ({"folder": "nowhere"}, "holds no distilled judge"),
+        ({"judge_model": "nowhere"}, "holds no distilled judge"),
     ],
 )
 def test_what_there_is_not_is_refused(options, said) -> None:
     with pytest.raises(UserError, match=said):
-        Predictor(**options)
+        Predictor(PredictionSettings(**options))

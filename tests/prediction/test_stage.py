@@ -44,8 +44,8 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_judged(tmp_pat
 
 
 def test_a_judge_without_a_reference_cannot_check_drift(predictor, tmp_path) -> None:
-    from efficient_empathy.prediction import Predictor
+    from efficient_empathy.prediction import PredictionSettings, Predictor
 
     require_reference(predictor)
     with pytest.raises(UserError, match="drift cannot be checked"):
-        require_reference(Predictor(bare_folder(tmp_path / "judge")))
+        require_reference(Predictor(PredictionSettings(judge_model=bare_folder(tmp_path / "judge"))))

@@ -5,6 +5,7 @@ from efficient_empathy.errors import UserError
 from efficient_empathy.prompts.golden import read_golden
 from efficient_empathy.prompts.making import expectation, make_golden
 from efficient_empathy.prompts.provenance import parser_hash
+from efficient_empathy.prompts.settings import GoldenSettings
 from golden_sets import samples
 from scored_runs import write_run
 
@@ -20,7 +21,7 @@ def run(root, n=300, **told):
 
 
 def test_every_cell_is_there_and_the_run_s_scores_are_expected(tmp_path) -> None:
-    golden, told = make_golden(run(tmp_path / "run"), tmp_path / "g", 100)
+    golden, told = make_golden(run(tmp_path / "run"), tmp_path / "g", GoldenSettings(n=100))
     assert (told["items"], told["cells"], told["cells_covered"], told["categories_covered"]) == (100, 49, 49, 5)
     read = read_golden(tmp_path / "g")
     assert [item.row() for item in read.items] == [item.row() for item in golden.items]
@@ -32,7 +33,7 @@ def test_every_cell_is_there_and_the_run_s_scores_are_expected(tmp_path) -> None
 
 def test_weights_give_back_the_run_s_means(tmp_path) -> None:
     workspace = run(tmp_path / "run")
-    golden, _ = make_golden(workspace, tmp_path / "g", 120)
+    golden, _ = make_golden(workspace, tmp_path / "g", GoldenSettings(n=120))
     cells = np.array([item.expected["sensibility"][0] for item in golden.items])
     rng = np.random.default_rng(0)
     assert np.average(cells, weights=golden.weights) == pytest.approx(rng.integers(2, 9, 300).mean(), abs=1e-3)
@@ -42,7 +43,7 @@ def test_the_draw_depends_on_the_seed_and_not_on_the_order_of_the_run(tmp_path) 
     workspace = run(tmp_path / "run")
     drawn = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        golden, _ = make_golden(workspace, tmp_path / name, 60, seed=seed)
+        golden, _ = make_golden(workspace, tmp_path / name, GoldenSettings(n=60, seed=seed))
         drawn.append({item.sample.id for item in golden.items})
     assert drawn[0] == drawn[1] != drawn[2]
 

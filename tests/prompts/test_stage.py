@@ -101,7 +101,7 @@ def test_what_differs_is_incomparable(folder) -> None:
 
 def test_thresholds_can_be_changed(folder) -> None:
     with MisbehavingServer(Opinionated(1)) as server:
-        record = go(folder, server, Procedure(tolerances=LOOSE, thresholds={"policy": "both", "alpha": 7}))
+        record = go(folder, server, Procedure(tolerances=LOOSE, policy="both", alpha=7))
     changes = record["results"][0]["changes"]
     assert (changes["policy"], changes["alpha"], changes["beta"]) == ("both", 7, 5)
     assert read_golden(folder).thresholds.policy == "paper"

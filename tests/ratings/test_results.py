@@ -12,7 +12,7 @@ from efficient_empathy.ratings.results import Resampling, results
 from efficient_empathy.statistics.kappa import fleiss_kappa
 from rated_runs import QUALITY, RESPONSES, by_quality, fill, responded_run
 
-FEW = Resampling(draws=100)
+FEW = Resampling(resamples=100)
 
 
 def noisy(rater, item, question):
@@ -137,7 +137,7 @@ def test_a_comparison_by_dimension_has_rows_of_each(rated) -> None:
 
 
 def test_without_draws_there_are_no_intervals(rated) -> None:
-    found, _ = rated(how=Resampling(draws=0))
+    found, _ = rated(how=Resampling(resamples=0))
     assert found["likert"]["empathy"]["models"][0]["interval"] == [None, None]
     assert found["ranking"][0]["interval"] == [None, None]
     assert found["likert"]["empathy"]["agreement"]["alpha_ordinal"] is not None

@@ -7,7 +7,7 @@ from efficient_empathy.errors import UserError
 from efficient_empathy.ratings import Design, Resampling, make_sheets, read_sheets, results_summary, sheets_summary
 from rated_runs import by_quality, fill, responded_run
 
-FEW = Resampling(draws=50)
+FEW = Resampling(resamples=50)
 
 
 def test_sheets_go_out_the_key_stays_and_what_was_made_is_told(tmp_path) -> None:

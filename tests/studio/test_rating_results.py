@@ -18,7 +18,7 @@ from efficient_empathy.studio.rating_tasks import draw
 from efficient_empathy.workspace import Workspace
 from rated_runs import by_quality, responded_run
 
-HOW = Resampling(draws=20)
+HOW = Resampling(resamples=20)
 
 
 @pytest.fixture

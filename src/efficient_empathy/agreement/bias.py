@@ -69,7 +69,7 @@ def _rows(
             continue
         differences, dialogues = apart[known][marked], clusters[marked]
         measured = _Groups(differences, {label: own[marked] for label, own in members.items()})
-        found = resampled({"": measured}, dialogues.tolist(), draws=settings.draws, seed=settings.seed)[""]
+        found = resampled({"": measured}, dialogues.tolist(), draws=settings.resamples, seed=settings.seed)[""]
         p = measured.p_values(dialogues.tolist(), settings.seed)
         for i, (label, own) in enumerate(measured.members.items()):
             count = len(set(dialogues[own]))

@@ -95,7 +95,7 @@ def _measured(
     top, likely = p.max(1), p.argmax(1)
     measured = _Reliability(top, likely == said)
     clusters = [one for one, kept in zip(panel.clusters, known, strict=True) if kept]
-    figures: Figures = resampled({"": measured}, clusters, draws=settings.draws, seed=settings.seed)[""]
+    figures: Figures = resampled({"": measured}, clusters, draws=settings.resamples, seed=settings.seed)[""]
     with np.errstate(divide="ignore", invalid="ignore"):
         entropy = -np.where(p > 0, p * np.log2(p), 0).sum(1)
     return {

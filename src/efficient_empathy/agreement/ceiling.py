@@ -41,7 +41,7 @@ def _on(axis: Axis, panel: Panel, settings: AgreementSettings) -> dict[str, Any]
         measured[f"median {judge}"] = _shared(axis, middle, own)
         measured |= {f"judge {judge} {p}": _shared(axis, scores[:, p], own) for p in people}
         measured |= {f"judge rest {judge} {p}": _shared(axis, rest[p], own) for p in people}
-    figures = resampled(measured, panel.clusters, draws=settings.draws, seed=settings.seed)
+    figures = resampled(measured, panel.clusters, draws=settings.resamples, seed=settings.seed)
 
     def mean(*names: str) -> Figures:
         found = mean_of(figures[one] for one in names)

@@ -30,7 +30,7 @@ def pairs(panel: Panel, settings: AgreementSettings) -> list[dict[str, Any]]:
             f"{a} {b}": Shared(*(columns := (axis.scores[:, a], axis.scores[:, b])), axis.scale_for(*columns))
             for a, b in twos
         }
-        figures = resampled(measured, panel.clusters, draws=settings.draws, seed=settings.seed)
+        figures = resampled(measured, panel.clusters, draws=settings.resamples, seed=settings.seed)
         for a, b in twos:
             first, second = axis.scores[:, a], axis.scores[:, b]
             rows.append(
@@ -110,13 +110,13 @@ def _group(axis: Axis, group: list[int], panel: Panel, settings: AgreementSettin
         told = f"scores on {axis.name} are not whole: how close raters are is told for every two of them"
         return {**about, "figures": {}, "notes": [told]}
     clusters = [one for one, kept in zip(panel.clusters, rated, strict=True) if kept]
-    draws = settings.draws if (~np.isnan(table)).sum() <= MOST_RATINGS else 0
+    draws = settings.resamples if (~np.isnan(table)).sum() <= MOST_RATINGS else 0
     found = agreement(
         table, _categories(axis, table), clusters=clusters, draws=draws, seed=settings.seed,
         confidence=settings.confidence,
     )  # fmt: skip
     notes = [note for one in found.values() for note in one.notes]
-    if draws < settings.draws:
+    if draws < settings.resamples:
         notes.append(f"no intervals: there are more than {MOST_RATINGS:,} ratings")
     figures = {name: {"value": one.value, "low": one.low, "high": one.high} for name, one in found.items()}
     return {**about, "figures": figures, "notes": notes}

@@ -41,7 +41,7 @@ def _on(axis: Axis, rater: Rater, settings: AgreementSettings) -> dict[str, Any]
         f"{a} {b}": Shared(scores[:, a], scores[:, b], axis.scale_for(scores[:, a], scores[:, b])) for a, b in twos
     }
     measured["within"] = _Within(_is_same(scores), _variance(scores))
-    figures = resampled(measured, _clusters(rater, items), draws=settings.draws, seed=settings.seed)
+    figures = resampled(measured, _clusters(rater, items), draws=settings.resamples, seed=settings.seed)
     found = figures["within"] | mean_of(figures[f"{a} {b}"] for a, b in twos)
     return {
         "rater": rater.name,
@@ -68,7 +68,7 @@ def _on_subset(rater: Rater, settings: AgreementSettings) -> dict[str, Any]:
     ).astype(np.float64)
     codes[codes < 0] = np.nan
     measured = {"": _Within(_is_same(codes), np.zeros(len(codes)))}
-    figures = resampled(measured, _clusters(rater, kept), draws=settings.draws, seed=settings.seed)[""]
+    figures = resampled(measured, _clusters(rater, kept), draws=settings.resamples, seed=settings.seed)[""]
     return {
         "rater": rater.name,
         "axis": "subset",

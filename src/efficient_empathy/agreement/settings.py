@@ -1,30 +1,39 @@
-"""What can be asked of an agreement."""
+"""The settings of `agreement`."""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from efficient_empathy.configuration import Flag, Settings
 from efficient_empathy.errors import UserError
 
 OCCURRING = "occurring"
 
 
-class AgreementSettings(BaseModel):
+class AgreementSettings(Settings):
     """How raters are compared. Intervals are percentiles of a bootstrap over dialogues."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    people: tuple[str, ...] = Field(default=(), description="Raters whose own agreement is the ceiling.")
-    axes: tuple[str, ...] = Field(default=(), description="What is compared; every axis that two share by default.")
-    scales: tuple[str, ...] = Field(default=(), description="1-5, AXIS=1-5, AXIS=1,2,5 or AXIS=occurring.")
-    policy: str = Field(default="paper", description="How subsets are had from sensibility and rationality.")
-    alpha: float = Field(default=5, description="The policy's threshold of sensibility.")
-    beta: float = Field(default=5, description="The policy's threshold of rationality.")
-    draws: int = Field(default=1000, ge=0, description="Of the bootstrap; 0 for no intervals.")
-    seed: int = Field(default=0, ge=0, description="Of those draws.")
-    confidence: float = Field(default=0.95, gt=0, lt=1, description="Of the intervals.")
+    people: tuple[str, ...] = ()
+    """The raters who are people, e.g. ann,bo,cy: their own agreement is the ceiling."""
+    axes: Annotated[tuple[str, ...], Flag("--axis", repeats=True)] = ()
+    """Compare this axis; every axis that two raters share by default."""
+    scales: Annotated[tuple[str, ...], Flag("--scale", repeats=True)] = ()
+    """1-5, or AXIS=1-5; every category as AXIS=1,2,5; the values that occur as AXIS=occurring."""
+    policy: str = "paper"
+    """The policy whose subsets are compared: paper, exclusive or both."""
+    alpha: float = 5
+    """The policy's threshold of sensibility."""
+    beta: float = 5
+    """The policy's threshold of rationality."""
+    resamples: int = Field(default=1000, ge=0)
+    """Draws of dialogues behind the intervals; 0 for none."""
+    seed: int = Field(default=0, ge=0)
+    """Of those draws."""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """Of the intervals."""
 
     def scale_of(self, axis: str) -> tuple[float, ...] | str | None:
         """What was asked for an axis: lowest and highest, every category, `occurring`, or nothing.

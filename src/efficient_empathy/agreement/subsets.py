@@ -77,7 +77,7 @@ def subsets(panel: Panel, settings: AgreementSettings) -> dict[str, Any]:
         named[MEDIAN] = subset_codes(policy, panel.items, scores[AXES[0]], scores[AXES[1]])
         twos += [(MEDIAN, panel.raters[i].name) for i in panel.judges if i in codes]
     measured = {f"{a}\0{b}": _Same(named[a], named[b], policy.subsets) for a, b in twos}
-    figures = resampled(measured, panel.clusters, draws=settings.draws, seed=settings.seed)
+    figures = resampled(measured, panel.clusters, draws=settings.resamples, seed=settings.seed)
     rows = [
         {
             "first": a,

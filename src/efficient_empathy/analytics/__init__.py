@@ -1,7 +1,22 @@
 """What a run's data, scores and selection look like: groups, filtering, correlations, drift, cost, findings."""
 
-from efficient_empathy.analytics.settings import AnalyticsSettings
-from efficient_empathy.analytics.stage import analytics, measure
-from efficient_empathy.analytics.words import summary
+from typing import TYPE_CHECKING
+
+from efficient_empathy.exports import exports
+
+if TYPE_CHECKING:
+    from efficient_empathy.analytics.settings import AnalyticsSettings
+    from efficient_empathy.analytics.stage import analytics, measure
+    from efficient_empathy.analytics.words import summary
 
 __all__ = ["AnalyticsSettings", "analytics", "measure", "summary"]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "AnalyticsSettings": "settings",
+        "analytics": "stage",
+        "measure": "stage",
+        "summary": "words",
+    },
+)

@@ -1,19 +1,19 @@
-"""What `analytics` can be told."""
+"""The settings of `analytics`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
+
+from efficient_empathy.configuration import Settings
 
 HALF, JUDGED = "half", "judged"
 """Periods that every run has: the halves of its file, and of the time in which it was judged."""
 
 
-class AnalyticsSettings(BaseModel):
+class AnalyticsSettings(Settings):
     """Settings of the numbers in `analytics.json`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     against: Path | None = None
     """Another scored run that drift is measured from; else two periods of this one."""
@@ -36,3 +36,9 @@ class AnalyticsSettings(BaseModel):
     """Of the intervals."""
     seed: int = Field(default=0, ge=0)
     """Of topics, resamples and MinHash."""
+
+    @model_validator(mode="after")
+    def _one_comparison(self) -> AnalyticsSettings:
+        if self.against is not None and self.periods != HALF:
+            raise ValueError("against and periods do not go together: drift is from another run, or between periods")
+        return self

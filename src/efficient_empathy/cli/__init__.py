@@ -1,81 +1,62 @@
-"""The command line: parse, call, print. One file a command; heavy modules are imported when it runs."""
+"""The command line: parse, call, print. One file a command, which is imported when it is called."""
 
 from __future__ import annotations
 
-import functools
-import os
-import sys
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from efficient_empathy.cli.agreement import agreement
-from efficient_empathy.cli.analytics import analytics
-from efficient_empathy.cli.compare_pairs import pairwise
-from efficient_empathy.cli.demo import demo
-from efficient_empathy.cli.distill import distill
-from efficient_empathy.cli.evaluate import evaluate
-from efficient_empathy.cli.fit_metric import fit_metric
-from efficient_empathy.cli.generate import generate
-from efficient_empathy.cli.inspect import inspect
-from efficient_empathy.cli.mix import mix
-from efficient_empathy.cli.predict import predict
-from efficient_empathy.cli.prompts import prompts_app
-from efficient_empathy.cli.ratings import ratings_app
-from efficient_empathy.cli.report import report
-from efficient_empathy.cli.run import run
-from efficient_empathy.cli.score import INTERRUPTED, score
-from efficient_empathy.cli.select import select
-from efficient_empathy.cli.shared import err
-from efficient_empathy.cli.studio import studio
-from efficient_empathy.cli.sweep import sweep
-from efficient_empathy.cli.train import train
-from efficient_empathy.cli.tune import tune
-from efficient_empathy.errors import UserError
+from efficient_empathy.cli.lazy import LOOK, Place, Room, Table, lazy_group
+
+COMMANDS: Table = {
+    "demo": Place("demo:demo", "Go from the bundled dialogues to a compared mixture of experts."),
+    "run": Place("run:run", "Run a recipe: score, select, train, mix, generate, report."),
+    "inspect": Place("inspect:inspect", "Say what a source is: format, counts, categories, bad rows."),
+    "score": Place("score:score", "Judge every sample of a source."),
+    "select": Place("select:select", "Split a scored run into subsets and write them for fine-tuning."),
+    "sweep": Place("sweep:sweep", "Move the thresholds over a grid; with --train, train on every cell."),
+    "tune": Place("tune:tune", "Choose α and β for a target, cross-validated by dialogue."),
+    "train": Place("train:train", "Train an expert on one subset of a selected run."),
+    "mix": Place("mix:mix", "Mix a run's experts, train the routers, and compare."),
+    "generate": Place("generate:generate", "Let a model respond to held-out contexts."),
+    "evaluate": Place("evaluate:evaluate", "Put numbers to responses, of a run's models or of any files."),
+    "pairwise": Place("compare_pairs:pairwise", "Let an LLM judge say which of two models responds better."),
+    "report": Place("report:report", "Write one page that shows what was kept and why."),
+    "distill": Place("distill:distill", "Make an embedded judge from a run's judgements."),
+    "fit-metric": Place("fit_metric:fit_metric", "Fit the classifier of an empathy metric on labelled data."),
+    "predict": Place("predict:predict", "Predict how good conversations are with the distilled judge."),
+    "agreement": Place("agreement:agreement", "Compare judges and people on the same samples."),
+    "analytics": Place("analytics:analytics", "Look at a scored run: categories, topics, drift, cost, faults."),
+    "studio": Place("studio:studio", "Open the studio on one or more runs, in a browser."),
+    "prompts": Room(
+        "Test and compare rubrics and judges before they score a data set.",
+        {
+            "golden": Place("prompts.golden:golden", "Make a golden set from a scored run, or check one."),
+            "test": Place("prompts.test:golden_test", "Put judges to a golden set, and say whether they changed."),
+            "compare": Place("prompts.compare:compare", "Put two rubrics, judges or runs side by side."),
+            "list": Place("prompts.list:list_", "Show every rubric, and where and when it was used."),
+        },
+    ),
+    "ratings": Room(
+        "Let people rate responses: blinded sheets out, answers in.",
+        {
+            "sheets": Place("ratings:sheets", "Make a blinded sheet for each rater."),
+            "read": Place("ratings:read", "Read filled-in sheets: means, wins, agreement, a ranking."),
+        },
+    ),
+}
 
 app = typer.Typer(
     name="efficient-empathy",
+    cls=lazy_group(COMMANDS),
     help="Turn dialogues into a better empathetic model, on the part of the data that makes one.\n\n"
     "Example: efficient-empathy demo\n\n"
     "Example: efficient-empathy score dialogues.jsonl --run runs/mine && efficient-empathy select --run runs/mine "
     "&& efficient-empathy report --run runs/mine",
-    no_args_is_help=True,
     add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
+    **LOOK,
 )
-
-
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """A user's error is one sentence on stderr and exit status 1; an interrupt says that nothing is lost."""
-
-    @functools.wraps(command)
-    def run(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except UserError as error:
-            err.print(f"Error: {error}", markup=False, style="bold red")
-            raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            err.print("Interrupted. Nothing that was finished is lost: the same command goes on from there.")
-            raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from None
-
-    return run
-
-
-COMMANDS = (
-    demo, run, inspect, score, select, sweep, tune, train, mix, generate, evaluate, pairwise, report, distill,
-    fit_metric, predict, agreement, analytics, studio,
-)  # fmt: skip
-for command in COMMANDS:
-    app.command()(guarded(command))
-app.add_typer(prompts_app(guarded), name="prompts")
-app.add_typer(ratings_app(guarded), name="ratings")
 
 
 def _version(show: bool) -> None:

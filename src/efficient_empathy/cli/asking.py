@@ -29,4 +29,3 @@ Concurrency = Annotated[int, typer.Option(help="openai: requests in flight at mo
 Timeout = Annotated[float, typer.Option(help="openai: seconds for one request.", min=0.1)]
 MaxAttempts = Annotated[int, typer.Option(help="openai: tries per request, not counting 429s.", min=1)]
 Prices = Annotated[Path | None, typer.Option(help="openai: a prices file instead of the package's own.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="openai: print requests, tokens and dollars; ask nothing.")]

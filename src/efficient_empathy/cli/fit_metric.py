@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from efficient_empathy.cli.shared import BadRows, Columns, Json, OnBadRow, columns_of, err, show
-
-
-class FittedKind(StrEnum):
-    """The metrics whose classifier is fitted."""
-
-    epitome = "epitome"
-    emotion = "emotion"
+from efficient_empathy.cli.options import Options
+from efficient_empathy.cli.shared import Json, err, show
+from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.evaluation.classifiers.settings import FitSettings
 
 
 def fit_metric(
-    kind: Annotated[FittedKind, typer.Argument(help="The metric.", show_default=False)],
+    kind: Annotated[Literal["epitome", "emotion"], typer.Argument(help="The metric.", show_default=False)],
     data: Annotated[
         Path,
         typer.Argument(
@@ -29,10 +24,8 @@ def fit_metric(
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder for it.", show_default=False)],
-    folds: Annotated[int, typer.Option(help="Of the cross-validation.", min=2)] = 5,
-    seed: Annotated[int, typer.Option(help="Of the folds, and of what is drawn from much data.", min=0)] = 0,
-    column: Columns = None,
-    on_bad_row: OnBadRow = BadRows.fail,
+    settings: FitSettings,
+    reading: Annotated[ReadingSettings, Options(without=("format",))],
     as_json: Json = False,
 ) -> None:
     """Fit the classifier of an empathy metric on labelled data of your own (extra `eval`).
@@ -56,6 +49,5 @@ def fit_metric(
                     err.print(f"{what} …")
             progress.update(tasks[what], completed=done)
 
-        result = run_fit(kind.value, data, output, folds=folds, seed=seed, columns=columns_of(column),
-                         on_bad_row=on_bad_row.value, on_step=on_step)  # fmt: skip
+        result = run_fit(kind, data, output, settings, reading, on_step=on_step)
     show(result, as_json, summary(result))

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from efficient_empathy.cli.shared import Force, Json, err, pairs, show
+from efficient_empathy.cli.options import Options
+from efficient_empathy.cli.shared import Force, Json, err, show
 from efficient_empathy.errors import UserError
-
-
-class Shared(StrEnum):
-    """What is outside the experts."""
-
-    average = "average"
-    base = "base"
-
-
-class Init(StrEnum):
-    """Where routers start."""
-
-    zero = "zero"
-    centred_means = "centred_means"
-
-
-class Trained(StrEnum):
-    """What is trained once the experts are mixed."""
-
-    gates = "gates"
-    gates_and_gate_proj = "gates+gate_proj"
-    none = "none"
-
-
-class RouterData(StrEnum):
-    """What routers are trained on."""
-
-    union = "union"
-    held_back = "held_back"
+from efficient_empathy.moe.settings import MixSettings
 
 
 def mix(
+    settings: Annotated[MixSettings, Options(file="settings for mixing")],
     run: Annotated[
         Path | None, typer.Option("--run", help="The run whose experts are mixed and compared.", show_default=False)
     ] = None,
@@ -58,27 +31,6 @@ def mix(
     plain: Annotated[
         bool, typer.Option("--average", help="Without --run: average the experts to one dense model instead.")
     ] = False,
-    shared: Annotated[
-        Shared | None,
-        typer.Option(help="Outside the feed-forward blocks: the experts' average (default), or the base."),
-    ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Experts for each token; 2 by default.")] = None,
-    init: Annotated[
-        Init | None, typer.Option(help="Routers start at zero (default), or at each subset's mean inputs.")
-    ] = None,
-    train: Annotated[
-        Trained | None,
-        typer.Option(help="The routers (default); also every gate_proj, as the released code does; or nothing."),
-    ] = None,
-    router_data: Annotated[
-        RouterData | None, typer.Option(help="What the experts saw (default), or dialogues held back from them.")
-    ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of the routers; 1e-4 by default.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Of the routers; 1 by default.")] = None,
-    settings: Annotated[Path | None, typer.Option(help="A YAML file of settings for mixing.")] = None,
-    change: Annotated[
-        list[str] | None, typer.Option("--set", help="Any other setting, e.g. --set batch_size=8. See docs/moe.md.")
-    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -89,23 +41,16 @@ def mix(
     Without a run, any checkpoints of one base are mixed:
     efficient-empathy mix --expert org/a --expert ./b -o mixture
     """
-    from efficient_empathy.moe import load_settings, summary
     from efficient_empathy.moe import mix as mix_run
+    from efficient_empathy.moe import summary
     from efficient_empathy.workspace import Workspace
 
-    given: dict[str, Any] = {
-        "shared": shared, "top_k": top_k, "init": init, "train": train, "router_data": router_data,
-        "learning_rate": learning_rate, "epochs": epochs,
-    }  # fmt: skip
-    named = {key: value for key, value in given.items() if value is not None}
-    chosen = load_settings(settings, {k: v.value if isinstance(v, StrEnum) else v for k, v in named.items()}
-                           | pairs(change, "--set"))  # fmt: skip
     if run is None:
-        _outside(expert or [], output, base, plain, chosen, sorted(named), as_json)
+        _outside(expert or [], output, base, plain, settings, as_json)
         return
     if output is not None or base is not None or plain:
         raise UserError("-o, --base and --average go without --run: a run has its places, and always has its average")
-    result = mix_run(Workspace(run), chosen, experts=expert, console=err, force=force)
+    result = mix_run(Workspace(run), settings, experts=expert, console=err, force=force)
     show(result, as_json, summary(result, run))
 
 
@@ -114,8 +59,7 @@ def _outside(
     output: Path | None,
     base: str | None,
     plain: bool,
-    settings: Any,
-    named: list[str],
+    settings: MixSettings,
     as_json: bool,
 ) -> None:
     """Compose checkpoints that belong to no run: there is no data to train routers on, or to compare with."""
@@ -123,7 +67,7 @@ def _outside(
 
     if output is None or not experts:
         raise UserError("say what to mix: --run RUN, or --expert FOLDER --expert FOLDER -o FOLDER")
-    if idle := [name for name in named if name not in ("shared", "top_k")]:
+    if idle := sorted(settings.model_fields_set - {"shared", "top_k", "shard_bytes"}):
         raise UserError(
             f"--{idle[0].replace('_', '-')} needs a run, whose samples routers are trained on: give --run RUN"
         )

@@ -5,26 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from efficient_empathy.cli.shared import BadRows, Columns, Format, Json, OnBadRow, columns_of, err, show
+from efficient_empathy.cli.shared import Json, err, show
+from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.prediction.settings import PredictionSettings
 
 if TYPE_CHECKING:
     from efficient_empathy.prediction.predictor import Predictor
     from efficient_empathy.prediction.stage import Prediction
 
 DRIFTED = 3
-
-
-class Unit(StrEnum):
-    """What a row of the output file is."""
-
-    sample = "sample"
-    conversation = "conversation"
 
 
 def predict(
@@ -35,23 +29,15 @@ def predict(
             show_default=False,
         ),
     ],
-    judge_model: Annotated[
-        Path | None, typer.Option(help="A folder that `distill` made; the judge in the package by default.")
-    ] = None,
-    policy: Annotated[str, typer.Option(help="Whose subsets: paper, exclusive or both.")] = "paper",
-    alpha: Annotated[float, typer.Option(help="Threshold of sensibility.")] = 5.0,
-    beta: Annotated[float, typer.Option(help="Threshold of rationality.")] = 5.0,
+    settings: PredictionSettings,
+    reading: ReadingSettings,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write the figures: FILE.jsonl, FILE.csv or FILE.parquet.")
     ] = None,
-    per: Annotated[Unit, typer.Option(help="With -o: a row a sample, or a conversation.")] = Unit.sample,
     fail_on_drift: Annotated[
         bool,
         typer.Option("--fail-on-drift", help="Exit with 3 where inputs are unlike what the judge learnt from."),
     ] = False,
-    format: Format = None,  # noqa: A002
-    column: Columns = None,
-    on_bad_row: OnBadRow = BadRows.fail,
     as_json: Json = False,
 ) -> None:
     """Predict how good conversations are with the distilled judge: no run, no key, and nothing written unless asked.
@@ -66,21 +52,22 @@ def predict(
 
     if output is not None:
         check_output(output)
-    predictor = Predictor(judge_model, policy, alpha, beta)
+    predictor = Predictor(settings)
     if fail_on_drift:
         require_reference(predictor)
     streams = source == "-" and not as_json
     if source == "-":
-        done = _stream(predictor, format, columns_of(column), on_bad_row.value, lines=streams, keep=output is not None)
+        done = _stream(predictor, reading, lines=streams, keep=output is not None)
     else:
         with err.status("Judging …") as status:
             done = predict(
-                source, predictor, format=format, columns=columns_of(column), on_bad_row=on_bad_row.value,
+                source, predictor,
+                format=reading.format, columns=reading.columns or None, on_bad_row=reading.on_bad_row,
                 on_progress=lambda samples: status.update(f"Judging … {samples:,} samples"),
             )  # fmt: skip
     if output is not None:
-        write(done.per(per.value), output)
-    result = {**done.result, "output": str(output) if output else None, "per": per.value}
+        write(done.per(settings.per), output)
+    result = {**done.result, "output": str(output) if output else None, "per": settings.per}
     if streams:
         err.print(summary(result), markup=False)
     else:
@@ -89,15 +76,13 @@ def predict(
         raise typer.Exit(DRIFTED)
 
 
-def _stream(
-    predictor: Predictor, form: str | None, columns: dict[str, str] | None, on_bad_row: str, *, lines: bool, keep: bool
-) -> Prediction:
+def _stream(predictor: Predictor, how: ReadingSettings, *, lines: bool, keep: bool) -> Prediction:
     """Answer stdin line by line; with `lines` on stdout, at once."""
     from efficient_empathy.dialogues import Intake
     from efficient_empathy.prediction.stage import Collected
     from efficient_empathy.prediction.stream import Reading, answers
 
-    reading = Reading(form, columns, Intake("skip" if on_bad_row == "skip" else "fail"))
+    reading = Reading(how.format, how.columns or None, Intake(how.on_bad_row))
     started, collected = time.perf_counter(), Collected(predictor, frames=keep or not lines)
     for answer in answers(sys.stdin.buffer, predictor, collected, reading):
         if lines:

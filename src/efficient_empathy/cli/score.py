@@ -13,7 +13,6 @@ from efficient_empathy.cli.asking import (
     ApiKeyEnv,
     BaseUrl,
     Concurrency,
-    DryRun,
     MaxAttempts,
     MaxTokens,
     Model,
@@ -35,6 +34,7 @@ from efficient_empathy.cli.cascading import (
     Refit,
     Subset,
 )
+from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.cli.refreshing import (
     Alpha,
     Asked,
@@ -50,6 +50,7 @@ from efficient_empathy.cli.refreshing import (
 from efficient_empathy.cli.shared import (
     BadRows,
     Columns,
+    DryRun,
     Format,
     Json,
     OnBadRow,
@@ -62,7 +63,6 @@ from efficient_empathy.cli.shared import (
 from efficient_empathy.errors import UserError
 from efficient_empathy.redaction import redact
 
-INTERRUPTED = 130
 JUDGES = ("distilled", "openai", "replay")
 CASCADE = "cascade"
 

@@ -35,6 +35,13 @@ Columns = Annotated[
     typer.Option("--column", help="Where a table's columns have other names, e.g. --column response=answer."),
 ]
 OnBadRow = Annotated[BadRows, typer.Option(help="Stop at a row that carries no sample, or count it and go on.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="openai: print requests, tokens and dollars; ask nothing.")]
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", help="A YAML file of training settings, in place of the recipe's.")
+]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="Any training setting, e.g. --set epochs=2.", metavar="KEY=VALUE")
+]
 Rubric = Annotated[
     Path | None,
     typer.Option("--rubric", help="A rubric file, or empathy or quality of the package; empathy by default."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from efficient_empathy.cli.shared import Json, err, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.studio.settings import StudioSettings
 
 if TYPE_CHECKING:
     from efficient_empathy.studio.chat.models import ChatEndpoint
@@ -21,40 +21,11 @@ PORTS_TRIED = 20
 
 
 def studio(
+    settings: StudioSettings,
     runs: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[RUN]...", help="Runs' folders; without any, all those in ./runs.", show_default=False),
     ] = None,
-    host: Annotated[
-        str, typer.Option(help="The address to listen on. Anything but loopback demands a token.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="The port; 0 takes a free one. 8321 or the next free by default."),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="EFFICIENT_EMPATHY_STUDIO_TOKEN",
-            help="What visitors must show, at least 16 characters; made for you where --host demands one.",
-            show_default=False,
-        ),
-    ] = None,
-    open_: Annotated[
-        bool | None,
-        typer.Option(
-            "--open/--no-open", help="Open it in a browser; by default where you sit at a desktop and need no token."
-        ),
-    ] = None,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Take no ratings, start and stop nothing.")] = False,
-    chat_url: Annotated[
-        str | None,
-        typer.Option(help="Chat: an OpenAI-compatible endpoint whose model is offered beside the run's own."),
-    ] = None,
-    chat_model: Annotated[str | None, typer.Option(help="Chat: the model's name there.")] = None,
-    chat_key_env: Annotated[
-        str, typer.Option(help="Chat: the environment variable that holds the endpoint's key.")
-    ] = "OPENAI_API_KEY",
     as_json: Json = False,
 ) -> None:
     """Open the studio on one or more runs, in a browser: thresholds, samples, live scoring, ratings.
@@ -69,22 +40,20 @@ def studio(
     from efficient_empathy.studio.app import PORT, listen, make_app, serve
     from efficient_empathy.studio.runs import runs_under
 
-    if (chat_url is None) != (chat_model is None):
-        raise UserError("--chat-url and --chat-model belong together: name both")
-    folders = runs or runs_under(Path("runs"))
+    folders, host, port, token = runs or runs_under(Path("runs")), settings.host, settings.port, settings.token
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(32)
     listening = listen(host, PORT if port is None else port, tries=1 + PORTS_TRIED if port is None else 1)
     with listening:
         bound = listening.getsockname()[1]
         app = make_app(
-            folders, host=host, port=bound, token=token, read_only=read_only,
-            chat_endpoints=_endpoints(chat_url, chat_model, chat_key_env),
+            folders, host=host, port=bound, token=token, read_only=settings.read_only,
+            chat_endpoints=_endpoints(settings),
         )  # fmt: skip
         url = _url(host, bound, token)
         show({"url": url, "host": host, "port": bound, "runs": list(app.state.studio.runs)}, as_json, f"Studio: {url}")
         sys.stdout.flush()
-        if open_ or (open_ is None and token is None and _has_desktop()):
+        if settings.open or (settings.open is None and token is None and _has_desktop()):
             webbrowser.open(url)
         try:
             serve(app, listening)
@@ -92,11 +61,13 @@ def studio(
             err.print("The studio has ended.")
 
 
-def _endpoints(url: str | None, model: str | None, key_env: str) -> list[ChatEndpoint]:
+def _endpoints(settings: StudioSettings) -> list[ChatEndpoint]:
     from efficient_empathy.generation.settings import EndpointOptions
     from efficient_empathy.studio.chat.models import ChatEndpoint
 
-    return [ChatEndpoint(model, EndpointOptions(url, key_env))] if url and model else []
+    if settings.chat_url is None or settings.chat_model is None:
+        return []
+    return [ChatEndpoint(settings.chat_model, EndpointOptions(settings.chat_url, settings.chat_key_env))]
 
 
 def _url(host: str, port: int, token: str | None) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from efficient_empathy.distillation.settings import DistillSettings
 from efficient_empathy.errors import missing_extra
-from efficient_empathy.scoring import Rubric
 from efficient_empathy.workspace import Workspace
 
 
@@ -17,14 +17,11 @@ def run_distill(
     run: Path,
     output: Path,
     rubric: Path | None = None,
+    settings: DistillSettings | None = None,
     *,
-    base: str | None = None,
-    epochs: int | None = None,
-    seed: int = 0,
     console: Console | None = None,
-    **options: Any,
 ) -> dict[str, Any]:
-    """Distil a judge with a progress bar; `options` as of `stage.distill`. Raises `UserError` without the extra."""
+    """Distil a judge with a progress bar. Raises `UserError` without the extra."""
     try:
         import onnx  # noqa: F401
         import scipy  # noqa: F401
@@ -32,11 +29,10 @@ def run_distill(
         import transformers
     except ImportError as error:
         raise missing_extra("distill", "train") from error
-    from efficient_empathy.distillation.model import Settings
     from efficient_empathy.distillation.stage import distill
+    from efficient_empathy.scoring import Rubric
 
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    settings = Settings(seed=seed) if epochs is None else Settings(seed=seed, epochs=epochs)
     console = console or Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:
         tasks: dict[str, Any] = {}
@@ -48,9 +44,7 @@ def run_distill(
             if step == steps and not console.is_terminal:
                 console.print(f"{what}: {steps} steps, last loss {loss:.3f}")
 
-        return distill(
-            Workspace(run), output, Rubric.load(rubric), base=base, settings=settings, on_step=on_step, **options
-        )
+        return distill(Workspace(run), output, Rubric.load(rubric), settings, on_step=on_step)
 
 
 def summary(result: dict[str, Any], output: Path) -> str:
@@ -64,4 +58,4 @@ def summary(result: dict[str, Any], output: Path) -> str:
     return f"{text}\nUse it: --judge distilled --judge-model {output}"
 
 
-__all__ = ["run_distill", "summary"]
+__all__ = ["DistillSettings", "run_distill", "summary"]

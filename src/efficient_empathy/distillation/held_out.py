@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from efficient_empathy.distillation.data import Lessons
-from efficient_empathy.distillation.model import Encoded, Settings, fit, predict
+from efficient_empathy.distillation.model import Encoded, fit, predict
 from efficient_empathy.distillation.quality import fit_heads
+from efficient_empathy.distillation.settings import StudentSettings
 from efficient_empathy.scoring.distilled import calibrated
 from efficient_empathy.scoring.joint import fit_association
 from efficient_empathy.scoring.rubric import Rubric
@@ -22,7 +23,13 @@ Progress = Callable[[str, int, int, float], None]
 
 
 def cross_fit(
-    base: Path | str, encoded: Encoded, lessons: Lessons, settings: Settings, folds: int, cache: Path, on_step: Progress
+    base: Path | str,
+    encoded: Encoded,
+    lessons: Lessons,
+    settings: StudentSettings,
+    folds: int,
+    cache: Path,
+    on_step: Progress,
 ) -> np.ndarray:
     """Logits for every sample from a student that saw no sample of its dialogue, (samples × axes × levels).
 

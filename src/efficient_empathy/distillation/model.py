@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,32 +11,11 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel
 
+from efficient_empathy.distillation.settings import StudentSettings
 from efficient_empathy.encoders.pairs import pad
 from efficient_empathy.errors import UserError
 
 Encoded = Sequence[tuple[list[int], int]]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a student is fitted. The defaults were chosen by cross-validation on 5,734 ChatGPT judgements."""
-
-    epochs: int = 3
-    """Passes over the data."""
-    batch: int = 32
-    """Samples a step."""
-    learning_rate: float = 5e-5
-    """Peak rate of the encoder: linear warm-up over a tenth of the steps, then linear decay to zero."""
-    head_learning_rate: float = 1e-3
-    """Peak rate of the heads, which start from nothing."""
-    rank_weight: float = 1.0
-    """Weight of the ranked probability score beside the cross-entropy."""
-    dropout: float = 0.1
-    """Before the heads."""
-    max_tokens: int = 128
-    """Context and response together."""
-    seed: int = 0
-    """Of initialisation and order."""
 
 
 class Student(nn.Module):
@@ -84,7 +62,7 @@ def fit(
     base: Path | str,
     encoded: Encoded,
     targets: np.ndarray,
-    settings: Settings,
+    settings: StudentSettings,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> Student:
     """Fit a student; `on_step` gets the step, the number of steps and the loss. Raises `UserError` on a NaN loss."""

@@ -15,10 +15,11 @@ from efficient_empathy.distillation.card import card
 from efficient_empathy.distillation.data import Lessons, lessons_of
 from efficient_empathy.distillation.export import export_onnx
 from efficient_empathy.distillation.held_out import Progress, association_of, cross_calibrated, cross_fit
-from efficient_empathy.distillation.model import Encoded, Settings, Student, fit, predict
+from efficient_empathy.distillation.model import Encoded, Student, fit, predict
 from efficient_empathy.distillation.quality import agreement, fit_heads
 from efficient_empathy.distillation.reference import FILE as REFERENCE
 from efficient_empathy.distillation.reference import write_reference
+from efficient_empathy.distillation.settings import DistillSettings
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.distilled import DistilledConfig, DistilledJudge, calibrated
@@ -41,25 +42,18 @@ def distill(
     workspace: Workspace,
     out: Path,
     rubric: Rubric,
+    settings: DistillSettings | None = None,
     *,
-    base: Path | str | None = None,
-    name: str = "distilled",
-    folds: int = 5,
-    settings: Settings | None = None,
-    data: str = "",
-    licence: str = "",
     on_step: Progress = lambda what, step, steps, loss: None,
 ) -> dict[str, Any]:
     """Fit a student on a run's `ok` judgements and write it, int8 and with its card, to the folder `out`.
 
-    `folds`-fold cross-validation by dialogue gives the figures of the card and what calibrates it; each fold is kept in
-    `out/.folds`, so an interrupted run goes on where it stopped. The student that is written is fitted on all of the
-    data. Returns the figures. Raises `UserError` without judgements, base model or the extra `train`.
+    Cross-validation in `settings.folds` by dialogue gives the figures of the card and what calibrates it; each fold is
+    kept in `out/.folds`, so an interrupted run goes on where it stopped. The student that is written is fitted on all
+    of the data. Returns the figures. Raises `UserError` without judgements, base model or the extra `train`.
     """
-    if folds < 2:
-        raise UserError(f"folds must be 2 or more, not {folds}: without held-out figures a judge cannot be trusted")
-    settings = settings or Settings()
-    base = base or default_base()
+    settings = settings or DistillSettings()
+    student_settings, folds, base = settings.student, settings.folds, settings.base or default_base()
     scored = workspace.stage("score")
     if "spec" not in scored:
         raise UserError(f"{workspace.root} has not been scored: run `efficient-empathy score` first")
@@ -71,24 +65,28 @@ def distill(
     started = time.monotonic()
     _clear(out)
     write_tokenizer(base, out / "tokenizer.json")
-    encoded = PairTokenizer(out / "tokenizer.json", settings.max_tokens)(lessons.samples)
+    encoded = PairTokenizer(out / "tokenizer.json", student_settings.max_tokens)(lessons.samples)
 
-    logits = cross_fit(base, encoded, lessons, settings, folds, out / ".folds", on_step)
+    logits = cross_fit(base, encoded, lessons, student_settings, folds, out / ".folds", on_step)
     heads = fit_heads(logits, lessons.targets, rubric)
-    held_out = cross_calibrated(logits, lessons, rubric, folds, settings.seed)
+    held_out = cross_calibrated(logits, lessons, rubric, folds, student_settings.seed)
     association = association_of(held_out, lessons.targets)
     figures = agreement(held_out, lessons, rubric, association)
 
-    student = fit(base, encoded, lessons.targets, settings, lambda *at: on_step("all data", *at))
+    student = fit(base, encoded, lessons.targets, student_settings, lambda *at: on_step("all data", *at))
     export_onnx(student, out / "model.onnx")
     config = DistilledConfig(
-        name=name, rubric=rubric.hash, axes=tuple(heads), max_tokens=settings.max_tokens, association=association
+        name=settings.name,
+        rubric=rubric.hash,
+        axes=tuple(heads),
+        max_tokens=student_settings.max_tokens,
+        association=association,
     )
     _write_text(out / "judge.json", config.model_dump_json(indent=2) + "\n")
     write_reference(DistilledJudge(rubric, out), out, lessons.samples, held_out)
     figures |= {
         "folds": folds,
-        "settings": asdict(settings),
+        "settings": asdict(student_settings),
         "teacher": scored["spec"],
         "base": BASE if base == default_base() else Path(base).name,
         "int8_gap": _int8_gap(student, encoded, lessons, rubric, out),
@@ -96,7 +94,7 @@ def distill(
         "seconds": round(time.monotonic() - started, 1),
     }
     _write_text(out / "figures.json", json.dumps(figures, indent=2) + "\n")
-    _write_text(out / "README.md", card(name, rubric, figures, data, licence))
+    _write_text(out / "README.md", card(settings.name, rubric, figures, settings.data, settings.licence))
     shutil.rmtree(out / ".folds", ignore_errors=True)
     return figures
 

@@ -1,4 +1,4 @@
-"""What `evaluate` can be told."""
+"""The settings of `evaluate`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from efficient_empathy.configuration import Settings
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics import DEFAULT, METRICS
 
 
-class EvaluationSettings(BaseModel):
+class EvaluationSettings(Settings):
     """Which figures, of which models, compared how."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     metrics: tuple[str, ...] = DEFAULT
     """The metric sets by name: official, standard, texts, perplexity, bertscore, epitome, emotion, quality."""
@@ -42,7 +41,7 @@ class EvaluationSettings(BaseModel):
     """epitome: the folder that `fit-metric epitome` made."""
     emotion: Path | None = None
     """emotion: the folder that `fit-metric emotion` made."""
-    judge: dict[str, Any] = {}
+    judge: dict[str, Any] = Field(default_factory=dict)
     """quality: how the LLM judge is reached: model, base_url, api_key_env, concurrency, max_cost …"""
 
     @field_validator("metrics")

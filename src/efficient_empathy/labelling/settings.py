@@ -1,11 +1,12 @@
-"""What a cascade is told: what it has to keep, and where labels come from."""
+"""The settings of a cascade: what it has to keep, and where labels come from."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from efficient_empathy.configuration import Settings
 from efficient_empathy.selection.rules import RULES
 
 Method = Literal["pac", "conformal"]
@@ -15,10 +16,8 @@ RESERVE = 0.6
 his runs a promise of 95 % held would find a little less than 95 of 100 every second time."""
 
 
-class CascadeSettings(BaseModel):
+class CascadeSettings(Settings):
     """The promise of a cascade, and how it is come by."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     expert: str = "openai"
     """Who judges what the distilled judge is not sure of: a judge as `scoring.reference` writes it."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,6 +12,7 @@ import polars as pl
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.distillation.reference import Measuring, Reference, Values
 from efficient_empathy.errors import UserError
+from efficient_empathy.prediction.settings import PredictionSettings
 from efficient_empathy.prediction.words import outside_because
 from efficient_empathy.scoring import Rubric
 from efficient_empathy.scoring.distilled import BUNDLED, DistilledJudge
@@ -22,7 +22,6 @@ from efficient_empathy.selection.grid import GridPolicy
 from efficient_empathy.selection.policy import make_policy
 from efficient_empathy.selection.rules import DISCARD, RULES
 
-Per = Literal["sample", "conversation"]
 PLACES = ("sample_id", "dialogue_id", "turn")
 
 
@@ -37,22 +36,21 @@ class Batch:
 class Predictor:
     """A distilled judge with a policy whose thresholds turn its distributions into P(subset).
 
-    `folder` is one that `efficient-empathy distill` made, by default the judge in the package. Raises `UserError` for a
-    damaged folder, a judge of other axes than sensibility and rationality, and a policy without thresholds.
+    Raises `UserError` for a damaged folder, a judge of other axes than sensibility and rationality, and a policy
+    without thresholds.
     """
 
-    def __init__(
-        self, folder: Path | str | None = None, policy: str = "paper", alpha: float = 5, beta: float = 5
-    ) -> None:
-        if policy not in RULES:
+    def __init__(self, settings: PredictionSettings | None = None) -> None:
+        settings = settings or PredictionSettings()
+        if settings.policy not in RULES:
             raise UserError(
-                f"predict has no policy {policy!r}: choose one of {', '.join(RULES)}, whose thresholds hold for every "
-                "sample by itself"
+                f"predict has no policy {settings.policy!r}: choose one of {', '.join(RULES)}, whose thresholds hold "
+                "for every sample by itself"
             )
-        made = make_policy(policy, alpha=alpha, beta=beta)
+        made = make_policy(settings.policy, alpha=settings.alpha, beta=settings.beta)
         assert isinstance(made, GridPolicy)
         self.policy = made
-        self.folder = Path(folder) if folder is not None else BUNDLED
+        self.folder = settings.judge_model or BUNDLED
         self.judge = DistilledJudge(Rubric.load(), self.folder)
         self.reference = Reference.load(self.folder, self.judge)
         self._measure = Measuring(self.reference, self.folder, self.judge) if self.reference else None

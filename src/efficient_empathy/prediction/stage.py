@@ -16,7 +16,8 @@ from efficient_empathy.dialogues import Intake, OnBadRow, Sample, uniform
 from efficient_empathy.errors import UserError
 from efficient_empathy.prediction.conversations import Given, samples_of
 from efficient_empathy.prediction.drift import NO_REFERENCE, Tally
-from efficient_empathy.prediction.predictor import Batch, Per, Predictor, by_conversation
+from efficient_empathy.prediction.predictor import Batch, Predictor, by_conversation
+from efficient_empathy.prediction.settings import Per
 from efficient_empathy.prediction.words import LISTED
 from efficient_empathy.selection.columns import AXES
 from efficient_empathy.workspace import atomic

@@ -33,6 +33,7 @@ from efficient_empathy.prompts.compare_sides import (
     sides_of,
 )
 from efficient_empathy.prompts.golden import read_golden
+from efficient_empathy.prompts.settings import CompareSettings
 from efficient_empathy.scoring import Ledger, Rubric
 from efficient_empathy.scoring.choice import JudgeOptions
 from efficient_empathy.scoring.contract import Bound
@@ -48,36 +49,15 @@ FOLDER = Path("prompt-comparisons")
 RECORD, PAGE = "comparison.json", "comparison.html"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Compared:
-    """What is compared, and on what."""
+    """Two sides, and how they are compared."""
 
     a: str
     """A rubric file or name, a judge's reference, or a scored run's folder."""
     b: str
     """Another one."""
-    judges: tuple[str, ...] = ()
-    """Who rubrics are asked of: one for both, or one for each."""
-    rubric: str | None = None
-    """What judges are asked by; `empathy` by default."""
-    golden: str | None = None
-    """A golden set's folder, or `bundled`."""
-    samples: str | None = None
-    """A source of dialogues, in place of a golden set."""
-    n: int | None = None
-    """Judge so many samples at most: 200 of a source or a run, by default, and all of a golden set."""
-    policy: str | None = None
-    """`paper`, `exclusive` or `both`; by default that of the run's selection, else `paper`."""
-    alpha: float | None = None
-    """Threshold of sensibility; by default that of the run's selection, else 5."""
-    beta: float | None = None
-    """Threshold of rationality, likewise."""
-    shown: int = 20
-    """Show so many of the samples that differ."""
-    draws: int = 1000
-    """Of the bootstrap over dialogues."""
-    seed: int = 0
-    """Of the samples that are drawn, and of the bootstrap."""
+    settings: CompareSettings
 
     @property
     def folder(self) -> Path:
@@ -123,8 +103,8 @@ def compare(
                 break
         if len(ready) < 2:
             raise _unfinished(ending, ready[0], sides)
-        sampling = {"draws": compared.draws, "seed": compared.seed}
-        record = record_of(ready[0], ready[1], policy, sampling, shown=compared.shown)
+        sampling = {"draws": compared.settings.resamples, "seed": compared.settings.seed}
+        record = record_of(ready[0], ready[1], policy, sampling, shown=compared.settings.shown)
         _write(folder, record, [side.prompt for side in ready])
     return {
         **record,
@@ -164,7 +144,7 @@ def _prepared(
     Raises `UserError`, before anything is paid for, where the sides have no axis in common, where their answers would
     be kept under one key, and where the folder is a run's.
     """
-    sides = sides_of(compared.a, compared.b, compared.judges, compared.rubric)
+    sides = sides_of(compared.a, compared.b, compared.settings.judges, compared.settings.rubric)
     known = [_loaded(side, compared) if isinstance(side, Kept) else None for side in sides]
     axes = [axes_of(side.rubric) if isinstance(side, Asked) else told.axes if told else () for side, told in
             zip(sides, known, strict=True)]  # fmt: skip
@@ -182,15 +162,17 @@ def _prepared(
 
 
 def _loaded(kept: Kept, compared: Compared) -> Side:
-    return run_side(kept) if kept.is_run else result_side(kept, compared.golden)
+    return run_side(kept) if kept.is_run else result_side(kept, compared.settings.golden)
 
 
 def _samples(compared: Compared, sides: Sides) -> pl.DataFrame:
     """What the asked sides are to judge; empty where there is none."""
     if any(isinstance(side, Asked) for side in sides):
-        return chosen_samples(sides, compared.golden, compared.samples, compared.n, compared.seed)
-    texts = None if any(isinstance(side, Kept) and not side.is_run for side in sides) else compared.golden
-    idle = {"--samples": compared.samples, "-n": compared.n, "--golden": texts}
+        return chosen_samples(
+            sides, compared.settings.golden, compared.settings.samples, compared.settings.n, compared.settings.seed
+        )
+    texts = None if any(isinstance(side, Kept) and not side.is_run for side in sides) else compared.settings.golden
+    idle = {"--samples": compared.settings.samples, "-n": compared.settings.n, "--golden": texts}
     if given := [name for name, value in idle.items() if value is not None]:
         raise UserError(f"{given[0]} says what is judged, and A and B have their scores already: leave it out")
     return SAMPLE_SCHEMA.to_frame()
@@ -209,10 +191,14 @@ def _judged(label: str, side: Asked, judge: str, spec: str, frame: pl.DataFrame,
 
 def _policy(compared: Compared, known: list[Side | None]) -> GridPolicy:
     """The policy at the active thresholds: as given, else as in the golden set, a side's selection, or the paper."""
-    golden = compared.golden
+    golden = compared.settings.golden
     first = next((side.active for side in known if side and side.active), {})
     active = asdict(read_golden(golden).thresholds) if golden is not None else first
-    name, alpha, beta = compared.policy or active.get("policy", "paper"), compared.alpha, compared.beta
+    name, alpha, beta = (
+        compared.settings.policy or active.get("policy", "paper"),
+        compared.settings.alpha,
+        compared.settings.beta,
+    )
     if name not in RULES:
         raise UserError(f"the policy {name!r} has no thresholds to compare by: take {', '.join(RULES)}")
     return GridPolicy(

@@ -16,6 +16,7 @@ from efficient_empathy.prompts.items import Scale
 from efficient_empathy.prompts.provenance import decoding_of, read_by
 from efficient_empathy.prompts.readings import Thresholds
 from efficient_empathy.prompts.sampling import stratified
+from efficient_empathy.prompts.settings import GoldenSettings
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.rules import RULES
@@ -30,24 +31,23 @@ _WHOLE = 1e-4
 def make_golden(
     workspace: Workspace,
     folder: Path,
-    n: int = 200,
+    settings: GoldenSettings | None = None,
     *,
-    name: str | None = None,
-    seed: int = 0,
     force: bool = False,
-    **thresholds: Any,
 ) -> tuple[Golden, dict[str, Any]]:
-    """Draw `n` of a run's scored samples, stratified over score cells and categories, and write them to `folder`.
+    """Draw some of a run's scored samples, stratified over score cells and categories, and write them to `folder`.
 
-    `thresholds` (`policy`, `alpha`, `beta`) are by default those of the run's selection. Returns the set and
-    `{items, scored, cells, cells_covered, categories, categories_covered, ranges, …}`. Raises `UserError`.
+    Returns the set and `{items, scored, cells, cells_covered, categories, categories_covered, ranges, …}`. Raises
+    `UserError`.
     """
     if folder.exists() and not force and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty: name another folder, or replace what is there with --force")
+    settings = settings or GoldenSettings()
+    seed = settings.seed
     record = workspace.stage("score")
     table, axes = _table(workspace, record, seed)
     rows = [((_cell(row, axes), row["category"] or NO_CATEGORY), row["tie"]) for row in table.iter_rows(named=True)]
-    chosen = stratified(rows, n)
+    chosen = stratified(rows, settings.n)
     mean = sum(chosen.values()) / len(chosen)
     chosen_rows = table[sorted(chosen, key=lambda i: rows[i][1])]  # an order that says nothing
     weights = {table["sample_id"][i]: weight / mean for i, weight in chosen.items()}
@@ -56,7 +56,7 @@ def make_golden(
     golden = write_golden(
         folder,
         items,
-        name=name or folder.resolve().name,
+        name=settings.name or folder.resolve().name,
         rubric={**{k: v for k, v in record["rubric"].items() if k != "axes"}, "axes": axes},
         judge=spec,
         decoding=decoding_of(spec),
@@ -68,7 +68,7 @@ def make_golden(
             "readings": int(table["judgements"].max() or 1) if "judgements" in table.columns else 1,  # type: ignore[arg-type]
             "scores": file_hash(workspace.scores),
         },
-        thresholds=_thresholds(workspace, thresholds),
+        thresholds=_thresholds(workspace, settings),
     )
     cells, categories = ({row[0][level] for row in rows} for level in (0, 1))
     drawn = [rows[i][0] for i in chosen]
@@ -146,8 +146,8 @@ def _item(row: Mapping[str, Any], axes: Mapping[str, Scale], weight: float) -> G
     return GoldenItem(Sample.from_row(dict(row)), expected, round(weight, 4))
 
 
-def _thresholds(workspace: Workspace, given: Mapping[str, Any]) -> dict[str, Any]:
+def _thresholds(workspace: Workspace, settings: GoldenSettings) -> dict[str, Any]:
     last = workspace.stage("select").get("parameters") or {}
     known = {key: last[key] for key in ("policy", "alpha", "beta")} if last.get("policy") in RULES else {}
-    found = Thresholds.of(known, **given)
+    found = Thresholds.of(known, policy=settings.policy, alpha=settings.alpha, beta=settings.beta)
     return {"policy": found.policy, "alpha": found.alpha, "beta": found.beta}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from rich.console import Console
 
+from efficient_empathy.configuration import SETTINGS, Flag
 from efficient_empathy.errors import UserError
 from efficient_empathy.prompts.checks import Reference, Setting, checks
 from efficient_empathy.prompts.figures import changes, close, repeatability
@@ -26,21 +28,32 @@ from efficient_empathy.workspace import Workspace
 NO_EARLIER = "--baseline latest: {folder} has no earlier result: test once without --baseline, and then with it"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=SETTINGS)
 class Procedure:
     """How judges are tested, and against what."""
 
-    repeats: int = 3
+    repeats: Annotated[int, Flag("-k --repeats")] = Field(default=3, ge=1)
     """How often each item is judged."""
     baseline: str | None = None
-    """A result's file, or `latest`; by default the golden set's own expectations."""
-    tolerances: Tolerances = field(default_factory=Tolerances)
-    thresholds: Mapping[str, Any] = field(default_factory=dict)
-    """`policy`, `alpha`, `beta`, where they are not to be the golden set's."""
-    seed: int = 0
-    """Of the draws of dialogues and of chance."""
+    """An earlier result of this golden set to compare with, a file, or latest; by default the golden set's own
+    expectations."""
     reuse: bool = False
-    """Look at each judge's last result again instead of asking."""
+    """Ask nothing: look at each judge's last result again, with what else is given here."""
+    policy: str | None = None
+    """paper, exclusive or both; the golden set's by default."""
+    alpha: float | None = None
+    """Threshold of sensibility; the golden set's by default."""
+    beta: float | None = None
+    """Threshold of rationality; the golden set's by default."""
+    tolerances: Annotated[Tolerances, Flag(inline=True)] = Tolerances()
+    """Which changes are tolerated."""
+    seed: int = Field(default=0, ge=0)
+    """Of the draws of dialogues and of chance."""
+
+    @property
+    def thresholds(self) -> dict[str, Any]:
+        """`policy`, `alpha`, `beta`; None where they are the golden set's."""
+        return {"policy": self.policy, "alpha": self.alpha, "beta": self.beta}
 
 
 def folder_of(golden: Golden) -> Path:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from efficient_empathy.configuration import SETTINGS, Flag
 from efficient_empathy.prompts.checks import UNSEEN, Check
 from efficient_empathy.statistics.correction import holm
 
@@ -20,21 +24,21 @@ EXIT = {"pass": 0, "soft": 3, "regression": 4, "insufficient": 5, "incomparable"
 ORDER = ("regression", "incomparable", "insufficient", "soft", "pass")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=SETTINGS)
 class Tolerances:
-    """What is put up with, and how sure an alarm has to be."""
+    """Which changes are tolerated, and how sure an alarm has to be."""
 
-    shift: float = 0.3
+    shift: Annotated[float, Flag("--tolerate-shift")] = Field(default=0.3, ge=0)
     """Of an axis's mean, in points of its scale."""
-    noise: float = 0.3
+    noise: Annotated[float, Flag("--tolerate-noise")] = Field(default=0.3, ge=0)
     """Rise of the standard deviation within an item, in points."""
-    subsets: float = 0.1
+    subsets: Annotated[float, Flag("--tolerate-subsets")] = Field(default=0.1, ge=0, le=1)
     """Share of samples that change subset, beyond what noise accounts for."""
-    failures: float = 0.05
+    failures: Annotated[float, Flag("--tolerate-failures")] = Field(default=0.05, ge=0, le=1)
     """Rise of the share of judgements that fail."""
-    false_alarms: float = 0.001
+    false_alarms: float = Field(default=0.001, ge=0.001, le=0.2)
     """How often an unchanged judge may be found to have changed, all checks together."""
-    confidence: float = 0.95
+    confidence: float = Field(default=0.95, ge=0.5, le=0.999)
     """Of the intervals."""
 
 

@@ -2,7 +2,18 @@
 
 from efficient_empathy.ratings.design import Design
 from efficient_empathy.ratings.results import Resampling
+from efficient_empathy.ratings.settings import AnswerSettings, SheetSettings
 from efficient_empathy.ratings.stage import SAMPLES, make_sheets, read_sheets
 from efficient_empathy.ratings.words import results_summary, sheets_summary
 
-__all__ = ["SAMPLES", "Design", "Resampling", "make_sheets", "read_sheets", "results_summary", "sheets_summary"]
+__all__ = [
+    "SAMPLES",
+    "AnswerSettings",
+    "Design",
+    "Resampling",
+    "SheetSettings",
+    "make_sheets",
+    "read_sheets",
+    "results_summary",
+    "sheets_summary",
+]

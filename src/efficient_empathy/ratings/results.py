@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
+from efficient_empathy.configuration import SETTINGS
 from efficient_empathy.errors import UserError, missing_extra
 from efficient_empathy.ratings.key import Key
 from efficient_empathy.ratings.questions import DIMENSIONS, SCALE
@@ -29,19 +31,22 @@ PREFERENCES = (-1, 0, 1)
 """The scale of a comparison."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=SETTINGS)
 class Resampling:
-    """How intervals are had: dialogues are drawn with replacement, raters stay."""
+    """How intervals are made: dialogues are drawn with replacement, raters stay."""
 
-    draws: int = 1000
-    seed: int = 0
-    confidence: float = 0.95
+    resamples: int = Field(default=1000, ge=0)
+    """Draws of dialogues behind the intervals; 0 for none."""
+    seed: int = Field(default=0, ge=0)
+    """Of those draws."""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """Of the intervals."""
 
     def interval(self, sums: npt.NDArray[np.float64], counts: npt.NDArray[np.float64], dialogues: list[str]) -> Any:
         """Percentiles of Σ sums / Σ counts over draws; [nan, nan] where it cannot be had."""
-        if not self.draws or len(set(dialogues)) < 2:
+        if not self.resamples or len(set(dialogues)) < 2:
             return [math.nan, math.nan]
-        weights = dialogue_draws(dialogues, self.draws, self.seed)
+        weights = dialogue_draws(dialogues, self.resamples, self.seed)
         drawn, of = weights @ sums, weights @ counts
         values = drawn[of > 0] / of[of > 0]
         tail = (1 - self.confidence) / 2
@@ -84,7 +89,7 @@ def results(reading: Reading, key: Key, how: Resampling | None = None) -> dict[s
             for one in filled if one.comment
         ],
         "problems": problems,
-        "resamples": how.draws,
+        "resamples": how.resamples,
         "seed": how.seed,
         "confidence": how.confidence,
     }  # fmt: skip
@@ -121,7 +126,7 @@ def _agreement(answers: Answers, scale: Sequence[float], how: Resampling) -> dic
             "notes": ["one rater alone has no agreement"],
         }
     found = agreement(
-        answers.values, scale, clusters=answers.dialogues, draws=how.draws, seed=how.seed, confidence=how.confidence
+        answers.values, scale, clusters=answers.dialogues, draws=how.resamples, seed=how.seed, confidence=how.confidence
     )
     return {
         **{name: one.value for name, one in found.items()},
@@ -201,8 +206,8 @@ def _ranking(question: str, answers: Answers, key: Key, how: Resampling, problem
             wins[places[dialogue], i, j] += ((given + 1) / 2).sum()
             wins[places[dialogue], j, i] += ((1 - given) / 2).sum()
     drawn = None
-    if how.draws and len(places) > 1:
-        drawn = np.tensordot(dialogue_draws(list(places), how.draws, how.seed), wins, 1)
+    if how.resamples and len(places) > 1:
+        drawn = np.tensordot(dialogue_draws(list(places), how.resamples, how.seed), wins, 1)
     try:
         ranking = rank(key.models, wins.sum(0), drawn, confidence=how.confidence)
     except UserError as error:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from efficient_empathy.configuration import Flag
 from efficient_empathy.errors import UserError
 from efficient_empathy.selection.grid import HIGHEST, LOWEST
 from efficient_empathy.selection.rules import RULES
@@ -75,7 +76,7 @@ def _checked(given: Any) -> tuple[float, ...]:
         raise ValueError(str(error)) from error
 
 
-Thresholds = Annotated[tuple[float, ...], BeforeValidator(_checked)]
+Thresholds = Annotated[tuple[float, ...], BeforeValidator(_checked), Flag(metavar="RANGE")]
 """A field of settings that `thresholds` reads."""
 
 

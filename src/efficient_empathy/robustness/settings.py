@@ -1,4 +1,4 @@
-"""What `sweep` and `tune` can be told."""
+"""The settings of `sweep` and `tune`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from efficient_empathy.configuration import load, read
+from efficient_empathy.configuration import Settings, load, read
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.generation.settings import GenerationSettings
 from efficient_empathy.robustness.grid import DEFAULT, Thresholds
@@ -22,37 +22,35 @@ PROXY: dict[str, Any] = {"learning_rate": 1e-3, "max_length": 256, "save_every":
 """What a proxy is trained with, unless it is told otherwise."""
 
 
-class SweepSettings(BaseModel):
+class SweepSettings(Settings):
     """A grid of cells, and whether each of them is trained on."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     policies: tuple[str, ...] = ("paper",)
-    """Policies with thresholds: paper, exclusive, both. The default cell is the first one's, at α 5 and β 5."""
+    """Any of paper, exclusive, both. The default cell is the first one's, at α 5 and β 5."""
     alphas: Thresholds = AROUND
-    """Of sensibility: a list, or text such as "3:7" (in YAML in quotes)."""
+    """Thresholds of sensibility: 3:7, 3:7:0.5, or 3,5,7 (in YAML a list, or a range in quotes)."""
     betas: Thresholds = AROUND
-    """Of rationality."""
+    """Thresholds of rationality."""
     decide: Decide | None = None
-    """What policies decide on; as in the run's selection by default."""
+    """Decide on auto, scores or probabilities; as in the run's selection by default."""
     seed: int = Field(default=0, ge=0)
-    """Breaks ties."""
+    """Breaks ties, and draws dialogues for intervals."""
     train: bool = False
-    """Train and measure a model on the subset of every cell."""
+    """Train and measure a model on the subset of every cell, and baselines (extra train)."""
     subset: str = "sensibility"
-    """The one that is trained on: one of the policy's, or union."""
+    """With train: the subset that is trained on, or union."""
     seeds: int = Field(default=3, ge=0)
-    """How many random baselines of each kind there are."""
+    """With train: random baselines of each kind."""
     metrics: tuple[str, ...] = ()
-    """Metrics of responses, such as official: every model answers the run's test samples then."""
+    """With train: every model also answers the run's test samples, measured by these, such as official,texts."""
     epitome: Path | None = None
-    """The metric epitome: the folder that `fit-metric epitome` made."""
+    """With metrics: for epitome, the folder that `fit-metric epitome` made."""
     emotion: Path | None = None
-    """The metric emotion: the folder that `fit-metric emotion` made."""
+    """With metrics: for emotion, the folder that `fit-metric emotion` made."""
     resamples: int = Field(default=1000, ge=1)
     """Draws of dialogues for intervals."""
     keep: bool = False
-    """Keep the weights of every model."""
+    """With train: keep the weights of every model."""
 
     @property
     def metric_options(self) -> MetricOptions:
@@ -65,24 +63,23 @@ class SweepSettings(BaseModel):
         return {"alpha": DEFAULT, "beta": DEFAULT}
 
 
-class TuneSettings(BaseModel):
+class TuneSettings(Settings):
     """Thresholds for a target."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     target: str
     """share=0.6, samples=20000, balance, or proxy-loss."""
     policy: str = "paper"
+    """Whose thresholds are chosen: paper, exclusive or both."""
     alphas: Thresholds | None = None
-    """1 to 9 by default; 3, 5, 7 for proxy-loss, where every cell costs trainings."""
+    """Thresholds of sensibility; 1:9 by default, 3:7:2 for proxy-loss, where every cell costs trainings."""
     betas: Thresholds | None = None
-    """As `alphas`."""
+    """Thresholds of rationality, likewise."""
     subset: str = UNION
     """What is shared, counted, balanced or trained on: union (all that is kept), or one of the policy's subsets."""
     folds: int = Field(default=5, ge=2)
     """Parts of the dialogues that thresholds are cross-validated on."""
     tolerance: float = Field(default=0.05, ge=0, le=1)
-    """How far from a share (or number, as a share of all) the nearest cell may be."""
+    """share, samples: how far off the nearest cell may be, as a share of all samples."""
     least: float = Field(default=0.5, ge=0, le=1)
     """balance: the least share of all samples."""
     most: float = Field(default=1.0, gt=0, le=1)
@@ -90,7 +87,7 @@ class TuneSettings(BaseModel):
     proxy_steps: int = Field(default=20, ge=1)
     """proxy-loss: optimiser steps of each proxy model."""
     decide: Decide | None = None
-    """What the policy decides on; as in the run's selection by default."""
+    """Decide on auto, scores or probabilities; as in the run's selection by default."""
     seed: int = Field(default=0, ge=0)
     """Of ties, folds and resampling."""
     resamples: int = Field(default=1000, ge=1)

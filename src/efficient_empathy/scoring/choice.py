@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
-from efficient_empathy.configuration import unknown
+from efficient_empathy.configuration import SETTINGS, Flag, unknown
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.judgement import Judge
 from efficient_empathy.scoring.ledger import Ledger
@@ -24,31 +25,31 @@ OPENAI_URL = "https://api.openai.com/v1"
 Kind = TypeVar("Kind")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=SETTINGS)
 class JudgeOptions:
-    """What the judges can be told; each reads what concerns it."""
+    """The options of the judges; each reads what concerns it."""
 
     model: str | None = None
     """openai: the model's name."""
     base_url: str | None = None
-    """openai: the endpoint; $OPENAI_BASE_URL by default."""
+    """openai: the endpoint; $OPENAI_BASE_URL or https://api.openai.com/v1 by default."""
     api_key_env: str = "OPENAI_API_KEY"
     """openai: the environment variable that holds the key."""
-    decoding: Decoding = field(default_factory=Decoding)
+    decoding: Annotated[Decoding, Flag(inline=True)] = Decoding()
     """openai: how replies are asked for."""
-    concurrency: Annotated[int, Field(ge=1)] = 64
+    concurrency: int = Field(default=64, ge=1)
     """openai: requests in flight at most."""
-    timeout_s: Annotated[float, Field(gt=0)] = 60.0
-    """openai: for one request."""
-    max_attempts: Annotated[int, Field(ge=1)] = 5
+    timeout_s: Annotated[float, Flag("--timeout")] = Field(default=60.0, gt=0)
+    """openai: seconds for one request."""
+    max_attempts: int = Field(default=5, ge=1)
     """openai: tries per request, not counting 429s."""
-    max_cost: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
-    """openai: US dollars that the run's ledger may come to in all."""
+    max_cost: float | None = Field(default=None, ge=0)
+    """openai: US dollars that the ledger of this run, or folder, may come to in all; never exceeded."""
     prices: Path | None = None
-    """openai: a prices file."""
+    """openai: a prices file instead of the package's own."""
     replies: Path | None = None
     """replay: judged JSON, a ledger, or a run's folder; the source itself by default."""
-    folder: Path | None = None
+    folder: Annotated[Path | None, Flag("--judge-model")] = None
     """distilled: a folder that `distill` made."""
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from efficient_empathy.client import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
+from efficient_empathy.configuration import SETTINGS
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.errors import UserError
 from efficient_empathy.scoring.judgement import Judgement
@@ -22,18 +24,18 @@ ReplyForm = Literal["auto", "json", "text"]
 TOP_LOGPROBS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=SETTINGS)
 class Decoding:
     """How replies are asked for. All of it counts into the key that judgements are kept under."""
 
     reply: ReplyForm = "auto"
-    """json: by JSON schema; text: by the evaluation form; auto: JSON until the server declines a schema."""
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """Of sampling."""
-    max_tokens: Annotated[int, Field(ge=1)] = 100
-    """Room for the reply."""
+    """openai: json, by JSON schema; text, by the evaluation form; auto, JSON until the server declines a schema."""
+    temperature: float = Field(default=0.0, ge=0)
+    """openai: of sampling."""
+    max_tokens: int = Field(default=100, ge=1)
+    """openai: room for a reply, in tokens."""
     logprobs: bool = False
-    """Take the expected score over the score token's log-probabilities instead of the number written."""
+    """openai: take the expected score over the score token's log-probabilities instead of the number written."""
 
 
 class OpenAIJudge:

@@ -1,5 +1,12 @@
 """The studio: a local web application on one or more runs, for looking, choosing thresholds and rating blind."""
 
-from efficient_empathy.studio.app import make_app, serve
+from typing import TYPE_CHECKING
+
+from efficient_empathy.exports import exports
+
+if TYPE_CHECKING:
+    from efficient_empathy.studio.app import make_app, serve
 
 __all__ = ["make_app", "serve"]
+
+__getattr__ = exports(__name__, {"make_app": "app", "serve": "app"})

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
@@ -10,6 +11,7 @@ from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers import load, summary
 from efficient_empathy.evaluation.classifiers.kinds import DIMENSIONS
 from efficient_empathy.evaluation.classifiers.rated import read_epitome
+from efficient_empathy.evaluation.classifiers.settings import FitSettings
 from efficient_empathy.evaluation.classifiers.stage import fit_metric
 from rated_responses import dialogue_rows, epitome_rows, jsonl
 
@@ -19,7 +21,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fitted")
     steps: list[tuple[str, int, int]] = []
     result = fit_metric(
-        "epitome", jsonl(folder / "rated.jsonl", epitome_rows()), folder / "epitome", folds=3,
+        "epitome", jsonl(folder / "rated.jsonl", epitome_rows()), folder / "epitome", FitSettings(folds=3),
         on_step=lambda *at: steps.append(at),
     )  # fmt: skip
     assert steps[0] == ("reading texts", 1, 90)
@@ -56,13 +58,15 @@ def test_the_card_says_data_figures_and_whose_terms(fitted: Path) -> None:
 
 
 def test_the_same_data_and_seed_give_the_same_weights(fitted: Path, tmp_path: Path) -> None:
-    again = fit_metric("epitome", fitted / "rated.jsonl", tmp_path / "again", folds=3)
+    again = fit_metric("epitome", fitted / "rated.jsonl", tmp_path / "again", FitSettings(folds=3))
     assert again["figures"] == json.loads((fitted / "result.json").read_text())["figures"]
     assert load(tmp_path / "again", "epitome").hash == load(fitted / "epitome", "epitome").hash
 
 
 def test_emotions_are_learnt_from_openings_and_responses(tmp_path: Path) -> None:
-    result = fit_metric("emotion", jsonl(tmp_path / "talk.jsonl", dialogue_rows()), tmp_path / "emotion", folds=3)
+    result = fit_metric(
+        "emotion", jsonl(tmp_path / "talk.jsonl", dialogue_rows()), tmp_path / "emotion", FitSettings(folds=3)
+    )
     assert result["figures"]["responses"]["accuracy"] > 0.9
     assert set(result["figures"]) == {"emotion", "openings", "responses"}
     classifier = load(tmp_path / "emotion", "emotion")
@@ -74,8 +78,8 @@ def test_what_cannot_be_fitted(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "few.jsonl", epitome_rows(20))
     with pytest.raises(UserError, match="has 20 labelled rows; fitting needs 50 or more"):
         fit_metric("epitome", path, tmp_path / "out")
-    with pytest.raises(UserError, match="folds must be 2 or more"):
-        fit_metric("epitome", path, tmp_path / "out", folds=1)
+    with pytest.raises(ValidationError, match="greater than or equal to 2"):
+        FitSettings(folds=1)
     with pytest.raises(UserError, match="there is no metric 'warmth' to fit: choose of epitome, emotion"):
         fit_metric("warmth", path, tmp_path / "out")
     same = [row | {"seeker_post": "my cat ran away"} for row in epitome_rows(60)]

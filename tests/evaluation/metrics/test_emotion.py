@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
 from efficient_empathy.errors import UserError
+from efficient_empathy.evaluation.classifiers.settings import FitSettings
 from efficient_empathy.evaluation.classifiers.stage import fit_metric
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics.emotion import Emotion
@@ -18,7 +19,7 @@ AFRAID, JOYFUL, SAD = (said for _, said in EMOTIONS.values())
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fitted")
-    fit_metric("emotion", jsonl(folder / "talk.jsonl", dialogue_rows()), folder / "emotion", folds=2)
+    fit_metric("emotion", jsonl(folder / "talk.jsonl", dialogue_rows()), folder / "emotion", FitSettings(folds=2))
     return folder / "emotion"
 
 

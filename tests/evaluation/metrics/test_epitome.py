@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
 from efficient_empathy.errors import UserError
+from efficient_empathy.evaluation.classifiers.settings import FitSettings
 from efficient_empathy.evaluation.classifiers.stage import fit_metric
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics.epitome import Epitome
@@ -17,7 +18,7 @@ from rated_responses import ASK, FEEL, KNOW, epitome_rows, jsonl
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fitted")
-    fit_metric("epitome", jsonl(folder / "rated.jsonl", epitome_rows()), folder / "epitome", folds=2)
+    fit_metric("epitome", jsonl(folder / "rated.jsonl", epitome_rows()), folder / "epitome", FitSettings(folds=2))
     return folder / "epitome"
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 import misbehaviours as does
 from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.pairwise import PairRubric, pairwise, plan_pairwise
+from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.choice import JudgeOptions
 from efficient_empathy.scoring.openai import Decoding
@@ -26,10 +27,13 @@ def workspace(tmp_path):
 
 
 def compare(workspace, script, a="moe", b="base", **options):
-    rest = {key: options.pop(key) for key in ("samples", "seed", "rubric") if key in options}
+    rest = {key: options.pop(key) for key in ("rubric",) if key in options}
+    how = {key: options.pop(key) for key in ("samples", "seed") if key in options}
     with MisbehavingServer(script) as server:
         told = JudgeOptions(**{"model": "gpt-4o", "base_url": server.url, "max_attempts": 2, **options})
-        result = pairwise(workspace, a, b, options=told, resamples=200, console=QUIET, **rest)
+        result = pairwise(
+            workspace, a, b, options=told, settings=PairwiseSettings(resamples=200, **how), console=QUIET, **rest
+        )
     return result, server
 
 
@@ -176,7 +180,7 @@ def test_any_judge_of_the_contract_may_compare(workspace) -> None:
         async def judge(self, samples):
             return [Judgement(s.id, "ok", "tie", "r", {"preference": 0}) for s in samples]
 
-    result = pairwise(workspace, "moe", "reference", Tie(), resamples=100, console=QUIET)
+    result = pairwise(workspace, "moe", "reference", Tie(), settings=PairwiseSettings(resamples=100), console=QUIET)
     assert (result["tie"], result["verdicts"]["tie"], result["requests"]) == (12, 12, 0)
     assert result["values"]["first_position_rate"] is None
 
@@ -185,7 +189,9 @@ def test_replies_of_another_run_are_replayed_for_free(tmp_path, workspace) -> No
     compare(workspace, LONGER)
     other = run_of_two(tmp_path / "other", LONG, SHORT)
     options = JudgeOptions(replies=workspace.root / "evaluation")
-    result = pairwise(other, "moe", "base", "replay", options=options, resamples=100, console=QUIET)
+    result = pairwise(
+        other, "moe", "base", "replay", options=options, settings=PairwiseSettings(resamples=100), console=QUIET
+    )
     assert (result["win"], result["cost_usd"]) == (12, 0)
     compare(workspace, TIE, model="gpt-4o-mini")
     with pytest.raises(UserError, match="2 judges"):

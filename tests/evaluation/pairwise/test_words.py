@@ -4,6 +4,7 @@ from rich.console import Console
 
 import misbehaviours as does
 from efficient_empathy.evaluation.pairwise import pairwise, summary
+from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
 from efficient_empathy.scoring.choice import JudgeOptions
 from misbehaving_server import MisbehavingServer
 from two_models import LONGER, prefers, run_of_two
@@ -13,7 +14,14 @@ def told(tmp_path, script, a: list[str | None], b: list[str | None], **options) 
     workspace = run_of_two(tmp_path / "run", a, b)
     with MisbehavingServer(script) as server:
         judge = JudgeOptions(model="gpt-4o", base_url=server.url, **options)
-        result = pairwise(workspace, "moe", "base", options=judge, resamples=100, console=Console(file=io.StringIO()))
+        result = pairwise(
+            workspace,
+            "moe",
+            "base",
+            options=judge,
+            settings=PairwiseSettings(resamples=100),
+            console=Console(file=io.StringIO()),
+        )
     return summary(result)
 
 

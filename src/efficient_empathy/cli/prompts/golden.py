@@ -9,17 +9,13 @@ import typer
 
 from efficient_empathy.cli.shared import Force, Json, err, show
 from efficient_empathy.errors import UserError
+from efficient_empathy.prompts.settings import GoldenSettings
 
 
 def golden(
+    settings: GoldenSettings,
     run: Annotated[Path | None, typer.Option("--run", help="The scored run to draw from.", show_default=False)] = None,
-    n: Annotated[int, typer.Option("-n", help="How many items.", min=1)] = 200,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The golden set's folder.")] = None,
-    name: Annotated[str | None, typer.Option(help="What it is called; the folder's name by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw.", min=0)] = 0,
-    policy: Annotated[str | None, typer.Option(help="Whose subsets tests watch; the run's by default.")] = None,
-    alpha: Annotated[float | None, typer.Option(help="Threshold of sensibility; the run's by default.")] = None,
-    beta: Annotated[float | None, typer.Option(help="Threshold of rationality; the run's by default.")] = None,
     check: Annotated[
         Path | None, typer.Option(help="Check a set that is there, made by hand or not, instead of making one.")
     ] = None,
@@ -49,8 +45,7 @@ def golden(
     from efficient_empathy.workspace import Workspace
 
     assert run is not None
-    thresholds = {"policy": policy, "alpha": alpha, "beta": beta}
-    _, told = make_golden(Workspace(run), output, n, name=name, seed=seed, force=force, **thresholds)
+    _, told = make_golden(Workspace(run), output, settings, force=force)
     show(told, as_json, _made(told))
 
 

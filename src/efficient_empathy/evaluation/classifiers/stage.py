@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efficient_empathy.dialogues import OnBadRow
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.errors import UserError, missing_extra
 from efficient_empathy.evaluation.classifiers.card import card
 from efficient_empathy.evaluation.classifiers.categories import read_emotion
@@ -22,6 +22,7 @@ from efficient_empathy.evaluation.classifiers.kinds import KINDS, Kind
 from efficient_empathy.evaluation.classifiers.logistic import Weights, fit
 from efficient_empathy.evaluation.classifiers.quality import best_cuts, figures, folds_of
 from efficient_empathy.evaluation.classifiers.rated import read_epitome
+from efficient_empathy.evaluation.classifiers.settings import FitSettings
 from efficient_empathy.workspace import file_hash
 
 FEWEST_ROWS = 50
@@ -33,29 +34,27 @@ def fit_metric(
     kind: str,
     source: Path,
     out: Path,
+    settings: FitSettings | None = None,
+    reading: ReadingSettings | None = None,
     *,
-    folds: int = 5,
-    seed: int = 0,
-    columns: dict[str, str] | None = None,
-    on_bad_row: OnBadRow = "fail",
     on_step: Progress = lambda what, done, of: None,
 ) -> dict[str, Any]:
     """Fit the classifier of `kind` (a key of `KINDS`) on `source` and write it, with its card, to the folder `out`.
 
-    Cross-validation in `folds` gives the figures, rows of one group (a seeker's post, a dialogue) staying together;
+    Cross-validation gives the figures, rows of one group (a seeker's post, a dialogue) staying together;
     what is written is fitted on all rows. Returns `kind, data, rows, groups, folds, counts, figures, left_out, seconds,
     path` and more. Raises `UserError` for data that cannot be learnt from, and without scipy.
     """
     if kind not in KINDS:
         raise UserError(f"there is no metric {kind!r} to fit: choose of {', '.join(KINDS)}")
-    if folds < 2:
-        raise UserError(f"folds must be 2 or more, not {folds}: without held-out figures a metric cannot be trusted")
+    settings, reading = settings or FitSettings(), reading or ReadingSettings()
+    folds, seed = settings.folds, settings.seed
     try:
         import scipy  # noqa: F401
     except ImportError as error:
         raise missing_extra("fit-metric", "eval") from error
     began = time.monotonic()
-    data = _read(kind, source, folds, seed, columns, on_bad_row)
+    data = _read(kind, source, settings, reading)
     _check(data, source, folds)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -93,12 +92,11 @@ def fit_metric(
     return {"kind": kind, **record, "path": str(out)}
 
 
-def _read(
-    kind: str, source: Path, folds: int, seed: int, columns: dict[str, str] | None, on_bad_row: OnBadRow
-) -> TrainingData:
+def _read(kind: str, source: Path, settings: FitSettings, reading: ReadingSettings) -> TrainingData:
+    how: dict[str, Any] = {"columns": reading.columns or None, "on_bad_row": reading.on_bad_row}
     if kind == "epitome":
-        return read_epitome(source, columns=columns, on_bad_row=on_bad_row)
-    return read_emotion(source, folds=folds, columns=columns, on_bad_row=on_bad_row, seed=seed)
+        return read_epitome(source, **how)
+    return read_emotion(source, folds=settings.folds, seed=settings.seed, **how)
 
 
 def _digest(source: Path) -> str:

@@ -16,6 +16,7 @@ from efficient_empathy.errors import UserError, missing_extra
 from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
 from efficient_empathy.evaluation.pairwise.question import Pair, PairRubric
 from efficient_empathy.evaluation.pairwise.responses import REFERENCE, read_pairs
+from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
 from efficient_empathy.evaluation.pairwise.verdicts import (
     COUNTED,
     VERDICTS,
@@ -39,11 +40,8 @@ def pairwise(
     judge: str | Judge = "openai",
     rubric: PairRubric | None = None,
     options: JudgeOptions | None = None,
+    settings: PairwiseSettings | None = None,
     *,
-    samples: int | None = None,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Compare the responses of `a` and `b` (models of `generations/`, or `reference`) sample by sample.
@@ -62,7 +60,9 @@ def pairwise(
     if options is not None and options.decoding.logprobs:
         raise UserError("pairwise takes the response that the judge names, not an average: leave logprobs out")
     console, rubric = console or Console(stderr=True), rubric or PairRubric.load()
-    rows = read_pairs(workspace, a, b, samples)
+    settings = settings or PairwiseSettings()
+    rows = read_pairs(workspace, a, b, settings.samples)
+    resampling = settings.model_dump(include={"resamples", "confidence", "seed"})
     started = time.monotonic()
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         questions = both_orders(rows)
@@ -71,13 +71,11 @@ def pairwise(
         decided = decide(rows, questions, judged.judgements)
         complete = judged.ending == "complete"
         counts = {"a": a, "b": b, **_counts(decided), "p": None, "values": {}, "intervals": {}}
-        figures = _figures(decided, draws=resamples, confidence=confidence, seed=seed) if complete else {}
+        figures = _figures(decided, settings) if complete else {}
         record = {
             **counts,
             **figures,
-            "resamples": resamples,
-            "confidence": confidence,
-            "seed": seed,
+            **resampling,
             "judge": judged.judge,
             "spec": judged.spec,
             "rubric": {"name": rubric.name, "version": rubric.version, "hash": rubric.hash},
@@ -103,11 +101,10 @@ def plan_pairwise(
     judge: str = "openai",
     rubric: PairRubric | None = None,
     options: JudgeOptions | None = None,
-    *,
-    samples: int | None = None,
+    settings: PairwiseSettings | None = None,
 ) -> dict[str, Any]:
     """What `pairwise` would ask for and cost, without asking; see `scoring.plan.plan_samples`."""
-    questions = both_orders(read_pairs(workspace, a, b, samples))
+    questions = both_orders(read_pairs(workspace, a, b, settings.samples if settings else None))
     folder = evaluation_of(workspace.root)
     return plan_samples(_flat(questions), make_judge(judge, rubric or PairRubric.load(), folder, options), folder)
 
@@ -124,9 +121,12 @@ def _counts(decided: pl.DataFrame) -> dict[str, Any]:
     return {**told, "win": win, "tie": n - win - lose, "lose": lose, "verdicts": verdicts}
 
 
-def _figures(decided: pl.DataFrame, **resampling: Any) -> dict[str, Any]:
+def _figures(decided: pl.DataFrame, settings: PairwiseSettings) -> dict[str, Any]:
     measured, counts = rates(decided), Counter(decided["verdict"])
-    intervals = interval(measured, decided["dialogue_id"].to_list(), **resampling)
+    intervals = interval(
+        measured, decided["dialogue_id"].to_list(),
+        draws=settings.resamples, confidence=settings.confidence, seed=settings.seed,
+    )  # fmt: skip
     found = {"values": {name: value[0] for name, value in measured.under().items()}, "intervals": intervals}
     return {
         "p": sign_test(counts["win"], counts["lose"]),
