@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +12,7 @@ from efficient_empathy.selection.policies import (
     BUNDLED,
     TopPolicy,
     load_policy,
+    make_selector,
     policy_names,
     policy_of_definition,
 )
@@ -88,3 +91,12 @@ def test_policies_of_an_installed_package(package) -> None:
         load_policy("wrong")
     with pytest.raises(UserError, match="the policy broken of the package kind-policies cannot be loaded"):
         load_policy("broken")
+
+
+def test_the_examples_of_the_handbook_are_policies(care) -> None:
+    handbook = Path(__file__).parents[3] / "docs" / "policies.md"
+    examples = re.findall(r"```yaml\n(.*?)```", handbook.read_text("utf-8"), re.DOTALL)
+    policies = [policy_of_definition(yaml.safe_load(example)) for example in examples]
+    assert [policy.name for policy in policies] == ["care", "best"]
+    for policy in policies:
+        assert make_selector(policy, care).otherwise == "discard"

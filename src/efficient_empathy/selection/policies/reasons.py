@@ -168,10 +168,11 @@ def _value_text(column: Column, others: Sequence[Any]) -> pl.Expr:
         return value.cast(pl.String) if column.is_text else value.cast(pl.Int64).cast(pl.String)
     value = column_expression(column)
     rounded = value.round(2)
-    same = [((rounded > other) == (value > other)) & ((rounded < other) == (value < other)) for other in others]
-    shown = pl.when(pl.all_horizontal(same)).then(rounded).otherwise(value)
-    fraction = pl.when(value != value.floor()).then(shown)
-    return fraction.cast(pl.String).fill_null(value.cast(pl.Int32, strict=False).cast(pl.String))
+    changed = [(rounded - other).sign() != (value - other).sign() for other in others]
+    shown = pl.when(pl.any_horizontal(changed)).then(value).otherwise(rounded)
+    whole = value == value.floor()
+    fraction = pl.when(~whole).then(shown)
+    return pl.when(whole).then(value.cast(pl.Int32, strict=False).cast(pl.String)).otherwise(fraction.cast(pl.String))
 
 
 def _constant_text(constant: Constant) -> str:
