@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from efficient_empathy.cli import COMMANDS
 from efficient_empathy.cli.lazy import command_of, commands_of, function_of
 from efficient_empathy.cli.options import models_of
-from efficient_empathy.configuration import Settings, fields_of, parts, section
+from efficient_empathy.foundation.settings import Settings, fields_of, parts, section
 from efficient_empathy.recipe import Recipe
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"

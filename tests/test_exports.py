@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-from efficient_empathy.exports import exports
+from efficient_empathy.foundation.exports import exports
 
 LAZY = ("training", "generation", "analytics", "agreement", "evaluation", "robustness", "prediction", "studio")
 
@@ -16,7 +16,7 @@ def test_every_name_that_a_package_offers_is_there(package: str) -> None:
 
 
 def test_a_name_that_is_not_offered_is_an_attribute_error() -> None:
-    find = exports("efficient_empathy.training", {"train": "stage"})
+    find = exports("efficient_empathy.modelling.training", {"train": "stage"})
     with pytest.raises(AttributeError, match=r"efficient_empathy\.training' has no attribute 'trian'"):
         find("trian")
 

@@ -6,7 +6,7 @@ import pytest
 
 from efficient_empathy.cli import COMMANDS
 from efficient_empathy.cli.lazy import commands_of
-from efficient_empathy.configuration import fields_of
+from efficient_empathy.foundation.settings import fields_of
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "settings.md"

@@ -20,10 +20,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from efficient_empathy.exports import exports
+from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
-    from efficient_empathy.agreement import AgreementSettings, measure_agreement
     from efficient_empathy.api import (
         analyse,
         cascade,
@@ -42,7 +41,8 @@ if TYPE_CHECKING:
         write_report,
     )
     from efficient_empathy.dialogues import inspect_source, read
-    from efficient_empathy.scoring.choice import JudgeOptions
+    from efficient_empathy.evaluation.agreement import AgreementSettings, measure_agreement
+    from efficient_empathy.scoring.judges.choice import JudgeOptions
 
 __all__ = [
     "AgreementSettings",

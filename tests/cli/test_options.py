@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from efficient_empathy.cli.lazy import guarded
 from efficient_empathy.cli.options import Options, with_options
-from efficient_empathy.configuration import Flag, Settings
+from efficient_empathy.foundation.settings import Flag, Settings
 
 
 class Inner(Settings):

@@ -7,7 +7,7 @@ pytest.importorskip("openpyxl", reason='needs the extra "eval"')
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
 from efficient_empathy.cli import app
-from efficient_empathy.ratings.key import read_key
+from efficient_empathy.evaluation.ratings.key import read_key
 from rated_runs import fill, responded_run
 
 

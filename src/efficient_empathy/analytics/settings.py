@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from efficient_empathy.configuration import Settings
+from efficient_empathy.foundation.settings import Settings
 
 HALF, JUDGED = "half", "judged"
 """Periods that every run has: the halves of its file, and of the time in which it was judged."""

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from efficient_empathy.agreement.settings import AgreementSettings
 from efficient_empathy.cli.shared import Json, show
+from efficient_empathy.evaluation.agreement.settings import AgreementSettings
 
 
 def agreement(
@@ -31,7 +31,7 @@ def agreement(
 
     Example: efficient-empathy agreement gpt=runs/gpt small=runs/distilled people.csv --people ann,bo -o agreement
     """
-    from efficient_empathy.agreement import measure_agreement, summary
+    from efficient_empathy.evaluation.agreement import measure_agreement, summary
 
     result = measure_agreement(raters, output, settings)
     show(result, as_json, summary(result))

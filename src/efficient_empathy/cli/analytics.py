@@ -26,7 +26,7 @@ def analytics(
     """
     from efficient_empathy.analytics import analytics as analyse
     from efficient_empathy.analytics import summary
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.foundation.run.workspace import Workspace
 
     result = analyse(Workspace(run), settings, output=output, force=force)
     show(result, as_json, summary(result, run))

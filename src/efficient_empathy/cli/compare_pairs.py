@@ -11,7 +11,7 @@ from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import DryRun, Json, err, show
 from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
-from efficient_empathy.scoring.choice import JudgeOptions
+from efficient_empathy.scoring.judges.choice import JudgeOptions
 
 
 def pairwise(
@@ -34,8 +34,8 @@ def pairwise(
     """
     from efficient_empathy.evaluation.pairwise import PairRubric, plan_pairwise, summary
     from efficient_empathy.evaluation.pairwise import pairwise as run_pairwise
+    from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.scoring.plan import plan_text
-    from efficient_empathy.workspace import Workspace
 
     workspace, loaded = Workspace(run), PairRubric.load(rubric)
     if dry_run:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from efficient_empathy.cli.shared import Json, Rubric, Run, err, show
-from efficient_empathy.distillation.settings import DistillSettings
+from efficient_empathy.labelling.distillation.settings import DistillSettings
 
 
 def distill(
@@ -22,7 +22,7 @@ def distill(
 
     Example: efficient-empathy distill --run runs/gpt4o -o my-judge
     """
-    from efficient_empathy.distillation import run_distill, summary
+    from efficient_empathy.labelling.distillation import run_distill, summary
 
     result = run_distill(run, output, rubric, settings, console=err)
     show(result, as_json, summary(result, output))

@@ -9,9 +9,9 @@ import typer
 
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import Force, Json, err, show
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.settings import EvaluationSettings
-from efficient_empathy.scoring.choice import JudgeOptions
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.scoring.judges.choice import JudgeOptions
 
 JUDGE = ("model", "base_url", "api_key_env", "concurrency", "max_cost")
 
@@ -54,7 +54,7 @@ def evaluate(
     """
     from efficient_empathy.evaluation import evaluate as evaluate_run
     from efficient_empathy.evaluation import evaluate_files, figures, summary, write_tables
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.foundation.run.workspace import Workspace
 
     if references is not None and not predictions:
         raise UserError("--references goes with --predictions FILE: a run has its own")

@@ -11,7 +11,7 @@ from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import Force, Json, err, show
 from efficient_empathy.dialogues.settings import ReadingSettings
-from efficient_empathy.generation.settings import EndpointOptions, GenerationSettings
+from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
 
 
 def generate(
@@ -48,9 +48,9 @@ def generate(
     Example: efficient-empathy generate --run runs/mine --model gpt-4o-mini --base-url https://api.openai.com/v1
     --template empathetic_instruction --max-cost 2
     """
-    from efficient_empathy.generation import generate as run_generate
-    from efficient_empathy.generation import summary
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.modelling.generation import generate as run_generate
+    from efficient_empathy.modelling.generation import summary
 
     how: dict[str, Any] = {"format": reading.format, "columns": reading.columns or None} if source else {}
     result = run_generate(

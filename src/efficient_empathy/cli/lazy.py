@@ -97,7 +97,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
         from efficient_empathy.cli.shared import err
-        from efficient_empathy.errors import UserError
+        from efficient_empathy.foundation.errors import UserError
 
         try:
             command(*arguments, **options)

@@ -9,8 +9,8 @@ import typer
 
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import Force, Json, err, show
-from efficient_empathy.errors import UserError
-from efficient_empathy.moe.settings import MixSettings
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.modelling.moe.settings import MixSettings
 
 
 def mix(
@@ -41,9 +41,9 @@ def mix(
     Without a run, any checkpoints of one base are mixed:
     efficient-empathy mix --expert org/a --expert ./b -o mixture
     """
-    from efficient_empathy.moe import mix as mix_run
-    from efficient_empathy.moe import summary
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.modelling.moe import mix as mix_run
+    from efficient_empathy.modelling.moe import summary
 
     if run is None:
         _outside(expert or [], output, base, plain, settings, as_json)
@@ -63,7 +63,7 @@ def _outside(
     as_json: bool,
 ) -> None:
     """Compose checkpoints that belong to no run: there is no data to train routers on, or to compare with."""
-    from efficient_empathy.moe import average, compose
+    from efficient_empathy.modelling.moe import average, compose
 
     if output is None or not experts:
         raise UserError("say what to mix: --run RUN, or --expert FOLDER --expert FOLDER -o FOLDER")

@@ -18,8 +18,8 @@ import typer
 from pydantic.fields import FieldInfo
 
 from efficient_empathy.cli.shared import pairs
-from efficient_empathy.configuration import Flag, fields_of, flag_of, load, parts, section
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.settings import Flag, fields_of, flag_of, load, parts, section
 
 METAVARS = {int: "INTEGER", float: "NUMBER", Path: "PATH", bool: "true|false"}
 FILE, CHANGES = "settings", "change"

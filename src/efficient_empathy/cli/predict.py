@@ -12,11 +12,11 @@ import typer
 
 from efficient_empathy.cli.shared import Json, err, show
 from efficient_empathy.dialogues.settings import ReadingSettings
-from efficient_empathy.prediction.settings import PredictionSettings
+from efficient_empathy.labelling.prediction.settings import PredictionSettings
 
 if TYPE_CHECKING:
-    from efficient_empathy.prediction.predictor import Predictor
-    from efficient_empathy.prediction.stage import Prediction
+    from efficient_empathy.labelling.prediction.predictor import Predictor
+    from efficient_empathy.labelling.prediction.stage import Prediction
 
 DRIFTED = 3
 
@@ -46,9 +46,9 @@ def predict(
 
     Example: tail -f chats.jsonl | efficient-empathy predict -
     """
-    from efficient_empathy.prediction.predictor import Predictor
-    from efficient_empathy.prediction.stage import check_output, predict, require_reference, write
-    from efficient_empathy.prediction.words import summary
+    from efficient_empathy.labelling.prediction.predictor import Predictor
+    from efficient_empathy.labelling.prediction.stage import check_output, predict, require_reference, write
+    from efficient_empathy.labelling.prediction.words import summary
 
     if output is not None:
         check_output(output)
@@ -79,8 +79,8 @@ def predict(
 def _stream(predictor: Predictor, how: ReadingSettings, *, lines: bool, keep: bool) -> Prediction:
     """Answer stdin line by line; with `lines` on stdout, at once."""
     from efficient_empathy.dialogues import Intake
-    from efficient_empathy.prediction.stage import Collected
-    from efficient_empathy.prediction.stream import Reading, answers
+    from efficient_empathy.labelling.prediction.stage import Collected
+    from efficient_empathy.labelling.prediction.stream import Reading, answers
 
     reading = Reading(how.format, how.columns or None, Intake(how.on_bad_row))
     started, collected = time.perf_counter(), Collected(predictor, frames=keep or not lines)

@@ -9,8 +9,8 @@ import typer
 
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import Json, Run, show
-from efficient_empathy.ratings.results import Resampling
-from efficient_empathy.ratings.settings import AnswerSettings, SheetSettings
+from efficient_empathy.evaluation.ratings.results import Resampling
+from efficient_empathy.evaluation.ratings.settings import AnswerSettings, SheetSettings
 
 
 def sheets(
@@ -36,8 +36,8 @@ def sheets(
 
     Example: efficient-empathy ratings sheets --run runs/mine --models moe,base --raters ann,bo,cy -o sheets
     """
-    from efficient_empathy.ratings import make_sheets, sheets_summary
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.evaluation.ratings import make_sheets, sheets_summary
+    from efficient_empathy.foundation.run.workspace import Workspace
 
     rated = tuple(name.strip() for name in models.split(",") if name.strip())
     made = make_sheets(
@@ -60,8 +60,8 @@ def read(
 
     Example: efficient-empathy ratings read --run runs/mine sheets/*.xlsx
     """
-    from efficient_empathy.ratings import read_sheets, results_summary
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.evaluation.ratings import read_sheets, results_summary
+    from efficient_empathy.foundation.run.workspace import Workspace
 
     result = read_sheets(Workspace(run), sheet, on_missing=settings.on_missing, how=how)
     show(result, as_json, results_summary(result))

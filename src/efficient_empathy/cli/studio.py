@@ -14,7 +14,7 @@ from efficient_empathy.cli.shared import Json, err, show
 from efficient_empathy.studio.settings import StudioSettings
 
 if TYPE_CHECKING:
-    from efficient_empathy.studio.chat.models import ChatEndpoint
+    from efficient_empathy.studio.pages.chat.models import ChatEndpoint
 
 PORTS_TRIED = 20
 """Ports after the first that are tried when nobody asked for a certain one."""
@@ -36,9 +36,9 @@ def studio(
     """
     import secrets
 
-    from efficient_empathy.studio.addresses import is_loopback
-    from efficient_empathy.studio.app import PORT, listen, make_app, serve
-    from efficient_empathy.studio.runs import runs_under
+    from efficient_empathy.studio.server.addresses import is_loopback
+    from efficient_empathy.studio.server.app import PORT, listen, make_app, serve
+    from efficient_empathy.studio.server.runs import runs_under
 
     folders, host, port, token = runs or runs_under(Path("runs")), settings.host, settings.port, settings.token
     if token is None and not is_loopback(host):
@@ -62,8 +62,8 @@ def studio(
 
 
 def _endpoints(settings: StudioSettings) -> list[ChatEndpoint]:
-    from efficient_empathy.generation.settings import EndpointOptions
-    from efficient_empathy.studio.chat.models import ChatEndpoint
+    from efficient_empathy.modelling.generation.settings import EndpointOptions
+    from efficient_empathy.studio.pages.chat.models import ChatEndpoint
 
     if settings.chat_url is None or settings.chat_model is None:
         return []

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import Changes, Force, Json, Run, SettingsFile, err, pairs, show
-from efficient_empathy.errors import UserError
-from efficient_empathy.generation.settings import GenerationSettings
-from efficient_empathy.robustness.settings import SweepSettings
-from efficient_empathy.training.settings import TrainingSettings
+from efficient_empathy.evaluation.robustness.settings import SweepSettings
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.modelling.generation.settings import GenerationSettings
+from efficient_empathy.modelling.training.settings import TrainingSettings
 
 FOR_TRAINING = ("subset", "seeds", "metrics", "keep")
 
@@ -30,10 +30,10 @@ def sweep(
 
     Example: efficient-empathy sweep --run runs/mine --alphas 3:7 --betas 3:7
     """
-    from efficient_empathy.robustness import sweep as run_sweep
-    from efficient_empathy.robustness.settings import generation_settings, training_settings
-    from efficient_empathy.robustness.words import summary
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.evaluation.robustness import sweep as run_sweep
+    from efficient_empathy.evaluation.robustness.settings import generation_settings, training_settings
+    from efficient_empathy.evaluation.robustness.words import summary
+    from efficient_empathy.foundation.run.workspace import Workspace
 
     named = [name for name in FOR_TRAINING if name in settings.model_fields_set] + [*training]
     named += [name for name, value in {"settings": training_file, "set": change}.items() if value]

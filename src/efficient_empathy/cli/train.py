@@ -8,7 +8,7 @@ import typer
 
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import Force, Json, Run, err, show
-from efficient_empathy.training.settings import TrainingSettings
+from efficient_empathy.modelling.training.settings import TrainingSettings
 
 
 def train(
@@ -33,9 +33,9 @@ def train(
 
     Example: efficient-empathy train --run runs/mine --subset sensibility --base meta-llama/Meta-Llama-3-8B-Instruct
     """
-    from efficient_empathy.training import summary
-    from efficient_empathy.training import train as train_expert
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.modelling.training import summary
+    from efficient_empathy.modelling.training import train as train_expert
 
     result = train_expert(Workspace(run), subset, settings, name=name, size=size, console=err, force=force)
     show(result, as_json, summary(result, run))

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import Changes, Force, Json, Run, err, pairs, show
-from efficient_empathy.errors import UserError
-from efficient_empathy.robustness.settings import TuneSettings
-from efficient_empathy.training.settings import TrainingSettings
+from efficient_empathy.evaluation.robustness.settings import TuneSettings
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.modelling.training.settings import TrainingSettings
 
 FOR_TARGETS = {
     "share": ("tolerance",), "samples": ("tolerance",), "balance": ("least", "most"),
@@ -30,11 +30,11 @@ def tune(
 
     Example: efficient-empathy tune --run runs/mine --target share=0.6
     """
-    from efficient_empathy.robustness import tune as run_tune
-    from efficient_empathy.robustness.settings import proxy_settings
-    from efficient_empathy.robustness.targets import target_of
-    from efficient_empathy.robustness.tuning import summary
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.evaluation.robustness import tune as run_tune
+    from efficient_empathy.evaluation.robustness.settings import proxy_settings
+    from efficient_empathy.evaluation.robustness.targets import target_of
+    from efficient_empathy.evaluation.robustness.tuning import summary
+    from efficient_empathy.foundation.run.workspace import Workspace
 
     named = settings.model_fields_set | {*training} | ({"set"} if change else set())
     kind = target_of(settings.target).kind

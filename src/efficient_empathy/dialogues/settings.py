@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from efficient_empathy.configuration import Flag, Settings
 from efficient_empathy.dialogues.intake import OnBadRow
+from efficient_empathy.foundation.settings import Flag, Settings
 
 
 class ReadingSettings(Settings):

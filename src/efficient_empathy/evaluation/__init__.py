@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from efficient_empathy.exports import exports
+from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
     from efficient_empathy.evaluation.comparing import Contestant, compare

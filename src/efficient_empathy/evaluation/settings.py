@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from efficient_empathy.configuration import Settings
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics import DEFAULT, METRICS
+from efficient_empathy.foundation.settings import Settings
 
 
 class EvaluationSettings(Settings):

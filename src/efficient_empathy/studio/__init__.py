@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from efficient_empathy.exports import exports
+from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
-    from efficient_empathy.studio.app import make_app, serve
+    from efficient_empathy.studio.server.app import make_app, serve
 
 __all__ = ["make_app", "serve"]
 

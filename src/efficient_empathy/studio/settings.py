@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from efficient_empathy.configuration import Flag, Settings
+from efficient_empathy.foundation.settings import Flag, Settings
 
 
 class StudioSettings(Settings):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection.policies import RulePolicy, policy_of_definition
 from efficient_empathy.selection.policies.conditions import (
     And,

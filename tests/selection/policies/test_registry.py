@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection.policies import (
     BUNDLED,
     TopPolicy,

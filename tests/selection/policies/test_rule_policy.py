@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection import make_policy
 from efficient_empathy.selection.policies import RulePolicy, load_policy, policy_of_definition, policy_words
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection import make_policy
 from efficient_empathy.selection.policies import RulePolicy, load_policy, make_selector
 from shared_data import FOLDER, needs_shared_data

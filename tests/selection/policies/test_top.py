@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection import make_policy
 from efficient_empathy.selection.policies import load_policy, make_selector, policy_of_definition, policy_words
 

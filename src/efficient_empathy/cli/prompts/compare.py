@@ -11,7 +11,7 @@ from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import DryRun, Json, err, show
 from efficient_empathy.prompts.settings import CompareSettings
-from efficient_empathy.scoring.choice import JudgeOptions
+from efficient_empathy.scoring.judges.choice import JudgeOptions
 
 SIDE = (
     "A rubric (a YAML file, empathy or quality), a judge (openai:MODEL@URL, distilled …), a scored run's folder, or a "
@@ -43,9 +43,9 @@ def compare(
     A run and a new rubric, on the run's samples: efficient-empathy prompts compare runs/mine stricter.yaml --judge
     openai:gpt-4o-mini -n 200
     """
-    from efficient_empathy.prompts.compare_words import summary
-    from efficient_empathy.prompts.comparing import Compared, plan_compare
-    from efficient_empathy.prompts.comparing import compare as run_compare
+    from efficient_empathy.prompts.compare.stage import Compared, plan_compare
+    from efficient_empathy.prompts.compare.stage import compare as run_compare
+    from efficient_empathy.prompts.compare.words import summary
     from efficient_empathy.scoring.plan import plan_text
 
     compared = Compared(a, b, settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from efficient_empathy.configuration import Settings
+from efficient_empathy.foundation.settings import Settings
 
 
 class FitSettings(Settings):

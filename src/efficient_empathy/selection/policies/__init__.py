@@ -1,6 +1,6 @@
 """Policies as data: which subset each scored sample is in, by rules or by rank, over any number of axes."""
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection.policies.definition import Scales, display_symbol
 from efficient_empathy.selection.policies.facts import FACTS, Fact
 from efficient_empathy.selection.policies.flips import flips

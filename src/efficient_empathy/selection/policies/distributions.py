@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.joint import subset_masses
 from efficient_empathy.selection.policies.conditions import on_columns
 from efficient_empathy.selection.policies.rule_policy import BoundRules

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from efficient_empathy.configuration import load, read
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.settings import load, read
 from efficient_empathy.selection.policies.language import closest
 from efficient_empathy.selection.policies.rule_policy import RulePolicy
 from efficient_empathy.selection.policies.top_policy import TopPolicy

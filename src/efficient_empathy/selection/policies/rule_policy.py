@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection.policies.conditions import Atom, Tree, holds, looks_at_facts, on_arrays, on_columns
 from efficient_empathy.selection.policies.definition import PolicyDefinition, Scales, SubsetName, condition
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 import polars as pl
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection.columns import ANSWERED_BY, NOT_SCORED_BECAUSE, UNSCORED, axes_of
 from efficient_empathy.selection.policies.distributions import distribution_column, row_masses
 from efficient_empathy.selection.policies.facts import FACTS

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection.policies.conditions import Tree
 from efficient_empathy.selection.policies.definition import PolicyDefinition, Scales, condition, subset_name
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection.columns import NOT_SCORED_BECAUSE, UNSCORED
 from efficient_empathy.selection.policies.conditions import holds, on_columns
 from efficient_empathy.selection.policies.definition import Scales

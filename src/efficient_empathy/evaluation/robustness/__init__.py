@@ -1,0 +1,22 @@
+"""Whether the thresholds were luck: sweeps over them, and thresholds chosen for a target."""
+
+from typing import TYPE_CHECKING
+
+from efficient_empathy.foundation.exports import exports
+
+if TYPE_CHECKING:
+    from efficient_empathy.evaluation.robustness.settings import SweepSettings, TuneSettings
+    from efficient_empathy.evaluation.robustness.sweeping import sweep
+    from efficient_empathy.evaluation.robustness.tuning import tune
+
+__all__ = ["SweepSettings", "TuneSettings", "sweep", "tune"]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "SweepSettings": "settings",
+        "TuneSettings": "settings",
+        "sweep": "sweeping",
+        "tune": "tuning",
+    },
+)

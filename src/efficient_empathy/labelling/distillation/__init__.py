@@ -1,0 +1,61 @@
+"""Make a distilled judge from a run's judgements (extra `train`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from efficient_empathy.foundation.errors import missing_extra
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.labelling.distillation.settings import DistillSettings
+
+
+def run_distill(
+    run: Path,
+    output: Path,
+    rubric: Path | None = None,
+    settings: DistillSettings | None = None,
+    *,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Distil a judge with a progress bar. Raises `UserError` without the extra."""
+    try:
+        import onnx  # noqa: F401
+        import scipy  # noqa: F401
+        import torch  # noqa: F401
+        import transformers
+    except ImportError as error:
+        raise missing_extra("distill", "train") from error
+    from efficient_empathy.labelling.distillation.stage import distill
+    from efficient_empathy.scoring import Rubric
+
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    console = console or Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        tasks: dict[str, Any] = {}
+
+        def on_step(what: str, step: int, steps: int, loss: float) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=steps)
+            progress.update(tasks[what], completed=step, description=f"{what}, loss {loss:.3f}")
+            if step == steps and not console.is_terminal:
+                console.print(f"{what}: {steps} steps, last loss {loss:.3f}")
+
+        return distill(Workspace(run), output, Rubric.load(rubric), settings, on_step=on_step)
+
+
+def summary(result: dict[str, Any], output: Path) -> str:
+    """The figures of a distilled judge in words."""
+    axes = ", ".join(f"{name} {figures['spearman']:.3f}" for name, figures in result["axes"].items())
+    text = f"{result['samples']:,} judgements, {result['folds']}-fold by dialogue: Spearman {axes}."
+    if label := result.get("paper_label"):
+        text += f" Three-way label: {label['accuracy_most_probable']:.3f} of the most probable right, "
+        text += f"{label['accuracy_shares_matched']:.3f} with the shares matched."
+    text += f"\nThe judge and its card: {output} ({result['megabytes']} MB)"
+    return f"{text}\nUse it: --judge distilled --judge-model {output}"
+
+
+__all__ = ["DistillSettings", "run_distill", "summary"]

@@ -1,0 +1,24 @@
+"""The distilled judge for new conversations, and an alarm where they are unlike what it learnt from."""
+
+from typing import TYPE_CHECKING
+
+from efficient_empathy.foundation.exports import exports
+
+if TYPE_CHECKING:
+    from efficient_empathy.labelling.prediction.predictor import Predictor, by_conversation
+    from efficient_empathy.labelling.prediction.settings import Per, PredictionSettings
+    from efficient_empathy.labelling.prediction.stage import Prediction, predict
+
+__all__ = ["Per", "Prediction", "PredictionSettings", "Predictor", "by_conversation", "predict"]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "Predictor": "predictor",
+        "by_conversation": "predictor",
+        "Per": "settings",
+        "PredictionSettings": "settings",
+        "Prediction": "stage",
+        "predict": "stage",
+    },
+)

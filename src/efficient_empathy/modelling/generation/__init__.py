@@ -1,0 +1,25 @@
+"""Responses of any model, local or behind an endpoint, to the contexts of a run or of a file."""
+
+from typing import TYPE_CHECKING
+
+from efficient_empathy.foundation.exports import exports
+
+if TYPE_CHECKING:
+    from efficient_empathy.modelling.generation.contract import Generator, Reply
+    from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
+    from efficient_empathy.modelling.generation.stage import generate
+    from efficient_empathy.modelling.generation.words import summary
+
+__all__ = ["EndpointOptions", "GenerationSettings", "Generator", "Reply", "generate", "summary"]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "Generator": "contract",
+        "Reply": "contract",
+        "EndpointOptions": "settings",
+        "GenerationSettings": "settings",
+        "generate": "stage",
+        "summary": "words",
+    },
+)

@@ -1,0 +1,25 @@
+"""From subsets to experts: data, TRL's trainer, held-out losses, cards. Heavy modules are imported when it runs."""
+
+from typing import TYPE_CHECKING
+
+from efficient_empathy.foundation.exports import exports
+
+if TYPE_CHECKING:
+    from efficient_empathy.modelling.training.base import bundled_base
+    from efficient_empathy.modelling.training.settings import LoraSettings, TrainingSettings, load_settings
+    from efficient_empathy.modelling.training.stage import read_record, summary, train
+
+__all__ = ["LoraSettings", "TrainingSettings", "bundled_base", "load_settings", "read_record", "summary", "train"]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "bundled_base": "base",
+        "LoraSettings": "settings",
+        "TrainingSettings": "settings",
+        "load_settings": "settings",
+        "read_record": "stage",
+        "summary": "stage",
+        "train": "stage",
+    },
+)
