@@ -21,23 +21,23 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from efficient_empathy.distillation.data import lessons_of
-from efficient_empathy.distillation.held_out import association_of, cross_calibrated, cross_fit
-from efficient_empathy.distillation.model import Settings
-from efficient_empathy.distillation.stage import default_base, write_tokenizer
 from efficient_empathy.encoders import PairTokenizer
-from efficient_empathy.labelling.goals import ErrorGoal, F1Goal, Goal, f1_score
-from efficient_empathy.labelling.guesses import Guesses
-from efficient_empathy.labelling.head import refit
-from efficient_empathy.labelling.order import most_doubtful, promise
-from efficient_empathy.labelling.phases import BOUGHT
-from efficient_empathy.labelling.planning import plan_cascade
-from efficient_empathy.labelling.settings import CascadeSettings, Method
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.labelling.cascade.goals import ErrorGoal, F1Goal, Goal, f1_score
+from efficient_empathy.labelling.cascade.guesses import Guesses
+from efficient_empathy.labelling.cascade.head import refit
+from efficient_empathy.labelling.cascade.order import most_doubtful, promise
+from efficient_empathy.labelling.cascade.phases import BOUGHT
+from efficient_empathy.labelling.cascade.planning import plan_cascade
+from efficient_empathy.labelling.cascade.settings import CascadeSettings, Method
+from efficient_empathy.labelling.distillation.data import lessons_of
+from efficient_empathy.labelling.distillation.held_out import association_of, cross_calibrated, cross_fit
+from efficient_empathy.labelling.distillation.model import Settings
+from efficient_empathy.labelling.distillation.stage import default_base, write_tokenizer
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection.columns import AXES
 from efficient_empathy.selection.grid import GridPolicy
-from efficient_empathy.workspace import Workspace
 
 FOLDER = Path(os.environ.get("EMPATHY_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
 FOLDS = 5

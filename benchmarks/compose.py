@@ -32,7 +32,7 @@ import numpy as np
 HERE = Path(__file__).parent
 SIZES = {320: {"hidden": 1024, "width": 2816, "layers": 20}, 80: {"hidden": 512, "width": 1408, "layers": 15}}
 VOCABULARY = 32_000
-COMPOSE = "import sys; from efficient_empathy.moe.compose import compose; from pathlib import Path; "
+COMPOSE = "import sys; from efficient_empathy.modelling.moe.compose import compose; from pathlib import Path; "
 COMPOSE += "compose(sys.argv[2:], Path(sys.argv[1]))"
 NAMES = {"ours": "efficient-empathy", "mergekit": "mergekit-moe", "cp": "cp of our bytes"}
 
@@ -142,9 +142,9 @@ def warm(folders: list[Path]) -> None:
 
 def expert(folder: Path, seed: int, hidden: int, width: int, layers: int) -> Path:
     """A random Llama with a small tokenizer, written a tensor at a time."""
-    from efficient_empathy.moe.families import FAMILIES, dense_config, dense_shapes
-    from efficient_empathy.moe.shards import write_shards
-    from efficient_empathy.moe.tensors import Computed
+    from efficient_empathy.modelling.moe.families import FAMILIES, dense_config, dense_shapes
+    from efficient_empathy.modelling.moe.shards import write_shards
+    from efficient_empathy.modelling.moe.tensors import Computed
 
     folder.mkdir()
     config = {

@@ -18,12 +18,12 @@ from itertools import cycle, islice
 import torch
 
 from efficient_empathy.dialogues import Sample, open_source
-from efficient_empathy.distillation.model import Student
-from efficient_empathy.distillation.stage import default_base
 from efficient_empathy.encoders.pairs import PairTokenizer, pad
+from efficient_empathy.labelling.distillation.model import Student
+from efficient_empathy.labelling.distillation.stage import default_base
 from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring import Rubric
-from efficient_empathy.scoring.distilled import BUNDLED, DistilledJudge
+from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
 
 ROUNDS = 3
 

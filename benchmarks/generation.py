@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 from efficient_empathy.dialogues import open_source
-from efficient_empathy.generation import GenerationSettings
-from efficient_empathy.generation.local import LocalGenerator
-from efficient_empathy.prompting import PromptTemplate
+from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.generation import GenerationSettings
+from efficient_empathy.modelling.generation.local import LocalGenerator
+from efficient_empathy.modelling.training import bundled_base
 from efficient_empathy.recipe import DIALOGUES
-from efficient_empathy.training import bundled_base
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from benchmarks.human_agreement import EXPERTS, FOLDER
-from efficient_empathy.agreement import AgreementSettings, measure_agreement
+from efficient_empathy.evaluation.agreement import AgreementSettings, measure_agreement
 
 ASKED = ("emotion", "validation", "helpfulness", "safety", "overall")
 FIGURES = {

@@ -30,10 +30,10 @@ import polars as pl
 
 import efficient_empathy as ee
 from benchmarks.paper_tables import LONG, SUBSETS, losses_at, tables
-from efficient_empathy.prompting import PromptTemplate
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.selection.ties import tie_hash
-from efficient_empathy.workspace import Workspace, atomic
 
 ROOT = Path(__file__).parents[1]
 TRAINED = ("all", "random", *SUBSETS)
@@ -162,9 +162,9 @@ def drawn(work: Path, seed: int, dialogues: int) -> Workspace:
 
 def measure(work: Path, workspace: Workspace, seed: int, names: Sequence[str], answers: int) -> None:
     """Of each model the losses of the test split's references, and its answers."""
-    from efficient_empathy.training.examples import conversational
-    from efficient_empathy.training.loss import response_losses
-    from efficient_empathy.training.models import load_model, load_tokenizer
+    from efficient_empathy.modelling.training.examples import conversational
+    from efficient_empathy.modelling.training.loss import response_losses
+    from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 
     rows = conversational(pl.read_parquet(Workspace(work / "ed-test").samples), PromptTemplate.load("chat"))
     elsewhere = {"base": work / "base", "average": workspace.average, "moe": workspace.moe}

@@ -15,8 +15,8 @@ from efficient_empathy.evaluation.comparing import Contestant
 from efficient_empathy.evaluation.metric import Measured, MetricOptions, Sums
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.models import answered
-from efficient_empathy.statistics.resampling import Replicated, replicated
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.statistics.resampling import Replicated, replicated
 
 SUBSETS = ("sensibility", "rationality", "discard")
 LONG, REFERENCE = "sensibility-long", "reference"

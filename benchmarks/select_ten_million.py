@@ -132,8 +132,8 @@ def make(folder: Path, rows: int) -> None:
 
 def ours(folder: Path, rows: int) -> None:
     began = time.perf_counter()
+    from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.selection import select
-    from efficient_empathy.workspace import Workspace
 
     told(began, select(Workspace(folder), force=True)["subsets"])
 

@@ -73,9 +73,9 @@ class Clock:
 
 def rows_of(options: argparse.Namespace) -> pl.DataFrame:
     from efficient_empathy.dialogues import open_source
-    from efficient_empathy.prompting import PromptTemplate
+    from efficient_empathy.llm.prompting import PromptTemplate
+    from efficient_empathy.modelling.training.examples import conversational
     from efficient_empathy.recipe import DIALOGUES
-    from efficient_empathy.training.examples import conversational
 
     samples = list(islice(cycle(open_source(options.source or DIALOGUES)), options.samples))
     frame = pl.DataFrame([sample.row() for sample in samples]).with_columns(
@@ -88,8 +88,8 @@ def tokenizer_and_model(options: argparse.Namespace, attention: str) -> tuple[An
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 
-    from efficient_empathy.training.base import resolve
-    from efficient_empathy.training.models import load_model, load_tokenizer
+    from efficient_empathy.modelling.training.base import resolve
+    from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 
     base = resolve(options.base)
     tokenizer = load_tokenizer(base)
@@ -103,9 +103,9 @@ def tokenizer_and_model(options: argparse.Namespace, attention: str) -> tuple[An
 
 
 def ours(options: argparse.Namespace) -> dict[str, Any]:
-    from efficient_empathy.training.device import attention_of
-    from efficient_empathy.training.fit import fit
-    from efficient_empathy.training.settings import TrainingSettings
+    from efficient_empathy.modelling.training.device import attention_of
+    from efficient_empathy.modelling.training.fit import fit
+    from efficient_empathy.modelling.training.settings import TrainingSettings
 
     settings = TrainingSettings(save_every=0, evaluate_every=0, precision="bf16", max_length=LENGTH, batch_size=BATCH)
     tokenizer, model = tokenizer_and_model(options, attention_of(settings))
@@ -163,13 +163,13 @@ def trl_defaults(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def lora() -> dict[str, Any]:
-    from efficient_empathy.training.settings import LINEAR
+    from efficient_empathy.modelling.training.settings import LINEAR
 
     return {"r": RANK, "lora_alpha": ALPHA, "lora_dropout": DROPOUT, "target_modules": list(LINEAR)}
 
 
 def encoded(options: argparse.Namespace, tokenizer: Any) -> list[tuple[list[int], int]]:
-    from efficient_empathy.training.tokens import encode
+    from efficient_empathy.modelling.training.tokens import encode
 
     return [(sample.ids, sample.start) for sample in encode(rows_of(options), tokenizer, LENGTH).samples]
 
@@ -246,7 +246,7 @@ def main() -> None:
 
 
 def compare(options: argparse.Namespace) -> None:
-    from efficient_empathy.training.base import bundled_base
+    from efficient_empathy.modelling.training.base import bundled_base
 
     options.base = options.base or str(bundled_base())
     rest = ["--samples", str(options.samples), "--base", options.base, *(["--gpu"] if options.gpu else [])]

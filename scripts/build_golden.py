@@ -19,10 +19,10 @@ import numpy as np
 import yaml
 
 from efficient_empathy.dialogues import Sample, Utterance, open_source
-from efficient_empathy.prompts.golden import BUNDLED, Golden, GoldenItem, rubric_record, write_golden
-from efficient_empathy.prompts.readings import Expected
+from efficient_empathy.prompts.golden.golden_set import BUNDLED, Golden, GoldenItem, rubric_record, write_golden
+from efficient_empathy.prompts.testing.readings import Expected
 from efficient_empathy.recipe import DIALOGUES
-from efficient_empathy.scoring.distilled import DistilledJudge
+from efficient_empathy.scoring.judges.distilled import DistilledJudge
 from efficient_empathy.scoring.rubric import Rubric
 
 HERE = Path(__file__).parent

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from efficient_empathy.dialogues import Intake, open_source
-from efficient_empathy.distillation.reference import FILE, write_reference
+from efficient_empathy.labelling.distillation.reference import FILE, write_reference
 from efficient_empathy.scoring import Rubric
-from efficient_empathy.scoring.distilled import BUNDLED, DistilledJudge
+from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
 
 BATCH = 256
 

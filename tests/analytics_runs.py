@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from efficient_empathy.dialogues import Sample, Utterance
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
-from efficient_empathy.workspace import Workspace
 from scored_runs import write_run
 
 CATEGORIES = ("sad", "joyful", "angry", "proud")

@@ -4,7 +4,7 @@ import asyncio
 import random
 from typing import Any
 
-from efficient_empathy.client import CallFailed, Completion, Endpoint
+from efficient_empathy.llm import CallFailed, Completion, Endpoint
 
 KEY = "tok-0123456789abcdef"
 

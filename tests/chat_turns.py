@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from efficient_empathy.studio.chat.asked import Sent
-from efficient_empathy.studio.chat.queue import send
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.pages.chat.asked import Sent
+from efficient_empathy.studio.pages.chat.queue import send
 
 
 def send_turn(workspace: Workspace, text: str, replies: Mapping[str, str]) -> str:

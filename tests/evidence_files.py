@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
 from trained_runs import MODELS, write_json
 
 FIGURES: dict[str, dict[str, Any]] = {

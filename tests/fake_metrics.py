@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.comparing import Contestant
 from efficient_empathy.evaluation.metric import Figure, Joined, Sums
+from efficient_empathy.foundation.errors import UserError
 
 
 @dataclass

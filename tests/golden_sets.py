@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from efficient_empathy.dialogues import Sample
-from efficient_empathy.prompts.golden import GoldenItem, rubric_record, write_golden
+from efficient_empathy.prompts.golden.golden_set import GoldenItem, rubric_record, write_golden
 from efficient_empathy.scoring.rubric import Rubric
 from misbehaviours import Behaviour, ok
 from scored_runs import numbered

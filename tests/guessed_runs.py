@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from efficient_empathy.dialogues import open_source
-from efficient_empathy.labelling.guesses import Guesses, read_guesses
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.labelling.cascade.guesses import Guesses, read_guesses
 from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring import Ledger
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection.grid import GridPolicy
-from efficient_empathy.workspace import Workspace
 from misbehaviours import Behaviour, ok, raw
 
 SAMPLES = 400

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
 from scored_runs import write_run
 
 AXES = ("sensibility", "rationality")

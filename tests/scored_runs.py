@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, Ledger
-from efficient_empathy.workspace import Workspace
 
 SPEC = "judge=test rubric=0123456789abcdef"
 

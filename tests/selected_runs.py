@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from efficient_empathy.dialogues import Sample, Utterance
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
-from efficient_empathy.workspace import Workspace
 from scored_runs import write_run
 
 SCORES = {"sensibility": (9, 2), "rationality": (2, 9), "discard": (3, 3)}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.scoring.distilled import BUNDLED
+from efficient_empathy.scoring.judges.distilled import BUNDLED
 
 FILES = ("model.onnx", "judge.json", "tokenizer.json")
 

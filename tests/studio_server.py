@@ -21,8 +21,8 @@ import pytest
 from starlette.applications import Starlette
 
 from browser import ARGUMENTS, Visit
-from efficient_empathy.studio.app import listen, make_app, make_server
-from efficient_empathy.studio.context import Studio
+from efficient_empathy.studio.server.app import listen, make_app, make_server
+from efficient_empathy.studio.server.context import Studio
 
 NO_TEXT = re.compile(r"\[object \w+\]|\bundefined\b|\bNaN\b|\bnull\b|\bNone\b(?! \w)|\bInfinity\b")
 TEXTS = """() => {

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from efficient_empathy.moe.average import average
-from efficient_empathy.moe.compose import compose
-from efficient_empathy.prompting import PromptTemplate
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.moe.average import average
+from efficient_empathy.modelling.moe.compose import compose
 from scored_runs import numbered, write_run
 from tiny_models import tiny_model
 

@@ -17,10 +17,10 @@ import pytest
 import yaml
 from rich.console import Console
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.pipeline import run_recipe, summary
 from efficient_empathy.recipe import Recipe
-from efficient_empathy.workspace import Workspace, file_hash
 from tiny_models import tiny_model
 
 MODELS = ("base", "sensibility", "rationality", "union", "average", "moe")

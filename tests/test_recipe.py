@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.recipe import DIALOGUES, RECIPES, Recipe, bundled_recipes
-from efficient_empathy.scoring.openai import Decoding
+from efficient_empathy.scoring.judges.openai import Decoding
 
 ROOT = Path(__file__).parent.parent
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
 
 SUBSETS = ("sensibility", "rationality", "discard", "all")
 MODELS = {

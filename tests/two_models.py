@@ -12,7 +12,7 @@ import polars as pl
 
 import misbehaviours as does
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
 
 SHOWN = re.compile(r"<<<response ([12]) ([0-9a-f]{12})\n(.*)\nresponse \1 \2>>>", re.DOTALL)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from measured import measured
 from rich.console import Console
 
-from efficient_empathy.client import Endpoint
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.llm import Endpoint
 from efficient_empathy.scoring import Rubric
-from efficient_empathy.scoring.openai import OpenAIJudge
+from efficient_empathy.scoring.judges.openai import OpenAIJudge
 from efficient_empathy.scoring.stage import score
-from efficient_empathy.workspace import Workspace
 
 
 def samples(n: int) -> list[Sample]:

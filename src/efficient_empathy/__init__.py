@@ -21,7 +21,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from efficient_empathy.agreement import AgreementSettings, measure_agreement
     from efficient_empathy.api import (
         analyse,
         cascade,
@@ -40,7 +39,8 @@ if TYPE_CHECKING:
         write_report,
     )
     from efficient_empathy.dialogues import inspect_source, read
-    from efficient_empathy.scoring.choice import JudgeOptions
+    from efficient_empathy.evaluation.agreement import AgreementSettings, measure_agreement
+    from efficient_empathy.scoring.judges.choice import JudgeOptions
 
 __all__ = [
     "AgreementSettings",

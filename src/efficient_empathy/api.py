@@ -10,18 +10,18 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy import selection as _selection
-from efficient_empathy.configuration import load
 from efficient_empathy.dialogues import OnBadRow
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.settings import load
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Judge, Rubric
 from efficient_empathy.scoring import stage as _scoring
-from efficient_empathy.scoring.choice import JudgeOptions
+from efficient_empathy.scoring.judges.choice import JudgeOptions
 from efficient_empathy.scoring.panel import Pool
-from efficient_empathy.workspace import Workspace
 
 if TYPE_CHECKING:
-    from efficient_empathy.prediction import Per
-    from efficient_empathy.prediction.conversations import Given
+    from efficient_empathy.labelling.prediction import Per
+    from efficient_empathy.labelling.prediction.conversations import Given
 
 
 def score(
@@ -64,8 +64,8 @@ def cascade(
     `settings` as of `CascadeSettings`: expert, error, f1, confidence and so on; `reading` as of `score`: format,
     columns, on_bad_row. The scores are those of the run.
     """
-    from efficient_empathy.labelling.cascade import cascade as run_cascade
-    from efficient_empathy.labelling.settings import CascadeSettings
+    from efficient_empathy.labelling.cascade.settings import CascadeSettings
+    from efficient_empathy.labelling.cascade.stage import cascade as run_cascade
 
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     chosen, console = load(CascadeSettings, None, "the options", settings), Console(stderr=True, quiet=quiet)
@@ -91,8 +91,8 @@ def refresh(
     `which` are uncertain, failed, all or none; `judge` is another one, by default the same for another of its `rounds`;
     `doubt` as of `labelling.doubt.Doubt`: reach, disagreement, policy and so on.
     """
-    from efficient_empathy.labelling.doubt import Doubt
-    from efficient_empathy.labelling.refresh import refresh as judge_again
+    from efficient_empathy.labelling.refresh.doubt import Doubt
+    from efficient_empathy.labelling.refresh.stage import refresh as judge_again
 
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
@@ -118,9 +118,9 @@ def predict(
     `reading` as of `score`: format, columns, on_bad_row. Warns on stderr where the conversations are not of the kind
     that the judge learnt from.
     """
-    from efficient_empathy.prediction import Predictor
-    from efficient_empathy.prediction import predict as judge
-    from efficient_empathy.prediction.words import drift_summary
+    from efficient_empathy.labelling.prediction import Predictor
+    from efficient_empathy.labelling.prediction import predict as judge
+    from efficient_empathy.labelling.prediction.words import drift_summary
 
     found = judge(given, Predictor(judge_model, policy, alpha, beta), **reading)
     if found.drift["verdict"] not in ("ok", "none"):
@@ -147,7 +147,7 @@ def train_expert(
     **settings: Any,
 ) -> Path:
     """Train on one subset of a selected run; the folder of the expert. `settings` as of `TrainingSettings`."""
-    from efficient_empathy.training import load_settings, train
+    from efficient_empathy.modelling.training import load_settings, train
 
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
     train(workspace, subset, load_settings(None, settings), name=name, size=size, console=console)
@@ -161,8 +161,8 @@ def mix(
 
     `settings` as of `MixSettings`. The mixture is the folder `moe` of the run.
     """
-    from efficient_empathy.moe import load_settings
-    from efficient_empathy.moe import mix as mix_experts
+    from efficient_empathy.modelling.moe import load_settings
+    from efficient_empathy.modelling.moe import mix as mix_experts
 
     workspace = Workspace(run)
     result = mix_experts(
@@ -173,8 +173,8 @@ def mix(
 
 def generate(run: str | Path, model: str, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
     """Let a model of the run, a folder or a hub name answer; the frame of its responses."""
-    from efficient_empathy.generation import GenerationSettings
-    from efficient_empathy.generation import generate as answer
+    from efficient_empathy.modelling.generation import GenerationSettings
+    from efficient_empathy.modelling.generation import generate as answer
 
     result = answer(Workspace(run), model, GenerationSettings(**settings), console=Console(stderr=True, quiet=quiet))
     return pl.read_parquet(result["output"])
@@ -210,8 +210,8 @@ def sweep(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.DataFr
 
     `settings` as of `SweepSettings`: policies, alphas, betas, train and so on.
     """
-    from efficient_empathy.robustness import SweepSettings
-    from efficient_empathy.robustness import sweep as sweep_run
+    from efficient_empathy.evaluation.robustness import SweepSettings
+    from efficient_empathy.evaluation.robustness import sweep as sweep_run
 
     workspace = Workspace(run)
     chosen = load(SweepSettings, None, "the options", _gridded(settings))
@@ -224,8 +224,8 @@ def tune(run: str | Path, target: str, *, quiet: bool = False, **settings: Any) 
 
     `settings` as of `TuneSettings`. Whether they beat the default stands in `tuning/tuning.json`.
     """
-    from efficient_empathy.robustness import TuneSettings
-    from efficient_empathy.robustness import tune as tune_run
+    from efficient_empathy.evaluation.robustness import TuneSettings
+    from efficient_empathy.evaluation.robustness import tune as tune_run
 
     chosen = load(TuneSettings, None, "the options", {"target": target, **_gridded(settings)})
     found = tune_run(Workspace(run), chosen, console=Console(stderr=True, quiet=quiet))["chosen"]
@@ -234,7 +234,7 @@ def tune(run: str | Path, target: str, *, quiet: bool = False, **settings: Any) 
 
 def _gridded(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings whose grids may be text: YAML, which settings are read as, takes 3:7 for a number of base 60."""
-    from efficient_empathy.robustness.grid import thresholds
+    from efficient_empathy.evaluation.robustness.grid import thresholds
 
     return {k: thresholds(v) if k in ("alphas", "betas") and isinstance(v, str) else v for k, v in settings.items()}
 

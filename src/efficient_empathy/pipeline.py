@@ -8,14 +8,14 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.redaction import redact_all
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.recipe import CASCADE, Recipe, TrainSection
-from efficient_empathy.redaction import redact_all
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Rubric
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
-from efficient_empathy.workspace import Workspace, atomic
 
 Step = tuple[str, Callable[[], dict[str, Any]]]
 
@@ -69,7 +69,7 @@ def _score(recipe: Recipe, workspace: Workspace, console: Console, force: bool) 
         "format": data.format, "columns": data.columns or None, "on_bad_row": data.on_bad_row, "force": force,
     }  # fmt: skip
     if how.judge == CASCADE:
-        from efficient_empathy.labelling.cascade import cascade
+        from efficient_empathy.labelling.cascade.stage import cascade
 
         scored = cascade(data.place, workspace, how.cascade, rubric, options, console=console, **reading)
     else:
@@ -78,7 +78,7 @@ def _score(recipe: Recipe, workspace: Workspace, console: Console, force: bool) 
 
 
 def _robustness(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
-    from efficient_empathy.robustness import sweep, tune
+    from efficient_empathy.evaluation.robustness import sweep, tune
 
     steps: list[Step] = []
     if (sweeping := recipe.sweep) is not None:
@@ -97,7 +97,7 @@ def _evaluate(recipe: Recipe, workspace: Workspace, console: Console, force: boo
 
 
 def _training(section: TrainSection, workspace: Workspace, console: Console, force: bool) -> list[Step]:
-    from efficient_empathy.training import train
+    from efficient_empathy.modelling.training import train
 
     def expert(subset: str) -> Step:
         size = section.size if subset == "random" else None
@@ -109,7 +109,7 @@ def _training(section: TrainSection, workspace: Workspace, console: Console, for
 
 
 def _mix(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> dict[str, Any]:
-    from efficient_empathy.moe import mix
+    from efficient_empathy.modelling.moe import mix
 
     assert recipe.mix is not None
     assert recipe.train is not None
@@ -117,7 +117,7 @@ def _mix(recipe: Recipe, workspace: Workspace, console: Console, force: bool) ->
 
 
 def _generation(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
-    from efficient_empathy.generation import generate
+    from efficient_empathy.modelling.generation import generate
 
     section = recipe.generate
     assert section is not None
@@ -151,7 +151,7 @@ def summary(result: dict[str, Any]) -> str:
     if "tune" in stages:
         lines.append(stages["tune"]["text"])
     if "mix" in stages:
-        from efficient_empathy.moe import summary as mixed
+        from efficient_empathy.modelling.moe import summary as mixed
 
         lines.append(mixed(stages["mix"], workspace.root))
     if "evaluate" in stages:

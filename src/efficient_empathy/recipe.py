@@ -13,20 +13,20 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from efficient_empathy.configuration import load, unknown
 from efficient_empathy.dialogues import OnBadRow
-from efficient_empathy.errors import UserError
+from efficient_empathy.evaluation.robustness.settings import SweepSettings, TuneSettings
 from efficient_empathy.evaluation.settings import EvaluationSettings
-from efficient_empathy.generation.settings import GenerationSettings
-from efficient_empathy.labelling.settings import CascadeSettings
-from efficient_empathy.moe.settings import MixSettings
-from efficient_empathy.robustness.settings import SweepSettings, TuneSettings
-from efficient_empathy.scoring.choice import JUDGES, JudgeOptions, judge_options
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.settings import load, unknown
+from efficient_empathy.labelling.cascade.settings import CascadeSettings
+from efficient_empathy.modelling.generation.settings import GenerationSettings
+from efficient_empathy.modelling.moe.settings import MixSettings
+from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.scoring.judges.choice import JUDGES, JudgeOptions, judge_options
+from efficient_empathy.scoring.judges.reference import FORMS
 from efficient_empathy.scoring.panel import Pool
-from efficient_empathy.scoring.reference import FORMS
 from efficient_empathy.selection.grid import Decide
 from efficient_empathy.selection.policy import make_policy
-from efficient_empathy.training.settings import TrainingSettings
 
 BUNDLED = "bundled"
 CASCADE = "cascade"

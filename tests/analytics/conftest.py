@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from analytics_runs import planted_run
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
 
 
 @pytest.fixture

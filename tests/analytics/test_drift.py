@@ -3,7 +3,7 @@ import pytest
 
 from efficient_empathy.analytics.drift import between_periods, between_runs
 from efficient_empathy.analytics.table import read_table
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 def whole(found, name, category=None):

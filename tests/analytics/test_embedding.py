@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from efficient_empathy.analytics.embedding import embed
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 PAIRS = [
     ("My dog ran away and I am looking for the puppy.", "The kitten needs to see a vet, my pet is ill."),
@@ -30,7 +30,7 @@ def test_texts_without_words_are_zero() -> None:
 
 
 def test_a_folder_without_a_model_is_the_users_error(tmp_path) -> None:
-    from efficient_empathy.scoring.distilled import BUNDLED
+    from efficient_empathy.scoring.judges.distilled import BUNDLED
 
     (tmp_path / "tokenizer.json").write_bytes((BUNDLED / "tokenizer.json").read_bytes())
     with pytest.raises(UserError, match="no usable encoder"):

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from efficient_empathy.analytics.personal import check_regions, personal
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 REGIONS = ("US", "GB")
 PERSONAL = {

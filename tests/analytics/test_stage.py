@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 
 from efficient_empathy.analytics import AnalyticsSettings, analytics, measure
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.selection import select
-from efficient_empathy.workspace import Workspace
 
 KEYS = [
     "version", "run", "categories", "topics", "order", "judged", "filtering", "correlations", "drift", "cost",

@@ -4,7 +4,7 @@ import pytest
 
 from analytics_runs import sample, scored
 from efficient_empathy.analytics.table import Labels, read_table
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection import select
 
 
@@ -51,7 +51,7 @@ def test_scores_of_other_samples_are_refused(make_run) -> None:
 
 
 def test_a_run_that_is_not_scored_says_what_to_do(tmp_path) -> None:
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.foundation.run.workspace import Workspace
 
     with pytest.raises(UserError, match="efficient-empathy score SOURCE"):
         read_table(Workspace(tmp_path))

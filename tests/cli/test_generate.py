@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import misbehaviours as does
 from efficient_empathy.cli import app
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
 from misbehaving_server import MisbehavingServer
 from tiny_models import tiny_model
 

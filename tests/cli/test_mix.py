@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 pytest.importorskip("safetensors", reason='needs the extra "train"')
 pytest.importorskip("transformers", reason='needs the extra "train"')
 
-from efficient_empathy import moe
 from efficient_empathy.cli import app
+from efficient_empathy.modelling import moe
 from tiny_models import tiny_model
 
 

@@ -9,7 +9,7 @@ pytest.importorskip("scipy", reason='needs the extra "eval"')
 
 from efficient_empathy.cli import guarded
 from efficient_empathy.cli.ratings import ratings_app
-from efficient_empathy.ratings.key import read_key
+from efficient_empathy.evaluation.ratings.key import read_key
 from rated_runs import fill, responded_run
 
 app = typer.Typer(pretty_exceptions_enable=False)

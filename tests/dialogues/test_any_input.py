@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 
 from efficient_empathy.dialogues import FORMATS, Intake, inspect_source, open_source, write_samples
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from efficient_empathy.dialogues import inspect_source, open_source, write_samples
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 Write = Callable[..., Path]
 TABLE = [{"context": "hi", "response": "hello"}]

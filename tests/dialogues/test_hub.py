@@ -9,7 +9,7 @@ import pytest
 
 from efficient_empathy.dialogues import inspect_source, open_source
 from efficient_empathy.dialogues.hub import HubId, hub_id
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 ROW = {"context": "hi", "response": "hello"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from efficient_empathy.dialogues import BadRowError, Intake, inspect_source, open_source
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 Write = Callable[..., Path]
 TABLE = [{"context": "hi", "response": "hello"}, {"context": "a", "response": "b"}]

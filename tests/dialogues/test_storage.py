@@ -8,7 +8,7 @@ import pytest
 
 from efficient_empathy.dialogues import SAMPLE_SCHEMA, Sample, Utterance, open_source, read, scan_samples, write_samples
 from efficient_empathy.dialogues.intake import BadRowError
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 def samples(count: int) -> Iterator[Sample]:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from efficient_empathy.encoders import OnnxEncoder
-from efficient_empathy.errors import UserError
-from efficient_empathy.scoring.distilled import BUNDLED
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.scoring.judges.distilled import BUNDLED
 from samples import make_samples
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.encoders.pairs import PairTokenizer, normalise, pad
-from efficient_empathy.scoring.distilled import BUNDLED
+from efficient_empathy.scoring.judges.distilled import BUNDLED
 
 TOKENIZER = PairTokenizer(BUNDLED / "tokenizer.json", 32)
 CLS, SEP = 101, 102

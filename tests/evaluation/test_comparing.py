@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.comparing import compare
-from efficient_empathy.statistics.correction import holm
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.statistics.correction import holm
 from fake_metrics import Lengths, OfModel, contestant, three
 
 

@@ -4,9 +4,9 @@ import json
 import pytest
 from rich.console import Console
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.files import evaluate_files
 from efficient_empathy.evaluation.settings import EvaluationSettings
+from efficient_empathy.foundation.errors import UserError
 
 REFERENCES = ["oh no that sounds hard .", "how lovely !", "did you find them ?", "what would help ?"] * 5
 QUICK = EvaluationSettings(metrics=("official",), resamples=0)

@@ -4,10 +4,10 @@ import pytest
 from rich.console import Console
 
 import misbehaviours as does
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.choice import JudgeOptions
+from efficient_empathy.scoring.judges.choice import JudgeOptions
 from misbehaving_server import MisbehavingServer
 from samples import make_samples
 

@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.models import answered, in_order
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
 from evaluated_runs import answered_run, costed_run, spoil
 from trained_runs import write_generations
 

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.pairs import paired, read_pairs, read_systems
+from efficient_empathy.foundation.errors import UserError
 
 TEXTS = ["oh no .", "", "i see !"]
 

@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.evaluation.stage import evaluate
+from efficient_empathy.foundation.errors import UserError
 from evaluated_runs import answered_run, costed_run
 from trained_runs import write_training
 

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from awkward_texts import AWKWARD_TEXTS
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation import streaming
 from efficient_empathy.evaluation.comparing import Contestant, compare
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.pairs import read_pairs
 from efficient_empathy.evaluation.streaming import stream
+from efficient_empathy.foundation.errors import UserError
 
 TEXTS = AWKWARD_TEXTS.map(lambda text: text.replace("\0", ""))
 METRICS = choose(["official", "texts"])

@@ -3,9 +3,9 @@ import json
 import polars as pl
 import pytest
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.comparing import compare
 from efficient_empathy.evaluation.words import figures, frame, summary, write_tables
+from efficient_empathy.foundation.errors import UserError
 from fake_metrics import Lengths, contestant, three
 
 

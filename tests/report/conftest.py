@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from browser import Visit
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
 from scored_runs import numbered, write_run
 
 

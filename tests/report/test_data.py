@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import charts, data
-from efficient_empathy.report.run import Run
 from efficient_empathy.selection import select
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.selection.scored_run import Run
 
 
 def test_batches_do_not_show_in_the_counts(probability_run: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

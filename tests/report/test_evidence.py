@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from browser import Page, Visit, visit
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.selection import select
-from efficient_empathy.workspace import Workspace
 from evidence_files import write_evaluation, write_evidence, write_ratings, write_sweep, write_tuning
 from trained_runs import MODELS, write_json
 

@@ -14,10 +14,10 @@ import pytest
 
 from browser import Page, Visit, visit
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.selection import select
-from efficient_empathy.workspace import Workspace
 from scored_runs import numbered, write_run
 
 AXES = ("sensibility", "rationality")
@@ -310,7 +310,8 @@ def test_a_scores_file_with_broken_pages_is_told(whole_run: Workspace) -> None:
 
 def test_it_waits_for_who_holds_the_run(whole_run: Workspace) -> None:
     code = (
-        "import sys; from efficient_empathy.report import report; from efficient_empathy.workspace import Workspace\n"
+        "import sys; from efficient_empathy.report import report\n"
+        "from efficient_empathy.foundation.run.workspace import Workspace\n"
     )
     with whole_run.lock():
         other = subprocess.Popen([sys.executable, "-c", f"{code}report(Workspace(sys.argv[1]))", str(whole_run.root)])

@@ -5,11 +5,11 @@ import socket
 
 import pytest
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement
 from efficient_empathy.scoring.heartbeat import NAME, Heartbeat, command_of
 from efficient_empathy.scoring.stage import score
-from efficient_empathy.workspace import Workspace
 from samples import make_samples
 
 

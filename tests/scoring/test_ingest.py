@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.ingest import ingest
-from efficient_empathy.workspace import Workspace
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from efficient_empathy.client import BudgetExhausted
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.llm import BudgetExhausted
 from efficient_empathy.scoring import Judgement, Ledger, score_samples
 from samples import make_samples
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
 from efficient_empathy.scoring.panel import Panel, pooled, pooled_columns
 

@@ -3,10 +3,10 @@ import asyncio
 import pytest
 
 from efficient_empathy.dialogues import write_samples
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.choice import JudgeOptions, make_judge
+from efficient_empathy.scoring.judges.choice import JudgeOptions, make_judge
 from efficient_empathy.scoring.plan import plan, plan_text
-from efficient_empathy.workspace import Workspace
 from samples import make_samples
 
 RUBRIC = Rubric.load()

@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from efficient_empathy.client import Window
+from efficient_empathy.llm import Window
 from efficient_empathy.scoring import Judgement
 from efficient_empathy.scoring.progress import ScoringProgress
 

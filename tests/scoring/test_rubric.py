@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Rubric
 
 RUBRIC = Rubric.load()

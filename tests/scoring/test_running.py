@@ -5,7 +5,7 @@ import signal
 from rich.console import Console
 
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.contract import Bound
+from efficient_empathy.scoring.judges.contract import Bound
 from efficient_empathy.scoring.progress import ScoringProgress
 from efficient_empathy.scoring.running import run_judge
 from samples import make_samples

@@ -15,12 +15,12 @@ import pytest
 from rich.console import Console
 
 import misbehaviours as does
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
-from efficient_empathy.workspace import Workspace
 from misbehaving_server import MisbehavingServer
 
 KILLS = int(os.environ.get("EMPATHY_KILLS", "4"))

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from efficient_empathy.dialogues import SAMPLE_SCHEMA, Sample, Utterance
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
 
 Scores = Callable[..., pl.DataFrame]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection import POLICIES, flips, make_policy
 
 

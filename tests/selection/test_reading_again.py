@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from efficient_empathy.dialogues import Intake, Sample, open_source
 from efficient_empathy.dialogues.formats import reader_named
 from efficient_empathy.dialogues.rows import Row
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection import select
 from scored_runs import write_run
 

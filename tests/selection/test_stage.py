@@ -11,10 +11,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
 from efficient_empathy.selection.exports import EXPORTS
-from efficient_empathy.workspace import Workspace
 
 PAIRS = [(8, 2), (2, 8), (1, 1), (9, 9), (7, 3), (None, None)]
 STATES = ["ok"] * 5 + ["refused"]
@@ -223,10 +223,10 @@ def test_a_file_that_is_no_parquet(run):
 
 LIMITED = """
 import sys
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection import select
 from efficient_empathy.selection.exports import EXPORTS
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
 try:
     select(Workspace(sys.argv[1]))
 except UserError as error:

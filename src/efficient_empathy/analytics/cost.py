@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from efficient_empathy.analytics.table import Floats, Table
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.workspace import Workspace
 
 SUMS = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from efficient_empathy.analytics.settings import HALF, JUDGED
 from efficient_empathy.analytics.table import Codes, Floats, Labels, Mask, Table
-from efficient_empathy.errors import UserError
-from efficient_empathy.statistics.drift import CHANCE, PSI_ALARM, effective_size, shift
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.statistics.drift import CHANCE, PSI_ALARM, effective_size, shift
 
 Level = Literal["ok", "watch", "alarm", "unknown"]
 LEVELS: tuple[Level, ...] = ("ok", "unknown", "watch", "alarm")

@@ -17,9 +17,9 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from efficient_empathy.encoders import normalise
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers.encoding import with_outputs
-from efficient_empathy.scoring.distilled import BUNDLED
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.scoring.judges.distilled import BUNDLED
 
 Vectors = npt.NDArray[np.float32]
 SMOOTHING = 1e-3

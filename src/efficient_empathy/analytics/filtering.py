@@ -9,8 +9,8 @@ import numpy as np
 
 from efficient_empathy.analytics.estimates import difference, mean
 from efficient_empathy.analytics.table import FEATURES, Floats, Labels, Mask, Table
+from efficient_empathy.foundation.statistics.correction import holm
 from efficient_empathy.selection.rules import DISCARD
-from efficient_empathy.statistics.correction import holm
 
 SIGNIFICANT = 0.05
 SHOWN = 10

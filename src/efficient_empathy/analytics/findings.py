@@ -16,8 +16,8 @@ from efficient_empathy.analytics.duplicates import Group, near_duplicates
 from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import Mask, Table
 from efficient_empathy.analytics.texts import Words, words
-from efficient_empathy.dialogues import language
-from efficient_empathy.errors import missing_extra
+from efficient_empathy.foundation import language
+from efficient_empathy.foundation.errors import missing_extra
 
 IDS, GROUPS = 50, 20
 REPEATED, REPEATED_WORDS = 5, 3

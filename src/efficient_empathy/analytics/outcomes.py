@@ -15,9 +15,9 @@ from efficient_empathy.analytics.table import Floats, Table
 from efficient_empathy.analytics.texts import words
 from efficient_empathy.dialogues import sample_id, scan_samples
 from efficient_empathy.evaluation.judging import evaluation_of
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.selection.faults import told
-from efficient_empathy.workspace import Workspace
 
 WORD_F1 = "word F1"
 

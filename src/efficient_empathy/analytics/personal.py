@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import polars as pl
 
 from efficient_empathy.analytics.table import Mask
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 EXTRA, LIBRARY = "personal", "phonenumbers"
 PHONE = "phone"

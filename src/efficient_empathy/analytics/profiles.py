@@ -8,7 +8,7 @@ import numpy as np
 
 from efficient_empathy.analytics.estimates import difference, mean
 from efficient_empathy.analytics.table import Codes, Labels, Mask, Table
-from efficient_empathy.statistics.correction import holm
+from efficient_empathy.foundation.statistics.correction import holm
 
 STRETCHES = 20
 MOST_GROUPS = 200

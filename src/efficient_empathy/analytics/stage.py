@@ -22,8 +22,8 @@ from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import Floats, Labels, Table, read_table
 from efficient_empathy.analytics.texts import read_exchanges, read_speakers
 from efficient_empathy.analytics.topics import topics
-from efficient_empathy.statistics.finite import finite
-from efficient_empathy.workspace import Workspace, atomic, file_hash
+from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
+from efficient_empathy.foundation.statistics.finite import finite
 
 STAGE = "analytics"
 FILE = "analytics.json"

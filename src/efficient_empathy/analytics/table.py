@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.selection.columns import UNSCORED, axes_of
 from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.rules import DISCARD
-from efficient_empathy.workspace import Workspace, file_hash
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]

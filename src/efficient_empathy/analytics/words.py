@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.report.words import clip, count, dollars, fixed, plural, probability, share, signed
+from efficient_empathy.foundation.figures.formatting import (
+    clip,
+    count,
+    dollars,
+    fixed,
+    plural,
+    probability,
+    share,
+    signed,
+)
 
 SHOWN = 8
 TITLES = {

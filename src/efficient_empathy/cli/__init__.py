@@ -32,7 +32,7 @@ from efficient_empathy.cli.studio import studio
 from efficient_empathy.cli.sweep import sweep
 from efficient_empathy.cli.train import train
 from efficient_empathy.cli.tune import tune
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 app = typer.Typer(
     name="efficient-empathy",

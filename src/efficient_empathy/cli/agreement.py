@@ -56,7 +56,7 @@ def agreement(
 
     Example: efficient-empathy agreement gpt=runs/gpt small=runs/distilled people.csv --people ann,bo -o agreement
     """
-    from efficient_empathy.agreement import AgreementSettings, measure_agreement, summary
+    from efficient_empathy.evaluation.agreement import AgreementSettings, measure_agreement, summary
 
     settings = AgreementSettings(
         people=_names(people),

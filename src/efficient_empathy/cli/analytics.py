@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from efficient_empathy.cli.shared import Force, Json, Run, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 def analytics(
@@ -55,7 +55,7 @@ def analytics(
     """  # fmt: skip
     from efficient_empathy.analytics import AnalyticsSettings, summary
     from efficient_empathy.analytics import analytics as analyse
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.foundation.run.workspace import Workspace
 
     if against is not None and periods != "half":
         raise UserError("--against and --periods do not go together: drift is from another run, or between periods")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from efficient_empathy.cli.shared import err, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 class MethodName(StrEnum):
@@ -91,10 +91,10 @@ class Promised:
         as_json: bool,
     ) -> str:
         """Score by a cascade, or plan it (`dry_run`), and show what came of it; its ending."""
-        from efficient_empathy.configuration import load
-        from efficient_empathy.labelling.cascade import cascade
-        from efficient_empathy.labelling.settings import CascadeSettings
-        from efficient_empathy.labelling.words import summary
+        from efficient_empathy.foundation.settings import load
+        from efficient_empathy.labelling.cascade.settings import CascadeSettings
+        from efficient_empathy.labelling.cascade.stage import cascade
+        from efficient_empathy.labelling.cascade.words import summary
 
         if self.f1 is not None and self.error is not None:
             raise UserError("--error and --f1 are two promises: make one")

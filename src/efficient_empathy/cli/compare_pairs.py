@@ -75,10 +75,10 @@ def pairwise(
     """
     from efficient_empathy.evaluation.pairwise import PairRubric, plan_pairwise, summary
     from efficient_empathy.evaluation.pairwise import pairwise as run_pairwise
-    from efficient_empathy.scoring.choice import JudgeOptions
-    from efficient_empathy.scoring.openai import Decoding
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.scoring.judges.choice import JudgeOptions
+    from efficient_empathy.scoring.judges.openai import Decoding
     from efficient_empathy.scoring.plan import plan_text
-    from efficient_empathy.workspace import Workspace
 
     workspace, loaded = Workspace(run), PairRubric.load(rubric)
     options = JudgeOptions(

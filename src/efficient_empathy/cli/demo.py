@@ -25,10 +25,10 @@ def demo(
     """
     from importlib.util import find_spec
 
-    from efficient_empathy.errors import missing_extra
+    from efficient_empathy.foundation.errors import missing_extra
+    from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.pipeline import run_recipe, summary
     from efficient_empathy.recipe import Recipe
-    from efficient_empathy.workspace import Workspace
 
     recipe = Recipe.load("demo")
     light = find_spec("trl") is None

@@ -27,7 +27,7 @@ def distill(
 
     Example: efficient-empathy distill --run runs/gpt4o -o my-judge
     """
-    from efficient_empathy.distillation import run_distill, summary
+    from efficient_empathy.labelling.distillation import run_distill, summary
 
     result = run_distill(run, output, rubric, base=base, name=name, folds=folds, epochs=epochs, seed=seed, data=data,
                          licence=licence, console=err)  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from efficient_empathy.cli.shared import Force, Json, err, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 class Splitter(StrEnum):
@@ -96,9 +96,9 @@ def evaluate(
 
     Example: efficient-empathy evaluate --predictions ours.txt --predictions mime=theirs.jsonl --references test.txt
     """
-    from efficient_empathy.configuration import load
     from efficient_empathy.evaluation import EvaluationSettings, evaluate_files, figures, summary, write_tables
     from efficient_empathy.evaluation import evaluate as evaluate_run
+    from efficient_empathy.foundation.settings import load
 
     if references is not None and not predictions:
         raise UserError("--references goes with --predictions FILE: a run has its own")
@@ -120,7 +120,7 @@ def evaluate(
         result = evaluate_files(predictions, references, settings, work=run, console=err)
     else:
         assert run is not None
-        from efficient_empathy.workspace import Workspace
+        from efficient_empathy.foundation.run.workspace import Workspace
 
         result = evaluate_run(Workspace(run), settings, console=err, force=force)
     write_tables(result, markdown=markdown, latex=latex, json_file=output)

@@ -10,7 +10,7 @@ import typer
 
 from efficient_empathy.cli.score import INTERRUPTED
 from efficient_empathy.cli.shared import Columns, Force, Format, Json, columns_of, err, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 class Part(StrEnum):
@@ -109,9 +109,9 @@ def generate(
     Example: efficient-empathy generate --run runs/mine --model gpt-4o-mini --base-url https://api.openai.com/v1
     --template empathetic_instruction --max-cost 2
     """
-    from efficient_empathy.generation import EndpointOptions, GenerationSettings, summary
-    from efficient_empathy.generation import generate as run_generate
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.modelling.generation import EndpointOptions, GenerationSettings, summary
+    from efficient_empathy.modelling.generation import generate as run_generate
 
     if not 0 < top_p <= 1:
         raise UserError(f"--top-p is {top_p:g}: it must be above 0 and at most 1")

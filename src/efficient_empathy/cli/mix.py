@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from efficient_empathy.cli.shared import Force, Json, err, pairs, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 class Shared(StrEnum):
@@ -89,9 +89,9 @@ def mix(
     Without a run, any checkpoints of one base are mixed:
     efficient-empathy mix --expert org/a --expert ./b -o mixture
     """
-    from efficient_empathy.moe import load_settings, summary
-    from efficient_empathy.moe import mix as mix_run
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.modelling.moe import load_settings, summary
+    from efficient_empathy.modelling.moe import mix as mix_run
 
     given: dict[str, Any] = {
         "shared": shared, "top_k": top_k, "init": init, "train": train, "router_data": router_data,
@@ -119,7 +119,7 @@ def _outside(
     as_json: bool,
 ) -> None:
     """Compose checkpoints that belong to no run: there is no data to train routers on, or to compare with."""
-    from efficient_empathy.moe import average, compose
+    from efficient_empathy.modelling.moe import average, compose
 
     if output is None or not experts:
         raise UserError("say what to mix: --run RUN, or --expert FOLDER --expert FOLDER -o FOLDER")

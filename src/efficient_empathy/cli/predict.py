@@ -14,8 +14,8 @@ import typer
 from efficient_empathy.cli.shared import BadRows, Columns, Format, Json, OnBadRow, columns_of, err, show
 
 if TYPE_CHECKING:
-    from efficient_empathy.prediction.predictor import Predictor
-    from efficient_empathy.prediction.stage import Prediction
+    from efficient_empathy.labelling.prediction.predictor import Predictor
+    from efficient_empathy.labelling.prediction.stage import Prediction
 
 DRIFTED = 3
 
@@ -60,9 +60,9 @@ def predict(
 
     Example: tail -f chats.jsonl | efficient-empathy predict -
     """
-    from efficient_empathy.prediction.predictor import Predictor
-    from efficient_empathy.prediction.stage import check_output, predict, require_reference, write
-    from efficient_empathy.prediction.words import summary
+    from efficient_empathy.labelling.prediction.predictor import Predictor
+    from efficient_empathy.labelling.prediction.stage import check_output, predict, require_reference, write
+    from efficient_empathy.labelling.prediction.words import summary
 
     if output is not None:
         check_output(output)
@@ -94,8 +94,8 @@ def _stream(
 ) -> Prediction:
     """Answer stdin line by line; with `lines` on stdout, at once."""
     from efficient_empathy.dialogues import Intake
-    from efficient_empathy.prediction.stage import Collected
-    from efficient_empathy.prediction.stream import Reading, answers
+    from efficient_empathy.labelling.prediction.stage import Collected
+    from efficient_empathy.labelling.prediction.stream import Reading, answers
 
     reading = Reading(form, columns, Intake("skip" if on_bad_row == "skip" else "fail"))
     started, collected = time.perf_counter(), Collected(predictor, frames=keep or not lines)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from efficient_empathy.cli.shared import Json, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 Run = Annotated[Path, typer.Option("--run", help="The run's folder.", show_default=False)]
 
@@ -76,8 +76,8 @@ def sheets(
 
     Example: efficient-empathy ratings sheets --run runs/mine --models moe,base --raters ann,bo,cy -o sheets
     """
-    from efficient_empathy.ratings import Design, make_sheets, sheets_summary
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.evaluation.ratings import Design, make_sheets, sheets_summary
+    from efficient_empathy.foundation.run.workspace import Workspace
 
     rated = _names(models)
     asked = {"likert": likert, "ab": len(rated) > 1 if ab is None else ab}
@@ -112,8 +112,8 @@ def read(
 
     Example: efficient-empathy ratings read --run runs/mine sheets/*.xlsx
     """
-    from efficient_empathy.ratings import Resampling, read_sheets, results_summary
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.evaluation.ratings import Resampling, read_sheets, results_summary
+    from efficient_empathy.foundation.run.workspace import Workspace
 
     found = read_sheets(Workspace(run), sheet, on_missing=on_missing.value, how=Resampling(resamples, seed))
     show(found, as_json, results_summary(found))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from efficient_empathy.cli.shared import err, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 class RefreshName(StrEnum):
@@ -86,9 +86,9 @@ class Asked:
 
     def run(self, which: RefreshName, workspace: Any, rubric: Any, options: Any, pool: Any, **how: bool) -> str:
         """Refresh the run, or plan it (`dry_run`), and show what came of it; its ending."""
-        from efficient_empathy.labelling.doubt import Doubt
-        from efficient_empathy.labelling.refresh import plan_refresh, refresh
-        from efficient_empathy.labelling.refresh_words import plan_text, summary
+        from efficient_empathy.labelling.refresh.doubt import Doubt
+        from efficient_empathy.labelling.refresh.stage import plan_refresh, refresh
+        from efficient_empathy.labelling.refresh.words import plan_text, summary
 
         names = [field.name for field in fields(Doubt)]
         doubt = Doubt(**{name: getattr(self, name) for name in names if getattr(self, name) is not None})

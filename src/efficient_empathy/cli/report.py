@@ -10,8 +10,8 @@ def report(run: Run, as_json: Json = False) -> None:
 
     Example: efficient-empathy report --run runs/mine
     """
+    from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.report import report as run_report
-    from efficient_empathy.workspace import Workspace
 
     result = run_report(Workspace(run))
     show(result, as_json, f"Report: {result['path']}")

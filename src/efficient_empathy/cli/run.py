@@ -25,9 +25,9 @@ def run(
 
     Example: efficient-empathy run recipes/demo.yaml --run runs/demo --set select.alpha=6
     """
+    from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.pipeline import run_recipe, summary
     from efficient_empathy.recipe import Recipe
-    from efficient_empathy.workspace import Workspace
 
     loaded = Recipe.load(recipe, pairs(changes, "--set"))
     result = run_recipe(loaded, Workspace(folder or loaded.folder), console=err, force=force)

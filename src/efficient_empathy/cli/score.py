@@ -59,8 +59,8 @@ from efficient_empathy.cli.shared import (
     err,
     show,
 )
-from efficient_empathy.errors import UserError
-from efficient_empathy.redaction import redact
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.redaction import redact
 
 INTERRUPTED = 130
 JUDGES = ("distilled", "openai", "replay")
@@ -166,13 +166,13 @@ def score(
     Example: efficient-empathy score --run runs/mine --refresh uncertain --with openai:gpt-4o --dry-run
     """
     from efficient_empathy.dialogues import Intake
-    from efficient_empathy.scoring.choice import JudgeOptions
-    from efficient_empathy.scoring.openai import Decoding
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.scoring.judges.choice import JudgeOptions
+    from efficient_empathy.scoring.judges.openai import Decoding
     from efficient_empathy.scoring.plan import plan, plan_text
     from efficient_empathy.scoring.rubric import Rubric as LoadedRubric
     from efficient_empathy.scoring.stage import score as run_score
     from efficient_empathy.scoring.stage import summary
-    from efficient_empathy.workspace import Workspace
 
     workspace, loaded = Workspace(run), LoadedRubric.load(rubric)
     options = JudgeOptions(

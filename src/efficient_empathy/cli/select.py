@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from efficient_empathy.cli.shared import Force, Json, Run, pairs, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 class PolicyName(StrEnum):
@@ -60,9 +60,9 @@ def select(
 
     Example: efficient-empathy select --run runs/mine --policy paper --alpha 5 --beta 5
     """
+    from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.selection import select as run_select
     from efficient_empathy.selection import summary
-    from efficient_empathy.workspace import Workspace
 
     for_top: dict[str, object] = {
         "--top": top,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from efficient_empathy.cli.shared import Json, err, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 if TYPE_CHECKING:
-    from efficient_empathy.studio.chat.models import ChatEndpoint
+    from efficient_empathy.studio.pages.chat.models import ChatEndpoint
 
 PORTS_TRIED = 20
 """Ports after the first that are tried when nobody asked for a certain one."""
@@ -65,9 +65,9 @@ def studio(
     """
     import secrets
 
-    from efficient_empathy.studio.addresses import is_loopback
-    from efficient_empathy.studio.app import PORT, listen, make_app, serve
-    from efficient_empathy.studio.runs import runs_under
+    from efficient_empathy.studio.server.addresses import is_loopback
+    from efficient_empathy.studio.server.app import PORT, listen, make_app, serve
+    from efficient_empathy.studio.server.runs import runs_under
 
     if (chat_url is None) != (chat_model is None):
         raise UserError("--chat-url and --chat-model belong together: name both")
@@ -93,8 +93,8 @@ def studio(
 
 
 def _endpoints(url: str | None, model: str | None, key_env: str) -> list[ChatEndpoint]:
-    from efficient_empathy.generation.settings import EndpointOptions
-    from efficient_empathy.studio.chat.models import ChatEndpoint
+    from efficient_empathy.modelling.generation.settings import EndpointOptions
+    from efficient_empathy.studio.pages.chat.models import ChatEndpoint
 
     return [ChatEndpoint(model, EndpointOptions(url, key_env))] if url and model else []
 

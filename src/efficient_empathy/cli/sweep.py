@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from efficient_empathy.cli.shared import Force, Json, Run, err, pairs, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 def sweep(
@@ -61,13 +61,13 @@ def sweep(
 
     Example: efficient-empathy sweep --run runs/mine --alphas 3:7 --betas 3:7
     """
-    from efficient_empathy.configuration import load
-    from efficient_empathy.robustness import SweepSettings
-    from efficient_empathy.robustness import sweep as run_sweep
-    from efficient_empathy.robustness.grid import thresholds
-    from efficient_empathy.robustness.settings import generation_settings, training_settings
-    from efficient_empathy.robustness.words import summary
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.evaluation.robustness import SweepSettings
+    from efficient_empathy.evaluation.robustness import sweep as run_sweep
+    from efficient_empathy.evaluation.robustness.grid import thresholds
+    from efficient_empathy.evaluation.robustness.settings import generation_settings, training_settings
+    from efficient_empathy.evaluation.robustness.words import summary
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.foundation.settings import load
 
     for_training = {
         "--subset": subset, "--seeds": seeds, "--metrics": metrics, "--base": base,

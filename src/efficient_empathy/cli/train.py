@@ -55,9 +55,9 @@ def train(
 
     Example: efficient-empathy train --run runs/mine --subset sensibility --base meta-llama/Meta-Llama-3-8B-Instruct
     """
-    from efficient_empathy.training import load_settings, summary
-    from efficient_empathy.training import train as train_expert
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.modelling.training import load_settings, summary
+    from efficient_empathy.modelling.training import train as train_expert
 
     given = {
         "base": base, "method": method and method.value, "learning_rate": learning_rate, "epochs": epochs,

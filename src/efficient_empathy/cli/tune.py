@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from efficient_empathy.cli.shared import Force, Json, Run, err, pairs, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 def tune(
@@ -49,14 +49,14 @@ def tune(
 
     Example: efficient-empathy tune --run runs/mine --target share=0.6
     """
-    from efficient_empathy.configuration import load
-    from efficient_empathy.robustness import TuneSettings
-    from efficient_empathy.robustness import tune as run_tune
-    from efficient_empathy.robustness.grid import thresholds
-    from efficient_empathy.robustness.settings import proxy_settings
-    from efficient_empathy.robustness.targets import target_of
-    from efficient_empathy.robustness.tuning import summary
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.evaluation.robustness import TuneSettings
+    from efficient_empathy.evaluation.robustness import tune as run_tune
+    from efficient_empathy.evaluation.robustness.grid import thresholds
+    from efficient_empathy.evaluation.robustness.settings import proxy_settings
+    from efficient_empathy.evaluation.robustness.targets import target_of
+    from efficient_empathy.evaluation.robustness.tuning import summary
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.foundation.settings import load
 
     own: dict[str, dict[str, Any]] = {
         "share": {"tolerance": tolerance},

@@ -10,7 +10,7 @@ from efficient_empathy.dialogues.formats import reader_named
 from efficient_empathy.dialogues.formats.samples import Samples
 from efficient_empathy.dialogues.recognition import Columns, format_of, is_of
 from efficient_empathy.dialogues.rows import split_in_name
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 _OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.gz)?")
 _OFFICIAL_FORMAT = "empathetic-dialogues"

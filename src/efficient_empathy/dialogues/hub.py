@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from efficient_empathy.dialogues.rows import SPLITS, Row
-from efficient_empathy.errors import UserError, missing_extra
+from efficient_empathy.foundation.errors import UserError, missing_extra
 
 _PREFIX = "hub:"
 _FILE_ENDINGS = {".csv", ".gz", ".json", ".jsonl", ".parquet", ".tsv", ".txt", ".zip"}

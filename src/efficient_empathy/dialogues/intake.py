@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 OnBadRow = Literal["fail", "skip"]
 KEPT_BAD_ROWS = 1000

@@ -14,7 +14,7 @@ from efficient_empathy.dialogues.formats.reader import Reader
 from efficient_empathy.dialogues.hub import HubId, hub_rows
 from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.rows import Row, shown
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 Part = Path | HubId
 Columns = Mapping[str, str]

@@ -14,7 +14,7 @@ from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.recognition import Columns, Part, format_of, rows_of
 from efficient_empathy.dialogues.rows import Row
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 @dataclass(slots=True)

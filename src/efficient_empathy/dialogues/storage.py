@@ -15,7 +15,7 @@ from efficient_empathy.dialogues.containers.parquet_file import parquet_frames
 from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Sample
 from efficient_empathy.dialogues.source import open_source
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 _FRAME_ROWS = 5_000
 

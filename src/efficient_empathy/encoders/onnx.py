@@ -12,7 +12,7 @@ import onnxruntime
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.encoders.pairs import PairTokenizer, pad
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 class OnnxEncoder:

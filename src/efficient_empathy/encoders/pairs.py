@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from efficient_empathy.dialogues import Sample
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 CONTRACTIONS = [
     (re.compile(pattern), replacement)

@@ -11,10 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.errors import UserError, missing_extra
 from efficient_empathy.evaluation.metric import Measured, Metric
-from efficient_empathy.statistics.correction import holm
-from efficient_empathy.statistics.resampling import Replicated, replicated
+from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.statistics.correction import holm
+from efficient_empathy.foundation.statistics.resampling import Replicated, replicated
 
 MODEL = "model"
 """In `Metric.columns`: it reads the model itself."""

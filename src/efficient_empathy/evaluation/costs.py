@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.moe.checkpoint import read_json
-from efficient_empathy.moe.folder import RECORD
-from efficient_empathy.training.partition import partition
-from efficient_empathy.training.settings import TrainingSettings
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.moe.checkpoint import read_json
+from efficient_empathy.modelling.moe.folder import RECORD
+from efficient_empathy.modelling.training.partition import partition
+from efficient_empathy.modelling.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)

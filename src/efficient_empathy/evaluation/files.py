@@ -9,13 +9,13 @@ from typing import Any
 
 from rich.console import Console
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.comparing import Contestant, compare
 from efficient_empathy.evaluation.examples import differing
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.pairs import read_systems
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.evaluation.streaming import stream
+from efficient_empathy.foundation.errors import UserError
 
 
 def evaluate_files(

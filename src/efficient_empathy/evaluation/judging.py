@@ -10,16 +10,16 @@ from pathlib import Path
 from rich.console import Console
 
 from efficient_empathy.dialogues import Sample
-from efficient_empathy.errors import UserError
-from efficient_empathy.scoring.choice import JudgeOptions, make_judge
-from efficient_empathy.scoring.contract import Bound
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judgement import STATES, Judge, Judgement
+from efficient_empathy.scoring.judges.choice import JudgeOptions, make_judge
+from efficient_empathy.scoring.judges.contract import Bound
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.loop import Ending
 from efficient_empathy.scoring.progress import ScoringProgress
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.running import run_judge
-from efficient_empathy.workspace import Workspace
 
 REASONS_SHOWN = 3
 

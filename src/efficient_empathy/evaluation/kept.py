@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PolarsError
 
-from efficient_empathy.workspace import atomic
+from efficient_empathy.foundation.run.workspace import atomic
 
 FOLDER = ".evaluation"
 Counts = npt.NDArray[np.float64]

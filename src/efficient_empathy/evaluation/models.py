@@ -11,11 +11,11 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.comparing import Contestant
-from efficient_empathy.generation.target import HUB_NAME, resolve
-from efficient_empathy.moe.checkpoint import read_json
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.generation.target import HUB_NAME, resolve
+from efficient_empathy.modelling.moe.checkpoint import read_json
 
 _EXPERTS, _COMPARED = ("sensibility", "rationality"), ("union", "all", "random", "discard")
 _COLUMNS = ("sample_id", "dialogue_id", "context", "response", "category", "split")

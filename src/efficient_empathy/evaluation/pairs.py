@@ -15,7 +15,7 @@ from efficient_empathy.dialogues.containers.opening import NOT_UTF8, TOO_LONG, l
 from efficient_empathy.dialogues.containers.parquet_file import parquet_rows
 from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.rows import CATEGORY_KEYS, MalformedError, Row, clean, label_of, shown, text_of
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 IDS, DIALOGUES = ("sample_id", "id", "row"), ("dialogue_id", "conv_id", "conversation_id")
 PREDICTIONS, REFERENCES = ("prediction", "predict", "response", "text"), ("reference", "label", "target")

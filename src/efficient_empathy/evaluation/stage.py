@@ -16,10 +16,10 @@ from efficient_empathy.evaluation.examples import differing
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.models import answered
 from efficient_empathy.evaluation.settings import EvaluationSettings
-from efficient_empathy.generation.target import fingerprint
-from efficient_empathy.moe.checkpoint import read_json
-from efficient_empathy.redaction import redact_all
-from efficient_empathy.workspace import Workspace, atomic, file_hash
+from efficient_empathy.foundation.redaction import redact_all
+from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
+from efficient_empathy.modelling.generation.target import fingerprint
+from efficient_empathy.modelling.moe.checkpoint import read_json
 
 STAGE = "evaluate"
 

@@ -12,7 +12,7 @@ import polars as pl
 from efficient_empathy.evaluation.tables import latex as latex_tables
 from efficient_empathy.evaluation.tables import markdown as markdown_tables
 from efficient_empathy.evaluation.tables import text
-from efficient_empathy.workspace import atomic
+from efficient_empathy.foundation.run.workspace import atomic
 
 _OF_A_RUN = ("path", "seconds", "skipped")
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from efficient_empathy.errors import UserError
-from efficient_empathy.report.words import clip, dollars, moment
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.figures.formatting import clip, dollars, moment
 from efficient_empathy.scoring import Ledger
 from efficient_empathy.scoring.rubric import BUNDLED, Rubric
 

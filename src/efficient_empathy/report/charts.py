@@ -7,44 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.report.run import BATCH, Axis, Run
+from efficient_empathy.foundation.figures.svg import Histogram, Map
+from efficient_empathy.foundation.run.axis import Axis
 from efficient_empathy.scoring.joint import expected_counts
 from efficient_empathy.selection.columns import AXES, association
 from efficient_empathy.selection.grid import GridPolicy
+from efficient_empathy.selection.scored_run import BATCH, Run
 
 LEVELS_SHOWN = 101
 """Axes with more whole numbers than this get no histogram."""
 MAP_LEVELS = 21
 """Axes with more whole numbers than this get no map."""
-
-Counts = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    """Counts by score: `counts[y, x]`. `cells` has each cell's subset, None where the policy has no such rule."""
-
-    x: Axis
-    y: Axis
-    counts: Counts
-    cells: npt.NDArray[np.str_] | None
-    alpha: float | None
-    beta: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """Counts by score on one axis, in bars that are stacked by the map's subsets: `counts[subset, level]`."""
-
-    axis: Axis
-    mean: float | None
-    counts: Counts
-    subsets: tuple[str, ...]
-    threshold: float | None = None
-    symbol: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from efficient_empathy.report.charts import AxisSummary, Histogram, Map, histogram, score_map, summary
-from efficient_empathy.report.run import Run
+from efficient_empathy.foundation.figures.svg import Histogram, Map
+from efficient_empathy.report.charts import AxisSummary, histogram, score_map, summary
 from efficient_empathy.selection import flips
 from efficient_empathy.selection.columns import ASSOCIATION, AXES, DISTRIBUTIONS, UNSCORED
 from efficient_empathy.selection.grid import HIGHEST, LOWEST, GridPolicy
 from efficient_empathy.selection.rules import DISCARD
+from efficient_empathy.selection.scored_run import Run
 
 CATEGORIES_SHOWN = 40
 FLIP_ROWS = 1 << 18

@@ -5,35 +5,31 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from efficient_empathy.report import (
+from efficient_empathy.foundation.figures import dots, heat_map, palette, svg
+from efficient_empathy.foundation.figures import formatting as words
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.report.data import CATEGORIES_SHOWN, count_run
+from efficient_empathy.report.sections import (
     cost_figures,
-    dots,
     efficiency,
     evaluation,
     gate_figures,
-    heat_map,
     loss_figures,
-    palette,
     people,
-    svg,
     sweep,
-    words,
 )
-from efficient_empathy.report.answers import CUT, FAILED
-from efficient_empathy.report.data import CATEGORIES_SHOWN, count_run
-from efficient_empathy.report.examples import examples, failures
-from efficient_empathy.report.models import latest, models_of
-from efficient_empathy.report.routers import NAMES_SHOWN
-from efficient_empathy.report.run import UNCATEGORISED, Run
+from efficient_empathy.report.sections.answers import CUT, FAILED
+from efficient_empathy.report.sections.examples import examples, failures
+from efficient_empathy.report.sections.models import latest, models_of
+from efficient_empathy.report.sections.routers import NAMES_SHOWN
 from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.rules import DISCARD
-from efficient_empathy.workspace import Workspace, atomic
+from efficient_empathy.selection.scored_run import UNCATEGORISED, Run
 
 
 def report(workspace: Workspace) -> dict[str, Any]:
@@ -68,7 +64,7 @@ def _page(run: Run) -> str:
             models=models,
             looks=looks,
             finished_at=max(*ended, latest(run.stages)),
-            style=Markup(files(__package__).joinpath("style.css").read_text("utf-8") + palette.css(looks)),
+            style=Markup(palette.style_sheet(looks)),
             discard=DISCARD,
             uncategorised=UNCATEGORISED,
             categories_shown=CATEGORIES_SHOWN,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from efficient_empathy.redaction import redact
+from efficient_empathy.foundation.redaction import redact
 
 NAME = "progress.json"
 EVERY_S = 1.0

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from efficient_empathy.dialogues import Distinct, Intake, OnBadRow, Sample, open_source, write_samples
-from efficient_empathy.errors import UserError
-from efficient_empathy.workspace import Workspace, atomic
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
 
 STAGE = "read"
 BAD_ROWS_SHOWN = 20

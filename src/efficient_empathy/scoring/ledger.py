@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from efficient_empathy.database import told, transaction
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.database import told, transaction
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.judgement import Judgement
 
 VERSION = 1

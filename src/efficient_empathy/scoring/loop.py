@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal
 
-from efficient_empathy.client import BudgetExhausted, Draining
 from efficient_empathy.dialogues import Sample
+from efficient_empathy.llm import BudgetExhausted, Draining
 from efficient_empathy.scoring.judgement import Judge, Judgement
 from efficient_empathy.scoring.ledger import Ledger
 

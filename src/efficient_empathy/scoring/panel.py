@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Axis, Rubric

@@ -8,7 +8,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from efficient_empathy.client.thought import spoken
+from efficient_empathy.llm.thought import spoken
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.rubric import Rubric
 

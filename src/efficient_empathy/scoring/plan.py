@@ -11,14 +11,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from efficient_empathy.dialogues import Sample, open_source
-from efficient_empathy.scoring.choice import JudgeOptions
-from efficient_empathy.scoring.contract import Bound
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judgement import Judge
+from efficient_empathy.scoring.judges.choice import JudgeOptions
+from efficient_empathy.scoring.judges.contract import Bound
+from efficient_empathy.scoring.judges.reference import judge_of
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.loop import CHUNK, Pending
-from efficient_empathy.scoring.reference import judge_of
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.workspace import Workspace
 
 _COUNTS = ("to_judge", "requests", "prompt_tokens", "completion_tokens")
 _DOLLARS = ("cost_usd", "max_cost_usd")

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from efficient_empathy.client import Window
+from efficient_empathy.llm import Window
 from efficient_empathy.scoring.judgement import STATES, Judgement
 
 LINE_EVERY_S = 10.0

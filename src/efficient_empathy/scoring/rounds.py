@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from efficient_empathy.scoring.contract import Bound
+from efficient_empathy.scoring.judges.contract import Bound
 from efficient_empathy.scoring.rubric import Rubric
 
 _ROUND = re.compile(r" round=(\d+)$")

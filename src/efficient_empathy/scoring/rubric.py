@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from efficient_empathy.configuration import load
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.settings import load
 
 RESERVED = (
     "sample_id", "dialogue_id", "turn", "category", "split", "state", "subset", "reason", "judgements", "disagreement",

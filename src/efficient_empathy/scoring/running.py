@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from rich.console import Console
 
 from efficient_empathy.dialogues import Sample
-from efficient_empathy.scoring.contract import Bound
 from efficient_empathy.scoring.heartbeat import Heartbeat
+from efficient_empathy.scoring.judges.contract import Bound
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.loop import Ending, score_samples
 from efficient_empathy.scoring.progress import ScoringProgress

@@ -10,13 +10,13 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from efficient_empathy.dialogues import scan_samples
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.scoring.joint import cell_masses
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel, pooled_columns
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.workspace import Workspace, atomic
 
 CHUNK = 8192
 _S, _R = np.indices((11, 11))

@@ -13,21 +13,21 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy.dialogues import Sample, scan_samples
-from efficient_empathy.errors import UserError
-from efficient_empathy.scoring.choice import JudgeOptions, share_budget
-from efficient_empathy.scoring.contract import Bound
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.heartbeat import NAME, Heartbeat
 from efficient_empathy.scoring.ingest import ingest
 from efficient_empathy.scoring.judgement import STATES, Judge
+from efficient_empathy.scoring.judges.choice import JudgeOptions, share_budget
+from efficient_empathy.scoring.judges.contract import Bound
+from efficient_empathy.scoring.judges.reference import full_reference, judge_of
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.loop import Ending
 from efficient_empathy.scoring.panel import Panel, Pool
 from efficient_empathy.scoring.progress import ScoringProgress
-from efficient_empathy.scoring.reference import full_reference, judge_of
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.running import run_judge
 from efficient_empathy.scoring.scores import write_scores
-from efficient_empathy.workspace import Workspace
 
 REASONS_SHOWN = 3
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 AXES = ("sensibility", "rationality")
 DISTRIBUTIONS = tuple(f"{axis}_probabilities" for axis in AXES)

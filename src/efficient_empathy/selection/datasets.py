@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from efficient_empathy.dialogues import uniform
+from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.selection.faults import told
-from efficient_empathy.workspace import atomic
 
 EXTRA_COLUMNS = ("sample_id", "dialogue_id", "category", "split", "sensibility", "rationality")
 

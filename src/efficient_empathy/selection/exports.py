@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.workspace import atomic
+from efficient_empathy.foundation.run.workspace import atomic
 
 RECIPES = ("llamafactory.yaml", "axolotl.yaml", "train_unsloth.py")
 EXPORTS = ("dataset_info.json", *RECIPES)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from polars.exceptions import PanicException, PolarsError
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.joint import cell_masses
 from efficient_empathy.selection.columns import (
     ANSWERED_BY,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection.grid import HIGHEST, LOWEST, GridPolicy
 from efficient_empathy.selection.rules import RULES
 from efficient_empathy.selection.top import TopPolicy

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
 from efficient_empathy.scoring.scores import scan_scored
 from efficient_empathy.selection.card import data_card
 from efficient_empathy.selection.columns import AXES, UNSCORED, require_axes
@@ -18,7 +19,6 @@ from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.grid import PROBABILITIES
 from efficient_empathy.selection.policy import Policy, make_policy
 from efficient_empathy.selection.rules import RULES
-from efficient_empathy.workspace import Workspace, atomic, file_hash
 
 STAGE = "select"
 _AGAIN = "run `efficient-empathy score` again"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from efficient_empathy.dialogues.containers import UnknownContentError, container_of
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 Write = Callable[..., Path]
 

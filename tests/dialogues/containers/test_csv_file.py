@@ -7,7 +7,7 @@ import pytest
 
 from efficient_empathy.dialogues import Intake, inspect_source, open_source
 from efficient_empathy.dialogues.containers import csv_file, opening
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 Write = Callable[..., Path]
 ED_HEADER = "conv_id,utterance_idx,context,prompt,speaker_idx,utterance,selfeval,tags\n"

@@ -8,7 +8,7 @@ import pytest
 
 from efficient_empathy.dialogues import BadRowError, Intake, inspect_source, open_source, read
 from efficient_empathy.dialogues.containers import json_file, opening
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 Write = Callable[..., Path]
 ROW = {"context": "hi", "response": "hello"}

@@ -8,7 +8,7 @@ import pytest
 
 from efficient_empathy.dialogues import read
 from efficient_empathy.dialogues.containers import opening
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 TEXT = '{"context": "Ich habe gewonnen, für uns 🎉", "response": "Glückwunsch!"}\n' * 3
 

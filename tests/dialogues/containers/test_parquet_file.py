@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from efficient_empathy.dialogues import inspect_source, open_source
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 def test_rows_come_in_the_files_order(tmp_path: Path) -> None:

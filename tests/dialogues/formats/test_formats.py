@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from efficient_empathy.dialogues import FORMATS, Intake
 from efficient_empathy.dialogues.formats import READERS, reader_named, recognised
 from efficient_empathy.dialogues.rows import Row
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
 EXAMPLES: dict[str, dict[str, Any]] = {

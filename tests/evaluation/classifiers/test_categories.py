@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers.categories import read_emotion
+from efficient_empathy.foundation.errors import UserError
 from rated_responses import dialogue_rows, jsonl
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import onnxruntime
 
 from efficient_empathy.evaluation.classifiers.encoding import LAYERS, LayerEncoder, with_outputs
-from efficient_empathy.scoring.distilled import BUNDLED
+from efficient_empathy.scoring.judges.distilled import BUNDLED
 
 PAIRS = [(["i lost my keys"], "oh no , did you find them ?"), ([], "how lovely"), (["hi"], ""), ([], "")]
 

@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers import Classifier, load
 from efficient_empathy.evaluation.classifiers.encoding import LAYERS, LayerEncoder
 from efficient_empathy.evaluation.classifiers.folder import Config, Head, Scale
 from efficient_empathy.evaluation.classifiers.logistic import Weights
 from efficient_empathy.evaluation.classifiers.ngrams import BUCKETS
+from efficient_empathy.foundation.errors import UserError
 
 
 def classifier(kind: str = "emotion") -> Classifier:

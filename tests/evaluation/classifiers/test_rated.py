@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers.kinds import DIMENSIONS
 from efficient_empathy.evaluation.classifiers.rated import read_epitome
+from efficient_empathy.foundation.errors import UserError
 from rated_responses import epitome_rows, jsonl
 
 

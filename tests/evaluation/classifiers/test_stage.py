@@ -6,11 +6,11 @@ import pytest
 
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers import load, summary
 from efficient_empathy.evaluation.classifiers.kinds import DIMENSIONS
 from efficient_empathy.evaluation.classifiers.rated import read_epitome
 from efficient_empathy.evaluation.classifiers.stage import fit_metric
+from efficient_empathy.foundation.errors import UserError
 from rated_responses import dialogue_rows, epitome_rows, jsonl
 
 

@@ -9,9 +9,9 @@ pytest.importorskip("bert_score", reason='needs the extra "bertscore"')
 import torch
 import transformers
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics.bertscore import BertScore
+from efficient_empathy.foundation.errors import UserError
 
 WORDS = [
     "[PAD]",

@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers.stage import fit_metric
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics.emotion import Emotion
+from efficient_empathy.foundation.errors import UserError
 from rated_responses import EMOTIONS, dialogue_rows, jsonl
 
 AFRAID, JOYFUL, SAD = (said for _, said in EMOTIONS.values())

@@ -7,10 +7,10 @@ import pytest
 
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers.stage import fit_metric
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics.epitome import Epitome
+from efficient_empathy.foundation.errors import UserError
 from rated_responses import ASK, FEEL, KNOW, epitome_rows, jsonl
 
 

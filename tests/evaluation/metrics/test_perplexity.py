@@ -10,12 +10,12 @@ pytest.importorskip("peft", reason='needs the extra "train"')
 
 import torch
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics.perplexity import Perplexity
-from efficient_empathy.moe.average import average
-from efficient_empathy.moe.compose import compose
-from efficient_empathy.prompting import PromptTemplate
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.moe.average import average
+from efficient_empathy.modelling.moe.compose import compose
 from tiny_models import tiny_model
 
 

@@ -11,9 +11,9 @@ import yaml
 from rich.console import Console
 
 import misbehaviours as does
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics.quality import Quality
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Ledger, Rubric
 from misbehaving_server import MisbehavingServer
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.metric import MetricOptions, compute
 from efficient_empathy.evaluation.metrics.standard import Standard
 from efficient_empathy.evaluation.pairs import paired, read_pairs
+from efficient_empathy.foundation.errors import UserError
 from shared_data import FOLDER, needs_shared_data
 
 sacrebleu = pytest.importorskip("sacrebleu", reason='needs the extra "eval"')

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.pairwise import Pair, PairRubric
 from efficient_empathy.evaluation.pairwise.question import choice_of
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, parse
 from two_models import shown
 

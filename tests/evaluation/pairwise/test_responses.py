@@ -2,8 +2,8 @@ import polars as pl
 import pytest
 
 from efficient_empathy.dialogues import write_samples
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.pairwise.responses import read_pairs
+from efficient_empathy.foundation.errors import UserError
 from two_models import respond, run_of_two, story
 
 

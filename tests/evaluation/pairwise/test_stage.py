@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 
 import misbehaviours as does
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.pairwise import PairRubric, pairwise, plan_pairwise
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger
-from efficient_empathy.scoring.choice import JudgeOptions
-from efficient_empathy.scoring.openai import Decoding
+from efficient_empathy.scoring.judges.choice import JudgeOptions
+from efficient_empathy.scoring.judges.openai import Decoding
 from misbehaving_server import MisbehavingServer
 from two_models import FIRST, LONGER, TIE, prefers, run_of_two, shown
 

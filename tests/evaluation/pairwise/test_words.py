@@ -4,7 +4,7 @@ from rich.console import Console
 
 import misbehaviours as does
 from efficient_empathy.evaluation.pairwise import pairwise, summary
-from efficient_empathy.scoring.choice import JudgeOptions
+from efficient_empathy.scoring.judges.choice import JudgeOptions
 from misbehaving_server import MisbehavingServer
 from two_models import LONGER, prefers, run_of_two
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 
 from awkward_texts import AWKWARD_TEXTS
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.tokens import sentences, split, splitter
 from efficient_empathy.evaluation.tokens.abbreviations import ABBREVIATIONS
+from efficient_empathy.foundation.errors import UserError
 
 nltk = pytest.importorskip("nltk.tokenize.punkt", reason='needs the extra "eval"')
 

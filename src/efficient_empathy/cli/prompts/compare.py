@@ -91,11 +91,11 @@ def compare(
     A run and a new rubric, on the run's samples: efficient-empathy prompts compare runs/mine stricter.yaml --judge
     openai:gpt-4o-mini -n 200
     """
-    from efficient_empathy.prompts.compare_words import summary
-    from efficient_empathy.prompts.comparing import Compared, plan_compare
-    from efficient_empathy.prompts.comparing import compare as run_compare
-    from efficient_empathy.scoring.choice import JudgeOptions
-    from efficient_empathy.scoring.openai import Decoding
+    from efficient_empathy.prompts.compare.stage import Compared, plan_compare
+    from efficient_empathy.prompts.compare.stage import compare as run_compare
+    from efficient_empathy.prompts.compare.words import summary
+    from efficient_empathy.scoring.judges.choice import JudgeOptions
+    from efficient_empathy.scoring.judges.openai import Decoding
     from efficient_empathy.scoring.plan import plan_text
 
     compared = Compared(

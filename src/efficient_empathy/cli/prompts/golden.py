@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from efficient_empathy.cli.shared import Force, Json, err, show
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 
 def golden(
@@ -45,8 +45,8 @@ def golden(
         return
     if output is None:
         raise UserError("-o FOLDER is missing: where the golden set is to be written")
-    from efficient_empathy.prompts.making import make_golden
-    from efficient_empathy.workspace import Workspace
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.prompts.golden.making import make_golden
 
     assert run is not None
     thresholds = {"policy": policy, "alpha": alpha, "beta": beta}
@@ -68,7 +68,7 @@ def _made(told: dict[str, Any]) -> str:
 
 
 def _check(folder: Path, write: bool, rubric_file: Path | None, as_json: bool) -> None:
-    from efficient_empathy.prompts.golden import SHOWN, golden_folder, look_at, seal
+    from efficient_empathy.prompts.golden.golden_set import SHOWN, golden_folder, look_at, seal
     from efficient_empathy.scoring.rubric import Rubric
 
     rubric = Rubric.load(rubric_file) if rubric_file is not None else None

@@ -101,18 +101,18 @@ def golden_test(
     Example: efficient-empathy prompts test golden --judge openai:qwen@http://localhost:8000/v1 --baseline latest
     --junit test.xml
     """
-    from efficient_empathy.prompts.golden import read_golden
-    from efficient_empathy.prompts.junit import write_junit
-    from efficient_empathy.prompts.stage import Procedure, folder_of, run_tests
-    from efficient_empathy.prompts.testing import StoppedError, plan
-    from efficient_empathy.prompts.verdicts import Tolerances
-    from efficient_empathy.prompts.words import markdown as as_markdown
-    from efficient_empathy.prompts.words import summary
-    from efficient_empathy.scoring.choice import JudgeOptions
-    from efficient_empathy.scoring.openai import Decoding
+    from efficient_empathy.foundation.run.workspace import Workspace, atomic
+    from efficient_empathy.prompts.golden.golden_set import read_golden
+    from efficient_empathy.prompts.testing.junit import write_junit
+    from efficient_empathy.prompts.testing.rounds import StoppedError, plan
+    from efficient_empathy.prompts.testing.stage import Procedure, folder_of, run_tests
+    from efficient_empathy.prompts.testing.verdicts import Tolerances
+    from efficient_empathy.prompts.testing.words import markdown as as_markdown
+    from efficient_empathy.prompts.testing.words import summary
+    from efficient_empathy.scoring.judges.choice import JudgeOptions
+    from efficient_empathy.scoring.judges.openai import Decoding
     from efficient_empathy.scoring.plan import plan_text
     from efficient_empathy.scoring.rubric import Rubric as LoadedRubric
-    from efficient_empathy.workspace import Workspace, atomic
 
     loaded, references = LoadedRubric.load(rubric), judge or ["distilled"]
     options = JudgeOptions(

@@ -13,7 +13,7 @@ from efficient_empathy.dialogues.containers.opening import lines, reading
 from efficient_empathy.dialogues.containers.parquet_file import parquet_rows
 from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.rows import Row, split_in_name
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 Container = Literal["parquet", "array", "object", "lines", "csv"]
 _HEAD_BYTES = 2**16

@@ -9,7 +9,7 @@ from pathlib import Path
 from efficient_empathy.dialogues.containers.opening import HOLDS_NUL, MAX_LINE, NOT_UTF8, TOO_LONG, lines, reading
 from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.rows import Row, shown
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 DELIMITERS = ",\t;|"
 ONE_LINE_HEADER = {"conv_id", "utterance_idx", "speaker_idx", "utterance"}

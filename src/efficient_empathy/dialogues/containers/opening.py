@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

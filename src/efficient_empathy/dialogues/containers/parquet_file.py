@@ -9,7 +9,7 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from efficient_empathy.dialogues.rows import Row
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 _FIRST_ROWS = 500
 _MOST_ROWS = 50_000

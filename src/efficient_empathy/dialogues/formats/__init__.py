@@ -14,7 +14,7 @@ from efficient_empathy.dialogues.formats.reader import Reader
 from efficient_empathy.dialogues.formats.samples import Samples
 from efficient_empathy.dialogues.formats.sharegpt import ShareGPT
 from efficient_empathy.dialogues.formats.table import Table
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
 
 READERS: list[Reader] = [
     Samples(),

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from efficient_empathy.dialogues import Intake, OnBadRow, open_source
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers.data import Dimension, TrainingData
+from efficient_empathy.foundation.errors import UserError
 
 MOST_TEXTS = 30_000
 

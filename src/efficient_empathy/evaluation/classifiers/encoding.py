@@ -15,9 +15,9 @@ import onnxruntime
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.encoders.pairs import pad
-from efficient_empathy.errors import UserError
-from efficient_empathy.scoring.distilled import BUNDLED
-from efficient_empathy.workspace import file_hash
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import file_hash
+from efficient_empathy.scoring.judges.distilled import BUNDLED
 
 Floats = npt.NDArray[np.float32]
 Pair = tuple[Sequence[str], str]

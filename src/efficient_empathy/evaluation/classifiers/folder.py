@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers.encoding import LAYERS, LayerEncoder, Pair
 from efficient_empathy.evaluation.classifiers.kinds import KINDS
 from efficient_empathy.evaluation.classifiers.logistic import Weights
 from efficient_empathy.evaluation.classifiers.ngrams import BUCKETS, Grams, grams
-from efficient_empathy.workspace import atomic, file_hash
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import atomic, file_hash
 
 Floats = npt.NDArray[np.float32]
 _BATCH = 512

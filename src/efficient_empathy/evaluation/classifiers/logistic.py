@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficient_empathy.evaluation.classifiers.ngrams import BUCKETS, Grams
-from efficient_empathy.scoring.distilled import softmax
+from efficient_empathy.scoring.judges.distilled import softmax
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

@@ -12,10 +12,10 @@ from efficient_empathy.dialogues import Intake, OnBadRow
 from efficient_empathy.dialogues.containers import file_rows
 from efficient_empathy.dialogues.rows import MalformedError, Row, each, parsed_list, required, shown, text_of
 from efficient_empathy.dialogues.turns import is_separated, separated
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers.data import Dimension, TrainingData
 from efficient_empathy.evaluation.classifiers.encoding import Pair
 from efficient_empathy.evaluation.classifiers.kinds import DIMENSIONS, LEVELS
+from efficient_empathy.foundation.errors import UserError
 
 CONTEXT_KEYS = ("seeker_post", "seeker", "context", "prompt")
 RESPONSE_KEYS = ("response_post", "response")

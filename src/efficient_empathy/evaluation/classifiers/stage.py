@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from efficient_empathy.dialogues import OnBadRow
-from efficient_empathy.errors import UserError, missing_extra
 from efficient_empathy.evaluation.classifiers.card import card
 from efficient_empathy.evaluation.classifiers.categories import read_emotion
 from efficient_empathy.evaluation.classifiers.data import TrainingData
@@ -22,7 +21,8 @@ from efficient_empathy.evaluation.classifiers.kinds import KINDS, Kind
 from efficient_empathy.evaluation.classifiers.logistic import Weights, fit
 from efficient_empathy.evaluation.classifiers.quality import best_cuts, figures, folds_of
 from efficient_empathy.evaluation.classifiers.rated import read_epitome
-from efficient_empathy.workspace import file_hash
+from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.run.workspace import file_hash
 
 FEWEST_ROWS = 50
 Progress = Callable[[str, int, int], None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.metric import Metric, MetricOptions
+from efficient_empathy.foundation.errors import UserError
 
 METRICS = {
     "official": "official:Official",

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.errors import UserError, missing_extra
 from efficient_empathy.evaluation.kept import kept
 from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
+from efficient_empathy.foundation.errors import UserError, missing_extra
 
 COLUMNS = ("precision", "recall", "f1")
 
@@ -116,7 +116,7 @@ def _layers(folder: Path) -> int:
 
 def _weights(model: str) -> str:
     """What the weights are known by."""
-    from efficient_empathy.training.base import model_hash
+    from efficient_empathy.modelling.training.base import model_hash
 
     return model_hash(Path(model)) if Path(model).is_dir() else model
 

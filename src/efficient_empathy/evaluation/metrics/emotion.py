@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers import load
 from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
+from efficient_empathy.foundation.errors import UserError
 
 
 class Emotion:

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.classifiers import load
 from efficient_empathy.evaluation.classifiers.kinds import DIMENSIONS
 from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
+from efficient_empathy.foundation.errors import UserError
 
 SHORT = dict(zip(DIMENSIONS, ("er", "ip", "ex"), strict=True))
 

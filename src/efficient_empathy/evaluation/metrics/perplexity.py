@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.errors import UserError, missing_extra
 from efficient_empathy.evaluation.kept import kept
 from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
-from efficient_empathy.generation.target import Target, fingerprint, template_for
-from efficient_empathy.prompting import PromptTemplate
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.generation.target import Target, fingerprint, template_for
 
 COLUMNS = ("nll", "tokens", "words")
 
@@ -74,11 +74,11 @@ class Perplexity:
             import transformers  # noqa: F401
         except ImportError as error:
             raise missing_extra("the metric perplexity", "train") from error
-        from efficient_empathy.moe.compare import dtype_here, free_memory
-        from efficient_empathy.training.examples import conversational
-        from efficient_empathy.training.loss import losses
-        from efficient_empathy.training.models import load_model, load_tokenizer
-        from efficient_empathy.training.tokens import encode
+        from efficient_empathy.modelling.moe.compare import dtype_here, free_memory
+        from efficient_empathy.modelling.training.examples import conversational
+        from efficient_empathy.modelling.training.loss import losses
+        from efficient_empathy.modelling.training.models import load_model, load_tokenizer
+        from efficient_empathy.modelling.training.tokens import encode
 
         frame = rows.select(sample_id=pl.col("id").cast(pl.String), context="context", response="reference")
         loaded = load_model(target.path, dtype=dtype_here())
@@ -102,7 +102,7 @@ class Perplexity:
 
 def _target(model: Path | str, workspace: Workspace | None) -> Target:
     """What `model` is to the run: its mixture and its average are asked as its experts were, a base as any."""
-    from efficient_empathy.training.base import bundled_base, resolve
+    from efficient_empathy.modelling.training.base import bundled_base, resolve
 
     path = resolve(str(model))
     if workspace and path in (workspace.average.resolve(), workspace.moe.resolve()):

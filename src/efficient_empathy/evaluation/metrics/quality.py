@@ -13,10 +13,10 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.errors import UserError
 from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
 from efficient_empathy.evaluation.metric import Figure, MetricOptions, Sums, Values
-from efficient_empathy.scoring.choice import judge_options, make_judge
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.scoring.judges.choice import judge_options, make_judge
 from efficient_empathy.scoring.plan import plan_samples
 from efficient_empathy.scoring.rubric import Rubric
 

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.errors import missing_extra
 from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
 from efficient_empathy.evaluation.metrics.bleu import bleu
 from efficient_empathy.evaluation.metrics.ngrams import shared
 from efficient_empathy.evaluation.tokens import Ragged, Vocabulary
+from efficient_empathy.foundation.errors import missing_extra
 
 _ORDERS = 4
 _ROUGE = ("rouge1", "rouge2", "rougeL")

@@ -10,9 +10,9 @@ from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
-from efficient_empathy.configuration import load
 from efficient_empathy.dialogues import Sample, Utterance, sample_id
-from efficient_empathy.errors import UserError
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.settings import load
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.rubric import Rubric, fence
 

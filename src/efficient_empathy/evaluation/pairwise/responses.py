@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 from polars.exceptions import PolarsError
 
-from efficient_empathy.errors import UserError
-from efficient_empathy.generation.samples import drawn
-from efficient_empathy.workspace import Workspace
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.generation.samples import drawn
 
 REFERENCE = "reference"
 """The name of the responses that the samples themselves have."""

@@ -12,7 +12,6 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from efficient_empathy.errors import UserError, missing_extra
 from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
 from efficient_empathy.evaluation.pairwise.question import Pair, PairRubric
 from efficient_empathy.evaluation.pairwise.responses import REFERENCE, read_pairs
@@ -24,12 +23,13 @@ from efficient_empathy.evaluation.pairwise.verdicts import (
     rates,
     sign_test,
 )
-from efficient_empathy.scoring.choice import JudgeOptions, make_judge
+from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
+from efficient_empathy.foundation.statistics.finite import finite, six_decimals
+from efficient_empathy.foundation.statistics.resampling import interval
 from efficient_empathy.scoring.judgement import Judge
+from efficient_empathy.scoring.judges.choice import JudgeOptions, make_judge
 from efficient_empathy.scoring.plan import plan_samples
-from efficient_empathy.statistics.finite import finite, six_decimals
-from efficient_empathy.statistics.resampling import interval
-from efficient_empathy.workspace import Workspace, atomic, file_hash
 
 
 def pairwise(

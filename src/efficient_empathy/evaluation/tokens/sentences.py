@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from efficient_empathy.errors import UserError, missing_extra
 from efficient_empathy.evaluation.tokens.abbreviations import ABBREVIATIONS
+from efficient_empathy.foundation.errors import UserError, missing_extra
 
 Splitter = Literal["auto", "nltk", "builtin"]
 Split = Callable[[str], list[str]]

@@ -1,7 +1,0 @@
-"""How far judges and people agree on the same samples, beside how far people agree with one another."""
-
-from efficient_empathy.agreement.settings import AgreementSettings
-from efficient_empathy.agreement.stage import measure_agreement
-from efficient_empathy.agreement.words import summary
-
-__all__ = ["AgreementSettings", "measure_agreement", "summary"]

@@ -1,0 +1,225 @@
+"""Raters on the same items: one table of scores an axis, and what is known of the items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from efficient_empathy.evaluation.agreement.rater import ABOUT, ITEM, ROUND, Rater
+from efficient_empathy.evaluation.agreement.settings import OCCURRING, AgreementSettings
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.selection.columns import AXES
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What is compared: `scores` of shape (items, raters), nan where one gave none.
+
+    A rater who was asked in several rounds counts with the median of them. `scale` is lowest and highest or every
+    category, None where each two raters' own values are the categories.
+    """
+
+    name: str
+    scale: tuple[float, ...] | None
+    scores: Floats
+
+    def scale_for(self, *scores: Floats) -> tuple[float, ...]:
+        """The scale that two raters' scores are compared on; never empty."""
+        if self.scale is not None:
+            return self.scale
+        values = np.unique(np.concatenate(scores))
+        return tuple(values[~np.isnan(values)].tolist()) or (0.0,)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The raters, the items that two of them scored, the axes, and which raters are people.
+
+    `about` has a row an item (`rater.ABOUT`), nulls where nothing is known; `notes` say what was left out.
+    """
+
+    raters: list[Rater]
+    people: list[int]
+    items: list[str]
+    axes: list[Axis]
+    about: pl.DataFrame
+    notes: list[str]
+
+    @property
+    def judges(self) -> list[int]:
+        """The raters who are not people, by their place."""
+        return [i for i in range(len(self.raters)) if i not in self.people]
+
+    @property
+    def clusters(self) -> list[str]:
+        """Each item's dialogue; an item whose dialogue is not known is one of its own."""
+        named = self.about.select(
+            pl.when(pl.col("dialogue_id").is_null())
+            .then(pl.lit("item ") + pl.col(ITEM))
+            .otherwise(pl.lit("dialogue ") + pl.col("dialogue_id"))
+        )
+        return named.to_series().to_list()
+
+    def reference(self, axis: Axis, judge: int) -> tuple[str, Floats] | None:
+        """Whom a judge is held against on an axis, and their scores: the people's median, without people the first of
+        the other raters."""
+        if self.people:
+            return ("the people’s median" if len(self.people) > 1 else self.raters[self.people[0]].name), medians(
+                axis.scores[:, self.people]
+            )
+        others = [i for i in range(len(self.raters)) if i != judge]
+        return (self.raters[others[0]].name, axis.scores[:, others[0]]) if others else None
+
+
+def medians(scores: Floats) -> Floats:
+    """The median of each row's scores, nan where there are none."""
+    found = np.full(len(scores), np.nan)
+    rated = ~np.isnan(scores).all(1)
+    found[rated] = np.nanmedian(scores[rated], axis=1)
+    return found
+
+
+def make_panel(raters: Sequence[Rater], settings: AgreementSettings) -> Panel:
+    """Lay the raters side by side.
+
+    Raises `UserError` for a rater of `people` that there is not, an axis that fewer than two raters have, raters
+    without any item in common, scores off the scale, and a single rater who was asked once.
+    """
+    names = [rater.name for rater in raters]
+    if stranger := next((name for name in settings.people if name not in names), None):
+        raise UserError(f"--people {stranger!r} is no rater here: there are {', '.join(names)}")
+    alone = len(raters) == 1
+    if alone and len(raters[0].rounds()) < 2:
+        raise UserError(
+            f"{names[0]} is the only rater, asked once: agreement needs two raters, or several rounds of one (a column "
+            "round, or a ledger with rounds)"
+        )
+    wanted, notes = _axes(raters, settings)
+    tables = {axis: _table(raters, axis) for axis in wanted}
+    together = pl.concat([table.select(ITEM) for table in tables.values()]).unique(maintain_order=True)
+    together = together.join(
+        pl.concat([_shared(table, alone) for table in tables.values()]), on=ITEM, how="semi", maintain_order="left"
+    )
+    if together.is_empty():
+        told = "; ".join(f"{r.name}: {r.scores[ITEM][0]} …" for r in raters[:4] if len(r.scores))
+        raise UserError(
+            f"no item has scores of two raters: the items have to be known by the same ids everywhere ({told})"
+        )
+    axes = []
+    for axis, table in tables.items():
+        scores = together.join(table, on=ITEM, how="left", maintain_order="left").drop(ITEM)
+        scale, note = _scale(raters, axis, settings, table)
+        notes += [note] if note else []
+        axes.append(Axis(axis, scale, scores.select(pl.all().fill_null(np.nan)).to_numpy().astype(np.float64)))
+    about = _about(raters, together)
+    if about["dialogue_id"].null_count():
+        notes.append(
+            f"{about['dialogue_id'].null_count():,} of {len(about):,} items have no dialogue_id: in the intervals each "
+            "is a dialogue of its own"
+        )
+    people = [names.index(name) for name in dict.fromkeys(settings.people)]
+    return Panel(list(raters), people, together[ITEM].to_list(), axes, about, notes)
+
+
+def _axes(raters: Sequence[Rater], settings: AgreementSettings) -> tuple[list[str], list[str]]:
+    """The axes to compare, and notes on those left out."""
+    having: dict[str, list[str]] = {}
+    for rater in raters:
+        for axis in rater.axes:
+            having.setdefault(axis, []).append(rater.name)
+    needed = min(2, len(raters))
+    for axis in settings.axes:
+        if len(having.get(axis, [])) < needed:
+            who = f"only {having[axis][0]} has it" if axis in having else f"there are {', '.join(having)}"
+            raise UserError(f"the axis {axis!r} cannot be compared: {who}")
+    shared = [axis for axis, names in having.items() if len(names) >= needed]
+    if not shared:
+        told = "; ".join(f"{rater.name}: {', '.join(rater.axes)}" for rater in raters[:12])
+        raise UserError(f"no axis is shared by two raters ({told}): give the columns the same names")
+    notes = [f"{axis} is left out: only {names[0]} has it" for axis, names in having.items() if axis not in shared]
+    return (list(dict.fromkeys(settings.axes)), []) if settings.axes else (shared, notes)
+
+
+def _table(raters: Sequence[Rater], axis: str) -> pl.DataFrame:
+    """Each item's score by rater, the median of its rounds; columns `0`, `1`, … beside the item."""
+    found = pl.concat([rater.scores.select(ITEM) for rater in raters]).unique(maintain_order=True)
+    for i, rater in enumerate(raters):
+        if axis in rater.axes:
+            own = rater.scores.group_by(ITEM).agg(pl.col(axis).median().alias(str(i)))
+            found = found.join(own, on=ITEM, how="left", maintain_order="left")
+        else:
+            found = found.with_columns(pl.lit(None, pl.Float64).alias(str(i)))
+    return found
+
+
+def _shared(table: pl.DataFrame, alone: bool) -> pl.DataFrame:
+    scored = pl.sum_horizontal(pl.exclude(ITEM).is_not_null())
+    return table.filter(scored >= (1 if alone else 2)).select(ITEM)
+
+
+def _scale(
+    raters: Sequence[Rater], axis: str, settings: AgreementSettings, table: pl.DataFrame
+) -> tuple[tuple[float, ...] | None, str]:
+    """The axis's scale and perhaps a note on it; checks every score against it."""
+    asked = settings.scale_of(axis)
+    if asked == OCCURRING:
+        return None, ""
+    known = {rater.name: rater.scales[axis] for rater in raters if axis in rater.scales}
+    if not isinstance(asked, tuple) and len(set(known.values())) > 1:
+        told = ", ".join(f"{name} {low:g}–{high:g}" for name, (low, high) in known.items())
+        raise UserError(f"{axis} is on different scales ({told}): compare raters of one scale, or name it with --scale")
+    note = ""
+    if isinstance(asked, tuple):
+        scale = asked
+    elif known:
+        scale = next(iter(known.values()))
+    elif axis in AXES:
+        scale = (0.0, 10.0)
+    else:
+        values = table.drop(ITEM).unpivot()["value"].drop_nulls()
+        low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
+        scale = (low, high if high > low else low + 1)
+        note = f"{axis} is taken to be on {scale[0]:g}–{scale[1]:g}, the values that occur: name its scale with --scale"
+    for rater in (r for r in raters if axis in r.axes):
+        _check(rater, axis, scale)
+    return scale, note
+
+
+def _check(rater: Rater, axis: str, scale: tuple[float, ...]) -> None:
+    value = pl.col(axis)
+    bad = ~value.is_in(list(scale)) if len(scale) > 2 else ~value.is_between(scale[0], scale[1])
+    off = rater.scores.filter(value.is_not_null() & bad).head(1)
+    if len(off) and (len(scale) == 2 or not _is_even(scale)):
+        told = f"{scale[0]:g}–{scale[1]:g}" if len(scale) == 2 else ", ".join(f"{v:g}" for v in scale)
+        raise UserError(
+            f"{rater.source}: {rater.name} gave {off[ITEM][0]!r} {axis} {off[axis][0]:g}, which is not on the scale "
+            f"{told}: mend it, or name another with --scale"
+        )
+
+
+def _is_even(scale: tuple[float, ...]) -> bool:
+    return bool(np.allclose(np.diff(scale), scale[1] - scale[0]))
+
+
+def _about(raters: Sequence[Rater], items: pl.DataFrame) -> pl.DataFrame:
+    """What any rater's source tells of the items, the first that tells it."""
+    told = [rater.about for rater in raters if len(rater.about)]
+    if not told:
+        return items.select(ITEM, *(pl.lit(None, ABOUT[c]).alias(c) for c in ABOUT.names() if c != ITEM))
+    every = pl.concat(told).group_by(ITEM).agg(pl.exclude(ITEM).drop_nulls().first())
+    return items.join(every, on=ITEM, how="left", maintain_order="left")
+
+
+def rounds_of(rater: Rater, axis: str) -> tuple[list[str], Floats]:
+    """The items that a rater scored in two rounds or more, and the scores, shape (items, rounds), nan where missing."""
+    wide = rater.scores.pivot(ROUND, index=ITEM, values=axis, maintain_order=True)
+    wide = wide.select(ITEM, *(str(number) for number in rater.rounds()))
+    wide = wide.filter(pl.sum_horizontal(pl.exclude(ITEM).is_not_null()) >= 2)
+    scores = wide.drop(ITEM).select(pl.all().cast(pl.Float64).fill_null(np.nan)).to_numpy()
+    return wide[ITEM].to_list(), scores

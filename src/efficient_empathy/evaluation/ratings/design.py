@@ -1,0 +1,151 @@
+"""The design of a rating: who sees which response when, on which side, and what is hidden in it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+import numpy as np
+
+from efficient_empathy.evaluation.ratings.key import Identical, Item, fingerprint
+from efficient_empathy.evaluation.ratings.material import Material, shown_context
+from efficient_empathy.evaluation.ratings.questions import Task
+from efficient_empathy.foundation.errors import UserError
+
+LETTERS = "bcdfghjkmnpqrstvwxz"
+"""An item's id: no vowels, so no words; no digits, so nothing that a spreadsheet takes for a number or a date."""
+ID_LENGTH = 6
+NO_RESPONSE = "(the listener says nothing)"
+UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML, and so a spreadsheet, cannot hold."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """How the sheets are made."""
+
+    raters: tuple[str, ...]
+    tasks: tuple[Task, ...] = ("likert", "ab")
+    against: str | None = None
+    """Compare every model with this one alone; every two models otherwise."""
+    by_dimension: bool = False
+    """A/B asks for each dimension, not once for all in all."""
+    repeats: float = 0.05
+    """The share of a task's items that a rater sees a second time; at least one unless it is 0."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a rater sees of one item."""
+
+    item: str
+    key: Item
+    context: str
+    responses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """The rows of every rater by task, in their order, and the ties that nobody is asked about."""
+
+    rows: dict[str, dict[Task, list[Row]]]
+    identical: list[Identical] = field(default_factory=list)
+
+
+def design_sheets(material: Material, design: Design) -> Sheets:
+    """Every rater rates every item, in an order of their own.
+
+    An item is a response, not a model: models that gave a sample the same response (blanks aside) are rated once for
+    all of them, and are not compared. Of a comparison it is drawn for every rater which response stands left. The
+    repeats come from the first third of the order and stand in the last; a comparison's has its sides swapped.
+    Raises `UserError` for a design that asks nothing.
+    """
+    models = list(material.responses)
+    if design.against is not None and design.against not in models:
+        raise UserError(f"--against names {design.against!r}, which is none of --models {','.join(models)}")
+    if "ab" in design.tasks and len(models) < 2:
+        raise UserError("an A/B comparison needs two models or more: name them with --models, or use --no-ab")
+    units: dict[Task, list[Row]] = {task: [] for task in design.tasks}
+    identical: list[Identical] = []
+    for sample_id, _, context in material.samples.iter_rows():
+        groups = _groups(material, sample_id)
+        written = _writable(shown_context(context))
+        for a, b in _pairs(models, design.against):
+            if any(a in group and b in group for group in groups):
+                identical.append(Identical(sample_id=sample_id, a=a, b=b))
+        for task, rows in units.items():
+            for shown in _shown(task, groups, design.against):
+                texts = tuple(_writable(material.responses[group[0]][sample_id].strip()) for group in shown)
+                rows.append(_row(task, sample_id, shown, written, tuple(text or NO_RESPONSE for text in texts)))
+    if not any(units.values()):
+        raise UserError("all responses are identical: there is nothing to compare")
+    ids = _ids(np.random.default_rng([design.seed, 0]))
+    sheets: dict[str, dict[Task, list[Row]]] = {}
+    for number, rater in enumerate(design.raters):
+        rng = np.random.default_rng([design.seed, number + 1])
+        ordered = {task: _ordered(rows, design.repeats, ids, rng) for task, rows in units.items()}
+        sheets[rater] = {task: rows for task, rows in ordered.items() if rows}
+    return Sheets(sheets, identical if "ab" in design.tasks else [])
+
+
+def _groups(material: Material, sample_id: str) -> list[list[str]]:
+    """The models by what they responded to a sample."""
+    groups: dict[str, list[str]] = {}
+    for model, responses in material.responses.items():
+        groups.setdefault(" ".join(responses[sample_id].split()), []).append(model)
+    return list(groups.values())
+
+
+def _pairs(models: Sequence[str], against: str | None) -> list[tuple[str, str]]:
+    return [(a, b) for a, b in combinations(models, 2) if against in (None, a, b)]
+
+
+def _shown(task: Task, groups: list[list[str]], against: str | None) -> Iterator[list[list[str]]]:
+    """The responses that one row shows together, for every row that a sample gives."""
+    if task == "likert":
+        yield from ([group] for group in groups)
+    else:
+        yield from ([a, b] for a, b in combinations(groups, 2) if against is None or against in (*a, *b))
+
+
+def _row(task: Task, sample_id: str, shown: list[list[str]], context: str, responses: tuple[str, ...]) -> Row:
+    key = Item(task=task, sample_id=sample_id, shown=shown, text=fingerprint([context, *responses]))
+    return Row("", key, context, responses)
+
+
+def _ordered(rows: Sequence[Row], repeats: float, ids: Iterator[str], rng: np.random.Generator) -> list[Row]:
+    order = [_swapped(rows[i]) if rng.random() < 0.5 else rows[i] for i in rng.permutation(len(rows))]
+    named = [replace(row, item=next(ids)) for row in order]
+    again = min(len(named), math.ceil(repeats * len(named)))
+    chosen = rng.permutation(max(again, len(named) // 3))[:again]
+    for row in [named[i] for i in chosen]:
+        repeated = _swapped(row)
+        key = repeated.key.model_copy(update={"repeat_of": row.item})
+        place = int(rng.integers(max(named.index(row) + 1, len(named) * 2 // 3), len(named) + 1))
+        named.insert(place, replace(repeated, item=next(ids), key=key))
+    return named
+
+
+def _swapped(row: Row) -> Row:
+    """The row with its sides swapped; a rating has none."""
+    shown, responses = row.key.shown[::-1], row.responses[::-1]
+    text = fingerprint([row.context, *responses])
+    return replace(row, key=row.key.model_copy(update={"shown": shown, "text": text}), responses=responses)
+
+
+def _ids(rng: np.random.Generator) -> Iterator[str]:
+    used: set[str] = set()
+    while True:
+        made = "".join(LETTERS[i] for i in rng.integers(len(LETTERS), size=ID_LENGTH))
+        if made not in used:
+            used.add(made)
+            yield made
+
+
+def _writable(text: str) -> str:
+    """The text with line ends as spreadsheets have them and without what they cannot hold."""
+    return UNWRITABLE.sub("�", text.replace("\r\n", "\n").replace("\r", "\n"))

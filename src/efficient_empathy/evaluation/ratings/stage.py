@@ -1,0 +1,186 @@
+"""The two halves of a rating: sheets out, answers in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import polars as pl
+
+from efficient_empathy.evaluation.ratings.csv_sheet import write_csv
+from efficient_empathy.evaluation.ratings.design import Design, Row, Sheets, design_sheets
+from efficient_empathy.evaluation.ratings.key import NAME, Key, SheetKey, read_key, write_key
+from efficient_empathy.evaluation.ratings.layout import TITLES, layout_of
+from efficient_empathy.evaluation.ratings.material import material_of_run
+from efficient_empathy.evaluation.ratings.questions import Task, comparing, instructions
+from efficient_empathy.evaluation.ratings.reading import Filled, Reading, read_filled
+from efficient_empathy.evaluation.ratings.results import Resampling, results
+from efficient_empathy.evaluation.ratings.tables import value_of
+from efficient_empathy.evaluation.ratings.xlsx_sheet import write_xlsx
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
+
+Format = Literal["xlsx", "csv"]
+WRITERS = {"xlsx": write_xlsx, "csv": write_csv}
+SAMPLES = 50
+
+
+def make_sheets(
+    workspace: Workspace,
+    models: Sequence[str],
+    design: Design,
+    output: Path | None = None,
+    *,
+    samples: int | None = SAMPLES,
+    format: Format = "xlsx",  # noqa: A002
+    force: bool = False,
+) -> dict[str, Any]:
+    """Make blinded sheets of the responses that `models` gave to a run's samples, one for each of the design's raters.
+
+    The sheets go to `output`, by default `ratings/sheets` of the run; the key to `ratings/key.json`, which no rater may
+    see. The same parameters give the same sheets. Neither a key nor a sheet of others is overwritten unless `force`.
+
+    Returns `files`, `key`, `raters`, `models`, `samples`, `items` and `repeats` of each rater, `identical` and
+    `left_out` (samples that not every model responded to). Raises `UserError`.
+    """
+    folder = output or workspace.ratings / "sheets"
+    if folder.resolve() == workspace.ratings.resolve():
+        raise UserError(f"{folder} is where the key is, which no rater may see: choose another folder for the sheets")
+    for rater in design.raters:
+        if not re.fullmatch(r"[\w-]+", rater) or design.raters.count(rater) > 1:
+            raise UserError(f"a rater cannot be called {rater!r}: take letters, digits, - and _, and each name once")
+    found = material_of_run(workspace, models, wanted=samples, seed=design.seed)
+    sheets = design_sheets(found, design)
+    questions = comparing(design.by_dimension) if "ab" in design.tasks else ()
+    told = instructions(design.tasks, questions)
+    names = [question.name for question in questions]
+    key = Key(
+        seed=design.seed,
+        models=list(models),
+        questions=names,
+        dialogues=dict(found.samples.select("sample_id", "dialogue_id").iter_rows()),
+        identical=sheets.identical,
+        sheets=[sheet_key(rater, rows, format) for rater, rows in sheets.rows.items()],
+    )
+    with workspace.lock():
+        here = [folder / name for sheet in key.sheets for name in sheet.files if (folder / name).exists()]
+        if here and not force:
+            raise UserError(f"{here[0]} is there already and may be filled in: choose another folder, or use --force")
+        with _beside(folder) as made:
+            for rater, rows in sheets.rows.items():
+                WRITERS[format](made, rater, rows, [layout_of(task, names) for task in rows], told)
+            key_path = write_key(key, workspace.ratings, force=force)
+            for path in made.iterdir():
+                path.replace(folder / path.name)
+    return {
+        "files": [str(folder / name) for sheet in key.sheets for name in sheet.files],
+        "key": str(key_path),
+        "raters": list(design.raters),
+        "models": list(models),
+        "samples": len(found.samples),
+        **_counted(sheets),
+        "identical": len(sheets.identical),
+        "left_out": found.without,
+    }
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A folder in `folder` to write to first: no sheet is there before its key, no key without all of its sheets."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".sheets-", dir=folder) as made:
+            yield Path(made)
+    except OSError as error:
+        raise UserError(f"cannot write sheets to {folder}: {error.strerror or error}") from error
+
+
+def sheet_key(rater: str, rows: Mapping[Task, Sequence[Row]], format: Format) -> SheetKey:  # noqa: A002
+    """What the key keeps of a rater's rows: their files, their hash, and what each item is."""
+    titles = [TITLES[task].lower() for task in rows]
+    files = [f"{rater}.xlsx"] if format == "xlsx" else [f"{rater}-{title}.csv" for title in titles]
+    shown = [[row.item, row.context, *row.responses] for task in rows.values() for row in task]
+    digest = hashlib.sha256(json.dumps(shown, ensure_ascii=False).encode()).hexdigest()
+    return SheetKey(
+        rater=rater, files=files, sha256=digest, items={row.item: row.key for task in rows.values() for row in task}
+    )
+
+
+def _counted(sheets: Sheets) -> dict[str, Any]:
+    """`items` and `repeats` by task: every rater has as many."""
+    rows = next(iter(sheets.rows.values()))
+    return {
+        "items": {task: sum(row.key.repeat_of is None for row in found) for task, found in rows.items()},
+        "repeats": {task: sum(row.key.repeat_of is not None for row in found) for task, found in rows.items()},
+    }
+
+
+def read_sheets(
+    workspace: Workspace,
+    paths: Sequence[Path],
+    *,
+    on_missing: Literal["skip", "fail"] = "skip",
+    how: Resampling | None = None,
+) -> dict[str, Any]:
+    """Read filled-in sheets (files or folders of them) and write what they come to.
+
+    Writes `ratings/results.json`, which is returned as well, and `ratings/ratings.parquet`, one row an answer. Missing
+    answers are counted in `problems`; with `on_missing` fail the first is an error. Raises `UserError`, naming the
+    place, for what cannot be an answer; nothing is written then.
+    """
+    key_path = workspace.ratings / NAME
+    if not key_path.exists():
+        raise UserError(f"{key_path} is missing: make sheets with `efficient-empathy ratings sheets` first")
+    key = read_key(key_path)
+    reading = read_filled(paths, key)
+    gap = next((one for one in reading.filled.values() if one.missing), None)
+    if on_missing == "fail" and gap is not None:
+        raise UserError(f"{gap.place}: {gap.missing[0]} is empty: fill it in, or use --on-missing skip")
+    unread = [item for sheet in key.sheets for item in sheet.items if item not in reading.filled]
+    if on_missing == "fail" and unread:
+        raise UserError(f"{len(unread):,} items are on no sheet that was read, such as {unread[0]}: add their sheets")
+    if not any(one.answers for one in reading.filled.values()):
+        raise UserError(f"{', '.join(reading.files)}: no item has an answer yet")
+    found = results(reading, key, how)
+    with workspace.lock():
+        with atomic(workspace.ratings / "ratings.parquet") as path:
+            answers_frame(reading, key).write_parquet(path, compression="zstd")
+        with atomic(workspace.ratings / "results.json") as path:
+            path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return found
+
+
+def answers_frame(reading: Reading, key: Key) -> pl.DataFrame:
+    """Every answer as a row, repeats too.
+
+    `value` is 1–5 for a rating of `models`; for a comparison 1, 0 or -1: `models`, `against` or neither was preferred.
+    `side` is where `models` stood.
+    """
+    rows = [row for one in reading.filled.values() for row in _answer_rows(one, key)]
+    return pl.DataFrame(
+        rows,
+        schema={
+            "rater": pl.String, "item": pl.String, "task": pl.String, "sample_id": pl.String,
+            "dialogue_id": pl.String, "models": pl.List(pl.String), "against": pl.List(pl.String), "side": pl.String,
+            "question": pl.String, "value": pl.Float64, "repeat": pl.Boolean,
+        },
+        orient="row",
+    )  # fmt: skip
+
+
+def _answer_rows(one: Filled, key: Key) -> list[tuple[Any, ...]]:
+    shown = sorted(one.key.shown, key=lambda group: key.models.index(group[0]))
+    against = shown[1] if len(shown) > 1 else None
+    side = None if against is None else ("left" if one.key.shown[0] == shown[0] else "right")
+    sample = one.key.sample_id
+    return [
+        (one.rater, one.item, one.key.task, sample, key.dialogues[sample], shown[0], against, side, question,
+         value_of(one, question, key), one.key.repeat_of is not None)
+        for question in one.answers
+    ]  # fmt: skip

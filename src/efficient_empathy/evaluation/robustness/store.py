@@ -1,0 +1,171 @@
+"""Models that are trained only to be measured: known by what went in, their figures kept as soon as they are there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import weakref
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+from rich.console import Console
+
+from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.generation.settings import GenerationSettings
+from efficient_empathy.modelling.training.base import model_hash, resolve
+from efficient_empathy.modelling.training.examples import conversational
+from efficient_empathy.modelling.training.settings import TrainingSettings
+
+NO_MATTER = {"report_to", "log_every", "processes", "allow_pickle", "trust_remote_code"}
+"""Settings that leave a model as it is."""
+RECORD, MODEL = "model.json", "model"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of one model."""
+
+    key: str
+    record: dict[str, Any]
+    """`samples`, `steps`, `tokens`, `seconds`, `flops`, `parameters`, `device`, `precision`."""
+    nll: pl.DataFrame
+    """`sample_id`, `tokens`, `nll`: of each held-out response, in nats."""
+    responses: Path
+    """Where its responses are, if any were asked for."""
+
+
+class Store:
+    """A folder of such models, all trained in one way."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: TrainingSettings,
+        *,
+        samples: Path | None = None,
+        generation: GenerationSettings | None = None,
+        keep: bool = False,
+    ) -> None:
+        """With `generation`, models answer the test samples of the run whose `samples` these are."""
+        missing = [name for name in ("torch", "transformers", "trl", "peft", "accelerate") if find_spec(name) is None]
+        if missing:
+            raise missing_extra("training on every cell", "train")
+        self.folder, self.settings, self.keep = folder, settings, keep
+        self.samples, self.generation = samples, generation
+        self.template = PromptTemplate.load(settings.template)
+        self.base = resolve(settings.base)
+        self.base_hash = model_hash(self.base)
+
+    def made_from(self) -> dict[str, Any]:
+        """What a model depends on, besides its rows."""
+        return {
+            "settings": self.settings.model_dump(mode="json", exclude=NO_MATTER),
+            "base": self.base_hash,
+            "template": self.template.hash,
+        }
+
+    def key(self, rows: pl.DataFrame, held_out: pl.DataFrame) -> str:
+        """What a model is known by: the samples it is trained and measured on, and how."""
+        parts = [json.dumps(self.made_from(), sort_keys=True), *rows["sample_id"], "", *held_out["sample_id"]]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    def get(
+        self, rows: pl.DataFrame, held_out: pl.DataFrame, what: str, console: Console, *, force: bool = False
+    ) -> Kept:
+        """The model of `rows`, measured on `held_out`: from the folder, or trained now.
+
+        Both have `sample_id`, `context` and `response`. A killed call goes on from the last checkpoint. Raises
+        `UserError` as training does.
+        """
+        key = self.key(rows, held_out)
+        folder = self.folder / key
+        kept = Kept(key, {}, pl.DataFrame(), folder / "generations" / f"{MODEL}.parquet")
+        if force:
+            shutil.rmtree(folder, ignore_errors=True)
+        if not self._whole(folder, kept.responses):
+            self._make(folder, rows, held_out, what, console)
+        try:
+            record = json.loads((folder / RECORD).read_text("utf-8"))
+            return Kept(key, record, pl.read_parquet(folder / "nll.parquet", glob=False), kept.responses)
+        except (OSError, ValueError, PolarsError) as error:
+            raise UserError(f"{folder} is broken ({error}): delete it and run the same command again") from error
+
+    def _whole(self, folder: Path, responses: Path) -> bool:
+        wanted = [folder / RECORD, folder / "nll.parquet"]
+        wanted += [responses] if self.generation else []
+        wanted += [folder / MODEL] if self.keep else []
+        return all(path.exists() for path in wanted) and self._answered(responses)
+
+    def _answered(self, responses: Path) -> bool:
+        """Whether the responses are to what is asked now."""
+        if self.generation is None:
+            return True
+        asked = json.loads((responses.parent.parent / RECORD).read_text("utf-8")).get("generation")
+        return bool(asked == self.generation.model_dump(mode="json"))
+
+    def _make(self, folder: Path, rows: pl.DataFrame, held_out: pl.DataFrame, what: str, console: Console) -> None:
+        from efficient_empathy.modelling.training.jobs import Job
+        from efficient_empathy.modelling.training.launch import launch
+        from efficient_empathy.modelling.training.progress import TrainingProgress
+
+        model = folder / MODEL
+        job = Job.write(self.base, conversational(rows, self.template), {}, self.settings, model)
+        with TrainingProgress(console, what) as progress:
+            fitted = launch(job, progress)
+        with atomic(folder / "nll.parquet") as path:
+            self._losses(model, held_out).write_parquet(path)
+        wanted = ("samples", "steps", "tokens", "seconds", "parameters", "device", "precision", "too_long")
+        record = {name: fitted[name] for name in wanted}
+        record["flops"] = 6 * fitted["parameters"] * fitted["tokens"]["all"]
+        if self.generation is not None:
+            self._answer(folder, model, console)
+            record["generation"] = self.generation.model_dump(mode="json")
+        if self.keep:
+            for name in ("rows", "checkpoints"):
+                shutil.rmtree(model / name, ignore_errors=True)
+        _write(folder / RECORD, record)
+        if not self.keep:
+            shutil.rmtree(model, ignore_errors=True)
+
+    def _losses(self, model: Path, held_out: pl.DataFrame) -> pl.DataFrame:
+        from efficient_empathy.modelling.moe.compare import dtype_here, free_memory
+        from efficient_empathy.modelling.training.loss import response_losses
+        from efficient_empathy.modelling.training.models import load_model, load_tokenizer
+
+        loaded = load_model(model, dtype=dtype_here(), trust_remote_code=self.settings.trust_remote_code)
+        rows = conversational(held_out, self.template)
+        found = response_losses(loaded, load_tokenizer(model), rows, max_length=self.settings.max_length)
+        gone = weakref.ref(loaded)
+        del loaded
+        free_memory(gone)
+        return found
+
+    def _answer(self, folder: Path, model: Path, console: Console) -> None:
+        """Let the model answer the run's test samples, as any other model of the run."""
+        from efficient_empathy.modelling.generation import generate
+
+        assert self.samples is not None  # comes with `generation`
+        told = {"settings": self.settings.model_dump(mode="json"), "template": self.template.record()}
+        _write(model / "training.json", told)
+        own = Workspace(folder)
+        own.samples.unlink(missing_ok=True)
+        own.samples.symlink_to(os.path.relpath(self.samples.resolve(), folder.resolve()))
+        try:
+            done = generate(own, str(model), self.generation, name=MODEL, console=console)
+        finally:
+            own.samples.unlink()
+        if done["ending"] != "complete":
+            raise KeyboardInterrupt
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -1,0 +1,131 @@
+"""Small figures of the studio, as SVG without a style attribute; lengths across are shares, so text keeps its size.
+
+Each has its numbers in words for those who do not see it, and its subsets by letter as well as by colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from markupsafe import Markup, escape
+
+from efficient_empathy.foundation.figures.formatting import clip, fixed, plural, share
+from efficient_empathy.foundation.figures.palette import MEASURE, look
+from efficient_empathy.foundation.figures.scale import Scale, decimals, extent, marker
+
+_BAR, _TALL = 9, 26
+_LEFT, _RIGHT, _TOP, _HIGH = 7.0, 99.0, 8, 190
+_LETTER = 0.07
+"""The least share of a bar that has room for its subset's letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value at one place of a line, with its interval where it has one; None where there is none."""
+
+    told: str
+    value: float | None
+    interval: tuple[float, float] | None = None
+
+
+def spark(axis: str, low: int, counts: Sequence[float]) -> Markup:
+    """How scores are distributed, small enough to stand in a table."""
+    largest, total = max(counts, default=0), sum(counts)
+    if not total:
+        return Markup('<span class="quiet">–</span>')
+    bars = []
+    for place, n in enumerate(counts):
+        tall = max(1.0, _TALL * n / largest) if n else 0.0
+        told = escape(f"{axis} {low + place}: {plural(n, 'sample')} ({share(n, total)})")
+        box = f'x="{_BAR * place + 1}" y="{_TALL - tall:.1f}" width="{_BAR - 2}" height="{tall:.1f}"'
+        bars.append(f'<rect class="filled {look(MEASURE)} q7" {box}><title>{told}</title></rect>')
+    wide = _BAR * len(counts)
+    most = low + max(range(len(counts)), key=lambda place: counts[place])
+    about = escape(f"Scores of {axis} from {low} to {low + len(counts) - 1}; most frequent {most}")
+    return Markup(
+        f'<svg class="spark" width="{wide}" height="{_TALL + 2}" viewBox="0 0 {wide} {_TALL + 2}" role="img" '
+        f'aria-label="{about}">{"".join(bars)}<path class="baseline" d="M0 {_TALL + 0.5}h{wide}"/></svg>'
+    )
+
+
+def stack(shares: Mapping[str, float]) -> Markup:
+    """Shares of subsets as one bar; they need not add up to 1."""
+    parts, at = [], 0.0
+    for name, part in shares.items():
+        if part <= 0:
+            continue
+        told = escape(f"{name}: {share(part, 1)}")
+        parts.append(
+            f'<g><title>{told}</title><rect class="filled {look(name)} q7" x="{100 * at:.2f}%" '
+            f'width="{100 * part:.2f}%" height="16"/>'
+        )
+        if part >= _LETTER:
+            parts.append(
+                f'<text class="inked {look(name)} q7" x="{100 * (at + part / 2):.2f}%" y="12">'
+                f"{escape(name[:1].upper())}</text>"
+            )
+        parts.append("</g>")
+        at += part
+    about = escape(", ".join(f"{name} {share(part, 1)}" for name, part in shares.items()) or "no subsets")
+    return Markup(
+        f'<svg class="stacked" width="100%" height="16" role="img" aria-label="{about}">{"".join(parts)}</svg>'
+    )
+
+
+def lines(title: str, series: Mapping[str, Sequence[Point]], span: tuple[float, float] | None = None) -> Markup:
+    """Values along an order, a line a series, each with its own mark; whiskers are intervals."""
+    points = [point for line in series.values() for point in line]
+    every = [v for point in points for v in (point.value, *(point.interval or ()))]
+    low, high = span or extent(every)
+    bottom = _TOP + _HIGH
+    up = Scale(low, high, bottom, _TOP)
+    steps = max((len(line) for line in series.values()), default=0)
+    across = Scale(-0.5, max(0.5, steps - 0.5), _LEFT, _RIGHT)
+    ticks = up.ticks(5)
+    parts = [
+        f'<line class="grid" x1="{_LEFT}%" x2="{_RIGHT}%" y1="{up(v):.1f}" y2="{up(v):.1f}"/>'
+        f'<text class="tick end" x="{_LEFT - 1}%" y="{up(v) + 4:.1f}">{fixed(v, decimals(ticks))}</text>'
+        for v in ticks
+    ]
+    for name, line in series.items():
+        parts += _line(name, line, across, up)
+    about = "; ".join(
+        f"{name} from {fixed(first, 2)} to {fixed(last, 2)}"
+        for name, line in series.items()
+        if (values := [point.value for point in line if point.value is not None])
+        for first, last in [(values[0], values[-1])]
+    )
+    label = escape(f"{title}. {about or 'No values'}.")
+    return Markup(
+        f'<svg class="lines" width="100%" height="{bottom + 8}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    )
+
+
+def _line(name: str, line: Sequence[Point], across: Scale, up: Scale) -> Iterator[str]:
+    shade = f"{look(name)} q8"
+    for (i, one), (j, other) in pairwise((i, point) for i, point in enumerate(line) if point.value is not None):
+        if one.value is not None and other.value is not None:
+            yield (
+                f'<line class="series {shade}" x1="{across(i):.2f}%" x2="{across(j):.2f}%" '
+                f'y1="{up(one.value):.1f}" y2="{up(other.value):.1f}"/>'
+            )
+    for i, point in enumerate(line):
+        if point.value is None:
+            continue
+        between = f" ({fixed(point.interval[0], 2)} to {fixed(point.interval[1], 2)})" if point.interval else ""
+        told = escape(f"{clip(point.told, 80)}: {name} {fixed(point.value, 2)}{between}")
+        yield f'<svg class="at" x="{across(i):.2f}%" overflow="visible"><g><title>{told}</title>'
+        if point.interval:
+            high, low = (up(v) for v in (point.interval[1], point.interval[0]))
+            yield f'<line class="whisker" x1="0" x2="0" y1="{high:.1f}" y2="{low:.1f}"/>'
+        yield f'<path class="filled mark-of {shade}" d="{marker(name, 0, up(point.value))}"/></g></svg>'
+
+
+def key(name: str) -> Markup:
+    """The mark of a series, for a legend."""
+    return Markup(
+        f'<svg class="line-key" width="26" height="14" aria-hidden="true"><line class="series {look(name)} q8" x1="0" '
+        f'x2="26" y1="7" y2="7"/><path class="filled mark-of {look(name)} q8" d="{marker(name, 13, 7)}"/></svg>'
+    )

@@ -1,0 +1,236 @@
+"""A run's folder: where each artifact lies, its manifest, and writes that are whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from efficient_empathy.foundation.errors import UserError
+
+_POLL_S = 0.2
+"""How often a run that another thread or process holds is tried again."""
+_WRITING: set[str] = set()
+"""The names of the temporary files that this process writes to now."""
+
+
+class Workspace:
+    """The folder of one run. Every artifact has one place in it; `manifest.json` says what went into each."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.samples = self.root / "samples.parquet"
+        self.ledger = self.root / "ledger.sqlite"
+        self.scores = self.root / "scores.parquet"
+        self.selection = self.root / "selection"
+        self.assignments = self.selection / "assignments.parquet"
+        self.manifest_path = self.root / "manifest.json"
+        self.experts = self.root / "experts"
+        self.moe = self.root / "moe"
+        self.average = self.root / "average"
+        self.comparison = self.root / "comparison.json"
+        self.generations = self.root / "generations"
+        self.evaluation = self.root / "evaluation.json"
+        self.sweep = self.root / "sweep"
+        self.tuning = self.root / "tuning"
+        self.ratings = self.root / "ratings"
+        self.analytics = self.root / "analytics"
+        self.report = self.root / "report.html"
+
+    def create(self) -> Workspace:
+        """Make the folder where it is missing."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make the run's folder {self.root}: {error.strerror}") from error
+        return self
+
+    def require(self, path: Path, stage: str) -> Path:
+        """`path`, or a `UserError` that names the stage which makes it: where it is missing, cut or edited."""
+        if not path.exists():
+            raise UserError(f"{path} is missing: run `efficient-empathy {stage}` with --run {self.root} first")
+        if fault := self.fault(path):
+            raise UserError(f"{path} {fault}: run `efficient-empathy {stage}` with --run {self.root} to make it again")
+        return path
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest: `{"stages": {name: record}, "artifacts": {path: what it is}}`, empty before the first stage.
+
+        An artifact has the `stage` that wrote it and, when that came to its end, `size`, `mtime_ns` and `sha256`.
+        """
+        if not self.manifest_path.exists():
+            return {"stages": {}, "artifacts": {}}
+        try:
+            loaded: dict[str, Any] = json.loads(self.manifest_path.read_text("utf-8"))
+            if not isinstance(loaded.get("stages"), dict):
+                raise ValueError("it has no stages")
+            if not isinstance(loaded.setdefault("artifacts", {}), dict):
+                raise ValueError("its artifacts are no mapping")
+        except (ValueError, AttributeError) as error:
+            raise UserError(f"{self.manifest_path} is no manifest ({error}): delete it and score again") from error
+        return loaded
+
+    def stage(self, name: str) -> dict[str, Any]:
+        """The manifest's record of one stage, empty if it has not run."""
+        record: dict[str, Any] = self.manifest()["stages"].get(name, {})
+        return record
+
+    def begin(self, name: str, outputs: Iterable[Path]) -> None:
+        """Note that a stage is about to write `outputs`: until it is recorded, they are not finished."""
+        manifest = self.manifest()
+        manifest["stages"][name] = {"interrupted": True}
+        manifest["artifacts"] |= {self._key(path): {"stage": name} for path in outputs}
+        self._write(manifest)
+
+    def record(self, name: str, record: dict[str, Any], outputs: Iterable[Path] | None = None) -> None:
+        """Write one stage's record, with the versions it was made with; `outputs` as of `keep`, None: as before."""
+        artifacts = self.manifest()["artifacts"] if outputs is None else self._artifacts(name, outputs)
+        manifest = self.manifest() | {"artifacts": artifacts}
+        versions = {"efficient-empathy": version("efficient-empathy"), "python": platform.python_version()}
+        manifest["stages"][name] = {**record, "finished_at": time.time(), "versions": versions}
+        self._write(manifest)
+
+    def keep(self, name: str, outputs: Iterable[Path]) -> None:
+        """Note what the files are that a stage has written, by size and hash: these `outputs`, and no others."""
+        self._write(self.manifest() | {"artifacts": self._artifacts(name, outputs)})
+
+    def outputs(self, name: str) -> list[Path]:
+        """The files that a stage has written, or had begun to write, as the manifest has them."""
+        artifacts = self.manifest()["artifacts"].items()
+        return [self.root / key for key, about in artifacts if about["stage"] == name]
+
+    def whole(self, name: str) -> bool:
+        """Whether all files that a stage has written are as it left them."""
+        return not any(self.fault(path) for path in self.outputs(name))
+
+    def fault(self, path: Path) -> str | None:
+        """What is wrong with a stage's file, to follow its name; None where it is as written, or no stage wrote it."""
+        about = self.manifest()["artifacts"].get(self._key(path))
+        if about is None:
+            return None
+        if "sha256" not in about:
+            return "was not finished"
+        try:
+            status = path.stat()
+        except OSError:
+            return "is missing"
+        if (status.st_size, status.st_mtime_ns) == (about["size"], about["mtime_ns"]):
+            return None
+        same = status.st_size == about["size"] and _hash_at(path, status.st_size, status.st_mtime_ns) == about["sha256"]
+        return None if same else "has changed since it was written"
+
+    def _artifacts(self, name: str, outputs: Iterable[Path]) -> dict[str, Any]:
+        files = list(outputs)
+        others = {key: about for key, about in self.manifest()["artifacts"].items() if about["stage"] != name}
+        with ThreadPoolExecutor() as pool:
+            identities = list(pool.map(_identity, files))
+        return others | {self._key(f): {"stage": name, **about} for f, about in zip(files, identities, strict=True)}
+
+    def _key(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _write(self, manifest: dict[str, Any]) -> None:
+        with atomic(self.manifest_path) as path:
+            path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+    @contextlib.contextmanager
+    def lock(self, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the run for one thread of one process; `waiting` is called once if another holds it.
+
+        The thread that holds it may take it again. The kernel drops the lock with its process, so a killed one never
+        blocks the next. Raises `UserError` where the run's folder is missing or cannot be written to.
+        """
+        if not self.root.is_dir():
+            raise UserError(
+                f"{self.root} is no run's folder: `efficient-empathy score SOURCE --run {self.root}` makes it"
+            )
+        lock = FileLock(self.root.resolve() / ".lock", is_singleton=True)
+        try:
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                if waiting is not None:
+                    waiting()
+                lock.acquire(poll_interval=_POLL_S)
+        except OSError as error:
+            raise UserError(f"cannot write to the run's folder {self.root}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; renamed onto it, synced, when the block ends well, else removed.
+
+    The path is this writer's alone, so threads and processes may write to `path` at once: the last one stands.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    _WRITING.add(temporary.name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        _WRITING.discard(temporary.name)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left of their writes to `path`, be it one that had this process's number."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.[0-9a-f]{{8}}\.tmp")
+    for left in path.parent.iterdir():
+        if found := pattern.fullmatch(left.name):
+            pid = int(found[1])
+            if left.name not in _WRITING if pid == os.getpid() else not process_exists(pid):
+                left.unlink(missing_ok=True)
+
+
+def process_exists(pid: int) -> bool:
+    """Whether there is a process of that number on this machine."""
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    status = path.stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": file_hash(path)}
+
+
+@lru_cache(maxsize=256)
+def _hash_at(path: Path, size: int, mtime_ns: int) -> str:
+    """`file_hash`, once for as long as size and time are the same."""
+    return file_hash(path)

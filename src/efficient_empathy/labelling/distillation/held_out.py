@@ -1,0 +1,66 @@
+"""What a student says of samples that it has not seen: cross-fitted, whole dialogues held out together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.labelling.distillation.data import Lessons
+from efficient_empathy.labelling.distillation.model import Encoded, Settings, fit, predict
+from efficient_empathy.labelling.distillation.quality import fit_heads
+from efficient_empathy.scoring.joint import fit_association
+from efficient_empathy.scoring.judges.distilled import calibrated
+from efficient_empathy.scoring.rubric import Rubric
+
+Progress = Callable[[str, int, int, float], None]
+
+
+def cross_fit(
+    base: Path | str, encoded: Encoded, lessons: Lessons, settings: Settings, folds: int, cache: Path, on_step: Progress
+) -> np.ndarray:
+    """Logits for every sample from a student that saw no sample of its dialogue, (samples × axes × levels).
+
+    Each fold is kept in the folder `cache`: the same call goes on where it stopped, and costs nothing the second time.
+    """
+    number = lessons.folds(folds, settings.seed)
+    digest = hashlib.sha256(lessons.targets.tobytes())
+    digest.update(json.dumps([str(base), folds, asdict(settings), [s.id for s in lessons.samples]]).encode())
+    logits = np.empty(lessons.targets.shape, np.float32)
+    for fold in range(folds):
+        kept = cache / f"{digest.hexdigest()[:16]}-{fold}.npy"
+        held_out = np.flatnonzero(number == fold).tolist()
+        if not kept.exists():
+            seen = np.flatnonzero(number != fold).tolist()
+            what = f"fold {fold + 1} of {folds}"
+            student = fit(
+                base, [encoded[i] for i in seen], lessons.targets[seen], settings,
+                lambda *at, what=what: on_step(what, *at),
+            )  # fmt: skip
+            with atomic(kept) as temporary, temporary.open("wb") as handle:
+                np.save(handle, predict(student, [encoded[i] for i in held_out]))
+        logits[held_out] = np.load(kept)
+    return logits
+
+
+def cross_calibrated(logits: np.ndarray, lessons: Lessons, rubric: Rubric, folds: int, seed: int) -> np.ndarray:
+    """Distributions from held-out logits, each fold calibrated on the others, so that the figures are honest."""
+    number = lessons.folds(folds, seed)
+    probabilities = np.empty_like(logits)
+    for fold in range(folds):
+        others, here = number != fold, number == fold
+        probabilities[here] = calibrated(logits[here], fit_heads(logits[others], lessons.targets[others], rubric))
+    return probabilities
+
+
+def association_of(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """How the two axes of a rubric hang together beyond what the text tells; 0 for a rubric with more or fewer."""
+    if probabilities.shape[1] != 2:
+        return 0.0
+    tables = (array[:, axis] for array in (probabilities, targets) for axis in (0, 1))
+    return round(fit_association(*tables), 5)

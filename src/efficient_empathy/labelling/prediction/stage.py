@@ -1,0 +1,141 @@
+"""The distilled judge on new conversations, without a run: what it expects, and whether it can know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from efficient_empathy.dialogues import Intake, OnBadRow, Sample, uniform
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.labelling.prediction.conversations import Given, samples_of
+from efficient_empathy.labelling.prediction.drift import NO_REFERENCE, Tally
+from efficient_empathy.labelling.prediction.predictor import Batch, Per, Predictor, by_conversation
+from efficient_empathy.labelling.prediction.words import LISTED
+from efficient_empathy.selection.columns import AXES
+
+CHUNK = 1024
+WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
+    ".jsonl": lambda frame, path: uniform(frame).write_ndjson(path),
+    ".parquet": lambda frame, path: frame.write_parquet(path, compression="zstd"),
+    ".csv": lambda frame, path: frame.write_csv(path),
+}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """`samples`, a row a sample in order; `drift`, the verdict on the inputs; `result`, the figures in one mapping."""
+
+    samples: pl.DataFrame
+    drift: dict[str, Any]
+    result: dict[str, Any]
+
+    @property
+    def conversations(self) -> pl.DataFrame:
+        """A row a conversation, see `by_conversation`."""
+        return by_conversation(self.samples)
+
+    def per(self, unit: Per) -> pl.DataFrame:
+        """The frame with a row a sample, or a conversation."""
+        return self.conversations if unit == "conversation" else self.samples
+
+
+def predict(
+    given: Given,
+    predictor: Predictor | None = None,
+    *,
+    format: str | None = None,  # noqa: A002
+    columns: dict[str, str] | None = None,
+    on_bad_row: OnBadRow = "fail",
+    on_progress: Callable[[int], None] = lambda samples: None,
+) -> Prediction:
+    """Judge all samples of a source, a frame or conversations; nothing is written.
+
+    `on_progress` is told how many samples are done. Holds the figures in memory, some 200 bytes a sample, never the
+    text. Raises `UserError` for what cannot be read, and for a bad row unless bad rows are skipped.
+    """
+    predictor, intake = predictor or Predictor(), Intake(on_bad_row)
+    started, collected = time.perf_counter(), Collected(predictor)
+    samples = samples_of(given, format=format, columns=columns, intake=intake)
+    while chunk := [*islice(samples, CHUNK)]:
+        collected.add(chunk, predictor(chunk))
+        on_progress(collected.samples)
+    return collected.prediction(time.perf_counter() - started, intake)
+
+
+class Collected:
+    """What comes of batches, one after the other."""
+
+    def __init__(self, predictor: Predictor, *, frames: bool = True) -> None:
+        self._predictor = predictor
+        self._keeps = frames
+        self._frames = [predictor.schema.to_frame()]
+        self._figures = [*AXES, *(f"p_{subset}" for subset in predictor.policy.subsets)]
+        self._sums = np.zeros(len(self._figures))
+        self.tally = Tally(predictor.reference)
+        self.samples = 0
+
+    def add(self, samples: Iterable[Sample], batch: Batch) -> None:
+        """Count a batch, and keep its rows unless frames are not wanted."""
+        self.samples += len(batch.frame)
+        self.tally.add(batch.values, [sample.dialogue_id for sample in samples])
+        self._sums += batch.frame.select(self._figures).to_numpy().astype(np.float64).sum(0)
+        if self._keeps:
+            self._frames.append(batch.frame)
+
+    def prediction(self, seconds: float, intake: Intake) -> Prediction:
+        """All that was collected; `weakest` are conversations, none where frames were not wanted."""
+        frame, drift = pl.concat(self._frames), self.tally.verdict()
+        policy = self._predictor.policy
+        means = dict(zip(self._figures, (self._sums / max(1, self.samples)).round(4).tolist(), strict=True))
+        weakest = by_conversation(frame).sort("weakest_p_discard", descending=True, maintain_order=True).head(LISTED)
+        result = {
+            "samples": self.samples,
+            "conversations": self.tally.conversations,
+            "judge": self._predictor.judge.name,
+            "policy": policy.name,
+            "alpha": policy.alpha,
+            "beta": policy.beta,
+            "mean": {axis: means[axis] for axis in AXES},
+            "expected_shares": {subset: means[f"p_{subset}"] for subset in policy.subsets},
+            "weakest": [rounded(row) for row in weakest.iter_rows(named=True)],
+            "drift": drift,
+            "bad_rows": intake.bad_row_count,
+            "repairs": dict(intake.repairs),
+            "seconds": round(seconds, 3),
+            "samples_per_second": round(self.samples / seconds, 1) if seconds else 0.0,
+        }
+        return Prediction(frame, drift, result)
+
+
+def require_reference(predictor: Predictor) -> None:
+    """Raise `UserError` where drift cannot be checked."""
+    if predictor.reference is None:
+        raise UserError(f"{predictor.folder}: {NO_REFERENCE}")
+
+
+def check_output(path: Path) -> None:
+    """Raise `UserError` for a file that no writer is for, before anything is judged."""
+    if path.suffix not in WRITERS:
+        raise UserError(f"{path} must end in {', '.join(WRITERS)}: its name says how it is written")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name a file")
+
+
+def write(frame: pl.DataFrame, path: Path) -> None:
+    """Write a frame as its file's name says, whole or not at all."""
+    check_output(path)
+    with atomic(path) as temporary:
+        WRITERS[path.suffix](frame, temporary)
+
+
+def rounded(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its fractions to four decimals."""
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}

@@ -1,0 +1,125 @@
+"""Conversations as they come, one JSON object a line, each answered with one line."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from queue import Empty, Queue
+from typing import Any, BinaryIO
+
+from efficient_empathy.dialogues import Intake, Sample
+from efficient_empathy.dialogues.containers.json_file import line_value
+from efficient_empathy.dialogues.containers.opening import lines
+from efficient_empathy.dialogues.rows import shown
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.labelling.prediction.conversations import row_samples
+from efficient_empathy.labelling.prediction.predictor import Predictor, by_conversation
+from efficient_empathy.labelling.prediction.stage import Collected, rounded
+
+TOGETHER = 64
+"""Lines judged in one go where as many wait already; a line that comes alone is answered alone."""
+_Line = tuple[int, bytes | None]
+
+
+@dataclass
+class Reading:
+    """How lines are read: as which format, with which columns, and what bad ones do."""
+
+    format: str | None = None
+    columns: Mapping[str, str] | None = None
+    intake: Intake = field(default_factory=Intake)
+
+    def samples(self, number: int, line: bytes | None) -> list[Sample] | str:
+        """The samples of a line, or why it has none where bad lines are skipped."""
+        place = f"line {number}"
+        value, fault = line_value(line)
+        if isinstance(value, list):
+            value = {"messages": value}
+        before = self.intake.bad_row_count
+        samples: list[Sample] = []
+        if isinstance(value, dict):
+            samples = row_samples(value, place, self.intake, self.format, self.columns)
+        else:
+            self.intake.bad(place, fault or f"{shown(value)} is not a JSON object")
+        return samples if self.intake.bad_row_count == before else self._reason()
+
+    def _reason(self) -> str:
+        """Of the bad row that came last; the intake keeps the first ones alone, so those are let go."""
+        reason = self.intake.bad_rows[-1].reason if self.intake.bad_rows else "not readable"
+        self.intake.bad_rows.clear()
+        return reason
+
+
+def answers(stream: BinaryIO, predictor: Predictor, collected: Collected, reading: Reading) -> Iterator[dict[str, Any]]:
+    """One answer per line that is not blank, in order, as soon as it is judged.
+
+    `{"line", "dialogue_id", "samples": [figures of each listener turn], "conversation": their means and the weakest
+    turn}`, or `{"line", "error"}`. Raises `UserError` for a bad line unless bad ones are skipped, after all lines
+    before it have been answered.
+    """
+    for waiting in _waiting(stream):
+        read: list[tuple[int, list[Sample] | str]] = []
+        fault: UserError | None = None
+        for number, line in waiting:
+            try:
+                read.append((number, reading.samples(number, line)))
+            except UserError as error:
+                fault = error
+                break
+        yield from _answered(read, predictor, collected)
+        if fault is not None:
+            raise fault
+
+
+def _answered(
+    read: list[tuple[int, list[Sample] | str]], predictor: Predictor, collected: Collected
+) -> Iterator[dict[str, Any]]:
+    samples = [sample for _, found in read if not isinstance(found, str) for sample in found]
+    batch = predictor(samples)
+    collected.add(samples, batch)
+    at = 0
+    for number, found in read:
+        if isinstance(found, str):
+            yield {"line": number, "error": found}
+            continue
+        frame = batch.frame.slice(at, len(found))
+        at += len(found)
+        whole = rounded(by_conversation(frame).row(0, named=True))
+        rows = [rounded(row) for row in frame.drop("dialogue_id").iter_rows(named=True)]
+        yield {"line": number, "dialogue_id": whole.pop("dialogue_id"), "samples": rows, "conversation": whole}
+
+
+def _waiting(stream: BinaryIO) -> Iterator[list[_Line]]:
+    """Lines that are not blank, as many together as wait already, at most `TOGETHER`; waits for one at least."""
+    queue: Queue[_Line | BaseException | None] = Queue(2 * TOGETHER)
+    threading.Thread(target=_read, args=(stream, queue.put), daemon=True).start()
+    ended = False
+    while not ended:
+        found: list[_Line] = []
+        try:
+            while len(found) < TOGETHER and not ended:
+                item = queue.get(block=not found)
+                if isinstance(item, BaseException):
+                    raise item
+                if item is None:
+                    ended = True
+                else:
+                    found.append(item)
+        except Empty:
+            pass
+        if found:
+            yield found
+
+
+def _read(stream: BinaryIO, put: Callable[[_Line | BaseException | None], None]) -> None:
+    try:
+        for number, line in lines(stream):
+            if line is None or not line.isspace():
+                put((number, line))
+    except OSError as error:
+        put(UserError(f"cannot read the input: {error.strerror or error}"))
+    except ValueError as error:  # closed meanwhile
+        put(UserError(f"cannot read the input: {error}"))
+    else:
+        put(None)

@@ -1,0 +1,1 @@
+"""Samples judged again where it matters."""

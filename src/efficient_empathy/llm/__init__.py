@@ -1,0 +1,38 @@
+"""The one way to an OpenAI-compatible chat endpoint: window, retries, cool-down, budget."""
+
+from efficient_empathy.llm.budget import Budget
+from efficient_empathy.llm.completion import Completion, Estimate, Stats
+from efficient_empathy.llm.endpoint import Endpoint
+from efficient_empathy.llm.errors import (
+    BudgetExhausted,
+    CallFailed,
+    Draining,
+    EndpointDown,
+    EndpointNotFound,
+    FailureKind,
+    KeyRefused,
+    Overbilled,
+    QuotaExhausted,
+)
+from efficient_empathy.llm.prices import Price, Prices
+from efficient_empathy.llm.window import Window
+
+__all__ = [
+    "Budget",
+    "BudgetExhausted",
+    "CallFailed",
+    "Completion",
+    "Draining",
+    "Endpoint",
+    "EndpointDown",
+    "EndpointNotFound",
+    "Estimate",
+    "FailureKind",
+    "KeyRefused",
+    "Overbilled",
+    "Price",
+    "Prices",
+    "QuotaExhausted",
+    "Stats",
+    "Window",
+]

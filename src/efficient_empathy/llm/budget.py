@@ -1,0 +1,113 @@
+"""A hard limit on what is spent: money is set aside before a request goes out, and settled when it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.llm.errors import BudgetExhausted
+
+_UNITS = 10**12
+"""Money is counted in whole units of 1e-12 dollars, rounded up, so that no sum of floats drifts over the limit."""
+
+
+class Budget:
+    """What may be spent (`max_usd`, None for no limit) and what has been (`spent_usd`, from earlier runs at first).
+
+    Spent and set aside together never exceed `max_usd`, as long as nothing is billed above what was set aside for it.
+    If a server does bill more, `spent_usd` tells the truth and nothing further is set aside.
+
+    `journal`, which may be set later, is told `committed_usd` each time that money is set aside, before the request
+    goes out, and what was spent in the end by `close`. So after a kill its last word covers what was under way.
+    """
+
+    def __init__(
+        self,
+        max_usd: float | None = None,
+        spent_usd: float = 0.0,
+        journal: Callable[[float], None] | None = None,
+    ) -> None:
+        for value in (max_usd, spent_usd):
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise UserError(f"a budget is a number of US dollars, 0 or more, not {value}")
+        self.max_usd = max_usd
+        self.journal = journal
+        self._max = None if max_usd is None else _units_within(max_usd)
+        self._spent = _units(spent_usd)
+        self._reserved = 0
+        self._journalled = False
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def spent_usd(self) -> float:
+        """US dollars spent, earlier runs included."""
+        return self._spent / _UNITS
+
+    @property
+    def reserved_usd(self) -> float:
+        """US dollars set aside for requests under way."""
+        return self._reserved / _UNITS
+
+    @property
+    def committed_usd(self) -> float:
+        """Spent and set aside together."""
+        return (self._spent + self._reserved) / _UNITS
+
+    def reserve(self, usd: float) -> bool:
+        """Set `usd` aside if the limit allows it. What `journal` raises is raised, with nothing set aside."""
+        units = _units(usd)
+        if self._max is not None and self._spent + self._reserved + units > self._max:
+            return False
+        self._reserved += units
+        if units and self.journal is not None:
+            try:
+                self.journal(self.committed_usd)
+            except BaseException:
+                self._reserved -= units
+                raise
+            self._journalled = True
+        return True
+
+    def settle(self, reserved: float, actual: float) -> None:
+        """Turn what was set aside into what was spent."""
+        self._reserved -= _units(reserved)
+        self._spent += _units(actual)
+        waiting, self._waiting = self._waiting, []
+        for turn in waiting:
+            if not turn.done():
+                turn.set_result(None)
+
+    def close(self) -> None:
+        """Tell `journal` what was spent in the end, if it was told anything since the last `close`.
+
+        What is still set aside, for requests that nobody waits for, counts as spent.
+        """
+        if self._journalled and self.journal is not None:
+            self.journal(self.committed_usd)
+            self._journalled = False
+
+    async def hold(self, usd: float) -> None:
+        """Set `usd` aside, waiting for requests under way to settle for less than was set aside for them.
+
+        Raises `BudgetExhausted` once even that could not make room.
+        """
+        while not self.reserve(usd):
+            if self._max is None or self._spent + _units(usd) > self._max:
+                raise BudgetExhausted(
+                    f"the budget of ${self.max_usd:.6g} is used up: ${self.spent_usd:.6f} spent, "
+                    f"and the next request could cost up to ${usd:.6f}"
+                )
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            await turn
+
+
+def _units(usd: float) -> int:
+    return math.ceil(usd * _UNITS)
+
+
+def _units_within(usd: float) -> int:
+    units = round(usd * _UNITS)
+    return units if units / _UNITS <= usd else units - 1

@@ -1,0 +1,274 @@
+"""Chat completions from an OpenAI-compatible endpoint: each call is answered, or fails for a named reason."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.redaction import endpoint_name
+from efficient_empathy.llm.breaker import Breaker
+from efficient_empathy.llm.budget import Budget
+from efficient_empathy.llm.call import Call
+from efficient_empathy.llm.completion import Completion, Estimate, Stats
+from efficient_empathy.llm.diagnosis import Diagnosis
+from efficient_empathy.llm.drain import Drain
+from efficient_empathy.llm.errors import BudgetExhausted, CallFailed, Draining, FailureKind, Overbilled
+from efficient_empathy.llm.faults import Fault
+from efficient_empathy.llm.prices import FREE, Prices
+from efficient_empathy.llm.proxy import find_proxy
+from efficient_empathy.llm.retry import RATE_LIMITED_CAP_S, backoff
+from efficient_empathy.llm.secrecy import Secrets, checked_key, query_secrets
+from efficient_empathy.llm.transport import Transport, chat_url
+from efficient_empathy.llm.trial import Trial
+from efficient_empathy.llm.window import Window
+from efficient_empathy.llm.wire import Reply
+
+Messages = Sequence[Mapping[str, Any]]
+
+
+class Endpoint:
+    """One model behind one base URL. `complete` may be called any number of times at once.
+
+    A sliding window of at most `concurrency` requests shrinks while the server is overloaded. `timeout_s` covers one
+    attempt from connecting to the last byte. A call is given up after `max_attempts` failed attempts; those that were
+    rate-limited (429) do not count, but are given up before the waits between them come to more than `patience_s`.
+    With a `budget`, which the caller closes, no request is sent whose upper bound it does not cover. If the budget has
+    a limit, requests go one at a time until a bill has stayed under its bound, and a bill above its bound is the last:
+    its call is answered, and `check` and all later calls raise `Overbilled`. Error messages name `key_name`, the
+    environment variable that holds the key, and never the key.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        api_key: str | None = None,
+        key_name: str = "OPENAI_API_KEY",
+        concurrency: int = 64,
+        timeout_s: float = 60.0,
+        max_attempts: int = 5,
+        patience_s: float = 600.0,
+        budget: Budget | None = None,
+        prices: Prices | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_body_bytes: int = 1_000_000,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rng: random.Random | None = None,
+    ) -> None:
+        url = chat_url(base_url)
+        self.url = endpoint_name(str(url))
+        self.model = model
+        self.window = Window(concurrency)
+        self.budget = budget or Budget()
+        self.price = (prices or Prices.load()).find(model)
+        """What the model charges; None where nobody knows, and costs are counted as 0."""
+        if self.price is None and self.budget.max_usd is not None:
+            raise UserError(f'a limit on cost needs the price of "{model}": add the model to a prices file')
+        key = checked_key(api_key, key_name)
+        sent_headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
+        proxy = find_proxy(url)
+        self._secrets = Secrets(key, sent_headers, (*query_secrets(url), *(proxy.secrets if proxy else ())))
+        self._diagnosis = Diagnosis(self.url, model, key_name, bool(key), self._secrets)
+        self._transport = Transport(
+            url,
+            sent_headers,
+            connections=concurrency,
+            timeout_s=timeout_s,
+            max_body_bytes=max_body_bytes,
+            secrets=self._secrets,
+            proxy=proxy,
+        )
+        self._breaker = Breaker(self.url, concurrency)
+        self._drain = Drain()
+        self._trial = Trial(self.budget.max_usd is not None and self.price not in (None, FREE))
+        self._max_attempts = max_attempts
+        self._patience_s = patience_s
+        self._sleep = sleep
+        self._rng = rng or random.Random()
+        self._limit_field = "max_tokens"
+        self._requests = self._retries = self._successes = 0
+        self._failures: Counter[FailureKind] = Counter()
+        self._spent_usd = 0.0
+
+    async def complete(
+        self, messages: Messages, *, max_tokens: int, temperature: float | None = 0.0, **extra: Any
+    ) -> Completion:
+        """The model's answer to `messages`; `extra` are further fields of the request (None: not sent).
+
+        Raises `CallFailed` when this call has no answer, a `UserError` when no call will have one, and
+        `BudgetExhausted` when the budget does not cover it, and `Draining` when it would have to be sent after `drain`.
+        """
+        call = self._call(messages, max_tokens, temperature, extra)
+        while True:
+            outcome = await self._attempt(call)
+            if isinstance(outcome, Reply):
+                return call.completion(outcome, self._secrets)
+            self._failures[outcome.kind] += 1
+            if self._limit_renamed(outcome):
+                call = replace(call, fields=self._fields(messages, max_tokens, temperature, extra))
+            elif (wait_s := self._wait_s(call, outcome)) is not None:
+                async with self._drain.wait(call):
+                    await self._sleep(wait_s)
+            else:
+                self._breaker.gave_up(outcome)
+                self._breaker.check()
+                raise CallFailed(
+                    outcome.reason,
+                    outcome.kind,
+                    call.attempts,
+                    call.cost_usd,
+                    call.latency_s,
+                    parameter=outcome.parameter,
+                    code=outcome.code,
+                )
+            self._retries += 1
+
+    def estimate(
+        self, messages: Messages, *, max_tokens: int, temperature: float | None = 0.0, **extra: Any
+    ) -> Estimate:
+        """What `complete` with the same arguments would take, without sending anything."""
+        return self._call(messages, max_tokens, temperature, extra).estimate()
+
+    @property
+    def stats(self) -> Stats:
+        """Counts so far."""
+        return Stats(
+            requests=self._requests,
+            retries=self._retries,
+            successes=self._successes,
+            failures=self._failures.copy(),
+            concurrency=int(self.window.limit),
+            in_flight=self.window.in_flight,
+            spent_usd=self._spent_usd,
+        )
+
+    def check(self) -> None:
+        """Raise the `UserError` that no later call would get past, if there is one."""
+        self._breaker.check()
+
+    def drain(self) -> None:
+        """Send nothing new. Requests under way go on to their end; calls that wait for anything else end at once."""
+        self._drain.begin()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> Endpoint:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.url!r}, {self.model!r})"
+
+    async def _attempt(self, call: Call) -> Reply | Fault:
+        """Send the request once, in a slot of the window, and account for it, also when cancelled."""
+        async with self._drain.wait(call):
+            await self.window.acquire(ahead=call.attempts > 0)  # what was begun is finished first
+        try:
+            async with self._drain.wait(call):
+                alone = await self._trial.enter()
+        except BaseException:
+            self.window.release()
+            raise
+        try:
+            self._breaker.check()
+            await self._hold(call)
+            paid = call.bound_usd
+            sent_at = time.monotonic()
+            call.attempts += 1
+            self._requests += 1
+            try:
+                outcome = await self._exchange(call)
+                paid = call.cost_of(outcome)
+            finally:
+                call.latency_s = time.monotonic() - sent_at
+                call.cost_usd += paid
+                self._spent_usd += paid
+                self.budget.settle(call.bound_usd, paid)
+            if isinstance(outcome, Reply):
+                self._successes += 1
+                self._breaker.success()
+                self.window.success()
+            elif outcome.overload:
+                self.window.overload(sent_at)
+            self._compare(call, outcome)
+            return outcome
+        finally:
+            self._trial.leave(alone)
+            self.window.release()
+
+    def _compare(self, call: Call, outcome: Reply | Fault) -> None:
+        """Hold a bill against its bound, where cost is limited."""
+        if self.budget.max_usd is None or outcome.usage is None:
+            return
+        billed = self.price.cost(*outcome.usage) if self.price else 0.0
+        if billed <= call.bound_usd:
+            self._trial.passed()
+            return
+        prompt, completion = outcome.usage
+        self._breaker.trip(
+            Overbilled(
+                f"{self.url} billed ${billed:.6g} ({prompt:,} prompt and {completion:,} completion tokens) for a "
+                f"request that costs at most ${call.bound_usd:.6g}, so the limit of "
+                f"${self.budget.max_usd:.6g} cannot be kept there: ${self.budget.spent_usd:.6g} is spent and "
+                "nothing more is sent; check the bill with the provider, or leave the limit out"
+            )
+        )
+
+    async def _hold(self, call: Call) -> None:
+        try:
+            async with self._drain.wait(call):
+                await self.budget.hold(call.bound_usd)
+        except BudgetExhausted as error:
+            error.attempts, error.cost_usd = call.attempts, call.cost_usd
+            raise
+        try:
+            self._drain.check(call)
+        except Draining:
+            self.budget.settle(call.bound_usd, 0.0)
+            raise
+
+    def _wait_s(self, call: Call, fault: Fault) -> float | None:
+        """How long to wait before the call is sent again; None to give it up."""
+        if not fault.retry:
+            return None
+        if fault.kind != "rate_limited":
+            tries = call.attempts - call.refusals
+            return backoff(tries, fault.retry_after_s, self._rng) if tries < self._max_attempts else None
+        call.refusals += 1
+        wait_s = backoff(call.refusals, fault.retry_after_s, self._rng, cap_s=RATE_LIMITED_CAP_S)
+        call.refused_s += wait_s
+        return wait_s if call.refused_s <= self._patience_s else None
+
+    async def _exchange(self, call: Call) -> Reply | Fault:
+        response = await self._transport.post(call.body)
+        if isinstance(response, Fault):
+            return response
+        self._breaker.heard()
+        return self._diagnosis.read(response, call.fields)
+
+    def _call(self, messages: Messages, max_tokens: int, temperature: float | None, extra: Mapping[str, Any]) -> Call:
+        return Call(self._fields(messages, max_tokens, temperature, extra), self.price or FREE)
+
+    def _fields(
+        self, messages: Messages, max_tokens: int, temperature: float | None, extra: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        fields = {"model": self.model, "messages": messages, self._limit_field: max_tokens, "temperature": temperature}
+        return {name: value for name, value in {**fields, **extra}.items() if value is not None}
+
+    def _limit_renamed(self, fault: Fault) -> bool:
+        """Whether the model wants `max_completion_tokens`, as OpenAI's reasoning models do, for `max_tokens`."""
+        renamed = fault.parameter == "max_tokens" and "max_completion_tokens" in fault.reason
+        if renamed:
+            self._limit_field = "max_completion_tokens"
+        return renamed

@@ -1,0 +1,84 @@
+"""How a call fails: for itself, for every call like it, or because the money is spent."""
+
+# ruff: noqa: N818 (named for what happened, as the handlers read)
+
+from __future__ import annotations
+
+from typing import Literal
+
+from efficient_empathy.foundation.errors import UserError
+
+FailureKind = Literal["timeout", "rate_limited", "server_error", "connection", "bad_body", "too_long", "rejected"]
+
+
+class CallFailed(Exception):
+    """This one call has no answer; others may have.
+
+    `kind` says how it failed last, `attempts` how often it was sent, `cost_usd` what all attempts may have cost,
+    `latency_s` how long the last one took. `parameter` is the request's field that the server does not take (such as
+    `response_format`), so that the caller can go on without it; `code` is the server's own error code.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        kind: FailureKind,
+        attempts: int = 1,
+        cost_usd: float = 0.0,
+        latency_s: float = 0.0,
+        *,
+        parameter: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.kind: FailureKind = kind
+        self.attempts = attempts
+        self.cost_usd = cost_usd
+        self.latency_s = latency_s
+        self.parameter = parameter
+        self.code = code
+
+
+class BudgetExhausted(Exception):
+    """What is left of the budget does not cover this call's upper bound. Nothing was sent for this attempt.
+
+    `attempts` and `cost_usd` count the attempts of the same call that were paid before.
+    """
+
+    def __init__(self, reason: str, attempts: int = 0, cost_usd: float = 0.0) -> None:
+        super().__init__(reason)
+        self.attempts = attempts
+        self.cost_usd = cost_usd
+
+
+class Draining(Exception):
+    """The endpoint sends nothing new (`Endpoint.drain`), and this call had no request under way.
+
+    `attempts` and `cost_usd` count the attempts of the same call that were made before.
+    """
+
+    def __init__(self, attempts: int = 0, cost_usd: float = 0.0) -> None:
+        super().__init__("the endpoint sends nothing new")
+        self.attempts = attempts
+        self.cost_usd = cost_usd
+
+
+class KeyRefused(UserError):
+    """HTTP 401 or 403: no call will be answered with this key."""
+
+
+class EndpointNotFound(UserError):
+    """HTTP 404, 405 or a redirect: the model or the URL is wrong."""
+
+
+class QuotaExhausted(UserError):
+    """The account behind the key has no credit left."""
+
+
+class Overbilled(UserError):
+    """A bill came to more than one request can cost, and cost is limited: the limit cannot be kept at this endpoint."""
+
+
+class EndpointDown(UserError):
+    """Too many calls in a row were not answered at all: no point in going on."""

@@ -1,0 +1,135 @@
+"""One POST over a kept connection, bounded in time and size, whose every way to fail has a name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiohttp
+from yarl import URL
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.redaction import endpoint_name
+from efficient_empathy.llm.faults import Fault
+from efficient_empathy.llm.proxy import Proxy
+from efficient_empathy.llm.secrecy import Secrets
+
+_CONNECT_S = 15.0
+_KEEP_ALIVE_S = 4.0  # uvicorn, and with it vLLM, closes after 5 s: a connection that it is about to close is not used
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP response, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport:
+    """Posts JSON to one URL. Redirects are not followed, cookies not kept: the key goes to this host alone.
+
+    A `proxy` gets its own headers and none of the request's: aiohttp would send it a session's headers with CONNECT.
+    """
+
+    def __init__(
+        self,
+        url: URL,
+        headers: Mapping[str, str],
+        *,
+        connections: int,
+        timeout_s: float,
+        max_body_bytes: int,
+        secrets: Secrets,
+        proxy: Proxy | None = None,
+    ) -> None:
+        self._url = url
+        self._headers = {**headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if proxy is not None and url.scheme == "http":
+            self._headers |= proxy.headers  # without a tunnel it is the request itself that the proxy reads
+        self._connections = connections
+        self._timeout_s = timeout_s
+        self._max_body_bytes = max_body_bytes
+        self._secrets = secrets
+        self._proxy = proxy
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, body: bytes) -> Response | Fault:
+        """Send `body`, read the response. The time limit covers everything from connecting to the last byte."""
+        session = self._session or self._open()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await session.post(
+                    self._url,
+                    data=body,
+                    allow_redirects=False,
+                    headers=self._headers,
+                    proxy=self._proxy.url if self._proxy else None,
+                    proxy_headers=self._proxy.headers if self._proxy else None,
+                )
+                try:
+                    received = await self._read(response.content)
+                finally:
+                    response.close()  # does nothing to a connection whose response was read to its end
+        except aiohttp.ClientHttpProxyError as error:
+            reason = f"the proxy does not let it through (HTTP {error.status}): {self._secrets.tell(error.message)}"
+            return Fault("connection", reason, unanswered=True, refused=True)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return Fault("connection", self._told(error), unanswered=True, refused=True)
+        except TimeoutError:
+            reason = f"no complete reply in {self._timeout_s:g} s"
+            return Fault("timeout", reason, overload=True, billed=True, unanswered=True)
+        except aiohttp.ClientPayloadError as error:
+            return Fault("bad_body", f"the reply broke off: {self._told(error)}", overload=True, billed=True)
+        except (aiohttp.ClientError, OSError) as error:
+            reason = f"the connection broke: {self._told(error)}"
+            return Fault("connection", reason, overload=True, billed=True, unanswered=True)
+        if received is None:
+            return Fault("bad_body", f"the reply is longer than {self._max_body_bytes:,} bytes", billed=True)
+        return Response(response.status, response.headers, received)
+
+    async def close(self) -> None:
+        """Close the connections. A later `post` opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _read(self, stream: aiohttp.StreamReader) -> bytes | None:
+        received = await stream.readany()
+        if stream.at_eof():
+            return received if len(received) <= self._max_body_bytes else None
+        parts, size = [received], len(received)
+        while size <= self._max_body_bytes:
+            part = await stream.readany()
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+            size += len(part)
+        return None
+
+    def _open(self) -> aiohttp.ClientSession:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=300),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+            skip_auto_headers=("Accept",),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self._session
+
+    def _told(self, error: BaseException) -> str:
+        return self._secrets.tell(str(error)) or type(error).__name__
+
+
+def chat_url(base_url: str) -> URL:
+    """`{base_url}/chat/completions`. Raises `UserError` for what is no http(s) URL."""
+    try:
+        url = URL(base_url.strip())
+        valid = url.scheme in ("http", "https") and bool(url.host)
+    except (ValueError, TypeError):
+        valid = False
+    if not valid or url.user or url.password:
+        name = "the base URL" if "@" in base_url else f'the base URL "{endpoint_name(base_url)}"'
+        raise UserError(f"{name} is not of the form https://HOST/v1: give one with http:// or https:// and no password")
+    return url.with_path(url.path.rstrip("/") + "/chat/completions", keep_query=True).with_fragment(None)

@@ -1,0 +1,1 @@
+"""From subsets to models: training, mixing, generation."""

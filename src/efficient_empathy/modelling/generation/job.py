@@ -1,0 +1,156 @@
+"""What one call of `generate` is to do, worked out before anything is loaded or written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import polars as pl
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.redaction import endpoint_name
+from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.generation.contract import Prompt
+from efficient_empathy.modelling.generation.samples import drawn, samples_of_run, samples_of_source
+from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
+from efficient_empathy.modelling.generation.target import (
+    Target,
+    file_name,
+    fingerprint,
+    resolve,
+    template_for,
+    training_of,
+)
+
+
+@dataclass
+class Job:
+    """A model, the prompts for it, and where the responses go.
+
+    `rows` are the sample ids in the output's order; `ids` are the same without repetition, one for each of `prompts`.
+    `identity` is what the model is, as a hash or as host and name. Replies with the same `key` are to the same question
+    in the same way, sample by sample; `asked` is a hash of the rows.
+    """
+
+    model: str
+    target: Target
+    settings: GenerationSettings
+    endpoint: EndpointOptions | None
+    template: PromptTemplate
+    part: str
+    rows: list[str]
+    ids: list[str]
+    prompts: list[Prompt]
+    identity: str
+    output: Path
+    inputs: dict[str, str]
+    backend: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the responses are kept under."""
+        return self.target.name
+
+    @property
+    def key(self) -> str:
+        """The model, the template and the decoding, as a hash."""
+        settings = self.settings
+        parts = [self.identity, self.template.hash, settings.decoding, settings.precision, settings.backend]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def asked(self) -> str:
+        """The samples, as a hash."""
+        return hashlib.sha256("\n".join(self.rows).encode()).hexdigest()[:32]
+
+    def record(self) -> dict[str, Any]:
+        """The part of the .json that is known beforehand."""
+        return {
+            "model": self.name,
+            "label": self.target.label,
+            "path": str(self.target.path),
+            "template": self.template.record(),
+            "decoding": self.settings.decoding,
+            "part": self.part,
+            "samples": len(self.rows),
+            "backend": self.backend,
+            "key": self.key,
+            "asked": self.asked,
+        }
+
+    def manifest(self) -> dict[str, Any]:
+        """What the run's manifest adds: parameters, and what went in."""
+        return {"parameters": self.settings.model_dump(), "inputs": {**self.inputs, "model": self.identity}}
+
+
+def plan_job(
+    workspace: Workspace | None,
+    model: str,
+    settings: GenerationSettings,
+    name: str | None,
+    endpoint: EndpointOptions | None,
+    source: str | Path | None,
+    output: Path | None,
+    reading: Mapping[str, Any],
+) -> Job:
+    """See `stage.generate` for the parameters. Raises `UserError` for what cannot be done; writes nothing."""
+    if endpoint is not None:
+        target = Target(endpoint_name(endpoint.base_url), file_name(name or model), name or model)
+        identity = f"{model} at {urlsplit(str(target.path)).netloc}"
+        template = PromptTemplate.load(settings.template or "chat")
+    else:
+        target = resolve(model, workspace, name)
+        identity = fingerprint(target.path)
+        template = template_for(target, settings.template, workspace)
+    inputs: dict[str, str] = {}
+    if source is not None:
+        part = settings.part or "all"
+        if part != "all":
+            raise UserError(f"--part {part} is of a run: with --source all of its samples are answered")
+        frame = samples_of_source(source, **reading)
+    else:
+        assert workspace is not None  # the caller sees to it
+        part = settings.part or "test"
+        frame = samples_of_run(workspace, part, training_of(target, workspace).get("settings", {}))
+        inputs = {workspace.samples.name: file_hash(workspace.samples)}
+    frame = drawn(frame, settings.samples)
+    distinct = frame.unique("sample_id", keep="first", maintain_order=True)
+    return Job(
+        model=model,
+        target=target,
+        settings=settings,
+        endpoint=endpoint,
+        template=template,
+        part=part,
+        rows=frame["sample_id"].to_list(),
+        ids=distinct["sample_id"].to_list(),
+        prompts=_prompts(distinct, template),
+        identity=identity,
+        output=_output(workspace, target, output),
+        inputs=inputs,
+    )
+
+
+def _prompts(frame: pl.DataFrame, template: PromptTemplate) -> list[Prompt]:
+    prompts = []
+    for sample_id, context in frame.select("sample_id", "context").iter_rows():
+        try:
+            prompts.append(template.messages(context))
+        except UserError as error:
+            raise UserError(f"sample {sample_id}: {error}") from error
+    return prompts
+
+
+def _output(workspace: Workspace | None, target: Target, output: Path | None) -> Path:
+    if output is None:
+        assert workspace is not None  # the caller sees to it
+        return workspace.generations / f"{target.name}.parquet"
+    if output.suffix != ".parquet":
+        raise UserError(f"-o {output}: responses are written as Parquet, so name it FILE.parquet")
+    return output

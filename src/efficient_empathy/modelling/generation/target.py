@@ -1,0 +1,158 @@
+"""Which model is meant: one of the run's by name, a folder, or a name of the hub; and what is known of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.llm.prompting import BUNDLED, PromptTemplate
+
+LABELS = {
+    "base": "Base model",
+    "sensibility": "Sensibility expert",
+    "rationality": "Rationality expert",
+    "union": "One adapter on the union",
+    "average": "Average of the experts",
+    "moe": "MoE, routers trained",
+}
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model to generate with: where it lies, and under which name and label its responses are kept.
+
+    `kind` is base (as it was before training), composed (of the run's experts), or model (anything else).
+    """
+
+    path: Path | str
+    name: str
+    label: str
+    kind: Literal["base", "composed", "model"] = "model"
+
+
+def resolve(model: str, workspace: Workspace | None, name: str | None = None) -> Target:
+    """The model called `model`: base, one of the run's, a folder, or a name of the hub.
+
+    Raises `UserError` for what is none of them, and for a `name` that cannot be a file's.
+    """
+    if "://" in model:
+        raise UserError(f"{model} is an endpoint's URL: give it as --base-url {model}, and its model's name as --model")
+    known = _of_run(workspace) if workspace else {}
+    path: Path | str
+    kind: Literal["base", "composed", "model"] = "model"
+    if model == "base":
+        path, kind = _base(workspace), "base"
+    elif workspace and model in known:
+        path = known[model]
+        kind = "composed" if path in (workspace.average, workspace.moe) else "model"
+    elif Path(model).is_dir():
+        path = Path(model)
+    elif HUB_NAME.fullmatch(model) and not model.startswith("."):
+        path = model
+    else:
+        has = f"{workspace.root} has {', '.join([*known, 'base'])}" if workspace else "without --run there is base"
+        raise UserError(f"there is no model {model!r}: {has}; or give a model's folder, or --base-url for an endpoint")
+    known_as = Path(model).resolve().name if model.startswith(".") else model
+    return Target(path, file_name(name or known_as), _label(model, name, workspace), kind)
+
+
+def _label(model: str, name: str | None, workspace: Workspace | None) -> str:
+    """What the run's comparison calls the model, where it knows it."""
+    if workspace is not None and workspace.comparison.exists():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            compared = json.loads(workspace.comparison.read_text("utf-8"))["models"]
+            labels = {entry["name"]: str(entry["label"]) for entry in compared}
+            if model in labels:
+                return labels[model]
+    return LABELS.get(model) or name or model
+
+
+def file_name(name: str) -> str:
+    """What responses of the model called `name` are kept under; raises `UserError` where nothing of it can be."""
+    kept = re.sub(r"[^\w.+-]+", "--", name.strip("/")).strip("-.")
+    if not kept:
+        raise UserError(f"{name!r} cannot be a file's name: name the responses with --name")
+    return kept
+
+
+def _of_run(workspace: Workspace) -> dict[str, Path]:
+    folders = sorted(workspace.experts.iterdir()) if workspace.experts.is_dir() else []
+    found = {folder.name: folder for folder in folders if _is_model(folder)}
+    return found | {f.name: f for f in (workspace.average, workspace.moe) if _is_model(f)}
+
+
+def _is_model(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("config.json", "adapter_config.json"))
+
+
+def _base(workspace: Workspace | None) -> Path | str:
+    """What the run's experts were trained from; without experts the bundled base."""
+    from efficient_empathy.modelling.training.base import BUNDLED_NAME
+    from efficient_empathy.modelling.training.base import resolve as resolve_base
+
+    trained_from = next((str(t["base"]) for t in _trainings(workspace) if t.get("base")), None)
+    return resolve_base(None if trained_from == BUNDLED_NAME else trained_from)
+
+
+def training_of(target: Target, workspace: Workspace | None) -> dict[str, Any]:
+    """What `training.json` says of the model's training: its own, or where it has none the run's first expert's.
+
+    Empty where nothing is known.
+    """
+    return _training(Path(target.path)) or next(_trainings(workspace), {})
+
+
+def _trainings(workspace: Workspace | None) -> Iterator[dict[str, Any]]:
+    folders = sorted(workspace.experts.iterdir()) if workspace and workspace.experts.is_dir() else []
+    yield from filter(None, map(_training, folders))
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    file = folder / "training.json"
+    if not file.exists():
+        return {}
+    try:
+        loaded: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} is not JSON ({error}): train again, or remove it") from error
+    return loaded
+
+
+def template_for(target: Target, asked: str | None, workspace: Workspace | None) -> PromptTemplate:
+    """The prompt template asked for, by default the one that the model was trained with, else chat.
+
+    Raises `UserError` where a trained model would be asked in another form than it learnt. A base model may be asked in
+    any: that is what zero-shot baselines do.
+    """
+    trained: dict[str, str] = {}
+    if target.kind != "base":
+        trained = training_of(target, workspace if target.kind == "composed" else None).get("template") or {}
+    if not trained:
+        return PromptTemplate.load(asked or "chat")
+    name, digest = trained.get("name", ""), trained.get("hash", "")
+    if asked is None and name not in BUNDLED:
+        raise UserError(f"{target.path} was trained with the template {name!r}: pass its file with --template")
+    template = PromptTemplate.load(asked or name)
+    if template.hash != digest:
+        remedy = f"--template {name}" if name in BUNDLED else f"--template with the file of {name!r}"
+        if template.name == name:
+            remedy = f"the same version of the template {name!r} (hash {digest}), or train again"
+        raise UserError(f"{target.path} was trained with another template than {template.name!r}: use {remedy}")
+    return template
+
+
+def fingerprint(path: Path | str) -> str:
+    """What a model is, as a hash; of an adapter, together with its base. Raises `UserError` where that is not there."""
+    from efficient_empathy.modelling.training.base import model_hash
+    from efficient_empathy.modelling.training.models import base_of, is_adapter
+
+    own = model_hash(path)
+    return f"{own} on {model_hash(base_of(Path(path)))}" if is_adapter(path) else own

@@ -1,0 +1,278 @@
+"""Every model on the same held-out responses: losses, intervals, sizes, speed, and whether mixing was worth it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.statistics.resampling import Weights, replicated
+from efficient_empathy.modelling.moe.checkpoint import open_checkpoint, read_json
+from efficient_empathy.modelling.moe.families import FAMILIES
+from efficient_empathy.modelling.moe.stored import read_folder
+from efficient_empathy.modelling.training.loss import by_length, losses
+from efficient_empathy.modelling.training.models import Dtype, load_model, load_tokenizer
+from efficient_empathy.modelling.training.tokens import Encoded, encode
+
+CONFIDENCE = 0.95
+TIMED_TOKENS, TIMED_RUNS = 2048, 5
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model of the comparison: its name and label, where it is, and what its measurement is known by."""
+
+    name: str
+    label: str
+    path: Path | str
+    key: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a model."""
+
+    nll: pl.DataFrame
+    """`sample_id`, `tokens`, `nll`: of each response, in nats."""
+    tokens_per_second: float
+
+
+def measure(
+    contender: Contender,
+    rows: pl.DataFrame,
+    cache: Path,
+    *,
+    max_length: int,
+    on_batch: Callable[[int, int], None] = lambda done, samples: None,
+) -> Measured:
+    """The model's loss on every response of `rows`, and its speed; kept in `cache` and read from there the next time.
+
+    The speed is that of reading: tokens of context and response a second in one forward pass of `TIMED_TOKENS`, the
+    best of several: what else the machine does only slows. An adapter is merged for that, as it would be to be served.
+    """
+    table, facts = cache / f"{contender.key}.parquet", cache / f"{contender.key}.json"
+    if facts.exists():
+        return Measured(pl.read_parquet(table, glob=False), read_json(facts)["tokens_per_second"])
+    model = load_model(contender.path, dtype=dtype_here())
+    samples = encode(rows, load_tokenizer(contender.path), max_length).samples
+    nll = losses(model, samples, on_batch=on_batch)
+    found = pl.DataFrame(
+        {
+            "sample_id": [sample.sample_id for sample in samples],
+            "tokens": [sample.response_tokens for sample in samples],
+            "nll": nll,
+        },
+        schema={"sample_id": pl.String, "tokens": pl.Int64, "nll": pl.Float64},
+    )
+    speed = _tokens_per_second(model.merge_and_unload() if hasattr(model, "merge_and_unload") else model, samples)
+    gone = weakref.ref(model)
+    del model
+    free_memory(gone)
+    with atomic(table) as path:
+        found.write_parquet(path)
+    with atomic(facts) as path:
+        path.write_text(json.dumps({"tokens_per_second": speed, "model": contender.name}), "utf-8")
+    return Measured(found, speed)
+
+
+def _tokens_per_second(model: Any, samples: Sequence[Encoded]) -> float:
+    batch = [samples[i] for i in by_length([len(sample.ids) for sample in samples], TIMED_TOKENS)[0]]
+    tokens = sum(len(sample.ids) for sample in batch)
+    times = []
+    for _ in range(TIMED_RUNS):
+        began = time.perf_counter()
+        losses(model, batch)
+        times.append(time.perf_counter() - began)
+    return round(tokens / min(times), 1)
+
+
+def dtype_here() -> Dtype:
+    """What models are measured in: the numbers that they are stored in on a GPU, float32 on a CPU."""
+    import torch
+
+    return "auto" if torch.cuda.is_available() else "fp32"
+
+
+def free_memory(model: weakref.ref[Any]) -> None:
+    """Give back what a model held that is not needed any more, cycles among its parts or not."""
+    import torch
+
+    if model() is not None:
+        gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def sizes(path: Path | str) -> dict[str, int]:
+    """`parameters`, `active_parameters` (those that one token goes through) and `bytes` of a model's weights.
+
+    An adapter counts as what it is served as: merged into its base.
+    """
+    config = Path(path) / "config.json"
+    kind = read_json(config).get("model_type") if config.exists() else None
+    mixed = next((family for family in FAMILIES.values() if family.moe == kind), None)
+    tensors = read_folder(Path(path)) if mixed else open_checkpoint(path).tensors
+    counts = {name: int(np.prod(tensor.shape, dtype=np.int64)) for name, tensor in tensors.items()}
+    total, idle = sum(counts.values()), 0
+    if mixed:
+        settings = read_json(config)
+        experts = settings.get("num_local_experts") or settings["num_experts"]
+        routed = sum(count for name, count in counts.items() if ".experts." in name)
+        idle = routed * (experts - settings["num_experts_per_tok"]) // experts
+    used = sum(tensor.nbytes for tensor in tensors.values())
+    return {"parameters": total, "active_parameters": total - idle, "bytes": used}
+
+
+def comparison(
+    contenders: Sequence[Contender],
+    measured: Mapping[str, Measured],
+    groups: Mapping[str, pl.DataFrame],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The table of models: `subsets`, `models`, `verdict`, `seed`, `part`.
+
+    Losses are mean nats a response token of each group of rows (`sample_id`, `dialogue_id`). Their intervals, and that
+    of the paired difference mixture − average, are 95 % percentile bootstraps over dialogues: replies of one
+    conversation are not independent (Efron & Tibshirani 1993, chapters 8 and 13).
+    """
+    every = {name: _Group(rows, measured, resamples, seed) for name, rows in groups.items() if len(rows)}
+    models = [
+        {
+            "name": contender.name,
+            "label": contender.label,
+            "path": str(contender.path),
+            "loss": {name: group.loss(contender.name) for name, group in every.items()},
+            "interval": {name: list(group.interval(contender.name)) for name, group in every.items()},
+            **sizes(contender.path),
+            "tokens_per_second": measured[contender.name].tokens_per_second,
+        }
+        for contender in contenders
+    ]
+    return {
+        "subsets": {name: {"samples": group.samples, "tokens": group.tokens} for name, group in every.items()},
+        "models": models,
+        "verdict": _verdict(models, every["all"]),
+        "seed": seed,
+        "part": "held_out",
+    }
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """Sums over dialogues, as `statistics.resampling` takes them."""
+
+    nll: npt.NDArray[np.float64]
+    tokens: npt.NDArray[np.float64]
+    repeatable: ClassVar[bool] = True
+
+    @property
+    def parts(self) -> Sequence[_Loss]:
+        return (self,)
+
+    def under(self, weights: Weights | None = None) -> dict[str, npt.NDArray[np.float64]]:
+        if weights is None:
+            return {"loss": np.array([self.nll.sum() / self.tokens.sum()])}
+        return {"loss": weights @ self.nll / (weights @ self.tokens)}
+
+
+class _Group:
+    """Held-out rows as sums by dialogue, and the dialogues drawn again and again, the same for every model."""
+
+    def __init__(self, rows: pl.DataFrame, measured: Mapping[str, Measured], resamples: int, seed: int) -> None:
+        ids = rows.select("sample_id", "dialogue_id").unique("sample_id", maintain_order=True)
+        tables = {
+            name: ids.join(found.nll.unique("sample_id"), on="sample_id", maintain_order="left")
+            .group_by("dialogue_id", maintain_order=True)
+            .agg(pl.sum("nll", "tokens"), pl.len())
+            for name, found in measured.items()
+        }
+        first = next(iter(tables.values()))
+        self.samples, self.tokens = int(first["len"].sum()), int(first["tokens"].sum())
+        tokens = first["tokens"].to_numpy().astype(np.float64)
+        losses = {name: _Loss(table["nll"].to_numpy(), tokens) for name, table in tables.items()}
+        dialogues = first["dialogue_id"].to_list()
+        found = replicated(losses, dialogues, draws=resamples, seed=seed)
+        self._losses = {name: figures["loss"] for name, figures in found.items()}
+
+    def loss(self, name: str) -> float:
+        return self._losses[name].value
+
+    def interval(self, name: str, less: str | None = None) -> tuple[float, float]:
+        loss = self._losses[name] - self._losses[less] if less else self._losses[name]
+        return loss.interval(CONFIDENCE)
+
+
+def _verdict(models: Sequence[Mapping[str, Any]], group: _Group) -> dict[str, Any]:
+    """Which model is best, and whether the mixture beats the average: its paired interval lies below zero."""
+    by_name = {model["name"]: model for model in models}
+    best, *others = sorted(models, key=lambda model: model["loss"]["all"])
+    mixed, plain = by_name["moe"], by_name["average"]
+    low, high = group.interval("moe", "average")
+    lead = f"{best['label']} has the lowest held-out loss of all {len(models)} models"
+    lead += f": {best['loss']['all']:.3f} nats a token"
+    if best in (mixed, plain):
+        text = f"{lead}{_ahead(others, best, group)}. {_pair_words(mixed, plain, (low, high))}"
+    else:
+        text = f"{lead}. {_beside_words(best, mixed, plain, group)} {_pair_words(mixed, plain, (low, high))}"
+    return {
+        "best": best["name"],
+        "moe_beats_average": high < 0,
+        "difference": mixed["loss"]["all"] - plain["loss"]["all"],
+        "interval": [low, high],
+        "text": text,
+    }
+
+
+def _ahead(others: Sequence[Mapping[str, Any]], best: Mapping[str, Any], group: _Group) -> str:
+    """The models besides mixture and average that do as well as a best one that is one of these."""
+    level = [
+        m["label"]
+        for m in others
+        if m["name"] not in ("moe", "average") and group.interval(m["name"], best["name"])[0] <= 0
+    ]
+    return f"; {' and '.join(level)} cannot be told from it" if level else ""
+
+
+def _beside_words(best: Mapping[str, Any], mixed: Mapping[str, Any], plain: Mapping[str, Any], group: _Group) -> str:
+    """What a best model that is neither the mixture nor the average means for whoever must choose one."""
+    behind = [group.interval(model["name"], best["name"])[0] > 0 for model in (mixed, plain)]
+    names = [f"the {name} ({model['loss']['all']:.3f})" for name, model in (("mixture", mixed), ("average", plain))]
+    if all(behind):
+        return f"It beats {names[0]} and {names[1]}: here neither mixing nor averaging the experts was worth it."
+    if any(behind):
+        beaten, level = (names[0], names[1]) if behind[0] else (names[1], names[0])
+        return f"It beats {beaten}, and cannot be told from {level}."
+    return f"It can be told neither from {names[0]} nor from {names[1]}."
+
+
+def _pair_words(mixed: Mapping[str, Any], plain: Mapping[str, Any], interval: tuple[float, float]) -> str:
+    """How the mixture stands to the average, and what it costs."""
+    low, high = interval
+    difference = mixed["loss"]["all"] - plain["loss"]["all"]
+    numbers = f"{mixed['loss']['all']:.3f} against {plain['loss']['all']:.3f}"
+    numbers += f" (difference {difference:+.4f}, 95 % interval {low:+.4f} to {high:+.4f})"
+    if high < 0:
+        said = f"The mixture has a lower held-out loss than the experts' plain average: {numbers}."
+    elif low > 0:
+        said = f"The mixture has a higher held-out loss than the experts' plain average: {numbers}."
+    else:
+        said = f"The mixture cannot be told from the experts' plain average: {numbers}."
+    active, size, speed = (mixed[k] / plain[k] for k in ("active_parameters", "bytes", "tokens_per_second"))
+    cost = f"{active:.2f} × the active parameters, {size:.2f} × the bytes and {speed:.2f} × the speed of reading"
+    return (
+        f"{said} That costs {cost}."
+        if high < 0
+        else f"{said} So the average does as well, and the mixture costs {cost}."
+    )

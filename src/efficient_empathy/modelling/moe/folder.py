@@ -1,0 +1,96 @@
+"""A checkpoint's folder that is whole or absent: made in a hidden one beside it, which is renamed at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from efficient_empathy.foundation.errors import UserError
+
+SPARE = 64 << 20
+"""Bytes that stay free on the disk."""
+RECORD = "composition.json"
+"""In every folder that is composed: from what, and how."""
+
+
+@contextmanager
+def whole(out: Path) -> Iterator[Path]:
+    """A new folder to write to; it becomes `out` when the block ends well, in place of what was there, else it goes.
+
+    What a killed process left beside `out` is swept first; if it was killed between the two renames, the folder that it
+    had moved aside comes back. Raises `UserError` where nothing can be written.
+    """
+    work, aside = (out.with_name(f".{out.name}.{kind}") for kind in ("work", "old"))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        sweep(out)
+        work.mkdir()
+        yield work
+        for path in (*(p for p in work.rglob("*") if p.is_file()), work):
+            _sync(path)
+        if out.exists():
+            out.rename(aside)
+        work.rename(out)
+        _sync(out.parent)
+        shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def require_ours(out: Path, sources: Iterable[Path]) -> None:
+    """Raises `UserError` if writing `out` would replace something that was not composed here, or one of `sources`."""
+    sweep(out)
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UserError(f"{out} is not a folder: give the name of a new one")
+    if any(out.resolve() in (source.resolve(), *source.resolve().parents) for source in sources):
+        raise UserError(f"{out} holds what is to be mixed: give the name of a new folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / RECORD).exists():
+        raise UserError(
+            f"{out} holds something that was not composed here, and is left alone: give a new folder's name"
+        )
+
+
+def sweep(out: Path) -> None:
+    """Remove what a killed process left of its writing of `out`; a folder that it had moved aside comes back."""
+    work, aside = (out.with_name(f".{out.name}.{kind}") for kind in ("work", "old"))
+    if aside.exists() and not out.exists():
+        aside.rename(out)
+    for left in (work, aside):
+        if left.exists():
+            shutil.rmtree(left)
+
+
+def require_space(out: Path, needed: int, what: str) -> None:
+    """Raises `UserError` if the disk of `out` has less than `needed` bytes and a little more free."""
+    place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if free < needed + SPARE:
+        raise UserError(
+            f"{what} needs {_gigabytes(needed + SPARE)} on the disk of {place}, which has {_gigabytes(free)} free: "
+            "make room, or write to another disk"
+        )
+
+
+def link(source: Path, target: Path) -> None:
+    """The same file under another name where the disk can do that, else a copy."""
+    with suppress(OSError):
+        os.link(source, target)
+        return
+    shutil.copyfile(source, target)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.2f} GB"

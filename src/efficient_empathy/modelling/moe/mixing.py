@@ -1,0 +1,121 @@
+"""One mixing: what it starts from, by what its results are known, and which samples serve for what."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.moe.compare import Contender
+from efficient_empathy.modelling.moe.runs import Expert
+from efficient_empathy.modelling.moe.settings import MixSettings
+from efficient_empathy.modelling.training.examples import GROUPS, choose, choose_part, conversational
+from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.modelling.training.tokens import Encoded, encode
+
+_COMPOSING = {"shared", "top_k", "init", "init_samples", "shard_bytes"}
+_NO_MATTER = {"resamples", *_COMPOSING}
+_LABELS = {"base": "Base model", "average": "Average of the experts", "moe_untrained": "MoE, routers untrained"}
+_TRAINED = {"gates": "MoE, routers trained", "gates+gate_proj": "MoE, routers and gate_proj trained"}
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """What one mixing starts from."""
+
+    workspace: Workspace
+    settings: MixSettings
+    training: TrainingSettings
+    experts: Sequence[Expert]
+    base: Path | str
+    union: Expert | None
+    frame: pl.DataFrame
+    """Every sample of the run, as `training.examples.assigned` gives it."""
+    held_out: Mapping[str, pl.DataFrame]
+    """Rows that losses are measured on, by subset and `all`."""
+    hashes: Mapping[str, str]
+    """Of `base`, `union`, and every expert by its name."""
+    console: Console
+
+    def composition(self) -> str:
+        """What the untrained mixture is known by."""
+        own = [self.hashes[name] for name in ("base", *(expert.name for expert in self.experts))]
+        chosen = self.settings.model_dump(include=_COMPOSING)
+        rows = [] if self.settings.init == "zero" else [self.ids(group) for group in self.own_rows()]
+        return _hash([own, [expert.name for expert in self.experts], chosen, rows])
+
+    def trained(self) -> str:
+        """What the trained mixture is known by."""
+        chosen = self.settings.model_dump(exclude=_NO_MATTER)
+        return _hash([self.composition(), chosen, self._how_read(), self.ids(self.router_rows())])
+
+    def contenders(self, *, finished: bool) -> list[Contender]:
+        """The models to compare; without the trained mixture until it is `finished`."""
+        own = [(e.name, e.label, e.path, self.hashes[e.name]) for e in self.experts]
+        if self.union is not None and self.union.name not in {expert.name for expert in self.experts}:
+            own.append(("union", self.union.label, self.union.path, self.hashes["union"]))
+        found = [("base", _LABELS["base"], self.base, self.hashes["base"]), *own]
+        found.append(("average", _LABELS["average"], self.workspace.average, f"average {self.composition()}"))
+        untrained = ("moe_untrained", _LABELS["moe_untrained"], self.workspace.moe, self.composition())
+        if self.settings.train == "none":
+            found.append(("moe", *untrained[1:]))
+        else:
+            found.append(untrained)
+            if finished:
+                found.append(("moe", _TRAINED[self.settings.train], self.workspace.moe, self.trained()))
+        rows = [self._how_read(), self.ids(self.held_out["all"])]
+        return [Contender(name, label, path, _hash([key, rows])) for name, label, path, key in found]
+
+    def router_rows(self) -> pl.DataFrame:
+        """The samples that the routers are trained on. Raises `UserError` where none were held back."""
+        part = "fit" if self.settings.router_data == "union" else "router"
+        subsets = [expert.subset for expert in self.experts]
+        whole = any(subset in GROUPS for subset in subsets)
+        rows = choose_part(self.frame, "union", part)
+        if not whole:
+            rows = self.frame.filter(pl.col("part") == part, pl.col("subset").is_in(subsets))
+        if part == "router" and rows.is_empty():
+            raise UserError(
+                "no dialogues were held back for the routers: train the experts with --set hold_back=0.1, "
+                "or train the routers on the union"
+            )
+        return self._few(rows, self.settings.max_samples)
+
+    def own_rows(self) -> list[pl.DataFrame]:
+        """Of each expert some samples that it was trained on, for the routers' start."""
+        return [
+            self._few(
+                choose_part(self.frame, "all" if expert.subset == "random" else expert.subset, "fit"),
+                self.settings.init_samples,
+            )
+            for expert in self.experts
+        ]
+
+    def _few(self, rows: pl.DataFrame, count: int | None) -> pl.DataFrame:
+        return rows if count is None or len(rows) <= count else choose(rows, "all", size=count, seed=self.settings.seed)
+
+    def encoded(self, rows: pl.DataFrame, tokenizer: Any) -> list[Encoded]:
+        """The rows as the experts read them."""
+        asked = rows if "prompt" in rows.columns else conversational(rows, PromptTemplate.load(self.training.template))
+        return encode(asked, tokenizer, self.training.max_length).samples
+
+    def _how_read(self) -> list[Any]:
+        return [PromptTemplate.load(self.training.template).hash, self.training.max_length]
+
+    @staticmethod
+    def ids(rows: pl.DataFrame) -> str:
+        """What samples are known by."""
+        return _hash(rows["sample_id"].to_list())
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,150 @@
+"""The stage `mix`: a run's experts → one mixture, its routers trained, and the comparison with all there is beside."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.modelling.moe.checkpoint import read_json
+from efficient_empathy.modelling.moe.settings import MixSettings
+
+STAGE = "mix"
+
+
+def mix(
+    workspace: Workspace,
+    settings: MixSettings | None = None,
+    training: Any = None,
+    *,
+    experts: Sequence[str] | None = None,
+    console: Console | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Mix a run's experts into `moe/`, average them into `average/`, and compare both with all that there is beside.
+
+    `experts` are names in `experts/`; by default every expert of a subset of its own. `training` are TrainingSettings
+    that say how to calculate (precision and the like); what the samples are read by is always what the experts were
+    trained with. Writes `moe/` (with routers.json), `average/` and `comparison.json`. Every step that a killed call had
+    finished is kept. Skipped when experts, samples and settings are those of the last time, unless `force`.
+
+    Returns `path`, `average`, `experts`, `models`, `verdict`, `routers` {moved, unmoved, usage, entropy}, `seconds`,
+    `skipped`. Raises `UserError` for experts that are missing or do not match, and as `compose` and `fit` do.
+    """
+    if any(find_spec(name) is None for name in ("torch", "transformers", "trl", "safetensors")):
+        raise missing_extra("mix", "train")
+    console, settings = console or Console(stderr=True), settings or MixSettings()
+    with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
+        return _mix(workspace, settings, training, experts, console, force)
+
+
+def _mix(
+    workspace: Workspace,
+    settings: MixSettings,
+    training: Any,
+    names: Sequence[str] | None,
+    console: Console,
+    force: bool,
+) -> dict[str, Any]:
+    from efficient_empathy.modelling.moe import steps
+    from efficient_empathy.modelling.moe.compare import comparison
+
+    began = time.monotonic()
+    mixing = _mixing(workspace, settings, training, names, console)
+    inputs = {**mixing.hashes, "composition": mixing.composition(), "trained": mixing.trained()}
+    inputs["held_out"] = mixing.ids(mixing.held_out["all"])
+    parameters = settings.model_dump(mode="json")
+    outputs = (workspace.moe / "config.json", workspace.moe / "routers.json", workspace.average / "config.json",
+               workspace.comparison)  # fmt: skip
+    last = workspace.stage(STAGE)
+    same = last.get("inputs") == inputs and last.get("parameters") == parameters
+    if same and not force and all(path.exists() for path in outputs) and workspace.whole(STAGE):
+        return _result(workspace, last) | {"skipped": True}
+
+    workspace.record(STAGE, {"interrupted": True})
+    for path in outputs:
+        if workspace.fault(path):
+            path.unlink(missing_ok=True)  # the step that makes it is done again
+    if force:
+        for folder in (workspace.moe, workspace.average, workspace.root / steps.CACHE, workspace.root / steps.WORK):
+            shutil.rmtree(folder, ignore_errors=True)
+    steps.compose_both(mixing)
+    steps.measure_all(mixing, finished=False)
+    steps.train(mixing)
+    measured = steps.measure_all(mixing, finished=True)
+    steps.observe(mixing)
+    contenders = mixing.contenders(finished=True)
+    table = comparison(contenders, measured, mixing.held_out, resamples=settings.resamples, seed=settings.seed)
+    with atomic(workspace.comparison) as path:
+        path.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    record = {
+        "inputs": inputs,
+        "parameters": parameters,
+        "experts": [expert.name for expert in mixing.experts],
+        "verdict": table["verdict"],
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    workspace.record(STAGE, record, outputs)
+    return _result(workspace, record) | {"skipped": False}
+
+
+def _mixing(
+    workspace: Workspace, settings: MixSettings, training: Any, names: Sequence[str] | None, console: Console
+) -> Any:
+    """What the mixing starts from. Raises `UserError` for what it cannot start from."""
+    from efficient_empathy.modelling.moe.mixing import Mixing
+    from efficient_empathy.modelling.moe.runs import agreed, base_of, chosen, union_model
+    from efficient_empathy.modelling.training.base import model_hash
+    from efficient_empathy.modelling.training.examples import assigned, held_out_rows
+
+    experts = chosen(workspace, names)
+    read = agreed(experts, training)
+    frame = assigned(workspace, read)
+    held_out = held_out_rows(frame, read)
+    if held_out["all"].is_empty():
+        raise UserError("nothing is held out to compare models on: train the experts with --set held_out=0.05")
+    if settings.top_k > len(experts):
+        raise UserError(f"top-k must be from 1 to {len(experts)}, the number of experts, not {settings.top_k}")
+    base, union = base_of(experts), union_model(workspace)
+    hashes = {"base": model_hash(base), **{expert.name: model_hash(expert.path) for expert in experts}}
+    if union is not None:
+        hashes["union"] = model_hash(union.path)
+    return Mixing(workspace, settings, read, experts, base, union, frame, held_out, hashes, console)
+
+
+def _result(workspace: Workspace, record: Mapping[str, Any]) -> dict[str, Any]:
+    table, routers = read_json(workspace.comparison), read_json(workspace.moe / "routers.json")
+    return {
+        "path": str(workspace.moe),
+        "average": str(workspace.average),
+        "comparison": str(workspace.comparison),
+        "experts": record["experts"],
+        "subsets": table["subsets"],
+        "models": table["models"],
+        "verdict": table["verdict"],
+        "routers": {key: routers[key] for key in ("init", "train", "moved", "unmoved", "usage", "entropy")},
+        "seconds": record["seconds"],
+    }
+
+
+def summary(result: Mapping[str, Any], run: Path) -> str:
+    """The comparison as a table, what it says, and what to do next."""
+    subsets = list(result["subsets"])
+    width = max(len(model["label"]) for model in result["models"])
+    head = "".join(f"{subset[:12]:>13}" for subset in subsets)
+    lines = [f"Held-out loss, nats a response token{' (nothing had changed)' if result['skipped'] else ''}:"]
+    lines.append(f"  {'':{width}}{head}   parameters    active   tokens/s")
+    for model in result["models"]:
+        losses = "".join(f"{model['loss'][subset]:>13.4f}" for subset in subsets)
+        sizes = f"{model['parameters'] / 1e6:>11.2f} M {model['active_parameters'] / 1e6:>7.2f} M"
+        lines.append(f"  {model['label']:{width}}{losses}{sizes} {model['tokens_per_second']:>10,.0f}")
+    lines += [result["verdict"]["text"], f"The mixture: {result['path']}   The average: {result['average']}"]
+    return "\n".join([*lines, f"Next: efficient-empathy generate --run {run} --model moe"])

@@ -1,0 +1,113 @@
+"""The rows that experts and routers are trained and measured on: one target reply a row, as prompt and completion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.training.partition import partition
+from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.selection.columns import UNSCORED
+from efficient_empathy.selection.faults import told
+from efficient_empathy.selection.ties import tie_hash
+
+GROUPS = ("all", "union", "random")
+"""What may be asked for beside the policy's own subsets: everything, everything kept, and a random part of it all."""
+DROPPED = ("discard", UNSCORED)
+_MESSAGES = pl.List(pl.Struct({"role": pl.String(), "content": pl.String()}))
+
+
+def assigned(workspace: Workspace, settings: TrainingSettings) -> pl.DataFrame:
+    """Every sample of a run with its `subset` and its `part`, in the run's order.
+
+    Raises `UserError` when the run has not been selected, or was scored again since.
+    """
+    samples_path = workspace.require(workspace.samples, "score SOURCE")
+    assignments_path = workspace.require(workspace.assignments, "select")
+    with told(f"read {assignments_path} beside {samples_path.name}", "run `efficient-empathy select` again"):
+        samples = pl.read_parquet(samples_path, glob=False)
+        assignments = pl.read_parquet(assignments_path, glob=False, columns=["sample_id", "subset"])
+    if not samples["sample_id"].equals(assignments["sample_id"]):
+        raise UserError(
+            f"{assignments_path} is not about the samples of {samples_path}: "
+            f"run `efficient-empathy select` with --run {workspace.root} again"
+        )
+    frame = samples.with_columns(assignments["subset"])
+    return partition(frame, held_out=settings.held_out, hold_back=settings.hold_back, seed=settings.seed)
+
+
+def subsets_of(frame: pl.DataFrame) -> list[str]:
+    """The policy's subsets in a frame of `assigned`, largest first."""
+    counts = frame.filter(pl.col("subset") != UNSCORED)["subset"].value_counts(sort=True)
+    return [str(name) for name in counts["subset"]]
+
+
+def choose(frame: pl.DataFrame, subset: str, *, size: int | None = None, seed: int = 0) -> pl.DataFrame:
+    """The rows of a subset: one of the policy's, `all`, `union` (all but discard), or `random`.
+
+    `size` of them, where it is given, by a seeded hash of their ids; `random` takes `all` and needs it. Raises
+    `UserError` for a subset that there is not, and for a size that there is not.
+    """
+    known = subsets_of(frame)
+    if subset not in known and subset not in GROUPS:
+        raise UserError(f"there is no subset {subset!r}: this run has {', '.join([*known, *GROUPS])}")
+    if subset == "union":
+        frame = frame.filter(~pl.col("subset").is_in(DROPPED))
+    elif subset in known:
+        frame = frame.filter(subset=subset)
+    if subset == "random" and size is None:
+        raise UserError("the subset random needs its --size, such as that of the subset it is compared with")
+    if size is None:
+        return frame
+    if size > len(frame):
+        raise UserError(f"the subset {subset} has {len(frame):,} samples to train on, not {size:,}: lower --size")
+    first = tie_hash(frame["sample_id"], seed).argsort(kind="stable")[:size]
+    return frame[np.sort(first)]
+
+
+def conversational(frame: pl.DataFrame, template: PromptTemplate) -> pl.DataFrame:
+    """`frame` with `prompt` and `completion`: lists of messages, as TRL's prompt/completion data sets have them."""
+    prompts: list[Any] = [template.messages(context) for context in frame["context"].to_list()]
+    completions = [[{"role": "assistant", "content": response}] for response in frame["response"]]
+    return frame.with_columns(
+        prompt=pl.Series(prompts, dtype=_MESSAGES), completion=pl.Series(completions, dtype=_MESSAGES)
+    )
+
+
+def examples(
+    workspace: Workspace, subset: str, part: str, settings: TrainingSettings, *, size: int | None = None
+) -> pl.DataFrame:
+    """The rows of one subset and one part of a run, as prompts and completions in `settings.template`.
+
+    Columns: `sample_id`, `dialogue_id`, `turn`, `category`, `split`, `subset` (the policy's), `part`, `context`,
+    `response`, `prompt`, `completion`. The part `test` is `held_out` where the data has no test split. Raises
+    `UserError` as `assigned` and `choose` do.
+    """
+    frame = assigned(workspace, settings)
+    if part == "test" and not (frame["part"] == "test").any():
+        part = "held_out"
+    chosen = choose_part(frame, subset, part, size=size, seed=settings.seed)
+    return conversational(chosen, PromptTemplate.load(settings.template))
+
+
+def choose_part(frame: pl.DataFrame, subset: str, part: str, *, size: int | None = None, seed: int = 0) -> pl.DataFrame:
+    """`choose` within one part; which subsets there are is judged on the whole frame."""
+    choose(frame, subset, size=0)
+    there = frame.filter(part=part)
+    if subset in GROUPS or there["subset"].is_in([subset]).any():
+        return choose(there, subset, size=size, seed=seed)
+    return there.clear()
+
+
+def held_out_rows(frame: pl.DataFrame, settings: TrainingSettings) -> dict[str, pl.DataFrame]:
+    """The held-out rows that losses are measured on, by subset and `all`: at most `max_held_out` in all."""
+    there = frame.filter(part="held_out")
+    if settings.max_held_out is not None and len(there) > settings.max_held_out:
+        there = choose(there, "all", size=settings.max_held_out, seed=settings.seed)
+    rows = conversational(there, PromptTemplate.load(settings.template))
+    return {name: rows.filter(subset=name) for name in subsets_of(rows)} | {"all": rows}

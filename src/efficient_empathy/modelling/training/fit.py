@@ -1,0 +1,199 @@
+"""Fit a model to responses: TRL's trainer, checkpoints that survive kill -9, held-out losses."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from efficient_empathy.modelling.training.checkpoints import fingerprint, keep_only, last_checkpoint
+from efficient_empathy.modelling.training.device import device_name, precision_of
+from efficient_empathy.modelling.training.heldout import HELD_OUT, HeldOut
+from efficient_empathy.modelling.training.plan import Plan, adapter_of, arguments_of, plan_of, set_trainable
+from efficient_empathy.modelling.training.quiet import quiet
+from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.modelling.training.tokens import encode
+
+OnStep = Callable[[int, int, float], None]
+CHECKPOINTS = "checkpoints"
+_CONFIG = ("use_cache", "pad_token_id", "bos_token_id", "eos_token_id", "output_router_logits", "router_aux_loss_coef")
+
+
+@dataclass
+class Fitted:
+    """A fitted model, and how it went."""
+
+    model: Any
+    """The model itself: with its adapter on for LoRA."""
+    history: list[dict[str, float]]
+    """`step`, `epoch`, `loss` (mean nats a response token since the line before), `learning_rate`."""
+    held_out: list[dict[str, float]]
+    """`step`, and the mean nats a response token of every group of held-out rows; step 0 is before training."""
+    seconds: float
+    tokens: dict[str, int]
+    """`response` and `all`: tokens seen while training, padding not counted."""
+    steps: int
+    samples: int
+    truncated: int
+    """Samples that lost their oldest turns to `max_length`."""
+    too_long: int
+    """Samples left out, since their response alone exceeds `max_length`."""
+    parameters: int
+    trainable_parameters: int
+    precision: str
+    device: str
+    resumed_from: int = 0
+    """The checkpoint's step that this sitting went on from."""
+
+    def record(self) -> dict[str, Any]:
+        """All but the model, as plain values."""
+        return {name: value for name, value in vars(self).items() if name != "model"}
+
+
+def fit(
+    model: Any,
+    tokenizer: Any,
+    rows: pl.DataFrame,
+    held_out: Mapping[str, pl.DataFrame],
+    settings: TrainingSettings,
+    out: Path,
+    *,
+    trainable: str | None = None,
+    save: bool = True,
+    on_step: OnStep = lambda step, steps, loss: None,
+    **trl: Any,
+) -> Fitted:
+    """Train `model` on the responses of `rows` (as from `examples`) and measure it on every group of `held_out`.
+
+    `trainable` is a regular expression: exactly the parameters whose name it finds are trained, instead of what
+    `settings.method` says. `trl` goes to TRL's `SFTConfig` as it is. Checkpoints lie in `out/checkpoints` while it
+    runs: called again with the same model, data and settings, it goes on from the last whole one and ends with the same
+    weights; checkpoints of anything else are removed. With `save`, the weights and the tokenizer are written to
+    `out`. The model's own configuration is left as it was.
+
+    Raises `UserError` where nothing is left to train on, when the loss is no number, and for settings that do not go
+    together.
+    """
+    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    encoding = encode(rows, tokenizer, settings.max_length)
+    plan = plan_of(model, encoding, settings, world, rank)
+    set_trainable(model, settings, trainable)
+    checkpoints = out / CHECKPOINTS
+    if rank == 0:
+        keep_only(checkpoints, fingerprint(model, encoding.samples, settings, trainable, trl))
+    original = {name: getattr(model.config, name) for name in _CONFIG if hasattr(model.config, name)}
+    generation = deepcopy(model.generation_config)
+    with quiet():
+        trainer = _trainer(model, tokenizer, plan, held_out, checkpoints, trainable, on_step, trl)
+        last = last_checkpoint(checkpoints)
+        resumed = int(last.name.rpartition("-")[2]) if last else 0
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        for name, value in original.items():
+            setattr(model.config, name, value)
+        model.generation_config = generation
+        fitted = _fitted(trainer, plan, resumed)
+        if save:
+            _save(trainer, tokenizer, out)
+    return fitted
+
+
+def _trainer(
+    model: Any,
+    tokenizer: Any,
+    plan: Plan,
+    held_out: Mapping[str, pl.DataFrame],
+    checkpoints: Path,
+    trainable: str | None,
+    on_step: OnStep,
+    trl: Mapping[str, Any],
+) -> Any:
+    import datasets
+    from transformers.trainer_callback import PrinterCallback
+
+    from efficient_empathy.modelling.training.dropout import quicken
+    from efficient_empathy.modelling.training.trainer import Order, ResponseTrainer, Watch
+
+    settings = plan.settings
+    order = None if plan.packed else Order(plan.lengths, settings.batch_size, settings.seed, plan.grouped)
+    measure = HeldOut(tokenizer, held_out, settings, plan)
+    every = math.ceil(plan.steps / 4) if settings.evaluate_every is None else settings.evaluate_every
+    watch = Watch(measure, every, on_step if plan.rank == 0 else lambda step, steps, loss: None)
+    data = datasets.Dataset.from_dict(
+        {
+            "input_ids": [sample.ids for sample in plan.encoding.samples],
+            "labels": [[-100] * s.start + s.ids[s.start :] for s in plan.encoding.samples],
+        }
+    )
+    trainer = ResponseTrainer(
+        model,
+        args=arguments_of(model, plan, checkpoints, trl),
+        train_dataset=data,
+        processing_class=tokenizer,
+        peft_config=adapter_of(model, settings) if trainable is None and settings.method == "lora" else None,
+        callbacks=[watch],
+        order=order,
+    )
+    trainer.remove_callback(PrinterCallback)
+    if trainer.args.device.type == "cpu":
+        quicken(trainer.model)
+    watch.trainer = measure.trainer = trainer
+    return trainer
+
+
+def _fitted(trainer: Any, plan: Plan, resumed: int) -> Fitted:
+    lines = trainer.state.log_history
+    wanted = ("step", "epoch", "loss", "learning_rate")
+    measured = ({name.removeprefix(HELD_OUT): v for name, v in line.items() if HELD_OUT in name} for line in lines)
+    held_out = [{"step": line["step"], **losses} for line, losses in zip(lines, measured, strict=True) if losses]
+    parameters = trainer.accelerator.unwrap_model(trainer.model).parameters()
+    sizes = [(p.numel(), p.requires_grad) for p in parameters]
+    return Fitted(
+        model=trainer.model,
+        history=[{name: line[name] for name in wanted} for line in lines if "loss" in line],
+        held_out=held_out,
+        seconds=round(trainer.seconds(), 3),
+        tokens=_tokens_seen(trainer, plan),
+        steps=trainer.state.global_step,
+        samples=len(plan.encoding.samples),
+        truncated=plan.encoding.truncated,
+        too_long=len(plan.encoding.too_long),
+        parameters=sum(size for size, _ in sizes),
+        trainable_parameters=sum(size for size, trained in sizes if trained),
+        precision=precision_of(plan.settings),
+        device=device_name(),
+        resumed_from=resumed,
+    )
+
+
+def _tokens_seen(trainer: Any, plan: Plan) -> dict[str, int]:
+    """Counted along the order that the samples were seen in; of packed rows by the share of an epoch."""
+    samples = plan.encoding.samples
+    if trainer._order is None:
+        epochs = float(trainer.state.epoch or 0)
+        return {
+            "response": round(epochs * sum(s.response_tokens for s in samples)),
+            "all": round(epochs * sum(plan.lengths)),
+        }
+    seen = {"response": 0, "all": 0}
+    in_epoch = math.ceil(len(samples) / plan.settings.batch_size / plan.settings.gradient_accumulation)
+    a_step = plan.settings.batch_size * plan.settings.gradient_accumulation
+    for epoch in range(math.ceil(trainer.state.global_step / in_epoch)):
+        steps = min(in_epoch, trainer.state.global_step - epoch * in_epoch)
+        for index in trainer._order.of(epoch)[: steps * a_step]:
+            seen["response"] += samples[index].response_tokens
+            seen["all"] += plan.lengths[index]
+    return seen
+
+
+def _save(trainer: Any, tokenizer: Any, out: Path) -> None:
+    """Weights and tokenizer, without the pickled arguments that the trainer leaves."""
+    trainer.save_model(str(out))
+    if trainer.is_world_process_zero():
+        (out / "training_args.bin").unlink(missing_ok=True)
+        tokenizer.save_pretrained(out)

@@ -1,0 +1,112 @@
+"""One fit from files to files: what this process does itself, and what every process of a launched one does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.modelling.training.base import resolve
+from efficient_empathy.modelling.training.device import attention_of, precision_of
+from efficient_empathy.modelling.training.fit import fit
+from efficient_empathy.modelling.training.models import is_adapter, load_model, load_tokenizer, store_as, stored_dtype
+from efficient_empathy.modelling.training.settings import TrainingSettings
+
+RESULT = "fitted.json"
+
+
+class Job(BaseModel):
+    """What to fit on what. Rows lie in Parquet files, with `sample_id`, `prompt` and `completion`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    rows: Path
+    held_out: dict[str, Path]
+    settings: TrainingSettings
+    out: Path
+    trainable: str | None = None
+    trl: dict[str, Any] = {}
+
+    @classmethod
+    def write(
+        cls,
+        model: Path | str,
+        rows: pl.DataFrame,
+        held_out: Mapping[str, pl.DataFrame],
+        settings: TrainingSettings,
+        out: Path,
+        **options: Any,
+    ) -> Job:
+        """A job whose rows are written to `out/rows`."""
+        frames = {"": rows, **held_out}
+        paths = {name: out / "rows" / f"{number}.parquet" for number, name in enumerate(frames)}
+        for name, path in paths.items():
+            with atomic(path) as temporary:
+                frames[name].select("sample_id", "prompt", "completion").write_parquet(temporary)
+        first = paths.pop("")
+        return cls(model=str(model), rows=first, held_out=paths, settings=settings, out=out, **options)
+
+    def result(self) -> dict[str, Any]:
+        """The record of the fit. Raises `UserError` when it has not ended well."""
+        try:
+            loaded: dict[str, Any] = json.loads((self.out / RESULT).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"training in {self.out} did not finish: run it again, it goes on where it stopped"
+            ) from error
+        return loaded
+
+
+def load_for_training(path: Path | str, settings: TrainingSettings) -> Any:
+    """A base as it is trained: an adapter's base in bf16 where that is calculated in on a GPU, all else in fp32.
+
+    Raises `UserError` for an adapter, and as `load_model` does.
+    """
+    import torch
+
+    resolved = resolve(str(path))
+    if is_adapter(resolved):
+        raise UserError(f"{path} is an adapter: train on its base, or merge it first and train on the result")
+    frozen = settings.method == "lora" and torch.cuda.is_available() and precision_of(settings) == "bf16"
+    return load_model(
+        resolved,
+        dtype="bf16" if frozen else "fp32",
+        device="cpu" if settings.sharding != "none" else None,
+        attention=attention_of(settings),
+        allow_pickle=settings.allow_pickle,
+        trust_remote_code=settings.trust_remote_code,
+    )
+
+
+def run(job: Job, on_step: Callable[[int, int, float], None], main: bool = True) -> None:
+    """Fit, save to `job.out` in the type that the base is stored in, and write the record of it there.
+
+    `main` is whether this process writes. Raises `UserError` as `fit` does.
+    """
+    trusted = job.settings.trust_remote_code
+    tokenizer = load_tokenizer(resolve(job.model), trust_remote_code=trusted)
+    model = load_for_training(job.model, job.settings)
+    fitted = fit(
+        model,
+        tokenizer,
+        pl.read_parquet(job.rows),
+        {name: pl.read_parquet(path) for name, path in job.held_out.items()},
+        job.settings,
+        job.out,
+        trainable=job.trainable,
+        on_step=on_step,
+        **job.trl,
+    )
+    if not main:
+        return
+    if job.settings.method == "full" or job.trainable:
+        store_as(job.out, stored_dtype(resolve(job.model), trust_remote_code=trusted))
+    with atomic(job.out / RESULT) as path:
+        path.write_text(json.dumps(fitted.record(), indent=2), "utf-8")

@@ -1,0 +1,131 @@
+"""Run a job: in this process, or in several that `accelerate launch` starts, on GPUs or on CPU cores (gloo)."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.modelling.training.jobs import Job, run
+from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.modelling.training.worker import PARENT
+
+OnStep = Callable[[int, int, float], None]
+_FILES = {"none": "multi_gpu.yaml", "fsdp2": "fsdp2.yaml", "zero3": "zero3.yaml"}
+
+
+def processes_of(settings: TrainingSettings) -> int:
+    """How many processes train: one a GPU by default, one without. Raises `UserError` for what this machine has not."""
+    import torch
+
+    gpus = torch.cuda.device_count()
+    wanted = max(1, gpus) if settings.processes == "auto" else settings.processes
+    if wanted < 1 or (gpus and wanted > gpus):
+        raise UserError(f"{wanted} processes cannot train here: there are {gpus} GPUs, so --processes is 1 to {gpus}")
+    if settings.sharding != "none" and not gpus:
+        raise UserError(f"sharding {settings.sharding} needs GPUs: leave it at none")
+    if settings.sharding == "zero3" and importlib.util.find_spec("deepspeed") is None:
+        raise UserError("sharding zero3 needs DeepSpeed: pip install deepspeed, or take fsdp2")
+    if settings.batch_size % wanted:
+        raise UserError(
+            f"a batch of {settings.batch_size} cannot be shared by {wanted} processes: "
+            "make --batch-size divisible by --processes"
+        )
+    return wanted
+
+
+def launch(job: Job, on_step: OnStep) -> dict[str, Any]:
+    """Run a job in as many processes as its settings ask for; the record of the fit.
+
+    Raises `UserError` as `jobs.run` does, and with the last lines of a process that died.
+    """
+    processes = processes_of(job.settings)
+    if processes == 1 and job.settings.sharding == "none":
+        run(job, on_step)
+    else:
+        _launch(job, processes, on_step)
+    return job.result()
+
+
+def command(job: Path, settings: TrainingSettings, processes: int) -> list[str]:
+    """The command line: TRL's own configuration of accelerate for the sharding that is asked for."""
+    from efficient_empathy.modelling.training.device import precision_of
+
+    trl = importlib.util.find_spec("trl")
+    assert trl is not None
+    assert trl.origin is not None
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return [
+        sys.executable, "-m", "accelerate.commands.launch",
+        "--config_file", str(Path(trl.origin).parent / "accelerate_configs" / _FILES[settings.sharding]),
+        "--num_processes", str(processes),
+        "--num_machines", "1",
+        "--main_process_port", str(port),
+        "--mixed_precision", "bf16" if precision_of(settings) == "bf16" else "no",
+        "--num_cpu_threads_per_process", str(max(1, (os.cpu_count() or 1) // processes)),
+        "--module", "efficient_empathy.modelling.training.worker", str(job),
+    ]  # fmt: skip
+
+
+def _launch(job: Job, processes: int, on_step: OnStep) -> None:
+    path = job.out / "job.json"
+    with atomic(path) as temporary:
+        temporary.write_text(job.model_dump_json(), "utf-8")
+    environment = {**os.environ, PARENT: str(os.getpid()), "TOKENIZERS_PARALLELISM": "false"}
+    with tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen(
+            command(path, job.settings, processes), stdout=subprocess.PIPE, stderr=errors, text=True, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            failure = _follow(child, on_step)
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGTERM)
+                child.wait()
+        if failure:
+            raise UserError(failure)
+        if child.returncode:
+            errors.seek(0)
+            raise UserError(f"a training process ended with {child.returncode}: {complaint(errors)}")
+
+
+def complaint(lines: Iterable[str]) -> str:
+    """The last error that a process raised, else the last that it said."""
+    last = [line.strip() for line in deque(lines, maxlen=200) if line.strip()]
+    raised = [line for line in last if re.match(r"(\[rank\d+\]: )?[\w.]*(Error|Exception)\b", line)]
+    raised = [line for line in raised if "ChildFailedError" not in line]
+    return (raised or last or ["it said nothing"])[-1][:800]
+
+
+def _follow(child: subprocess.Popen[str], on_step: OnStep) -> str:
+    """Pass the progress on until the processes end; the first one's complaint, if any."""
+    assert child.stdout is not None
+    failure = ""
+    for line in child.stdout:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(said, dict):
+            continue
+        if "error" in said:
+            failure = failure or said["error"]
+        elif "step" in said:
+            on_step(said["step"], said["steps"], said["loss"])
+    child.wait()
+    return failure if child.returncode else ""

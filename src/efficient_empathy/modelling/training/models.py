@@ -1,0 +1,160 @@
+"""Loading models and tokenizers: safetensors only, no code of the model's own, adapters on their base."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.modelling.training.base import resolve
+from efficient_empathy.modelling.training.quiet import quiet
+
+Dtype = Literal["fp32", "bf16", "auto"]
+
+
+def is_adapter(path: Path | str) -> bool:
+    """Whether a folder holds a LoRA adapter and no model of its own."""
+    return isinstance(path, Path) and (path / "adapter_config.json").exists() and not (path / "config.json").exists()
+
+
+def base_of(adapter: Path) -> Path | str:
+    """The base that an adapter was trained on. Raises `UserError` when it is not said or not there."""
+    try:
+        name = json.loads((adapter / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{adapter}/adapter_config.json does not say which base it belongs to: train it again"
+        ) from error
+    return resolve(str(name))
+
+
+def load_tokenizer(path: Path | str, *, trust_remote_code: bool = False) -> Any:
+    """The tokenizer of a model or an adapter, with a padding token set.
+
+    Raises `UserError` where it cannot be loaded, has no chat template, or no end-of-sequence token.
+    """
+    from transformers import AutoTokenizer
+
+    with quiet(), _told(f"the tokenizer of {path}", trust_remote_code):
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+    if not tokenizer.chat_template:
+        raise UserError(
+            f"{path} has no chat template, so it is no chat model: take its instruct version, "
+            "or put a chat_template.jinja into its folder"
+        )
+    if tokenizer.eos_token is None:
+        raise UserError(f"the tokenizer of {path} has no eos_token: set it in tokenizer_config.json")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(
+    path: Path | str,
+    *,
+    dtype: Dtype = "auto",
+    device: str | None = None,
+    attention: str | None = None,
+    allow_pickle: bool = False,
+    trust_remote_code: bool = False,
+) -> Any:
+    """A causal language model in evaluation mode, from a folder or a hub name; an adapter is loaded on its base.
+
+    `dtype` auto is the one that the weights are stored in. `device` is the GPU by default where there is one;
+    `attention` is transformers' `attn_implementation`. Raises `UserError` for weights in pickle files and models with
+    code of their own, unless these are allowed, and for what is no model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    path = resolve(str(path))
+    if is_adapter(path):
+        return _load_adapter(Path(path), dtype, device, attention, allow_pickle, trust_remote_code)
+    if not allow_pickle:
+        refuse_pickle(path)
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "auto": "auto"}
+    with quiet(), _told(f"the model {path}", trust_remote_code):
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=dtypes[dtype],
+            attn_implementation=attention,
+            use_safetensors=None if allow_pickle else True,
+            trust_remote_code=trust_remote_code,
+        )
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+
+
+def _load_adapter(adapter: Path, dtype: Dtype, device: str | None, attention: str | None, *allowed: bool) -> Any:
+    from peft import PeftModel
+
+    allow_pickle, trust_remote_code = allowed
+    if not allow_pickle and not (adapter / "adapter_model.safetensors").exists():
+        raise UserError(f"{adapter} has no adapter_model.safetensors: save the adapter as safetensors")
+    model = load_model(
+        base_of(adapter), dtype=dtype, device=device, attention=attention,
+        allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
+    )  # fmt: skip
+    with quiet(), _told(f"the adapter {adapter}", trust_remote_code):
+        return PeftModel.from_pretrained(model, adapter).eval()
+
+
+def refuse_pickle(path: Path | str) -> None:
+    """Raise `UserError` for a folder whose weights are pickle files alone; hub names are checked while loading."""
+    if not isinstance(path, Path) or any(path.glob("*.safetensors")):
+        return
+    if pickled := sorted([*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")]):
+        raise UserError(
+            f"{pickled[0]} is a pickle file, which can run code when it is read: convert the weights to safetensors, "
+            "or allow it with --set allow_pickle=true if you trust where they come from"
+        )
+    raise UserError(f"{path} has no weights: there is no *.safetensors file in it")
+
+
+@contextmanager
+def _told(what: str, trusted: bool) -> Iterator[None]:
+    """Turn what loading raises into a `UserError`."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        if not trusted and "trust_remote_code" in reason:
+            raise UserError(
+                f"{what} brings Python code of its own: read it, then allow it with --set trust_remote_code=true"
+            ) from error
+        raise UserError(f"cannot load {what}: {reason[:300]}") from error
+
+
+def stored_dtype(path: Path | str, *, trust_remote_code: bool = False) -> Any:
+    """The type that a model's configuration says its weights are stored in, fp32 where it says none."""
+    import torch
+    from transformers import AutoConfig
+
+    with quiet(), _told(f"the configuration of {path}", trust_remote_code):
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+    return getattr(config, "dtype", None) or torch.float32
+
+
+def store_as(folder: Path, dtype: Any) -> None:
+    """Rewrite the fp32 weights of a saved model in `dtype`, one file in memory at a time."""
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    if dtype == torch.float32:
+        return
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as opened:
+            metadata = opened.metadata()
+        tensors = {n: t.to(dtype) if t.dtype == torch.float32 else t for n, t in load_file(path).items()}
+        with atomic(path) as temporary:
+            save_file(tensors, temporary, metadata)
+    config = folder / "config.json"
+    stored = json.loads(config.read_text("utf-8")) | {"dtype": str(dtype).removeprefix("torch.")}
+    with atomic(config) as path:
+        path.write_text(json.dumps(stored, indent=2) + "\n", "utf-8")

@@ -1,0 +1,256 @@
+"""The stage `train`: from a run's subsets to one expert, with its losses and its card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+
+from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.training.base import model_hash, resolve
+from efficient_empathy.modelling.training.card import card
+from efficient_empathy.modelling.training.examples import (
+    assigned,
+    choose,
+    choose_part,
+    conversational,
+    held_out_rows,
+    subsets_of,
+)
+from efficient_empathy.modelling.training.progress import TrainingProgress
+from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.selection.faults import told
+
+RECORD = "training.json"
+"""A folder of experts with this file in it is whole."""
+_LOGS = "TENSORBOARD_LOGGING_DIR"
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_NO_MATTER = {"report_to", "log_every", "processes", "allow_pickle", "trust_remote_code"}
+_WORK = ("checkpoints", "rows", "job.json", "fitted.json")
+
+
+def train(
+    workspace: Workspace,
+    subset: str,
+    settings: TrainingSettings,
+    *,
+    name: str | None = None,
+    size: int | None = None,
+    console: Console | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Train one expert on a subset of a selected run and write it to `experts/NAME` (the subset's name by default).
+
+    `subset` is one of the policy's, `all`, `union` (all but discard) or `random`, which takes `size` samples: as many
+    as the subset sensibility has by default. The work lies in a hidden folder until it is whole, so a killed training
+    goes on from its last checkpoint when it is called again. Skipped when data, base, template and settings are those
+    of the expert that is there, unless `force`.
+
+    Returns what `training.json` holds, with `path` and `skipped`. Raises `UserError` for a subset that there is not
+    or that is too small, for a base that cannot be trained, and when the loss is no number.
+    """
+    _require_extra()
+    console = console or Console(stderr=True)
+    name = name or subset
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{name!r} is no name for an expert: take letters, digits, '-', '_' and '.'")
+    with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
+        return _train(workspace, subset, settings, name, size, console, force)
+
+
+def _train(
+    workspace: Workspace,
+    subset: str,
+    settings: TrainingSettings,
+    name: str,
+    size: int | None,
+    console: Console,
+    force: bool,
+) -> dict[str, Any]:
+    base = resolve(settings.base)
+    template = PromptTemplate.load(settings.template)
+    frame = assigned(workspace, settings)
+    rows = _rows(frame, subset, settings, size)
+    held_out = held_out_rows(frame, settings)
+    inputs = {
+        "data": _hash([*rows["sample_id"], "", *held_out["all"]["sample_id"]]),
+        "base": model_hash(base),
+        "template": template.hash,
+    }
+    made_from = {
+        "inputs": inputs,
+        "parameters": {**settings.model_dump(mode="json", exclude=_NO_MATTER), "subset": subset, "size": size},
+    }
+    folder = workspace.experts / name
+    there = read_record(folder)
+    stage = f"train:{name}"
+    if there and not force and there["made_from"] == made_from and workspace.whole(stage):
+        _tidy(folder)
+        if workspace.stage(stage).get("made_from") != made_from:
+            workspace.record(stage, _stage_record(there), _files(folder))
+        return {**there, "path": str(folder), "skipped": True}
+
+    work = workspace.experts / f".{name}.work"
+    if force:
+        shutil.rmtree(work, ignore_errors=True)
+    chosen = conversational(rows, template)
+    record = {
+        "name": name,
+        "subset": subset,
+        "base": str(base),
+        "base_hash": inputs["base"],
+        "method": settings.method,
+        "settings": settings.model_dump(mode="json"),
+        "template": template.record(),
+        "dialogues": rows["dialogue_id"].n_unique(),
+        **_fit(chosen, held_out, base, settings, work, name, console),
+        "made_from": made_from,
+    }
+    record["flops"] = 6 * record["parameters"] * record["tokens"]["all"]
+    bundled = settings.base is None
+    _write(work / "README.md", card(record, workspace.stage("select"), workspace.stage("score"), bundled))
+    _write(work / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    workspace.keep(stage, [])
+    with told(f"put the expert in its place, {folder}"):
+        for weights in work.glob("*.safetensors"):  # they are saved for their owner alone
+            weights.chmod((work / RECORD).stat().st_mode)
+        if folder.exists():
+            (folder / RECORD).unlink(missing_ok=True)
+            shutil.rmtree(folder)
+        work.rename(folder)
+    _tidy(folder)
+    workspace.record(stage, _stage_record(record), _files(folder))
+    return {**record, "path": str(folder), "skipped": False}
+
+
+def _rows(frame: pl.DataFrame, subset: str, settings: TrainingSettings, size: int | None) -> pl.DataFrame:
+    """What the expert is trained on. Raises `UserError` when that is too little."""
+    if subset == "random" and size is None:
+        like = "sensibility" if "sensibility" in subsets_of(frame) else subsets_of(frame)[0]
+        size = len(choose_part(frame, like, "fit"))
+    rows = choose_part(frame, subset, "fit", size=size, seed=settings.seed)
+    if settings.max_samples is not None and len(rows) > settings.max_samples:
+        rows = choose(rows, "all", size=settings.max_samples, seed=settings.seed)
+    if len(rows) >= settings.batch_size:
+        return rows
+    counts = frame.group_by("part").agg(pl.len(), (pl.col("subset") == subset).sum().alias("own")).rows_by_key("part")
+    parts = ", ".join(f"{own:,} of {n:,} in the part {part}" for part, ((n, own),) in sorted(counts.items()))
+    raise UserError(
+        f"the subset {subset} has {len(rows):,} samples to train on, too few for batches of {settings.batch_size} "
+        f"(it has {parts}): select with other thresholds, or lower --batch-size"
+    )
+
+
+def _fit(
+    rows: pl.DataFrame,
+    held_out: dict[str, pl.DataFrame],
+    base: Path | str,
+    settings: TrainingSettings,
+    work: Path,
+    name: str,
+    console: Console,
+) -> dict[str, Any]:
+    from efficient_empathy.modelling.training.jobs import Job
+    from efficient_empathy.modelling.training.launch import launch
+
+    with told(f"write the rows of {name} to {work}"):
+        job = Job.write(base, rows, held_out, settings, work)
+    with TrainingProgress(console, f"training {name}") as progress, _logs_in(work.parent.parent / "logs" / name):
+        record = launch(job, progress)
+    if record["too_long"] or record["truncated"]:
+        console.print(
+            f"{record['truncated']:,} samples lost their oldest turns to the limit of {settings.max_length} tokens; "
+            f"{record['too_long']:,} were left out, since their response alone is longer.",
+            highlight=False,
+        )
+    return record
+
+
+@contextmanager
+def _logs_in(folder: Path) -> Iterator[None]:
+    """Where TensorBoard's files go, unless the user has said where: not among checkpoints that are removed."""
+    given = os.environ.get(_LOGS)
+    os.environ.setdefault(_LOGS, str(folder))
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ[_LOGS]
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """What `training.json` says of a whole expert, None where there is none. Raises `UserError` for a broken file."""
+    path = folder / RECORD
+    if not path.exists():
+        return None
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if not record["made_from"]["inputs"]:
+            raise ValueError("it does not say what it was made from")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is no record of a training ({error}): delete the folder and train again") from error
+    return record
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what only the training itself needed."""
+    for name in _WORK:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The expert's files, once nothing is left of the training itself."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _stage_record(record: dict[str, Any]) -> dict[str, Any]:
+    """What the manifest keeps: the expert's own record has the rest."""
+    kept = ("made_from", "subset", "method", "base", "samples", "steps", "tokens", "flops", "seconds", "device")
+    return {key: record[key] for key in kept}
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def _hash(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _require_extra() -> None:
+    missing = [name for name in ("torch", "transformers", "trl", "peft", "accelerate") if find_spec(name) is None]
+    if missing:
+        raise missing_extra("train", "train")
+
+
+def summary(result: dict[str, Any], run: Path) -> str:
+    """The result of `train` in words, with what to do next."""
+    done = "nothing had changed" if result["skipped"] else f"{result['steps']:,} steps in {result['seconds']:,.0f} s"
+    lines = [
+        f"Expert {result['name']} ({result['method']}) on {result['samples']:,} samples of the subset "
+        f"{result['subset']}: {done}."
+    ]
+    if held_out := result["held_out"]:
+        first, last = held_out[0], held_out[-1]
+        lines.append("Held-out loss, nats a response token:    before    after")
+        lines += [f"  {name:<36} {first[name]:>8.4f} {last[name]:>8.4f}" for name in last if name != "step"]
+    return "\n".join(
+        [*lines, f"The weights and their card: {result['path']}", f"Next: efficient-empathy mix --run {run}"]
+    )

@@ -1,0 +1,1 @@
+"""Two prompts, judges or runs side by side."""

@@ -1,0 +1,144 @@
+"""The page of a comparison: one self-contained HTML file, without a script."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from efficient_empathy.foundation.figures import formatting as words
+from efficient_empathy.foundation.figures import heat_map, palette, svg
+from efficient_empathy.foundation.figures.heat_map import HeatMap, Quantity
+from efficient_empathy.foundation.figures.palette import MEASURE, NEUTRAL, look, step_of
+from efficient_empathy.prompts.compare.words import dollars_of, findings, headline, prompts_told
+
+FIGURES = {
+    "exact": ("the same score", 3),
+    "within_one": ("within one", 3),
+    "mean_shift": ("mean shift, B − A", 2),
+    "mean_absolute": ("mean distance", 2),
+    "kappa_quadratic": ("κ, quadratic", 2),
+    "alpha_ordinal": ("α, ordinal", 2),
+    "spearman": ("Spearman’s ρ", 2),
+}
+"""The figures of agreement by name: what the page calls them, and their decimals."""
+UNCHANGED = 60
+"""Runs of more unchanged words than this are shown by their ends."""
+_ENDS = 25
+_WORD = re.compile(r"\s*\S+")
+_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 8, 8, 48
+
+
+def page(record: dict[str, Any]) -> str:
+    """The page of a record as `compare_record.record_of` makes it; all text in it is escaped and clipped."""
+    subsets = record["subsets"]["subsets"] if record["subsets"] else []
+    looks = [*subsets, MEASURE]
+    return (
+        _environment()
+        .get_template("compare.html.j2")
+        .render(
+            **{**record, "prompts": _shortened(record["prompts"])},
+            headline=headline(record),
+            findings=findings(record),
+            prompts_told=prompts_told(record),
+            figures=FIGURES,
+            maps=list(_maps(record)),
+            looks=looks,
+            shown_subsets=subsets,
+            style=Markup(palette.style_sheet(looks)),
+        )
+    )
+
+
+def confusion(axis: str, scale: list[int], counts: list[list[int]]) -> Markup:
+    """How often each score of A meets each of B: A upwards, B to the right, the diagonal outlined."""
+    values = range(scale[0], scale[1] + 1)
+    wide, high = (40, 28) if len(values) > 6 else (52, 36)
+    right, bottom = _LEFT + wide * len(values), _TOP + high * len(values)
+    largest, total = max(map(max, counts)), sum(map(sum, counts))
+    parts = []
+    for i, first in enumerate(values):
+        top = bottom - (i + 1) * high
+        parts.append(f'<text class="tick end" x="{_LEFT - 8}" y="{top + high / 2 + 4:g}">{first}</text>')
+        parts.append(f'<text class="tick" x="{_LEFT + (i + 0.5) * wide:g}" y="{bottom + 16}">{first}</text>')
+        for j, second in enumerate(values):
+            n, left = counts[i][j], _LEFT + j * wide
+            shade = f"{look(NEUTRAL)} q{step_of(n, largest)}"
+            told = escape(f"A {first}, B {second}: {words.plural(n, 'sample')} ({words.share(n, total)})")
+            box = f'x="{left}" y="{top}" width="{wide}" height="{high}"'
+            text = f'<text class="on-shade {shade}" x="{left + wide / 2:g}" y="{top + high / 2 + 4:g}">'
+            parts.append(
+                f'<g><title>{told}</title><rect class="level {shade}" {box}/>{text}{words.brief(n)}</text></g>'
+            )
+    parts += [
+        f'<rect class="agreed" x="{_LEFT + i * wide}" y="{bottom - (i + 1) * high}" width="{wide}" height="{high}"/>'
+        for i in range(len(values))
+    ]
+    parts.append(f'<text class="axis" x="{(_LEFT + right) / 2:g}" y="{bottom + 38}">B →</text>')
+    parts.append(f'<text class="axis" transform="translate(16 {(_TOP + bottom) / 2:g}) rotate(-90)">A →</text>')
+    same = sum(row[i] for i, row in enumerate(counts))
+    about = (
+        f"Counts of samples by A’s score, upwards, and B’s, to the right; {words.share(same, total)} on the diagonal."
+    )
+    return svg.drawing("heat", right + _RIGHT, bottom + _BOTTOM, f"Scores of {axis}", about, parts)
+
+
+def _maps(record: dict[str, Any]) -> Iterator[HeatMap]:
+    """The heat maps over the grid: the share with one subset, and the overlaps."""
+    grid, active = record["grid"], record["thresholds"]
+    if not grid:
+        return
+    overlaps = [key for key in ("kept", *record["subsets"]["subsets"]) if key != "discard"]
+    lowest = min(value for key in overlaps for row in grid[key] for value in row if value is not None)
+    axes = [list(map(float, grid[name])) for name in ("alphas", "betas")]
+    outlined = {(float(active["alpha"]), float(active["beta"])): "active cell"}
+    for key in ("same", *overlaps):
+        percent = key == "same"
+        title = "in the same subset" if percent else f"overlap of {'what is kept' if key == 'kept' else key}"
+        quantity = Quantity(title, lambda _: None, 0 if percent else 2, "\u202f%" if percent else "")
+        cells = {
+            (alpha, beta): value * (100 if percent else 1)
+            for alpha, row in zip(axes[0], grid[key], strict=True)
+            for beta, value in zip(axes[1], row, strict=True)
+            if value is not None
+        }
+        span = (min(cells.values(), default=0.0), 100.0) if percent else (lowest, 1.0)
+        if cells:
+            yield HeatMap("", quantity, axes[0], axes[1], cells, span, outlined)
+
+
+def _shortened(prompts: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The diff with the middle of long unchanged runs left out: (kind, white space before, text, words left out, text
+    after them)."""
+    if prompts is None:
+        return None
+    pieces = []
+    for kind, text, count in prompts["diff"]:
+        bare = text.lstrip()
+        left, after = 0, ""
+        if kind == "same" and count > UNCHANGED:
+            spans = [match.span() for match in _WORD.finditer(bare)]
+            left, after, bare = count - 2 * _ENDS, bare[spans[-_ENDS][0] :], bare[: spans[_ENDS - 1][1]]
+        pieces.append((kind, text[: len(text) - len(text.lstrip())], bare, left, after))
+    return {**prompts, "diff": pieces}
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("efficient_empathy.prompts"), PackageLoader("efficient_empathy.report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = ("clip", "count", "dollars", "duration", "fixed", "number", "plural", "share", "signed", "whole")
+    environment.filters |= {name: getattr(words, name) for name in names}
+    environment.filters |= {"look": look, "letter": svg.letter, "json": json.dumps, "dollars_of": dollars_of}
+    functions = (svg.patterns, heat_map.heat_map, confusion)
+    environment.globals |= {function.__name__: function for function in functions}
+    environment.globals |= {"steps": palette.STEPS, "measure": MEASURE}
+    return environment

@@ -1,0 +1,1 @@
+"""Golden sets: items with expected scores."""

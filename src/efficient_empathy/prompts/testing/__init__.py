@@ -1,0 +1,1 @@
+"""A rubric and a judge tested on a golden set, with verdicts."""

@@ -1,0 +1,285 @@
+"""What a regression verdict looks at, figure by figure: how far the judge has moved, and what chance alone would do.
+
+Each `Check` is a figure of a judging beside a reference, which is an earlier judging of the same items or what the
+golden set expects: the mean `shift` of each axis, its `noise` (how much the judge differs from itself), the `subsets`
+that samples fall into, and `failures`. How verdicts follow from them is in `verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from efficient_empathy.foundation.statistics.resampling import dialogue_draws
+from efficient_empathy.prompts.testing.randomisation import regrouped, splits, swapped
+from efficient_empathy.prompts.testing.readings import NONE, Codes, Expected, Floats, Readings, Thresholds, pairs_alike
+
+Reference = Readings | Expected
+Which = npt.NDArray[np.bool_]
+RESAMPLES = 2_000
+UNSEEN = 0.05
+"""A change that so many items have is missed by all of a set with this chance, at the edge of what it can exclude."""
+_TINY = 1e-9
+
+
+Interval = tuple[float, float, float]
+"""A value, and the two ends."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A figure, its interval, and `null`: what it is in each draw of chance alone.
+
+    `unseen` is what could be there without any item of the set showing it; `items` are those it rests on.
+    """
+
+    name: str
+    axis: str | None
+    value: float
+    low: float
+    high: float
+    null: Floats
+    two_sided: bool
+    unseen: float
+    items: int
+    note: str = ""
+
+    def p_value(self) -> float:
+        """The share of draws as far out as the figure, itself counted in (Phipson & Smyth 2010)."""
+        reached = np.abs(self.null) >= abs(self.value) - _TINY if self.two_sided else self.null >= self.value - _TINY
+        return float((1 + np.count_nonzero(reached)) / (1 + len(self.null)))
+
+    def resolution(self, level: float) -> float:
+        """How large the figure has to be for its p-value to go below `level`: what smaller ones are, is not told."""
+        draws = np.abs(self.null) if self.two_sided else self.null
+        reach = float(np.quantile(draws, 1 - level, method="higher")) if len(draws) else np.inf
+        return max(reach, self.unseen)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The items that figures are over: their dialogues, how many samples each stands for, and the seed of all draws."""
+
+    dialogues: Sequence[str]
+    weights: Floats
+    seed: int
+    confidence: float
+    resamples: int = RESAMPLES
+
+    def interval(self, values: Floats) -> Interval:
+        """The weighted mean of `values`, (items,), nan left out, with its percentile bootstrap interval by dialogue."""
+        return self.interval_of(self.means(values))
+
+    def interval_of(self, drawn: Floats) -> Interval:
+        """A figure and its percentiles, from its value and, after that, its value in each draw of dialogues."""
+        tail = (1 - self.confidence) / 2
+        low, high = np.quantile(drawn[1:], [tail, 1 - tail]) if len(drawn) > 1 else (np.nan, np.nan)
+        return float(drawn[0]), float(low), float(high)
+
+    def means(self, values: Floats) -> Floats:
+        """The weighted mean of `values` as they are, then in each draw of dialogues that has any; (1 + draws,)."""
+        there = ~np.isnan(values)
+        if not there.any():
+            return np.full(1, np.nan)
+        weights = np.concatenate([np.ones((1, int(there.sum()))), self._draws[:, there]]) * self.weights[there]
+        with np.errstate(invalid="ignore"):
+            found = (weights @ values[there]) / weights.sum(1)
+        kept: Floats = np.concatenate([found[:1], found[1:][~np.isnan(found[1:])]])
+        return kept
+
+    def shares(self, there: Which) -> Floats:
+        """What each item counts for in a mean over the items that are `there`; 0 elsewhere."""
+        counted = np.where(there, self.weights, 0.0)
+        shares: Floats = counted / max(counted.sum(), _TINY)
+        return shares
+
+    def unseen(self, there: Which) -> float:
+        """The share of dialogues that might behave otherwise while none of these does: the rule of three, exactly."""
+        count = len({d for d, one in zip(self.dialogues, there, strict=True) if one})
+        return float(1 - UNSEEN ** (1 / count)) if count else np.inf
+
+    @cached_property
+    def _draws(self) -> Floats:
+        return dialogue_draws(self.dialogues, self.resamples, self.seed)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A check to be: what of it changes its sign where a dialogue's judgings are swapped, (items,), and the rest."""
+
+    signed: Floats
+    finish: Callable[[Floats], Check]
+
+
+def checks(now: Readings, before: Reference, thresholds: Thresholds, setting: Setting, *, noise: bool) -> list[Check]:
+    """Every check that the two allow. `noise` says whether expectations are one reading of a judge, which then tells
+    something about that judge's noise."""
+    parts = [*_shifts(now, before, setting)]
+    if isinstance(before, Readings):
+        parts += _noise(now, before, setting)
+    elif noise:
+        parts += _noise_of_one(now, before, setting)
+    subsets = now.subsets(thresholds)
+    if subsets is not None:
+        parts.append(_subsets(subsets, before, thresholds, setting))
+    parts.append(_failures(now, before, setting))
+    nulls = swapped(np.stack([part.signed for part in parts]), setting.dialogues, setting.seed)
+    found = [part.finish(null) for part, null in zip(parts, nulls, strict=True)]
+    return [check for check in found if check.items]
+
+
+def departures(now: Readings, before: Reference) -> Floats:
+    """By how much each item's scores are higher than before, (items, axes), mean over rounds; nan where unknown."""
+    if isinstance(before, Readings):
+        return now.means() - before.means()
+    return now.means() - Readings(now.axes, before.nearest(now.scores), now.asked).means()
+
+
+def _shifts(now: Readings, before: Reference, setting: Setting) -> Iterator[_Part]:
+    apart = departures(now, before)
+    for a, axis in enumerate(now.axes):
+        yield _mean("shift", axis, apart[:, a], setting, two_sided=True)
+
+
+def _failures(now: Readings, before: Reference, setting: Setting) -> _Part:
+    apart = now.failures - (before.failures if isinstance(before, Readings) else 0.0)
+    return _mean("failures", None, apart, setting, two_sided=False)
+
+
+def _mean(name: str, axis: str | None, apart: Floats, setting: Setting, *, two_sided: bool) -> _Part:
+    there = ~np.isnan(apart)
+
+    def finish(null: Floats) -> Check:
+        ends = setting.interval(apart)
+        return Check(name, axis, *ends, null, two_sided, setting.unseen(there), int(there.sum()))
+
+    return _Part(setting.shares(there) * np.nan_to_num(apart), finish)
+
+
+def _noise(now: Readings, before: Readings, setting: Setting) -> Iterator[_Part]:
+    """The rise of the standard deviation within an item, pooled over items."""
+    for a, axis in enumerate(now.axes):
+        pair = [readings.variances()[:, a] for readings in (now, before)]
+        there = ~np.isnan(pair[0]) & ~np.isnan(pair[1])
+        mine, theirs = (setting.means(np.where(there, one, np.nan)) for one in pair)
+
+        def finish(null: Floats, axis: str = axis, mine: Floats = mine, theirs: Floats = theirs,
+                   there: Which = there) -> Check:  # fmt: skip
+            total = mine[0] + theirs[0]
+            swapped_rise = _deviation((total + null) / 2) - _deviation((total - null) / 2)
+            return _rise(axis, _deviation(mine) - _deviation(theirs), swapped_rise, there, setting)
+
+        yield _Part(setting.shares(there) * np.nan_to_num(pair[0] - pair[1]), finish)
+
+
+def _noise_of_one(now: Readings, before: Expected, setting: Setting) -> Iterator[_Part]:
+    """The same beside a single reading: from its squared distance to the judge's, less the judge's own variance.
+
+    If e is one reading of a judge with variance v, and x one of the judge that is tested, with variance u, the mean of
+    (x − e)² is u + v where the judge has not shifted. A shift makes v look larger, and is found by itself.
+    """
+    for a, axis in enumerate(now.axes):
+        given = [row[~np.isnan(row)] for row in now.scores[:, :, a]]
+        there = np.array([len(one) > 1 for one in given]) & before.numbers
+        shares, tables = setting.shares(there), []
+        own, apart = np.full(len(given), np.nan), np.full(len(given), np.nan)
+        for i in np.flatnonzero(there):
+            table = _beside_one(tuple(given[i].tolist()), float(before.low[i, a]))
+            own[i], apart[i] = table[0]
+            tables.append(shares[i] * table)
+
+        def finish(_: Floats, axis: str = axis, own: Floats = own, apart: Floats = apart, there: Which = there,
+                   tables: list[Floats] = tables) -> Check:  # fmt: skip
+            u, distance = regrouped(tables, setting.seed) if tables else np.zeros((2, 1))
+            mine = setting.means(own)
+            rise = _deviation(mine) - _deviation(setting.means(apart) - mine)
+            return _rise(axis, rise, _deviation(u) - _deviation(distance - u), there, setting)
+
+        yield _Part(np.zeros(len(given)), finish)
+
+
+@lru_cache(maxsize=4096)
+def _beside_one(given: tuple[float, ...], other: float) -> Floats:
+    """The variance of all readings but one and their mean squared distance to that one, whichever it is; `other`
+    first. Shape (readings, 2)."""
+    values = np.array([*given, other])
+    return np.array([
+        (values[kept].var(ddof=1), ((values[kept] - values[alone]) ** 2).mean())
+        for kept, alone in splits(len(given), 1, 0)
+    ])  # fmt: skip
+
+
+def _rise(axis: str, drawn: Floats, null: Floats, there: Which, setting: Setting) -> Check:
+    ends = setting.interval_of(drawn)
+    return Check("noise", axis, *ends, null, False, setting.unseen(there), int(there.sum()))
+
+
+def _deviation(variance: Floats) -> Floats:
+    found: Floats = np.sqrt(np.maximum(variance, 0.0))
+    return found
+
+
+def _subsets(now: Codes, before: Reference, thresholds: Thresholds, setting: Setting) -> _Part:
+    """How many more samples change subset than the judge's own noise accounts for.
+
+    Of two readings of an item, one of each judging, the chance that they fall into different subsets, less the chance
+    for two readings of one judging (the mean of both): ½ Σ (p − q)² over subsets for the judgings' probabilities p and
+    q, the energy distance of Székely and Rizzo (2013) for categories. It is 0 for a judge that has not changed, and
+    1 for an item that has moved from one subset to another for good.
+    """
+    theirs = _codes(before, thresholds)
+    permitted = None if isinstance(before, Readings) else before.permits(thresholds)
+    beyond, signed, tables = np.full(len(now), np.nan), np.zeros(len(now)), {}
+    for i in range(len(now)):
+        mine, other = now[i][now[i] != NONE], theirs[i][theirs[i] != NONE]
+        if len(mine) and len(other):
+            beyond[i] = _moved(tuple(mine.tolist()), tuple(other.tolist()))
+            tables[i] = _dealt(tuple(sorted([*mine.tolist(), *other.tolist()])), len(mine))
+        elif len(mine) and permitted is not None:  # a range: nothing that could be dealt anew
+            signed[i] = beyond[i] = np.mean(~permitted[i][mine]) - _unlike(tuple(mine.tolist()))
+    there = ~np.isnan(beyond)
+    shares = setting.shares(there)
+    once = now.shape[1] < 2 and (theirs.shape[1] < 2)
+    note = "each item was judged once: judge it twice or more (-k) to tell a change from noise" if once else ""
+
+    def finish(null: Floats) -> Check:
+        (dealt,) = regrouped([shares[i] * table for i, table in tables.items()], setting.seed)
+        counts = (setting.unseen(there), int(there.sum()))
+        return Check("subsets", None, *setting.interval(beyond), null + dealt, False, *counts, note)
+
+    return _Part(shares * signed, finish)
+
+
+def _codes(before: Reference, thresholds: Thresholds) -> Codes:
+    """The subsets of an earlier judging; of expectations as one reading, `NONE` where they are a range."""
+    if isinstance(before, Expected):
+        numbers = np.where(before.numbers[:, None], before.low, np.nan)[:, None]
+        before = Readings(before.axes, numbers, np.ones((len(numbers), 1), dtype=np.bool_))
+    codes = before.subsets(thresholds)
+    assert codes is not None  # both have the axes of one rubric
+    return codes
+
+
+@lru_cache(maxsize=4096)
+def _dealt(together: tuple[int, ...], first: int) -> Floats:
+    """`_moved` under each way to deal readings into two judgings, (splits, 1)."""
+    if together[0] == together[-1]:
+        return np.zeros((1, 1))
+    dealt = splits(first, len(together) - first, 0)
+    return np.array([[_moved(*(tuple(together[i] for i in part) for part in both))] for both in dealt])
+
+
+@lru_cache(maxsize=4096)
+def _moved(mine: tuple[int, ...], other: tuple[int, ...]) -> float:
+    own = [_unlike(one) for one in (mine, other) if len(one) > 1]
+    alike = float(pairs_alike(np.array(mine), np.array(other)))
+    return 1 - alike - (float(np.mean(own)) if own else 0.0)
+
+
+def _unlike(codes: tuple[int, ...]) -> float:
+    one = np.array(codes)
+    return float(1 - pairs_alike(one, one, within=True)) if len(codes) > 1 else 0.0

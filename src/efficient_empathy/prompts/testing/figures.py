@@ -1,0 +1,125 @@
+"""What a test of a golden set measures: closeness to a reference, repeatability, the subsets that samples change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from efficient_empathy.foundation.statistics.closeness import closeness
+from efficient_empathy.prompts.testing.checks import Interval, Reference, Setting
+from efficient_empathy.prompts.testing.readings import NONE, Codes, Expected, Floats, Readings, Thresholds, pairs_alike
+
+Which = npt.NDArray[np.bool_]
+Scales = Mapping[str, Sequence[int]]
+
+
+def close(now: Readings, before: Reference, scales: Scales, setting: Setting) -> dict[str, dict[str, list[float]]]:
+    """By axis, the figures of `statistics.closeness`, each as `[value, low, high]`.
+
+    Every reading is held against what was expected of its item, which inside a range is the score itself; or against
+    the earlier judging's reading in the same round. Intervals are over dialogues.
+    """
+    if isinstance(before, Readings):
+        rounds = min(now.scores.shape[1], before.scores.shape[1])
+        mine, theirs = now.scores[:, :rounds], before.scores[:, :rounds]
+    else:
+        mine, theirs = now.scores, before.nearest(now.scores)
+    clusters = np.repeat(np.array(setting.dialogues), mine.shape[1])
+    return {
+        axis: {
+            name: list(figure)
+            for name, figure in closeness(
+                theirs[:, :, a].ravel(),
+                mine[:, :, a].ravel(),
+                scale=tuple(scales[axis]),
+                clusters=clusters.tolist(),
+                seed=setting.seed,
+                confidence=setting.confidence,
+            ).items()
+        }
+        for a, axis in enumerate(now.axes)
+    }
+
+
+def repeatability(now: Readings, setting: Setting) -> dict[str, dict[str, list[float]]]:
+    """By axis, how much a judge repeats itself: `identical` and `deviation`, each as `[value, low, high]`.
+
+    `identical` is the share of an item's pairs of repeats with the very same score, meaned over items; `deviation` the
+    square root of the variance within an item, meaned over items, in points.
+    """
+    same, variances = now.same(), now.variances()
+    return {
+        axis: {
+            "identical": list(setting.interval(same[:, a])),
+            "deviation": list(setting.interval_of(np.sqrt(setting.means(variances[:, a])))),
+        }
+        for a, axis in enumerate(now.axes)
+    }
+
+
+def changes(
+    now: Readings, before: Reference, thresholds: Thresholds, setting: Setting, ids: Sequence[str]
+) -> dict[str, Any] | None:
+    """How many samples change subset at the thresholds; None for a rubric without sensibility and rationality.
+
+    `changed` items are those whose usual subset, the most frequent of their readings, is not one that was usual before,
+    or that a whole score in the expected range falls into; `share` is `[value, low, high]`. `one_scoring` is the same
+    for a single reading beside a single one, `by_noise` how much of that a judge does to itself. `flows` counts from
+    where to where.
+    """
+    codes = now.subsets(thresholds)
+    if codes is None:
+        return None
+    mine = _usual(codes, len(thresholds.subsets))
+    if isinstance(before, Expected):
+        theirs = before.permits(thresholds)
+        once = 1 - _within(codes, theirs)
+    else:
+        earlier = before.subsets(thresholds)
+        assert earlier is not None  # of one rubric
+        theirs = _usual(earlier, len(thresholds.subsets))
+        once = 1 - pairs_alike(codes, earlier)
+    there = mine.any(1) & theirs.any(1)
+    moved = there & ~(mine & theirs).any(1)
+    names = thresholds.subsets
+    flows = Counter((_name(theirs[i], names), _name(mine[i], names)) for i in np.flatnonzero(moved))
+    return {
+        "policy": thresholds.policy,
+        "alpha": thresholds.alpha,
+        "beta": thresholds.beta,
+        "items": int(there.sum()),
+        "changed": int(moved.sum()),
+        "share": _interval(setting.interval(np.where(there, moved, np.nan))),
+        "one_scoring": _interval(setting.interval(once)),
+        "by_noise": _interval(setting.interval(1 - pairs_alike(codes, codes, within=True))),
+        "flows": [{"from": a, "to": b, "items": n} for (a, b), n in flows.most_common()],
+        "changed_items": [ids[i] for i in np.flatnonzero(moved).tolist()],
+    }
+
+
+def _usual(codes: Codes, subsets: int) -> Which:
+    """The most frequent subsets of each item's readings, (items, subsets); none where there is no reading."""
+    counts = (codes[:, :, None] == np.arange(subsets)).sum(1)
+    found: Which = (counts == counts.max(1, keepdims=True)) & (counts > 0)
+    return found
+
+
+def _within(codes: Codes, permitted: Which) -> Floats:
+    """The share of each item's readings that fall into a permitted subset; nan without a reading."""
+    there = codes != NONE
+    inside = there & np.take_along_axis(permitted, np.maximum(codes, 0), axis=1)
+    with np.errstate(invalid="ignore"):
+        share: Floats = inside.sum(1) / there.sum(1)
+    return share
+
+
+def _name(which: Which, names: Sequence[str]) -> str:
+    return " or ".join(name for name, there in zip(names, which, strict=True) if there)
+
+
+def _interval(found: Interval) -> list[float]:
+    return list(found)

@@ -1,8 +1,0 @@
-"""What people say of responses: blinded sheets, reading them back, what they come to."""
-
-from efficient_empathy.ratings.design import Design
-from efficient_empathy.ratings.results import Resampling
-from efficient_empathy.ratings.stage import SAMPLES, make_sheets, read_sheets
-from efficient_empathy.ratings.words import results_summary, sheets_summary
-
-__all__ = ["SAMPLES", "Design", "Resampling", "make_sheets", "read_sheets", "results_summary", "sheets_summary"]

@@ -1,0 +1,197 @@
+"""The section that lets all models answer the same prompts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from efficient_empathy.dialogues import Sample
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.report.records import GenerationRecord, by_model, read_record
+from efficient_empathy.report.sections.examples import TURNS_SHOWN, sample_rows
+from efficient_empathy.selection.columns import UNSCORED
+from efficient_empathy.selection.faults import told
+from efficient_empathy.selection.scored_run import Run
+from efficient_empathy.selection.ties import tie_hash
+
+PROMPTS = 5
+CUT, FAILED = "length", "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    """One model that answered: how many samples, how its answers ended, how it was asked."""
+
+    name: str
+    path: Path
+    record: GenerationRecord
+    samples: int
+    cut: int
+    failed: int
+    tokens: float | None
+
+    @property
+    def title(self) -> str:
+        """What the model is called on the page."""
+        return self.record.label or self.name
+
+    @property
+    def decoding(self) -> str:
+        """The decoding as it was recorded, "–" where it was not."""
+        return ", ".join(f"{key} {value}" for key, value in self.record.decoding.items() if value is not None) or "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One model's response to a prompt."""
+
+    title: str
+    response: str
+    ending: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A sample that every model answered."""
+
+    sample: Sample
+    subset: str
+    category: str
+    answers: list[Answer]
+
+    @property
+    def omitted(self) -> int:
+        """Earlier turns that are not shown."""
+        return max(0, len(self.sample.context) - TURNS_SHOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The prompts and who answered; `faults` are sentences on files that cannot be shown."""
+
+    responders: list[Responder] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
+    common: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all models were asked in one way."""
+        ways = {(r.record.template.name, r.record.template.hash, r.record.backend, r.decoding) for r in self.responders}
+        return len(ways) == 1
+
+    @property
+    def templates(self) -> set[tuple[str, str]]:
+        """The prompt templates that the models were asked with."""
+        return {(r.record.template.name, r.record.template.hash) for r in self.responders if r.record.template.name}
+
+
+def answers(run: Run, folder: Path) -> Answers | None:
+    """Five samples that every model answered, and the answers; None where no model answered any."""
+    paths = {path.stem: path for path in folder.glob("*.parquet") if not path.name.startswith(".")}
+    if not paths:
+        return None
+    faults: list[str] = []
+    found: list[tuple[Responder, pl.DataFrame]] = []
+    for name in by_model(paths):
+        with _noted(faults, name):
+            found.append(_responder(name, paths[name], faults))
+    responders = [responder for responder, _ in found]
+    chosen, common = _choose(run, [ids for _, ids in found]) if found else (pl.DataFrame(), 0)
+    return Answers(responders, _prompts(run, chosen, responders, faults), common, faults)
+
+
+@contextmanager
+def _noted(faults: list[str], name: str) -> Iterator[None]:
+    """Turn what polars cannot read in here into a sentence."""
+    try:
+        with told(f"show generations/{name}.parquet"):
+            yield
+    except UserError as error:
+        faults.append(f"C{str(error)[1:]}.")
+
+
+def _responder(name: str, path: Path, faults: list[str]) -> tuple[Responder, pl.DataFrame]:
+    """A model's record, its counts and the ids that it answered."""
+    frame = _generations(path)
+    ending = pl.col("finish_reason")
+    counts = frame.select(
+        pl.len(),
+        (ending == CUT).sum().alias("cut"),
+        (ending == FAILED).sum().alias("failed"),
+        pl.col("completion_tokens").mean(),
+    )
+    samples, cut, failed, tokens = counts.collect(engine="streaming").row(0)
+    record: GenerationRecord | str = GenerationRecord()
+    if path.with_suffix(".json").exists():
+        record = read_record(path.with_suffix(".json"), GenerationRecord, f"generations/{name}.json")
+    if isinstance(record, str):
+        faults.append(record)
+        record = GenerationRecord()
+    ids = frame.select("sample_id").drop_nulls().unique().collect(engine="streaming")
+    return Responder(name, path, record, samples, cut, failed, tokens), ids
+
+
+def _generations(path: Path) -> pl.LazyFrame:
+    """A model's responses in the types that are expected; columns that may be missing are filled with null."""
+    frame = pl.scan_parquet(path, glob=False)
+    types = {"finish_reason": pl.String, "completion_tokens": pl.Float64}
+    present = frame.collect_schema().names()
+    missing = [pl.lit(None, kind).alias(name) for name, kind in types.items() if name not in present]
+    columns = {"sample_id": pl.String, "response": pl.String, **types}
+    return frame.with_columns(missing).select(pl.col(name).cast(kind) for name, kind in columns.items())
+
+
+def _choose(run: Run, ids: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
+    """The samples to show, and of how many: by seeded hash, subsets and then categories as even as can be."""
+    common = ids[0]
+    for others in ids[1:]:
+        common = common.join(others, on="sample_id", how="semi")
+    known = run.rows.select("sample_id", pl.col("_subset").alias("subset"), pl.col("_category").alias("category"))
+    rows = known.join(common.lazy(), on="sample_id", how="semi").collect(engine="streaming")
+    rows = rows.unique("sample_id", keep="first", maintain_order=True)
+    seed = int(run.selection.get("parameters", {}).get("seed", 0))
+    hashed = rows.with_columns(pl.Series("tie", tie_hash(rows["sample_id"], seed), dtype=pl.UInt64))
+    first = hashed.sort("tie", "sample_id").group_by("subset", "category", maintain_order=True).head(PROMPTS)
+    candidates = list(first.iter_rows(named=True))
+    chosen: list[dict[str, Any]] = []
+    subsets: Counter[str] = Counter()
+    categories: Counter[str] = Counter()
+    while candidates and len(chosen) < PROMPTS:
+        best = min(candidates, key=lambda c: (subsets[c["subset"]], categories[c["category"]], c["tie"]))
+        candidates.remove(best)
+        chosen.append(best)
+        subsets[best["subset"]] += 1
+        categories[best["category"]] += 1
+    return pl.DataFrame(chosen, schema=first.schema), len(rows)
+
+
+def _prompts(run: Run, chosen: pl.DataFrame, responders: Sequence[Responder], faults: list[str]) -> list[Prompt]:
+    if chosen.is_empty():
+        return []
+    ids = chosen["sample_id"].to_list()
+    samples = {row["sample_id"]: row for row in sample_rows(run.samples, ids).iter_rows(named=True)}
+    found: list[tuple[Responder, dict[str, Any]]] = []
+    for responder in responders:
+        with _noted(faults, responder.name):
+            rows = sample_rows(_generations(responder.path), ids).iter_rows(named=True)
+            found.append((responder, {row["sample_id"]: row for row in rows}))
+    return [
+        Prompt(
+            sample=Sample.from_row(samples[identity]),
+            subset="" if subset == UNSCORED or not run.policy else subset,
+            category=category,
+            answers=[_answer(responder, rows[identity]) for responder, rows in found],
+        )
+        for identity, subset, category in chosen.select("sample_id", "subset", "category").iter_rows()
+    ]
+
+
+def _answer(responder: Responder, row: dict[str, Any]) -> Answer:
+    return Answer(responder.title, row["response"] or "", row["finish_reason"] or "")

@@ -1,0 +1,90 @@
+"""Everything that the report shows beyond the selection: models, how they compare, and whether thresholds matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from efficient_empathy.foundation.figures.palette import MEASURE
+from efficient_empathy.report.sections.answers import Answers, answers
+from efficient_empathy.report.sections.comparison import Comparison, comparison
+from efficient_empathy.report.sections.efficiency import Efficiency, efficiency
+from efficient_empathy.report.sections.evaluation import Evaluation, evaluation
+from efficient_empathy.report.sections.people import People, people
+from efficient_empathy.report.sections.preferences import Preferences, preferences
+from efficient_empathy.report.sections.routers import Routers, routers
+from efficient_empathy.report.sections.sweep import Sweep, sweep
+from efficient_empathy.report.sections.training import Training, training
+from efficient_empathy.report.sections.tuning import Tuning, tuning
+from efficient_empathy.selection.scored_run import Run
+
+_STAGES = ("mix", "train:", "generate:", "evaluate", "pairwise:", "sweep", "tune")
+"""How the names of the stages that these sections show begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The sections; each is None where the run has no files for it."""
+
+    training: Training | None
+    comparison: Comparison | None
+    routers: Routers | None
+    answers: Answers | None
+    evaluation: Evaluation | None
+    efficiency: Efficiency | None
+    sweep: Sweep | None
+    tuning: Tuning | None
+    preferences: Preferences | None
+    people: People | None
+
+    @property
+    def subsets(self) -> list[str]:
+        """Every subset that some section draws, and the hue of measured values where one has it."""
+        sections = (self.training, self.comparison, self.routers)
+        prompts = self.answers.prompts if self.answers else []
+        names = [name for section in sections if section for name in section.subsets]
+        measured = [MEASURE] if self.sweep or self.tuning or self.preferences or self.people else []
+        return list(dict.fromkeys([*names, *(p.subset for p in prompts if p.subset), *measured]))
+
+    @property
+    def sections(self) -> list[tuple[str, str]]:
+        """Address and title of the sections that there are."""
+        every = [
+            ("training", "Training", self.training),
+            ("comparison", "Comparison", self.comparison),
+            ("routers", "Routers", self.routers),
+            ("answers", "Answers", self.answers),
+            ("evaluation", "Evaluation", self.evaluation),
+            ("efficiency", "Efficiency", self.efficiency),
+            ("sweep", "Sweep", self.sweep),
+            ("tuning", "Tuning", self.tuning),
+            ("preferences", "Preferences", self.preferences),
+            ("people", "People", self.people),
+        ]
+        return [(address, title) for address, title, section in every if section]
+
+
+def models_of(run: Run) -> Models:
+    """Read what the stages after the selection left in a run's folder."""
+    workspace = run.workspace
+    evaluated = evaluation(workspace.evaluation)
+    titles = {model.name: model.title for model in evaluated.models} if evaluated else {}
+    return Models(
+        training(workspace.experts),
+        comparison(workspace.comparison),
+        routers(workspace.moe / "routers.json"),
+        answers(run, workspace.generations),
+        evaluated,
+        efficiency(evaluated),
+        sweep(workspace.sweep / "sweep.json"),
+        tuning(workspace.tuning / "tuning.json"),
+        preferences(workspace.root / "evaluation" / "pairwise", titles),
+        people(workspace.ratings / "results.json", titles),
+    )
+
+
+def latest(stages: Mapping[str, dict[str, Any]]) -> float:
+    """When the last of these stages ended; 0 where there was none."""
+    ended = [record.get("finished_at", 0.0) for name, record in stages.items() if name.startswith(_STAGES)]
+    return max(ended, default=0.0)

@@ -1,0 +1,122 @@
+"""The section on what people said: ratings by dimension, who was preferred, how far raters agree, a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from efficient_empathy.foundation.figures.dots import Dot
+from efficient_empathy.report.rating_records import Agreement, Contest, RatedModel, RatingsRecord
+from efficient_empathy.report.records import read_record
+
+CONTESTS_SHOWN = 60
+RATERS_SHOWN = 60
+PROBLEMS_SHOWN = 20
+DIGITS = 2
+
+COEFFICIENTS = {
+    "fleiss_kappa": "Fleiss’ κ",
+    "weighted_kappa": "weighted κ",
+    "alpha_nominal": "Krippendorff’s α, nominal",
+    "alpha_ordinal": "Krippendorff’s α, ordinal",
+    "alpha_interval": "Krippendorff’s α, interval",
+}
+"""The agreement coefficients by name, and what they are called."""
+
+
+@dataclass(frozen=True)
+class People:
+    """The ratings as they are shown; `titles` are what models are called elsewhere on the page."""
+
+    record: RatingsRecord | None
+    titles: Mapping[str, str]
+    fault: str = ""
+
+    def title(self, name: str) -> str:
+        """What a model is called on the page, by its name."""
+        return self.titles.get(name, name)
+
+    @cached_property
+    def dimensions(self) -> list[str]:
+        """The dimensions on which some model has a mean."""
+        likert = self.record.likert if self.record else {}
+        return [name for name, found in likert.items() if any(m.mean is not None for m in found.models)]
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Every model that was rated."""
+        likert = self.record.likert if self.record else {}
+        return list(dict.fromkeys(model.name for found in likert.values() for model in found.models))
+
+    def rated(self, dimension: str, model: str) -> RatedModel | None:
+        """A model's ratings on a dimension."""
+        found = self.record.likert[dimension].models if self.record else []
+        return next((m for m in found if m.name == model), None)
+
+    def is_best(self, dimension: str, model: str) -> bool:
+        """Whether a mean is the highest of its dimension as it is printed."""
+        means = [round(m.mean, DIGITS) for m in self._on(dimension) if m.mean is not None]
+        mine = self.rated(dimension, model)
+        return len(means) > 1 and mine is not None and mine.mean is not None and round(mine.mean, DIGITS) == max(means)
+
+    def dots(self, dimension: str) -> list[Dot]:
+        """Means on a dimension as they are drawn."""
+        return [
+            Dot(self.title(m.name), m.mean, m.interval, self.is_best(dimension, m.name))
+            for m in self._on(dimension)
+            if m.mean is not None
+        ]
+
+    def _on(self, dimension: str) -> list[RatedModel]:
+        return self.record.likert[dimension].models if self.record else []
+
+    @cached_property
+    def agreements(self) -> dict[str, Agreement]:
+        """Agreement by dimension, and on preferences by question, where any coefficient is known."""
+        if self.record is None:
+            return {}
+        found = {name: dimension.agreement for name, dimension in self.record.likert.items()}
+        found |= {f"preference: {question}": agreement for question, agreement in self.record.ab_agreement.items()}
+        return {name: a for name, a in found.items() if any(getattr(a, c) is not None for c in COEFFICIENTS)}
+
+    @property
+    def questions(self) -> list[str]:
+        """The questions that pairs were compared on."""
+        return list(dict.fromkeys(contest.question for contest in (self.record.ab if self.record else [])))
+
+    @property
+    def contests(self) -> list[Contest]:
+        """The comparisons of two models that are shown."""
+        return (self.record.ab if self.record else [])[:CONTESTS_SHOWN]
+
+    @property
+    def rankings(self) -> dict[str, list[Dot]]:
+        """Models by strength, the strongest first, by question."""
+        found = [model for model in (self.record.ranking if self.record else []) if model.strength is not None]
+        rankings: dict[str, list[Dot]] = {}
+        for model in sorted(found, key=lambda m: -(m.strength or 0.0)):
+            dot = Dot(self.title(model.name), model.strength or 0.0, model.interval)
+            rankings.setdefault(model.question, []).append(dot)
+        return rankings
+
+    @property
+    def problems(self) -> list[str]:
+        """What was wrong with the sheets."""
+        return [_told(problem) for problem in (self.record.problems if self.record else [])]
+
+
+def people(path: Path, titles: Mapping[str, str]) -> People | None:
+    """Read the results of ratings; None where there are none. `titles` says what models are called on the page."""
+    if not path.exists():
+        return None
+    record = read_record(path, RatingsRecord, f"{path.parent.name}/{path.name}")
+    return People(None, titles, record) if isinstance(record, str) else People(record, titles)
+
+
+def _told(problem: Any) -> str:
+    if isinstance(problem, Mapping):
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in problem.items())
+    return str(problem)

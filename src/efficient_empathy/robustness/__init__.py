@@ -1,7 +1,0 @@
-"""Whether the thresholds were luck: sweeps over them, and thresholds chosen for a target."""
-
-from efficient_empathy.robustness.settings import SweepSettings, TuneSettings
-from efficient_empathy.robustness.sweeping import sweep
-from efficient_empathy.robustness.tuning import tune
-
-__all__ = ["SweepSettings", "TuneSettings", "sweep", "tune"]

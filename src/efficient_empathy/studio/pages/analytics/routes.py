@@ -1,0 +1,173 @@
+"""The page of analytics: what the room `analytics` measured of a run, drawn and in tables.
+
+Shown is the run's own `analytics/analytics.json` where it is up to date; else the numbers are measured in a thread and
+kept in the studio's folder. A run's own files are never written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from efficient_empathy.analytics import measure, outcomes
+from efficient_empathy.analytics import words as told_in
+from efficient_empathy.analytics.cost import cost
+from efficient_empathy.analytics.drift import COLUMNS, LEVELS, between_periods, between_runs
+from efficient_empathy.analytics.findings import libraries
+from efficient_empathy.analytics.settings import HALF, JUDGED
+from efficient_empathy.analytics.stage import FILE, STAGE, VERSION, plain
+from efficient_empathy.analytics.table import read_table
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.figures import charts as figures
+from efficient_empathy.foundation.figures import formatting as words
+from efficient_empathy.foundation.figures.palette import look
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.pages.analytics import views
+from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.results import Hashes, Result, Results, Tell, key_of
+
+PERIODS = {
+    HALF: "the halves of the file",
+    JUDGED: "the halves of the time of judging",
+    **{column: f"the values of {column}" for column in COLUMNS},
+}
+"""What drift can be between, besides two runs."""
+
+
+def routes(studio: Studio) -> list[BaseRoute]:
+    """The page, and how far its numbers are."""
+    measured = Measured(studio)
+    return [
+        Route("/analytics", partial(_page, studio, measured)),
+        Route("/api/analytics/numbers", partial(_state, studio, measured, "numbers")),
+        Route("/api/analytics/drift", partial(_state, studio, measured, "drift")),
+    ]
+
+
+class Measured:
+    """The numbers of runs, measured once for the same files."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._hashes = Hashes()
+        self._results = Results(studio.data_folder / "analytics")
+
+    def numbers(self, name: str, *, again: bool = False) -> Result:
+        """All numbers of a run, or how far they are; those in its own folder where they still hold."""
+        workspace = self._studio.runs.workspace(name)
+        key = key_of("numbers", VERSION, libraries(), name, self._inputs(workspace))
+        if again:
+            self._results.retry(key)
+
+        def work(tell: Tell) -> Mapping[str, Any]:
+            if (own := self._own(workspace)) is not None:
+                return own
+            tell(0.0, "groups, topics, correlations, drift, cost, findings")
+            return measure(workspace)
+
+        return self._results.get(key, work)
+
+    def drift(self, name: str, against: str, periods: str, *, again: bool = False) -> Result:
+        """The drift of a run from the run `against`, or where that is empty between `periods`; or how far it is."""
+        if periods not in PERIODS:
+            raise UserError(f"there are no periods {periods!r}: take {', '.join(PERIODS)}")
+        workspace = self._studio.runs.workspace(name)
+        other = self._studio.runs.workspace(against) if against else None
+        inputs = [self._inputs(one) for one in (workspace, other) if one is not None]
+        key = key_of("drift", VERSION, name, against, periods, inputs)
+        if again:
+            self._results.retry(key)
+
+        def work(tell: Tell) -> Mapping[str, Any]:
+            tell(0.0, "counting scores in bins")
+            table = read_table(workspace)
+            if other is not None:
+                found = between_runs(table, read_table(other))
+            else:
+                found = between_periods(table, periods, cost(workspace, table)[1] if periods == JUDGED else None)
+            worst = max((one["level"] for one in found), key=LEVELS.index, default="unknown")
+            record: dict[str, Any] = plain({"kind": periods, "level": worst, "comparisons": found})
+            return record
+
+        return self._results.get(key, work)
+
+    def _inputs(self, workspace: Workspace) -> list[str]:
+        files = [workspace.samples, workspace.scores, workspace.assignments, workspace.ledger]
+        files += [*outcomes.files(workspace), workspace.analytics / FILE]
+        return [f"{path.name} {self._hashes.of(path)}" for path in files]
+
+    def _own(self, workspace: Workspace) -> dict[str, Any] | None:
+        """What the run’s own file has, where it was made of this run alone, from the files that there are now."""
+        record = workspace.stage(STAGE)
+        if record.get("version") != VERSION or record.get("parameters", {}).get("against"):
+            return None
+        inputs = {str(name): digest for name, digest in record.get("inputs", {}).items()}
+        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in inputs):
+            return None
+        if any(self._hashes.of(workspace.root / name) != digest for name, digest in inputs.items()):
+            return None
+        try:
+            found = json.loads((workspace.analytics / FILE).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) and found.get("version") == VERSION else None
+
+
+def _asked(studio: Studio, request: Request) -> tuple[str, str, str]:
+    """The run, the run that its drift is from (or none), and the periods."""
+    name, query = studio.run_name(request), request.query_params
+    source = query.get("drift", HALF)
+    against = source.removeprefix("run:") if source.startswith("run:") else ""
+    if source.startswith("run:") and against not in studio.runs:
+        raise UserError(f"there is no run {against!r} here; there is {', '.join(studio.runs)}")
+    return name, against, HALF if against else source
+
+
+def _page(studio: Studio, measured: Measured, request: Request) -> Response:
+    name, against, periods = _asked(studio, request)
+    again = request.query_params.get("again") == "1"
+    numbers = measured.numbers(name, again=again)
+    found = numbers.value
+    shown = views.chosen(request.query_params, found)
+    return studio.render(
+        request, "analytics.html.j2", numbers=numbers, found=found, against=against, periods=periods, chosen=shown,
+        drift=_drift(measured, found, name, against, periods, again=again) if found else None,
+        choices=_choices(studio, name, found), address=partial(_address, request), words=words, look=look,
+        figures=figures, views=views, titles=told_in.TITLES, feature=views.feature,
+    )  # fmt: skip
+
+
+def _drift(
+    measured: Measured, found: Mapping[str, Any], name: str, against: str, periods: str, *, again: bool
+) -> Result:
+    """That of the numbers themselves where it is the one asked for."""
+    settings = found["settings"]
+    if not against and not settings["against"] and settings["periods"] == periods:
+        return Result("", found["drift"])
+    return measured.drift(name, against, periods, again=again)
+
+
+def _choices(studio: Studio, name: str, found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """What drift can be measured from: value and words."""
+    periods = [(value, told) for value, told in PERIODS.items() if value != JUDGED or (found and found["judged"])]
+    return [*periods, *((f"run:{other}", f"the run {other}") for other in studio.runs if other != name)]
+
+
+def _address(request: Request, **changes: str | None) -> str:
+    """The page's address with some of its query changed; None takes one away."""
+    query = {k: v for k, v in request.query_params.items() if k not in changes and k != "again"}
+    return "/analytics?" + urlencode(query | {k: v for k, v in changes.items() if v is not None})
+
+
+def _state(studio: Studio, measured: Measured, what: str, request: Request) -> Response:
+    name, against, periods = _asked(studio, request)
+    result = measured.numbers(name) if what == "numbers" else measured.drift(name, against, periods)
+    return JSONResponse({"ended": result.ended, "share": round(result.share, 3) or None, "doing": result.doing})

@@ -1,0 +1,52 @@
+"""The routes of the chat: the page, whom one can ask, replies as they are made, turns for rating."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.pages.chat.asked import Asked, Sent, read
+from efficient_empathy.studio.pages.chat.models import ChatEndpoint, listed
+from efficient_empathy.studio.pages.chat.queue import send, turns
+from efficient_empathy.studio.pages.chat.talking import Talk, event
+from efficient_empathy.studio.server.context import Studio
+
+
+def routes(studio: Studio) -> list[BaseRoute]:
+    """`/chat`, and below `/api/chat/`: `models`, and by POST `replies` (a stream of events) and `turns`."""
+    talk = Talk()
+
+    def page(request: Request) -> Response:
+        studio.run_name(request)
+        return studio.render(request, "chat.html.j2")
+
+    def models(request: Request) -> Response:
+        workspace = studio.run(request)
+        return JSONResponse({"models": listed(workspace, studio.chat_endpoints), "queued": len(turns(workspace))})
+
+    async def replies(request: Request) -> Response:
+        workspace, asked = studio.run(request), read(Asked, await request.body())
+        return StreamingResponse(_events(talk, workspace, studio.chat_endpoints, asked), media_type="text/event-stream")
+
+    async def rating(request: Request) -> Response:
+        workspace, sent = studio.run(request), read(Sent, await request.body())
+        labels = {str(one["name"]): str(one["label"]) for one in listed(workspace, studio.chat_endpoints)}
+        return JSONResponse(send(workspace, sent, labels))
+
+    return [
+        Route("/chat", page),
+        Route("/api/chat/models", models),
+        Route("/api/chat/replies", replies, methods=["POST"]),
+        Route("/api/chat/turns", rating, methods=["POST"]),
+    ]
+
+
+async def _events(
+    talk: Talk, workspace: Workspace, endpoints: Sequence[ChatEndpoint], asked: Asked
+) -> AsyncIterator[str]:
+    async for kind, told in talk.replies(workspace, endpoints, asked):
+        yield event(kind, told)

@@ -1,0 +1,161 @@
+"""What runs are made of, row by row, so that what differs between them stands out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from efficient_empathy.foundation.figures.formatting import clip, count, dollars, duration, moment, share
+from efficient_empathy.foundation.run.workspace import Workspace
+
+ABSENT = "–"
+DATA = "Data"
+TITLES = {
+    "read": DATA,
+    "score": "Scoring",
+    "select": "Selection",
+    "train": "Training",
+    "mix": "Mixing",
+    "generate": "Generation",
+    "evaluate": "Evaluation",
+}
+"""What stages are called; another one is called as it is in the manifest."""
+LONGEST = 300
+_FEW = 12
+_HEX = re.compile(r"[0-9a-f]{24,}")
+_ASIDE = ("seconds", "finished at", "bytes", "path")
+_LEFT_OUT = ("bad_row_examples",)
+_SETTINGS = ("subset", "base", "method", "settings", "samples", "dialogues", "tokens", "steps", "device", "precision")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that is known of runs: as text for each, `ABSENT` where a run has no such thing.
+
+    `differs` is about the values themselves, also where their text is cut, among the runs that have the stage. A fact
+    that is `aside` follows from others or from the day: times, versions, hashes of what went in.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    differs: bool
+    aside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The facts of one stage, and which of the runs have it."""
+
+    title: str
+    facts: tuple[Fact, ...]
+    has: tuple[bool, ...]
+
+    def shown(self, everything: bool) -> tuple[Fact, ...]:
+        """All facts, or those that differ and are not aside."""
+        return tuple(one for one in self.facts if everything or (one.differs and not one.aside))
+
+
+def facts(workspaces: Sequence[Workspace]) -> list[Section]:
+    """Manifests and training records side by side, in the order of the stages.
+
+    Raises `UserError` for a manifest that is damaged.
+    """
+    every = [_sections(workspace) for workspace in workspaces]
+    titles = dict.fromkeys(title for sections in every for title in sections)
+    known = [title for title in dict.fromkeys(TITLES.values()) if title in titles]
+    ordered = [*known, *(title for title in titles if title not in known)]
+    return [_section(title, [one.get(title, {}) for one in every]) for title in ordered]
+
+
+def stages(sections: Sequence[Section]) -> Section:
+    """Which runs have which stages, a row a stage."""
+    rows = [(one.title, tuple("yes" if there else ABSENT for there in one.has)) for one in sections]
+    columns = len(sections[0].has) if sections else 0
+    return Section("Stages", tuple(Fact(name, v, len(set(v)) > 1) for name, v in rows), (True,) * columns)
+
+
+def _sections(workspace: Workspace) -> dict[str, dict[str, Any]]:
+    """By title, the flat facts of one run: dotted names and plain values."""
+    stages = workspace.manifest()["stages"]
+    found: dict[str, dict[str, Any]] = {}
+    for stage, record in stages.items():
+        flat = dict(_flat(record)) if isinstance(record, Mapping) else {"": record}
+        data = {name: value for name, value in flat.items() if stage == "score" and _of_data(name, stages)}
+        found.setdefault(DATA, {}).update({k: v for k, v in data.items() if k not in found.get(DATA, {})})
+        title = _title(str(stage))
+        found.setdefault(title, {}).update({k: v for k, v in flat.items() if k not in data})
+    for path in sorted(workspace.experts.glob("*/training.json")):
+        try:
+            record = json.loads(path.read_text("utf-8"))
+            told = {key: record[key] for key in _SETTINGS if key in record}
+        except (OSError, ValueError, TypeError):
+            continue
+        found.setdefault(_title(f"train:{path.parent.name}"), {}).update(_flat(told))
+    return {title: told for title, told in found.items() if told}
+
+
+def _title(stage: str) -> str:
+    kind, colon, name = stage.partition(":")
+    return TITLES.get(kind, kind.replace("_", " ").capitalize()) + (f": {name}" if colon else "")
+
+
+def _of_data(name: str, stages: Mapping[str, Any]) -> bool:
+    """Whether `score` only says again what `read` says."""
+    first = name.split(" › ")[0]
+    if first not in ("source", "samples", "conversations", "duplicates", "bad_rows", "repairs", "skipped_files"):
+        return False
+    return "read" in stages or first in ("source", "samples", "conversations")
+
+
+def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, inner in value.items():
+        if key in _LEFT_OUT:
+            continue
+        name = f"{before}{str(key).replace('_', ' ')}"
+        if isinstance(inner, Mapping):
+            yield from _flat(inner, f"{name} › ")
+        elif isinstance(inner, list) and any(isinstance(one, Mapping) for one in inner) and len(inner) <= _FEW:
+            for place, one in enumerate(inner, 1):
+                yield from _flat(one if isinstance(one, Mapping) else {"": one}, f"{name} {place} › ")
+        else:
+            yield name, inner
+
+
+def _section(title: str, columns: Sequence[Mapping[str, Any]]) -> Section:
+    found = []
+    for name in dict.fromkeys(name for column in columns for name in column):
+        values = [column.get(name) for column in columns if column]
+        differs = any(value != values[0] for value in values)
+        aside = name.startswith(("versions › ", "inputs › ")) or name.split(" › ")[-1] in _ASIDE
+        found.append(Fact(name, tuple(_told(name, column) for column in columns), differs, aside))
+    return Section(title, tuple(found), tuple(bool(column) for column in columns))
+
+
+def _told(name: str, column: Mapping[str, Any]) -> str:
+    """A value as a reader wants it: moments, money and shares as such, hashes by their beginning."""
+    value, last = column.get(name), name.split(" › ")[-1]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None or value in ("", [], {}):
+        return ABSENT
+    if number and last == "finished at":
+        return moment(value)
+    if number and last == "seconds":
+        return duration(value)
+    if number and last.endswith("usd"):
+        return dollars(value)
+    if number and name.startswith(("subsets › ", "states › ")):
+        whole = sum(v for k, v in column.items() if k.startswith(name.split(" › ")[0] + " › "))
+        return f"{count(value)} ({share(value, whole)})"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count(value)
+    if isinstance(value, list):
+        listed = ", ".join(f"{one:.4g}" if isinstance(one, float) else str(one) for one in value[:_FEW])
+        return clip(listed + (f" and {len(value) - _FEW:,} more" if len(value) > _FEW else ""), LONGEST)
+    if isinstance(value, str):
+        return clip(_HEX.sub(lambda found: f"{found.group()[:12]}…", value), LONGEST)
+    return f"{value:g}" if number else clip(str(value), LONGEST)

@@ -1,0 +1,259 @@
+"""The page that compares runs, rubrics or models, up to four side by side: what differs, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.figures import formatting as words
+from efficient_empathy.foundation.figures.dots import Dot, dot_rows
+from efficient_empathy.foundation.figures.palette import look
+from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.studio.pages.compare.facts import facts, stages
+from efficient_empathy.studio.pages.compare.models import (
+    FigureRow,
+    Model,
+    figure_rows,
+    model_facts,
+    models_of,
+    shared_answers,
+)
+from efficient_empathy.studio.pages.compare.rubrics import difference, rubric_facts, rubrics_of
+from efficient_empathy.studio.pages.compare.scores import agreement, read_scores
+from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.results import Hashes, Result, Results, Tell, key_of
+
+MOST = 4
+"""Columns."""
+LETTERS = "ABCD"
+KINDS = {"runs": "Runs", "rubrics": "Rubrics", "models": "Models"}
+FIGURES = {
+    "exact": ("the same score", "share"),
+    "within_one": ("within one", "share"),
+    "mean_shift": ("mean shift", "signed"),
+    "mean_absolute": ("mean distance", "fixed"),
+    "kappa_quadratic": ("κ, quadratic", "fixed"),
+    "alpha_ordinal": ("α, ordinal", "fixed"),
+    "spearman": ("Spearman’s ρ", "fixed"),
+}
+"""The figures of agreement: what the page calls them, and how they are written."""
+DRAWN = 6
+"""Figures of models that are drawn; all are in the tables."""
+_VERSION = 1
+"""Of the results that are kept: raised when what is worked out changes."""
+
+
+def routes(studio: Studio) -> list[BaseRoute]:
+    """The page, and how far the comparison of scores is."""
+    compared = Agreements(studio)
+    return [
+        Route("/compare", partial(_page, studio, compared)),
+        Route("/api/compare/agreement", partial(_state, studio, compared)),
+    ]
+
+
+class Agreements:
+    """How far runs agree, worked out once for the same files."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._hashes = Hashes()
+        self._results = Results(studio.data_folder / "compare")
+
+    def of(self, names: Sequence[str], *, again: bool = False) -> Result:
+        """The agreement of these runs, or how far it is."""
+        workspaces = [self._studio.runs.workspace(name) for name in names]
+        read = [(one.samples, one.scores, one.manifest_path, one.assignments) for one in workspaces]
+        key = key_of(_VERSION, names, [[self._hashes.of(path) for path in paths] for paths in read])
+        if again:
+            self._results.retry(key)
+
+        def work(tell: Tell) -> Mapping[str, Any]:
+            tell(0.0, "reading the scores")
+            return agreement([read_scores(one, name) for one, name in zip(workspaces, names, strict=True)], tell)
+
+        return self._results.get(key, work)
+
+
+def chosen_runs(studio: Studio, request: Request) -> list[str]:
+    """The run of the page and those beside it (`with`), each once; by default the next of the studio's runs.
+
+    Raises `UserError` for a run that there is not.
+    """
+    first = studio.run_name(request)
+    given = request.query_params.getlist("with")
+    beside = [name for name in given if name]
+    if "with" not in request.query_params:
+        beside = [name for name in studio.runs if name != first][:1]
+    for name in beside:
+        studio.runs.workspace(name)
+    return list(dict.fromkeys((first, *beside)))[:MOST]
+
+
+def _page(studio: Studio, compared: Agreements, request: Request) -> Response:
+    what = request.query_params.get("what", "runs")
+    if what not in KINDS:
+        raise UserError(f"there is nothing to compare by the name {what!r}: take {', '.join(KINDS)}")
+    names = chosen_runs(studio, request)
+    everything = request.query_params.get("all") == "1"
+    shown = {"runs": _runs, "rubrics": _rubrics, "models": _models}[what](studio, compared, request, names)
+    return studio.render(
+        request, "compare.html.j2", what=what, kinds=_kinds(names), letters=LETTERS, everything=everything,
+        most=MOST, switch=_switched(request, everything), words=words, look=look, **shown,
+    )  # fmt: skip
+
+
+def _kinds(names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Name, title and address of the three kinds, each with the same runs."""
+    query = [("run", names[0]), *(("with", name) for name in names[1:] or [""])]
+    return [(kind, title, "/compare?" + urlencode([*query, ("what", kind)])) for kind, title in KINDS.items()]
+
+
+def _switched(request: Request, everything: bool) -> str:
+    """The address of the same comparison that shows all, or only what differs."""
+    query = [(k, v) for k, v in request.query_params.multi_items() if k != "all"]
+    return "/compare?" + urlencode([*query, *([] if everything else [("all", "1")])])
+
+
+def _runs(studio: Studio, compared: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
+    sections = facts([studio.runs.workspace(name) for name in names])
+    several = len(names) > 1
+    found = compared.of(names, again=request.query_params.get("again") == "1") if several else None
+    return {
+        "columns": names,
+        "choices": [(name, name) for name in studio.runs],
+        "sections": [stages(sections), *sections],
+        "result": found,
+        "retry": "/compare?" + urlencode([*request.query_params.multi_items(), ("again", "1")]),
+        "figures": FIGURES,
+        "shift_dots": _shift_dots(found.value) if found and found.value else [],
+        **_prompts(studio, names, [_rubric_of(studio, name) for name in names]),
+    }
+
+
+def _shift_dots(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """A figure an axis: by how much each run scores higher than the first; none where all are the same."""
+    axes = dict.fromkeys(axis for pair in value["pairs"] for axis in pair["axes"])
+    drawn = []
+    for axis in axes:
+        rows = [
+            Dot(words.clip(pair["b"], 60), one["value"], (one["low"], one["high"]) if one["low"] is not None else None)
+            for pair in value["pairs"]
+            if (one := pair["axes"].get(axis, {}).get("mean_shift")) and one["value"] is not None
+        ]
+        if any(row.value or any(row.interval or ()) for row in rows):
+            title = f"Mean shift of {axis} from {words.clip(value['pairs'][0]['a'], 60)}"
+            drawn.append((axis, dot_rows(title, rows, lambda v: words.signed(v, 2), reference=0.0)))
+    return drawn
+
+
+def _rubric_of(studio: Studio, name: str) -> tuple[str, Rubric | None]:
+    """The hash of the rubric that a run was scored by, and the rubric where its text is at hand."""
+    workspace = studio.runs.workspace(name)
+    record = workspace.stage("score").get("rubric") or {}
+    digest = str(record.get("hash", "")) if isinstance(record, Mapping) else ""
+    return digest, rubrics_of([workspace.root]).get(digest)
+
+
+def _prompts(studio: Studio, names: Sequence[str], rubrics: Sequence[tuple[str, Rubric | None]]) -> dict[str, Any]:
+    """The word diff of each rubric to the first, and sentences where there is none to show."""
+    notes, diffs = [], []
+    (first_hash, first), *others = rubrics
+    for name, (digest, rubric) in zip(names, rubrics, strict=True):
+        if rubric is None:
+            told = f"its rubric ({digest[:16]})" if digest else "its rubric"
+            notes.append(f"{name}: the text of {told} is not at hand; put its YAML file into the run’s folder.")
+    for name, (digest, rubric) in zip(names[1:], others, strict=True):
+        if rubric is None or first is None:
+            continue
+        if digest == first_hash:
+            notes.append(f"{name} was asked by the same rubric as {names[0]}.")
+        else:
+            diffs.append((name, difference(first, rubric)))
+    return {"diffs": diffs, "prompt_notes": notes if len(rubrics) > 1 else []}
+
+
+def _rubrics(studio: Studio, compared: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
+    known = rubrics_of(studio.runs.workspace(name).root for name in studio.runs)
+    used = {digest: name for name in reversed(names) if (digest := _rubric_of(studio, name)[0])}
+    given = [digest for digest in request.query_params.getlist("rubric") if digest]
+    for digest in given:
+        if digest not in known:
+            raise UserError(f"there is no rubric {digest[:40]!r} here: its YAML file belongs into a run’s folder")
+    by_default = [digest for digest in dict.fromkeys((*used, *known)) if digest in known]
+    chosen = list(dict.fromkeys(given or by_default[:2]))[:MOST]
+    rubrics = [known[digest] for digest in chosen]
+    titles = [_rubric_title(rubric) for rubric in rubrics]
+    return {
+        "columns": chosen,
+        "titles": titles,
+        "choices": [(digest, _rubric_title(rubric)) for digest, rubric in known.items()],
+        "kept_names": names,
+        "sections": rubric_facts(rubrics),
+        **_prompts(studio, titles, [(rubric.hash, rubric) for rubric in rubrics]),
+    }
+
+
+def _rubric_title(rubric: Rubric) -> str:
+    return f"{words.clip(rubric.name, 60)} v{rubric.version} ({rubric.hash[:8]})"
+
+
+def _models(studio: Studio, compared: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
+    known, notes = models_of((name, studio.runs.workspace(name)) for name in studio.runs)
+    given = [key for key in request.query_params.getlist("model") if key]
+    for key in given:
+        if key not in known:
+            raise UserError(f"there is no evaluated model {words.clip(key, 80)!r} here")
+    chosen = list(dict.fromkeys(given))[:MOST] or _default_models(known, names)
+    models = [known[key] for key in chosen]
+    groups = figure_rows(models)
+    several_runs = len({model.run for model in models}) > 1
+    titles = [f"{model.title} · {model.run}" if several_runs else model.title for model in models]
+    return {
+        "columns": chosen,
+        "titles": titles,
+        "choices": [(key, f"{model.title} · {model.run}") for key, model in known.items()],
+        "kept_names": names,
+        "sections": model_facts(models) if models else [],
+        "groups": groups,
+        "dots": _dots(models, titles, groups),
+        "answered": shared_answers(models) if len(models) > 1 else None,
+        "several_runs": several_runs,
+        "notes": notes,
+    }
+
+
+def _default_models(known: Mapping[str, Model], names: Sequence[str]) -> list[str]:
+    """The models of the chosen runs, in turn."""
+    by_run = [[key for key, model in known.items() if model.run == name] for name in names]
+    longest = max((len(keys) for keys in by_run), default=0)
+    return [keys[i] for i in range(longest) for keys in by_run if i < len(keys)][:MOST]
+
+
+def _dots(models: Sequence[Model], titles: Sequence[str], groups: Mapping[str, list[FigureRow]]) -> list[Any]:
+    """The most telling figures, drawn."""
+    by_name = {row.name: row for rows in groups.values() for row in rows}
+    telling = [name for model in models for name in model.evaluation.drawn]
+    names = [name for name in dict.fromkeys(telling) if name in by_name][:DRAWN]
+    drawn = []
+    for name in names:
+        row = by_name[name]
+        rows = [
+            Dot(title, number, interval, value.best)
+            for title, number, interval, value in zip(titles, row.numbers, row.intervals, row.values, strict=True)
+            if number is not None
+        ]
+        drawn.append((row, dot_rows(f"{words.clip(name, 40)} by model", rows, words.shown(row.digits))))
+    return drawn
+
+
+def _state(studio: Studio, compared: Agreements, request: Request) -> Response:
+    result = compared.of(chosen_runs(studio, request))
+    return JSONResponse({"ended": result.ended, "share": round(result.share, 3), "doing": result.doing})

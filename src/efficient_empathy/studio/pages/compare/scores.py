@@ -1,0 +1,158 @@
+"""How far runs agree on the samples that they share: scores with intervals, and what their selections have in common.
+
+Scores are compared with those of the first run, each at the nearest whole one: so expectations and means can be the
+same as another judge's, and an interval costs seconds on any number of samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from efficient_empathy.evaluation.robustness.agreement import jaccard
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.axis import Axis
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.statistics.closeness import closeness
+from efficient_empathy.prompts.compare.figures import rounded
+from efficient_empathy.selection.columns import UNSCORED
+from efficient_empathy.selection.faults import told
+from efficient_empathy.selection.rules import DISCARD
+from efficient_empathy.selection.scored_run import Run
+
+DRAWS, LARGE, DRAWS_OF_LARGE = 1000, 10_000, 300
+"""Bootstrap draws, and fewer on more samples than `LARGE`, whose intervals are narrow."""
+KEPT = "kept"
+"""All but discard."""
+Tell = Callable[[float, str], None]
+"""Told the share of the work that is done, and what is being done."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One run's rows: `sample_id`, `state`, a column an axis, `_scored`, `_subset`, `dialogue_id`; samples once each.
+
+    `fault` is the sentence on a run that has no scores to be read; `selection` what there is to say of its selection
+    where it has none that holds.
+    """
+
+    name: str
+    rows: pl.DataFrame
+    axes: tuple[Axis, ...] = ()
+    subsets: tuple[str, ...] = ()
+    fault: str = ""
+    selection: str = ""
+
+
+def read_scores(workspace: Workspace, name: str) -> Scores:
+    """A run's rows; one that cannot be read has a `fault`."""
+    try:
+        with told(f"read the scores of {name}"):
+            run = Run(workspace)
+            dialogues = run.samples.select("dialogue_id")
+            rows = pl.concat([run.rows, dialogues], how="horizontal").collect(engine="streaming")
+    except UserError as error:
+        return Scores(name, pl.DataFrame(), fault=str(error).replace(str(workspace.root), name))
+    why = "" if run.policy else f"the selection of {name} is of other scores: run `select` again" if run.stale else (
+        f"{name} has no selection yet"
+    )  # fmt: skip
+    rows = rows.unique("sample_id", keep="first", maintain_order=True)
+    return Scores(name, rows, run.axes, run.subsets if run.policy else (), "", why)
+
+
+def agreement(runs: Sequence[Scores], tell: Tell, draws: int = DRAWS) -> dict[str, Any]:
+    """`{sizes, shared, pairs, overlaps, notes}` of the runs, as JSON has it.
+
+    `sizes` are the samples of each, `shared` those that all have. `pairs` has, for each run but the first,
+    `{a, b, shared, compared, axes, fault}`, where `axes` has `{scale, means, rounded, <figure>: {value, low, high}}` by
+    name; `overlaps` has, for each pair of runs with a selection, `{a, b, shared, moved}`, and `jaccard`, `both` and
+    `either` by subset.
+    """
+    usable = [run for run in runs if not run.fault]
+    notes = [run.fault for run in runs if run.fault] + [run.selection for run in runs if run.selection]
+    shared = set(usable[0].rows["sample_id"]) if usable else set()
+    for run in usable[1:]:
+        shared &= set(run.rows["sample_id"])
+    pairs = [(usable[0], other) for other in usable[1:]]
+    steps = max(1, sum(len(_common_axes(a, b)) for a, b in pairs))
+    done = 0
+    found = []
+    for a, b in pairs:
+        pair, done = _pair(a, b, draws, tell, done, steps)
+        found.append(pair)
+    selected = [run for run in usable if run.subsets]
+    return {
+        "sizes": {run.name: len(run.rows) for run in usable},
+        "shared": len(shared) if len(usable) > 1 else None,
+        "pairs": found,
+        "overlaps": [_overlap(a, b) for a, b in combinations(selected, 2)],
+        "notes": notes,
+    }
+
+
+def _common_axes(a: Scores, b: Scores) -> list[Axis]:
+    return [axis for axis in a.axes if axis in b.axes]
+
+
+def _joined(a: Scores, b: Scores, both: pl.Expr) -> pl.DataFrame:
+    """The rows of both, those of `b` with the ending `_b`, in the order of `a`."""
+    return a.rows.join(b.rows, on="sample_id", how="inner", suffix="_b", maintain_order="left").filter(both)
+
+
+def _pair(a: Scores, b: Scores, draws: int, tell: Tell, done: int, steps: int) -> tuple[dict[str, Any], int]:
+    axes = _common_axes(a, b)
+    given = _joined(a, b, pl.lit(True))
+    rows = given.filter(pl.col("_scored") & pl.col("_scored_b"))
+    result: dict[str, Any] = {"a": a.name, "b": b.name, "shared": len(given), "compared": len(rows), "axes": {}}
+    result["fault"] = _fault(a, b, axes, len(given), len(rows))
+    if result["fault"]:
+        return result, done + len(axes)
+    clusters = rows["dialogue_id"].to_list()
+    draws = min(draws, DRAWS_OF_LARGE) if len(rows) > LARGE else draws
+    for place, axis in enumerate(axes):
+        tell((done + place) / steps, f"{axis.name}: {a.name} and {b.name}")
+        first, second = (rows[column].cast(pl.Float64).to_numpy() for column in (axis.name, f"{axis.name}_b"))
+        whole = [np.rint(scores) for scores in (first, second)]
+        try:
+            figures = closeness(*whole, scale=(axis.low, axis.high), clusters=clusters, draws=draws)
+        except ValueError as error:
+            result["fault"] = f"{axis.name} cannot be compared: {error}"
+            continue
+        result["axes"][axis.name] = {
+            "scale": [axis.low, axis.high],
+            "means": [rounded(first.mean()), rounded(second.mean())],
+            "rounded": bool((whole[0] != first).any() or (whole[1] != second).any()),
+            **{name: {part: rounded(v) for part, v in one._asdict().items()} for name, one in figures.items()},
+        }
+    return result, done + len(axes)
+
+
+def _fault(a: Scores, b: Scores, axes: Sequence[Axis], given: int, compared: int) -> str:
+    if not axes:
+        sides = [f"{run.name} scores {', '.join(f'{x.name} {x.low}–{x.high}' for x in run.axes)}" for run in (a, b)]
+        return f"no axis in common: {', and '.join(sides)}"
+    if not given:
+        return f"{a.name} and {b.name} have no sample in common"
+    return "" if compared else f"none of the {given:,} samples that {a.name} and {b.name} share has scores in both"
+
+
+def _overlap(a: Scores, b: Scores) -> dict[str, Any]:
+    decided = (pl.col("_subset") != UNSCORED) & (pl.col("_subset_b") != UNSCORED)
+    rows = _joined(a, b, decided)
+    first, second = rows["_subset"].to_numpy(), rows["_subset_b"].to_numpy()
+    names = list(dict.fromkeys((*a.subsets, *b.subsets)))
+    masks = {KEPT: (first != DISCARD, second != DISCARD)} | {n: (first == n, second == n) for n in names}
+    return {
+        "a": a.name,
+        "b": b.name,
+        "shared": len(rows),
+        "jaccard": {n: round(jaccard(x, y), 6) if (x | y).any() else None for n, (x, y) in masks.items()},
+        "both": {n: int((x & y).sum()) for n, (x, y) in masks.items()},
+        "either": {n: int((x | y).sum()) for n, (x, y) in masks.items()},
+        "moved": int(np.count_nonzero(first != second)),
+    }

@@ -1,0 +1,153 @@
+"""Stop and go on: a signal to the process that scores, and the command that it was started with.
+
+A run's folder may come from anywhere, and whoever wrote its files must not be able to have this machine run a command
+or end a process. So both are done only for a process that this studio has itself seen at work here: one of this user's,
+on this machine, that has the run's lock open. What it was started with is remembered while it is seen; it is started
+again as this same program, with those arguments, in that folder, with the studio's own environment (so that a key is
+where it was, and never in a file). For any other run the page shows the command instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace, process_exists
+from efficient_empathy.studio.pages.live.pulse import Pulse, Told, holds, take
+
+
+@dataclass(frozen=True)
+class Started:
+    """How a process that was seen at work had been started."""
+
+    command: tuple[str, ...]
+    folder: str
+
+
+class Control:
+    """Stopping one run's scoring, and going on with it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.started: Started | None = None
+        """Of the last process that was seen at work; what `go_on` starts again."""
+        self._looked_at = 0
+        self._child: subprocess.Popen[bytes] | None = None
+        self._said: IO[bytes] | None = None
+
+    def see(self, pulse: Pulse) -> None:
+        """Remember how a process was started, while it is at work and ours."""
+        told = pulse.told
+        if told is None or not pulse.working or told.pid == self._looked_at:
+            return
+        if self._ours(told):
+            self._looked_at = told.pid
+            self.started = Started(tuple(told.command), told.folder) if told.command else None
+
+    def told(self, pulse: Pulse) -> dict[str, object]:
+        """For the page: what can be done (`can_stop`, `can_go_on`), else the command to copy, and what went wrong."""
+        working, ended = pulse.working, pulse.condition in ("died", "stopped", "budget", "error")
+        ours = pulse.told is not None and pulse.condition == "running" and self._ours(pulse.told)
+        told_by_child = self._child is not None and pulse.told is not None and pulse.told.pid == self._child.pid
+        return {
+            "can_stop": bool(ours and pulse.told and _signal(pulse.told)),
+            "can_go_on": ended and self.started is not None and not self.starting,
+            "starting": self.starting and not told_by_child,
+            "command": _shown(pulse.told) if ended or pulse.condition == "silent" else None,
+            "stop_command": _stopping(pulse.told) if working or pulse.condition == "silent" else None,
+            "failure": self._failure(pulse),
+        }
+
+    @property
+    def starting(self) -> bool:
+        """Whether a process that `go_on` started is there."""
+        return self._child is not None and self._child.poll() is None
+
+    def stop(self) -> None:
+        """Ask the process to finish what is in flight. Raises `UserError` where that is not ours to do."""
+        pulse = take(self.workspace)
+        told = pulse.told
+        if told is None or not pulse.working:
+            raise UserError("nothing is scoring this run now: there is nothing to stop")
+        how = _signal(told)
+        if how is None or not self._ours(told):
+            raise UserError(f"the studio cannot stop that process: {_stopping(told)}")
+        try:
+            os.kill(told.pid, how)
+        except OSError as error:
+            raise UserError(f"cannot stop the process {told.pid} ({error.strerror}): {_stopping(told)}") from error
+
+    def go_on(self) -> None:
+        """Start again what was seen at work. Raises `UserError` where nothing was, or something is at work now."""
+        pulse = take(self.workspace)
+        if pulse.condition in ("running", "stopping", "silent") or self.starting:
+            raise UserError("this run is being scored already")
+        if self.started is None:
+            raise UserError(
+                "the studio only starts what it has itself seen scoring: run the command on the page in a terminal"
+            )
+        if not Path(self.started.folder).is_dir():
+            raise UserError(f"the folder {self.started.folder}, where scoring was started, is gone: start it yourself")
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - read when the child has ended
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "efficient_empathy", *self.started.command],
+            cwd=self.started.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._said,
+            start_new_session=True,
+        )
+
+    def _ours(self, told: Told) -> bool:
+        """Whether it is a process of this user on this machine that has this run's lock open."""
+        here = told.host == socket.gethostname() and process_exists(told.pid) and told.pid != os.getpid()
+        try:
+            os.kill(told.pid, 0) if here else None
+        except OSError:
+            return False
+        return here and holds(told.pid, self.workspace)
+
+    def _failure(self, pulse: Pulse) -> str:
+        """The last line of a child that ended with an error before it told of itself."""
+        child, said = self._child, self._said
+        if child is None or said is None or child.poll() in (None, 0, 130) or pulse.condition == "error":
+            return ""
+        if pulse.told is not None and pulse.told.pid == child.pid:
+            return ""
+        said.seek(0)
+        lines = said.read()[-4000:].decode("utf-8", "replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), f"it ended with {child.returncode}")
+
+
+def _shown(told: Told | None) -> str | None:
+    """The command for a terminal; None where the process did not tell it."""
+    if told is None or not told.command:
+        return None
+    return f"cd {shlex.quote(told.folder)} && {shlex.join(['efficient-empathy', *told.command])}"
+
+
+def _stopping(told: Told | None) -> str | None:
+    """How a person stops it."""
+    if told is None:
+        return None
+    where = "" if told.host == socket.gethostname() else f" on {told.host}"
+    how = _signal(told)
+    if how is None:
+        return f"run `kill -KILL {told.pid}`{where}: the calls in flight are lost, all that was judged is kept"
+    command = f"kill {told.pid}" if how is signal.SIGTERM else f"kill -{how.name.removeprefix('SIG')} {told.pid}"
+    keys = ", or press Ctrl-C where it was started" if signal.SIGINT.name in told.stopped_by else ""
+    return f"run `{command}`{where}{keys}"
+
+
+def _signal(told: Told) -> signal.Signals | None:
+    """The signal that lets it finish what is in flight. SIGINT comes last: a process in the background ignores it."""
+    return next((one for one in (signal.SIGTERM, signal.SIGINT) if one.name in told.stopped_by), None)

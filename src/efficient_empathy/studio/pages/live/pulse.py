@@ -1,0 +1,103 @@
+"""Whether a run is being scored now, by whom, and how the last scoring ended: from its sign of life and its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import socket
+import time
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from efficient_empathy.foundation.run.workspace import Workspace, process_exists
+from efficient_empathy.scoring.heartbeat import NAME, State
+
+QUIET_S = 4.0
+"""A process on this machine that has said nothing for so long is looked after; it writes once a second."""
+AWAY_S = 20.0
+"""The same for one on another machine, whose clock and disk may differ."""
+
+Condition = Literal["none", "running", "stopping", "silent", "died", "complete", "stopped", "budget", "error"]
+"""none: nothing was ever scored here by a process that tells of itself. silent: it says nothing, but may be there."""
+
+
+class Told(BaseModel):
+    """`progress.json`, as far as it is what scoring writes; see `scoring.heartbeat`."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    state: State
+    reason: str = ""
+    stopped_by: list[str] = []
+    judge: str
+    spec: str
+    pid: int
+    host: str
+    command: list[str] | None = None
+    folder: str = ""
+    started_at: float
+    written_at: float
+    total: int
+    done: int
+    done_at_start: int
+    states: dict[str, int] = {}
+    requests: int = 0
+    cost_usd: float = 0.0
+    concurrency: int | None = None
+    in_flight: int | None = None
+
+
+class Pulse(BaseModel):
+    """What is known of a run's scoring: its condition, and what the process told last."""
+
+    condition: Condition
+    told: Told | None = None
+
+    @property
+    def working(self) -> bool:
+        """Whether a process is at it, for all that is known."""
+        return self.condition in ("running", "stopping")
+
+
+def take(workspace: Workspace, now: float | None = None) -> Pulse:
+    """The run's pulse. A file that is none of scoring's is as good as none."""
+    try:
+        told = Told.model_validate_json((workspace.root / NAME).read_bytes())
+    except (OSError, ValidationError):
+        return Pulse(condition="none")
+    if told.state not in ("running", "stopping"):
+        return Pulse(condition=told.state, told=told)
+    quiet = abs((time.time() if now is None else now) - told.written_at)
+    if told.host != socket.gethostname():
+        return Pulse(condition=told.state if quiet < AWAY_S else "silent", told=told)
+    if not process_exists(told.pid) or (quiet >= QUIET_S and not locked(workspace)):
+        return Pulse(condition="died", told=told)
+    return Pulse(condition=told.state if quiet < QUIET_S else "silent", told=told)
+
+
+def locked(workspace: Workspace) -> bool:
+    """Whether some process holds the run; see `Workspace.lock`."""
+    try:
+        with (workspace.root / ".lock").open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def holds(pid: int, workspace: Workspace) -> bool:
+    """Whether that very process has the run's lock file open, where the system tells; else whether anyone holds it."""
+    opened = Path("/proc") / str(pid) / "fd"
+    if not Path("/proc/self/fd").is_dir():
+        return locked(workspace)
+    lock = str((workspace.root / ".lock").resolve())
+    with contextlib.suppress(OSError):
+        for handle in opened.iterdir():
+            with contextlib.suppress(OSError):
+                if str(handle.readlink()) == lock:
+                    return True
+    return False

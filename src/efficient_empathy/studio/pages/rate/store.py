@@ -1,0 +1,279 @@
+"""Ratings given in the browser, in one SQLite file beside the run: each is committed before it is acknowledged."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from efficient_empathy.evaluation.ratings.key import Key
+from efficient_empathy.evaluation.ratings.questions import DIMENSIONS
+from efficient_empathy.foundation.database import told, transaction
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.studio.pages.rate.schema import PROGRESS, RATERS, SCHEMA, VERSION, Rater, Rating, Study
+from efficient_empathy.studio.pages.rate.tasks import Drawn, RatingTask
+
+
+class RatingStore:
+    """The studies of a run, their raters, tasks and ratings, in WAL mode.
+
+    When `rate` or `undo` returns, what it did survives the process and a power cut. Any number of threads may use one
+    store, and several processes one file. Raises `UserError` where the file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._turn = threading.RLock()
+        self._keys: dict[str, Key] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        with self._guard():
+            self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._make()
+
+    def _make(self) -> None:
+        self._db.execute("BEGIN")  # both answers from one moment: another process may be making the file
+        found = self._db.execute("PRAGMA user_version").fetchone()[0]
+        tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        self._db.execute("COMMIT")
+        if found != VERSION and (found or tables):
+            raise UserError(f"{self.path} holds no ratings of this version of the studio: move it elsewhere")
+        self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._turn:
+            self._db.close()
+
+    def add_study(self, drawn: Drawn, setup: Mapping[str, Any]) -> str:
+        """Keep a drawn design; returns the study's id. Its raters have no links yet."""
+        study, now = secrets.token_hex(6), time.time()
+        asked = {"likert": len(DIMENSIONS), "ab": len(drawn.key.questions)}
+        with self._guard(), self._transaction():
+            self._db.execute(
+                "INSERT INTO studies VALUES (?, ?, NULL, ?, ?)",
+                (study, now, drawn.key.model_dump_json(), json.dumps(dict(setup))),
+            )
+            turns = {task.sample_id: task.turns for tasks in drawn.tasks.values() for task in tasks}
+            self._db.executemany(
+                "INSERT INTO turns VALUES (?, ?, ?)",
+                [(study, sample, json.dumps(said, ensure_ascii=False)) for sample, said in turns.items()],
+            )
+            for name, tasks in drawn.tasks.items():
+                rater = secrets.token_hex(8)
+                self._db.execute("INSERT INTO raters VALUES (?, ?, ?, NULL, NULL)", (rater, study, name))
+                self._db.executemany(
+                    "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    [_item_row(rater, task, asked[task.task]) for task in tasks],
+                )
+        return study
+
+    def studies(self) -> list[Study]:
+        """All studies, the newest first."""
+        rows = self._all("SELECT id, made_at, closed_at, setup FROM studies ORDER BY made_at DESC, id")
+        return [
+            Study(row["id"], row["made_at"], row["closed_at"], self.key(row["id"]), json.loads(row["setup"]))
+            for row in rows
+        ]
+
+    def study(self, study: str) -> Study:
+        """One study; raises `UserError` where there is none of that id."""
+        found = next((one for one in self.studies() if one.id == study), None)
+        if found is None:
+            raise UserError("this run has no such rating: choose one from the list")
+        return found
+
+    def key(self, study: str) -> Key:
+        """The design of a study, which never changes."""
+        if study not in self._keys:
+            text = self._all("SELECT key FROM studies WHERE id = ?", (study,))[0]["key"]
+            self._keys[study] = Key.model_validate_json(text)
+        return self._keys[study]
+
+    def close_study(self, study: str, *, closed: bool) -> None:
+        """Close a study to its raters, or open it again."""
+        self._change("UPDATE studies SET closed_at = ? WHERE id = ?", (time.time() if closed else None, study))
+
+    def raters(self, study: str) -> list[Rater]:
+        """The raters of a study in the order of its design."""
+        return [Rater(**row) for row in self._all(f"{RATERS} WHERE study = ? ORDER BY rowid", (study,))]
+
+    def rater_of(self, link: str) -> tuple[Rater, bool] | None:
+        """Whose tasks a link opens, by its id, and whether their study is closed; None where it opens none."""
+        found = self._all(f"{RATERS} WHERE link = ?", (link,))
+        if not found:
+            return None
+        rater = Rater(**found[0])
+        closed = self._all("SELECT closed_at FROM studies WHERE id = ?", (rater.study,))
+        return rater, closed[0]["closed_at"] is not None
+
+    def rater(self, study: str, name: str) -> Rater:
+        """One rater of a study; raises `UserError` where it has none of that name."""
+        found = next((one for one in self.raters(study) if one.name == name), None)
+        if found is None:
+            raise UserError(f"this rating has no rater {name!r}: choose one from the list")
+        return found
+
+    def give_link(self, rater: Rater, link: str) -> None:
+        """Let a link, by its id, open a rater's tasks from now on, and no other."""
+        self._change("UPDATE raters SET link = ? WHERE id = ?", (link, rater.id))
+
+    def task(self, rater: Rater, place: int) -> RatingTask | None:
+        """What a rater sees at a place of their order."""
+        return next(iter(self._tasks(rater, "AND i.place = ?", place)), None)
+
+    def task_of(self, rater: Rater, item: str) -> RatingTask | None:
+        """What a rater sees of an item; None where it is not one of theirs."""
+        return next(iter(self._tasks(rater, "AND i.item = ?", item)), None)
+
+    def tasks(self, rater: Rater) -> list[RatingTask]:
+        """All that a rater sees, in their order."""
+        return self._tasks(rater, "ORDER BY i.place")
+
+    def _tasks(self, rater: Rater, which: str, *values: int | str) -> list[RatingTask]:
+        rows = self._all(
+            "SELECT i.*, t.turns FROM items i JOIN turns t ON t.study = ? AND t.sample_id = i.sample_id "
+            f"WHERE i.rater = ? {which}",
+            (rater.study, rater.id, *values),
+        )
+        return [_task(row) for row in rows]
+
+    def answers_to(self, rater: Rater, item: str) -> dict[str, str]:
+        """What a rater's answers to an item are now, by question."""
+        return {
+            row["question"]: row["value"]
+            for row in self._all(
+                "SELECT question, value FROM answers WHERE rater = ? AND item = ? AND value IS NOT NULL",
+                (rater.id, item),
+            )
+        }
+
+    def progress(self, rater: Rater) -> dict[str, int]:
+        """`total` tasks of a rater, `done` ones (every question answered), and the `next` place that is not done.
+
+        `next` is `total` + 1 when all are.
+        """
+        row = self._all(PROGRESS.format(raters="?"), (rater.id,))[0]
+        return {"total": row["total"], "done": row["done"], "next": row["next"] or row["total"] + 1}
+
+    def progress_of_all(self, study: str) -> dict[str, dict[str, int]]:
+        """`total` and `done` of every rater, by name."""
+        of_study = PROGRESS.format(raters="SELECT id FROM raters WHERE study = ?")
+        rows = self._all(f"SELECT r.name, p.* FROM ({of_study}) p JOIN raters r ON r.id = p.rater", (study,))
+        return {row["name"]: {"total": row["total"], "done": row["done"]} for row in rows}
+
+    def rate(self, rater: Rater, rating: Rating) -> None:
+        """Commit one answer. One that came before, or that says what stands already, leaves no second row."""
+        with self._guard(), self._transaction():
+            if self._came(rater, rating.submission) or self._standing(rater, rating) == rating.value:
+                return
+            self._add(rater, rating, rating.value, None)
+
+    def undo(self, rater: Rater, submission: str) -> int | None:
+        """Take back the rater's last rating that stands, so that what was before it stands again.
+
+        Returns the place of its task, None where there is nothing to take back. The log keeps both.
+        """
+        with self._guard(), self._transaction():
+            again = self._db.execute(
+                "SELECT place FROM ratings WHERE rater = ? AND submission = ?", (rater.id, submission)
+            ).fetchone()
+            if again:
+                return int(again["place"])
+            last = self._db.execute(
+                "SELECT * FROM ratings r WHERE rater = ? AND undoes IS NULL AND NOT EXISTS "
+                "(SELECT 1 FROM ratings u WHERE u.undoes = r.id) ORDER BY id DESC LIMIT 1",
+                (rater.id,),
+            ).fetchone()
+            if last is None:
+                return None
+            before = self._db.execute(
+                "SELECT value FROM ratings WHERE rater = ? AND item = ? AND question = ? AND id < ? "
+                "ORDER BY id DESC LIMIT 1",
+                (rater.id, last["item"], last["question"], last["id"]),
+            ).fetchone()
+            rating = Rating(last["item"], last["question"], "", 0, submission)
+            self._add(rater, rating, before["value"] if before else None, last["id"])
+            return int(last["place"])
+
+    def _came(self, rater: Rater, submission: str) -> bool:
+        found = self._db.execute("SELECT 1 FROM ratings WHERE rater = ? AND submission = ?", (rater.id, submission))
+        return found.fetchone() is not None
+
+    def _standing(self, rater: Rater, rating: Rating) -> str | None:
+        row = self._db.execute(
+            "SELECT value FROM answers WHERE rater = ? AND item = ? AND question = ?",
+            (rater.id, rating.item, rating.question),
+        ).fetchone()
+        return row["value"] if row else None
+
+    def _add(self, rater: Rater, rating: Rating, value: str | None, undoes: int | None) -> None:
+        where = self._db.execute(
+            "SELECT place, sides FROM items WHERE rater = ? AND item = ?", (rater.id, rating.item)
+        ).fetchone()
+        now = time.time()
+        added = self._db.execute(
+            "INSERT INTO ratings VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (rater.id, rating.item, rating.question, value, where["place"], where["sides"], rating.milliseconds, now,
+             rating.submission, undoes),
+        )  # fmt: skip
+        self._db.execute(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)",
+            (rater.id, rating.item, rating.question, value, added.lastrowid),
+        )
+        self._db.execute("UPDATE raters SET seen_at = ? WHERE id = ?", (now, rater.id))
+
+    def standing(self, study: str) -> list[dict[str, Any]]:
+        """Every answer of a study that stands: rater's name, item, question, value, place, milliseconds, at."""
+        rows = self._all(
+            "SELECT n.name AS rater, r.item, r.question, r.value, r.place, r.milliseconds, r.at "
+            "FROM raters n JOIN answers a ON a.rater = n.id JOIN ratings r ON r.id = a.rating "
+            "WHERE n.study = ? AND r.value IS NOT NULL ORDER BY n.rowid, r.place, r.id",
+            (study,),
+        )
+        return [dict(row) for row in rows]
+
+    def last(self, study: str) -> int:
+        """The number of the last rating of a study; 0 before the first."""
+        row = self._all(
+            "SELECT max(r.id) AS last FROM ratings r JOIN raters n ON n.id = r.rater WHERE n.study = ?", (study,)
+        )[0]
+        return row["last"] or 0
+
+    def _all(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        with self._guard(), self._turn:
+            return self._db.execute(query, values).fetchall()
+
+    def _change(self, query: str, values: Sequence[Any]) -> None:
+        with self._guard(), self._transaction():
+            if not self._db.execute(query, values).rowcount:
+                raise UserError("this run has no such rating: choose one from the list")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._turn, transaction(self._db):
+            yield
+
+    def _guard(self) -> AbstractContextManager[None]:
+        return told(f"the file of ratings {self.path}", "try again")
+
+
+def _item_row(rater: str, task: RatingTask, asked: int) -> tuple[Any, ...]:
+    responses, sides = (json.dumps(one, ensure_ascii=False) for one in (task.responses, task.sides))
+    return rater, task.place, task.item, task.task, task.sample_id, responses, sides, asked
+
+
+def _task(row: sqlite3.Row) -> RatingTask:
+    turns = tuple((role, text) for role, text in json.loads(row["turns"]))
+    sides = tuple(tuple(group) for group in json.loads(row["sides"]))
+    responses = tuple(json.loads(row["responses"]))
+    return RatingTask(row["place"], row["item"], row["task"], row["sample_id"], turns, responses, sides)

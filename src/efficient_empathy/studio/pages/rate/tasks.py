@@ -1,0 +1,169 @@
+"""What raters are given in the browser: drawn as sheets are, kept as tasks, read back as filled-in sheets are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from efficient_empathy.evaluation.ratings.design import Design, Row, Sheets, design_sheets
+from efficient_empathy.evaluation.ratings.key import Key
+from efficient_empathy.evaluation.ratings.layout import layout_of
+from efficient_empathy.evaluation.ratings.material import REFERENCE, Material, material_of_run
+from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, Question, Task, comparing
+from efficient_empathy.evaluation.ratings.reading import Filled, Reading
+from efficient_empathy.evaluation.ratings.stage import sheet_key
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.pages.chat.material import chat_material, waiting
+from efficient_empathy.studio.pages.rate.bodies import Source
+
+COMMENT = "comment"
+LONGEST_COMMENT = 2000
+CANNOT_JUDGE = ""
+"""What is kept where a rater was asked and cannot judge: a missing answer, as an empty cell of a sheet is."""
+MOST_RATERS = 200
+MOST_TASKS = 200_000
+"""Of all raters together: what one design may come to."""
+
+
+@dataclass(frozen=True)
+class RatingTask:
+    """One thing that one rater sees: a response to rate, or two to compare. It names no model."""
+
+    place: int
+    """In the rater's order, from 1."""
+    item: str
+    task: Task
+    sample_id: str
+    turns: tuple[tuple[str, str], ...]
+    """Role and text."""
+    responses: tuple[str, ...]
+    sides: tuple[tuple[str, ...], ...]
+    """The models of each response, as the key has them; never shown."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A design that was drawn: its key, and of each rater the tasks in their order."""
+
+    key: Key
+    tasks: Mapping[str, Sequence[RatingTask]]
+    left_out: int
+    """Samples that not every model responded to."""
+
+
+def rateable(workspace: Workspace) -> list[str]:
+    """The names that can be rated: of the run's generations, then `reference`."""
+    found = sorted(one.stem for one in workspace.generations.glob("*.parquet") if not one.name.startswith("."))
+    return [*found, REFERENCE] if workspace.samples.exists() else []
+
+
+def draw(workspace: Workspace, models: Sequence[str], design: Design, samples: int, source: Source = "run") -> Drawn:
+    """Draw a design over at most `samples` samples of a run, or turns of its chat.
+
+    The same arguments give the same tasks, as long as no turn was added.
+
+    Raises `UserError` for names that cannot be a rater's or a model's, and for a design that asks nothing.
+    """
+    _check(models, design)
+    known = rateable(workspace) if source == "run" else waiting(workspace)["models"]
+    for model in models:
+        if model not in known:
+            raise UserError(f"{model!r} is none of {', '.join(known) or 'no models'}: choose among those")
+    made = material_of_run if source == "run" else chat_material
+    found = made(workspace, models, wanted=samples, seed=design.seed)
+    sheets = design_sheets(found, design)
+    if sum(len(rows) for of in sheets.rows.values() for rows in of.values()) > MOST_TASKS:
+        raise UserError(f"that is more than {MOST_TASKS:,} tasks in all: take fewer samples, models or raters")
+    turns = {
+        sample: tuple((turn["role"], turn["text"]) for turn in context)
+        for sample, context in found.samples.select("sample_id", "context").iter_rows()
+    }
+    tasks = {rater: _tasks(rows, turns) for rater, rows in sheets.rows.items()}
+    return Drawn(_key(found, sheets, models, design), tasks, found.without)
+
+
+def _check(models: Sequence[str], design: Design) -> None:
+    if not models:
+        raise UserError("no model is chosen: choose at least one, or two to compare")
+    if not design.tasks:
+        raise UserError("nothing is asked: choose ratings, comparisons or both")
+    if not design.raters:
+        raise UserError("no rater is named: give each rater a name")
+    if len(design.raters) > MOST_RATERS:
+        raise UserError(f"{len(design.raters):,} raters are more than {MOST_RATERS}: make two ratings")
+    for rater in design.raters:
+        if not re.fullmatch(r"[\w-]{1,60}", rater) or design.raters.count(rater) > 1:
+            raise UserError(f"a rater cannot be called {rater!r}: take letters, digits, - and _, and each name once")
+
+
+def _tasks(rows: Mapping[Task, Sequence[Row]], turns: Mapping[str, tuple[tuple[str, str], ...]]) -> list[RatingTask]:
+    return [
+        RatingTask(
+            place, row.item, row.key.task, row.key.sample_id, turns[row.key.sample_id], row.responses,
+            tuple(tuple(group) for group in row.key.shown),
+        )
+        for place, row in enumerate((row for of in rows.values() for row in of), 1)
+    ]  # fmt: skip
+
+
+def _key(found: Material, sheets: Sheets, models: Sequence[str], design: Design) -> Key:
+    return Key(
+        seed=design.seed,
+        models=list(models),
+        questions=[one.name for one in comparing(design.by_dimension)] if "ab" in design.tasks else [],
+        dialogues=dict(found.samples.select("sample_id", "dialogue_id").iter_rows()),
+        identical=sheets.identical,
+        sheets=[sheet_key(rater, rows, "csv") for rater, rows in sheets.rows.items()],
+    )
+
+
+def questions_of(task: Task, names: Sequence[str]) -> tuple[Question, ...]:
+    """The questions of a task; `names` are those of a comparison in the key."""
+    if task == "likert":
+        return DIMENSIONS
+    return next(asked for asked in (comparing(False), comparing(True)) if [one.name for one in asked] == list(names))
+
+
+def check_value(task: Task, question: str, value: str, names: Sequence[str]) -> None:
+    """Whether `value` can be an answer to `question`; raises `UserError` where it cannot."""
+    if question == COMMENT:
+        if len(value) > LONGEST_COMMENT:
+            raise UserError(f"the remark has {len(value):,} characters: shorten it to {LONGEST_COMMENT:,}")
+        return
+    layout = layout_of(task, names)
+    if question not in layout.answers:
+        raise UserError(f"{question!r} is not asked here: reload the page")
+    if value not in (*layout.allowed, CANNOT_JUDGE):
+        raise UserError(f"{value!r} is no answer to {question}: take one of {', '.join(layout.allowed)}")
+
+
+def reading_of(key: Key, answers: Mapping[tuple[str, str], Mapping[str, str]], source: str) -> Reading:
+    """What raters answered, as the ratings room reads it; `answers` are by rater and item, then by question."""
+    filled = list(_filled(key, answers))
+    return Reading([source], {one.item: one for one in filled})
+
+
+def _filled(key: Key, given: Mapping[tuple[str, str], Mapping[str, str]]) -> Iterator[Filled]:
+    for sheet in key.sheets:
+        for place, (item, known) in enumerate(sheet.items.items(), 1):
+            own = given.get((sheet.rater, item), {})
+            asked = layout_of(known.task, key.questions).answers
+            answers = {name: own[name] for name in asked if own.get(name)}
+            if not answers and not own.get(COMMENT):
+                continue
+            missing = tuple(name for name in asked if name not in answers)
+            yield Filled(sheet.rater, item, known, answers, missing, own.get(COMMENT, ""), f"{sheet.rater}, {place}")
+
+
+def as_shown(task: RatingTask) -> dict[str, Any]:
+    """All that a rater's browser gets of a task: neither models nor the sample's id, which is a hash of its text."""
+    return {
+        "place": task.place,
+        "item": task.item,
+        "task": task.task,
+        "turns": [{"role": role, "text": text} for role, text in task.turns],
+        "responses": list(task.responses),
+    }

@@ -1,0 +1,1 @@
+"""The application around the pages: routes, security, links, shared files."""

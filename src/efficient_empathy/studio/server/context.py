@@ -1,0 +1,161 @@
+"""What every page of the studio is given: the runs, the templates, the links of annotators."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.figures import formatting as words
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.server.links import Annotator, Links
+from efficient_empathy.studio.server.look import palette_css
+from efficient_empathy.studio.server.runs import Runs
+
+if TYPE_CHECKING:
+    from efficient_empathy.studio.pages.chat.models import ChatEndpoint
+
+_PACKAGE = "efficient_empathy.studio"
+BODY_LIMIT = 1 << 20
+"""Bytes of a request's body."""
+FILTERS = {
+    "clip": words.clip,
+    "count": words.count,
+    "dollars": words.dollars,
+    "moment": words.moment,
+    "number": words.number,
+    "plural": words.plural,
+    "share": words.share,
+}
+"""How templates write numbers and text: as the report does."""
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationEntry:
+    """A page in the navigation: its name is its path, its module and its template."""
+
+    name: str
+    title: str
+
+
+def _page_folders() -> list[Traversable]:
+    """The folders of the pages, each with its template, scripts and styles."""
+    return sorted((f for f in files(_PACKAGE).joinpath("pages").iterdir() if f.is_dir()), key=lambda f: f.name)
+
+
+def _template(name: str) -> str | None:
+    """A template by its file's name, of the server or of a page; no two share a name."""
+    for folder in (files(_PACKAGE).joinpath("server", "templates"), *_page_folders()):
+        if (file := folder.joinpath(name)).is_file():
+            return file.read_text("utf-8")
+    return None
+
+
+def data_folder() -> Path:
+    """Where the studio keeps what belongs to no run, such as the key that signs links: the user's state folder."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
+    return base / "efficient-empathy" / "studio"
+
+
+class Static:
+    """The files that pages load, held in memory: nothing on the disk can be asked for. `version` is their hash."""
+
+    def __init__(self) -> None:
+        self._files = {"palette.css": palette_css().encode()}
+        for folder in (files(_PACKAGE).joinpath("server", "static"), *_page_folders()):
+            for file in folder.iterdir():
+                if file.name.endswith((".js", ".css")):
+                    self._files[file.name] = file.read_bytes()
+        told = "".join(f"{name} {sha256(content).hexdigest()}\n" for name, content in sorted(self._files.items()))
+        self.version = sha256(told.encode()).hexdigest()[:12]
+
+    def address(self, name: str) -> str:
+        """The path of a file, which changes with any file, so that browsers may keep it for ever."""
+        if name not in self._files:
+            raise KeyError(f"no static file {name}")
+        return f"/static/{self.version}/{name}"
+
+    def respond(self, request: Request) -> Response:
+        """The endpoint of `/static/VERSION/NAME`."""
+        name, version = request.path_params["name"], request.path_params["version"]
+        content = self._files.get(name)
+        if content is None:
+            return Response("no such file\n", 404, media_type="text/plain")
+        kept = "public, max-age=31536000, immutable" if version == self.version else "no-cache"
+        media = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
+        return Response(content, media_type=media, headers={"Cache-Control": kept})
+
+
+@dataclass
+class Studio:
+    """One studio: handed to the `routes` of every page."""
+
+    runs: Runs
+    host: str
+    port: int
+    token: str | None
+    """What the owner shows; None on loopback, where nobody needs one."""
+    read_only: bool
+    data_folder: Path
+    limit: int = BODY_LIMIT
+    """Bytes of a request's body."""
+    chat_endpoints: Sequence[ChatEndpoint] = ()
+    """Models behind an endpoint that the chat offers beside the run's own."""
+    pages: list[NavigationEntry] = field(default_factory=list)
+    links: Links = field(init=False)
+    static: Static = field(init=False)
+    templates: jinja2.Environment = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.links = Links(self.data_folder)
+        self.static = Static()
+        self.templates = jinja2.Environment(
+            loader=jinja2.FunctionLoader(_template), autoescape=True, undefined=jinja2.StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True, cache_size=-1,
+        )  # fmt: skip
+        self.templates.globals |= {"static": self.static.address, "studio": self}
+        self.templates.filters |= FILTERS
+
+    def annotator(self, request: Request) -> Annotator | None:
+        """Who rates here by a link; None where the owner asks."""
+        found: Annotator | None = request.scope["state"]["annotator"]
+        return found
+
+    def run_name(self, request: Request) -> str:
+        """The run that a request is about: `?run=NAME`, else the first; an annotator's is always the link's.
+
+        Raises `UserError` when there is no run of that name.
+        """
+        annotator = self.annotator(request)
+        name = annotator.run if annotator else request.query_params.get("run") or self.runs.names[0]
+        self.runs.workspace(name)
+        return name
+
+    def run(self, request: Request) -> Workspace:
+        """The folder of the run that a request is about."""
+        return self.runs.workspace(self.run_name(request))
+
+    def render(self, request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
+        """A page: `template` with `context`, and with what the shell shows (page, run, annotator)."""
+        try:
+            run: str | None = self.run_name(request)
+        except UserError:
+            run = None
+        shell = {
+            "page": template.removesuffix(".html.j2"),
+            "run": run,
+            "annotator": self.annotator(request),
+        }
+        return HTMLResponse(self.templates.get_template(template).render(shell | context), status)

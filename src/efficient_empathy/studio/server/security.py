@@ -1,0 +1,226 @@
+"""Who may ask the studio what: address, origin, token, links of annotators, rates, sizes, and what browsers may do."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import math
+from html import escape
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.studio.server.addresses import Addresses, is_loopback, is_own_page
+from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.links import Annotator
+from efficient_empathy.studio.server.rates import Rates
+
+__all__ = ["Guard", "checked_token", "is_loopback", "owner_only", "told"]
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+SAFE = ("GET", "HEAD", "OPTIONS")
+WRONG_SECRET = 20
+"""As how many requests a wrong token or link counts: whoever guesses has to wait soon."""
+TOKEN_LENGTH = 16
+"""The least length of a token that a user chooses."""
+_WRONG_LINK = "This link has ended or was withdrawn: ask for a new one."
+_OURS = {404: "There is no such page here.", 405: "This address does not take that."}
+"""What the router says in a phrase of its own."""
+log = logging.getLogger(__name__)
+
+
+class Guard:
+    """The middleware before everything: what it lets through has `annotator` in its state, None for the owner."""
+
+    def __init__(self, app: ASGIApp, studio: Studio, rates: Rates) -> None:
+        self._app, self._studio, self._rates = app, studio, rates
+        self._addresses = Addresses(studio.host)
+        self._owner_cookie, self._annotator_cookie = f"studio-{studio.port}", f"studio-rate-{studio.port}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with what is wrong with it."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        scope.setdefault("state", {})["annotator"] = None
+        started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            if (answer := self._answer(request)) is not None:
+                await answer(scope, receive, send_guarded)
+            else:
+                await self._app(scope, _limited(receive, self._studio.limit), send_guarded)
+        except HTTPException as error:
+            await told(request, self._studio, error)(scope, receive, send_guarded)
+        except UserError as error:
+            await told(request, self._studio, HTTPException(500, f"{error}"))(scope, receive, send_guarded)
+        except Exception as error:
+            log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+            if not started:
+                failed = HTTPException(500, "Something went wrong here; the studio's terminal says what.")
+                await told(request, self._studio, failed)(scope, receive, send_guarded)
+
+    def _answer(self, request: Request) -> Response | None:
+        """None where the request may pass, else what to answer instead. Raises `HTTPException`."""
+        if not self._addresses.include(request.headers.get("host", "")):
+            raise HTTPException(403, "This address is not the studio's: open the one that it printed.")
+        if not is_own_page(request.headers, request.method):
+            raise HTTPException(403, "The studio answers its own pages only.")
+        length = request.headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > self._studio.limit:
+            raise HTTPException(413, f"The request is larger than {self._studio.limit:,} bytes.")
+        path: str = request.scope["path"]
+        if path.startswith("/static/"):
+            return None
+        if path == "/leave":
+            return self._without_link(RedirectResponse("/", 303))
+        if path == "/rate" and "link" in request.query_params:
+            return self._arrived(request, request.query_params["link"])
+        if (key := request.cookies.get(self._annotator_cookie)) is not None:
+            return self._annotator_asks(request, key)
+        return self._owner_asks(request)
+
+    def _arrived(self, request: Request, key: str) -> Response:
+        """Someone opened an annotator's link."""
+        self._take(_client(request))
+        if self._annotator(key) is None:
+            self._rates.charge(_client(request), WRONG_SECRET)
+            raise HTTPException(401, _WRONG_LINK)
+        return _moved(request, self._annotator_cookie, key)
+
+    def _annotator_asks(self, request: Request, key: str) -> Response | None:
+        annotator = self._annotator(key)
+        if annotator is None:
+            self._take(_client(request))
+            return self._without_link(told(request, self._studio, HTTPException(401, _WRONG_LINK)))
+        request.scope["state"]["annotator"] = annotator
+        self._take(f"{annotator.run}/{annotator.name}")
+        path: str = request.scope["path"]
+        if not (path == "/rate" or path.startswith(("/rate/", "/api/rate/"))):
+            raise HTTPException(403, "Your link opens the rating, and nothing else.")
+        self._check_writes(request)
+        return None
+
+    def _owner_asks(self, request: Request) -> Response | None:
+        self._take(_client(request))
+        shown = request.query_params.get("token")
+        if self._studio.token is not None:
+            scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+            bearer = credentials if scheme.lower() == "bearer" else ""
+            given = shown or bearer or request.cookies.get(self._owner_cookie, "")
+            if not hmac.compare_digest(given.encode(), self._studio.token.encode()):
+                self._rates.charge(_client(request), WRONG_SECRET)
+                why = "This is not the studio's token" if given else "The studio needs its token"
+                raise HTTPException(401, f"{why}: open the address that it printed.")
+            if shown and request.method == "GET":
+                return _moved(request, self._owner_cookie, shown)
+        self._check_writes(request)
+        return None
+
+    def _check_writes(self, request: Request) -> None:
+        if self._studio.read_only and request.method not in SAFE:
+            raise HTTPException(403, "This studio is read-only.")
+
+    def _take(self, client: str) -> None:
+        if wait := self._rates.wait(client):
+            raise HTTPException(429, "Too many requests: wait a moment.", {"Retry-After": f"{math.ceil(wait)}"})
+
+    def _annotator(self, key: str) -> Annotator | None:
+        link = self._studio.links.check(key)
+        run = self._studio.runs.name_of(link.root) if link else None
+        return Annotator(link.annotator, run, link.id) if link and run else None
+
+    def _without_link(self, answer: Response) -> Response:
+        answer.delete_cookie(self._annotator_cookie, httponly=True, samesite="strict")
+        return answer
+
+
+def owner_only(studio: Studio, request: Request) -> None:
+    """Raise 403 where an annotator asks: for the parts of the rating that are the owner's."""
+    if studio.annotator(request):
+        raise HTTPException(403, "This is for the owner of the run.")
+
+
+def told(request: Request, studio: Studio, error: HTTPException) -> Response:
+    """An error as `{"error": "one sentence"}` below `/api/`, and as a page elsewhere."""
+    if error.status_code in _OURS and error.detail == HTTPStatus(error.status_code).phrase:
+        error = HTTPException(error.status_code, _OURS[error.status_code], error.headers)
+    if request.scope["path"].startswith("/api/"):
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    annotator = studio.annotator(request)
+    page = studio.templates.get_template("problem.html.j2").render(error=error, annotator=annotator)
+    return HTMLResponse(page, error.status_code, error.headers)
+
+
+def checked_token(token: str) -> str:
+    """A token that a user chose, if it is long enough and fits in a URL. Raises `UserError`."""
+    if len(token) < TOKEN_LENGTH or not all(c.isascii() and (c.isalnum() or c in "-._~") for c in token):
+        raise UserError(
+            f"a token has at least {TOKEN_LENGTH} characters out of letters, digits and -._~: "
+            "leave out --token, and a good one is made for you"
+        )
+    return token
+
+
+def _moved(request: Request, cookie: str, secret: str) -> Response:
+    """A page that keeps `secret` in a cookie and goes on to the same address without it.
+
+    Not a redirect: a browser that came by a link on another site would follow that without a strict cookie.
+    """
+    query = [(k, v) for k, v in request.query_params.multi_items() if k not in ("token", "link")]
+    address = "/" + request.scope["path"].lstrip("/\\") + (f"?{urlencode(query)}" if query else "")
+    shown = escape(address)
+    answer = HTMLResponse(
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Efficient-Empathy studio</title>'
+        f'<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url={shown}"></head>'
+        f'<body><p><a href="{shown}">Go on to the studio</a></p></body></html>'
+    )
+    answer.set_cookie(cookie, secret, httponly=True, samesite="strict", secure=request.url.scheme == "https")
+    return answer
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """`receive`, which breaks off a body that does not say its length and goes on too long."""
+    taken = 0
+
+    async def receive_limited() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise HTTPException(413, f"The request is larger than {limit:,} bytes.")
+        return message
+
+    return receive_limited
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -1,0 +1,123 @@
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from efficient_empathy.evaluation.ratings.design import NO_RESPONSE, Design, design_sheets
+from efficient_empathy.evaluation.ratings.material import Material
+from efficient_empathy.foundation.errors import UserError
+
+texts = st.sampled_from(["one", "two", " one ", "=three", ""])
+
+
+def of(responses):
+    models = list(responses)
+    count = len(responses[models[0]])
+    context = [[{"role": "speaker", "text": f"turn {i}"}] for i in range(count)]
+    samples = pl.DataFrame(
+        {"sample_id": [f"s{i}" for i in range(count)], "dialogue_id": [f"d{i}" for i in range(count)]}
+    )
+    given = {m: {f"s{i}": text for i, text in enumerate(responses[m])} for m in models}
+    return Material(samples.with_columns(pl.Series("context", context)), given, count, 0)
+
+
+def distinct(count=20, models=("moe", "base", "average")):
+    return of({m: [f"{m} says {i}" for i in range(count)] for m in models})
+
+
+@given(st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=8), st.integers(1, 3), st.integers(0, 99))
+@settings(deadline=None)
+def test_every_rater_is_asked_everything_once_and_some_twice(rows, raters, seed) -> None:
+    found = of({m: [row[i] for row in rows] for i, m in enumerate(("a", "b", "c"))})
+    sheets = design_sheets(found, Design(tuple(f"r{i}" for i in range(raters)), seed=seed))
+    ids = [row.item for tasks in sheets.rows.values() for rows in tasks.values() for row in rows]
+    assert len(set(ids)) == len(ids)
+    wanted = {(f"s{i}", m) for i in range(len(rows)) for m in "abc"}
+    pairs = {(f"s{i}", a + b) for i in range(len(rows)) for a, b in ("ab", "ac", "bc")}
+    for tasks in sheets.rows.values():
+        rated = [(r.key.sample_id, m) for r in tasks["likert"] if not r.key.repeat_of for m in r.key.shown[0]]
+        assert sorted(rated) == sorted(wanted)
+        compared = [
+            (row.key.sample_id, "".join(sorted(left + right)))
+            for row in tasks.get("ab", ())
+            if not row.key.repeat_of
+            for left in row.key.shown[0]
+            for right in row.key.shown[1]
+        ]
+        same = [(one.sample_id, one.a + one.b) for one in sheets.identical]
+        assert sorted(compared + same) == sorted(pairs)
+        for task in tasks.values():
+            places = {row.item: i for i, row in enumerate(task)}
+            again = [row for row in task if row.key.repeat_of]
+            assert len(again) >= 1
+            assert all(places[row.key.repeat_of] < places[row.item] for row in again)
+
+
+def test_no_model_is_named_in_what_a_rater_sees() -> None:
+    found = of({m: [f"reply {j} of {i}" for i in range(9)] for j, m in enumerate(("moe", "base"))})
+    rows = [
+        r for tasks in design_sheets(found, Design(("ann",))).rows.values() for task in tasks.values() for r in task
+    ]
+    seen = " ".join(" ".join((row.item, row.context, *row.responses)) for row in rows)
+    assert "moe" not in seen
+    assert "base" not in seen
+
+
+def test_orders_and_sides_differ_by_rater_and_stay_with_the_seed() -> None:
+    sheets = design_sheets(distinct(), Design(("ann", "bo")))
+    assert sheets == design_sheets(distinct(), Design(("ann", "bo")))
+    assert sheets != design_sheets(distinct(), Design(("ann", "bo"), seed=1))
+    shown = [[(row.key.sample_id, row.key.shown) for row in tasks["ab"]] for tasks in sheets.rows.values()]
+    assert shown[0] != shown[1]
+    left = [row.key.shown[0][0] for tasks in sheets.rows.values() for row in tasks["ab"]]
+    assert 20 < left.count("moe") < 60  # of some 80 comparisons that moe is in
+    assert [row.key.sample_id for row in sheets.rows["ann"]["likert"]][:20] != [f"s{i}" for i in range(20)]
+
+
+def test_repeats_are_few_far_apart_and_swapped() -> None:
+    for rows in design_sheets(distinct(), Design(("ann",), repeats=0.1)).rows["ann"].values():
+        by_item = {row.item: row for row in rows}
+        places = {row.item: i for i, row in enumerate(rows)}
+        again = [row for row in rows if row.key.repeat_of]
+        assert len(again) == 6
+        for row in again:
+            first = by_item[row.key.repeat_of]
+            assert places[row.item] - places[first.item] > 10
+            assert row.responses == first.responses[::-1]
+            assert row.context == first.context
+    none = design_sheets(distinct(), Design(("ann",), repeats=0)).rows["ann"]
+    assert not [row for rows in none.values() for row in rows if row.key.repeat_of]
+
+
+def test_one_response_of_two_models_is_rated_once_and_never_compared() -> None:
+    sheets = design_sheets(
+        of({"a": ["same", "x"], "b": [" same", "y"], "c": ["other", "y"]}), Design(("ann",), repeats=0)
+    )
+    assert [(one.sample_id, one.a, one.b) for one in sheets.identical] == [("s0", "a", "b"), ("s1", "b", "c")]
+    likert = sorted(str(row.key.shown) for row in sheets.rows["ann"]["likert"])
+    assert likert == ["[['a', 'b']]", "[['a']]", "[['b', 'c']]", "[['c']]"]
+    assert len(sheets.rows["ann"]["ab"]) == 2
+
+
+def test_against_compares_with_one_model_alone() -> None:
+    sheets = design_sheets(distinct(4), Design(("ann",), ("ab",), against="moe", repeats=0))
+    pairs = {frozenset(m for group in row.key.shown for m in group) for row in sheets.rows["ann"]["ab"]}
+    assert pairs == {frozenset(("moe", "base")), frozenset(("moe", "average"))}
+
+
+def test_what_a_sheet_cannot_hold_is_replaced_and_an_empty_response_shows() -> None:
+    rows = design_sheets(of({"a": ["bell\x07\r\nline"], "b": ["  "]}), Design(("ann",), ("likert",), repeats=0)).rows
+    assert {row.responses[0] for row in rows["ann"]["likert"]} == {"bell�\nline", NO_RESPONSE}
+
+
+@pytest.mark.parametrize(
+    ("responses", "design", "said"),
+    [
+        ({"a": ["x"], "b": ["y"]}, {"against": "c"}, "--against names 'c', which is none of --models a,b"),
+        ({"a": ["x"]}, {}, "needs two models"),
+        ({"a": ["x"], "b": ["x"]}, {"tasks": ("ab",)}, "all responses are identical"),
+    ],
+)
+def test_designs_that_ask_nothing(responses, design, said) -> None:
+    with pytest.raises(UserError, match=said):
+        design_sheets(of(responses), Design(("ann",), **design))

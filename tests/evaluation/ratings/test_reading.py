@@ -1,0 +1,230 @@
+import re
+import shutil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficient_empathy.evaluation.ratings.reading import read_filled
+from efficient_empathy.foundation.errors import UserError
+from rated_runs import fill, rewrite_csv, rewrite_xlsx
+
+NUMBERS = ["4", "4.0", "4,0", " 4 ", "4.", "'4", 4, 4.0]
+
+
+@pytest.fixture
+def filled_in(handed_out):
+    _, folder, key = handed_out()
+    fill(folder, key)
+    return folder, key
+
+
+def cell(row, column, value):
+    """A change of one cell: a row from 1, a column by name."""
+
+    def change(rows):
+        rows[row - 1][rows[0].index(column)] = value
+        return rows
+
+    return change
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_what_raters_wrote_comes_back_by_item(handed_out, kind) -> None:
+    _, folder, key = handed_out(kind=kind)
+    fill(folder, key, lambda rater, item, question: 3 if item.task == "likert" else "left", raters=["ann"])
+    reading = read_filled([folder], key)
+    assert [one.rater for one in reading.filled.values() if one.answers] == ["ann"] * len(key.sheets[0].items)
+    assert {value for one in reading.filled.values() for value in one.answers.values()} == {"3", "left"}
+    assert list(reading.filled) == [item for sheet in key.sheets for item in sheet.items]
+    assert reading.problems == []
+    assert len(reading.files) == len([name for sheet in key.sheets for name in sheet.files])
+
+
+@pytest.mark.parametrize("value", NUMBERS)
+def test_four_is_four_however_it_is_written(handed_out, value) -> None:
+    _, folder, key = handed_out(kind="xlsx", samples=2)
+    fill(folder, key, lambda rater, item, question: value if item.task == "likert" else " Tie ")
+    answers = [one.answers for one in read_filled([folder], key).filled.values()]
+    assert {value for one in answers for value in one.values()} == {"4", "tie"}
+
+
+@pytest.mark.parametrize("value", ["6", "0", "-1", "3.5", "good", "4 or 5", "four", "n/a", "1e0", "４４", "=1+1"])
+def test_what_is_no_rating_is_named_by_file_row_and_column(filled_in, value) -> None:
+    folder, key = filled_in
+    rewrite_csv(folder / "ann-ratings.csv", cell(5, "empathy", value))
+    said = re.escape(f"ann-ratings.csv, row 5, column E: empathy is {value!r}, not a whole number from 1 to 5: mend")
+    with pytest.raises(UserError, match=said):
+        read_filled([folder], key)
+
+
+def test_all_bad_cells_are_told_at_once_up_to_five(filled_in) -> None:
+    folder, key = filled_in
+    for row in range(2, 9):
+        rewrite_csv(folder / "bo-comparisons.csv", cell(row, "better", "middle"))
+    with pytest.raises(UserError) as raised:
+        read_filled([folder], key)
+    assert str(raised.value).count("better is 'middle', not left, tie, right") == 5
+    assert "(and 2 more): mend the cells, or leave empty what was not rated" in str(raised.value)
+
+
+def test_missing_cells_are_missing_and_nothing_else(filled_in) -> None:
+    folder, key = filled_in
+    rewrite_csv(folder / "ann-ratings.csv", cell(2, "continuity", "  "))
+    item = next(iter(key.sheets[0].items))
+    one = read_filled([folder], key).filled[item]
+    assert one.missing == ("continuity",)
+    assert set(one.answers) == {"coherence", "empathy", "informativeness"}
+
+
+def test_a_renamed_column_is_recognised_and_told(filled_in) -> None:
+    folder, key = filled_in
+    rewrite_csv(folder / "ann-ratings.csv", cell(1, "empathy", "Empthy"))
+    said = r"row 1: the column empathy is missing: was it renamed to empthy \(column E\)\? Call it empathy again"
+    with pytest.raises(UserError, match=said):
+        read_filled([folder], key)
+
+
+def test_case_and_blanks_of_column_names_do_not_matter(filled_in) -> None:
+    folder, key = filled_in
+    rewrite_csv(folder / "ann-ratings.csv", lambda rows: [[f" {name.upper()} " for name in rows[0]], *rows[1:]])
+    assert read_filled([folder], key).filled == read_filled([folder / "ann-ratings.csv", folder], key).filled
+
+
+@pytest.mark.parametrize("column", ["item", "response", "coherence"])
+def test_a_column_that_is_gone_is_an_error(filled_in, column) -> None:
+    folder, key = filled_in
+
+    def drop(rows):
+        place = rows[0].index(column)
+        return [row[:place] + row[place + 1 :] for row in rows]
+
+    rewrite_csv(folder / "ann-ratings.csv", drop)
+    with pytest.raises(UserError, match=f"ann-ratings.csv, row 1: the column {column} is missing: restore it"):
+        read_filled([folder], key)
+
+
+def test_a_column_twice_is_an_error_and_an_extra_one_is_noted(filled_in) -> None:
+    folder, key = filled_in
+    rewrite_csv(
+        folder / "ann-ratings.csv", lambda rows: [[*row, "mine" if i == 0 else "x"] for i, row in enumerate(rows)]
+    )
+    assert [re.sub(".*/", "", p) for p in read_filled([folder], key).problems] == [
+        "ann-ratings.csv: left out the columns mine, which no sheet has"
+    ]
+    rewrite_csv(
+        folder / "ann-ratings.csv",
+        lambda rows: [[*row[:-1], "empathy" if i == 0 else "1"] for i, row in enumerate(rows)],
+    )
+    with pytest.raises(UserError, match="two columns are called empathy"):
+        read_filled([folder], key)
+
+
+def test_rows_may_be_sorted_moved_or_left_blank_but_not_their_columns_apart(filled_in) -> None:
+    folder, key = filled_in
+    before = read_filled([folder], key).filled
+    rewrite_csv(folder / "ann-ratings.csv", lambda rows: [rows[0], *sorted(rows[1:]), ["", " "], []])
+    after = read_filled([folder], key).filled
+    assert [(k, v.answers) for k, v in after.items()] == [(k, v.answers) for k, v in before.items()]
+
+    def apart(rows):
+        items = sorted(row[0] for row in rows[1:] if row and row[0])
+        return [rows[0], *([item, *row[1:]] for item, row in zip(items[::-1], rows[1:], strict=False))]
+
+    rewrite_csv(folder / "ann-ratings.csv", apart)
+    with pytest.raises(
+        UserError, match=r"row 2: item \w+ was handed out with other texts: they were changed, or columns"
+    ):
+        read_filled([folder], key)
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"), [(";", "cp1252"), ("\t", "utf-16"), (",", "utf-8"), (";", "latin-1")]
+)
+def test_what_excel_makes_of_a_csv_is_read(filled_in, delimiter, encoding) -> None:
+    folder, key = filled_in
+    before = read_filled([folder], key).filled
+    for path in folder.glob("*.csv"):
+        rewrite_csv(path, lambda rows: [[cell.removeprefix("'") for cell in row] for row in rows], delimiter, encoding)
+    assert read_filled([folder], key).filled == before
+
+
+def test_rows_that_belong_elsewhere(filled_in) -> None:
+    folder, key = filled_in
+    ann, bo = folder / "ann-ratings.csv", folder / "bo-ratings.csv"
+    rewrite_csv(ann, cell(3, "item", "zzzzzz"))
+    with pytest.raises(UserError, match="row 3: item is 'zzzzzz', which is on none of this run's sheets"):
+        read_filled([ann], key)
+    rewrite_csv(ann, cell(3, "item", ""))
+    with pytest.raises(UserError, match="row 3: item is empty: restore it, or remove the row"):
+        read_filled([ann], key)
+    theirs: list = []
+    rewrite_csv(bo, lambda rows: theirs.append(rows[4]) or rows)
+    rewrite_csv(ann, lambda rows: [*rows[:2], *rows[3:], theirs[0]])
+    with pytest.raises(UserError, match=r"item \w+ is of the sheet of bo, but .*row 2 is of that of ann"):
+        read_filled([ann], key)
+
+
+def test_a_row_that_stands_twice_counts_once_or_is_an_error(filled_in) -> None:
+    folder, key = filled_in
+    whole = read_filled([folder], key).filled
+    shutil.copy(folder / "ann-ratings.csv", folder / "copy of ann.csv")
+    reading = read_filled([folder], key)
+    assert {k: v.answers for k, v in reading.filled.items()} == {k: v.answers for k, v in whole.items()}
+    assert re.search(r"copy of ann\.csv, row 2: \d+ rows were read before; each is counted once", reading.problems[0])
+    rewrite_csv(folder / "ann-ratings.csv", cell(2, "empathy", "1"))
+    with pytest.raises(
+        UserError, match=r"is answered otherwise than .*ann-ratings\.csv, row 2: remove one of the two rows"
+    ):
+        read_filled([folder], key)
+
+
+def test_an_empty_copy_does_not_hide_the_filled_one(handed_out, tmp_path) -> None:
+    _, folder, key = handed_out()
+    shutil.copytree(folder, tmp_path / "blank")
+    fill(folder, key)
+    for paths in ([folder, tmp_path / "blank"], [tmp_path / "blank", folder]):
+        assert all(one.answers for one in read_filled(paths, key).filled.values())
+
+
+def test_files_that_are_no_sheets(filled_in, tmp_path) -> None:
+    _, key = filled_in
+    (tmp_path / "empty.csv").write_text("\n")
+    (tmp_path / "old.xls").write_bytes(b"\xd0\xcf")
+    (tmp_path / "nothing").mkdir()
+    for name, said in [
+        ("empty.csv", "is empty"),
+        ("old.xls", r"old\.xls is a \.xls file: save it as XLSX or CSV"),
+        ("nothing", "has no sheet"),
+        ("gone.csv", r"cannot read .*gone\.csv: No such file"),
+    ]:
+        with pytest.raises(UserError, match=said):
+            read_filled([tmp_path / name], key)
+
+
+def test_a_workbook_is_known_by_its_content_and_its_other_sheets_do_not_matter(handed_out) -> None:
+    import openpyxl
+
+    _, folder, key = handed_out(kind="xlsx")
+    fill(folder, key)
+    book = openpyxl.load_workbook(folder / "ann.xlsx")
+    book.create_sheet("my notes")["A1"] = "hello"
+    book["Ratings"].title = "Blatt 1"
+    book.save(folder / "ann.xlsx")
+    (folder / "ann.xlsx").rename(folder / "ann.csv")
+    assert all(one.answers for one in read_filled([folder], key).filled.values())
+    rewrite_xlsx(
+        folder / "bo.xlsx",
+        lambda rows: [[None if i == 0 and c == "item" else c for c in r] for i, r in enumerate(rows)],
+    )
+    with pytest.raises(UserError, match=r"bo\.xlsx, sheet Ratings, row 1: the column item is missing"):
+        read_filled([folder / "bo.xlsx"], key)
+
+
+@given(st.text(max_size=6))
+def test_a_cell_is_an_answer_missing_or_a_fault(text) -> None:
+    from efficient_empathy.evaluation.ratings.layout import layout_of
+    from efficient_empathy.evaluation.ratings.reading import _answer
+
+    assert _answer(text.strip(), layout_of("likert", [])) in ("", "1", "2", "3", "4", "5", None)
+    assert _answer(text.strip(), layout_of("ab", ["better"])) in ("", "left", "tie", "right", None)

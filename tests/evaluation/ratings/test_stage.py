@@ -1,0 +1,131 @@
+import json
+
+import polars as pl
+import pytest
+
+from efficient_empathy.evaluation.ratings import (
+    Design,
+    Resampling,
+    make_sheets,
+    read_sheets,
+    results_summary,
+    sheets_summary,
+)
+from efficient_empathy.foundation.errors import UserError
+from rated_runs import by_quality, fill, responded_run
+
+FEW = Resampling(draws=50)
+
+
+def test_sheets_go_out_the_key_stays_and_what_was_made_is_told(tmp_path) -> None:
+    run = responded_run(tmp_path / "run")
+    made = make_sheets(run, ["moe", "base"], Design(("ann", "bo")), samples=5)
+    assert [path.name for path in sorted((run.ratings / "sheets").iterdir())] == ["ann.xlsx", "bo.xlsx"]
+    assert made["key"] == str(run.ratings / "key.json")
+    assert made["items"] == {"likert": 10, "ab": 5}
+    assert made["repeats"] == {"likert": 1, "ab": 1}
+    told = sheets_summary(made)
+    assert (
+        "Sheets for 2 raters, of 5 samples and 2 models: 10 ratings and 5 comparisons each, and 2 hidden repeats."
+        in told
+    )
+    assert "Hand out those files alone; the key stays here" in told
+
+
+def test_the_same_call_makes_the_same_sheets(tmp_path) -> None:
+    keys = []
+    for name in ("a", "b"):
+        run = responded_run(tmp_path / name)
+        make_sheets(run, ["moe", "base"], Design(("ann",)), samples=5, format="csv")
+        keys.append((run.ratings / "key.json").read_bytes() + (run.ratings / "sheets" / "ann-ratings.csv").read_bytes())
+    assert keys[0] == keys[1]
+
+
+def test_neither_sheets_nor_their_key_are_overwritten(tmp_path) -> None:
+    run = responded_run(tmp_path / "run")
+    make_sheets(run, ["moe", "base"], Design(("ann",)), samples=5)
+    before = (run.ratings / "sheets" / "ann.xlsx").read_bytes()
+    with pytest.raises(UserError, match="is there already and may be filled in"):
+        make_sheets(run, ["moe", "base"], Design(("ann",)), samples=5)
+    with pytest.raises(UserError, match="belongs to other sheets"):
+        make_sheets(run, ["moe", "base"], Design(("ann",), seed=1), tmp_path / "more", samples=5)
+    assert (run.ratings / "sheets" / "ann.xlsx").read_bytes() == before
+    make_sheets(run, ["moe", "base"], Design(("ann",), seed=1), samples=5, force=True)
+    assert (run.ratings / "key-1.json").exists()
+
+
+def test_sheets_never_lie_beside_the_key(tmp_path) -> None:
+    run = responded_run(tmp_path / "run")
+    with pytest.raises(UserError, match="is where the key is, which no rater may see"):
+        make_sheets(run, ["moe", "base"], Design(("ann",)), run.ratings)
+
+
+@pytest.mark.parametrize("name", ["../ann", "a b", "", "ann"])
+def test_raters_have_names_that_files_can_have(tmp_path, name) -> None:
+    with pytest.raises(UserError, match="a rater cannot be called"):
+        make_sheets(responded_run(tmp_path / "run"), ["moe"], Design(("ann", name), ("likert",)))
+
+
+def test_answers_come_in_as_results_and_as_rows(handed_out) -> None:
+    run, folder, key = handed_out()
+    fill(folder, key)
+    found = read_sheets(run, [folder], how=FEW)
+    assert json.loads((run.ratings / "results.json").read_text("utf-8")) == found
+    rows = pl.read_parquet(run.ratings / "ratings.parquet")
+    assert len(rows) == sum(4 if item.task == "likert" else 1 for sheet in key.sheets for item in sheet.items.values())
+    moe = rows.filter(pl.col("models").list.contains("moe"))
+    assert set(moe.filter(pl.col("task") == "likert")["value"]) == {5.0}
+    assert set(moe.filter(pl.col("task") == "ab")["value"]) == {1.0}
+    assert set(moe.filter(pl.col("task") == "ab")["side"]) == {"left", "right"}
+    told = results_summary(found)
+    assert "moe: 5.00 [5.00, 5.00], 12 ratings" in told
+    assert "moe against base (better): 12 won, 0 tied, 0 lost, sign test p = 0.031, Holm p = 0.094" in told
+    assert "agreement of 2 raters: Fleiss' κ 1.00" in told
+
+
+def test_comments_are_kept(handed_out) -> None:
+    from rated_runs import rewrite_csv
+
+    run, folder, key = handed_out()
+    fill(folder, key)
+    rewrite_csv(folder / "ann-ratings.csv", lambda rows: [*rows[:2], [*rows[2][:-1], "too long"], *rows[3:]])
+    (comment,) = read_sheets(run, [folder], how=FEW)["comments"]
+    assert (comment["rater"], comment["text"]) == ("ann", "too long")
+
+
+def test_missing_answers_are_counted_or_stop_it(handed_out) -> None:
+    run, folder, key = handed_out(repeats=0)
+    gaps = [item.text for item in list(key.sheets[0].items.values())[:2]]
+
+    def answer(rater, item, question):
+        return (
+            "" if (rater, question) == ("ann", "empathy") and item.text in gaps else by_quality(rater, item, question)
+        )
+
+    fill(folder, key, answer)
+    with pytest.raises(
+        UserError, match=r"ann-ratings\.csv, row 2: empathy is empty: fill it in, or use --on-missing skip"
+    ):
+        read_sheets(run, [folder], on_missing="fail", how=FEW)
+    assert not (run.ratings / "results.json").exists()
+    found = read_sheets(run, [folder], how=FEW)
+    assert "ann left single cells empty: empathy 2" in found["problems"]
+    assert sum(one["n"] for one in found["likert"]["empathy"]["models"]) == 2 * 18 - 2
+    with pytest.raises(UserError, match="items are on no sheet that was read"):
+        read_sheets(run, [folder / "bo-ratings.csv", folder / "bo-comparisons.csv"], on_missing="fail", how=FEW)
+
+
+def test_nothing_is_no_result(handed_out, tmp_path) -> None:
+    run, folder, _ = handed_out()
+    with pytest.raises(UserError, match="no item has an answer yet"):
+        read_sheets(run, [folder])
+    with pytest.raises(UserError, match=r"key\.json is missing: make sheets with"):
+        read_sheets(responded_run(tmp_path / "other"), [folder])
+
+
+def test_a_folder_that_cannot_be_made(tmp_path) -> None:
+    run = responded_run(tmp_path / "run")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write sheets to .*file"):
+        make_sheets(run, ["moe"], Design(("ann",), ("likert",)), tmp_path / "file")
+    assert not (run.ratings / "key.json").exists()

@@ -1,0 +1,186 @@
+import errno
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
+
+
+def test_a_write_is_whole_or_absent(tmp_path) -> None:
+    target = tmp_path / "deep" / "file.txt"
+    with atomic(target) as temporary:
+        temporary.write_text("first")
+        assert not target.exists()
+    with pytest.raises(RuntimeError), atomic(target) as temporary:
+        temporary.write_text("second")
+        raise RuntimeError
+    assert target.read_text() == "first"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_threads_that_write_the_same_file_keep_apart(tmp_path) -> None:
+    (tmp_path / "sub").mkdir()
+    target = tmp_path / "file.txt"
+    with atomic(target) as outer:
+        with ThreadPoolExecutor(1) as pool:
+            outer.write_text("outer")
+            pool.submit(_write, tmp_path / "sub" / ".." / "file.txt", "inner").result(30)
+        assert target.read_text() == "inner"
+    assert target.read_text() == "outer"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: _write(target, str(n) * 100_000), range(8)))
+    assert target.read_text() in {str(n) * 100_000 for n in range(8)}
+    assert {path.name for path in tmp_path.iterdir()} == {"file.txt", "sub"}
+
+
+def _write(target, text: str) -> None:
+    with atomic(target) as temporary:
+        temporary.write_text(text)
+
+
+def _write_half(target) -> None:
+    with atomic(target) as temporary:
+        temporary.write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path) -> None:
+    target = tmp_path / "file.txt"
+    killed = multiprocessing.get_context("spawn").Process(target=_write_half, args=(target,))
+    killed.start()
+    killed.join()
+    (left,) = tmp_path.iterdir()
+    left.with_name(left.name.replace(str(killed.pid), str(os.getpid()))).write_text("of an earlier boot")
+    (tmp_path / ".file.txt.notes.tmp").write_text("the user's own")
+    _write(target, "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".file.txt.notes.tmp", "file.txt"]
+
+
+def test_it_is_swept_where_there_is_no_proc_and_a_living_process_keeps_its_own(tmp_path, monkeypatch) -> None:
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path, **options: path.parts[1] != "proc" and exists(path, **options))
+    living = tmp_path / f".file.txt.{os.getppid()}.00c0ffee.tmp"
+    for left in (living, tmp_path / ".file.txt.999999999.00c0ffee.tmp"):
+        left.write_text("half")
+    with atomic(tmp_path / "file.txt") as temporary:
+        temporary.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"file.txt", living.name}
+
+
+def test_a_full_disk_is_told_with_the_place(tmp_path) -> None:
+    target = tmp_path / "file.txt"
+    with pytest.raises(UserError, match=r"cannot write .*file\.txt: No space left"), atomic(target) as temporary:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_is_told(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"), atomic(tmp_path / "file" / "below") as temporary:
+        temporary.write_text("x")
+    with pytest.raises(UserError, match="cannot make the run's folder"):
+        Workspace(tmp_path / "file" / "run").create()
+
+
+def test_the_manifest_keeps_each_stage(tmp_path) -> None:
+    workspace = Workspace(tmp_path / "run").create()
+    workspace.record("score", {"samples": 3})
+    workspace.record("select", {"policy": "paper"})
+    assert workspace.stage("score")["samples"] == 3
+    assert "python" in workspace.stage("select")["versions"]
+    assert workspace.stage("never") == {}
+    for broken in ("{", "[]", "{}"):
+        workspace.manifest_path.write_text(broken)
+        with pytest.raises(UserError, match="no manifest"):
+            workspace.manifest()
+
+
+def test_what_is_missing_names_the_stage_that_makes_it(tmp_path) -> None:
+    workspace = Workspace(tmp_path)
+    with pytest.raises(UserError, match="efficient-empathy score"):
+        workspace.require(workspace.scores, "score")
+
+
+def test_a_file_is_known_by_its_size_and_hash(tmp_path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.scores.write_text("whole")
+    assert workspace.require(workspace.scores, "score") == workspace.scores
+    workspace.keep("score", [workspace.scores])
+    workspace.record("score", {"samples": 3})
+    assert workspace.outputs("score") == [workspace.scores]
+    os.utime(workspace.scores, (0, 0))
+    assert workspace.whole("score")
+    for content in ("who", "WHOLE"):
+        workspace.scores.write_text(content)
+        assert not workspace.whole("score")
+        with pytest.raises(UserError, match=r"scores\.parquet has changed .* run `efficient-empathy score` with --run"):
+            workspace.require(workspace.scores, "score")
+    workspace.scores.unlink()
+    assert workspace.fault(workspace.scores) == "is missing"
+    workspace.record("score", {}, [])
+    assert workspace.whole("score")
+
+
+def _hold(root, held, release) -> None:
+    with Workspace(root).lock():
+        held.set()
+        release.wait(30)
+
+
+def test_the_lock_is_for_one_process_and_goes_with_it(tmp_path) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(tmp_path, held, release))
+    other.start()
+    assert held.wait(30)
+    waited = []
+
+    def waiting() -> None:
+        waited.append(True)
+        other.kill()
+
+    with Workspace(tmp_path).lock(waiting):
+        assert waited == [True]
+    other.join()
+
+
+def test_the_lock_is_for_one_thread(tmp_path) -> None:
+    waited = threading.Event()
+    inside: list[str] = []
+
+    def enter() -> None:
+        with Workspace(tmp_path).lock(waited.set):
+            inside.append("other")
+
+    other = threading.Thread(target=enter)
+    with Workspace(tmp_path).lock():
+        other.start()
+        assert waited.wait(30)
+        inside.append("first")
+    other.join(30)
+    assert inside == ["first", "other"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path) -> None:
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(UserError, match="cannot write to the run's folder"), Workspace(tmp_path).lock():
+        pass
+
+
+def test_who_holds_the_lock_may_take_it_again(tmp_path) -> None:
+    with Workspace(tmp_path).lock(), Workspace(tmp_path / "." / "").lock():
+        pass
+    with pytest.raises(UserError, match="no run's folder"), Workspace(tmp_path / "nowhere").lock():
+        pass
+
+
+def test_the_hash_of_a_file(tmp_path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert file_hash(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

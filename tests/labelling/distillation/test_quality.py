@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from efficient_empathy.scoring import Rubric
+
+pytest.importorskip("scipy", reason='needs the extra "train"')
+
+from efficient_empathy.labelling.distillation.data import Lessons
+from efficient_empathy.labelling.distillation.quality import agreement, fit_heads
+from efficient_empathy.scoring.judges.distilled import calibrated
+from samples import make_samples
+
+RNG = np.random.default_rng(0)
+
+
+def one_hot(scores: np.ndarray) -> np.ndarray:
+    return np.eye(11, dtype=np.float32)[scores]
+
+
+def test_logits_are_cooled_and_the_shares_of_levels_set_right() -> None:
+    logits = RNG.normal(0, 1, (6000, 2, 11)).astype(np.float32)
+    true = logits + np.array([np.zeros(11), np.linspace(-1, 1, 11)])
+    probabilities = np.exp(true) / np.exp(true).sum(-1, keepdims=True)
+    drawn = (RNG.random((6000, 2, 1)) < probabilities.cumsum(-1)).argmax(-1)
+    sharp = logits * np.array([2.0, 1.0], np.float32)[:, None]
+    heads = fit_heads(sharp, one_hot(drawn), Rubric.load())
+    assert [head.temperature for head in heads] == pytest.approx([2.0, 1.0], rel=0.1)
+    assert heads[1].bias[10] - heads[1].bias[0] == pytest.approx(2, abs=0.3)
+    found = calibrated(sharp, heads)
+    assert np.abs(found.mean(0) - one_hot(drawn).mean(0)).max() < 0.005
+
+
+def test_levels_that_were_never_seen_keep_a_little_probability() -> None:
+    logits = RNG.normal(0, 1, (200, 2, 11)).astype(np.float32)
+    heads = fit_heads(logits, one_hot(np.full((200, 2), 8)), Rubric.load())
+    assert all(0 < p < 0.01 for p in calibrated(logits, heads).mean(0)[0, :8])
+
+
+def test_a_perfect_student_agrees_perfectly() -> None:
+    scores = RNG.integers(0, 11, (200, 2))
+    lessons = Lessons(make_samples(200), one_hot(scores), np.arange(200).astype(str))
+    figures = agreement(one_hot(scores), lessons, Rubric.load())
+    assert [axis["spearman"] for axis in figures["axes"].values()] == [1.0, 1.0]
+    label = figures["paper_label"]
+    assert label["accuracy_most_probable"] == label["accuracy_shares_matched"] == 1.0
+    assert label["shares_true"] == label["shares_expected"]
+
+
+def test_a_student_that_knows_nothing_still_expects_the_right_shares() -> None:
+    scores = np.stack([RNG.choice([3, 8], 1000, p=[0.2, 0.8]), RNG.choice([2, 7], 1000, p=[0.7, 0.3])], 1)
+    lessons = Lessons(make_samples(1000), one_hot(scores), np.arange(1000).astype(str))
+    prior = np.repeat(one_hot(scores).mean(0)[None], 1000, 0)
+    label = agreement(prior, lessons, Rubric.load())["paper_label"]
+    assert label["shares_most_probable"]["discard"] == 0
+    assert label["shares_expected"]["discard"] == pytest.approx(label["shares_true"]["discard"], abs=0.02)

@@ -1,0 +1,148 @@
+import asyncio
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason='needs the extra "train"')
+pytest.importorskip("transformers", reason='needs the extra "train"')
+
+import io
+
+from rich.console import Console
+from transformers import BertConfig, BertModel, set_seed
+
+from efficient_empathy.dialogues import Sample, Utterance, write_samples
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.labelling.distillation.data import target_of
+from efficient_empathy.labelling.distillation.model import Settings
+from efficient_empathy.labelling.distillation.stage import distill
+from efficient_empathy.scoring import Judgement, Ledger, Rubric
+from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
+
+RUBRIC = Rubric.load()
+KIND, COLD = "i am so sorry , that must hurt", "whatever , not my problem"
+SETTINGS = Settings(epochs=6, learning_rate=2e-3, head_learning_rate=1e-2, max_tokens=32)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A BERT of 32 dimensions that knows nothing, with the tokenizer that ships."""
+    folder = tmp_path_factory.mktemp("base")
+    config = BertConfig(
+        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+    )
+    set_seed(0)
+    BertModel(config).save_pretrained(folder)
+    (folder / "tokenizer.json").write_bytes((BUNDLED / "tokenizer.json").read_bytes())
+    return folder
+
+
+def sample(i: int) -> Sample:
+    said = f"{KIND if i % 2 else COLD} , number {i}"
+    return Sample.of([Utterance("speaker", f"my dog number {i // 3} died")], said, dialogue_id=f"d{i // 3}")
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    run = Workspace(tmp_path / "run").create()
+    samples = [sample(i) for i in range(120)]
+    write_samples(samples, run.samples)
+    with Ledger(run.ledger) as ledger:
+        ledger.record(
+            "judge=teacher",
+            [
+                Judgement(
+                    s.id, "ok", "teacher", RUBRIC.hash, {"sensibility": 8.0 if i % 2 else 1.0, "rationality": 3.0}
+                )
+                for i, s in enumerate(samples)
+            ],
+        )
+    run.record("score", {"spec": "judge=teacher", "rubric": {"hash": RUBRIC.hash}})
+    return run
+
+
+def test_a_student_learns_its_teacher_and_is_written_as_a_judge(workspace, base, tmp_path) -> None:
+    out = tmp_path / "judge"
+    figures = distill(
+        workspace, out, RUBRIC, base=base, folds=2, settings=SETTINGS, data="made by a test", licence="cc0-1.0"
+    )
+    assert figures["axes"]["sensibility"]["spearman"] > 0.8
+    assert figures["int8_gap"] < 0.3
+    cold, kind = sample(500), sample(501)
+    judge = DistilledJudge(RUBRIC, out)
+    warm, rude = asyncio.run(judge.judge([kind, cold]))
+    assert warm.scores["sensibility"] > rude.scores["sensibility"] + 3
+    assert sum(warm.probabilities["sensibility"]) == pytest.approx(1, abs=1e-4)
+    card = (out / "README.md").read_text()
+    assert "made by a test" in card
+    assert f"{figures['axes']['sensibility']['spearman']:.3f}" in card
+    assert sorted(path.name for path in out.iterdir()) == [
+        "README.md", "figures.json", "judge.json", "model.onnx", "reference.json", "tokenizer.json",
+    ]  # fmt: skip
+
+
+def test_an_interrupted_distillation_goes_on_where_it_stopped(workspace, base, tmp_path) -> None:
+    out, seen = tmp_path / "judge", []
+
+    def stop_in_second_fold(what, step, steps, loss):
+        if what == "fold 2 of 2":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distill(workspace, out, RUBRIC, base=base, folds=2, settings=SETTINGS, on_step=stop_in_second_fold)
+    resumed = distill(
+        workspace, out, RUBRIC, base=base, folds=2, settings=SETTINGS, on_step=lambda what, *_: seen.append(what)
+    )
+    assert set(seen) == {"fold 2 of 2", "all data"}
+    undisturbed = distill(workspace, tmp_path / "other", RUBRIC, base=base, folds=2, settings=SETTINGS)
+    assert resumed["axes"] == undisturbed["axes"]
+
+
+def test_too_few_judgements_are_refused(tmp_path) -> None:
+    run = Workspace(tmp_path / "run").create()
+    with pytest.raises(UserError, match="has not been scored"):
+        distill(run, tmp_path / "judge", RUBRIC)
+    write_samples([sample(0)], run.samples)
+    with Ledger(run.ledger) as ledger:
+        ledger.record("s", [Judgement(sample(0).id, "ok", "t", "r", {"sensibility": 1.0, "rationality": 1.0})])
+    run.record("score", {"spec": "s", "rubric": {"hash": RUBRIC.hash}})
+    with pytest.raises(UserError, match="needs 50"):
+        distill(run, tmp_path / "judge", RUBRIC)
+
+
+def test_what_cannot_be_distilled_is_told_before_anything_is_trained(workspace, base, tmp_path) -> None:
+    edited = RUBRIC.model_copy(update={"system": "Be strict."})
+    with pytest.raises(UserError, match="another rubric"):
+        distill(workspace, tmp_path / "judge", edited, base=base)
+    with pytest.raises(UserError, match="41 folds by dialogue need 41"):
+        distill(workspace, tmp_path / "judge", RUBRIC, base=base, folds=41)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write to"):
+        distill(workspace, tmp_path / "file", RUBRIC, base=base, folds=2)
+
+
+def test_a_mean_score_is_shared_between_its_neighbours() -> None:
+    axis = RUBRIC.axes[0]
+    assert np.dot(target_of(7.25, axis), range(11)) == pytest.approx(7.25)
+    assert target_of(10, axis)[10] == 1
+    assert target_of(0, axis)[0] == 1
+
+
+def test_the_bundled_judge_is_what_its_card_says() -> None:
+    figures = json.loads((BUNDLED / "figures.json").read_text())
+    card = (BUNDLED / "README.md").read_text()
+    assert figures["axes"]["rationality"]["spearman"] >= 0.60
+    assert figures["axes"]["sensibility"]["spearman"] >= 0.53
+    assert figures["paper_label"]["accuracy_most_probable"] >= 0.72
+    assert f"{figures['axes']['rationality']['spearman']:.3f}" in card
+    assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 30e6
+
+
+def test_progress_is_shown(workspace, base, tmp_path) -> None:
+    from efficient_empathy.labelling.distillation import run_distill
+
+    text = io.StringIO()
+    run_distill(workspace.root, tmp_path / "judge", base=str(base), epochs=1, folds=2, console=Console(file=text))
+    assert "all data" in text.getvalue()

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.llm import Price, Prices
+
+
+@pytest.mark.parametrize(
+    ("model", "price"),
+    [
+        ("gpt-4o", Price(2.5, 10.0)),
+        ("gpt-4o-2024-08-06", Price(2.5, 10.0)),
+        ("gpt-4o-2024-05-13", Price(5.0, 15.0)),
+        ("gpt-4o-mini-2024-07-18", Price(0.15, 0.6)),
+        ("openai/gpt-4.1-nano", Price(0.1, 0.4)),
+        ("gpt-4o-20240806", Price(2.5, 10.0)),
+        ("gpt-4o@2024-08-06", Price(2.5, 10.0)),
+        ("gpt-4o-latest", Price(2.5, 10.0)),
+        ("openai/gpt-4o-2024-05-13", Price(5.0, 15.0)),
+        ("gpt-3.5-turbo-0125", Price(0.5, 1.5)),
+        ("gpt-3.5-turbo-1106", Price(1.0, 2.0)),
+        ("gpt-3.5-turbo-0613", Price(1.5, 2.0)),
+        ("gpt-5-2025-08-07", Price(1.25, 10.0)),
+        ("gpt-5-pro", None),
+        ("gpt-5-pro-2025-10-06", None),
+        ("gpt-3.5-turbo-16k-0613", None),
+        ("gpt-3.5-turbo-8192", None),
+        ("gpt-4o:free", None),
+        ("gpt-4.5-preview", None),
+        ("meta-llama/Llama-3-8B-Instruct", None),
+    ],
+)
+def test_a_listed_name_covers_itself_and_its_versions(model: str, price: Price | None) -> None:
+    assert Prices.load().find(model) == price
+
+
+def test_a_users_file_goes_before_the_bundled_one(tmp_path: Path) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text("gpt-4o: {input: 1, output: 2}\nour-model: {input: 0.5, output: 0}\n")
+    prices = Prices.load(path)
+    assert prices.find("gpt-4o-2024-08-06") == Price(1.0, 2.0)
+    assert prices.find("our-model") == Price(0.5, 0.0)
+    assert prices.find("gpt-4.1") == Price(2.0, 8.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "- a", "a: 3", "a: {input: 1}", "a: {input: -1, output: 2}", "a: {input: .nan, output: 2}", "{", "\x00"],
+)
+def test_a_file_of_another_form_is_told_with_its_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"prices\.yaml"):
+        Prices.load(path)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.yaml"):
+        Prices.load(tmp_path / "nowhere.yaml")
+
+
+def test_cost_is_per_million_tokens() -> None:
+    assert Price(2.5, 10.0).cost(1000, 100) == pytest.approx(0.0035)

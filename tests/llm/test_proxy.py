@@ -1,0 +1,81 @@
+import base64
+
+import pytest
+from yarl import URL
+
+from calling import KEY, Client
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.llm import Completion, EndpointDown
+from efficient_empathy.llm.proxy import find_proxy
+from proxy_server import ProxyServer
+
+LOGIN = base64.b64encode(b"user:pa ss").decode()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def test_the_environments_proxy_serves_all_but_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
+    monkeypatch.setenv("http_proxy", "proxy.test:3128")
+    monkeypatch.setenv("no_proxy", "inside.test")
+    for host in ("https://api.openai.com", "http://api.openai.com"):
+        proxy = find_proxy(URL(host))
+        assert proxy is not None
+        assert proxy.url == URL("http://proxy.test:3128/")
+        assert not proxy.headers
+    for host in ("https://inside.test", "http://localhost:8000", "http://127.0.0.2:8000", "http://[::1]:8000"):
+        assert find_proxy(URL(host)) is None
+
+
+@pytest.mark.parametrize("headers", [{}, {"api-key": "azure-0123456789", "X-Org": "org-1"}])
+def test_connect_carries_no_key_and_the_proxys_own_login_only_if_it_has_one(
+    client: Client, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    with ProxyServer() as proxy:
+        for login in ("", "user:pa%20ss@"):
+            monkeypatch.setenv("HTTPS_PROXY", f"http://{login}{proxy.place}")
+            (result,) = client("https://judge.example/v1", headers=headers, max_attempts=1)
+            assert isinstance(result, EndpointDown)
+            for secret in ("pa ss", "pa%20ss", LOGIN):
+                assert secret not in str(result)
+        without, with_login = proxy.requests
+    for request in (without, with_login):
+        assert request.startswith("CONNECT judge.example:443")
+        for secret in (KEY, *headers, *headers.values(), "Authorization: Bearer"):
+            assert secret not in request
+    assert "Proxy-Authorization" not in without
+    assert f"Proxy-Authorization: Basic {LOGIN}" in with_login
+
+
+def test_a_tunnel_that_is_refused_costs_nothing(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ProxyServer(407) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
+        (result,) = client("https://judge.example/v1", max_attempts=1)
+    assert "the proxy does not let it through (HTTP 407)" in str(result)
+    assert client.endpoint.stats.spent_usd == 0
+
+
+def test_over_plain_http_the_request_goes_through_the_proxy_with_both_logins_apart(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ProxyServer() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://user:pa%20ss@{proxy.place}")
+        (result,) = client("http://judge.example/v1")
+        assert isinstance(result, Completion)
+        (request,) = proxy.requests
+    assert request.startswith("POST http://judge.example/v1/chat/completions")
+    assert f"\nAuthorization: Bearer {KEY}" in request
+    assert f"Proxy-Authorization: Basic {LOGIN}" in request
+
+
+@pytest.mark.parametrize("address", ["socks5://user:hunter2@proxy.test:1080", "http://user:hunter2@"])
+def test_what_is_no_http_proxy_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    with pytest.raises(UserError, match="HTTPS_PROXY is not of the form") as caught:
+        find_proxy(URL("https://judge.example"))
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,89 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficient_empathy.llm.wire import BadBodyError, read_error, read_reply, request_body
+from misbehaviours import completion
+
+
+def test_a_good_reply() -> None:
+    reply = read_reply(completion("7 8", usage=(20, 4), logprobs={"content": [{"token": "7", "logprob": -0.1}]}))
+    assert (reply.text, reply.finish_reason, reply.refusal, reply.usage) == ("7 8", "stop", None, (20, 4))
+    assert reply.logprobs == [{"token": "7", "logprob": -0.1}]
+
+
+def test_content_in_parts_is_joined() -> None:
+    parts: Any = [{"type": "text", "text": "7 "}, {"type": "image"}, {"type": "text", "text": "8"}]
+    assert read_reply(completion(parts)).text == "7 8"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\x00\xff",
+        b"<html>",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"choices": []}',
+        b'{"choices": {}}',
+        b'{"choices": [1]}',
+        b'{"choices": [{"message": "7 8"}]}',
+        b'{"choices": [{"message": {"content": 7}}]}',
+        b"[" * 200_000,
+        b'{"choices": [{"message": {"content": "7',
+    ],
+)
+def test_what_is_no_completion_is_a_bad_body(body: bytes) -> None:
+    with pytest.raises(BadBodyError):
+        read_reply(body)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, 3, {}, {"prompt_tokens": 3}, {"prompt_tokens": -1, "completion_tokens": 2}, (0, 4), (20, 0), (True, 1)],
+)
+def test_a_usage_that_cannot_be_is_no_usage(usage: Any) -> None:
+    assert read_reply(completion(usage=usage)).usage is None
+
+
+def test_a_usage_beyond_all_measure_counts_as_the_most() -> None:
+    assert read_reply(completion(usage=(10**400, 1))).usage == (10**15, 1)
+
+
+def test_an_empty_list_of_choices_still_tells_what_it_cost() -> None:
+    with pytest.raises(BadBodyError) as caught:
+        read_reply(b'{"choices": [], "usage": {"prompt_tokens": 20, "completion_tokens": 0}}')
+    assert caught.value.usage == (20, 0)
+
+
+@given(st.text(st.characters(categories=None)))
+def test_any_text_goes_out_as_utf8_and_comes_back_as_text(text: str) -> None:
+    sent = json.loads(request_body({"messages": [{"role": "user", "content": text}]}))
+    assert sent["messages"][0]["content"] == text.encode("utf-8", "replace").decode()
+    read_reply(completion(text)).text.encode()
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_error_of_some_kind(body: bytes) -> None:
+    assert isinstance(read_error(body).message, str)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error": {"message": "too bad", "code": "x"}}', "too bad"),
+        (b'{"error": "too bad"}', "too bad"),
+        (b'{"detail": "too bad"}', "too bad"),
+        (b'{"object": "error", "message": "too bad"}', "too bad"),
+        (b'{"error": {"message": {"a": 1}}}', '{"error": {"message": {"a": 1}}}'),
+        (b"too bad", "too bad"),
+        (b" <html>", "an HTML page"),
+    ],
+)
+def test_errors_are_read_in_the_usual_forms(body: bytes, message: str) -> None:
+    assert read_error(body).message == message

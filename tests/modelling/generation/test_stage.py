@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from efficient_empathy.dialogues import Sample, Utterance, write_samples
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.modelling.generation import GenerationSettings, generate, summary
+from efficient_empathy.modelling.generation.journal import Journal
+from efficient_empathy.modelling.generation.local import LocalGenerator
+from efficient_empathy.modelling.generation.output import SCHEMA
+
+SHORT = GenerationSettings(max_new_tokens=8, batch_size=3)
+
+
+def quiet():
+    return Console(file=io.StringIO(), width=200)
+
+
+def do(workspace, model="sensibility", settings=SHORT, **options):
+    return generate(workspace, model, settings, console=quiet(), **options)
+
+
+def test_the_test_samples_are_answered_in_their_order(run):
+    workspace = run(12)
+    result = do(workspace)
+    frame = pl.read_parquet(workspace.generations / "sensibility.parquet")
+    assert frame.schema == SCHEMA
+    samples = pl.read_parquet(workspace.samples)
+    assert len(samples) == 24
+    assert frame["sample_id"].to_list() == samples.filter(split="test")["sample_id"].to_list()
+    assert frame["response"].null_count() == 0
+    assert set(frame["finish_reason"]) <= {"stop", "length"}
+    told = json.loads((workspace.generations / "sensibility.json").read_text())
+    assert (told["model"], told["label"], told["backend"]) == ("sensibility", "Sensibility expert", "transformers")
+    assert (told["samples"], told["template"]["name"]) == (12, "chat")
+    assert told["decoding"] == {"max_new_tokens": 8, "temperature": 0.0}
+    assert told["tokens_per_second"] > 0
+    assert {path.name for path in workspace.generations.iterdir()} == {"sensibility.parquet", "sensibility.json"}
+    assert (result["answered"], result["ending"], result["skipped"]) == (12, "complete", False)
+    assert workspace.stage("generate:sensibility")["inputs"].keys() == {"samples.parquet", "model"}
+    assert str(workspace.generations / "sensibility.parquet") in summary(result)
+
+
+def test_it_is_done_once_and_again_when_asked_or_when_something_changed(run, tiny):
+    workspace = run(6)
+    first = do(workspace)
+    output = workspace.generations / "sensibility.parquet"
+    before = output.read_bytes(), output.stat().st_mtime_ns
+    again = do(workspace)
+    assert again == first | {"skipped": True}
+    assert (output.read_bytes(), output.stat().st_mtime_ns) == before
+    assert not do(workspace, force=True)["skipped"]
+    assert output.read_bytes() == before[0]
+    longer = do(workspace, settings=GenerationSettings(max_new_tokens=9))
+    assert not longer["skipped"]
+    config = workspace.experts / "sensibility" / "generation_config.json"
+    content = config.read_text()
+    config.unlink()
+    config.write_text(content.replace("{", '{"top_k": 7,', 1))
+    assert not do(workspace, settings=GenerationSettings(max_new_tokens=9))["skipped"]
+
+
+def test_more_samples_ask_only_for_those_that_are_new(run, monkeypatch):
+    workspace = run(10)
+    do(workspace, settings=SHORT.model_copy(update={"samples": 4}))
+    few = pl.read_parquet(workspace.generations / "sensibility.parquet")
+    assert len(few) == 4
+    asked = []
+    whole = LocalGenerator.generate
+
+    def spied(self, prompts, done=()):
+        asked.append(len(prompts) - len(done))
+        return whole(self, prompts, done)
+
+    monkeypatch.setattr(LocalGenerator, "generate", spied)
+    do(workspace)
+    every = pl.read_parquet(workspace.generations / "sensibility.parquet")
+    assert (asked, len(every)) == ([6], 10)
+    assert every.filter(pl.col("sample_id").is_in(few["sample_id"].to_list())).equals(few)
+
+
+SLOWLY = """
+    import os, sys
+    from efficient_empathy.modelling.generation import GenerationSettings, generate
+    from efficient_empathy.modelling.generation.local import LocalGenerator
+    from efficient_empathy.foundation.run.workspace import Workspace
+
+    whole = LocalGenerator.generate
+
+    def killed(self, prompts, done=()):
+        for number, batch in enumerate(whole(self, prompts, done)):
+            if number == 2:
+                os.kill(os.getpid(), 9)
+            yield batch
+
+    LocalGenerator.generate = killed
+    generate(Workspace(sys.argv[1]), "sensibility", GenerationSettings(max_new_tokens=8, batch_size=3))
+"""
+
+
+def test_after_kill_9_a_rerun_asks_for_the_rest_and_ends_with_the_same_file(run, monkeypatch):
+    workspace = run(12)
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(SLOWLY), str(workspace.root)], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    output = workspace.generations / "sensibility.parquet"
+    assert not output.exists()
+    done = []
+    whole = LocalGenerator.generate
+    monkeypatch.setattr(
+        LocalGenerator, "generate", lambda self, prompts, d=(): done.append(len(d)) or whole(self, prompts, d)
+    )
+    do(workspace)
+    assert done == [6]
+    resumed = output.read_bytes()
+    do(workspace, force=True)
+    assert output.read_bytes() == resumed
+    assert done == [6, 0]
+
+
+def test_ctrl_c_keeps_what_was_answered(run, monkeypatch):
+    workspace = run(12)
+    whole = LocalGenerator.generate
+
+    def interrupted(self, prompts, done=()):
+        for number, batch in enumerate(whole(self, prompts, done)):
+            if number == 1:
+                raise KeyboardInterrupt
+            yield batch
+
+    monkeypatch.setattr(LocalGenerator, "generate", interrupted)
+    result = do(workspace)
+    assert (result["ending"], result["answered"], result["samples"]) == ("stopped", 3, 12)
+    assert "to go on" in summary(result)
+    monkeypatch.undo()
+    assert do(workspace)["answered"] == 12
+
+
+def test_a_repeated_sample_is_answered_once_and_stands_in_every_row(run):
+    workspace = run(3)
+    twice = Sample.of([Utterance("speaker", "Hm.")], "Yes?", dialogue_id="x", split="test")
+    write_samples(
+        iter([twice, Sample.of([Utterance("speaker", "No.")], "Oh.", split="test"), twice]), workspace.samples
+    )
+    result = do(workspace)
+    frame = pl.read_parquet(workspace.generations / "sensibility.parquet")
+    assert (len(frame), result["answered"], frame.n_unique("sample_id")) == (3, 3, 2)
+    assert frame.row(0) == frame.row(2)
+
+
+def test_the_base_and_composed_models_go_by_their_names(run, tiny):
+    workspace = run(2)
+    workspace.moe.symlink_to(tiny)
+    for model in ("base", "moe"):
+        result = do(workspace, model)
+        assert (result["model"], result["answered"]) == (model, 2)
+    base, moe = (pl.read_parquet(workspace.generations / f"{m}.parquet") for m in ("base", "moe"))
+    assert base.equals(moe)
+
+
+def test_the_template_is_the_trained_one_and_no_other(run):
+    workspace = run(2, template="speaker_listener")
+    assert do(workspace)["template"]["name"] == "speaker_listener"
+    with pytest.raises(UserError, match="trained with another template than 'chat': use --template speaker_listener"):
+        do(workspace, settings=SHORT.model_copy(update={"template": "chat"}))
+    told = do(workspace, "base", SHORT.model_copy(update={"template": "empathetic_instruction"}))
+    assert told["template"]["name"] == "empathetic_instruction"
+
+
+def test_without_a_test_split_the_held_out_dialogues_of_the_training_are_answered(run):
+    workspace = run(2, held_out=0.3, seed=5)
+    samples = [
+        Sample.of([Utterance("speaker", f"Story {i}.")], "Oh.", dialogue_id=f"d{i // 2}", split="train")
+        for i in range(40)
+    ]
+    write_samples(iter(samples), workspace.samples)
+    from efficient_empathy.modelling.training.partition import partition
+
+    parts = partition(pl.read_parquet(workspace.samples), held_out=0.3, hold_back=0.0, seed=5)
+    expected = parts.filter(part="held_out")["sample_id"].to_list()
+    do(workspace)
+    assert pl.read_parquet(workspace.generations / "sensibility.parquet")["sample_id"].to_list() == expected
+    assert 0 < len(expected) < 40
+
+
+def test_a_file_outside_a_run(tmp_path, tiny):
+    source = tmp_path / "mine.jsonl"
+    rows = [
+        {"messages": [{"role": "user", "content": f"Story {i}"}, {"role": "assistant", "content": "Oh."}]}
+        for i in (1, 2)
+    ]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    output = tmp_path / "out" / "said.parquet"
+    result = do(None, str(tiny), source=source, output=output, name="tiny")
+    assert (len(pl.read_parquet(output)), result["model"]) == (2, "tiny")
+    assert json.loads(output.with_suffix(".json").read_text())["samples"] == 2
+    assert do(None, str(tiny), source=source, output=output, name="tiny")["skipped"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"model": "nobody"}, "no model 'nobody'.*sensibility, base"),
+        ({"model": "http://localhost:8000/v1"}, "--base-url http://localhost:8000/v1"),
+        ({"source": "x.jsonl"}, "-o FILE"),
+        ({"output": Path("x.parquet")}, "--source"),
+        ({"source": "mine.jsonl", "output": Path("x.csv")}, "FILE.parquet"),
+        ({"name": "../.."}, "--name"),
+        ({"settings": SHORT.model_copy(update={"template": "no_such"})}, "no_such"),
+        ({"settings": SHORT.model_copy(update={"backend": "vllm"})}, "vLLM and a GPU"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_anything_is_written(run, options, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.jsonl").write_text(
+        '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'
+    )
+    workspace = run(2)
+    with pytest.raises(UserError, match=said):
+        do(workspace, **options)
+    assert not workspace.generations.exists()
+
+
+def test_a_run_that_does_not_exist_is_told(tmp_path):
+    from efficient_empathy.foundation.run.workspace import Workspace
+
+    with pytest.raises(UserError, match="no run's folder"):
+        do(Workspace(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="--run RUN"):
+        do(None)
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_answered_is_kept(run, monkeypatch):
+    workspace = run(12)
+    append = Journal.append
+
+    def full(self, ids, *rest):
+        if len(self.path.read_bytes().splitlines()) == 3:
+            self._handle = open("/dev/full", "wb")  # noqa: SIM115, PTH123
+        append(self, ids, *rest)
+
+    monkeypatch.setattr(Journal, "append", full)
+    with pytest.raises(UserError, match=r"No space left on device.*6 of 12 responses are kept"):
+        do(workspace)
+    monkeypatch.undo()
+    assert do(workspace)["answered"] == 12

@@ -1,0 +1,131 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("trl", reason='needs the extra "train"')
+
+import torch
+from safetensors.torch import load_file
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.modelling.training.jobs import Job
+from efficient_empathy.modelling.training.launch import command, complaint, launch, processes_of
+from efficient_empathy.modelling.training.settings import TrainingSettings
+from tiny_models import tiny_model
+
+from .test_fit import rows
+
+SETTINGS = TrainingSettings(
+    method="full", learning_rate=1e-3, batch_size=8, gradient_accumulation=2, precision="fp32", save_every=0
+)
+
+
+def test_two_processes_learn_what_one_does(tmp_path) -> None:
+    base = tiny_model(tmp_path / "base", scale=2)
+    results, steps = {}, []
+    for processes in (1, 2):
+        settings = SETTINGS.model_copy(update={"processes": processes})
+        held_out = {"few": rows().head(5), "all": rows()}
+        job = Job.write(base, rows(), held_out, settings, tmp_path / str(processes))
+        results[processes] = launch(job, lambda *step: steps.append(step))
+    assert [step[:2] for step in steps] == [(1, 3), (2, 3), (3, 3)] * 2
+    one, two = results[1], results[2]
+    assert one["tokens"] == two["tokens"]
+    for mine, theirs in zip(one["history"], two["history"], strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-4)
+    for mine, theirs in zip(one["held_out"], two["held_out"], strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-4)
+    here, there = (load_file(tmp_path / str(n) / "model.safetensors") for n in (1, 2))
+    assert here.keys() == there.keys()
+    for name, tensor in here.items():
+        assert torch.allclose(tensor, there[name], atol=1e-5), name
+    assert (tmp_path / "2" / "tokenizer.json").exists()
+
+
+def test_a_users_error_in_a_worker_is_the_commands(tmp_path, monkeypatch) -> None:
+    def worker(job: Path, *_: object) -> list[str]:
+        return [sys.executable, "-m", "efficient_empathy.modelling.training.worker", str(job)]
+
+    monkeypatch.setattr("efficient_empathy.modelling.training.launch.command", worker)
+    base = tiny_model(tmp_path / "base")
+    settings = SETTINGS.model_copy(update={"processes": 2, "learning_rate": 1e30, "max_grad_norm": 0.0})
+    job = Job.write(base, rows(), {}, settings, tmp_path / "out")
+    with pytest.raises(UserError, match=r"at step \d+: lower the learning rate"):
+        launch(job, lambda *step: None)
+    with pytest.raises(UserError, match="did not finish"):
+        job.result()
+
+
+def test_of_a_process_that_died_the_error_is_told_that_it_raised() -> None:
+    said = ["Traceback (most recent call last):", '  File "x.py", line 1', "torch.OutOfMemoryError: CUDA out of memory"]
+    said += ["torch.distributed.elastic.multiprocessing.errors.ChildFailedError: ", "[0]:", "  exitcode  : 1"]
+    assert complaint(said) == "torch.OutOfMemoryError: CUDA out of memory"
+    assert complaint(["Killed", ""]) == "Killed"
+    assert complaint([]) == "it said nothing"
+
+
+STARTED = """
+import sys
+from efficient_empathy.modelling.training.jobs import Job
+from efficient_empathy.modelling.training.launch import launch
+
+launch(Job.model_validate_json(open(sys.argv[1]).read()), lambda step, *_: print(step, flush=True))
+"""
+
+
+def workers_of(job: str) -> list[str]:
+    """The processes that train a job."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_text().split("\0")
+        except OSError:
+            continue
+        if "efficient_empathy.modelling.training.worker" in words and job in words:
+            found.append(entry.name)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks processes up in /proc")
+def test_kill_9_of_the_command_takes_its_workers_along(tmp_path) -> None:
+    settings = SETTINGS.model_copy(update={"processes": 2, "epochs": 500.0})
+    job = Job.write(tiny_model(tmp_path / "base"), rows(), {}, settings, tmp_path / "out")
+    (tmp_path / "job.json").write_text(job.model_dump_json())
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTED, str(tmp_path / "job.json")], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline().strip() == "1"
+        assert len(workers_of(str(tmp_path / "out" / "job.json"))) >= 2
+        parent.send_signal(signal.SIGKILL)
+    until = time.monotonic() + 20
+    while workers_of(str(tmp_path / "out" / "job.json")) and time.monotonic() < until:
+        os.sched_yield()
+    assert workers_of(str(tmp_path / "out" / "job.json")) == []
+
+
+def test_the_command_takes_trls_own_configuration(tmp_path) -> None:
+    for sharding, name in (("none", "multi_gpu"), ("fsdp2", "fsdp2"), ("zero3", "zero3")):
+        words = command(tmp_path / "job.json", SETTINGS.model_copy(update={"sharding": sharding}), 4)
+        file = words[words.index("--config_file") + 1]
+        assert file.endswith(f"trl/accelerate_configs/{name}.yaml")
+        assert Path(file).is_file()
+        assert words[words.index("--num_processes") + 1] == "4"
+
+
+def test_processes_that_cannot_train_here_are_refused(monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert processes_of(TrainingSettings()) == 1
+    with pytest.raises(UserError, match="cannot be shared by 3 processes"):
+        processes_of(TrainingSettings(processes=3))
+    with pytest.raises(UserError, match="sharding fsdp2 needs GPUs"):
+        processes_of(TrainingSettings(sharding="fsdp2"))
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert processes_of(TrainingSettings()) == 4
+    with pytest.raises(UserError, match="there are 4 GPUs"):
+        processes_of(TrainingSettings(processes=8))

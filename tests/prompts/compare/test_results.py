@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from browser import Page
+from efficient_empathy.prompts.golden.golden_set import read_golden, rubric_record
+from efficient_empathy.scoring import Judgement, Ledger, Rubric
+from efficient_empathy.scoring.rounds import round_spec
+from prompt_commands import prompts
+
+RUBRIC = Rubric.load()
+SPEC = f"judge=openai model=tiny rubric={RUBRIC.hash} reply=auto"
+
+
+def result(folder, sensibility: int, rounds: int = 2):
+    """A result of `prompts test`, with its ledger beside it: the second round scores one higher."""
+    items = read_golden("bundled").samples[:20]
+    scores = [{"sensibility": sensibility + turn, "rationality": 2} for turn in range(rounds)]
+    content = {
+        "kind": "prompt-test", "format": 1, "corpus": "x", "parser": None, "decoding": None,
+        "rubric": rubric_record(RUBRIC), "judge": {"name": "tiny", "reference": "openai:tiny", "spec": SPEC},
+        "rounds": list(range(1, rounds + 1)), "thresholds": {"policy": "paper", "alpha": 6, "beta": 5},
+        "items": [
+            {"id": item.id, "dialogue_id": item.dialogue_id, "category": item.category,
+             "rounds": [{"state": "ok", "scores": one} for one in scores]}
+            for item in items
+        ],
+    }  # fmt: skip
+    path = folder / "results" / "0001-tiny.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(content))
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        for turn, one in enumerate(scores, 1):
+            told = [Judgement(i.id, "ok", "tiny", RUBRIC.hash, one, raw=json.dumps(one), requests=1) for i in items]
+            ledger.record(round_spec(SPEC, turn), told)
+    return path
+
+
+def test_two_results_are_compared_by_the_mean_of_their_rounds(tmp_path) -> None:
+    first, second = result(tmp_path / "one", 6), result(tmp_path / "two", 3)
+    told = prompts("compare", first, second, "-o", tmp_path / "out", "--json")
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)
+    assert (found["requests"], found["samples"]["compared"]) == (0, 20)
+    assert found["axes"]["sensibility"]["means"] == {"a": 6.5, "b": 3.5}
+    assert (found["thresholds"]["alpha"], found["subsets"]["changed"]) == (6, 20)
+    assert found["a"]["cost"]["requests"] == 40
+    assert found["differences"][0]["a"]["raw"].count("tiny: ") == 2
+    page = Page(tmp_path / "out" / "comparison.html")
+    assert read_golden("bundled").samples[0].response.split()[0] in page.text
+
+
+@pytest.mark.parametrize("text", ["{", '{"kind": "other"}', '{"kind": "prompt-test"}'])
+def test_a_file_that_is_no_result_is_named(tmp_path, text) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text(text)
+    told = prompts("compare", bad, result(tmp_path / "two", 3))
+    assert told.exit_code == 1
+    assert str(bad) in told.stderr

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.prompts.golden.golden_set import read_golden
+from efficient_empathy.prompts.golden.making import expectation, make_golden
+from efficient_empathy.prompts.golden.provenance import parser_hash
+from golden_sets import samples
+from scored_runs import write_run
+
+SPEC = "judge=openai model=m at=localhost rubric=0123 reply=auto temperature=0 max_tokens=100 logprobs=False"
+AXES = {"sensibility": [0, 10], "rationality": [0, 10]}
+
+
+def run(root, n=300, **told):
+    rng = np.random.default_rng(0)
+    scores = {axis: rng.integers(2, 9, n).astype(float).tolist() for axis in AXES}
+    manifest = {"spec": SPEC, "rubric": {"name": "mine", "hash": "0123", "axes": AXES}}
+    return write_run(root, samples(n), scores, **{**manifest, **told})
+
+
+def test_every_cell_is_there_and_the_run_s_scores_are_expected(tmp_path) -> None:
+    golden, told = make_golden(run(tmp_path / "run"), tmp_path / "g", 100)
+    assert (told["items"], told["cells"], told["cells_covered"], told["categories_covered"]) == (100, 49, 49, 5)
+    read = read_golden(tmp_path / "g")
+    assert [item.row() for item in read.items] == [item.row() for item in golden.items]
+    assert read.weights.mean() == pytest.approx(1.0)
+    manifest = read.manifest
+    assert (manifest.judge, manifest.decoding["temperature"], manifest.parser) == (SPEC, "0", parser_hash())
+    assert (manifest.made["readings"], manifest.rubric.axes["sensibility"]) == (1, (0, 10))
+
+
+def test_weights_give_back_the_run_s_means(tmp_path) -> None:
+    workspace = run(tmp_path / "run")
+    golden, _ = make_golden(workspace, tmp_path / "g", 120)
+    cells = np.array([item.expected["sensibility"][0] for item in golden.items])
+    rng = np.random.default_rng(0)
+    assert np.average(cells, weights=golden.weights) == pytest.approx(rng.integers(2, 9, 300).mean(), abs=1e-3)
+
+
+def test_the_draw_depends_on_the_seed_and_not_on_the_order_of_the_run(tmp_path) -> None:
+    workspace = run(tmp_path / "run")
+    drawn = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        golden, _ = make_golden(workspace, tmp_path / name, 60, seed=seed)
+        drawn.append({item.sample.id for item in golden.items})
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize(
+    ("value", "deviation", "expected"),
+    [
+        (8.0, None, (8, 8)),
+        (8.0, 0.0, (8, 8)),
+        (7.4, 1.2, (6, 9)),
+        (7.5, None, (7, 8)),
+        (9.6, 1.0, (8, 10)),
+        (0.2, 0.5, (0, 1)),
+        (7.9999995, None, (8, 8)),
+    ],
+)
+def test_what_is_expected_of_a_score(value, deviation, expected) -> None:
+    assert expectation(value, deviation, (0, 10)) == expected
+
+
+def test_failures_are_no_expectations(tmp_path) -> None:
+    states = ["ok", "refused", "ok", None]
+    scores = {axis: [5.0, None, 6.0, None] for axis in AXES}
+    workspace = write_run(tmp_path / "run", samples(4), scores, states=states)
+    assert make_golden(workspace, tmp_path / "g")[1]["items"] == 2
+
+
+def test_what_cannot_be_made(tmp_path) -> None:
+    workspace = run(tmp_path / "run", 5)
+    make_golden(workspace, tmp_path / "g")
+    with pytest.raises(UserError, match="is not empty"):
+        make_golden(workspace, tmp_path / "g")
+    make_golden(workspace, tmp_path / "g", force=True)
+    other = run(tmp_path / "other", 6)
+    other.scores.replace(workspace.scores)
+    with pytest.raises(UserError, match=r"scores\.parquet has a sample \w+, and samples\.parquet does not"):
+        make_golden(workspace, tmp_path / "h")
+    with pytest.raises(UserError, match=r"scores\.parquet is missing: run `efficient-empathy score"):
+        make_golden(other, tmp_path / "h")
+    nothing = write_run(tmp_path / "no", samples(2), {a: [None, None] for a in AXES}, states=["refused", None])
+    with pytest.raises(UserError, match="has no scored sample"):
+        make_golden(nothing, tmp_path / "h")

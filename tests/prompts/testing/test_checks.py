@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from efficient_empathy.prompts.testing.checks import Setting, checks, departures
+from efficient_empathy.prompts.testing.readings import Expected, Readings, Thresholds
+
+AXES = ("sensibility", "rationality")
+
+
+def readings(*items):
+    scores = np.array(items, dtype=float)
+    return Readings(AXES, scores, np.ones(scores.shape[:2], dtype=bool))
+
+
+def setting(n, **told):
+    return Setting(
+        **{"dialogues": [str(i) for i in range(n)], "weights": np.ones(n), "seed": 0, "confidence": 0.95, **told}
+    )
+
+
+def by_name(found):
+    return {(check.name, check.axis): check for check in found}
+
+
+def test_inside_a_range_nothing_has_shifted() -> None:
+    now = readings([[7, 2], [9, 5]])
+    expected = Expected.of([{"sensibility": (6, 8), "rationality": (3, 4)}], AXES)
+    assert departures(now, expected).tolist() == [[0.5, 0.0]]  # 0 and 1 above; 1 below and 1 above
+
+
+def test_the_shift_is_weighted_and_its_sign_is_later_less_earlier() -> None:
+    now, before = readings([[8, 2]], [[5, 2]]), readings([[6, 2]], [[5, 2]])
+    found = by_name(checks(now, before, Thresholds(), setting(2, weights=np.array([3.0, 1.0])), noise=False))
+    assert found["shift", "sensibility"].value == pytest.approx(1.5)
+    assert found["shift", "rationality"].p_value() == 1.0
+
+
+def test_the_rise_of_noise_is_that_of_the_pooled_deviation() -> None:
+    now = readings([[8, 2], [6, 2]], [[5, 2], [5, 2]])
+    before = readings([[7, 2], [7, 2]], [[5, 2], [5, 2]])
+    found = by_name(checks(now, before, Thresholds(), setting(2), noise=False))
+    assert found["noise", "sensibility"].value == pytest.approx(1.0)  # variances 2 and 0 against 0 and 0
+
+
+def test_an_item_that_moves_for_good_counts_one_and_one_that_flickers_alike_none() -> None:
+    moved = readings([[8, 2], [8, 2]]), readings([[8, 8], [8, 8]])
+    flickers = readings([[8, 2], [8, 8]]), readings([[8, 2], [8, 8]])
+    for (now, before), value in ((moved, 1.0), (flickers, -0.5)):  # one pair of two differs, and all pairs within
+        found = by_name(checks(now, before, Thresholds(), setting(1), noise=False))
+        assert found["subsets", None].value == pytest.approx(value)
+
+
+def test_a_rubric_without_the_two_axes_has_no_subsets() -> None:
+    scores = np.ones((3, 2, 1))
+    now = Readings(("warmth",), scores, np.ones((3, 2), dtype=bool))
+    assert {check.name for check in checks(now, now, Thresholds(), setting(3), noise=False)} == {
+        "shift",
+        "noise",
+        "failures",
+    }
+
+
+def test_intervals_are_over_dialogues() -> None:
+    rng = np.random.default_rng(0)
+    now = np.repeat(rng.normal(5, 1, (20, 1, 2)), 5, axis=0)
+    before = Readings(AXES, np.full((100, 1, 2), 5.0), np.ones((100, 1), dtype=bool))
+    mine = Readings(AXES, now, np.ones((100, 1), dtype=bool))
+    widths = []
+    for dialogues in ([str(i) for i in range(100)], [str(i // 5) for i in range(100)]):
+        check = checks(mine, before, Thresholds(), setting(100, dialogues=dialogues), noise=False)[0]
+        widths.append(check.high - check.low)
+        assert check.resolution(0.01) > 0
+    assert widths[1] > 1.8 * widths[0]

@@ -1,0 +1,95 @@
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from efficient_empathy.prompts.testing.junit import write_junit
+from efficient_empathy.prompts.testing.words import markdown, summary
+
+CHECK = {
+    "name": "shift",
+    "axis": "sensibility",
+    "value": 0.5,
+    "low": 0.4,
+    "high": 0.6,
+    "p": 1e-5,
+    "p_holm": 1e-4,
+    "resolution": 0.2,
+    "tolerance": 0.3,
+    "items": 200,
+    "verdict": "regression",
+    "items_needed": None,
+    "note": "",
+}
+FIGURE = [0.5, 0.4, 0.6]
+NAMES = ("exact", "within_one", "mean_shift", "mean_absolute", "kappa_quadratic", "alpha_ordinal", "spearman")
+
+
+def record(*checks, verdict="regression", exit_code=4, **told):
+    result = {
+        "golden": {"name": "mine & yours", "items": 200, "corpus": "c"},
+        "corpus": "c",
+        "rubric": {"name": "r", "hash": "h"},
+        "judge": {"name": "m<1>|\x07", "spec": "judge=m"},
+        "baseline": {"name": "0001-m.json"},
+        "repeats": 3,
+        "usage": {"cost_usd": 0.5, "requests": 600, "prompt_tokens": 6, "completion_tokens": 7},
+        "states": {"ok": 599, "parse_error": 0, "api_error": 0, "refused": 1},
+        "reasons": {"no": 1},
+        "seconds": 1.5,
+        "created_at": 0.0,
+        "verdict": verdict,
+        "exit_code": exit_code,
+        "checks": list(checks),
+        "changes": None,
+        "figures": {"sensibility": dict.fromkeys(NAMES, FIGURE)},
+        "repeatability": {"sensibility": {"identical": FIGURE, "deviation": [None, None, None]}},
+        "result": "out/results/0002-m.json",
+        **told,
+    }
+    return {"golden": result["golden"], "verdict": verdict, "exit_code": exit_code, "results": [result]}
+
+
+def written(tmp_path, told):
+    write_junit(tmp_path / "t.xml", told)
+    return ET.parse(tmp_path / "t.xml").getroot()
+
+
+def test_a_test_case_for_each_check_as_ci_systems_read_it(tmp_path) -> None:
+    small = CHECK | {"name": "failures", "axis": None, "verdict": "insufficient", "items_needed": 300}
+    soft = CHECK | {"verdict": "soft", "axis": "rationality"}
+    root = written(tmp_path, record(CHECK, soft, small))
+    assert (root.tag, root.get("tests"), root.get("failures"), root.get("errors")) == ("testsuites", "3", "1", "1")
+    (suite,) = root
+    assert [child.tag for child in suite] == ["properties", "testcase", "testcase", "testcase"]
+    assert suite.get("timestamp") == "1970-01-01T00:00:00"
+    cases = suite.findall("testcase")
+    assert [case.get("name") for case in cases] == ["shift[sensibility]", "shift[rationality]", "failures"]
+    assert {case.get("classname") for case in cases} == {"prompts.mine_yours.m_1_"}
+    assert [case[0].tag for case in cases] == ["failure", "system-out", "error"]
+    assert "+0.50 (+0.40 to +0.60), and 0.30 is tolerated" in cases[0][0].get("message")
+    assert "about 300 items would do" in cases[2][0].get("message")
+    properties = {one.get("name"): one.get("value") for one in suite.iter("property")}
+    assert (properties["verdict"], properties["judgements.refused"]) == ("regression", "1")
+
+
+def test_what_cannot_be_compared_is_an_error(tmp_path) -> None:
+    differs = [{"what": "parser", "now": "a", "before": "b", "remedy": "judge again"}]
+    root = written(tmp_path, record(verdict="incomparable", exit_code=6, differences=differs))
+    (error,) = root.iter("error")
+    assert error.get("type") == "incomparable"
+    assert "parser is a, and was b: judge again" in error.text
+
+
+@pytest.mark.parametrize("tell", [summary, markdown])
+def test_in_words_it_names_the_verdict_the_check_and_the_failures(tell) -> None:
+    text = tell(record(CHECK))
+    for said in ("regression", "shift of sensibility", "599 ok, 1 refused", "1 × no", "600 requests", "$0.5000"):
+        assert said in text
+    assert "50.0 % (40.0 to 60.0)" in text
+    assert "Verdict: regression (exit status 4)" in text
+
+
+def test_markdown_tables_hold_whatever_a_judge_is_called() -> None:
+    lines = markdown(record(CHECK)).splitlines()
+    assert "## m<1>\\|\x07: regression" in lines
+    assert "| check | found | tolerated | shown from | p (Holm) | verdict |" in lines

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+
+from browser import Page
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.report import report
+from evidence_files import write_evaluation, write_ratings
+from trained_runs import write_json
+
+
+def page_of(workspace: Workspace) -> Page:
+    report(workspace)
+    return Page(workspace.report)
+
+
+def test_means_have_intervals_and_the_highest_is_marked(whole_run: Workspace) -> None:
+    write_evaluation(whole_run)
+    write_ratings(whole_run)
+    head, *rows = page_of(whole_run).table("Mean ratings with intervals")
+    assert head == ["model", "coherence", "N", "empathy", "N", "informativeness", "N", "continuity", "N"]
+    assert [row[0] for row in rows] == ["Base model", "One adapter on the union", "MoE, routers trained"]
+    assert rows[0][1:4] == ["2.90 2.70 to 3.30", "9", "3.00 2.70 to 3.30"]
+    assert rows[2][1] == "3.70, best 3.50 to 4.10"
+    assert not any("best" in cell for row in rows[:2] for cell in row)
+
+
+def test_preferences_are_counted_with_shares_and_tests(whole_run: Workspace) -> None:
+    write_ratings(whole_run)
+    page = page_of(whole_run)
+    row = page.table("Which of two responses people preferred")[1]
+    assert row == [
+        "base", "union", "WTL", "12 20.0 %", "9 15.0 %", "39 65.0 %", "27.5 % 17.0 % to 38.0 %", "<0.001", "0.001",
+    ]  # fmt: skip
+    labels = [a.get("aria-label", "") for t, a in page.tags if t == "svg"]
+    ranking = next(label for label in labels if label.startswith("Strength by preferences"))
+    assert ranking.index("moe 1.00") < ranking.index("union 0.00") < ranking.index("base −1.00 (−1.40 to −0.50)")
+
+
+def test_agreement_is_by_several_coefficients(whole_run: Workspace) -> None:
+    write_ratings(whole_run)
+    page = page_of(whole_run)
+    head, *rows = page.table("Agreement with intervals")
+    assert [row[0] for row in rows] == ["coherence", "empathy", "informativeness", "continuity", "preference: overall"]
+    assert head[1:4] == ["Fleiss’ κ", "weighted κ", "Krippendorff’s α, nominal"]
+    assert rows[0][1:] == ["0.21 0.10 to 0.31", "0.48", "0.20", "0.55", "0.53", "2", "60"]
+
+
+def test_problems_and_raters_are_named(whole_run: Workspace) -> None:
+    write_ratings(whole_run, problems=[f"problem {i}" for i in range(25)])
+    page = page_of(whole_run)
+    text = " ".join(page.text.split())
+    assert "25 problems with the sheets:" in text
+    assert "problem 19" in text
+    assert "problem 20" not in text
+    assert "and 5 more" in text
+    assert page.table("What each rater did")[1:] == [["anna", "60", "60", "80.0 %"], ["ben", "31", "60", "–"]]
+
+
+def test_one_rater_alone_has_means_and_no_agreement(whole_run: Workspace) -> None:
+    content = json.loads(write_ratings(whole_run, ab=[], ranking=[], ab_agreement={}).read_text())
+    for dimension in content["likert"].values():
+        dimension["agreement"] = {"items": 9, "raters": 1, "notes": ["one rater alone has no agreement"]}
+        dimension["models"][0] |= {"interval": [None, None]}
+    write_json(whole_run.ratings / "results.json", content)
+    page = page_of(whole_run)
+    assert page.table("Mean ratings with intervals")[1][1] == "2.90"
+    assert not [name for name in page.tables if name.startswith(("Agreement", "Which of two"))]
+
+
+def test_rankings_of_several_questions_stand_apart(whole_run: Workspace) -> None:
+    content = json.loads(write_ratings(whole_run).read_text())
+    for what in ("ab", "ranking"):
+        content[what] += [row | {"question": "warmth"} for row in content[what]]
+    write_json(whole_run.ratings / "results.json", content)
+    page = page_of(whole_run)
+    rows = page.table("Which of two responses people preferred")[1:]
+    assert [row[2] for row in rows] == ["overall"] * 3 + ["warmth"] * 3
+    labels = [a.get("aria-label", "") for t, a in page.tags if t == "svg"]
+    assert sum(label.startswith("Strength by preferences, ") for label in labels) == 2

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from browser import Page
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.report import report
+from efficient_empathy.report.sections.sweep import Sweep, sweep
+from evidence_files import write_sweep
+from trained_runs import write_json
+
+
+def page_of(workspace: Workspace) -> Page:
+    report(workspace)
+    return Page(workspace.report)
+
+
+def read(path: Path) -> Sweep:
+    found = sweep(path)
+    assert found
+    return found
+
+
+def words(page: Page) -> str:
+    return " ".join(page.text.split())
+
+
+def test_every_cell_is_in_the_table_with_its_sizes_and_overlaps(whole_run: Workspace) -> None:
+    cells = json.loads(write_sweep(whole_run).read_text())["cells"]
+    head, *rows = page_of(whole_run).table("Every pair of thresholds")
+    assert head[:5] == ["α, β", "sensibility", "rationality", "discard", "samples kept"]
+    assert len(rows) == len(cells) == 25
+    for cell, row in zip(cells, rows, strict=True):
+        assert row[0] == f"{cell['alpha']}, {cell['beta']}" + " default" * (cell["alpha"] == cell["beta"] == 5)
+        assert [int(n) for n in row[1:4]] == [cell["subsets"][name] for name in head[1:4]]
+        assert row[4] == f"{100 * cell['kept_share']:.1f} %"
+        assert row[5] == f"{cell['kept_jaccard']:.2f}"
+
+
+def test_the_spread_is_said_first(whole_run: Workspace) -> None:
+    write_sweep(whole_run)
+    text = words(page_of(whole_run))
+    assert "25 selections by the policy paper of 600 samples." in text
+    assert "Samples kept: 85.6 % to 98.4 %." in text
+    assert "Overlap with the default (Jaccard): 0.76 to 1.00." in text
+    assert "The outlined cell is the default, α = 5, β = 5." in text
+
+
+def test_categories_have_their_range_and_the_default(whole_run: Workspace) -> None:
+    cells = json.loads(write_sweep(whole_run).read_text())["cells"]
+    rows = page_of(whole_run).table("How much of each category is kept")[1:]
+    assert [row[0] for row in rows] == ["proud", "afraid", "grateful", "lonely"]
+    for name, _, least, _, most, default in rows:
+        shares = {(c["alpha"], c["beta"]): 1 - c["categories"][name]["discard"] / sum(c["categories"][name].values())
+                  for c in cells}  # fmt: skip
+        assert least == f"{100 * min(shares.values()):.1f} %"
+        assert most == f"{100 * max(shares.values()):.1f} %"
+        assert default == f"{100 * shares[5, 5]:.1f} %"
+
+
+def test_trained_cells_have_heat_maps_that_say_the_best(whole_run: Workspace) -> None:
+    write_sweep(whole_run, trained=True)
+    page = page_of(whole_run)
+    labels = [a["aria-label"] for t, a in page.tags if t == "svg" and a.get("class") == "heat"]
+    assert [label.split(",")[0] for label in labels] == [
+        "Samples kept", "Overlap with the default (Jaccard)", "Held-out loss", "bleu4",
+    ]  # fmt: skip
+    assert "lowest 3.1700 at α = 5, β = 5" in labels[2]
+    assert "highest 8.83 at α = 5, β = 5" in labels[3]
+    assert "held-out loss on discard" in page.table("Every pair of thresholds")[0]
+
+
+def test_baselines_are_beside_the_default(whole_run: Workspace) -> None:
+    write_sweep(whole_run, trained=True)
+    page = page_of(whole_run)
+    rows = page.table("Models of selections without thresholds")
+    assert rows[0][:4] == ["trained on", "samples", "held-out loss", "bleu4"]
+    assert rows[2][:4] == ["discard", "300", "3.4000", "8.60"]
+    figure = next(a["aria-label"] for t, a in page.tags if a.get("aria-label", "").startswith("Held-out loss above"))
+    assert "all −0.0300 (−0.0350 to −0.0250); discard 0.2300 (0.2250 to 0.2350)" in figure
+    text = words(page)
+    assert (
+        "Of 25 cells so many have a surely lower loss: 9 than that of random, 0 than that of the default cell." in text
+    )
+    assert "The cells’ losses range over 0.03200, those of random subsets of one size over 0.01000." in text
+
+
+def test_several_policies_are_compared_on_one_scale(tmp_path: Path) -> None:
+    found = read(write_sweep(Workspace(tmp_path), policies=("paper", "exclusive")))
+    paper, exclusive = found.maps[:2]
+    assert (paper.policy, exclusive.policy) == ("paper", "exclusive")
+    assert paper.span == exclusive.span == pytest.approx((80.6, 98.4))
+    assert paper.outlined == {(5, 5): "default"}
+    assert exclusive.outlined == {}
+
+
+def test_losses_by_subset_are_drawn_where_there_is_nothing_else(tmp_path: Path) -> None:
+    path = write_sweep(Workspace(tmp_path), trained=True)
+    content = json.loads(path.read_text())
+    for cell in content["cells"]:
+        cell["trained"]["values"] = {}
+    write_json(path, content | {"baselines": []})
+    assert [q.title for q in read(path).quantities][2] == "held-out loss on all"
+
+
+def test_cells_without_a_model_are_left_empty(whole_run: Workspace) -> None:
+    content = json.loads(write_sweep(whole_run, trained=True).read_text())
+    content["cells"][3] |= {"trained": None, "untrained": "3 samples to train on are too few for batches of 16"}
+    write_json(whole_run.sweep / "sweep.json", content)
+    page = page_of(whole_run)
+    assert page.count("rect", "missing") == 2
+    assert page.table("Every pair of thresholds")[4][-1] == "–"
+
+
+def test_too_many_thresholds_are_a_table_alone(whole_run: Workspace) -> None:
+    write_sweep(whole_run, levels=[i / 4 for i in range(41)])
+    page = page_of(whole_run)
+    assert page.count("svg", "heat") == 0
+    assert "too many thresholds for a map" in page.text
+    assert len(page.table("Every pair of thresholds: the first 441 of 1,681")) == 442

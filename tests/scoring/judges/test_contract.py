@@ -1,0 +1,83 @@
+import asyncio
+import math
+
+import numpy as np
+import pytest
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.scoring import Judgement, Rubric
+from efficient_empathy.scoring.judges.contract import Bound
+from samples import make_samples
+
+RUBRIC = Rubric.load()
+GOOD = {"rationality": 2.0, "sensibility": 8.0}
+EVEN = [1 / 11] * 11
+
+
+class Answers:
+    name = "answers"
+
+    def __init__(self, *judgements: Judgement) -> None:
+        self.judgements = list(judgements)
+
+    async def judge(self, samples):
+        return self.judgements
+
+
+SAMPLE = make_samples(1)[0]
+
+
+def ask(*judgements: Judgement) -> Judgement:
+    (found,) = asyncio.run(Bound(Answers(*judgements), RUBRIC).judge([SAMPLE]))
+    return found
+
+
+def ok(scores=GOOD, **rest) -> Judgement:
+    return Judgement(SAMPLE.id, "ok", "answers", "r", scores, **rest)
+
+
+def test_a_name_and_a_function_are_enough() -> None:
+    bound = Bound(Answers(), RUBRIC)
+    assert (bound.batch_size, bound.concurrency, bound.endpoint) == (1, 1, None)
+    assert RUBRIC.hash in bound.spec
+    bound.drain()
+    asyncio.run(bound.close())
+
+
+def test_scores_come_out_as_plain_numbers_in_the_rubrics_order() -> None:
+    found = ask(ok({name: np.float32(value) for name, value in GOOD.items()}))
+    assert list(found.scores) == ["sensibility", "rationality"]
+    assert all(type(value) is float for value in found.scores.values())
+
+
+def test_distributions_follow_the_axes_and_sum_to_1() -> None:
+    peak = [0.0] * 10 + [1.004]
+    found = ask(ok(probabilities={"rationality": EVEN, "sensibility": np.array(peak, np.float32)}))
+    assert list(found.probabilities) == ["sensibility", "rationality"]
+    assert found.probabilities["sensibility"][10] == 1
+
+
+def test_a_failure_has_no_scores_whatever_the_judge_says() -> None:
+    assert not ask(Judgement(SAMPLE.id, "refused", "answers", "r", GOOD)).scores
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (),
+        (ok(), ok()),
+        (Judgement("another", "ok", "answers", "r", GOOD),),
+        (Judgement(SAMPLE.id, "fine", "answers", "r", GOOD),),
+        (ok({"sensibility": 8.0}),),
+        (ok({**GOOD, "rationality": 11}),),
+        (ok({**GOOD, "rationality": -1}),),
+        (ok({**GOOD, "rationality": math.nan}),),
+        (ok(probabilities={"sensibility": EVEN}),),
+        (ok(probabilities={"sensibility": EVEN, "rationality": EVEN[:5]}),),
+        (ok(probabilities={"sensibility": EVEN, "rationality": [math.nan] * 11}),),
+        (ok(probabilities={"sensibility": EVEN, "rationality": [1.0] * 11}),),
+    ],
+)
+def test_an_answer_that_breaks_the_contract_is_refused(answer) -> None:
+    with pytest.raises(UserError, match="'answers' breaks its contract"):
+        ask(*answer)

@@ -1,0 +1,364 @@
+import asyncio
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.scoring.heartbeat import NAME
+from efficient_empathy.studio.pages.live.control import Control
+from efficient_empathy.studio.pages.live.pulse import take
+from efficient_empathy.studio.pages.live.watching import Watch
+from misbehaving_server import MisbehavingServer
+from misbehaviours import Behaviour, ok, prose, refusal
+from scored_runs import SPEC, numbered, write_run
+from studio_server import axe, chromium, open_page, serving, text_of, visit_url
+
+N = 240
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+
+
+def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    gate, deadline = threading.Event(), seconds
+    while not condition():
+        assert deadline > 0, "it does not come about"
+        gate.wait(0.02)
+        deadline -= 0.02
+
+
+def source(folder: Path, n: int = N) -> Path:
+    path = folder / "dialogues.jsonl"
+    turns = [
+        [{"role": "user", "content": f"I lost my keys {i}"}, {"role": "assistant", "content": "Oh no."}]
+        for i in range(n)
+    ]
+    path.write_text("".join(json.dumps({"messages": one}) + "\n" for one in turns))
+    return path
+
+
+class Pace:
+    """Scores that fill the map, and now and then none; no call is answered before `allowed` says so."""
+
+    def __init__(self) -> None:
+        self.allowed = 40
+
+    def __call__(self, body: dict, number: int) -> Behaviour:
+        async def respond(request: web.Request, released: asyncio.Event) -> web.StreamResponse:
+            while number >= self.allowed and not released.is_set():  # noqa: ASYNC110 - another thread says when
+                await asyncio.sleep(0.02)
+            return await self._answer(number).respond(request, released)
+
+        return Behaviour(respond)
+
+    def _answer(self, number: int) -> Behaviour:
+        if number % 25 == 7:
+            return prose() if number % 2 else refusal()
+        return ok(json.dumps({"sensibility": number % 11, "rationality": (number // 11) % 11}))
+
+
+class Scoring:
+    """A real `score` process against a server on this machine."""
+
+    def __init__(self, folder: Path, server: MisbehavingServer) -> None:
+        self.run = Workspace(folder / "run")
+        self.arguments = [
+            "score", str(source(folder)), "--run", "run", "--judge", "openai", "--model", "gpt-4o-mini",
+            "--base-url", server.url, "--concurrency", "4",
+        ]  # fmt: skip
+        self.folder = folder
+
+    def start(self) -> subprocess.Popen:
+        command = [sys.executable, "-m", "efficient_empathy", *self.arguments]
+        environment = {**os.environ, "OPENAI_API_KEY": "tok-0123456789abcdef"}
+        return subprocess.Popen(command, cwd=self.folder, env=environment, stderr=subprocess.DEVNULL)
+
+    def start_in_background(self, wrapper: str) -> int:
+        """Start it as a shell script does, which ends at once: the number of the process that goes on."""
+        command = shlex.join([sys.executable, "-m", "efficient_empathy", *self.arguments])
+        script = f"{wrapper} {command} >log 2>&1 & echo $!"
+        environment = {**os.environ, "OPENAI_API_KEY": "tok-0123456789abcdef"}
+        shell = subprocess.run(["sh", "-c", script], cwd=self.folder, env=environment, capture_output=True, check=True)
+        return int(shell.stdout)
+
+    def judged(self) -> int:
+        if not self.run.ledger.exists():
+            return 0
+        try:
+            with Ledger(self.run.ledger, read_only=True) as ledger:
+                return sum(j.state == "ok" for j in ledger.judgements())
+        except UserError:  # it is just being made
+            return 0
+
+
+@contextmanager
+def scoring(folder: Path) -> Iterator[tuple[Scoring, subprocess.Popen, Pace]]:
+    pace = Pace()
+    with MisbehavingServer(pace) as server:
+        one = Scoring(folder, server)
+        process = one.start()
+        try:
+            until(lambda: one.judged() > 3)
+            yield one, process, pace
+        finally:
+            process.kill()
+            process.wait()
+            pulse = take(one.run)
+            if pulse.told and pulse.condition in ("running", "stopping"):
+                os.kill(pulse.told.pid, signal.SIGKILL)
+
+
+def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
+    with (
+        scoring(tmp_path) as (one, process, pace),
+        serving([one.run.root], tmp_path) as served,
+        visit_url(f"{served.url}/live?run=run") as visit,
+    ):
+        page = visit.page
+        page.set_default_timeout(30_000)
+        state, done = page.locator("#state"), page.locator("#done")
+        page.locator("body[data-condition=running]").wait_for()
+        until(lambda: int(done.inner_text()) >= 12)
+        assert "of 240" in page.locator("#done-note").inner_text()
+        page.locator("#rate", has_text="/s").wait_for()
+        assert page.locator("#in-flight-note").inner_text() == "of 4 at most now"
+        assert page.locator("#cost").inner_text().startswith("$0.00")
+        page.locator("#map .count").nth(7).wait_for()
+        page.get_by_text("refusals").or_(page.get_by_text("unreadable replies")).first.wait_for()
+        text_of(page)
+
+        process.kill()
+        process.wait()
+        page.locator("body[data-condition=died]").wait_for()
+        assert state.inner_text() == "Died"
+        assert str(process.pid) in page.locator("#sentence").inner_text()
+        before = one.judged()
+        pace.allowed += 60
+
+        page.get_by_role("button", name="Go on").click()
+        page.locator("body[data-condition=running]").wait_for()
+        until(lambda: int(done.inner_text()) > before + 40)
+        again = take(one.run).told
+        assert again is not None
+        assert again.pid != process.pid
+        assert again.done_at_start == before
+
+        page.get_by_role("button", name="Stop").click()
+        page.locator("body[data-condition=stopping]").wait_for()
+        pace.allowed = N * 2
+        page.locator("body[data-condition=stopped]").wait_for()
+        assert not page.get_by_role("button", name="Stop").is_visible()
+        page.get_by_role("button", name="Go on").wait_for()
+        kept = one.judged()
+        assert before + 40 < kept < N
+        assert int(done.inner_text()) >= kept
+        assert one.run.stage("score")["ending"] == "stopped"
+        assert visit.console == []
+        assert all(url.startswith(served.url) for url in visit.requests)
+
+
+@pytest.mark.parametrize("wrapper", ["", "nohup"])
+@pytest.mark.parametrize("by_hand", [True, False], ids=["by hand", "by the page"])
+def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypatch, wrapper, by_hand) -> None:
+    """A shell has its background processes ignore SIGINT. By hand: a studio that may not write shows the command."""
+    monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
+    pace = Pace()
+    with MisbehavingServer(pace) as server:
+        one = Scoring(tmp_path, server)
+        pid = one.start_in_background(wrapper)
+        try:
+            until(lambda: one.judged() > 3)
+            os.kill(pid, signal.SIGINT)
+            since = time.time()
+            until(lambda: (told := take(one.run).told) is not None and told.pid == pid and told.written_at > since + 1)
+            assert take(one.run).condition == "running"
+            if by_hand:
+                sentence = str(Control(one.run).told(take(one.run))["stop_command"])
+                (command,) = re.findall("`(kill [^`]*)`", sentence)
+                assert "Ctrl-C" not in sentence
+                subprocess.run(["sh", "-c", command], check=True)
+            else:
+                with serving([one.run.root], tmp_path) as served, visit_url(f"{served.url}/live?run=run") as visit:
+                    visit.page.get_by_role("button", name="Stop").click()
+                    visit.page.locator("body[data-condition=stopping]").wait_for()
+            until(lambda: take(one.run).condition == "stopping")
+            pace.allowed = N * 2
+            until(lambda: take(one.run).condition == "stopped")
+        finally:
+            if take(one.run).condition in ("running", "stopping"):
+                os.kill(pid, signal.SIGKILL)
+        kept = one.judged()
+        assert 3 < kept < N
+        until(lambda: one.run.stage("score").get("ending") == "stopped")
+        assert one.start().wait(60) == 0
+        assert take(one.run).condition == "complete"
+
+
+def test_what_a_finished_run_shows_and_how(tmp_path) -> None:
+    run = hostile_run(tmp_path)
+    with serving([run.root], tmp_path) as served, chromium() as browser:
+        for scheme, width in (("light", 1280), ("dark", 390)):
+            visit = open_page(browser, f"{served.url}/live", scheme=scheme, width=width)
+            page = visit.page
+            page.get_by_text(HOSTILE, exact=True).first.wait_for()
+            assert "owned" not in page.title()
+            assert page.locator("#state").inner_text() == "Not scoring"
+            assert page.locator("#done").inner_text() == "5"
+            assert page.locator("#map svg").get_attribute("aria-label").startswith("Map of 3 judged samples")
+            assert axe(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert visit.console == []
+
+
+def hostile_run(folder: Path) -> Workspace:
+    samples = [numbered(i) for i in range(5)]
+    states = ["ok", "ok", "ok", "api_error", "refused"]
+    values = {axis: [7, 7, 2, None, None] for axis in ("sensibility", "rationality")}
+    run = write_run(folder / "run", samples, values, states=states, reasons=[HOSTILE] * 5)
+    with Ledger(run.ledger) as ledger:
+        ledger.record(
+            "second",
+            [
+                Judgement(s.id, state, "j", "r", {"sensibility": 7, "rationality": 2} if state == "ok" else {},
+                          raw=HOSTILE, reason=HOSTILE, latency_s=0.5, created_at=1e9)
+                for s, state in zip(samples, states, strict=True)
+            ],
+        )  # fmt: skip
+    run.record("score", {**run.stage("score"), "spec": "second"})
+    return run
+
+
+async def read(url: str, count: int, last_id: str = "") -> list[tuple[str, dict]]:
+    headers = {"Last-Event-ID": last_id} if last_id else {}
+    found: list[tuple[str, dict]] = []
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as response:
+        assert response.headers["Content-Type"].startswith("text/event-stream")
+        number = ""
+        async for line in response.content:
+            if line.startswith(b"id:"):
+                number = line[3:].decode().strip()
+            elif line.startswith(b"data:"):
+                found.append((number, json.loads(line[5:])))
+                if len(found) == count:
+                    break
+    return found
+
+
+def add(run: Workspace, i: int) -> None:
+    with Ledger(run.ledger) as ledger:
+        values = {"sensibility": 9, "rationality": i % 11}
+        ledger.record(SPEC, [Judgement(f"new-{i}", "ok", "test", "0123", values, created_at=1e9 + i)])
+
+
+def test_who_comes_back_gets_what_they_missed_and_a_stranger_the_whole(tmp_path) -> None:
+    run = write_run(tmp_path / "run", [numbered(0)], {"sensibility": [5], "rationality": [5]})
+    with serving([run.root], tmp_path) as served:
+        url = f"{served.url}/api/live/events?run=run"
+
+        async def watch() -> None:
+            stay = asyncio.create_task(read(url, 4))
+            ((first, whole),) = await read(url, 1)
+            assert whole["whole"]
+            assert whole["condition"] == "none"
+            for i in range(3):
+                await asyncio.to_thread(add, run, i)
+                await asyncio.sleep(0.6)
+            seen = await asyncio.wait_for(stay, 10)
+            missed = await asyncio.wait_for(read(url, 3, first), 10)
+            assert missed == [one for one in seen if one[0] != first][-3:]
+            assert [one["recent"][0]["sample_id"] for _, one in missed] == ["new-0", "new-1", "new-2"]
+            assert [one["cells"] for _, one in missed] == [[[0, 9, 1]], [[1, 9, 1]], [[2, 9, 1]]]
+            ((_, anew),) = await read(url, 1, "another-7")
+            assert anew["whole"]
+            assert len(anew["recent"]) == 4
+
+        asyncio.run(watch())
+
+
+def test_all_watchers_share_one_look_and_none_is_taken_when_nobody_watches(tmp_path) -> None:
+    run = write_run(tmp_path / "run", [numbered(0)], {"sensibility": [5], "rationality": [5]})
+    before = run.ledger.read_bytes()
+
+    async def watch() -> None:
+        one = Watch(run)
+        readers = [one.events() for _ in range(50)]
+        messages = await asyncio.gather(*(anext(reader) for reader in readers))
+        assert len(set(messages)) == 1
+        assert (one.watchers, one.looks) == (50, 1)
+        for reader in readers:
+            await reader.aclose()
+        looks = one.looks
+        assert one.watchers == 0
+        await asyncio.sleep(0.7)
+        assert one.looks == looks
+
+    asyncio.run(watch())
+    assert run.ledger.read_bytes() == before
+    assert sorted(path.name for path in run.root.iterdir() if "ledger" in path.name) == ["ledger.sqlite"]
+
+
+def told(run: Workspace, **changed: object) -> None:
+    import socket
+
+    record = {
+        "state": "running", "judge": "j", "spec": SPEC, "pid": os.getpid(), "host": socket.gethostname(),
+        "command": ["score", "x", "--run", "run"], "folder": "/", "started_at": 1.0,
+        "stopped_by": ["SIGINT", "SIGTERM"], "written_at": 1.0, "total": 5, "done": 1, "done_at_start": 0,
+    }  # fmt: skip
+    (run.root / NAME).write_text(json.dumps(record | changed))
+
+
+def test_a_sign_of_life_is_believed_as_far_as_the_machine_bears_it_out(tmp_path) -> None:
+    run = Workspace(tmp_path / "run").create()
+    assert take(run).condition == "none"
+    told(run)
+    assert take(run).condition == "died"  # long silent, and nobody holds the run
+    with run.lock():
+        assert take(run).condition == "silent"
+    told(run, written_at=time.time())
+    assert take(run).condition == "running"
+    told(run, written_at=time.time(), pid=2**22 + 1)
+    assert take(run).condition == "died"
+    told(run, host="elsewhere", written_at=time.time() - 10, pid=2**22 + 1)
+    assert take(run).condition == "running"
+    told(run, host="elsewhere")
+    assert take(run).condition == "silent"
+    told(run, state="error", reason="no key")
+    assert take(run).condition == "error"
+    (run.root / NAME).write_text('{"state": "running", "pid": "all of them"}')
+    assert take(run).condition == "none"
+
+
+def test_a_run_s_files_cannot_have_a_process_ended_or_a_command_run(tmp_path) -> None:
+    run = Workspace(tmp_path / "run").create()
+    bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        told(run, pid=bystander.pid, written_at=time.time(), command=["demo"])
+        control = Control(run)
+        with run.lock():
+            control.see(take(run))
+            with pytest.raises(UserError, match=f"run `kill {bystander.pid}`, or press Ctrl-C"):
+                control.stop()
+        told(run, state="stopped")
+        assert not control.told(take(run))["can_go_on"]
+        assert control.told(take(run))["command"] == "cd / && efficient-empathy score x --run run"
+        with pytest.raises(UserError, match="itself seen"):
+            control.go_on()
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.communicate()

@@ -1,0 +1,140 @@
+import io
+import json
+import zipfile
+
+import polars as pl
+import pytest
+
+pytest.importorskip("scipy", reason='needs the extra "eval"')
+pytest.importorskip("krippendorff", reason='needs the extra "eval"')
+
+from efficient_empathy.evaluation.ratings import Design, Resampling, read_sheets
+from efficient_empathy.evaluation.ratings.layout import layout_of
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.pages.rate.results import export, finish, live, results_of
+from efficient_empathy.studio.pages.rate.schema import Rating
+from efficient_empathy.studio.pages.rate.store import RatingStore
+from efficient_empathy.studio.pages.rate.tasks import draw
+from rated_runs import by_quality, responded_run
+
+HOW = Resampling(draws=20)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return responded_run(tmp_path / "run")
+
+
+@pytest.fixture
+def store(run):
+    return RatingStore(run.ratings / "studio.sqlite")
+
+
+@pytest.fixture
+def study(run, store):
+    drawn = draw(run, ["moe", "base", "average"], Design(("ann", "bo")), 4)
+    return store.study(store.add_study(drawn, {}))
+
+
+def answer(store, study, raters=("ann", "bo"), change=by_quality):
+    for name in raters:
+        rater = store.rater(study.id, name)
+        items = next(sheet.items for sheet in study.key.sheets if sheet.rater == name)
+        for item, known in items.items():
+            for question in layout_of(known.task, study.key.questions).answers:
+                value = str(change(name, known, question))
+                store.rate(rater, Rating(item, question, value, 2000, f"{question}-{item}"))
+
+
+def test_agreement_shows_while_ratings_come_in_and_says_nothing_of_models(store, study):
+    assert live(store, study) == {
+        "agreement": [],
+        "raters": [{"name": name, "steady": None, "left": None, "seconds": None} for name in ("ann", "bo")],
+        "answers": 0,
+    }
+    answer(store, study, ["ann"])
+    alone = live(store, study)
+    assert {line["common"] for line in alone["agreement"]} == {0}
+    answer(store, study, ["bo"])
+    both = live(store, study)
+    assert [line["question"] for line in both["agreement"]][-1] == "better"
+    assert all(line["alpha_ordinal"] == pytest.approx(1) for line in both["agreement"])
+    assert [one["steady"] for one in both["raters"]] == [1, 1]
+    assert both["raters"][0]["seconds"] == 2
+    assert "moe" not in json.dumps(both)
+    json.dumps(both, allow_nan=False)
+
+
+def test_finishing_writes_what_reading_the_sheets_would(run, store, study, tmp_path):
+    answer(store, study)
+    rater = store.rater(study.id, "ann")
+    store.rate(rater, Rating(store.task(rater, 1).item, "comment", "odd, isn’t it", 2000, "a-comment"))
+    found = finish(run, store, study, replace=False, how=HOW)
+    assert store.study(study.id).closed_at is not None
+    assert results_of(run, study) == found
+    assert found["likert"]["empathy"]["models"][0] | {"interval": None} == {
+        "name": "moe", "mean": 5, "interval": None, "n": 8, "fleiss_kappa": None,
+    }  # fmt: skip
+    assert found["comments"][0]["text"] == "odd, isn’t it"
+
+    other = Workspace(tmp_path / "other").create()
+    with zipfile.ZipFile(io.BytesIO(export(store, study, "sheets"))) as archive:
+        archive.extractall(tmp_path / "sheets")
+    other.ratings.mkdir()
+    (tmp_path / "sheets" / "key.json").rename(other.ratings / "key.json")
+    read = read_sheets(other, [tmp_path / "sheets"], how=HOW)
+    assert {**read, "sheets": []} == {**found, "sheets": []}
+    frames = [pl.read_parquet(one.ratings / "ratings.parquet") for one in (run, other)]
+    assert frames[0].equals(frames[1])
+
+
+def test_what_was_not_judged_is_missing_and_counted(run, store, study):
+    answer(store, study, change=lambda *given: "" if given[2] == "empathy" else by_quality(*given))
+    found = finish(run, store, study, replace=False, how=HOW)
+    assert "empathy" not in found["likert"]
+    assert any("ann left single cells empty: empathy" in problem for problem in found["problems"])
+
+
+def test_results_of_other_ratings_are_replaced_only_when_told(run, store, study):
+    answer(store, study)
+    path = run.ratings / "results.json"
+    path.write_text('{"sheets": ["ann.xlsx"]}')
+    with pytest.raises(UserError, match="to be replaced"):
+        finish(run, store, study, replace=False, how=HOW)
+    assert store.study(study.id).closed_at is None
+    assert path.read_text() == '{"sheets": ["ann.xlsx"]}'
+    finish(run, store, study, replace=True, how=HOW)
+    finish(run, store, study, replace=False, how=HOW)  # its own are always
+
+
+def test_an_unrated_study_is_not_finished(run, store, study):
+    with pytest.raises(UserError, match="nobody has rated"):
+        finish(run, store, study, replace=False, how=HOW)
+    assert store.study(study.id).closed_at is None
+    assert not (run.ratings / "results.json").exists()
+
+
+def test_exports_have_every_answer_with_place_time_and_side(store, study):
+    answer(store, study)
+    parquet = pl.read_parquet(io.BytesIO(export(store, study, "parquet")))
+    expected = sum(
+        len(layout_of(one.task, study.key.questions).answers) for s in study.key.sheets for one in s.items.values()
+    )
+    assert len(parquet) == expected
+    assert set(parquet["milliseconds"]) == {2000}
+    assert parquet["place"].null_count() == 0
+    assert parquet["rated_at"].dtype == pl.Datetime("us", "UTC")
+    lines = export(store, study, "jsonl").decode().splitlines()
+    assert len(lines) == expected
+    assert json.loads(lines[0])["models"] == parquet["models"][0].to_list()
+    csv = pl.read_csv(io.BytesIO(export(store, study, "csv")))
+    assert csv.columns == parquet.columns
+    assert set(csv.filter(pl.col("task") == "ab")["against"]) <= {"base", "average", "moe"}
+    for kind in ("parquet", "jsonl", "csv", "sheets"):
+        assert export(store, study, kind)
+
+
+def test_an_unrated_study_exports_an_empty_table(store, study):
+    assert len(pl.read_parquet(io.BytesIO(export(store, study, "parquet")))) == 0
+    assert export(store, study, "csv").decode("utf-8-sig").startswith("rater,item,task")

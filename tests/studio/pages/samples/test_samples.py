@@ -1,0 +1,520 @@
+"""The page of samples, in a browser on real runs, and what it asks for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import urllib.request
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from starlette.exceptions import HTTPException
+
+from efficient_empathy.dialogues import Sample, Utterance, read, write_samples
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.selection import select
+from efficient_empathy.studio.pages.samples.routes import SampleData
+from scored_runs import SPEC, write_run
+from studio_server import Served, axe, chromium, open_page, serving
+
+DIALOGUES = Path(str(files("efficient_empathy"))) / "assets" / "dialogues" / "train.jsonl"
+HOSTILE = "<script>window.hacked = 1</script> \u202egnirts desrever\u202c zero\u200bwidth \x07bell"
+LONG = "<b>long</b> " + "word " * 20_000 + "the very end"
+
+
+def bundled(n: int = 240) -> list[Sample]:
+    return [Sample.from_row(row) for row in read(DIALOGUES).head(n).iter_rows(named=True)]
+
+
+def make_run(root: Path) -> Workspace:
+    """240 bundled samples and two hostile ones, of which every 40th failed; the first was judged three times."""
+    hostile = [
+        Sample.of([Utterance("speaker", "<img src=x onerror=alert(1)>")], HOSTILE, category="<i>afraid</i>"),
+        Sample.of([Utterance("speaker", "Tell me everything.")], LONG, category="afraid"),
+    ]
+    samples = [*bundled(), *hostile]
+    n = len(samples)
+    states: list[str | None] = ["ok"] * n
+    states[40:201:40] = ["parse_error", "api_error", "refused", None, "parse_error"]
+    scores: dict[str, list[float | None]] = {
+        "sensibility": [float(i % 11) for i in range(n)],
+        "rationality": [float((i // 11) % 11) for i in range(n)],
+    }
+    for values in scores.values():
+        values[:] = [x if state == "ok" else None for x, state in zip(values, states, strict=True)]
+    raws = [f"Sensibility: {i % 11}" for i in range(n)]
+    run = write_run(root, samples, scores, states=states, raws=raws)
+    with Ledger(run.ledger) as ledger:
+        first = samples[0].id
+        ledger.record(
+            "judge=other", [Judgement(first, "refused", "other judge", "0123", raw="I cannot", reason="a refusal")]
+        )
+        scored = {"sensibility": 3.0, "rationality": 4.0}
+        ledger.record("judge=other", [Judgement(first, "ok", "other judge", "0123", scored, cost_usd=0.25)])
+    select(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return make_run(tmp_path_factory.mktemp("samples") / "run")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def served(run: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving([run.root], tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+def ask(run: Workspace, what: str, **query: str) -> dict[str, Any]:
+    data = SampleData()
+    answer: dict[str, Any] = data.indexes.steady(run, lambda index: getattr(data, what)(index, query))
+    return answer
+
+
+def rows(run: Workspace, **query: str) -> list[dict[str, Any]]:
+    return list(ask(run, "rows", **query)["rows"])
+
+
+def found_by_search(run: Workspace, text: str, **query: str) -> list[int]:
+    data = SampleData()
+    index = data.indexes.of(run)
+    asked = {"q": text, **query}
+    while not data.find(index, asked)["search"]["ended"]:
+        pass
+    return [row["row"] for row in data.rows(index, asked)["rows"]]
+
+
+class TestFilters:
+    def test_counts_are_those_of_the_selection(self, run: Workspace) -> None:
+        about = ask(run, "view")
+        subsets = run.stage("select")["subsets"]
+        assert dict(about["facets"]["subset"]) == {**subsets, "unscored": 5}
+        assert about["matching"] == about["samples"] == 242
+        assert sum(n for _, _, n in about["map"]) == 237
+        assert dict(about["facets"]["state"])["unjudged"] == 1
+
+    def test_a_filter_leaves_the_counts_of_its_other_values(self, run: Workspace) -> None:
+        all_, some = ask(run, "view"), ask(run, "view", subset="discard")
+        assert some["facets"]["subset"] == all_["facets"]["subset"]
+        assert some["matching"] == dict(all_["facets"]["subset"])["discard"]
+        assert sum(n for _, n in some["facets"]["category"]) == some["matching"]
+
+    def test_cells_are_rectangles_or_a_list(self, run: Workspace) -> None:
+        inside = rows(run, s="6-10", r="0-4", limit="100")
+        assert inside
+        assert all(row["scores"]["sensibility"] >= 6 and row["scores"]["rationality"] <= 4 for row in inside)
+        listed = rows(run, cells="7-3,2-9")
+        assert {(row["scores"]["sensibility"], row["scores"]["rationality"]) for row in listed} == {(7, 3), (2, 9)}
+
+    def test_failures_of_every_kind_in_one(self, run: Workspace) -> None:
+        assert {row["state"] for row in rows(run, state="failed")} == {"parse_error", "api_error", "refused"}
+        assert [row["row"] for row in rows(run, state="unjudged")] == [160]
+
+    def test_sorting_is_stable_and_puts_what_has_no_score_last(self, run: Workspace) -> None:
+        found = []
+        for offset in range(0, 242, 100):
+            found += rows(run, sort="sensibility", order="desc", offset=str(offset))
+        scores = [row["scores"]["sensibility"] for row in found]
+        assert scores[-5:] == [None] * 5
+        assert scores[:-5] == sorted(scores[:-5], reverse=True)
+        best = [row["row"] for row in found if row["scores"]["sensibility"] == 10]
+        assert best == sorted(best)
+        assert len({row["row"] for row in found}) == 242
+
+    @pytest.mark.parametrize(
+        "query", [{"s": "9-2"}, {"s": "x"}, {"cells": "1"}, {"p": "nan"}, {"sort": "charm"}, {"offset": "-1"}]
+    )
+    def test_a_query_that_means_nothing_is_an_error_in_words(self, run: Workspace, query: dict[str, str]) -> None:
+        with pytest.raises(UserError, match=r"must be|cannot be sorted"):
+            ask(run, "rows", **query)
+
+    def test_pooled_judges_and_their_disagreement(self, tmp_path: Path) -> None:
+        pooled = make_run(tmp_path / "pooled")
+        scores = pl.read_parquet(pooled.scores)
+        apart = pl.Series("disagreement", [float(i % 5) if i % 2 else None for i in range(len(scores))], pl.Float32)
+        scores.with_columns(apart, pl.lit(2, pl.UInt16).alias("judgements")).write_parquet(pooled.scores)
+        found = rows(pooled, apart="4", sort="disagreement", order="desc")
+        assert found
+        assert {row["disagreement"] for row in found} == {4}
+        assert ask(pooled, "view")["pooled"]
+
+    def test_the_most_probable_subset_and_who_answered(self, tmp_path: Path) -> None:
+        samples = bundled(30)
+        table = np.random.default_rng(0).dirichlet(np.ones(11), 30).astype(np.float32)
+        means = (table @ np.arange(11, dtype=np.float32)).tolist()
+        cascade = write_run(
+            tmp_path / "cascade", samples, {"sensibility": means, "rationality": means},
+            probabilities={"sensibility": table, "rationality": table},
+        )  # fmt: skip
+        scores = pl.read_parquet(cascade.scores)
+        who = pl.Series("answered_by", ["expert" if i % 3 else "distilled" for i in range(30)])
+        odds = np.random.default_rng(1).dirichlet(np.ones(3), 30).astype(np.float32)
+        probable = [
+            pl.Series(f"p_{name}", odds[:, k]) for k, name in enumerate(("sensibility", "rationality", "discard"))
+        ]
+        scores.with_columns(who, *probable).write_parquet(cascade.scores)
+        select(cascade)
+        unsure = rows(cascade, p="0.6", sort="disagreement")
+        assert unsure
+        certainty = [row["certainty"] for row in unsure]
+        assert max(certainty) < 0.6
+        assert certainty == sorted(certainty, reverse=True)
+        assert len(rows(cascade, answered_by="distilled")) == 10
+
+
+class TestSearch:
+    def test_in_context_and_response_whatever_the_case(self, run: Workspace) -> None:
+        texts = {i: [sample.response, *(turn.text for turn in sample.context)] for i, sample in enumerate(bundled())}
+        for wanted in ("SORRY", "you", "night"):
+            expected = [i for i, said in texts.items() if any(wanted.lower() in text.lower() for text in said)]
+            assert [row for row in found_by_search(run, wanted) if row < 240] == expected[:100]
+
+    def test_no_pattern_means_anything(self, run: Workspace) -> None:
+        assert found_by_search(run, "<script>") == [240]
+        assert found_by_search(run, ".*") == []
+        assert found_by_search(run, "[") == []
+
+    def test_under_other_filters_it_says_how_many_it_looked_at(self, run: Workspace) -> None:
+        data = SampleData()
+        index = data.indexes.of(run)
+        asked = {"q": "zzzz", "subset": "discard"}
+        while not (found := data.find(index, asked)["search"])["ended"]:
+            pass
+        assert found["searched"] == found["of"] == run.stage("select")["subsets"]["discard"]
+
+    def test_it_ends_where_it_has_found_enough(self, run: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("efficient_empathy.studio.pages.samples.views.FOUND_LIMIT", 7)
+        data = SampleData()
+        index = data.indexes.of(run)
+        found = data.find(index, {"q": "e"})["search"]
+        assert found["capped"]
+        assert found["found"] == 7 == len(data.rows(index, {"q": "e"})["rows"])
+
+
+class TestOneSample:
+    def test_every_judgement_failures_included(self, run: Workspace) -> None:
+        told = ask(run, "one", row="0")["rounds"]["shown"]
+        assert [(one["judge"], one["state"], one["counts"]) for one in told] == [
+            ("test", "ok", True), ("other judge", "refused", False), ("other judge", "ok", False),
+        ]  # fmt: skip
+        assert told[1]["raw"]["text"] == "I cannot"
+        assert told[0]["spec"] == SPEC
+
+    def test_a_long_text_is_sent_as_a_whole_when_asked_for(self, run: Workspace) -> None:
+        response = ask(run, "one", row="241")["response"]
+        assert response["length"] == len(LONG) > len(response["text"])
+        assert ask(run, "text", row="241", part="response")["text"] == LONG
+        assert ask(run, "text", row="0", part="turn-0")["text"] == bundled(1)[0].context[0].text
+
+    def test_by_id_with_its_place_under_the_filters(self, run: Workspace) -> None:
+        found = ask(run, "one", sample=bundled()[200].id, state="failed")
+        assert (found["row"], found["place"], found["state"]) == (200, 3, "parse_error")
+        with pytest.raises(HTTPException, match="no such sample"):
+            ask(run, "one", sample="0" * 32)
+
+    def test_earlier_turns_on_request(self, tmp_path: Path) -> None:
+        turns = [Utterance("speaker" if i % 2 == 0 else "listener", f"turn {i}") for i in range(101)]
+        long = write_run(tmp_path / "long", [Sample.of(turns, "yes")], {"sensibility": [1], "rationality": [1]})
+        shown = ask(long, "one", row="0")["context"]
+        assert (shown["total"], shown["first"], shown["turns"][-1]["text"]) == (101, 71, "turn 100")
+        earlier = ask(long, "turns", row="0", end="71")
+        assert [turn["text"] for turn in earlier["turns"]] == [f"turn {i}" for i in range(41, 71)]
+
+
+class TestUnfinishedRuns:
+    def test_without_scores(self, tmp_path: Path) -> None:
+        run = Workspace(tmp_path / "run").create()
+        write_samples(iter(bundled(5)), run.samples)
+        about = ask(run, "view")
+        assert "no scores yet" in about["notes"][0]
+        assert about["facets"]["state"] == [["unjudged", 5]]
+        assert len(rows(run)) == 5
+        assert ask(run, "one", row="0")["rounds"] == {"total": 0, "shown": [], "fault": ""}
+
+    def test_without_samples_and_without_rows(self, tmp_path: Path) -> None:
+        run = Workspace(tmp_path / "run").create()
+        with pytest.raises(UserError, match="efficient-empathy score SOURCE"):
+            ask(run, "view")
+        write_samples(iter([]), run.samples)
+        assert ask(run, "view")["matching"] == 0
+        assert rows(run) == []
+
+    def test_scores_and_selection_of_other_samples_are_not_shown(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path / "run")
+        write_samples(iter(bundled(50)), run.samples)
+        about = ask(run, "view")
+        assert about["samples"] == 50
+        assert "scores are of other samples" in about["notes"][0]
+
+    def test_a_selection_of_earlier_scores_is_told(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path / "run")
+        pl.read_parquet(run.scores).with_columns(pl.col("rationality") * 0).write_parquet(run.scores)
+        assert "earlier scores" in ask(run, "view")["notes"][0]
+
+    def test_edited_scores_and_subsets_are_not_shown(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path / "run")
+        pl.read_parquet(run.assignments).with_columns(subset=pl.lit("discard")).write_parquet(run.assignments)
+        about = ask(run, "view")
+        assert "assignments.parquet has changed" in about["notes"][0]
+        run.keep("score", [run.scores])
+        pl.read_parquet(run.scores).with_columns(pl.col("rationality") * 0).write_parquet(run.scores)
+        about = ask(run, "view")
+        assert "scores.parquet has changed" in about["notes"][0]
+
+    def test_a_file_that_is_cut_off(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path / "run")
+        run.scores.write_bytes(run.scores.read_bytes()[:200])
+        with pytest.raises(UserError, match=r"scores\.parquet cannot be read"):
+            ask(run, "view")
+        run.ledger.write_bytes(b"no ledger")
+        shutil.copy(make_run(tmp_path / "other").scores, run.scores)
+        assert "ledger" in ask(run, "one", row="0")["rounds"]["fault"]
+
+    def test_files_that_are_rewritten_meanwhile_are_never_mixed(self, tmp_path: Path) -> None:
+        run = make_run(tmp_path / "run")
+        versions = [bundled(240), list(reversed(bundled(240)))]
+        ids = [[sample.id for sample in version] for version in versions]
+        stop = threading.Event()
+
+        def rewrite() -> None:
+            for turn in range(10_000):
+                with atomic(run.samples) as path:
+                    write_samples(iter(versions[turn % 2]), path)
+                if stop.wait(0.03):
+                    return
+
+        writer = threading.Thread(target=rewrite)
+        data, answers, refused = SampleData(), 0, set()
+        write_samples(iter(versions[0]), run.samples)
+        writer.start()
+        try:
+            for _ in range(30):
+                try:
+                    found = data.indexes.steady(run, lambda index: data.rows(index, {"limit": "100"}))["rows"]
+                except HTTPException as error:
+                    refused.add(error.status_code)
+                    continue
+                answers += 1
+                assert [row["sample_id"] for row in found] in (ids[0][:100], ids[1][:100])
+        finally:
+            stop.set()
+            writer.join()
+        assert answers > 0
+        assert refused <= {409}
+        assert data.indexes.steady(run, lambda index: len(index.frame)) == 240
+
+
+class TestPage:
+    def test_only_what_is_on_screen_exists(self, served: Served, browser: Any) -> None:
+        page = open_page(browser, f"{served.url}/samples").page
+        page.locator(".row-response").first.wait_for()
+        assert page.locator("[role=option]").count() < 20
+        for key in ("End", "Home", "PageDown", "End"):
+            page.locator("#list").press(key)
+        page.locator("[aria-posinset='242'] .row-response").wait_for()
+        assert page.locator("[role=option]").count() < 20
+
+    def test_by_keyboard_alone(self, served: Served, browser: Any) -> None:
+        visit = open_page(browser, f"{served.url}/samples")
+        page = visit.page
+        page.locator(".row-response").first.wait_for()
+        focused = "document.activeElement.id || document.activeElement.getAttribute('role')"
+        reached = []
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate(focused))
+            if reached[-1] == "list":
+                break
+        assert {"q", "subset", "category", "state", "gridcell", "s-low", "sort", "order", "list"} <= set(reached)
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        page.locator("#detail-title", has_text="2 of 242").wait_for()
+        assert page.evaluate(focused) == "detail-title"
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.locator("#detail-title", has_text="3 of 242").wait_for()
+        page.keyboard.press("Escape")
+        assert page.evaluate(focused) == "list"
+        assert visit.console == []
+
+    def test_cells_by_keyboard_and_by_pointer(self, served: Served, browser: Any) -> None:
+        page = open_page(browser, f"{served.url}/samples").page
+        page.locator(".row-response").first.wait_for()  # a cell that is not shown yet takes no focus
+        page.locator("[role=gridcell][data-s='6'][data-r='0']").press("Enter")
+        page.locator("#count", has_text=" of 242 samples").wait_for()
+        assert "s=6-6" in page.url
+        assert "r=0-0" in page.url
+        page.keyboard.press("Shift+ArrowUp")
+        page.keyboard.press("Shift+ArrowRight")
+        page.locator("[role=gridcell][data-s='7'][data-r='1'][aria-selected=true]").wait_for()
+        assert page.locator("[role=gridcell][aria-selected=true]").count() == 4
+        page.keyboard.press("Escape")
+        page.get_by_text("242 samples", exact=True).wait_for()
+        for end, act in (((9, 2), page.mouse.down), ((7, 4), page.mouse.up)):
+            box = page.locator(f"[role=gridcell][data-s='{end[0]}'][data-r='{end[1]}']").bounding_box()
+            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+            act()
+        page.wait_for_url("**s=7-9**")
+        page.locator("[role=gridcell][data-s='8'][data-r='3'][aria-selected=true]").wait_for()
+        assert "s=7-9" in page.url
+        assert "r=2-4" in page.url
+
+    def test_the_address_holds_the_state(self, served: Served, run: Workspace, browser: Any) -> None:
+        page = open_page(browser, f"{served.url}/samples").page
+        page.locator("#q").fill("YOU")
+        page.locator("#subset").select_option("rationality")
+        page.locator("#sort").select_option("sensibility")
+        page.locator("#order").click()
+        page.wait_for_url("**q=YOU**order=desc**")
+        page.locator("#list[aria-busy=false]").wait_for()
+        page.locator("#sample-0 .row-response").click()
+        page.locator(".judgement").first.wait_for()
+        assert page.locator(".chat mark").count() > 0
+        page.locator("#list[aria-busy=false]").wait_for()
+        told = page.locator("#count").inner_text(), page.locator("#sample-0").inner_text()
+        opened = page.locator("#detail-title").inner_text()
+        assert opened.startswith("1 of ")
+        again = open_page(browser, page.url).page
+        again.locator(".judgement").first.wait_for()
+        again.locator("#list[aria-busy=false]").wait_for()
+        again.locator("#sample-0 .row-response").wait_for()
+        assert again.locator("#detail-title").inner_text() == opened
+        assert (again.locator("#count").inner_text(), again.locator("#sample-0").inner_text()) == told
+        assert again.locator("#q").input_value() == "YOU"
+        assert again.locator("#order").get_attribute("aria-pressed") == "true"
+        again.locator("#clear").click()
+        again.locator("#count", has_text="242 samples").wait_for()
+        again.locator("#detail-title", has_text=f"of {len(pl.read_parquet(run.samples))}").wait_for()
+
+    def test_the_list_fills_a_window_of_another_size(self, served: Served, browser: Any) -> None:
+        page = open_page(browser, f"{served.url}/samples").page
+        page.locator("#sample-0 .row-response").wait_for()
+        for width, height in ((1280, 600), (1280, 1300), (390, 900), (1000, 800)):
+            page.set_viewport_size({"width": width, "height": height})
+            rows = "const list = document.getElementById('list'), row = list.querySelector('.row');"
+            last = page.evaluate(f"{{ {rows} Math.ceil(list.clientHeight / row.offsetHeight) - 1 }}")
+            page.locator(f"#sample-{last - 1} .row-response").wait_for()
+            page.locator(f"#sample-{last + 2}").wait_for(state="detached")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    def test_hostile_text_is_text(self, served: Served, browser: Any) -> None:
+        visit = open_page(browser, f"{served.url}/samples?q=%3Cscript%3E")
+        page = visit.page
+        page.locator(".row-response", has_text="<script>window.hacked = 1</script>").click()
+        response = page.locator(".chat .judged p")
+        response.wait_for()
+        shown = response.inner_text()
+        assert "<script>window.hacked = 1</script>" in shown
+        for code in ("U+202E", "U+202C", "U+200B", "U+0007"):
+            assert code in shown
+        assert "<img src=x onerror=alert(1)>" in page.locator(".chat .speaker p").inner_text()
+        assert page.locator("main img, main script").count() == 0
+        assert page.evaluate("window.hacked") is None
+        assert visit.console == []
+        assert all(url.startswith(served.url) for url in visit.requests)
+
+    def test_a_long_response_is_clipped_until_all_is_asked_for(
+        self, served: Served, run: Workspace, browser: Any
+    ) -> None:
+        identity = pl.read_parquet(run.samples, columns=["sample_id"])["sample_id"][241]
+        page = open_page(browser, f"{served.url}/samples?sample={identity}").page
+        response = page.locator(".chat .judged p")
+        response.wait_for()
+        assert len(response.inner_text()) < 1_300
+        page.get_by_role("button", name=f"Show all {len(LONG):,} characters").click()
+        page.locator(".chat .judged p", has_text="the very end").wait_for()
+        assert response.inner_text() == LONG
+
+    @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+    def test_nothing_is_wrong_for_axe(self, served: Served, browser: Any, width: int, scheme: Any) -> None:
+        visit = open_page(browser, f"{served.url}/samples?s=1-9", width=width, scheme=scheme)
+        page = visit.page
+        page.locator(".row-response").first.wait_for()
+        if width < 900:
+            assert axe(page) == []
+        page.locator("#list").press("Enter")
+        page.locator(".judgement").first.wait_for()
+        assert axe(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    def test_list_and_detail_are_two_views_on_a_phone(self, served: Served, browser: Any) -> None:
+        page = open_page(browser, f"{served.url}/samples", width=390).page
+        page.locator(".row-response").first.click()
+        page.locator(".judgement").first.wait_for()
+        assert not page.locator("#list").is_visible()
+        page.go_back()
+        page.locator("#list").wait_for()
+        assert not page.locator("#detail").is_visible()
+        page.locator(".row-response").first.click()
+        page.get_by_role("button", name="← List").click()
+        page.locator("#list").wait_for()
+
+    def test_files_that_change_are_read_anew(self, tmp_path: Path, browser: Any) -> None:
+        run = make_run(tmp_path / "run")
+        with serving([run.root], tmp_path) as served:
+            visit = open_page(browser, f"{served.url}/samples")
+            page = visit.page
+            page.locator("#count", has_text="242 samples").wait_for()
+            run.scores.unlink()
+            write_samples(iter(bundled(30)), run.samples)
+            page.locator(".row").first.click()
+            page.locator("#count", has_text="30 samples").wait_for()
+            page.get_by_text("There are no scores yet").wait_for()
+            run.samples.unlink()
+            page.locator("#state, #q").first.fill("dog")
+            page.locator("#problem", has_text="efficient-empathy score").wait_for()
+        assert not [line for line in visit.console if "400" not in line]
+
+    def test_a_list_of_a_million_can_be_scrolled(self, served: Served, browser: Any) -> None:
+        """The list alone, on made-up rows: its height is cut, its ends are reached, its memory does not grow."""
+        page = open_page(browser, f"{served.url}/samples").page
+        page.locator(".row-response").first.wait_for()
+        found = page.evaluate(
+            """async (address) => {
+              const { VirtualList } = await import(address);
+              const host = document.getElementById("list").cloneNode();
+              host.id = "million";
+              document.getElementById("list").after(host);
+              const list = new VirtualList(host, {
+                fetchRows: async (offset, n) => Array.from({ length: n }, (_, i) => ({ row: offset + i })),
+                draw: (row) => [String(row.row)], opened: () => {},
+              });
+              list.reset(1_000_000);
+              const frame = () => new Promise((done) => setTimeout(done, 80));
+              for (let i = 0; i < 30; i++) { list.activate(i * 30_000); await frame(); }
+              const press = (key) => host.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+              press("End"); await frame(); await frame();
+              const last = host.querySelector(".row:last-child").textContent;
+              press("ArrowUp"); await frame();
+              host.scrollTop = 0; await frame(); await frame();
+              return { last, first: host.querySelector(".row").textContent, rows: host.querySelectorAll(".row").length,
+                       pages: list.pages.size, height: host.scrollHeight };
+            }""",
+            served.studio.static.address("samples-list.js"),
+        )
+        assert (found["first"], found["last"]) == ("0", "999999")
+        assert found["rows"] < 20
+        assert found["pages"] <= 25
+        assert found["height"] < 10_000_000
+
+
+def test_answers_are_json_that_any_reader_takes(served: Served) -> None:
+    with urllib.request.urlopen(f"{served.url}/api/samples/rows?offset=230&limit=40") as answer:
+        found = json.loads(answer.read(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert [row["row"] for row in found["rows"]] == list(range(230, 242))
