@@ -28,9 +28,10 @@ def write_run(
     probabilities: Mapping[str, np.ndarray] | None = None,
     raws: Sequence[str] | None = None,
     reasons: Sequence[str] | None = None,
+    scales: Mapping[str, tuple[int, int]] | None = None,
     **manifest: object,
 ) -> Workspace:
-    """A run's folder as `score` leaves it."""
+    """A run's folder as `score` leaves it; axes are on 0–10 unless `scales` says otherwise."""
     workspace = Workspace(root).create()
     states = states or ["ok"] * len(samples)
     write_samples(iter(samples), workspace.samples)
@@ -61,7 +62,11 @@ def write_run(
         "conversations": len(samples),
         "judge": "test judge",
         "spec": SPEC,
-        "rubric": {"name": "empathy-selection", "hash": "0123456789abcdef"},
+        "rubric": {
+            "name": "empathy-selection",
+            "hash": "0123456789abcdef",
+            "axes": {axis: list((scales or {}).get(axis, (0, 10))) for axis in scores},
+        },
         "cost_usd": 0.0,
         "requests": 0,
     }

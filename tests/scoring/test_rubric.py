@@ -77,7 +77,7 @@ def test_it_asks_for_a_form_or_for_json() -> None:
         ({"prompt": "{axes} {context} {reply}"}, "lacks {response}"),
         ({"axes": []}, "axes"),
         ({"surprise": 1}, "surprise"),
-        ({"axes": [{"name": "State", "scale": [1, 3], "description": ""}]}, "column of scores.parquet"),
+        ({"axes": [{"name": "State", "scale": [1, 3], "description": ""}]}, "name of another column"),
         ({"axes": [{"name": "a", "scale": [5, 5], "description": ""}]}, "must rise"),
         ({"axes": [{"name": "a", "scale": [1, 3], "description": "", "anchors": {7: "x"}}]}, "outside its scale"),
         ({"axes": [{"name": "a", "scale": [1, 3], "description": ""}] * 2}, "share a name"),

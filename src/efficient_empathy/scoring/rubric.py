@@ -15,12 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, RESERVED, STD
 from efficient_empathy.foundation.settings import load
 
-RESERVED = (
-    "sample_id", "dialogue_id", "turn", "category", "split", "state", "subset", "reason", "judgements", "disagreement",
-    "answered_by",
-)  # fmt: skip
 BUNDLED = ("empathy", "quality")
 """The rubrics of the package: sensibility and rationality, to select by; naturalness, coherence and empathy."""
 
@@ -39,8 +36,8 @@ class Axis(BaseModel):
     @classmethod
     def _lower(cls, name: str) -> str:
         name = name.lower()
-        if name in RESERVED or name.startswith("p_") or name.endswith(("_std", "_probabilities")):
-            raise ValueError(f"{name!r} is a column of scores.parquet already: call the axis something else")
+        if name in RESERVED or name.startswith(ODDS) or name.endswith((STD, PROBABILITIES)):
+            raise ValueError(f"{name!r} is the name of another column of a run's table: call the axis something else")
         return name
 
     @model_validator(mode="after")

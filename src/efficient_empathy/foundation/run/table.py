@@ -1,0 +1,317 @@
+"""The run's table: what a run knows of its samples, one row a sample, joined and verified in one place.
+
+    table = RunTable(Workspace("runs/mine"))
+    table.require("scores")
+    frame = table.scan(["sample_id", "category", "sensibility", "response_words"]).collect()
+
+Nobody else joins scores or subsets to samples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.axis import Axis
+from efficient_empathy.foundation.run.facts import FACTS
+from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+
+PartName = Literal["samples", "scores", "selection"]
+PartState = Literal["current", "stale", "missing"]
+
+TEXTS = ("context", "response")
+SAMPLE_COLUMNS = ("sample_id", "dialogue_id", "turn", "category", "split", "source", *TEXTS)
+"""What `samples.parquet` says; `turn`, `category`, `split` and `source` are facts too, and read as those."""
+SCORE_COLUMNS = ("state", "judgements", "disagreement", "answered_by", "dependence")
+"""What `scores.parquet` says besides the axes and what belongs to each axis."""
+SELECTION_COLUMNS = ("subset", "reason")
+"""What the selection says besides the probability of each subset, `p_SUBSET`."""
+UNSCORED = "unscored"
+"""The subset of rows without scores; no policy may call one of its own subsets so."""
+STD, PROBABILITIES, ODDS = "_std", "_probabilities", "p_"
+"""How the columns of an axis and of a subset are named: `AXIS_std`, `AXIS_probabilities`, `p_SUBSET`."""
+RESERVED = frozenset({*SAMPLE_COLUMNS, *SCORE_COLUMNS, *SELECTION_COLUMNS, *FACTS, "row", "dialogue"})
+"""Names that no axis of a rubric may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the table: whether it can be used, and if not, the sentence that says why and what to run."""
+
+    state: PartState
+    sentence: str = ""
+
+    @property
+    def current(self) -> bool:
+        """Whether it is there and fits the samples."""
+        return self.state == "current"
+
+
+class RunTable:
+    """The samples of one run ⊕ scores ⊕ distributions ⊕ subset and reason ⊕ facts, lazily.
+
+    Opening it reads no rows. A part that is stale or missing has no columns here; `require` raises its sentence. Rows
+    stand in the order of `samples.parquet`.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.name = workspace.root.resolve().name
+        self.signature = signature(workspace)
+        """Changes when one of the files that the table is made of is written anew."""
+        stages = workspace.manifest()["stages"]
+        self.scoring: Mapping[str, Any] = stages.get("score", {})
+        """The manifest's record of the scoring, empty where there is none."""
+        self.selecting: Mapping[str, Any] = stages.get("select", {})
+        """The manifest's record of the selection, empty where there is none."""
+        self._frames: dict[str, pl.LazyFrame] = {}
+        self.samples = self._samples_part()
+        self.scores = self._scores_part()
+        self.selection = self._selection_part()
+
+    def part(self, name: PartName) -> Part:
+        """One part by its name."""
+        found: Part = getattr(self, name)
+        return found
+
+    def require(self, *names: PartName) -> RunTable:
+        """The table itself. Raises `UserError` unless all these parts are current."""
+        for name in names:
+            if not (part := self.part(name)).current:
+                raise UserError(part.sentence)
+        return self
+
+    @property
+    def notes(self) -> list[str]:
+        """The sentences of the parts that are not current, each said once."""
+        return list(dict.fromkeys(p.sentence for p in (self.samples, self.scores, self.selection) if p.sentence))
+
+    @cached_property
+    def version(self) -> str:
+        """Sixteen hexadecimal digits that change with `signature`."""
+        return hashlib.sha256(repr(self.signature).encode()).hexdigest()[:16]
+
+    @cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes of the rubric that the run was scored by, in its order; none without current scores."""
+        scales = self.scoring.get("rubric", {}).get("axes", {}) if self.scores.current else {}
+        return tuple(Axis(name, int(low), int(high)) for name, (low, high) in scales.items())
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """The names of `axes`."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """The subsets of the selection as they are shown, without `unscored`; none without a current selection."""
+        return tuple(self.selecting["subsets"]) if self.selection.current else ()
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """All that `scan` can give now."""
+        found = ["row", *SAMPLE_COLUMNS, *(name for name in FACTS if name not in SAMPLE_COLUMNS)]
+        for name in ("scores", "selection"):
+            found += [c for c in self._schema(name) if c not in found]
+        return found
+
+    @property
+    def scored(self) -> pl.Expr:
+        """Where a row has a finite score on every axis, and its state is ok."""
+        return scored_on(self.axis_names)
+
+    @property
+    def count(self) -> int:
+        """The number of samples."""
+        rows: int = self._frame("samples").select(pl.len()).collect().item()
+        return rows
+
+    def has_distributions(self, *axes: str) -> bool:
+        """Whether the judge gave distributions on these axes (all of the rubric's if none is named)."""
+        wanted = axes or self.axis_names
+        return bool(wanted) and {f"{axis}{PROBABILITIES}" for axis in wanted} <= set(self._schema("scores"))
+
+    def scan(self, columns: Iterable[str] | None = None) -> pl.LazyFrame:
+        """The rows, lazily, with these `columns` in this order; all but costly facts and texts if none are named.
+
+        Only the files that have one of the columns are opened. Scores are null unless the row's state is ok. Raises
+        `UserError` for a column of a part that is not current, and for one that there is not.
+        """
+        wanted = list(columns) if columns is not None else [c for c in self.columns if c not in (*TEXTS, "language")]
+        if unknown := [column for column in wanted if column not in self.columns]:
+            raise UserError(self._unknown(unknown[0]))
+        sources: dict[str, list[str]] = {}
+        for column in wanted:
+            if column != "row":
+                sources.setdefault(self._source(column), []).append(column)
+        if not sources:
+            sources["samples"] = []
+        frames = [self._selected(name, names) for name, names in sources.items()]
+        joined = frames[0] if len(frames) == 1 else pl.concat(frames, how="horizontal")
+        if "row" in wanted:
+            joined = joined.with_row_index("row")
+        return joined.select(wanted)
+
+    def read(self, columns: Iterable[str] | None = None) -> pl.DataFrame:
+        """`scan`, collected. Raises `UserError` also where a file cannot be read."""
+        with readable(self.workspace.root):
+            return self.scan(columns).collect(engine="streaming")
+
+    def _selected(self, name: str, columns: Sequence[str]) -> pl.LazyFrame:
+        if name == "samples":
+            return self._frame("samples").select(
+                *([pl.col("sample_id").alias("_id")] if not columns else []),
+                *(FACTS[c].expression.alias(c) if c in FACTS else pl.col(c) for c in columns),
+            )
+        if name == "selection":
+            return self._frame("selection").select(
+                pl.col(c).cast(pl.String) if c == "subset" else pl.col(c) for c in columns
+            )
+        ok = pl.col("state").eq_missing(pl.lit("ok"))
+        return self._frame("scores").select(
+            pl.when(ok & pl.col(c).is_finite()).then(pl.col(c)).alias(c) if c in self.axis_names else pl.col(c)
+            for c in columns
+        )
+
+    def _source(self, column: str) -> str:
+        if column in SAMPLE_COLUMNS or column in FACTS:
+            return "samples"
+        return "scores" if column in self._schema("scores") else "selection"
+
+    def _unknown(self, column: str) -> str:
+        """Why there is no such column."""
+        belongs: PartName | None = None
+        if column in SELECTION_COLUMNS or column.startswith(ODDS):
+            belongs = "selection"
+        elif column in SCORE_COLUMNS or not self.scores.current:
+            belongs = "scores"
+        if belongs and not self.part(belongs).current:
+            return self.part(belongs).sentence
+        return f"the run {self.workspace.root} has no column {column!r}: there are {', '.join(self.columns)}"
+
+    def _schema(self, name: str) -> list[str]:
+        if not self.part(name).current:  # type: ignore[arg-type]
+            return []
+        return [c for c in self._frame(name).collect_schema().names() if c not in SAMPLE_COLUMNS]
+
+    def _frame(self, name: str) -> pl.LazyFrame:
+        if name not in self._frames:
+            path = {
+                "samples": self.workspace.samples,
+                "scores": self.workspace.scores,
+                "selection": self.workspace.assignments,
+            }[name]
+            frame = pl.scan_parquet(path, glob=False)
+            with readable(path):
+                frame.collect_schema()
+            self._frames[name] = frame
+        return self._frames[name]
+
+    def _samples_part(self) -> Part:
+        return self._file_part("samples", self.workspace.samples, "score SOURCE")
+
+    def _scores_part(self) -> Part:
+        if not self.samples.current:
+            return Part("missing" if not self.workspace.scores.exists() else "stale", self.samples.sentence)
+        part = self._file_part("scores", self.workspace.scores, "score SOURCE")
+        if not part.current:
+            return part
+        if not self.scoring.get("rubric", {}).get("axes"):
+            return Part(
+                "stale", f"{self.workspace.manifest_path} does not say what {self.workspace.scores.name} is: "
+                f"{self._again('score SOURCE')}",
+            )  # fmt: skip
+        return self._about_the_samples("scores", self.scoring, "score SOURCE")
+
+    def _selection_part(self) -> Part:
+        if not self.scores.current:
+            return Part("missing" if not self.workspace.assignments.exists() else "stale", self.scores.sentence)
+        part = self._file_part("selection", self.workspace.assignments, "select")
+        if not part.current:
+            return part
+        inputs = self.selecting.get("inputs", {})
+        files = (self.workspace.scores, self.workspace.samples)
+        if "subsets" not in self.selecting or any(inputs.get(f.name) != self._hash(f) for f in files):
+            return Part("stale", f"{self.workspace.assignments} was made from earlier scores: {self._again('select')}")
+        return self._about_the_samples("selection", self.selecting, "select")
+
+    def _file_part(self, name: str, path: Path, stage: str) -> Part:
+        if not path.exists():
+            return Part("missing", f"{path} is missing: run `efficient-empathy {stage} --run {self.workspace.root}`")
+        if fault := self.workspace.fault(path):
+            return Part("stale", f"{path} {fault}: {self._again(stage)}")
+        try:
+            self._frame(name)
+        except UserError as error:
+            return Part("stale", f"{error}: {self._again(stage)}")
+        return Part("current")
+
+    def _about_the_samples(self, name: str, record: Mapping[str, Any], stage: str) -> Part:
+        """Whether a part's rows are those of the samples: by the hash that went in, else by every id in its place."""
+        inputs = record.get("inputs", {})
+        vouched = inputs.get(self.workspace.samples.name)
+        if vouched is not None and vouched == self._hash(self.workspace.samples):
+            return Part("current")
+        samples, others = self._frame("samples"), self._frame(name)
+        path = {"scores": self.workspace.scores, "selection": self.workspace.assignments}[name]
+        with readable(path):
+            rows, expected = (frame.select(pl.len()).collect().item() for frame in (others, samples))
+            same = rows == expected and _same_ids(samples, others)
+        if same:
+            return Part("current")
+        counts = f" ({rows:,} rows, {expected:,} samples)" if rows != expected else ""
+        return Part(
+            "stale", f"{path} is about other samples than {self.workspace.samples.name}{counts}: {self._again(stage)}"
+        )
+
+    def _hash(self, path: Path) -> str:
+        known = self.workspace.manifest()["artifacts"].get(path.relative_to(self.workspace.root).as_posix(), {})
+        return str(known["sha256"]) if "sha256" in known else file_hash(path)
+
+    def _again(self, stage: str) -> str:
+        return f"run `efficient-empathy {stage} --run {self.workspace.root}` again"
+
+
+def scored_on(axes: Iterable[str]) -> pl.Expr:
+    """Where a row has a finite score on each of these axes, and its state is ok."""
+    finite = (pl.col(axis).cast(pl.Float32).is_finite().fill_null(False) for axis in axes)
+    return pl.all_horizontal(pl.col("state").eq_missing(pl.lit("ok")), *finite)
+
+
+def signature(workspace: Workspace) -> tuple[object, ...]:
+    """What changes when one of the files that the table is made of is written anew; it reads none of them."""
+    paths = (workspace.samples, workspace.scores, workspace.assignments, workspace.manifest_path)
+    return tuple(_stamp(path) for path in paths)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """What polars or the system raises in here, as a `UserError` that names the file."""
+    try:
+        yield
+    except (OSError, PolarsError, PanicException) as error:
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UserError(f"cannot read {path} ({text.splitlines()[0]})") from error
+
+
+def _same_ids(samples: pl.LazyFrame, others: pl.LazyFrame) -> bool:
+    ids = [samples.select("sample_id"), others.select(pl.col("sample_id").alias("other"))]
+    same = pl.concat(ids, how="horizontal").select(pl.col("sample_id").eq_missing(pl.col("other")).all())
+    return bool(same.collect(engine="streaming").item())
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

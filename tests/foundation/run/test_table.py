@@ -1,0 +1,169 @@
+"""The run's table: parts that are current, stale or missing, and columns that stand beside the right sample."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from efficient_empathy.dialogues import Sample, Utterance, write_samples
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import RESERVED, RunTable
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.scoring import Rubric
+from efficient_empathy.selection import select
+from scored_runs import numbered, write_run
+
+COUNT = 12
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Workspace:
+    samples = [numbered(i, category=(" sad ", "", "joy", None)[i % 4]) for i in range(COUNT)]
+    states = ["ok"] * (COUNT - 2) + ["parse_error", None]
+    scores = [float(i % 11) for i in range(COUNT - 2)] + [None, None]
+    workspace = write_run(
+        tmp_path / "run",
+        samples,
+        {"sensibility": scores, "rationality": [*scores[::-1][2:], None, None]},
+        states=states,
+    )
+    select(workspace, decide="scores")
+    return workspace
+
+
+def test_what_a_run_knows_stands_in_one_row(run: Workspace) -> None:
+    table = RunTable(run).require("samples", "scores", "selection")
+    frame = table.read(["row", "sample_id", "category", "sensibility", "subset", "response", "response_words"])
+    samples, assigned = pl.read_parquet(run.samples), pl.read_parquet(run.assignments)
+    assert frame["sample_id"].equals(samples["sample_id"])
+    assert frame["response"].equals(samples["response"])
+    assert frame["subset"].to_list() == assigned["subset"].to_list()
+    assert frame["row"].to_list() == list(range(COUNT))
+    assert frame["category"].to_list() == ["sad", None, "joy", None] * 3
+    assert frame["response_words"].to_list() == [2] * COUNT
+    assert [axis.name for axis in table.axes] == ["sensibility", "rationality"]
+    assert table.axes[0].values == range(11)
+    assert table.subsets == ("sensibility", "rationality", "discard")
+    assert table.notes == []
+
+
+def test_only_rows_that_are_ok_and_finite_have_scores(tmp_path: Path) -> None:
+    workspace = write_run(
+        tmp_path, [numbered(i) for i in range(3)], {"warmth": [3, np.nan, 4]}, states=["ok", "ok", "refused"]
+    )
+    table = RunTable(workspace)
+    frame = table.scan(["warmth", "state"]).with_columns(table.scored.alias("scored")).collect()
+    assert frame["warmth"].to_list() == [3, None, None]
+    assert frame["scored"].to_list() == [True, False, False]
+
+
+def test_every_fact_and_every_column_can_be_read(run: Workspace) -> None:
+    table = RunTable(run)
+    frame = table.read([c for c in table.columns if c != "language"])
+    assert len(frame) == COUNT == table.count
+    assert frame["context_words"].to_list() == [5] * COUNT
+    assert {"turn", "questions", "exclamations", "state", "reason"} <= set(frame.columns)
+
+
+def test_a_run_without_scores_says_what_to_run(tmp_path: Path) -> None:
+    table = RunTable(Workspace(tmp_path).create())
+    assert table.samples.state == "missing"
+    with pytest.raises(UserError, match=r"samples\.parquet is missing: run `efficient-empathy score SOURCE --run "):
+        table.require("scores")
+    write_samples(iter([numbered(0)]), Workspace(tmp_path).samples)
+    table = RunTable(Workspace(tmp_path))
+    assert (table.samples.state, table.scores.state, table.selection.state) == ("current", "missing", "missing")
+    assert table.read(["sample_id", "category"]).height == 1
+    with pytest.raises(UserError, match=r"scores\.parquet is missing: run `efficient-empathy score SOURCE"):
+        table.scan(["state"])
+
+
+def test_scores_of_as_many_other_samples_are_stale(run: Workspace) -> None:
+    write_samples(iter([numbered(i, text="Another data set") for i in range(COUNT)]), run.samples)
+    table = RunTable(run)
+    assert (table.samples.state, table.scores.state, table.selection.state) == ("current", "stale", "stale")
+    assert "is about other samples than samples.parquet: run `efficient-empathy score SOURCE" in table.scores.sentence
+    assert table.axes == ()
+    assert "sensibility" not in table.columns
+    with pytest.raises(UserError, match="other samples"):
+        table.scan(["sensibility"])
+    assert len(table.notes) == 1
+
+
+def test_scores_in_another_order_are_stale(run: Workspace) -> None:
+    pl.read_parquet(run.scores).reverse().write_parquet(run.scores)
+    assert RunTable(run).scores.state == "stale"
+
+
+def test_scores_of_fewer_samples_say_how_many(run: Workspace) -> None:
+    pl.read_parquet(run.scores).head(4).write_parquet(run.scores)
+    assert "(4 rows, 12 samples)" in RunTable(run).scores.sentence
+
+
+def test_a_selection_made_from_earlier_scores_is_stale(run: Workspace) -> None:
+    scores = pl.read_parquet(run.scores)
+    scores.with_columns(pl.col("sensibility") + 1).write_parquet(run.scores)
+    table = RunTable(run)
+    assert (table.scores.state, table.selection.state) == ("current", "stale")
+    assert table.selection.sentence.endswith(f"run `efficient-empathy select --run {run.root}` again")
+    assert table.subsets == ()
+    with pytest.raises(UserError, match="earlier scores"):
+        table.scan(["subset"])
+
+
+def test_an_edited_selection_is_stale(run: Workspace) -> None:
+    frame = pl.read_parquet(run.assignments)
+    frame.with_columns(pl.lit("sensibility").alias("subset")).write_parquet(run.assignments)
+    assert "has changed since it was written" in RunTable(run).selection.sentence
+
+
+def test_what_is_no_parquet_is_told_with_its_name(run: Workspace) -> None:
+    run.scores.write_bytes(b"no parquet")
+    table = RunTable(run)
+    assert table.scores.state == "stale"
+    assert "cannot read" in table.scores.sentence
+    assert "scores.parquet" in table.scores.sentence
+
+
+def test_an_unknown_column_is_refused_by_name(run: Workspace) -> None:
+    with pytest.raises(UserError, match="no column 'warmth'"):
+        RunTable(run).scan(["warmth"])
+
+
+def test_the_signature_changes_with_any_of_its_files(run: Workspace) -> None:
+    before = RunTable(run)
+    assert RunTable(run).version == before.version
+    select(run, alpha=6, decide="scores")
+    assert RunTable(run).version != before.version
+
+
+def test_the_manifest_alone_vouches_for_scores_made_from_these_samples(run: Workspace) -> None:
+    """Ids are compared only where the record does not say what went in."""
+    manifest = json.loads(run.manifest_path.read_text())
+    manifest["stages"]["score"]["inputs"] = {"samples.parquet": "of another file"}
+    run.manifest_path.write_text(json.dumps(manifest))
+    assert RunTable(run).scores.current
+
+
+@pytest.mark.parametrize("name", ["certainty", "row", "response_words", "language", "dialogue", "source"])
+def test_an_axis_never_takes_the_place_of_another_column(tmp_path: Path, name: str) -> None:
+    rubric = {
+        "name": "r",
+        "axes": [{"name": name, "scale": [0, 5], "description": "How much."}],
+        "prompt": "{axes} {context} {response} {reply}",
+    }
+    if name in RESERVED:
+        with pytest.raises(ValueError, match="call the axis something else"):
+            Rubric.model_validate(rubric)
+    else:
+        assert Rubric.model_validate(rubric).axis_names == (name,)
+
+
+def test_a_dialogue_without_context_has_facts_too(tmp_path: Path) -> None:
+    sample = Sample.of([Utterance("speaker", "Hi? Hello!")], "你好 ！ really？")
+    table = RunTable(write_run(tmp_path, [sample], {"warmth": [3]}))
+    assert table.read(["questions", "exclamations", "response_words"]).row(0) == (1, 1, 3)
