@@ -44,7 +44,7 @@ def test_what_is_no_finite_number_is_null(tmp_path: Path, value: float) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"version": 2, "name": "a"}', r"version 2 and this program reads version 3\): run `efficient-empathy sketch`"),
+        ('{"version": 2, "name": "a"}', r"version 2 and .* version 3\): run `efficient-empathy sketch`"),
         ('{"version": 3, "name": "a", "colour": "red"}', "colour"),
         ('{"name": "a"}', "version None"),
         ('{"version": 3}', "name: Field required"),
