@@ -34,12 +34,12 @@ def _language(texts: pl.Series) -> pl.Series:
 _TURNS = pl.col("context").list
 
 FACTS: Mapping[str, Fact] = {
-    "response_words": Fact("words of the response", pl.col("response").str.count_matches(WORD).cast(pl.Int64)),
+    "response_words": Fact("words in the response", pl.col("response").str.count_matches(WORD).cast(pl.Int64)),
     "context_words": Fact(
-        "words of the context",
+        "words in the context",
         _TURNS.eval(pl.element().struct.field("text").str.count_matches(WORD)).list.sum().cast(pl.Int64),
     ),
-    "turn": Fact("turn", pl.col("turn").cast(pl.Int64)),
+    "turn": Fact("turn of the response", pl.col("turn").cast(pl.Int64)),
     "questions": Fact("question marks in the response", pl.col("response").str.count_matches(r"[?？؟]").cast(pl.Int64)),
     "exclamations": Fact(
         "exclamation marks in the response", pl.col("response").str.count_matches(r"[!！]").cast(pl.Int64)

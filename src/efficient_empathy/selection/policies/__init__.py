@@ -2,7 +2,6 @@
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection.policies.definition import Scales, display_symbol
-from efficient_empathy.selection.policies.facts import FACTS, Fact
 from efficient_empathy.selection.policies.flips import flips
 from efficient_empathy.selection.policies.registry import (
     BUNDLED,
@@ -19,10 +18,8 @@ from efficient_empathy.selection.policies.words import policy_words
 
 __all__ = [
     "BUNDLED",
-    "FACTS",
     "BoundRules",
     "Decide",
-    "Fact",
     "Policy",
     "Rule",
     "RulePolicy",

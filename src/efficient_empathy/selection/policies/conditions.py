@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.selection.policies.facts import FACTS
+from efficient_empathy.foundation.run.facts import FACTS
 
 Truth = TypeVar("Truth", pl.Expr, npt.NDArray[np.bool_])
 Columns = Mapping[str, npt.NDArray[Any]]

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.facts import FACTS
 from efficient_empathy.selection.policies.conditions import Atom, AxisScore, Number, SampleFact, Tree, atoms
-from efficient_empathy.selection.policies.facts import FACTS
 from efficient_empathy.selection.policies.language import LARGEST, ConditionError, closest, parse_condition
 
 DISCARD = "discard"

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
+from efficient_empathy.foundation.run.facts import FACTS
 from efficient_empathy.selection.policies.conditions import (
     MIRRORED,
     And,
@@ -29,7 +30,6 @@ from efficient_empathy.selection.policies.conditions import (
     Text,
     Tree,
 )
-from efficient_empathy.selection.policies.facts import FACTS
 
 LONGEST = 4000
 """Characters of a condition."""

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.facts import FACTS
 from efficient_empathy.selection.columns import ANSWERED_BY, NOT_SCORED_BECAUSE, UNSCORED, axes_of
 from efficient_empathy.selection.policies.distributions import distribution_column, row_masses
-from efficient_empathy.selection.policies.facts import FACTS
 from efficient_empathy.selection.policies.reasons import odds, rule_reasons
 from efficient_empathy.selection.policies.rule_policy import BoundRules
 from efficient_empathy.selection.shares import expected_shares, match_shares

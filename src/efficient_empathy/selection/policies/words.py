@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from efficient_empathy.foundation.run.facts import FACTS
 from efficient_empathy.selection.policies.conditions import (
     And,
     Atom,
@@ -16,7 +17,6 @@ from efficient_empathy.selection.policies.conditions import (
     number_text,
 )
 from efficient_empathy.selection.policies.definition import display_symbol
-from efficient_empathy.selection.policies.facts import FACTS
 from efficient_empathy.selection.policies.rule_policy import RulePolicy
 from efficient_empathy.selection.policies.top_policy import TopPolicy
 
