@@ -14,7 +14,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from efficient_empathy.dialogues import FORMATS, Intake, inspect_source, open_source, write_samples
+from efficient_empathy.dialogues import Intake, format_names, inspect_source, open_source, write_samples
 from efficient_empathy.foundation.errors import UserError
 
 JSON = st.recursive(
@@ -55,7 +55,7 @@ def no_collection() -> Iterator[None]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(content=BYTES, packed=st.booleans(), format_name=st.none() | st.sampled_from(FORMATS))
+@given(content=BYTES, packed=st.booleans(), format_name=st.none() | st.sampled_from(format_names()))
 def test_arbitrary_bytes(content: bytes, packed: bool, format_name: str | None) -> None:
     check(gzip.compress(content) if packed else content, format_name)
 
@@ -65,7 +65,7 @@ def test_arbitrary_bytes(content: bytes, packed: bool, format_name: str | None) 
     values=st.lists(JSON, max_size=4),
     lines=st.booleans(),
     indent=st.sampled_from([None, 1]),
-    format_name=st.sampled_from(FORMATS),
+    format_name=st.sampled_from(format_names()),
 )
 def test_arbitrary_json(values: list[object], lines: bool, indent: int | None, format_name: str) -> None:
     text = "\n".join(map(json.dumps, values)) if lines else json.dumps(values, indent=indent)

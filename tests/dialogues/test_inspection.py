@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from efficient_empathy.dialogues import BadRowError, Intake, inspect_source
+from efficient_empathy.dialogues import BadRowError, DistinctCounter, Intake, inspect_source
+from efficient_empathy.dialogues.inspection import as_record, as_text
 
 Write = Callable[..., Path]
 
@@ -36,3 +39,56 @@ def test_everything_is_counted_in_one_pass(write: Write) -> None:
 def test_bad_rows_stop_it_if_the_intake_says_so(write: Write) -> None:
     with pytest.raises(BadRowError):
         inspect_source(write("a.jsonl", [{"context": "a", "response": "b"}, {}]), intake=Intake())
+
+
+def chat(path, *rows: object):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return path
+
+
+def turns(*texts: str, **rest: str) -> dict:
+    roles = ("user", "assistant")
+    return {"messages": [{"role": roles[i % 2], "content": text} for i, text in enumerate(texts)], **rest}
+
+
+def test_the_text_shows_counts_repairs_bad_rows_and_samples(tmp_path) -> None:
+    source = chat(
+        tmp_path / "c.jsonl",
+        turns("I won!", "Hooray!\nTell me more.", category="joyful"),
+        turns("I lost.", "x" * 300, category="sad"),
+        {"messages": 7},
+    )
+    text = as_text(inspect_source(source))
+    assert "Samples        2" in text
+    assert "2: joyful 1, sad 1" in text
+    assert "c.jsonl:3" in text
+    assert "→ Listener: Hooray! Tell me more." in text
+    assert "(100 more characters)" in text
+
+
+def test_the_record_is_json_with_counts(tmp_path) -> None:
+    record = as_record(inspect_source(chat(tmp_path / "c.jsonl", turns("Hi", "Ho"), turns("Hi", "Ho"), {})))
+    assert json.loads(json.dumps(record)) == record
+    assert (record["samples"], record["categories"], record["bad_rows"], record["duplicates"]) == (2, 0, 1, 1)
+    assert record["examples"][0]["response"] == "Ho"
+
+
+def test_equal_texts_count_once() -> None:
+    distinct = DistinctCounter()
+    assert distinct.count() == 0
+    for text in ("a", "b", "", "a", "ä", "\ud800", "b"):
+        distinct.add(text)
+    assert distinct.count() == 5
+    distinct.add("c")
+    assert distinct.count() == 6
+
+
+def test_a_text_takes_8_bytes() -> None:
+    distinct = DistinctCounter()
+    tracemalloc.start()
+    for number in range(100_000):
+        distinct.add(f"conversation {number % 90_000}")
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 10 * 100_000
+    assert distinct.count() == 90_000

@@ -6,7 +6,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from efficient_empathy.dialogues import SAMPLE_SCHEMA, Sample, Utterance, open_source, read, scan_samples, write_samples
+from efficient_empathy.dialogues import (
+    SAMPLE_SCHEMA,
+    Sample,
+    Utterance,
+    open_source,
+    read,
+    scan_samples,
+    uniform,
+    write_samples,
+)
 from efficient_empathy.dialogues.intake import BadRowError
 from efficient_empathy.foundation.errors import UserError
 
@@ -63,3 +72,11 @@ def test_read_gives_a_frame(write: Callable[..., Path]) -> None:
     assert frame.schema == SAMPLE_SCHEMA
     assert frame["category"].to_list() == [None, "sad"]
     assert frame["context"].to_list()[0] == [{"role": "speaker", "text": "hi"}]
+
+
+def test_missing_text_is_empty_and_nothing_else_changes() -> None:
+    frame = pl.DataFrame(
+        {"category": ["sad", None], "empty": pl.Series([None, None], dtype=pl.String), "value": [None, 1.5]}
+    )
+    expected = [{"category": "sad", "empty": "", "value": None}, {"category": "", "empty": "", "value": 1.5}]
+    assert uniform(frame).to_dicts() == uniform(frame.lazy()).collect().to_dicts() == expected

@@ -4,8 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficient_empathy.dialogues import Sample, Utterance
+from efficient_empathy.encoders import OnnxEncoder
 from efficient_empathy.encoders.pairs import PairTokenizer, normalise, pad
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.judges.distilled import BUNDLED
+from samples import make_samples
 
 TOKENIZER = PairTokenizer(BUNDLED / "tokenizer.json", 32)
 CLS, SEP = 101, 102
@@ -65,3 +68,21 @@ def test_padding_is_masked() -> None:
     inputs = pad([([CLS, 5, SEP, 6, SEP], 3), ([CLS, SEP, SEP], 2)])
     assert inputs["attention_mask"].tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
     assert all(array.dtype == np.int64 for array in inputs.values())
+
+
+def test_a_samples_result_is_its_own_whatever_its_company() -> None:
+    encoder = OnnxEncoder(BUNDLED, 64)
+    samples = make_samples(10)
+    samples += [type(s).of(s.context, s.response + " I understand how you feel." * i) for i, s in enumerate(samples)]
+    together = encoder(samples)
+    alone = np.concatenate([encoder([sample]) for sample in samples])
+    assert np.array_equal(together, alone)
+
+
+def test_a_damaged_folder_is_named(tmp_path) -> None:
+    (tmp_path / "tokenizer.json").write_bytes((BUNDLED / "tokenizer.json").read_bytes())
+    (tmp_path / "model.onnx").write_bytes((BUNDLED / "README.md").read_bytes())
+    with pytest.raises(UserError, match=tmp_path.name):
+        OnnxEncoder(tmp_path, 64)
+    with pytest.raises(UserError, match="nowhere"):
+        OnnxEncoder(tmp_path / "nowhere", 64)

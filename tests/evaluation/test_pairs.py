@@ -170,7 +170,7 @@ def test_one_system_is_called_by_its_file(write: Write) -> None:
         ("p.txt", b"a\ncaf\xe9\n", "p.txt:2: not UTF-8"),
         ("p.txt", b"a\nb\0\n", "p.txt:2: holds a NUL byte"),
         ("p.csv", 'text,id\na,1\nb\n', "p.csv:3: 1 fields where the header has 2"),
-        ("p.parquet", "a\n", "p.parquet: the Parquet data cannot be read"),
+        ("p.parquet", "a\n", "cannot read the Parquet data of "),
     ],
 )  # fmt: skip
 def test_faults_name_file_and_line(write: Write, name: str, content: str | bytes, message: str) -> None:

@@ -12,7 +12,7 @@ def inspect(source: Source, reading: InspectionSettings, as_json: Json = False) 
     Example: efficient-empathy inspect dialogues.jsonl
     """
     from efficient_empathy.dialogues import Intake, inspect_source
-    from efficient_empathy.dialogues.show import as_record, as_text
+    from efficient_empathy.dialogues.inspection import as_record, as_text
 
     intake = Intake(on_bad_row=reading.on_bad_row)
     inspection = inspect_source(source, format=reading.format, columns=reading.columns or None, intake=intake)

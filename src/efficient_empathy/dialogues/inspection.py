@@ -1,19 +1,44 @@
-"""What a source holds, counted in one pass."""
+"""What a source holds: counted in one pass, as JSON, and in words."""
 
 from __future__ import annotations
 
+import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from efficient_empathy.dialogues.distinct import Distinct
+import numpy as np
+
 from efficient_empathy.dialogues.intake import BadRow, Intake
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.source import open_source
 
 _EXAMPLES = 3
 _BAD_ROW_EXAMPLES = 20
+_CLIP = 200
+_CATEGORIES_SHOWN = 40
+
+
+class DistinctCounter:
+    """Counts distinct texts at 8 bytes per text added, and as much again while it counts.
+
+    What is kept of a text is a hash of 64 bits: of ten million different texts, two share one with a probability of
+    3 in a million, and are then counted as one.
+    """
+
+    def __init__(self) -> None:
+        self._hashes = array("Q")
+
+    def add(self, text: str) -> None:
+        """Take note of a text."""
+        self._hashes.frombytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+    def count(self) -> int:
+        """How many different texts were added."""
+        return len(np.unique(np.asarray(self._hashes)))
 
 
 @dataclass(slots=True)
@@ -50,21 +75,77 @@ def inspect_source(
     Holds 16 bytes per sample, however long it is.
     """
     opened = open_source(source, format=format, columns=columns, intake=intake or Intake("skip"))
-    found = Inspection(opened.format, opened.files, opened.skipped_files)
-    ids, conversations = Distinct(), Distinct()
+    inspection = Inspection(opened.format, opened.files, opened.skipped_files)
+    ids, conversations = DistinctCounter(), DistinctCounter()
     for sample in opened:
-        found.samples += 1
+        inspection.samples += 1
         ids.add(sample.id)
         conversations.add(sample.dialogue_id)
         if sample.category is not None:
-            found.category_counts[sample.category] += 1
+            inspection.category_counts[sample.category] += 1
         if sample.split is not None:
-            found.split_counts[sample.split] += 1
-        if len(found.examples) < _EXAMPLES:
-            found.examples.append(sample)
-    found.conversations = conversations.count()
-    found.duplicates = found.samples - ids.count()
-    found.bad_rows = opened.intake.bad_row_count
-    found.bad_row_examples = opened.intake.bad_rows[:_BAD_ROW_EXAMPLES]
-    found.repairs = opened.intake.repairs
-    return found
+            inspection.split_counts[sample.split] += 1
+        if len(inspection.examples) < _EXAMPLES:
+            inspection.examples.append(sample)
+    inspection.conversations = conversations.count()
+    inspection.duplicates = inspection.samples - ids.count()
+    inspection.bad_rows = opened.intake.bad_row_count
+    inspection.bad_row_examples = opened.intake.bad_rows[:_BAD_ROW_EXAMPLES]
+    inspection.repairs = opened.intake.repairs
+    return inspection
+
+
+def as_record(inspection: Inspection) -> dict[str, Any]:
+    """What `inspect --json` prints: counts (`categories` counts the distinct ones), and three samples."""
+    return {
+        "format": inspection.format,
+        "samples": inspection.samples,
+        "conversations": inspection.conversations,
+        "categories": len(inspection.category_counts),
+        "bad_rows": inspection.bad_rows,
+        "duplicates": inspection.duplicates,
+        "splits": dict(inspection.split_counts),
+        "category_counts": dict(inspection.category_counts.most_common()),
+        "repairs": dict(inspection.repairs),
+        "bad_row_examples": [asdict(row) for row in inspection.bad_row_examples],
+        "files": [str(path) for path in inspection.files],
+        "skipped_files": [str(path) for path in inspection.skipped_files],
+        "examples": [sample.row() for sample in inspection.examples],
+    }
+
+
+def as_text(inspection: Inspection) -> str:
+    """What `inspect` prints."""
+    files, repeated = len(inspection.files), inspection.duplicates
+    lines = [
+        f"Format         {inspection.format}{f' ({files} files)' if files > 1 else ''}",
+        f"Samples        {inspection.samples:,}{f' ({repeated:,} repeated)' if repeated else ''}",
+        f"Conversations  {inspection.conversations:,}",
+        f"Splits         {_counts(inspection.split_counts)}",
+        f"Categories     {len(inspection.category_counts)}: {_counts(inspection.category_counts)}",
+        f"Bad rows       {inspection.bad_rows:,}",
+        *(f"  {row.place}: {row.reason}" for row in inspection.bad_row_examples[:5]),
+    ]
+    if inspection.repairs:
+        lines.append(f"Repaired       {_counts(inspection.repairs)}")
+    if inspection.skipped_files:
+        lines.append(f"Not read       {', '.join(path.name for path in inspection.skipped_files)}")
+    for number, sample in enumerate(inspection.examples, 1):
+        lines += ["", f"Sample {number}" + (f", {sample.category}" if sample.category else ""), *_chat(sample)]
+    return "\n".join(lines)
+
+
+def _counts(counts: Counter[str]) -> str:
+    shown = [f"{name} {count:,}" for name, count in counts.most_common(_CATEGORIES_SHOWN)]
+    rest = len(counts) - len(shown)
+    return ", ".join(shown + ([f"and {rest} more"] if rest > 0 else [])) or "none"
+
+
+def _chat(sample: Sample) -> list[str]:
+    turns = [(turn.role.capitalize(), turn.text) for turn in sample.context] + [("→ Listener", sample.response)]
+    return [f"  {role}: {_clipped(text)}" for role, text in turns]
+
+
+def _clipped(text: str) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= _CLIP else f"{one_line[:_CLIP]}… ({len(one_line) - _CLIP:,} more characters)"

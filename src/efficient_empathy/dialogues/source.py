@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from efficient_empathy.dialogues.folder import choose, listed
 from efficient_empathy.dialogues.formats import reader_named
+from efficient_empathy.dialogues.formats.judged import EVALUATION, Judged
 from efficient_empathy.dialogues.hub import HubId, hub_id
 from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.recognition import Columns, Part, format_of, rows_of
-from efficient_empathy.dialogues.rows import Row
+from efficient_empathy.dialogues.recognition import Columns, Part, files_of_format, format_of, listed_files, rows_of
+from efficient_empathy.dialogues.rows import MalformedError, Row, each, required, shown
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, error_context
 
 
 @dataclass(slots=True)
@@ -49,12 +49,9 @@ class Source:
         """SHA-256, in hexadecimal, of all bytes of the files; of its id if it is a hub data set."""
         digest = hashlib.sha256(str(self.hub).encode() if self.hub else b"")
         for path in self.files:
-            try:
-                with path.open("rb") as stream:
-                    while chunk := stream.read(2**20):
-                        digest.update(chunk)
-            except OSError as error:
-                raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+            with error_context(f"read {path}"), path.open("rb") as stream:
+                while chunk := stream.read(2**20):
+                    digest.update(chunk)
         return digest.hexdigest()
 
 
@@ -92,6 +89,22 @@ def open_source(
         raise UserError(f"{source} is not found: there is no file or folder {path.absolute()}")
     if not is_folder:
         return Source(str(source), format or format_of(path, columns), [path], intake, columns=columns)
-    name, files = choose(path, format, columns)
-    skipped = [other for other in listed(path) if other not in files]
+    name, files = files_of_format(path, format, columns)
+    skipped = [other for other in listed_files(path) if other not in files]
     return Source(str(source), name, files, intake, skipped, columns=columns)
+
+
+def read_evaluations(source: str | Path, *, intake: Intake | None = None) -> Iterator[tuple[Sample, str]]:
+    """Every sample of judged JSON with its reply, as it stands; a row without a reply is a bad row."""
+    opened = open_source(source, format=Judged.name, intake=intake)
+    reader = Judged()
+
+    def convert(row: Row) -> Iterator[tuple[Sample, str]]:
+        reply = required(row.values, EVALUATION)
+        if not isinstance(reply, str):
+            raise MalformedError(f"{EVALUATION!r} is {shown(reply)}, not text")
+        for sample in reader.samples([row], opened.intake):
+            yield sample, reply
+
+    for rows in opened.parts():
+        yield from each(rows, opened.intake, convert)

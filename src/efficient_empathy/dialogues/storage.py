@@ -1,22 +1,22 @@
-"""Samples to and from `samples.parquet`, in pieces: memory stays flat."""
+"""Samples to and from `samples.parquet`, in pieces: memory stays flat; and tables as JSON lines for other tools."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
-from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
 from efficient_empathy.dialogues.containers.parquet_file import parquet_frames
 from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Sample
 from efficient_empathy.dialogues.source import open_source
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, error_context
 
+F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 _FRAME_ROWS = 5_000
 
 
@@ -46,12 +46,10 @@ def write_samples(samples: Iterable[Sample], path: Path | str) -> int:
         except (Exception, KeyboardInterrupt) as error:
             fault = error  # raised when the sink has closed its file: polars may still create it after a fault in here
 
-    try:
+    with error_context(f"write {path}"):
         register_io_source(frames, schema=SAMPLE_SCHEMA).sink_parquet(
             path, compression="zstd", row_group_size=_FRAME_ROWS
         )
-    except (OSError, PolarsError) as error:
-        raise UserError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
     if fault is not None:
         raise fault
     return count
@@ -74,3 +72,13 @@ def _frames(samples: Iterable[Sample]) -> Iterator[pl.DataFrame]:
     remaining = iter(samples)
     while rows := [sample.row() for sample in islice(remaining, _FRAME_ROWS)]:
         yield pl.DataFrame(rows, schema=SAMPLE_SCHEMA)
+
+
+def uniform(frame: F) -> F:
+    """The frame with empty text where text is missing, to be written as JSON lines.
+
+    Hugging Face `datasets`, and the trainers that read with it, take each column's type from the first 10 MB of a file:
+    a text column that is null so far has the type null, and the first text further on is an error. Empty text reads as
+    missing in every format of ours.
+    """
+    return frame.with_columns(pl.col(pl.String).fill_null(""))

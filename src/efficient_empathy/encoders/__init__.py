@@ -1,6 +1,5 @@
 """The embedded text encoder: tokenizer and ONNX session, no torch."""
 
-from efficient_empathy.encoders.onnx import OnnxEncoder
-from efficient_empathy.encoders.pairs import PairTokenizer, normalise
+from efficient_empathy.encoders.pairs import OnnxEncoder, PairTokenizer, normalise, pad
 
-__all__ = ["OnnxEncoder", "PairTokenizer", "normalise"]
+__all__ = ["OnnxEncoder", "PairTokenizer", "normalise", "pad"]

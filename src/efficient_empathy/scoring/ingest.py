@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.dialogues import Distinct, Intake, OnBadRow, Sample, open_source, write_samples
+from efficient_empathy.dialogues import DistinctCounter, Intake, OnBadRow, Sample, open_source, write_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 
@@ -33,7 +33,7 @@ def ingest(
     whole = workspace.samples.exists() and workspace.whole(STAGE)
     if opened.hub is None and same and whole and not force:
         return known
-    ids, conversations = Distinct(), Distinct()
+    ids, conversations = DistinctCounter(), DistinctCounter()
 
     def counted() -> Iterator[Sample]:
         for sample in opened:

@@ -37,7 +37,7 @@ def test_broken_parquet_is_a_users_error(tmp_path: Path) -> None:
     broken = [b"PAR1", data[:-100], data[:40] + b"\xff" * 400 + data[440:], data[:-60] + b"\xff" * 40 + data[-20:]]
     for content in broken:
         path.write_bytes(content)
-        with pytest.raises(UserError, match=r"a\.parquet: the Parquet data cannot be read"):
+        with pytest.raises(UserError, match=r"cannot read the Parquet data of .*a\.parquet"):
             list(open_source(path, format="table"))
     path.write_bytes(gzip.compress(data))
     with pytest.raises(UserError, match="Parquet inside gzip"):

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
-from polars.exceptions import PanicException, PolarsError
 
 from efficient_empathy.dialogues.rows import Row
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, error_context
 
 _FIRST_ROWS = 500
 _MOST_ROWS = 50_000
@@ -32,7 +31,7 @@ def parquet_frames(path: Path) -> Iterator[pl.DataFrame]:
     600 MB of text in one row group). It is no faster.
     """
     at, rows = 0, _FIRST_ROWS
-    try:
+    with error_context(f"read the Parquet data of {path}", "copy or download the file again"):
         scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
         total = scan.select(pl.len()).collect().item()
         while at < total:
@@ -42,8 +41,3 @@ def parquet_frames(path: Path) -> Iterator[pl.DataFrame]:
             yield frame
             at += len(frame)
             rows = max(1, min(_MOST_ROWS, len(frame) * _FRAME_BYTES // max(1, int(frame.estimated_size()))))
-    except (PolarsError, PanicException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path}: the Parquet data cannot be read ({reason}): copy or download the file again"
-        ) from error

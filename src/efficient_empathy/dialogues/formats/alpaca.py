@@ -21,6 +21,7 @@ class Alpaca:
     """
 
     name = "alpaca"
+    help = '`instruction`, `input`, `output`; the dialogue as lines "Speaker: …", "Listener: …"'
 
     def recognises(self, row: dict[str, Any]) -> bool:
         """By its keys."""

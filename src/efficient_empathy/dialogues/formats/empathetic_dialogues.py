@@ -42,6 +42,10 @@ class EmpatheticDialogues:
     """
 
     name = "empathetic-dialogues"
+    help = (
+        "the official CSV: `conv_id`, `utterance_idx`, `context` (the emotion), `speaker_idx`, "
+        "`utterance`; `_comma_` is a comma"
+    )
 
     def recognises(self, row: dict[str, Any]) -> bool:
         """By its column names."""

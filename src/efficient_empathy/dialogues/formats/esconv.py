@@ -18,6 +18,7 @@ class ESConv:
     """`dialog` is a list of `{"speaker": …, "text": …}`, the text also as `content`; the category is `emotion_type`."""
 
     name = "esconv"
+    help = "`dialog`: a list of `speaker`, `text` (or `content`)"
 
     def recognises(self, row: dict[str, Any]) -> bool:
         """By the keys of the first turn."""

@@ -20,6 +20,7 @@ class Judged:
     """
 
     name = "judged"
+    help = "`context` with turns joined by `</s>`, `response`, and perhaps a judge's `evaluation`"
 
     def recognises(self, row: dict[str, Any]) -> bool:
         """By an evaluation, or by the separator in a context without an instruction beside it."""

@@ -20,6 +20,10 @@ class Messages:
     """
 
     name = "messages"
+    help = (
+        "`messages`: a list of `role`, `content`, perhaps `train`; a selection's `SUBSET.jsonl` and "
+        "`SUBSET.parquet` too"
+    )
 
     def recognises(self, row: dict[str, Any]) -> bool:
         """By the keys of the first message."""

@@ -18,6 +18,9 @@ class Reader(Protocol):
     """
 
     name: str
+    """What `--format` calls it."""
+    help: str
+    """What a row of it has, in one line, for the handbook."""
 
     def recognises(self, row: dict[str, Any]) -> bool:
         """Whether a row is of this format."""

@@ -18,6 +18,7 @@ class Samples:
     """Rows with the columns of `SAMPLE_SCHEMA`. Ids are computed anew: they are hashes of the text."""
 
     name = "samples"
+    help = "our own `samples.parquet`"
 
     def recognises(self, row: dict[str, Any]) -> bool:
         """By the columns that every sample has."""

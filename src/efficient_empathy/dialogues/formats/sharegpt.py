@@ -21,6 +21,7 @@ class ShareGPT:
     """
 
     name = "sharegpt"
+    help = "`conversations`: a list of `from`, `value` (or `role`, `content`)"
 
     def recognises(self, row: dict[str, Any]) -> bool:
         """By the keys of the first turn."""

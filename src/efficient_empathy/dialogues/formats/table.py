@@ -44,6 +44,10 @@ class Table:
     """
 
     name = "table"
+    help = (
+        "columns `context` and `response`, or Dolly's `instruction`, `context`, `response`; `--column "
+        "response=answer` names others"
+    )
 
     def recognises(self, row: dict[str, Any]) -> bool:
         """By its two columns."""

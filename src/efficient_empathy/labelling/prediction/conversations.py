@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.dialogues import Intake, Sample, open_source
-from efficient_empathy.dialogues.formats import FORMATS, reader_named, recognised
+from efficient_empathy.dialogues.formats import format_names, reader_named, recognised
 from efficient_empathy.dialogues.rows import Row
 from efficient_empathy.foundation.errors import UserError
 
@@ -56,7 +56,7 @@ def row_samples(
     reader = reader_named(format) if format else recognised([values])
     if reader is None:
         keys = ", ".join(map(str, values)) or "none"
-        intake.bad(place, f"of no known format (keys: {keys[:80]}; known are {', '.join(FORMATS)})")
+        intake.bad(place, f"of no known format (keys: {keys[:80]}; known are {', '.join(format_names())})")
         return []
     bad = intake.bad_row_count
     samples = [*reader.samples([Row(place, values)], intake)]

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from efficient_empathy.dialogues import FORMATS, Intake
+from efficient_empathy.dialogues import Intake, format_names
 from efficient_empathy.dialogues.formats import READERS, reader_named, recognised
 from efficient_empathy.dialogues.rows import Row
 from efficient_empathy.foundation.errors import UserError
@@ -53,7 +53,7 @@ ANY = st.recursive(
 
 
 def test_every_format_recognises_its_own_rows() -> None:
-    assert set(EXAMPLES) == set(FORMATS)
+    assert set(EXAMPLES) == set(format_names())
     for name, row in EXAMPLES.items():
         found = recognised([{"other": 1}, row])
         assert found is not None
