@@ -67,28 +67,14 @@ __all__ = [
     "write_report",
 ]
 
-_HOMES = {
-    "read": "dialogues",
-    "inspect_source": "dialogues",
-    "JudgeOptions": "scoring.choice",
-    "score": "api",
-    "cascade": "api",
-    "refresh": "api",
-    "predict": "api",
-    "measure_agreement": "agreement",
-    "analyse": "api",
-    "AgreementSettings": "agreement",
-    "select": "api",
-    "train_expert": "api",
-    "mix": "api",
-    "generate": "api",
-    "evaluate": "api",
-    "evaluate_files": "api",
-    "sweep": "api",
-    "tune": "api",
-    "run_recipe": "api",
-    "write_report": "api",
-}
-
-
-__getattr__ = exports(__name__, _HOMES)
+__getattr__ = exports(
+    __name__,
+    dict.fromkeys(__all__, "api")
+    | {
+        "read": "dialogues",
+        "inspect_source": "dialogues",
+        "JudgeOptions": "scoring.judges.choice",
+        "AgreementSettings": "evaluation.agreement",
+        "measure_agreement": "evaluation.agreement",
+    },
+)

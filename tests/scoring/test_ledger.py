@@ -108,7 +108,7 @@ def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path) -> None:
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(b"this is not a database, but it is long enough to look" * 20)
     before = path.read_bytes()
-    with pytest.raises(UserError, match=r"ledger\.sqlite cannot be used"):
+    with pytest.raises(UserError, match=r"cannot use the ledger .*ledger\.sqlite"):
         Ledger(path)
     assert path.read_bytes() == before
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from efficient_empathy.foundation.database import told, transaction
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.run.workspace import transaction
 from efficient_empathy.scoring.judgement import Judgement
 
 VERSION = 1
@@ -173,7 +173,8 @@ class Ledger:
         return int(row[0]) if row else -1
 
     def _guard(self) -> AbstractContextManager[None]:
-        return told(f"the ledger {self.path}", "run the same command again")
+        remedy = "what it holds is kept; see to its disk and permissions, then run the same command again"
+        return error_context(f"use the ledger {self.path}", remedy)
 
 
 def _open(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:

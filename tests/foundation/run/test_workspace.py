@@ -2,6 +2,7 @@ import errno
 import multiprocessing
 import os
 import signal
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
+from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash, transaction
 
 
 def test_a_write_is_whole_or_absent(tmp_path) -> None:
@@ -184,3 +185,22 @@ def test_who_holds_the_lock_may_take_it_again(tmp_path) -> None:
 def test_the_hash_of_a_file(tmp_path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert file_hash(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> sqlite3.Connection:
+    made = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
+    made.execute("CREATE TABLE t (x INTEGER UNIQUE)")
+    return made
+
+
+def test_a_transaction_is_written_whole_or_not_at_all(database) -> None:
+    with transaction(database):
+        database.execute("INSERT INTO t VALUES (1)")
+    with pytest.raises(KeyboardInterrupt), transaction(database):
+        database.execute("INSERT INTO t VALUES (2)")
+        raise KeyboardInterrupt
+    assert database.execute("SELECT x FROM t").fetchall() == [(1,)]
+    with transaction(database):  # and none is left open
+        database.execute("INSERT INTO t VALUES (3)")
+    assert database.execute("SELECT count(*) FROM t").fetchone() == (2,)

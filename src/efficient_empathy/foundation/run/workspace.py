@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -204,6 +205,18 @@ def _sweep(path: Path) -> None:
             pid = int(found[1])
             if left.name not in _WRITING if pid == os.getpid() else not process_exists(pid):
                 left.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """All of what is written in the block, or nothing. The connection must be in autocommit mode."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
 
 
 def process_exists(pid: int) -> bool:

@@ -158,7 +158,7 @@ def test_a_file_of_another_kind_is_left_alone(tmp_path):
     with pytest.raises(UserError, match="move it elsewhere"):
         RatingStore(path)
     path.write_bytes(b"no database at all, but long enough to be looked at" * 40)
-    with pytest.raises(UserError, match="cannot be used"):
+    with pytest.raises(UserError, match="cannot use the file of ratings"):
         RatingStore(path)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from efficient_empathy.evaluation.ratings.key import Key
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS
-from efficient_empathy.foundation.database import told, transaction
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.run.workspace import transaction
 from efficient_empathy.studio.pages.rate.schema import PROGRESS, RATERS, SCHEMA, VERSION, Rater, Rating, Study
 from efficient_empathy.studio.pages.rate.tasks import Drawn, RatingTask
 
@@ -264,7 +264,8 @@ class RatingStore:
             yield
 
     def _guard(self) -> AbstractContextManager[None]:
-        return told(f"the file of ratings {self.path}", "try again")
+        remedy = "what it holds is kept; see to its disk and permissions, then try again"
+        return error_context(f"use the file of ratings {self.path}", remedy)
 
 
 def _item_row(rater: str, task: RatingTask, asked: int) -> tuple[Any, ...]:

@@ -1,23 +1,34 @@
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
+import efficient_empathy
 from efficient_empathy.foundation.exports import exports
 
-LAZY = ("training", "generation", "analytics", "agreement", "evaluation", "robustness", "prediction", "studio")
+PACKAGE = Path(efficient_empathy.__file__).parent
+LAZY = [
+    ".".join(["efficient_empathy", *path.parent.relative_to(PACKAGE).parts])
+    for path in sorted(PACKAGE.rglob("__init__.py"))
+    if "= exports(" in path.read_text("utf-8")
+]
 
 
 @pytest.mark.parametrize("package", LAZY)
 def test_every_name_that_a_package_offers_is_there(package: str) -> None:
-    module = import_module(f"efficient_empathy.{package}")
+    module = import_module(package)
     assert [name for name in module.__all__ if getattr(module, name, None) is None] == []
+
+
+def test_the_package_itself_offers_its_names_so() -> None:
+    assert "efficient_empathy" in LAZY
 
 
 def test_a_name_that_is_not_offered_is_an_attribute_error() -> None:
     find = exports("efficient_empathy.modelling.training", {"train": "stage"})
-    with pytest.raises(AttributeError, match=r"efficient_empathy\.training' has no attribute 'trian'"):
+    with pytest.raises(AttributeError, match=r"modelling\.training' has no attribute 'trian'"):
         find("trian")
 
 
