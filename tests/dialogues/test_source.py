@@ -56,7 +56,7 @@ def test_a_named_format_overrides_and_unfit_rows_are_bad(write: Write) -> None:
     intake = Intake("skip")
     assert not list(open_source(path, format="messages", intake=intake))
     assert intake.bad_row_count == 2
-    with pytest.raises(UserError, match='unknown format "xml"'):
+    with pytest.raises(UserError, match="there is no format 'xml'"):
         open_source(path, format="xml")
 
 

@@ -1,9 +1,10 @@
 import sys
+from collections import deque
 
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.plugins import load_plugin, plugins
+from efficient_empathy.foundation.plugins import Plugins
 from installed_package import install_package
 
 GROUP = "efficient_empathy.hats"
@@ -12,34 +13,36 @@ HAT = 3
 
 class Bowler:
     brim = 2
-
-def fails():
-    raise ValueError("no felt")
 """
 
 
 @pytest.fixture
 def hats(tmp_path, monkeypatch):
-    points = {"plain": "milliner:HAT", "bowler": "milliner:Bowler", "broken": "milliner:fails", "gone": "milliner:Gone"}
+    points = {"plain": "milliner:HAT", "bowler": "milliner:Bowler", "gone": "milliner:Gone"}
     monkeypatch.syspath_prepend(str(install_package(tmp_path, "milliner", {"milliner.py": MODULE}, {GROUP: points})))
-    yield plugins(GROUP)
+    yield Plugins("hat", GROUP, {"beret": "collections:Counter", "plain": "collections:deque"})
     sys.modules.pop("milliner", None)
 
 
-def test_what_a_package_names_is_found_and_made_when_it_is_loaded(hats) -> None:
-    assert set(hats) == {"plain", "bowler", "broken", "gone"}
+def test_names_are_there_before_anything_is_imported(hats) -> None:
+    assert hats.names() == ("beret", "plain", "bowler", "gone")
+    assert "bowler" in hats
+    assert "fez" not in hats
     assert "milliner" not in sys.modules
-    assert load_plugin(hats["plain"], "hat") == 3
-    assert load_plugin(hats["bowler"], "hat").brim == 2
+    assert hats.load("bowler").brim == 2
 
 
-def test_without_the_package_there_is_nothing(hats, monkeypatch) -> None:
+def test_a_name_that_is_built_in_cannot_be_taken(hats) -> None:
+    assert hats.load("plain") is deque
+
+
+def test_without_the_package_there_is_only_what_is_built_in(hats, monkeypatch) -> None:
     monkeypatch.setattr(sys, "path", sys.path[1:])
-    assert plugins(GROUP) == {}
+    assert hats.names() == ("beret", "plain")
 
 
-def test_one_that_cannot_be_made_or_found_names_its_package(hats) -> None:
-    with pytest.raises(UserError, match="the hat broken of the package milliner cannot be loaded: no felt"):
-        load_plugin(hats["broken"], "hat")
+def test_an_unknown_one_and_one_that_does_not_load_are_a_users_errors(hats) -> None:
+    with pytest.raises(UserError, match="there is no hat 'fez': choose one of beret, plain, bowler, gone"):
+        hats.load("fez")
     with pytest.raises(UserError, match="the hat gone of the package milliner cannot be loaded"):
-        load_plugin(hats["gone"], "hat")
+        hats.load("gone")

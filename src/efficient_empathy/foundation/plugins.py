@@ -1,39 +1,62 @@
-"""What installed packages add (formats, judges, policies, metrics …), by entry points, one group for each kind."""
+"""Plug-ins: a table of what the package brings, one line each, and the entry points of installed packages."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from efficient_empathy.foundation.errors import UserError
 
+Kind = TypeVar("Kind")
 
-def plugins(group: str) -> Mapping[str, EntryPoint]:
-    """What the installed packages name under `group`, by name; nothing is imported."""
-    return _plugins(group, tuple(sys.path))
+
+class Plugins(Generic[Kind]):
+    """The plug-ins of one kind by name: `built_in` as `module:attribute`, and those of the entry points `group`.
+
+    Nothing is imported before it is asked for. `what` is what errors call one of them. A package cannot take a name
+    that is built in.
+    """
+
+    def __init__(self, what: str, group: str, built_in: Mapping[str, str]) -> None:
+        self.what, self.group, self.built_in = what, group, built_in
+
+    def installed(self) -> dict[str, EntryPoint]:
+        """The entry points of installed packages by name, in the order of their names."""
+        points = _entry_points(self.group, tuple(sys.path))
+        return {name: points[name] for name in sorted(points.keys() - self.built_in.keys())}
+
+    def names(self) -> tuple[str, ...]:
+        """All names, the package's own first."""
+        return (*self.built_in, *self.installed())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.built_in or name in self.installed()
+
+    def load(self, name: str) -> Kind:
+        """The plug-in of that name. Raises `UserError` where there is none, or where its package does not load."""
+        if name in self.built_in:
+            module, _, attribute = self.built_in[name].partition(":")
+            return cast(Kind, getattr(import_module(module), attribute))
+        if name not in self.installed():
+            raise UserError(f"there is no {self.what} {name!r}: choose one of {', '.join(self.names())}")
+        try:
+            loaded: Any = self.installed()[name].load()
+        except Exception as error:
+            raise self.error(name, f"cannot be loaded: {error or type(error).__name__}") from error
+        return cast(Kind, loaded)
+
+    def error(self, name: str, fault: str) -> UserError:
+        """The error of a package's plug-in that is not as its contract has it; `fault` follows its name."""
+        point = self.installed()[name]
+        owner = point.dist.name if point.dist else point.value
+        return UserError(f"the {self.what} {name} of the package {owner} {fault}")
 
 
 @lru_cache(maxsize=32)
-def _plugins(group: str, _path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
+def _entry_points(group: str, _path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """What the packages on the path name under `group`; the path is looked through once."""
     return {point.name: point for point in entry_points(group=group)}
-
-
-def load_plugin(point: EntryPoint, kind: str) -> Any:
-    """What an entry point names, or what that makes if it is a class or a function without parameters.
-
-    Raises `UserError` that names the package if it cannot be imported or made.
-    """
-    try:
-        value = point.load()
-        return value() if callable(value) else value
-    except Exception as error:
-        raise plugin_error(point, kind, f"cannot be loaded: {error or type(error).__name__}") from error
-
-
-def plugin_error(point: EntryPoint, kind: str, fault: str) -> UserError:
-    """The error of a plug-in (`kind`: what it adds) that is not as its contract has it; `fault` follows its name."""
-    owner = point.dist.name if point.dist else point.value
-    return UserError(f"the {kind} {point.name} of the package {owner} {fault}")

@@ -107,7 +107,7 @@ def test_ours_keep_their_names(install) -> None:
     [
         ("letters", "Renamed", "calls itself 'notes'"),
         ("bare", "Bare", "has no help"),
-        ("broken", "broken", "cannot be loaded: no ink"),
+        ("broken", "broken", "cannot be made: no ink"),
         ("gone", "Gone", "cannot be loaded"),
     ],
 )

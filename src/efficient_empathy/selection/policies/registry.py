@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.plugins import Plugins
 from efficient_empathy.foundation.settings import load, read
 from efficient_empathy.selection.policies.language import closest
 from efficient_empathy.selection.policies.rule_policy import RulePolicy
@@ -23,13 +23,14 @@ BUNDLED = ("paper", "exclusive", "both", "top")
 ENTRY_POINTS = "efficient_empathy.policies"
 """The group under which an installed package names its policies: each a policy, the path of a YAML file, or a function
 that gives either."""
+PLUGINS: Plugins[Any] = Plugins("policy", ENTRY_POINTS, {})
 OPTIONS = ("top", "per_category", "quotas", "where")
 """What `load_policy` may set of a policy that takes the top; rules have thresholds alone."""
 
 
 def policy_names() -> tuple[str, ...]:
     """The names that `load_policy` knows: the package's own, then those of installed packages."""
-    return (*BUNDLED, *sorted(set(_plugins()) - set(BUNDLED)))
+    return (*BUNDLED, *(name for name in PLUGINS.installed() if name not in BUNDLED))
 
 
 def load_policy(name: str | Path, thresholds: Mapping[str, float] | None = None, **options: Any) -> Policy:
@@ -56,9 +57,8 @@ def policy_of_definition(definition: Mapping[str, Any]) -> Policy:
 def _load(name: str, options: Mapping[str, Any]) -> Policy:
     if name in BUNDLED:
         return _read(files(__package__) / "bundled" / f"{name}.yaml", options)
-    plugins = _plugins()
-    if name in plugins:
-        return _plugin(plugins[name], options)
+    if name in PLUGINS:
+        return _plugin(name, options)
     path = Path(name)
     if path.is_file() or path.suffix in (".yaml", ".yml") or os.sep in name:
         return _read(path, options)
@@ -80,28 +80,23 @@ def _kind(definition: Mapping[str, Any]) -> type[Policy]:
     return TopPolicy if "rules" not in definition and {"top", "quotas"} & set(definition) else RulePolicy
 
 
-def _plugins() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-
-
-def _plugin(point: EntryPoint, options: Mapping[str, Any]) -> Policy:
-    owner = point.dist.name if point.dist else point.value
+def _plugin(name: str, options: Mapping[str, Any]) -> Policy:
+    value = PLUGINS.load(name)
     try:
-        value = point.load()
         value = value() if callable(value) else value
     except Exception as error:
-        raise UserError(f"the policy {point.name} of the package {owner} cannot be loaded: {error}") from error
+        raise PLUGINS.error(name, f"cannot be made: {error}") from error
     if isinstance(value, str | os.PathLike):
         return _read(Path(value), options)
     if not isinstance(value, RulePolicy | TopPolicy):
-        raise UserError(
-            f"the policy {point.name} of the package {owner} is a {type(value).__name__}: it must be a policy, the "
-            "path of a YAML file, or a function that gives either"
+        kind = type(value).__name__
+        raise PLUGINS.error(
+            name, f"is a {kind}: it must be a policy, the path of a YAML file, or a function that gives either"
         )
     if isinstance(value, RulePolicy):
-        _refuse_options(point.name, options)
+        _refuse_options(name, options)
         return value
-    _check_options(point.name, options)
+    _check_options(name, options)
     return value.changed(**options) if options else value
 
 
