@@ -1,0 +1,83 @@
+"""The pages that say how to add something, followed to the letter: files written, commands run, package installed."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from efficient_empathy.recipe import DIALOGUES
+
+PAGES = Path(__file__).parents[2] / "docs" / "extending"
+BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+
+
+class Reader:
+    """Someone who follows one page in an empty folder; packages go to a folder of site packages of their own."""
+
+    def __init__(self, page: str, folder: Path) -> None:
+        self.folder, self.site, self.replies = folder, folder / "site", []
+        text = (PAGES / f"{page}.md").read_text("utf-8")
+        blocks = BLOCK.findall(text)
+        for _, name, content in blocks:
+            if name:
+                (folder / name).write_text(content, "utf-8")
+        self.commands = [line for kind, name, content in blocks if kind == "bash" and not name
+                         for line in content.splitlines()]  # fmt: skip
+        lines = (DIALOGUES / "train.jsonl").read_bytes().splitlines(keepends=True)
+        (folder / "dialogues.jsonl").write_bytes(b"".join(lines[:80]))
+
+    def follow(self) -> list[dict]:
+        """Run every command of the page, in order; what those of ours print as JSON."""
+        return [result for command in self.commands if (result := self.run(command)) is not None]
+
+    def run(self, command: str) -> dict | None:
+        """One command; it must succeed."""
+        program, *arguments = shlex.split(command)
+        if program == "pip":
+            assert arguments == ["install", "."]
+            options = ("--no-deps", "--no-build-isolation", "--no-index", "--target", self.site)
+            self._call("-m", "pip", "install", "-q", *options, ".")
+            for module in self.folder.glob("*.py"):
+                module.unlink()  # what is used from here on is what was installed
+            return None
+        assert program == "efficient-empathy", command
+        return json.loads(self._call("-m", "efficient_empathy", *arguments, "--json"))
+
+    def _call(self, *arguments: object) -> str:
+        path = os.pathsep.join([str(self.site), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=self.folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (arguments, done.stderr, done.stdout)
+        return done.stdout
+
+
+@pytest.fixture
+def reader(tmp_path):
+    return lambda page: Reader(page, tmp_path)
+
+
+def test_add_a_format(reader) -> None:
+    seen, scored = reader("format").follow()
+    assert (seen["format"], seen["samples"], seen["bad_rows"]) == ("helpline", 2, 1)
+    assert seen["repairs"] == {"system turns left out": 1}
+    assert seen["category_counts"] == {"grief": 1, "work": 1}
+    assert scored["states"]["ok"] == 2
+
+
+def test_every_page_is_followed_by_a_test() -> None:
+    here = Path(__file__).read_text("utf-8")
+    pages = [page.stem for page in PAGES.glob("*.md")]
+    assert [page for page in pages if f'reader("{page}")' not in here] == []
+
+
+def test_the_pages_links_lead_somewhere() -> None:
+    for page in PAGES.parent.rglob("*.md"):
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
+            assert (page.parent / link).exists(), (page.name, link)
