@@ -1,12 +1,19 @@
-"""Writes docs/settings.md: every key of every settings model, and every command with its options, from the code alone.
+"""Writes what the handbook takes from the code alone.
+
+docs/settings.md has every key of every settings model, and every command with its options; docs/records.md the JSON
+Schema of every record; docs/formats.md the table of formats.
 
 python scripts/write_reference.py
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
+import json
+import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -17,10 +24,13 @@ from pydantic.fields import FieldInfo
 from efficient_empathy.cli import COMMANDS
 from efficient_empathy.cli.lazy import command_of, commands_of, function_of
 from efficient_empathy.cli.options import models_of
+from efficient_empathy.dialogues.formats import FORMATS
+from efficient_empathy.foundation.run.record import Record
 from efficient_empathy.foundation.settings import Settings, fields_of, parts, section
 from efficient_empathy.recipe import Recipe
 
-PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 HEAD = """# Settings and commands
 
 Every setting is a key in a recipe or a settings file, a keyword in Python, and a flag where a command has it. This page
@@ -28,12 +38,30 @@ is written by `python scripts/write_reference.py` from the settings models: edit
 
 [Settings](#settings) · [Commands](#commands)
 """
+RECORDS_HEAD = """# Records
+
+Every JSON file that a command writes is a record: one class writes it and reads it again, and refuses another version
+in one sentence. This page is written by `python scripts/write_reference.py` from these classes: edit their docstrings,
+not this page. What else lies in a run's folder: [A run's folder](runs.md).
+"""
+TABLE = re.compile(r"(?<=<!-- formats -->\n).*?(?=<!-- end -->)", re.DOTALL)
+"""What stands between the marks of docs/formats.md."""
 WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path", Any: "any"}
 BOUNDS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<")}
 
 
-def page() -> str:
-    """The whole page."""
+def pages() -> dict[Path, str]:
+    """Every page that this script writes, as it should be."""
+    formats = DOCS / "formats.md"
+    return {
+        DOCS / "settings.md": settings_page(),
+        DOCS / "records.md": records_page(),
+        formats: TABLE.sub(lambda _: formats_table(), formats.read_text("utf-8")),
+    }
+
+
+def settings_page() -> str:
+    """Settings and commands."""
     models = all_models()
     settings = "\n".join(model_part(model, models) for model in models)
     commands = "\n".join(command_part(name) for name in commands_of(COMMANDS))
@@ -143,5 +171,87 @@ def _line(text: str | None) -> str:
     return " ".join((text or "").split()).replace("|", "\\|")
 
 
+def formats_table() -> str:
+    """The package's own formats with what a row of each has, the more specific ones first."""
+    rows = [f"| `{name}` | {_line(FORMATS.load(name).help)} |" for name in FORMATS.built_in]
+    return "\n".join(["| `--format` | a row has |", "|---|---|", *rows, ""])
+
+
+def records_page() -> str:
+    """Every record by its place."""
+    records = sorted(all_records(), key=lambda record: (record.PLACE, record.__name__))
+    rows = [f"| {_place(one)} | [{one.__name__}](#{one.__name__.lower()}) |" for one in records]
+    table = "\n".join(["| file | record |", "|---|---|", *rows])
+    return "\n".join([RECORDS_HEAD, table, "", *map(record_part, records)])
+
+
+def record_part(record: type[Record]) -> str:
+    """One record: what it is, where it lies, and its JSON Schema, folded."""
+    schema = _untitled(record.model_json_schema())
+    schema["properties"] = {"version": {"const": record.VERSION}, **schema.get("properties", {})}
+    schema["required"] = ["version", *schema.get("required", [])]
+    return "\n".join(
+        [
+            f"## {record.__name__}",
+            "",
+            f"{_place(record)}, version {record.VERSION}. `{record.__module__}`. {_line(inspect.getdoc(record))}",
+            "",
+            "<details><summary>JSON Schema</summary>",
+            "",
+            "```json",
+            json.dumps(schema, indent=2, ensure_ascii=False),
+            "```",
+            "",
+            "</details>",
+            "",
+        ]
+    )
+
+
+def all_records() -> list[type[Record]]:
+    """Every `Record` of the package. Only the modules that define one are imported: no extra is needed but theirs."""
+    for module in _modules_with_records():
+        import_module(module)
+    return [*_subclasses(Record)]
+
+
+def _modules_with_records() -> list[str]:
+    """The modules with a class that, by the names of its bases, comes from `Record`."""
+    source = ROOT / "src"
+    classes = [
+        (node.name, {ast.unparse(base).rpartition(".")[2] for base in node.bases}, path)
+        for path in sorted(source.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    names, before = {"Record"}, 0
+    while len(names) > before:
+        before = len(names)
+        names |= {name for name, bases, _ in classes if bases & names}
+    paths = dict.fromkeys(path for name, _, path in classes if name in names)
+    return [".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+
+
+def _subclasses(kind: type[Record]) -> Iterator[type[Record]]:
+    for one in kind.__subclasses__():
+        if one.__module__.startswith("efficient_empathy."):
+            yield one
+        yield from _subclasses(one)
+
+
+def _place(record: type[Record]) -> str:
+    return f"`{record.PLACE}`" if record.PLACE else "(no place)"
+
+
+def _untitled(schema: Any) -> Any:
+    """A schema without the titles that only repeat the names of its keys."""
+    if isinstance(schema, list):
+        return [_untitled(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: _untitled(one) for key, one in schema.items() if key != "title" or not isinstance(one, str)}
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(), "utf-8")
+    for path, text in pages().items():
+        path.write_text(text, "utf-8")

@@ -1,15 +1,17 @@
 import ast
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
 
 from efficient_empathy.cli import COMMANDS
 from efficient_empathy.cli.lazy import commands_of
+from efficient_empathy.dialogues.formats import FORMATS
 from efficient_empathy.foundation.settings import fields_of
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "settings.md"
+DOCS = ROOT / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +35,46 @@ def settings_classes() -> list[str]:
     return sorted(found)
 
 
-def test_the_page_is_what_the_script_writes(reference) -> None:
-    assert PAGE.read_text("utf-8") == reference.page(), "stale: run python scripts/write_reference.py"
+def test_the_pages_are_what_the_script_writes(reference) -> None:
+    stale = [path.name for path, text in reference.pages().items() if path.read_text("utf-8") != text]
+    assert stale == [], "run python scripts/write_reference.py"
+
+
+def test_every_record_has_its_place(reference) -> None:
+    records = reference.all_records()
+    assert [f"{one.__module__}.{one.__name__}" for one in records if not one.PLACE] == []
+
+
+def test_a_record_is_found_and_shown_with_its_version(reference, tmp_path, monkeypatch) -> None:
+    package = tmp_path / "src" / "efficient_empathy_sketches"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "drawing.py").write_text(
+        "from efficient_empathy.foundation.run import record\n\n"
+        'class Sketch(record.Record):\n    """Lines on paper."""\n'
+        '    VERSION = 3\n    PLACE = \'sketch.json\'\n    lines: int\n    """How many."""\n'
+    )
+    monkeypatch.setattr(reference, "ROOT", tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path / "src"))
+    assert reference._modules_with_records() == ["efficient_empathy_sketches.drawing"]
+    part = reference.record_part(importlib.import_module("efficient_empathy_sketches.drawing").Sketch)
+    assert "`sketch.json`, version 3." in part
+    schema = json.loads(part.split("```json\n")[1].split("```")[0])
+    assert schema["properties"]["lines"] == {"description": "How many.", "type": "integer"}
+    assert schema["required"] == ["version", "lines"]
+
+
+def test_every_format_is_in_the_table() -> None:
+    table = (DOCS / "formats.md").read_text("utf-8")
+    assert [name for name in FORMATS.built_in if f"| `{name}` |" not in table] == []
 
 
 def test_every_settings_model_and_every_command_is_on_the_page() -> None:
-    headings = {line.removeprefix("### ").strip("`") for line in PAGE.read_text("utf-8").splitlines() if "### " in line}
+    headings = {
+        line.removeprefix("### ").strip("`")
+        for line in (DOCS / "settings.md").read_text("utf-8").splitlines()
+        if "### " in line
+    }
     assert len(settings_classes()) > 20
     assert {*settings_classes(), *commands_of(COMMANDS)} - headings == set()
 

@@ -21,13 +21,15 @@ class Part(BaseModel):
 
 
 class Record(Part):
-    """An artifact as JSON. A subclass sets `VERSION` (raised when its fields change) and `REMEDY`.
+    """An artifact as JSON. A subclass sets `VERSION` (raised when its fields change), `PLACE` and `REMEDY`.
 
     `REMEDY` is what makes the artifact again, to follow "run ": a command in backticks. Numbers that are not finite are
     written as null, so their fields must allow None.
     """
 
     VERSION: ClassVar[int] = 1
+    PLACE: ClassVar[str] = ""
+    """Where the file lies, such as `experts/NAME/training.json` in a run's folder; the handbook lists records by it."""
     REMEDY: ClassVar[str] = "the command that wrote it"
 
     @model_validator(mode="before")
