@@ -71,6 +71,13 @@ def test_add_a_format(reader) -> None:
     assert scored["states"]["ok"] == 2
 
 
+def test_add_a_policy(reader) -> None:
+    _, at_5, at_4_5, careful, strict = reader("policy").follow()
+    assert list(at_5["subsets"]) == ["warm", "clear", "discard"]
+    assert at_4_5["subsets"]["warm"] > at_5["subsets"]["warm"] > strict["subsets"]["warm"]
+    assert careful["subsets"] == at_5["subsets"]
+
+
 def test_every_page_is_followed_by_a_test() -> None:
     here = Path(__file__).read_text("utf-8")
     pages = [page.stem for page in PAGES.glob("*.md")]
