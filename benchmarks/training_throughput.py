@@ -88,8 +88,7 @@ def tokenizer_and_model(options: argparse.Namespace, attention: str) -> tuple[An
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 
-    from efficient_empathy.modelling.training.base import resolve
-    from efficient_empathy.modelling.training.models import load_model, load_tokenizer
+    from efficient_empathy.modelling.training.models import load_model, load_tokenizer, resolve
 
     base = resolve(options.base)
     tokenizer = load_tokenizer(base)
@@ -246,7 +245,7 @@ def main() -> None:
 
 
 def compare(options: argparse.Namespace) -> None:
-    from efficient_empathy.modelling.training.base import bundled_base
+    from efficient_empathy.modelling.training.models import bundled_base
 
     options.base = options.base or str(bundled_base())
     rest = ["--samples", str(options.samples), "--base", options.base, *(["--gpu"] if options.gpu else [])]

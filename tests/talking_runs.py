@@ -11,8 +11,7 @@ import numpy as np
 
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.moe.average import average
-from efficient_empathy.modelling.moe.compose import compose
+from efficient_empathy.modelling.moe.compose import average, compose
 from scored_runs import numbered, write_run
 from tiny_models import tiny_model
 

@@ -12,7 +12,7 @@ import polars as pl
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.moe.checkpoint import read_json
 from efficient_empathy.modelling.moe.folder import RECORD
-from efficient_empathy.modelling.training.partition import partition
+from efficient_empathy.modelling.training.examples import partition
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 

@@ -14,8 +14,7 @@ from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics.perplexity import Perplexity
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.moe.average import average
-from efficient_empathy.modelling.moe.compose import compose
+from efficient_empathy.modelling.moe.compose import average, compose
 from tiny_models import tiny_model
 
 

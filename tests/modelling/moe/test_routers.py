@@ -11,13 +11,10 @@ import transformers
 from safetensors.torch import load_file
 
 from efficient_empathy.modelling.moe import routers as module
-from efficient_empathy.modelling.moe.compose import compose
-from efficient_empathy.modelling.moe.observing import observe, routers
-from efficient_empathy.modelling.moe.rewriting import rewrite
+from efficient_empathy.modelling.moe.compose import compose, rewrite
+from efficient_empathy.modelling.moe.router_statistics import centred_means, observe, routers, statistics
 from efficient_empathy.modelling.moe.routers import digests, train_routers
 from efficient_empathy.modelling.moe.settings import MixSettings
-from efficient_empathy.modelling.moe.starting import centred_means
-from efficient_empathy.modelling.moe.statistics import statistics
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.modelling.training.tokens import Encoded
 

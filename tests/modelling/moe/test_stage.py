@@ -23,7 +23,7 @@ from efficient_empathy.modelling.moe.compare import sizes
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.moe.stage import mix, summary
 from efficient_empathy.modelling.moe.stored import read_folder
-from efficient_empathy.modelling.training.base import model_hash
+from efficient_empathy.modelling.training.models import model_hash
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection import select
 from scored_runs import write_run
@@ -180,7 +180,7 @@ def test_other_training_starts_from_the_composition_and_measures_only_what_is_ne
 KILL = """
 import io, os, sys
 from rich.console import Console
-from efficient_empathy.modelling.moe import steps, routers, rewriting, compose
+from efficient_empathy.modelling.moe import steps, routers
 from efficient_empathy.modelling.moe.stage import mix
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.foundation.run.workspace import Workspace

@@ -137,7 +137,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from rich.console import Console
-import efficient_empathy.modelling.training.progress as progress
+import efficient_empathy.modelling.progress as progress
 from efficient_empathy.modelling.training import TrainingSettings, train
 from efficient_empathy.foundation.run.workspace import Workspace
 

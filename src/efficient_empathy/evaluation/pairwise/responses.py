@@ -7,7 +7,7 @@ from polars.exceptions import PolarsError
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.modelling.generation.samples import drawn
+from efficient_empathy.modelling.generation.job import drawn
 
 REFERENCE = "reference"
 """The name of the responses that the samples themselves have."""

@@ -20,8 +20,8 @@ from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.generation.settings import GenerationSettings
-from efficient_empathy.modelling.training.base import model_hash, resolve
 from efficient_empathy.modelling.training.examples import conversational
+from efficient_empathy.modelling.training.models import model_hash, resolve
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 NO_MATTER = {"report_to", "log_every", "processes", "allow_pickle", "trust_remote_code"}
@@ -112,9 +112,9 @@ class Store:
         return bool(asked == self.generation.model_dump(mode="json"))
 
     def _make(self, folder: Path, rows: pl.DataFrame, held_out: pl.DataFrame, what: str, console: Console) -> None:
+        from efficient_empathy.modelling.progress import TrainingProgress
         from efficient_empathy.modelling.training.jobs import Job
         from efficient_empathy.modelling.training.launch import launch
-        from efficient_empathy.modelling.training.progress import TrainingProgress
 
         model = folder / MODEL
         job = Job.write(self.base, conversational(rows, self.template), {}, self.settings, model)

@@ -21,8 +21,7 @@ from efficient_empathy.evaluation.robustness.store import NO_MATTER, Kept, Store
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.settings import GenerationSettings
-from efficient_empathy.modelling.training.examples import choose, choose_part, held_out_rows
-from efficient_empathy.modelling.training.partition import partition
+from efficient_empathy.modelling.training.examples import choose, choose_part, held_out_rows, partition
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.columns import UNSCORED
 from efficient_empathy.selection.faults import told

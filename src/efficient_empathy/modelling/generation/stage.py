@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -13,14 +14,12 @@ from rich.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm import BudgetExhausted
-from efficient_empathy.modelling.generation.choice import BACKENDS, choose_backend
-from efficient_empathy.modelling.generation.contract import Generator
+from efficient_empathy.modelling.generation.backends import BACKENDS, Generator, choose_backend
 from efficient_empathy.modelling.generation.endpoint import EndpointGenerator
 from efficient_empathy.modelling.generation.job import Job, plan_job
-from efficient_empathy.modelling.generation.journal import Journal, Kept
-from efficient_empathy.modelling.generation.output import finished, write
-from efficient_empathy.modelling.generation.progress import GenerationProgress
+from efficient_empathy.modelling.generation.replies import Journal, Kept, finished, write
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
+from efficient_empathy.modelling.progress import GenerationProgress
 
 Ending = Literal["complete", "stopped", "budget"]
 REASONS_SHOWN = 3
@@ -156,3 +155,30 @@ def _result(job: Job, kept: Kept, record: dict[str, Any], ending: Ending, *, ski
         "ending": ending,
         "skipped": skipped,
     }
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """What was answered, how it ended, and what to do next."""
+    label, template = result["label"], result["template"]["name"]
+    rate = f", {result['tokens_per_second']:,.0f} tokens/s" if result["tokens_per_second"] else ""
+    told = " (nothing had changed)" if result["skipped"] else ""
+    lines = [
+        f"{label}: {result['answered']:,} of {result['samples']:,} responses, template {template}, "
+        f"{result['backend']}{rate}{told}."
+    ]
+    finish = result["finish_reasons"]
+    if finish["length"]:
+        limit = result["decoding"]["max_new_tokens"]
+        lines.append(f"  {finish['length']:,} were cut off after {limit} tokens: --max-new-tokens sets the limit")
+    lines += [f"  {count:,} × {reason}" for reason, count in result["reasons"].items()]
+    if result["cost_usd"]:
+        lines.append(f"  ${result['cost_usd']:.4f} in all")
+    if result["ending"] == "stopped":
+        lines.append("Stopped. Run the same command again to go on.")
+    elif result["ending"] == "budget":
+        lines.append("The budget ends here. A higher --max-cost goes on.")
+    else:
+        if finish["error"] and result["backend"] == "endpoint":
+            lines.append("Run the same command again to retry what failed.")
+        lines.append(f"The responses: {result['output']}")
+    return "\n".join(lines)

@@ -95,8 +95,8 @@ def _is_model(folder: Path) -> bool:
 
 def _base(workspace: Workspace | None) -> Path | str:
     """What the run's experts were trained from; without experts the bundled base."""
-    from efficient_empathy.modelling.training.base import BUNDLED_NAME
-    from efficient_empathy.modelling.training.base import resolve as resolve_base
+    from efficient_empathy.modelling.training.models import BUNDLED_NAME
+    from efficient_empathy.modelling.training.models import resolve as resolve_base
 
     trained_from = next((str(t["base"]) for t in _trainings(workspace) if t.get("base")), None)
     return resolve_base(None if trained_from == BUNDLED_NAME else trained_from)
@@ -151,8 +151,7 @@ def template_for(target: Target, asked: str | None, workspace: Workspace | None)
 
 def fingerprint(path: Path | str) -> str:
     """What a model is, as a hash; of an adapter, together with its base. Raises `UserError` where that is not there."""
-    from efficient_empathy.modelling.training.base import model_hash
-    from efficient_empathy.modelling.training.models import base_of, is_adapter
+    from efficient_empathy.modelling.training.models import base_of, is_adapter, model_hash
 
     own = model_hash(path)
     return f"{own} on {model_hash(base_of(Path(path)))}" if is_adapter(path) else own

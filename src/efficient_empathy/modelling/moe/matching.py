@@ -11,7 +11,7 @@ from typing import Any
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.moe.checkpoint import Checkpoint, read_json
 from efficient_empathy.modelling.moe.families import Family, dense_config, dense_shapes, family_of
-from efficient_empathy.modelling.moe.numbers import ON_DISK
+from efficient_empathy.modelling.moe.stored import ON_DISK
 
 _MAY_DIFFER = {"initializer_range", "bos_token_id", "eos_token_id", "pad_token_id", "attention_dropout"}
 _TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json")

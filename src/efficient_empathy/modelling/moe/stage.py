@@ -100,10 +100,9 @@ def _mixing(
     workspace: Workspace, settings: MixSettings, training: Any, names: Sequence[str] | None, console: Console
 ) -> Any:
     """What the mixing starts from. Raises `UserError` for what it cannot start from."""
-    from efficient_empathy.modelling.moe.mixing import Mixing
-    from efficient_empathy.modelling.moe.runs import agreed, base_of, chosen, union_model
-    from efficient_empathy.modelling.training.base import model_hash
+    from efficient_empathy.modelling.moe.mixing import Mixing, agreed, base_of, chosen, union_model
     from efficient_empathy.modelling.training.examples import assigned, held_out_rows
+    from efficient_empathy.modelling.training.models import model_hash
 
     experts = chosen(workspace, names)
     read = agreed(experts, training)

@@ -12,21 +12,16 @@ from typing import Any
 
 from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.moe.average import average
 from efficient_empathy.modelling.moe.checkpoint import read_json
 from efficient_empathy.modelling.moe.compare import Contender, Measured, dtype_here, free_memory, measure
-from efficient_empathy.modelling.moe.compose import compose
+from efficient_empathy.modelling.moe.compose import average, compose, rewrite
 from efficient_empathy.modelling.moe.folder import RECORD, sweep
 from efficient_empathy.modelling.moe.mixing import Mixing
-from efficient_empathy.modelling.moe.observing import routers
-from efficient_empathy.modelling.moe.progress import bar
-from efficient_empathy.modelling.moe.rewriting import rewrite
+from efficient_empathy.modelling.moe.router_statistics import centred_means, routers, statistics
 from efficient_empathy.modelling.moe.routers import on_disk, train_routers
-from efficient_empathy.modelling.moe.starting import centred_means
-from efficient_empathy.modelling.moe.statistics import statistics
+from efficient_empathy.modelling.progress import TrainingProgress, progress_bar
 from efficient_empathy.modelling.training.examples import conversational
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
-from efficient_empathy.modelling.training.progress import TrainingProgress
 
 CACHE, WORK = ".comparison", ".routers"
 """In a run's folder: what was measured of each model, known by what the model is; checkpoints while routers train."""
@@ -43,7 +38,7 @@ def compose_both(mixing: Mixing) -> None:
     }
     paths, folder = [expert.path for expert in mixing.experts], mixing.workspace.moe
     if _record(mixing.workspace.average).get("key") != key:
-        with bar(mixing.console, "averaging the experts") as tell:
+        with progress_bar(mixing.console, "averaging the experts") as tell:
             average(paths, mixing.workspace.average, **options, on_bytes=_summed(tell))
     there = _record(folder)
     as_asked = there.get("key") == key and there.get("training", {}).get("key") == mixing.trained()
@@ -51,10 +46,10 @@ def compose_both(mixing: Mixing) -> None:
         return
     if there.get("key") != key or "training" in there:
         shared, top_k = mixing.settings.shared, mixing.settings.top_k
-        with bar(mixing.console, "composing the mixture") as tell:
+        with progress_bar(mixing.console, "composing the mixture") as tell:
             compose(paths, folder, **options, shared=shared, top_k=top_k, on_bytes=_summed(tell))
     if _record(folder)["routers"] != mixing.settings.init:
-        with bar(mixing.console, "finding where the routers start"):
+        with progress_bar(mixing.console, "finding where the routers start"):
             _start_at_means(mixing, folder)
 
 
@@ -104,7 +99,7 @@ def measure_all(mixing: Mixing, *, finished: bool) -> dict[str, Measured]:
     for contender in mixing.contenders(finished=finished):
         known = _is_measured(mixing, contender)
         quietly = nullcontext(lambda done, total: None)
-        with quietly if known else bar(mixing.console, f"losses of {contender.label}") as tell:
+        with quietly if known else progress_bar(mixing.console, f"losses of {contender.label}") as tell:
             found[contender.name] = measure(
                 contender,
                 mixing.held_out["all"],
@@ -118,7 +113,7 @@ def measure_all(mixing: Mixing, *, finished: bool) -> dict[str, Measured]:
 def observe(mixing: Mixing) -> dict[str, Any]:
     """routers.json in the mixture's folder: how the routers were trained, and what they do."""
     folder = mixing.workspace.moe
-    with bar(mixing.console, "watching the routers"):
+    with progress_bar(mixing.console, "watching the routers"):
         model = load_model(folder, dtype=dtype_here())
         samples = mixing.encoded(mixing.held_out["all"], load_tokenizer(folder))
         groups = {name: set(rows["sample_id"]) for name, rows in mixing.held_out.items()}

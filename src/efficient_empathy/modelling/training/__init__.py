@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
-    from efficient_empathy.modelling.training.base import bundled_base
+    from efficient_empathy.modelling.training.models import bundled_base
     from efficient_empathy.modelling.training.settings import LoraSettings, TrainingSettings, load_settings
     from efficient_empathy.modelling.training.stage import read_record, summary, train
 
@@ -14,7 +14,7 @@ __all__ = ["LoraSettings", "TrainingSettings", "bundled_base", "load_settings", 
 __getattr__ = exports(
     __name__,
     {
-        "bundled_base": "base",
+        "bundled_base": "models",
         "LoraSettings": "settings",
         "TrainingSettings": "settings",
         "load_settings": "settings",

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from efficient_empathy.modelling.training.base import BUNDLED_NAME
+from efficient_empathy.modelling.training.models import BUNDLED_NAME
 
 LICENCE = (
     "These weights inherit what they were made from: the licence of the base model and that of the data, the stricter "

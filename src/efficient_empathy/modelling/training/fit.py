@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +15,14 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.modelling.training.checkpoints import fingerprint, keep_only, last_checkpoint
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.modelling.training.device import device_name, precision_of
-from efficient_empathy.modelling.training.heldout import HELD_OUT, HeldOut
+from efficient_empathy.modelling.training.loss import HELD_OUT, HeldOut
+from efficient_empathy.modelling.training.models import quiet
 from efficient_empathy.modelling.training.plan import Plan, adapter_of, arguments_of, plan_of, set_trainable
-from efficient_empathy.modelling.training.quiet import quiet
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.modelling.training.tokens import encode
+from efficient_empathy.modelling.training.tokens import Encoded, encode
 
 OnStep = Callable[[int, int, float], None]
 CHECKPOINTS = "checkpoints"
@@ -116,12 +120,11 @@ def _trainer(
     import datasets
     from transformers.trainer_callback import PrinterCallback
 
-    from efficient_empathy.modelling.training.dropout import quicken
-    from efficient_empathy.modelling.training.trainer import Order, ResponseTrainer, Watch
+    from efficient_empathy.modelling.training.trainer import Order, ResponseTrainer, Watch, quicken
 
     settings = plan.settings
     order = None if plan.packed else Order(plan.lengths, settings.batch_size, settings.seed, plan.grouped)
-    measure = HeldOut(tokenizer, held_out, settings, plan)
+    measure = HeldOut(tokenizer, held_out, settings.max_length, (plan.rank, plan.world))
     every = math.ceil(plan.steps / 4) if settings.evaluate_every is None else settings.evaluate_every
     watch = Watch(measure, every, on_step if plan.rank == 0 else lambda step, steps, loss: None)
     data = datasets.Dataset.from_dict(
@@ -197,3 +200,47 @@ def _save(trainer: Any, tokenizer: Any, out: Path) -> None:
     if trainer.is_world_process_zero():
         (out / "training_args.bin").unlink(missing_ok=True)
         tokenizer.save_pretrained(out)
+
+
+_NO_MATTER = {"report_to", "log_every", "allow_pickle", "trust_remote_code"}
+
+
+def fingerprint(
+    model: Any, samples: Sequence[Encoded], settings: TrainingSettings, trainable: str | None, trl: Mapping[str, Any]
+) -> str:
+    """What a checkpoint must agree in to be gone on from: the data, the settings, the weights it starts with."""
+    digest = hashlib.sha256()
+    digest.update(settings.model_dump_json(exclude=_NO_MATTER).encode())
+    digest.update(json.dumps([trainable, dict(trl), type(model).__name__], default=str, sort_keys=True).encode())
+    for sample in samples:
+        digest.update(json.dumps([sample.ids, sample.start]).encode())
+    for name, parameter in model.named_parameters():
+        few = parameter.detach().flatten()[:64].float().cpu().tolist()
+        digest.update(json.dumps([name, list(parameter.shape), few]).encode())
+    return digest.hexdigest()
+
+
+def keep_only(checkpoints: Path, expected: str) -> None:
+    """Make the folder; remove checkpoints whose fingerprint is not the `expected` one."""
+    mark = checkpoints / "fingerprint"
+    if mark.exists() and mark.read_text("utf-8") == expected:
+        return
+    try:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        checkpoints.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot write checkpoints to {checkpoints}: {error.strerror}") from error
+    with atomic(mark) as path:
+        path.write_text(expected, "utf-8")
+
+
+def last_checkpoint(checkpoints: Path) -> Path | None:
+    """The newest checkpoint that is whole: its state is written last."""
+    found = sorted(checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for path in found:
+        try:
+            json.loads((path / "trainer_state.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        return path
+    return None

@@ -12,10 +12,16 @@ from pydantic import BaseModel, ConfigDict
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.modelling.training.base import resolve
 from efficient_empathy.modelling.training.device import attention_of, precision_of
 from efficient_empathy.modelling.training.fit import fit
-from efficient_empathy.modelling.training.models import is_adapter, load_model, load_tokenizer, store_as, stored_dtype
+from efficient_empathy.modelling.training.models import (
+    is_adapter,
+    load_model,
+    load_tokenizer,
+    resolve,
+    store_as,
+    stored_dtype,
+)
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 RESULT = "fitted.json"

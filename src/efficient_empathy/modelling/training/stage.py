@@ -19,7 +19,7 @@ from rich.console import Console
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.training.base import model_hash, resolve
+from efficient_empathy.modelling.progress import TrainingProgress
 from efficient_empathy.modelling.training.card import card
 from efficient_empathy.modelling.training.examples import (
     assigned,
@@ -29,7 +29,7 @@ from efficient_empathy.modelling.training.examples import (
     held_out_rows,
     subsets_of,
 )
-from efficient_empathy.modelling.training.progress import TrainingProgress
+from efficient_empathy.modelling.training.models import model_hash, resolve
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.faults import told
 

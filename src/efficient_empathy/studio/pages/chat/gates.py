@@ -8,7 +8,7 @@ from typing import Any
 
 from efficient_empathy.modelling.moe.checkpoint import read_json
 from efficient_empathy.modelling.moe.folder import RECORD
-from efficient_empathy.modelling.moe.observing import routers
+from efficient_empathy.modelling.moe.router_statistics import routers
 
 
 class Gates:

@@ -1,5 +1,5 @@
-from efficient_empathy.modelling.generation.contract import Reply
-from efficient_empathy.modelling.generation.journal import Journal
+from efficient_empathy.modelling.generation.backends import Reply
+from efficient_empathy.modelling.generation.replies import Journal
 
 ONE, TWO = Reply(0, "Oh no \u2028 so sorry", "stop", 9, 4), Reply(0, None, "error", 0, 0, "timed out", 0.5)
 
