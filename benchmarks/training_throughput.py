@@ -111,7 +111,7 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as out:
         fitted = fit(model, tokenizer, rows_of(options), {}, settings, Path(out), save=False, on_step=clock.step)
-    return {**clock.result(fitted.tokens["all"]), "loss": fitted.history[-1]["loss"]}
+    return {**clock.result(fitted.record.tokens.all), "loss": fitted.record.history[-1].loss}
 
 
 def released(options: argparse.Namespace, checkpointing: bool = True) -> dict[str, Any]:

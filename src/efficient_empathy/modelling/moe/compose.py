@@ -21,8 +21,9 @@ from efficient_empathy.modelling.moe.checkpoint import (
     read_json,
 )
 from efficient_empathy.modelling.moe.families import MLP, SHARED_GATE, SHARED_WIDTH, Family, moe_config
-from efficient_empathy.modelling.moe.folder import RECORD, composed_card, link, require_ours, require_space, whole
+from efficient_empathy.modelling.moe.folder import composed_card, link, require_ours, require_space, whole
 from efficient_empathy.modelling.moe.matching import Matched, match
+from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
 from efficient_empathy.modelling.moe.shards import Progress, write_shard, write_shards, write_text
 from efficient_empathy.modelling.moe.stored import TORCH_NAMES, Float32, read_folder, read_header
 from efficient_empathy.modelling.moe.tensors import Tensor, constant, given, mean
@@ -90,6 +91,8 @@ def _shared_expert(block: str, family: Family, matched: Matched) -> Mapping[str,
 
 
 SHARD_BYTES = 5_000_000_000
+
+
 SHARED = ("average", "base")
 
 
@@ -125,16 +128,26 @@ def compose(
     matched = match([*models, source] if source else models)
     kinds = mixture(matched, models, source, routers)
     config = moe_config(matched.config, matched.family, len(models), top_k, TORCH_NAMES[matched.dtype])
-    record = {
-        "kind": "moe",
-        "family": matched.family.moe,
-        "experts": [model.name for model in models],
-        "shared": shared,
-        "top_k": top_k,
-        "routers": "zero" if routers is None else "given",
-        "key": key,
-    }
+    record = CompositionRecord(
+        kind="moe",
+        family=matched.family.moe,
+        key=key,
+        shared=shared,
+        top_k=top_k,
+        routers="zero" if routers is None else "given",
+        **_common(models, matched, kinds),
+    )
     return write_folder(out, models, matched, config, kinds, record, shard_bytes, on_bytes)
+
+
+def _common(models: Sequence[Checkpoint], matched: Matched, kinds: Sequence[Mapping[str, Tensor]]) -> dict[str, Any]:
+    """The fields of the record that a mixture and an average have alike."""
+    return {
+        "experts": tuple(model.name for model in models),
+        "dtype": TORCH_NAMES[matched.dtype],
+        "parameters": sum(math.prod(tensor.shape) for kind in kinds for tensor in kind.values()),
+        "end_of_turn": tuple(end_tokens(models[0])),
+    }
 
 
 def open_all(experts: Sequence[str | Path], names: Sequence[str] | None, base: str | Path | None) -> list[Checkpoint]:
@@ -164,7 +177,7 @@ def write_folder(
     matched: Matched,
     config: Mapping[str, Any],
     kinds: Sequence[Mapping[str, Tensor]],
-    record: Mapping[str, Any],
+    record: CompositionRecord,
     shard_bytes: int,
     on_bytes: Progress,
 ) -> dict[str, Any]:
@@ -177,22 +190,15 @@ def write_folder(
     require_ours(out, [part.folder for model in models for part in (model, model.base) if part is not None])
     require_space(out, needed, f"composing {out}")
     model = models[0]
-    ends = end_tokens(model)
-    record = {
-        **record,
-        "dtype": TORCH_NAMES[matched.dtype],
-        "parameters": sum(math.prod(tensor.shape) for tensor in tensors),
-        "end_of_turn": ends,
-    }
     with whole(out) as work:
         write_shards(work, kinds, shard_bytes, on_bytes=on_bytes)
         write_text(work / "config.json", _json(config))
-        write_text(work / "generation_config.json", _json(_generation(model, ends)))
+        write_text(work / "generation_config.json", _json(_generation(model, record.end_of_turn)))
         for name, path in model.tokenizer().items():
             shutil.copyfile(path, work / name)
         write_text(work / "README.md", composed_card(record))
-        write_text(work / RECORD, _json(record))
-    return {**record, "path": str(out), "bytes": needed}
+        record.write(work / COMPOSITION)
+    return {**json.loads(record.json_text()), "path": str(out), "bytes": needed}
 
 
 def _generation(model: Checkpoint, ends: Sequence[int]) -> dict[str, Any]:
@@ -227,21 +233,16 @@ def average(
     models = open_all(experts, names, base)
     matched = match(models)
     dense = {k: v for k, v in models[0].config.items() if k not in _DROPPED} | {"use_cache": True}
-    names = [model.name for model in models]
-    record = {"kind": "average", "family": matched.family.dense, "experts": names, "key": key}
-    return write_folder(out, models, matched, dense, (averaged(matched, models),), record, shard_bytes, on_bytes)
+    kinds = (averaged(matched, models),)
+    record = CompositionRecord(kind="average", family=matched.family.dense, key=key, **_common(models, matched, kinds))
+    return write_folder(out, models, matched, dense, kinds, record, shard_bytes, on_bytes)
 
 
-def rewrite(
-    folder: Path,
-    arrays: Mapping[str, Float32],
-    record: Mapping[str, Any],
-    files: Mapping[str, Mapping[str, Any]] | None = None,
-) -> None:
-    """Replace the tensors called `arrays` in `folder`, and take `record` into composition.json and the card.
+def rewrite(folder: Path, arrays: Mapping[str, Float32], **changes: Any) -> None:
+    """Replace the tensors called `arrays` in `folder`; `changes` are those of its record, which the card follows.
 
-    `files` are JSON files to write beside. The folder is exchanged as a whole at the end; shards that stay are linked,
-    not copied. Raises `UserError` for a tensor that is not there or has another shape.
+    The folder is exchanged as a whole at the end; shards that stay are linked, not copied. Raises `UserError` for a
+    tensor that is not there or has another shape.
     """
     there = read_folder(folder)
     for name, array in arrays.items():
@@ -249,15 +250,14 @@ def rewrite(
             raise UserError(f"{folder} has no {name} of the shape {list(array.shape)}: compose it again")
     shards = {there[name].path.name for name in arrays}
     require_space(folder, sum((folder / shard).stat().st_size for shard in shards), f"rewriting {folder}")
-    content = read_json(folder / RECORD) | dict(record)
+    record = CompositionRecord.read(folder / COMPOSITION).model_copy(update=changes)
     with whole(folder) as work:
         for path in folder.iterdir():
             if path.name in shards:
                 tensors: dict[str, Tensor] = dict(read_header(path))
                 tensors |= {name: given(arrays[name], tensors[name].dtype) for name in tensors if name in arrays}
                 write_shard(work / path.name, tensors)
-            elif path.name not in (RECORD, "README.md", *(files or {})):
+            elif path.name not in (COMPOSITION, "README.md"):
                 link(path, work / path.name)
-        write_text(work / "README.md", composed_card(content))
-        for name, value in {**(files or {}), RECORD: content}.items():
-            write_text(work / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        write_text(work / "README.md", composed_card(record))
+        record.write(work / COMPOSITION)

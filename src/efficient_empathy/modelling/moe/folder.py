@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
 
 SPARE = 64 << 20
 """Bytes that stay free on the disk."""
-RECORD = "composition.json"
-"""In every folder that is composed: from what, and how."""
 
 
 @contextmanager
@@ -50,7 +48,7 @@ def require_ours(out: Path, sources: Iterable[Path]) -> None:
         raise UserError(f"{out} is not a folder: give the name of a new one")
     if any(out.resolve() in (source.resolve(), *source.resolve().parents) for source in sources):
         raise UserError(f"{out} holds what is to be mixed: give the name of a new folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / RECORD).exists():
+    if out.is_dir() and any(out.iterdir()) and not (out / COMPOSITION).exists():
         raise UserError(
             f"{out} holds something that was not composed here, and is left alone: give a new folder's name"
         )
@@ -115,24 +113,24 @@ efficient-empathy {version} (arXiv 2407.01937).
 """
 
 
-def composed_card(record: Mapping[str, Any]) -> str:
-    """The card of a mixture or an average, from the record in its composition.json."""
+def composed_card(record: CompositionRecord) -> str:
+    """The card of a mixture or an average."""
     from importlib.metadata import version
 
-    names = ", ".join(record["experts"])
-    rows = {"experts": names, "architecture": record["family"], "parameters": f"{record['parameters']:,}"}
-    if record["kind"] == "average":
+    names = ", ".join(record.experts)
+    rows = {"experts": names, "architecture": record.family, "parameters": f"{record.parameters:,}"}
+    if record.kind == "average":
         title, tags = "Average of experts", "efficient-empathy, weight-average"
-        what = f"The plain average of the weights of {len(record['experts'])} models: {names}."
+        what = f"The plain average of the weights of {len(record.experts)} models: {names}."
     else:
         title, tags = "Mixture of experts", "efficient-empathy, moe"
-        outside = "the experts' average" if record["shared"] == "average" else "the base model's"
+        outside = "the experts' average" if record.shared == "average" else "the base model's"
         what = (
-            f"The feed-forward blocks of {names} as routed experts, {record['top_k']} of {len(record['experts'])} for "
+            f"The feed-forward blocks of {names} as routed experts, {record.top_k} of {len(record.experts)} for "
             f"each token; all other weights are {outside}. {_routers(record)}"
         )
-        rows |= {"experts for a token": f"{record['top_k']} of {len(record['experts'])}"}
-    rows["stored as"] = record["dtype"]
+        rows |= {"experts for a token": f"{record.top_k} of {len(record.experts)}"}
+    rows["stored as"] = record.dtype
     lines = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     return _HEAD.format(tags=tags, title=title, what=what, rows=lines, version=version("efficient-empathy"))
 
@@ -144,10 +142,10 @@ _STARTS = {
 }
 
 
-def _routers(record: Mapping[str, Any]) -> str:
-    start = f"The routers {_STARTS[record['routers']]}"
-    training = record.get("training")
+def _routers(record: CompositionRecord) -> str:
+    start = f"The routers {_STARTS[record.routers or 'zero']}"
+    training = record.training
     if training is None:
         return f"{start}; they are not trained."
-    what = "they and nothing else" if training["train"] == "gates" else "they and every expert's gate_proj"
-    return f"{start}. Then {what} were trained on {training['samples']:,} samples."
+    what = "they and nothing else" if training.train == "gates" else "they and every expert's gate_proj"
+    return f"{start}. Then {what} were trained on {training.samples:,} samples."

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
 
 BUNDLED_NAME = "the bundled tiny base"
 _WHOLE = 64 * 2**20
@@ -152,6 +152,15 @@ def _load_adapter(adapter: Path, dtype: Dtype, device: str | None, attention: st
     )  # fmt: skip
     with quiet(), _load_errors(f"the adapter {adapter}", trust_remote_code):
         return PeftModel.from_pretrained(model, adapter).eval()
+
+
+def require_intact(workspace: Workspace, folder: Path) -> None:
+    """Raise `UserError` unless the files of one of the run's own models are as training or mixing left them."""
+    is_expert = folder.parent == workspace.experts
+    stage = f"train:{folder.name}" if is_expert else "mix"
+    for path in workspace.outputs(stage):
+        if path.parent == folder:
+            workspace.require(path, f"train --subset {folder.name}" if is_expert else stage)
 
 
 def refuse_pickle(path: Path | str) -> None:
