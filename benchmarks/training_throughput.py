@@ -88,8 +88,7 @@ def tokenizer_and_model(options: argparse.Namespace, attention: str) -> tuple[An
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 
-    from efficient_empathy.modelling.training.base import resolve
-    from efficient_empathy.modelling.training.models import load_model, load_tokenizer
+    from efficient_empathy.modelling.training.models import load_model, load_tokenizer, resolve
 
     base = resolve(options.base)
     tokenizer = load_tokenizer(base)
@@ -112,7 +111,7 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as out:
         fitted = fit(model, tokenizer, rows_of(options), {}, settings, Path(out), save=False, on_step=clock.step)
-    return {**clock.result(fitted.tokens["all"]), "loss": fitted.history[-1]["loss"]}
+    return {**clock.result(fitted.record.tokens.all), "loss": fitted.record.history[-1].loss}
 
 
 def released(options: argparse.Namespace, checkpointing: bool = True) -> dict[str, Any]:
@@ -246,7 +245,7 @@ def main() -> None:
 
 
 def compare(options: argparse.Namespace) -> None:
-    from efficient_empathy.modelling.training.base import bundled_base
+    from efficient_empathy.modelling.training.models import bundled_base
 
     options.base = options.base or str(bundled_base())
     rest = ["--samples", str(options.samples), "--base", options.base, *(["--gpu"] if options.gpu else [])]

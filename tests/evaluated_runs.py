@@ -10,8 +10,10 @@ import polars as pl
 
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.moe.record import RouterTraining
+from efficient_empathy.modelling.training.record import TokenCount
 from scored_runs import write_run
-from trained_runs import write_comparison, write_generations, write_json, write_training
+from trained_runs import composition_record, write_comparison, write_generations, write_json, write_training
 
 REPLIES = (
     "Oh no, that sounds so hard. I am sorry.",
@@ -50,10 +52,21 @@ def costed_run(root: Path) -> Workspace:
     workspace = answered_run(root, ("base", "sensibility", "rationality", "average", "moe"))
     for name, samples in (("sensibility", 28), ("rationality", 14)):
         write_training(workspace, name, samples=samples, tokens={"response": 100, "all": 1000}, seconds=10, flops=1e9)
-    record = {"experts": ["sensibility", "rationality"], "parameters": 1000}
-    write_json(workspace.average / "composition.json", record | {"kind": "average"})
-    routers = {"samples": 45, "seconds": 5, "tokens": {"response": 10, "all": 2000}}
-    write_json(workspace.moe / "composition.json", record | {"kind": "moe", "training": routers})
+    composition_record("average").write(workspace.average / "composition.json")
+    training = RouterTraining(
+        key="k",
+        train="gates",
+        router_data="union",
+        samples=45,
+        steps=3,
+        seconds=5,
+        tokens=TokenCount(response=10, all=2000),
+        trainable_parameters=8,
+        history=(),
+        moved=("model.layers.0.mlp.gate.weight",),
+        unmoved=20,
+    )
+    composition_record(training=training).write(workspace.moe / "composition.json")
     write_comparison(workspace)
     return workspace
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.moe.average import average
-from efficient_empathy.modelling.moe.compose import compose
+from efficient_empathy.modelling.moe.compose import average, compose
 from scored_runs import numbered, write_run
 from tiny_models import tiny_model
+from trained_runs import training_record
 
 EXPERTS = ("sensibility", "rationality")
 
@@ -25,8 +23,7 @@ def write_talkers(root: Path) -> Workspace:
     base = tiny_model(root / "base", scale=3.0)
     for seed, name in enumerate(EXPERTS, 1):
         folder = tiny_model(run.experts / name, seed=seed, scale=3.0)
-        record = {"base": str(base), "subset": name, "template": PromptTemplate.load("chat").record(), "settings": {}}
-        (folder / "training.json").write_text(json.dumps(record))
+        training_record(name, base=str(base)).write(folder / "training.json")
     folders = [run.experts / name for name in EXPERTS]
     average(folders, run.average, names=EXPERTS)
     rng = np.random.default_rng(0)

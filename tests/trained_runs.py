@@ -5,12 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.generation.record import GenerationRecord
+from efficient_empathy.modelling.moe.record import ComparisonRecord, CompositionRecord, RouterRecord
+from efficient_empathy.modelling.training.record import (
+    HeldOutLoss,
+    LoggedStep,
+    Origin,
+    TemplateRecord,
+    TokenCount,
+    TrainingRecord,
+)
+from efficient_empathy.modelling.training.settings import TrainingSettings
 
 SUBSETS = ("sensibility", "rationality", "discard", "all")
 MODELS = {
@@ -31,51 +43,71 @@ def write_json(path: Path, content: object) -> Path:
     return path
 
 
-def write_training(workspace: Workspace, folder: str, *, steps: int = 200, seed: int = 0, **changed: object) -> Path:
-    """`experts/<folder>/training.json`: a loss that falls and flattens, and held-out losses at five evaluations."""
-    rng = np.random.default_rng(seed)
-    at = np.arange(2, steps + 1, 2)
-    falling = 2.9 + 0.9 * np.exp(-at / (steps / 4))
-    history = [
-        {"step": int(s), "epoch": float(s / steps), "loss": float(v), "learning_rate": 1e-4}
-        for s, v in zip(at, falling + rng.normal(0, 0.08, len(at)), strict=True)
-    ]
-    offsets = {"sensibility": 0.0, "rationality": 0.05, "discard": 0.42, "all": 0.08}
-    gains = {subset: 1.15 if subset == folder else 1.0 for subset in SUBSETS}
-    held_out = [
-        {"step": s}
-        | {k: 3.72 + o - 0.68 * gains[k] * (1 - float(np.exp(-s / (steps / 4)))) for k, o in offsets.items()}
-        for s in range(0, steps + 1, max(1, steps // 5))
-    ]
-    record: dict[str, object] = {
-        "name": folder,
-        "subset": folder,
+def training_record(name: str = "sensibility", **fields: Any) -> TrainingRecord:
+    """A valid record of an expert on the subset of its name."""
+    record: dict[str, Any] = {
+        "name": name,
+        "subset": name,
         "base": "/models/tiny-base",
-        "base_hash": "a" * 64,
+        "base_hash": "a" * 16,
         "method": "lora",
-        "settings": {
-            "lora": {"r": 8, "alpha": 32.0, "dropout": 0.1},
-            "learning_rate": 1e-4,
-            "batch_size": 16,
-            "gradient_accumulation": 1,
-            "epochs": 1.0,
-            "max_length": 512,
-        },
-        "template": {"name": "chat", "hash": "c" * 16},
+        "settings": TrainingSettings(),
+        "template": TemplateRecord.of(PromptTemplate.load("chat")),
         "samples": 3200,
         "dialogues": 1410,
-        "tokens": {"response": 48213, "all": 201877},
-        "steps": steps,
+        "tokens": TokenCount(response=48213, all=201877),
+        "steps": 200,
         "seconds": 74.2,
         "device": "cpu",
         "precision": "fp32",
         "trainable_parameters": 165_888,
         "parameters": 7_341_056,
         "flops": 1.2e12,
-        "history": history,
-        "held_out": held_out,
+        "history": (),
+        "held_out": (),
+        "made_from": Origin(inputs={"data": "d" * 16}),
     }
-    return write_json(workspace.experts / folder / "training.json", record | changed)
+    return TrainingRecord(**record | fields)
+
+
+def write_training(workspace: Workspace, folder: str, *, steps: int = 200, seed: int = 0, **changed: object) -> Path:
+    """`experts/<folder>/training.json`: a loss that falls and flattens, and held-out losses at five evaluations.
+
+    `changed` are fields as they stand in the file, valid or not.
+    """
+    rng = np.random.default_rng(seed)
+    at = np.arange(2, steps + 1, 2)
+    falling = 2.9 + 0.9 * np.exp(-at / (steps / 4))
+    history = tuple(
+        LoggedStep(step=int(s), epoch=float(s / steps), loss=float(v), learning_rate=1e-4)
+        for s, v in zip(at, falling + rng.normal(0, 0.08, len(at)), strict=True)
+    )
+    offsets = {"sensibility": 0.0, "rationality": 0.05, "discard": 0.42, "all": 0.08}
+    gains = {subset: 1.15 if subset == folder else 1.0 for subset in SUBSETS}
+    held_out = tuple(
+        HeldOutLoss(
+            step=s,
+            loss={k: 3.72 + o - 0.68 * gains[k] * (1 - float(np.exp(-s / (steps / 4)))) for k, o in offsets.items()},
+        )
+        for s in range(0, steps + 1, max(1, steps // 5))
+    )
+    record = training_record(folder, steps=steps, history=history, held_out=held_out)
+    return write_json(workspace.experts / folder / "training.json", json.loads(record.json_text()) | changed)
+
+
+def composition_record(kind: Literal["moe", "average"] = "moe", **fields: Any) -> CompositionRecord:
+    """A valid record of a folder that was composed of two experts."""
+    record: dict[str, Any] = {
+        "kind": kind,
+        "family": "mixtral" if kind == "moe" else "llama",
+        "experts": ("sensibility", "rationality"),
+        "dtype": "float32",
+        "parameters": 1000,
+        "end_of_turn": (2,),
+    }
+    if kind == "moe":
+        record |= {"shared": "average", "top_k": 2, "routers": "zero"}
+    return CompositionRecord(**record | fields)
 
 
 def write_comparison(workspace: Workspace, *, moe_wins: bool = False, **changed: object) -> Path:
@@ -90,7 +122,7 @@ def write_comparison(workspace: Workspace, *, moe_wins: bool = False, **changed:
                 s: overall[name] + {"sensibility": -0.09, "rationality": -0.03, "discard": 0.3, "all": 0}[s]
                 for s in SUBSETS
             },
-            "interval": {"all": [overall[name] - 0.061, overall[name] + 0.063]},
+            "interval": {"all": (overall[name] - 0.061, overall[name] + 0.063)},
             "parameters": 12_064_000 if name.startswith("moe") else 7_341_056,
             "active_parameters": 12_063_000 if name.startswith("moe") else 7_341_056,
             "bytes": 24_130_000 if name.startswith("moe") else 14_690_000,
@@ -109,7 +141,8 @@ def write_comparison(workspace: Workspace, *, moe_wins: bool = False, **changed:
     }
     sizes = {s: {"samples": n, "tokens": 15 * n} for s, n in zip(SUBSETS, (312, 603, 84, 999), strict=True)}
     record = {"subsets": sizes, "models": models, "verdict": verdict, "seed": 0, "part": "held_out"}
-    return write_json(workspace.comparison, record | changed)
+    valid = ComparisonRecord.model_validate(record)
+    return write_json(workspace.comparison, json.loads(valid.json_text()) | changed)
 
 
 def write_routers(
@@ -136,7 +169,8 @@ def write_routers(
         "usage": usage,
         "entropy": entropy,
     }
-    return write_json(workspace.moe / "routers.json", record | changed)
+    valid = RouterRecord.model_validate(record)
+    return write_json(workspace.moe / "routers.json", json.loads(valid.json_text()) | changed)
 
 
 def write_generations(
@@ -163,18 +197,21 @@ def write_generations(
     workspace.generations.mkdir(exist_ok=True)
     path = workspace.generations / f"{model}.parquet"
     pl.DataFrame(table).write_parquet(path)
-    record = {
-        "model": model,
-        "label": label,
-        "path": f"/models/{model}",
-        "template": {"name": "chat", "hash": "c" * 16},
-        "decoding": {"do_sample": False, "max_new_tokens": 64},
-        "samples": len(ids),
-        "seconds": 31.5,
-        "tokens_per_second": 402.7,
-        "backend": "transformers",
-    }
-    write_json(path.with_suffix(".json"), record | changed)
+    record = GenerationRecord(
+        model=model,
+        label=label,
+        path=f"/models/{model}",
+        template=TemplateRecord(name="chat", hash="c" * 16),
+        decoding={"do_sample": False, "max_new_tokens": 64},
+        part="all",
+        samples=len(ids),
+        seconds=31.5,
+        tokens_per_second=402.7,
+        backend="transformers",
+        key="k" * 32,
+        rows="r" * 32,
+    )
+    write_json(path.with_suffix(".json"), json.loads(record.json_text()) | changed)
     return path
 
 

@@ -53,8 +53,7 @@ def test_where_models_are_is_known_but_for_those_behind_an_endpoint(tmp_path) ->
     own = tmp_path / "own"
     own.mkdir()
     for name, path in (("gpt-4o", "https://api.example/v1"), ("mine", str(own)), ("moe", "/gone")):
-        file = workspace.generations / f"{name}.json"
-        file.write_text(f'{{"path": "{path}", "part": "test"}}')
+        write_generations(workspace, name, path=path, part="test")
     paths = {one.name: one.path for one in answered(workspace).contestants}
     assert (paths["gpt-4o"], paths["mine"], paths["moe"]) == (None, own, None)
     assert (paths["base"] / "config.json").exists()

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from efficient_empathy.modelling.training.record import HeldOutLoss, LoggedStep
 from efficient_empathy.report.curves import POINTS, curve, envelope, moving_mean
-from efficient_empathy.report.records import Evaluation, Step
 
 
 def test_the_moving_mean_is_of_its_neighbours() -> None:
@@ -23,14 +23,19 @@ def test_thinning_loses_neither_the_highest_nor_the_lowest() -> None:
 
 
 def test_few_steps_are_shown_as_they_are() -> None:
-    found = curve([Step(step=i, loss=3.0) for i in range(11)], [])
+    found = curve([LoggedStep(step=i, loss=3.0) for i in range(11)], [])
     assert (found.smooth, found.window) == ([], 1)
-    assert curve([Step(step=i, loss=3.0) for i in range(12)], []).window == 3
+    assert curve([LoggedStep(step=i, loss=3.0) for i in range(12)], []).window == 3
 
 
 def test_losses_that_are_no_numbers_are_left_out() -> None:
-    history = [Step(step=1, loss=3.0), Step(step=2, loss=math.nan), Step(step=3), Step(step=4, loss=2.0)]
-    held_out = [Evaluation(step=0, loss={"all": 3.0, "discard": None}), Evaluation(step=4, loss={"all": math.inf})]
+    history = [
+        LoggedStep(step=1, loss=3.0),
+        LoggedStep(step=2, loss=math.nan),
+        LoggedStep(step=3),
+        LoggedStep(step=4, loss=2.0),
+    ]
+    held_out = [HeldOutLoss(step=0, loss={"all": 3.0, "discard": None}), HeldOutLoss(step=4, loss={"all": math.inf})]
     found = curve(history, held_out)
     assert found.logged == [(1, 3.0), (4, 2.0)]
     assert found.held_out == {"all": [(0, 3.0)]}
@@ -39,7 +44,7 @@ def test_losses_that_are_no_numbers_are_left_out() -> None:
 
 def test_subsets_are_in_the_order_of_the_page_and_all_is_last() -> None:
     losses = dict.fromkeys(("all", "zest", "discard", "rationality", "sensibility"), 3.0)
-    assert list(curve([], [Evaluation(step=0, loss=losses)]).held_out) == [
+    assert list(curve([], [HeldOutLoss(step=0, loss=losses)], ("sensibility", "rationality", "discard")).held_out) == [
         "sensibility",
         "rationality",
         "discard",

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.modelling.moe.checkpoint import read_json
-from efficient_empathy.modelling.moe.folder import RECORD
-from efficient_empathy.modelling.training.partition import partition
-from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.modelling.moe.record import (
+    AVERAGE,
+    COMPOSITION,
+    MIXED,
+    UNTRAINED,
+    CompositionRecord,
+    RouterTraining,
+)
+from efficient_empathy.modelling.training.examples import partition
+from efficient_empathy.modelling.training.record import TrainingRecord, read_trainings
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Cost:
 
 def costs(workspace: Workspace, names: list[str]) -> dict[str, Cost]:
     """Of every model called one of `names` what its records say."""
-    trainings = {path.parent.name: read_json(path) for path in sorted(workspace.experts.glob("*/training.json"))}
+    trainings = read_trainings(workspace.experts)
     offered = _offered(workspace, trainings)
     own = {name: _own(training, offered) for name, training in trainings.items()}
     found = {}
@@ -41,59 +45,51 @@ def costs(workspace: Workspace, names: list[str]) -> dict[str, Cost]:
             found[name] = Cost(0.0, None)
         else:
             folder = workspace.average if name == "average" else workspace.moe
-            known = name in ("average", "moe", "moe_untrained") and (folder / RECORD).exists()
-            found[name] = _composed(read_json(folder / RECORD), own, name) if known else Cost(None, None)
+            is_composed = name in (AVERAGE, MIXED, UNTRAINED)
+            record = CompositionRecord.read_if_there(folder / COMPOSITION) if is_composed else None
+            found[name] = _composed(record, own, name) if record else Cost(None, None)
     return found
 
 
 def files(workspace: Workspace) -> list[Path]:
     """The records that costs are read from, those that there are."""
-    there = [*sorted(workspace.experts.glob("*/training.json")), workspace.average / RECORD, workspace.moe / RECORD]
+    there = [
+        *sorted(workspace.experts.glob("[!.]*/training.json")),
+        workspace.average / COMPOSITION,
+        workspace.moe / COMPOSITION,
+    ]
     return [path for path in there if path.exists()]
 
 
-def _own(training: Mapping[str, Any], offered: int) -> Cost:
-    share = _number(training.get("samples"))
-    tokens = (training.get("tokens") or {}).get("all")
-    spent = {"tokens": tokens, "seconds": training.get("seconds"), "flops": training.get("flops")}
-    return Cost(share / offered if share is not None and offered else None, _whole(spent))
+def _own(training: TrainingRecord, offered: int) -> Cost:
+    spent = {"tokens": float(training.tokens.all), "seconds": training.seconds, "flops": training.flops}
+    return Cost(training.samples / offered if offered else None, spent)
 
 
-def _composed(record: Mapping[str, Any], own: Mapping[str, Cost], name: str) -> Cost:
-    parts = [own.get(expert, Cost(None, None)) for expert in record.get("experts") or []]
+def _composed(record: CompositionRecord, own: Mapping[str, Cost], name: str) -> Cost:
+    parts = [own.get(expert, Cost(None, None)) for expert in record.experts]
     shares = [part.share_of_data for part in parts]
     share = min(1.0, sum(one for one in shares if one is not None)) if shares and None not in shares else None
     spent = [part.training for part in parts]
-    if name == "moe" and "training" in record:
-        spent.append(_routers(record))
+    if name == MIXED and record.training:
+        spent.append(_routers(record, record.training))
     known = [one for one in spent if one is not None]
     if not known or len(known) < len(spent):
         return Cost(share, None)
     return Cost(share, {key: sum(one[key] for one in known) for key in ("tokens", "seconds", "flops")})
 
 
-def _routers(record: Mapping[str, Any]) -> dict[str, float] | None:
+def _routers(record: CompositionRecord, training: RouterTraining) -> dict[str, float]:
     """What the routers' training took; FLOPs as of experts, 6 × parameters × tokens (Kaplan et al. 2020)."""
-    training = record["training"]
-    tokens, parameters = (training.get("tokens") or {}).get("all"), record.get("parameters")
-    flops = 6 * parameters * tokens if tokens is not None and parameters is not None else None
-    return _whole({"tokens": tokens, "seconds": training.get("seconds"), "flops": flops})
+    tokens = training.tokens.all
+    return {"tokens": tokens, "seconds": training.seconds, "flops": 6 * record.parameters * tokens}
 
 
-def _offered(workspace: Workspace, trainings: Mapping[str, Mapping[str, Any]]) -> int:
+def _offered(workspace: Workspace, trainings: Mapping[str, TrainingRecord]) -> int:
     """Samples that experts could be trained on: the run's, without those that are held out, tested on or held back."""
     if not trainings or not workspace.samples.exists():
         return 0
-    settings, defaults = next(iter(trainings.values())).get("settings") or {}, TrainingSettings()
-    shares = {key: settings.get(key, getattr(defaults, key)) for key in ("held_out", "hold_back", "seed")}
-    frame = pl.read_parquet(workspace.samples, columns=["sample_id", "dialogue_id", "split"], glob=False)
-    return int((partition(frame, **shares)["part"] == "fit").sum())
-
-
-def _whole(spent: Mapping[str, Any]) -> dict[str, float] | None:
-    numbers = {key: number for key, value in spent.items() if (number := _number(value)) is not None}
-    return numbers if len(numbers) == len(spent) else None
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    settings = next(iter(trainings.values())).settings
+    frame = RunTable(workspace).require("samples").read(["sample_id", "dialogue_id", "split"])
+    parts = partition(frame, held_out=settings.held_out, hold_back=settings.hold_back, seed=settings.seed)
+    return int((parts["part"] == "fit").sum())

@@ -14,8 +14,9 @@ from polars.exceptions import PolarsError
 from efficient_empathy.evaluation.comparing import Contestant
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.generation.record import GenerationRecord
 from efficient_empathy.modelling.generation.target import HUB_NAME, resolve
-from efficient_empathy.modelling.moe.checkpoint import read_json
+from efficient_empathy.modelling.moe.record import ComparisonRecord
 
 _EXPERTS, _COMPARED = ("sensibility", "rationality"), ("union", "all", "random", "discard")
 _COLUMNS = ("sample_id", "dialogue_id", "context", "response", "category", "split")
@@ -54,18 +55,19 @@ def answered(workspace: Workspace, names: Sequence[str] = ()) -> Answered:
     chosen = list(dict.fromkeys(names)) or in_order(workspace, known)
     samples_path = workspace.require(workspace.samples, "score SOURCE")
     samples = pl.read_parquet(samples_path, columns=list(_COLUMNS), glob=False).unique("sample_id", keep="first")
-    records = {name: _told(known[name].with_suffix(".json")) for name in chosen}
+    records = {name: GenerationRecord.read_if_there(known[name].with_suffix(".json")) for name in chosen}
     labels = _labels(workspace, records)
     contestants = [
         Contestant(
             name,
             labels[name],
             _rows(workspace, name, known[name], samples),
-            _path(workspace, name, told),
+            _path(workspace, name, record),
         )
-        for name, told in records.items()
+        for name, record in records.items()
     ]
-    part = str(records[chosen[0]].get("part") or "all")
+    first = records[chosen[0]]
+    part = first.part if first else "all"
     if part == "test" and not (samples["split"].str.to_lowercase() == "test").any():
         part = "held_out"
     return Answered(contestants, part, [known[name] for name in chosen], _notes(records))
@@ -78,10 +80,10 @@ def in_order(workspace: Workspace, names: Sequence[str] | dict[str, Any]) -> lis
     return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
-def _notes(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _notes(records: Mapping[str, GenerationRecord | None]) -> list[str]:
     decoded: dict[str, list[str]] = {}
-    for name, told in records.items():
-        settings = ", ".join(f"{key} {value}" for key, value in (told.get("decoding") or {}).items())
+    for name, record in records.items():
+        settings = ", ".join(f"{key} {value}" for key, value in (record.decoding if record else {}).items())
         decoded.setdefault(settings or "unknown", []).append(name)
     if len(decoded) == 1:
         return []
@@ -97,7 +99,8 @@ def _rows(workspace: Workspace, name: str, path: Path, samples: pl.DataFrame) ->
         raise UserError(f"cannot read {path} ({str(error).splitlines()[0]}): {again}") from error
     if responses["response"].has_nulls():
         row = responses["response"].is_null().arg_max() or 0
-        failures = _told(path.with_suffix(".json")).get("failures") or {}
+        record = GenerationRecord.read_if_there(path.with_suffix(".json"))
+        failures = record.failures if record else {}
         sample = responses["sample_id"][row]
         raise UserError(
             f"{path} has no response in {responses['response'].null_count():,} of {len(responses):,} rows, the first "
@@ -115,9 +118,9 @@ def _rows(workspace: Workspace, name: str, path: Path, samples: pl.DataFrame) ->
     return joined.rename({"sample_id": "id"})
 
 
-def _path(workspace: Workspace, name: str, told: dict[str, Any]) -> Path | str | None:
+def _path(workspace: Workspace, name: str, record: GenerationRecord | None) -> Path | str | None:
     """Where the model itself is; None for one behind an endpoint, or gone."""
-    recorded = str(told.get("path") or "")
+    recorded = record.path if record else ""
     if "://" in recorded:
         return None
     try:
@@ -128,14 +131,10 @@ def _path(workspace: Workspace, name: str, told: dict[str, Any]) -> Path | str |
         return recorded if HUB_NAME.fullmatch(recorded) else None
 
 
-def _labels(workspace: Workspace, records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _labels(workspace: Workspace, records: Mapping[str, GenerationRecord | None]) -> dict[str, str]:
     """What the run's comparison calls its models, else their own records; with the name where labels are alike."""
-    compared = {model.get("name"): model.get("label") for model in _told(workspace.comparison).get("models") or []}
-    labels = {name: str(compared.get(name) or told.get("label") or name) for name, told in records.items()}
+    table = ComparisonRecord.read_if_there(workspace.comparison)
+    compared = {model.name: model.label for model in table.models} if table else {}
+    labels = {name: compared.get(name) or (record.label if record else name) for name, record in records.items()}
     alike = [label for label, count in Counter(labels.values()).items() if count > 1]
     return {name: f"{label} ({name})" if label in alike else label for name, label in labels.items()}
-
-
-def _told(path: Path) -> dict[str, Any]:
-    """A record beside an artifact, empty without one."""
-    return read_json(path) if path.exists() else {}

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from efficient_empathy.report.records import Evaluation, Step, by_subset
+from efficient_empathy.modelling.training.record import HeldOutLoss, LoggedStep
+from efficient_empathy.report.reading import by_subset
 
 POINTS = 240
 """More logged steps than this are drawn by the lowest and highest of each bucket."""
@@ -38,17 +39,17 @@ class Curve:
         return max((step for line in (self.logged, *self.held_out.values()) for step, _ in line), default=1.0) or 1.0
 
 
-def curve(history: Sequence[Step], held_out: Sequence[Evaluation]) -> Curve:
-    """A training's curve; losses that are missing or not finite are left out."""
-    logged = sorted((s.step, s.loss) for s in history if s.loss is not None and math.isfinite(s.step + s.loss))
+def curve(history: Sequence[LoggedStep], held_out: Sequence[HeldOutLoss], subsets: Sequence[str] = ()) -> Curve:
+    """A training's curve, held-out losses in the order of `subsets`; losses that are missing are left out."""
+    logged = sorted((float(s.step), s.loss) for s in history if s.loss is not None and math.isfinite(s.loss))
     window = _window(len(logged))
     lines: dict[str, list[Point]] = {}
     for evaluation in sorted(held_out, key=lambda e: e.step):
         for subset, loss in evaluation.loss.items():
-            if loss is not None and math.isfinite(evaluation.step + loss):
-                lines.setdefault(subset, []).append((evaluation.step, loss))
+            if loss is not None and math.isfinite(loss):
+                lines.setdefault(subset, []).append((float(evaluation.step), loss))
     smooth = moving_mean(logged, window) if window > 1 else []
-    return Curve(envelope(logged), _every(smooth), window, {name: lines[name] for name in by_subset(lines)})
+    return Curve(envelope(logged), _every(smooth), window, {name: lines[name] for name in by_subset(lines, subsets)})
 
 
 def moving_mean(points: Sequence[Point], window: int) -> list[Point]:

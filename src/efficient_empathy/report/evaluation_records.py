@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from efficient_empathy.report.records import Record
+from efficient_empathy.report.reading import ShownRecord
 
 
 def _finite(value: float | None) -> float | None:
@@ -27,7 +27,7 @@ Interval = Annotated[tuple[float, float] | None, BeforeValidator(_whole_pair)]
 """Low and high on disk."""
 
 
-class MeasuredFigure(Record):
+class MeasuredFigure(ShownRecord):
     """What one figure is: the metric set it belongs to, what better means, how many decimals it is printed with."""
 
     group: str = Field(default="", alias="set")
@@ -36,7 +36,7 @@ class MeasuredFigure(Record):
     digits: int = Field(default=2, ge=0, le=8)
 
 
-class TrainingCost(Record):
+class TrainingCost(ShownRecord):
     """What a model's training took."""
 
     tokens: Number = None
@@ -44,7 +44,7 @@ class TrainingCost(Record):
     flops: Number = None
 
 
-class EvaluatedModel(Record):
+class EvaluatedModel(ShownRecord):
     """One model's figures with their intervals, what it was trained on, and what that took."""
 
     name: str
@@ -61,7 +61,7 @@ class EvaluatedModel(Record):
         return self.label or self.name
 
 
-class PairedTest(Record):
+class PairedTest(ShownRecord):
     """A model's figure less the baseline's, over the same dialogues; `p_holm` is corrected for the other tests."""
 
     model: str
@@ -72,14 +72,14 @@ class PairedTest(Record):
     p_holm: Number = None
 
 
-class Turn(Record):
+class Turn(ShownRecord):
     """A turn of a context."""
 
     role: str = ""
     text: str = ""
 
 
-class EvaluatedExample(Record):
+class EvaluatedExample(ShownRecord):
     """A sample on which models differ, and what each of them said."""
 
     sample_id: str = ""
@@ -89,7 +89,7 @@ class EvaluatedExample(Record):
     why: str = ""
 
 
-class EvaluationRecord(Record):
+class EvaluationRecord(ShownRecord):
     """`evaluation.json`."""
 
     n: Number = None

@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import Field
 
 from efficient_empathy.report.evaluation_records import Interval, Number
-from efficient_empathy.report.records import Record
+from efficient_empathy.report.reading import ShownRecord
 
 
-class Rater(Record):
+class Rater(ShownRecord):
     """One person: how much of what was asked was rated, and how often hidden repeats got the same rating."""
 
     name: str
@@ -19,7 +19,7 @@ class Rater(Record):
     self_consistency: Number = None
 
 
-class RatedModel(Record):
+class RatedModel(ShownRecord):
     """One model's mean rating on one dimension."""
 
     name: str
@@ -28,7 +28,7 @@ class RatedModel(Record):
     n: Number = None
 
 
-class Agreement(Record):
+class Agreement(ShownRecord):
     """How far raters agree, by several coefficients, with their intervals by name."""
 
     fleiss_kappa: Number = None
@@ -41,14 +41,14 @@ class Agreement(Record):
     raters: Number = None
 
 
-class RatedDimension(Record):
+class RatedDimension(ShownRecord):
     """One dimension: models' means, and how far raters agree on it."""
 
     models: list[RatedModel] = Field(default_factory=list)
     agreement: Agreement = Agreement()
 
 
-class Contest(Record):
+class Contest(ShownRecord):
     """Two models side by side: how often people preferred `a`, neither, or `b`.
 
     `share` counts a tie as half, `interval` is its own; p is that of a sign test, `p_holm` corrected for the others.
@@ -66,7 +66,7 @@ class Contest(Record):
     p_holm: Number = None
 
 
-class RankedModel(Record):
+class RankedModel(ShownRecord):
     """A model's log-strength by Bradley and Terry's model of the contests, 0 on average."""
 
     question: str = ""
@@ -75,7 +75,7 @@ class RankedModel(Record):
     interval: Interval = None
 
 
-class RatingsRecord(Record):
+class RatingsRecord(ShownRecord):
     """`ratings/results.json`."""
 
     sheets: list[Any] = Field(default_factory=list)

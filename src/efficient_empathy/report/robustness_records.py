@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from efficient_empathy.report.evaluation_records import Interval, MeasuredFigure, Number
-from efficient_empathy.report.records import Record
+from efficient_empathy.report.reading import ShownRecord
 
 Count = Annotated[float, Field(ge=0)]
 
 
-class Thresholds(Record):
+class Thresholds(ShownRecord):
     """The two thresholds of a selection."""
 
     alpha: float
@@ -22,7 +22,7 @@ class Thresholds(Record):
         return f"α\u00a0=\u00a0{self.alpha:g}, β\u00a0=\u00a0{self.beta:g}"
 
 
-class Difference(Record):
+class Difference(ShownRecord):
     """How much lower or higher something is than by default, with its interval."""
 
     value: Number = None
@@ -30,7 +30,7 @@ class Difference(Record):
     high: Number = None
 
 
-class TrainedCell(Record):
+class TrainedCell(ShownRecord):
     """What the model of one selection reached: losses in nats per response token, `against` others on all samples."""
 
     values: dict[str, Number] = Field(default_factory=dict)
@@ -38,7 +38,7 @@ class TrainedCell(Record):
     against: dict[str, Difference] = Field(default_factory=dict)
 
 
-class SweptCell(Record):
+class SweptCell(ShownRecord):
     """The selection under one pair of thresholds; overlaps are Jaccard indices with the default's."""
 
     policy: str = ""
@@ -77,7 +77,7 @@ class CategoryOrder(Thresholds):
     kendall: Number = None
 
 
-class SweptModels(Record):
+class SweptModels(ShownRecord):
     """Whether the models' order holds: the best cell, and how many cells are surely below each baseline."""
 
     best: str = ""
@@ -87,21 +87,21 @@ class SweptModels(Record):
     range: dict[str, Interval] = Field(default_factory=dict)
 
 
-class RankStability(Record):
+class RankStability(ShownRecord):
     """Of every subset the cell whose order of categories is farthest from the default's."""
 
     lowest: dict[str, CategoryOrder] = Field(default_factory=dict)
     models: SweptModels = SweptModels()
 
 
-class SweepTraining(Record):
+class SweepTraining(ShownRecord):
     """What the models of a sweep were trained on, and what their figures are."""
 
     subset: str = ""
     figures: dict[str, MeasuredFigure] = Field(default_factory=dict)
 
 
-class SweepRecord(Record):
+class SweepRecord(ShownRecord):
     """`sweep/sweep.json`."""
 
     policy: str = ""
@@ -126,7 +126,7 @@ class TunedCell(Thresholds):
     value: Number = None
 
 
-class TuningTarget(Record):
+class TuningTarget(ShownRecord):
     """What the thresholds were chosen for."""
 
     kind: str = ""
@@ -134,7 +134,7 @@ class TuningTarget(Record):
     subset: str = ""
 
 
-class TuningRecord(Record):
+class TuningRecord(ShownRecord):
     """`tuning/tuning.json`."""
 
     target: TuningTarget = TuningTarget()

@@ -1,4 +1,3 @@
-import json
 import math
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics.perplexity import Perplexity
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.moe.average import average
-from efficient_empathy.modelling.moe.compose import compose
+from efficient_empathy.modelling.moe.compose import average, compose
+from efficient_empathy.modelling.training.record import TemplateRecord
 from tiny_models import tiny_model
+from trained_runs import training_record
 
 
 def rows(references: list[str], **more: list[object]) -> pl.DataFrame:
@@ -114,8 +114,8 @@ def test_a_trained_model_is_asked_in_its_own_template(tmp_path: Path) -> None:
     folder = tiny_model(tmp_path / "model", scale=6, max_position_embeddings=1024)
     frame = rows(REFERENCES)
     plain, instructed = figures(folder, frame), figures(folder, frame, template="empathetic_instruction")
-    record = {"template": PromptTemplate.load("empathetic_instruction").record()}
-    (folder / "training.json").write_text(json.dumps(record))
+    template = TemplateRecord.of(PromptTemplate.load("empathetic_instruction"))
+    training_record(template=template).write(folder / "training.json")
     assert figures(folder, frame) == pytest.approx(instructed)
     assert plain != pytest.approx(instructed)
     with pytest.raises(UserError, match="was trained with another template than 'chat'"):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,10 @@ import pytest
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.training.record import TemplateRecord
+from efficient_empathy.modelling.training.settings import TrainingSettings
 from tiny_models import tiny_model
+from trained_runs import training_record
 
 QUESTIONS = [
     "I failed the exam again.",
@@ -52,8 +54,12 @@ def run(tmp_path: Path, tiny: Path) -> Callable[..., Workspace]:
             expert.mkdir()
             for file in tiny.iterdir():
                 (expert / file.name).symlink_to(file)
-        record = {"base": str(tiny), "template": PromptTemplate.load(template).record(), "settings": training}
-        (expert / "training.json").write_text(json.dumps(record))
+        record = training_record(
+            base=str(tiny),
+            template=TemplateRecord.of(PromptTemplate.load(template)),
+            settings=TrainingSettings(**training),
+        )
+        record.write(expert / "training.json")
         return workspace
 
     return make

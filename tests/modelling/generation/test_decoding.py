@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from efficient_empathy.modelling.generation.decoding import decode, most_probable, sampling
-from efficient_empathy.modelling.generation.rendering import encode, stop_tokens
+from efficient_empathy.modelling.generation.local import encode, stop_tokens
 from tiny_models import SIZES, tiny_model, tiny_tokenizer
 
 NEW_TOKENS = 24

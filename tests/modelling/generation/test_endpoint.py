@@ -149,7 +149,7 @@ def test_a_model_without_a_temperature_is_asked_without_one(run):
 KILLED = """
     import os, sys
     from efficient_empathy.modelling.generation import EndpointOptions, GenerationSettings, generate
-    from efficient_empathy.modelling.generation.journal import Journal
+    from efficient_empathy.modelling.generation.replies import Journal
     from efficient_empathy.foundation.run.workspace import Workspace
 
     append, count = Journal.append, 0

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation import decoding
-from efficient_empathy.modelling.generation.local import LocalGenerator
-from efficient_empathy.modelling.generation.rendering import encode
+from efficient_empathy.modelling.generation.local import LocalGenerator, encode, plan_batches
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from tiny_models import CHAT_TEMPLATE, tiny_model
 
@@ -108,3 +109,16 @@ def test_a_template_that_takes_no_system_message_is_told(tiny, prompts):
     )
     with pytest.raises(UserError, match=r"no system here.*prompt template chat"):
         replies(generator, [[{"role": "system", "content": "Be kind."}, *prompts[0]]])
+
+
+@given(st.lists(st.integers(1, 400), max_size=60), st.integers(1, 9), st.integers(50, 2000))
+def test_every_prompt_is_in_one_batch_within_both_limits(lengths, size, tokens):
+    batches = plan_batches(lengths, 20, size, tokens)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * (max(lengths[i] for i in batch) + 20) <= tokens
+        assert len(batch) <= size
+
+
+def test_the_longest_come_first_and_like_lengths_together():
+    assert plan_batches([5, 90, 6, 80], 10, 2, 10_000) == [[1, 3], [2, 0]]

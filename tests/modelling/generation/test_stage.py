@@ -15,9 +15,8 @@ from rich.console import Console
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation import GenerationSettings, generate, summary
-from efficient_empathy.modelling.generation.journal import Journal
 from efficient_empathy.modelling.generation.local import LocalGenerator
-from efficient_empathy.modelling.generation.output import SCHEMA
+from efficient_empathy.modelling.generation.replies import SCHEMA, Journal
 
 SHORT = GenerationSettings(max_new_tokens=8, batch_size=3)
 
@@ -183,7 +182,7 @@ def test_without_a_test_split_the_held_out_dialogues_of_the_training_are_answere
         for i in range(40)
     ]
     write_samples(iter(samples), workspace.samples)
-    from efficient_empathy.modelling.training.partition import partition
+    from efficient_empathy.modelling.training.examples import partition
 
     parts = partition(pl.read_parquet(workspace.samples), held_out=0.3, hold_back=0.0, seed=5)
     expected = parts.filter(part="held_out")["sample_id"].to_list()

@@ -6,7 +6,9 @@ import pytest
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation.target import file_name, fingerprint, resolve
+from efficient_empathy.modelling.moe.record import ComparisonRecord
 from tiny_models import tiny_model
+from trained_runs import write_comparison
 
 
 @pytest.mark.parametrize(
@@ -43,8 +45,11 @@ def test_a_model_is_called_as_in_the_comparison(run, tiny):
     workspace = run(2)
     workspace.moe.symlink_to(tiny)
     assert resolve("moe", workspace).label == "MoE, routers trained"
-    entry = {"name": "moe", "label": "MoE, routers untrained"}
-    workspace.comparison.write_text(json.dumps({"models": [entry]}))
+    write_comparison(workspace)
+    table = ComparisonRecord.read(workspace.comparison)
+    (mixture,) = (model for model in table.models if model.name == "moe")
+    renamed = mixture.model_copy(update={"label": "MoE, routers untrained"})
+    table.model_copy(update={"models": (renamed,)}).write(workspace.comparison)
     assert resolve("moe", workspace).label == "MoE, routers untrained"
     workspace.comparison.write_text("{")
     assert resolve("moe", workspace).label == "MoE, routers trained"

@@ -13,8 +13,7 @@ from torch import nn
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.moe import folder as folders
-from efficient_empathy.modelling.moe.average import average
-from efficient_empathy.modelling.moe.compose import compose
+from efficient_empathy.modelling.moe.compose import average, compose
 from efficient_empathy.modelling.moe.stored import read_folder
 
 FAMILIES = ("llama", "llama3.1", "mistral", "qwen2", "qwen3")

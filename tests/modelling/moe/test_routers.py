@@ -11,13 +11,10 @@ import transformers
 from safetensors.torch import load_file
 
 from efficient_empathy.modelling.moe import routers as module
-from efficient_empathy.modelling.moe.compose import compose
-from efficient_empathy.modelling.moe.observing import observe, routers
-from efficient_empathy.modelling.moe.rewriting import rewrite
+from efficient_empathy.modelling.moe.compose import compose, rewrite
+from efficient_empathy.modelling.moe.router_statistics import centred_means, observe, routers, statistics
 from efficient_empathy.modelling.moe.routers import digests, train_routers
 from efficient_empathy.modelling.moe.settings import MixSettings
-from efficient_empathy.modelling.moe.starting import centred_means
-from efficient_empathy.modelling.moe.statistics import statistics
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.modelling.training.tokens import Encoded
 
@@ -66,7 +63,7 @@ def test_exactly_the_routers_move(mixture, tmp_path, family) -> None:
     routed = train_routers(folder, rows(), MixSettings(**FAST), TRAINING, tmp_path / "work")
     assert routed.moved == [f"model.layers.{i}.mlp.gate.weight" for i in (0, 1)]
     assert routed.unmoved == len(digests(load(folder))) - 2
-    assert routed.fitted.trainable_parameters == 2 * 2 * 32
+    assert routed.fitted.record.trainable_parameters == 2 * 2 * 32
     untouched = [path.stat().st_ino for path in sorted(folder.glob("*.safetensors"))][:-1]
     rewrite(folder, routed.arrays, {"training": {"train": "gates", "samples": 16}})
     assert [path.stat().st_ino for path in sorted(folder.glob("*.safetensors"))][:-1] == untouched
@@ -120,9 +117,9 @@ def test_loads_are_balanced_only_where_top_k_is_less_than_the_experts(
     monkeypatch.setattr(module, "fit", caught)
     routed = train_routers(folder, rows(), MixSettings(aux_loss=0.5, **FAST), TRAINING, tmp_path / "work")
     assert seen["router_aux_loss_coef"] == (0.5 if balanced else 0.0)
-    first = routed.fitted.history[0]["loss"]
+    first = routed.fitted.record.history[0].loss
     plain = train_routers(folder, rows(), MixSettings(aux_loss=0.0, **FAST), TRAINING, tmp_path / "work")
-    assert (first - plain.fitted.history[0]["loss"] > 0.5) == balanced
+    assert (first - plain.fitted.record.history[0].loss > 0.5) == balanced
 
 
 def test_observing_sees_the_positions_that_responses_are_predicted_from(mixture) -> None:

@@ -17,16 +17,18 @@ from safetensors.torch import load_file
 
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.moe import steps
 from efficient_empathy.modelling.moe.compare import sizes
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.moe.stage import mix, summary
 from efficient_empathy.modelling.moe.stored import read_folder
-from efficient_empathy.modelling.training.base import model_hash
+from efficient_empathy.modelling.training.models import model_hash
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection import select
 from scored_runs import write_run
+from trained_runs import training_record
 
 SETTINGS = MixSettings(batch_size=8, learning_rate=1e-2, resamples=200, init_samples=20)
 TRAINING = TrainingSettings(max_length=96, held_out=0.2, precision="fp32", batch_size=8)
@@ -56,9 +58,8 @@ def prepared(tmp_path_factory, made, adapter):
         shutil.copytree(adapter(base, seed, target_modules=["gate_proj", "up_proj", "down_proj"]), folder)
         for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
             shutil.copy(base / file, folder / file)
-        card = {"name": name, "subset": name, "base": str(base), "base_hash": model_hash(base),
-                "settings": TRAINING.model_dump(mode="json"), "template": {"name": "chat", "hash": "c"}}  # fmt: skip
-        (folder / "training.json").write_text(json.dumps(card))
+        record = training_record(name, base=str(base), base_hash=model_hash(base), settings=TRAINING)
+        record.write(folder / "training.json")
     return root
 
 
@@ -111,7 +112,7 @@ def test_losses_are_those_of_the_models_on_disk(mixed) -> None:
     from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 
     run, result = mixed
-    rows = held_out_rows(assigned(run, TRAINING), TRAINING)
+    rows = held_out_rows(assigned(RunTable(run), TRAINING), TRAINING)
     for model in result["models"]:
         if model["name"] == "moe_untrained":
             continue
@@ -180,7 +181,7 @@ def test_other_training_starts_from_the_composition_and_measures_only_what_is_ne
 KILL = """
 import io, os, sys
 from rich.console import Console
-from efficient_empathy.modelling.moe import steps, routers, rewriting, compose
+from efficient_empathy.modelling.moe import steps, routers
 from efficient_empathy.modelling.moe.stage import mix
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -254,7 +255,11 @@ def recorded(run, name, **changes):
         (lambda run: None, {"settings": SETTINGS.model_copy(update={"router_data": "held_back"})}, "hold_back"),
         (lambda run: None, {"settings": SETTINGS.model_copy(update={"top_k": 3})}, "from 1 to 2"),
         (lambda run: None, {"settings": SETTINGS.model_copy(update={"batch_size": 500})}, "too few"),
-        (lambda run: (run.experts / "union" / "training.json").write_text("{}"), {}, "train union again"),
+        (
+            lambda run: (run.experts / "union" / "training.json").write_text("{}"),
+            {},
+            "union/training.json .*run `efficient-empathy train`",
+        ),
         (lambda run: run.assignments.unlink(), {}, "select"),
     ],
 )
@@ -278,7 +283,7 @@ def test_routers_can_learn_from_what_the_experts_did_not_see(run, monkeypatch) -
         lambda folder, rows, *a, **o: seen.extend(rows["sample_id"]) or real(folder, rows, *a, **o),
     )
     mix(run, SETTINGS.model_copy(update={"router_data": "held_back"}), console=quiet())
-    frame = assigned(run, TRAINING.model_copy(update={"hold_back": 0.5}))
+    frame = assigned(RunTable(run), TRAINING.model_copy(update={"hold_back": 0.5}))
     assert set(seen) == set(frame.filter(part="router")["sample_id"])
     assert not set(seen) & set(frame.filter(part="fit")["sample_id"])
 

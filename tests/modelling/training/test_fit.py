@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.training.fit import fit
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
+from efficient_empathy.modelling.training.record import TokenCount
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.modelling.training.tokens import encode
 from tiny_models import tiny_model
@@ -46,18 +47,17 @@ def test_the_loss_falls_and_the_history_tells_it(base, tmp_path) -> None:
     result = fitted(base, tmp_path, FULL, held_out=groups, on_step=lambda *step: steps.append(step))
     assert [step[:2] for step in steps] == [(i, 12) for i in range(1, 13)]
     assert all(math.isfinite(loss) for *_, loss in steps)
-    assert result.steps == 12
-    assert result.history[0]["step"] == 1
-    assert result.history[-1]["step"] == 12
-    assert result.history[-1]["loss"] < result.history[0]["loss"] - 1
-    assert [line["step"] for line in result.held_out] == [0, 3, 6, 9, 12]
-    assert set(result.held_out[0]) == {"step", "first", "all"}
-    assert result.held_out[-1]["all"] < result.held_out[0]["all"] - 1
+    assert result.record.steps == 12
+    assert result.record.history[0].step == 1
+    assert result.record.history[-1].step == 12
+    assert result.record.history[-1].loss < result.record.history[0].loss - 1
+    assert [line.step for line in result.record.held_out] == [0, 3, 6, 9, 12]
+    assert set(result.record.held_out[0].loss) == {"first", "all"}
+    assert result.record.held_out[-1].loss["all"] < result.record.held_out[0].loss["all"] - 1
     samples = encode(rows(), load_tokenizer(base)).samples
-    assert result.tokens == {
-        "all": 2 * sum(len(s.ids) for s in samples),
-        "response": 2 * sum(s.response_tokens for s in samples),
-    }
+    assert result.record.tokens == TokenCount(
+        all=2 * sum(len(s.ids) for s in samples), response=2 * sum(s.response_tokens for s in samples)
+    )
     assert json.dumps(result.record())
 
 
@@ -84,7 +84,7 @@ def test_the_loss_is_trls_own(base, tmp_path) -> None:
     )  # fmt: skip
     theirs.remove_callback(PrinterCallback)
     theirs.train()
-    assert ours.history[0]["loss"] == pytest.approx(theirs.state.log_history[0]["loss"], rel=1e-5)
+    assert ours.record.history[0].loss == pytest.approx(theirs.state.log_history[0]["loss"], rel=1e-5)
     for name, parameter in theirs.model.named_parameters():
         assert torch.allclose(parameter, ours.model.get_parameter(name), atol=1e-5), name
 
@@ -93,7 +93,7 @@ def test_an_adapter_trains_what_it_says(base, tmp_path) -> None:
     result = fitted(base, tmp_path, LORA.model_copy(update={"mlp_only": True}))
     tensors = load_file(tmp_path / "adapter_model.safetensors")
     assert {name.split(".")[-3] for name in tensors} == {"gate_proj", "up_proj", "down_proj"}
-    assert result.trainable_parameters == sum(tensor.numel() for tensor in tensors.values())
+    assert result.record.trainable_parameters == sum(tensor.numel() for tensor in tensors.values())
     assert {p.name for p in tmp_path.iterdir()} >= {"adapter_config.json", "tokenizer.json", "chat_template.jinja"}
     assert not list(tmp_path.glob("*.bin"))
 
@@ -128,8 +128,8 @@ def test_accumulated_batches_give_the_gradient_of_one_large_batch(base, tmp_path
     plain = FULL.model_copy(update={"epochs": 1, "packing": False, "batch_size": 16})
     small = plain.model_copy(update={"batch_size": 4, "gradient_accumulation": 4})
     once, often = (fitted(base, tmp_path / str(s.batch_size), s) for s in (plain, small))
-    assert once.steps == often.steps == 3
-    assert once.tokens == often.tokens
+    assert once.record.steps == often.record.steps == 3
+    assert once.record.tokens == often.record.tokens
     for name, parameter in once.model.named_parameters():
         assert torch.allclose(parameter, often.model.get_parameter(name), atol=2e-5), name
 
@@ -146,9 +146,9 @@ def test_checkpoints_of_other_data_are_never_resumed(base, tmp_path) -> None:
         with pytest.raises(RuntimeError, match="stop"):
             fitted(base, tmp_path, settings, data, on_step=stop_at)
         assert (tmp_path / "checkpoints" / "checkpoint-4").exists()
-    assert fitted(base, tmp_path, settings, rows(word="oh yes ")).resumed_from == 4
+    assert fitted(base, tmp_path, settings, rows(word="oh yes ")).record.resumed_from == 4
     other = tiny_model(tmp_path / "other", seed=5)
-    assert fitted(other, tmp_path, settings, rows(word="oh yes ")).resumed_from == 0
+    assert fitted(other, tmp_path, settings, rows(word="oh yes ")).record.resumed_from == 0
 
 
 def test_a_half_written_checkpoint_is_passed_over(base, tmp_path) -> None:
@@ -158,8 +158,8 @@ def test_a_half_written_checkpoint_is_passed_over(base, tmp_path) -> None:
     last = tmp_path / "cut" / "checkpoints" / "checkpoint-6"
     (last / "trainer_state.json").write_text('{"log_hist')
     again = fitted(base, tmp_path / "cut", settings)
-    assert again.resumed_from == 0
-    assert again.history == whole.history
+    assert again.record.resumed_from == 0
+    assert again.record.history == whole.record.history
 
 
 @pytest.mark.parametrize(("change", "what"), [({"learning_rate": 1e30, "max_grad_norm": 0}, "loss|norm")])
@@ -190,7 +190,7 @@ def test_samples_that_do_not_fit_are_counted(base, tmp_path) -> None:
         completion=pl.Series([[{"role": "assistant", "content": text}] for text in replies]),
     )
     result = fitted(base, tmp_path, LORA.model_copy(update={"max_length": 100}), long)
-    assert (result.truncated, result.too_long, result.samples) == (1, 1, 17)
+    assert (result.record.truncated, result.record.too_long, result.record.samples) == (1, 1, 17)
 
 
 def test_nothing_is_printed(base, tmp_path, capfd) -> None:

@@ -31,7 +31,7 @@ def test_two_processes_learn_what_one_does(tmp_path) -> None:
     for processes in (1, 2):
         settings = SETTINGS.model_copy(update={"processes": processes})
         held_out = {"few": rows().head(5), "all": rows()}
-        job = Job.write(base, rows(), held_out, settings, tmp_path / str(processes))
+        job = Job.with_rows(base, rows(), held_out, settings, tmp_path / str(processes))
         results[processes] = launch(job, lambda *step: steps.append(step))
     assert [step[:2] for step in steps] == [(1, 3), (2, 3), (3, 3)] * 2
     one, two = results[1], results[2]
@@ -54,7 +54,7 @@ def test_a_users_error_in_a_worker_is_the_commands(tmp_path, monkeypatch) -> Non
     monkeypatch.setattr("efficient_empathy.modelling.training.launch.command", worker)
     base = tiny_model(tmp_path / "base")
     settings = SETTINGS.model_copy(update={"processes": 2, "learning_rate": 1e30, "max_grad_norm": 0.0})
-    job = Job.write(base, rows(), {}, settings, tmp_path / "out")
+    job = Job.with_rows(base, rows(), {}, settings, tmp_path / "out")
     with pytest.raises(UserError, match=r"at step \d+: lower the learning rate"):
         launch(job, lambda *step: None)
     with pytest.raises(UserError, match="did not finish"):
@@ -94,7 +94,7 @@ def workers_of(job: str) -> list[str]:
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks processes up in /proc")
 def test_kill_9_of_the_command_takes_its_workers_along(tmp_path) -> None:
     settings = SETTINGS.model_copy(update={"processes": 2, "epochs": 500.0})
-    job = Job.write(tiny_model(tmp_path / "base"), rows(), {}, settings, tmp_path / "out")
+    job = Job.with_rows(tiny_model(tmp_path / "base"), rows(), {}, settings, tmp_path / "out")
     (tmp_path / "job.json").write_text(job.model_dump_json())
     with subprocess.Popen(
         [sys.executable, "-c", STARTED, str(tmp_path / "job.json")], stdout=subprocess.PIPE, text=True

@@ -7,9 +7,16 @@ pytest.importorskip("trl", reason='needs the extra "train"')
 import torch
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.modelling.training.base import bundled_base, model_hash, resolve
 from efficient_empathy.modelling.training.jobs import load_for_training
-from efficient_empathy.modelling.training.models import load_model, load_tokenizer, store_as, stored_dtype
+from efficient_empathy.modelling.training.models import (
+    bundled_base,
+    load_model,
+    load_tokenizer,
+    model_hash,
+    resolve,
+    store_as,
+    stored_dtype,
+)
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from tiny_models import tiny_model
 
@@ -95,6 +102,6 @@ def test_a_models_hash_changes_with_its_weights_only(tmp_path) -> None:
 
 
 def test_the_bundled_base_is_there_or_its_absence_is_told(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr("efficient_empathy.modelling.training.base.files", lambda package: tmp_path)
+    monkeypatch.setattr("efficient_empathy.modelling.training.models.files", lambda package: tmp_path)
     with pytest.raises(UserError, match="has no bundled base model: name one with --base"):
         bundled_base()

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.modelling.training import read_record, summary, train
+from efficient_empathy.modelling.training import read_training, summary, train
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from selected_runs import selected_run
@@ -55,10 +55,12 @@ def test_an_expert_is_whole_with_its_record_and_its_card(run, settings) -> None:
     assert record["subset"] == record["name"] == "sensibility"
     assert record["samples"] == 2 * record["dialogues"]
     assert record["flops"] == 6 * record["parameters"] * record["tokens"]["all"]
-    assert set(record["held_out"][-1]) == {"step", "sensibility", "rationality", "discard", "all"}
-    assert record["held_out"][-1]["sensibility"] < record["held_out"][0]["sensibility"] - 0.5
+    first, last = (record["held_out"][at]["loss"] for at in (0, -1))
+    assert set(last) == {"sensibility", "rationality", "discard", "all"}
+    assert last["sensibility"] < first["sensibility"] - 0.5
+    assert json.loads(read_training(folder).json_text()) == record
     card = (folder / "README.md").read_text()
-    for words in ("alpha = 5", "test judge", "dialogues.csv", f"{record['held_out'][-1]['all']:.4f}", "inherit"):
+    for words in ("alpha = 5", "test judge", "dialogues.csv", f"{last['all']:.4f}", "inherit"):
         assert words in card
     assert settings.base not in card
     assert f"step {record['steps']} of {record['steps']}" in said.getvalue()
@@ -127,17 +129,17 @@ def test_full_weights_are_stored_in_their_bases_type(run, settings, base, tmp_pa
 def test_a_broken_record_is_told(run) -> None:
     folder = run.experts / "sensibility"
     folder.mkdir(parents=True)
-    assert read_record(folder) is None
+    assert read_training(folder) is None
     (folder / "training.json").write_text("{}")
-    with pytest.raises(UserError, match="delete the folder and train again"):
-        read_record(folder)
+    with pytest.raises(UserError, match=r"training.json .*run `efficient-empathy train` to make it again"):
+        read_training(folder)
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from rich.console import Console
-import efficient_empathy.modelling.training.progress as progress
+import efficient_empathy.modelling.progress as progress
 from efficient_empathy.modelling.training import TrainingSettings, train
 from efficient_empathy.foundation.run.workspace import Workspace
 

@@ -6,9 +6,10 @@ import pytest
 
 from browser import Page
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.moe.record import ComparisonRecord
 from efficient_empathy.report import report
 from efficient_empathy.report.sections.comparison import Comparison, comparison
-from trained_runs import MODELS, write_comparison
+from trained_runs import MODELS, SUBSETS, write_comparison
 
 
 def text_of(workspace: Workspace) -> str:
@@ -17,7 +18,7 @@ def text_of(workspace: Workspace) -> str:
 
 
 def read(workspace: Workspace) -> Comparison:
-    found = comparison(workspace.comparison)
+    found = comparison(workspace.comparison, SUBSETS)
     assert found is not None
     return found
 
@@ -69,29 +70,21 @@ def test_the_difference_is_given_with_its_interval(whole_run: Workspace) -> None
     assert "is +0.002 (−0.004 to +0.007)." in text_of(whole_run)
 
 
-def test_without_a_verdict_or_a_moe_the_losses_stand(whole_run: Workspace) -> None:
-    write_comparison(whole_run, verdict=None)
-    text = text_of(whole_run)
-    assert "Verdict: no verdict on the MoE" in text
-    assert "The loss of the MoE is 3.174, that of the average 3.172." in text
-    models = read(whole_run).models[:2]
-    write_comparison(whole_run, verdict=None, models=[m.model_dump() for m in models])
-    assert "it needs both the MoE and the average" in text_of(whole_run)
-    assert "See the comparison" not in text_of(whole_run)
-
-
-def test_a_model_without_some_numbers_has_dashes(whole_run: Workspace) -> None:
-    write_comparison(
-        whole_run, models=[{"name": "base", "loss": {"all": 3.5, "discard": None}}, {"name": "moe", "loss": {}}]
-    )
+def test_a_loss_that_was_not_measured_has_a_dash(whole_run: Workspace) -> None:
+    models = [model.model_dump(mode="json") for model in ComparisonRecord.read(write_comparison(whole_run)).models[:2]]
+    models[0] |= {"loss": {"all": 3.5, "discard": None}, "interval": {}}
+    models[1] |= {"loss": {}, "interval": {}}
+    write_comparison(whole_run, models=models)
     report(whole_run)
     rows = Page(whole_run.report).table("All models on the same samples")
-    assert rows[1] == ["base", "–", "3.500, lowest", "–", "–", "–", "–", "–"]
-    assert set(rows[2][1:]) == {"–"}
+    assert rows[1][:4] == ["Base model", "–", "3.500, lowest", "–"]
+    assert rows[2][1:4] == ["–", "–", "–"]
 
 
 def test_a_file_that_cannot_be_shown_is_named(whole_run: Workspace) -> None:
-    write_comparison(whole_run, models=[{"name": "base", "loss": {"all": "low"}}])
+    models = json.loads(write_comparison(whole_run).read_text())["models"]
+    models[0]["loss"]["all"] = "low"
+    write_comparison(whole_run, models=models)
     text = text_of(whole_run)
     assert "comparison.json cannot be shown (models.0.loss.all: " in text
     assert "Verdict" not in text

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import pytest
 
+from efficient_empathy.modelling.training.record import HeldOutLoss, LoggedStep
 from efficient_empathy.report.curves import curve
-from efficient_empathy.report.records import Evaluation, Step
 from efficient_empathy.report.sections.loss_figures import line_key, loss_curve
 
 HELD_OUT = [
-    Evaluation(step=0, loss={"sensibility": 4.0, "all": 3.0}),
-    Evaluation(step=10, loss={"sensibility": 2.0, "all": 3.0}),
+    HeldOutLoss(step=0, loss={"sensibility": 4.0, "all": 3.0}),
+    HeldOutLoss(step=10, loss={"sensibility": 2.0, "all": 3.0}),
 ]
 
 
@@ -33,7 +33,7 @@ def test_losses_are_drawn_where_the_scale_has_them() -> None:
 
 
 def test_it_is_told_in_words() -> None:
-    history = [Step(step=i, loss=4.0 - i / 10) for i in range(1, 11)]
+    history = [LoggedStep(step=i, loss=4.0 - i / 10) for i in range(1, 11)]
     figure = str(loss_curve("<b>", curve(history, HELD_OUT), (1.0, 5.0)))
     assert "Losses of &lt;b&gt; by step." in figure
     assert (
@@ -45,7 +45,7 @@ def test_it_is_told_in_words() -> None:
 
 def test_letters_of_lines_that_end_together_keep_apart() -> None:
     losses = {"sensibility": 3.0, "rationality": 3.001, "discard": 3.002, "all": 3.003}
-    figure = str(loss_curve("x", curve([], [Evaluation(step=5, loss=losses)]), (1.0, 5.0)))
+    figure = str(loss_curve("x", curve([], [HeldOutLoss(step=5, loss=losses)]), (1.0, 5.0)))
     ends = sorted(float(y) for y in re.findall(r'class="end-of start" x="[0-9.]+" y="([0-9.]+)"', figure))
     assert len(ends) == 4
     assert min(b - a for a, b in pairwise(ends)) >= 11.9
@@ -56,7 +56,7 @@ def test_a_training_without_losses_is_an_empty_figure_that_says_so() -> None:
 
 
 def test_many_evaluations_are_marked_at_their_ends() -> None:
-    held_out = [Evaluation(step=i, loss={"all": 3.0}) for i in range(100)]
+    held_out = [HeldOutLoss(step=i, loss={"all": 3.0}) for i in range(100)]
     assert str(loss_curve("x", curve([], held_out), (1.0, 5.0))).count("mark-of") == 2
 
 

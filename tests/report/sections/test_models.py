@@ -11,6 +11,7 @@ import pytest
 
 from browser import Page, Visit, visit
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.moe.record import ComparisonRecord
 from efficient_empathy.report import report
 from efficient_empathy.selection import select
 from trained_runs import (
@@ -65,20 +66,25 @@ def test_the_date_is_that_of_the_last_stage(trained_run: Workspace) -> None:
 def test_hostile_text_stays_text(whole_run: Workspace) -> None:
     select(whole_run)
     write_training(whole_run, "sensibility", name=HOSTILE, subset=HOSTILE, base=HOSTILE, method=HOSTILE, device=HOSTILE)
-    settings = {"learning_rate": HOSTILE, "lora": {"r": HOSTILE, "alpha": HOSTILE}}
-    write_training(
-        whole_run, "union", settings=settings, held_out=[{"step": 0, HOSTILE: 3.0}, {"step": 5, HOSTILE: 2.0}]
-    )
-    model = {"name": HOSTILE, "label": HOSTILE, "loss": {"all": 3.0, HOSTILE: 3.1}, "interval": {"all": [2.9, 3.1]}}
-    verdict = {"best": HOSTILE, "moe_beats_average": False, "text": HOSTILE}
+    held_out = [{"step": 0, "loss": {HOSTILE: 3.0}}, {"step": 5, "loss": {HOSTILE: 2.0}}]
+    write_training(whole_run, "union", template={"name": HOSTILE, "hash": HOSTILE}, held_out=held_out)
+    record = ComparisonRecord.read(write_comparison(whole_run))
+    model = record.models[0].model_dump(mode="json") | {"name": HOSTILE, "label": HOSTILE}
+    model |= {"loss": {"all": 3.0, HOSTILE: 3.1}, "interval": {"all": [2.9, 3.1]}}
+    verdict = record.verdict.model_dump(mode="json") | {"best": HOSTILE, "text": HOSTILE}
     write_comparison(whole_run, models=[model, model], verdict=verdict, part=HOSTILE)
     usage = {HOSTILE: [[0.6, 0.4]]}
     write_routers(
-        whole_run, layers=1, experts=[HOSTILE, HOSTILE], usage=usage, init=HOSTILE, train=HOSTILE, moved=[HOSTILE]
+        whole_run, layers=1, experts=[HOSTILE, HOSTILE], usage=usage, entropy={HOSTILE: [0.6]}, moved=[HOSTILE]
     )
     ids = [HOSTILE]
     write_generations(
-        whole_run, "base", label=HOSTILE, backend=HOSTILE, template={"name": HOSTILE}, decoding={HOSTILE: HOSTILE}
+        whole_run,
+        "base",
+        label=HOSTILE,
+        backend=HOSTILE,
+        template={"name": HOSTILE, "hash": HOSTILE},
+        decoding={HOSTILE: HOSTILE},
     )
     write_generations(whole_run, "<script>alert(1)<", responses=dict.fromkeys(ids, HOSTILE)).with_suffix(
         ".json"

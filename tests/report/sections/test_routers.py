@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import pytest
 
@@ -9,7 +8,7 @@ from browser import Page
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.report.sections.routers import routers
-from trained_runs import GATE, write_routers
+from trained_runs import GATE, SUBSETS, write_routers
 
 
 def page_of(workspace: Workspace) -> Page:
@@ -72,11 +71,13 @@ def test_more_experts_have_cells(whole_run: Workspace) -> None:
     assert page.table("Mean over layers by subset")[0][1:4] == [f"weight of {n}" for n in ("a", "b", "sensibility")]
 
 
-@pytest.mark.parametrize("weight", [1.0, math.nan])
-def test_sure_and_broken_routers_are_drawn(whole_run: Workspace, weight: float) -> None:
-    write_routers(whole_run, layers=1, usage={"all": [[weight, 1 - weight]]}, entropy={"all": [weight - 1]})
+@pytest.mark.parametrize(("weights", "entropy"), [([1.0, 0.0], 0.0), ([None, None], None)])
+def test_sure_and_broken_routers_are_drawn(
+    whole_run: Workspace, weights: list[float | None], entropy: float | None
+) -> None:
+    write_routers(whole_run, layers=1, usage={"all": [weights]}, entropy={"all": [entropy]})
     rows = page_of(whole_run).table("Mean over layers by subset")
-    assert rows[1][1] == ("–" if math.isnan(weight) else "1.000")
+    assert rows[1][1] == ("–" if entropy is None else "1.000")
 
 
 def test_one_expert_has_no_entropy_to_share(whole_run: Workspace) -> None:
@@ -92,7 +93,7 @@ def test_files_of_another_shape_are_named(whole_run: Workspace) -> None:
 
 def test_without_statistics_what_moved_is_still_told(whole_run: Workspace) -> None:
     write_routers(whole_run, usage={}, entropy={}, history=[])
-    found = routers(whole_run.moe / "routers.json")
+    found = routers(whole_run.moe / "routers.json", SUBSETS)
     assert found is not None
     assert found.subsets == []
     page = page_of(whole_run)

@@ -102,7 +102,7 @@ class Perplexity:
 
 def _target(model: Path | str, workspace: Workspace | None) -> Target:
     """What `model` is to the run: its mixture and its average are asked as its experts were, a base as any."""
-    from efficient_empathy.modelling.training.base import bundled_base, resolve
+    from efficient_empathy.modelling.training.models import bundled_base, resolve
 
     path = resolve(str(model))
     if workspace and path in (workspace.average.resolve(), workspace.moe.resolve()):

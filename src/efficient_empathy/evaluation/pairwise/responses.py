@@ -7,7 +7,7 @@ from polars.exceptions import PolarsError
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.modelling.generation.samples import drawn
+from efficient_empathy.modelling.generation.job import few
 
 REFERENCE = "reference"
 """The name of the responses that the samples themselves have."""
@@ -41,7 +41,7 @@ def read_pairs(workspace: Workspace, a: str, b: str, samples: int | None = None)
             f"{len(wanted) - len(rows):,} of the responses are to samples that {path} does not hold any more: generate "
             "again"
         )
-    rows = drawn(rows, samples)
+    rows = few(rows, samples)
     said[REFERENCE] = everything.select("sample_id", "response")
     for column, name in (("a", a), ("b", b)):
         rows = rows.join(said[name].rename({"response": column}), on="sample_id", how="left", maintain_order="left")

@@ -20,8 +20,9 @@ from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.generation.settings import GenerationSettings
-from efficient_empathy.modelling.training.base import model_hash, resolve
 from efficient_empathy.modelling.training.examples import conversational
+from efficient_empathy.modelling.training.models import model_hash, resolve
+from efficient_empathy.modelling.training.record import TRAINING, FitRecord, Origin, TemplateRecord, TrainingRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 NO_MATTER = {"report_to", "log_every", "processes", "allow_pickle", "trust_remote_code"}
@@ -112,21 +113,21 @@ class Store:
         return bool(asked == self.generation.model_dump(mode="json"))
 
     def _make(self, folder: Path, rows: pl.DataFrame, held_out: pl.DataFrame, what: str, console: Console) -> None:
+        from efficient_empathy.modelling.progress import TrainingProgress
         from efficient_empathy.modelling.training.jobs import Job
         from efficient_empathy.modelling.training.launch import launch
-        from efficient_empathy.modelling.training.progress import TrainingProgress
 
         model = folder / MODEL
-        job = Job.write(self.base, conversational(rows, self.template), {}, self.settings, model)
+        job = Job.with_rows(self.base, conversational(rows, self.template), {}, self.settings, model)
         with TrainingProgress(console, what) as progress:
             fitted = launch(job, progress)
         with atomic(folder / "nll.parquet") as path:
             self._losses(model, held_out).write_parquet(path)
         wanted = ("samples", "steps", "tokens", "seconds", "parameters", "device", "precision", "too_long")
-        record = {name: fitted[name] for name in wanted}
-        record["flops"] = 6 * fitted["parameters"] * fitted["tokens"]["all"]
+        record = fitted.model_dump(mode="json", include=set(wanted))
+        record["flops"] = 6 * fitted.parameters * fitted.tokens.all
         if self.generation is not None:
-            self._answer(folder, model, console)
+            self._answer(folder, model, fitted, console)
             record["generation"] = self.generation.model_dump(mode="json")
         if self.keep:
             for name in ("rows", "checkpoints"):
@@ -148,13 +149,25 @@ class Store:
         free_memory(gone)
         return found
 
-    def _answer(self, folder: Path, model: Path, console: Console) -> None:
+    def _answer(self, folder: Path, model: Path, fitted: FitRecord, console: Console) -> None:
         """Let the model answer the run's test samples, as any other model of the run."""
         from efficient_empathy.modelling.generation import generate
 
         assert self.samples is not None  # comes with `generation`
-        told = {"settings": self.settings.model_dump(mode="json"), "template": self.template.record()}
-        _write(model / "training.json", told)
+        training = TrainingRecord(
+            **dict(fitted),
+            name=MODEL,
+            subset=MODEL,
+            base=str(self.base),
+            base_hash=self.base_hash,
+            method=self.settings.method,
+            settings=self.settings,
+            template=TemplateRecord.of(self.template),
+            dialogues=0,
+            flops=6 * fitted.parameters * fitted.tokens.all,
+            made_from=Origin(inputs={"base": self.base_hash}),
+        )
+        training.write(model / TRAINING)
         own = Workspace(folder)
         own.samples.unlink(missing_ok=True)
         own.samples.symlink_to(os.path.relpath(self.samples.resolve(), folder.resolve()))

@@ -21,11 +21,11 @@ from efficient_empathy.evaluation.robustness.store import NO_MATTER, Kept, Store
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.settings import GenerationSettings
-from efficient_empathy.modelling.training.examples import choose, choose_part, held_out_rows
-from efficient_empathy.modelling.training.partition import partition
+from efficient_empathy.modelling.training.examples import choose, choose_part, held_out_rows, partition
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.columns import UNSCORED
 from efficient_empathy.selection.faults import told
+from efficient_empathy.selection.rules import DISCARD
 
 _OWN = ("subset", "seeds", "metrics", "epitome", "emotion", "resamples", "keep")
 LOSS = {
@@ -44,10 +44,11 @@ def samples_of(workspace: Workspace, settings: TrainingSettings) -> pl.DataFrame
 
 
 def labelled(samples: pl.DataFrame, scored: Scored, labels: Labels) -> pl.DataFrame:
-    """`samples` with one cell's `subset`."""
+    """`samples` with one cell's `subset`, and whether that `is_selected`."""
     subset = np.full(len(samples), UNSCORED, dtype=object)
     subset[scored.rows["row"].to_numpy()] = np.array(labels.subsets, dtype=object)[labels.codes]
-    return samples.with_columns(subset=pl.Series(subset, dtype=pl.String))
+    column = pl.Series(subset, dtype=pl.String)
+    return samples.with_columns(subset=column, is_selected=~column.is_in([DISCARD, UNSCORED]))
 
 
 def to_train_on(frame: pl.DataFrame, subset: str, settings: TrainingSettings) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from efficient_empathy.llm import Budget, BudgetExhausted, CallFailed, Completion, Draining, Endpoint, Prices
-from efficient_empathy.modelling.generation.contract import Prompt, Reply
+from efficient_empathy.modelling.generation.backends import Prompt, Reply
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
 
 

@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
+from efficient_empathy.dialogues import read
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.redaction import endpoint_name
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.generation.contract import Prompt
-from efficient_empathy.modelling.generation.samples import drawn, samples_of_run, samples_of_source
-from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
+from efficient_empathy.modelling.generation.backends import Prompt
+from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings, Part
 from efficient_empathy.modelling.generation.target import (
     Target,
     file_name,
@@ -27,6 +28,46 @@ from efficient_empathy.modelling.generation.target import (
     template_for,
     training_of,
 )
+from efficient_empathy.modelling.training.models import require_intact
+from efficient_empathy.modelling.training.settings import TrainingSettings
+
+
+def samples_of_run(workspace: Workspace, part: Part, training: TrainingSettings) -> pl.DataFrame:
+    """`sample_id` and `context` of a part of the run's samples, in their order.
+
+    `training` are the settings that the models were trained with, which say what was held out, so that no model is
+    asked what it has seen. Where there is no test split the held-out part stands in for it.
+    """
+    from efficient_empathy.modelling.training.examples import partition
+
+    table = RunTable(workspace).require("samples")
+    frame = table.read(["sample_id", "dialogue_id", "split", "context"])
+    if part == "all":
+        return frame.select("sample_id", "context")
+    parts = partition(frame, held_out=training.held_out, hold_back=training.hold_back, seed=training.seed)
+    for wanted in ("test", "held_out") if part == "test" else ("held_out",):
+        chosen = parts.filter(pl.col("part") == wanted)
+        if len(chosen):
+            return chosen.select("sample_id", "context")
+    raise UserError(
+        f"{workspace.samples} has no sample that was held out: use --part all, or --source with other samples"
+    )
+
+
+def samples_of_source(source: str | Path, **reading: Any) -> pl.DataFrame:
+    """`sample_id` and `context` of all samples of a file, a folder or a hub data set; see `dialogues.read`."""
+    frame = read(source, **reading)
+    if frame.is_empty():
+        raise UserError(f"{source} holds no sample: nothing to answer")
+    return frame.select("sample_id", "context")
+
+
+def few(frame: pl.DataFrame, samples: int | None) -> pl.DataFrame:
+    """At most `samples` rows, in their order: those with the lowest ids, which are hashes of the text."""
+    if samples is None or samples >= len(frame):
+        return frame
+    rows = frame.with_row_index("row").sort("sample_id", "row").head(samples).sort("row")
+    return rows.drop("row")
 
 
 @dataclass
@@ -35,7 +76,7 @@ class Job:
 
     `rows` are the sample ids in the output's order; `ids` are the same without repetition, one for each of `prompts`.
     `identity` is what the model is, as a hash or as host and name. Replies with the same `key` are to the same question
-    in the same way, sample by sample; `asked` is a hash of the rows.
+    in the same way, sample by sample; `rows_hash` is a hash of the rows.
     """
 
     model: str
@@ -65,24 +106,9 @@ class Job:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
-    def asked(self) -> str:
+    def rows_hash(self) -> str:
         """The samples, as a hash."""
         return hashlib.sha256("\n".join(self.rows).encode()).hexdigest()[:32]
-
-    def record(self) -> dict[str, Any]:
-        """The part of the .json that is known beforehand."""
-        return {
-            "model": self.name,
-            "label": self.target.label,
-            "path": str(self.target.path),
-            "template": self.template.record(),
-            "decoding": self.settings.decoding,
-            "part": self.part,
-            "samples": len(self.rows),
-            "backend": self.backend,
-            "key": self.key,
-            "asked": self.asked,
-        }
 
     def manifest(self) -> dict[str, Any]:
         """What the run's manifest adds: parameters, and what went in."""
@@ -106,6 +132,8 @@ def plan_job(
         template = PromptTemplate.load(settings.template or "chat")
     else:
         target = resolve(model, workspace, name)
+        if workspace is not None:
+            require_intact(workspace, Path(target.path))
         identity = fingerprint(target.path)
         template = template_for(target, settings.template, workspace)
     inputs: dict[str, str] = {}
@@ -117,9 +145,10 @@ def plan_job(
     else:
         assert workspace is not None  # the caller sees to it
         part = settings.part or "test"
-        frame = samples_of_run(workspace, part, training_of(target, workspace).get("settings", {}))
+        training = training_of(target, workspace)
+        frame = samples_of_run(workspace, part, training.settings if training else TrainingSettings())
         inputs = {workspace.samples.name: file_hash(workspace.samples)}
-    frame = drawn(frame, settings.samples)
+    frame = few(frame, settings.samples)
     distinct = frame.unique("sample_id", keep="first", maintain_order=True)
     return Job(
         model=model,

@@ -8,10 +8,60 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.modelling.generation.batches import plan
-from efficient_empathy.modelling.generation.contract import Prompt, Reply
-from efficient_empathy.modelling.generation.rendering import encode_within, room_for, stop_tokens
+from efficient_empathy.llm.prompting import ChatText, without_oldest
+from efficient_empathy.modelling.generation.backends import Prompt, Reply
 from efficient_empathy.modelling.generation.settings import GenerationSettings
+
+
+def plan_batches(lengths: Sequence[int], new_tokens: int, batch_size: int, batch_tokens: int) -> list[list[int]]:
+    """Positions of prompts of `lengths` tokens, in batches of like length, the longest first.
+
+    No batch has more than `batch_size` prompts, nor more than `batch_tokens` tokens once padded to its longest prompt
+    and `new_tokens` long replies; a prompt that is too long by itself has a batch of its own.
+    """
+    batches: list[list[int]] = []
+    room = 0
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if room == 0:
+            batches.append([])
+            room = max(1, min(batch_size, batch_tokens // (lengths[i] + new_tokens)))
+        batches[-1].append(i)
+        room -= 1
+    return batches
+
+
+def encode(prompts: Sequence[Prompt], tokenizer: Any, name: str) -> list[list[int]]:
+    """Each prompt through the tokenizer's chat template, up to where the reply begins, as token ids.
+
+    Raises `UserError` as `ChatText` does.
+    """
+    chat = ChatText(tokenizer, name)
+    texts = [chat.prompt(prompt) for prompt in prompts]
+    encoded: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    return encoded
+
+
+def encode_within(prompts: Sequence[Prompt], tokenizer: Any, name: str, room: int) -> list[list[int]]:
+    """`encode`, with the oldest turns left out of prompts of more than `room` tokens; empty where none fits."""
+    encoded = encode(prompts, tokenizer, name)
+    for i, ids in enumerate(encoded):
+        prompt = list(prompts[i])
+        while len(ids) > room and (prompt := without_oldest(prompt)):
+            (ids,) = encode([prompt], tokenizer, name)
+        encoded[i] = ids if len(ids) <= room else []
+    return encoded
+
+
+def room_for(window: int, new_tokens: int) -> int:
+    """The longest prompt in a window: what `new_tokens` leave of it, and three quarters of it at least."""
+    return window - min(new_tokens, window // 4)
+
+
+def stop_tokens(tokenizer: Any, generation_config: Any) -> frozenset[int]:
+    """The tokens that end a reply: those of the model's generation config, and the tokenizer's end-of-sequence."""
+    configured = getattr(generation_config, "eos_token_id", None)
+    ids = configured if isinstance(configured, list) else [configured]
+    return frozenset(int(i) for i in (*ids, tokenizer.eos_token_id) if i is not None)
 
 
 class LocalGenerator:
@@ -52,7 +102,7 @@ class LocalGenerator:
         if too_long:
             reason = f"the prompt is longer than the model's window of {self.window:,} tokens"
             yield [Reply(i, None, "error", reason=reason) for i in too_long]
-        for batch in plan(
+        for batch in plan_batches(
             [len(ids[i]) for i in fits], settings.max_new_tokens, settings.batch_size, settings.batch_tokens
         ):
             left = [fits[i] for i in batch if fits[i] not in done]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -11,16 +13,16 @@ from typing import Any, Literal
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.llm import BudgetExhausted
-from efficient_empathy.modelling.generation.choice import BACKENDS, choose_backend
-from efficient_empathy.modelling.generation.contract import Generator
+from efficient_empathy.modelling.generation.backends import BACKENDS, Generator, choose_backend
 from efficient_empathy.modelling.generation.endpoint import EndpointGenerator
 from efficient_empathy.modelling.generation.job import Job, plan_job
-from efficient_empathy.modelling.generation.journal import Journal, Kept
-from efficient_empathy.modelling.generation.output import finished, write
-from efficient_empathy.modelling.generation.progress import GenerationProgress
+from efficient_empathy.modelling.generation.record import GenerationRecord
+from efficient_empathy.modelling.generation.replies import Journal, Replies, finished, write
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
+from efficient_empathy.modelling.progress import GenerationProgress
+from efficient_empathy.modelling.training.record import TemplateRecord
 
 Ending = Literal["complete", "stopped", "budget"]
 REASONS_SHOWN = 3
@@ -41,16 +43,16 @@ def generate(
 ) -> dict[str, Any]:
     """Let `model` respond to a part of a run's samples, or to a `source`; write the responses in the samples' order.
 
-    `model` is base, one of the run's (sensibility, average, moe …), a folder, a name of the hub, or with `endpoint` a
-    model there. Responses go to `generations/<name>.parquet` of the run, or to `output` (needed with `source`; .parquet
-    or .jsonl), with a .json of the same name beside it. `reading` are the options of `dialogues.read`.
+    `model` is base, one of the run's (an expert's name, average, moe), a folder, a name of the hub, or with `endpoint`
+    a model there. Responses go to `generations/<name>.parquet` of the run, or to `output` (.parquet, needed with
+    `source`), with a .json of the same name beside it. `reading` are the options of `dialogues.read`.
 
     Replies are kept as they come: after Ctrl-C or a kill the same call asks only for what is missing. Skipped when
-    model, prompts and decoding are those of the last time and no reply is missing, unless `force`.
+    model, prompts and decoding are those of the last time and no reply is missing or has changed, unless `force`.
 
-    Returns what the .json has (see `job.Job.record`), with `output`, `finish_reasons`, `reasons` (the most frequent of
-    failure), `ending` (complete, stopped, budget), `answered` and `skipped`. Raises `UserError` for what the user can
-    put right; what was answered until then is kept.
+    Returns what the .json has (see `GenerationRecord`), with `output`, `finish_reasons`, `reasons` (the most frequent
+    of failure), `ending` (complete, stopped, budget), `answered` and `skipped`. Raises `UserError` for what the user
+    can put right; what was answered until then is kept.
     """
     console = console or Console(stderr=True)
     settings = settings or GenerationSettings()
@@ -70,39 +72,68 @@ def generate(
 
 def _generate(job: Job, workspace: Workspace | None, console: Console, *, force: bool) -> dict[str, Any]:
     journal = Journal(job.output.with_name(f".{job.output.stem}.partial.jsonl"), job.key)
-    before, told = finished(job.output, job.key)
+    before, earlier = finished(job.output, job.key)
     journalled = journal.read()
-    spent = journalled.cost_usd or told.get("cost_usd", 0.0)
-    kept = Kept(cost_usd=spent) if force else _both(before, journalled, spent, retry=job.endpoint is not None)
-    done = {i for i, sample_id in enumerate(job.ids) if sample_id in kept.replies}
-    unchanged = before.replies and not journalled.replies and told.get("asked") == job.asked
-    if not force and unchanged and len(done) == len(job.ids):
-        return _result(job, kept, told, "complete", skipped=True)
+    spent = journalled.cost_usd or (earlier.cost_usd if earlier else 0.0)
+    replies = Replies(cost_usd=spent) if force else _both(before, journalled, spent, retry=job.endpoint is not None)
+    done = {i for i, sample_id in enumerate(job.ids) if sample_id in replies.by_sample}
+    stage, outputs = f"generate:{job.name}", [job.output, job.output.with_suffix(".json")]
+    of_run = workspace if job.inputs else None
+    unchanged = earlier is not None and earlier.rows == job.rows_hash and before.by_sample and not journalled.by_sample
+    whole = earlier is not None and len(done) == len(job.ids) and _is_intact(job.output, earlier)
+    if not force and earlier and unchanged and whole and (of_run is None or of_run.whole(stage)):
+        return _result(job, replies, earlier, "complete", skipped=True)
     job.backend = "endpoint" if job.endpoint else choose_backend(job.settings)
     ending: Ending = "complete"
     if len(done) < len(job.ids):
         with journal.open(anew=force or not journal.holds_ours):
             if spent:
                 journal.commit_usd(spent)
-            ending = _answer(job, journal, kept, done, console)
-    record = job.record() | _rate(job, kept) | {"cost_usd": round(kept.cost_usd, 6)}
+            ending = _answer(job, journal, replies, done, console)
+    record = _record(job, replies)
     if ending == "complete":
-        write(job, kept, record)
+        if of_run is not None:
+            of_run.begin(stage, outputs)
+        write(job.output, job.rows, replies, record)
         journal.remove()
-        if workspace is not None and job.inputs:
-            workspace.record(f"generate:{job.name}", record | job.manifest())
-    return _result(job, kept, record, ending, skipped=False)
+        if of_run is not None:
+            content = json.loads(record.model_dump_json(exclude={"failures", "checksums", "sha256"}))
+            of_run.record(stage, content | job.manifest(), outputs)
+    return _result(job, replies, record, ending, skipped=False)
 
 
-def _both(before: Kept, journalled: Kept, spent: float, *, retry: bool) -> Kept:
+def _record(job: Job, replies: Replies) -> GenerationRecord:
+    tokens = sum(reply.completion_tokens for reply in replies.by_sample.values())
+    return GenerationRecord(
+        model=job.name,
+        label=job.target.label,
+        path=str(job.target.path),
+        template=TemplateRecord.of(job.template),
+        decoding=job.settings.decoding,
+        part=job.part,
+        samples=len(job.rows),
+        backend=job.backend,
+        seconds=round(replies.seconds, 3),
+        tokens_per_second=round(tokens / replies.seconds, 1) if replies.seconds else None,
+        cost_usd=round(replies.cost_usd, 6),
+        key=job.key,
+        rows=job.rows_hash,
+    )
+
+
+def _is_intact(output: Path, record: GenerationRecord) -> bool:
+    return output.exists() and file_hash(output) == record.sha256
+
+
+def _both(before: Replies, journalled: Replies, spent: float, *, retry: bool) -> Replies:
     """What the last file and the journal hold together, but for failures where another try may help."""
-    replies = before.replies | journalled.replies
-    good = {i: reply for i, reply in replies.items() if not (retry and reply.finish_reason == "error")}
-    return Kept(good, before.seconds + journalled.seconds, spent)
+    every = before.by_sample | journalled.by_sample
+    good = {i: reply for i, reply in every.items() if not (retry and reply.finish_reason == "error")}
+    return Replies(good, before.seconds + journalled.seconds, spent)
 
 
-def _answer(job: Job, journal: Journal, kept: Kept, done: set[int], console: Console) -> Ending:
-    generator = _generator(job, journal, kept.cost_usd, console)
+def _answer(job: Job, journal: Journal, so_far: Replies, done: set[int], console: Console) -> Ending:
+    generator = _generator(job, journal, so_far.cost_usd, console)
     progress = GenerationProgress(console, job.name, len(job.ids), len(done))
     since = time.monotonic()
     try:
@@ -111,8 +142,8 @@ def _answer(job: Job, journal: Journal, kept: Kept, done: set[int], console: Con
                 now = time.monotonic()
                 ids = [job.ids[reply.prompt] for reply in replies]
                 journal.append(ids, replies, now - since)
-                kept.replies.update(zip(ids, replies, strict=True))
-                kept.seconds += now - since
+                so_far.by_sample.update(zip(ids, replies, strict=True))
+                so_far.seconds += now - since
                 since = now
                 progress.update(replies)
     except KeyboardInterrupt:
@@ -120,11 +151,13 @@ def _answer(job: Job, journal: Journal, kept: Kept, done: set[int], console: Con
     except BudgetExhausted:
         return "budget"
     except UserError as error:
-        remains = f"{len(kept.replies):,} of {len(job.ids):,} responses are kept; the same command goes on from there"
+        remains = (
+            f"{len(so_far.by_sample):,} of {len(job.ids):,} responses are kept; the same command goes on from there"
+        )
         raise UserError(f"{error} ({remains}.)") from error
     finally:
         if isinstance(generator, EndpointGenerator):
-            kept.cost_usd = generator.endpoint.budget.spent_usd
+            so_far.cost_usd = generator.endpoint.budget.spent_usd
     return "complete"
 
 
@@ -137,22 +170,43 @@ def _generator(job: Job, journal: Journal, spent_usd: float, console: Console) -
     return BACKENDS[choose_backend(job.settings)](job.target.path, job.settings)
 
 
-def _rate(job: Job, kept: Kept) -> dict[str, Any]:
-    tokens = sum(reply.completion_tokens for reply in kept.replies.values())
-    rate = round(tokens / kept.seconds, 1) if kept.seconds else None
-    return {"seconds": round(kept.seconds, 3), "tokens_per_second": rate}
-
-
-def _result(job: Job, kept: Kept, record: dict[str, Any], ending: Ending, *, skipped: bool) -> dict[str, Any]:
-    replies = [kept.replies[i] for i in job.rows if i in kept.replies]
-    reasons = Counter(reply.reason for reply in replies if reply.reason)
-    finish = Counter(reply.finish_reason for reply in replies)
+def _result(job: Job, replies: Replies, record: GenerationRecord, ending: Ending, *, skipped: bool) -> dict[str, Any]:
+    answered = [replies.by_sample[i] for i in job.rows if i in replies.by_sample]
+    reasons = Counter(reply.reason for reply in answered if reply.reason)
+    finish = Counter(reply.finish_reason for reply in answered)
     return {
-        **{key: value for key, value in record.items() if key not in ("key", "asked", "failures")},
-        "answered": len(replies),
+        **json.loads(record.model_dump_json(exclude={"key", "rows", "failures", "checksums", "sha256"})),
+        "answered": len(answered),
         "finish_reasons": {reason: finish[reason] for reason in ("stop", "length", "error")},
         "reasons": dict(reasons.most_common(REASONS_SHOWN)),
         "output": str(job.output),
         "ending": ending,
         "skipped": skipped,
     }
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """What was answered, how it ended, and what to do next."""
+    label, template = result["label"], result["template"]["name"]
+    rate = f", {result['tokens_per_second']:,.0f} tokens/s" if result["tokens_per_second"] else ""
+    unchanged = " (nothing had changed)" if result["skipped"] else ""
+    lines = [
+        f"{label}: {result['answered']:,} of {result['samples']:,} responses, template {template}, "
+        f"{result['backend']}{rate}{unchanged}."
+    ]
+    finish = result["finish_reasons"]
+    if finish["length"]:
+        limit = result["decoding"]["max_new_tokens"]
+        lines.append(f"  {finish['length']:,} were cut off after {limit} tokens: --max-new-tokens sets the limit")
+    lines += [f"  {count:,} × {reason}" for reason, count in result["reasons"].items()]
+    if result["cost_usd"]:
+        lines.append(f"  ${result['cost_usd']:.4f} in all")
+    if result["ending"] == "stopped":
+        lines.append("Stopped. Run the same command again to go on.")
+    elif result["ending"] == "budget":
+        lines.append("The budget ends here. A higher --max-cost goes on.")
+    else:
+        if finish["error"] and result["backend"] == "endpoint":
+            lines.append("Run the same command again to retry what failed.")
+        lines.append(f"The responses: {result['output']}")
+    return "\n".join(lines)

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import BUNDLED, PromptTemplate
+from efficient_empathy.modelling.moe.record import LABELS, ComparisonRecord
+from efficient_empathy.modelling.training.record import TrainingRecord, read_training, read_trainings
 
-LABELS = {
-    "base": "Base model",
-    "sensibility": "Sensibility expert",
-    "rationality": "Rationality expert",
-    "union": "One adapter on the union",
-    "average": "Average of the experts",
-    "moe": "MoE, routers trained",
-}
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -65,13 +57,17 @@ def resolve(model: str, workspace: Workspace | None, name: str | None = None) ->
 
 
 def _label(model: str, name: str | None, workspace: Workspace | None) -> str:
-    """What the run's comparison calls the model, where it knows it."""
-    if workspace is not None and workspace.comparison.exists():
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            compared = json.loads(workspace.comparison.read_text("utf-8"))["models"]
-            labels = {entry["name"]: str(entry["label"]) for entry in compared}
-            if model in labels:
-                return labels[model]
+    """What the run's comparison calls the model, where it knows it; else what it is by its training."""
+    if workspace is not None:
+        with contextlib.suppress(UserError):
+            table = ComparisonRecord.read_if_there(workspace.comparison)
+            for compared in table.models if table else ():
+                if compared.name == model:
+                    return compared.label
+        with contextlib.suppress(UserError):
+            folder = workspace.experts / model
+            if folder.parent == workspace.experts and (training := read_training(folder)):
+                return training.label
     return LABELS.get(model) or name or model
 
 
@@ -95,35 +91,22 @@ def _is_model(folder: Path) -> bool:
 
 def _base(workspace: Workspace | None) -> Path | str:
     """What the run's experts were trained from; without experts the bundled base."""
-    from efficient_empathy.modelling.training.base import BUNDLED_NAME
-    from efficient_empathy.modelling.training.base import resolve as resolve_base
+    from efficient_empathy.modelling.training.models import resolve as resolve_base
 
-    trained_from = next((str(t["base"]) for t in _trainings(workspace) if t.get("base")), None)
-    return resolve_base(None if trained_from == BUNDLED_NAME else trained_from)
+    trained = _first_training(workspace)
+    return resolve_base(trained.base if trained else None)
 
 
-def training_of(target: Target, workspace: Workspace | None) -> dict[str, Any]:
-    """What `training.json` says of the model's training: its own, or where it has none the run's first expert's.
+def training_of(target: Target, workspace: Workspace | None) -> TrainingRecord | None:
+    """How the model was trained: its own record, or where it has none that of the run's first expert.
 
-    Empty where nothing is known.
+    None where nothing is known. Raises `UserError` for a broken record.
     """
-    return _training(Path(target.path)) or next(_trainings(workspace), {})
+    return read_training(Path(target.path)) or _first_training(workspace)
 
 
-def _trainings(workspace: Workspace | None) -> Iterator[dict[str, Any]]:
-    folders = sorted(workspace.experts.iterdir()) if workspace and workspace.experts.is_dir() else []
-    yield from filter(None, map(_training, folders))
-
-
-def _training(folder: Path) -> dict[str, Any]:
-    file = folder / "training.json"
-    if not file.exists():
-        return {}
-    try:
-        loaded: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file} is not JSON ({error}): train again, or remove it") from error
-    return loaded
+def _first_training(workspace: Workspace | None) -> TrainingRecord | None:
+    return next(iter(read_trainings(workspace.experts).values()), None) if workspace else None
 
 
 def template_for(target: Target, asked: str | None, workspace: Workspace | None) -> PromptTemplate:
@@ -132,12 +115,12 @@ def template_for(target: Target, asked: str | None, workspace: Workspace | None)
     Raises `UserError` where a trained model would be asked in another form than it learnt. A base model may be asked in
     any: that is what zero-shot baselines do.
     """
-    trained: dict[str, str] = {}
+    training = None
     if target.kind != "base":
-        trained = training_of(target, workspace if target.kind == "composed" else None).get("template") or {}
-    if not trained:
+        training = training_of(target, workspace if target.kind == "composed" else None)
+    if training is None:
         return PromptTemplate.load(asked or "chat")
-    name, digest = trained.get("name", ""), trained.get("hash", "")
+    name, digest = training.template.name, training.template.hash
     if asked is None and name not in BUNDLED:
         raise UserError(f"{target.path} was trained with the template {name!r}: pass its file with --template")
     template = PromptTemplate.load(asked or name)
@@ -151,8 +134,7 @@ def template_for(target: Target, asked: str | None, workspace: Workspace | None)
 
 def fingerprint(path: Path | str) -> str:
     """What a model is, as a hash; of an adapter, together with its base. Raises `UserError` where that is not there."""
-    from efficient_empathy.modelling.training.base import model_hash
-    from efficient_empathy.modelling.training.models import base_of, is_adapter
+    from efficient_empathy.modelling.training.models import base_of, is_adapter, model_hash
 
     own = model_hash(path)
     return f"{own} on {model_hash(base_of(Path(path)))}" if is_adapter(path) else own

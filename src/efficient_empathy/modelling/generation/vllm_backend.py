@@ -11,9 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.modelling.generation.contract import Prompt, Reply
-from efficient_empathy.modelling.generation.local import prompt_seed
-from efficient_empathy.modelling.generation.rendering import encode_within, room_for
+from efficient_empathy.modelling.generation.backends import Prompt, Reply
+from efficient_empathy.modelling.generation.local import encode_within, prompt_seed, room_for
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 
 CHUNK = 1024

@@ -3,8 +3,7 @@
 Composing needs no torch; it is imported when routers are trained and models are measured.
 """
 
-from efficient_empathy.modelling.moe.average import average
-from efficient_empathy.modelling.moe.compose import compose
+from efficient_empathy.modelling.moe.compose import average, compose
 from efficient_empathy.modelling.moe.settings import MixSettings, load_settings
 from efficient_empathy.modelling.moe.stage import mix, summary
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +18,19 @@ from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.foundation.statistics.resampling import Weights, replicated
 from efficient_empathy.modelling.moe.checkpoint import open_checkpoint, read_json
 from efficient_empathy.modelling.moe.families import FAMILIES
+from efficient_empathy.modelling.moe.record import (
+    AVERAGE,
+    MIXED,
+    ComparedModel,
+    ComparisonRecord,
+    Size,
+    SpeedRecord,
+    Verdict,
+)
 from efficient_empathy.modelling.moe.stored import read_folder
 from efficient_empathy.modelling.training.loss import by_length, losses
 from efficient_empathy.modelling.training.models import Dtype, load_model, load_tokenizer
+from efficient_empathy.modelling.training.record import ALL
 from efficient_empathy.modelling.training.tokens import Encoded, encode
 
 CONFIDENCE = 0.95
@@ -39,7 +48,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What was measured of a model."""
 
     nll: pl.DataFrame
@@ -54,15 +63,15 @@ def measure(
     *,
     max_length: int,
     on_batch: Callable[[int, int], None] = lambda done, samples: None,
-) -> Measured:
+) -> Measurement:
     """The model's loss on every response of `rows`, and its speed; kept in `cache` and read from there the next time.
 
     The speed is that of reading: tokens of context and response a second in one forward pass of `TIMED_TOKENS`, the
     best of several: what else the machine does only slows. An adapter is merged for that, as it would be to be served.
     """
     table, facts = cache / f"{contender.key}.parquet", cache / f"{contender.key}.json"
-    if facts.exists():
-        return Measured(pl.read_parquet(table, glob=False), read_json(facts)["tokens_per_second"])
+    if earlier := SpeedRecord.read_if_there(facts):
+        return Measurement(pl.read_parquet(table, glob=False), earlier.tokens_per_second)
     model = load_model(contender.path, dtype=dtype_here())
     samples = encode(rows, load_tokenizer(contender.path), max_length).samples
     nll = losses(model, samples, on_batch=on_batch)
@@ -80,9 +89,8 @@ def measure(
     free_memory(gone)
     with atomic(table) as path:
         found.write_parquet(path)
-    with atomic(facts) as path:
-        path.write_text(json.dumps({"tokens_per_second": speed, "model": contender.name}), "utf-8")
-    return Measured(found, speed)
+    SpeedRecord(model=contender.name, tokens_per_second=speed).write(facts)
+    return Measurement(found, speed)
 
 
 def _tokens_per_second(model: Any, samples: Sequence[Encoded]) -> float:
@@ -135,38 +143,38 @@ def sizes(path: Path | str) -> dict[str, int]:
 
 def comparison(
     contenders: Sequence[Contender],
-    measured: Mapping[str, Measured],
+    measured: Mapping[str, Measurement],
     groups: Mapping[str, pl.DataFrame],
     *,
     resamples: int = 1000,
     seed: int = 0,
-) -> dict[str, Any]:
-    """The table of models: `subsets`, `models`, `verdict`, `seed`, `part`.
+) -> ComparisonRecord:
+    """The table of models.
 
     Losses are mean nats a response token of each group of rows (`sample_id`, `dialogue_id`). Their intervals, and that
     of the paired difference mixture − average, are 95 % percentile bootstraps over dialogues: replies of one
     conversation are not independent (Efron & Tibshirani 1993, chapters 8 and 13).
     """
     every = {name: _Group(rows, measured, resamples, seed) for name, rows in groups.items() if len(rows)}
-    models = [
-        {
-            "name": contender.name,
-            "label": contender.label,
-            "path": str(contender.path),
-            "loss": {name: group.loss(contender.name) for name, group in every.items()},
-            "interval": {name: list(group.interval(contender.name)) for name, group in every.items()},
+    models = tuple(
+        ComparedModel(
+            name=contender.name,
+            label=contender.label,
+            path=str(contender.path),
+            loss={name: group.loss(contender.name) for name, group in every.items()},
+            interval={name: group.interval(contender.name) for name, group in every.items()},
             **sizes(contender.path),
-            "tokens_per_second": measured[contender.name].tokens_per_second,
-        }
+            tokens_per_second=measured[contender.name].tokens_per_second,
+        )
         for contender in contenders
-    ]
-    return {
-        "subsets": {name: {"samples": group.samples, "tokens": group.tokens} for name, group in every.items()},
-        "models": models,
-        "verdict": _verdict(models, every["all"]),
-        "seed": seed,
-        "part": "held_out",
-    }
+    )
+    return ComparisonRecord(
+        subsets={name: Size(samples=group.samples, tokens=group.tokens) for name, group in every.items()},
+        models=models,
+        verdict=_verdict(models, every[ALL]),
+        seed=seed,
+        part="held_out",
+    )
 
 
 @dataclass(frozen=True)
@@ -190,7 +198,7 @@ class _Loss:
 class _Group:
     """Held-out rows as sums by dialogue, and the dialogues drawn again and again, the same for every model."""
 
-    def __init__(self, rows: pl.DataFrame, measured: Mapping[str, Measured], resamples: int, seed: int) -> None:
+    def __init__(self, rows: pl.DataFrame, measured: Mapping[str, Measurement], resamples: int, seed: int) -> None:
         ids = rows.select("sample_id", "dialogue_id").unique("sample_id", maintain_order=True)
         tables = {
             name: ids.join(found.nll.unique("sample_id"), on="sample_id", maintain_order="left")
@@ -214,41 +222,44 @@ class _Group:
         return loss.interval(CONFIDENCE)
 
 
-def _verdict(models: Sequence[Mapping[str, Any]], group: _Group) -> dict[str, Any]:
+def _verdict(models: Sequence[ComparedModel], group: _Group) -> Verdict:
     """Which model is best, and whether the mixture beats the average: its paired interval lies below zero."""
-    by_name = {model["name"]: model for model in models}
-    best, *others = sorted(models, key=lambda model: model["loss"]["all"])
-    mixed, plain = by_name["moe"], by_name["average"]
-    low, high = group.interval("moe", "average")
-    lead = f"{best['label']} has the lowest held-out loss of all {len(models)} models"
-    lead += f": {best['loss']['all']:.3f} nats a token"
+    by_name = {model.name: model for model in models}
+    best, *others = sorted(models, key=_loss)
+    mixed, plain = by_name[MIXED], by_name[AVERAGE]
+    low, high = group.interval(MIXED, AVERAGE)
+    lead = f"{best.label} has the lowest held-out loss of all {len(models)} models"
+    lead += f": {_loss(best):.3f} nats a token"
     if best in (mixed, plain):
         text = f"{lead}{_ahead(others, best, group)}. {_pair_words(mixed, plain, (low, high))}"
     else:
         text = f"{lead}. {_beside_words(best, mixed, plain, group)} {_pair_words(mixed, plain, (low, high))}"
-    return {
-        "best": best["name"],
-        "moe_beats_average": high < 0,
-        "difference": mixed["loss"]["all"] - plain["loss"]["all"],
-        "interval": [low, high],
-        "text": text,
-    }
+    return Verdict(
+        best=best.name,
+        moe_beats_average=high < 0,
+        difference=_loss(mixed) - _loss(plain),
+        interval=(low, high),
+        text=text,
+    )
 
 
-def _ahead(others: Sequence[Mapping[str, Any]], best: Mapping[str, Any], group: _Group) -> str:
+def _loss(model: ComparedModel) -> float:
+    """Over all held-out samples."""
+    value = model.loss[ALL]
+    assert value is not None
+    return value
+
+
+def _ahead(others: Sequence[ComparedModel], best: ComparedModel, group: _Group) -> str:
     """The models besides mixture and average that do as well as a best one that is one of these."""
-    level = [
-        m["label"]
-        for m in others
-        if m["name"] not in ("moe", "average") and group.interval(m["name"], best["name"])[0] <= 0
-    ]
+    level = [m.label for m in others if m.name not in (MIXED, AVERAGE) and group.interval(m.name, best.name)[0] <= 0]
     return f"; {' and '.join(level)} cannot be told from it" if level else ""
 
 
-def _beside_words(best: Mapping[str, Any], mixed: Mapping[str, Any], plain: Mapping[str, Any], group: _Group) -> str:
+def _beside_words(best: ComparedModel, mixed: ComparedModel, plain: ComparedModel, group: _Group) -> str:
     """What a best model that is neither the mixture nor the average means for whoever must choose one."""
-    behind = [group.interval(model["name"], best["name"])[0] > 0 for model in (mixed, plain)]
-    names = [f"the {name} ({model['loss']['all']:.3f})" for name, model in (("mixture", mixed), ("average", plain))]
+    behind = [group.interval(model.name, best.name)[0] > 0 for model in (mixed, plain)]
+    names = [f"the {name} ({_loss(model):.3f})" for name, model in (("mixture", mixed), ("average", plain))]
     if all(behind):
         return f"It beats {names[0]} and {names[1]}: here neither mixing nor averaging the experts was worth it."
     if any(behind):
@@ -257,11 +268,11 @@ def _beside_words(best: Mapping[str, Any], mixed: Mapping[str, Any], plain: Mapp
     return f"It can be told neither from {names[0]} nor from {names[1]}."
 
 
-def _pair_words(mixed: Mapping[str, Any], plain: Mapping[str, Any], interval: tuple[float, float]) -> str:
+def _pair_words(mixed: ComparedModel, plain: ComparedModel, interval: tuple[float, float]) -> str:
     """How the mixture stands to the average, and what it costs."""
     low, high = interval
-    difference = mixed["loss"]["all"] - plain["loss"]["all"]
-    numbers = f"{mixed['loss']['all']:.3f} against {plain['loss']['all']:.3f}"
+    difference = _loss(mixed) - _loss(plain)
+    numbers = f"{_loss(mixed):.3f} against {_loss(plain):.3f}"
     numbers += f" (difference {difference:+.4f}, 95 % interval {low:+.4f} to {high:+.4f})"
     if high < 0:
         said = f"The mixture has a lower held-out loss than the experts' plain average: {numbers}."
@@ -269,7 +280,9 @@ def _pair_words(mixed: Mapping[str, Any], plain: Mapping[str, Any], interval: tu
         said = f"The mixture has a higher held-out loss than the experts' plain average: {numbers}."
     else:
         said = f"The mixture cannot be told from the experts' plain average: {numbers}."
-    active, size, speed = (mixed[k] / plain[k] for k in ("active_parameters", "bytes", "tokens_per_second"))
+    active, size, speed = (
+        getattr(mixed, key) / getattr(plain, key) for key in ("active_parameters", "bytes", "tokens_per_second")
+    )
     cost = f"{active:.2f} × the active parameters, {size:.2f} × the bytes and {speed:.2f} × the speed of reading"
     return (
         f"{said} That costs {cost}."

@@ -1,4 +1,4 @@
-"""Experts of one base → a standard mixture-of-experts checkpoint, streamed: nothing is merged on disk before."""
+"""Experts of one base → a standard mixture-of-experts checkpoint, or their average, streamed to disk."""
 
 from __future__ import annotations
 
@@ -9,19 +9,90 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.modelling.moe.card import composed_card
-from efficient_empathy.modelling.moe.checkpoint import Checkpoint, open_checkpoint, read_json
-from efficient_empathy.modelling.moe.end_of_turn import end_tokens
-from efficient_empathy.modelling.moe.families import moe_config
-from efficient_empathy.modelling.moe.folder import RECORD, require_ours, require_space, whole
+from efficient_empathy.modelling.moe.checkpoint import (
+    EMBEDDINGS,
+    HEAD,
+    Checkpoint,
+    end_tokens,
+    open_checkpoint,
+    read_json,
+)
+from efficient_empathy.modelling.moe.families import MLP, SHARED_GATE, SHARED_WIDTH, Family, moe_config
+from efficient_empathy.modelling.moe.folder import composed_card, link, require_ours, require_space, whole
 from efficient_empathy.modelling.moe.matching import Matched, match
-from efficient_empathy.modelling.moe.numbers import TORCH_NAMES, Float32
-from efficient_empathy.modelling.moe.plan import mixture
-from efficient_empathy.modelling.moe.shards import Progress, write_shards, write_text
-from efficient_empathy.modelling.moe.tensors import Tensor
+from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
+from efficient_empathy.modelling.moe.shards import Progress, write_shard, write_shards, write_text
+from efficient_empathy.modelling.moe.stored import TORCH_NAMES, Float32, read_folder, read_header
+from efficient_empathy.modelling.moe.tensors import Tensor, constant, given, mean
+
+
+def mixture(
+    matched: Matched,
+    experts: Sequence[Checkpoint],
+    base: Checkpoint | None,
+    routers: Sequence[Float32] | None,
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """The mixture's tensors, in three kinds: what is outside the experts, from `base` or the experts' mean without one;
+    each expert's feed-forward blocks; the routers.
+
+    `routers` has one array of experts × hidden_size for each layer; zeros where it is None, which mix all alike.
+    """
+    family = matched.family
+    rest = {name: _shared(name, experts, base) for name in matched.shapes if ".mlp." not in name}
+    blocks: dict[str, Tensor] = {}
+    gates: dict[str, Tensor] = {}
+    if family.shared_expert and HEAD not in rest:
+        rest[HEAD] = rest[EMBEDDINGS]  # llama.cpp's Qwen2Moe has no tied embeddings
+    shape = (len(experts), matched.config["hidden_size"])
+    for layer in range(matched.config["num_hidden_layers"]):
+        block = f"model.layers.{layer}.{family.block}"
+        if routers is None:
+            gates[f"{block}.gate.weight"] = constant(0.0, matched.dtype, shape)
+        else:
+            gates[f"{block}.gate.weight"] = given(_checked(routers, layer, shape), matched.dtype)
+        for number, expert in enumerate(experts):
+            for name in MLP:
+                tensor = expert.tensors[f"model.layers.{layer}.mlp.{name}.weight"]
+                blocks[f"{block}.experts.{number}.{family.names[name]}.weight"] = tensor
+        rest |= _shared_expert(block, family, matched)
+    return rest, blocks, gates
+
+
+def averaged(matched: Matched, experts: Sequence[Checkpoint]) -> dict[str, Tensor]:
+    """The dense model whose every weight is the experts' mean."""
+    return {name: _shared(name, experts, None) for name in matched.shapes}
+
+
+def _shared(name: str, experts: Sequence[Checkpoint], base: Checkpoint | None) -> Tensor:
+    return base.tensors[name] if base is not None else mean([expert.tensors[name] for expert in experts])
+
+
+def _checked(routers: Sequence[Float32], layer: int, shape: tuple[int, int]) -> Float32:
+    router = np.asarray(routers[layer], np.float32)
+    if router.shape != shape:
+        raise UserError(f"the router of layer {layer} has the shape {list(router.shape)}, not {list(shape)}")
+    return router
+
+
+def _shared_expert(block: str, family: Family, matched: Matched) -> Mapping[str, Tensor]:
+    """The shared expert that Qwen2Moe has and we do not need: it adds sigmoid(…) × 0."""
+    if not family.shared_expert:
+        return {}
+    hidden, dtype = matched.config["hidden_size"], matched.dtype
+    return {
+        f"{block}.shared_expert.gate_proj.weight": constant(0.0, dtype, (SHARED_WIDTH, hidden)),
+        f"{block}.shared_expert.up_proj.weight": constant(0.0, dtype, (SHARED_WIDTH, hidden)),
+        f"{block}.shared_expert.down_proj.weight": constant(0.0, dtype, (hidden, SHARED_WIDTH)),
+        f"{block}.shared_expert_gate.weight": constant(SHARED_GATE, dtype, (1, hidden)),
+    }
+
 
 SHARD_BYTES = 5_000_000_000
+
+
 SHARED = ("average", "base")
 
 
@@ -57,16 +128,26 @@ def compose(
     matched = match([*models, source] if source else models)
     kinds = mixture(matched, models, source, routers)
     config = moe_config(matched.config, matched.family, len(models), top_k, TORCH_NAMES[matched.dtype])
-    record = {
-        "kind": "moe",
-        "family": matched.family.moe,
-        "experts": [model.name for model in models],
-        "shared": shared,
-        "top_k": top_k,
-        "routers": "zero" if routers is None else "given",
-        "key": key,
-    }
+    record = CompositionRecord(
+        kind="moe",
+        family=matched.family.moe,
+        key=key,
+        shared=shared,
+        top_k=top_k,
+        routers="zero" if routers is None else "given",
+        **_common(models, matched, kinds),
+    )
     return write_folder(out, models, matched, config, kinds, record, shard_bytes, on_bytes)
+
+
+def _common(models: Sequence[Checkpoint], matched: Matched, kinds: Sequence[Mapping[str, Tensor]]) -> dict[str, Any]:
+    """The fields of the record that a mixture and an average have alike."""
+    return {
+        "experts": tuple(model.name for model in models),
+        "dtype": TORCH_NAMES[matched.dtype],
+        "parameters": sum(math.prod(tensor.shape) for kind in kinds for tensor in kind.values()),
+        "end_of_turn": tuple(end_tokens(models[0])),
+    }
 
 
 def open_all(experts: Sequence[str | Path], names: Sequence[str] | None, base: str | Path | None) -> list[Checkpoint]:
@@ -96,7 +177,7 @@ def write_folder(
     matched: Matched,
     config: Mapping[str, Any],
     kinds: Sequence[Mapping[str, Tensor]],
-    record: Mapping[str, Any],
+    record: CompositionRecord,
     shard_bytes: int,
     on_bytes: Progress,
 ) -> dict[str, Any]:
@@ -109,22 +190,15 @@ def write_folder(
     require_ours(out, [part.folder for model in models for part in (model, model.base) if part is not None])
     require_space(out, needed, f"composing {out}")
     model = models[0]
-    ends = end_tokens(model)
-    record = {
-        **record,
-        "dtype": TORCH_NAMES[matched.dtype],
-        "parameters": sum(math.prod(tensor.shape) for tensor in tensors),
-        "end_of_turn": ends,
-    }
     with whole(out) as work:
         write_shards(work, kinds, shard_bytes, on_bytes=on_bytes)
         write_text(work / "config.json", _json(config))
-        write_text(work / "generation_config.json", _json(_generation(model, ends)))
+        write_text(work / "generation_config.json", _json(_generation(model, record.end_of_turn)))
         for name, path in model.tokenizer().items():
             shutil.copyfile(path, work / name)
         write_text(work / "README.md", composed_card(record))
-        write_text(work / RECORD, _json(record))
-    return {**record, "path": str(out), "bytes": needed}
+        record.write(work / COMPOSITION)
+    return {**json.loads(record.json_text()), "path": str(out), "bytes": needed}
 
 
 def _generation(model: Checkpoint, ends: Sequence[int]) -> dict[str, Any]:
@@ -139,3 +213,51 @@ def _generation(model: Checkpoint, ends: Sequence[int]) -> dict[str, Any]:
 
 def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+_DROPPED = {"_name_or_path", "auto_map"}
+"""Of a dense configuration: where it came from, and code that it would have run."""
+
+
+def average(
+    experts: Sequence[str | Path],
+    out: Path,
+    *,
+    names: Sequence[str] | None = None,
+    base: str | Path | None = None,
+    shard_bytes: int = SHARD_BYTES,
+    key: str = "",
+    on_bytes: Progress = lambda count: None,
+) -> dict[str, Any]:
+    """Average two or more experts' weights into one dense model in the folder `out`; otherwise as `compose`."""
+    models = open_all(experts, names, base)
+    matched = match(models)
+    dense = {k: v for k, v in models[0].config.items() if k not in _DROPPED} | {"use_cache": True}
+    kinds = (averaged(matched, models),)
+    record = CompositionRecord(kind="average", family=matched.family.dense, key=key, **_common(models, matched, kinds))
+    return write_folder(out, models, matched, dense, kinds, record, shard_bytes, on_bytes)
+
+
+def rewrite(folder: Path, arrays: Mapping[str, Float32], **changes: Any) -> None:
+    """Replace the tensors called `arrays` in `folder`; `changes` are those of its record, which the card follows.
+
+    The folder is exchanged as a whole at the end; shards that stay are linked, not copied. Raises `UserError` for a
+    tensor that is not there or has another shape.
+    """
+    there = read_folder(folder)
+    for name, array in arrays.items():
+        if name not in there or there[name].shape != array.shape:
+            raise UserError(f"{folder} has no {name} of the shape {list(array.shape)}: compose it again")
+    shards = {there[name].path.name for name in arrays}
+    require_space(folder, sum((folder / shard).stat().st_size for shard in shards), f"rewriting {folder}")
+    record = CompositionRecord.read(folder / COMPOSITION).model_copy(update=changes)
+    with whole(folder) as work:
+        for path in folder.iterdir():
+            if path.name in shards:
+                tensors: dict[str, Tensor] = dict(read_header(path))
+                tensors |= {name: given(arrays[name], tensors[name].dtype) for name in tensors if name in arrays}
+                write_shard(work / path.name, tensors)
+            elif path.name not in (COMPOSITION, "README.md"):
+                link(path, work / path.name)
+        write_text(work / "README.md", composed_card(record))
+        record.write(work / COMPOSITION)

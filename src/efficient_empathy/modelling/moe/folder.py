@@ -1,4 +1,4 @@
-"""A checkpoint's folder that is whole or absent: made in a hidden one beside it, which is renamed at the end."""
+"""A composed checkpoint's folder: whole or absent, with a card."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
 
 SPARE = 64 << 20
 """Bytes that stay free on the disk."""
-RECORD = "composition.json"
-"""In every folder that is composed: from what, and how."""
 
 
 @contextmanager
@@ -49,7 +48,7 @@ def require_ours(out: Path, sources: Iterable[Path]) -> None:
         raise UserError(f"{out} is not a folder: give the name of a new one")
     if any(out.resolve() in (source.resolve(), *source.resolve().parents) for source in sources):
         raise UserError(f"{out} holds what is to be mixed: give the name of a new folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / RECORD).exists():
+    if out.is_dir() and any(out.iterdir()) and not (out / COMPOSITION).exists():
         raise UserError(
             f"{out} holds something that was not composed here, and is left alone: give a new folder's name"
         )
@@ -94,3 +93,59 @@ def _sync(path: Path) -> None:
 
 def _gigabytes(count: int) -> str:
     return f"{count / 1e9:.2f} GB"
+
+
+_HEAD = """---
+library_name: transformers
+pipeline_tag: text-generation
+tags: [{tags}]
+---
+# {title}
+
+{what}
+
+| | |
+|---|---|
+{rows}
+
+The folder is an ordinary checkpoint: transformers, vLLM and llama.cpp load it with no code of ours. Made by
+efficient-empathy {version} (arXiv 2407.01937).
+"""
+
+
+def composed_card(record: CompositionRecord) -> str:
+    """The card of a mixture or an average."""
+    from importlib.metadata import version
+
+    names = ", ".join(record.experts)
+    rows = {"experts": names, "architecture": record.family, "parameters": f"{record.parameters:,}"}
+    if record.kind == "average":
+        title, tags = "Average of experts", "efficient-empathy, weight-average"
+        what = f"The plain average of the weights of {len(record.experts)} models: {names}."
+    else:
+        title, tags = "Mixture of experts", "efficient-empathy, moe"
+        outside = "the experts' average" if record.shared == "average" else "the base model's"
+        what = (
+            f"The feed-forward blocks of {names} as routed experts, {record.top_k} of {len(record.experts)} for "
+            f"each token; all other weights are {outside}. {_routers(record)}"
+        )
+        rows |= {"experts for a token": f"{record.top_k} of {len(record.experts)}"}
+    rows["stored as"] = record.dtype
+    lines = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
+    return _HEAD.format(tags=tags, title=title, what=what, rows=lines, version=version("efficient-empathy"))
+
+
+_STARTS = {
+    "zero": "start from zero: all experts count alike",
+    "given": "start from weights that were given",
+    "centred_means": "start from the mean inputs of each expert's own samples, less the mean of all",
+}
+
+
+def _routers(record: CompositionRecord) -> str:
+    start = f"The routers {_STARTS[record.routers or 'zero']}"
+    training = record.training
+    if training is None:
+        return f"{start}; they are not trained."
+    what = "they and nothing else" if training.train == "gates" else "they and every expert's gate_proj"
+    return f"{start}. Then {what} were trained on {training.samples:,} samples."

@@ -11,7 +11,8 @@ from typing import Any
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.moe.checkpoint import Checkpoint, read_json
 from efficient_empathy.modelling.moe.families import Family, dense_config, dense_shapes, family_of
-from efficient_empathy.modelling.moe.numbers import ON_DISK
+from efficient_empathy.modelling.moe.stored import ON_DISK
+from efficient_empathy.modelling.training.record import read_training
 
 _MAY_DIFFER = {"initializer_range", "bos_token_id", "eos_token_id", "pad_token_id", "attention_dropout"}
 _TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json")
@@ -62,8 +63,8 @@ def _same_base(first: Checkpoint, other: Checkpoint) -> None:
 
 def _trained_on(model: Checkpoint) -> str | None:
     """What our training wrote down of the base."""
-    card = model.folder / "training.json"
-    return read_json(card).get("base_hash") if card.exists() else None
+    record = read_training(model.folder)
+    return record.base_hash if record else None
 
 
 def _same_config(first: Checkpoint, config: Mapping[str, Any], other: Checkpoint) -> None:

@@ -1,4 +1,4 @@
-"""One mixing: what it starts from, by what its results are known, and which samples serve for what."""
+"""One mixing: the experts that a run offers, by what its results are known, and which samples serve for what."""
 
 from __future__ import annotations
 
@@ -13,19 +13,101 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.moe.compare import Contender
-from efficient_empathy.modelling.moe.runs import Expert
+from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, UNTRAINED, trained_label
 from efficient_empathy.modelling.moe.settings import MixSettings
-from efficient_empathy.modelling.training.examples import GROUPS, choose, choose_part, conversational
+from efficient_empathy.modelling.training.examples import choose, choose_part, conversational, run_policy
+from efficient_empathy.modelling.training.models import resolve
+from efficient_empathy.modelling.training.record import ALL, GROUPS, RANDOM, UNION, TrainingRecord, read_trainings
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.modelling.training.tokens import Encoded, encode
 
+_MUST_AGREE = ("template", "held_out", "hold_back", "seed", "max_length")
+"""What experts must have been trained alike in: else one has seen what is held out for another."""
+_TAKEN = {BASE, AVERAGE, MIXED, UNTRAINED}
+
+
+@dataclass(frozen=True)
+class Expert:
+    """A trained model of the run."""
+
+    name: str
+    path: Path
+    training: TrainingRecord
+
+    @property
+    def subset(self) -> str:
+        """The subset that it was trained on."""
+        return self.training.subset
+
+
+def trained(workspace: Workspace) -> list[Expert]:
+    """The run's trained models, by name. Raises `UserError` for a training.json that is none."""
+    return [
+        Expert(name, workspace.experts / name, record) for name, record in read_trainings(workspace.experts).items()
+    ]
+
+
+def chosen(table: RunTable, names: Sequence[str] | None) -> list[Expert]:
+    """The experts to mix: those named, else every one that was trained on a subset which the policy selected.
+
+    Raises `UserError` for a name that there is not, and for fewer than two.
+    """
+    workspace = table.workspace
+    left_out = (*GROUPS, run_policy(table.selecting).otherwise, UNSCORED)
+    known = {expert.name: expert for expert in trained(workspace)}
+    if missing := [name for name in names or () if name not in known]:
+        has = f"the run has {', '.join(known)}" if known else "the run has none"
+        raise UserError(f"there is no expert {missing[0]!r} in {workspace.experts} ({has}): train it first")
+    experts = [known[name] for name in names] if names else [
+        expert for expert in known.values() if expert.subset not in left_out
+    ]  # fmt: skip
+    if taken := [expert.name for expert in experts if expert.name in _TAKEN]:
+        raise UserError(
+            f"an expert to be mixed cannot be called {taken[0]}, which the comparison needs: train it with --name"
+        )
+    if len(experts) < 2:
+        has = f"there is only {experts[0].name}" if experts else "there is none"
+        raise UserError(
+            f"mixing takes two or more experts, and {has} in {workspace.experts}: "
+            f"run `efficient-empathy train --run {workspace.root} --subset …` for each subset first"
+        )
+    return experts
+
+
+def agreed(experts: Sequence[Expert], training: TrainingSettings | None = None) -> TrainingSettings:
+    """The settings that the experts were trained with, or `training` but for what decides which sample is held out.
+
+    Raises `UserError` where the experts differ in that.
+    """
+    first = experts[0]
+    for other in experts[1:]:
+        for key in _MUST_AGREE:
+            mine, theirs = (getattr(expert.training.settings, key) for expert in (first, other))
+            if mine != theirs:
+                raise UserError(
+                    f"{first.name} was trained with {key} {mine}, {other.name} with {theirs}: "
+                    "what is held out for one was seen by the other; train one of them again"
+                )
+    settings = first.training.settings
+    return training.model_copy(update={key: getattr(settings, key) for key in _MUST_AGREE}) if training else settings
+
+
+def base_of(experts: Sequence[Expert]) -> Path | str:
+    """The base that the experts were trained from. Raises `UserError` where it is not there any more."""
+    return resolve(experts[0].training.base)
+
+
+def union_model(workspace: Workspace) -> Expert | None:
+    """The model that was trained on all kept subsets together, None where there is none."""
+    return next((expert for expert in trained(workspace) if expert.subset == UNION), None)
+
+
 _COMPOSING = {"shared", "top_k", "init", "init_samples", "shard_bytes"}
 _NO_MATTER = {"resamples", *_COMPOSING}
-_LABELS = {"base": "Base model", "average": "Average of the experts", "moe_untrained": "MoE, routers untrained"}
-_TRAINED = {"gates": "MoE, routers trained", "gates+gate_proj": "MoE, routers and gate_proj trained"}
 
 
 @dataclass(frozen=True)
@@ -60,19 +142,19 @@ class Mixing:
 
     def contenders(self, *, finished: bool) -> list[Contender]:
         """The models to compare; without the trained mixture until it is `finished`."""
-        own = [(e.name, e.label, e.path, self.hashes[e.name]) for e in self.experts]
+        own = [(e.name, e.training.label, e.path, self.hashes[e.name]) for e in self.experts]
         if self.union is not None and self.union.name not in {expert.name for expert in self.experts}:
-            own.append(("union", self.union.label, self.union.path, self.hashes["union"]))
-        found = [("base", _LABELS["base"], self.base, self.hashes["base"]), *own]
-        found.append(("average", _LABELS["average"], self.workspace.average, f"average {self.composition()}"))
-        untrained = ("moe_untrained", _LABELS["moe_untrained"], self.workspace.moe, self.composition())
+            own.append(("union", self.union.training.label, self.union.path, self.hashes["union"]))
+        found = [(BASE, LABELS[BASE], self.base, self.hashes["base"]), *own]
+        found.append((AVERAGE, LABELS[AVERAGE], self.workspace.average, f"average {self.composition()}"))
+        untrained = (UNTRAINED, LABELS[UNTRAINED], self.workspace.moe, self.composition())
         if self.settings.train == "none":
-            found.append(("moe", *untrained[1:]))
+            found.append((MIXED, *untrained[1:]))
         else:
             found.append(untrained)
             if finished:
-                found.append(("moe", _TRAINED[self.settings.train], self.workspace.moe, self.trained()))
-        rows = [self._how_read(), self.ids(self.held_out["all"])]
+                found.append((MIXED, trained_label(self.settings.train), self.workspace.moe, self.trained()))
+        rows = [self._how_read(), self.ids(self.held_out[ALL])]
         return [Contender(name, label, path, _hash([key, rows])) for name, label, path, key in found]
 
     def router_rows(self) -> pl.DataFrame:
@@ -80,7 +162,7 @@ class Mixing:
         part = "fit" if self.settings.router_data == "union" else "router"
         subsets = [expert.subset for expert in self.experts]
         whole = any(subset in GROUPS for subset in subsets)
-        rows = choose_part(self.frame, "union", part)
+        rows = choose_part(self.frame, UNION, part)
         if not whole:
             rows = self.frame.filter(pl.col("part") == part, pl.col("subset").is_in(subsets))
         if part == "router" and rows.is_empty():
@@ -94,14 +176,14 @@ class Mixing:
         """Of each expert some samples that it was trained on, for the routers' start."""
         return [
             self._few(
-                choose_part(self.frame, "all" if expert.subset == "random" else expert.subset, "fit"),
+                choose_part(self.frame, ALL if expert.subset == RANDOM else expert.subset, "fit"),
                 self.settings.init_samples,
             )
             for expert in self.experts
         ]
 
     def _few(self, rows: pl.DataFrame, count: int | None) -> pl.DataFrame:
-        return rows if count is None or len(rows) <= count else choose(rows, "all", size=count, seed=self.settings.seed)
+        return rows if count is None or len(rows) <= count else choose(rows, ALL, size=count, seed=self.settings.seed)
 
     def encoded(self, rows: pl.DataFrame, tokenizer: Any) -> list[Encoded]:
         """The rows as the experts read them."""

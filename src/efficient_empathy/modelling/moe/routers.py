@@ -12,10 +12,9 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.modelling.moe.families import FAMILIES
-from efficient_empathy.modelling.moe.numbers import Float32
-from efficient_empathy.modelling.moe.observing import routers
+from efficient_empathy.modelling.moe.router_statistics import routers
 from efficient_empathy.modelling.moe.settings import MixSettings
-from efficient_empathy.modelling.moe.stored import SINGLE
+from efficient_empathy.modelling.moe.stored import SINGLE, Float32
 from efficient_empathy.modelling.training.fit import Fitted, fit
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 from efficient_empathy.modelling.training.settings import TrainingSettings

@@ -13,9 +13,11 @@ from typing import Any
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError, missing_extra
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
-from efficient_empathy.modelling.moe.checkpoint import read_json
+from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.moe.record import ROUTERS, ComparisonRecord, RouterRecord
 from efficient_empathy.modelling.moe.settings import MixSettings
+from efficient_empathy.modelling.training.record import ALL
 
 STAGE = "mix"
 
@@ -60,22 +62,15 @@ def _mix(
     began = time.monotonic()
     mixing = _mixing(workspace, settings, training, names, console)
     inputs = {**mixing.hashes, "composition": mixing.composition(), "trained": mixing.trained()}
-    inputs["held_out"] = mixing.ids(mixing.held_out["all"])
+    inputs["held_out"] = mixing.ids(mixing.held_out[ALL])
     parameters = settings.model_dump(mode="json")
-    outputs = (workspace.moe / "config.json", workspace.moe / "routers.json", workspace.average / "config.json",
-               workspace.comparison)  # fmt: skip
     last = workspace.stage(STAGE)
     same = last.get("inputs") == inputs and last.get("parameters") == parameters
-    if same and not force and all(path.exists() for path in outputs) and workspace.whole(STAGE):
+    if same and not force and workspace.comparison.exists() and workspace.whole(STAGE):
         return _result(workspace, last) | {"skipped": True}
 
-    workspace.record(STAGE, {"interrupted": True})
-    for path in outputs:
-        if workspace.fault(path):
-            path.unlink(missing_ok=True)  # the step that makes it is done again
-    if force:
-        for folder in (workspace.moe, workspace.average, workspace.root / steps.CACHE, workspace.root / steps.WORK):
-            shutil.rmtree(folder, ignore_errors=True)
+    _clear(workspace, force=force)
+    workspace.begin(STAGE, [*workspace.outputs(STAGE), workspace.comparison])
     steps.compose_both(mixing)
     steps.measure_all(mixing, finished=False)
     steps.train(mixing)
@@ -83,33 +78,51 @@ def _mix(
     steps.observe(mixing)
     contenders = mixing.contenders(finished=True)
     table = comparison(contenders, measured, mixing.held_out, resamples=settings.resamples, seed=settings.seed)
-    with atomic(workspace.comparison) as path:
-        path.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    table.write(workspace.comparison)
     record = {
         "inputs": inputs,
         "parameters": parameters,
         "experts": [expert.name for expert in mixing.experts],
-        "verdict": table["verdict"],
+        "verdict": table.verdict.model_dump(mode="json"),
         "seconds": round(time.monotonic() - began, 3),
     }
-    workspace.record(STAGE, record, outputs)
+    files = [path for folder in (workspace.moe, workspace.average) for path in sorted(folder.iterdir())]
+    workspace.record(STAGE, record, [*files, workspace.comparison])
     return _result(workspace, record) | {"skipped": False}
+
+
+def _clear(workspace: Workspace, *, force: bool) -> None:
+    """Remove what has changed since an earlier mixing wrote it, so that the step which makes it is done again.
+
+    What a killed mixing has left is not known by its hash yet, and is gone on from.
+    """
+    from efficient_empathy.modelling.moe import steps
+
+    folders = [workspace.moe, workspace.average]
+    gone = [*folders, workspace.root / steps.CACHE, workspace.root / steps.WORK] if force else []
+    if not workspace.stage(STAGE).get("interrupted"):
+        changed = [path for path in workspace.outputs(STAGE) if path.name != ROUTERS and workspace.fault(path)]
+        gone += [folder for folder in folders if any(path.parent == folder for path in changed)]
+    for folder in gone:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _mixing(
     workspace: Workspace, settings: MixSettings, training: Any, names: Sequence[str] | None, console: Console
 ) -> Any:
     """What the mixing starts from. Raises `UserError` for what it cannot start from."""
-    from efficient_empathy.modelling.moe.mixing import Mixing
-    from efficient_empathy.modelling.moe.runs import agreed, base_of, chosen, union_model
-    from efficient_empathy.modelling.training.base import model_hash
+    from efficient_empathy.modelling.moe.mixing import Mixing, agreed, base_of, chosen, union_model
     from efficient_empathy.modelling.training.examples import assigned, held_out_rows
+    from efficient_empathy.modelling.training.models import model_hash, require_intact
 
-    experts = chosen(workspace, names)
+    table = RunTable(workspace).require("samples", "selection")
+    experts = chosen(table, names)
+    for expert in experts:
+        require_intact(workspace, expert.path)
     read = agreed(experts, training)
-    frame = assigned(workspace, read)
+    frame = assigned(table, read)
     held_out = held_out_rows(frame, read)
-    if held_out["all"].is_empty():
+    if held_out[ALL].is_empty():
         raise UserError("nothing is held out to compare models on: train the experts with --set held_out=0.05")
     if settings.top_k > len(experts):
         raise UserError(f"top-k must be from 1 to {len(experts)}, the number of experts, not {settings.top_k}")
@@ -121,15 +134,14 @@ def _mixing(
 
 
 def _result(workspace: Workspace, record: Mapping[str, Any]) -> dict[str, Any]:
-    table, routers = read_json(workspace.comparison), read_json(workspace.moe / "routers.json")
+    table = json.loads(ComparisonRecord.read(workspace.comparison).json_text())
+    routers = json.loads(RouterRecord.read(workspace.moe / ROUTERS).json_text())
     return {
         "path": str(workspace.moe),
         "average": str(workspace.average),
         "comparison": str(workspace.comparison),
         "experts": record["experts"],
-        "subsets": table["subsets"],
-        "models": table["models"],
-        "verdict": table["verdict"],
+        **{key: table[key] for key in ("subsets", "models", "verdict")},
         "routers": {key: routers[key] for key in ("init", "train", "moved", "unmoved", "usage", "entropy")},
         "seconds": record["seconds"],
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import weakref
 from collections.abc import Callable
@@ -10,24 +9,21 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.record import finite
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.moe.average import average
-from efficient_empathy.modelling.moe.checkpoint import read_json
-from efficient_empathy.modelling.moe.compare import Contender, Measured, dtype_here, free_memory, measure
-from efficient_empathy.modelling.moe.compose import compose
-from efficient_empathy.modelling.moe.folder import RECORD, sweep
+from efficient_empathy.modelling.moe.compare import Contender, Measurement, dtype_here, free_memory, measure
+from efficient_empathy.modelling.moe.compose import average, compose, rewrite
+from efficient_empathy.modelling.moe.folder import sweep
 from efficient_empathy.modelling.moe.mixing import Mixing
-from efficient_empathy.modelling.moe.observing import routers
-from efficient_empathy.modelling.moe.progress import bar
-from efficient_empathy.modelling.moe.rewriting import rewrite
+from efficient_empathy.modelling.moe.record import COMPOSITION, ROUTERS, CompositionRecord, RouterRecord, RouterTraining
+from efficient_empathy.modelling.moe.router_statistics import centred_means, routers, statistics
 from efficient_empathy.modelling.moe.routers import on_disk, train_routers
-from efficient_empathy.modelling.moe.starting import centred_means
-from efficient_empathy.modelling.moe.statistics import statistics
+from efficient_empathy.modelling.progress import TrainingProgress, progress_bar
 from efficient_empathy.modelling.training.examples import conversational
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
-from efficient_empathy.modelling.training.progress import TrainingProgress
+from efficient_empathy.modelling.training.record import ALL
 
+_OF_THE_FIT = {"samples", "steps", "seconds", "tokens", "trainable_parameters", "history"}
 CACHE, WORK = ".comparison", ".routers"
 """In a run's folder: what was measured of each model, known by what the model is; checkpoints while routers train."""
 
@@ -42,19 +38,20 @@ def compose_both(mixing: Mixing) -> None:
         "key": key,
     }
     paths, folder = [expert.path for expert in mixing.experts], mixing.workspace.moe
-    if _record(mixing.workspace.average).get("key") != key:
-        with bar(mixing.console, "averaging the experts") as tell:
+    earlier = _record(mixing.workspace.average)
+    if earlier is None or earlier.key != key:
+        with progress_bar(mixing.console, "averaging the experts") as tell:
             average(paths, mixing.workspace.average, **options, on_bytes=_summed(tell))
     there = _record(folder)
-    as_asked = there.get("key") == key and there.get("training", {}).get("key") == mixing.trained()
+    as_asked = there is not None and there.key == key and there.training and there.training.key == mixing.trained()
     if as_asked and all(_is_measured(mixing, contender) for contender in mixing.contenders(finished=False)):
         return
-    if there.get("key") != key or "training" in there:
+    if there is None or there.key != key or there.training:
         shared, top_k = mixing.settings.shared, mixing.settings.top_k
-        with bar(mixing.console, "composing the mixture") as tell:
+        with progress_bar(mixing.console, "composing the mixture") as tell:
             compose(paths, folder, **options, shared=shared, top_k=top_k, on_bytes=_summed(tell))
-    if _record(folder)["routers"] != mixing.settings.init:
-        with bar(mixing.console, "finding where the routers start"):
+    if CompositionRecord.read(folder / COMPOSITION).routers != mixing.settings.init:
+        with progress_bar(mixing.console, "finding where the routers start"):
             _start_at_means(mixing, folder)
 
 
@@ -65,49 +62,45 @@ def _start_at_means(mixing: Mixing, folder: Path) -> None:
     gone = weakref.ref(model)
     del model
     free_memory(gone)
-    rewrite(folder, dict(zip(names, arrays, strict=True)), {"routers": mixing.settings.init})
+    rewrite(folder, dict(zip(names, arrays, strict=True)), routers=mixing.settings.init)
 
 
 def train(mixing: Mixing) -> None:
     """Train the mixture's routers, unless they are."""
     folder, work = mixing.workspace.moe, mixing.workspace.root / WORK
-    if mixing.settings.train == "none" or "training" in _record(folder):
+    there = _record(folder)
+    if mixing.settings.train == "none" or (there and there.training):
         shutil.rmtree(work, ignore_errors=True)
         return
     rows = conversational(mixing.router_rows(), PromptTemplate.load(mixing.training.template))
     with TrainingProgress(mixing.console, "training the routers") as progress:
         routed = train_routers(folder, rows, mixing.settings, mixing.training, work, on_step=progress)
     fitted = routed.fitted
-    record = {
-        "key": mixing.trained(),
-        "train": mixing.settings.train,
-        "router_data": mixing.settings.router_data,
-        "samples": fitted.samples,
-        "steps": fitted.steps,
-        "seconds": fitted.seconds,
-        "tokens": fitted.tokens,
-        "trainable_parameters": fitted.trainable_parameters,
-        "history": fitted.history,
-        "moved": routed.moved,
-        "unmoved": routed.unmoved,
-    }
-    rewrite(folder, routed.arrays, {"training": record})
+    training = RouterTraining(
+        key=mixing.trained(),
+        train=mixing.settings.train,
+        router_data=mixing.settings.router_data,
+        **fitted.record.model_dump(include=_OF_THE_FIT),
+        moved=tuple(routed.moved),
+        unmoved=routed.unmoved,
+    )
+    rewrite(folder, routed.arrays, training=training)
     gone = weakref.ref(fitted.model)
     del routed, fitted
     free_memory(gone)
     shutil.rmtree(work, ignore_errors=True)
 
 
-def measure_all(mixing: Mixing, *, finished: bool) -> dict[str, Measured]:
+def measure_all(mixing: Mixing, *, finished: bool) -> dict[str, Measurement]:
     """What each model makes of the held-out responses, measured once; the trained mixture only if `finished`."""
     found = {}
     for contender in mixing.contenders(finished=finished):
         known = _is_measured(mixing, contender)
         quietly = nullcontext(lambda done, total: None)
-        with quietly if known else bar(mixing.console, f"losses of {contender.label}") as tell:
+        with quietly if known else progress_bar(mixing.console, f"losses of {contender.label}") as tell:
             found[contender.name] = measure(
                 contender,
-                mixing.held_out["all"],
+                mixing.held_out[ALL],
                 mixing.workspace.root / CACHE,
                 max_length=mixing.training.max_length,
                 on_batch=tell,
@@ -115,32 +108,33 @@ def measure_all(mixing: Mixing, *, finished: bool) -> dict[str, Measured]:
     return found
 
 
-def observe(mixing: Mixing) -> dict[str, Any]:
+def observe(mixing: Mixing) -> RouterRecord:
     """routers.json in the mixture's folder: how the routers were trained, and what they do."""
     folder = mixing.workspace.moe
-    with bar(mixing.console, "watching the routers"):
+    with progress_bar(mixing.console, "watching the routers"):
         model = load_model(folder, dtype=dtype_here())
-        samples = mixing.encoded(mixing.held_out["all"], load_tokenizer(folder))
+        samples = mixing.encoded(mixing.held_out[ALL], load_tokenizer(folder))
         groups = {name: set(rows["sample_id"]) for name, rows in mixing.held_out.items()}
         usage, entropy = statistics(model, samples, groups)
         layers = len(routers(model))
         gone = weakref.ref(model)
         del model
         free_memory(gone)
-    there = _record(folder)
-    training = there.get("training", {"history": [], "moved": [], "unmoved": None})
-    record = {
-        "layers": layers,
-        "experts": there["experts"],
-        "top_k": there["top_k"],
-        "init": there["routers"],
-        "train": mixing.settings.train,
-        **{key: training[key] for key in ("history", "moved", "unmoved")},
-        "usage": usage,
-        "entropy": entropy,
-    }
-    with atomic(folder / "routers.json") as path:
-        path.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    composed = CompositionRecord.read(folder / COMPOSITION)
+    training = composed.training.model_dump(include={"history", "moved", "unmoved"}) if composed.training else {}
+    assert composed.top_k is not None
+    assert composed.routers is not None
+    record = RouterRecord(
+        layers=layers,
+        experts=composed.experts,
+        top_k=composed.top_k,
+        init=composed.routers,
+        train=mixing.settings.train,
+        **training,
+        usage={name: [[finite(weight) for weight in row] for row in rows] for name, rows in usage.items()},
+        entropy={name: [finite(value) for value in values] for name, values in entropy.items()},
+    )
+    record.write(folder / ROUTERS)
     return record
 
 
@@ -148,10 +142,10 @@ def _is_measured(mixing: Mixing, contender: Contender) -> bool:
     return (mixing.workspace.root / CACHE / f"{contender.key}.json").exists()
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    """What a composed folder says of itself; empty where there is none."""
+def _record(folder: Path) -> CompositionRecord | None:
+    """What a composed folder says of itself; None where there is none."""
     sweep(folder)
-    return read_json(folder / RECORD) if (folder / RECORD).exists() else {}
+    return CompositionRecord.read_if_there(folder / COMPOSITION)
 
 
 def _summed(tell: Callable[[int, int | None], None]) -> Callable[[int], None]:

@@ -10,8 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from efficient_empathy.modelling.moe.numbers import Float32, as_bytes, byte_count, narrow
-from efficient_empathy.modelling.moe.stored import put
+from efficient_empathy.modelling.moe.stored import Float32, as_bytes, byte_count, narrow, put
 
 CHUNK = 1 << 18
 """Numbers that are worked on at a time: 1 MiB of float32, which stays in a processor's cache."""

@@ -5,20 +5,31 @@ from typing import TYPE_CHECKING
 from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
-    from efficient_empathy.modelling.training.base import bundled_base
+    from efficient_empathy.modelling.training.models import bundled_base
+    from efficient_empathy.modelling.training.record import TrainingRecord, read_training
     from efficient_empathy.modelling.training.settings import LoraSettings, TrainingSettings, load_settings
-    from efficient_empathy.modelling.training.stage import read_record, summary, train
+    from efficient_empathy.modelling.training.stage import summary, train
 
-__all__ = ["LoraSettings", "TrainingSettings", "bundled_base", "load_settings", "read_record", "summary", "train"]
+__all__ = [
+    "LoraSettings",
+    "TrainingRecord",
+    "TrainingSettings",
+    "bundled_base",
+    "load_settings",
+    "read_training",
+    "summary",
+    "train",
+]
 
 __getattr__ = exports(
     __name__,
     {
-        "bundled_base": "base",
+        "bundled_base": "models",
         "LoraSettings": "settings",
         "TrainingSettings": "settings",
         "load_settings": "settings",
-        "read_record": "stage",
+        "TrainingRecord": "record",
+        "read_training": "record",
         "summary": "stage",
         "train": "stage",
     },

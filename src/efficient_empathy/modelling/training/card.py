@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from efficient_empathy.modelling.training.base import BUNDLED_NAME
+from efficient_empathy.modelling.training.examples import RunPolicy
+from efficient_empathy.modelling.training.models import BUNDLED_NAME
+from efficient_empathy.modelling.training.record import HeldOutLoss, TrainingRecord
+from efficient_empathy.modelling.training.settings import TrainingSettings
 
 LICENCE = (
     "These weights inherit what they were made from: the licence of the base model and that of the data, the stricter "
@@ -27,17 +30,16 @@ _WORDS = {
 }
 
 
-def card(record: Mapping[str, Any], selection: Mapping[str, Any], scoring: Mapping[str, Any], bundled: bool) -> str:
+def card(record: TrainingRecord, policy: RunPolicy, scoring: Mapping[str, Any], bundled: bool) -> str:
     """The card as Markdown with Hugging Face's YAML front matter.
 
-    `record` is what `training.json` holds; `selection` and `scoring` are the manifest's records of these stages, of
-    which whatever is there is told; `bundled` says that the base is the package's own.
+    `scoring` is the manifest's record of that stage; `bundled` says that the base is the package's own.
     """
-    settings = record["settings"]
-    local = Path(record["base"]).is_absolute()
-    base = BUNDLED_NAME if bundled else Path(record["base"]).name if local else record["base"]
+    settings = record.settings
+    local = Path(record.base).is_absolute()
+    base = BUNDLED_NAME if bundled else Path(record.base).name if local else record.base
     front: dict[str, Any] = {
-        "library_name": "peft" if record["method"] == "lora" else "transformers",
+        "library_name": "peft" if record.method == "lora" else "transformers",
         "pipeline_tag": "text-generation",
         "license": "other",
         "tags": ["conversational", "empathy", "efficient-empathy", "trl", "sft"],
@@ -47,19 +49,19 @@ def card(record: Mapping[str, Any], selection: Mapping[str, Any], scoring: Mappi
     return "\n".join(
         [
             f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
-            f"# {record['name']}: an expert on the subset {record['subset']}\n",
-            f"{_method(record)} of {base}, trained on {record['samples']:,} responses of {record['dialogues']:,} "
+            f"# {record.name}: an expert on the subset {record.subset}\n",
+            f"{_method(record)} of {base}, trained on {record.samples:,} responses of {record.dialogues:,} "
             "dialogues with the loss on the response alone. Made by `efficient-empathy train` "
             "([Efficient-Empathy](https://arxiv.org/abs/2407.01937)).\n",
             "## Data\n",
-            _table([("what", ""), *_data(record, selection, scoring)]),
+            _table([("what", ""), *_data(record, policy, scoring)]),
             "## Training\n",
             _table([("setting", "value"), *_settings(record)]),
             "## Losses\n",
             "Mean nats a response token on held-out dialogues, the end-of-turn token counted.\n",
-            _table(_losses(record["held_out"])) if record["held_out"] else "No dialogues were held out.\n",
+            _table(_losses(record.held_out)) if record.held_out else "No dialogues were held out.\n",
             "## Use\n",
-            f"Ask it in the prompt template `{record['template']['name']}` (hash {record['template']['hash']}), the "
+            f"Ask it in the prompt template `{record.template.name}` (hash {record.template.hash}), the "
             "one it was trained in.\n",
             f"## Licence\n\n{LICENCE}\n",
             "## Limits\n\nIt answers as the dialogues that it learnt from do, mistakes among them. It is no therapist, "
@@ -68,54 +70,51 @@ def card(record: Mapping[str, Any], selection: Mapping[str, Any], scoring: Mappi
     )
 
 
-def _method(record: Mapping[str, Any]) -> str:
-    lora = record["settings"]["lora"]
-    if record["method"] == "full":
-        return "A full-parameter fine-tuning" + (
-            " of the feed-forward blocks" if record["settings"]["mlp_only"] else ""
-        )
-    return f"A LoRA adapter (rank {lora['r']}, alpha {lora['alpha']:g}, dropout {lora['dropout']:g})"
+def _method(record: TrainingRecord) -> str:
+    lora = record.settings.lora
+    if record.method == "full":
+        return "A full-parameter fine-tuning" + (" of the feed-forward blocks" if record.settings.mlp_only else "")
+    return f"A LoRA adapter (rank {lora.r}, alpha {lora.alpha:g}, dropout {lora.dropout:g})"
 
 
-def _data(record: Mapping[str, Any], selection: Mapping[str, Any], scoring: Mapping[str, Any]) -> list[tuple[str, str]]:
-    policy = selection.get("parameters", {})
-    thresholds = ", ".join(f"{key} = {policy[key]:g}" for key in ("alpha", "beta") if policy.get(key) is not None)
-    told = [
+def _data(record: TrainingRecord, policy: RunPolicy, scoring: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = [
         ("source", scoring.get("source", {}).get("name")),
         ("judge", scoring.get("judge")),
-        ("policy", policy.get("policy", policy.get("name"))),
-        ("thresholds", thresholds),
-        ("subset", record["subset"]),
-        ("samples cut to the length limit", f"{record['truncated']:,}"),
-        ("samples left out as too long", f"{record['too_long']:,}"),
-        ("response tokens seen", f"{record['tokens']['response']:,}"),
-        ("all tokens seen", f"{record['tokens']['all']:,}"),
+        ("policy", policy.name),
+        ("thresholds", ", ".join(f"{name} = {value:g}" for name, value in policy.thresholds.items())),
+        ("subset", record.subset),
+        ("samples cut to the length limit", f"{record.truncated:,}"),
+        ("samples left out as too long", f"{record.too_long:,}"),
+        ("response tokens seen", f"{record.tokens.response:,}"),
+        ("all tokens seen", f"{record.tokens.all:,}"),
     ]
-    return [(name, str(value)) for name, value in told if value]
+    return [(name, str(value)) for name, value in rows if value]
 
 
-def _settings(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rows = [(words, f"{record['settings'][key]}") for key, words in _WORDS.items()]
-    trained = record["trainable_parameters"] / max(1, record["parameters"])
+def _settings(record: TrainingRecord) -> list[tuple[str, str]]:
+    rows = [(words, f"{getattr(record.settings, key)}") for key, words in _WORDS.items()]
+    trained = record.trainable_parameters / max(1, record.parameters)
     return [
         *rows,
-        ("steps", f"{record['steps']:,}"),
-        ("trained parameters", f"{record['trainable_parameters']:,} of {record['parameters']:,} ({trained:.1%})"),
-        ("precision, device", f"{record['precision']}, {record['device']}"),
-        ("seconds", f"{record['seconds']:,.0f}"),
+        ("steps", f"{record.steps:,}"),
+        ("trained parameters", f"{record.trainable_parameters:,} of {record.parameters:,} ({trained:.1%})"),
+        ("precision, device", f"{record.precision}, {record.device}"),
+        ("seconds", f"{record.seconds:,.0f}"),
     ]
 
 
-def _losses(held_out: list[dict[str, float]]) -> list[tuple[str, ...]]:
-    names = [name for name in held_out[-1] if name != "step"]
-    return [
-        ("step", *names),
-        *((f"{line['step']:,}", *(f"{line[n]:.4f}" if n in line else "" for n in names)) for line in held_out),
-    ]
+def _losses(held_out: Sequence[HeldOutLoss]) -> list[tuple[str, ...]]:
+    names = list(held_out[-1].loss)
+    return [("step", *names), *((f"{line.step:,}", *(_loss(line.loss.get(n)) for n in names)) for line in held_out)]
 
 
-def _seed(settings: Mapping[str, Any]) -> str:
-    return f" One seed ({settings['seed']}) was trained: differences to another model may be luck."
+def _loss(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _seed(settings: TrainingSettings) -> str:
+    return f" One seed ({settings.seed}) was trained: differences to another model may be luck."
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:

@@ -2,42 +2,109 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.training.partition import partition
+from efficient_empathy.modelling.training.record import ALL, GROUPS, RANDOM, UNION
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.selection.columns import UNSCORED
-from efficient_empathy.selection.faults import told
+from efficient_empathy.selection.policies import policy_of_definition
+from efficient_empathy.selection.rules import DISCARD
 from efficient_empathy.selection.ties import tie_hash
 
-GROUPS = ("all", "union", "random")
-"""What may be asked for beside the policy's own subsets: everything, everything kept, and a random part of it all."""
-DROPPED = ("discard", UNSCORED)
+PARTS = ("fit", "held_out", "test", "router")
+_HELD_OUT = ("valid", "validation", "val", "dev", "development", "held_out", "eval")
+_TEST = ("test",)
+
+
+def partition(frame: pl.DataFrame, *, held_out: float, hold_back: float = 0.0, seed: int = 0) -> pl.DataFrame:
+    """`frame` with a column `part`: fit, held_out, test or router. A dialogue is never in two parts.
+
+    The data's own `split` decides where it has a validation or a test split. Where it has no validation split,
+    a `held_out` share of the other dialogues is held out; then a `hold_back` share of the rest goes to `router`:
+    samples that no expert sees. Both are drawn by a seeded hash of `dialogue_id`, so the order of rows does not matter.
+    A dialogue that lies in several splits goes to test before held_out before the rest.
+
+    Without a test split there is no part `test`: whoever needs one takes `held_out`. Raises `UserError` for shares that
+    leave nothing to train on.
+    """
+    if held_out + hold_back >= 1:
+        raise UserError(f"held_out {held_out:g} and hold_back {hold_back:g} leave nothing to train on")
+    split = pl.col("split").str.to_lowercase()
+    dialogues = frame.group_by("dialogue_id").agg(
+        pl.when(split.is_in(_TEST).any())
+        .then(pl.lit("test"))
+        .when(split.is_in(_HELD_OUT).any())
+        .then(pl.lit("held_out"))
+        .otherwise(pl.lit("fit"))
+        .alias("part")
+    )
+    rest = dialogues.filter(part="fit").get_column("dialogue_id")
+    own = (dialogues["part"] == "held_out").any()
+    drawn = rest.gather(tie_hash(rest, seed).argsort(kind="stable"))
+    first = 0 if own else _count(held_out, len(rest))
+    second = first + _count(hold_back, len(rest) - first)
+    parts = pl.concat(
+        [
+            dialogues.filter(pl.col("part") != "fit").select("dialogue_id", "part"),
+            _part(drawn[:first], "held_out"),
+            _part(drawn[first:second], "router"),
+            _part(drawn[second:], "fit"),
+        ]
+    )
+    return frame.join(parts, on="dialogue_id", how="left", maintain_order="left")
+
+
+def _count(share: float, dialogues: int) -> int:
+    """At least one where a share is asked for, never all."""
+    return min(dialogues - 1, max(1, round(share * dialogues))) if share and dialogues > 1 else 0
+
+
+def _part(dialogues: pl.Series, part: str) -> pl.DataFrame:
+    return pl.DataFrame({"dialogue_id": dialogues, "part": pl.Series([part] * len(dialogues), dtype=pl.String)})
+
+
+_COLUMNS = ("sample_id", "dialogue_id", "turn", "category", "split", "subset", "context", "response")
 _MESSAGES = pl.List(pl.Struct({"role": pl.String(), "content": pl.String()}))
 
 
-def assigned(workspace: Workspace, settings: TrainingSettings) -> pl.DataFrame:
-    """Every sample of a run with its `subset` and its `part`, in the run's order.
+@dataclass(frozen=True)
+class RunPolicy:
+    """The policy of a run's selection, as far as modelling asks for it."""
 
-    Raises `UserError` when the run has not been selected, or was scored again since.
+    name: str | None
+    thresholds: Mapping[str, float]
+    otherwise: str
+    """The subset of what no rule selected: it is left out of the union, and becomes no expert by itself."""
+
+
+def run_policy(selecting: Mapping[str, Any]) -> RunPolicy:
+    """The policy in the manifest's record of a selection (`RunTable.selecting`)."""
+    parameters = selecting.get("parameters", {})
+    definition = parameters.get("policy")
+    if isinstance(definition, Mapping):
+        policy = policy_of_definition(definition)
+        thresholds = getattr(policy, "thresholds", {})
+        return RunPolicy(policy.name, thresholds, policy.otherwise)
+    thresholds = {key: value for key, value in parameters.items() if isinstance(value, float)}
+    return RunPolicy(definition or parameters.get("name"), thresholds, DISCARD)
+
+
+def assigned(table: RunTable, settings: TrainingSettings) -> pl.DataFrame:
+    """Every sample of a run in the run's order, with its `subset`, whether that `is_selected`, and its `part`.
+
+    Selected is what the policy put into a subset by a rule. Raises `UserError` when the run has no selection, or one
+    of other scores or samples.
     """
-    samples_path = workspace.require(workspace.samples, "score SOURCE")
-    assignments_path = workspace.require(workspace.assignments, "select")
-    with told(f"read {assignments_path} beside {samples_path.name}", "run `efficient-empathy select` again"):
-        samples = pl.read_parquet(samples_path, glob=False)
-        assignments = pl.read_parquet(assignments_path, glob=False, columns=["sample_id", "subset"])
-    if not samples["sample_id"].equals(assignments["sample_id"]):
-        raise UserError(
-            f"{assignments_path} is not about the samples of {samples_path}: "
-            f"run `efficient-empathy select` with --run {workspace.root} again"
-        )
-    frame = samples.with_columns(assignments["subset"])
+    frame = table.require("samples", "selection").read(_COLUMNS)
+    frame = frame.with_columns(is_selected=pl.col("subset").is_in(selected_subsets(table)))
     return partition(frame, held_out=settings.held_out, hold_back=settings.hold_back, seed=settings.seed)
 
 
@@ -47,8 +114,14 @@ def subsets_of(frame: pl.DataFrame) -> list[str]:
     return [str(name) for name in counts["subset"]]
 
 
+def selected_subsets(table: RunTable) -> list[str]:
+    """The policy's subsets in its order, without the one of what it did not select."""
+    otherwise = run_policy(table.selecting).otherwise
+    return [name for name in table.subsets if name != otherwise]
+
+
 def choose(frame: pl.DataFrame, subset: str, *, size: int | None = None, seed: int = 0) -> pl.DataFrame:
-    """The rows of a subset: one of the policy's, `all`, `union` (all but discard), or `random`.
+    """The rows of a subset: one of the policy's, `all`, `union` (all that is selected), or `random`.
 
     `size` of them, where it is given, by a seeded hash of their ids; `random` takes `all` and needs it. Raises
     `UserError` for a subset that there is not, and for a size that there is not.
@@ -56,11 +129,11 @@ def choose(frame: pl.DataFrame, subset: str, *, size: int | None = None, seed: i
     known = subsets_of(frame)
     if subset not in known and subset not in GROUPS:
         raise UserError(f"there is no subset {subset!r}: this run has {', '.join([*known, *GROUPS])}")
-    if subset == "union":
-        frame = frame.filter(~pl.col("subset").is_in(DROPPED))
+    if subset == UNION:
+        frame = frame.filter("is_selected")
     elif subset in known:
         frame = frame.filter(subset=subset)
-    if subset == "random" and size is None:
+    if subset == RANDOM and size is None:
         raise UserError("the subset random needs its --size, such as that of the subset it is compared with")
     if size is None:
         return frame
@@ -84,11 +157,11 @@ def examples(
 ) -> pl.DataFrame:
     """The rows of one subset and one part of a run, as prompts and completions in `settings.template`.
 
-    Columns: `sample_id`, `dialogue_id`, `turn`, `category`, `split`, `subset` (the policy's), `part`, `context`,
-    `response`, `prompt`, `completion`. The part `test` is `held_out` where the data has no test split. Raises
+    Columns: those of `assigned`, `prompt`, `completion`.
+    The part `test` is `held_out` where the data has no test split. Raises
     `UserError` as `assigned` and `choose` do.
     """
-    frame = assigned(workspace, settings)
+    frame = assigned(RunTable(workspace), settings)
     if part == "test" and not (frame["part"] == "test").any():
         part = "held_out"
     chosen = choose_part(frame, subset, part, size=size, seed=settings.seed)
@@ -99,7 +172,7 @@ def choose_part(frame: pl.DataFrame, subset: str, part: str, *, size: int | None
     """`choose` within one part; which subsets there are is judged on the whole frame."""
     choose(frame, subset, size=0)
     there = frame.filter(part=part)
-    if subset in GROUPS or there["subset"].is_in([subset]).any():
+    if subset in GROUPS or (there["subset"] == subset).any():
         return choose(there, subset, size=size, seed=seed)
     return there.clear()
 
@@ -108,6 +181,6 @@ def held_out_rows(frame: pl.DataFrame, settings: TrainingSettings) -> dict[str, 
     """The held-out rows that losses are measured on, by subset and `all`: at most `max_held_out` in all."""
     there = frame.filter(part="held_out")
     if settings.max_held_out is not None and len(there) > settings.max_held_out:
-        there = choose(there, "all", size=settings.max_held_out, seed=settings.seed)
+        there = choose(there, ALL, size=settings.max_held_out, seed=settings.seed)
     rows = conversational(there, PromptTemplate.load(settings.template))
-    return {name: rows.filter(subset=name) for name in subsets_of(rows)} | {"all": rows}
+    return {name: rows.filter(subset=name) for name in subsets_of(rows)} | {ALL: rows}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +15,16 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.modelling.training.checkpoints import fingerprint, keep_only, last_checkpoint
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.record import finite
+from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.modelling.training.device import device_name, precision_of
-from efficient_empathy.modelling.training.heldout import HELD_OUT, HeldOut
+from efficient_empathy.modelling.training.loss import HELD_OUT, HeldOut
+from efficient_empathy.modelling.training.models import quiet
 from efficient_empathy.modelling.training.plan import Plan, adapter_of, arguments_of, plan_of, set_trainable
-from efficient_empathy.modelling.training.quiet import quiet
+from efficient_empathy.modelling.training.record import FitRecord, HeldOutLoss, LoggedStep, TokenCount
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.modelling.training.tokens import encode
+from efficient_empathy.modelling.training.tokens import Encoded, encode
 
 OnStep = Callable[[int, int, float], None]
 CHECKPOINTS = "checkpoints"
@@ -31,29 +37,7 @@ class Fitted:
 
     model: Any
     """The model itself: with its adapter on for LoRA."""
-    history: list[dict[str, float]]
-    """`step`, `epoch`, `loss` (mean nats a response token since the line before), `learning_rate`."""
-    held_out: list[dict[str, float]]
-    """`step`, and the mean nats a response token of every group of held-out rows; step 0 is before training."""
-    seconds: float
-    tokens: dict[str, int]
-    """`response` and `all`: tokens seen while training, padding not counted."""
-    steps: int
-    samples: int
-    truncated: int
-    """Samples that lost their oldest turns to `max_length`."""
-    too_long: int
-    """Samples left out, since their response alone exceeds `max_length`."""
-    parameters: int
-    trainable_parameters: int
-    precision: str
-    device: str
-    resumed_from: int = 0
-    """The checkpoint's step that this sitting went on from."""
-
-    def record(self) -> dict[str, Any]:
-        """All but the model, as plain values."""
-        return {name: value for name, value in vars(self).items() if name != "model"}
+    record: FitRecord
 
 
 def fit(
@@ -116,12 +100,11 @@ def _trainer(
     import datasets
     from transformers.trainer_callback import PrinterCallback
 
-    from efficient_empathy.modelling.training.dropout import quicken
-    from efficient_empathy.modelling.training.trainer import Order, ResponseTrainer, Watch
+    from efficient_empathy.modelling.training.trainer import Order, ResponseTrainer, Watch, quicken
 
     settings = plan.settings
     order = None if plan.packed else Order(plan.lengths, settings.batch_size, settings.seed, plan.grouped)
-    measure = HeldOut(tokenizer, held_out, settings, plan)
+    measure = HeldOut(tokenizer, held_out, settings.max_length, (plan.rank, plan.world))
     every = math.ceil(plan.steps / 4) if settings.evaluate_every is None else settings.evaluate_every
     watch = Watch(measure, every, on_step if plan.rank == 0 else lambda step, steps, loss: None)
     data = datasets.Dataset.from_dict(
@@ -148,15 +131,18 @@ def _trainer(
 
 def _fitted(trainer: Any, plan: Plan, resumed: int) -> Fitted:
     lines = trainer.state.log_history
+    held_out = []
+    for line in lines:
+        losses = {name.removeprefix(HELD_OUT): finite(v) for name, v in line.items() if HELD_OUT in name}
+        if losses:
+            held_out.append(HeldOutLoss(step=line["step"], loss=losses))
     wanted = ("step", "epoch", "loss", "learning_rate")
-    measured = ({name.removeprefix(HELD_OUT): v for name, v in line.items() if HELD_OUT in name} for line in lines)
-    held_out = [{"step": line["step"], **losses} for line, losses in zip(lines, measured, strict=True) if losses]
+    history = [LoggedStep(**{name: line[name] for name in wanted}) for line in lines if "loss" in line]
     parameters = trainer.accelerator.unwrap_model(trainer.model).parameters()
     sizes = [(p.numel(), p.requires_grad) for p in parameters]
-    return Fitted(
-        model=trainer.model,
-        history=[{name: line[name] for name in wanted} for line in lines if "loss" in line],
-        held_out=held_out,
+    record = FitRecord(
+        history=tuple(history),
+        held_out=tuple(held_out),
         seconds=round(trainer.seconds(), 3),
         tokens=_tokens_seen(trainer, plan),
         steps=trainer.state.global_step,
@@ -169,26 +155,25 @@ def _fitted(trainer: Any, plan: Plan, resumed: int) -> Fitted:
         device=device_name(),
         resumed_from=resumed,
     )
+    return Fitted(trainer.model, record)
 
 
-def _tokens_seen(trainer: Any, plan: Plan) -> dict[str, int]:
+def _tokens_seen(trainer: Any, plan: Plan) -> TokenCount:
     """Counted along the order that the samples were seen in; of packed rows by the share of an epoch."""
     samples = plan.encoding.samples
     if trainer._order is None:
         epochs = float(trainer.state.epoch or 0)
-        return {
-            "response": round(epochs * sum(s.response_tokens for s in samples)),
-            "all": round(epochs * sum(plan.lengths)),
-        }
-    seen = {"response": 0, "all": 0}
+        response = round(epochs * sum(s.response_tokens for s in samples))
+        return TokenCount(response=response, all=round(epochs * sum(plan.lengths)))
+    response = everything = 0
     in_epoch = math.ceil(len(samples) / plan.settings.batch_size / plan.settings.gradient_accumulation)
     a_step = plan.settings.batch_size * plan.settings.gradient_accumulation
     for epoch in range(math.ceil(trainer.state.global_step / in_epoch)):
         steps = min(in_epoch, trainer.state.global_step - epoch * in_epoch)
         for index in trainer._order.of(epoch)[: steps * a_step]:
-            seen["response"] += samples[index].response_tokens
-            seen["all"] += plan.lengths[index]
-    return seen
+            response += samples[index].response_tokens
+            everything += plan.lengths[index]
+    return TokenCount(response=response, all=everything)
 
 
 def _save(trainer: Any, tokenizer: Any, out: Path) -> None:
@@ -197,3 +182,47 @@ def _save(trainer: Any, tokenizer: Any, out: Path) -> None:
     if trainer.is_world_process_zero():
         (out / "training_args.bin").unlink(missing_ok=True)
         tokenizer.save_pretrained(out)
+
+
+_NO_MATTER = {"report_to", "log_every", "allow_pickle", "trust_remote_code"}
+
+
+def fingerprint(
+    model: Any, samples: Sequence[Encoded], settings: TrainingSettings, trainable: str | None, trl: Mapping[str, Any]
+) -> str:
+    """What a checkpoint must agree in to be gone on from: the data, the settings, the weights it starts with."""
+    digest = hashlib.sha256()
+    digest.update(settings.model_dump_json(exclude=_NO_MATTER).encode())
+    digest.update(json.dumps([trainable, dict(trl), type(model).__name__], default=str, sort_keys=True).encode())
+    for sample in samples:
+        digest.update(json.dumps([sample.ids, sample.start]).encode())
+    for name, parameter in model.named_parameters():
+        few = parameter.detach().flatten()[:64].float().cpu().tolist()
+        digest.update(json.dumps([name, list(parameter.shape), few]).encode())
+    return digest.hexdigest()
+
+
+def keep_only(checkpoints: Path, expected: str) -> None:
+    """Make the folder; remove checkpoints whose fingerprint is not the `expected` one."""
+    mark = checkpoints / "fingerprint"
+    if mark.exists() and mark.read_text("utf-8") == expected:
+        return
+    try:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        checkpoints.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot write checkpoints to {checkpoints}: {error.strerror}") from error
+    with atomic(mark) as path:
+        path.write_text(expected, "utf-8")
+
+
+def last_checkpoint(checkpoints: Path) -> Path | None:
+    """The newest checkpoint that is whole: its state is written last."""
+    found = sorted(checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for path in found:
+        try:
+            json.loads((path / "trainer_state.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        return path
+    return None

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.record import Record
 from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.modelling.training.base import resolve
 from efficient_empathy.modelling.training.device import attention_of, precision_of
 from efficient_empathy.modelling.training.fit import fit
-from efficient_empathy.modelling.training.models import is_adapter, load_model, load_tokenizer, store_as, stored_dtype
+from efficient_empathy.modelling.training.models import (
+    is_adapter,
+    load_model,
+    load_tokenizer,
+    resolve,
+    store_as,
+    stored_dtype,
+)
+from efficient_empathy.modelling.training.record import FitRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 RESULT = "fitted.json"
 
 
-class Job(BaseModel):
-    """What to fit on what. Rows lie in Parquet files, with `sample_id`, `prompt` and `completion`."""
-
-    model_config = ConfigDict(extra="forbid")
+class Job(Record):
+    """What to fit on what (`job.json`). Rows lie in Parquet files, with `sample_id`, `prompt` and `completion`."""
 
     model: str
     rows: Path
@@ -32,10 +37,10 @@ class Job(BaseModel):
     settings: TrainingSettings
     out: Path
     trainable: str | None = None
-    trl: dict[str, Any] = {}
+    trl: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
-    def write(
+    def with_rows(
         cls,
         model: Path | str,
         rows: pl.DataFrame,
@@ -53,15 +58,9 @@ class Job(BaseModel):
         first = paths.pop("")
         return cls(model=str(model), rows=first, held_out=paths, settings=settings, out=out, **options)
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> FitRecord:
         """The record of the fit. Raises `UserError` when it has not ended well."""
-        try:
-            loaded: dict[str, Any] = json.loads((self.out / RESULT).read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"training in {self.out} did not finish: run it again, it goes on where it stopped"
-            ) from error
-        return loaded
+        return FitRecord.read(self.out / RESULT)
 
 
 def load_for_training(path: Path | str, settings: TrainingSettings) -> Any:
@@ -108,5 +107,4 @@ def run(job: Job, on_step: Callable[[int, int, float], None], main: bool = True)
         return
     if job.settings.method == "full" or job.trainable:
         store_as(job.out, stored_dtype(resolve(job.model), trust_remote_code=trusted))
-    with atomic(job.out / RESULT) as path:
-        path.write_text(json.dumps(fitted.record(), indent=2), "utf-8")
+    fitted.record.write(job.out / RESULT)

@@ -14,11 +14,10 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.modelling.training.jobs import Job, run
+from efficient_empathy.modelling.training.record import FitRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.modelling.training.worker import PARENT
 
@@ -46,7 +45,7 @@ def processes_of(settings: TrainingSettings) -> int:
     return wanted
 
 
-def launch(job: Job, on_step: OnStep) -> dict[str, Any]:
+def launch(job: Job, on_step: OnStep) -> FitRecord:
     """Run a job in as many processes as its settings ask for; the record of the fit.
 
     Raises `UserError` as `jobs.run` does, and with the last lines of a process that died.
@@ -83,8 +82,7 @@ def command(job: Path, settings: TrainingSettings, processes: int) -> list[str]:
 
 def _launch(job: Job, processes: int, on_step: OnStep) -> None:
     path = job.out / "job.json"
-    with atomic(path) as temporary:
-        temporary.write_text(job.model_dump_json(), "utf-8")
+    job.write(path)
     environment = {**os.environ, PARENT: str(os.getpid()), "TOKENIZERS_PARALLELISM": "false"}
     with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(

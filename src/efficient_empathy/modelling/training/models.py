@@ -1,17 +1,69 @@
-"""Loading models and tokenizers: safetensors only, no code of the model's own, adapters on their base."""
+"""Finding and loading models and tokenizers: safetensors only, no code of the model's own, adapters on their base."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
+import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.modelling.training.base import resolve
-from efficient_empathy.modelling.training.quiet import quiet
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
+
+BUNDLED_NAME = "the bundled tiny base"
+_WHOLE = 64 * 2**20
+_KEPT = (".json", ".jinja", ".safetensors", ".bin", ".model")
+
+
+def bundled_base() -> Path:
+    """The folder of the package's own base model. Raises `UserError` where this installation does not have it."""
+    folder = Path(str(files("efficient_empathy") / "assets" / "base"))
+    if not (folder / "config.json").exists():
+        raise UserError("this installation has no bundled base model: name one with --base FOLDER or --base HUB_NAME")
+    return folder
+
+
+def resolve(base: str | None) -> Path | str:
+    """A base as the loaders take it: the bundled one for None, a folder where there is one, else a hub name.
+
+    Raises `UserError` for a path that is not there.
+    """
+    if base is None:
+        return bundled_base()
+    path = Path(base).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    if path.is_absolute() or base.startswith((".", "~")) or base.count("/") != 1 or path.parent.exists():
+        raise UserError(f"there is no model at {base}: name a folder with a config.json, or a hub name (org/name)")
+    return base
+
+
+def model_hash(path: Path | str) -> str:
+    """16 hexadecimal digits that change with a model's folder; of a hub name, with the name.
+
+    Small files count with all their bytes, weights of 64 MiB and more with their size, first and last MiB.
+    """
+    digest = hashlib.sha256()
+    if not isinstance(path, Path):
+        return hashlib.sha256(path.encode()).hexdigest()[:16]
+    for file in sorted(p for p in path.iterdir() if p.suffix in _KEPT and not p.name.startswith(".")):
+        size = file.stat().st_size
+        digest.update(f"{file.name}\0{size}\0".encode())
+        with file.open("rb") as handle:
+            if size < _WHOLE:
+                digest.update(handle.read())
+            else:
+                digest.update(handle.read(2**20))
+                handle.seek(-(2**20), os.SEEK_END)
+                digest.update(handle.read())
+    return digest.hexdigest()[:16]
+
 
 Dtype = Literal["fp32", "bf16", "auto"]
 
@@ -39,7 +91,7 @@ def load_tokenizer(path: Path | str, *, trust_remote_code: bool = False) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with quiet(), _told(f"the tokenizer of {path}", trust_remote_code):
+    with quiet(), _load_errors(f"the tokenizer of {path}", trust_remote_code):
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     if not tokenizer.chat_template:
         raise UserError(
@@ -77,7 +129,7 @@ def load_model(
     if not allow_pickle:
         refuse_pickle(path)
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "auto": "auto"}
-    with quiet(), _told(f"the model {path}", trust_remote_code):
+    with quiet(), _load_errors(f"the model {path}", trust_remote_code):
         model: Any = AutoModelForCausalLM.from_pretrained(
             path,
             dtype=dtypes[dtype],
@@ -98,8 +150,17 @@ def _load_adapter(adapter: Path, dtype: Dtype, device: str | None, attention: st
         base_of(adapter), dtype=dtype, device=device, attention=attention,
         allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
     )  # fmt: skip
-    with quiet(), _told(f"the adapter {adapter}", trust_remote_code):
+    with quiet(), _load_errors(f"the adapter {adapter}", trust_remote_code):
         return PeftModel.from_pretrained(model, adapter).eval()
+
+
+def require_intact(workspace: Workspace, folder: Path) -> None:
+    """Raise `UserError` unless the files of one of the run's own models are as training or mixing left them."""
+    is_expert = folder.parent == workspace.experts
+    stage = f"train:{folder.name}" if is_expert else "mix"
+    for path in workspace.outputs(stage):
+        if path.parent == folder:
+            workspace.require(path, f"train --subset {folder.name}" if is_expert else stage)
 
 
 def refuse_pickle(path: Path | str) -> None:
@@ -115,7 +176,7 @@ def refuse_pickle(path: Path | str) -> None:
 
 
 @contextmanager
-def _told(what: str, trusted: bool) -> Iterator[None]:
+def _load_errors(what: str, trusted: bool) -> Iterator[None]:
     """Turn what loading raises into a `UserError`."""
     from safetensors import SafetensorError
 
@@ -135,7 +196,7 @@ def stored_dtype(path: Path | str, *, trust_remote_code: bool = False) -> Any:
     import torch
     from transformers import AutoConfig
 
-    with quiet(), _told(f"the configuration of {path}", trust_remote_code):
+    with quiet(), _load_errors(f"the configuration of {path}", trust_remote_code):
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
     return getattr(config, "dtype", None) or torch.float32
 
@@ -158,3 +219,32 @@ def store_as(folder: Path, dtype: Any) -> None:
     stored = json.loads(config.read_text("utf-8")) | {"dtype": str(dtype).removeprefix("torch.")}
     with atomic(config) as path:
         path.write_text(json.dumps(stored, indent=2) + "\n", "utf-8")
+
+
+_LOUD = ("accelerate", "datasets", "peft", "torch.distributed", "torch.distributed.run", "transformers", "trl")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings, progress bars or log lines below an error from transformers, datasets, accelerate, PEFT and TRL."""
+    import datasets
+    import transformers
+
+    transformers_logging: Any = transformers.utils.logging
+    bars = transformers_logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
+    levels = {name: logging.getLogger(name).level for name in _LOUD}
+    transformers_logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    for name in _LOUD:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        if bars[0]:
+            transformers_logging.enable_progress_bar()
+        if not bars[1]:
+            datasets.enable_progress_bars()

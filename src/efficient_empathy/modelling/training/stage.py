@@ -17,9 +17,10 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.training.base import model_hash, resolve
+from efficient_empathy.modelling.progress import TrainingProgress
 from efficient_empathy.modelling.training.card import card
 from efficient_empathy.modelling.training.examples import (
     assigned,
@@ -27,14 +28,23 @@ from efficient_empathy.modelling.training.examples import (
     choose_part,
     conversational,
     held_out_rows,
-    subsets_of,
+    run_policy,
+    selected_subsets,
 )
-from efficient_empathy.modelling.training.progress import TrainingProgress
+from efficient_empathy.modelling.training.models import model_hash, resolve
+from efficient_empathy.modelling.training.record import (
+    ALL,
+    RANDOM,
+    TRAINING,
+    FitRecord,
+    Origin,
+    TemplateRecord,
+    TrainingRecord,
+    read_training,
+)
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.faults import told
 
-RECORD = "training.json"
-"""A folder of experts with this file in it is whole."""
 _LOGS = "TENSORBOARD_LOGGING_DIR"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _NO_MATTER = {"report_to", "log_every", "processes", "allow_pickle", "trust_remote_code"}
@@ -53,10 +63,10 @@ def train(
 ) -> dict[str, Any]:
     """Train one expert on a subset of a selected run and write it to `experts/NAME` (the subset's name by default).
 
-    `subset` is one of the policy's, `all`, `union` (all but discard) or `random`, which takes `size` samples: as many
-    as the subset sensibility has by default. The work lies in a hidden folder until it is whole, so a killed training
-    goes on from its last checkpoint when it is called again. Skipped when data, base, template and settings are those
-    of the expert that is there, unless `force`.
+    `subset` is one of the policy's, `all`, `union` (all that the policy selected) or `random`, which takes `size`
+    samples: as many as the policy's first subset has by default. The work lies in a hidden folder until it is whole, so
+    a killed training goes on from its last checkpoint when it is called again. Skipped when data, base, template and
+    settings are those of the expert that is there, unless `force`.
 
     Returns what `training.json` holds, with `path` and `skipped`. Raises `UserError` for a subset that there is not
     or that is too small, for a base that cannot be trained, and when the loss is no number.
@@ -81,65 +91,65 @@ def _train(
 ) -> dict[str, Any]:
     base = resolve(settings.base)
     template = PromptTemplate.load(settings.template)
-    frame = assigned(workspace, settings)
+    table = RunTable(workspace)
+    frame = assigned(table, settings)
+    if subset == RANDOM and size is None:
+        size = len(choose_part(frame, selected_subsets(table)[0], "fit"))
     rows = _rows(frame, subset, settings, size)
     held_out = held_out_rows(frame, settings)
-    inputs = {
-        "data": _hash([*rows["sample_id"], "", *held_out["all"]["sample_id"]]),
-        "base": model_hash(base),
-        "template": template.hash,
-    }
-    made_from = {
-        "inputs": inputs,
-        "parameters": {**settings.model_dump(mode="json", exclude=_NO_MATTER), "subset": subset, "size": size},
-    }
+    data = _hash([*rows["sample_id"], "", *held_out[ALL]["sample_id"]])
+    parameters = {**settings.model_dump(mode="json", exclude=_NO_MATTER), "subset": subset, "size": size}
+    inputs = {"data": data, "base": model_hash(base), "template": template.hash}
+    made_from = Origin(inputs=inputs, parameters=parameters)
     folder = workspace.experts / name
-    there = read_record(folder)
+    earlier = read_training(folder)
     stage = f"train:{name}"
-    if there and not force and there["made_from"] == made_from and workspace.whole(stage):
+    if earlier and not force and earlier.made_from == made_from and workspace.whole(stage):
         _tidy(folder)
-        if workspace.stage(stage).get("made_from") != made_from:
-            workspace.record(stage, _stage_record(there), _files(folder))
-        return {**there, "path": str(folder), "skipped": True}
+        if workspace.stage(stage).get("made_from") != made_from.model_dump():
+            workspace.record(stage, _stage_record(earlier), _files(folder))
+        return _result(earlier, folder, skipped=True)
 
     work = workspace.experts / f".{name}.work"
     if force:
         shutil.rmtree(work, ignore_errors=True)
-    chosen = conversational(rows, template)
-    record = {
-        "name": name,
-        "subset": subset,
-        "base": str(base),
-        "base_hash": inputs["base"],
-        "method": settings.method,
-        "settings": settings.model_dump(mode="json"),
-        "template": template.record(),
-        "dialogues": rows["dialogue_id"].n_unique(),
-        **_fit(chosen, held_out, base, settings, work, name, console),
-        "made_from": made_from,
-    }
-    record["flops"] = 6 * record["parameters"] * record["tokens"]["all"]
+    fitted = _fit(conversational(rows, template), held_out, base, settings, work, name, console)
+    record = TrainingRecord(
+        **dict(fitted),
+        name=name,
+        subset=subset,
+        base=str(base),
+        base_hash=inputs["base"],
+        method=settings.method,
+        settings=settings,
+        template=TemplateRecord.of(template),
+        dialogues=rows["dialogue_id"].n_unique(),
+        flops=6 * fitted.parameters * fitted.tokens.all,
+        made_from=made_from,
+    )
     bundled = settings.base is None
-    _write(work / "README.md", card(record, workspace.stage("select"), workspace.stage("score"), bundled))
-    _write(work / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    with atomic(work / "README.md") as path:
+        path.write_text(card(record, run_policy(table.selecting), workspace.stage("score"), bundled), "utf-8")
+    record.write(work / TRAINING)
     workspace.keep(stage, [])
     with told(f"put the expert in its place, {folder}"):
         for weights in work.glob("*.safetensors"):  # they are saved for their owner alone
-            weights.chmod((work / RECORD).stat().st_mode)
+            weights.chmod((work / TRAINING).stat().st_mode)
         if folder.exists():
-            (folder / RECORD).unlink(missing_ok=True)
+            (folder / TRAINING).unlink(missing_ok=True)
             shutil.rmtree(folder)
         work.rename(folder)
     _tidy(folder)
     workspace.record(stage, _stage_record(record), _files(folder))
-    return {**record, "path": str(folder), "skipped": False}
+    return _result(record, folder, skipped=False)
+
+
+def _result(record: TrainingRecord, folder: Path, *, skipped: bool) -> dict[str, Any]:
+    return {**json.loads(record.json_text()), "path": str(folder), "skipped": skipped}
 
 
 def _rows(frame: pl.DataFrame, subset: str, settings: TrainingSettings, size: int | None) -> pl.DataFrame:
     """What the expert is trained on. Raises `UserError` when that is too little."""
-    if subset == "random" and size is None:
-        like = "sensibility" if "sensibility" in subsets_of(frame) else subsets_of(frame)[0]
-        size = len(choose_part(frame, like, "fit"))
     rows = choose_part(frame, subset, "fit", size=size, seed=settings.seed)
     if settings.max_samples is not None and len(rows) > settings.max_samples:
         rows = choose(rows, "all", size=settings.max_samples, seed=settings.seed)
@@ -161,18 +171,18 @@ def _fit(
     work: Path,
     name: str,
     console: Console,
-) -> dict[str, Any]:
+) -> FitRecord:
     from efficient_empathy.modelling.training.jobs import Job
     from efficient_empathy.modelling.training.launch import launch
 
     with told(f"write the rows of {name} to {work}"):
-        job = Job.write(base, rows, held_out, settings, work)
+        job = Job.with_rows(base, rows, held_out, settings, work)
     with TrainingProgress(console, f"training {name}") as progress, _logs_in(work.parent.parent / "logs" / name):
         record = launch(job, progress)
-    if record["too_long"] or record["truncated"]:
+    if record.too_long or record.truncated:
         console.print(
-            f"{record['truncated']:,} samples lost their oldest turns to the limit of {settings.max_length} tokens; "
-            f"{record['too_long']:,} were left out, since their response alone is longer.",
+            f"{record.truncated:,} samples lost their oldest turns to the limit of {settings.max_length} tokens; "
+            f"{record.too_long:,} were left out, since their response alone is longer.",
             highlight=False,
         )
     return record
@@ -190,20 +200,6 @@ def _logs_in(folder: Path) -> Iterator[None]:
             del os.environ[_LOGS]
 
 
-def read_record(folder: Path) -> dict[str, Any] | None:
-    """What `training.json` says of a whole expert, None where there is none. Raises `UserError` for a broken file."""
-    path = folder / RECORD
-    if not path.exists():
-        return None
-    try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        if not record["made_from"]["inputs"]:
-            raise ValueError("it does not say what it was made from")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is no record of a training ({error}): delete the folder and train again") from error
-    return record
-
-
 def _tidy(folder: Path) -> None:
     """Remove what only the training itself needed."""
     for name in _WORK:
@@ -219,15 +215,12 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _stage_record(record: dict[str, Any]) -> dict[str, Any]:
+def _stage_record(record: TrainingRecord) -> dict[str, Any]:
     """What the manifest keeps: the expert's own record has the rest."""
-    kept = ("made_from", "subset", "method", "base", "samples", "steps", "tokens", "flops", "seconds", "device")
-    return {key: record[key] for key in kept}
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(text, "utf-8")
+    kept = {"made_from", "subset", "method", "base", "samples", "steps", "tokens", "flops", "seconds", "device"}
+    content: dict[str, Any] = json.loads(record.model_dump_json(include=kept))
+    content.pop("version")
+    return content
 
 
 def _hash(parts: Iterable[str]) -> str:
@@ -248,9 +241,10 @@ def summary(result: dict[str, Any], run: Path) -> str:
         f"{result['subset']}: {done}."
     ]
     if held_out := result["held_out"]:
-        first, last = held_out[0], held_out[-1]
+        first, last = held_out[0]["loss"], held_out[-1]["loss"]
         lines.append("Held-out loss, nats a response token:    before    after")
-        lines += [f"  {name:<36} {first[name]:>8.4f} {last[name]:>8.4f}" for name in last if name != "step"]
+        pairs = {name: (first.get(name), last[name]) for name in last}
+        lines += [f"  {name:<36} {a:>8.4f} {b:>8.4f}" for name, (a, b) in pairs.items() if None not in (a, b)]
     return "\n".join(
         [*lines, f"The weights and their card: {result['path']}", f"Next: efficient-empathy mix --run {run}"]
     )

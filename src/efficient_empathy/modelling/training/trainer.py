@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer, with our order of samples, our cheaper loss, and no silence about a loss that is no number."""
+"""TRL's SFTTrainer with our order of samples, a cheaper loss and dropout, and an error where the loss is no number."""
 
 from __future__ import annotations
 
@@ -8,15 +8,35 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Sampler
 from transformers import TrainerCallback
 from trl.trainer.sft_trainer import SFTTrainer
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.modelling.training.heldout import HELD_OUT
-from efficient_empathy.modelling.training.loss import output_at
-from efficient_empathy.modelling.training.order import epoch_order
+from efficient_empathy.modelling.training.loss import HELD_OUT, output_at
+from efficient_empathy.modelling.training.plan import epoch_order
+
+
+class QuickDropout(nn.Dropout):
+    """`nn.Dropout` with `p` rounded to 1/65,536, from 16 bits of the CPU's generator a value."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """`input` with a share `p` of its values zero and the rest scaled by 1 ÷ (1 − p); as it is in evaluation."""
+        if not self.training or self.p == 0:
+            return input
+        draws = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+        kept = draws[: input.numel()].view(input.shape) >= round(self.p * 2**16) - 2**15
+        return input * kept.to(input.dtype).mul_(1 / (1 - self.p))
+
+
+def quicken(model: Any) -> None:
+    """Make every dropout of a model on the CPU a `QuickDropout`, in place."""
+    for module in model.modules():
+        if type(module) is nn.Dropout and not module.inplace:
+            module.__class__ = QuickDropout
+
 
 _MOST_LOGITS = 2**29
 """Logits held at once, 2 GiB in fp32; where there are more, TRL's loss takes over, which never holds them all."""

@@ -23,7 +23,7 @@ PARENT = "EFFICIENT_EMPATHY_PARENT"
 def main() -> None:
     """Run the job; end with the command that started it, however that ended."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    job = Job.model_validate_json(Path(sys.argv[1]).read_text("utf-8"))
+    job = Job.read(Path(sys.argv[1]))
     first = os.environ.get("RANK", "0") == "0"
     try:
         run(job, lambda step, steps, loss: _say(step=step, steps=steps, loss=loss), main=first)

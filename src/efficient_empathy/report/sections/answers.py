@@ -13,7 +13,8 @@ import polars as pl
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.report.records import GenerationRecord, by_model, read_record
+from efficient_empathy.modelling.generation.record import GenerationRecord
+from efficient_empathy.report.reading import by_model, read_record
 from efficient_empathy.report.sections.examples import TURNS_SHOWN, sample_rows
 from efficient_empathy.selection.columns import UNSCORED
 from efficient_empathy.selection.faults import told
@@ -30,7 +31,7 @@ class Responder:
 
     name: str
     path: Path
-    record: GenerationRecord
+    record: GenerationRecord | None
     samples: int
     cut: int
     failed: int
@@ -39,12 +40,23 @@ class Responder:
     @property
     def title(self) -> str:
         """What the model is called on the page."""
-        return self.record.label or self.name
+        return self.record.label if self.record else self.name
 
     @property
     def decoding(self) -> str:
         """The decoding as it was recorded, "–" where it was not."""
-        return ", ".join(f"{key} {value}" for key, value in self.record.decoding.items() if value is not None) or "–"
+        decoding = self.record.decoding if self.record else {}
+        return ", ".join(f"{key} {value}" for key, value in decoding.items() if value is not None) or "–"
+
+    @property
+    def template(self) -> str:
+        """The name of the prompt template, "–" where it was not recorded."""
+        return self.record.template.name if self.record else "–"
+
+    @property
+    def backend(self) -> str:
+        """What ran the model, "–" where it was not recorded."""
+        return self.record.backend if self.record else "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +95,13 @@ class Answers:
     @property
     def alike(self) -> bool:
         """Whether all models were asked in one way."""
-        ways = {(r.record.template.name, r.record.template.hash, r.record.backend, r.decoding) for r in self.responders}
+        ways = {(r.record and r.record.template, r.backend, r.decoding) for r in self.responders}
         return len(ways) == 1
 
     @property
     def templates(self) -> set[tuple[str, str]]:
         """The prompt templates that the models were asked with."""
-        return {(r.record.template.name, r.record.template.hash) for r in self.responders if r.record.template.name}
+        return {(r.record.template.name, r.record.template.hash) for r in self.responders if r.record}
 
 
 def answers(run: Run, folder: Path) -> Answers | None:
@@ -99,7 +111,7 @@ def answers(run: Run, folder: Path) -> Answers | None:
         return None
     faults: list[str] = []
     found: list[tuple[Responder, pl.DataFrame]] = []
-    for name in by_model(paths):
+    for name in by_model(paths, tuple(run.selection.get("subsets", ()))):
         with _noted(faults, name):
             found.append(_responder(name, paths[name], faults))
     responders = [responder for responder, _ in found]
@@ -128,12 +140,12 @@ def _responder(name: str, path: Path, faults: list[str]) -> tuple[Responder, pl.
         pl.col("completion_tokens").mean(),
     )
     samples, cut, failed, tokens = counts.collect(engine="streaming").row(0)
-    record: GenerationRecord | str = GenerationRecord()
+    record: GenerationRecord | str | None = None
     if path.with_suffix(".json").exists():
         record = read_record(path.with_suffix(".json"), GenerationRecord, f"generations/{name}.json")
     if isinstance(record, str):
         faults.append(record)
-        record = GenerationRecord()
+        record = None
     ids = frame.select("sample_id").drop_nulls().unique().collect(engine="streaming")
     return Responder(name, path, record, samples, cut, failed, tokens), ids
 

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from efficient_empathy.foundation.figures.formatting import loss
-from efficient_empathy.report.records import ALL, ComparedModel, ComparisonRecord, Verdict, by_subset, read_record
-
-AVERAGE, MIXED = "average", "moe"
+from efficient_empathy.modelling.moe.record import ComparedModel, ComparisonRecord, Verdict
+from efficient_empathy.report.reading import by_subset, read_record
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The comparison as it is shown; `fault` is the sentence on a file that cannot be."""
 
-    models: list[ComparedModel]
+    models: Sequence[ComparedModel]
     record: ComparisonRecord | None
+    order: Sequence[str]
+    """The run's subsets."""
     fault: str = ""
 
     @property
     def subsets(self) -> list[str]:
         """The subsets that losses were measured on."""
-        return by_subset({subset for model in self.models for subset in model.loss})
+        return by_subset((subset for model in self.models for subset in model.loss), self.order)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -52,29 +53,23 @@ class Comparison:
     @property
     def outcome(self) -> str:
         """The best model, and the verdict on the MoE, in a few words."""
-        best = self.named(self.verdict.best) if self.verdict else None
-        lead = f"{best.title} is best; " if best else ""
-        beats = self.verdict.moe_beats_average if self.verdict else None
-        if beats is None:
-            return f"{lead}no verdict on the MoE"
-        return f"{lead}the MoE {'beats' if beats else 'does not beat'} the average"
+        if self.verdict is None:
+            return ""
+        best = self.named(self.verdict.best)
+        lead = f"{best.label} is best; " if best else ""
+        return f"{lead}the MoE {'beats' if self.verdict.moe_beats_average else 'does not beat'} the average"
 
     @property
     def sentence(self) -> str:
-        """The verdict's own sentence, or the losses side by side where it has none."""
-        if self.verdict and self.verdict.text.strip():
-            return self.verdict.text.strip()
-        mixed, average = self.named(MIXED), self.named(AVERAGE)
-        if mixed is None or average is None:
-            return "The comparison has no verdict: it needs both the MoE and the average of the experts."
-        return f"The loss of the MoE is {loss(mixed.loss.get(ALL))}, that of the average {loss(average.loss.get(ALL))}."
+        """The verdict's own sentence."""
+        return self.verdict.text.strip() if self.verdict else ""
 
 
-def comparison(path: Path) -> Comparison | None:
-    """Read the comparison; None where there is none."""
+def comparison(path: Path, subsets: Sequence[str]) -> Comparison | None:
+    """Read the comparison; None where there is none. `subsets` are the run's, in their order."""
     if not path.exists():
         return None
     record = read_record(path, ComparisonRecord, path.name)
     if isinstance(record, str):
-        return Comparison([], None, record)
-    return Comparison(record.models, record)
+        return Comparison([], None, subsets, record)
+    return Comparison(record.models, record, subsets)

@@ -25,8 +25,8 @@ def quality_by_share(efficiency: Efficiency, figure: str) -> Markup:
     across = Scale(0, 100, _LEFT, _WIDTH - _RIGHT)
     ticks = [(value, f"{value:.0f}\u202f%") for value in (0, 25, 50, 75, 100)]
     points = efficiency.by_share(figure)
-    told = [f"{clip(p.title, 60)} {_value(efficiency, figure, p)} with {p.x:.1f} % of the data" for p in points]
-    return _scatter(efficiency, figure, points, across, ticks, "share of the data", told)
+    lines = [f"{clip(p.title, 60)} {_value(efficiency, figure, p)} with {p.x:.1f} % of the data" for p in points]
+    return _scatter(efficiency, figure, points, across, ticks, "share of the data", lines)
 
 
 def quality_by_cost(efficiency: Efficiency, figure: str) -> Markup:
@@ -35,8 +35,8 @@ def quality_by_cost(efficiency: Efficiency, figure: str) -> Markup:
     low, high = log_extent(p.x for p in points)
     across = LogScale(low, high, _LEFT, _WIDTH - _RIGHT)
     ticks = [(value, cost_text(cost, value)) for value in across.ticks(4)]
-    told = [f"{clip(p.title, 60)} {_value(efficiency, figure, p)} for {cost_text(cost, p.x)}" for p in points]
-    return _scatter(efficiency, figure, points, across, ticks, f"training, {cost_name(cost)}", told)
+    lines = [f"{clip(p.title, 60)} {_value(efficiency, figure, p)} for {cost_text(cost, p.x)}" for p in points]
+    return _scatter(efficiency, figure, points, across, ticks, f"training, {cost_name(cost)}", lines)
 
 
 def _scatter(
@@ -46,7 +46,7 @@ def _scatter(
     across: Scale | LogScale,
     ticks: Sequence[tuple[float, str]],
     axis: str,
-    told: Sequence[str],
+    lines: Sequence[str],
 ) -> Markup:
     reference = efficiency.evaluation.reference(figure)
     down = Scale(*extent(_drawn(points, reference), 0.08), _HEIGHT - _BOTTOM, _TOP)
@@ -54,7 +54,7 @@ def _scatter(
     if reference is not None:
         parts.append(f'<path class="threshold" d="M{_LEFT} {down(reference):.1f}H{_WIDTH - _RIGHT}"/>')
     places = list(zip(side_by_side([across(p.x) for p in points], _GAP), (down(p.y) for p in points), strict=True))
-    for point, (x, y), words in zip(points, places, told, strict=True):
+    for point, (x, y), words in zip(points, places, lines, strict=True):
         parts.append(f"<g><title>{point.number}: {escape(words)}</title>")
         if point.interval:
             low, high = (down(v) for v in point.interval)
@@ -62,7 +62,7 @@ def _scatter(
                          f'M{x - 3:.1f} {high:.1f}h6"/>')  # fmt: skip
         parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="{_DOT}"/></g>')
     parts += _numbers(points, places)
-    about = f"{'; '.join(told)}." if told else "No model has both."
+    about = f"{'; '.join(lines)}." if lines else "No model has both."
     return drawing("scatter", _WIDTH, _HEIGHT, f"{clip(figure, 40)} against {axis}", about, parts)
 
 

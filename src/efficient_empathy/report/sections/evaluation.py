@@ -18,7 +18,7 @@ from efficient_empathy.report.evaluation_records import (
     MeasuredFigure,
     PairedTest,
 )
-from efficient_empathy.report.records import read_record
+from efficient_empathy.report.reading import read_record
 from efficient_empathy.report.sections.examples import TURNS_SHOWN
 
 DRAWN = 6

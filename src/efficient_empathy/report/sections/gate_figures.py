@@ -12,7 +12,6 @@ from efficient_empathy.foundation.figures.palette import NEUTRAL, STEPS, look
 from efficient_empathy.foundation.figures.scale import Scale
 from efficient_empathy.foundation.figures.svg import drawing
 from efficient_empathy.report.sections.routers import Routers
-from efficient_empathy.selection.columns import AXES
 
 _LEFT, _BARS, _RIGHT = 26, 168, 42
 _TOP, _BOTTOM = 26, 22
@@ -36,24 +35,29 @@ def gate_bars(routers: Routers, subset: str) -> Markup:
         f'<text class="tick" x="{across(value):.1f}" y="{bottom + 16}">{value:g}</text>' for value in quarters[::2]
     ]
     for layer, row in enumerate(rows):
-        if math.isfinite(row[0]):
-            parts += _bar(layer, row[0], across, high, (first, second))
+        if (weight := row[0]) is not None:
+            sides = (first, _look(routers, first)), (second, _look(routers, second))
+            parts += _bar(layer, weight, across, high, sides)
     parts += _layers(len(rows), high)
     parts.append(f'<path class="baseline" d="M{across(0.5):.1f} {_TOP - 5}V{bottom + 4}"/>')
-    mean = sum(row[0] for row in rows) / len(rows)
+    mean = routers.weights(subset)[0]
     about = f"A bar for each of {len(rows)} layers around one half; mean weight of {_short(first)} {number(mean)}."
     title = f"Weight of {_short(first)} by layer, on {clip(subset, 40)}"
     return drawing("gates", _LEFT + _BARS + _RIGHT, bottom + _BOTTOM, title, about, parts)
 
 
-def _bar(layer: int, weight: float, across: Scale, high: float, experts: tuple[str, str]) -> Iterator[str]:
+def _bar(
+    layer: int, weight: float, across: Scale, high: float, experts: tuple[tuple[str, str], tuple[str, str]]
+) -> Iterator[str]:
+    """`experts` are the first and the second, each with its CSS class."""
     middle, end = across(0.5), across(min(max(weight, across.low), across.high))
-    name = _look(experts[0] if weight >= 0.5 else experts[1])
+    (first, _), (second, _) = experts
+    name = experts[0 if weight >= 0.5 else 1][1]
     y = _TOP + layer * high
     place = f'x="{min(middle, end):.1f}" y="{y + high * 0.14:.1f}"'
     box = f'{place} width="{abs(end - middle):.1f}" height="{high * 0.72:.1f}"'
-    told = escape(f"layer {layer}: {_short(experts[0])} {weight:.3f}, {_short(experts[1])} {1 - weight:.3f}")
-    yield f'<g><title>{told}</title><rect class="level {name} q8" {box}/><rect class="texture {name}" {box}/></g>'
+    title = escape(f"layer {layer}: {_short(first)} {weight:.3f}, {_short(second)} {1 - weight:.3f}")
+    yield f'<g><title>{title}</title><rect class="level {name} q8" {box}/><rect class="texture {name}" {box}/></g>'
     if high >= _NUMBERED:
         x = _LEFT + _BARS + _RIGHT
         yield f'<text class="measure end" x="{x}" y="{y + high / 2 + 4:.1f}">{weight:.3f}</text>'
@@ -64,10 +68,10 @@ def gate_cells(routers: Routers, subset: str) -> Markup:
     rows, names = _usage(routers, subset), _experts(routers)
     high = _row_height(len(rows))
     wide = 44 if len(names) <= 5 else max(14, 220 // len(names))
-    told = []
+    cells = []
     for layer, row in enumerate(rows):
         for i, weight in enumerate(row):
-            told.append(
+            cells.append(
                 _cell(layer, names[i], weight, _LEFT + i * wide, _TOP + layer * high, wide, high, routers.heaviest)
             )
     heads = [
@@ -76,17 +80,20 @@ def gate_cells(routers: Routers, subset: str) -> Markup:
     title = f"Weight of each expert by layer, on {clip(subset, 40)}"
     about = f"{len(rows)} layers by {len(names)} experts, shaded from 0 to {number(routers.heaviest)}."
     size = _LEFT + wide * len(names) + 8, _TOP + high * len(rows) + 6
-    return drawing("gates", *size, title, about, [*told, *heads, *_layers(len(rows), high)])
+    return drawing("gates", *size, title, about, [*cells, *heads, *_layers(len(rows), high)])
 
 
-def _cell(layer: int, expert: str, weight: float, x: float, y: float, wide: float, high: float, heaviest: float) -> str:
-    step = min(STEPS, max(0, round(STEPS * weight / heaviest))) if math.isfinite(weight) and heaviest > 0 else 0
+def _cell(
+    layer: int, expert: str, weight: float | None, x: float, y: float, wide: float, high: float, heaviest: float
+) -> str:
+    step = min(STEPS, max(0, round(STEPS * weight / heaviest))) if weight is not None and heaviest > 0 else 0
     shade = f"{look(NEUTRAL)} q{step}"
-    number_there = wide >= 30 and high >= _NUMBERED
-    text = f'<text class="on-shade {shade}" x="{x + wide / 2:g}" y="{y + high / 2 + 4:g}">{weight:.2f}</text>'
     box = f'<rect class="level {shade}" x="{x:g}" y="{y:g}" width="{wide - 1:g}" height="{high - 1:g}"/>'
-    told = escape(f"layer {layer}, {_short(expert)}: {weight:.3f}")
-    return f"<g><title>{told}</title>{box}{text if number_there else ''}</g>"
+    text = ""
+    if weight is not None and wide >= 30 and high >= _NUMBERED:
+        text = f'<text class="on-shade {shade}" x="{x + wide / 2:g}" y="{y + high / 2 + 4:g}">{weight:.2f}</text>'
+    title = escape(f"layer {layer}, {_short(expert)}: {'–' if weight is None else f'{weight:.3f}'}")
+    return f"<g><title>{title}</title>{box}{text}</g>"
 
 
 def _layers(count: int, high: float) -> Iterator[str]:
@@ -99,17 +106,17 @@ def _row_height(layers: int) -> float:
     return 18 if layers <= 24 else 14 if layers <= 40 else 7
 
 
-def _usage(routers: Routers, subset: str) -> Sequence[Sequence[float]]:
+def _usage(routers: Routers, subset: str) -> Sequence[Sequence[float | None]]:
     return routers.record.usage[subset] if routers.record else []
 
 
-def _experts(routers: Routers) -> list[str]:
-    return routers.record.experts if routers.record else []
+def _experts(routers: Routers) -> Sequence[str]:
+    return routers.record.experts if routers.record else ()
 
 
-def _look(expert: str) -> str:
+def _look(routers: Routers, expert: str) -> str:
     """An expert has the colour of the subset that it is named after."""
-    return look(expert if expert in AXES else NEUTRAL)
+    return look(expert if expert in routers.subsets else NEUTRAL)
 
 
 def _short(name: str) -> str:

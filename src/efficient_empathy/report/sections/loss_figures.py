@@ -12,9 +12,10 @@ from efficient_empathy.foundation.figures.formatting import clip, count, loss
 from efficient_empathy.foundation.figures.palette import look
 from efficient_empathy.foundation.figures.scale import Scale, apart, decimals, marker
 from efficient_empathy.foundation.figures.svg import drawing, letter
+from efficient_empathy.modelling.moe.record import AVERAGE
+from efficient_empathy.modelling.training.record import ALL
 from efficient_empathy.report.curves import Curve, Point
-from efficient_empathy.report.records import ALL
-from efficient_empathy.report.sections.comparison import AVERAGE, Comparison
+from efficient_empathy.report.sections.comparison import Comparison
 
 _WIDTH, _HEIGHT = 340, 236
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38, 20, 10, 34
@@ -50,7 +51,7 @@ def loss_curve(name: str, curve: Curve, span: tuple[float, float]) -> Markup:
         parts.append(f'<path class="series {line_look(subset)}" d="{_path(points, across, down)}"/>')
     parts += [mark for subset, points in curve.held_out.items() for mark in _marks(subset, points, across, down)]
     parts += _ends(curve, across, down)
-    return drawing("curve", _WIDTH, _HEIGHT, f"Losses of {clip(name, 80)} by step", _told(curve), parts)
+    return drawing("curve", _WIDTH, _HEIGHT, f"Losses of {clip(name, 80)} by step", _description(curve), parts)
 
 
 def _frame(across: Scale, down: Scale) -> Iterator[str]:
@@ -74,9 +75,9 @@ def _path(points: Sequence[Point], across: Scale, down: Scale) -> str:
 def _marks(subset: str, points: Sequence[Point], across: Scale, down: Scale) -> Iterator[str]:
     shown = points if len(points) <= _MARKED else (points[0], points[-1])
     for step, value in shown:
-        told = escape(f"step {count(step)}: {loss(value)} on {clip(subset, 40)}")
+        title = escape(f"step {count(step)}: {loss(value)} on {clip(subset, 40)}")
         path = marker(subset, across(step), down(value))
-        yield f'<path class="mark-of {line_look(subset)}" d="{path}"><title>{told}</title></path>'
+        yield f'<path class="mark-of {line_look(subset)}" d="{path}"><title>{title}</title></path>'
 
 
 def _ends(curve: Curve, across: Scale, down: Scale) -> Iterator[str]:
@@ -87,7 +88,7 @@ def _ends(curve: Curve, across: Scale, down: Scale) -> Iterator[str]:
         yield f'<text class="end-of start" x="{across(step) + 8:.1f}" y="{y + 4:.1f}">{escape(letter(subset))}</text>'
 
 
-def _told(curve: Curve) -> str:
+def _description(curve: Curve) -> str:
     lines = []
     if curve.logged:
         line = curve.smooth or curve.logged
@@ -105,7 +106,7 @@ def loss_dots(comparison: Comparison) -> Markup:
         value, interval = model.loss.get(ALL), model.interval.get(ALL)
         if value is not None and math.isfinite(value):
             finite = interval if interval and all(map(math.isfinite, interval)) else None
-            rows.append(Dot(model.title, value, finite, comparison.is_lowest(model, ALL)))
+            rows.append(Dot(model.label, value, finite, comparison.is_lowest(model, ALL)))
     average = comparison.named(AVERAGE)
     reference = average.loss.get(ALL) if average else None
     return dot_rows("Loss over all held-out samples by model", rows, loss, "lowest", reference)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from efficient_empathy.foundation.figures.palette import MEASURE
+from efficient_empathy.modelling.moe.record import ROUTERS
 from efficient_empathy.report.sections.answers import Answers, answers
 from efficient_empathy.report.sections.comparison import Comparison, comparison
 from efficient_empathy.report.sections.efficiency import Efficiency, efficiency
@@ -68,12 +69,13 @@ class Models:
 def models_of(run: Run) -> Models:
     """Read what the stages after the selection left in a run's folder."""
     workspace = run.workspace
+    subsets = tuple(run.selection.get("subsets", ()))
     evaluated = evaluation(workspace.evaluation)
     titles = {model.name: model.title for model in evaluated.models} if evaluated else {}
     return Models(
-        training(workspace.experts),
-        comparison(workspace.comparison),
-        routers(workspace.moe / "routers.json"),
+        training(workspace.experts, subsets),
+        comparison(workspace.comparison, subsets),
+        routers(workspace.moe / ROUTERS, subsets),
         answers(run, workspace.generations),
         evaluated,
         efficiency(evaluated),

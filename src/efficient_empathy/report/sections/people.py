@@ -10,7 +10,7 @@ from typing import Any
 
 from efficient_empathy.foundation.figures.dots import Dot
 from efficient_empathy.report.rating_records import Agreement, Contest, RatedModel, RatingsRecord
-from efficient_empathy.report.records import read_record
+from efficient_empathy.report.reading import read_record
 
 CONTESTS_SHOWN = 60
 RATERS_SHOWN = 60

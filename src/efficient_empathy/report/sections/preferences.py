@@ -9,12 +9,12 @@ from pathlib import Path
 from pydantic import Field
 
 from efficient_empathy.report.evaluation_records import Interval, Number
-from efficient_empathy.report.records import Record, read_record
+from efficient_empathy.report.reading import ShownRecord, read_record
 
 SHOWN = 60
 
 
-class Preference(Record):
+class Preference(ShownRecord):
     """`evaluation/pairwise/A--B.json`: how often the judge preferred `a`, neither, or `b`, asked in both orders."""
 
     a: str

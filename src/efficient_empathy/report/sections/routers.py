@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from efficient_empathy.foundation.figures.formatting import plural
 from efficient_empathy.foundation.figures.scale import extent
+from efficient_empathy.modelling.moe.record import RouterRecord
 from efficient_empathy.report.curves import Curve, curve
-from efficient_empathy.report.records import RouterRecord, by_subset, read_record
+from efficient_empathy.report.reading import by_subset, read_record
 
 _GATES = (".mlp.gate.weight", ".block_sparse_moe.gate.weight")
 NAMES_SHOWN = 200
@@ -21,12 +23,14 @@ class Routers:
 
     record: RouterRecord | None
     curve: Curve
+    order: Sequence[str]
+    """The run's subsets."""
     fault: str = ""
 
     @property
     def subsets(self) -> list[str]:
         """The subsets whose samples were sent through."""
-        return by_subset({*self.record.usage, *self.record.entropy}) if self.record else []
+        return by_subset((*self.record.usage, *self.record.entropy), self.order) if self.record else []
 
     @property
     def highest_entropy(self) -> float:
@@ -37,14 +41,14 @@ class Routers:
     def farthest(self) -> float:
         """How far a mean weight of the first of two experts is from one half at most, as the figures' half width."""
         weights = [row[0] for rows in (self.record.usage if self.record else {}).values() for row in rows]
-        away = max((abs(w - 0.5) for w in weights if math.isfinite(w)), default=0.0)
+        away = max((abs(w - 0.5) for w in weights if w is not None), default=0.0)
         return next((width for width in (0.01, 0.05, 0.1, 0.25) if away <= width), 0.5)
 
     @property
     def heaviest(self) -> float:
         """The largest mean weight."""
         rows = [row for usage in (self.record.usage if self.record else {}).values() for row in usage]
-        return max((w for row in rows for w in row if math.isfinite(w)), default=1.0)
+        return max((w for row in rows for w in row if w is not None), default=1.0)
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -56,12 +60,12 @@ class Routers:
         if self.record is None or subset not in self.record.usage:
             return [None] * (len(self.record.experts) if self.record else 0)
         rows = self.record.usage[subset]
-        return [sum(row[i] for row in rows) / len(rows) for i in range(len(self.record.experts))]
+        return [_mean([row[i] for row in rows]) for i in range(len(self.record.experts))]
 
     def entropy(self, subset: str) -> float | None:
         """The routers' entropy for a subset, the mean over layers, in nats."""
         values = self.record.entropy.get(subset) if self.record else None
-        return sum(values) / len(values) if values else None
+        return _mean(values) if values else None
 
     @property
     def moved(self) -> str:
@@ -73,15 +77,21 @@ class Routers:
         unmoved = "" if self.record.unmoved is None else f", {plural(self.record.unmoved, 'other tensor')} unchanged"
         if not self.record.moved:
             return f"No tensor moved{unmoved}."
-        told = [plural(gates, "gate tensor")] * bool(gates) + [plural(others, "tensor that is no gate")] * bool(others)
-        return f"{' and '.join(told)} moved{unmoved}.".replace("tensor that is no gates", "tensors that are no gates")
+        parts = [plural(gates, "gate tensor")] * bool(gates) + [plural(others, "tensor that is no gate")] * bool(others)
+        return f"{' and '.join(parts)} moved{unmoved}.".replace("tensor that is no gates", "tensors that are no gates")
 
 
-def routers(path: Path) -> Routers | None:
-    """Read the routers' statistics; None where there are none."""
+def _mean(values: Sequence[float | None]) -> float | None:
+    """None where one is missing."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
+
+
+def routers(path: Path, subsets: Sequence[str]) -> Routers | None:
+    """Read the routers' statistics; None where there are none. `subsets` are the run's, in their order."""
     if not path.exists():
         return None
     record = read_record(path, RouterRecord, f"{path.parent.name}/{path.name}")
     if isinstance(record, str):
-        return Routers(None, curve([], []), record)
-    return Routers(record, curve(record.history, []))
+        return Routers(None, curve([], []), subsets, record)
+    return Routers(record, curve(record.history, []), subsets)

@@ -9,8 +9,9 @@ from pathlib import Path
 from efficient_empathy.foundation.figures.dots import Dot
 from efficient_empathy.foundation.figures.formatting import plural, share, significant, whole
 from efficient_empathy.foundation.figures.heat_map import FEW, HeatMap, Quantity
+from efficient_empathy.modelling.training.record import ALL
 from efficient_empathy.report.evaluation_records import MeasuredFigure
-from efficient_empathy.report.records import ALL, by_subset, read_record
+from efficient_empathy.report.reading import read_record
 from efficient_empathy.report.robustness_records import (
     SweepRecord,
     SweptBaseline,
@@ -95,7 +96,7 @@ class Sweep:
     @cached_property
     def losses(self) -> list[Quantity]:
         """The losses of trained models on each subset; on all samples where no figure says it, and then first."""
-        subsets = by_subset({name for model in self._models for name in model.subset_losses})
+        subsets = list(dict.fromkeys(name for model in self._models for name in model.subset_losses))
         subsets.sort(key=lambda name: name != ALL)
         alone = not any(LOSS in model.values for model in self._models)
         return [_loss_on(name) for name in subsets if alone or name != ALL]
@@ -147,13 +148,13 @@ class Sweep:
     @property
     def columns(self) -> list[Quantity]:
         """The table's columns after the subsets' sizes."""
-        subsets = by_subset({name for cell in self.cells for name in cell.jaccard})
+        subsets = list(dict.fromkeys(name for cell in self.cells for name in cell.jaccard))
         return [*self.kept, *map(_overlap, subsets), *filter(self._measured, self.trained)]
 
     @property
     def subsets(self) -> list[str]:
         """The subsets whose sizes are known."""
-        return by_subset({name for cell in self.cells for name in cell.subsets})
+        return list(dict.fromkeys(name for cell in self.cells for name in cell.subsets))
 
     def is_default(self, cell: SweptCell) -> bool:
         """Whether a cell has the default thresholds."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from efficient_empathy.foundation.figures.scale import extent
+from efficient_empathy.modelling.training.record import ALL, TRAINING, TrainingRecord
 from efficient_empathy.report.curves import Curve, curve
-from efficient_empathy.report.records import ALL, TrainingRecord, by_model, by_subset, read_record
+from efficient_empathy.report.reading import by_model, by_subset, read_record
 
 EVALUATIONS_SHOWN = 24
 
@@ -29,16 +30,11 @@ class Expert:
     @property
     def method(self) -> str:
         """How it was trained, with the adapter's rank where there is one."""
-        settings = self.record.settings
-        told = {"lora": "LoRA", "full": "all parameters"}.get(self.record.method, self.record.method)
-        lora = settings.get("lora")
-        if self.record.method == "lora" and isinstance(lora, dict) and {"r", "alpha"} <= set(lora):
-            told += f", r = {_plain(lora['r'])}, α = {_plain(lora['alpha'])}"
-        return f"{told}, feed-forward only" if settings.get("mlp_only") is True else told
-
-    def setting(self, name: str) -> str:
-        """A setting as text, "–" where it is not recorded."""
-        return _plain(self.record.settings.get(name))
+        settings, method = self.record.settings, self.record.method
+        words = {"lora": "LoRA", "full": "all parameters"}.get(method, method)
+        if method == "lora":
+            words += f", r = {settings.lora.r}, α = {settings.lora.alpha:g}"
+        return f"{words}, feed-forward only" if settings.mlp_only else words
 
     def first(self, subset: str) -> float | None:
         """The held-out loss before training; None where it was not measured."""
@@ -69,15 +65,16 @@ class Expert:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """All experts; `faults` are sentences on files that cannot be shown."""
+    """All experts; `faults` are sentences on files that cannot be shown, `order` is the run's subsets."""
 
-    experts: list[Expert] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    experts: list[Expert]
+    faults: list[str]
+    order: Sequence[str]
 
     @property
     def subsets(self) -> list[str]:
         """The subsets that a held-out loss was measured on."""
-        return by_subset({subset for expert in self.experts for subset in expert.curve.held_out})
+        return by_subset((subset for expert in self.experts for subset in expert.curve.held_out), self.order)
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -96,20 +93,16 @@ class Training:
         return ALL if ALL in self.subsets or not self.subsets else self.subsets[0]
 
 
-def training(experts: Path) -> Training | None:
-    """Read the experts' records; None where there are none."""
-    paths = {path.parent.name: path for path in experts.glob("*/training.json")}
+def training(experts: Path, subsets: Sequence[str]) -> Training | None:
+    """Read the experts' records; None where there are none. `subsets` are the run's, in their order."""
+    paths = {path.parent.name: path for path in experts.glob(f"[!.]*/{TRAINING}")}
     if not paths:
         return None
     found, faults = [], []
-    for name in by_model(paths):
-        record = read_record(paths[name], TrainingRecord, f"experts/{name}/training.json")
+    for name in by_model(paths, subsets):
+        record = read_record(paths[name], TrainingRecord, f"experts/{name}/{TRAINING}")
         if isinstance(record, str):
             faults.append(record)
         else:
-            found.append(Expert(record.name or name, record, curve(record.history, record.held_out)))
-    return Training(found, faults)
-
-
-def _plain(value: Any) -> str:
-    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+            found.append(Expert(record.name, record, curve(record.history, record.held_out, subsets)))
+    return Training(found, faults, subsets)

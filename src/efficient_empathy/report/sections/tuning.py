@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from efficient_empathy.foundation.figures.heat_map import HeatMap, Quantity
-from efficient_empathy.report.records import read_record
+from efficient_empathy.report.reading import read_record
 from efficient_empathy.report.robustness_records import TunedCell, TuningRecord
 from efficient_empathy.report.sections.sweep import MAP_LEVELS
 

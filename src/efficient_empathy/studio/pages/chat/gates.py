@@ -6,9 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.modelling.moe.checkpoint import read_json
-from efficient_empathy.modelling.moe.folder import RECORD
-from efficient_empathy.modelling.moe.observing import routers
+from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
+from efficient_empathy.modelling.moe.router_statistics import routers
 
 
 class Gates:
@@ -48,7 +47,6 @@ class Gates:
 
 def experts_of(folder: Path, count: int) -> list[str]:
     """The names of a mixture's experts, as its composition tells them; numbers where it tells none."""
-    file = folder / RECORD
-    told = read_json(file).get("experts") if file.exists() else None
-    named = isinstance(told, list) and len(told) == count and all(isinstance(name, str) for name in told)
-    return list(told) if named and told else [f"expert {number + 1}" for number in range(count)]
+    record = CompositionRecord.read_if_there(folder / COMPOSITION)
+    names = record.experts if record else ()
+    return list(names) if len(names) == count else [f"expert {number + 1}" for number in range(count)]

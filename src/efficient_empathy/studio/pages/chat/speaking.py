@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.modelling.generation.contract import Prompt
+from efficient_empathy.modelling.generation.backends import Prompt
 from efficient_empathy.studio.pages.chat.gates import Gates
 
 
@@ -51,7 +51,7 @@ def speak(
 ) -> Said:
     """Let a `LocalGenerator` answer a prompt. Raises `UserError` for a prompt that its window does not hold."""
     from efficient_empathy.modelling.generation.decoding import decode, most_probable, sampling
-    from efficient_empathy.modelling.generation.rendering import encode_within, room_for
+    from efficient_empathy.modelling.generation.local import encode_within, room_for
 
     model, tokenizer, longest = speaker.model, speaker.tokenizer, speaker.settings.max_new_tokens
     (ids,) = encode_within([prompt], tokenizer, speaker.name, room_for(speaker.window, longest))

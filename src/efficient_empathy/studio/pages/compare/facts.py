@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.formatting import clip, count, dollars, duration, moment, share
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.training.record import TRAINING, TrainingRecord
 
 ABSENT = "–"
 DATA = "Data"
@@ -87,13 +89,10 @@ def _sections(workspace: Workspace) -> dict[str, dict[str, Any]]:
         found.setdefault(DATA, {}).update({k: v for k, v in data.items() if k not in found.get(DATA, {})})
         title = _title(str(stage))
         found.setdefault(title, {}).update({k: v for k, v in flat.items() if k not in data})
-    for path in sorted(workspace.experts.glob("*/training.json")):
-        try:
-            record = json.loads(path.read_text("utf-8"))
-            told = {key: record[key] for key in _SETTINGS if key in record}
-        except (OSError, ValueError, TypeError):
-            continue
-        found.setdefault(_title(f"train:{path.parent.name}"), {}).update(_flat(told))
+    for path in sorted(workspace.experts.glob(f"[!.]*/{TRAINING}")):
+        with suppress(UserError):
+            settings = TrainingRecord.read(path).model_dump(mode="json", include=set(_SETTINGS))
+            found.setdefault(_title(f"train:{path.parent.name}"), {}).update(_flat(settings))
     return {title: told for title, told in found.items() if told}
 
 

@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason='needs the extra "train"')
 
-from efficient_empathy.modelling.training.dropout import QuickDropout, quicken  # noqa: E402
+from efficient_empathy.modelling.training.trainer import QuickDropout, quicken  # noqa: E402
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -1,0 +1,62 @@
+"""The records of generation: what responses are (`generations/NAME.json`), and the lines of their journal."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.modelling.generation.backends import FinishReason
+from efficient_empathy.modelling.training.record import TemplateRecord
+
+
+class GenerationRecord(Record):
+    """`generations/NAME.json`, beside the responses."""
+
+    REMEDY: ClassVar[str] = "`efficient-empathy generate`"
+
+    model: str
+    """What the responses are kept under."""
+    label: str
+    """What the model is called in tables."""
+    path: str
+    """Its folder or hub name; of a model behind an endpoint its host."""
+    template: TemplateRecord
+    decoding: dict[str, Any]
+    part: str
+    """The samples that were answered: test, held_out or all."""
+    samples: int = Field(ge=0)
+    backend: str
+    seconds: float = Field(ge=0)
+    tokens_per_second: float | None
+    cost_usd: float = Field(default=0.0, ge=0)
+    key: str
+    """Model, template and decoding as a hash: replies with the same key are to the same question in the same way."""
+    rows: str
+    """The samples, as a hash."""
+    sha256: str = ""
+    """Of the responses' file."""
+    failures: dict[str, str] = Field(default_factory=dict)
+    """Why there is no response, by sample."""
+    checksums: dict[str, str] = Field(default_factory=dict)
+    """Of each sample's row in the responses' file, so that those which are as written can be told."""
+
+
+class JournalStart(Record):
+    """The first line of a journal."""
+
+    key: str
+
+
+class JournalReplies(Part):
+    """Replies that were finished together: sample, text, finish reason, tokens of prompt and reply, reason, dollars."""
+
+    replies: tuple[tuple[str, str | None, FinishReason, int, int, str, float], ...]
+    seconds: float
+
+
+class JournalSpending(Part):
+    """What may have been spent before a request goes out, in all."""
+
+    committed_usd: float

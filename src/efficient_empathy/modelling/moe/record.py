@@ -1,0 +1,158 @@
+"""The records of mixing: what a folder was composed of, what its routers do, and how all models compare."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.modelling.training.record import LoggedStep, TokenCount
+
+BASE, AVERAGE, UNTRAINED, MIXED = "base", "average", "moe_untrained", "moe"
+"""The names of the models that a comparison has beside the experts."""
+Trained = Literal["gates", "gates+gate_proj", "none"]
+Start = Literal["zero", "given", "centred_means"]
+_TRAINED = {"gates": "MoE, routers trained", "gates+gate_proj": "MoE, routers and gate_proj trained"}
+LABELS = {
+    BASE: "Base model",
+    AVERAGE: "Average of the experts",
+    UNTRAINED: "MoE, routers untrained",
+    MIXED: _TRAINED["gates"],
+}
+"""What they are called in tables."""
+COMPOSITION, ROUTERS = "composition.json", "routers.json"
+
+
+def trained_label(train: str) -> str:
+    """What a mixture is called whose `train` was trained."""
+    return _TRAINED[train]
+
+
+class RouterTraining(Part):
+    """How the routers of a mixture were trained."""
+
+    key: str
+    """What the trained mixture is known by."""
+    train: Trained
+    router_data: str
+    samples: int = Field(ge=0)
+    steps: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    tokens: TokenCount
+    trainable_parameters: int = Field(ge=0)
+    history: tuple[LoggedStep, ...]
+    moved: tuple[str, ...]
+    """The parameters that are not as they were."""
+    unmoved: int = Field(ge=0)
+    """How many are bit by bit as they were."""
+
+
+class CompositionRecord(Record):
+    """`composition.json` in every folder that is composed: from what, and how."""
+
+    REMEDY: ClassVar[str] = "`efficient-empathy mix`"
+
+    kind: Literal["moe", "average"]
+    family: str
+    """The model type of the result."""
+    experts: tuple[str, ...] = Field(min_length=2)
+    key: str = ""
+    """What the composition is known by."""
+    dtype: str
+    parameters: int = Field(ge=0)
+    end_of_turn: tuple[int, ...]
+    """The tokens at which generation stops."""
+    shared: str | None = None
+    """Of a mixture: where all outside the feed-forward blocks comes from."""
+    top_k: int | None = None
+    """Of a mixture: the experts that each token goes through."""
+    routers: Start | None = None
+    """Of a mixture: where its routers start."""
+    training: RouterTraining | None = None
+    """Of a mixture whose routers were trained."""
+
+
+class RouterRecord(Record):
+    """`moe/routers.json`: `usage` has a row a layer and a number an expert, `entropy` a number a layer in nats."""
+
+    REMEDY: ClassVar[str] = "`efficient-empathy mix`"
+
+    layers: int = Field(ge=1)
+    experts: tuple[str, ...] = Field(min_length=1)
+    top_k: int
+    init: Start
+    train: Trained
+    history: tuple[LoggedStep, ...] = ()
+    moved: tuple[str, ...] = ()
+    unmoved: int | None = None
+    usage: dict[str, list[list[float | None]]]
+    """By subset: the mean weight of each expert at response tokens; None where it is not finite."""
+    entropy: dict[str, list[float | None]]
+    """By subset: the mean entropy of the routers' softmax."""
+
+    @model_validator(mode="after")
+    def _shaped(self) -> Self:
+        for subset, rows in self.usage.items():
+            if len(rows) != self.layers or any(len(row) != len(self.experts) for row in rows):
+                raise ValueError(f"usage of {subset} is not {self.layers} layers by {len(self.experts)} experts")
+        for subset, values in self.entropy.items():
+            if len(values) != self.layers:
+                raise ValueError(f"entropy of {subset} has {len(values)} layers, not {self.layers}")
+        return self
+
+
+class SpeedRecord(Record):
+    """What is kept beside the losses that were measured of a model."""
+
+    model: str
+    tokens_per_second: float
+
+
+class Size(Part):
+    """How much a loss is measured on."""
+
+    samples: int
+    tokens: int
+
+
+class ComparedModel(Part):
+    """A model of the comparison."""
+
+    name: str
+    label: str
+    path: str
+    loss: dict[str, float | None]
+    """Mean nats a response token, by subset and over `all`."""
+    interval: dict[str, tuple[float, float] | None]
+    """95 % intervals of these."""
+    parameters: int
+    active_parameters: int
+    """Those that one token goes through."""
+    bytes: int
+    tokens_per_second: float
+
+
+class Verdict(Part):
+    """Whether the mixing was worth it."""
+
+    best: str
+    """The model with the lowest loss over all samples."""
+    moe_beats_average: bool
+    difference: float
+    """Loss of the mixture less that of the average, in nats a token."""
+    interval: tuple[float, float]
+    text: str
+
+
+class ComparisonRecord(Record):
+    """`comparison.json`."""
+
+    REMEDY: ClassVar[str] = "`efficient-empathy mix`"
+
+    subsets: dict[str, Size]
+    models: tuple[ComparedModel, ...] = Field(min_length=1)
+    verdict: Verdict
+    seed: int
+    part: str
+    """The samples that were measured on."""

@@ -1,0 +1,128 @@
+"""The records of training: what a fit was (`fitted.json`), and what an expert is (`training.json`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import Field
+
+from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.training.settings import TrainingSettings
+
+ALL = "all"
+"""The name under which losses over all held-out samples stand."""
+UNION, RANDOM = "union", "random"
+GROUPS = (ALL, UNION, RANDOM)
+"""What may be trained on beside the policy's own subsets: everything, all that is selected, a random part of all."""
+_LABELS = {ALL: "One model on all samples", UNION: "One adapter on the union", RANDOM: "One model on random samples"}
+
+
+class TemplateRecord(Part):
+    """The prompt template that a model was trained with or asked in."""
+
+    name: str
+    hash: str
+
+    @classmethod
+    def of(cls, template: PromptTemplate) -> Self:
+        """What is written down of a template."""
+        return cls(name=template.name, hash=template.hash)
+
+
+class LoggedStep(Part):
+    """A line of a training's history."""
+
+    step: int = Field(ge=0)
+    epoch: float | None = None
+    loss: float | None = None
+    """Mean nats a response token since the line before; None where it was not finite."""
+    learning_rate: float | None = None
+
+
+class HeldOutLoss(Part):
+    """Held-out losses after a step."""
+
+    step: int = Field(ge=0)
+    """0 is before training."""
+    loss: dict[str, float | None]
+    """Mean nats a response token, by subset and over `all`."""
+
+
+class TokenCount(Part):
+    """Tokens that were seen while training, padding not counted."""
+
+    response: int = Field(ge=0)
+    all: int = Field(ge=0)
+
+
+class FitRecord(Record):
+    """How a fit went."""
+
+    REMEDY: ClassVar[str] = "the same command again, which goes on where it stopped,"
+
+    history: tuple[LoggedStep, ...]
+    held_out: tuple[HeldOutLoss, ...]
+    seconds: float = Field(ge=0)
+    """Of training, earlier sittings included."""
+    tokens: TokenCount
+    steps: int = Field(ge=0)
+    samples: int = Field(ge=0)
+    truncated: int = 0
+    """Samples that lost their oldest turns to `max_length`."""
+    too_long: int = 0
+    """Samples left out, since their response alone exceeds `max_length`."""
+    parameters: int = Field(ge=0)
+    trainable_parameters: int = Field(ge=0)
+    precision: str
+    device: str
+    resumed_from: int = 0
+    """The checkpoint's step that the last sitting went on from."""
+
+
+class Origin(Part):
+    """What an expert was made from; the same origin gives the same expert."""
+
+    inputs: dict[str, str] = Field(min_length=1)
+    """Hashes of the data, the base and the template."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """The settings that matter, the subset and its size."""
+
+
+class TrainingRecord(FitRecord):
+    """`experts/NAME/training.json`: a folder of experts with this file in it is whole."""
+
+    REMEDY: ClassVar[str] = "`efficient-empathy train`"
+
+    name: str
+    subset: str
+    """One of the policy's, or of `GROUPS`."""
+    base: str
+    """The folder or the hub name of the base model."""
+    base_hash: str
+    method: str
+    settings: TrainingSettings
+    template: TemplateRecord
+    dialogues: int = Field(ge=0)
+    flops: float = Field(ge=0)
+    """6 × parameters × tokens (Kaplan et al. 2020, arXiv 2001.08361)."""
+    made_from: Origin
+
+    @property
+    def label(self) -> str:
+        """What the model is called in tables."""
+        return _LABELS.get(self.subset) or f"{self.name.capitalize()} expert"
+
+
+TRAINING = "training.json"
+
+
+def read_training(folder: Path) -> TrainingRecord | None:
+    """The record of the expert in a folder, None where it has none. Raises `UserError` for a broken one."""
+    return TrainingRecord.read_if_there(folder / TRAINING)
+
+
+def read_trainings(experts: Path) -> dict[str, TrainingRecord]:
+    """The records of a run's experts by the names of their folders, in the order of these. Raises `UserError`."""
+    return {path.parent.name: TrainingRecord.read(path) for path in sorted(experts.glob(f"[!.]*/{TRAINING}"))}
