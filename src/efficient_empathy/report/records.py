@@ -11,6 +11,9 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run import record as run_record
+
 ALL = "all"
 """The name under which losses over all held-out samples stand."""
 
@@ -170,6 +173,7 @@ class GenerationRecord(Record):
 
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+AnyRunRecord = TypeVar("AnyRunRecord", bound=run_record.Record)
 
 
 def read_record(path: Path, kind: type[AnyRecord], shown: str) -> AnyRecord | str:
@@ -182,6 +186,15 @@ def read_record(path: Path, kind: type[AnyRecord], shown: str) -> AnyRecord | st
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"]))
         return f"{shown} cannot be shown ({f'{place}: ' if place else ''}{first['msg']})."[:_REASON]
+
+
+def read_if_there(path: Path, kind: type[AnyRunRecord], shown: str) -> AnyRunRecord | str | None:
+    """The record of a room in a file, or the sentence that says why it is not shown; None where there is no file."""
+    try:
+        return kind.read_if_there(path)
+    except UserError as error:
+        text = str(error).replace(str(path), shown)
+        return f"{text[:1].upper()}{text[1:]}."
 
 
 def by_subset(names: set[str] | dict[str, Any]) -> list[str]:
