@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from efficient_empathy.evaluation.comparing import Contestant
+from efficient_empathy.evaluation.comparison import Contestant
 from efficient_empathy.evaluation.metric import Measured, MetricOptions, Sums
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.models import answered

@@ -9,18 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from efficient_empathy.evaluation.ratings.record import RatingsRecord
+from efficient_empathy.evaluation.record import EvaluationRecord
 from efficient_empathy.foundation.run.workspace import Workspace
 from trained_runs import MODELS, write_json
 
 FIGURES: dict[str, dict[str, Any]] = {
-    "perplexity": {"set": "perplexity", "better": "lower", "about": "exp of the mean loss a token", "digits": 2},
-    "perplexity_word": {"set": "perplexity", "better": "lower", "about": "the same a word", "digits": 1},
-    "bleu1": {"set": "official", "better": "higher", "about": "unigram precision, in percent", "digits": 2},
-    "bleu4": {"set": "official", "better": "higher", "about": "up to four words, in percent", "digits": 2},
-    "rougeL": {"set": "official", "better": "higher", "about": "longest common subsequence", "digits": 2},
-    "dist2": {"set": "official", "better": "higher", "about": "distinct pairs of words, in percent", "digits": 2},
-    "cf1": {"set": "official", "better": "higher", "about": "F1 of words over the corpus", "digits": 2},
-    "length": {"set": "texts", "better": "neither", "about": "mean words", "digits": 1},
+    "perplexity": {"group": "perplexity", "better": "lower", "about": "exp of the mean loss a token", "digits": 2},
+    "perplexity_word": {"group": "perplexity", "better": "lower", "about": "the same a word", "digits": 1},
+    "bleu1": {"group": "official", "better": "higher", "about": "unigram precision, in percent", "digits": 2},
+    "bleu4": {"group": "official", "better": "higher", "about": "up to four words, in percent", "digits": 2},
+    "rougeL": {"group": "official", "better": "higher", "about": "longest common subsequence", "digits": 2},
+    "dist2": {"group": "official", "better": "higher", "about": "distinct pairs of words, in percent", "digits": 2},
+    "cf1": {"group": "official", "better": "higher", "about": "F1 of words over the corpus", "digits": 2},
+    "length": {"group": "texts", "better": "neither", "about": "mean words", "digits": 1},
 }
 CENTRES = {"perplexity": 32, "perplexity_word": 48, "bleu1": 14, "bleu4": 2.1, "rougeL": 15, "dist2": 9, "cf1": 17}
 COSTS = {"sensibility": 0.31, "rationality": 0.28, "union": 0.59, "average": 0.59, "moe_untrained": 0.59, "moe": 0.59}
@@ -61,13 +63,23 @@ def write_evaluation(workspace: Workspace, *, models: dict[str, str] | None = No
         for i in range(2)
     ]  # fmt: skip
     record = {
-        "n": 480, "part": "held_out", "dialogues": 211, "baseline": first["name"], "resamples": 1000, "seed": 0,
+        "version": EvaluationRecord.VERSION, "n": 480, "part": "held_out", "dialogues": 211, "baseline": first["name"],
+        "resamples": 1000, "seed": 0,
         "confidence": 0.95, "metrics": FIGURES,
         "about": {"official": {"splitter": "built in", "versions": {"nltk": "3.9", "rouge-score": "0.1"}},
                   "perplexity": {"tokens": "of the response alone"}, "texts": {}},
         "models": found, "tests": tests, "examples": examples, "notes": [],
     }  # fmt: skip
     return write_json(workspace.evaluation, record | changed)
+
+
+def write_models(path: Path, models: Sequence[dict[str, Any]], **changed: object) -> Path:
+    """An `evaluation.json` of these models alone."""
+    record = {
+        "version": EvaluationRecord.VERSION, "n": 10, "dialogues": 10, "baseline": models[0]["name"], "resamples": 0,
+        "metrics": {}, "about": {}, "models": [{"n": 10, **model} for model in models],
+    }  # fmt: skip
+    return write_json(path, record | changed)
 
 
 def write_sweep(
@@ -168,7 +180,7 @@ def write_ratings(workspace: Workspace, *, models: Sequence[str] = ("base", "uni
         for i, (a, b) in enumerate(pairs)
     ]  # fmt: skip
     record = {
-        "sheets": ["anna.xlsx", "ben.xlsx"],
+        "version": RatingsRecord.VERSION, "sheets": ["anna.xlsx", "ben.xlsx"],
         "raters": [{"name": "anna", "rated": 60, "asked": 60, "self_consistency": 0.8},
                    {"name": "ben", "rated": 31, "asked": 60, "self_consistency": None}],
         "samples": 50, "likert": likert, "ab": ab, "ab_agreement": {"overall": agreement},

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from efficient_empathy.evaluation.comparing import Contestant
+from efficient_empathy.evaluation.comparison import Contestant
 from efficient_empathy.evaluation.metric import Figure, Joined, Sums
+from efficient_empathy.evaluation.record import EvaluationRecord
 from efficient_empathy.foundation.errors import UserError
 
 
@@ -95,3 +99,11 @@ def three(n: int = 40) -> list[Contestant]:
     base = [" ".join(w[: rng.integers(1, 3)]) for w in words]
     moe = [" ".join(w[: rng.integers(3, 9)]) for w in words]
     return [contestant("base", base), contestant("same", base), contestant("moe", moe)]
+
+
+def edited(record: EvaluationRecord, edit: Callable[[dict[str, Any]], object]) -> EvaluationRecord:
+    """The record with its content changed in place by `edit`."""
+    content = json.loads(record.json_text())
+    del content["version"]
+    edit(content)
+    return EvaluationRecord(**content)

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.evaluation.ratings.key import Item, Key
-from efficient_empathy.evaluation.ratings.layout import TITLES
+from efficient_empathy.evaluation.ratings.design import TITLES
+from efficient_empathy.evaluation.ratings.record import Item, Key
 from efficient_empathy.foundation.run.workspace import Workspace
 from scored_runs import write_run
 

@@ -93,7 +93,7 @@ def _robustness(recipe: Recipe, workspace: Workspace, console: Console, force: b
 def _evaluate(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> dict[str, Any]:
     from efficient_empathy.evaluation import evaluate
 
-    return evaluate(workspace, recipe.evaluate, console=console, force=force)
+    return evaluate(workspace, recipe.evaluate, console=console, force=force).model_dump(mode="json")
 
 
 def _training(section: TrainSection, workspace: Workspace, console: Console, force: bool) -> list[Step]:
@@ -155,8 +155,9 @@ def summary(result: dict[str, Any]) -> str:
 
         lines.append(mixed(stages["mix"], workspace.root))
     if "evaluate" in stages:
+        from efficient_empathy.evaluation import EvaluationRecord
         from efficient_empathy.evaluation import summary as evaluated
 
-        lines.append(evaluated(stages["evaluate"]))
+        lines.append(evaluated(EvaluationRecord.read(workspace.evaluation)))
     lines.append(f"Report: {workspace.report}")
     return "\n".join(lines)

@@ -7,7 +7,7 @@ pytest.importorskip("openpyxl", reason='needs the extra "eval"')
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
 from efficient_empathy.cli import app
-from efficient_empathy.evaluation.ratings.key import read_key
+from efficient_empathy.evaluation.ratings.record import Key
 from rated_runs import fill, responded_run
 
 
@@ -22,7 +22,7 @@ def test_sheets_go_out_and_come_back(tmp_path) -> None:
                 "--json")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["items"] == {"likert": 12, "ab": 6}
-    fill(out, read_key(run.ratings / "key.json"))
+    fill(out, Key.read(run.ratings / "key.json"))
     done = call("read", "--run", run.root, out / "ann.xlsx", out / "bo.xlsx", "--resamples", 50, "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) == json.loads((run.ratings / "results.json").read_text("utf-8"))

@@ -1,10 +1,19 @@
+import gzip
 import io
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from rich.console import Console
 
-from efficient_empathy.evaluation.files import evaluate_files
+from awkward_texts import AWKWARD_TEXTS
+from efficient_empathy.evaluation import files as evaluated_files
+from efficient_empathy.evaluation.comparison import Contestant, compare
+from efficient_empathy.evaluation.files import evaluate_files, stream
+from efficient_empathy.evaluation.metrics import choose
+from efficient_empathy.evaluation.pairs import read_pairs
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.foundation.errors import UserError
 
@@ -32,35 +41,33 @@ def do(files, *predictions, references="references.txt", settings=QUICK, **optio
 
 def test_one_file_is_measured(files) -> None:
     result = do(files, "ours.txt")
-    (model,) = result["models"]
-    assert (result["n"], result["dialogues"], model["name"]) == (20, 20, "ours")
-    assert model["values"]["bleu1"] > 50
-    assert result["examples"] == []
+    (model,) = result.models
+    assert (result.n, result.dialogues, model.name) == (20, 20, "ours")
+    assert model.values["bleu1"] > 50
+    assert result.examples == ()
 
 
 def test_it_is_the_same_in_one_file_as_in_two(files) -> None:
     said = (files / "ours.txt").read_text().splitlines()
     lines = [json.dumps({"prediction": p, "reference": r}) for p, r in zip(said, REFERENCES, strict=True)]
     (files / "both.jsonl").write_text("\n".join(lines))
-    assert (
-        do(files, "both.jsonl", references=None)["models"][0]["values"] == do(files, "ours.txt")["models"][0]["values"]
-    )
+    assert do(files, "both.jsonl", references=None).models[0].values == do(files, "ours.txt").models[0].values
 
 
 def test_several_files_are_compared_and_named(files) -> None:
     result = do(files, "ours.txt", "mime=theirs.txt", settings=QUICK.model_copy(update={"resamples": 1000}))
-    assert [model["name"] for model in result["models"]] == ["ours", "mime"]
-    assert result["baseline"] == "ours"
-    assert any(test["model"] == "mime" and test["difference"] < 0 and test["p_holm"] < 0.05 for test in result["tests"])
-    assert set(result["examples"][0]["responses"]) == {"ours", "mime"}
+    assert [model.name for model in result.models] == ["ours", "mime"]
+    assert result.baseline == "ours"
+    assert any(test.model == "mime" and test.difference < 0 and test.p_holm < 0.05 for test in result.tests)
+    assert set(result.examples[0].responses) == {"ours", "mime"}
 
 
 def test_a_single_system_is_only_measured_unless_resamples_are_asked_for(files) -> None:
     unset = EvaluationSettings(metrics=("official",))
-    assert do(files, "ours.txt", settings=unset)["models"][0]["intervals"] == {}
+    assert do(files, "ours.txt", settings=unset).models[0].intervals == {}
     asked = EvaluationSettings(metrics=("official",), resamples=100)
-    assert len(do(files, "ours.txt", settings=asked)["models"][0]["intervals"]) == 10
-    assert do(files, "ours.txt", "theirs.txt", settings=unset)["resamples"] == 10_000
+    assert len(do(files, "ours.txt", settings=asked).models[0].intervals) == 10
+    assert do(files, "ours.txt", "theirs.txt", settings=unset).resamples == 10_000
 
 
 def test_two_files_of_one_name_must_be_named(files) -> None:
@@ -68,13 +75,13 @@ def test_two_files_of_one_name_must_be_named(files) -> None:
     (files / "again" / "ours.txt").write_text((files / "ours.txt").read_text())
     with pytest.raises(UserError, match=r"two files are called 'ours': name them, --predictions NAME=FILE"):
         do(files, "ours.txt", "again/ours.txt")
-    assert len(do(files, "ours.txt", "other=again/ours.txt")["models"]) == 2
+    assert len(do(files, "ours.txt", "other=again/ours.txt").models) == 2
 
 
 def test_a_file_whose_name_has_an_equals_sign_is_a_file(files) -> None:
     (files / "a=b.txt").write_text((files / "ours.txt").read_text())
     result = evaluate_files([files / "a=b.txt"], files / "references.txt", QUICK)
-    assert result["models"][0]["name"] == "a=b"
+    assert result.models[0].name == "a=b"
 
 
 def test_a_metric_of_the_model_itself_cannot_be_had(files) -> None:
@@ -85,9 +92,69 @@ def test_a_metric_of_the_model_itself_cannot_be_had(files) -> None:
 def test_a_file_of_several_systems_brings_them_all_or_the_one_that_is_named(files) -> None:
     rows = [{"reference": r, "outputs": {"x": r, "y": "i see ."}} for r in REFERENCES]
     (files / "all.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    assert [m["name"] for m in do(files, "all.jsonl", references=None)["models"]] == ["x", "y"]
-    assert [m["name"] for m in do(files, "y=all.jsonl", references=None)["models"]] == ["y"]
+    assert [m.name for m in do(files, "all.jsonl", references=None).models] == ["x", "y"]
+    assert [m.name for m in do(files, "y=all.jsonl", references=None).models] == ["y"]
     picked = do(files, "all.jsonl", "ours.txt", settings=QUICK.model_copy(update={"models": ("ours", "x")}))
-    assert [m["name"] for m in picked["models"]] == ["ours", "x"]
+    assert [m.name for m in picked.models] == ["ours", "x"]
     with pytest.raises(UserError, match=r"has no outputs of 'z': it has x, y"):
         do(files, "z=all.jsonl", references=None)
+
+
+TEXTS = AWKWARD_TEXTS.map(lambda text: text.replace("\0", ""))
+METRICS = choose(["official", "texts"])
+
+
+def whole(predictions, references):
+    return compare([Contestant("ours", "ours", read_pairs(predictions, references))], METRICS, resamples=0)
+
+
+def lines(path, rows):
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    return path
+
+
+@hypothesis_settings(deadline=None, max_examples=40)
+@given(rows=st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=12), at_once=st.integers(1, 5))
+def test_figures_are_those_of_reading_it_whole(tmp_path_factory, rows, at_once) -> None:
+    folder = tmp_path_factory.mktemp("streamed")
+    ours = lines(folder / "ours.jsonl", [{"text": prediction} for prediction, _ in rows])
+    theirs = lines(folder / "theirs.jsonl", [{"text": reference} for _, reference in rows])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluated_files, "_AT_ONCE", at_once)
+        found = stream("ours", ours, theirs, METRICS)
+    expected = whole(ours, theirs)
+    for key in ("n", "dialogues", "metrics", "about"):
+        assert getattr(found, key) == getattr(expected, key)
+    assert found.models[0].values == pytest.approx(expected.models[0].values, abs=2e-6)
+
+
+def test_one_file_with_both_and_a_compressed_one(tmp_path) -> None:
+    both = lines(tmp_path / "both.jsonl", [{"prediction": "oh no", "reference": "oh dear"}] * 3)
+    (tmp_path / "both.jsonl.gz").write_bytes(gzip.compress(both.read_bytes()))
+    assert stream("ours", both, None, METRICS).models[0].values["bleu1"] == 50
+    assert stream("ours", tmp_path / "both.jsonl.gz", None, METRICS).n == 3
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ([{"id": "a", "text": "x"}, {"id": "b", "text": "y"}], [{"id": "b", "text": "y"}, {"id": "a", "text": "x"}]),
+        ([{"text": "x", "dialogue_id": "d"}], [{"text": "x"}]),
+        ([{"outputs": {"one": "x"}}], [{"text": "x"}]),
+        ([{"text": "x"}], [{"text": "x"}, {"text": "y"}]),
+        ([], [{"text": "x"}]),
+    ],
+)
+def test_what_must_be_read_whole_is_left(tmp_path, ours, theirs) -> None:
+    assert stream("o", lines(tmp_path / "o.jsonl", ours), lines(tmp_path / "t.jsonl", theirs), METRICS) is None
+
+
+def test_a_metric_that_needs_all_rows_is_left(tmp_path) -> None:
+    both = lines(tmp_path / "both.jsonl", [{"prediction": "oh no", "reference": "oh dear"}])
+    assert stream("ours", both, None, choose(["official", "standard"])) is None
+
+
+def test_a_bad_line_is_named(tmp_path) -> None:
+    both = lines(tmp_path / "both.jsonl", [{"prediction": "x", "reference": "y"}, {"prediction": None}])
+    with pytest.raises(UserError, match=r"both\.jsonl:2"):
+        stream("ours", both, None, METRICS)

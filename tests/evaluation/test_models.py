@@ -1,11 +1,14 @@
+import json
+
 import polars as pl
 import pytest
 
-from efficient_empathy.evaluation.models import answered, in_order
+from efficient_empathy.evaluation.models import Cost, answered, cost_files, costs, in_order
+from efficient_empathy.evaluation.record import TrainingCost
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from evaluated_runs import answered_run, costed_run, spoil
-from trained_runs import write_generations
+from trained_runs import write_generations, write_json
 
 
 def test_every_model_that_answered_is_there_in_the_order_of_the_tables(tmp_path) -> None:
@@ -100,3 +103,30 @@ def test_labels_that_are_alike_are_told_apart_by_name(tmp_path) -> None:
     write_generations(workspace, "warm", label="Base model", part="test")
     labels = [one.label for one in answered(workspace, ["base", "moe", "warm"]).contestants]
     assert labels == ["Base model (base)", "MoE, routers trained", "Base model (warm)"]
+
+
+def test_experts_have_their_own_and_mixtures_the_sum(tmp_path) -> None:
+    workspace = costed_run(tmp_path)
+    found = costs(workspace, ["base", "sensibility", "average", "moe", "gpt-4o"])
+    assert found["base"] == Cost(0.0, None)
+    assert found["sensibility"] == Cost(0.5, TrainingCost(tokens=1000, seconds=10, flops=1e9))
+    assert found["average"] == Cost(0.75, TrainingCost(tokens=2000, seconds=20, flops=2e9))
+    assert found["moe"] == Cost(0.75, TrainingCost(tokens=4000, seconds=25, flops=2e9 + 6 * 1000 * 2000))
+    assert found["gpt-4o"] == Cost(None, None)
+    assert {path.name for path in cost_files(workspace)} == {"training.json", "composition.json"}
+
+
+def test_what_is_not_recorded_is_not_made_up(tmp_path) -> None:
+    workspace = costed_run(tmp_path)
+    record = json.loads((workspace.moe / "composition.json").read_text())
+    del record["training"]["tokens"]
+    write_json(workspace.moe / "composition.json", record)
+    assert costs(workspace, ["moe"])["moe"] == Cost(0.75, None)
+    (workspace.experts / "rationality" / "training.json").unlink()
+    assert costs(workspace, ["average"])["average"] == Cost(None, None)
+
+
+def test_a_run_without_training_has_none(tmp_path) -> None:
+    workspace = answered_run(tmp_path)
+    assert costs(workspace, ["sensibility", "moe"]) == {"sensibility": Cost(None, None), "moe": Cost(None, None)}
+    assert cost_files(workspace) == []

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from efficient_empathy.evaluation.record import EvaluationRecord
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.evaluation.stage import evaluate
 from efficient_empathy.foundation.errors import UserError
@@ -26,9 +27,10 @@ def test_a_run_is_compared_and_its_evaluation_written(tmp_path) -> None:
     workspace = costed_run(tmp_path)
     result = do(workspace, QUICK.model_copy(update={"resamples": 3000}))
     written = json.loads(workspace.evaluation.read_text())
-    assert result == {**written, "path": str(workspace.evaluation), "seconds": result["seconds"], "skipped": False}
-    assert {"n", "part", "dialogues", "baseline", "resamples", "seed", "confidence", "metrics", "about", "models",
-            "tests", "notes", "examples"} == set(written)  # fmt: skip
+    assert EvaluationRecord.read(workspace.evaluation) == result.record
+    assert (result.path, result.skipped) == (str(workspace.evaluation), False)
+    assert {"version", "n", "part", "dialogues", "baseline", "resamples", "seed", "confidence", "metrics", "about",
+            "models", "tests", "notes", "examples"} == set(written)  # fmt: skip
     assert (written["n"], written["part"], written["dialogues"], written["baseline"]) == (60, "test", 30, "base")
     assert [m["name"] for m in written["models"]] == ["base", "sensibility", "rationality", "average", "moe"]
     moe = written["models"][-1]
@@ -46,26 +48,26 @@ def test_it_is_done_once_and_again_when_something_changed(tmp_path) -> None:
     workspace = costed_run(tmp_path)
     first = do(workspace)
     before = workspace.evaluation.read_bytes()
-    assert do(workspace) == first | {"skipped": True}
+    assert do(workspace) == first.model_copy(update={"skipped": True})
     workspace.evaluation.write_bytes(before[:-40] + b"}")
-    assert not do(workspace)["skipped"]
+    assert not do(workspace).skipped
     assert workspace.evaluation.read_bytes() == before
-    assert not do(workspace, force=True)["skipped"]
+    assert not do(workspace, force=True).skipped
     assert workspace.evaluation.read_bytes() == before
-    assert not do(workspace, QUICK.model_copy(update={"seed": 1}))["skipped"]
+    assert not do(workspace, QUICK.model_copy(update={"seed": 1})).skipped
     do(workspace)
     write_training(workspace, "sensibility", samples=14)
-    assert do(workspace)["models"][1]["share_of_data"] == pytest.approx(0.25)
+    assert do(workspace).models[1].share_of_data == pytest.approx(0.25)
     path = workspace.generations / "moe.parquet"
     pl.read_parquet(path).with_columns(response=pl.lit("Yes.")).write_parquet(path)
-    assert not do(workspace)["skipped"]
+    assert not do(workspace).skipped
     workspace.evaluation.unlink()
-    assert not do(workspace)["skipped"]
+    assert not do(workspace).skipped
 
 
 def test_a_single_model_has_no_tests_and_no_examples(tmp_path) -> None:
     result = do(answered_run(tmp_path), QUICK.model_copy(update={"models": ("moe",)}))
-    assert (result["tests"], result["examples"], len(result["models"])) == ([], [], 1)
+    assert (result.tests, result.examples, len(result.models)) == ((), (), 1)
 
 
 def test_models_that_answered_different_samples_are_refused(tmp_path) -> None:
@@ -74,7 +76,7 @@ def test_models_that_answered_different_samples_are_refused(tmp_path) -> None:
     pl.read_parquet(path).head(20).write_parquet(path)
     with pytest.raises(UserError, match=r"base has 60 rows and moe 20: .*Dist-n fall as N grows"):
         do(workspace)
-    assert do(workspace, QUICK.model_copy(update={"models": ("base", "sensibility")}))["n"] == 60
+    assert do(workspace, QUICK.model_copy(update={"models": ("base", "sensibility")})).n == 60
 
 
 def test_settings_are_checked() -> None:

@@ -3,16 +3,18 @@ from dataclasses import replace
 
 import pytest
 
-from efficient_empathy.evaluation.comparing import compare
+from efficient_empathy.evaluation.comparison import compare
 from efficient_empathy.evaluation.tables import blocks, latex, markdown, text
-from fake_metrics import Lengths, contestant, three
+from fake_metrics import Lengths, contestant, edited, three
 
 
 @pytest.fixture
 def result():
-    found = compare(three(), [Lengths()], resamples=500) | {"part": "test"}
-    found["models"][2] |= {"share_of_data": 0.59, "training": {"tokens": 12345, "seconds": 60.2, "flops": 1.5e12}}
-    return found
+    cost = {"share_of_data": 0.59, "training": {"tokens": 12345, "seconds": 60.2, "flops": 1.5e12}}
+    return edited(
+        compare(three(), [Lengths()], resamples=500),
+        lambda content: (content.update(part="test"), content["models"][2].update(cost)),
+    )
 
 
 def test_the_best_and_the_significant_are_known(result) -> None:
@@ -48,7 +50,7 @@ def test_markdown_has_a_table_of_even_rows_and_says_what_its_marks_mean(result) 
 
 
 def test_labels_cannot_break_a_table(result) -> None:
-    result["models"][2]["label"] = "50% | a_b & <b>{x}\\y\n$z^2~#"
+    result = edited(result, lambda content: content["models"][2].update(label="50% | a_b & <b>{x}\\y\n$z^2~#"))
     assert r"| 50% \| a\_b &amp; &lt;b&gt;{x}\\y $z^2~# |" in markdown(result)
     escaped = (
         r"50\% \textbar{} a\_b \& \textless{}b\textgreater{}\{x\}\textbackslash{}y \$z\textasciicircum{}2"
@@ -90,6 +92,6 @@ def test_a_single_model_is_told_with_its_intervals() -> None:
 
 
 def test_a_figure_that_is_missing_is_a_dash(result) -> None:
-    result["models"][0]["values"]["shared"] = None
+    result = edited(result, lambda content: content["models"][0]["values"].update(shared=None))
     assert dict(blocks(result)[0].rows)["The base"][1].value == "–"
-    assert "Note: something." in text(result | {"notes": ["something"]})
+    assert "Note: something." in text(edited(result, lambda content: content.update(notes=["something"])))

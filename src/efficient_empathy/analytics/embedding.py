@@ -17,7 +17,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from efficient_empathy.encoders import normalise
-from efficient_empathy.evaluation.classifiers.encoding import with_outputs
+from efficient_empathy.evaluation.classifiers.features import with_outputs
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.judges.distilled import BUNDLED
 

@@ -32,7 +32,7 @@ def pairwise(
     Example: efficient-empathy pairwise --run runs/mine --a moe --b reference --model qwen --base-url
     http://localhost:8000/v1
     """
-    from efficient_empathy.evaluation.pairwise import PairRubric, plan_pairwise, summary
+    from efficient_empathy.evaluation.pairwise import PairRubric, plan_pairwise
     from efficient_empathy.evaluation.pairwise import pairwise as run_pairwise
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.scoring.plan import plan_text
@@ -43,6 +43,6 @@ def pairwise(
         show(estimate, as_json, plan_text(estimate))
         return
     result = run_pairwise(workspace, a, b, judge, loaded, options, settings, console=err)
-    show(result, as_json, summary(result))
-    if result["ending"] == "stopped":
+    show(result.model_dump(mode="json"), as_json, result.summary())
+    if result.ending == "stopped":
         raise typer.Exit(INTERRUPTED)

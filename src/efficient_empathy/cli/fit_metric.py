@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import Json, err, show
 from efficient_empathy.dialogues.settings import ReadingSettings
-from efficient_empathy.evaluation.classifiers.settings import FitSettings
+from efficient_empathy.evaluation.classifiers.kinds import KINDS, FitSettings
+
+
+def _kind(name: str) -> str:
+    if name not in KINDS:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(KINDS)}")
+    return name
 
 
 def fit_metric(
-    kind: Annotated[Literal["epitome", "emotion"], typer.Argument(help="The metric.", show_default=False)],
+    kind: Annotated[str, typer.Argument(help="The metric.", metavar="|".join(KINDS), parser=_kind, show_default=False)],
     data: Annotated[
         Path,
         typer.Argument(
@@ -36,7 +42,6 @@ def fit_metric(
     """
     from rich.progress import Progress
 
-    from efficient_empathy.evaluation.classifiers import summary
     from efficient_empathy.evaluation.classifiers.stage import fit_metric as run_fit
 
     with Progress(console=err, disable=not err.is_terminal) as progress:
@@ -50,4 +55,4 @@ def fit_metric(
             progress.update(tasks[what], completed=done)
 
         result = run_fit(kind, data, output, settings, reading, on_step=on_step)
-    show(result, as_json, summary(result))
+    show(result.model_dump(mode="json"), as_json, result.summary())

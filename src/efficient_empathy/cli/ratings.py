@@ -44,7 +44,7 @@ def sheets(
         Workspace(run), rated, settings.design(len(rated)), output,
         samples=settings.samples, format=settings.format, force=force,
     )  # fmt: skip
-    show(made, as_json, sheets_summary(made))
+    show(made.model_dump(mode="json"), as_json, sheets_summary(made))
 
 
 def read(
@@ -64,4 +64,4 @@ def read(
     from efficient_empathy.foundation.run.workspace import Workspace
 
     result = read_sheets(Workspace(run), sheet, on_missing=settings.on_missing, how=how)
-    show(result, as_json, results_summary(result))
+    show(result.model_dump(mode="json"), as_json, results_summary(result))

@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING
 from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
-    from efficient_empathy.evaluation.comparing import Contestant, compare
+    from efficient_empathy.evaluation.comparison import Contestant, compare
     from efficient_empathy.evaluation.files import evaluate_files
+    from efficient_empathy.evaluation.formatting import figures, frame, summary, write_tables
+    from efficient_empathy.evaluation.record import EvaluationRecord, EvaluationResult
     from efficient_empathy.evaluation.settings import EvaluationSettings
     from efficient_empathy.evaluation.stage import evaluate
     from efficient_empathy.evaluation.tables import latex, markdown
-    from efficient_empathy.evaluation.words import figures, frame, summary, write_tables
 
 __all__ = [
     "Contestant",
+    "EvaluationRecord",
+    "EvaluationResult",
     "EvaluationSettings",
     "compare",
     "evaluate",
@@ -29,16 +32,18 @@ __all__ = [
 __getattr__ = exports(
     __name__,
     {
-        "Contestant": "comparing",
-        "compare": "comparing",
+        "Contestant": "comparison",
+        "compare": "comparison",
         "evaluate_files": "files",
+        "EvaluationRecord": "record",
+        "EvaluationResult": "record",
         "EvaluationSettings": "settings",
         "evaluate": "stage",
         "latex": "tables",
         "markdown": "tables",
-        "figures": "words",
-        "frame": "words",
-        "summary": "words",
-        "write_tables": "words",
+        "figures": "formatting",
+        "frame": "formatting",
+        "summary": "formatting",
+        "write_tables": "formatting",
     },
 )

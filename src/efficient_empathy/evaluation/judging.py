@@ -78,18 +78,20 @@ def judge_samples(
     """
     folder.create()
     with folder.lock(lambda: console.print(f"Another process is judging in {folder.root}; waiting for it.")):
-        hired = Bound(make_judge(judge, rubric, folder, options) if isinstance(judge, str) else judge, rubric)
-        if hired.note:
-            console.print(hired.note)
+        bound = Bound(make_judge(judge, rubric, folder, options) if isinstance(judge, str) else judge, rubric)
+        if bound.note:
+            console.print(bound.note)
         ids = list(dict.fromkeys(sample.id for sample in samples))
         with Ledger(folder.ledger) as ledger:
-            done = len(ids) - len(ledger.missing(hired.spec, ids))
-            progress = ScoringProgress(console, len(ids), done, hired.window)
+            done = len(ids) - len(ledger.missing(bound.spec, ids))
+            progress = ScoringProgress(console, len(ids), done, bound.window)
             try:
-                ending = run_judge(samples, hired, ledger, progress, console)
+                ending = run_judge(samples, bound, ledger, progress, console)
             except UserError as error:
-                kept = len(ids) - len(ledger.missing(hired.spec, ids))
-                told = f"{kept:,} of {len(ids):,} judgements are made and kept; the same command goes on from there"
-                raise UserError(f"{error} ({told}.)") from error
-            found = ledger.latest(hired.spec, ids)
-    return Judged(found, len(ids), hired.name, hired.spec, ending, progress.requests, round(progress.cost_usd, 6))
+                made = len(ids) - len(ledger.missing(bound.spec, ids))
+                progress_text = (
+                    f"{made:,} of {len(ids):,} judgements are made and kept; the same command goes on from there"
+                )
+                raise UserError(f"{error} ({progress_text}.)") from error
+            found = ledger.latest(bound.spec, ids)
+    return Judged(found, len(ids), bound.name, bound.spec, ending, progress.requests, round(progress.cost_usd, 6))

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-Weights = npt.NDArray[np.float64]
-"""Shape (draws, rows): how often each row is counted in each draw."""
-Values = Mapping[str, npt.NDArray[np.float64]]
-"""Of every figure one value a draw, shape (draws,)."""
+from efficient_empathy.foundation.statistics.measured import Joined, Measured, Sums, Values, Weights
+
+__all__ = [
+    "MODEL",
+    "Figure",
+    "Joined",
+    "Measured",
+    "Metric",
+    "MetricOptions",
+    "Streaming",
+    "Sums",
+    "Tally",
+    "Values",
+    "Weights",
+    "compute",
+]
+
+MODEL = "model"
+"""In `Metric.columns`: it reads the model itself."""
 
 
 @dataclass(frozen=True)
@@ -28,67 +41,31 @@ class Figure:
     digits: int = 2
 
 
-class Measured(Protocol):
-    """What was counted in one model's rows; its figures can be asked for under any weights."""
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether a row may be counted more than once.
-
-        A count of distinct things does not grow with repeats, so such a figure's interval comes from leaving dialogues
-        out (jackknife), never from drawing them again (bootstrap).
-        """
-        ...
-
-    @property
-    def parts(self) -> Sequence[Measured]:
-        """Itself alone, or those that it joins: who resamples asks each part whether it is `repeatable`."""
-        ...
-
-    def under(self, weights: Weights | None = None) -> Values:
-        """The figures under `weights`; without any, every row once, as arrays of shape (1,). nan where undefined."""
-        ...
-
-
 @dataclass(frozen=True)
-class Sums:
-    """Figures that are a function of sums over rows: BLEU, ROUGE, losses, shares, means."""
+class MetricOptions:
+    """What metrics can be told."""
 
-    counts: npt.NDArray[np.float64]
-    """Shape (rows, k)."""
-    figures: Callable[[npt.NDArray[np.float64]], Values]
-    """From sums, shape (draws, k), to the figures."""
-    repeatable: bool = True
-
-    def under(self, weights: Weights | None = None) -> Values:
-        """See `Measured`."""
-        return self.figures(self.counts.sum(0, keepdims=True) if weights is None else weights @ self.counts)
-
-    @property
-    def parts(self) -> Sequence[Measured]:
-        """See `Measured`."""
-        return (self,)
-
-
-@dataclass(frozen=True)
-class Joined:
-    """Counts of the same rows that are resampled in different ways, as one: BLEU beside Dist-n."""
-
-    parts: Sequence[Measured]
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether all parts are."""
-        return all(part.repeatable for part in self.parts)
-
-    def under(self, weights: Weights | None = None) -> Values:
-        """See `Measured`: the figures of all parts, in their order."""
-        return {name: value for part in self.parts for name, value in part.under(weights).items()}
+    splitter: Literal["auto", "nltk", "builtin"] = "auto"
+    """What splits sentences before words: NLTK's where its data is found, else builtin, by auto."""
+    template: str | None = None
+    """The prompt template that models are asked with; by default what each was trained with, else chat."""
+    max_length: int = 512
+    """Tokens of context and response that a model reads at most; the oldest turns go first."""
+    bertscore_model: str | None = None
+    """A folder or a hub name; FOLDER@LAYER for one that bert-score knows no layer of."""
+    classifiers: Mapping[str, Path] = field(default_factory=dict)
+    """By kind, the folders that `fit-metric` made."""
+    judge: Mapping[str, Any] = field(default_factory=dict)
+    """How the LLM judge is reached, as `JudgeOptions` has it."""
+    work: Path | None = None
+    """Where what is paid for or slow is kept between calls: the run's folder."""
 
 
+@runtime_checkable
 class Metric(Protocol):
-    """A family of figures that are computed together. A new one is a new file and one line in `metrics/__init__.py`.
+    """A family of figures that are computed together, made from `MetricOptions`.
 
+    A new one is a new file and one line in `metrics/__init__.py`, or an entry point of an installed package.
     `measure` takes one model's rows: `id`, `dialogue_id`, `prediction`, `reference` (strings; an empty prediction is
     scored, never skipped), and where `columns` names them `context` (list of {role, text}) and `category`. A metric of
     a model rather than of its responses (perplexity) reads `model`, a folder or a hub name.
@@ -125,28 +102,6 @@ class Streaming(Protocol):
     def tally(self) -> Tally:
         """Nothing counted yet."""
         ...
-
-
-@dataclass(frozen=True)
-class MetricOptions:
-    """What metrics can be told."""
-
-    splitter: Literal["auto", "nltk", "builtin"] = "auto"
-    """official, standard: what splits sentences before words. auto is NLTK's where its data is found, else builtin."""
-    template: str | None = None
-    """perplexity: the prompt template; by default what the model was trained with, else chat."""
-    max_length: int = 512
-    """perplexity: tokens of context and response at most; the oldest turns go first."""
-    bertscore_model: str | None = None
-    """bertscore: a folder or a hub name; FOLDER@LAYER for one that bert-score knows no layer of."""
-    epitome: Path | None = None
-    """epitome: the folder that `fit-metric epitome` made."""
-    emotion: Path | None = None
-    """emotion: the folder that `fit-metric emotion` made."""
-    judge: Mapping[str, Any] = field(default_factory=dict)
-    """quality, pairwise: how the LLM judge is reached, as `JudgeOptions` has it."""
-    work: Path | None = None
-    """Where what is paid for or slow is kept between calls: the run's folder."""
 
 
 def compute(metric: Metric, predictions: Sequence[str], references: Sequence[str]) -> dict[str, float]:

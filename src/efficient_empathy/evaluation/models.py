@@ -1,4 +1,4 @@
-"""What a run's models answered, beside the references."""
+"""A run's models: what they answered, beside the references, and what they cost to train."""
 
 from __future__ import annotations
 
@@ -11,12 +11,24 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from efficient_empathy.evaluation.comparing import Contestant
+from efficient_empathy.evaluation.comparison import Contestant
+from efficient_empathy.evaluation.record import TrainingCost
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.record import GenerationRecord
 from efficient_empathy.modelling.generation.target import HUB_NAME, resolve
-from efficient_empathy.modelling.moe.record import ComparisonRecord
+from efficient_empathy.modelling.moe.record import (
+    AVERAGE,
+    COMPOSITION,
+    MIXED,
+    UNTRAINED,
+    ComparisonRecord,
+    CompositionRecord,
+    RouterTraining,
+)
+from efficient_empathy.modelling.training.examples import partition
+from efficient_empathy.modelling.training.record import TrainingRecord, read_trainings
 
 _EXPERTS, _COMPARED = ("sensibility", "rationality"), ("union", "all", "random", "discard")
 _COLUMNS = ("sample_id", "dialogue_id", "context", "response", "category", "split")
@@ -138,3 +150,79 @@ def _labels(workspace: Workspace, records: Mapping[str, GenerationRecord | None]
     labels = {name: compared.get(name) or (record.label if record else name) for name, record in records.items()}
     alike = [label for label, count in Counter(labels.values()).items() if count > 1]
     return {name: f"{label} ({name})" if label in alike else label for name, label in labels.items()}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`share_of_data`: samples trained on ÷ samples that there were to train on. `training`: tokens, seconds, FLOPs.
+
+    A mixture's and an average's are the sums of their experts'; routers are trained on the same samples again, so they
+    add tokens, seconds and FLOPs, and no share. None where it is not known; of the base the share is 0.
+    """
+
+    share_of_data: float | None
+    training: TrainingCost | None
+
+
+def costs(workspace: Workspace, names: list[str]) -> dict[str, Cost]:
+    """Of every model called one of `names` what its records say."""
+    trainings = read_trainings(workspace.experts)
+    offered = _offered(workspace, trainings)
+    own = {name: _own(training, offered) for name, training in trainings.items()}
+    found = {}
+    for name in names:
+        if name in own:
+            found[name] = own[name]
+        elif name == "base":
+            found[name] = Cost(0.0, None)
+        else:
+            folder = workspace.average if name == "average" else workspace.moe
+            is_composed = name in (AVERAGE, MIXED, UNTRAINED)
+            record = CompositionRecord.read_if_there(folder / COMPOSITION) if is_composed else None
+            found[name] = _composed(record, own, name) if record else Cost(None, None)
+    return found
+
+
+def cost_files(workspace: Workspace) -> list[Path]:
+    """The records that costs are read from, those that there are."""
+    there = [
+        *sorted(workspace.experts.glob("[!.]*/training.json")),
+        workspace.average / COMPOSITION,
+        workspace.moe / COMPOSITION,
+    ]
+    return [path for path in there if path.exists()]
+
+
+def _own(training: TrainingRecord, offered: int) -> Cost:
+    spent = TrainingCost(tokens=training.tokens.all, seconds=training.seconds, flops=training.flops)
+    return Cost(training.samples / offered if offered else None, spent)
+
+
+def _composed(record: CompositionRecord, own: Mapping[str, Cost], name: str) -> Cost:
+    parts = [own.get(expert, Cost(None, None)) for expert in record.experts]
+    shares = [part.share_of_data for part in parts]
+    share = min(1.0, sum(one for one in shares if one is not None)) if shares and None not in shares else None
+    spent = [part.training for part in parts]
+    if name == MIXED and record.training:
+        spent.append(_routers(record, record.training))
+    known = [one for one in spent if one is not None]
+    if not known or len(known) < len(spent):
+        return Cost(share, None)
+    sums = {key: sum(getattr(one, key) for one in known) for key in TrainingCost.model_fields}
+    return Cost(share, TrainingCost(**sums))
+
+
+def _routers(record: CompositionRecord, training: RouterTraining) -> TrainingCost:
+    """What the routers' training took; FLOPs as of experts, 6 × parameters × tokens (Kaplan et al. 2020)."""
+    tokens = training.tokens.all
+    return TrainingCost(tokens=tokens, seconds=training.seconds, flops=6 * record.parameters * tokens)
+
+
+def _offered(workspace: Workspace, trainings: Mapping[str, TrainingRecord]) -> int:
+    """Samples that experts could be trained on: the run's, without those that are held out, tested on or held back."""
+    if not trainings or not workspace.samples.exists():
+        return 0
+    settings = next(iter(trainings.values())).settings
+    frame = RunTable(workspace).require("samples").read(["sample_id", "dialogue_id", "split"])
+    parts = partition(frame, held_out=settings.held_out, hold_back=settings.hold_back, seed=settings.seed)
+    return int((parts["part"] == "fit").sum())

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from efficient_empathy.evaluation.classifiers.kinds import classifier_folders
 from efficient_empathy.evaluation.metric import MetricOptions
-from efficient_empathy.evaluation.metrics import DEFAULT, METRICS
+from efficient_empathy.evaluation.metrics import BUNDLED, DEFAULT, metric_names, require_metrics
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.settings import Settings
 
 
 class EvaluationSettings(Settings):
     """Which figures, of which models, compared how."""
 
-    metrics: tuple[str, ...] = DEFAULT
-    """The metric sets by name: official, standard, texts, perplexity, bertscore, epitome, emotion, quality."""
+    metrics: tuple[str, ...] = Field(
+        default=DEFAULT, description=f"The metrics by name: {', '.join(BUNDLED)}, or what an installed package brings."
+    )
     models: tuple[str, ...] = ()
     """Of a run: the models to compare, by the names of their generations; all of them by default."""
     baseline: str | None = None
@@ -47,13 +49,22 @@ class EvaluationSettings(Settings):
     @field_validator("metrics")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [name for name in names if name not in METRICS]:
-            raise ValueError(f"there is no metric {unknown[0]!r}: choose of {', '.join(METRICS)}")
         if not names:
-            raise ValueError(f"choose at least one of {', '.join(METRICS)}")
+            raise ValueError(f"choose at least one of {', '.join(metric_names())}")
+        try:
+            require_metrics(names)
+        except UserError as error:
+            raise ValueError(str(error)) from error
         return names
 
     def options(self, work: Path | None = None) -> MetricOptions:
         """What the metrics are told."""
-        own = {field.name: getattr(self, field.name) for field in fields(MetricOptions) if field.name != "work"}
-        return MetricOptions(**own, work=work)
+        return MetricOptions(
+            splitter=self.splitter,
+            template=self.template,
+            max_length=self.max_length,
+            bertscore_model=self.bertscore_model,
+            classifiers=classifier_folders(self),
+            judge=self.judge,
+            work=work,
+        )

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from efficient_empathy.evaluation.record import EvaluatedModel, EvaluationRecord, MeasuredFigure, TrainingCost
+
 _ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -46,44 +48,43 @@ class Block:
         return any(cell.interval for _, cells in self.rows for cell in cells)
 
 
-def blocks(result: Mapping[str, Any]) -> list[Block]:
-    """The tables of what `compare` returned: one a metric set, and one of what training took where that is known."""
+def blocks(record: EvaluationRecord) -> list[Block]:
+    """The tables of a comparison: one a metric, and one of what training took where that is known."""
     found = []
-    for name, about in result["about"].items():
-        figures = {figure: told for figure, told in result["metrics"].items() if told["set"] == name}
-        columns = [_column(result, figure, told) for figure, told in figures.items()]
+    for name, about in record.about.items():
+        figures = {figure: one for figure, one in record.metrics.items() if one.group == name}
+        columns = [_column(record, figure, one) for figure, one in figures.items()]
         rows = [
-            (model["label"], [Cell(f"{model['n']:,}"), *cells])
-            for model, cells in zip(result["models"], zip(*columns, strict=True), strict=True)
+            (model.title, [Cell(f"{model.n:,}"), *cells])
+            for model, cells in zip(record.models, zip(*columns, strict=True), strict=True)
         ]
-        heads = [f"{figure}{_ARROWS[told['better']]}" for figure, told in figures.items()]
+        heads = [f"{figure}{_ARROWS[one.better]}" for figure, one in figures.items()]
         found.append(Block(name, ["N", *heads], rows, _line(about)))
-    training = [(m["label"], _training(m)) for m in result["models"]]
+    training = [(model.title, _training(model)) for model in record.models]
     if any(cell.value != "–" for _, cells in training for cell in cells):
         found.append(Block("training", ["share of data", "tokens", "seconds", "FLOPs"], training))
     return found
 
 
-def caption(result: Mapping[str, Any]) -> str:
+def caption(record: EvaluationRecord) -> str:
     """What a reader must know of the numbers: N, intervals, marks."""
-    part = {"test": " of the test split", "held_out": " that were held out"}.get(result.get("part") or "", "")
-    told = [f"N = {result['n']:,} responses in {result['dialogues']:,} dialogues{part}."]
-    level = 1 - result["confidence"]
-    if result["resamples"]:
-        told.append(
-            f"Intervals: {result['confidence']:.0%}, over dialogues ({result['resamples']:,} bootstrap resamples; "
+    part = {"test": " of the test split", "held_out": " that were held out"}.get(record.part, "")
+    sentences = [f"N = {record.n:,} responses in {record.dialogues:,} dialogues{part}."]
+    if record.resamples:
+        sentences.append(
+            f"Intervals: {record.confidence:.0%}, over dialogues ({record.resamples:,} bootstrap resamples; "
             "jackknife for counts of distinct things)."
         )
-    if result["tests"]:
-        label = next(m["label"] for m in result["models"] if m["name"] == result["baseline"])
-        told.append(f"* differs from {label} (p < {level:.2g}, Holm-corrected over {len(result['tests']):,} tests).")
-    return " ".join([*told, *(f"Note: {note}." for note in result["notes"])])
+    if record.tests:
+        level, label = 1 - record.confidence, record.titles[record.baseline]
+        sentences.append(f"* differs from {label} (p < {level:.2g}, Holm-corrected over {len(record.tests):,} tests).")
+    return " ".join([*sentences, *(f"Note: {note}." for note in record.notes)])
 
 
-def text(result: Mapping[str, Any]) -> str:
+def text(record: EvaluationRecord) -> str:
     """Aligned tables for a terminal; of a single model with its intervals."""
     lines = []
-    for block in blocks(result):
+    for block in blocks(record):
         grid = _alone(block) if len(block.rows) == 1 else _beside(block)
         widths = [max(len(row[i]) for row in grid) for i in range(len(grid[0]))]
         lines.append(f"{block.name}")
@@ -91,63 +92,63 @@ def text(result: Mapping[str, Any]) -> str:
             cells = [f"{row[0]:<{widths[0]}}", *(f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True))]
             lines.append("  " + "  ".join(cells).rstrip())
         lines += [f"  {block.about}"] if block.about else []
-    return "\n".join([*lines, caption(result)])
+    return "\n".join([*lines, caption(record)])
 
 
-def markdown(result: Mapping[str, Any]) -> str:
+def markdown(record: EvaluationRecord) -> str:
     """One Markdown table a metric set; best values bold, intervals small."""
     parts = []
-    for block in blocks(result):
+    for block in blocks(record):
         lines = [f"| {block.name} | {' | '.join(map(_md, block.heads))} |", "|---" + "|---:" * len(block.heads) + "|"]
         lines += [f"| {_md(label)} | {' | '.join(map(_md_cell, cells))} |" for label, cells in block.rows]
         parts += ["\n".join(lines), *([_md(block.about)] if block.about else [])]
-    return "\n\n".join([*parts, _md(caption(result))]) + "\n"
+    return "\n\n".join([*parts, _md(caption(record))]) + "\n"
 
 
-def latex(result: Mapping[str, Any]) -> str:
+def latex(record: EvaluationRecord) -> str:
     r"""One LaTeX table a metric set, with booktabs; best values bold, intervals on a line of their own, small."""
-    tables = "\n".join(_latex_table(block, caption(result)) for block in blocks(result))
+    tables = "\n".join(_latex_table(block, caption(record)) for block in blocks(record))
     return f"% \\usepackage{{booktabs}}\n{tables}"
 
 
-def _column(result: Mapping[str, Any], figure: str, told: Mapping[str, Any]) -> list[Cell]:
-    digits, models = told["digits"], result["models"]
-    values = [model["values"].get(figure) for model in models]
-    shown = [None if value is None else round(value, digits) for value in values]
-    there = [value for value in shown if value is not None]
+def _column(record: EvaluationRecord, figure: str, about: MeasuredFigure) -> list[Cell]:
+    digits = about.digits
+    values = [model.values.get(figure) for model in record.models]
+    printed = [None if value is None else round(value, digits) for value in values]
+    known = [value for value in printed if value is not None]
     best = None
-    if len(set(there)) > 1 and told["better"] != "neither":
-        best = max(there) if told["better"] == "higher" else min(there)
-    marked = {t["model"] for t in result["tests"] if t["metric"] == figure and t["p_holm"] < 1 - result["confidence"]}
+    if len(set(known)) > 1 and about.better != "neither":
+        best = max(known) if about.better == "higher" else min(known)
+    marked = {test.model for test in record.tests if test.metric == figure and record.is_significant(test)}
     cells = []
-    for model, value in zip(models, shown, strict=True):
-        low, high = model["intervals"].get(figure) or (None, None)
-        interval = "" if low is None or high is None else f"[{low:.{digits}f}, {high:.{digits}f}]"
-        printed = "–" if value is None else f"{value:.{digits}f}"
-        cells.append(Cell(printed, interval, value is not None and value == best, model["name"] in marked))
+    for model, value in zip(record.models, printed, strict=True):
+        ends = model.intervals.get(figure)
+        interval = f"[{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]" if ends else ""
+        text = "–" if value is None else f"{value:.{digits}f}"
+        cells.append(Cell(text, interval, value is not None and value == best, model.name in marked))
     return cells
 
 
-def _training(model: Mapping[str, Any]) -> list[Cell]:
-    share, spent = model.get("share_of_data"), model.get("training") or {}
-    counted = [spent.get(key) for key in ("tokens", "seconds")]
+def _training(model: EvaluatedModel) -> list[Cell]:
+    spent = model.training or TrainingCost()
     return [
-        Cell("–" if share is None else f"{share:.1%}"),
-        *(Cell("–" if value is None else f"{value:,.0f}") for value in counted),
-        Cell("–" if spent.get("flops") is None else f"{spent['flops']:.2e}"),
+        Cell("–" if model.share_of_data is None else f"{model.share_of_data:.1%}"),
+        Cell("–" if spent.tokens is None else f"{spent.tokens:,.0f}"),
+        Cell("–" if spent.seconds is None else f"{spent.seconds:,.0f}"),
+        Cell("–" if spent.flops is None else f"{spent.flops:.2e}"),
     ]
 
 
 def _line(about: Mapping[str, Any]) -> str:
     """`about` as a line: "splitter: …; versions: nltk 3.10, numpy 2.4"."""
-    told = []
+    parts = []
     for key, value in about.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{name} {inner}" for name, inner in value.items())
         elif isinstance(value, list | tuple):
             value = ", ".join(map(str, value))
-        told.append(f"{key.replace('_', ' ')}: {value}")
-    return "; ".join(told)
+        parts.append(f"{key.replace('_', ' ')}: {value}")
+    return "; ".join(parts)
 
 
 def _alone(block: Block) -> list[list[str]]:
@@ -171,7 +172,7 @@ def _md_cell(cell: Cell) -> str:
     return value + (r"\*" if cell.significant else "") + interval
 
 
-def _latex_table(block: Block, told: str) -> str:
+def _latex_table(block: Block, note: str) -> str:
     rows = []
     for label, cells in block.rows:
         rows.append(rf"{_tex(label)} & {' & '.join(map(_tex_cell, cells))} \\")
@@ -191,7 +192,7 @@ def _latex_table(block: Block, told: str) -> str:
             *rows,
             r"\bottomrule",
             r"\end{tabular}",
-            rf"\caption{{{_tex(told)}{about}}}",
+            rf"\caption{{{_tex(note)}{about}}}",
             rf"\label{{tab:{block.name}}}",
             r"\end{table*}",
             "",

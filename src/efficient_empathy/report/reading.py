@@ -41,6 +41,11 @@ def read_record(path: Path, kind: type[AnyRecord], shown: str) -> AnyRecord | st
         return f"{shown} cannot be shown ({f'{place}: ' if place else ''}{message})."[:_REASON]
 
 
+def read_if_there(path: Path, kind: type[AnyRecord], shown: str) -> AnyRecord | str | None:
+    """`read_record`, or None where there is no file."""
+    return read_record(path, kind, shown) if path.exists() else None
+
+
 def by_subset(names: Iterable[str], subsets: Sequence[str]) -> list[str]:
     """Names of subsets in the order of the run's `subsets`, others as they come, and what is over all of them last."""
     return sorted(dict.fromkeys(names), key=lambda name: (name == ALL, _rank(name, subsets)))

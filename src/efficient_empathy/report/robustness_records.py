@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from efficient_empathy.report.evaluation_records import Interval, MeasuredFigure, Number
+from efficient_empathy.evaluation.record import MeasuredFigure
+from efficient_empathy.foundation.run.record import Interval, Number
 from efficient_empathy.report.reading import ShownRecord
 
 Count = Annotated[float, Field(ge=0)]

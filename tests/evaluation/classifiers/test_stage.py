@@ -7,11 +7,10 @@ from pydantic import ValidationError
 
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
-from efficient_empathy.evaluation.classifiers import load, summary
-from efficient_empathy.evaluation.classifiers.kinds import DIMENSIONS
-from efficient_empathy.evaluation.classifiers.rated import read_epitome
-from efficient_empathy.evaluation.classifiers.settings import FitSettings
-from efficient_empathy.evaluation.classifiers.stage import fit_metric
+from efficient_empathy.evaluation.classifiers import load
+from efficient_empathy.evaluation.classifiers.data import read_epitome
+from efficient_empathy.evaluation.classifiers.kinds import DIMENSIONS, FitSettings
+from efficient_empathy.evaluation.classifiers.stage import FitResult, fit_metric
 from efficient_empathy.foundation.errors import UserError
 from rated_responses import dialogue_rows, epitome_rows, jsonl
 
@@ -26,7 +25,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert steps[0] == ("reading texts", 1, 90)
     assert steps[-1] == ("all rows", 1, 1)
-    (folder / "result.json").write_text(json.dumps(result))
+    (folder / "result.json").write_text(result.model_dump_json())
     return folder
 
 
@@ -36,7 +35,7 @@ def test_levels_are_learnt_and_cross_validated(fitted: Path) -> None:
     assert result["rows"] == 90
     assert result["groups"] == 45
     assert sum(result["counts"]["explorations"].values()) == 90
-    assert "explorations: quadratic kappa" in summary(result)
+    assert "explorations: quadratic kappa" in FitResult(**result).summary()
 
 
 def test_the_folder_decides_as_it_was_fitted_and_without_torch_or_pickle(fitted: Path) -> None:
@@ -59,16 +58,16 @@ def test_the_card_says_data_figures_and_whose_terms(fitted: Path) -> None:
 
 def test_the_same_data_and_seed_give_the_same_weights(fitted: Path, tmp_path: Path) -> None:
     again = fit_metric("epitome", fitted / "rated.jsonl", tmp_path / "again", FitSettings(folds=3))
-    assert again["figures"] == json.loads((fitted / "result.json").read_text())["figures"]
-    assert load(tmp_path / "again", "epitome").hash == load(fitted / "epitome", "epitome").hash
+    assert again.figures == json.loads((fitted / "result.json").read_text())["figures"]
+    assert load(tmp_path / "again", "epitome").weights_hash == load(fitted / "epitome", "epitome").weights_hash
 
 
 def test_emotions_are_learnt_from_openings_and_responses(tmp_path: Path) -> None:
     result = fit_metric(
         "emotion", jsonl(tmp_path / "talk.jsonl", dialogue_rows()), tmp_path / "emotion", FitSettings(folds=3)
     )
-    assert result["figures"]["responses"]["accuracy"] > 0.9
-    assert set(result["figures"]) == {"emotion", "openings", "responses"}
+    assert result.figures["responses"]["accuracy"] > 0.9
+    assert set(result.figures) == {"emotion", "openings", "responses"}
     classifier = load(tmp_path / "emotion", "emotion")
     labels = classifier.heads[0].labels
     assert labels[classifier.decide([((), "congratulations , how wonderful")])[0, 0]] == "joyful"

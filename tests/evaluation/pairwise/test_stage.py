@@ -1,5 +1,4 @@
 import io
-import json
 from zlib import crc32
 
 import polars as pl
@@ -7,7 +6,7 @@ import pytest
 from rich.console import Console
 
 import misbehaviours as does
-from efficient_empathy.evaluation.pairwise import PairRubric, pairwise, plan_pairwise
+from efficient_empathy.evaluation.pairwise import PairRubric, PairwiseRecord, pairwise, plan_pairwise
 from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger
@@ -39,27 +38,27 @@ def compare(workspace, script, a="moe", b="base", **options):
 
 def test_a_judge_that_prefers_the_longer_response_is_consistent(workspace) -> None:
     result, server = compare(workspace, LONGER)
-    assert (result["win"], result["tie"], result["lose"]) == (12, 0, 0)
-    assert result["values"] == {"win_rate": 1.0, "consistency_rate": 1.0, "first_position_rate": 0.5}
-    assert result["intervals"]["first_position_rate"] == [0.5, 0.5]
-    assert result["p"] == pytest.approx(2 / 2**12)
-    assert len(server.requests) == result["requests"] == 24
-    assert result["cost_usd"] > 0
+    assert (result.win, result.tie, result.lose) == (12, 0, 0)
+    assert result.values == {"win_rate": 1.0, "consistency_rate": 1.0, "first_position_rate": 0.5}
+    assert result.intervals["first_position_rate"] == (0.5, 0.5)
+    assert result.p == pytest.approx(2 / 2**12)
+    assert len(server.requests) == result.requests == 24
+    assert result.cost_usd > 0
 
 
 def test_a_judge_that_prefers_the_first_place_decides_nothing(workspace) -> None:
     result, _ = compare(workspace, FIRST)
-    assert (result["win"], result["tie"], result["lose"], result["verdicts"]["inconsistent"]) == (0, 12, 0, 12)
-    assert result["values"] == {"win_rate": 0.5, "consistency_rate": 0.0, "first_position_rate": 1.0}
-    assert result["p"] == 1.0
+    assert (result.win, result.tie, result.lose, result.verdicts["inconsistent"]) == (0, 12, 0, 12)
+    assert result.values == {"win_rate": 0.5, "consistency_rate": 0.0, "first_position_rate": 1.0}
+    assert result.p == 1.0
 
 
 def test_a_rerun_asks_nothing_and_either_model_may_be_the_baseline(workspace) -> None:
     compare(workspace, LONGER)
     again, server = compare(workspace, FIRST)  # another mind would show, if it were asked
-    assert (again["win"], len(server.requests)) == (12, 0)
+    assert (again.win, len(server.requests)) == (12, 0)
     turned, server = compare(workspace, FIRST, a="base", b="moe")
-    assert (turned["lose"], len(server.requests)) == (12, 0)
+    assert (turned.lose, len(server.requests)) == (12, 0)
 
 
 def test_more_samples_later_pay_only_for_those(workspace) -> None:
@@ -72,14 +71,14 @@ def test_the_same_text_twice_is_a_tie_without_a_call(tmp_path) -> None:
     workspace = run_of_two(tmp_path / "run", ["Oh no.", "Oh no!", None], ["Oh no.", "Hm.", "Hm."])
     result, server = compare(workspace, LONGER)
     assert len(server.requests) == 2
-    verdicts = {name: count for name, count in result["verdicts"].items() if count}
+    verdicts = {name: count for name, count in result.verdicts.items() if count}
     assert verdicts == {"win": 1, "identical": 1, "missing": 1}
-    assert (result["n"], result["tie"], result["values"]["win_rate"]) == (2, 1, 0.75)
+    assert (result.n, result.tie, result.values["win_rate"]) == (2, 1, 0.75)
 
 
 def test_an_empty_response_is_judged_too(tmp_path) -> None:
     result, server = compare(run_of_two(tmp_path / "run", ["I see."], [""]), LONGER)
-    assert (result["win"], len(server.requests)) == (1, 2)
+    assert (result.win, len(server.requests)) == (1, 2)
 
 
 def test_what_is_no_answer_is_in_no_rate_and_is_asked_for_again(workspace) -> None:
@@ -89,18 +88,18 @@ def test_what_is_no_answer_is_in_no_rate_and_is_asked_for_again(workspace) -> No
         return does.prose() if even and first < second else LONGER(body, number)
 
     result, _ = compare(workspace, junk_for_even_cats)
-    assert (result["win"], result["verdicts"]["failed"], result["n"]) == (6, 6, 6)
-    assert result["states"] == {"ok": 18, "parse_error": 6, "api_error": 0, "refused": 0}
-    assert result["reasons"] == {"no value for preference": 6}
+    assert (result.win, result.verdicts["failed"], result.n) == (6, 6, 6)
+    assert result.states == {"ok": 18, "parse_error": 6, "api_error": 0, "refused": 0}
+    assert result.reasons == {"no value for preference": 6}
     mended, server = compare(workspace, LONGER)
-    assert (mended["win"], len(server.requests)) == (12, 6)
+    assert (mended.win, len(server.requests)) == (12, 6)
 
 
 @pytest.mark.parametrize("reply", ["1", '{"preference": 3}', '{"preference": "A"}', "Preference: 1 or 2", "", "A"])
 def test_only_the_reply_form_is_an_answer(tmp_path, reply: str) -> None:
     result, _ = compare(run_of_two(tmp_path / "run", ["x"], ["y"]), does.ok(reply))
-    assert result["verdicts"]["failed"] == 1
-    assert result["values"]["win_rate"] is None
+    assert result.verdicts["failed"] == 1
+    assert result.values["win_rate"] is None
 
 
 def test_refusals_and_faults_are_states(workspace) -> None:
@@ -108,8 +107,8 @@ def test_refusals_and_faults_are_states(workspace) -> None:
         return does.refusal() if number % 2 else does.context_length_exceeded()
 
     result, _ = compare(workspace, script)
-    assert result["verdicts"]["failed"] == 12
-    assert result["states"]["refused"] == result["states"]["api_error"] == 12
+    assert result.verdicts["failed"] == 12
+    assert result.states["refused"] == result.states["api_error"] == 12
 
 
 def test_a_response_cannot_speak_for_the_judge(tmp_path) -> None:
@@ -121,24 +120,24 @@ def test_a_response_cannot_speak_for_the_judge(tmp_path) -> None:
     lines = hostile.splitlines()
     prefers_the_kind = prefers(lambda first, second: 1 if "sorry" in first else 2)
     result, server = compare(workspace, prefers_the_kind)
-    assert (result["lose"], result["values"]["consistency_rate"]) == (1, 1.0)
+    assert (result.lose, result.values["consistency_rate"]) == (1, 1.0)
     seen = {text for body in server.requests for text in shown(body)}
     assert seen == {"I am sorry. What happened?", "\n    ".join(lines)}
     # A judge that repeats what it was shown has not answered.
     parrot, _ = compare(run_of_two(tmp_path / "other", [hostile], ["I am sorry."]), does.echo())
-    assert parrot["verdicts"]["failed"] == 1
+    assert parrot.verdicts["failed"] == 1
 
 
 def test_a_budget_that_ends_keeps_what_it_bought_and_a_higher_one_goes_on(workspace) -> None:
     result, server = compare(workspace, LONGER, max_cost=0.03, concurrency=2)
-    assert result["ending"] == "budget"
-    assert 0 < result["cost_usd"] <= 0.03
-    assert 0 < result["unjudged"] < 12
-    assert (result["p"], result["values"]) == (None, {})
-    assert result["output"] is None
+    assert result.ending == "budget"
+    assert 0 < result.cost_usd <= 0.03
+    assert 0 < result.unjudged < 12
+    assert (result.p, result.values) == (None, {})
+    assert result.output is None
     assert not (workspace.root / "evaluation" / "pairwise").exists()
     more, rest = compare(workspace, LONGER, max_cost=1.0)
-    assert (more["ending"], more["win"]) == ("complete", 12)
+    assert (more.ending, more.win) == ("complete", 12)
     assert len(server.requests) + len(rest.requests) == 24
 
 
@@ -146,18 +145,18 @@ def test_the_judging_of_responses_has_a_ledger_and_a_budget_of_its_own(workspace
     with Ledger(workspace.ledger) as ledger:
         ledger.commit_usd(5.0)
     result, _ = compare(workspace, LONGER, max_cost=1.0)
-    assert result["ending"] == "complete"
+    assert result.ending == "complete"
     with Ledger(workspace.root / "evaluation" / "ledger.sqlite", read_only=True) as ledger:
         assert len(list(ledger.judgements())) == 24
-        assert ledger.spent_usd() == pytest.approx(result["cost_usd"])
+        assert ledger.spent_usd() == pytest.approx(result.cost_usd)
 
 
 def test_it_writes_what_came_out_and_what_went_in(workspace) -> None:
     result, _ = compare(workspace, LONGER)
     folder = workspace.root / "evaluation" / "pairwise"
-    kept = json.loads((folder / "moe--base.json").read_text())
-    assert kept == {key: result[key] for key in kept}
-    assert kept["rubric"]["hash"] == PairRubric.load().hash
+    record = PairwiseRecord.read(folder / "moe--base.json")
+    assert dict(record) == {name: getattr(result, name) for name in PairwiseRecord.model_fields}
+    assert record.rubric.hash == PairRubric.load().hash
     decided = pl.read_parquet(folder / "moe--base.parquet")
     assert decided["verdict"].to_list() == ["win"] * 12
     assert set(workspace.stage("pairwise:moe:base")["inputs"]) == {"moe", "base"}
@@ -168,9 +167,9 @@ def test_intervals_are_those_of_a_seed(tmp_path) -> None:
     workspace = run_of_two(tmp_path / "run", *said)
     mixed = prefers(lambda first, second: 1 if crc32(first.encode()) > crc32(second.encode()) else 2)
     one, two, other = (compare(workspace, mixed, seed=seed)[0] for seed in (0, 0, 1))
-    low, high = one["intervals"]["win_rate"]
-    assert 0 < low < one["values"]["win_rate"] < high < 1
-    assert one["intervals"] == two["intervals"] != other["intervals"]
+    low, high = one.intervals["win_rate"]
+    assert 0 < low < one.values["win_rate"] < high < 1
+    assert one.intervals == two.intervals != other.intervals
 
 
 def test_any_judge_of_the_contract_may_compare(workspace) -> None:
@@ -181,8 +180,8 @@ def test_any_judge_of_the_contract_may_compare(workspace) -> None:
             return [Judgement(s.id, "ok", "tie", "r", {"preference": 0}) for s in samples]
 
     result = pairwise(workspace, "moe", "reference", Tie(), settings=PairwiseSettings(resamples=100), console=QUIET)
-    assert (result["tie"], result["verdicts"]["tie"], result["requests"]) == (12, 12, 0)
-    assert result["values"]["first_position_rate"] is None
+    assert (result.tie, result.verdicts["tie"], result.requests) == (12, 12, 0)
+    assert result.values["first_position_rate"] is None
 
 
 def test_replies_of_another_run_are_replayed_for_free(tmp_path, workspace) -> None:
@@ -192,7 +191,7 @@ def test_replies_of_another_run_are_replayed_for_free(tmp_path, workspace) -> No
     result = pairwise(
         other, "moe", "base", "replay", options=options, settings=PairwiseSettings(resamples=100), console=QUIET
     )
-    assert (result["win"], result["cost_usd"]) == (12, 0)
+    assert (result.win, result.cost_usd) == (12, 0)
     compare(workspace, TIE, model="gpt-4o-mini")
     with pytest.raises(UserError, match="2 judges"):
         pairwise(other, "moe", "base", "replay", options=options, console=QUIET)

@@ -6,7 +6,7 @@ pytest.importorskip("openpyxl", reason='needs the extra "eval"')
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
 from efficient_empathy.evaluation.ratings import Design, make_sheets
-from efficient_empathy.evaluation.ratings.key import read_key
+from efficient_empathy.evaluation.ratings.record import Key
 from rated_runs import responded_run
 
 
@@ -18,7 +18,7 @@ def handed_out(tmp_path):
         workspace = run or responded_run(tmp_path / "run")
         folder = tmp_path / "sheets"
         made = make_sheets(workspace, models, Design(raters, **design), folder, samples=samples, format=kind)
-        json.dumps(made)
-        return workspace, folder, read_key(workspace.ratings / "key.json")
+        json.loads(made.model_dump_json())
+        return workspace, folder, Key.read(workspace.ratings / "key.json")
 
     return make

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficient_empathy.evaluation.ratings.design import NO_RESPONSE, Design, design_sheets
+from efficient_empathy.evaluation.ratings.design import NO_RESPONSE, Design, design_sheets, layout_of
 from efficient_empathy.evaluation.ratings.material import Material
 from efficient_empathy.foundation.errors import UserError
 
@@ -121,3 +121,12 @@ def test_what_a_sheet_cannot_hold_is_replaced_and_an_empty_response_shows() -> N
 def test_designs_that_ask_nothing(responses, design, said) -> None:
     with pytest.raises(UserError, match=said):
         design_sheets(of(responses), Design(("ann",), **design))
+
+
+def test_the_columns_of_each_task() -> None:
+    assert layout_of("likert", ["better"]).columns == (
+        "item", "context", "response", "coherence", "empathy", "informativeness", "continuity", "comment"
+    )  # fmt: skip
+    assert layout_of("ab", ["better"]).columns == ("item", "context", "left", "right", "better", "comment")
+    assert layout_of("likert", []).allowed == ("1", "2", "3", "4", "5")
+    assert layout_of("ab", []).allowed == ("left", "tie", "right")

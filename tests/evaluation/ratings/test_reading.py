@@ -223,7 +223,7 @@ def test_a_workbook_is_known_by_its_content_and_its_other_sheets_do_not_matter(h
 
 @given(st.text(max_size=6))
 def test_a_cell_is_an_answer_missing_or_a_fault(text) -> None:
-    from efficient_empathy.evaluation.ratings.layout import layout_of
+    from efficient_empathy.evaluation.ratings.design import layout_of
     from efficient_empathy.evaluation.ratings.reading import _answer
 
     assert _answer(text.strip(), layout_of("likert", [])) in ("", "1", "2", "3", "4", "5", None)

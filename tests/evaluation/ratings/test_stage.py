@@ -1,10 +1,9 @@
-import json
-
 import polars as pl
 import pytest
 
 from efficient_empathy.evaluation.ratings import (
     Design,
+    RatingsRecord,
     Resampling,
     make_sheets,
     read_sheets,
@@ -21,9 +20,9 @@ def test_sheets_go_out_the_key_stays_and_what_was_made_is_told(tmp_path) -> None
     run = responded_run(tmp_path / "run")
     made = make_sheets(run, ["moe", "base"], Design(("ann", "bo")), samples=5)
     assert [path.name for path in sorted((run.ratings / "sheets").iterdir())] == ["ann.xlsx", "bo.xlsx"]
-    assert made["key"] == str(run.ratings / "key.json")
-    assert made["items"] == {"likert": 10, "ab": 5}
-    assert made["repeats"] == {"likert": 1, "ab": 1}
+    assert made.key == str(run.ratings / "key.json")
+    assert made.items == {"likert": 10, "ab": 5}
+    assert made.repeats == {"likert": 1, "ab": 1}
     told = sheets_summary(made)
     assert (
         "Sheets for 2 raters, of 5 samples and 2 models: 10 ratings and 5 comparisons each, and 2 hidden repeats."
@@ -70,7 +69,7 @@ def test_answers_come_in_as_results_and_as_rows(handed_out) -> None:
     run, folder, key = handed_out()
     fill(folder, key)
     found = read_sheets(run, [folder], how=FEW)
-    assert json.loads((run.ratings / "results.json").read_text("utf-8")) == found
+    assert RatingsRecord.read(run.ratings / "results.json") == found
     rows = pl.read_parquet(run.ratings / "ratings.parquet")
     assert len(rows) == sum(4 if item.task == "likert" else 1 for sheet in key.sheets for item in sheet.items.values())
     moe = rows.filter(pl.col("models").list.contains("moe"))
@@ -89,8 +88,8 @@ def test_comments_are_kept(handed_out) -> None:
     run, folder, key = handed_out()
     fill(folder, key)
     rewrite_csv(folder / "ann-ratings.csv", lambda rows: [*rows[:2], [*rows[2][:-1], "too long"], *rows[3:]])
-    (comment,) = read_sheets(run, [folder], how=FEW)["comments"]
-    assert (comment["rater"], comment["text"]) == ("ann", "too long")
+    (comment,) = read_sheets(run, [folder], how=FEW).comments
+    assert (comment.rater, comment.text) == ("ann", "too long")
 
 
 def test_missing_answers_are_counted_or_stop_it(handed_out) -> None:
@@ -109,8 +108,8 @@ def test_missing_answers_are_counted_or_stop_it(handed_out) -> None:
         read_sheets(run, [folder], on_missing="fail", how=FEW)
     assert not (run.ratings / "results.json").exists()
     found = read_sheets(run, [folder], how=FEW)
-    assert "ann left single cells empty: empathy 2" in found["problems"]
-    assert sum(one["n"] for one in found["likert"]["empathy"]["models"]) == 2 * 18 - 2
+    assert "ann left single cells empty: empathy 2" in found.problems
+    assert sum(one.n for one in found.likert["empathy"].models) == 2 * 18 - 2
     with pytest.raises(UserError, match="items are on no sheet that was read"):
         read_sheets(run, [folder / "bo-ratings.csv", folder / "bo-comparisons.csv"], on_missing="fail", how=FEW)
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 
 from awkward_texts import AWKWARD_TEXTS
 from efficient_empathy.evaluation.tokens import sentences, split, splitter
-from efficient_empathy.evaluation.tokens.abbreviations import ABBREVIATIONS
+from efficient_empathy.evaluation.tokens.sentences import ABBREVIATIONS
 from efficient_empathy.foundation.errors import UserError
 
 nltk = pytest.importorskip("nltk.tokenize.punkt", reason='needs the extra "eval"')

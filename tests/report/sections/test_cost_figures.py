@@ -9,7 +9,7 @@ import pytest
 from efficient_empathy.report.sections.cost_figures import quality_by_cost, quality_by_share
 from efficient_empathy.report.sections.efficiency import Efficiency, efficiency
 from efficient_empathy.report.sections.evaluation import evaluation
-from trained_runs import write_json
+from evidence_files import write_models
 
 
 def of(tmp_path: Path, *places: tuple[float, float, float]) -> Efficiency:
@@ -19,8 +19,7 @@ def of(tmp_path: Path, *places: tuple[float, float, float]) -> Efficiency:
          "training": {"flops": flops}} for i, (share, flops, value) in enumerate(places)
     ]  # fmt: skip
     metrics = {"x": {"better": "higher", "digits": 1}}
-    content = {"models": models, "metrics": metrics, "baseline": "m0"}
-    found = efficiency(evaluation(write_json(tmp_path / "a.json", content)))
+    found = efficiency(evaluation(write_models(tmp_path / "a.json", models, metrics=metrics)))
     assert found
     return found
 

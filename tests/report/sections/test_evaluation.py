@@ -10,7 +10,7 @@ from browser import Page
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.report.sections.evaluation import Evaluation, evaluation
-from evidence_files import FIGURES, write_evaluation
+from evidence_files import FIGURES, write_evaluation, write_models
 from trained_runs import MODELS, write_json
 
 
@@ -40,7 +40,7 @@ def test_every_value_is_in_the_table_of_its_set_with_its_interval(whole_run: Wor
     page = page_of(whole_run)
     for group in ("official", "perplexity", "texts"):
         head, *rows = page.table(f"Figures: {group}")
-        names = [name for name, figure in FIGURES.items() if figure["set"] == group]
+        names = [name for name, figure in FIGURES.items() if figure["group"] == group]
         assert [cell.split()[0].rstrip(",") for cell in head[1:]] == names
         for model, row in zip(content["models"], rows, strict=True):
             assert row[0].startswith(model["label"])
@@ -74,7 +74,7 @@ def test_the_best_of_a_column_is_marked_as_it_is_printed(whole_run: Workspace) -
 
 def test_values_that_are_all_equal_have_no_best(tmp_path: Path) -> None:
     models = [{"name": name, "values": {"bleu4": 2.001}} for name in "ab"]
-    found = read(write_json(tmp_path / "a.json", {"models": models, "metrics": {"bleu4": FIGURES["bleu4"]}}))
+    found = read(write_models(tmp_path / "a.json", models, metrics={"bleu4": FIGURES["bleu4"]}))
     assert not any(found.is_best(model, "bleu4") for model in found.models)
 
 
@@ -94,9 +94,8 @@ def test_marks_follow_the_corrected_test(
     tmp_path: Path, better: str, difference: float, p: float | None, mark: str
 ) -> None:
     models = [{"name": name, "values": {"x": 1.0}} for name in ("base", "moe")]
-    tests = [{"model": "moe", "metric": "x", "difference": difference, "p": 0.001, "p_holm": p}]
-    content = {"baseline": "base", "metrics": {"x": {"better": better}}, "models": models, "tests": tests}
-    found = read(write_json(tmp_path / "a.json", content))
+    tests = [{"model": "moe", "metric": "x", "difference": difference, "interval": None, "p": 0.001, "p_holm": p}]
+    found = read(write_models(tmp_path / "a.json", models, metrics={"x": {"better": better}}, tests=tests))
     assert found.mark(found.models[1], "x") == mark
     assert found.mark(found.models[0], "x") == ""
 
@@ -142,7 +141,7 @@ def test_examples_show_the_talk_the_reference_and_every_response(whole_run: Work
     content = json.loads(write_evaluation(whole_run).read_text())
     example = content["examples"][0]
     long = [{"role": "speaker", "text": f"turn number {i}"} for i in range(12)]
-    responses = {"moe": "", "union": None, "elsewhere": "words " * 5000}
+    responses = {"moe": "", "union": " ", "elsewhere": "words " * 5000}
     content["examples"][1] |= {"context": long, "responses": responses}
     write_json(whole_run.evaluation, content)
     text = page_of(whole_run).text

@@ -7,7 +7,9 @@ from evidence_files import write_evaluation
 from trained_runs import write_json
 
 RESULT = {
-    "a": "moe", "b": "base", "judge": "gpt-4o-mini", "n": 40, "win": 20, "tie": 12, "lose": 8, "p": 0.036,
+    "version": 1, "a": "moe", "b": "base", "judge": "gpt-4o-mini", "spec": "judge=gpt-4o-mini", "samples": 43,
+    "dialogues": 30, "rubric": {"name": "preference", "version": 1, "hash": "0"}, "resamples": 1000, "confidence": 0.95,
+    "seed": 0, "n": 40, "win": 20, "tie": 12, "lose": 8, "p": 0.036,
     "verdicts": {"tie": 2, "inconsistent": 9, "identical": 1, "failed": 3, "missing": 0, "unjudged": 0},
     "values": {"win_rate": 0.65, "consistency_rate": 0.77, "first_position_rate": 0.61},
     "intervals": {"win_rate": [0.55, 0.75], "consistency_rate": [0.6, 0.9], "first_position_rate": None},
@@ -40,7 +42,7 @@ def test_an_unfinished_comparison_shows_its_counts_alone(whole_run: Workspace) -
 def test_a_broken_file_is_named_and_the_others_stand(whole_run: Workspace) -> None:
     write(whole_run)
     page = write(whole_run, "broken--one", win="many")
-    assert "pairwise/broken--one.json cannot be shown" in page.text
+    assert "Cannot read pairwise/broken--one.json (win: " in page.text
     assert len(page.table("Which of two responses the judge preferred")) == 2
 
 

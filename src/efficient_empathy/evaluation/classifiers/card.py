@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+
+from efficient_empathy.evaluation.classifiers.classifier import Fit
+from efficient_empathy.evaluation.classifiers.features import LAYERS
+from efficient_empathy.evaluation.classifiers.kinds import Kind
 
 CARD = """\
 ---
@@ -49,35 +52,28 @@ Fitted in {seconds:g} s, seed {seed}.
 - It must not be used to judge people.
 """
 
-READS = {
-    "epitome": "Reads a context and a response, and says how much empathy the response shows in three ways, each 0\n"
-    "(none), 1 (weak) or 2 (strong): emotional reactions, interpretations, explorations (Sharma et al. 2020).",
-    "emotion": "Reads one text, a response or a speaker's opening, without its context, and says which emotional\n"
-    "category the dialogue around it has.",
-}
-GROUPED = {"epitome": "seekers' posts", "emotion": "dialogues"}
 ORDINAL = (
     "\nA level is the expected level, cut at values that were chosen for quadratic kappa on held-out predictions (in\n"
     "the figures above: on those of the other folds)."
 )
 
 
-def card(kind: str, record: Mapping[str, Any], layers: str, strength: float) -> str:
-    """The card as Markdown, from the record that `fit_metric` makes."""
-    left_out = "; ".join(f"{reason}: {count:,}" for reason, count in record["left_out"].items())
+def card(kind: Kind, fit: Fit) -> str:
+    """The card as Markdown."""
+    left_out = "; ".join(f"{reason}: {count:,}" for reason, count in fit.left_out.items())
     return CARD.format(
-        kind=kind,
-        reads=READS[kind],
-        grouped=GROUPED[kind],
-        source=record["data"],
-        digest=record["sha256"][:16],
+        kind=kind.name,
+        reads=kind.reads,
+        grouped=kind.grouped,
+        source=fit.data,
+        digest=fit.sha256[:16],
         left_out=f" Not used: {left_out}." if left_out else "",
-        counts=_counts(record["counts"]),
-        figures=_figures(record["figures"]),
-        ordinal=ORDINAL if kind == "epitome" else "",
-        layers=layers,
-        strength=strength,
-        **{key: record[key] for key in ("rows", "groups", "folds", "seconds", "seed")},
+        counts=_counts(fit.counts),
+        figures=_figures(fit.figures),
+        ordinal=ORDINAL if kind.ordinal else "",
+        layers=" and ".join(str(layer + 1) for layer in LAYERS),
+        strength=kind.strength,
+        **{key: getattr(fit, key) for key in ("rows", "groups", "folds", "seconds", "seed")},
     )
 
 

@@ -1,13 +1,31 @@
-"""What classifiers are fitted on: labelled texts, and what must stay together."""
+"""What classifiers are fitted on: labelled texts, and what must stay together; read from rated rows or dialogues."""
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from efficient_empathy.evaluation.classifiers.encoding import Pair
+from efficient_empathy.dialogues import Intake, open_source
+from efficient_empathy.dialogues.containers import file_rows
+from efficient_empathy.dialogues.rows import MalformedError, Row, each, parsed_list, required, shown, text_of
+from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.dialogues.turns import is_separated, separated
+from efficient_empathy.evaluation.classifiers.features import Pair
+from efficient_empathy.evaluation.classifiers.kinds import DIMENSIONS, LEVELS, FitSettings
+from efficient_empathy.foundation.errors import UserError
+
+MOST_TEXTS = 30_000
+CONTEXT_KEYS = ("seeker_post", "seeker", "context", "prompt")
+RESPONSE_KEYS = ("response_post", "response")
+Rated = tuple[str, Pair, list[int]]
+"""Where a row stands, its texts, and its levels."""
 
 
 @dataclass(frozen=True)
@@ -40,3 +58,185 @@ class TrainingData:
             )
             for one in self.dimensions
         }  # fmt: skip
+
+
+class Reader(Protocol):
+    """How the labelled data of a kind of classifier is read. Raises `UserError` for what cannot be learnt from."""
+
+    def __call__(self, source: Path, settings: FitSettings, reading: ReadingSettings) -> TrainingData:
+        """All rows of `source`."""
+        ...
+
+
+def read_epitome(
+    source: Path, settings: FitSettings | None = None, reading: ReadingSettings | None = None
+) -> TrainingData:
+    """Rows of seeker's posts and responses with the three levels of EPITOME (Sharma et al. 2020).
+
+    JSON, JSON lines, CSV or Parquet, gzip or not, with the columns `seeker_post` (or `context`), `response_post` (or
+    `response`), and `emotional_reactions`, `interpretations`, `explorations`, each 0, 1 or 2. `reading.columns` says
+    what the file calls them. A context is a text, one whose turns are joined by "</s>", or a list of turns. A folder
+    has one file for each dimension, named after it, whose column `level` is the level, as EPITOME was released. Raises
+    `UserError` that names row and column for what is missing or no level, and for a level that no row has.
+    """
+    reading = reading or ReadingSettings()
+    columns = reading.columns
+    if not source.exists():
+        raise UserError(f"{source} is not found: give the file with the labelled rows")
+    known = ("context", "response", *DIMENSIONS)
+    if wrong := [name for name in columns if name not in known]:
+        raise UserError(f"--column {wrong[0]}=… names no column that is read: there are {', '.join(known)}")
+    intake = Intake(reading.on_bad_row)
+    if source.is_dir():
+        rows = _joined(source, columns, intake)
+    else:
+        rows = list(_rated(source, dict(zip(DIMENSIONS, DIMENSIONS, strict=True)), columns, intake))
+    if not rows:
+        raise UserError(f"{source} holds no labelled row: nothing to learn from")
+    pairs, levels = [pair for _, pair, _ in rows], np.array([found for _, _, found in rows], np.int64)
+    labels = tuple(map(str, LEVELS))
+    dimensions = [Dimension(name, labels, levels[:, place]) for place, name in enumerate(DIMENSIONS)]
+    left_out = {"bad rows": intake.bad_row_count} if intake.bad_row_count else {}
+    data = TrainingData(pairs, dimensions, ["\0".join(context) for context, _ in pairs], left_out=left_out)
+    for name, counts in data.counts().items():
+        if missing := [label for label, count in counts.items() if not count]:
+            raise UserError(f"{source}: no row has {name} {missing[0]}: a level without rows cannot be learnt")
+    return data
+
+
+def _joined(folder: Path, columns: Mapping[str, str], intake: Intake) -> list[Rated]:
+    """The rows of a folder with one file for each dimension; each pair of posts must stand in all of them."""
+    files = {}
+    for name in DIMENSIONS:
+        found = [path for path in sorted(folder.iterdir()) if name in path.name.lower().replace("-", "_")]
+        if len(found) != 1:
+            raise UserError(f"{folder} has {len(found)} files named after {name}, not one: give one with all levels")
+        files[name] = found[0]
+    first, *others = ({pair: (place, levels) for place, pair, levels in _rated(path, {name: "level"}, columns, intake)}
+                      for name, path in files.items())  # fmt: skip
+    for other, path in zip(others, list(files.values())[1:], strict=True):
+        for one, more, lacking in ((first, other, path), (other, first, files[DIMENSIONS[0]])):
+            if missing := next((place for pair, (place, _) in one.items() if pair not in more), None):
+                raise UserError(f"{missing}: {lacking.name} has no row with this post and response")
+    return [
+        (place, pair, [*levels, *(other[pair][1][0] for other in others)]) for pair, (place, levels) in first.items()
+    ]
+
+
+def _rated(path: Path, levels: Mapping[str, str], columns: Mapping[str, str], intake: Intake) -> Iterator[Rated]:
+    """The rows of a file; `levels` says which column has which dimension's."""
+    return each(file_rows(path, intake, lambda values: True), intake, lambda row: [_row(row, levels, columns)])
+
+
+def _row(row: Row, levels: Mapping[str, str], columns: Mapping[str, str]) -> Rated:
+    if missing := next((name for name in columns.values() if name not in row.values), None):
+        raise MalformedError(f"no column {shown(missing)}: there are {_named(row.values)}")
+    values = {**row.values, **{known: row.values[name] for known, name in columns.items()}}
+    context = _turns(values, _first(values, CONTEXT_KEYS, "context"))
+    response = text_of(values, _first(values, RESPONSE_KEYS, "response"))
+    if not response or not any(context):
+        raise MalformedError(f"the {'context' if response else 'response'} is empty")
+    return row.place, (context, response), [_level(values, name) for name in levels.values()]
+
+
+def _first(values: Mapping[str, Any], keys: Sequence[str], column: str) -> str:
+    found = next((key for key in (column, *keys) if values.get(key) is not None), None)
+    if found is None:
+        raise MalformedError(
+            f"no {column} ({' or '.join(keys)}): there are {_named(values)}; --column {column}=NAME says which it is"
+        )
+    return found
+
+
+def _named(values: Mapping[str, Any]) -> str:
+    return ", ".join(shown(name) for name in list(values)[:12])
+
+
+def _turns(values: dict[str, Any], key: str) -> tuple[str, ...]:
+    """A context's turns: of a list, of one text, of a text that joins them."""
+    value = values[key]
+    listed = parsed_list(value) if isinstance(value, str) else value
+    if isinstance(listed, list):
+        turns = [turn.get("text", turn.get("content")) if isinstance(turn, dict) else turn for turn in listed]
+        texts = [turn.strip() for turn in turns if isinstance(turn, str)]
+        if len(texts) < len(turns):
+            raise MalformedError(f"{key!r} holds a turn without text")
+        return tuple(text for text in texts if text)
+    text = text_of(values, key)
+    return tuple(turn for _, turn in separated(text) if turn) if is_separated(text) else (text,)
+
+
+def _level(values: dict[str, Any], name: str) -> int:
+    value = required(values, name)
+    level = next((level for level in LEVELS if str(value).strip() in (str(level), f"{level}.0")), None)
+    if level is None:
+        raise MalformedError(f"{name!r} is {shown(value)}: a level is 0, 1 or 2")
+    return level
+
+
+def read_emotion(
+    source: str | Path,
+    settings: FitSettings | None = None,
+    reading: ReadingSettings | None = None,
+    *,
+    most: int = MOST_TEXTS,
+) -> TrainingData:
+    """The openings and the responses of dialogues, each a text alone, with the dialogue's category.
+
+    Anything that `dialogues.read` reads whose dialogues have a category (of EmpatheticDialogues: one of 32 emotions).
+    Of more than `most` texts, whole dialogues are drawn. Raises `UserError` where there is no category or only one, and
+    for one of fewer dialogues than folds.
+    """
+    settings, reading = settings or FitSettings(), reading or ReadingSettings()
+    folds, intake = settings.folds, Intake(reading.on_bad_row)
+    opened = open_source(source, format=reading.format, columns=reading.columns or None, intake=intake)
+    texts: dict[tuple[str, str, bool], str] = {}
+    without = 0
+    for sample in opened:
+        category = sample.category.strip().lower() if sample.category else ""
+        if not category:
+            without += 1
+            continue
+        texts.setdefault((sample.dialogue_id, sample.context[0].text, True), category)
+        texts.setdefault((sample.dialogue_id, sample.response, False), category)
+    if not texts:
+        raise UserError(
+            f"{source} has no category: the emotion is learnt from the dialogues' categories "
+            "(--column category=NAME says where they are)"
+        )
+    chosen, left_out = _sample(texts, most, settings.seed)
+    keys = list(chosen)
+    dialogues = Counter(category for _, category in {(key[0], category) for key, category in chosen.items()})
+    labels = tuple(sorted(dialogues))
+    if len(labels) < 2:
+        raise UserError(f"{source} has one category alone, {labels[0]!r}: there is nothing to tell apart")
+    if few := [f"{name!r} has {count}" for name, count in sorted(dialogues.items()) if count < folds]:
+        raise UserError(
+            f"{source}: {folds} folds by dialogue need {folds} dialogues of each category or more; {few[0]}"
+        )
+    places = {label: place for place, label in enumerate(labels)}
+    opening = np.array([key[2] for key in keys])
+    dimension = Dimension("emotion", labels, np.array([places[chosen[key]] for key in keys], np.int64))
+    unused = {"no category": without, "bad rows": opened.intake.bad_row_count, "drawn out": left_out}
+    return TrainingData(
+        [((), text) for _, text, _ in keys], [dimension], [key[0] for key in keys],
+        {"openings": opening, "responses": ~opening}, {reason: count for reason, count in unused.items() if count},
+    )  # fmt: skip
+
+
+def _sample(
+    texts: dict[tuple[str, str, bool], str], most: int, seed: int
+) -> tuple[dict[tuple[str, str, bool], str], int]:
+    """At most `most` texts, whole dialogues together, in their order; and how many were left out."""
+    if len(texts) <= most:
+        return texts, 0
+    sizes = Counter(dialogue for dialogue, _, _ in texts)
+    order = sorted(sizes)
+    random.Random(seed).shuffle(order)
+    chosen, total = set(), 0
+    for dialogue in order:
+        if total + sizes[dialogue] > most:
+            break
+        chosen.add(dialogue)
+        total += sizes[dialogue]
+    return {key: category for key, category in texts.items() if key[0] in chosen}, len(texts) - total

@@ -6,28 +6,41 @@ import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.evaluation.classifiers import data as readers
 from efficient_empathy.evaluation.classifiers.card import card
-from efficient_empathy.evaluation.classifiers.categories import read_emotion
-from efficient_empathy.evaluation.classifiers.data import TrainingData
-from efficient_empathy.evaluation.classifiers.encoding import LAYERS, LayerEncoder
-from efficient_empathy.evaluation.classifiers.folder import Classifier, Config, Features, Head, Scale, features_of
-from efficient_empathy.evaluation.classifiers.kinds import KINDS, Kind
-from efficient_empathy.evaluation.classifiers.logistic import Weights, fit
-from efficient_empathy.evaluation.classifiers.quality import best_cuts, figures, folds_of
-from efficient_empathy.evaluation.classifiers.rated import read_epitome
-from efficient_empathy.evaluation.classifiers.settings import FitSettings
+from efficient_empathy.evaluation.classifiers.classifier import Classifier, ClassifierRecord, Fit, Head
+from efficient_empathy.evaluation.classifiers.data import Reader, TrainingData
+from efficient_empathy.evaluation.classifiers.features import Features, LayerEncoder, Scale, features_of
+from efficient_empathy.evaluation.classifiers.fitting import Weights, best_cuts, figures, fit, folds_of
+from efficient_empathy.evaluation.classifiers.kinds import FitSettings, Kind, kind_of
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import file_hash
 
 FEWEST_ROWS = 50
 Progress = Callable[[str, int, int], None]
 Probabilities = dict[str, npt.NDArray[np.float32]]
+
+
+class FitResult(Fit):
+    """What `fit_metric` did: the fit, its kind, and the folder."""
+
+    kind: str
+    path: str
+
+    def summary(self) -> str:
+        """What was fitted and how good it is, in words."""
+        lines = [f"{self.rows:,} labelled texts, {self.groups:,} groups, {self.folds}-fold cross-validation:"]
+        for name, values in self.figures.items():
+            text = ", ".join(f"{figure.replace('_', ' ')} {value:.3f}" for figure, value in values.items())
+            lines.append(f"  {name.replace('_', ' ')}: {text}")
+        lines += [f"Not used: {reason} {count:,}" for reason, count in self.left_out.items()]
+        lines.append(f"The metric and its card: {self.path}")
+        return "\n".join(lines)
 
 
 def fit_metric(
@@ -38,15 +51,13 @@ def fit_metric(
     reading: ReadingSettings | None = None,
     *,
     on_step: Progress = lambda what, done, of: None,
-) -> dict[str, Any]:
+) -> FitResult:
     """Fit the classifier of `kind` (a key of `KINDS`) on `source` and write it, with its card, to the folder `out`.
 
-    Cross-validation gives the figures, rows of one group (a seeker's post, a dialogue) staying together;
-    what is written is fitted on all rows. Returns `kind, data, rows, groups, folds, counts, figures, left_out, seconds,
-    path` and more. Raises `UserError` for data that cannot be learnt from, and without scipy.
+    Cross-validation gives the figures, rows of one group (a seeker's post, a dialogue) staying together; what is
+    written is fitted on all rows. Raises `UserError` for data that cannot be learnt from, and without scipy.
     """
-    if kind not in KINDS:
-        raise UserError(f"there is no metric {kind!r} to fit: choose of {', '.join(KINDS)}")
+    of = kind_of(kind)
     settings, reading = settings or FitSettings(), reading or ReadingSettings()
     folds, seed = settings.folds, settings.seed
     try:
@@ -54,49 +65,38 @@ def fit_metric(
     except ImportError as error:
         raise missing_extra("fit-metric", "eval") from error
     began = time.monotonic()
-    data = _read(kind, source, settings, reading)
+    reader: Reader = getattr(readers, of.reader)
+    data = reader(source, settings, reading)
     _check(data, source, folds)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}") from error
-    encoder = LayerEncoder(context=KINDS[kind].context)
+    encoder = LayerEncoder(context=of.context)
     features = features_of(encoder, data.pairs, lambda done: on_step("reading texts", done, len(data.pairs)))
-    held_out = _cross_validated(KINDS[kind], data, features, folds, seed, on_step)
+    held_out = _cross_validated(of, data, features, folds, seed, on_step)
     on_step("all rows", 0, 1)
-    scale, weights = _fitted(KINDS[kind], data, features)
+    scale, weights = _fitted(of, data, features)
     on_step("all rows", 1, 1)
-    record = {
-        "data": source.name,
-        "sha256": _digest(source),
-        "rows": len(data.pairs),
-        "groups": len(set(data.groups)),
-        "folds": folds,
-        "seed": seed,
-        "counts": data.counts(),
-        "figures": _quality(KINDS[kind], data, held_out, folds_of(data.groups, folds, seed)),
-        "left_out": data.left_out,
-        "seconds": round(time.monotonic() - began, 1),
-    }
+    found = Fit(
+        data=source.name,
+        sha256=_digest(source),
+        rows=len(data.pairs),
+        groups=len(set(data.groups)),
+        folds=folds,
+        seed=seed,
+        counts=data.counts(),
+        figures=_quality(of, data, held_out, folds_of(data.groups, folds, seed)),
+        left_out=data.left_out,
+        seconds=round(time.monotonic() - began, 1),
+    )
     heads = tuple(
-        Head(
-            name=one.name,
-            labels=one.labels,
-            cuts=_cuts(one.values, held_out[one.name]) if KINDS[kind].ordinal else None,
-        )
+        Head(name=one.name, labels=one.labels, cuts=_cuts(one.values, held_out[one.name]) if of.ordinal else None)
         for one in data.dimensions
     )
-    config = Config(kind=kind, encoder=encoder.hash, heads=heads, figures=record)  # type: ignore[arg-type]
-    words = card(kind, record, " and ".join(str(layer + 1) for layer in LAYERS), KINDS[kind].strength)
-    Classifier(config, scale, weights).save(out, words)
-    return {"kind": kind, **record, "path": str(out)}
-
-
-def _read(kind: str, source: Path, settings: FitSettings, reading: ReadingSettings) -> TrainingData:
-    how: dict[str, Any] = {"columns": reading.columns or None, "on_bad_row": reading.on_bad_row}
-    if kind == "epitome":
-        return read_epitome(source, **how)
-    return read_emotion(source, folds=settings.folds, seed=settings.seed, **how)
+    record = ClassifierRecord(kind=kind, encoder=encoder.hash, heads=heads, fit=found)
+    Classifier(record, scale, weights).save(out, card(of, found))
+    return FitResult(kind=kind, path=str(out), **dict(found))
 
 
 def _digest(source: Path) -> str:
@@ -118,18 +118,13 @@ def _fitted(
 ) -> tuple[Scale, dict[str, Weights]]:
     """Scale and weights from `rows`, all by default."""
     chosen = np.arange(len(data.pairs)) if rows is None else rows
-    seen = taken(features, chosen)
+    seen = features.take(chosen)
     scale = Scale.of(seen)
     scaled = scale(seen)
     return scale, {
         one.name: fit(scaled.dense, scaled.sparse, one.values[chosen], len(one.labels), kind.strength)
         for one in data.dimensions
     }
-
-
-def taken(features: Features, rows: npt.NDArray[np.int64]) -> Features:
-    """The features of some rows."""
-    return Features(features.dense[rows], features.sparse.take(rows))
 
 
 def _cross_validated(
@@ -142,7 +137,7 @@ def _cross_validated(
         on_step("cross-validating", fold, folds)
         here = np.flatnonzero(number == fold)
         scale, weights = _fitted(kind, data, features, np.flatnonzero(number != fold))
-        scaled = scale(taken(features, here))
+        scaled = scale(features.take(here))
         for name, fitted in weights.items():
             found[name][here] = fitted.probabilities(scaled.dense, scaled.sparse)
     on_step("cross-validating", folds, folds)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.kept import kept
+from efficient_empathy.evaluation.cache import cached
 from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
 from efficient_empathy.foundation.errors import UserError, missing_extra
 
@@ -56,10 +56,10 @@ class BertScore:
         }
 
     def measure(self, rows: pl.DataFrame, model: Path | str | None = None) -> Measured:
-        """Count; kept in the options' `work`. Raises `UserError` for weights that cannot be loaded."""
+        """Count; cached in the options' `work`. Raises `UserError` for weights that cannot be loaded."""
         predictions, references = rows["prediction"].to_list(), rows["reference"].to_list()
         known = [self.about, predictions, references]
-        counts = kept(self._work, self.name, known, COLUMNS, lambda: self._counted(predictions, references))
+        counts = cached(self._work, self.name, known, COLUMNS, lambda: self._counted(predictions, references))
         return Sums(np.column_stack([counts, np.ones(len(counts))]), _means)
 
     def _counted(self, predictions: list[str], references: list[str]) -> npt.NDArray[np.float64]:

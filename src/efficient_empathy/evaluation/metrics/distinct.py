@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +13,7 @@ from efficient_empathy.evaluation.tokens import Ragged
 _AT_ONCE = 2**24
 
 
-class Distinct:
+class Distinct(Measured):
     """100 × distinct n-grams of all rows ÷ all of them: Dist-n (Li et al. 2016, doi:10.18653/v1/N16-1014).
 
     Exact under weights of 0 and 1; a row that counts twice adds to what is divided by alone.
@@ -28,11 +27,6 @@ class Distinct:
         self._order = order
         self._epsilon = epsilon
         self._totals = np.maximum(items.lengths - order + 1, 0)
-
-    @property
-    def parts(self) -> Sequence[Measured]:
-        """See `Measured`."""
-        return (self,)
 
     def under(self, weights: Weights | None = None) -> Values:
         """See `Measured`: `epsilon` is added above and below, as the released code does."""

@@ -1,21 +1,26 @@
-"""What two texts share, row by row, counted for all rows at once."""
+"""What two texts share, counted for all rows at once: n-gram overlap, corpus BLEU, and the released code's ROUGE."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from efficient_empathy.evaluation.tokens import Ragged
+from efficient_empathy.evaluation.tokens import Ragged, Vocabulary
+from efficient_empathy.foundation.statistics.measured import Floats
 
 Counts = npt.NDArray[np.int64]
 _WORD = 64
+_PUNCTUATION = re.compile(r"""[!"#$%&()*+,\-./:;<=>?@\[\]\\^`{|}~_']""")
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_EMPTY = ""
 
 
 @dataclass(frozen=True)
-class Shared:
-    """What predictions and references have in common."""
+class Overlap:
+    """What predictions and references have in common, row by row."""
 
     matches: Counts
     """Shape (rows, orders): n-grams of the prediction that the reference has too, each at most as often as there."""
@@ -23,7 +28,7 @@ class Shared:
     """Shape (rows,): the length of the longest common subsequence; None if not asked for."""
 
 
-def shared(predictions: Ragged, references: Ragged, orders: int, *, subsequence: bool = False) -> Shared:
+def overlap(predictions: Ragged, references: Ragged, orders: int, *, subsequence: bool = False) -> Overlap:
     """The clipped n-gram matches of orders 1 to `orders` (Papineni et al. 2002), and the longest common subsequence.
 
     An n-gram can only match where both (n-1)-grams in it do, so each order looks at what is left of the one before.
@@ -54,7 +59,7 @@ def shared(predictions: Ragged, references: Ragged, orders: int, *, subsequence:
             follows = follows[text[positions[follows]] == text[positions[follows] + 1]]
             positions, which = positions[follows], which[follows]
             keys = which * width + ids[positions + order + 1]
-    return Shared(matches, longest)
+    return Overlap(matches, longest)
 
 
 def _longest(tokens: Counts, text: Counts, rows: int) -> Counts:
@@ -101,3 +106,65 @@ def _by_itself(prediction: list[int], reference: list[int]) -> int:
         both = state & masks.get(token, 0)
         state = ((state + both) | (state - both)) & every
     return len(reference) - state.bit_count()
+
+
+def bleu(matches: Floats, totals: Floats, lengths: Floats, reference_lengths: Floats) -> Floats:
+    """BLEU of orders 1 to n with uniform weights, each a share of 1.
+
+    `matches` and `totals` are sums over rows, shape (draws, n); the lengths have shape (draws,). Without any match of
+    some order, BLEU of it and higher ones is 0.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precisions = np.log(np.where(totals > 0, matches / totals, 0.0))
+        means = np.cumsum(precisions, axis=1) / np.arange(1, matches.shape[1] + 1)
+        penalty = np.where(lengths < reference_lengths, np.exp(1 - reference_lengths / lengths), 1.0)
+    found: Floats = np.exp(means) * np.where(lengths > 0, penalty, 0.0)[:, None]
+    return found
+
+
+def normalised(token: str) -> list[str]:
+    """The words of a lower-cased token once punctuation and articles are blanks: `don't` → don, t; `the` → none."""
+    return _ARTICLES.sub(" ", _PUNCTUATION.sub(" ", token)).split()
+
+
+class Normaliser:
+    """Official tokens to the words that ROUGE counts. A text without any is one empty word, as in the released code."""
+
+    def __init__(self, tokens: Vocabulary) -> None:
+        self._tokens = tokens
+        self._words = Vocabulary({_EMPTY: 0})
+        self._flat = np.empty(0, np.int32)
+        self._lengths = np.empty(0, np.int64)
+
+    def __call__(self, texts: Ragged) -> Ragged:
+        """The normalised words of each text."""
+        self._extend()
+        starts = np.cumsum(self._lengths) - self._lengths
+        counts = self._lengths[texts.ids]
+        ends = np.cumsum(counts)
+        offsets = np.arange(int(counts.sum())) - np.repeat(ends - counts, counts)
+        ids = self._flat[np.repeat(starts[texts.ids], counts) + offsets]
+        lengths = np.bincount(texts.rows, weights=counts, minlength=len(texts.lengths)).astype(np.int64)
+        bare = np.flatnonzero(lengths == 0)
+        ids = np.insert(ids, np.cumsum(lengths)[bare], self._words[_EMPTY])
+        return Ragged(ids, np.maximum(lengths, 1))
+
+    def _extend(self) -> None:
+        """Take in the tokens that are new since the last time."""
+        new = list(self._tokens)[len(self._lengths) :]
+        added = Ragged.of([[self._words[word] for word in normalised(token)] for token in new])
+        self._flat = np.concatenate((self._flat, added.ids))
+        self._lengths = np.concatenate((self._lengths, added.lengths))
+
+
+def f_measures(predictions: Ragged, references: Ragged) -> npt.NDArray[np.float64]:
+    """ROUGE-1, -2 and -L F1 of every row, shape (rows, 3) (Lin 2004, aclanthology.org/W04-1013)."""
+    common = overlap(predictions, references, 2, subsequence=True)
+    found = np.zeros((len(predictions.lengths), 3))
+    for column, less in enumerate((0, 1, 0)):
+        matches = common.longest if column == 2 else common.matches[:, column]
+        precision = matches / np.maximum(predictions.lengths - less, 1)
+        recall = matches / np.maximum(references.lengths - less, 1)
+        total = precision + recall
+        np.divide(2 * precision * recall, total, out=found[:, column], where=total > 0)
+    return found

@@ -11,10 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.evaluation.metric import Figure, Joined, Measured, MetricOptions, Sums, Tally, Values
-from efficient_empathy.evaluation.metrics.bleu import bleu
 from efficient_empathy.evaluation.metrics.distinct import Distinct, Seen, keys_of
-from efficient_empathy.evaluation.metrics.ngrams import shared
-from efficient_empathy.evaluation.metrics.rouge import Normaliser, f_measures
+from efficient_empathy.evaluation.metrics.ngrams import Normaliser, bleu, f_measures, overlap
 from efficient_empathy.evaluation.tokens import Encoder, Ragged, splitter
 
 _ROWS = 20_000
@@ -85,7 +83,7 @@ class Official:
                 np.ones_like(lengths),
                 lengths,
                 references.lengths[:, None],
-                shared(predictions, references, _ORDERS).matches,
+                overlap(predictions, references, _ORDERS).matches,
                 np.maximum(lengths - np.arange(_ORDERS), 1),
                 f_measures(self._normalise(predictions), self._normalise(references)),
             )

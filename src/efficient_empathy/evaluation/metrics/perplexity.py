@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.kept import kept
+from efficient_empathy.evaluation.cache import cached
 from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -47,7 +47,7 @@ class Perplexity:
         }
 
     def measure(self, rows: pl.DataFrame, model: Path | str | None = None) -> Measured:
-        """Count; kept in the options' `work` by model and rows.
+        """Count; cached in the options' `work` by model and rows.
 
         Raises `UserError` without a model, or for one that cannot be loaded; for a row without a context, or whose
         reference does not fit in `max_length`.
@@ -65,7 +65,7 @@ class Perplexity:
             rows["reference"].to_list(),
         ]
         known = [fingerprint(target.path), template.hash, self._options.max_length, texts]
-        counts = kept(work, self.name, known, COLUMNS, lambda: self._counted(rows, target, template))
+        counts = cached(work, self.name, known, COLUMNS, lambda: self._counted(rows, target, template))
         return Sums(counts, _figures)
 
     def _counted(self, rows: pl.DataFrame, target: Target, template: PromptTemplate) -> npt.NDArray[np.float64]:

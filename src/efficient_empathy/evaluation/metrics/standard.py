@@ -12,8 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
-from efficient_empathy.evaluation.metrics.bleu import bleu
-from efficient_empathy.evaluation.metrics.ngrams import shared
+from efficient_empathy.evaluation.metrics.ngrams import bleu, overlap
 from efficient_empathy.evaluation.tokens import Ragged, Vocabulary
 from efficient_empathy.foundation.errors import missing_extra
 
@@ -113,5 +112,5 @@ def _split_counts(predictions: Sequence[str], references: Sequence[str]) -> Floa
     ours, theirs = (Ragged.of([[words[w] for w in t.lower().split()] for t in ts]) for ts in (predictions, references))
     lengths = ours.lengths[:, None]
     totals = np.maximum(lengths - np.arange(_ORDERS), 0)
-    counted = (lengths, theirs.lengths[:, None], shared(ours, theirs, _ORDERS).matches, totals)
+    counted = (lengths, theirs.lengths[:, None], overlap(ours, theirs, _ORDERS).matches, totals)
     return np.hstack(counted).astype(np.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from importlib.util import find_spec
@@ -13,20 +12,18 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
-from efficient_empathy.evaluation.pairwise.question import Pair, PairRubric
-from efficient_empathy.evaluation.pairwise.responses import REFERENCE, read_pairs
-from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
-from efficient_empathy.evaluation.pairwise.verdicts import (
+from efficient_empathy.evaluation.pairwise.question import REFERENCE, Pair, PairRubric, read_pairs
+from efficient_empathy.evaluation.pairwise.record import (
     COUNTED,
     VERDICTS,
-    both_orders,
-    decide,
-    rates,
-    sign_test,
+    PairwiseRecord,
+    PairwiseResult,
+    RubricName,
 )
+from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
+from efficient_empathy.evaluation.pairwise.verdicts import both_orders, decide, rates, sign_test
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
-from efficient_empathy.foundation.statistics.finite import finite, six_decimals
 from efficient_empathy.foundation.statistics.resampling import interval
 from efficient_empathy.scoring.judgement import Judge
 from efficient_empathy.scoring.judges.choice import JudgeOptions, make_judge
@@ -43,16 +40,12 @@ def pairwise(
     settings: PairwiseSettings | None = None,
     *,
     console: Console | None = None,
-) -> dict[str, Any]:
+) -> PairwiseResult:
     """Compare the responses of `a` and `b` (models of `generations/`, or `reference`) sample by sample.
 
     Two calls a sample; the same text twice is a tie without one. Every answer is kept in `evaluation/ledger.sqlite` as
     it comes, so that after Ctrl-C or a kill the same call asks only for what is missing; failed ones are asked for
     again. Once nothing is left to ask, writes `evaluation/pairwise/<a>--<b>.json` and, row by row, `.parquet`.
-
-    Returns what the .json has (counts, `verdicts` by name, `p`, `values` and `intervals` of the rates, the judge) with
-    `states` and `reasons` of the answers, `unjudged` samples, `requests`, `cost_usd`, `seconds`, `ending`. Where it
-    ended early there are no figures: ties that cost no call would outweigh what was reached.
     Raises `UserError`; what was answered until then is kept.
     """
     if find_spec("scipy") is None:
@@ -62,7 +55,6 @@ def pairwise(
     console, rubric = console or Console(stderr=True), rubric or PairRubric.load()
     settings = settings or PairwiseSettings()
     rows = read_pairs(workspace, a, b, settings.samples)
-    resampling = settings.model_dump(include={"resamples", "confidence", "seed"})
     started = time.monotonic()
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         questions = both_orders(rows)
@@ -70,28 +62,28 @@ def pairwise(
         judged = judge_samples(_flat(questions), judge, rubric, options, folder, console)
         decided = decide(rows, questions, judged.judgements)
         complete = judged.ending == "complete"
-        counts = {"a": a, "b": b, **_counts(decided), "p": None, "values": {}, "intervals": {}}
-        figures = _figures(decided, settings) if complete else {}
-        record = {
-            **counts,
-            **figures,
-            **resampling,
-            "judge": judged.judge,
-            "spec": judged.spec,
-            "rubric": {"name": rubric.name, "version": rubric.version, "hash": rubric.hash},
-        }
+        record = PairwiseRecord(
+            a=a,
+            b=b,
+            **_counts(decided),
+            **(_figures(decided, settings) if complete else {}),
+            **settings.model_dump(include={"resamples", "confidence", "seed"}),
+            judge=judged.judge,
+            spec=judged.spec,
+            rubric=RubricName(name=rubric.name, version=rubric.version, hash=rubric.hash),
+        )
         output = _write(workspace, folder, record, decided) if complete else None
-    return {
-        **record,
-        "states": judged.states,
-        "reasons": judged.reasons,
-        "unjudged": record["verdicts"]["unjudged"],
-        "requests": judged.requests,
-        "cost_usd": judged.cost_usd,
-        "seconds": round(time.monotonic() - started, 2),
-        "ending": judged.ending,
-        "output": str(output) if output else None,
-    }
+    return PairwiseResult(
+        **dict(record),
+        states=judged.states,
+        reasons=judged.reasons,
+        unjudged=record.verdicts["unjudged"],
+        requests=judged.requests,
+        cost_usd=judged.cost_usd,
+        seconds=round(time.monotonic() - started, 2),
+        ending=judged.ending,
+        output=str(output) if output else None,
+    )
 
 
 def plan_pairwise(
@@ -117,8 +109,8 @@ def _counts(decided: pl.DataFrame) -> dict[str, Any]:
     counts = Counter(decided["verdict"])
     verdicts = {name: counts[name] for name in VERDICTS}
     n, win, lose = sum(verdicts[name] for name in COUNTED), verdicts["win"], verdicts["lose"]
-    told = {"samples": len(decided), "dialogues": decided["dialogue_id"].n_unique(), "n": n}
-    return {**told, "win": win, "tie": n - win - lose, "lose": lose, "verdicts": verdicts}
+    sizes = {"samples": len(decided), "dialogues": decided["dialogue_id"].n_unique(), "n": n}
+    return {**sizes, "win": win, "tie": n - win - lose, "lose": lose, "verdicts": verdicts}
 
 
 def _figures(decided: pl.DataFrame, settings: PairwiseSettings) -> dict[str, Any]:
@@ -127,20 +119,19 @@ def _figures(decided: pl.DataFrame, settings: PairwiseSettings) -> dict[str, Any
         measured, decided["dialogue_id"].to_list(),
         draws=settings.resamples, confidence=settings.confidence, seed=settings.seed,
     )  # fmt: skip
-    found = {"values": {name: value[0] for name, value in measured.under().items()}, "intervals": intervals}
     return {
         "p": sign_test(counts["win"], counts["lose"]),
-        **finite(found, six_decimals),
+        "values": {name: round(float(value[0]), 6) for name, value in measured.under().items()},
+        "intervals": {name: (round(low, 6), round(high, 6)) for name, (low, high) in intervals.items()},
     }
 
 
-def _write(workspace: Workspace, folder: Workspace, record: dict[str, Any], decided: pl.DataFrame) -> Path:
-    a, b = record["a"], record["b"]
+def _write(workspace: Workspace, folder: Workspace, record: PairwiseRecord, decided: pl.DataFrame) -> Path:
+    a, b = record.a, record.b
     output = folder.root / "pairwise" / f"{a}--{b}.json"
     with atomic(output.with_suffix(".parquet")) as path:
         decided.write_parquet(path, compression="zstd")
-    with atomic(output) as path:
-        path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    record.write(output)
     inputs = {name: file_hash(workspace.generations / f"{name}.parquet") for name in (a, b) if name != REFERENCE}
-    workspace.record(f"pairwise:{a}:{b}", {**record, "inputs": inputs})
+    workspace.record(f"pairwise:{a}:{b}", {**record.model_dump(mode="json"), "inputs": inputs})
     return output

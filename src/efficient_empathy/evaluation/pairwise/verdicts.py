@@ -7,7 +7,7 @@ section 3.4) against a judge that prefers a position; their consistency is `cons
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,9 @@ import polars as pl
 from efficient_empathy.dialogues import Utterance
 from efficient_empathy.evaluation.metric import Sums, Values
 from efficient_empathy.evaluation.pairwise.question import Pair, choice_of
+from efficient_empathy.evaluation.pairwise.record import COUNTED, Verdict
 from efficient_empathy.scoring.judgement import Judgement
 
-Verdict = Literal["win", "lose", "tie", "inconsistent", "identical", "failed", "missing", "unjudged"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-"""win and lose of `a`, tie: both orders agree; inconsistent: they do not, which counts as a tie; identical: the same
-text twice, a tie that nobody is asked about; failed: no ok judgement in one order or both; missing: a model gave no
-response; unjudged: not reached yet. The last three are in no rate."""
-COUNTED: tuple[Verdict, ...] = ("win", "lose", "tie", "inconsistent", "identical")
 RATES = ("win_rate", "consistency_rate", "first_position_rate")
 
 
@@ -46,12 +41,12 @@ def decide(
     """`sample_id`, `dialogue_id`, `verdict`, and `a_first`, `b_first`: who won in which order (a, b or tie; null where
     there is no ok judgement)."""
     decided = []
-    for row, asked in zip(rows.iter_rows(named=True), questions, strict=True):
+    for row, question in zip(rows.iter_rows(named=True), questions, strict=True):
         answers: tuple[str | None, str | None] = (None, None)
-        if asked is None:
+        if question is None:
             verdict: Verdict = "missing" if row["a"] is None or row["b"] is None else "identical"
         else:
-            found = [judgements.get(pair.id) for pair in asked]
+            found = [judgements.get(pair.id) for pair in question]
             answers = (_winner(found[0], "a", "b"), _winner(found[1], "b", "a"))
             verdict = "unjudged" if None in found else _verdict(*answers)
         decided.append((row["sample_id"], row["dialogue_id"], verdict, *answers))

@@ -1,15 +1,22 @@
 """What people say of responses: blinded sheets, reading them back, what they come to."""
 
-from efficient_empathy.evaluation.ratings.design import Design
-from efficient_empathy.evaluation.ratings.results import Resampling
-from efficient_empathy.evaluation.ratings.settings import AnswerSettings, SheetSettings
-from efficient_empathy.evaluation.ratings.stage import SAMPLES, make_sheets, read_sheets
-from efficient_empathy.evaluation.ratings.words import results_summary, sheets_summary
+from typing import TYPE_CHECKING
+
+from efficient_empathy.foundation.exports import exports
+
+if TYPE_CHECKING:
+    from efficient_empathy.evaluation.ratings.design import Design
+    from efficient_empathy.evaluation.ratings.formatting import results_summary, sheets_summary
+    from efficient_empathy.evaluation.ratings.record import Key, RatingsRecord
+    from efficient_empathy.evaluation.ratings.results import Resampling
+    from efficient_empathy.evaluation.ratings.settings import AnswerSettings, SheetSettings
+    from efficient_empathy.evaluation.ratings.stage import make_sheets, read_sheets
 
 __all__ = [
-    "SAMPLES",
     "AnswerSettings",
     "Design",
+    "Key",
+    "RatingsRecord",
     "Resampling",
     "SheetSettings",
     "make_sheets",
@@ -17,3 +24,19 @@ __all__ = [
     "results_summary",
     "sheets_summary",
 ]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "AnswerSettings": "settings",
+        "Design": "design",
+        "Key": "record",
+        "RatingsRecord": "record",
+        "Resampling": "results",
+        "SheetSettings": "settings",
+        "make_sheets": "stage",
+        "read_sheets": "stage",
+        "results_summary": "formatting",
+        "sheets_summary": "formatting",
+    },
+)

@@ -1,4 +1,4 @@
-"""The design of a rating: who sees which response when, on which side, and what is hidden in it."""
+"""The design of a rating: who sees which response when, on which side, what is hidden in it; and its columns."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from itertools import combinations
 
 import numpy as np
 
-from efficient_empathy.evaluation.ratings.key import Identical, Item, fingerprint
 from efficient_empathy.evaluation.ratings.material import Material, shown_context
-from efficient_empathy.evaluation.ratings.questions import Task
+from efficient_empathy.evaluation.ratings.questions import CHOICES, DIMENSIONS, SCALE, Task
+from efficient_empathy.evaluation.ratings.record import Identical, Item, fingerprint
 from efficient_empathy.foundation.errors import UserError
 
 LETTERS = "bcdfghjkmnpqrstvwxz"
@@ -21,6 +21,9 @@ ID_LENGTH = 6
 NO_RESPONSE = "(the listener says nothing)"
 UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that XML, and so a spreadsheet, cannot hold."""
+
+ITEM, COMMENT = "item", "comment"
+TITLES: dict[Task, str] = {"likert": "Ratings", "ab": "Comparisons"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,36 @@ class Sheets:
 
     rows: dict[str, dict[Task, list[Row]]]
     identical: list[Identical] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of one task: the item, the texts, the answers, the comment."""
+
+    task: Task
+    texts: tuple[str, ...]
+    answers: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All column names in their order."""
+        return (ITEM, *self.texts, *self.answers, COMMENT)
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """What an answer may be."""
+        return tuple(map(str, SCALE)) if self.task == "likert" else CHOICES
+
+    def cells(self, row: Row) -> list[str]:
+        """A row to be filled in."""
+        return [row.item, row.context, *row.responses, *("" for _ in self.answers), ""]
+
+
+def layout_of(task: Task, questions: Sequence[str]) -> Layout:
+    """The columns of a task; `questions` are those of a comparison."""
+    if task == "likert":
+        return Layout(task, ("context", "response"), tuple(one.name for one in DIMENSIONS))
+    return Layout(task, ("context", "left", "right"), tuple(questions))
 
 
 def design_sheets(material: Material, design: Design) -> Sheets:

@@ -55,12 +55,12 @@ def material(
     hashed = common.with_columns(tie=pl.Series(tie_hash(common["sample_id"], seed), dtype=pl.UInt64))
     first = pl.col("tie").rank("ordinal").over("dialogue_id").alias("nth")
     chosen = hashed.with_columns(first).sort("nth", "tie", "sample_id").head(wanted or len(common))
-    kept = chosen.select("sample_id", "dialogue_id", "context")
+    rows = chosen.select("sample_id", "dialogue_id", "context")
     texts = {
-        name: dict(kept.join(frame, on="sample_id").select("sample_id", "response").iter_rows())
+        name: dict(rows.join(frame, on="sample_id").select("sample_id", "response").iter_rows())
         for name, frame in answered.items()
     }
-    return Material(kept, texts, len(common), any_model - len(common))
+    return Material(rows, texts, len(common), any_model - len(common))
 
 
 def material_of_run(workspace: Workspace, models: Sequence[str], *, wanted: int | None, seed: int) -> Material:
@@ -81,9 +81,9 @@ def _generated(workspace: Workspace, model: str) -> pl.DataFrame:
     path = workspace.generations / f"{model}.parquet"
     if not path.exists():
         found = sorted(one.stem for one in workspace.generations.glob("*.parquet") if not one.name.startswith("."))
-        told = f"there are {', '.join(found)} and {REFERENCE}" if found else "nothing was generated yet"
+        known = f"there are {', '.join(found)} and {REFERENCE}" if found else "nothing was generated yet"
         raise UserError(
-            f"{workspace.root} has no responses of {model!r} ({told}): run `efficient-empathy generate` with "
+            f"{workspace.root} has no responses of {model!r} ({known}): run `efficient-empathy generate` with "
             f"--run {workspace.root} --model {model} first"
         )
     return _read(path, ["sample_id", "response"])

@@ -9,12 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from efficient_empathy.evaluation.ratings.csv_sheet import read_csv
-from efficient_empathy.evaluation.ratings.key import Item, Key, fingerprint
-from efficient_empathy.evaluation.ratings.layout import COMMENT, ITEM, Layout, layout_of
+from efficient_empathy.evaluation.ratings.design import COMMENT, ITEM, Layout, layout_of
 from efficient_empathy.evaluation.ratings.questions import CHOICES, SCALE
-from efficient_empathy.evaluation.ratings.table import Table, letter
-from efficient_empathy.evaluation.ratings.xlsx_sheet import read_xlsx
+from efficient_empathy.evaluation.ratings.record import Item, Key, fingerprint
+from efficient_empathy.evaluation.ratings.sheets import Table, letter, read_csv, read_xlsx
 from efficient_empathy.foundation.errors import UserError
 
 SHOWN = 5
@@ -88,7 +86,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _tables(path: Path) -> list[Table]:
-    """What a file holds, told by its content: workbooks are ZIP archives."""
+    """What a file holds, fault by its content: workbooks are ZIP archives."""
     try:
         with path.open("rb") as file:
             workbook = file.read(2) == b"PK"
@@ -131,8 +129,8 @@ def _known(table: Table, number: int, cells: Mapping[str, str], key: Key, layout
     item, place = cells[ITEM], table.place(number)
     found = key.find(item)
     if found is None:
-        told = f"{ITEM} is {item!r}, which is on none of this run's sheets" if item else f"{ITEM} is empty"
-        raise UserError(f"{place}: {told}: restore it, or remove the row")
+        fault = f"{ITEM} is {item!r}, which is on none of this run's sheets" if item else f"{ITEM} is empty"
+        raise UserError(f"{place}: {fault}: restore it, or remove the row")
     sheet, known = found
     if known.task != layout.task:
         raise UserError(f"{place}: item {item} belongs on the other sheet: move the row back")
@@ -153,12 +151,14 @@ def _columns(table: Table, row: int, header: Sequence[str], layout: Layout, prob
     extra = [name for name in header if name and name not in layout.columns]
     lost = [name for name in layout.columns if name not in columns and name != COMMENT]
     if lost:
-        told = f"the column {lost[0]} is missing"
+        fault = f"the column {lost[0]} is missing"
         if close := difflib.get_close_matches(lost[0], extra, 1, 0.5):
-            told += f": was it renamed to {close[0]} (column {letter(header.index(close[0]))})? Call it {lost[0]} again"
+            fault += (
+                f": was it renamed to {close[0]} (column {letter(header.index(close[0]))})? Call it {lost[0]} again"
+            )
         else:
-            told += ": restore it, empty if need be"
-        raise UserError(f"{table.place(row)}: {told}")
+            fault += ": restore it, empty if need be"
+        raise UserError(f"{table.place(row)}: {fault}")
     if extra:
         problems.append(f"{table.path}: left out the columns {', '.join(extra)}, which no sheet has")
     return columns

@@ -6,23 +6,30 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from efficient_empathy.evaluation.ratings.key import Key
+from efficient_empathy.evaluation.ratings.answers import Answers, answers_to, missing, rater_summaries
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, SCALE
-from efficient_empathy.evaluation.ratings.raters import missing, raters
 from efficient_empathy.evaluation.ratings.reading import Reading
-from efficient_empathy.evaluation.ratings.tables import Answers, answers_to
+from efficient_empathy.evaluation.ratings.record import (
+    Comment,
+    Contest,
+    Key,
+    RankedModel,
+    RatedDimension,
+    RatedModel,
+    RaterAgreement,
+    RatingsRecord,
+)
 from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.run.record import finite
 from efficient_empathy.foundation.settings import SETTINGS
 from efficient_empathy.foundation.statistics.agreement import agreement
 from efficient_empathy.foundation.statistics.correction import holm
-from efficient_empathy.foundation.statistics.finite import finite
 from efficient_empathy.foundation.statistics.kappa import fleiss_kappa
 from efficient_empathy.foundation.statistics.ranking import rank
 from efficient_empathy.foundation.statistics.resampling import dialogue_draws
@@ -42,62 +49,69 @@ class Resampling:
     confidence: float = Field(default=0.95, gt=0, lt=1)
     """Of the intervals."""
 
-    def interval(self, sums: npt.NDArray[np.float64], counts: npt.NDArray[np.float64], dialogues: list[str]) -> Any:
-        """Percentiles of Σ sums / Σ counts over draws; [nan, nan] where it cannot be had."""
+    def interval(
+        self, sums: npt.NDArray[np.float64], counts: npt.NDArray[np.float64], dialogues: list[str]
+    ) -> tuple[float, float] | None:
+        """Percentiles of Σ sums / Σ counts over draws; None where it cannot be had."""
         if not self.resamples or len(set(dialogues)) < 2:
-            return [math.nan, math.nan]
+            return None
         weights = dialogue_draws(dialogues, self.resamples, self.seed)
         drawn, of = weights @ sums, weights @ counts
         values = drawn[of > 0] / of[of > 0]
         tail = (1 - self.confidence) / 2
-        return [float(value) for value in np.quantile(values, [tail, 1 - tail])] if len(values) else [math.nan] * 2
+        if not len(values):
+            return None
+        low, high = np.quantile(values, [tail, 1 - tail])
+        return float(low), float(high)
 
 
-def results(reading: Reading, key: Key, how: Resampling | None = None) -> dict[str, Any]:
-    """Everything that `results.json` has; docs/ratings.md says what each number is. Undefined numbers are None."""
+def results(reading: Reading, key: Key, how: Resampling | None = None) -> RatingsRecord:
+    """Everything that `results.json` has; docs/ratings.md says what each number is."""
     how = how or Resampling()
     filled = list(reading.filled.values())
     problems = list(reading.problems) + missing(filled, key)
-    likert = {one.name: _dimension(answers_to(one.name, "likert", filled, key), key, how) for one in DIMENSIONS}
-    likert = {name: found for name, found in likert.items() if found["models"]}
+    likert = {
+        one.name: found
+        for one in DIMENSIONS
+        if (found := _dimension(answers_to(one.name, "likert", filled, key), key, how)) is not None
+    }
     compared = {question: answers_to(question, "ab", filled, key) for question in key.questions}
-    ab = [row for question, answers in compared.items() for row in _pairs(question, answers, key, how)]
-    for row, adjusted in zip(ab, holm([row["p"] for row in ab]), strict=True):
-        row["p_holm"] = adjusted
-    ranking = []
+    ab = _corrected([row for question, answers in compared.items() for row in _pairs(question, answers, key, how)])
+    ranking: list[RankedModel] = []
     for question, answers in compared.items():
         if len(answers.units):
             ranking += _ranking(question, answers, key, how, problems)
-    problems += [f"{name}: {note}" for name, found in likert.items() for note in found["agreement"]["notes"]]
+    problems += [f"{name}: {note}" for name, found in likert.items() for note in found.agreement.notes]
     ties = Counter((one.a, one.b) for one in key.identical)
     problems += [
         f"{a} and {b} gave the same response to {count:,} samples: nobody was asked to compare those, and each "
         "counts as one tie for every rater"
         for (a, b), count in ties.items()
     ]
-    found: dict[str, Any] = {
-        "sheets": reading.files,
-        "raters": raters(filled, key),
-        "samples": len(key.dialogues),
-        "likert": likert,
-        "ab": ab,
-        "ab_agreement": {q: _agreement(answers, PREFERENCES, how) for q, answers in compared.items() if answers.units},
-        "ranking": ranking,
-        "comments": [
-            {"rater": one.rater, "item": one.item, "sample_id": one.key.sample_id, "models": one.key.shown,
-             "text": one.comment}
+    return RatingsRecord(
+        sheets=tuple(reading.files),
+        raters=rater_summaries(filled, key),
+        samples=len(key.dialogues),
+        likert=likert,
+        ab=ab,
+        ab_agreement={q: _agreement(answers, PREFERENCES, how) for q, answers in compared.items() if answers.units},
+        ranking=tuple(ranking),
+        comments=tuple(
+            Comment(
+                rater=one.rater, item=one.item, sample_id=one.key.sample_id, text=one.comment,
+                models=tuple(map(tuple, one.key.shown)),
+            )
             for one in filled if one.comment
-        ],
-        "problems": problems,
-        "resamples": how.resamples,
-        "seed": how.seed,
-        "confidence": how.confidence,
-    }  # fmt: skip
-    plain: dict[str, Any] = finite(found)
-    return plain
+        ),
+        problems=tuple(problems),
+        resamples=how.resamples,
+        seed=how.seed,
+        confidence=how.confidence,
+    )  # fmt: skip
 
 
-def _dimension(answers: Answers, key: Key, how: Resampling) -> dict[str, Any]:
+def _dimension(answers: Answers, key: Key, how: Resampling) -> RatedDimension | None:
+    """Means and agreement on a dimension; None where nobody rated it."""
     rated = ~np.isnan(answers.values)
     sums, counts = np.where(rated, answers.values, 0).sum(1), rated.sum(1).astype(np.float64)
     models = []
@@ -106,35 +120,32 @@ def _dimension(answers: Answers, key: Key, how: Resampling) -> dict[str, Any]:
         if not own.any():
             continue
         models.append(
-            {
-                "name": model,
-                "mean": float(sums[own].sum() / counts[own].sum()),
-                "interval": how.interval(sums * own, counts * own, answers.dialogues),
-                "n": int(counts[own].sum()),
-                "fleiss_kappa": fleiss_kappa(answers.values[own], SCALE),
-            }
+            RatedModel(
+                name=model,
+                mean=float(sums[own].sum() / counts[own].sum()),
+                interval=how.interval(sums * own, counts * own, answers.dialogues),
+                n=int(counts[own].sum()),
+                fleiss_kappa=fleiss_kappa(answers.values[own], SCALE),
+            )
         )
-    return {"models": models, "agreement": _agreement(answers, SCALE, how) if models else {}}
+    return RatedDimension(models=tuple(models), agreement=_agreement(answers, SCALE, how)) if models else None
 
 
-def _agreement(answers: Answers, scale: Sequence[float], how: Resampling) -> dict[str, Any]:
-    """The statistics by name, their intervals and notes; empty of numbers with a single rater."""
-    if len(answers.raters) < 2:
-        return {
-            "items": len(answers.units),
-            "raters": len(answers.raters),
-            "notes": ["one rater alone has no agreement"],
-        }
+def _agreement(answers: Answers, scale: Sequence[float], how: Resampling) -> RaterAgreement:
+    """The coefficients, their intervals and notes; none with a single rater."""
+    items, raters = len(answers.units), len(answers.raters)
+    if raters < 2:
+        return RaterAgreement(items=items, raters=raters, notes=("one rater alone has no agreement",))
     found = agreement(
         answers.values, scale, clusters=answers.dialogues, draws=how.resamples, seed=how.seed, confidence=how.confidence
     )
-    return {
+    return RaterAgreement(
         **{name: one.value for name, one in found.items()},
-        "intervals": {name: [one.low, one.high] for name, one in found.items()},
-        "items": len(answers.units),
-        "raters": len(answers.raters),
-        "notes": [note for one in found.values() for note in one.notes],
-    }
+        intervals={name: (one.low, one.high) for name, one in found.items()},
+        items=items,
+        raters=raters,
+        notes=tuple(note for one in found.values() for note in one.notes),
+    )
 
 
 def _toward(answers: Answers, a: str, b: str) -> npt.NDArray[np.float64]:
@@ -155,7 +166,8 @@ def _pair(answers: Answers, a: str, b: str, key: Key) -> tuple[npt.NDArray[np.fl
     return np.concatenate([_toward(answers, a, b), ties]), [*answers.dialogues, *same]
 
 
-def _pairs(question: str, answers: Answers, key: Key, how: Resampling) -> list[dict[str, Any]]:
+def _pairs(question: str, answers: Answers, key: Key, how: Resampling) -> list[Contest]:
+    """Every two models that were compared; the p-values are not corrected yet."""
     rows = []
     for a, b in combinations(key.models, 2):
         values, dialogues = _pair(answers, a, b, key)
@@ -164,18 +176,24 @@ def _pairs(question: str, answers: Answers, key: Key, how: Resampling) -> list[d
             continue
         rated = ~np.isnan(values)
         halves, counts = np.where(rated, (values + 1) / 2, 0).sum(1), rated.sum(1).astype(np.float64)
-        toward = _toward(answers, a, b)
+        p = _sign_test(values, dialogues)
         rows.append(
-            {
-                "question": question, "a": a, "b": b, "win": win, "tie": tie, "lose": lose,
-                "identical": sum({one.a, one.b} == {a, b} for one in key.identical),
-                "share": float(halves.sum() / counts.sum()),
-                "interval": how.interval(halves, counts, dialogues),
-                "p": _sign_test(values, dialogues),
-                "fleiss_kappa": fleiss_kappa(toward, PREFERENCES),
-            }
+            Contest(
+                question=question, a=a, b=b, win=win, tie=tie, lose=lose,
+                identical=sum({one.a, one.b} == {a, b} for one in key.identical),
+                share=float(halves.sum() / counts.sum()),
+                interval=how.interval(halves, counts, dialogues),
+                p=p, p_holm=p,
+                fleiss_kappa=fleiss_kappa(_toward(answers, a, b), PREFERENCES),
+            )
         )  # fmt: skip
     return rows
+
+
+def _corrected(contests: Sequence[Contest]) -> tuple[Contest, ...]:
+    """The contests with Holm's correction over all their tests."""
+    adjusted = holm([math.nan if one.p is None else one.p for one in contests])
+    return tuple(one.model_copy(update={"p_holm": finite(p)}) for one, p in zip(contests, adjusted, strict=True))
 
 
 def _sign_test(values: npt.NDArray[np.float64], dialogues: Sequence[str]) -> float:
@@ -195,16 +213,16 @@ def _sign_test(values: npt.NDArray[np.float64], dialogues: Sequence[str]) -> flo
     return float(binomtest(won, won + lost).pvalue) if won + lost else math.nan
 
 
-def _ranking(question: str, answers: Answers, key: Key, how: Resampling, problems: list[str]) -> list[dict[str, Any]]:
+def _ranking(question: str, answers: Answers, key: Key, how: Resampling, problems: list[str]) -> list[RankedModel]:
     """The Bradley–Terry ranking of the models that were compared; a problem is noted instead where there is none."""
     places = {dialogue: place for place, dialogue in enumerate(dict.fromkeys(key.dialogues.values()))}
     wins = np.zeros((len(places), len(key.models), len(key.models)))
     for (i, a), (j, b) in combinations(enumerate(key.models), 2):
         values, dialogues = _pair(answers, a, b, key)
         for row, dialogue in zip(values, dialogues, strict=True):
-            given = row[~np.isnan(row)]
-            wins[places[dialogue], i, j] += ((given + 1) / 2).sum()
-            wins[places[dialogue], j, i] += ((1 - given) / 2).sum()
+            answered = row[~np.isnan(row)]
+            wins[places[dialogue], i, j] += ((answered + 1) / 2).sum()
+            wins[places[dialogue], j, i] += ((1 - answered) / 2).sum()
     drawn = None
     if how.resamples and len(places) > 1:
         drawn = np.tensordot(dialogue_draws(list(places), how.resamples, how.seed), wins, 1)
@@ -215,6 +233,6 @@ def _ranking(question: str, answers: Answers, key: Key, how: Resampling, problem
         return []
     problems += [f"{question}: in the ranking {note}" for note in ranking.notes]
     return [
-        {"question": question, "name": one.name, "strength": one.strength, "interval": [one.low, one.high]}
+        RankedModel(question=question, name=one.name, strength=one.strength, interval=(one.low, one.high))
         for one in ranking.ranked
     ]

@@ -13,22 +13,39 @@ from typing import Any, Literal
 
 import polars as pl
 
-from efficient_empathy.evaluation.ratings.csv_sheet import write_csv
-from efficient_empathy.evaluation.ratings.design import Design, Row, Sheets, design_sheets
-from efficient_empathy.evaluation.ratings.key import NAME, Key, SheetKey, read_key, write_key
-from efficient_empathy.evaluation.ratings.layout import TITLES, layout_of
+from efficient_empathy.evaluation.ratings.answers import value_of
+from efficient_empathy.evaluation.ratings.design import TITLES, Design, Row, Sheets, design_sheets, layout_of
 from efficient_empathy.evaluation.ratings.material import material_of_run
 from efficient_empathy.evaluation.ratings.questions import Task, comparing, instructions
 from efficient_empathy.evaluation.ratings.reading import Filled, Reading, read_filled
+from efficient_empathy.evaluation.ratings.record import NAME, Key, RatingsRecord, SheetKey, write_key
 from efficient_empathy.evaluation.ratings.results import Resampling, results
-from efficient_empathy.evaluation.ratings.tables import value_of
-from efficient_empathy.evaluation.ratings.xlsx_sheet import write_xlsx
+from efficient_empathy.evaluation.ratings.sheets import write_csv, write_xlsx
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 
 Format = Literal["xlsx", "csv"]
 WRITERS = {"xlsx": write_xlsx, "csv": write_csv}
 SAMPLES = 50
+RESULTS = "results.json"
+
+
+class SheetsResult(Part):
+    """What `make_sheets` made."""
+
+    files: tuple[str, ...]
+    key: str
+    raters: tuple[str, ...]
+    models: tuple[str, ...]
+    samples: int
+    items: dict[Task, int]
+    """Of each rater, without repeats."""
+    repeats: dict[Task, int]
+    identical: int
+    """Comparisons of identical responses, which nobody is asked about."""
+    left_out: int
+    """Samples that not every model responded to."""
 
 
 def make_sheets(
@@ -40,14 +57,12 @@ def make_sheets(
     samples: int | None = SAMPLES,
     format: Format = "xlsx",  # noqa: A002
     force: bool = False,
-) -> dict[str, Any]:
+) -> SheetsResult:
     """Make blinded sheets of the responses that `models` gave to a run's samples, one for each of the design's raters.
 
     The sheets go to `output`, by default `ratings/sheets` of the run; the key to `ratings/key.json`, which no rater may
     see. The same parameters give the same sheets. Neither a key nor a sheet of others is overwritten unless `force`.
-
-    Returns `files`, `key`, `raters`, `models`, `samples`, `items` and `repeats` of each rater, `identical` and
-    `left_out` (samples that not every model responded to). Raises `UserError`.
+    Raises `UserError`.
     """
     folder = output or workspace.ratings / "sheets"
     if folder.resolve() == workspace.ratings.resolve():
@@ -58,7 +73,7 @@ def make_sheets(
     found = material_of_run(workspace, models, wanted=samples, seed=design.seed)
     sheets = design_sheets(found, design)
     questions = comparing(design.by_dimension) if "ab" in design.tasks else ()
-    told = instructions(design.tasks, questions)
+    text = instructions(design.tasks, questions)
     names = [question.name for question in questions]
     key = Key(
         seed=design.seed,
@@ -74,20 +89,22 @@ def make_sheets(
             raise UserError(f"{here[0]} is there already and may be filled in: choose another folder, or use --force")
         with _beside(folder) as made:
             for rater, rows in sheets.rows.items():
-                WRITERS[format](made, rater, rows, [layout_of(task, names) for task in rows], told)
+                WRITERS[format](made, rater, rows, [layout_of(task, names) for task in rows], text)
             key_path = write_key(key, workspace.ratings, force=force)
             for path in made.iterdir():
                 path.replace(folder / path.name)
-    return {
-        "files": [str(folder / name) for sheet in key.sheets for name in sheet.files],
-        "key": str(key_path),
-        "raters": list(design.raters),
-        "models": list(models),
-        "samples": len(found.samples),
-        **_counted(sheets),
-        "identical": len(sheets.identical),
-        "left_out": found.without,
-    }
+    items, repeats = _counted(sheets)
+    return SheetsResult(
+        files=tuple(str(folder / name) for sheet in key.sheets for name in sheet.files),
+        key=str(key_path),
+        raters=design.raters,
+        models=tuple(models),
+        samples=len(found.samples),
+        items=items,
+        repeats=repeats,
+        identical=len(sheets.identical),
+        left_out=found.without,
+    )
 
 
 @contextmanager
@@ -112,13 +129,13 @@ def sheet_key(rater: str, rows: Mapping[Task, Sequence[Row]], format: Format) ->
     )
 
 
-def _counted(sheets: Sheets) -> dict[str, Any]:
-    """`items` and `repeats` by task: every rater has as many."""
+def _counted(sheets: Sheets) -> tuple[dict[Task, int], dict[Task, int]]:
+    """Items and repeats by task: every rater has as many."""
     rows = next(iter(sheets.rows.values()))
-    return {
-        "items": {task: sum(row.key.repeat_of is None for row in found) for task, found in rows.items()},
-        "repeats": {task: sum(row.key.repeat_of is not None for row in found) for task, found in rows.items()},
-    }
+    return (
+        {task: sum(row.key.repeat_of is None for row in found) for task, found in rows.items()},
+        {task: sum(row.key.repeat_of is not None for row in found) for task, found in rows.items()},
+    )
 
 
 def read_sheets(
@@ -127,7 +144,7 @@ def read_sheets(
     *,
     on_missing: Literal["skip", "fail"] = "skip",
     how: Resampling | None = None,
-) -> dict[str, Any]:
+) -> RatingsRecord:
     """Read filled-in sheets (files or folders of them) and write what they come to.
 
     Writes `ratings/results.json`, which is returned as well, and `ratings/ratings.parquet`, one row an answer. Missing
@@ -137,7 +154,7 @@ def read_sheets(
     key_path = workspace.ratings / NAME
     if not key_path.exists():
         raise UserError(f"{key_path} is missing: make sheets with `efficient-empathy ratings sheets` first")
-    key = read_key(key_path)
+    key = Key.read(key_path)
     reading = read_filled(paths, key)
     gap = next((one for one in reading.filled.values() if one.missing), None)
     if on_missing == "fail" and gap is not None:
@@ -151,8 +168,7 @@ def read_sheets(
     with workspace.lock():
         with atomic(workspace.ratings / "ratings.parquet") as path:
             answers_frame(reading, key).write_parquet(path, compression="zstd")
-        with atomic(workspace.ratings / "results.json") as path:
-            path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        found.write(workspace.ratings / RESULTS)
     return found
 
 

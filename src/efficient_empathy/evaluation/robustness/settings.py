@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from efficient_empathy.evaluation.classifiers.kinds import classifier_folders
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.robustness.grid import DEFAULT, Thresholds
 from efficient_empathy.evaluation.robustness.labels import UNION
@@ -55,7 +56,7 @@ class SweepSettings(Settings):
     @property
     def metric_options(self) -> MetricOptions:
         """What the metrics are told."""
-        return MetricOptions(epitome=self.epitome, emotion=self.emotion)
+        return MetricOptions(classifiers=classifier_folders(self))
 
     @property
     def default(self) -> dict[str, float]:

@@ -2,6 +2,6 @@
 
 from efficient_empathy.evaluation.tokens.encoder import Encoder, Ragged, Vocabulary
 from efficient_empathy.evaluation.tokens.sentences import Splitter, split, splitter
-from efficient_empathy.evaluation.tokens.words import words
+from efficient_empathy.evaluation.tokens.treebank import words
 
 __all__ = ["Encoder", "Ragged", "Splitter", "Vocabulary", "split", "splitter", "words"]

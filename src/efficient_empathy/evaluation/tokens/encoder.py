@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficient_empathy.evaluation.tokens.sentences import INSIDE, Split
-from efficient_empathy.evaluation.tokens.words import CLOSERS, CONTRACTED, words
+from efficient_empathy.evaluation.tokens.treebank import CLOSERS, CONTRACTED, words
 
 Ids = tuple[int, ...]
 _MOST_CHUNKS, _MOST_TEXTS = 300_000, 30_000

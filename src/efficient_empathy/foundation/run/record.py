@@ -5,9 +5,18 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticSerializationError
 
 from efficient_empathy.foundation.errors import UserError
@@ -81,6 +90,31 @@ class Record(Part):
 def finite(value: float | None) -> float | None:
     """`value`, or None for what is no finite number."""
     return value if value is not None and math.isfinite(value) else None
+
+
+def _whole_interval(value: Any) -> Any:
+    """An interval that lacks an end is none."""
+    ends = value if isinstance(value, list | tuple) else ()
+    return None if len(ends) == 2 and any(end is None or finite(end) is None for end in ends) else value
+
+
+Number = Annotated[float | None, AfterValidator(finite)]
+"""A measured number; nan and infinite are none."""
+Interval = Annotated[tuple[float, float] | None, BeforeValidator(_whole_interval)]
+"""Low and high of a measured number; none where either end is."""
+
+
+class Estimate(Part):
+    """A measured number with its interval; `low` and `high` are None where it has none."""
+
+    value: Number
+    low: Number = None
+    high: Number = None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends, where they are known."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 def _fault(error: ValidationError) -> str:

@@ -12,36 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Weights = Floats
-"""Shape (draws, rows): how often each row is counted in each draw."""
+from efficient_empathy.foundation.statistics.measured import Floats, Measured, Weights
+
 GROUPS = 100
 """Of the jackknife, where there are as many dialogues."""
 _CHUNK = 1 << 22
 """Weights in memory at once."""
-
-
-class Measured(Protocol):
-    """What was counted in rows, whose figures can be asked for under weights; `evaluation.metric` says more."""
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether a row may be counted more than once."""
-        ...
-
-    @property
-    def parts(self) -> Sequence[Measured]:
-        """Itself alone, or those that it joins."""
-        ...
-
-    def under(self, weights: Weights | None = None) -> Mapping[str, Floats]:
-        """The figures under `weights`; without any, every row once, as arrays of shape (1,)."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import polars as pl
 
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.cascade.goals import Labels, Probabilities
-from efficient_empathy.scoring.joint import cell_masses
+from efficient_empathy.scoring.dependence import subset_masses
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.selection.columns import AXES
@@ -24,12 +24,12 @@ Tables = npt.NDArray[np.float32]
 class Guesses:
     """Distributions of distinct samples, in the order of the run: `tables` has shape (samples, 2 axes, 11 levels).
 
-    The axes are sensibility and rationality. `association` is the judge's, of how they hang together.
+    The axes are sensibility and rationality. `dependence` is the judge's, of the two.
     """
 
     ids: list[str]
     tables: Tables
-    association: float
+    dependence: tuple[float, ...]
     policy: GridPolicy
 
     @property
@@ -41,7 +41,7 @@ class Guesses:
         """P(subset), shape (samples, subsets)."""
         grid = self.policy.cells()
         cells = np.stack([grid == subset for subset in self.subsets])
-        return cell_masses(self.tables[:, 0], self.tables[:, 1], cells, self.association)
+        return subset_masses((self.tables[:, 0], self.tables[:, 1]), cells, np.asarray(self.dependence or 0.0))
 
     def labels_of(self, scores: npt.NDArray[np.float64]) -> Labels:
         """The subset of scores, shape (samples, 2), by the rule; −1 where there are none (nan)."""
@@ -69,7 +69,7 @@ class Guesses:
             rubric,
             scores={axis: float(mean) for axis, mean in zip(AXES, means, strict=True)},
             probabilities={axis: row.tolist() for axis, row in zip(AXES, table, strict=True)},
-            association=self.association,
+            dependence=self.dependence,
             created_at=created_at,
         )
 
@@ -78,14 +78,14 @@ def read_guesses(workspace: Workspace, ledger: Ledger, spec: str, policy: GridPo
     """The distributions under `spec`, of every distinct sample; all must be there."""
     ids: dict[str, None] = {}
     tables: list[list[list[float]]] = []
-    association = 0.0
+    dependence: tuple[float, ...] = ()
     for chunk in pl.scan_parquet(workspace.samples).select("sample_id").collect_batches(chunk_size=CHUNK):
         new = [sample for sample in dict.fromkeys(chunk["sample_id"]) if sample not in ids]
         ids.update(dict.fromkeys(new))
         found = ledger.latest(spec, new)
         tables += [[list(found[sample].probabilities[axis]) for axis in AXES] for sample in new]
-        association = found[new[0]].association if new else association
-    return Guesses(list(ids), np.asarray(tables, np.float32), association, policy)
+        dependence = tuple(found[new[0]].dependence) if new else dependence
+    return Guesses(list(ids), np.asarray(tables, np.float32), dependence, policy)
 
 
 def read_scores(ledger: Ledger, spec: str, ids: list[str]) -> npt.NDArray[np.float64]:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from efficient_empathy.evaluation.record import EvaluatedModel
 from efficient_empathy.foundation.figures.formatting import amount, duration, power
-from efficient_empathy.report.evaluation_records import EvaluatedModel
 from efficient_empathy.report.sections.evaluation import Evaluation
 
 DRAWN = 3

@@ -9,16 +9,16 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.foundation.figures.dots import Dot
-from efficient_empathy.foundation.figures.formatting import fixed, probability, signed
-from efficient_empathy.report.evaluation_records import (
+from efficient_empathy.evaluation.record import (
     EvaluatedExample,
     EvaluatedModel,
     EvaluationRecord,
     MeasuredFigure,
     PairedTest,
 )
-from efficient_empathy.report.reading import read_record
+from efficient_empathy.foundation.figures.dots import Dot
+from efficient_empathy.foundation.figures.formatting import fixed, probability, signed
+from efficient_empathy.report.reading import read_if_there
 from efficient_empathy.report.sections.examples import TURNS_SHOWN
 
 DRAWN = 6
@@ -48,9 +48,9 @@ class Evaluation:
     fault: str = ""
 
     @property
-    def models(self) -> list[EvaluatedModel]:
+    def models(self) -> tuple[EvaluatedModel, ...]:
         """The models in the file's order."""
-        return self.record.models if self.record else []
+        return self.record.models if self.record else ()
 
     @cached_property
     def figures(self) -> dict[str, MeasuredFigure]:
@@ -67,7 +67,7 @@ class Evaluation:
         for name, figure in self.figures.items():
             sets.setdefault(figure.group, {})[name] = figure
         about = self.record.about if self.record else {}
-        return [Group(name, figures, _notes(about.get(name))) for name, figures in sets.items()]
+        return [Group(name, figures, _notes(about.get(name, {}))) for name, figures in sets.items()]
 
     @cached_property
     def drawn(self) -> list[str]:
@@ -108,8 +108,8 @@ class Evaluation:
     def part(self) -> str:
         """Which samples were answered, to be said after their number."""
         part = self.record.part if self.record else ""
-        told = {"": "", "all": "", "test": ", of the test split", "held_out": ", which were held out"}
-        return told.get(part, f", of the part {part}")
+        known = {"": "", "all": "", "test": ", of the test split", "held_out": ", which were held out"}
+        return known.get(part, f", of the part {part}")
 
     @property
     def baseline(self) -> EvaluatedModel | None:
@@ -120,7 +120,7 @@ class Evaluation:
     @cached_property
     def tests(self) -> dict[tuple[str, str], PairedTest]:
         """The tests against the baseline by model and figure."""
-        return {(test.model, test.metric): test for test in (self.record.tests if self.record else [])}
+        return {(test.model, test.metric): test for test in (self.record.tests if self.record else ())}
 
     @property
     def level(self) -> float:
@@ -144,19 +144,19 @@ class Evaluation:
     @property
     def tested(self) -> list[tuple[str, str, str, str, str, str]]:
         """The tests as rows: model, figure, difference, interval, p, corrected p."""
-        titles = {model.name: model.title for model in self.models}
+        titles = self.record.titles if self.record else {}
         rows = []
         for test in list(self.tests.values())[:TESTS_SHOWN]:
             digits = self.figures.get(test.metric, MeasuredFigure()).digits
             ends = [signed(end, digits) for end in test.interval or ()]
-            told = signed(test.difference, digits), " to ".join(ends) or "–", probability(test.p)
-            rows.append((titles.get(test.model, test.model), test.metric, *told, probability(test.p_holm)))
+            cells = signed(test.difference, digits), " to ".join(ends) or "–", probability(test.p)
+            rows.append((titles.get(test.model, test.model), test.metric, *cells, probability(test.p_holm)))
         return rows
 
     @property
     def same_n(self) -> bool:
         """Whether all models answered as many samples as the file says of the whole."""
-        return {m.n for m in self.models if m.n is not None} <= {self.record.n if self.record else None}
+        return {model.n for model in self.models} <= {self.record.n if self.record else None}
 
     def dots(self, figure: str) -> list[Dot]:
         """A figure's values as they are drawn."""
@@ -170,13 +170,13 @@ class Evaluation:
         return self.baseline.values.get(figure) if self.baseline else None
 
     @property
-    def examples(self) -> list[EvaluatedExample]:
+    def examples(self) -> tuple[EvaluatedExample, ...]:
         """The samples that are shown."""
-        return (self.record.examples if self.record else [])[:EXAMPLES_SHOWN]
+        return (self.record.examples if self.record else ())[:EXAMPLES_SHOWN]
 
     def title(self, name: str) -> str:
         """What a model is called on the page, by its name."""
-        return next((model.title for model in self.models if model.name == name), name)
+        return self.record.titles.get(name, name) if self.record else name
 
 
 def omitted(example: EvaluatedExample) -> int:
@@ -186,16 +186,14 @@ def omitted(example: EvaluatedExample) -> int:
 
 def evaluation(path: Path) -> Evaluation | None:
     """Read the evaluation; None where there is none."""
-    if not path.exists():
-        return None
-    record = read_record(path, EvaluationRecord, path.name)
-    return Evaluation(None, record) if isinstance(record, str) else Evaluation(record)
+    record = read_if_there(path, EvaluationRecord, path.name)
+    if isinstance(record, str):
+        return Evaluation(None, record)
+    return Evaluation(record) if record else None
 
 
-def _notes(about: Any) -> list[tuple[str, str]]:
-    """What a set's file says about it, as names and text."""
-    if not isinstance(about, Mapping):
-        return [("", str(about))] if about else []
+def _notes(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a metric says about itself, as names and text."""
     notes = []
     for name, value in about.items():
         if isinstance(value, Mapping):
@@ -203,7 +201,7 @@ def _notes(about: Any) -> list[tuple[str, str]]:
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
         if value not in (None, ""):
-            notes.append((str(name).replace("_", " "), str(value)))
+            notes.append((name.replace("_", " "), str(value)))
     return notes[:NOTES_SHOWN]
 
 

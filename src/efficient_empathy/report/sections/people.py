@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from efficient_empathy.evaluation.ratings.record import Contest, RatedModel, RaterAgreement, RatingsRecord
 from efficient_empathy.foundation.figures.dots import Dot
-from efficient_empathy.report.rating_records import Agreement, Contest, RatedModel, RatingsRecord
-from efficient_empathy.report.reading import read_record
+from efficient_empathy.report.reading import read_if_there
 
 CONTESTS_SHOWN = 60
 RATERS_SHOWN = 60
@@ -53,8 +52,7 @@ class People:
 
     def rated(self, dimension: str, model: str) -> RatedModel | None:
         """A model's ratings on a dimension."""
-        found = self.record.likert[dimension].models if self.record else []
-        return next((m for m in found if m.name == model), None)
+        return next((m for m in self._on(dimension) if m.name == model), None)
 
     def is_best(self, dimension: str, model: str) -> bool:
         """Whether a mean is the highest of its dimension as it is printed."""
@@ -70,11 +68,11 @@ class People:
             if m.mean is not None
         ]
 
-    def _on(self, dimension: str) -> list[RatedModel]:
-        return self.record.likert[dimension].models if self.record else []
+    def _on(self, dimension: str) -> tuple[RatedModel, ...]:
+        return self.record.likert[dimension].models if self.record else ()
 
     @cached_property
-    def agreements(self) -> dict[str, Agreement]:
+    def agreements(self) -> dict[str, RaterAgreement]:
         """Agreement by dimension, and on preferences by question, where any coefficient is known."""
         if self.record is None:
             return {}
@@ -85,17 +83,17 @@ class People:
     @property
     def questions(self) -> list[str]:
         """The questions that pairs were compared on."""
-        return list(dict.fromkeys(contest.question for contest in (self.record.ab if self.record else [])))
+        return list(dict.fromkeys(contest.question for contest in (self.record.ab if self.record else ())))
 
     @property
-    def contests(self) -> list[Contest]:
+    def contests(self) -> tuple[Contest, ...]:
         """The comparisons of two models that are shown."""
-        return (self.record.ab if self.record else [])[:CONTESTS_SHOWN]
+        return (self.record.ab if self.record else ())[:CONTESTS_SHOWN]
 
     @property
     def rankings(self) -> dict[str, list[Dot]]:
         """Models by strength, the strongest first, by question."""
-        found = [model for model in (self.record.ranking if self.record else []) if model.strength is not None]
+        found = [model for model in (self.record.ranking if self.record else ()) if model.strength is not None]
         rankings: dict[str, list[Dot]] = {}
         for model in sorted(found, key=lambda m: -(m.strength or 0.0)):
             dot = Dot(self.title(model.name), model.strength or 0.0, model.interval)
@@ -103,20 +101,14 @@ class People:
         return rankings
 
     @property
-    def problems(self) -> list[str]:
+    def problems(self) -> tuple[str, ...]:
         """What was wrong with the sheets."""
-        return [_told(problem) for problem in (self.record.problems if self.record else [])]
+        return self.record.problems if self.record else ()
 
 
 def people(path: Path, titles: Mapping[str, str]) -> People | None:
     """Read the results of ratings; None where there are none. `titles` says what models are called on the page."""
-    if not path.exists():
-        return None
-    record = read_record(path, RatingsRecord, f"{path.parent.name}/{path.name}")
-    return People(None, titles, record) if isinstance(record, str) else People(record, titles)
-
-
-def _told(problem: Any) -> str:
-    if isinstance(problem, Mapping):
-        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in problem.items())
-    return str(problem)
+    record = read_if_there(path, RatingsRecord, f"{path.parent.name}/{path.name}")
+    if isinstance(record, str):
+        return People(None, titles, record)
+    return People(record, titles) if record else None

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from efficient_empathy.evaluation.record import MeasuredFigure
 from efficient_empathy.foundation.figures.dots import Dot
 from efficient_empathy.foundation.figures.formatting import plural, share, significant, whole
 from efficient_empathy.foundation.figures.heat_map import FEW, HeatMap, Quantity
 from efficient_empathy.modelling.training.record import ALL
-from efficient_empathy.report.evaluation_records import MeasuredFigure
 from efficient_empathy.report.reading import read_record
 from efficient_empathy.report.robustness_records import (
     SweepRecord,

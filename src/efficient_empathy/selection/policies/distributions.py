@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.scoring.joint import subset_masses
+from efficient_empathy.scoring.dependence import subset_masses
 from efficient_empathy.selection.policies.conditions import on_columns
 from efficient_empathy.selection.policies.rule_policy import BoundRules
 from efficient_empathy.selection.shares import Probabilities
@@ -21,7 +21,7 @@ from efficient_empathy.selection.ties import Ties, tie_hash
 
 DEPENDENCE = "dependence"
 """The column that has, per row, one number for each pair of the rubric's axes (`itertools.combinations`): how the two
-distributions depend on each other, see `scoring.joint`. Absent or null is independence."""
+distributions depend on each other, see `scoring.dependence`. Absent or null is independence."""
 MOST_CELLS = 1_000_000
 """Combinations of levels over which probabilities are summed."""
 _MOST_COMPARISONS = 60

@@ -16,9 +16,9 @@ from efficient_empathy.studio.pages.compare.facts import facts, stages
 from efficient_empathy.studio.pages.compare.models import figure_rows, models_of, shared_answers
 from efficient_empathy.studio.pages.compare.rubrics import difference, rubrics_of
 from efficient_empathy.studio.pages.compare.scores import agreement, read_scores
+from evidence_files import write_models
 from scored_runs import numbered, write_run
 from studio_server import axe, serving, visit_url
-from trained_runs import write_json
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)> \u202eevil'
 
@@ -38,8 +38,11 @@ def evaluated(workspace: Workspace, values: dict[str, float]) -> None:
         {"name": name, "values": {"bleu4": value, "same": 1.0}, "intervals": {"bleu4": [value - 1, value + 1]}, "n": 40}
         for name, value in values.items()
     ]
-    looks = {"bleu4": {"set": "official", "better": "higher", "digits": 2}, "same": {"set": "official", "digits": 1}}
-    write_json(workspace.evaluation, {"n": 40, "baseline": next(iter(values)), "metrics": looks, "models": models})
+    looks = {
+        "bleu4": {"group": "official", "better": "higher", "digits": 2},
+        "same": {"group": "official", "digits": 1},
+    }
+    write_models(workspace.evaluation, models, n=40, metrics=looks)
 
 
 def get(url: str) -> str:

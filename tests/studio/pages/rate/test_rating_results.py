@@ -9,7 +9,7 @@ pytest.importorskip("scipy", reason='needs the extra "eval"')
 pytest.importorskip("krippendorff", reason='needs the extra "eval"')
 
 from efficient_empathy.evaluation.ratings import Design, Resampling, read_sheets
-from efficient_empathy.evaluation.ratings.layout import layout_of
+from efficient_empathy.evaluation.ratings.design import layout_of
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.rate.results import export, finish, live, results_of
@@ -73,10 +73,9 @@ def test_finishing_writes_what_reading_the_sheets_would(run, store, study, tmp_p
     found = finish(run, store, study, replace=False, how=HOW)
     assert store.study(study.id).closed_at is not None
     assert results_of(run, study) == found
-    assert found["likert"]["empathy"]["models"][0] | {"interval": None} == {
-        "name": "moe", "mean": 5, "interval": None, "n": 8, "fleiss_kappa": None,
-    }  # fmt: skip
-    assert found["comments"][0]["text"] == "odd, isn’t it"
+    first = found.likert["empathy"].models[0]
+    assert (first.name, first.mean, first.n, first.fleiss_kappa) == ("moe", 5, 8, None)
+    assert found.comments[0].text == "odd, isn’t it"
 
     other = Workspace(tmp_path / "other").create()
     with zipfile.ZipFile(io.BytesIO(export(store, study, "sheets"))) as archive:
@@ -84,7 +83,7 @@ def test_finishing_writes_what_reading_the_sheets_would(run, store, study, tmp_p
     other.ratings.mkdir()
     (tmp_path / "sheets" / "key.json").rename(other.ratings / "key.json")
     read = read_sheets(other, [tmp_path / "sheets"], how=HOW)
-    assert {**read, "sheets": []} == {**found, "sheets": []}
+    assert read == found.model_copy(update={"sheets": read.sheets})
     frames = [pl.read_parquet(one.ratings / "ratings.parquet") for one in (run, other)]
     assert frames[0].equals(frames[1])
 
@@ -92,8 +91,8 @@ def test_finishing_writes_what_reading_the_sheets_would(run, store, study, tmp_p
 def test_what_was_not_judged_is_missing_and_counted(run, store, study):
     answer(store, study, change=lambda *given: "" if given[2] == "empathy" else by_quality(*given))
     found = finish(run, store, study, replace=False, how=HOW)
-    assert "empathy" not in found["likert"]
-    assert any("ann left single cells empty: empathy" in problem for problem in found["problems"])
+    assert "empathy" not in found.likert
+    assert any("ann left single cells empty: empathy" in problem for problem in found.problems)
 
 
 def test_results_of_other_ratings_are_replaced_only_when_told(run, store, study):

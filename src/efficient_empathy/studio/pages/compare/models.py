@@ -9,9 +9,9 @@ from functools import cached_property
 
 import polars as pl
 
+from efficient_empathy.evaluation.record import EvaluatedModel, MeasuredFigure
 from efficient_empathy.foundation.figures.formatting import amount, clip, duration, fixed, power, share, whole
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.report.evaluation_records import EvaluatedModel, MeasuredFigure
 from efficient_empathy.report.sections.evaluation import Evaluation, evaluation
 from efficient_empathy.studio.pages.compare.facts import ABSENT, Fact, Section
 
@@ -112,7 +112,7 @@ def model_facts(models: Sequence[Model]) -> list[Section]:
     trained = [model.record.training for model in models]
     rows = {
         "run": [model.run for model in models],
-        "responses": [whole(m.record.n if m.record.n is not None else _record_n(m)) for m in models],
+        "responses": [whole(model.record.n) for model in models],
         "samples of": [_part(model) for model in models],
         "share of the data": [ABSENT if (v := m.record.share_of_data) is None else share(v, 1) for m in models],
         "tokens trained on": [amount(one.tokens) if one else ABSENT for one in trained],
@@ -132,10 +132,6 @@ def shared_answers(models: Sequence[Model]) -> tuple[int, int] | None:
     if not known or len(known) < len(answered):
         return None
     return len(frozenset.intersection(*known)), len(frozenset.union(*known))
-
-
-def _record_n(model: Model) -> float | None:
-    return model.evaluation.record.n if model.evaluation.record else None
 
 
 def _part(model: Model) -> str:

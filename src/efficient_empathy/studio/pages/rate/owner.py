@@ -8,8 +8,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from efficient_empathy.evaluation.ratings.formatting import results_summary
 from efficient_empathy.evaluation.ratings.results import Resampling
-from efficient_empathy.evaluation.ratings.words import results_summary
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.chat.material import waiting

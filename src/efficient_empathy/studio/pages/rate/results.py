@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -15,15 +14,14 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import uniform
-from efficient_empathy.evaluation.ratings.csv_sheet import as_text
-from efficient_empathy.evaluation.ratings.key import NAME, Key
-from efficient_empathy.evaluation.ratings.layout import COMMENT, layout_of
+from efficient_empathy.evaluation.ratings.answers import answers_to, rater_summaries
+from efficient_empathy.evaluation.ratings.design import COMMENT, layout_of
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, SCALE, Task
-from efficient_empathy.evaluation.ratings.raters import raters
 from efficient_empathy.evaluation.ratings.reading import Reading
+from efficient_empathy.evaluation.ratings.record import NAME, Key, RatingsRecord
 from efficient_empathy.evaluation.ratings.results import PREFERENCES, Resampling, results
-from efficient_empathy.evaluation.ratings.stage import answers_frame
-from efficient_empathy.evaluation.ratings.tables import answers_to
+from efficient_empathy.evaluation.ratings.sheets import as_text
+from efficient_empathy.evaluation.ratings.stage import RESULTS, answers_frame
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.foundation.statistics.agreement import agreement
@@ -62,20 +60,19 @@ def live(store: RatingStore, study: Study) -> dict[str, Any]:
         found.append(line)
     quick = _seconds(rows)
     people = [
-        {"name": one["name"], "steady": finite(one["self_consistency"]), "left": finite(one["left"]),
-         "seconds": quick.get(one["name"])}
-        for one in raters(filled, study.key)
+        {"name": one.name, "steady": one.self_consistency, "left": one.left, "seconds": quick.get(one.name)}
+        for one in rater_summaries(filled, study.key)
     ]  # fmt: skip
     return {"agreement": found, "raters": people, "answers": sum(row["question"] != COMMENT for row in rows)}
 
 
-def finish(workspace: Workspace, store: RatingStore, study: Study, *, replace: bool, how: Resampling) -> dict[str, Any]:
+def finish(workspace: Workspace, store: RatingStore, study: Study, *, replace: bool, how: Resampling) -> RatingsRecord:
     """Close a study and write the run's `ratings/ratings.parquet` and `ratings/results.json`; returns the latter.
 
     Results of sheets, or of another study, are replaced only with `replace`. Raises `UserError`; nothing is written and
     the study stays as it was then.
     """
-    path = workspace.ratings / "results.json"
+    path = workspace.ratings / RESULTS
     if not replace and path.exists() and results_of(workspace, study) is None:
         raise UserError(f"{path} has the results of other ratings: say that they are to be replaced")
     store.close_study(study.id, closed=True)
@@ -87,8 +84,7 @@ def finish(workspace: Workspace, store: RatingStore, study: Study, *, replace: b
         with workspace.lock():
             with atomic(workspace.ratings / "ratings.parquet") as temporary:
                 answers_frame(reading, study.key).write_parquet(temporary, compression="zstd")
-            with atomic(path) as temporary:
-                temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            found.write(path)
     except BaseException:
         if study.closed_at is None:
             store.close_study(study.id, closed=False)
@@ -145,14 +141,15 @@ def _by_item(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, str]
     return dict(answers)
 
 
-def results_of(workspace: Workspace, study: Study) -> dict[str, Any] | None:
-    """The run's `ratings/results.json` where it was made of this study."""
-    path = workspace.ratings / "results.json"
-    if not path.exists():
+def results_of(workspace: Workspace, study: Study) -> RatingsRecord | None:
+    """The run's `ratings/results.json` where it was made of this study; None also for a file that cannot be read."""
+    try:
+        found = RatingsRecord.read_if_there(workspace.ratings / RESULTS)
+    except UserError:
         return None
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    sheets = found.get("sheets", [])
-    return found if sheets and all(sheet.startswith(f"{SOURCE}, {study.id}, ") for sheet in sheets) else None
+    if found is None or not found.sheets:
+        return None
+    return found if all(sheet.startswith(f"{SOURCE}, {study.id}, ") for sheet in found.sheets) else None
 
 
 def _seconds(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -169,7 +166,7 @@ def _sheets(store: RatingStore, study: Study, rows: list[dict[str, Any]]) -> byt
     answers = _by_item(rows)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(NAME, json.dumps(study.key.model_dump(), indent=1, ensure_ascii=False) + "\n")
+        archive.writestr(NAME, study.key.json_text())
         for rater in store.raters(study.id):
             by_task: dict[Task, list[list[str]]] = defaultdict(list)
             for task in store.tasks(rater):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from efficient_empathy.evaluation.ratings.key import Key
+from efficient_empathy.evaluation.ratings.record import Key
 
 VERSION = 1
 SCHEMA = """

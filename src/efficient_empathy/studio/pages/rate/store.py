@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.evaluation.ratings.key import Key
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS
+from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.workspace import transaction
 from efficient_empathy.studio.pages.rate.schema import PROGRESS, RATERS, SCHEMA, VERSION, Rater, Rating, Study
@@ -96,7 +96,7 @@ class RatingStore:
         """The design of a study, which never changes."""
         if study not in self._keys:
             text = self._all("SELECT key FROM studies WHERE id = ?", (study,))[0]["key"]
-            self._keys[study] = Key.model_validate_json(text)
+            self._keys[study] = Key.model_validate_json(text, context={"study": study})
         return self._keys[study]
 
     def close_study(self, study: str, *, closed: bool) -> None:

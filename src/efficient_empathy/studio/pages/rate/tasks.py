@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from efficient_empathy.evaluation.ratings.design import Design, Row, Sheets, design_sheets
-from efficient_empathy.evaluation.ratings.key import Key
-from efficient_empathy.evaluation.ratings.layout import layout_of
+from efficient_empathy.evaluation.ratings.design import Design, Row, Sheets, design_sheets, layout_of
 from efficient_empathy.evaluation.ratings.material import REFERENCE, Material, material_of_run
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, Question, Task, comparing
 from efficient_empathy.evaluation.ratings.reading import Filled, Reading
+from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.evaluation.ratings.stage import sheet_key
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace

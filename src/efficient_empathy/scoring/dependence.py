@@ -1,0 +1,121 @@
+"""Axes together, from the distribution of each and one number per pair for the dependence between them.
+
+p(x) = Π p_i(x_i) · (1 + Σ_{i<j} c_ij (x_i − E x_i)(x_j − E x_j)), the family of Sarmanov (1966) with linear kernels:
+every marginal stays what it is, c = 0 is independence, and c_ij × var(x_i) × var(x_j) is the covariance that the text
+leaves unexplained. An axis that is left out takes its terms with it, so any axes can be looked at without the others.
+Wherever `dependence` is written, it has one c per pair of axes, in the order of `itertools.combinations`; the numbers
+are small, and where the formula would go below zero, the probability is cut off at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Table = npt.NDArray[Any]
+"""Distributions, (samples, levels), lowest level first."""
+_STEP = 2.0**20
+_CHUNK = 1 << 22
+"""Numbers held at once while the axes are summed over one after the other."""
+
+
+def subset_masses(
+    tables: Sequence[Table], cells: npt.NDArray[np.bool_], dependence: npt.NDArray[Any] | float = 0.0
+) -> npt.NDArray[np.float32]:
+    """P(subset) of each sample, (samples, subsets): the mass on the subset's cells, (subsets, levels, levels, …).
+
+    `tables` has one distribution per axis of `cells`. `dependence` has one number per pair of axes, in the order of
+    `itertools.combinations`: (samples, pairs), or (pairs,) or one number for all.
+    Probabilities are rounded to 2⁻²⁰ first, and so is what is passed on from one axis to the next, so that every sum is
+    exact and a row's result does not hang on its place in the array.
+    """
+    rows, pairs = len(tables[0]), len(tables) * (len(tables) - 1) // 2
+    c = np.broadcast_to(np.asarray(dependence, dtype=np.float64), (rows, pairs))
+    merged, members = _merge_levels(cells)
+    chunk = max(1, _CHUNK // (merged.size // merged.shape[1]))
+    masses = [
+        _masses([table[at : at + chunk] for table in tables], merged, members, c[at : at + chunk])
+        for at in range(0, max(rows, 1), chunk)
+    ]
+    return np.concatenate(masses)
+
+
+def _masses(
+    tables: Sequence[Table], cells: npt.NDArray[Any], members: Sequence[npt.NDArray[Any]], c: npt.NDArray[Any]
+) -> npt.NDArray[np.float32]:
+    plain = [np.rint(np.asarray(table, dtype=np.float64) * _STEP) for table in tables]
+    totals = [table.sum(axis=1) for table in plain]
+    probabilities = [table @ member for table, member in zip(plain, members, strict=True)]
+    mass = _mass_on(cells, probabilities, totals)
+    if c.any():
+        kernels = [np.rint(table * _centred(table)) @ member for table, member in zip(plain, members, strict=True)]
+        for pair, number in zip(combinations(range(len(tables)), 2), c.T, strict=True):
+            factors = [kernels[axis] if axis in pair else probabilities[axis] for axis in range(len(tables))]
+            mass = mass + number[:, None] * _mass_on(cells, factors, totals)
+    total = totals[0] * totals[-1] if len(totals) > 1 else totals[0]
+    found = np.maximum(mass / total[:, None], 0)
+    shares: npt.NDArray[np.float32] = (found / found.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
+
+
+def _mass_on(cells: npt.NDArray[Any], factors: Sequence[Table], totals: Sequence[Table]) -> npt.NDArray[np.float64]:
+    """Σ of the factors' product over each subset's cells, (samples, subsets), one axis after the other.
+
+    In units of the first and the last axis's total: those of the axes between are divided out at once.
+    """
+    by_level = np.moveaxis(cells, 1, 0)
+    left: npt.NDArray[np.float64] = factors[0] @ by_level.reshape(len(by_level), -1)
+    left = left.reshape(len(left), *by_level.shape[1:])
+    for axis, factor in enumerate(factors[1:], 1):
+        left = np.einsum("nkj...,nj->nk...", left, factor)
+        if axis < len(factors) - 1:
+            left = np.rint(left / totals[axis].reshape(-1, *[1] * (left.ndim - 1)))
+    return left
+
+
+def _merge_levels(cells: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.float64], list[npt.NDArray[np.float64]]]:
+    """The cells with those levels of an axis as one that no subset tells apart, and each axis's (levels, merged)."""
+    members = []
+    for axis in range(1, cells.ndim):
+        by_level = np.moveaxis(cells, axis, 0).reshape(cells.shape[axis], -1)
+        _, first, place = np.unique(np.packbits(by_level, axis=1), axis=0, return_index=True, return_inverse=True)
+        cells = cells.take(first, axis=axis)
+        members.append(np.eye(len(first))[place.ravel()])
+    return cells.astype(np.float64), members
+
+
+def expected_counts(first: Table, second: Table, dependence: npt.NDArray[Any] | float = 0.0) -> npt.NDArray[np.float64]:
+    """How many samples are expected at each pair of levels, (levels of the first, levels of the second).
+
+    `dependence` is that of this one pair, one number or one a sample.
+    """
+    p, q = (np.asarray(table, dtype=np.float64) for table in (first, second))
+    c = np.broadcast_to(np.asarray(dependence, dtype=np.float64), (len(p),))[:, None]
+    together: npt.NDArray[np.float64] = p.T @ q + (c * p * _centred(p)).T @ (q * _centred(q))
+    return np.maximum(together, 0)
+
+
+def fit_dependence(tables: Sequence[Table], targets: Sequence[Table]) -> tuple[float, ...]:
+    """The c of every pair of axes, none for one axis, from distributions and the true ones, `targets`.
+
+    By moments: what is left of the two true scores' covariance, over the product of the variances expected.
+    """
+    left, variances = [], []
+    for table, target in zip(tables, targets, strict=True):
+        p = np.asarray(table, dtype=np.float64)
+        levels = np.arange(p.shape[1])
+        left.append(target @ levels - p @ levels)
+        variances.append((p * _centred(p) ** 2).sum(axis=1))
+    pairs = combinations(range(len(tables)), 2)
+    return tuple(float((left[i] * left[j]).mean() / (variances[i] * variances[j]).mean()) for i, j in pairs)
+
+
+def _centred(table: Table) -> Table:
+    """The levels less their mean under each row, (samples, levels)."""
+    levels = np.arange(table.shape[1])
+    centred: Table = levels - (table @ levels / table.sum(axis=1))[:, None]
+    return centred
