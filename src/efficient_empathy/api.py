@@ -19,6 +19,7 @@ from efficient_empathy.scoring import Judge, Rubric
 from efficient_empathy.scoring import stage as _scoring
 from efficient_empathy.scoring.judges.choice import JudgeOptions
 from efficient_empathy.scoring.panel import Pool
+from efficient_empathy.selection.settings import SelectSettings
 
 if TYPE_CHECKING:
     from efficient_empathy.labelling.prediction.conversations import Given
@@ -121,12 +122,13 @@ def predict(given: Given, *, quiet: bool = False, **settings: Any) -> pl.DataFra
     return found.per(chosen.per)
 
 
-def select(
-    run: str | Path, *, policy: str = "paper", alpha: float = 5, beta: float = 5, **options: Any
-) -> pl.DataFrame:
-    """Split a scored run and write its data sets; the frame of `assignments.parquet`. Options as of the command."""
+def select(run: str | Path, *, force: bool = False, **settings: Any) -> pl.DataFrame:
+    """Split a scored run and write its data sets; the frame of `assignments.parquet`.
+
+    `settings` as of `SelectSettings`: policy (a name or a file), thresholds, alpha, beta, top, decide and so on.
+    """
     workspace = Workspace(run)
-    _selection.select(workspace, policy=policy, alpha=alpha, beta=beta, **options)
+    _selection.select(workspace, load(SelectSettings, None, "the options", settings), force=force)
     return pl.read_parquet(workspace.assignments)
 
 
