@@ -60,7 +60,7 @@ def cascade(
     reading: dict[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Score with the distilled judge where it is sure and an expert elsewhere; the plan, the promise and the check.
+    """Score with the distilled judge where it is sure and an expert elsewhere; the plan, the guarantee and the check.
 
     `settings` as of `CascadeSettings`: expert, error, f1, confidence and so on; `reading` as of `score`: format,
     columns, on_bad_row. The scores are those of the run.
@@ -71,8 +71,8 @@ def cascade(
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     chosen, console = load(CascadeSettings, None, "the options", settings), Console(stderr=True, quiet=quiet)
     found = run_cascade(source, Workspace(run), chosen, loaded, options, console=console, **(reading or {}))
-    told: dict[str, Any] = found["cascade"]
-    return told
+    record: dict[str, Any] = found["cascade"]
+    return record
 
 
 def refresh(
@@ -85,21 +85,20 @@ def refresh(
     rubric: Rubric | str | Path | None = None,
     options: JudgeOptions | None = None,
     quiet: bool = False,
-    **doubt: Any,
+    **uncertainty: Any,
 ) -> pl.DataFrame:
     """Judge samples of a scored run again and pool what was said; the frame of `scores.parquet`.
 
     `which` are uncertain, failed, all or none; `judge` is another one, by default the same for another of its `rounds`;
-    `doubt` as of `labelling.doubt.Doubt`: reach, disagreement, policy and so on.
+    `uncertainty` as of `UncertaintySettings`: reach, disagreement, policy, thresholds and so on.
     """
-    from efficient_empathy.labelling.refresh.doubt import Doubt
     from efficient_empathy.labelling.refresh.stage import refresh as judge_again
+    from efficient_empathy.labelling.refresh.uncertainty import UncertaintySettings
 
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
-    judge_again(
-        workspace, which, judge, loaded, options, rounds=rounds, pool=pool, doubt=Doubt(**doubt), console=console
-    )
+    chosen = load(UncertaintySettings, None, "the options", uncertainty)
+    judge_again(workspace, which, judge, loaded, options, rounds=rounds, pool=pool, uncertainty=chosen, console=console)
     return pl.read_parquet(workspace.scores)
 
 

@@ -38,9 +38,7 @@ Error = Annotated[
     typer.Option(help="cascade: the share of wrong subsets that you accept; .05 by default.", min=0, max=1),
 ]
 F1 = Annotated[float | None, typer.Option(help="cascade: instead of --error, the least F1 of --subset.", min=0, max=1)]
-Subset = Annotated[
-    str | None, typer.Option(help="cascade: what --f1 is about; the policy's first by default.")
-]
+Subset = Annotated[str | None, typer.Option(help="cascade: what --f1 is about; the policy's first by default.")]
 Confidence = Annotated[float | None, typer.Option(help="cascade: of the guarantee; .95 by default.", min=0.5, max=1)]
 Calibration = Annotated[
     int | None,

@@ -187,9 +187,7 @@ def test_an_f1_is_guaranteed_and_kept(predicted, tmp_path) -> None:
     assert f1_score(labels, predicted.predictions.labels_of(predicted.scores), 0) >= 0.85
 
 
-def test_refitting_in_rounds_pays_once_and_keeps_the_guarantee_with_a_harsher_expert(
-    predicted, tmp_path
-) -> None:
+def test_refitting_in_rounds_pays_once_and_keeps_the_guarantee_with_a_harsher_expert(predicted, tmp_path) -> None:
     workspace = predicted.copy(tmp_path / "run")
     with MisbehavingServer(predicted.expert(shift=-4)) as server:  # all that the judge takes for sensible is not
         result = run(predicted, workspace, server, rounds=2, check=0, error=0.2, calibration=80)

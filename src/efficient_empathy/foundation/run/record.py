@@ -95,7 +95,7 @@ class StageRecord(Record):
         except ValidationError as error:
             raise UserError(
                 f"{manifest} tells of the stage {cls.STAGE} what this program cannot read ({_fault(error)}): run "
-                f"`efficient-empathy {cls.STAGE} --run {manifest.parent}` again"
+                f"{cls.REMEDY} with --run {manifest.parent} again"
             ) from error
 
 
