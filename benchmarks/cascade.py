@@ -31,7 +31,7 @@ from efficient_empathy.labelling.cascade.phases import BOUGHT
 from efficient_empathy.labelling.cascade.planning import plan_cascade
 from efficient_empathy.labelling.cascade.settings import CascadeSettings, Method
 from efficient_empathy.labelling.distillation.data import lessons_of
-from efficient_empathy.labelling.distillation.held_out import association_of, cross_calibrated, cross_fit
+from efficient_empathy.labelling.distillation.held_out import cross_calibrated, cross_fit, dependence_of
 from efficient_empathy.labelling.distillation.settings import StudentSettings
 from efficient_empathy.labelling.distillation.stage import default_base, write_tokenizer
 from efficient_empathy.scoring.rubric import Rubric
@@ -64,7 +64,7 @@ def cross_fitted(judgements: Path, cache: Path) -> tuple[Guesses, np.ndarray]:
     p = cross_calibrated(logits, lessons, rubric, FOLDS, 0)
     places = [rubric.axis_names.index(axis) for axis in AXES]
     guesses = Guesses(
-        [sample.id for sample in lessons.samples], p[:, places], association_of(p, lessons.targets), GridPolicy("paper")
+        [sample.id for sample in lessons.samples], p[:, places], dependence_of(p, lessons.targets), GridPolicy("paper")
     )
     return guesses, lessons.scores[:, places].astype(np.float64)
 

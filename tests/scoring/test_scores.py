@@ -22,7 +22,7 @@ def table(tmp_path):
     half = [0.5 * (a + b) for a, b in zip(point(6), point(8), strict=True)]
     good = Judgement(
         samples[0].id, "ok", "j", "r", {"sensibility": 7.0, "rationality": 2.0},
-        probabilities={"sensibility": half, "rationality": point(2)},
+        probabilities={"sensibility": half, "rationality": point(2)}, dependence=(-0.25,),
     )  # fmt: skip
 
     def write(*judgements: Judgement, pool: Pool | None = None) -> pl.DataFrame:
@@ -46,7 +46,8 @@ def test_a_judge_with_distributions_adds_its_columns_and_failures_are_null(table
     assert first["sensibility"] == 7
     assert first["sensibility_std"] == pytest.approx(1)
     assert first["rationality_std"] == pytest.approx(0)
-    assert (first["p_sensibility"], first["p_rationality"], first["p_discard"]) == pytest.approx((1, 0, 0))
+    assert first["dependence"] == pytest.approx([-0.25])
+    assert not [name for name in scores.columns if name.startswith("p_")]
     for name in set(scores.columns) - {"sample_id", "state"}:
         assert scores[name].to_list()[1:] == [None, None]
 
@@ -72,3 +73,34 @@ def test_the_first_answer_keeps_its_distribution_and_says_whose_it_is(table) -> 
     assert scores["answered_by"].to_list() == ["j", "other", None]
     assert scores["sensibility"].to_list() == [7.0, 4.0, None]
     assert scores["sensibility_probabilities"].is_null().to_list() == [False, True, True]
+
+
+def axes(*scales: tuple[int, int]) -> Rubric:
+    names = ("warmth", "clarity", "depth")
+    made = [{"name": names[i], "scale": scale, "description": "."} for i, scale in enumerate(scales)]
+    return Rubric.model_validate({**RUBRIC.model_dump(), "axes": made})
+
+
+def test_any_number_of_axes_on_any_scales_has_a_dependence_for_each_pair(tmp_path) -> None:
+    samples = make_samples(2)
+    write_samples(samples, tmp_path / "samples.parquet")
+    for number, scales in enumerate(([(1, 5)], [(0, 3), (1, 5), (2, 4)])):
+        rubric = axes(*scales)
+        names = rubric.axis_names
+        even = {a.name: [1 / len(a.values)] * len(a.values) for a in rubric.axes}
+        means = {a.name: sum(a.scale) / 2 for a in rubric.axes}
+        given = (0.1, -0.2, 0.3)[: len(names) * (len(names) - 1) // 2]
+        with Ledger(tmp_path / f"{number}.sqlite") as ledger:
+            judged = Judgement(samples[0].id, "ok", "j", "r", means, probabilities=even, dependence=given)
+            ledger.record("a", [judged, Judgement(samples[1].id, "ok", "j", "r", means, probabilities=even)])
+            assert ledger.latest("a", [samples[0].id])[samples[0].id].dependence == given
+            write_scores(tmp_path / "samples.parquet", ledger, Panel(("a",)), rubric, tmp_path / "scores.parquet")
+        scores = pl.read_parquet(tmp_path / "scores.parquet")
+        assert [scores.schema[f"{a.name}_probabilities"].shape for a in rubric.axes] == [
+            (len(a.values),) for a in rubric.axes
+        ]
+        if not given:
+            assert "dependence" not in scores.columns
+        else:
+            assert scores.schema["dependence"] == pl.Array(pl.Float32, 3)
+            assert scores["dependence"].to_list() == [pytest.approx(list(given)), [0.0, 0.0, 0.0]]

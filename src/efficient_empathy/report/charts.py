@@ -11,7 +11,7 @@ import polars as pl
 
 from efficient_empathy.foundation.figures.svg import Histogram, Map
 from efficient_empathy.foundation.run.axis import Axis
-from efficient_empathy.scoring.joint import expected_counts
+from efficient_empathy.scoring.dependence import expected_counts
 from efficient_empathy.selection.columns import AXES, association
 from efficient_empathy.selection.grid import GridPolicy
 from efficient_empathy.selection.scored_run import BATCH, Run

@@ -17,9 +17,10 @@ class Judgement:
     """One judge's answer on one sample. Failure is a state, never a number: only `ok` has scores.
 
     `scores` has one entry per axis of the rubric. `probabilities` has, where the judge gives one, the distribution over
-    the axis's whole numbers, lowest first; the score is then its expectation, and
-    `association` says how two axes hang together (`scoring.joint`). `raw` is the reply as it came; `reason`
-    says why a judgement is not `ok`. Costs are in US dollars, latency in seconds, `created_at` in Unix seconds.
+    the axis's whole numbers, lowest first; the score is then its expectation, and `dependence` has one number for each
+    pair of axes in the order of `itertools.combinations` (see `scoring.dependence`), none for independent axes. `raw`
+    is the reply as it came; `reason` says why a judgement is not `ok`. Costs are in US dollars, latency in seconds,
+    `created_at` in Unix seconds.
     """
 
     sample_id: str
@@ -28,7 +29,7 @@ class Judgement:
     rubric: str
     scores: Mapping[str, float] = field(default_factory=dict)
     probabilities: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    association: float = 0.0
+    dependence: Sequence[float] = ()
     raw: str = ""
     reason: str = ""
     prompt_tokens: int = 0

@@ -17,7 +17,7 @@ from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.workspace import transaction
 from efficient_empathy.scoring.judgement import Judgement
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS specs (
     id INTEGER PRIMARY KEY, spec TEXT NOT NULL UNIQUE);
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS judgements (
     state TEXT NOT NULL, judge TEXT NOT NULL, rubric TEXT NOT NULL,
     scores TEXT NOT NULL,        -- JSON, by axis; {} unless the state is ok
     probabilities BLOB,          -- float32, a row for each axis of `scores`, short ones padded with NaN; or NULL
-    association REAL NOT NULL,   -- of two axes' distributions, see joint.py
+    dependence TEXT NOT NULL,    -- JSON, a number for each pair of axes, see dependence.py
     raw TEXT NOT NULL, reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     cost_usd REAL NOT NULL, latency_s REAL NOT NULL, requests INTEGER NOT NULL, created_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS spending (id INTEGER PRIMARY KEY CHECK (id = 1), committed_usd REAL NOT NULL);
@@ -193,12 +193,17 @@ def _to_row(judgement: Judgement) -> dict[str, Any]:
         **asdict(judgement),
         "scores": json.dumps(dict(judgement.scores)),
         "probabilities": _to_blob(judgement),
+        "dependence": json.dumps(list(judgement.dependence)),
     }
 
 
 def _from_row(row: dict[str, Any]) -> Judgement:
     scores: Mapping[str, float] = json.loads(row["scores"])
-    return Judgement(**{**row, "scores": scores, "probabilities": _from_blob(row["probabilities"], scores)})
+    read = {
+        "probabilities": _from_blob(row["probabilities"], scores),
+        "dependence": tuple(json.loads(row["dependence"])),
+    }
+    return Judgement(**{**row, "scores": scores, **read})
 
 
 def _to_blob(judgement: Judgement) -> bytes | None:

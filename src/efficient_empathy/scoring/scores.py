@@ -12,27 +12,20 @@ from polars.io.plugins import register_io_source
 from efficient_empathy.dialogues import scan_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
-from efficient_empathy.scoring.joint import cell_masses
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel, pooled_columns
 from efficient_empathy.scoring.rubric import Rubric
 
 CHUNK = 8192
-_S, _R = np.indices((11, 11))
-PAPER_AT_5 = {
-    "p_sensibility": (_S > 5) & (_R < 5),
-    "p_rationality": _R > 5,
-    "p_discard": ~((_S > 5) & (_R < 5)) & (_R <= 5),
-}
-"""The paper's rule at its thresholds of 5, as cells of sensibility × rationality."""
+DEPENDENCE = "dependence"
 
 
 def scores_schema(rubric: Rubric, panel: Panel, *, distributions: bool) -> pl.Schema:
     """The columns: `sample_id, state`, a score per axis (null unless ok), and what the panel adds.
 
     A pooled score adds its spread and `judgements`, `disagreement`; a choice among judges `answered_by`; a judge with
-    distributions these.
+    distributions these and, for two axes and more, `dependence`: a number for each pair (`scoring.dependence`).
     """
     columns: dict[str, pl.DataType] = {"sample_id": pl.String(), "state": pl.String()}
     columns |= {axis.name: pl.Float32() for axis in rubric.axes}
@@ -44,8 +37,8 @@ def scores_schema(rubric: Rubric, panel: Panel, *, distributions: bool) -> pl.Sc
         columns["answered_by"] = pl.String()
     if distributions:
         columns |= {f"{axis.name}_probabilities": pl.Array(pl.Float32, len(axis.values)) for axis in rubric.axes}
-        if _is_empathy(rubric):
-            columns |= dict.fromkeys((*PAPER_AT_5, "p_association"), pl.Float32())
+        if pairs := _pairs(rubric):
+            columns[DEPENDENCE] = pl.Array(pl.Float32, pairs)
     return pl.Schema(columns)
 
 
@@ -136,16 +129,15 @@ def _distribution_columns(
         columns[f"{axis.name}_std"] = np.sqrt(np.maximum(table @ values**2 - mean**2, 0))
         absent = np.isnan(table[:, 0])
         columns[f"{axis.name}_probabilities"] = pl.Series(table).set(pl.Series(absent), None)
-    if _is_empathy(rubric):
-        together = np.array([j.association if j else 0.0 for j in judgements], np.float32)
-        masses = cell_masses(
-            tables["sensibility"], tables["rationality"], np.stack(list(PAPER_AT_5.values())), together
-        )
-        columns |= {name: masses[:, i] for i, name in enumerate(PAPER_AT_5)}
-        columns["p_association"] = np.where(np.isnan(masses[:, 0]), np.nan, together)
+    if pairs := _pairs(rubric):
+        numbers = np.zeros((len(judgements), pairs), np.float32)
+        for i, judgement in enumerate(judgements):
+            if judgement and judgement.dependence:
+                numbers[i] = judgement.dependence
+        absent = np.logical_or.reduce([np.isnan(table[:, 0]) for table in tables.values()])
+        columns[DEPENDENCE] = pl.Series(numbers).set(pl.Series(absent), None)
     return columns
 
 
-def _is_empathy(rubric: Rubric) -> bool:
-    scales = {axis.name: axis.scale for axis in rubric.axes}
-    return scales.get("sensibility") == (0, 10) and scales.get("rationality") == (0, 10)
+def _pairs(rubric: Rubric) -> int:
+    return len(rubric.axes) * (len(rubric.axes) - 1) // 2

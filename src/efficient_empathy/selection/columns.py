@@ -10,8 +10,8 @@ from efficient_empathy.foundation.errors import UserError
 
 AXES = ("sensibility", "rationality")
 DISTRIBUTIONS = tuple(f"{axis}_probabilities" for axis in AXES)
-ASSOCIATION = "p_association"
-"""How the two distributions of a row hang together; see `scoring.joint`."""
+ASSOCIATION = "dependence"
+"""How the two distributions of a row depend on each other; see `scoring.dependence`."""
 ANSWERED_BY = "answered_by"
 """Whose judgement a row has, where several judges shared the work; see `labelling.cascade`."""
 UNSCORED = "unscored"
@@ -31,7 +31,7 @@ NOT_SCORED_BECAUSE = (
     .otherwise(pl.lit("ok, but without a score"))
 )
 
-_NO_AXES = ("sample_id", "state", "subset", "reason", "judgements", "disagreement", ANSWERED_BY)
+_NO_AXES = ("sample_id", "state", "subset", "reason", "judgements", "disagreement", ANSWERED_BY, ASSOCIATION)
 _OF_AXES = ("_probabilities", "_std")
 
 
@@ -42,7 +42,7 @@ def axes_of(columns: Iterable[str]) -> list[str]:
 
 def association(columns: Iterable[str]) -> pl.Expr:
     """Each row's association; 0, independence, where the judge gave none."""
-    given = pl.col(ASSOCIATION).fill_null(0.0) if ASSOCIATION in columns else pl.lit(0.0, pl.Float32)
+    given = pl.col(ASSOCIATION).arr.first().fill_null(0.0) if ASSOCIATION in columns else pl.lit(0.0, pl.Float32)
     return given.alias(ASSOCIATION)
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.scoring.joint import cell_masses
+from efficient_empathy.scoring.dependence import subset_masses
 from efficient_empathy.selection.columns import (
     ANSWERED_BY,
     ASSOCIATION,
@@ -163,7 +163,7 @@ class GridPolicy:
         given = found.select(pl.all_horizontal(pl.col(DISTRIBUTIONS).is_not_null())).to_series()
         if given.any():
             p_s, p_r, c = (found[name].filter(given).to_numpy() for name in (*DISTRIBUTIONS, ASSOCIATION))
-            masses[given.to_numpy()] = cell_masses(p_s, p_r, cells, c)
+            masses[given.to_numpy()] = subset_masses((p_s, p_r), cells, c[:, None])
         return masses
 
     def _marks(self, scores: pl.LazyFrame) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from efficient_empathy.evaluation.agreement.rater import ITEM, PROBABILITIES, Ra
 from efficient_empathy.evaluation.agreement.settings import AgreementSettings
 from efficient_empathy.evaluation.agreement.subsets import codes_by_rater, policy_of, subset_codes
 from efficient_empathy.foundation.statistics.resampling import Measured, Weights
-from efficient_empathy.scoring.joint import cell_masses
+from efficient_empathy.scoring.dependence import subset_masses
 from efficient_empathy.selection.columns import ASSOCIATION, AXES
 
 BINS = 10
@@ -80,7 +80,8 @@ def _on_subset(panel: Panel, judge: int, settings: AgreementSettings) -> list[di
     given = ~np.isnan(tables[0][:, 0]) & ~np.isnan(tables[1][:, 0])
     masses = np.full((len(panel.items), len(policy.subsets)), np.nan)
     cells = np.stack([policy.cells() == subset for subset in policy.subsets])
-    masses[given] = cell_masses(tables[0][given], tables[1][given], cells, _association(panel, rater)[given])
+    dependence = _association(panel, rater)[given, None]
+    masses[given] = subset_masses((tables[0][given], tables[1][given]), cells, dependence)
     known = given & (observed >= 0)
     about = {"axis": SUBSET, "judge": rater.name, "reference": name, "left_out": 0}
     return [about | _measured(panel, masses, observed, known, list(policy.subsets), settings)]

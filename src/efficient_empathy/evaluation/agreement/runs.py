@@ -16,7 +16,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rounds import round_spec
-from efficient_empathy.selection.columns import ASSOCIATION, axes_of
+from efficient_empathy.selection.columns import ASSOCIATION, association, axes_of
 from efficient_empathy.selection.faults import told
 
 
@@ -37,7 +37,7 @@ def from_run(root: Path, name: str | None = None) -> Rater:
         pl.lit(1).alias(ROUND),
         *(pl.col(axis).cast(pl.Float64).fill_nan(None) for axis in axes),
         *(pl.col(column).cast(pl.List(pl.Float32)) for column in given),
-        *(pl.col(ASSOCIATION) for _ in [0] if ASSOCIATION in frame.columns),
+        *(association(frame.columns) for _ in [0] if ASSOCIATION in frame.columns),
     )
     scales = _scales(run.stage("score").get("rubric", {}), axes)
     return Rater(name or root.resolve().name, str(root), scores, scales, _about(run), dict(states))
@@ -94,7 +94,7 @@ def _rater(ledger: Ledger, name: str, specs: list[str], run: Workspace, about: p
     }
     given = [axis for axis in axes if any(axis in j.probabilities for _, j in judged)]
     columns |= {f"{a}{PROBABILITIES}": [list(j.probabilities.get(a, [])) or None for _, j in judged] for a in given}
-    columns |= {ASSOCIATION: [j.association for _, j in judged]} if given else {}
+    columns |= {ASSOCIATION: [j.dependence[0] if j.dependence else 0.0 for _, j in judged]} if given else {}
     kinds = {ITEM: pl.String(), ROUND: pl.Int32(), **dict.fromkeys(axes, pl.Float64())}
     kinds |= {f"{axis}{PROBABILITIES}": pl.List(pl.Float32) for axis in given}
     rubric = run.stage("score").get("rubric", {}) if run.manifest_path.exists() else {}

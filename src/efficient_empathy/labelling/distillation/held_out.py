@@ -15,7 +15,7 @@ from efficient_empathy.labelling.distillation.data import Lessons
 from efficient_empathy.labelling.distillation.model import Encoded, fit, predict
 from efficient_empathy.labelling.distillation.quality import fit_heads
 from efficient_empathy.labelling.distillation.settings import StudentSettings
-from efficient_empathy.scoring.joint import fit_association
+from efficient_empathy.scoring.dependence import fit_dependence
 from efficient_empathy.scoring.judges.distilled import calibrated
 from efficient_empathy.scoring.rubric import Rubric
 
@@ -65,9 +65,7 @@ def cross_calibrated(logits: np.ndarray, lessons: Lessons, rubric: Rubric, folds
     return probabilities
 
 
-def association_of(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """How the two axes of a rubric hang together beyond what the text tells; 0 for a rubric with more or fewer."""
-    if probabilities.shape[1] != 2:
-        return 0.0
-    tables = (array[:, axis] for array in (probabilities, targets) for axis in (0, 1))
-    return round(fit_association(*tables), 5)
+def dependence_of(probabilities: np.ndarray, targets: np.ndarray) -> tuple[float, ...]:
+    """What is left between each two axes of a rubric beyond what the text tells, see `scoring.dependence`."""
+    tables, true = (list(np.moveaxis(array, 1, 0)) for array in (probabilities, targets))
+    return tuple(round(number, 5) for number in fit_dependence(tables, true))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
 from efficient_empathy.labelling.distillation.data import Lessons
-from efficient_empathy.scoring.joint import cell_masses
+from efficient_empathy.scoring.dependence import subset_masses
 from efficient_empathy.scoring.judges.distilled import AxisHead, softmax
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.grid import GridPolicy
@@ -43,7 +44,9 @@ def fit_heads(logits: np.ndarray, targets: np.ndarray, rubric: Rubric) -> list[A
     return heads
 
 
-def agreement(probabilities: np.ndarray, lessons: Lessons, rubric: Rubric, association: float = 0.0) -> dict[str, Any]:
+def agreement(
+    probabilities: np.ndarray, lessons: Lessons, rubric: Rubric, dependence: Sequence[float] = ()
+) -> dict[str, Any]:
     """Figures of a student's distributions against the lessons' targets.
 
     Per axis: Spearman's rank correlation of the expected score, its mean absolute error, and the negative
@@ -65,7 +68,7 @@ def agreement(probabilities: np.ndarray, lessons: Lessons, rubric: Rubric, assoc
         },
     }
     if set(rubric.axis_names) == EMPATHY_AXES and len(levels) == 11:
-        figures["paper_label"] = _label_figures(probabilities, lessons, rubric, association)
+        figures["paper_label"] = _label_figures(probabilities, lessons, rubric, dependence)
     return figures
 
 
@@ -74,13 +77,17 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
     return 0.0 if np.ptp(a) == 0 or np.ptp(b) == 0 else float(spearmanr(a, b).statistic)
 
 
-def _label_figures(probabilities: np.ndarray, lessons: Lessons, rubric: Rubric, association: float) -> dict[str, Any]:
+def _label_figures(
+    probabilities: np.ndarray, lessons: Lessons, rubric: Rubric, dependence: Sequence[float]
+) -> dict[str, Any]:
     sensibility, rationality = (rubric.axis_names.index(name) for name in ("sensibility", "rationality"))
     policy = GridPolicy("paper")
     grid = policy.cells()
     cells = np.stack([grid == subset for subset in policy.subsets])
-    guessed = cell_masses(probabilities[:, sensibility], probabilities[:, rationality], cells, association)
-    true = cell_masses(lessons.targets[:, sensibility], lessons.targets[:, rationality], cells).argmax(1)
+    guessed = subset_masses(
+        (probabilities[:, sensibility], probabilities[:, rationality]), cells, np.asarray(dependence or 0.0)
+    )
+    true = subset_masses((lessons.targets[:, sensibility], lessons.targets[:, rationality]), cells).argmax(1)
     ties = tie_hash(pl.Series([sample.id for sample in lessons.samples]), seed=0)
     matched = match_shares(guessed, expected_shares(guessed), ties)
 

@@ -17,7 +17,7 @@ from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.labelling.distillation.card import card
 from efficient_empathy.labelling.distillation.data import Lessons, lessons_of
 from efficient_empathy.labelling.distillation.export import export_onnx
-from efficient_empathy.labelling.distillation.held_out import Progress, association_of, cross_calibrated, cross_fit
+from efficient_empathy.labelling.distillation.held_out import Progress, cross_calibrated, cross_fit, dependence_of
 from efficient_empathy.labelling.distillation.model import Encoded, Student, fit, predict
 from efficient_empathy.labelling.distillation.quality import agreement, fit_heads
 from efficient_empathy.labelling.distillation.reference import FILE as REFERENCE
@@ -70,8 +70,8 @@ def distill(
     logits = cross_fit(base, encoded, lessons, student_settings, folds, out / ".folds", on_step)
     heads = fit_heads(logits, lessons.targets, rubric)
     held_out = cross_calibrated(logits, lessons, rubric, folds, student_settings.seed)
-    association = association_of(held_out, lessons.targets)
-    figures = agreement(held_out, lessons, rubric, association)
+    dependence = dependence_of(held_out, lessons.targets)
+    figures = agreement(held_out, lessons, rubric, dependence)
 
     student = fit(base, encoded, lessons.targets, student_settings, lambda *at: on_step("all data", *at))
     export_onnx(student, out / "model.onnx")
@@ -80,7 +80,7 @@ def distill(
         rubric=rubric.hash,
         axes=tuple(heads),
         max_tokens=student_settings.max_tokens,
-        association=association,
+        dependence=dependence,
     )
     _write_text(out / "judge.json", config.model_dump_json(indent=2) + "\n")
     write_reference(DistilledJudge(rubric, out), out, lessons.samples, held_out)

@@ -15,7 +15,7 @@ from efficient_empathy.labelling.distillation.reference import Measuring, Refere
 from efficient_empathy.labelling.prediction.settings import PredictionSettings
 from efficient_empathy.labelling.prediction.words import outside_because
 from efficient_empathy.scoring import Rubric
-from efficient_empathy.scoring.joint import cell_masses
+from efficient_empathy.scoring.dependence import subset_masses
 from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
 from efficient_empathy.selection.columns import AXES
 from efficient_empathy.selection.grid import GridPolicy
@@ -86,7 +86,7 @@ class Predictor:
             columns[axis] = mean
             columns[f"{axis}_std"] = np.sqrt(np.maximum(tables[:, place] @ levels**2 - mean**2, 0))
         first, second = (tables[:, place] for place in order)
-        masses = cell_masses(first, second, self._cells, self.judge.config.association)
+        masses = subset_masses((first, second), self._cells, np.asarray(self.judge.dependence or 0.0))
         columns |= {f"p_{subset}": masses[:, i] for i, subset in enumerate(self.policy.subsets)}
         values = self._measure(samples, tables) if self._measure else np.zeros((len(samples), 0))
         because = outside_because(self.reference, values) if self.reference else None

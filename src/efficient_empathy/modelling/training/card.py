@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.modelling.training.base import BUNDLED_NAME
 
 LICENCE = (
@@ -27,7 +28,7 @@ _WORDS = {
 }
 
 
-def card(record: Mapping[str, Any], selection: Mapping[str, Any], scoring: Mapping[str, Any], bundled: bool) -> str:
+def card(record: Mapping[str, Any], selection: SelectRecord | None, scoring: Mapping[str, Any], bundled: bool) -> str:
     """The card as Markdown with Hugging Face's YAML front matter.
 
     `record` is what `training.json` holds; `selection` and `scoring` are the manifest's records of these stages, of
@@ -77,14 +78,15 @@ def _method(record: Mapping[str, Any]) -> str:
     return f"A LoRA adapter (rank {lora['r']}, alpha {lora['alpha']:g}, dropout {lora['dropout']:g})"
 
 
-def _data(record: Mapping[str, Any], selection: Mapping[str, Any], scoring: Mapping[str, Any]) -> list[tuple[str, str]]:
-    policy = selection.get("parameters", {})
-    thresholds = ", ".join(f"{key} = {policy[key]:g}" for key in ("alpha", "beta") if policy.get(key) is not None)
+def _data(
+    record: Mapping[str, Any], selection: SelectRecord | None, scoring: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    thresholds = selection.thresholds if selection else {}
     told = [
         ("source", scoring.get("source", {}).get("name")),
         ("judge", scoring.get("judge")),
-        ("policy", policy.get("policy", policy.get("name"))),
-        ("thresholds", thresholds),
+        ("policy", selection.policy_name if selection else None),
+        ("thresholds", ", ".join(f"{name} = {value:g}" for name, value in thresholds.items())),
         ("subset", record["subset"]),
         ("samples cut to the length limit", f"{record['truncated']:,}"),
         ("samples left out as too long", f"{record['too_long']:,}"),

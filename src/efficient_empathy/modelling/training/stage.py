@@ -17,6 +17,7 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.training.base import model_hash, resolve
@@ -120,7 +121,7 @@ def _train(
     }
     record["flops"] = 6 * record["parameters"] * record["tokens"]["all"]
     bundled = settings.base is None
-    _write(work / "README.md", card(record, workspace.stage("select"), workspace.stage("score"), bundled))
+    _write(work / "README.md", card(record, workspace.stage("select", SelectRecord), workspace.stage("score"), bundled))
     _write(work / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     workspace.keep(stage, [])
     with told(f"put the expert in its place, {folder}"):

@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Sequence
 from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.encoders import OnnxEncoder
@@ -37,7 +38,10 @@ class AxisHead(BaseModel):
 
 
 class DistilledConfig(BaseModel):
-    """`judge.json`: what the folder's model answers. `rubric` is the hash of the rubric that it learnt."""
+    """`judge.json`: what the folder's model answers. `rubric` is the hash of the rubric that it learnt.
+
+    `dependence` has a number for each pair of `axes`, in the order of `itertools.combinations`; none for independence.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,7 +49,14 @@ class DistilledConfig(BaseModel):
     rubric: str
     axes: tuple[AxisHead, ...]
     max_tokens: int
-    association: float = 0.0
+    dependence: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> DistilledConfig:
+        pairs = len(self.axes) * (len(self.axes) - 1) // 2
+        if len(self.dependence) not in (0, pairs):
+            raise ValueError(f"dependence has {len(self.dependence)} numbers and the axes have {pairs} pairs")
+        return self
 
 
 class DistilledJudge:
@@ -79,6 +90,20 @@ class DistilledJudge:
         files = "+".join(file_hash(folder / name)[:12] for name in ("model.onnx", "judge.json"))
         self.spec = f"judge=distilled model={files} rubric={rubric.hash}"
 
+    @property
+    def order(self) -> list[int]:
+        """The place of each axis of the rubric among the judge's own, which are the same in some order."""
+        learnt = [head.name for head in self.config.axes]
+        return [learnt.index(name) for name in self._rubric.axis_names]
+
+    @property
+    def dependence(self) -> tuple[float, ...]:
+        """What is left between each two axes of the rubric, in the rubric's order; none for independence."""
+        if not self.config.dependence:
+            return ()
+        pairs = list(combinations(range(len(self.config.axes)), 2))
+        return tuple(self.config.dependence[pairs.index((min(p), max(p)))] for p in combinations(self.order, 2))
+
     def probabilities(self, samples: Sequence[Sample]) -> np.ndarray:
         """Calibrated distributions, (samples × axes × levels) float32; the axes in the judge's own order."""
         return calibrated(self._encoder(samples), self.config.axes)
@@ -88,10 +113,10 @@ class DistilledJudge:
         started = time.perf_counter()
         table = await asyncio.to_thread(self.probabilities, samples)
         each = (time.perf_counter() - started) / len(samples)
-        order = [[head.name for head in self.config.axes].index(name) for name in self._rubric.axis_names]
+        order = self.order
         values = [np.asarray(axis.values, np.float32) for axis in self._rubric.axes]
         means = [table[:, column] @ value for column, value in zip(order, values, strict=True)]
-        now = time.time()
+        now, dependence = time.time(), self.dependence
         return [
             Judgement(
                 sample.id,
@@ -100,7 +125,7 @@ class DistilledJudge:
                 self._rubric.hash,
                 scores={name: float(mean[i]) for name, mean in zip(self._rubric.axis_names, means, strict=True)},
                 probabilities=dict(zip(self._rubric.axis_names, table[i, order], strict=True)),
-                association=self.config.association,
+                dependence=dependence,
                 latency_s=each,
                 created_at=now,
             )

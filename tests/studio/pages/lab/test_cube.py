@@ -9,7 +9,7 @@ import pytest
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.joint import expected_counts
+from efficient_empathy.scoring.dependence import expected_counts
 from efficient_empathy.selection.grid import GridPolicy
 from efficient_empathy.studio.pages.lab.cube import CATEGORIES, Cube, count_cube, decisions
 from scored_runs import numbered, write_run

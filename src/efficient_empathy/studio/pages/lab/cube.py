@@ -17,7 +17,7 @@ import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.joint import expected_counts
+from efficient_empathy.scoring.dependence import expected_counts
 from efficient_empathy.scoring.scores import scan_scored
 from efficient_empathy.selection.columns import (
     ANSWERED_BY,

@@ -203,7 +203,7 @@ def _subsets(workspace: Workspace, samples: pl.LazyFrame, notes: list[str]) -> p
 
 
 def _is_odds(name: str) -> bool:
-    return name.startswith("p_") and name != "p_association"
+    return name.startswith("p_")
 
 
 def _told(scores: pl.DataFrame, axes: Sequence[str]) -> pl.DataFrame:

@@ -3,28 +3,28 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from efficient_empathy.scoring.joint import cell_masses, expected_counts, fit_association, subset_masses
+from efficient_empathy.scoring.dependence import expected_counts, fit_dependence, subset_masses
 
 RNG = np.random.default_rng(3)
 
 
-def test_cell_masses_do_not_hang_on_place_or_scale():
+def test_masses_do_not_hang_on_place_or_scale():
     rng = np.random.default_rng(3)
     s, r = rng.dirichlet(np.ones(11), (2, 500)).astype(np.float32)
     cells = rng.integers(0, 3, (11, 11)) == np.arange(3)[:, None, None]
-    masses = cell_masses(s, r, cells)
+    masses = subset_masses((s, r), cells)
     assert np.allclose(masses.sum(axis=1), 1, atol=1e-6)
     assert np.allclose(masses, np.einsum("ns,nr,ksr->nk", s, r, cells), atol=1e-5)
     order = rng.permutation(500)
-    assert (cell_masses(s[order], r[order], cells) == masses[order]).all()
-    assert np.allclose(cell_masses(s * 0.5, r, cells), masses, atol=1e-5)
+    assert (subset_masses((s[order], r[order]), cells) == masses[order]).all()
+    assert np.allclose(subset_masses((s * 0.5, r), cells), masses, atol=1e-5)
 
 
 def random_pair(n: int = 500):
     return RNG.dirichlet(np.ones(11), (2, n))
 
 
-def test_association_leaves_both_marginals_and_moves_the_covariance() -> None:
+def test_dependence_leaves_both_marginals_and_moves_the_covariance() -> None:
     p, q = random_pair()
     levels = np.arange(11)
     for c in (-0.01, 0.0, 0.01):
@@ -35,14 +35,14 @@ def test_association_leaves_both_marginals_and_moves_the_covariance() -> None:
     assert together > apart
 
 
-def test_cell_masses_and_expected_counts_agree() -> None:
+def test_masses_and_expected_counts_agree() -> None:
     p, q = random_pair()
     cells = np.arange(121).reshape(11, 11)[None] == np.arange(121)[:, None, None]
-    masses = cell_masses(p, q, cells, np.full(500, -0.005)).sum(0).reshape(11, 11)
+    masses = subset_masses((p, q), cells, np.full((500, 1), -0.005)).sum(0).reshape(11, 11)
     assert masses == pytest.approx(expected_counts(p, q, -0.005), abs=0.05)
 
 
-def test_the_association_of_drawn_pairs_is_found_again() -> None:
+def test_the_dependence_of_drawn_pairs_is_found_again() -> None:
     n, c = 40_000, -0.03
     p = np.exp(-((np.arange(11) - RNG.uniform(3, 7, (2, n, 1))) ** 2) / 4)
     p /= p.sum(-1, keepdims=True)
@@ -51,13 +51,13 @@ def test_the_association_of_drawn_pairs_is_found_again() -> None:
     joint = np.maximum(joint.reshape(n, 121), 0)
     drawn = (RNG.random((n, 1)) * joint.sum(1, keepdims=True) < joint.cumsum(1)).argmax(1)
     first, second = np.eye(11)[drawn // 11], np.eye(11)[drawn % 11]
-    assert fit_association(p[0], p[1], first, second) == pytest.approx(c, abs=0.006)
+    assert fit_dependence(p, (first, second)) == pytest.approx((c,), abs=0.006)
 
 
-def test_no_probability_is_negative_however_strong_the_association() -> None:
+def test_no_probability_is_negative_however_strong_the_dependence() -> None:
     p, q = random_pair()
     cells = np.arange(121).reshape(11, 11)[None] == np.arange(121)[:, None, None]
-    masses = cell_masses(p, q, cells, -0.5)
+    masses = subset_masses((p, q), cells, -0.5)
     assert (masses >= 0).all()
     assert np.allclose(masses.sum(1), 1, atol=1e-5)
 

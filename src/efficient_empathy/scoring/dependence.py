@@ -3,8 +3,8 @@
 p(x) = Π p_i(x_i) · (1 + Σ_{i<j} c_ij (x_i − E x_i)(x_j − E x_j)), the family of Sarmanov (1966) with linear kernels:
 every marginal stays what it is, c = 0 is independence, and c_ij × var(x_i) × var(x_j) is the covariance that the text
 leaves unexplained. An axis that is left out takes its terms with it, so any axes can be looked at without the others.
-`association` is the one c of two axes; it is small, and where the formula would go below zero, the probability is cut
-off at zero.
+Wherever `dependence` is written, it has one c per pair of axes, in the order of `itertools.combinations`; the numbers
+are small, and where the formula would go below zero, the probability is cut off at zero.
 """
 
 from __future__ import annotations
@@ -21,13 +21,6 @@ Table = npt.NDArray[Any]
 _STEP = 2.0**20
 _CHUNK = 1 << 22
 """Numbers held at once while the axes are summed over one after the other."""
-
-
-def cell_masses(
-    first: Table, second: Table, cells: npt.NDArray[np.bool_], association: npt.NDArray[Any] | float = 0.0
-) -> npt.NDArray[np.float32]:
-    """`subset_masses` of two axes. `association` is one number, or one a sample."""
-    return subset_masses((first, second), cells, np.asarray(association, dtype=np.float64)[..., None])
 
 
 def subset_masses(
@@ -95,25 +88,30 @@ def _merge_levels(cells: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.float64]
     return cells.astype(np.float64), members
 
 
-def expected_counts(
-    first: Table, second: Table, association: npt.NDArray[Any] | float = 0.0
-) -> npt.NDArray[np.float64]:
-    """How many samples are expected at each pair of levels, (levels of the first, levels of the second)."""
+def expected_counts(first: Table, second: Table, dependence: npt.NDArray[Any] | float = 0.0) -> npt.NDArray[np.float64]:
+    """How many samples are expected at each pair of levels, (levels of the first, levels of the second).
+
+    `dependence` is that of this one pair, one number or one a sample.
+    """
     p, q = (np.asarray(table, dtype=np.float64) for table in (first, second))
-    c = np.broadcast_to(np.asarray(association, dtype=np.float64), (len(p),))[:, None]
+    c = np.broadcast_to(np.asarray(dependence, dtype=np.float64), (len(p),))[:, None]
     together: npt.NDArray[np.float64] = p.T @ q + (c * p * _centred(p)).T @ (q * _centred(q))
     return np.maximum(together, 0)
 
 
-def fit_association(first: Table, second: Table, true_first: Table, true_second: Table) -> float:
-    """c by moments: what is left of the two true scores' covariance, over the product of the variances expected."""
-    left, variances = np.ones(len(first)), np.ones(len(first))
-    for table, true in ((first, true_first), (second, true_second)):
+def fit_dependence(tables: Sequence[Table], targets: Sequence[Table]) -> tuple[float, ...]:
+    """The c of every pair of axes, none for one axis, from distributions and the true ones, `targets`.
+
+    By moments: what is left of the two true scores' covariance, over the product of the variances expected.
+    """
+    left, variances = [], []
+    for table, target in zip(tables, targets, strict=True):
         p = np.asarray(table, dtype=np.float64)
         levels = np.arange(p.shape[1])
-        left *= true @ levels - p @ levels
-        variances *= (p * _centred(p) ** 2).sum(axis=1)
-    return float(left.mean() / variances.mean())
+        left.append(target @ levels - p @ levels)
+        variances.append((p * _centred(p) ** 2).sum(axis=1))
+    pairs = combinations(range(len(tables)), 2)
+    return tuple(float((left[i] * left[j]).mean() / (variances[i] * variances[j]).mean()) for i, j in pairs)
 
 
 def _centred(table: Table) -> Table:
