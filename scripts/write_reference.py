@@ -27,6 +27,7 @@ from efficient_empathy.cli.options import models_of
 from efficient_empathy.dialogues.formats import FORMATS
 from efficient_empathy.foundation.run.record import Record
 from efficient_empathy.foundation.settings import Settings, fields_of, parts, section
+from efficient_empathy.labelling.refresh.uncertainty import UncertaintySettings
 from efficient_empathy.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +47,8 @@ not this page. What else lies in a run's folder: [A run's folder](runs.md).
 """
 TABLE = re.compile(r"(?<=<!-- formats -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """What stands between the marks of docs/formats.md."""
+PYTHON_ONLY = (UncertaintySettings,)
+"""Settings that functions take and no command has."""
 WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path", Any: "any"}
 BOUNDS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<")}
 
@@ -73,6 +76,7 @@ def all_models() -> list[Any]:
     models: dict[Any, None] = {}
     roots = [
         Recipe,
+        *PYTHON_ONLY,
         *(one.model for place in commands_of(COMMANDS).values() for one in models_of(function_of(place)).values()),
     ]
     for root in roots:

@@ -47,7 +47,7 @@ def test_what_is_absent_is_not_run_and_the_rest_has_defaults(tmp_path: Path) -> 
     assert recipe.folder == Path("runs/small")
     assert recipe.data.place == DIALOGUES
     assert recipe.select is not None
-    assert (recipe.select.policy, recipe.select.alpha, recipe.select.beta) == ("paper", 6, 5)
+    assert (recipe.select.policy, recipe.select.values) == ("paper", {"alpha": 6})
     assert recipe.train is recipe.mix is recipe.generate is None
 
 
@@ -95,10 +95,12 @@ def test_options_of_the_judge_are_read(tmp_path: Path) -> None:
         ("name: x\nscore:\n  judge: oracle\n", "there is no judge 'oracle'"),
         ("name: x\nselect:\n  workspace: y\n", "select.workspace is no key"),
         ("name: x\nselect:\n  force: true\n", "select.force is no key"),
-        ("name: x\nselect:\n  top: 3\n", "select: the policy paper has no option top"),
+        ("name: x\nselect:\n  top: 3\n", "select: the policy paper has rules and takes no top"),
         ("name: x\nselect:\n  decide: whole\n", "select.decide: Input should be"),
         ("name: x\nselect:\n  policy: top\n  quotas: 5\n", "select.quotas: Input should be a valid dictionary"),
-        ("name: x\nselect:\n  alpha: 12\n", "select: alpha is 12"),
+        ("name: x\nselect:\n  gamma: 12\n", "select.gamma is no key"),
+        ("name: x\nselect:\n  thresholds: {gamma: 12}\n", "select: the policy paper has no threshold gamma"),
+        ("name: x\nselect:\n  policy: top\n  top: 3\n  beta: 5\n", "select: the policy top has no threshold beta"),
         ("name: x\nscore:\n  decoding: {temprature: 1}\n", "score: decoding.temprature is no key: did you mean temp"),
         ("name: x\nscore:\n  decoding: {temperature: hot}\n", "score: decoding.temperature: Input should be a valid"),
         ("name: x\nscore:\n  decoding: {temperature: -1}\n", "score: decoding.temperature: Input should be"),

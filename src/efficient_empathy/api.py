@@ -19,6 +19,7 @@ from efficient_empathy.scoring import Judge, Rubric
 from efficient_empathy.scoring import stage as _scoring
 from efficient_empathy.scoring.judges.choice import JudgeOptions
 from efficient_empathy.scoring.panel import Pool
+from efficient_empathy.selection.settings import SelectSettings
 
 if TYPE_CHECKING:
     from efficient_empathy.labelling.prediction.conversations import Given
@@ -59,7 +60,7 @@ def cascade(
     reading: dict[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Score with the distilled judge where it is sure and an expert elsewhere; the plan, the promise and the check.
+    """Score with the distilled judge where it is sure and an expert elsewhere; the plan, the guarantee and the check.
 
     `settings` as of `CascadeSettings`: expert, error, f1, confidence and so on; `reading` as of `score`: format,
     columns, on_bad_row. The scores are those of the run.
@@ -70,8 +71,8 @@ def cascade(
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     chosen, console = load(CascadeSettings, None, "the options", settings), Console(stderr=True, quiet=quiet)
     found = run_cascade(source, Workspace(run), chosen, loaded, options, console=console, **(reading or {}))
-    told: dict[str, Any] = found["cascade"]
-    return told
+    record: dict[str, Any] = found["cascade"]
+    return record
 
 
 def refresh(
@@ -84,21 +85,20 @@ def refresh(
     rubric: Rubric | str | Path | None = None,
     options: JudgeOptions | None = None,
     quiet: bool = False,
-    **doubt: Any,
+    **uncertainty: Any,
 ) -> pl.DataFrame:
     """Judge samples of a scored run again and pool what was said; the frame of `scores.parquet`.
 
     `which` are uncertain, failed, all or none; `judge` is another one, by default the same for another of its `rounds`;
-    `doubt` as of `labelling.doubt.Doubt`: reach, disagreement, policy and so on.
+    `uncertainty` as of `UncertaintySettings`: reach, disagreement, policy, thresholds and so on.
     """
-    from efficient_empathy.labelling.refresh.doubt import Doubt
     from efficient_empathy.labelling.refresh.stage import refresh as judge_again
+    from efficient_empathy.labelling.refresh.uncertainty import UncertaintySettings
 
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
-    judge_again(
-        workspace, which, judge, loaded, options, rounds=rounds, pool=pool, doubt=Doubt(**doubt), console=console
-    )
+    chosen = load(UncertaintySettings, None, "the options", uncertainty)
+    judge_again(workspace, which, judge, loaded, options, rounds=rounds, pool=pool, uncertainty=chosen, console=console)
     return pl.read_parquet(workspace.scores)
 
 
@@ -121,12 +121,13 @@ def predict(given: Given, *, quiet: bool = False, **settings: Any) -> pl.DataFra
     return found.per(chosen.per)
 
 
-def select(
-    run: str | Path, *, policy: str = "paper", alpha: float = 5, beta: float = 5, **options: Any
-) -> pl.DataFrame:
-    """Split a scored run and write its data sets; the frame of `assignments.parquet`. Options as of the command."""
+def select(run: str | Path, *, force: bool = False, **settings: Any) -> pl.DataFrame:
+    """Split a scored run and write its data sets; the frame of `assignments.parquet`.
+
+    `settings` as of `SelectSettings`: policy (a name or a file), thresholds, alpha, beta, top, decide and so on.
+    """
     workspace = Workspace(run)
-    _selection.select(workspace, policy=policy, alpha=alpha, beta=beta, **options)
+    _selection.select(workspace, load(SelectSettings, None, "the options", settings), force=force)
     return pl.read_parquet(workspace.assignments)
 
 

@@ -47,8 +47,7 @@ def run_recipe(
 def _steps(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
     steps: list[Step] = [("score", lambda: _score(recipe, workspace, console, force))]
     if recipe.select is not None:
-        chosen = recipe.select.model_dump(exclude_none=True)
-        steps.append(("select", lambda: select(workspace, **chosen, force=force)))
+        steps.append(("select", lambda: select(workspace, recipe.select, force=force)))
     if recipe.sweep is not None or recipe.tune is not None:
         steps += _robustness(recipe, workspace, console, force)
     if recipe.train is not None:

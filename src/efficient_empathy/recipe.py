@@ -25,8 +25,7 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.scoring.judges.choice import JUDGES, JudgeOptions, judge_options
 from efficient_empathy.scoring.judges.reference import FORMS
 from efficient_empathy.scoring.panel import Pool
-from efficient_empathy.selection.grid import Decide
-from efficient_empathy.selection.policy import make_policy
+from efficient_empathy.selection.settings import SelectSettings
 
 BUNDLED = "bundled"
 CASCADE = "cascade"
@@ -91,40 +90,6 @@ class ScoreSection(Settings):
         return judge_options(self.model_extra or {})
 
 
-class SelectSection(Settings):
-    """How scores become subsets: the policy, its thresholds, and the options that it has (`selection.make_policy`)."""
-
-    policy: str = "paper"
-    """paper, exclusive, both or top."""
-    alpha: float = 5
-    """Threshold of sensibility."""
-    beta: float = 5
-    """Threshold of rationality."""
-    seed: int | None = None
-    """Breaks ties; the recipe's by default."""
-    decide: Decide | None = None
-    """What the policy decides on: auto, scores or probabilities."""
-    top: float | None = None
-    """top: the best K (whole number) or fraction (below 1) per axis."""
-    top_sensibility: float | None = None
-    """top: K or fraction by sensibility."""
-    top_rationality: float | None = None
-    """top: K or fraction by rationality."""
-    per_category: bool | None = None
-    """top: K or the fraction within each category."""
-    quotas: dict[str, float] | None = None
-    """top: K or a fraction of its own for each category."""
-
-    @model_validator(mode="after")
-    def _makes_a_policy(self) -> SelectSection:
-        options = self.model_dump(exclude_none=True)
-        try:
-            make_policy(options.pop("policy"), **options)
-        except UserError as error:
-            raise ValueError(str(error)) from error
-        return self
-
-
 class TrainSection(TrainingSettings):
     """Which experts are trained, and how."""
 
@@ -166,7 +131,7 @@ class Recipe(Settings):
     """What is read."""
     score: ScoreSection = ScoreSection()
     """Who judges, and how."""
-    select: SelectSection | None = None
+    select: SelectSettings | None = None
     """How scores become subsets."""
     sweep: SweepSettings | None = None
     """A grid of other thresholds."""

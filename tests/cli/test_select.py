@@ -25,24 +25,52 @@ def select(root: Path, *options: str, code: int = 0) -> str:
 
 def test_thresholds_are_5_unless_they_are_given(root: Path) -> None:
     told = json.loads(select(root))
-    assert (told["policy"], told["alpha"], told["beta"]) == ("paper", 5, 5)
+    assert (told["policy"], told["thresholds"]) == ("paper", {"alpha": 5, "beta": 5})
     told = json.loads(select(root, "--alpha", "0"))
-    assert (told["alpha"], told["beta"]) == (0, 5)
-    assert json.loads(select(root, "--policy", "top", "--top", "3"))["alpha"] is None
+    assert told["thresholds"] == {"alpha": 0, "beta": 5}
+    again = json.loads(select(root, "--threshold", "alpha=0"))
+    assert (again["skipped"], again["subsets"]) == (True, told["subsets"])
+    assert json.loads(select(root, "--policy", "top", "--top", "3"))["thresholds"] == {}
+
+
+def test_the_top_of_each_axis_by_its_name(root: Path) -> None:
+    told = json.loads(select(root, "--policy", "top", "--top", "sensibility=4", "--top", "rationality=0.2"))
+    assert told["subsets"] == {"sensibility": 4, "rationality": 8, "discard": 28}
+    told = json.loads(select(root, "--policy", "top", "--top", "rationality=3", "--where", "category == sad"))
+    assert told["subsets"] == {"rationality": 3, "discard": 37}
+
+
+def test_a_policy_file_with_thresholds_of_its_own(root: Path, tmp_path: Path) -> None:
+    rules = "name: mine\nthresholds: {short: 3}\nrules:\n  - terse: response_words < short\notherwise: rest\n"
+    file = tmp_path / "mine.yaml"
+    file.write_text(rules)
+    assert json.loads(select(root, "--policy", str(file)))["subsets"] == {"terse": 40, "rest": 0}
+    told = json.loads(select(root, "--policy", str(file), "--threshold", "short=2"))
+    assert (told["thresholds"], told["subsets"]) == ({"short": 2}, {"terse": 0, "rest": 40})
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--top", "5"], "--top does not apply: --policy paper"),
-        (["--policy", "both", "--top-sensibility", "5", "--quota", "sad=1"], "--top-sensibility, --quota do not apply"),
-        (["--policy", "exclusive", "--top-rationality", "0.1", "--per-category"], "--top-rationality, --per-category"),
-        (["--policy", "top", "--top", "5", "--alpha", "5"], "--alpha does not apply: --policy top has no thresholds"),
-        (["--policy", "top", "--top", "5", "--beta", "5", "--decide", "auto"], "--beta, --decide do not apply"),
-        (["--policy", "top", "--top", "inf"], "top is inf: it must be a whole number"),
-        (["--policy", "top", "--top", "nan"], "top is nan: it must be a whole number"),
-        (["--policy", "top", "--quota", "sad=inf"], "the quota of 'sad' is inf"),
-        (["--alpha", "nan"], "alpha is nan"),
+        (["--top", "5"], "has rules and takes no top: it has thresholds alone"),
+        (["--policy", "both", "--quota", "sad=1"], "has rules and takes no quotas"),
+        (["--policy", "exclusive", "--per-category"], "has rules and takes no per_category"),
+        (["--policy", "top", "--top", "5", "--alpha", "5"], "the policy top has no threshold alpha: it has none"),
+        (["--policy", "top", "--top", "5", "--decide", "probabilities"], "cannot decide on probabilities"),
+        (["--policy", "top", "--top", "inf"], "--top: Input should be a finite number"),
+        (["--policy", "top", "--top", "0"], "it is 0.0 and must be a whole number from 1, or a fraction"),
+        (["--policy", "top", "--top", "2.5"], "it is 2.5 and must be a whole number from 1, or a fraction"),
+        (["--policy", "top", "--top", "3", "--top", "sensibility=2"], "--top: give one number for all axes, or AXIS=N"),
+        (["--policy", "top", "--top", "warmth=2"], "takes the top of warmth, and the rubric has no such axis"),
+        (["--policy", "top", "--top", "many"], "--top: Input should be a valid number"),
+        (["--policy", "top"], "the policy top needs to know how many"),
+        (["--policy", "top", "--quota", "sad=inf"], "--quota: Input should be a finite number"),
+        (["--alpha", "nan"], "--alpha: Input should be a finite number"),
+        (["--alpha", "5", "--threshold", "alpha=6"], "the threshold alpha is set twice"),
+        (["--threshold", "alfa=6"], "no threshold alfa: it has alpha, beta; did you mean alpha?"),
+        (["--threshold", "6"], "--threshold takes NAME=VALUE, not '6'"),
+        (["--policy", "papper"], "there is no policy 'papper'"),
+        (["--decide", "dice"], "--decide: Input should be 'auto', 'scores' or 'probabilities'"),
     ],
 )
 def test_what_does_not_apply_or_is_no_amount_is_an_error(root: Path, options: list[str], said: str) -> None:

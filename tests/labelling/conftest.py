@@ -1,3 +1,3 @@
 """Fixtures of this folder."""
 
-from guessed_runs import guessed  # noqa: F401
+from predicted_runs import predicted  # noqa: F401

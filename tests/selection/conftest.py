@@ -11,6 +11,7 @@ import pytest
 from efficient_empathy.dialogues import SAMPLE_SCHEMA, Sample, Utterance
 from efficient_empathy.foundation.run.workspace import Workspace
 
+AXES = ("sensibility", "rationality")
 Scores = Callable[..., pl.DataFrame]
 
 
@@ -73,6 +74,7 @@ def run(tmp_path: Path, scores: Scores) -> Callable[..., Workspace]:
         pl.DataFrame([s.row() for s in samples], schema=SAMPLE_SCHEMA).write_parquet(workspace.samples)
         ids = pl.Series("sample_id", [s.id for s in samples], dtype=pl.String)
         scores(pairs, **columns).with_columns(ids).write_parquet(workspace.scores)
+        workspace.record("score", {"judge": "test", "rubric": {"axes": dict.fromkeys(AXES, (0, 10))}})
         return workspace
 
     return make

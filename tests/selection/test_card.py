@@ -3,21 +3,26 @@ from __future__ import annotations
 import polars as pl
 import yaml
 
+from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.selection.card import SHOWN_CATEGORIES, data_card
+from efficient_empathy.selection.policies import load_policy
 
 
 def card(rows, scoring=None, policy=None):
     counts = pl.DataFrame(
         rows, schema={"subset": pl.String, "category": pl.String, "state": pl.String, "count": pl.UInt32}, orient="row"
     )
-    return data_card(
-        counts,
-        policy or {"policy": "paper", "alpha": 5},
-        ["sensibility", "discard"],
-        "scores",
-        {"scores.parquet": "abc"},
-        scoring or {},
+    record = SelectRecord(
+        policy=(policy or load_policy("paper")).definition(),
+        seed=0,
+        decided_on="scores",
+        subsets={"sensibility": 0, "discard": 0},
+        otherwise="discard",
+        unscored=0,
+        inputs={"scores.parquet": "abc"},
+        seconds=1,
     )
+    return data_card(counts, record, ["sensibility", "rationality"], scoring or {})
 
 
 def test_front_matter_has_one_config_per_subset():
@@ -50,7 +55,9 @@ def test_tells_counts_losses_cost_and_inputs():
         "| judge | openai |",
         "| cost of scoring | $1.5000 |",
         "| SHA-256 of scores.parquet | `abc` |",
-        "| alpha | 5 |",
+        "1. rationality above β = 5 → rationality",
+        "3. otherwise → discard",
+        "It decided on scores; equal samples were told apart with the seed 0.",
     ):
         assert row in text
 
@@ -67,12 +74,12 @@ def test_parameters_and_origins_are_words_and_no_python():
             "source": {"name": "chats.csv", "format": "table", "digest": "d1d1"},
             "rubric": {"name": "mine", "hash": "0123", "axes": {"sensibility": [0, 10], "rationality": [1, 5]}},
         },
-        {"policy": "top", "top": None, "per_category": True, "quotas": {"sad": 100, "a|b": 0.2}},
+        load_policy("top", top=0.3, per_category=True, quotas={"sad": 100, "a|b": 0.2}),
     )
     for row in (
-        "| top | – |",
-        "| per_category | yes |",
-        "| quotas | sad = 100, a\\|b = 0.2 |",
+        "1. the best 30 % by each axis within each category",
+        "2. the best 100 by each axis in sad",
+        "3. the best 20 % by each axis in a\\|b",
         "| source | chats.csv |",
         "| read as | table |",
         "| SHA-256 of the source | d1d1 |",

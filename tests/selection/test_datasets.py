@@ -7,6 +7,8 @@ import pytest
 
 from efficient_empathy.selection.datasets import messages, write_subsets
 
+AXES = ("sensibility", "rationality")
+
 TRICKY = ['"quoted"\n\ttabbed', "nul \x00, \U0001f49c, \u2028", "", "ucla", "assistant"]
 
 
@@ -40,7 +42,7 @@ def test_messages_keep_every_text_and_end_with_the_response():
 
 
 def test_subsets_as_parquet_and_json_lines_in_order(tmp_path):
-    write_subsets(rows().lazy(), tmp_path, ["sensibility", "rationality", "discard"])
+    write_subsets(rows().lazy(), tmp_path, ["sensibility", "rationality", "discard"], AXES)
     lines = [json.loads(line) for line in (tmp_path / "sensibility.jsonl").read_text("utf-8").split("\n") if line]
     assert [line["sample_id"] for line in lines] == ["a", "b"]
     assert list(lines[1]) == ["messages", "sample_id", "dialogue_id", "category", "split", "sensibility", "rationality"]
@@ -59,7 +61,7 @@ def test_the_lines_load_with_datasets_whatever_the_first_ten_megabytes_lack(tmp_
     datasets = pytest.importorskip("datasets", reason='needs the extra "hub"')
     many = pl.concat([rows()[1:2]] * 360 + [rows()[:1]])
     long = many.with_columns(response=pl.lit("x" * 30_000), split=pl.Series([None] * 360 + ["train"]))
-    write_subsets(long.lazy(), tmp_path, ["sensibility"])
+    write_subsets(long.lazy(), tmp_path, ["sensibility"], AXES)
     loaded = datasets.load_dataset(
         "json", data_files=str(tmp_path / "sensibility.jsonl"), split="train", cache_dir=str(tmp_path / "cache")
     )
@@ -70,7 +72,7 @@ def test_the_lines_load_with_datasets_whatever_the_first_ten_megabytes_lack(tmp_
 
 
 def test_an_empty_subset_has_files_with_the_same_columns(tmp_path):
-    write_subsets(rows().lazy(), tmp_path, ["sensibility", "discard"])
+    write_subsets(rows().lazy(), tmp_path, ["sensibility", "discard"], AXES)
     assert (tmp_path / "discard.jsonl").read_text() == ""
     empty, full = (pl.read_parquet(tmp_path / f"{s}.parquet") for s in ("discard", "sensibility"))
     assert (len(empty), empty.schema) == (0, full.schema)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.selection import make_policy
+from efficient_empathy.selection.policy import make_policy
 
 GRID = [(float(s), float(r)) for s in range(11) for r in range(11)]
 

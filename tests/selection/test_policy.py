@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.selection import POLICIES, flips, make_policy
+from efficient_empathy.selection.policy import POLICIES, flips, make_policy
 
 
 def test_every_policy_says_what_it_depends_on():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from efficient_empathy.selection import make_policy
+from efficient_empathy.selection.policy import make_policy
 
 
 def chosen(scores, policy, s, r):

@@ -12,6 +12,8 @@ import polars as pl
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.stage_records import SelectRecord
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
 from efficient_empathy.selection.exports import EXPORTS
@@ -30,8 +32,7 @@ def test_writes_every_file_and_says_what_it_did(run):
     assert told.pop("seconds") > 0
     assert told == {
         "policy": "paper",
-        "alpha": 5,
-        "beta": 5,
+        "thresholds": {"alpha": 5, "beta": 5},
         "subsets": {"sensibility": 2, "rationality": 2, "discard": 1},
         "unscored": 1,
         "decided_on": "whole scores",
@@ -102,10 +103,35 @@ def test_scores_are_left_alone_and_the_manifest_says_what_went_in(run):
     before = workspace.scores.read_bytes()
     select(workspace, alpha=3, beta=7)
     assert workspace.scores.read_bytes() == before
-    record = workspace.stage("select")
-    assert set(record["inputs"]) == {"scores.parquet", "samples.parquet"}
-    assert record["parameters"] == {"policy": "paper", "alpha": 3, "beta": 7, "seed": 0, "decide": "auto"}
-    assert record["subsets"] == {"sensibility": 2, "rationality": 2, "discard": 1}
+    record = workspace.stage("select", SelectRecord)
+    assert record is not None
+    assert set(record.inputs) == {"scores.parquet", "samples.parquet"}
+    assert (record.policy_name, record.thresholds, record.seed) == ("paper", {"alpha": 3, "beta": 7}, 0)
+    assert record.subsets == {"sensibility": 2, "rationality": 2, "discard": 1}
+    assert record.finished_at > 0
+
+
+def test_an_entry_of_another_version_is_told_and_made_anew(run):
+    workspace = run(PAIRS, state=STATES)
+    select(workspace)
+    manifest = workspace.manifest()
+    manifest["stages"]["select"] = {"parameters": {"policy": "paper", "alpha": 5, "beta": 5}, "subsets": {}}
+    workspace.manifest_path.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"select what this program cannot read \(it has version None.*: run .*select"):
+        workspace.stage("select", SelectRecord)
+    table = RunTable(workspace)
+    assert table.selection.state == "stale"
+    assert "run `efficient-empathy select" in table.selection.sentence
+    assert not select(workspace)["skipped"]
+    assert RunTable(workspace).selection.current
+
+
+def test_an_interrupted_selection_has_no_record(run, monkeypatch):
+    workspace = run(PAIRS, state=STATES)
+    monkeypatch.setattr("efficient_empathy.selection.stage.write_exports", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        select(workspace)
+    assert workspace.stage("select", SelectRecord) is None
 
 
 def test_files_of_an_earlier_policy_go_and_foreign_ones_stay(run):
@@ -162,9 +188,9 @@ def test_an_interrupted_selection_is_never_taken_for_done(run, monkeypatch):
 def test_top_uses_categories_of_the_samples(run):
     workspace = run([(n % 11, (n * 7) % 11) for n in range(30)])
     told = select(workspace, policy="top", top=3, per_category=True)
-    assert (told["alpha"], told["beta"]) == (None, None)
+    assert told["thresholds"] == {}
     assert told["subsets"] == {"sensibility": 6, "rationality": 6, "discard": 18}
-    with pytest.raises(UserError, match="top has no option decide"):
+    with pytest.raises(UserError, match="top ranks scores and cannot decide on probabilities"):
         select(workspace, policy="top", top=3, decide="probabilities")
 
 
@@ -191,11 +217,11 @@ def test_no_samples_at_all(run):
 
 
 def test_what_is_missing_is_named(tmp_path, run):
-    with pytest.raises(UserError, match=r"scores\.parquet is missing: run `efficient-empathy score"):
+    with pytest.raises(UserError, match=r"samples\.parquet is missing: run `efficient-empathy score"):
         select(Workspace(tmp_path / "empty").create())
     workspace = run(PAIRS, state=STATES)
     pl.read_parquet(workspace.scores).head(4).write_parquet(workspace.scores)
-    with pytest.raises(UserError, match=r"has 4 rows and samples\.parquet 6"):
+    with pytest.raises(UserError, match=r"other samples than samples\.parquet \(4 rows, 6 samples\): run"):
         select(workspace)
     assert not workspace.selection.exists()
 
@@ -203,21 +229,22 @@ def test_what_is_missing_is_named(tmp_path, run):
 def test_scores_of_other_samples(run):
     workspace = run(PAIRS, state=STATES)
     pl.read_parquet(workspace.scores).reverse().write_parquet(workspace.scores)
-    with pytest.raises(UserError, match="not about the samples"):
+    with pytest.raises(UserError, match="about other samples"):
         select(workspace)
 
 
 def test_scores_on_other_axes(run):
     workspace = run(PAIRS, state=STATES)
     pl.read_parquet(workspace.scores).rename({"sensibility": "empathy"}).write_parquet(workspace.scores)
-    with pytest.raises(UserError, match="sensibility and rationality; these have empathy, rationality"):
+    workspace.record("score", {"rubric": {"axes": dict.fromkeys(("empathy", "rationality"), (0, 10))}})
+    with pytest.raises(UserError, match="sensibility stands there, but it is neither an axis of the rubric"):
         select(workspace)
 
 
 def test_a_file_that_is_no_parquet(run):
     workspace = run(PAIRS, state=STATES)
     workspace.scores.write_bytes(b"nothing")
-    with pytest.raises(UserError, match=r"cannot read .*scores\.parquet \(.*\): run `efficient-empathy score` again"):
+    with pytest.raises(UserError, match=r"cannot read .*scores\.parquet \(.*\): run `efficient-empathy score SOURCE"):
         select(workspace)
 
 

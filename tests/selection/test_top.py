@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.selection import make_policy
+from efficient_empathy.selection.policy import make_policy
 
 # Sensibility falls from first to last, rationality from last to first.
 OPPOSED = [(10 - n, n) for n in range(10)]

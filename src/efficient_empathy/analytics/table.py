@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.selection.columns import UNSCORED, axes_of
 from efficient_empathy.selection.faults import told
@@ -156,16 +157,16 @@ def _selection(
     none = pl.Series("subset", [None] * len(ids), dtype=pl.String)
     if not workspace.assignments.exists():
         return none, (), {}, ("the run is not selected: `efficient-empathy select` says what is kept",)
-    record = workspace.stage("select")
-    if record.get("inputs", {}).get(workspace.scores.name) != file_hash(workspace.scores):
+    record = workspace.stage("select", SelectRecord)
+    if record is None or record.inputs.get(workspace.scores.name) != file_hash(workspace.scores):
         return none, (), {}, ("the selection is of other scores and is left out: run `efficient-empathy select` again",)
     workspace.require(workspace.assignments, "select")
     with told(f"read {workspace.assignments}", "run `efficient-empathy select` again"):
         found = pl.read_parquet(workspace.assignments, columns=["sample_id", "subset"], glob=False)
     if len(found) != len(ids) or not (found["sample_id"] == ids).all():
         raise UserError(f"{workspace.assignments} is not about the run's samples: select again")
-    subsets = tuple(name for name in record["subsets"] if name != UNSCORED)
-    return found["subset"], subsets, record["parameters"], ()
+    subsets = tuple(name for name in record.subsets if name != UNSCORED)
+    return found["subset"], subsets, {"policy": record.policy_name, **record.thresholds}, ()
 
 
 def _scales(workspace: Workspace, rows: pl.DataFrame, axes: list[str]) -> dict[str, tuple[int, int]]:

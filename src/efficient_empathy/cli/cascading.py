@@ -13,7 +13,7 @@ from efficient_empathy.foundation.errors import UserError
 
 
 class MethodName(StrEnum):
-    """How a cascade comes by its promise."""
+    """How a cascade comes by its guarantee."""
 
     pac = "pac"
     conformal = "conformal"
@@ -38,8 +38,8 @@ Error = Annotated[
     typer.Option(help="cascade: the share of wrong subsets that you accept; .05 by default.", min=0, max=1),
 ]
 F1 = Annotated[float | None, typer.Option(help="cascade: instead of --error, the least F1 of --subset.", min=0, max=1)]
-Subset = Annotated[str | None, typer.Option(help="cascade: what --f1 is about; sensibility by default.")]
-Confidence = Annotated[float | None, typer.Option(help="cascade: of the promise; .95 by default.", min=0.5, max=1)]
+Subset = Annotated[str | None, typer.Option(help="cascade: what --f1 is about; the policy's first by default.")]
+Confidence = Annotated[float | None, typer.Option(help="cascade: of the guarantee; .95 by default.", min=0.5, max=1)]
 Calibration = Annotated[
     int | None,
     typer.Option(help="cascade: samples drawn at random and judged first; what saves most by the plan, by default."),
@@ -47,7 +47,7 @@ Calibration = Annotated[
 Check = Annotated[
     int | None,
     typer.Option(
-        help="cascade: other samples drawn at random, to check the promise: 200, or a twentieth of all, by default."
+        help="cascade: other samples drawn at random, to check the guarantee: 200, or a twentieth of all, by default."
     ),
 ]
 Refit = Annotated[
@@ -92,12 +92,12 @@ class Promised:
     ) -> str:
         """Score by a cascade, or plan it (`dry_run`), and show what came of it; its ending."""
         from efficient_empathy.foundation.settings import load
+        from efficient_empathy.labelling.cascade.record import summary
         from efficient_empathy.labelling.cascade.settings import CascadeSettings
         from efficient_empathy.labelling.cascade.stage import cascade
-        from efficient_empathy.labelling.cascade.words import summary
 
         if self.f1 is not None and self.error is not None:
-            raise UserError("--error and --f1 are two promises: make one")
+            raise UserError("--error and --f1 are two guarantees: ask for one")
         told = {field.name: getattr(self, field.name) for field in fields(self)} | thresholds
         told["rounds"] = told.pop("refit")
         given = {name: value for name, value in told.items() if value is not None}

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from efficient_empathy.cli.shared import err, show
+from efficient_empathy.cli.shared import err, pairs, show
 from efficient_empathy.foundation.errors import UserError
 
 
@@ -45,10 +45,9 @@ Reach = Annotated[
 Disagreement = Annotated[
     float | None, typer.Option(help="--refresh uncertain: judges further apart than this; 2 by default.", min=0)
 ]
-DoubtLimit = Annotated[
+Uncertainty = Annotated[
     float | None,
     typer.Option(
-        "--doubt",
         help="--refresh uncertain: a judge's distribution gives other subsets more probability than this; 0.3 by "
         "default.",
         min=0,
@@ -61,8 +60,12 @@ Policy = Annotated[
         help="--refresh, cascade: whose subsets are at stake; of a refresh as in the run's last selection, else paper."
     ),
 ]
-Alpha = Annotated[float | None, typer.Option(help="--refresh, cascade: the policy's threshold of sensibility.")]
-Beta = Annotated[float | None, typer.Option(help="--refresh, cascade: the policy's threshold of rationality.")]
+Threshold = Annotated[
+    list[str] | None,
+    typer.Option(help="--refresh, cascade: a threshold of the policy, by its name.", metavar="NAME=NUMBER"),
+]
+Alpha = Annotated[float | None, typer.Option(help="--refresh, cascade: short for --threshold alpha=.")]
+Beta = Annotated[float | None, typer.Option(help="--refresh, cascade: short for --threshold beta=.")]
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,17 @@ class Asked:
     rounds: int | None
     reach: float | None
     disagreement: float | None
-    doubt: float | None
+    uncertainty: float | None
     policy: str | None
+    threshold: list[str] | None
     alpha: float | None
     beta: float | None
+
+    def thresholds(self) -> dict[str, Any]:
+        """The policy's thresholds that are given."""
+        short = {"alpha": self.alpha, "beta": self.beta}
+        given = {name: value for name, value in short.items() if value is not None}
+        return {**pairs(self.threshold, "--threshold"), **given}
 
     def refuse(self) -> None:
         """Raise `UserError` if anything was told though nothing is refreshed."""
@@ -86,13 +96,19 @@ class Asked:
 
     def run(self, which: RefreshName, workspace: Any, rubric: Any, options: Any, pool: Any, **how: bool) -> str:
         """Refresh the run, or plan it (`dry_run`), and show what came of it; its ending."""
-        from efficient_empathy.labelling.refresh.doubt import Doubt
+        from efficient_empathy.foundation.settings import load
+        from efficient_empathy.labelling.refresh.record import plan_text, summary
         from efficient_empathy.labelling.refresh.stage import plan_refresh, refresh
-        from efficient_empathy.labelling.refresh.words import plan_text, summary
+        from efficient_empathy.labelling.refresh.uncertainty import UncertaintySettings
 
-        names = [field.name for field in fields(Doubt)]
-        doubt = Doubt(**{name: getattr(self, name) for name in names if getattr(self, name) is not None})
-        asked = {"rounds": self.rounds or 1, "pool": pool, "doubt": doubt}
+        names = ("reach", "disagreement", "uncertainty", "policy")
+        flags = {name: (f"--{name}", getattr(self, name)) for name in names if getattr(self, name) is not None}
+        flags["thresholds"] = ("--threshold", self.thresholds())
+        asked = {
+            "rounds": self.rounds or 1,
+            "pool": pool,
+            "uncertainty": load(UncertaintySettings, None, "", flags=flags),
+        }
         if how["dry_run"]:
             plan = plan_refresh(workspace, which.value, self.with_, rubric, options, **asked)
             show(plan, how["as_json"], plan_text(plan))

@@ -40,11 +40,12 @@ from efficient_empathy.cli.refreshing import (
     Asked,
     Beta,
     Disagreement,
-    DoubtLimit,
     Policy,
     Reach,
     Refresh,
     Rounds,
+    Threshold,
+    Uncertainty,
     With,
 )
 from efficient_empathy.cli.shared import (
@@ -97,7 +98,7 @@ def score(
         typer.Option(
             help="Who scores: distilled (the default), openai or replay; or in one word openai:MODEL, "
             "openai:MODEL@URL, distilled:FOLDER, replay:FILE. Given more than once, each of them judges every sample. "
-            "cascade: the distilled judge answers where it is sure, --expert the rest, with a promise.",
+            "cascade: the distilled judge answers where it is sure, --expert the rest, with a guarantee.",
             callback=_judges,
             show_default=False,
         ),
@@ -144,8 +145,9 @@ def score(
     rounds: Rounds = None,
     reach: Reach = None,
     disagreement: Disagreement = None,
-    doubt: DoubtLimit = None,
+    uncertainty: Uncertainty = None,
     policy: Policy = None,
+    threshold: Threshold = None,
     alpha: Alpha = None,
     beta: Beta = None,
     dry_run: DryRun = False,
@@ -188,7 +190,7 @@ def score(
         replies=replies,
         folder=judge_model,
     )
-    again = Asked(by, rounds, reach, disagreement, doubt, policy, alpha, beta)
+    again = Asked(by, rounds, reach, disagreement, uncertainty, policy, threshold, alpha, beta)
     told: Any = pool.value if pool else None
     if refresh is not None:
         if source is not None or judge is not None:
@@ -202,8 +204,8 @@ def score(
     promised = Promised(expert, method and method.value, error, f1, subset, confidence, calibration, check, refit)
     reading: dict[str, Any] = {"format": format, "columns": columns_of(column), "on_bad_row": on_bad_row.value}
     if judge == [CASCADE]:
-        replace(again, policy=None, alpha=None, beta=None).refuse()
-        thresholds = {"policy": policy, "alpha": alpha, "beta": beta}
+        replace(again, policy=None, threshold=None, alpha=None, beta=None).refuse()
+        thresholds = {"policy": policy, "thresholds": again.thresholds()}
         reading["force"] = force
         stop(promised.run(source, workspace, loaded, options, thresholds, reading, dry_run=dry_run, as_json=as_json))
         return

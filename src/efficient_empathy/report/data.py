@@ -8,9 +8,9 @@ import polars as pl
 
 from efficient_empathy.foundation.figures.svg import Histogram, Map
 from efficient_empathy.report.charts import AxisSummary, histogram, score_map, summary
-from efficient_empathy.selection import flips
 from efficient_empathy.selection.columns import ASSOCIATION, AXES, DISTRIBUTIONS, UNSCORED
 from efficient_empathy.selection.grid import HIGHEST, LOWEST, GridPolicy
+from efficient_empathy.selection.policy import flips
 from efficient_empathy.selection.rules import DISCARD
 from efficient_empathy.selection.scored_run import Run
 

@@ -9,7 +9,9 @@ from typing import Any
 import polars as pl
 import yaml
 
-from efficient_empathy.selection.columns import UNSCORED
+from efficient_empathy.foundation.run.stage_records import SelectRecord
+from efficient_empathy.foundation.run.table import UNSCORED
+from efficient_empathy.selection.policies import RulePolicy, policy_of_definition, policy_words
 
 SHOWN_CATEGORIES = 200
 SHOWN_FILES = 20
@@ -22,47 +24,44 @@ _SIZES = (
 )
 
 
-def data_card(
-    counts: pl.DataFrame,
-    policy: Mapping[str, Any],
-    subsets: Sequence[str],
-    decided_on: str,
-    inputs: Mapping[str, str],
-    scoring: Mapping[str, Any],
-) -> str:
+def data_card(counts: pl.DataFrame, selection: SelectRecord, axes: Sequence[str], scoring: Mapping[str, Any]) -> str:
     """The card as Markdown with Hugging Face's YAML front matter, one config a subset.
 
-    `counts` has `subset, category, state, count`; `policy` is a policy's parameters; `inputs` are SHA-256 by file name;
-    `scoring` is the manifest's record of the scoring, of which whatever is there is told.
+    `counts` has `subset, category, state, count`; `axes` are the rubric's; `scoring` is the manifest's record of the
+    scoring, of which whatever is there is told.
     """
     judge = f"the judge “{_text(scoring['judge'])}”" if scoring.get("judge") else "a judge"
+    subsets = list(selection.subsets)
     return "\n".join(
         [
-            _front_matter(counts, subsets),
-            "# Dialogues selected by sensibility and rationality\n",
+            _front_matter(counts, subsets, axes),
+            f"# {_title(axes)}\n",
             "Each row is one context and one listener's response as `messages`, with the scores that "
             f"{judge} gave the response. Made with [efficient-empathy](https://arxiv.org/abs/2407.01937).\n",
             "## Subsets\n",
             _table(["subset", "samples", "share of scored"], _sizes(counts, subsets)),
             "## How they were selected\n",
-            _table(
-                ["parameter", "value"], [(k, _readable(v)) for k, v in {**policy, "decided on": decided_on}.items()]
-            ),
+            *_policy(selection),
             "`assignments.parquet` has every sample with its subset and the reason.\n",
             "## What was lost or mended, and why\n",
             _table(["what", "how many"], _losses(counts, scoring)),
             "## By category\n",
             _table(["category", *subsets, UNSCORED], _categories(counts, subsets)),
             "## Where it comes from\n",
-            _table(["", ""], _provenance(inputs, scoring)),
+            _table(["", ""], _provenance(selection.inputs, scoring)),
         ]
     )
 
 
-def _front_matter(counts: pl.DataFrame, subsets: Sequence[str]) -> str:
+def _title(axes: Sequence[str]) -> str:
+    *first, last = axes
+    return f"Dialogues selected by {', '.join(first)} and {last}" if first else f"Dialogues selected by {last}"
+
+
+def _front_matter(counts: pl.DataFrame, subsets: Sequence[str], axes: Sequence[str]) -> str:
     total = int(counts["count"].sum())
     front = {
-        "pretty_name": "Dialogues selected by sensibility and rationality",
+        "pretty_name": _title(axes),
         "task_categories": ["text-generation"],
         "tags": ["conversational", "empathy", "data-selection", "efficient-empathy"],
         "size_categories": [next((name for limit, name in _SIZES if total < limit), "n>10M")],
@@ -71,13 +70,19 @@ def _front_matter(counts: pl.DataFrame, subsets: Sequence[str]) -> str:
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n"
 
 
-def _readable(value: Any) -> str:
-    """A parameter as people write it: for example "sad = 100, joy = 0.2", or "–" for none."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{_text(name)} = {_readable(inner)}" for name, inner in value.items()) or "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "–" if value is None else _text(value)
+def _policy(selection: SelectRecord) -> list[str]:
+    """The policy in words, one line a rule, and what it decided on."""
+    policy = policy_of_definition(selection.policy)
+    first = "the first rule that holds decides" if isinstance(policy, RulePolicy) else "of all samples with scores"
+    lines = [f"{number}. {_text(words)}" for number, words in enumerate(policy_words(policy), 1)]
+    about = [_text(policy.description), ""] if policy.description else []
+    return [
+        *about,
+        f"By the policy “{_text(policy.name)}”, {first}:\n",
+        *lines,
+        "",
+        f"It decided on {selection.decided_on}; equal samples were told apart with the seed {selection.seed}.\n",
+    ]
 
 
 def _sizes(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str, ...]]:

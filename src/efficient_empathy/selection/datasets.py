@@ -14,10 +14,10 @@ from pathlib import Path
 import polars as pl
 
 from efficient_empathy.dialogues import uniform
+from efficient_empathy.foundation.error_context import error_context
 from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.selection.faults import told
 
-EXTRA_COLUMNS = ("sample_id", "dialogue_id", "category", "split", "sensibility", "rationality")
+ABOUT = ("sample_id", "dialogue_id", "category", "split")
 
 
 def messages() -> pl.Expr:
@@ -35,19 +35,19 @@ def messages() -> pl.Expr:
     return pl.concat_list(context, response).list.eval(message).alias("messages")
 
 
-def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str]) -> None:
+def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str], axes: Sequence[str]) -> None:
     """Write `<subset>.parquet` and `<subset>.jsonl` for every subset, empty ones too, in one pass over `rows`.
 
-    `rows` has `context`, `response`, `subset` and `EXTRA_COLUMNS`; rows of other subsets are left out. A missing
-    category or split is null in Parquet and empty text in JSON lines, see `uniform`. Raises `UserError` when a file
-    cannot be written or the samples cannot be read.
+    `rows` has `context`, `response`, `subset`, and what is written beside the messages: `ABOUT` and the `axes`. Rows of
+    other subsets are left out. A missing category or split is null in Parquet and empty text in JSON lines, see
+    `uniform`. Raises `UserError` when a file cannot be written or the samples cannot be read.
     """
     folder = folder.resolve()  # polars compares the paths of the parts with it
-    wanted = rows.filter(pl.col("subset").is_in(subsets)).select(messages(), *EXTRA_COLUMNS, "subset")
+    wanted = rows.filter(pl.col("subset").is_in(subsets)).select(messages(), *ABOUT, *axes, "subset")
     with ExitStack() as stack:
         tables = {subset: stack.enter_context(atomic(folder / f"{subset}.parquet")) for subset in subsets}
         names = ", ".join(f"{subset}.parquet" for subset in subsets)
-        with told(f"write {names} to {folder} from the samples"):
+        with error_context(f"write {names} to {folder} from the samples"):
             wanted.sink_parquet(
                 pl.PartitionBy(
                     folder,
@@ -62,5 +62,5 @@ def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str]) -> N
                     pl.DataFrame(schema=wanted.drop("subset").collect_schema()).write_parquet(table)
         for subset, table in tables.items():
             path = folder / f"{subset}.jsonl"
-            with told(f"write {path}"), atomic(path) as lines:
+            with error_context(f"write {path}"), atomic(path) as lines:
                 uniform(pl.scan_parquet(table)).sink_ndjson(lines, check_extension=False, engine="streaming")

@@ -1,7 +1,7 @@
 """What other trainers read besides the data itself: a register, and one recipe each with the paper's settings.
 
-Only files: none of these tools is imported, since their requirements exclude each other. The recipes name the subset
-`sensibility`, which every policy has.
+Only files: none of these tools is imported, since their requirements exclude each other. The recipes name the first
+subset that is not left out.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from efficient_empathy.foundation.run.workspace import atomic
 RECIPES = ("llamafactory.yaml", "axolotl.yaml", "train_unsloth.py")
 EXPORTS = ("dataset_info.json", *RECIPES)
 """The names that `write_exports` writes."""
+_SUBSET = "@subset@"
+"""Stands for the subset's name in the files that the recipes are made from."""
 
 
-def write_exports(folder: Path, subsets: Sequence[str]) -> None:
-    """Write LLaMA-Factory's register and the recipes beside the subsets' files.
+def write_exports(folder: Path, subsets: Sequence[str], otherwise: str) -> None:
+    """Write LLaMA-Factory's register and the recipes beside the subsets' files; `otherwise` is what is left out.
 
     In the register `dataset_dir` is the folder and `dataset` is `efficient_empathy_<subset>`. Raises `UserError` when a
     file cannot be written.
@@ -28,9 +30,11 @@ def write_exports(folder: Path, subsets: Sequence[str]) -> None:
     info = {f"efficient_empathy_{subset}": _entry(f"{subset}.jsonl") for subset in subsets}
     with atomic(folder / "dataset_info.json") as path:
         path.write_text(json.dumps(info, indent=2) + "\n", "utf-8")
+    first = next((subset for subset in subsets if subset != otherwise), otherwise)
     for name in RECIPES:
+        text = (files(__package__) / "export_files" / f"{name}.txt").read_text("utf-8")
         with atomic(folder / name) as path:
-            path.write_bytes((files(__package__) / "export_files" / f"{name}.txt").read_bytes())
+            path.write_text(text.replace(_SUBSET, first), "utf-8")
 
 
 def _entry(file_name: str) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import polars as pl
 from efficient_empathy.foundation.run.axis import Axis
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.scoring.scores import scan_scored
-from efficient_empathy.selection import Policy, make_policy
 from efficient_empathy.selection.columns import ANSWERED_BY, AXES, UNSCORED, axes_of
 from efficient_empathy.selection.grid import PROBABILITIES
+from efficient_empathy.selection.policy import Policy, make_policy
 
 UNCATEGORISED = "uncategorised"
 SCORED_SUBSET = "scored"
@@ -40,7 +40,7 @@ class Run:
         if current:
             workspace.require(workspace.assignments, "select")
         self.stale = bool(self.selection) and not current
-        self.policy = _policy(self.selection["parameters"]) if current else None
+        self.policy = _policy(self.selection) if current else None
         self.decided_on: str | None = self.selection["decided_on"] if current else None
 
     @property
@@ -124,6 +124,10 @@ class Run:
         return Axis(name, math.floor(low), max(math.ceil(high), math.floor(low) + 1))
 
 
-def _policy(parameters: dict[str, Any]) -> Policy:
-    options = dict(parameters)
-    return make_policy(options.pop("policy"), **options)
+def _policy(selection: dict[str, Any]) -> Policy:
+    definition, options = selection["policy"], {"seed": selection["seed"]}
+    if "rules" in definition:
+        return make_policy(definition["name"], **definition["thresholds"], decide=selection["decide"], **options)
+    top = definition["top"] if isinstance(definition["top"], dict) else {}
+    options |= {f"top_{axis}": amount for axis, amount in top.items()} if top else {"top": definition["top"]}
+    return make_policy("top", per_category=definition["per_category"], quotas=definition["quotas"], **options)

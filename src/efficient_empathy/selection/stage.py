@@ -3,121 +3,153 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from efficient_empathy.foundation.error_context import error_context
+from efficient_empathy.foundation.run.stage_records import SelectRecord
+from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
-from efficient_empathy.scoring.scores import scan_scored
+from efficient_empathy.foundation.settings import load
 from efficient_empathy.selection.card import data_card
-from efficient_empathy.selection.columns import AXES, UNSCORED, require_axes
 from efficient_empathy.selection.datasets import write_subsets
 from efficient_empathy.selection.exports import EXPORTS, write_exports
-from efficient_empathy.selection.faults import told
-from efficient_empathy.selection.grid import PROBABILITIES
-from efficient_empathy.selection.policy import Policy, make_policy
-from efficient_empathy.selection.rules import RULES
+from efficient_empathy.selection.policies import (
+    Decide,
+    Policy,
+    Selector,
+    TopPolicy,
+    display_symbol,
+    make_selector,
+    policy_of_definition,
+)
+from efficient_empathy.selection.policies.conditions import number_text
+from efficient_empathy.selection.settings import SelectSettings
 
-STAGE = "select"
-_AGAIN = "run `efficient-empathy score` again"
-_ASSIGNED = ("sample_id", "dialogue_id", "turn", "category", "split", "state", *AXES, "subset", "reason")
-_FROM_SAMPLES = ("dialogue_id", "turn", "category", "split")
+STAGE = SelectRecord.STAGE
+_SAMPLE = ("dialogue_id", "turn", "category", "split")
+_DECIDING = ("answered_by", "dependence")
 
 
 def select(
-    workspace: Workspace,
-    *,
-    policy: str = "paper",
-    alpha: float = 5,
-    beta: float = 5,
-    seed: int = 0,
-    decide: str = "auto",
-    force: bool = False,
-    **options: Any,
+    workspace: Workspace, settings: SelectSettings | None = None, *, force: bool = False, **options: Any
 ) -> dict[str, Any]:
     """Put every sample of a run into one subset and write the subsets; scores are read, never changed.
 
-    Writes into `selection/`: `assignments.parquet` (every sample, with the reason), `<subset>.jsonl` and
-    `<subset>.parquet`, what other trainers read (see `exports`), `README.md` (the data card). Files that an earlier
-    selection wrote and this one does not are removed. Skipped when inputs and parameters are those of the last time
-    and its files as it left them, unless `force`; `options` are the policy's own.
+    `options` are fields of `SelectSettings`, in place of `settings`. Writes into `selection/`: `assignments.parquet`
+    (every sample, with the reason), `<subset>.jsonl` and `<subset>.parquet`, what other trainers read (see `exports`),
+    `README.md` (the data card). Files that an earlier selection wrote and this one does not are removed. Skipped when
+    inputs and parameters are those of the last time and its files as it left them, unless `force`.
 
-    Returns `policy, alpha, beta` (None for `top`), `subsets` {name: count}, `unscored`, `decided_on`, `seconds`,
-    `skipped`.
-    Raises `UserError` for parameters that are not allowed, and for scores that are missing or of other samples.
+    Returns `policy`, `thresholds` {name: number}, `subsets` {name: count}, `unscored`, `decided_on`, `seconds`,
+    `skipped`. Raises `UserError` for settings that are not allowed or do not fit the rubric, and for scores that are
+    missing or of other samples.
     """
-    if policy in RULES or decide != "auto":
-        options["decide"] = decide
-    chosen = make_policy(policy, alpha=alpha, beta=beta, seed=seed, **options)
+    settings = settings or load(SelectSettings, None, "the options", flags={k: (k, v) for k, v in options.items()})
     with workspace.lock():
-        return _select(workspace, chosen, force=force)
+        return _select(workspace, settings, force=force)
 
 
-def _select(workspace: Workspace, chosen: Policy, *, force: bool) -> dict[str, Any]:
+def active_selector(table: RunTable) -> Selector | None:
+    """What the run's selection was made by; None without a current selection."""
+    record = table.selecting if table.selection.current else None
+    if record is None:
+        return None
+    decide: Any = record.decide or "auto"
+    return make_selector(policy_of_definition(record.policy), scales_of(table), decide=decide, seed=record.seed)
+
+
+def scales_of(table: RunTable) -> dict[str, tuple[int, int]]:
+    """The axes of the run's rubric in its order, each with its lowest and highest score."""
+    return {axis.name: (axis.low, axis.high) for axis in table.axes}
+
+
+def scan_for(table: RunTable, policy: Policy, columns: Iterable[str] = ()) -> pl.LazyFrame:
+    """The run's rows with all that the policy decides on, and `columns` besides."""
+    wanted = ["sample_id", "state", *table.axis_names, *policy.facts]
+    wanted += ["category"] if isinstance(policy, TopPolicy) and policy.needs_category else []
+    given = [*_DECIDING, *(f"{axis}{PROBABILITIES}" for axis in table.axis_names)]
+    wanted += [name for name in given if name in table.columns]
+    return table.scan(dict.fromkeys([*wanted, *columns]))
+
+
+def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> dict[str, Any]:
     began = time.perf_counter()
-    with told(f"read {workspace.scores} beside {workspace.samples.name}", _AGAIN):
-        table = _table(workspace)
-        inputs = {path.name: file_hash(path) for path in (workspace.scores, workspace.samples)}
-    names = [f"{s}.{kind}" for s in chosen.subsets for kind in ("jsonl", "parquet")]
-    outputs = [workspace.selection / name for name in (*names, "assignments.parquet", *EXPORTS, "README.md")]
+    table = RunTable(workspace).require("scores")
+    selector = _selector(table, settings.load_policy(), settings.decide, settings.seed)
+    inputs = {path.name: file_hash(path) for path in (workspace.scores, workspace.samples)}
+    outputs = _outputs(workspace, selector.subsets)
 
-    last = workspace.stage(STAGE)
-    same = last.get("inputs") == inputs and last.get("parameters") == chosen.parameters()
-    if same and not force and all(path.exists() for path in outputs) and workspace.whole(STAGE):
-        return _result(chosen, last) | {"skipped": True}
+    last = workspace.last(STAGE, SelectRecord)
+    same = last is not None and last.inputs == inputs and last.parameters == selector.parameters()
+    if last is not None and same and not force and all(p.exists() for p in outputs) and workspace.whole(STAGE):
+        return _result(last) | {"skipped": True}
 
     workspace.begin(STAGE, outputs)
-    with told(f"write {workspace.assignments} from {workspace.scores.name} and {workspace.samples.name}"):
-        decided_on = chosen.decides_on(table)
-        odds = [f"p_{subset}" for subset in chosen.subsets] if decided_on == PROBABILITIES else []
-        _write_assignments(chosen.plan(table), [*_ASSIGNED, *odds], workspace.assignments)
-        counts = _counts(workspace.assignments)
-    samples = pl.scan_parquet(workspace.samples, glob=False).select("context", "response")
-    assigned = pl.scan_parquet(workspace.assignments, glob=False)
-    write_subsets(pl.concat([assigned, samples], how="horizontal"), workspace.selection, chosen.subsets)
-    write_exports(workspace.selection, chosen.subsets)
-    card = data_card(counts, chosen.parameters(), chosen.subsets, decided_on, inputs, workspace.stage("score"))
+    decided_on = _write_assignments(table, selector)
+    counts = _counts(workspace.assignments)
+    sizes = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in (*selector.subsets, UNSCORED)}
+    record = SelectRecord(
+        **selector.parameters(),
+        decided_on=decided_on,
+        unscored=sizes.pop(UNSCORED),
+        subsets=sizes,
+        otherwise=selector.otherwise,
+        inputs=inputs,
+        seconds=0.0,
+    )
+    _write_data_sets(table, selector.subsets)
+    write_exports(workspace.selection, selector.subsets, selector.otherwise)
+    card = data_card(counts, record, table.axis_names, workspace.stage("score"))
     with atomic(workspace.selection / "README.md") as path:
         path.write_text(card, "utf-8")
-    with told(f"remove an earlier policy's files from {workspace.selection}"):
+    with error_context(f"remove an earlier policy's files from {workspace.selection}"):
         _remove_stale(workspace, outputs)
-
-    sizes = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in (*chosen.subsets, UNSCORED)}
-    record = {
-        "parameters": chosen.parameters(),
-        "inputs": inputs,
-        "decided_on": decided_on,
-        "unscored": sizes.pop(UNSCORED),
-        "subsets": sizes,
-        "seconds": round(time.perf_counter() - began, 3),
-    }
+    record = record.model_copy(update={"seconds": round(time.perf_counter() - began, 3)})
     workspace.record(STAGE, record, outputs)
-    return _result(chosen, record) | {"skipped": False}
+    return _result(record) | {"skipped": False}
 
 
-def _table(workspace: Workspace) -> pl.LazyFrame:
-    """Scores beside what the samples add to them."""
-    for path in (workspace.scores, workspace.samples):
-        with told(f"read {workspace.require(path, 'score SOURCE')}", _AGAIN):
-            pl.read_parquet_schema(path)
-    scores, samples = scan_scored(workspace)
-    require_axes(scores.collect_schema().names())
-    kept = scores.drop(_FROM_SAMPLES, strict=False)
-    return pl.concat([kept, samples.select(_FROM_SAMPLES)], how="horizontal")
+def _selector(table: RunTable, policy: Policy, decide: Decide, seed: int) -> Selector:
+    return make_selector(policy, scales_of(table), decide=decide, seed=seed)
 
 
-def _write_assignments(planned: pl.LazyFrame, columns: Sequence[str], path: Path) -> None:
-    with atomic(path) as temporary:
-        planned.select(columns).sink_parquet(temporary, engine="streaming")
+def _outputs(workspace: Workspace, subsets: Sequence[str]) -> list[Path]:
+    names = [f"{subset}.{kind}" for subset in subsets for kind in ("jsonl", "parquet")]
+    return [workspace.selection / name for name in (*names, "assignments.parquet", *EXPORTS, "README.md")]
+
+
+def _write_assignments(table: RunTable, selector: Selector) -> str:
+    """Write every sample's subset and reason beside what it is known by; what the policy decided on."""
+    workspace = table.workspace
+    with error_context(f"write {workspace.assignments} from {workspace.scores.name} and {workspace.samples.name}"):
+        rows = scan_for(table, selector.policy)
+        decided_on = selector.decides_on(rows)
+        planned = selector.plan(rows)
+        odds = [f"{ODDS}{subset}" for subset in selector.subsets]
+        shown = ["state", *table.axis_names, "subset", "reason"]
+        shown += [name for name in odds if name in planned.collect_schema()]
+        samples = pl.scan_parquet(workspace.samples, glob=False).select("sample_id", *_SAMPLE)
+        with atomic(workspace.assignments) as path:
+            pl.concat([samples, planned.select(shown)], how="horizontal").sink_parquet(path, engine="streaming")
+    return decided_on
+
+
+def _write_data_sets(table: RunTable, subsets: Sequence[str]) -> None:
+    workspace = table.workspace
+    samples = pl.scan_parquet(workspace.samples, glob=False).select("context", "response")
+    assigned = pl.scan_parquet(workspace.assignments, glob=False)
+    rows = pl.concat([assigned, samples], how="horizontal")
+    write_subsets(rows, workspace.selection, subsets, table.axis_names)
 
 
 def _counts(assignments: Path) -> pl.DataFrame:
     keys = ("subset", "category", "state")
-    return (
-        pl.scan_parquet(assignments, glob=False).group_by(keys).agg(pl.len().alias("count")).collect(engine="streaming")
-    )
+    frame = pl.scan_parquet(assignments, glob=False).group_by(keys).agg(pl.len().alias("count"))
+    return frame.collect(engine="streaming")
 
 
 def _remove_stale(workspace: Workspace, outputs: Sequence[Path]) -> None:
@@ -127,18 +159,24 @@ def _remove_stale(workspace: Workspace, outputs: Sequence[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _result(policy: Policy, record: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = policy.parameters()
-    told = {key: record[key] for key in ("subsets", "unscored", "decided_on", "seconds")}
-    return {"policy": policy.name, "alpha": parameters.get("alpha"), "beta": parameters.get("beta"), **told}
+def _result(record: SelectRecord) -> dict[str, Any]:
+    return {
+        "policy": record.policy_name,
+        "thresholds": record.thresholds,
+        "subsets": record.subsets,
+        "unscored": record.unscored,
+        "decided_on": record.decided_on,
+        "seconds": record.seconds,
+    }
 
 
 def summary(result: Mapping[str, Any], run: Path) -> str:
     """The result of `select` in words, with what to do next."""
-    at = "" if result["alpha"] is None else f", α = {result['alpha']:g}, β = {result['beta']:g}"
+    at = "".join(f", {display_symbol(name)} = {number_text(value)}" for name, value in result["thresholds"].items())
     total = sum(result["subsets"].values()) + result["unscored"]
     counts = {**result["subsets"], **({"unscored": result["unscored"]} if result["unscored"] else {})}
-    lines = [f"  {name:<12} {count:>10,}  {count / max(1, total):>6.1%}" for name, count in counts.items()]
+    width = max(12, *map(len, counts))
+    lines = [f"  {name:<{width}} {count:>10,}  {count / max(1, total):>6.1%}" for name, count in counts.items()]
     decided = f"Policy {result['policy']}{at}, decided on {result['decided_on']}"
     decided += " (nothing had changed):" if result["skipped"] else ":"
     return "\n".join([decided, *lines, f"Next: efficient-empathy report --run {run}"])

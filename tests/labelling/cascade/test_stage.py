@@ -1,4 +1,4 @@
-"""A cascade from end to end: what it asks for, what it promises, what it keeps when it is interrupted."""
+"""A cascade from end to end: what it asks for, what it guarantees, what it keeps when it is interrupted."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.cascade.goals import f1_score
+from efficient_empathy.labelling.cascade.guarantee import f1_score
+from efficient_empathy.labelling.cascade.record import summary
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.cascade.stage import cascade
-from efficient_empathy.labelling.cascade.words import summary
 from efficient_empathy.report import report
 from efficient_empathy.scoring.judges.choice import JudgeOptions
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection import select
-from guessed_runs import Guessed, asked
 from misbehaving_server import MisbehavingServer
+from predicted_runs import PredictedRun, asked
 
 
 def run(
-    guessed: Guessed, workspace: Workspace, server: MisbehavingServer, *, dry_run: bool = False, **settings: Any
+    predicted: PredictedRun, workspace: Workspace, server: MisbehavingServer, *, dry_run: bool = False, **settings: Any
 ) -> dict[str, Any]:
     told = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", **{"error": 0.15, "check": 30, **settings})
     options = JudgeOptions(concurrency=4, max_attempts=1)
     console = Console(quiet=True)
-    return cascade(guessed.source, workspace, told, options=options, dry_run=dry_run, console=console)
+    return cascade(predicted.source, workspace, told, options=options, dry_run=dry_run, console=console)
 
 
-def wrong_share(guessed: Guessed, workspace: Workspace) -> float:
+def wrong_share(predicted: PredictedRun, workspace: Workspace) -> float:
     """Of the selection's labels, how many differ from the expert's."""
     select(workspace)
     labels = pl.read_parquet(workspace.assignments)["subset"].to_list()
-    truth = guessed.guesses.labels_of(guessed.scores)
-    return float(np.mean([guessed.guesses.subsets[k] != label for k, label in zip(truth, labels, strict=True)]))
+    truth = predicted.predictions.labels_of(predicted.scores)
+    return float(np.mean([predicted.predictions.subsets[k] != label for k, label in zip(truth, labels, strict=True)]))
 
 
-def test_the_promise_is_kept_by_the_selection_and_only_the_rest_is_paid_for(guessed, tmp_path) -> None:
-    workspace = guessed.copy(tmp_path / "run")
-    with MisbehavingServer(guessed.expert()) as server:
-        result = run(guessed, workspace, server)
+def test_the_guarantee_is_kept_by_the_selection_and_only_the_rest_is_paid_for(predicted, tmp_path) -> None:
+    workspace = predicted.copy(tmp_path / "run")
+    with MisbehavingServer(predicted.expert()) as server:
+        result = run(predicted, workspace, server)
     told = result["cascade"]
-    n = len(guessed.guesses.ids)
+    n = len(predicted.predictions.ids)
     assert result["states"]["ok"] == result["samples"] == n
     assert 0.2 < told["saved"] < 1
     assert len(server.requests) == result["requests"] == round((1 - told["saved"]) * n)
     assert max(Counter(map(asked, server.requests)).values()) == 1
-    assert wrong_share(guessed, workspace) <= 0.15
+    assert wrong_share(predicted, workspace) <= 0.15
     scores = pl.read_parquet(workspace.scores)
     counts = dict(scores["answered_by"].value_counts().iter_rows())
     assert counts["gpt-4o-mini"] == len(server.requests)
@@ -63,52 +63,52 @@ def test_the_promise_is_kept_by_the_selection_and_only_the_rest_is_paid_for(gues
     assert told["check"]["wrong"] <= told["check"]["checked"] == 30
 
 
-def test_the_report_tells_what_was_promised_and_found(guessed, tmp_path) -> None:
-    workspace = guessed.copy(tmp_path / "run")
-    with MisbehavingServer(guessed.expert()) as server:
-        run(guessed, workspace, server)
+def test_the_report_tells_what_was_guaranteed_and_found(predicted, tmp_path) -> None:
+    workspace = predicted.copy(tmp_path / "run")
+    with MisbehavingServer(predicted.expert()) as server:
+        run(predicted, workspace, server)
     report(workspace)
     page = workspace.report.read_text("utf-8")
-    assert "Promised was the wrong subset for at most 15 % of all" in page
+    assert "Guaranteed was the wrong subset for at most 15 % of all" in page
     assert "Of 30 others, drawn to check it," in page
     select(workspace)
     report(workspace)
     assert "A cascade answered" in workspace.report.read_text("utf-8")
 
 
-def test_a_finished_cascade_asks_nothing_more(guessed, tmp_path) -> None:
-    workspace = guessed.copy(tmp_path / "run")
-    with MisbehavingServer(guessed.expert()) as server:
-        first = run(guessed, workspace, server)
+def test_a_finished_cascade_asks_nothing_more(predicted, tmp_path) -> None:
+    workspace = predicted.copy(tmp_path / "run")
+    with MisbehavingServer(predicted.expert()) as server:
+        first = run(predicted, workspace, server)
         asked_before, scores = len(server.requests), pl.read_parquet(workspace.scores)
-        again = run(guessed, workspace, server)
+        again = run(predicted, workspace, server)
         assert len(server.requests) == asked_before
     assert again["requests"] == 0
-    assert again["cascade"]["promise"] == first["cascade"]["promise"]
+    assert again["cascade"]["guarantee"] == first["cascade"]["guarantee"]
     assert pl.read_parquet(workspace.scores).equals(scores)
 
 
 @pytest.mark.parametrize("dies_at", [20, 90, 120])
-def test_interrupted_in_any_phase_it_goes_on_without_paying_again(guessed, tmp_path, dies_at: int) -> None:
-    workspace = guessed.copy(tmp_path / "run")
-    answer = guessed.expert()
+def test_interrupted_in_any_phase_it_goes_on_without_paying_again(predicted, tmp_path, dies_at: int) -> None:
+    workspace = predicted.copy(tmp_path / "run")
+    answer = predicted.expert()
 
     def dying(body: dict[str, Any], number: int) -> Any:
         return answer(body, number) if number < dies_at else _unauthorised()
 
     with MisbehavingServer(dying) as server:
         with pytest.raises(UserError, match="the same command goes on from there"):
-            run(guessed, workspace, server)
+            run(predicted, workspace, server)
         kept = pl.read_parquet(workspace.scores)
         assert kept["state"].eq_missing("ok").sum() == dies_at
         first = Counter(asked(body) for body in server.requests[:dies_at])
-    assert "promise" not in json.loads(workspace.manifest_path.read_text())["stages"]["score"]["cascade"]
+    assert json.loads(workspace.manifest_path.read_text())["stages"]["score"]["cascade"]["guarantee"] is None
     with MisbehavingServer(answer) as server:
         # The server's host, not its port, is in a judgement's key.
-        result = run(guessed, workspace, server)
+        result = run(predicted, workspace, server)
         second = Counter(map(asked, server.requests))
     assert not set(first) & set(second)
-    assert result["states"]["ok"] == len(guessed.guesses.ids)
+    assert result["states"]["ok"] == len(predicted.predictions.ids)
 
 
 def _unauthorised() -> Any:
@@ -117,14 +117,14 @@ def _unauthorised() -> Any:
     return raw(b'{"error": {"message": "no such key"}}', 401)
 
 
-def test_what_the_expert_fails_on_counts_as_wrong_and_gets_no_label(guessed, tmp_path) -> None:
-    marks = {sample[:12] for sample in guessed.guesses.ids[::9]}
+def test_what_the_expert_fails_on_counts_as_wrong_and_gets_no_label(predicted, tmp_path) -> None:
+    marks = {sample[:12] for sample in predicted.predictions.ids[::9]}
     runs = {}
     for name, fails in {"whole": lambda mark, number: False, "failing": lambda mark, number: mark in marks}.items():
-        workspace = guessed.copy(tmp_path / name)
-        with MisbehavingServer(guessed.expert(fails=fails)) as server:
-            runs[name] = run(guessed, workspace, server, calibration=100, error=0.2, check=0)
-    whole, failing = (runs[name]["cascade"]["promise"] for name in ("whole", "failing"))
+        workspace = predicted.copy(tmp_path / name)
+        with MisbehavingServer(predicted.expert(fails=fails)) as server:
+            runs[name] = run(predicted, workspace, server, calibration=100, error=0.2, check=0)
+    whole, failing = (runs[name]["cascade"]["guarantee"] for name in ("whole", "failing"))
     assert whole["failed"] == 0 < failing["failed"]
     assert failing["answered"] < whole["answered"]
     states = runs["failing"]["states"]
@@ -135,12 +135,12 @@ def test_what_the_expert_fails_on_counts_as_wrong_and_gets_no_label(guessed, tmp
     assert refused["sensibility"].null_count() == len(refused) == states["refused"]
 
 
-def test_a_dry_run_asks_nothing_and_tells_the_plan(guessed, tmp_path) -> None:
-    workspace = guessed.copy(tmp_path / "run")
-    with MisbehavingServer(guessed.expert()) as server:
-        plan = run(guessed, workspace, server, dry_run=True)["plan"]
+def test_a_dry_run_asks_nothing_and_tells_the_plan(predicted, tmp_path) -> None:
+    workspace = predicted.copy(tmp_path / "run")
+    with MisbehavingServer(predicted.expert()) as server:
+        plan = run(predicted, workspace, server, dry_run=True)["plan"]
         assert not server.requests
-    assert 0 < plan["calibration"] < plan["judged"] < len(guessed.guesses.ids)
+    assert 0 < plan["calibration"] < plan["judged"] < len(predicted.predictions.ids)
     assert plan["cost_usd"] > 0
 
 
@@ -151,60 +151,60 @@ def test_a_dry_run_asks_nothing_and_tells_the_plan(guessed, tmp_path) -> None:
         ({"error": 0.05, "calibration": 20}, "6[0-9] might"),
     ],
 )
-def test_what_cannot_be_promised_is_said_before_anything_is_spent(guessed, tmp_path, settings, told: str) -> None:
-    workspace = guessed.copy(tmp_path / "run")
-    with MisbehavingServer(guessed.expert()) as server:
+def test_what_cannot_be_guaranteed_is_said_before_anything_is_spent(predicted, tmp_path, settings, told: str) -> None:
+    workspace = predicted.copy(tmp_path / "run")
+    with MisbehavingServer(predicted.expert()) as server:
         with pytest.raises(UserError, match=told):
-            run(guessed, workspace, server, **settings)
+            run(predicted, workspace, server, **settings)
         assert not server.requests
 
 
-def test_a_budget_that_ends_leaves_no_promise_and_more_money_goes_on(guessed, tmp_path) -> None:
-    workspace = guessed.copy(tmp_path / "run")
-    with MisbehavingServer(guessed.expert()) as server:
+def test_a_budget_that_ends_leaves_no_guarantee_and_more_money_goes_on(predicted, tmp_path) -> None:
+    workspace = predicted.copy(tmp_path / "run")
+    with MisbehavingServer(predicted.expert()) as server:
         told = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", error=0.15, check=0)
         options = JudgeOptions(concurrency=4, max_cost=0.0007)
-        result = cascade(guessed.source, workspace, told, options=options, console=Console(quiet=True))
+        result = cascade(predicted.source, workspace, told, options=options, console=Console(quiet=True))
         assert result["ending"] == "budget"
-        assert "promise" not in result["cascade"]
+        assert result["cascade"]["guarantee"] is None
         assert "Run the same command again" in summary(result, workspace.root)
         kept = len(server.requests)
-        assert 0 < kept < len(guessed.guesses.ids)
-        result = run(guessed, workspace, server, check=0)
+        assert 0 < kept < len(predicted.predictions.ids)
+        result = run(predicted, workspace, server, check=0)
         assert max(Counter(map(asked, server.requests)).values()) == 1
-    assert result["states"]["ok"] == len(guessed.guesses.ids)
+    assert result["states"]["ok"] == len(predicted.predictions.ids)
 
 
-def test_an_f1_is_promised_and_kept(guessed, tmp_path) -> None:
-    workspace = guessed.copy(tmp_path / "run")
-    with MisbehavingServer(guessed.expert()) as server:
-        result = run(guessed, workspace, server, f1=0.85, check=0)
+def test_an_f1_is_guaranteed_and_kept(predicted, tmp_path) -> None:
+    workspace = predicted.copy(tmp_path / "run")
+    with MisbehavingServer(predicted.expert()) as server:
+        result = run(predicted, workspace, server, f1=0.85, check=0)
     assert result["cascade"]["goal"] == "F1 of the sensibility subset at least 0.85"
     assert result["cascade"]["saved"] > 0.1
     select(workspace)
     names = pl.read_parquet(workspace.assignments)["subset"].to_list()
-    labels = np.array([guessed.guesses.subsets.index(name) for name in names])
-    assert f1_score(labels, guessed.guesses.labels_of(guessed.scores), 0) >= 0.85
+    labels = np.array([predicted.predictions.subsets.index(name) for name in names])
+    assert f1_score(labels, predicted.predictions.labels_of(predicted.scores), 0) >= 0.85
 
 
-def test_refitting_in_rounds_pays_once_and_keeps_the_promise_with_an_expert_of_other_habits(guessed, tmp_path) -> None:
-    workspace = guessed.copy(tmp_path / "run")
-    with MisbehavingServer(guessed.expert(shift=-4)) as server:  # all that the judge takes for sensible is not
-        result = run(guessed, workspace, server, rounds=2, check=0, error=0.2, calibration=80)
+def test_refitting_in_rounds_pays_once_and_keeps_the_guarantee_with_a_harsher_expert(predicted, tmp_path) -> None:
+    workspace = predicted.copy(tmp_path / "run")
+    with MisbehavingServer(predicted.expert(shift=-4)) as server:  # all that the judge takes for sensible is not
+        result = run(predicted, workspace, server, rounds=2, check=0, error=0.2, calibration=80)
         assert max(Counter(map(asked, server.requests)).values()) == 1
-    promise = result["cascade"]["promise"]
-    assert promise["population"] < len(guessed.guesses.ids)
-    assert promise["drawn"] < 80
-    truth = guessed.guesses.labels_of(np.maximum(0, guessed.scores - [4, 0]))
+    guarantee = result["cascade"]["guarantee"]
+    assert guarantee["population"] < len(predicted.predictions.ids)
+    assert guarantee["drawn"] < 80
+    truth = predicted.predictions.labels_of(np.maximum(0, predicted.scores - [4, 0]))
     select(workspace)
     labels = pl.read_parquet(workspace.assignments)["subset"].to_list()
-    wrong = [guessed.guesses.subsets[k] != label for k, label in zip(truth, labels, strict=True)]
+    wrong = [predicted.predictions.subsets[k] != label for k, label in zip(truth, labels, strict=True)]
     assert np.mean(wrong) <= 0.2
 
 
-def test_a_rubric_with_other_axes_has_no_subsets_to_promise(guessed, tmp_path) -> None:
-    with pytest.raises(UserError, match="sensibility and rationality"):
-        cascade(guessed.source, Workspace(tmp_path / "run"), CascadeSettings(), Rubric.load("quality"))
+def test_a_rubric_with_other_axes_has_no_subsets_to_guarantee(predicted, tmp_path) -> None:
+    with pytest.raises(UserError, match="rationality stands there, but it is neither an axis of the rubric"):
+        cascade(predicted.source, Workspace(tmp_path / "run"), CascadeSettings(), Rubric.load("quality"))
     assert not (tmp_path / "run").exists()
 
 

@@ -15,8 +15,8 @@ from rich.console import Console
 import misbehaviours as does
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.refresh.doubt import Doubt
 from efficient_empathy.labelling.refresh.stage import plan_refresh, refresh
+from efficient_empathy.labelling.refresh.uncertainty import UncertaintySettings
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.judges.choice import JudgeOptions
 from efficient_empathy.scoring.judges.openai import Decoding
@@ -93,8 +93,8 @@ def test_where_judges_disagree(tmp_path) -> None:
     judges = [Fixed("first"), Fixed("high", flat=9)]
     score(source(tmp_path / "a.jsonl", 11), run, judges, pool="mean", console=QUIET)
     third = Fixed("third")
-    doubt = Doubt(disagreement=7, reach=0)
-    assert refresh(run, judge=third, doubt=doubt, console=QUIET)["why"] == {"disagreement": 2}
+    settings = UncertaintySettings(disagreement=7, reach=0)
+    assert refresh(run, judge=third, uncertainty=settings, console=QUIET)["why"] == {"disagreement": 2}
     assert sorted(third.asked) == ["Reply 0.", "Reply 1."]
     assert run.stage("score")["panel"]["pool"] == "mean"  # as it was
 
@@ -115,7 +115,12 @@ def test_the_thresholds_are_those_of_the_last_selection_or_given(run) -> None:
     other = Fixed("other")
     refresh(run, judge=other, console=QUIET)
     assert sorted(other.asked) == ["Reply 8.", "Reply 9."]
-    assert plan_refresh(run, judge=Fixed("new"), doubt=Doubt(alpha=2, reach=2))["to_judge"] == 4
+    assert (
+        plan_refresh(run, judge=Fixed("new"), uncertainty=UncertaintySettings(thresholds={"alpha": 2}, reach=2))[
+            "to_judge"
+        ]
+        == 4
+    )
     select(run, policy="top", top=3)
     with pytest.raises(UserError, match="--policy paper"):
         refresh(run, judge=other, console=QUIET)

@@ -74,7 +74,7 @@ def test_options_are_for_policies_that_have_them() -> None:
     policy = load_policy("top", top=3, per_category=True, where=None)
     assert isinstance(policy, TopPolicy)
     assert (policy.top, policy.per_category) == (3, True)
-    with pytest.raises(UserError, match=r"the policy in paper\.yaml has rules and takes no top"):
+    with pytest.raises(UserError, match=r"the policy paper has rules and takes no top"):
         load_policy("paper", top=3)
     with pytest.raises(UserError, match="has no option tpo: it takes top"):
         load_policy("top", tpo=3)

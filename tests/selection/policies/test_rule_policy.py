@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.selection import make_policy
 from efficient_empathy.selection.policies import RulePolicy, load_policy, policy_of_definition, policy_words
+from paper_rules import subset_of
 
 
 def policy(**changes):
@@ -73,7 +73,8 @@ def test_what_a_threshold_is_compared_with_gives_its_range(care) -> None:
 def test_the_map_of_two_axes_is_that_of_the_rules(name, empathy) -> None:
     mine = load_policy(name, {"alpha": 4, "beta": 6.5})
     cells = mine.bind(empathy).cells("sensibility", "rationality", {})
-    assert (np.array(mine.subsets)[cells] == make_policy(name, 4, 6.5).cells()).all()
+    expected = [[subset_of(name, s, r, 4, 6.5) for r in range(11)] for s in range(11)]
+    assert np.array(mine.subsets)[cells].tolist() == expected
     assert (mine.bind(empathy).cells("rationality", "sensibility", {}) == cells.T).all()
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.selection import make_policy
+from efficient_empathy.foundation.run.table import scored_on
 from efficient_empathy.selection.policies import load_policy, make_selector, policy_of_definition, policy_words
+from efficient_empathy.selection.ties import tie_hash
 
 amounts = st.one_of(st.integers(1, 70), st.floats(0.01, 0.99))
 
@@ -22,21 +24,58 @@ def sizes(assigned):
     seed=st.integers(0, 5),
     quotas=st.dictionaries(st.sampled_from(["sad", "angry", "joy"]), st.one_of(st.just(0), amounts), max_size=2),
 )  # fmt: skip
-def test_two_axes_are_taken_as_they_were(
+def test_two_axes_take_their_best_in_turn_of_rank(
     table, empathy, sensibility, rationality, per_category, fractions, seed, quotas
 ) -> None:
     frame = table(empathy, 80, seed, fractions=fractions, failures=True)
     options = {"per_category": per_category, "quotas": quotas}
-    old = make_policy("top", top_sensibility=sensibility, top_rationality=rationality, seed=seed, **options)
     top = {"sensibility": sensibility, "rationality": rationality}
-    new = make_selector(load_policy("top", top=top, **options), empathy, seed=seed)
-    try:
-        expected = old.assign(frame)
-    except UserError:
+    selector = make_selector(load_policy("top", top=top, **options), empathy, seed=seed)
+    scored = frame.filter(scored_on(empathy))
+    grouped = per_category or bool(quotas)
+    groups = scored.partition_by("category", as_dict=True) if grouped else {(None,): scored}
+    if set(quotas) - {name for (name,) in groups}:
         with pytest.raises(UserError, match="quotas name categories"):
-            new.assign(frame)
+            selector.assign(frame)
         return
-    assert new.assign(frame).select("subset", "reason").equals(expected.select("subset", "reason"))
+    assigned = dict(selector.assign(frame).filter(pl.col("subset") != "unscored").select("sample_id", "subset").rows())
+    assert len(assigned) == len(scored)
+    for (name,), rows in groups.items():
+        amounts = [quotas[name]] * 2 if name in quotas else list(top.values())
+        expected = best_of_two(rows, [_count(amount, len(rows)) for amount in amounts], seed)
+        assert {i: assigned[i] for i in rows["sample_id"]} == expected
+
+
+def _count(amount: float, available: int) -> int:
+    return int(amount) if amount >= 1 or amount == 0 else max(1, round(amount * available))
+
+
+def best_of_two(rows: pl.DataFrame, wanted: list[int], seed: int) -> dict[str, str]:
+    """One sample after the other, by rank: where it ranks better, until one axis is full; then the rest of the other.
+
+    Of equal ranks a coin decides, which the sample's own hash throws.
+    """
+    axes = ("sensibility", "rationality")
+    ranks = []
+    for number, axis in enumerate(axes):
+        hashes = tie_hash(rows["sample_id"], seed + number).tolist()
+        order = sorted(range(len(rows)), key=lambda i, h=hashes, a=axis: (-rows[a][i], h[i]))
+        ranks.append({i: rank for rank, i in enumerate(order)})
+    coins = (tie_hash(rows["sample_id"], seed + 2) & np.uint64(1)).tolist()
+    prefers = [coins[i] if ranks[0][i] == ranks[1][i] else int(ranks[1][i] < ranks[0][i]) for i in range(len(rows))]
+    taken: dict[int, int] = {}
+    full = next((axis for axis in (0, 1) if not wanted[axis]), None)
+    for rank in range(len(rows)):
+        for axis in (0, 1) if full is None else ():
+            sample = next(i for i, its in ranks[axis].items() if its == rank)
+            if full is None and prefers[sample] == axis:
+                taken[sample] = axis
+                full = axis if list(taken.values()).count(axis) == wanted[axis] else None
+    other = 0 if full is None else 1 - full
+    for sample in sorted((i for i in range(len(rows)) if i not in taken), key=ranks[other].get):
+        if list(taken.values()).count(other) < wanted[other]:
+            taken[sample] = other
+    return {rows["sample_id"][i]: axes[taken[i]] if i in taken else "discard" for i in range(len(rows))}
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -23,7 +23,8 @@ class Rater:
 
     `scores` has a row an item and round, rounds counted from 1: `item`, `round`, a Float64 column an axis (null where
     it gave none) and, where it gave distributions, `<axis>_probabilities` and perhaps `dependence`, of the two
-    axes. `scales` are lowest and highest by axis, where they are known. `failed` counts what it could not score, by state.
+    axes. `scales` are lowest and highest by axis, where they are known. `failed` counts what it could not score, by
+    state.
     """
 
     name: str

@@ -11,11 +11,12 @@ import polars as pl
 
 from efficient_empathy.evaluation.robustness.grid import Cell
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
-from efficient_empathy.selection import make_policy
 from efficient_empathy.selection.columns import ASSOCIATION, AXES, DISTRIBUTIONS, SCORED, require_axes
 from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.grid import GridPolicy
+from efficient_empathy.selection.policy import make_policy
 from efficient_empathy.selection.rules import DISCARD, RULES
 
 UNION = "union"
@@ -73,8 +74,8 @@ class Scored:
         self.rows = rows.filter(SCORED)
         if self.rows.is_empty():
             raise UserError(f"{scores_path} has no sample with scores: score again, or look at its states")
-        last = workspace.stage("select").get("parameters", {})
-        self.decide = decide or last.get("decide", "auto")
+        last = workspace.stage("select", SelectRecord)
+        self.decide = decide or (last.decide if last and last.decide else "auto")
         self.seed = seed
         self._labels: dict[Cell, Labels] = {}
 

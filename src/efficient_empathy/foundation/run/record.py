@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -85,6 +86,29 @@ class Record(Part):
     def read_if_there(cls, path: Path) -> Self | None:
         """`read`, or None where there is no such file."""
         return cls.read(path) if path.exists() else None
+
+
+class StageRecord(Record):
+    """What the manifest says of a stage. A subclass sets `STAGE`; `Workspace.record` adds the last two fields."""
+
+    PLACE: ClassVar[str] = "manifest.json"
+    STAGE: ClassVar[str] = ""
+
+    finished_at: float = 0.0
+    """When the stage came to its end, in Unix seconds."""
+    versions: dict[str, str] = {}
+    """Of the program and of Python."""
+
+    @classmethod
+    def of_entry(cls, entry: Mapping[str, Any], manifest: Path) -> Self:
+        """The record that an entry of the manifest is. Raises `UserError` that says what to run."""
+        try:
+            return cls.model_validate(entry, context={"file": manifest})
+        except ValidationError as error:
+            raise UserError(
+                f"{manifest} tells of the stage {cls.STAGE} what this program cannot read ({_fault(error)}): run "
+                f"{cls.REMEDY} with --run {manifest.parent} again"
+            ) from error
 
 
 def finite(value: float | None) -> float | None:

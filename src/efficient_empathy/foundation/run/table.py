@@ -10,19 +10,20 @@ Nobody else joins scores or subsets to samples.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-from polars.exceptions import PanicException, PolarsError
 
+from efficient_empathy.foundation.error_context import error_context
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.axis import Axis
 from efficient_empathy.foundation.run.facts import FACTS
+from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 
 PartName = Literal["samples", "scores", "selection"]
@@ -39,7 +40,7 @@ UNSCORED = "unscored"
 """The subset of rows without scores; no policy may call one of its own subsets so."""
 STD, PROBABILITIES, ODDS = "_std", "_probabilities", "p_"
 """How the columns of an axis and of a subset are named: `AXIS_std`, `AXIS_probabilities`, `p_SUBSET`."""
-RESERVED = frozenset({*SAMPLE_COLUMNS, *SCORE_COLUMNS, *SELECTION_COLUMNS, *FACTS, "row", "dialogue"})
+RESERVED = frozenset({*SAMPLE_COLUMNS, *SCORE_COLUMNS, *SELECTION_COLUMNS, *FACTS, "row", "dialogue", "messages"})
 """Names that no axis of a rubric may have."""
 
 
@@ -71,8 +72,8 @@ class RunTable:
         stages = workspace.manifest()["stages"]
         self.scoring: Mapping[str, Any] = stages.get("score", {})
         """The manifest's record of the scoring, empty where there is none."""
-        self.selecting: Mapping[str, Any] = stages.get("select", {})
-        """The manifest's record of the selection, empty where there is none."""
+        self.selecting: SelectRecord | None = None
+        """The manifest's record of the selection, None where there is none that can be read."""
         self._frames: dict[str, pl.LazyFrame] = {}
         self.samples = self._samples_part()
         self.scores = self._scores_part()
@@ -114,7 +115,12 @@ class RunTable:
     @property
     def subsets(self) -> tuple[str, ...]:
         """The subsets of the selection as they are shown, without `unscored`; none without a current selection."""
-        return tuple(self.selecting["subsets"]) if self.selection.current else ()
+        return tuple(self.selecting.subsets) if self.selecting and self.selection.current else ()
+
+    @property
+    def otherwise(self) -> str | None:
+        """The subset that the selection leaves out; None without a current selection."""
+        return self.selecting.otherwise if self.selecting and self.selection.current else None
 
     @cached_property
     def columns(self) -> list[str]:
@@ -230,7 +236,7 @@ class RunTable:
                 "stale", f"{self.workspace.manifest_path} does not say what {self.workspace.scores.name} is: "
                 f"{self._again('score SOURCE')}",
             )  # fmt: skip
-        return self._about_the_samples("scores", self.scoring, "score SOURCE")
+        return self._about_the_samples("scores", self.scoring.get("inputs", {}), "score SOURCE")
 
     def _selection_part(self) -> Part:
         if not self.scores.current:
@@ -238,11 +244,14 @@ class RunTable:
         part = self._file_part("selection", self.workspace.assignments, "select")
         if not part.current:
             return part
-        inputs = self.selecting.get("inputs", {})
-        files = (self.workspace.scores, self.workspace.samples)
-        if "subsets" not in self.selecting or any(inputs.get(f.name) != self._hash(f) for f in files):
+        try:
+            self.selecting = self.workspace.stage(SelectRecord.STAGE, SelectRecord)
+        except UserError as error:
+            return Part("stale", str(error))
+        inputs = self.selecting.inputs if self.selecting else {}
+        if any(inputs.get(f.name) != self._hash(f) for f in (self.workspace.scores, self.workspace.samples)):
             return Part("stale", f"{self.workspace.assignments} was made from earlier scores: {self._again('select')}")
-        return self._about_the_samples("selection", self.selecting, "select")
+        return self._about_the_samples("selection", inputs, "select")
 
     def _file_part(self, name: str, path: Path, stage: str) -> Part:
         if not path.exists():
@@ -255,9 +264,8 @@ class RunTable:
             return Part("stale", f"{error}: {self._again(stage)}")
         return Part("current")
 
-    def _about_the_samples(self, name: str, record: Mapping[str, Any], stage: str) -> Part:
+    def _about_the_samples(self, name: str, inputs: Mapping[str, str], stage: str) -> Part:
         """Whether a part's rows are those of the samples: by the hash that went in, else by every id in its place."""
-        inputs = record.get("inputs", {})
         vouched = inputs.get(self.workspace.samples.name)
         if vouched is not None and vouched == self._hash(self.workspace.samples):
             return Part("current")
@@ -293,14 +301,9 @@ def signature(workspace: Workspace) -> tuple[object, ...]:
     return tuple(_stamp(path) for path in paths)
 
 
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> AbstractContextManager[None]:
     """What polars or the system raises in here, as a `UserError` that names the file."""
-    try:
-        yield
-    except (OSError, PolarsError, PanicException) as error:
-        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UserError(f"cannot read {path} ({text.splitlines()[0]})") from error
+    return error_context(f"read {path}")
 
 
 def _same_ids(samples: pl.LazyFrame, others: pl.LazyFrame) -> bool:

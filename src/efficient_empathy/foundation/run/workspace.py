@@ -16,12 +16,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from filelock import FileLock, Timeout
 
 from efficient_empathy.foundation.errors import UserError
 
+if TYPE_CHECKING:
+    from efficient_empathy.foundation.run.record import StageRecord
+
+Entry = TypeVar("Entry", bound="StageRecord")
 _POLL_S = 0.2
 """How often a run that another thread or process holds is tried again."""
 _WRITING: set[str] = set()
@@ -84,10 +88,26 @@ class Workspace:
             raise UserError(f"{self.manifest_path} is no manifest ({error}): delete it and score again") from error
         return loaded
 
-    def stage(self, name: str) -> dict[str, Any]:
-        """The manifest's record of one stage, empty if it has not run."""
-        record: dict[str, Any] = self.manifest()["stages"].get(name, {})
-        return record
+    @overload
+    def stage(self, name: str) -> dict[str, Any]: ...
+    @overload
+    def stage(self, name: str, model: type[Entry]) -> Entry | None: ...
+    def stage(self, name: str, model: type[Entry] | None = None) -> dict[str, Any] | Entry | None:
+        """The manifest's entry of one stage, empty if it has not run; as a `model`, None if it has not ended.
+
+        Raises `UserError` that says what to run where the entry is none of the model, or one of another version.
+        """
+        entry: dict[str, Any] = self.manifest()["stages"].get(name, {})
+        if model is None:
+            return entry
+        return None if not entry or "interrupted" in entry else model.of_entry(entry, self.manifest_path)
+
+    def last(self, name: str, model: type[Entry]) -> Entry | None:
+        """`stage` for the stage itself, which is about to run: None also for an entry that it cannot read."""
+        try:
+            return self.stage(name, model)
+        except UserError:
+            return None
 
     def begin(self, name: str, outputs: Iterable[Path]) -> None:
         """Note that a stage is about to write `outputs`: until it is recorded, they are not finished."""
@@ -96,12 +116,13 @@ class Workspace:
         manifest["artifacts"] |= {self._key(path): {"stage": name} for path in outputs}
         self._write(manifest)
 
-    def record(self, name: str, record: dict[str, Any], outputs: Iterable[Path] | None = None) -> None:
+    def record(self, name: str, record: dict[str, Any] | StageRecord, outputs: Iterable[Path] | None = None) -> None:
         """Write one stage's record, with the versions it was made with; `outputs` as of `keep`, None: as before."""
+        content = record if isinstance(record, dict) else json.loads(record.json_text())
         artifacts = self.manifest()["artifacts"] if outputs is None else self._artifacts(name, outputs)
         manifest = self.manifest() | {"artifacts": artifacts}
         versions = {"efficient-empathy": version("efficient-empathy"), "python": platform.python_version()}
-        manifest["stages"][name] = {**record, "finished_at": time.time(), "versions": versions}
+        manifest["stages"][name] = {**content, "finished_at": time.time(), "versions": versions}
         self._write(manifest)
 
     def keep(self, name: str, outputs: Iterable[Path]) -> None:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 
 from efficient_empathy.dialogues import Sample, scan_samples
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.tolerance import fewest_of, most_of
-from efficient_empathy.labelling.cascade.goals import Goal, Labels
-from efficient_empathy.labelling.cascade.guesses import Guesses, read_scores
-from efficient_empathy.labelling.cascade.head import refit
-from efficient_empathy.labelling.cascade.order import Flags, Places, Promise, most_doubtful, promise, shuffled
-from efficient_empathy.labelling.cascade.planning import Plan
+from efficient_empathy.labelling.cascade.guarantee import (
+    Flags,
+    Goal,
+    Guarantee,
+    Places,
+    most_uncertain,
+    prove,
+    shuffled,
+)
+from efficient_empathy.labelling.cascade.predictions import Predictions, read_scores
+from efficient_empathy.labelling.cascade.record import CheckRecord, GuaranteeRecord, Plan, guarantee_text
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
-from efficient_empathy.labelling.cascade.words import promise_text
+from efficient_empathy.labelling.subsets import Labels
 from efficient_empathy.scoring.judges.contract import Bound
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Rubric
@@ -27,19 +33,19 @@ from efficient_empathy.scoring.stage import Asking, sample_ids
 
 BOUGHT = 0.6
 """Of the judgements that the plan expects, beside the draw, the share that the rounds of refitting may buy."""
-FEWEST_LESSONS = 50
+FEWEST_EXAMPLES = 50
 """A head is not refitted on less."""
 
 
 class UnfinishedError(Exception):
-    """Ctrl-C, the budget or a dead endpoint ended a phase: what is judged is kept, nothing is promised."""
+    """Ctrl-C, the budget or a dead endpoint ended a phase: what is judged is kept, nothing is guaranteed."""
 
 
 @dataclass
 class Work:
     """What all phases need. `expert` makes the judge behind the distilled one: a new one for every phase that asks it.
 
-    `spec` is what its judgements are kept under; `asked` has what every phase came to.
+    `spec` is what its judgements are kept under; `passes` has what every phase came to.
     """
 
     workspace: Workspace
@@ -49,40 +55,40 @@ class Work:
     spec: str
     ledger: Ledger
     console: Console
-    asked: list[Asking] = field(default_factory=list)
+    passes: list[Asking] = field(default_factory=list)
 
-    def guess(self, judge: Bound, total: int) -> None:
+    def predict(self, judge: Bound, total: int) -> None:
         """Let the distilled judge score what the ledger lacks of all `total` samples. Raises `UnfinishedError`."""
         samples = (sample for chunk in scan_samples(self.workspace.samples, 1024) for sample in chunk)
         self._judge(judge, samples, sample_ids(self.workspace.samples), total)
 
-    def ask(self, what: str, wanted: set[str]) -> None:
+    def ask(self, phase: str, wanted: set[str]) -> None:
         """Let the expert judge what the ledger lacks of the samples `wanted`. Raises `UnfinishedError`."""
         missing = self.ledger.missing(self.spec, list(wanted))
         if not missing:
             return
         expert = self.expert()
-        self.console.print(f"{what}: {len(missing):,} samples for {expert.name}", markup=False, highlight=False)
+        self.console.print(f"{phase}: {len(missing):,} samples for {expert.name}", markup=False, highlight=False)
         samples = (s for chunk in scan_samples(self.workspace.samples, 1024) for s in chunk if s.id in missing)
         self._judge(expert, samples, [list(wanted)], len(wanted))
 
     def _judge(self, judge: Bound, samples: Iterable[Sample], ids: Iterable[Sequence[str]], total: int) -> None:
-        self.asked.append(Asking(self.ledger, self.console, total))
-        if not self.asked[-1].ask(judge, samples, ids):
+        self.passes.append(Asking(self.ledger, self.console, total))
+        if not self.passes[-1].ask(judge, samples, ids):
             raise UnfinishedError
 
 
 class Phases:
     """The draw, the rounds, the cut, the rest, the check: each judges what the ledger lacks, then reads it back."""
 
-    def __init__(self, work: Work, guesses: Guesses, goal: Goal, plan: Plan) -> None:
+    def __init__(self, work: Work, predictions: Predictions, goal: Goal, plan: Plan) -> None:
         self._work, self._goal, self._plan = work, goal, plan
-        self.guesses = guesses
-        order = shuffled(guesses.ids, work.settings.seed)
+        self.predictions = predictions
+        order = shuffled(predictions.ids, work.settings.seed)
         self._drawn, self._others = order[: plan.calibration], order[plan.calibration :]
-        self._bought: Flags = np.zeros(len(guesses.ids), np.bool_)
+        self._bought: Flags = np.zeros(len(predictions.ids), np.bool_)
         self._checked: Places = np.zeros(0, np.intp)
-        self._promise: Promise | None = None
+        self._guarantee: Guarantee | None = None
         self._answered: Flags = self._bought
 
     def run(self) -> None:
@@ -92,93 +98,96 @@ class Phases:
         batch = int(BOUGHT * (plan.judged - plan.calibration)) // max(1, settings.rounds)
         for number in range(1, settings.rounds + 1):
             self._round(number, batch)
-        probabilities = self.guesses.probabilities()
-        doubt, labels = self._goal.doubt(probabilities), probabilities.argmax(axis=1)
+        probabilities = self.predictions.probabilities()
+        uncertainty, labels = self._goal.uncertainty(probabilities), probabilities.argmax(axis=1)
         truth = self._truth(np.flatnonzero(self._bought | self._flags(self._drawn)))
-        self._promise = promise(
-            self._goal, settings.method, settings.error, settings.risk, doubt, labels, truth, self._drawn,
+        self._guarantee = prove(
+            self._goal, settings.method, settings.error, settings.risk, uncertainty, labels, truth, self._drawn,
             self._bought,
         )  # fmt: skip
         free = ~self._bought & ~self._flags(self._drawn)
-        self._answered = self._promise.cut.answers(doubt) & free
-        told = promise_text(self.promised(), len(doubt), self._work.expert().name)
-        self._work.console.print(told, markup=False, highlight=False)
+        self._answered = self._guarantee.cut.answers(uncertainty) & free
+        message = guarantee_text(self.guarantee(), len(labels), self._work.expert().name)
+        self._work.console.print(message, markup=False, highlight=False)
         self._judge("Judging the rest", np.flatnonzero(free & ~self._answered))
-        if checks := settings.checks(len(doubt)):
+        if checks := settings.checks(len(labels)):
             self._checked = self._others[:checks]
             self._judge("Checking", self._checked[self._answered[self._checked]])
 
     def _round(self, number: int, batch: int) -> None:
-        """Buy what is most doubtful, whether it was drawn or not, and refit the head on it without what was drawn."""
-        doubt = self._goal.doubt(self.guesses.probabilities())
-        new = most_doubtful(doubt, ~self._bought, batch)
+        """Buy what is most uncertain, whether it was drawn or not, and refit the head on it without what was drawn."""
+        uncertainty = self._goal.uncertainty(self.predictions.probabilities())
+        new = most_uncertain(uncertainty, ~self._bought, batch)
         self._judge(f"Round {number}", new)
         self._bought = self._bought | self._flags(new)
-        lessons = np.flatnonzero(self._bought & ~self._flags(self._drawn))
-        scores = read_scores(self._work.ledger, self._work.spec, [self.guesses.ids[i] for i in lessons])
+        examples = np.flatnonzero(self._bought & ~self._flags(self._drawn))
+        scores = self._scores(examples)
         known = ~np.isnan(scores).any(axis=1)
-        if known.sum() >= FEWEST_LESSONS:
-            self.guesses = self.guesses.refitted(refit(self.guesses.tables, lessons[known], scores[known]))
+        if known.sum() >= FEWEST_EXAMPLES:
+            self.predictions = self.predictions.refitted(examples[known], scores[known])
 
-    def promised(self) -> dict[str, Any]:
-        """The promise as plain values."""
-        found = self._promise
-        assert found is not None, "there is no promise before `run` has come to it"
-        answered = int(self._answered.sum())
-        return {
-            "population": found.population,
-            "drawn": found.drawn,
-            "failed": found.failed,
-            "allowed": found.allowed,
-            "tolerated": found.cut.tolerated,
-            "errors": found.cut.errors,
-            "limit": None if np.isinf(found.cut.limit) else found.cut.limit,
-            "answered": answered,
-        }
+    def guarantee(self) -> GuaranteeRecord:
+        """What was proven."""
+        found = self._guarantee
+        assert found is not None, "there is no guarantee before `run` has come to it"
+        return GuaranteeRecord(
+            population=found.population,
+            drawn=found.drawn,
+            failed=found.failed,
+            allowed=found.allowed,
+            tolerated=found.cut.tolerated,
+            errors=found.cut.errors,
+            limit=None if np.isinf(found.cut.limit) else found.cut.limit,
+            answered=int(self._answered.sum()),
+        )
 
-    def checked(self) -> dict[str, Any] | None:
-        """What was promised, on samples drawn for nothing else: the labels that they were to get against the expert's.
+    def check(self) -> CheckRecord | None:
+        """How the guarantee was kept on the samples drawn to check it; None where none were.
 
-        Where the expert had been asked anyway its label is what they were to get. `interval` is the exact one, at 95 %,
-        of the share of wrong labels among all that were not drawn.
+        Where the expert had been asked anyway its label is what they were to get.
         """
         if not len(self._checked):
             return None
         truth = self._truth(self._checked)[self._checked]
         known = truth >= 0
-        labels = self.guesses.probabilities().argmax(axis=1)[self._checked]
+        labels = self.predictions.probabilities().argmax(axis=1)[self._checked]
         wrong = self._answered[self._checked] & known
         wrong[known] &= self._goal.wrong(labels[known], truth[known])
         n, rest, errors = int(known.sum()), len(self._others), int(wrong.sum())
         low, high = (bound(rest, n, errors, 0.025) / rest if n else 0.0 for bound in (fewest_of, most_of))
-        return {
-            "checked": n,
-            "judged": int(self._answered[self._checked].sum()),
-            "failed": int((~known).sum()),
-            "wrong": errors,
-            "share": round(errors / n, 4) if n else None,
-            "interval": [round(low, 4), round(high, 4)] if n else None,
-        }
+        return CheckRecord(
+            checked=n,
+            judged=int(self._answered[self._checked].sum()),
+            failed=int((~known).sum()),
+            wrong=errors,
+            share=round(errors / n, 4) if n else None,
+            interval=(round(low, 4), round(high, 4)) if n else None,
+        )
 
-    def keep(self, spec: str, judge: str) -> None:
+    def record_answers(self, spec: str, judge: str) -> None:
         """Write the distilled judge's answers, those that stand, into the ledger under the cascade's own key."""
         now = time.time()
         places = np.flatnonzero(self._answered)
         for start in range(0, len(places), 4096):
-            rows = [self.guesses.judgement(i, judge, self._work.rubric.hash, now) for i in places[start : start + 4096]]
+            rows = [
+                self.predictions.judgement(i, judge, self._work.rubric.hash, now) for i in places[start : start + 4096]
+            ]
             self._work.ledger.record(spec, rows)
 
-    def _judge(self, what: str, places: Places) -> None:
-        self._work.ask(what, {self.guesses.ids[i] for i in places})
+    def _judge(self, phase: str, places: Places) -> None:
+        self._work.ask(phase, {self.predictions.ids[i] for i in places})
 
     def _truth(self, places: Places) -> Labels:
         """The expert's labels of the samples at `places`; −1 for all others, and where there is no judgement."""
-        truth = np.full(len(self.guesses.ids), -1, np.intp)
-        scores = read_scores(self._work.ledger, self._work.spec, [self.guesses.ids[i] for i in places])
-        truth[places] = self.guesses.labels_of(scores)
+        truth = np.full(len(self.predictions.ids), -1, np.intp)
+        truth[places] = self.predictions.labels_of(self._scores(places), places)
         return truth
 
+    def _scores(self, places: Places) -> npt.NDArray[np.float64]:
+        ids = [self.predictions.ids[i] for i in places]
+        return read_scores(self._work.ledger, self._work.spec, ids, self._work.rubric.axis_names)
+
     def _flags(self, places: Places) -> Flags:
-        flags = np.zeros(len(self.guesses.ids), np.bool_)
+        flags = np.zeros(len(self.predictions.ids), np.bool_)
         flags[places] = True
         return flags

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
-
 import numpy as np
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.statistics.tolerance import fewest_draws, tolerated_errors
-from efficient_empathy.labelling.cascade.goals import Goal, Known, Probabilities
+from efficient_empathy.labelling.cascade.guarantee import Goal, Known
+from efficient_empathy.labelling.cascade.record import Plan
+from efficient_empathy.labelling.subsets import Probabilities
 
 SIZES = 60
 """Calibration samples of so many sizes are weighed against each other."""
 WORTH = 0.01
 """A share of calls that is worth the trouble of saving."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How many samples are drawn, and how many are then expected to be judged, of `samples`."""
-
-    samples: int
-    calibration: int
-    judged: int
-    check: int
-    allowed: int
-    tolerated: int
-
-    @property
-    def saved(self) -> float:
-        """The share of samples that nobody pays for, the check included."""
-        return 1 - (self.judged + self.check) / self.samples
-
-    def record(self) -> dict[str, Any]:
-        """As plain values."""
-        return {**asdict(self), "saved": round(self.saved, 4)}
 
 
 def plan_cascade(
@@ -48,8 +26,8 @@ def plan_cascade(
     by judging less than everything.
     """
     n = len(probabilities)
-    doubt = np.sort(goal.doubt(probabilities))
-    expected = np.cumsum(doubt, dtype=np.float64)
+    uncertainty = np.sort(goal.uncertainty(probabilities))
+    expected = np.cumsum(uncertainty, dtype=np.float64)
     members = float(probabilities[:, getattr(goal, "subset", 0)].sum()) / n
     sizes = [calibration] if calibration is not None else _sizes(n)
     plans = [_plan(expected, goal, risk, n, min(size, n), members, check) for size in sizes]
@@ -64,10 +42,10 @@ def plan_cascade(
             rest = (
                 f"a calibration sample of {calibration:,} proves nothing even without a single error, {fewest:,} might"
             )
-        raise UserError(f"{goal.words()} cannot be promised of {n:,} samples: {rest}")
+        raise UserError(f"{goal.text()} cannot be promised of {n:,} samples: {rest}")
     if best.saved < WORTH:
         raise UserError(
-            f"{goal.words()} would save next to nothing on {n:,} samples: the distilled judge is not sure enough. "
+            f"{goal.text()} would save next to nothing on {n:,} samples: the distilled judge is not sure enough. "
             "Judge all (--judge openai), accept more errors, or distil a better judge"
         )
     return best
@@ -85,4 +63,7 @@ def _plan(expected: np.ndarray, goal: Goal, risk: float, n: int, drawn: int, mem
     share = answered / n
     judged = n - round(answered * (1 - drawn / n))
     checked = round(min(check, max(0, n - drawn)) * share * (1 - drawn / n)) if tolerated >= 0 else 0
-    return Plan(n, drawn, judged, checked, allowed, tolerated)
+    return Plan(
+        samples=n, calibration=drawn, judged=judged, check=checked, allowed=allowed, tolerated=tolerated,
+        saved=1 - (judged + checked) / n,
+    )  # fmt: skip

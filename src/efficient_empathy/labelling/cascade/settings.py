@@ -6,49 +6,42 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from efficient_empathy.foundation.settings import Settings
-from efficient_empathy.selection.rules import RULES
+from efficient_empathy.selection.settings import RulePolicySettings
 
 Method = Literal["pac", "conformal"]
 CHECKED = 200
 RESERVE = 0.6
 """Of the risk, the share that the bound leaves unused. The bound is exact: without a reserve, who counts in how many of
-his runs a promise of 95 % held would find a little less than 95 of 100 every second time."""
+their runs a guarantee of 95 % held would find a little less than 95 of 100 every second time."""
 
 
-class CascadeSettings(Settings):
-    """The promise of a cascade, and how it is come by."""
+class CascadeSettings(RulePolicySettings):
+    """What a cascade guarantees of the policy's subsets, and how it is proven."""
 
     expert: str = "openai"
-    """Who judges what the distilled judge is not sure of: a judge as `scoring.reference` writes it."""
+    """Who judges what the distilled judge is not sure of: a judge as `--judge` takes it."""
     method: Method = "pac"
     """pac: the error of all labels, with confidence; conformal: the error of the distilled judge's own, on average."""
     error: float = Field(default=0.05, gt=0, lt=1)
     """The share of wrong subsets that is accepted."""
     f1: float | None = Field(default=None, gt=0, lt=1)
     """Instead of `error`: what F1 of `subset` has to be at least."""
-    subset: str = "sensibility"
-    """The subset that `f1` is about."""
+    subset: str | None = None
+    """The subset that `f1` is about; the policy's first that is not left out, by default."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """How sure the promise has to be."""
-    policy: str = "paper"
-    """The rule that turns scores into subsets."""
-    alpha: float = Field(default=5, ge=-1, le=11)
-    """Its threshold of sensibility."""
-    beta: float = Field(default=5, ge=-1, le=11)
-    """Its threshold of rationality."""
+    """How sure the guarantee has to be."""
     calibration: int | None = Field(default=None, ge=1)
     """How many samples are drawn at random and judged first; what costs least by the plan, by default."""
     check: int | None = Field(default=None, ge=0)
-    """How many others, drawn at random, are judged at the end to check what was promised; 0 for none. By default 200,
+    """How many others, drawn at random, are judged at the end to check the guarantee; 0 for none. By default 200,
     or a twentieth of all samples if that is less."""
     rounds: int = Field(default=0, ge=0, le=20)
-    """How often the distilled judge's head is refitted on what the expert has judged, before the promise is made."""
+    """How often the distilled judge's head is refitted on what the expert has judged, before anything is guaranteed."""
     seed: int = Field(default=0, ge=0)
     """Of what is drawn."""
 
     def checks(self, samples: int) -> int:
-        """How many of so many samples are drawn to check the promise."""
+        """How many of so many samples are drawn to check the guarantee."""
         return min(CHECKED, samples // 20) if self.check is None else self.check
 
     @property
@@ -58,10 +51,14 @@ class CascadeSettings(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> CascadeSettings:
-        if self.policy not in RULES:
-            raise ValueError(f"a cascade promises subsets of a rule: policy must be one of {', '.join(RULES)}")
-        if self.f1 is not None and self.subset not in RULES[self.policy].subsets:
-            raise ValueError(f"the policy {self.policy} has no subset {self.subset}")
+        if self.f1 is not None and self.f1_subset not in (subsets := self.load_rules().subsets):
+            raise ValueError(f"the policy {self.policy} has no subset {self.subset}: it has {', '.join(subsets)}")
         if self.f1 is not None and self.method != "pac":
-            raise ValueError("f1 is promised by method pac alone")
+            raise ValueError("f1 is guaranteed by method pac alone")
         return self
+
+    @property
+    def f1_subset(self) -> str:
+        """The subset that `f1` is about."""
+        policy = self.load_rules()
+        return self.subset or next((name for name in policy.subsets if name != policy.otherwise), policy.otherwise)

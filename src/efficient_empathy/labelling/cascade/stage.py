@@ -1,4 +1,4 @@
-"""`score --judge cascade`: the distilled judge answers where it is sure, the expert judges the rest, with a promise."""
+"""`score --judge cascade`: the distilled judge answers where it is sure, an expert the rest, with a guarantee."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +15,15 @@ from typing import Any
 from rich.console import Console
 
 from efficient_empathy.dialogues import scan_samples
-from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.redaction import redact_all
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.cascade.goals import ErrorGoal, F1Goal, Goal
-from efficient_empathy.labelling.cascade.guesses import read_guesses
+from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, F1Goal, Goal
 from efficient_empathy.labelling.cascade.phases import Phases, UnfinishedError, Work
-from efficient_empathy.labelling.cascade.planning import Plan, plan_cascade
+from efficient_empathy.labelling.cascade.planning import plan_cascade
+from efficient_empathy.labelling.cascade.predictions import read_predictions
+from efficient_empathy.labelling.cascade.record import CascadeRecord, Plan, plan_text
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
-from efficient_empathy.labelling.cascade.words import plan_text
+from efficient_empathy.labelling.subsets import bind_rules
 from efficient_empathy.scoring.ingest import ingest
 from efficient_empathy.scoring.judges.choice import JudgeOptions
 from efficient_empathy.scoring.judges.contract import Bound
@@ -32,8 +33,7 @@ from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.stage import REASONS_SHOWN, sample_ids, write
-from efficient_empathy.selection.columns import AXES
-from efficient_empathy.selection.grid import GridPolicy
+from efficient_empathy.selection.policies import BoundRules
 
 PRICED = 256
 """The price of a judgement is estimated on so many samples."""
@@ -50,24 +50,23 @@ def cascade(
     console: Console | None = None,
     **reading: Any,
 ) -> dict[str, Any]:
-    """Score `source` with a promise on the subsets; `reading` is passed on to `ingest`.
+    """Score `source` with a guarantee on the policy's subsets; `reading` is passed on to `ingest`.
 
     The distilled judge (`options.folder`) scores everything; a plan is printed; the expert judges a random sample, from
-    which it is proven up to which doubt the distilled judge may answer; the expert judges the rest; what was promised
+    which it is proven up to which uncertainty the distilled judge may answer; the expert judges the rest; the guarantee
     is checked on other samples drawn at random. All judgements are in the run's ledger, so an interrupted cascade goes
-    on where it stopped. Returns what `score` returns, and `cascade`: goal, settings, plan, promise, check. With
-    `dry_run` nothing is asked of the expert, and only the plan comes back. Raises `UserError` where the promise cannot
-    be made by judging less than all samples, before anything is spent.
+    on where it stopped. Returns what `score` returns, and `cascade`, a `CascadeRecord` as plain values. With `dry_run`
+    nothing is asked of the expert, and the record comes back alone. Raises `UserError` where the policy does not fit
+    the rubric, and where the guarantee cannot be given by judging less than all samples, before anything is spent.
     """
     console = console or Console(stderr=True)
     rubric, options = rubric or Rubric.load(), options or JudgeOptions()
-    if {axis.name: axis.scale for axis in rubric.axes} != dict.fromkeys(AXES, (0, 10)):
-        raise UserError("a cascade promises subsets: it needs a rubric with the axes sensibility and rationality, 0–10")
-    told = replace(options, replies=options.replies or Path(source))
+    bound = bind_rules(settings.load_rules(), rubric)
+    options = replace(options, replies=options.replies or Path(source))
     workspace.create()
 
     def expert() -> Bound:
-        return judge_of(settings.expert, rubric, workspace, told)
+        return judge_of(settings.expert, rubric, workspace, options)
 
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         behind = expert()  # before anything is written, since it may not come about
@@ -75,42 +74,47 @@ def cascade(
         read = ingest(source, workspace, **reading)
         with Ledger(workspace.ledger) as ledger:
             work = Work(workspace, settings, rubric, expert, behind.spec, ledger, console)
-            return _cascade(work, read, distilled, behind, dry_run=dry_run)
+            return _cascade(work, bound, read, distilled, behind, dry_run=dry_run)
 
 
-def _cascade(work: Work, read: dict[str, Any], distilled: Bound, expert: Bound, *, dry_run: bool) -> dict[str, Any]:
+def _cascade(
+    work: Work, bound: BoundRules, read: dict[str, Any], distilled: Bound, expert: Bound, *, dry_run: bool
+) -> dict[str, Any]:
     started = time.monotonic()
     settings = work.settings
-    policy = GridPolicy(settings.policy, settings.alpha, settings.beta)
-    goal = _goal(settings, policy)
-    told: dict[str, Any] = {"goal": goal.words(), "settings": redact_all(settings.model_dump(mode="json"))}
+    goal = _goal(settings, bound.policy.subsets)
+    plain = redact_all(settings.model_dump(mode="json"))
+    record = CascadeRecord(goal=goal.text(), settings=plain, policy=bound.policy.definition())
     panel = Panel((expert.spec,))
     with suppress(UnfinishedError):
-        work.guess(distilled, read["samples"] - read["duplicates"])
-        guesses = read_guesses(work.workspace, work.ledger, distilled.spec, policy)
+        work.predict(distilled, read["samples"] - read["duplicates"])
+        predictions = read_predictions(work.workspace, work.ledger, distilled.spec, bound)
         plan = plan_cascade(
-            guesses.probabilities(), goal, settings.risk,
-            calibration=settings.calibration, check=settings.checks(len(guesses.ids)),
+            predictions.probabilities(), goal, settings.risk,
+            calibration=settings.calibration, check=settings.checks(len(predictions.ids)),
         )  # fmt: skip
-        told["plan"] = plan.record() | {"cost_usd": _price(plan, expert, work)}
-        work.console.print(plan_text(told, expert.name), markup=False, highlight=False)
+        plan = plan.model_copy(update={"cost_usd": _price(plan, expert, work)})
+        record = record.model_copy(update={"plan": plan})
+        work.console.print(plan_text(record, expert.name), markup=False, highlight=False)
         if dry_run:
-            return {"dry_run": True, "judge": "cascade", **told}
-        phases = Phases(work, guesses, goal, plan)
+            return {"dry_run": True, "judge": "cascade", **record.model_dump(mode="json")}
+        phases = Phases(work, predictions, goal, plan)
         phases.run()
-        promised, checked = phases.promised(), phases.checked()
-        own = promised["answered"] - (checked["judged"] if checked else 0)
-        told |= {"promise": promised, "check": checked, "saved": round(own / plan.samples, 4)}
-        digest = hashlib.sha256(json.dumps([told["settings"], told["promise"]], sort_keys=True).encode()).hexdigest()
-        panel = Panel((expert.spec, f"judge=cascade promise={digest[:16]} of=({distilled.spec})"))
-        phases.keep(panel.specs[1], distilled.name)
-    return _written(work, read, panel, told, f"{distilled.name}, then {expert.name}", started)
+        guarantee, check = phases.guarantee(), phases.check()
+        own = guarantee.answered - (check.judged if check else 0)
+        proven = {"guarantee": guarantee, "check": check, "saved": round(own / plan.samples, 4)}
+        record = record.model_copy(update=proven)
+        content = [plain, record.policy, guarantee.model_dump(mode="json")]
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        panel = Panel((expert.spec, f"judge=cascade guarantee={digest[:16]} of=({distilled.spec})"))
+        phases.record_answers(panel.specs[1], distilled.name)
+    return _written(work, read, panel, record, f"{distilled.name}, then {expert.name}", started)
 
 
-def _goal(settings: CascadeSettings, policy: GridPolicy) -> Goal:
+def _goal(settings: CascadeSettings, subsets: Sequence[str]) -> Goal:
     if settings.f1 is None:
         return ErrorGoal(settings.error, "the distilled judge's labels" if settings.method == "conformal" else "all")
-    return F1Goal(settings.f1, policy.subsets.index(settings.subset), settings.subset)
+    return F1Goal(settings.f1, subsets.index(settings.f1_subset), settings.f1_subset)
 
 
 def _price(plan: Plan, expert: Bound, work: Work) -> float | None:
@@ -123,22 +127,22 @@ def _price(plan: Plan, expert: Bound, work: Work) -> float | None:
 
 
 def _written(
-    work: Work, read: dict[str, Any], panel: Panel, told: dict[str, Any], judge: str, started: float
+    work: Work, read: dict[str, Any], panel: Panel, record: CascadeRecord, judge: str, started: float
 ) -> dict[str, Any]:
     """Write the scores and the manifest's record; what the stage returns."""
     written = write(work.workspace, work.ledger, panel, work.rubric)
-    last, rubric = work.asked[-1], work.rubric
+    last, rubric = work.passes[-1], work.rubric
     result = {
         "samples": read["samples"],
         "states": written["states"],
         "unjudged": written["unjudged"],
-        "requests": sum(asking.requests for asking in work.asked),
-        "cost_usd": round(sum(asking.cost_usd for asking in work.asked), 6),
+        "requests": sum(asking.requests for asking in work.passes),
+        "cost_usd": round(sum(asking.cost_usd for asking in work.passes), 6),
         "seconds": round(time.monotonic() - started, 2),
         "ending": last.ending,
         "reasons": _reasons(work),
         **{key: read[key] for key in ("bad_rows", "repairs", "duplicates")},
-        "cascade": told,
+        "cascade": record.model_dump(mode="json"),
     }
     kept = {key: read[key] for key in read if key not in ("parameters", "finished_at", "versions")}
     about = {
@@ -147,8 +151,8 @@ def _written(
         "panel": {"specs": list(panel.specs), "pool": panel.pool},
         "rubric": {"name": rubric.name, "hash": rubric.hash, "axes": {a.name: list(a.scale) for a in rubric.axes}},
     }
-    record = {**kept, **result, **written["totals"], **about, "distributions": written["distributions"]}
-    work.workspace.record("score", record)
+    entry = {**kept, **result, **written["totals"], **about, "distributions": written["distributions"]}
+    work.workspace.record("score", entry)
     last.give_up(f"{written['states']['ok']:,} of {read['samples']:,} samples are judged and kept")
     return result
 

@@ -1,10 +1,10 @@
-"""The stage `score --refresh`: judge again where a score is in doubt, and pool what was said."""
+"""The stage `score --refresh`: judge again where a score is uncertain, and pool what was said."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,9 +12,10 @@ from typing import Any
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.refresh.doubt import Chosen, Doubt, choose
-from efficient_empathy.labelling.refresh.words import told
+from efficient_empathy.labelling.refresh.record import RefreshParameters, RefreshRecord, choice_text
+from efficient_empathy.labelling.refresh.uncertainty import Choice, UncertaintySettings, choose
 from efficient_empathy.scoring.judgement import Judge
 from efficient_empathy.scoring.judges.choice import JudgeOptions, share_budget
 from efficient_empathy.scoring.judges.contract import Bound
@@ -25,8 +26,9 @@ from efficient_empathy.scoring.plan import plan_samples, together
 from efficient_empathy.scoring.rounds import in_round, round_spec
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.stage import Asking, hire, mean_disagreement, write
+from efficient_empathy.selection.policies import Selector
 
-STAGE = "refresh"
+STAGE = RefreshRecord.STAGE
 FILE = "refresh.parquet"
 ALWAYS_THE_SAME = ("judge=distilled ", "judge=replay ")
 """Judges, by the beginning of their keys, that would only repeat themselves."""
@@ -41,16 +43,16 @@ def refresh(
     *,
     rounds: int = 1,
     pool: Pool | None = None,
-    doubt: Doubt | None = None,
+    uncertainty: UncertaintySettings | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Judge samples of a scored run again, and write `scores.parquet` anew from all that was said of each.
 
-    `which`: `uncertain` by `doubt`; `failed`: those without a score; `all`; `none`: nobody is asked, and the scores
-    are those of the first pass again. `judge` (a reference or an object) gives `rounds` judgements of each sample;
-    without it, the judges of the first pass give as many beyond their first. Judgements that the ledger holds count,
-    so the same call pays for nothing twice, and one with more `rounds` adds to them. `pool` is as before, mean after a
-    single judge; with `first`, the judge asked here comes before the others.
+    `which`: `uncertain` by the settings of `uncertainty`; `failed`: those without a score; `all`; `none`: nobody is
+    asked, and the scores are those of the first pass again. `judge` (a reference or an object) gives `rounds`
+    judgements of each sample; without it, the judges of the first pass give as many beyond their first. Judgements that
+    the ledger holds count, so the same call pays for nothing twice, and one with more `rounds` adds to them. `pool`
+    is as before, mean after a single judge; with `first`, the judge asked here comes before the others.
 
     What was chosen stands in `refresh.parquet`, a row a sample: `sample_id`, `why` (null: not chosen), `subset` as it
     was. A call that did not come to its end is taken up with the same choice.
@@ -60,12 +62,13 @@ def refresh(
     mean `_std` of the chosen ones by axis. Raises `UserError` as `score` does, and where the run was never scored.
     """
     console = console or Console(stderr=True)
-    rubric, doubt = rubric or Rubric.load(), doubt or Doubt()
+    rubric, uncertainty = rubric or Rubric.load(), uncertainty or UncertaintySettings()
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         run = _Run(workspace, rubric)
         if which == "none":
             return _first_pass_again(run)
-        return _refresh(run, _Rounds(run, which, judge, options or JudgeOptions(), rounds, pool), doubt, console)
+        asking = _Rounds(run, which, judge, options or JudgeOptions(), rounds, pool)
+        return _refresh(run, asking, uncertainty, console)
 
 
 def plan_refresh(
@@ -77,15 +80,16 @@ def plan_refresh(
     *,
     rounds: int = 1,
     pool: Pool | None = None,
-    doubt: Doubt | None = None,
+    uncertainty: UncertaintySettings | None = None,
 ) -> dict[str, Any]:
     """What `refresh` would ask for: `plan_samples` over its rounds, with `chosen` and `why`. Writes nothing."""
-    run, doubt = _Run(workspace, rubric or Rubric.load()), doubt or Doubt()
-    asked = _Rounds(run, which, judge, options or JudgeOptions(), rounds, pool)
+    run, uncertainty = _Run(workspace, rubric or Rubric.load()), uncertainty or UncertaintySettings()
+    selector = uncertainty.selector(RunTable(workspace).require("scores"))
+    asking = _Rounds(run, which, judge, options or JudgeOptions(), rounds, pool)
     with TemporaryDirectory() as folder:
-        chosen = choose(workspace, which, doubt, doubt.policy_of(workspace), Path(folder) / FILE)
-        plans = [plan_samples(chosen.samples(), one, workspace) | {"judge": _in_words(one)} for one in asked]
-    return {**together(plans), "which": which, "chosen": chosen.count, "why": chosen.why}
+        choice = choose(workspace, which, uncertainty, selector, Path(folder) / FILE)
+        plans = [plan_samples(choice.samples(), one, workspace) | {"judge": _judge_text(one)} for one in asking]
+    return {**together(plans), "which": which, "chosen": choice.count, "why": choice.why}
 
 
 class _Run:
@@ -101,9 +105,9 @@ class _Run:
         if (known := self.record["rubric"]["hash"]) != rubric.hash:
             raise UserError(f"{workspace.root} was scored by the rubric {known}: give its file with --rubric")
         self.panel = Panel.of(self.record)
-        told = self.record.get("panel", {}).get("first_pass")
-        self.first_pass = Panel.of({"panel": told}) if told else self.panel
-        self.judges: list[dict[str, Any]] = told["judges"] if told else []
+        first_pass = self.record.get("panel", {}).get("first_pass")
+        self.first_pass = Panel.of({"panel": first_pass}) if first_pass else self.panel
+        self.judges: list[dict[str, Any]] = first_pass["judges"] if first_pass else []
         self.names = str(self.record["judge"]).split(" + ")
 
     def write(self, ledger: Ledger, panel: Panel, names: Iterable[str]) -> dict[str, Any]:
@@ -188,61 +192,75 @@ def _same_judges(run: _Run, options: JudgeOptions) -> list[Bound]:
     return hired
 
 
-def _refresh(run: _Run, asked: _Rounds, doubt: Doubt, console: Console) -> dict[str, Any]:
+def _refresh(run: _Run, rounds: _Rounds, settings: UncertaintySettings, console: Console) -> dict[str, Any]:
     started = time.monotonic()
-    workspace, policy, path = run.workspace, doubt.policy_of(run.workspace), run.workspace.root / FILE
-    parameters = {
-        "which": asked.which,
-        **{key: value for key, value in asdict(doubt).items() if key not in ("policy", "alpha", "beta")},
-        "policy": policy.parameters(),
-        "specs": list(asked.specs),
-        "pool": asked.panel.pool,
-        "source": workspace.stage("read").get("source"),
-    }
-    last = workspace.stage(STAGE)
-    if last.get("parameters") == parameters and last["ending"] != "complete" and path.exists():
-        chosen = Chosen(workspace, path)
-        console.print(f"Going on with the {chosen.count:,} samples that were chosen before.")
-    else:
-        chosen = choose(workspace, asked.which, doubt, policy, path)
-        console.print(told({"which": asked.which, "chosen": chosen.count, "why": chosen.why}))
-    workspace.record(STAGE, {"parameters": parameters, "chosen": chosen.count, "why": chosen.why, "ending": "begun"})
-    if asked.note:
-        console.print(asked.note)
-    panel = asked.panel if chosen.count else run.panel
+    workspace = run.workspace
+    selector = settings.selector(RunTable(workspace).require("scores"))
+    parameters = RefreshParameters(
+        which=rounds.which,
+        uncertainty=settings.model_dump(mode="json", exclude={"policy", "thresholds"}),
+        selector=selector.parameters() if selector else None,
+        specs=rounds.specs,
+        pool=rounds.panel.pool,
+        source=workspace.stage("read").get("source"),
+    )
+    choice = _choice(run, rounds, settings, selector, parameters, console)
+    begun = RefreshRecord(
+        parameters=parameters, which=rounds.which, ending="begun", chosen=choice.count, why=choice.why,
+        policy=selector.policy.name if selector else None,
+        thresholds=selector.policy.thresholds if selector else {},
+        samples=run.record["samples"],
+    )  # fmt: skip
+    workspace.record(STAGE, begun)
+    if rounds.note:
+        console.print(rounds.note)
+    panel = rounds.panel if choice.count else run.panel
     with Ledger(workspace.ledger) as ledger:
         if panel.pools and run.panel.distributions(ledger):
             console.print(
                 "A pooled score has no distribution, so `select` goes by the scores; --pool first keeps them."
             )
-        asking = Asking(ledger, console, chosen.distinct())
-        for one in asked if chosen.count else ():
-            console.print(_in_words(one), highlight=False)
-            if not asking.ask(one, chosen.samples(), chosen.ids()):
+        asking = Asking(ledger, console, choice.distinct())
+        for one in rounds if choice.count else ():
+            console.print(_judge_text(one), highlight=False)
+            if not asking.ask(one, choice.samples(), choice.ids()):
                 break
-        written = run.write(ledger, panel, [*run.names, *(one.name for one in asked.judges)])
-    result = {
-        "which": asked.which,
-        "policy": policy.parameters(),
-        "samples": run.record["samples"],
-        "chosen": chosen.count,
-        "why": chosen.why,
-        "judged": asking.judged,
-        **chosen.outcome(policy),
-        **{key: written[key] for key in ("states", "unjudged")},
-        "pool": panel.pool,
-        "specs": list(panel.specs),
-        "requests": asking.requests,
-        "cost_usd": round(asking.cost_usd, 6),
-        "seconds": round(time.monotonic() - started, 2),
-        "ending": asking.ending,
-    }
-    workspace.record(STAGE, {**result, "parameters": parameters})
+        written = run.write(ledger, panel, [*run.names, *(one.name for one in rounds.judges)])
+    record = begun.model_copy(
+        update={
+            "ending": asking.ending,
+            "judged": asking.judged,
+            **choice.outcome(selector),
+            **{key: written[key] for key in ("states", "unjudged")},
+            "pool": panel.pool,
+            "specs": panel.specs,
+            "requests": asking.requests,
+            "cost_usd": round(asking.cost_usd, 6),
+            "seconds": round(time.monotonic() - started, 2),
+        }
+    )
+    workspace.record(STAGE, record)
     asking.give_up(f"{asking.judged:,} judgements were made and kept")
-    return result
+    return record.result()
 
 
-def _in_words(judge: Bound) -> str:
+def _choice(
+    run: _Run, rounds: _Rounds, settings: UncertaintySettings, selector: Selector | None,
+    parameters: RefreshParameters, console: Console,
+) -> Choice:  # fmt: skip
+    """The samples to judge again: those of a call with the same parameters that did not come to its end, else new."""
+    workspace, path = run.workspace, run.workspace.root / FILE
+    last = workspace.last(STAGE, RefreshRecord)
+    if last is not None and last.parameters == parameters and last.ending != "complete" and path.exists():
+        choice = Choice(workspace, path)
+        console.print(f"Going on with the {choice.count:,} samples that were chosen before.")
+        return choice
+    choice = choose(workspace, rounds.which, settings, selector, path)
+    console.print(choice_text({"which": rounds.which, "chosen": choice.count, "why": choice.why}))
+    return choice
+
+
+def _judge_text(judge: Bound) -> str:
     """A judge, and the round that it is in, if not its first."""
     _, _, number = judge.spec.rpartition(" round=")
     return f"{judge.name}, round {number}" if number.isdigit() else judge.name
@@ -252,14 +270,16 @@ def _first_pass_again(run: _Run) -> dict[str, Any]:
     started = time.monotonic()
     with Ledger(run.workspace.ledger) as ledger:
         written = run.write(ledger, run.first_pass, [one["judge"] for one in run.judges] or run.names)
-    result = {
-        "which": "none",
-        "samples": run.record["samples"],
-        **{key: written[key] for key in ("states", "unjudged")},
-        "pool": run.first_pass.pool,
-        "specs": list(run.first_pass.specs),
-        "seconds": round(time.monotonic() - started, 2),
-        "ending": "complete",
-    }
-    run.workspace.record(STAGE, {**result, "parameters": None})
-    return result
+    record = RefreshRecord(
+        parameters=None,
+        which="none",
+        ending="complete",
+        samples=run.record["samples"],
+        states=written["states"],
+        unjudged=written["unjudged"],
+        pool=run.first_pass.pool,
+        specs=run.first_pass.specs,
+        seconds=round(time.monotonic() - started, 2),
+    )
+    run.workspace.record(STAGE, record)
+    return record.result()

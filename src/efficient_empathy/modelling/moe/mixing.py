@@ -19,7 +19,7 @@ from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.moe.compare import Contender
 from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, UNTRAINED, trained_label
 from efficient_empathy.modelling.moe.settings import MixSettings
-from efficient_empathy.modelling.training.examples import choose, choose_part, conversational, run_policy
+from efficient_empathy.modelling.training.examples import choose, choose_part, conversational
 from efficient_empathy.modelling.training.models import resolve
 from efficient_empathy.modelling.training.record import ALL, GROUPS, RANDOM, UNION, TrainingRecord, read_trainings
 from efficient_empathy.modelling.training.settings import TrainingSettings
@@ -57,7 +57,7 @@ def chosen(table: RunTable, names: Sequence[str] | None) -> list[Expert]:
     Raises `UserError` for a name that there is not, and for fewer than two.
     """
     workspace = table.workspace
-    left_out = (*GROUPS, run_policy(table.selecting).otherwise, UNSCORED)
+    left_out = (*GROUPS, *([table.selecting.otherwise] if table.selecting else []), UNSCORED)
     known = {expert.name: expert for expert in trained(workspace)}
     if missing := [name for name in names or () if name not in known]:
         has = f"the run has {', '.join(known)}" if known else "the run has none"

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from efficient_empathy.modelling.training.examples import RunPolicy
+from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.modelling.training.models import BUNDLED_NAME
 from efficient_empathy.modelling.training.record import HeldOutLoss, TrainingRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
@@ -30,7 +30,7 @@ _WORDS = {
 }
 
 
-def card(record: TrainingRecord, policy: RunPolicy, scoring: Mapping[str, Any], bundled: bool) -> str:
+def card(record: TrainingRecord, selection: SelectRecord | None, scoring: Mapping[str, Any], bundled: bool) -> str:
     """The card as Markdown with Hugging Face's YAML front matter.
 
     `scoring` is the manifest's record of that stage; `bundled` says that the base is the package's own.
@@ -54,7 +54,7 @@ def card(record: TrainingRecord, policy: RunPolicy, scoring: Mapping[str, Any], 
             "dialogues with the loss on the response alone. Made by `efficient-empathy train` "
             "([Efficient-Empathy](https://arxiv.org/abs/2407.01937)).\n",
             "## Data\n",
-            _table([("what", ""), *_data(record, policy, scoring)]),
+            _table([("what", ""), *_data(record, selection, scoring)]),
             "## Training\n",
             _table([("setting", "value"), *_settings(record)]),
             "## Losses\n",
@@ -77,12 +77,13 @@ def _method(record: TrainingRecord) -> str:
     return f"A LoRA adapter (rank {lora.r}, alpha {lora.alpha:g}, dropout {lora.dropout:g})"
 
 
-def _data(record: TrainingRecord, policy: RunPolicy, scoring: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _data(record: TrainingRecord, selection: SelectRecord | None, scoring: Mapping[str, Any]) -> list[tuple[str, str]]:
+    thresholds = selection.thresholds if selection else {}
     rows = [
         ("source", scoring.get("source", {}).get("name")),
         ("judge", scoring.get("judge")),
-        ("policy", policy.name),
-        ("thresholds", ", ".join(f"{name} = {value:g}" for name, value in policy.thresholds.items())),
+        ("policy", selection.policy_name if selection else None),
+        ("thresholds", ", ".join(f"{name} = {value:g}" for name, value in thresholds.items())),
         ("subset", record.subset),
         ("samples cut to the length limit", f"{record.truncated:,}"),
         ("samples left out as too long", f"{record.too_long:,}"),

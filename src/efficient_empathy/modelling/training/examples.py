@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +13,6 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.training.record import ALL, GROUPS, RANDOM, UNION
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.selection.policies import policy_of_definition
-from efficient_empathy.selection.rules import DISCARD
 from efficient_empathy.selection.ties import tie_hash
 
 PARTS = ("fit", "held_out", "test", "router")
@@ -75,28 +71,6 @@ _COLUMNS = ("sample_id", "dialogue_id", "turn", "category", "split", "subset", "
 _MESSAGES = pl.List(pl.Struct({"role": pl.String(), "content": pl.String()}))
 
 
-@dataclass(frozen=True)
-class RunPolicy:
-    """The policy of a run's selection, as far as modelling asks for it."""
-
-    name: str | None
-    thresholds: Mapping[str, float]
-    otherwise: str
-    """The subset of what no rule selected: it is left out of the union, and becomes no expert by itself."""
-
-
-def run_policy(selecting: Mapping[str, Any]) -> RunPolicy:
-    """The policy in the manifest's record of a selection (`RunTable.selecting`)."""
-    parameters = selecting.get("parameters", {})
-    definition = parameters.get("policy")
-    if isinstance(definition, Mapping):
-        policy = policy_of_definition(definition)
-        thresholds = getattr(policy, "thresholds", {})
-        return RunPolicy(policy.name, thresholds, policy.otherwise)
-    thresholds = {key: value for key, value in parameters.items() if isinstance(value, float)}
-    return RunPolicy(definition or parameters.get("name"), thresholds, DISCARD)
-
-
 def assigned(table: RunTable, settings: TrainingSettings) -> pl.DataFrame:
     """Every sample of a run in the run's order, with its `subset`, whether that `is_selected`, and its `part`.
 
@@ -116,7 +90,7 @@ def subsets_of(frame: pl.DataFrame) -> list[str]:
 
 def selected_subsets(table: RunTable) -> list[str]:
     """The policy's subsets in its order, without the one of what it did not select."""
-    otherwise = run_policy(table.selecting).otherwise
+    otherwise = table.selecting.otherwise if table.selecting else None
     return [name for name in table.subsets if name != otherwise]
 
 

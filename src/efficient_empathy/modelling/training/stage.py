@@ -28,7 +28,6 @@ from efficient_empathy.modelling.training.examples import (
     choose_part,
     conversational,
     held_out_rows,
-    run_policy,
     selected_subsets,
 )
 from efficient_empathy.modelling.training.models import model_hash, resolve
@@ -129,7 +128,7 @@ def _train(
     )
     bundled = settings.base is None
     with atomic(work / "README.md") as path:
-        path.write_text(card(record, run_policy(table.selecting), workspace.stage("score"), bundled), "utf-8")
+        path.write_text(card(record, table.selecting, workspace.stage("score"), bundled), "utf-8")
     record.write(work / TRAINING)
     workspace.keep(stage, [])
     with told(f"put the expert in its place, {folder}"):

@@ -11,6 +11,7 @@ import polars as pl
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.prompts.golden.golden_set import Golden, GoldenItem, write_golden
 from efficient_empathy.prompts.golden.items import Scale
@@ -147,7 +148,7 @@ def _item(row: Mapping[str, Any], axes: Mapping[str, Scale], weight: float) -> G
 
 
 def _thresholds(workspace: Workspace, settings: GoldenSettings) -> dict[str, Any]:
-    last = workspace.stage("select").get("parameters") or {}
-    known = {key: last[key] for key in ("policy", "alpha", "beta")} if last.get("policy") in RULES else {}
+    last = workspace.stage("select", SelectRecord)
+    known = {"policy": last.policy_name, **last.thresholds} if last and last.policy_name in RULES else {}
     found = Thresholds.of(known, policy=settings.policy, alpha=settings.alpha, beta=settings.beta)
     return {"policy": found.policy, "alpha": found.alpha, "beta": found.beta}

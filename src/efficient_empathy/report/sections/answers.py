@@ -168,7 +168,7 @@ def _choose(run: Run, ids: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
     known = run.rows.select("sample_id", pl.col("_subset").alias("subset"), pl.col("_category").alias("category"))
     rows = known.join(common.lazy(), on="sample_id", how="semi").collect(engine="streaming")
     rows = rows.unique("sample_id", keep="first", maintain_order=True)
-    seed = int(run.selection.get("parameters", {}).get("seed", 0))
+    seed = int(run.selection.get("seed", 0))
     hashed = rows.with_columns(pl.Series("tie", tie_hash(rows["sample_id"], seed), dtype=pl.UInt64))
     first = hashed.sort("tie", "sample_id").group_by("subset", "category", maintain_order=True).head(PROMPTS)
     candidates = list(first.iter_rows(named=True))

@@ -118,7 +118,7 @@ def failures(run: Run) -> Failures:
 
 def _choose(run: Run) -> pl.DataFrame:
     """Subset and id of the samples to show, subset by subset."""
-    seed = int(run.selection.get("parameters", {}).get("seed", 0))
+    seed = int(run.selection.get("seed", 0))
     scored = run.rows.filter(pl.col("_subset") != UNSCORED)
     rows = scored.select(pl.col("_subset").alias("subset"), pl.col("_category").alias("category"), "sample_id")
     best: pl.DataFrame | None = None

@@ -11,10 +11,11 @@ from efficient_empathy.selection.policies.registry import (
     policy_of_definition,
 )
 from efficient_empathy.selection.policies.rule_policy import BoundRules, Rule, RulePolicy
-from efficient_empathy.selection.policies.selector import Decide, RuleSelector, Selector
+from efficient_empathy.selection.policies.selector import RuleSelector, Selector
 from efficient_empathy.selection.policies.top_policy import TopPolicy
 from efficient_empathy.selection.policies.top_selector import TopSelector
 from efficient_empathy.selection.policies.words import policy_words
+from efficient_empathy.selection.settings import Decide
 
 __all__ = [
     "BUNDLED",

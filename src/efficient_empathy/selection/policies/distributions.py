@@ -13,15 +13,14 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import PROBABILITIES
 from efficient_empathy.scoring.dependence import subset_masses
+from efficient_empathy.scoring.scores import DEPENDENCE
 from efficient_empathy.selection.policies.conditions import on_columns
 from efficient_empathy.selection.policies.rule_policy import BoundRules
 from efficient_empathy.selection.shares import Probabilities
 from efficient_empathy.selection.ties import Ties, tie_hash
 
-DEPENDENCE = "dependence"
-"""The column that has, per row, one number for each pair of the rubric's axes (`itertools.combinations`): how the two
-distributions depend on each other, see `scoring.dependence`. Absent or null is independence."""
 MOST_CELLS = 1_000_000
 """Combinations of levels over which probabilities are summed."""
 _MOST_COMPARISONS = 60
@@ -31,7 +30,7 @@ _PATTERNS = 64
 
 def distribution_column(axis: str) -> str:
     """The column with the distribution of an axis: an array of one probability per level, lowest first."""
-    return f"{axis}_probabilities"
+    return f"{axis}{PROBABILITIES}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,8 @@ class RowMasses:
 
 def row_masses(bound: BoundRules, scores: pl.LazyFrame, scored: pl.Expr, seed: int) -> RowMasses:
     """P(subset) of every row of `scores` that is `scored`, on the axes that the policy looks at alone.
+
+    Where `scores` have no column of dependence, or a row is null in it, the distributions are independent.
 
     A row without a distribution has its subset by the rules on its scores as certain. Raises `UserError` where the axes
     have too many levels together, or distributions of another length than their scale.

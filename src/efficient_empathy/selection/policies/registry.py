@@ -70,7 +70,7 @@ def _read(file: Path | Traversable, options: Mapping[str, Any]) -> Policy:
     what = "the policy"
     kind = _kind(read(file, what))
     if kind is RulePolicy:
-        _refuse_options(f"in {file.name}", options)
+        _refuse_options(file.name.removesuffix(".yaml"), options)
         return load(RulePolicy, file, what)
     _check_options(file.name, options)
     return load(TopPolicy, file, what, options)

@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.facts import FACTS
-from efficient_empathy.selection.columns import ANSWERED_BY, NOT_SCORED_BECAUSE, UNSCORED, axes_of
+from efficient_empathy.foundation.run.table import UNSCORED, scored_on
 from efficient_empathy.selection.policies.distributions import distribution_column, row_masses
 from efficient_empathy.selection.policies.reasons import odds, rule_reasons
-from efficient_empathy.selection.policies.rule_policy import BoundRules
+from efficient_empathy.selection.policies.rule_policy import BoundRules, RulePolicy
+from efficient_empathy.selection.policies.top_policy import TopPolicy
+from efficient_empathy.selection.settings import Decide
 from efficient_empathy.selection.shares import expected_shares, match_shares
 
-Decide = Literal["auto", "scores", "probabilities"]
 WHOLE_SCORES, SCORES, PROBABILITIES = "whole scores", "scores", "probabilities"
 MOST_PROBABLE = "most probable subsets"
+ANSWERED_BY = "answered_by"
+"""The column that says whose judgement a row has, where several judges shared the work; see `labelling.cascade`."""
+NOT_SCORED_BECAUSE = (
+    pl.when(pl.col("state").is_null())
+    .then(pl.lit("not judged"))
+    .when(pl.col("state") != "ok")
+    .then(pl.col("state"))
+    .otherwise(pl.lit("ok, but without a score"))
+)
 
 
 class Selector(Protocol):
@@ -30,6 +39,11 @@ class Selector(Protocol):
     order. Rows without a score on an axis that the policy looks at are in the subset `unscored`, with their state as
     the reason.
     """
+
+    @property
+    def policy(self) -> RulePolicy | TopPolicy:
+        """The policy that is applied."""
+        ...
 
     @property
     def subsets(self) -> tuple[str, ...]:
@@ -80,6 +94,11 @@ class RuleSelector:
             raise UserError(f"decide is {self.decide!r}: it must be one of {', '.join(get_args(Decide))}")
 
     @property
+    def policy(self) -> RulePolicy:
+        """The policy that is applied."""
+        return self.bound.policy
+
+    @property
     def subsets(self) -> tuple[str, ...]:
         """The subsets that scored samples fall into, in the order they are shown."""
         return self.bound.policy.subsets
@@ -106,7 +125,7 @@ class RuleSelector:
     def plan(self, scores: pl.LazyFrame) -> pl.LazyFrame:
         """`scores` in the same order with `subset` and `reason`, and `p_<subset>` where probabilities decided."""
         names = scores.collect_schema().names()
-        require_columns(self.bound.policy.name, self.bound.axes, self.bound.policy.facts, names)
+        require_columns(self.policy, self.bound.axes, self.bound.scales, names)
         if self.by_probability(names):
             marks = self._marks(scores)
             kept = scores.drop(*marks.columns, *(n for n in names if n.startswith("p_")), strict=False)
@@ -166,21 +185,19 @@ class RuleSelector:
         return found.with_columns(names).select(pl.all().gather(place))
 
 
-def scored_on(axes: Iterable[str]) -> pl.Expr:
-    """Where a row has a finite score on each of the axes, and its state is ok."""
-    finite = [pl.col(axis).cast(pl.Float32).is_finite().fill_null(False) for axis in axes]
-    return pl.all_horizontal(pl.col("state").eq_missing(pl.lit("ok")), *finite)
-
-
-def require_columns(policy: str, axes: Iterable[str], facts: Iterable[str], columns: Sequence[str]) -> None:
-    """Raise `UserError` unless a table has the axes and the facts that the policy looks at."""
+def require_columns(
+    policy: RulePolicy | TopPolicy, axes: Iterable[str], scales: Iterable[str], columns: Sequence[str]
+) -> None:
+    """Raise `UserError` unless a table has those `axes` of the `scales`, and the facts, that the policy looks at."""
     missing = [axis for axis in axes if axis not in columns]
     if missing:
-        here = ", ".join(axis for axis in axes_of(columns) if axis not in FACTS) or "none"
+        here = ", ".join(axis for axis in scales if axis in columns) or "none"
         raise UserError(
-            f"the policy {policy} needs scores on {', '.join(axes)}; these have {here}. Score with a rubric that has "
-            "them, or select by another policy"
+            f"the policy {policy.name} needs scores on {', '.join(axes)}; these have {here}. Score with a rubric that "
+            "has them, or select by another policy"
         )
-    absent = [fact for fact in facts if fact not in columns]
+    absent = [fact for fact in policy.facts if fact not in columns]
     if absent:
-        raise UserError(f"the policy {policy} asks for {absent[0]} of each sample, and the table has no such column")
+        raise UserError(
+            f"the policy {policy.name} asks for {absent[0]} of each sample, and the table has no such column"
+        )

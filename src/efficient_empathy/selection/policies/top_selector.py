@@ -12,12 +12,12 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.selection.columns import NOT_SCORED_BECAUSE, UNSCORED
+from efficient_empathy.foundation.run.table import UNSCORED, scored_on
 from efficient_empathy.selection.policies.conditions import holds, on_columns
 from efficient_empathy.selection.policies.definition import Scales
 from efficient_empathy.selection.policies.ranking import Ranks, take_best
 from efficient_empathy.selection.policies.reasons import standing
-from efficient_empathy.selection.policies.selector import SCORES, require_columns, scored_on
+from efficient_empathy.selection.policies.selector import NOT_SCORED_BECAUSE, SCORES, require_columns
 from efficient_empathy.selection.policies.top_policy import TopPolicy
 from efficient_empathy.selection.ties import Ties, tie_hash
 
@@ -62,7 +62,7 @@ class TopSelector:
         """`scores` in the same order with `subset` and `reason`."""
         names, policy = scores.collect_schema().names(), self.policy
         axes = [axis for axis in self.scales if axis in self.amounts or axis in policy.names]
-        require_columns(policy.name, axes, policy.facts, names)
+        require_columns(policy, axes, self.scales, names)
         if policy.needs_category and "category" not in names:
             raise UserError("taking the top of each category needs a column `category` beside the scores")
         scored = scored_on(axes)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.recipe import Recipe
-from efficient_empathy.selection import flips, select
+from efficient_empathy.selection import select
 from efficient_empathy.selection.grid import GridPolicy
+from efficient_empathy.selection.policy import flips
 from efficient_empathy.studio.pages.lab.cube import count_cube
 from efficient_empathy.studio.pages.lab.routes import lab_state
 from scored_runs import numbered, write_run

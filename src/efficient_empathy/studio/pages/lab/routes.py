@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.palette import look
+from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import read
 from efficient_empathy.scoring.judges.choice import JUDGES
@@ -64,19 +65,20 @@ def lab_state(studio: Studio, name: str, decide: Decide) -> dict[str, Any]:
     on the grid, else the policy's name as `other`.
     """
     workspace = studio.runs.workspace(name)
-    selection = workspace.stage("select")
-    parameters = selection.get("parameters", {}) if "subsets" in selection else {}
-    on_grid = parameters.get("policy") in RULES
+    selection = workspace.stage("select", SelectRecord)
+    on_grid = selection is not None and selection.policy_name in RULES
+    last = None
+    if selection and on_grid:
+        shown = {"policy": selection.policy_name, **selection.thresholds, "seed": selection.seed}
+        last = {**shown, "decide": selection.decide, "subsets": selection.subsets, "decided_on": selection.decided_on}
     return {
         "command": f"efficient-empathy select --run {shlex.quote(told_path(workspace.root))}",
         "recipe": recipe_start(studio, name),
-        "seed": parameters.get("seed", 0),
+        "seed": selection.seed if selection else 0,
         "decides": decisions(workspace),
         "decide": decide,
-        "last": {**parameters, "subsets": selection["subsets"], "decided_on": selection["decided_on"]}
-        if on_grid
-        else None,
-        "other": None if on_grid else parameters.get("policy"),
+        "last": last,
+        "other": None if on_grid or selection is None else selection.policy_name,
     }
 
 

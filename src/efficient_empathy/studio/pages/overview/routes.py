@@ -13,6 +13,7 @@ from starlette.responses import Response
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.palette import look
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.selection.policies import display_symbol
 from efficient_empathy.studio.server.context import Studio
 
 
@@ -81,11 +82,11 @@ def _rows(samples: Path) -> int:
 
 def _policy(selection: dict[str, Any]) -> str:
     """For example "paper, α = 5, β = 5"; empty before a selection has ended."""
-    parameters = selection.get("parameters", {})
     if "subsets" not in selection:
         return ""
-    at = [f"{sign} = {parameters[key]:g}" for key, sign in (("alpha", "α"), ("beta", "β")) if key in parameters]
-    return ", ".join([parameters.get("policy", "unknown"), *at])
+    policy = selection.get("policy", {})
+    at = [f"{display_symbol(name)} = {value:g}" for name, value in policy.get("thresholds", {}).items()]
+    return ", ".join([policy.get("name", "unknown"), *at])
 
 
 def _parts(counts: dict[str, int]) -> tuple[Part, ...]:

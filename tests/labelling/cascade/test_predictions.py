@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from efficient_empathy.labelling.cascade.head import refit
+from efficient_empathy.labelling.cascade import predictions
 
 
 def judge(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -15,6 +15,10 @@ def judge(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     tables /= tables.sum(-1, keepdims=True)
     scores = (tables.cumsum(-1) < rng.random((n, 2, 1))).sum(-1)
     return tables, np.minimum(scores, 10).astype(np.float64)
+
+
+def refit(tables: np.ndarray, taught: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    return np.stack(predictions.refit(list(np.moveaxis(tables, 1, 0)), taught, scores), axis=1)
 
 
 def log_loss(tables: np.ndarray, scores: np.ndarray) -> float:
@@ -42,7 +46,7 @@ def test_what_it_already_knows_it_hardly_unlearns() -> None:
     assert log_loss(found[60:], scores[60:]) < log_loss(tables[60:], scores[60:]) + 0.1
 
 
-def test_it_learns_from_what_was_bought_for_its_doubt_without_bias_elsewhere() -> None:
+def test_it_learns_from_what_was_bought_for_its_uncertainty_without_bias_elsewhere() -> None:
     tables, scores = judge(3000)
     harsher = np.maximum(0, scores - [3, 0])
     taught = np.argsort(tables.max(-1).min(-1))[:900]  # the least sure ones alone
@@ -56,3 +60,16 @@ def test_scores_between_two_whole_numbers_teach_both() -> None:
     found = refit(tables, np.arange(400), np.full((400, 2), 4.5))
     assert found[:, 0, 4:6].sum(-1).mean() > 0.8
     assert abs(found[:, 0, 4].mean() - found[:, 0, 5].mean()) < 0.1
+
+
+def test_axes_of_other_scales_are_fitted_side_by_side() -> None:
+    tables, scores = judge(2000)
+    short = np.exp(-((np.arange(4) - np.clip(scores[:, :1], 0, 3)) ** 2)).astype(np.float32)
+    short /= short.sum(-1, keepdims=True)
+    truth = np.column_stack([scores[:, 0], np.minimum(scores[:, 0], 2)])
+    taught = np.arange(800)
+    long, small = predictions.refit([tables[:, 0], short], taught, truth[taught])
+    assert (long.shape, small.shape) == ((2000, 11), (2000, 4))
+    rows = np.arange(800, 2000)
+    right = small[rows, truth[rows, 1].astype(int)]
+    assert np.log(right + 1e-9).mean() > np.log(short[rows, truth[rows, 1].astype(int)] + 1e-9).mean()

@@ -14,11 +14,12 @@ import pytest
 
 from efficient_empathy.dialogues import open_source
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.cascade.guesses import Guesses, read_guesses
+from efficient_empathy.labelling.cascade.predictions import Predictions, read_predictions
+from efficient_empathy.labelling.subsets import bind_rules
 from efficient_empathy.recipe import DIALOGUES
-from efficient_empathy.scoring import Ledger
+from efficient_empathy.scoring import Ledger, Rubric
 from efficient_empathy.scoring.stage import score
-from efficient_empathy.selection.grid import GridPolicy
+from efficient_empathy.selection.policies import load_policy
 from misbehaviours import Behaviour, ok, raw
 
 SAMPLES = 400
@@ -26,12 +27,12 @@ ASKED = re.compile(r"<<<response ([0-9a-f]{12})")
 
 
 @dataclass
-class Guessed:
+class PredictedRun:
     """`source` is what was scored into `run`; `scores` are the expert's, shape (samples, 2)."""
 
     source: Path
     run: Path
-    guesses: Guesses
+    predictions: Predictions
     scores: np.ndarray
 
     def copy(self, where: Path) -> Workspace:
@@ -40,7 +41,7 @@ class Guessed:
 
     def expert(self, shift: int = 0, fails: Callable[[str, int], bool] = lambda mark, number: False) -> Any:
         """A server's script: the expert's scores of the sample that is asked for, `shift` added to sensibility."""
-        known = {sample[:12]: row for sample, row in zip(self.guesses.ids, self.scores, strict=True)}
+        known = {sample[:12]: row for sample, row in zip(self.predictions.ids, self.scores, strict=True)}
 
         def answer(body: dict[str, Any], number: int) -> Behaviour:
             mark = asked(body)
@@ -60,8 +61,8 @@ def asked(body: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="session")
-def guessed(tmp_path_factory: pytest.TempPathFactory) -> Guessed:
-    folder = tmp_path_factory.mktemp("guessed")
+def predicted(tmp_path_factory: pytest.TempPathFactory) -> PredictedRun:
+    folder = tmp_path_factory.mktemp("predicted")
     lines = (DIALOGUES / "train.jsonl").read_text("utf-8").splitlines(keepends=True)
     source = folder / "dialogues.jsonl"
     source.write_text("".join(lines[: SAMPLES // 2]), "utf-8")
@@ -69,9 +70,10 @@ def guessed(tmp_path_factory: pytest.TempPathFactory) -> Guessed:
     workspace = Workspace(folder / "run")
     score(source, workspace)
     with Ledger(workspace.ledger) as ledger:
-        guesses = read_guesses(workspace, ledger, ledger.specs()[0], GridPolicy("paper"))
+        bound = bind_rules(load_policy("paper"), Rubric.load())
+        predictions = read_predictions(workspace, ledger, ledger.specs()[0], bound)
     rng = np.random.default_rng(0)
-    sharp = guesses.tables**3
+    sharp = np.stack(predictions.tables, axis=1) ** 3
     sharp /= sharp.sum(-1, keepdims=True)
     scores = np.array([[rng.choice(11, p=row / row.sum()) for row in sample] for sample in sharp.astype(np.float64)])
-    return Guessed(source, workspace.root, guesses, scores.astype(np.float64))
+    return PredictedRun(source, workspace.root, predictions, scores.astype(np.float64))

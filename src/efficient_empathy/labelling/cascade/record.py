@@ -1,0 +1,134 @@
+"""What a cascade keeps in the manifest beside the scores, and says: its plan, its guarantee, and how that was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from efficient_empathy.foundation.run.record import Part
+
+
+class Plan(Part):
+    """How many samples are drawn, and how many are then expected to be judged, of `samples`."""
+
+    samples: int
+    calibration: int
+    judged: int
+    check: int
+    allowed: int
+    tolerated: int
+    saved: float
+    """The share of samples that nobody pays for, the check included."""
+    cost_usd: float | None = None
+    """None where the price of a judgement is not known."""
+
+
+class GuaranteeRecord(Part):
+    """What was proven, from how many samples drawn at random; see `guarantee.Guarantee`."""
+
+    population: int
+    drawn: int
+    failed: int
+    allowed: int
+    tolerated: int
+    errors: int
+    limit: float | None
+    """The distilled judge answers where its uncertainty is below; None where that is all or nothing."""
+    answered: int
+    """Samples that the distilled judge answers."""
+
+
+class CheckRecord(Part):
+    """What was guaranteed, on samples drawn for nothing else: the labels they were to get against the expert's."""
+
+    checked: int
+    judged: int
+    """Those that the expert was asked about for the check alone."""
+    failed: int
+    wrong: int
+    share: float | None
+    """Of wrong labels; None where nothing could be checked."""
+    interval: tuple[float, float] | None
+    """The exact one, at 95 %, of the share of wrong labels among all samples that were not drawn."""
+
+
+class CascadeRecord(Part):
+    """What a cascade was to keep, and how far it has come: a part of what the manifest says of `score`."""
+
+    goal: str
+    settings: dict[str, JsonValue]
+    """`CascadeSettings` as plain values, without secrets."""
+    policy: dict[str, JsonValue]
+    """The definition of the policy whose subsets are guaranteed."""
+    plan: Plan | None = None
+    guarantee: GuaranteeRecord | None = None
+    """None until it is proven."""
+    check: CheckRecord | None = None
+    saved: float | None = None
+    """The share of judgements that were not paid for."""
+
+    @property
+    def confidence(self) -> str:
+        """For example "with 95% confidence"; "on average" for method conformal."""
+        if self.settings["method"] == "conformal":
+            return "on average"
+        return f"with {self.settings['confidence']:.0%} confidence"
+
+
+def plan_text(record: CascadeRecord, expert: str) -> str:
+    """For example "Plan: judge about 2,310 of 5,734 samples by gpt-4o, save 60 %; …"."""
+    plan = record.plan
+    assert plan is not None, "there is no plan before the distilled judge has scored all samples"
+    cost = f", about ${plan.cost_usd:.2f}" if plan.cost_usd is not None else ""
+    check = f" and {plan.check:,} to check it" if plan.check else ""
+    return (
+        f"Plan: judge about {plan.judged:,} of {plan.samples:,} samples by {expert}{check}{cost}; save about "
+        f"{plan.saved:.0%}.\n"
+        f"Guarantee: {record.goal}, {record.confidence}. It will be proven on {plan.calibration:,} samples drawn at "
+        "random; how much is saved depends on how right the distilled judge is on them."
+    )
+
+
+def guarantee_text(found: GuaranteeRecord, samples: int, expert: str) -> str:
+    """What the random sample proved, and what is left to judge."""
+    failed = (
+        f" ({found.failed:,} of them without a judgement of {expert}, which count as wrong)" if found.failed else ""
+    )
+    if not found.answered:
+        return (
+            f"Of {found.drawn:,} drawn{failed}, too many of the distilled judge's labels are wrong even where it is "
+            "surest: it may answer nothing, and all samples have to be judged. Ctrl-C stops here; what is judged is "
+            "kept."
+        )
+    return (
+        f"Of {found.drawn:,} drawn{failed}, {found.errors:,} of the labels that the distilled judge is surest of are "
+        f"wrong ({found.tolerated:,} tolerated): it answers {found.answered:,} samples, "
+        f"{found.answered / samples:.0%} of all."
+    )
+
+
+def summary(result: Mapping[str, Any], run: Path) -> str:
+    """The result of a cascade in words, with what to do next."""
+    record = CascadeRecord.model_validate(result["cascade"])
+    lines = [f"{result['samples']:,} samples, {result['states']['ok']:,} labelled, in {result['seconds']:.0f} s."]
+    if result["cost_usd"]:
+        lines.append(f"{result['requests']:,} requests, ${result['cost_usd']:.4f}.")
+    lines += [f"  {count:,} × {reason}" for reason, count in result["reasons"].items()]
+    if record.guarantee is None:
+        lines.append("Stopped before anything could be guaranteed. Run the same command again to go on.")
+        return "\n".join(lines)
+    lines.append(
+        f"{record.saved:.0%} of the judgements saved: the distilled judge answered {record.guarantee.answered:,}. "
+        f"Guaranteed: {record.goal}, {record.confidence}."
+    )
+    check = record.check
+    if check and check.interval:
+        low, high = check.interval
+        lines.append(
+            f"Checked on {check.checked:,} others drawn at random: {check.wrong:,} wrong, {check.share:.1%} "
+            f"(between {low:.1%} and {high:.1%} of all, 95 % interval)."
+        )
+    return "\n".join([*lines, f"Next: efficient-empathy select --run {run}"])

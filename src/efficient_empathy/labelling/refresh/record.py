@@ -1,0 +1,123 @@
+"""What the manifest says of a refresh, and a refresh in words: its plan, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from efficient_empathy.foundation.run.record import Part, StageRecord
+from efficient_empathy.scoring.plan import plan_text as scoring_plan_text
+from efficient_empathy.selection.policies import BUNDLED
+from efficient_empathy.selection.policies.conditions import number_text
+
+Ending = Literal["begun", "complete", "stopped", "budget", "error"]
+
+
+class RefreshParameters(Part):
+    """What decided which samples are judged again, and by whom."""
+
+    which: str
+    uncertainty: dict[str, JsonValue]
+    """`UncertaintySettings` as plain values."""
+    selector: dict[str, JsonValue] | None
+    """The parameters of the selector whose subsets are at stake; None where no policy fits the rubric."""
+    specs: tuple[str, ...]
+    pool: str
+    source: dict[str, JsonValue] | None
+
+
+class RefreshRecord(StageRecord):
+    """What `score --refresh` did; `begun` as long as it has not ended, and then most of it is not known yet."""
+
+    STAGE: ClassVar[str] = "refresh"
+    REMEDY: ClassVar[str] = "`efficient-empathy score --refresh`"
+
+    parameters: RefreshParameters | None
+    """None for a return to the first pass."""
+    which: str
+    ending: Ending
+    chosen: int = 0
+    why: dict[str, int] = Field(default_factory=dict)
+    """How many samples were chosen for each reason."""
+    policy: str | None = None
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    samples: int = 0
+    judged: int = 0
+    """Judgements made."""
+    changed: int | None = None
+    """Chosen samples that the policy now puts elsewhere; None without a policy."""
+    spread: dict[str, float] = Field(default_factory=dict)
+    """By axis, the mean standard deviation of the chosen samples' scores."""
+    states: dict[str, int] = Field(default_factory=dict)
+    unjudged: int = 0
+    pool: str = ""
+    specs: tuple[str, ...] = ()
+    requests: int = 0
+    cost_usd: float = 0.0
+    seconds: float = 0.0
+
+    def result(self) -> dict[str, Any]:
+        """What the command prints as JSON."""
+        content = self.model_dump(mode="json", exclude={"parameters", "finished_at", "versions"})
+        return {key: value for key, value in content.items() if key != "version"}
+
+
+POOLED = {"mean": "mean", "median": "median", "vote": "most frequent one"}
+
+
+def choice_text(chosen: Mapping[str, Any]) -> str:
+    """How many samples were chosen, and why, in words."""
+    words = {
+        "disagreement": "on which judges disagree",
+        "distribution": "whose distribution leaves the subset open",
+        "reach": "within reach of a threshold",
+    }
+    if chosen["which"] != "uncertain":
+        return f"{chosen['chosen']:,} samples ({chosen['which']}) to judge again."
+    why = ", ".join(f"{count:,} {words[reason]}" for reason, count in chosen["why"].items())
+    return f"{chosen['chosen']:,} uncertain samples{': ' + why if why else ''}."
+
+
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """The plan of a refresh in words."""
+    return f"{choice_text(plan)}\n{scoring_plan_text(dict(plan))}"
+
+
+def summary(result: Mapping[str, Any], run: Path) -> str:
+    """The result of `refresh` in words, with what to do next."""
+    if result["which"] == "none":
+        return f"The scores are those of the first pass again.\nNext: efficient-empathy select --run {run}"
+    lines = [
+        choice_text(result),
+        f"{result['judged']:,} judgements in {result['seconds']:.0f} s, {result['requests']:,} requests, "
+        f"${result['cost_usd']:.4f}.",
+    ]
+    if result["chosen"] and not result["judged"] and result["ending"] == "complete":
+        lines.append("They have had these judgements already: a higher -k adds to them.")
+    if result["pool"] == "first":
+        lines.append("Where a sample has several judgements, the last judge's counts.")
+    else:
+        lines.append(f"Where a sample has several judgements, its score is their {POOLED[result['pool']]}.")
+    if result["changed"] is not None and result["chosen"]:
+        share = result["changed"] / result["chosen"]
+        lines.append(f"{result['changed']:,} of them changed subset ({share:.1%}).")
+    if result["spread"]:
+        spread = ", ".join(f"{axis} {value:.2f}" for axis, value in result["spread"].items())
+        lines.append(f"Mean spread of what was judged again: {spread}.")
+    if result["ending"] == "stopped":
+        lines.append("Stopped before all were judged. Run the same command again to go on.")
+    elif result["ending"] == "budget":
+        lines.append("The budget ends here. A higher --max-cost goes on.")
+    lines.append(f"Next: efficient-empathy select --run {run}{_policy(result)}")
+    return "\n".join(lines)
+
+
+def _policy(result: Mapping[str, Any]) -> str:
+    """The flags that select by the same policy."""
+    if result["policy"] not in BUNDLED or not result["thresholds"]:
+        return ""
+    flags = [f" --threshold {name}={number_text(value)}" for name, value in result["thresholds"].items()]
+    return f" --policy {result['policy']}{''.join(flags)}"
