@@ -26,7 +26,8 @@ from efficient_empathy.scoring.judges.choice import JUDGES, JudgeOptions, judge_
 from efficient_empathy.scoring.judges.reference import FORMS
 from efficient_empathy.scoring.panel import Pool
 from efficient_empathy.selection.grid import Decide
-from efficient_empathy.selection.policy import make_policy
+from efficient_empathy.selection.policy import Policy, make_policy
+from efficient_empathy.selection.rules import DISCARD
 
 BUNDLED = "bundled"
 CASCADE = "cascade"
@@ -117,23 +118,33 @@ class SelectSection(Settings):
 
     @model_validator(mode="after")
     def _makes_a_policy(self) -> SelectSection:
-        options = self.model_dump(exclude_none=True)
         try:
-            make_policy(options.pop("policy"), **options)
+            self.made_policy()
         except UserError as error:
             raise ValueError(str(error)) from error
         return self
+
+    def made_policy(self) -> Policy:
+        """The policy with its options. Raises `UserError` for what is not allowed."""
+        options = self.model_dump(exclude_none=True)
+        return make_policy(options.pop("policy"), **options)
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The policy's subsets without the one of what it leaves out."""
+        return tuple(name for name in self.made_policy().subsets if name != DISCARD)
 
 
 class TrainSection(TrainingSettings):
     """Which experts are trained, and how."""
 
-    experts: tuple[str, ...] = ("sensibility", "rationality")
-    """The subsets that become experts, which are mixed if there is a section `mix`."""
+    experts: tuple[str, ...] = ()
+    """The subsets that become experts, which are mixed if there is a section `mix`; by default every subset that the
+    policy selects."""
     baselines: tuple[str, ...] = ()
     """Subsets trained for comparison alone: union, all, discard, random."""
     size: int | None = Field(default=None, gt=0)
-    """Of the baseline `random`; as many as sensibility has by default."""
+    """Of the baseline `random`; as many as the policy's first subset has by default."""
 
     @property
     def settings(self) -> TrainingSettings:
@@ -196,9 +207,16 @@ class Recipe(Settings):
         for later, earlier in _NEEDS:
             if getattr(self, later) is not None and getattr(self, earlier) is None:
                 raise ValueError(f"a section `{later}` needs a section `{earlier}`")
-        if self.mix is not None and self.train is not None and len(self.train.experts) < 2:
+        if self.mix is not None and len(self.experts) < 2:
             raise ValueError("a section `mix` needs two or more train.experts")
         return self
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """The subsets that become experts: those of `train.experts`, else all that the policy selects."""
+        if self.train is None or self.select is None:
+            return ()
+        return self.train.experts or self.select.selected
 
     @property
     def folder(self) -> Path:
