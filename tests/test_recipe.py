@@ -144,3 +144,10 @@ def test_what_a_recipe_dumps_is_a_recipe(tmp_path: Path) -> None:
     recipe = Recipe.load("paper-llama3-8b")
     text = yaml.safe_dump(recipe.model_dump(mode="json", exclude_unset=True), sort_keys=False)
     assert Recipe.load(write(tmp_path, text)) == recipe
+
+
+def test_every_subset_that_the_policy_selects_becomes_an_expert_by_default(tmp_path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: x\nselect: {policy: both}\ntrain: {}\nmix: {}\n")
+    assert set(Recipe.load(path).experts) == {"both", "sensibility", "rationality"}
+    assert Recipe.load(path, {"train.experts": "[both, sensibility]"}).experts == ("both", "sensibility")

@@ -11,7 +11,7 @@ from rich.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.redaction import redact_all
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
-from efficient_empathy.recipe import CASCADE, Recipe, TrainSection
+from efficient_empathy.recipe import CASCADE, Recipe
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Rubric
 from efficient_empathy.scoring.stage import score
@@ -51,7 +51,7 @@ def _steps(recipe: Recipe, workspace: Workspace, console: Console, force: bool) 
     if recipe.sweep is not None or recipe.tune is not None:
         steps += _robustness(recipe, workspace, console, force)
     if recipe.train is not None:
-        steps += _training(recipe.train, workspace, console, force)
+        steps += _training(recipe, workspace, console, force)
     if recipe.mix is not None and recipe.train is not None:
         steps.append(("mix", lambda: _mix(recipe, workspace, console, force)))
     if recipe.generate is not None:
@@ -95,8 +95,11 @@ def _evaluate(recipe: Recipe, workspace: Workspace, console: Console, force: boo
     return evaluate(workspace, recipe.evaluate, console=console, force=force).model_dump(mode="json")
 
 
-def _training(section: TrainSection, workspace: Workspace, console: Console, force: bool) -> list[Step]:
+def _training(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
     from efficient_empathy.modelling.training import train
+
+    assert recipe.train is not None
+    section = recipe.train
 
     def expert(subset: str) -> Step:
         size = section.size if subset == "random" else None
@@ -104,7 +107,7 @@ def _training(section: TrainSection, workspace: Workspace, console: Console, for
             workspace, subset, section.settings, size=size, console=console, force=force
         )
 
-    return [expert(subset) for subset in dict.fromkeys((*section.experts, *section.baselines))]
+    return [expert(subset) for subset in dict.fromkeys((*recipe.experts, *section.baselines))]
 
 
 def _mix(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> dict[str, Any]:
@@ -112,7 +115,7 @@ def _mix(recipe: Recipe, workspace: Workspace, console: Console, force: bool) ->
 
     assert recipe.mix is not None
     assert recipe.train is not None
-    return mix(workspace, recipe.mix, recipe.train.settings, experts=recipe.train.experts, console=console, force=force)
+    return mix(workspace, recipe.mix, recipe.train.settings, experts=recipe.experts, console=console, force=force)
 
 
 def _generation(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
@@ -121,7 +124,7 @@ def _generation(recipe: Recipe, workspace: Workspace, console: Console, force: b
     section = recipe.generate
     assert section is not None
     assert recipe.train is not None
-    trained = dict.fromkeys((*recipe.train.experts, *recipe.train.baselines))
+    trained = dict.fromkeys((*recipe.experts, *recipe.train.baselines))
     names = section.models or ("base", *trained, *(("average", "moe") if recipe.mix is not None else ()))
 
     def answers(model: str) -> Step:

@@ -25,6 +25,8 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.scoring.judges.choice import JUDGES, JudgeOptions, judge_options
 from efficient_empathy.scoring.judges.reference import FORMS
 from efficient_empathy.scoring.panel import Pool
+from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.selection.policies import RulePolicy
 from efficient_empathy.selection.settings import SelectSettings
 
 BUNDLED = "bundled"
@@ -93,12 +95,13 @@ class ScoreSection(Settings):
 class TrainSection(TrainingSettings):
     """Which experts are trained, and how."""
 
-    experts: tuple[str, ...] = ("sensibility", "rationality")
-    """The subsets that become experts, which are mixed if there is a section `mix`."""
+    experts: tuple[str, ...] = ()
+    """The subsets that become experts, which are mixed if there is a section `mix`; by default every subset that the
+    policy selects."""
     baselines: tuple[str, ...] = ()
     """Subsets trained for comparison alone: union, all, discard, random."""
     size: int | None = Field(default=None, gt=0)
-    """Of the baseline `random`; as many as sensibility has by default."""
+    """Of the baseline `random`; as many as the policy's first subset has by default."""
 
     @property
     def settings(self) -> TrainingSettings:
@@ -161,9 +164,23 @@ class Recipe(Settings):
         for later, earlier in _NEEDS:
             if getattr(self, later) is not None and getattr(self, earlier) is None:
                 raise ValueError(f"a section `{later}` needs a section `{earlier}`")
-        if self.mix is not None and self.train is not None and len(self.train.experts) < 2:
+        if self.mix is not None and len(self.experts) < 2:
             raise ValueError("a section `mix` needs two or more train.experts")
         return self
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """The subsets that become experts: those of `train.experts`, else all that the policy selects."""
+        if self.train is None or self.select is None:
+            return ()
+        return self.train.experts or self._selected_subsets(self.select)
+
+    def _selected_subsets(self, section: SelectSettings) -> tuple[str, ...]:
+        """The policy's subsets without the one that is left out; of a policy that takes the top, one for each axis."""
+        policy = section.load_policy()
+        if isinstance(policy, RulePolicy):
+            return tuple(name for name in policy.subsets if name != policy.otherwise)
+        return tuple(policy.top) if isinstance(policy.top, dict) else Rubric.load(self.score.rubric).axis_names
 
     @property
     def folder(self) -> Path:

@@ -33,7 +33,7 @@ SUBSETS = ("sensibility", "rationality", "discard")
             "(held_out.0.step: ",
         ),
         (ComparisonRecord, write_comparison, {"models": []}, "(models: "),
-        (RouterRecord, write_routers, {"layers": 2}, "usage of sensibility is not 2 layers"),
+        (RouterRecord, write_routers, {"usage": {"all": [[0.5, 0.5]]}}, "usage of all is not 6 layers"),
         (RouterRecord, write_routers, {"entropy": {"all": [0.1, 0.2]}}, "entropy of all has 2 layers"),
     ],
 )

@@ -24,7 +24,8 @@ def train(
     settings: Annotated[TrainingSettings, Options(file="training settings")],
     name: Annotated[str | None, typer.Option(help="What the expert is called; as its subset by default.")] = None,
     size: Annotated[
-        int | None, typer.Option(help="Take so many samples by seeded hash; random takes as many as sensibility has.")
+        int | None,
+        typer.Option(help="Take so many samples by seeded hash; random: as many as the first subset."),
     ] = None,
     force: Force = False,
     as_json: Json = False,

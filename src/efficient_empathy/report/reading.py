@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from efficient_empathy.modelling.moe.record import AVERAGE, BASE, MIXED
+from efficient_empathy.modelling.moe.record import AVERAGE, BASE, MIXED, UNTRAINED
 from efficient_empathy.modelling.training.record import ALL, RANDOM, UNION
 
 _REASON = 200
@@ -53,7 +53,7 @@ def by_subset(names: Iterable[str], subsets: Sequence[str]) -> list[str]:
 
 def by_model(names: Iterable[str], subsets: Sequence[str]) -> list[str]:
     """Names of models in the order of the comparison: base, experts in the order of `subsets`, the MoE last."""
-    order = (BASE, *subsets, UNION, ALL, RANDOM, AVERAGE)
+    order = (BASE, *subsets, UNION, ALL, RANDOM, AVERAGE, UNTRAINED, MIXED)
     return sorted(set(names), key=lambda name: (name.startswith(MIXED), _rank(name, order), name))
 
 

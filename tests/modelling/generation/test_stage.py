@@ -16,6 +16,7 @@ from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation import GenerationSettings, generate, summary
 from efficient_empathy.modelling.generation.local import LocalGenerator
+from efficient_empathy.modelling.generation.record import GenerationRecord
 from efficient_empathy.modelling.generation.replies import SCHEMA, Journal
 
 SHORT = GenerationSettings(max_new_tokens=8, batch_size=3)
@@ -39,7 +40,8 @@ def test_the_test_samples_are_answered_in_their_order(run):
     assert frame["sample_id"].to_list() == samples.filter(split="test")["sample_id"].to_list()
     assert frame["response"].null_count() == 0
     assert set(frame["finish_reason"]) <= {"stop", "length"}
-    told = json.loads((workspace.generations / "sensibility.json").read_text())
+    record = GenerationRecord.read(workspace.generations / "sensibility.json")
+    told = record.model_dump()
     assert (told["model"], told["label"], told["backend"]) == ("sensibility", "Sensibility expert", "transformers")
     assert (told["samples"], told["template"]["name"]) == (12, "chat")
     assert told["decoding"] == {"max_new_tokens": 8, "temperature": 0.0}
@@ -86,6 +88,75 @@ def test_more_samples_ask_only_for_those_that_are_new(run, monkeypatch):
     every = pl.read_parquet(workspace.generations / "sensibility.parquet")
     assert (asked, len(every)) == ([6], 10)
     assert every.filter(pl.col("sample_id").is_in(few["sample_id"].to_list())).equals(few)
+
+
+def edited(path, change):
+    """The file with `change` made to its frame, as somebody's own script would leave it."""
+    change(pl.read_parquet(path)).write_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "asked_again"),
+    [
+        (lambda frame: frame.with_columns(response=pl.when(pl.int_range(pl.len()) == 2).then(pl.lit("Ha!"))
+                                          .otherwise("response")), 1),
+        (lambda frame: frame.head(7), 5),
+        (lambda frame: frame.reverse(), 0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("inside", [True, False])
+def test_replies_that_survive_an_edit_of_the_file_are_not_asked_for_again(
+    run, monkeypatch, tmp_path, tiny, change, asked_again, inside
+):
+    workspace = run(12)
+    output = workspace.generations / "sensibility.parquet" if inside else tmp_path / "mine.parquet"
+    source = tmp_path / "mine.jsonl"
+    rows = [{"messages": [{"role": "user", "content": f"Story {i}"}, {"role": "assistant", "content": "Oh."}]}
+            for i in range(12)]  # fmt: skip
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def answer():
+        return do(workspace) if inside else do(None, str(tiny), source=source, output=output)
+
+    answer()
+    written = pl.read_parquet(output)
+    edited(output, change)
+    counts = []
+    whole = LocalGenerator.generate
+    monkeypatch.setattr(
+        LocalGenerator,
+        "generate",
+        lambda self, prompts, done=(): counts.append(len(prompts) - len(done)) or whole(self, prompts, done),
+    )
+    assert not answer()["skipped"]
+    assert sum(counts) == asked_again
+    assert pl.read_parquet(output).equals(written)
+    assert answer()["skipped"]
+
+
+def test_a_truncated_file_of_responses_is_not_done(run):
+    workspace = run(6)
+    do(workspace)
+    output = workspace.generations / "sensibility.parquet"
+    whole = output.read_bytes()
+    output.write_bytes(whole[: len(whole) // 2])
+    assert not do(workspace)["skipped"]
+    assert output.read_bytes() == whole
+
+
+def test_a_flipped_byte_in_an_experts_weights_is_refused_by_name(run, tiny):
+    workspace = run(2)
+    expert = workspace.experts / "sensibility"
+    weights = expert / "model.safetensors"
+    weights.unlink()
+    content = bytearray((tiny / "model.safetensors").read_bytes())
+    weights.write_bytes(content)
+    workspace.record("train:sensibility", {}, [weights])
+    do(workspace)
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(UserError, match=r"sensibility/model.safetensors has changed since it was written: run .*train"):
+        do(workspace, force=True)
 
 
 SLOWLY = """

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from efficient_empathy.modelling.moe import compare
-from efficient_empathy.modelling.moe.compare import Contender, Measured, comparison
+from efficient_empathy.modelling.moe.compare import Contender, Measurement, comparison
 
 SIZES = {"parameters": 100, "active_parameters": 100, "bytes": 400}
 
@@ -28,9 +28,11 @@ def compared(losses, *, groups=None, resamples=400, seed=0, spread=0.0, tokens=1
     for name, loss in losses.items():
         own = rng.normal(0, spread, len(table))
         nll = tokens * (loss + hard + own)
-        measured[name] = Measured(table.select("sample_id", tokens=pl.lit(tokens), nll=pl.Series(nll)), 100.0)
+        measured[name] = Measurement(table.select("sample_id", tokens=pl.lit(tokens), nll=pl.Series(nll)), 100.0)
     contenders = [Contender(name, f"The {name}", name, name) for name in losses]
-    return comparison(contenders, measured, groups or {"all": table}, resamples=resamples, seed=seed)
+    return comparison(contenders, measured, groups or {"all": table}, resamples=resamples, seed=seed).model_dump(
+        mode="json"
+    )
 
 
 def test_a_clear_win_is_told_with_what_it_costs() -> None:
@@ -85,10 +87,10 @@ def test_a_lead_that_is_within_chance_is_told_as_one(losses, means) -> None:
 def test_losses_are_weighted_by_tokens_and_told_by_group() -> None:
     table = pl.DataFrame({"sample_id": ["a", "b", "c"], "dialogue_id": ["x", "x", "y"]})
     nll = pl.DataFrame({"sample_id": ["a", "b", "c"], "tokens": [1, 3, 6], "nll": [2.0, 3.0, 24.0]})
-    measured = {name: Measured(nll, 1.0) for name in ("average", "moe")}
+    measured = {name: Measurement(nll, 1.0) for name in ("average", "moe")}
     groups = {"first": table[:2], "second": table[2:], "none": table.clear(), "all": table}
     contenders = [Contender(name, name, name, name) for name in measured]
-    result = comparison(contenders, measured, groups, resamples=100)
+    result = comparison(contenders, measured, groups, resamples=100).model_dump(mode="json")
     assert result["subsets"] == {
         "first": {"samples": 2, "tokens": 4},
         "second": {"samples": 1, "tokens": 6},

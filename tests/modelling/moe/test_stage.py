@@ -19,8 +19,10 @@ from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.generation import GenerationSettings, generate
 from efficient_empathy.modelling.moe import steps
 from efficient_empathy.modelling.moe.compare import sizes
+from efficient_empathy.modelling.moe.record import ComparisonRecord, RouterRecord
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.moe.stage import mix, summary
 from efficient_empathy.modelling.moe.stored import read_folder
@@ -85,7 +87,7 @@ def same(first, second):
 
 def test_every_model_is_in_the_table(mixed) -> None:
     run, result = mixed
-    table = json.loads(run.comparison.read_text())
+    table = ComparisonRecord.read(run.comparison).model_dump(mode="json")
     assert [model["name"] for model in table["models"]] == MODELS
     assert set(table["subsets"]) == {"sensibility", "rationality", "all"}
     assert table["part"] == "held_out"
@@ -122,7 +124,7 @@ def test_losses_are_those_of_the_models_on_disk(mixed) -> None:
 
 def test_routers_are_told(mixed) -> None:
     run, result = mixed
-    record = json.loads((run.moe / "routers.json").read_text())
+    record = json.loads(RouterRecord.read(run.moe / "routers.json").json_text())
     assert record["moved"] == [f"model.layers.{i}.mlp.gate.weight" for i in (0, 1)]
     assert record["unmoved"] > 10
     assert (record["layers"], record["experts"], record["top_k"]) == (2, ["rationality", "sensibility"], 2)
@@ -176,6 +178,23 @@ def test_other_training_starts_from_the_composition_and_measures_only_what_is_ne
     fresh = {path.name for path in (run.root / steps.CACHE).iterdir()} - cache
     assert len(fresh) == 2
     assert not same(weights(run.moe), weights(mixed[0].moe))
+
+
+def test_a_flipped_byte_in_a_shard_is_refused_by_name_and_mixing_again_makes_it_whole(mixed, tmp_path) -> None:
+    run = Workspace(shutil.copytree(mixed[0].root, tmp_path / "run"))
+    shard = sorted(run.moe.glob("*.safetensors"))[0]
+    content = bytearray(shard.read_bytes())
+    content[-5] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(UserError, match=rf"moe/{shard.name} has changed since it was written: run .*mix`"):
+        generate(run, "moe", GenerationSettings(max_new_tokens=2, part="held_out"), console=quiet())
+    assert not mix(run, SETTINGS, console=quiet())["skipped"]
+    assert same(weights(run.moe), weights(mixed[0].moe))
+    weights_of_expert = run.experts / "sensibility" / "adapter_model.safetensors"
+    run.record("train:sensibility", {}, [weights_of_expert])
+    weights_of_expert.write_bytes(weights_of_expert.read_bytes()[:-4] + b"abcd")
+    with pytest.raises(UserError, match=r"adapter_model.safetensors has changed since it was written"):
+        mix(run, SETTINGS, console=quiet())
 
 
 KILL = """

@@ -8,6 +8,7 @@ from browser import Page
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.report.sections.routers import routers
+from efficient_empathy.selection import select
 from trained_runs import GATE, SUBSETS, write_routers
 
 
@@ -53,6 +54,7 @@ def test_weights_and_entropy_are_the_files(whole_run: Workspace) -> None:
 
 
 def test_bars_lead_from_one_half_to_the_preferred_expert(whole_run: Workspace) -> None:
+    select(whole_run)
     write_routers(whole_run, layers=3, usage={"all": [[0.58, 0.42], [0.5, 0.5], [0.42, 0.58]]}, entropy={})
     page = page_of(whole_run)
     bars = [a for tag, a in page.tags if tag == "rect" and "level" in a.get("class", "") and "q8" in a["class"]]

@@ -40,6 +40,7 @@ def test_losses_and_their_change_are_those_of_the_files(whole_run: Workspace) ->
 
 
 def test_what_a_training_took(whole_run: Workspace) -> None:
+    select(whole_run)
     write_training(whole_run, "sensibility", seconds=3725.0)
     write_training(
         whole_run,

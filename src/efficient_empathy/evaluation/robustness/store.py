@@ -124,7 +124,8 @@ class Store:
         with atomic(folder / "nll.parquet") as path:
             self._losses(model, held_out).write_parquet(path)
         wanted = ("samples", "steps", "tokens", "seconds", "parameters", "device", "precision", "too_long")
-        record = fitted.model_dump(mode="json", include=set(wanted))
+        content = fitted.model_dump(mode="json")
+        record = {name: content[name] for name in wanted}
         record["flops"] = 6 * fitted.parameters * fitted.tokens.all
         if self.generation is not None:
             self._answer(folder, model, fitted, console)

@@ -23,7 +23,7 @@ from efficient_empathy.modelling.training.examples import conversational
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 from efficient_empathy.modelling.training.record import ALL
 
-_OF_THE_FIT = {"samples", "steps", "seconds", "tokens", "trainable_parameters", "history"}
+_OF_THE_FIT = ("samples", "steps", "seconds", "tokens", "trainable_parameters", "history")
 CACHE, WORK = ".comparison", ".routers"
 """In a run's folder: what was measured of each model, known by what the model is; checkpoints while routers train."""
 
@@ -80,7 +80,7 @@ def train(mixing: Mixing) -> None:
         key=mixing.trained(),
         train=mixing.settings.train,
         router_data=mixing.settings.router_data,
-        **fitted.record.model_dump(include=_OF_THE_FIT),
+        **{name: getattr(fitted.record, name) for name in _OF_THE_FIT},
         moved=tuple(routed.moved),
         unmoved=routed.unmoved,
     )

@@ -116,7 +116,7 @@ def _experts(routers: Routers) -> Sequence[str]:
 
 def _look(routers: Routers, expert: str) -> str:
     """An expert has the colour of the subset that it is named after."""
-    return look(expert if expert in routers.subsets else NEUTRAL)
+    return look(expert if expert in (*routers.order, *routers.subsets) else NEUTRAL)
 
 
 def _short(name: str) -> str:

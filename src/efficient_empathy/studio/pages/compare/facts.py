@@ -91,7 +91,8 @@ def _sections(workspace: Workspace) -> dict[str, dict[str, Any]]:
         found.setdefault(title, {}).update({k: v for k, v in flat.items() if k not in data})
     for path in sorted(workspace.experts.glob(f"[!.]*/{TRAINING}")):
         with suppress(UserError):
-            settings = TrainingRecord.read(path).model_dump(mode="json", include=set(_SETTINGS))
+            record = TrainingRecord.read(path).model_dump(mode="json")
+            settings = {name: record[name] for name in _SETTINGS}
             found.setdefault(_title(f"train:{path.parent.name}"), {}).update(_flat(settings))
     return {title: told for title, told in found.items() if told}
 
