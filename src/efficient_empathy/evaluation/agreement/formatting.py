@@ -74,9 +74,10 @@ def findings(record: AgreementRecord) -> list[str]:
             f"{beyond} ({fixed(chance.high, 3)})."
         )
     for repeats in record.repeats:
+        same = share(repeats.figures["all_same"].value or 0.0, 1)
         sentences.append(
-            f"{repeats.rater} gave {share(repeats.figures['all_same'].value, 1)} of {repeats.items:,} items the same "
-            f"{repeats.axis} in all {repeats.rounds} rounds."
+            f"{repeats.rater} gave {same} of {repeats.items:,} items the same {repeats.axis} in all {repeats.rounds} "
+            "rounds."
         )
     return sentences
 

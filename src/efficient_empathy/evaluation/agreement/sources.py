@@ -174,9 +174,9 @@ def _rater(ledger: Ledger, name: str, specs: list[str], table: RunTable, about: 
         columns[DEPENDENCE] = [list(j.dependence) or None for _, j in judged]
         kinds[DEPENDENCE] = pl.List(pl.Float32)
     rubric = table.scoring.get("rubric", {})
-    scales = {}
+    scales: dict[str, tuple[float, float]] = {}
     if rubric.get("hash") == judged[0][1].rubric:
-        scales = {axis: tuple(map(float, scale)) for axis, scale in rubric.get("axes", {}).items() if axis in axes}
+        scales = {a: (float(low), float(high)) for a, (low, high) in rubric.get("axes", {}).items() if a in axes}
     return Rater(name, f"{ledger.path}", pl.DataFrame(columns, schema_overrides=kinds), scales, about, dict(failed))
 
 
