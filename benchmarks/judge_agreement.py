@@ -10,13 +10,11 @@ draws of statements or conversations, seed 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import polars as pl
 
 from benchmarks.human_agreement import EXPERTS, FOLDER
 from efficient_empathy.evaluation.agreement import AgreementSettings, measure_agreement
+from efficient_empathy.evaluation.agreement.formatting import between as told
 
 ASKED = ("emotion", "validation", "helpfulness", "safety", "overall")
 FIGURES = {
@@ -50,10 +48,10 @@ def repeatability(rows: pl.DataFrame) -> None:
         *ASKED,
     )
     found = measure_agreement({"deepseek-chat": table}, settings=AgreementSettings(scales=("1-5",)))
-    print(f"| {rows['judge_model'][0]}, {found['items']} responses | {' | '.join(FIGURES.values())} |")
+    print(f"| {rows['judge_model'][0]}, {found.items} responses | {' | '.join(FIGURES.values())} |")
     print("|---" * (1 + len(FIGURES)) + "|")
-    for row in found["repeats"]:
-        print(f"| {row['axis']} | {' | '.join(told(row['figures'][name]) for name in FIGURES)} |")
+    for row in found.repeats:
+        print(f"| {row.axis} | {' | '.join(told(row.figures[name]) for name in FIGURES)} |")
 
 
 def experts_and_judges(rows: pl.DataFrame) -> None:
@@ -63,28 +61,20 @@ def experts_and_judges(rows: pl.DataFrame) -> None:
     )
     settings = AgreementSettings(people=tuple(EXPERTS), axes=("empathy",), scales=("1-5",))
     found = measure_agreement({"kumar2025": rated}, settings=settings)
-    [ceiling] = found["ceiling"]
+    [ceiling] = found.ceiling
     print("| empathy | with each expert | less the experts’ own | with the median of the others | verdict |")
     print("|---|---|---|---|---|")
-    own = ceiling["people"]
-    between = [told(own[how]["kappa_quadratic"]) for how in ("pairwise", "leave_one_out")]
+    own = ceiling.people
+    between = [told(getattr(own, how)["kappa_quadratic"]) for how in ("pairwise", "leave_one_out")]
     print(f"| experts, between themselves | {between[0]} | – | {between[1]} | the ceiling |")
-    for judge in ceiling["judges"]:
-        each, rest = (told(judge[how]["kappa_quadratic"]) for how in ("pairwise", "leave_one_out"))
-        short = told(judge["less"]["pairwise"]["kappa_quadratic"])
-        print(f"| {judge['name']} | {each} | {short} | {rest} | {judge['verdict']} |")
+    for judge in ceiling.judges:
+        each, rest = (told(getattr(judge, how)["kappa_quadratic"]) for how in ("pairwise", "leave_one_out"))
+        short = told(judge.less.pairwise["kappa_quadratic"])
+        print(f"| {judge.name} | {each} | {short} | {rest} | {judge.verdict} |")
     print("\n| against the experts’ median | weighted κ | ordinal α | Spearman’s ρ | same | within one | shift |")
     print("|---|---|---|---|---|---|---|")
-    for judge in ceiling["judges"]:
-        print(f"| {judge['name']} | {' | '.join(told(judge['median'][name]) for name in COLUMNS)} |")
-
-
-def told(figure: Mapping[str, Any]) -> str:
-    """A figure with its interval."""
-    if figure["value"] is None:
-        return "undefined"
-    bounds = "" if figure["low"] is None else f" ({figure['low']:.2f} to {figure['high']:.2f})"
-    return f"{figure['value']:.2f}{bounds}"
+    for judge in ceiling.judges:
+        print(f"| {judge.name} | {' | '.join(told(judge.median[name]) for name in COLUMNS)} |")
 
 
 if __name__ == "__main__":

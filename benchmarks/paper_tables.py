@@ -82,7 +82,7 @@ def figures(work: Path, seed: int, epitome: Path | None) -> Figures:
     own = contestants[0].rows.with_columns(prediction=pl.col("reference"))
     contestants.append(Contestant(REFERENCE, LABELS[REFERENCE], own))
     wanted = ["official", "texts", *(["epitome"] if epitome else [])]
-    for metric in choose(wanted, MetricOptions(epitome=epitome)):
+    for metric in choose(wanted, MetricOptions(classifiers={"epitome": epitome} if epitome else {})):
         measured = {one.name: metric.measure(one.rows) for one in contestants}
         more = replicated(measured, contestants[0].rows["dialogue_id"].to_list(), draws=RESAMPLES)
         for name, figure in more.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,15 @@ def near(values: np.ndarray, chance: float, seed: int) -> np.ndarray:
     return np.clip(values + moved, 0, 10)
 
 
-def judge_run(root: Path, samples: list[Sample], values: dict[str, np.ndarray], **options: object) -> Workspace:
+def judge_run(
+    root: Path,
+    samples: list[Sample],
+    values: dict[str, np.ndarray],
+    scale: Sequence[int] = (0, 10),
+    **options: object,
+) -> Workspace:
     """A run as `score` leaves it, with the rubric's scales in its manifest."""
-    rubric = {"name": "empathy", "hash": "0123", "axes": {axis: [0, 10] for axis in values}}
+    rubric = {"name": "empathy", "hash": "0123", "axes": {axis: list(scale) for axis in values}}
     return write_run(root, samples, {a: v.tolist() for a, v in values.items()}, rubric=rubric, **options)  # type: ignore[arg-type]
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from efficient_empathy.analytics.outcomes import Outcome
 from efficient_empathy.analytics.table import FEATURES, Codes, Floats, Mask, Table
-from efficient_empathy.foundation.statistics.resampling import Weights, replicated
+from efficient_empathy.foundation.statistics.measured import Weights
+from efficient_empathy.foundation.statistics.resampling import replicated
 
 POSITION = "position"
 MOST_ROWS = 50_000

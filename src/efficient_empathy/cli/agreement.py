@@ -34,4 +34,4 @@ def agreement(
     from efficient_empathy.evaluation.agreement import measure_agreement, summary
 
     result = measure_agreement(raters, output, settings)
-    show(result, as_json, summary(result))
+    show(result.model_dump(mode="json"), as_json, summary(result))

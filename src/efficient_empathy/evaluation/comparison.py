@@ -136,9 +136,9 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 6)
 
 
-def _ends(figure: Replicated, confidence: float) -> tuple[float | None, float | None]:
-    low, high = figure.interval(confidence)
-    return number(low), number(high)
+def _ends(figure: Replicated, confidence: float) -> tuple[float, float] | None:
+    low, high = (number(end) for end in figure.interval(confidence))
+    return None if low is None or high is None else (low, high)
 
 
 def _measure(

@@ -1,9 +1,10 @@
 import numpy as np
 
 from efficient_empathy.evaluation.agreement.calibration import calibrations
-from efficient_empathy.evaluation.agreement.panel import make_panel
-from efficient_empathy.evaluation.agreement.reading import read_raters
+from efficient_empathy.evaluation.agreement.raters import align_raters
 from efficient_empathy.evaluation.agreement.settings import AgreementSettings
+from efficient_empathy.evaluation.agreement.sources import read_raters
+from efficient_empathy.evaluation.agreement.subsets import subsets_of
 from rated_panels import AXES, dialogue_samples, judge_run
 
 N = 600
@@ -22,26 +23,26 @@ def rows(tmp_path, *, sharpened: float):
     )
     truth = judge_run(tmp_path / "truth", samples, drawn)
     settings = AgreementSettings(resamples=100)
-    panel = make_panel(read_raters([str(judge.root), str(truth.root)]), settings)
-    return {row["axis"]: row for row in calibrations(panel, settings)}
+    rated = align_raters(read_raters([str(judge.root), str(truth.root)]), settings)
+    return {row.axis: row for row in calibrations(rated, subsets_of(rated, settings), settings)}
 
 
 def test_exact_probabilities_are_off_by_no_more_than_chance(tmp_path) -> None:
     found = rows(tmp_path, sharpened=1)
     assert list(found) == ["sensibility", "rationality", "subset"]
     for row in found.values():
-        assert (row["judge"], row["reference"], row["items"]) == ("judge", "truth", N)
-        assert row["figures"]["ece"]["value"] < row["chance"]["high"] * 1.3
-        assert abs(row["figures"]["confidence"]["value"] - row["figures"]["accuracy"]["value"]) < 0.05
-        assert sum(one["items"] for one in row["bins"]) == N
+        assert (row.judge, row.reference, row.items) == ("judge", "truth", N)
+        assert row.figures["ece"].value < row.chance.high * 1.3
+        assert abs(row.figures["confidence"].value - row.figures["accuracy"].value) < 0.05
+        assert sum(one.items for one in row.bins) == N
         assert (
-            sum(level["predicted"] for level in row["levels"]) == 1
-            or abs(sum(level["predicted"] for level in row["levels"]) - 1) < 1e-6
+            sum(level.predicted for level in row.levels) == 1
+            or abs(sum(level.predicted for level in row.levels) - 1) < 1e-6
         )
-    assert found["sensibility"]["sharpness"]["std"] > 0
+    assert found["sensibility"].sharpness.std > 0
 
 
 def test_a_judge_that_is_too_sure_is_found_out(tmp_path) -> None:
     for row in rows(tmp_path, sharpened=4).values():
-        assert row["figures"]["ece"]["low"] > row["chance"]["high"]
-        assert row["figures"]["confidence"]["value"] > row["figures"]["accuracy"]["value"]
+        assert row.figures["ece"].low > row.chance.high
+        assert row.figures["confidence"].value > row.figures["accuracy"].value

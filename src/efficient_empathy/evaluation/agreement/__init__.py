@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING
 from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
+    from efficient_empathy.evaluation.agreement.formatting import summary
+    from efficient_empathy.evaluation.agreement.record import AgreementRecord
     from efficient_empathy.evaluation.agreement.settings import AgreementSettings
     from efficient_empathy.evaluation.agreement.stage import measure_agreement
-    from efficient_empathy.evaluation.agreement.words import summary
 
-__all__ = ["AgreementSettings", "measure_agreement", "summary"]
+__all__ = ["AgreementRecord", "AgreementSettings", "measure_agreement", "summary"]
 
 __getattr__ = exports(
     __name__,
     {
+        "AgreementRecord": "record",
         "AgreementSettings": "settings",
         "measure_agreement": "stage",
-        "summary": "words",
+        "summary": "formatting",
     },
 )

@@ -7,17 +7,18 @@ import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.agreement.measures import recorded, resampled
-from efficient_empathy.evaluation.agreement.panel import Axis, Floats, Panel
+from efficient_empathy.evaluation.agreement.measures import estimate, resampled
+from efficient_empathy.evaluation.agreement.raters import ComparedAxis, RatedItems
+from efficient_empathy.evaluation.agreement.record import Bias, TestVerdict
 from efficient_empathy.evaluation.agreement.settings import AgreementSettings
+from efficient_empathy.foundation.run.record import finite
 from efficient_empathy.foundation.statistics.correction import holm
-from efficient_empathy.foundation.statistics.resampling import Measured, Weights
+from efficient_empathy.foundation.statistics.measured import Floats, Measured, Weights
 
 FEWEST = 10
 """Dialogues that a group, and the rest, need to be tested: below, a test of either means little."""
@@ -30,39 +31,42 @@ _MOST = 6 * 10**7
 _NUMBER = re.compile(r"\d+")
 
 
-def biases(panel: Panel, settings: AgreementSettings) -> list[dict[str, Any]]:
+def biases(rated: RatedItems, settings: AgreementSettings) -> tuple[Bias, ...]:
     """A row a judge, axis, kind and group: how far the judge is above its reference there, and how much more than
     elsewhere.
 
-    `axis, judge, reference, kind, group, items, dialogues, shift` (mean of judge − reference), `excess` (that less the
-    mean of all other items), `p`, `p_holm`, `verdict`: `bias` where the adjusted p is below 1 − confidence, `none`, or
-    `untested`. Holm's adjustment is over all tests of the call. The reference is the people's median, else the first
-    of the other raters; without people, nobody is held against themselves.
+    The verdict is `bias` where the adjusted p is below 1 − confidence, `none`, or `untested`. The reference is the
+    people's median, else the first of the other raters; without people, nobody is held against themselves.
     """
-    rows: list[dict[str, Any]] = []
-    for axis in panel.axes:
-        for judge in panel.judges if panel.people else range(1, len(panel.raters)):
-            reference = panel.reference(axis, judge)
+    rows: list[Bias] = []
+    for axis in rated.axes:
+        for judge in rated.judges if rated.people else range(1, len(rated.raters)):
+            reference = rated.reference(axis, judge)
             if reference is not None:
                 name, scores = reference
-                rows += _rows(axis, judge, name, axis.scores[:, judge] - scores, panel, settings)
-    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_holm"] = adjusted
-        row["verdict"] = (
-            "untested" if math.isnan(adjusted) else "bias" if adjusted < 1 - settings.confidence else "none"
-        )
-    return rows
+                rows += _rows(axis, judge, name, axis.scores[:, judge] - scores, rated, settings)
+    adjusted = holm([math.nan if row.p is None else row.p for row in rows])
+    return tuple(
+        row.model_copy(update={"p_holm": finite(p), "verdict": _verdict(p, settings.confidence)})
+        for row, p in zip(rows, adjusted, strict=True)
+    )
+
+
+def _verdict(p: float, confidence: float) -> TestVerdict:
+    if math.isnan(p):
+        return "untested"
+    return "bias" if p < 1 - confidence else "none"
 
 
 def _rows(
-    axis: Axis, judge: int, reference: str, apart: Floats, panel: Panel, settings: AgreementSettings
-) -> list[dict[str, Any]]:
+    axis: ComparedAxis, judge: int, reference: str, apart: Floats, rated: RatedItems, settings: AgreementSettings
+) -> list[Bias]:
     known = np.flatnonzero(~np.isnan(apart))
     if not len(known):
         return []
-    clusters = np.array(panel.clusters)[known]
+    clusters = np.array(rated.clusters)[known]
     rows = []
-    for kind, labels in groups(panel.about[known]).items():
+    for kind, labels in groups(rated.about[known]).items():
         marked = np.array([label is not None for label in labels])
         members = {label: np.array([one == label for one in labels]) for label in _ordered(labels)}
         if len(members) < 2:
@@ -73,19 +77,22 @@ def _rows(
         p = measured.p_values(dialogues.tolist(), settings.seed)
         for i, (label, own) in enumerate(measured.members.items()):
             count = len(set(dialogues[own]))
+            tested = min(count, len(set(dialogues[~own]))) >= FEWEST
             rows.append(
-                {
-                    "axis": axis.name,
-                    "judge": panel.raters[judge].name,
-                    "reference": reference,
-                    "kind": kind,
-                    "group": label,
-                    "items": int(own.sum()),
-                    "dialogues": count,
-                    "shift": recorded(found[f"shift {label}"], settings.confidence),
-                    "excess": recorded(found[f"excess {label}"], settings.confidence),
-                    "p": float(p[i]) if min(count, len(set(dialogues[~own]))) >= FEWEST else math.nan,
-                }
+                Bias(
+                    axis=axis.name,
+                    judge=rated.raters[judge].name,
+                    reference=reference,
+                    kind=kind,
+                    group=label,
+                    items=int(own.sum()),
+                    dialogues=count,
+                    shift=estimate(found[f"shift {label}"], settings.confidence),
+                    excess=estimate(found[f"excess {label}"], settings.confidence),
+                    p=float(p[i]) if tested else None,
+                    p_holm=None,
+                    verdict="untested",
+                )
             )
     return rows
 
@@ -96,12 +103,12 @@ def groups(about: pl.DataFrame) -> dict[str, list[str | None]]:
     Lengths are parted at their quartiles, so that each group has about as many items as the next.
     """
     found: dict[str, list[str | None]] = {}
-    words = [int(count) for count in about["words"].drop_nulls()]
+    words = [int(count) for count in about["response_words"].drop_nulls()]
     if words:
         inner = np.floor(np.quantile(words, [0.25, 0.5, 0.75])).astype(int) + 1
         bounds = sorted({min(words), *inner.tolist(), max(words) + 1})
         names = [f"{a}–{b - 1} words" if b - 1 > a else f"{a} words" for a, b in pairwise(bounds)]
-        found["length"] = [None if w is None else names[bisect_right(bounds, w) - 1] for w in about["words"]]
+        found["length"] = [None if w is None else names[bisect_right(bounds, w) - 1] for w in about["response_words"]]
     if about["category"].drop_nulls().len():
         found["category"] = about["category"].to_list()
     turns = sorted(about["turn"].drop_nulls().unique().to_list())
@@ -158,19 +165,12 @@ def _blocks(dialogues: Sequence[str]) -> list[npt.NDArray[np.intp]]:
     return [order[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes)]
 
 
-class _Groups:
+class _Groups(Measured):
     """Mean differences of groups and of all others, as functions of weights."""
-
-    repeatable = True
 
     def __init__(self, differences: Floats, members: Mapping[str, np.ndarray]) -> None:
         self._differences, self.members = differences, members
         self._marks = np.stack(list(members.values()), axis=1).astype(np.float64)
-
-    @property
-    def parts(self) -> list[Measured]:
-        """Itself alone."""
-        return [self]
 
     def p_values(self, dialogues: Sequence[str], seed: int) -> Floats:
         """Each group's `permutation_tests`."""

@@ -1,4 +1,4 @@
-"""Figures under resamples of the items: what is shared by all that is measured here."""
+"""Figures under resamples of the items, and how they are written."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from efficient_empathy.evaluation.agreement.panel import Floats
+from efficient_empathy.evaluation.agreement.record import Estimates
+from efficient_empathy.foundation.run.record import Estimate
 from efficient_empathy.foundation.statistics.closeness import DEFINED, FIGURES, Pair
-from efficient_empathy.foundation.statistics.resampling import Measured, Replicated, Weights, replicated
+from efficient_empathy.foundation.statistics.measured import Floats, Measured, Weights
+from efficient_empathy.foundation.statistics.resampling import Replicated, replicated
 
 Figures = dict[str, Replicated]
 """Figures by name, each on the items as they are and on every resample."""
 
 
-class Shared:
+class Closeness(Measured):
     """How close two raters are on the items that both scored, under weights of all items (`closeness.FIGURES`)."""
-
-    repeatable = True
 
     def __init__(self, first: Floats, second: Floats, scale: Sequence[float]) -> None:
         self._rows = np.flatnonzero(~np.isnan(first) & ~np.isnan(second))
@@ -28,11 +28,6 @@ class Shared:
     def items(self) -> int:
         """How many items both scored."""
         return len(self._rows)
-
-    @property
-    def parts(self) -> Sequence[Measured]:
-        """Itself alone."""
-        return [self]
 
     def under(self, weights: Weights | None = None) -> Mapping[str, Floats]:
         """The figures, shape (draws,), under weights of shape (draws, all items)."""
@@ -70,16 +65,16 @@ def less(figures: Figures, baseline: Figures) -> Figures:
     return {name: figures[name] - baseline[name] for name in figures if name in baseline}
 
 
-def record(figures: Figures, confidence: float) -> dict[str, dict[str, float]]:
-    """`{name: {value, low, high}}`."""
-    return {name: recorded(one, confidence) for name, one in figures.items()}
+def estimates(figures: Figures, confidence: float) -> Estimates:
+    """Every figure with its interval."""
+    return {name: estimate(one, confidence) for name, one in figures.items()}
 
 
-def recorded(one: Replicated, confidence: float) -> dict[str, float]:
-    """`{value, low, high}`; no bounds where a figure is undefined in more than a tenth of the resamples."""
+def estimate(one: Replicated, confidence: float) -> Estimate:
+    """A figure with its interval; none where it is undefined in more than a tenth of the resamples."""
     known = len(one.replicates) and np.isnan(one.replicates).mean() <= 1 - DEFINED
     low, high = one.interval(confidence) if known else (math.nan, math.nan)
-    return {"value": one.value, "low": low, "high": high}
+    return Estimate(value=one.value, low=low, high=high)
 
 
 def _mean(values: Floats) -> Floats:

@@ -1,18 +1,40 @@
-"""Every two raters on every axis: figures, intervals, the confusion matrix; and all raters at once."""
+"""Raters against one another on every axis: every two, all at once, and judges beside the people's own agreement."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from itertools import combinations
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from efficient_empathy.evaluation.agreement.measures import Shared, record, resampled
-from efficient_empathy.evaluation.agreement.panel import Axis, Floats, Panel
+from efficient_empathy.evaluation.agreement.measures import (
+    Closeness,
+    Figures,
+    estimates,
+    less,
+    mean_of,
+    resampled,
+)
+from efficient_empathy.evaluation.agreement.raters import ComparedAxis, RatedItems, medians
+from efficient_empathy.evaluation.agreement.record import (
+    Ceiling,
+    CeilingVerdict,
+    Confusion,
+    Estimates,
+    GroupAgreement,
+    JudgeAgreement,
+    PairAgreement,
+    PeopleAgreement,
+    Shortfall,
+)
 from efficient_empathy.evaluation.agreement.settings import AgreementSettings
+from efficient_empathy.foundation.run.record import Estimate
 from efficient_empathy.foundation.statistics.agreement import agreement
+from efficient_empathy.foundation.statistics.measured import Floats
 
+DECIDING = "kappa_quadratic"
+"""The figure that the verdict on a judge is on."""
 MOST_LEVELS = 31
 """A confusion matrix has at most so many levels."""
 MOST_RATINGS = 3_000
@@ -21,34 +43,34 @@ MOST_VALUES = 101
 """With more distinct scores there are no such coefficients: their cost is by pairs of values."""
 
 
-def pairs(panel: Panel, settings: AgreementSettings) -> list[dict[str, Any]]:
-    """`axis, first, second, items, figures, confusion, note` of every two raters on every axis."""
+def pairs(rated: RatedItems, settings: AgreementSettings) -> tuple[PairAgreement, ...]:
+    """Every two raters on every axis."""
     rows = []
-    for axis in panel.axes:
-        twos = list(combinations(range(len(panel.raters)), 2))
+    for axis in rated.axes:
+        twos = list(combinations(range(len(rated.raters)), 2))
         measured = {
-            f"{a} {b}": Shared(*(columns := (axis.scores[:, a], axis.scores[:, b])), axis.scale_for(*columns))
+            f"{a} {b}": Closeness(*(columns := (axis.scores[:, a], axis.scores[:, b])), axis.scale_for(*columns))
             for a, b in twos
         }
-        figures = resampled(measured, panel.clusters, draws=settings.resamples, seed=settings.seed)
+        figures = resampled(measured, rated.clusters, draws=settings.resamples, seed=settings.seed)
         for a, b in twos:
             first, second = axis.scores[:, a], axis.scores[:, b]
             rows.append(
-                {
-                    "axis": axis.name,
-                    "first": panel.raters[a].name,
-                    "second": panel.raters[b].name,
-                    "items": measured[f"{a} {b}"].items,
-                    "figures": record(figures[f"{a} {b}"], settings.confidence),
-                    "confusion": confusion(axis, first, second),
-                    "note": note(first, second),
-                }
+                PairAgreement(
+                    axis=axis.name,
+                    first=rated.raters[a].name,
+                    second=rated.raters[b].name,
+                    items=measured[f"{a} {b}"].items,
+                    figures=estimates(figures[f"{a} {b}"], settings.confidence),
+                    confusion=confusion(axis, first, second),
+                    note=note(first, second),
+                )
             )
-    return rows
+    return tuple(rows)
 
 
-def confusion(axis: Axis, first: Floats, second: Floats) -> dict[str, Any] | None:
-    """`levels` and `counts[first's level][second's level]` of the items that both scored.
+def confusion(axis: ComparedAxis, first: Floats, second: Floats) -> Confusion | None:
+    """How many items each two levels were given to, of those that both scored.
 
     The levels are the scale's whole numbers, or its categories, or else the values that occur; None where these are
     more than `MOST_LEVELS`.
@@ -64,7 +86,7 @@ def confusion(axis: Axis, first: Floats, second: Floats) -> dict[str, Any] | Non
         return None
     cells = np.searchsorted(levels, first[both]) * len(levels) + np.searchsorted(levels, second[both])
     counts = np.bincount(cells, minlength=len(levels) ** 2).reshape(len(levels), len(levels))
-    return {"levels": levels.tolist(), "counts": counts.tolist()}
+    return Confusion(levels=tuple(levels.tolist()), counts=tuple(map(tuple, counts.tolist())))
 
 
 def note(first: Floats, second: Floats) -> str:
@@ -86,30 +108,42 @@ def note(first: Floats, second: Floats) -> str:
     return ""
 
 
-def all_together(panel: Panel, settings: AgreementSettings) -> list[dict[str, Any]]:
+def all_together(rated: RatedItems, settings: AgreementSettings) -> tuple[GroupAgreement, ...]:
     """On every axis, of all raters and of the people alone, the coefficients of `statistics.agreement`.
 
-    `axis, raters, items, figures, notes`; empty with two raters, of whom `pairs` says it all. Krippendorff's alpha
-    needs the extra `eval`: without it there are notes only.
+    Empty with two raters, of whom `pairs` says it all. Krippendorff's alpha needs the extra `eval`: without it there
+    are notes only.
     """
-    every = list(range(len(panel.raters)))
-    groups = [every, panel.people] if len(panel.people) < len(every) else [every]
-    return [_group(axis, group, panel, settings) for axis in panel.axes for group in groups if len(group) > 2]
+    every = list(range(len(rated.raters)))
+    groups = [every, rated.people] if len(rated.people) < len(every) else [every]
+    return tuple(_group(axis, group, rated, settings) for axis in rated.axes for group in groups if len(group) > 2)
 
 
-def _group(axis: Axis, group: list[int], panel: Panel, settings: AgreementSettings) -> dict[str, Any]:
-    names = [panel.raters[i].name for i in group]
+def _group(axis: ComparedAxis, group: list[int], rated: RatedItems, settings: AgreementSettings) -> GroupAgreement:
     table = axis.scores[:, group]
-    rated = (~np.isnan(table)).sum(1) >= 2
-    about = {"axis": axis.name, "raters": names, "items": int(rated.sum())}
+    shared = (~np.isnan(table)).sum(1) >= 2
+    table = table[shared]
+    figures, notes = _coefficients(axis, table, rated, shared, settings)
+    return GroupAgreement(
+        axis=axis.name,
+        raters=tuple(rated.raters[i].name for i in group),
+        items=int(shared.sum()),
+        figures=figures,
+        notes=tuple(notes),
+    )
+
+
+def _coefficients(
+    axis: ComparedAxis, table: Floats, rated: RatedItems, shared: npt.NDArray[np.bool_], settings: AgreementSettings
+) -> tuple[Estimates, list[str]]:
+    """The coefficients of all raters of `table`, or why there are none."""
     if find_spec("krippendorff") is None:
-        told = 'the coefficients of all raters at once need the extra "eval": pip install "efficient-empathy[eval]"'
-        return {**about, "figures": {}, "notes": [told]}
-    table = table[rated]
+        return {}, [
+            'the coefficients of all raters at once need the extra "eval": pip install "efficient-empathy[eval]"'
+        ]
     if len(np.unique(table[~np.isnan(table)])) > MOST_VALUES:
-        told = f"scores on {axis.name} are not whole: how close raters are is told for every two of them"
-        return {**about, "figures": {}, "notes": [told]}
-    clusters = [one for one, kept in zip(panel.clusters, rated, strict=True) if kept]
+        return {}, [f"scores on {axis.name} are not whole: how close raters are is said for every two of them"]
+    clusters = [one for one, is_shared in zip(rated.clusters, shared, strict=True) if is_shared]
     draws = settings.resamples if (~np.isnan(table)).sum() <= MOST_RATINGS else 0
     found = agreement(
         table, _categories(axis, table), clusters=clusters, draws=draws, seed=settings.seed,
@@ -118,14 +152,83 @@ def _group(axis: Axis, group: list[int], panel: Panel, settings: AgreementSettin
     notes = [note for one in found.values() for note in one.notes]
     if draws < settings.resamples:
         notes.append(f"no intervals: there are more than {MOST_RATINGS:,} ratings")
-    figures = {name: {"value": one.value, "low": one.low, "high": one.high} for name, one in found.items()}
-    return {**about, "figures": figures, "notes": notes}
+    return {name: Estimate(value=one.value, low=one.low, high=one.high) for name, one in found.items()}, notes
 
 
-def _categories(axis: Axis, table: Floats) -> list[float] | None:
+def _categories(axis: ComparedAxis, table: Floats) -> list[float] | None:
     """Every category in order, where all scores are one; None, the values that occur, otherwise."""
     if axis.scale is None:
         return None
     given = np.unique(table[~np.isnan(table)])
     levels = axis.scale if len(axis.scale) > 2 else tuple(np.arange(axis.scale[0], axis.scale[1] + 1))
     return [float(level) for level in levels] if np.isin(given, levels).all() else None
+
+
+def ceilings(rated: RatedItems, settings: AgreementSettings) -> tuple[Ceiling, ...]:
+    """On every axis what the people's own agreement is, and what each judge reaches of it.
+
+    A judge's `pairwise` and `leave_one_out` are the same as the people's with the judge in a person's place, so that
+    the two can be compared. Means have no `mean_shift`, since two people have no order. Empty without people. With one
+    person there is no ceiling, and `note` says so.
+    """
+    return tuple(_ceiling(axis, rated, settings) for axis in rated.axes if rated.people)
+
+
+def _ceiling(axis: ComparedAxis, rated: RatedItems, settings: AgreementSettings) -> Ceiling:
+    people, judges = rated.people, rated.judges
+    scores = axis.scores
+    middle = medians(scores[:, people])
+    rest = {p: medians(scores[:, [other for other in people if other != p]]) for p in people}
+    measured = {f"people {a} {b}": _closeness(axis, scores[:, a], scores[:, b]) for a, b in combinations(people, 2)}
+    measured |= {f"rest {p}": _closeness(axis, rest[p], scores[:, p]) for p in people}
+    for judge in judges:
+        own = scores[:, judge]
+        measured[f"median {judge}"] = _closeness(axis, middle, own)
+        measured |= {f"judge {judge} {p}": _closeness(axis, scores[:, p], own) for p in people}
+        measured |= {f"judge rest {judge} {p}": _closeness(axis, rest[p], own) for p in people}
+    figures = resampled(measured, rated.clusters, draws=settings.resamples, seed=settings.seed)
+
+    def mean(*names: str) -> Figures:
+        found = mean_of(figures[one] for one in names)
+        return {name: one for name, one in found.items() if name != "mean_shift"}
+
+    pairwise = mean(*(f"people {a} {b}" for a, b in combinations(people, 2)))
+    left = mean(*(f"rest {p}" for p in people)) if len(people) > 1 else {}
+    found = []
+    for judge in judges:
+        each = mean(*(f"judge {judge} {p}" for p in people))
+        others = mean(*(f"judge rest {judge} {p}" for p in people)) if len(people) > 1 else {}
+        short = estimates(less(each, pairwise), settings.confidence)
+        found.append(
+            JudgeAgreement(
+                name=rated.raters[judge].name,
+                items=measured[f"median {judge}"].items,
+                median=estimates(figures[f"median {judge}"], settings.confidence),
+                confusion=confusion(axis, middle, scores[:, judge]),
+                pairwise=estimates(each, settings.confidence),
+                leave_one_out=estimates(others, settings.confidence),
+                less=Shortfall(pairwise=short, leave_one_out=estimates(less(others, left), settings.confidence)),
+                verdict=_verdict(short),
+            )
+        )
+    return Ceiling(
+        axis=axis.name,
+        people=PeopleAgreement(
+            names=tuple(rated.raters[person].name for person in people),
+            pairwise=estimates(pairwise, settings.confidence),
+            leave_one_out=estimates(left, settings.confidence),
+        ),
+        judges=tuple(found),
+        note="" if len(people) > 1 else "one person alone has no agreement, so there is no ceiling",
+    )
+
+
+def _closeness(axis: ComparedAxis, first: Floats, second: Floats) -> Closeness:
+    return Closeness(first, second, axis.scale_for(first, second))
+
+
+def _verdict(short: Estimates) -> CeilingVerdict:
+    interval = short[DECIDING].interval if DECIDING in short else None
+    if interval is None:
+        return "unknown"
+    return "below" if interval[1] < 0 else "above" if interval[0] > 0 else "within"

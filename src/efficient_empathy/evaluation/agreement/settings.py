@@ -23,11 +23,13 @@ class AgreementSettings(Settings):
     scales: Annotated[tuple[str, ...], Flag("--scale", repeats=True)] = ()
     """1-5, or AXIS=1-5; every category as AXIS=1,2,5; the values that occur as AXIS=occurring."""
     policy: str = "paper"
-    """The policy whose subsets are compared: paper, exclusive or both."""
-    alpha: float = 5
-    """The policy's threshold of sensibility."""
-    beta: float = 5
-    """The policy's threshold of rationality."""
+    """The policy of rules whose subsets are compared: a name, or a YAML file."""
+    thresholds: Annotated[dict[str, float], Flag("--threshold")] = Field(default_factory=dict)
+    """A threshold of the policy, e.g. alpha=6."""
+    alpha: float | None = None
+    """Short for --threshold alpha=…"""
+    beta: float | None = None
+    """Short for --threshold beta=…"""
     resamples: int = Field(default=1000, ge=0)
     """Draws of dialogues behind the intervals; 0 for none."""
     seed: int = Field(default=0, ge=0)
@@ -35,20 +37,26 @@ class AgreementSettings(Settings):
     confidence: float = Field(default=0.95, gt=0, lt=1)
     """Of the intervals."""
 
+    @property
+    def all_thresholds(self) -> dict[str, float]:
+        """The thresholds that are set, by name."""
+        short = {"alpha": self.alpha, "beta": self.beta}
+        return {**self.thresholds, **{name: value for name, value in short.items() if value is not None}}
+
     def scale_of(self, axis: str) -> tuple[float, ...] | str | None:
-        """What was asked for an axis: lowest and highest, every category, `occurring`, or nothing.
+        """What is set for an axis: lowest and highest, every category, `occurring`, or nothing.
 
         Raises `UserError` for what is no scale.
         """
         found: tuple[float, ...] | str | None = None
-        for asked in self.scales:
-            name, equals, text = asked.rpartition("=")
+        for written in self.scales:
+            name, equals, text = written.rpartition("=")
             if not equals or name.strip().lower() == axis:
-                found = _scale(asked, text)
+                found = _scale(written, text)
         return found
 
 
-def _scale(asked: str, text: str) -> tuple[float, ...] | str:
+def _scale(written: str, text: str) -> tuple[float, ...] | str:
     if text == OCCURRING:
         return OCCURRING
     low, dash, high = text.partition("-")
@@ -57,5 +65,5 @@ def _scale(asked: str, text: str) -> tuple[float, ...] | str:
     except ValueError:
         values = ()
     if len(values) < 2 or any(b <= a for a, b in pairwise(values)):
-        raise UserError(f"--scale {asked!r} is no scale: write 1-5, AXIS=1-5, AXIS=1,2,5 or AXIS={OCCURRING}")
+        raise UserError(f"--scale {written!r} is no scale: write 1-5, AXIS=1-5, AXIS=1,2,5 or AXIS={OCCURRING}")
     return values

@@ -1,138 +1,213 @@
-"""Which subset each rater's scores put a sample into, and how far raters agree on that."""
+"""Which subset a policy puts each rater's samples into, and how far raters agree on that."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.agreement.measures import recorded, resampled
-from efficient_empathy.evaluation.agreement.panel import Floats, Panel, medians
-from efficient_empathy.evaluation.agreement.rater import ITEM, PROBABILITIES, ROUND, Rater
+from efficient_empathy.evaluation.agreement.measures import estimates, resampled
+from efficient_empathy.evaluation.agreement.raters import DEPENDENCE, ITEM, RatedItems, Rater, medians
+from efficient_empathy.evaluation.agreement.record import Confusion, SubsetAgreement, SubsetPair
 from efficient_empathy.evaluation.agreement.settings import AgreementSettings
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.statistics.resampling import Measured, Weights
-from efficient_empathy.selection.columns import AXES, UNSCORED
-from efficient_empathy.selection.grid import GridPolicy
-from efficient_empathy.selection.policy import make_policy
-from efficient_empathy.selection.rules import RULES
+from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES
+from efficient_empathy.foundation.statistics.measured import Floats, Measured, Weights
+from efficient_empathy.selection.policies import Decide, RulePolicy, Scales, load_policy, make_selector
 
 MEDIAN = "the people’s median"
 Codes = npt.NDArray[np.intp]
 """Each item's subset by its place among the policy's, −1 where there is none."""
 
 
-def policy_of(settings: AgreementSettings) -> GridPolicy:
-    """The policy that was asked for. Raises `UserError` for one without thresholds."""
-    policy = make_policy(settings.policy, settings.alpha, settings.beta)
-    if not isinstance(policy, GridPolicy):
-        raise UserError(f"{settings.policy!r} puts a sample where it ranks among all: choose {', '.join(RULES)}")
+@dataclass(frozen=True)
+class Subsets:
+    """A policy of rules on the axes that raters are compared on."""
+
+    policy: RulePolicy
+    rated: RatedItems
+    scales: Scales
+    """Of the axes that the policy looks at."""
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The axes that the policy looks at."""
+        return tuple(self.scales)
+
+    def covers(self, rater: Rater) -> bool:
+        """Whether a rater has all of these axes."""
+        return set(self.axes) <= set(rater.axes)
+
+    def by_scores(self, items: Sequence[str], scores: Mapping[str, Floats]) -> Codes:
+        """The subsets by the rules on scores alone, shape (items,); `scores` has an array an axis."""
+        columns = {axis: scores[axis] for axis in self.axes}
+        frame = pl.DataFrame({ITEM: items, **columns}, schema_overrides={ITEM: pl.String()})
+        return self._codes(self._assigned(frame, self.scales, "scores")["subset"])
+
+    def of_rater(self, rater: Rater) -> Codes:
+        """A rater's subsets of the items.
+
+        A judge with distributions decides on them, on all samples it has, as `select` does; a rater of several rounds
+        on the median scores.
+        """
+        frame = rater.scores
+        if len(rater.rounds()) > 1:
+            frame = frame.group_by(ITEM, maintain_order=True).agg(pl.col(self.axes).median())
+        scales = self._scales_of(rater)
+        assigned = self._assigned(_as_arrays(frame, self.axes, scales), scales, "auto").select(ITEM, "subset")
+        items = pl.DataFrame({ITEM: self.rated.items}, schema={ITEM: pl.String()})
+        return self._codes(items.join(assigned, on=ITEM, how="left", maintain_order="left")["subset"])
+
+    def probabilities(self, rater: Rater, tables: Mapping[str, Floats]) -> Floats:
+        """P(subset) of every item, (items, subsets), nan where an axis has no distribution.
+
+        `tables` are a rater's distributions of the items by axis, (items, levels).
+        """
+        masses = np.full((len(self.rated.items), len(self.policy.subsets)), np.nan)
+        known = np.flatnonzero(~np.any([np.isnan(tables[axis][:, 0]) for axis in self.axes], axis=0))
+        if not len(known):
+            return masses
+        frame = pl.DataFrame({ITEM: [self.rated.items[i] for i in known]}, {ITEM: pl.String()})
+        if DEPENDENCE in rater.scores.columns:
+            own = rater.scores.group_by(ITEM).agg(pl.col(DEPENDENCE).first())
+            frame = frame.join(own, on=ITEM, how="left", maintain_order="left")
+        for axis in self.axes:
+            table = tables[axis][known]
+            low = self.scales[axis][0]
+            frame = frame.with_columns(
+                pl.Series(axis, table @ (low + np.arange(table.shape[1]))),
+                pl.Series(f"{axis}{PROBABILITIES}", table.tolist(), dtype=pl.List(pl.Float32)),
+            )
+        scales = self._scales_of(rater)
+        planned = self._assigned(_as_arrays(frame, self.axes, scales), scales, "probabilities")
+        masses[known] = planned.select(f"{ODDS}{name}" for name in self.policy.subsets).to_numpy()
+        return masses
+
+    def _scales_of(self, rater: Rater) -> Scales:
+        """The policy's axes, or all of the rater's where it says how these depend on each other."""
+        own = {axis: rater.scales[axis] for axis in rater.axes if axis in rater.scales}
+        if DEPENDENCE in rater.scores.columns and len(own) == len(rater.axes):
+            return {axis: (int(low), int(high)) for axis, (low, high) in own.items()}
+        return {axis: scale for axis in rater.axes if (scale := self.scales.get(axis)) is not None}
+
+    def _assigned(self, frame: pl.DataFrame, scales: Scales, decide: Decide) -> pl.DataFrame:
+        """`frame` with the subset of each row, and `p_<subset>` where probabilities decide."""
+        ready = frame.join(self._facts(), on=ITEM, how="left", maintain_order="left") if self.policy.facts else frame
+        ready = ready.with_columns(state=pl.lit("ok"), sample_id=pl.col(ITEM))
+        return make_selector(self.policy, scales, decide=decide).plan(ready.lazy()).collect()
+
+    def _facts(self) -> pl.DataFrame:
+        """What is known of all samples that any rater scored. Raises `UserError` for a fact that no source has."""
+        known = [rater.about for rater in self.rated.raters if set(self.policy.facts) <= set(rater.about.columns)]
+        if not known:
+            raise UserError(
+                f"the policy {self.policy.name} asks for {', '.join(self.policy.facts)} of each sample, which no "
+                "rater's source has: compare a scored run, or name another policy with --policy"
+            )
+        return pl.concat([about.select(ITEM, *self.policy.facts) for about in known]).unique(ITEM, keep="first")
+
+    def _codes(self, labels: pl.Series) -> Codes:
+        places = {subset: place for place, subset in enumerate(self.policy.subsets)}
+        return np.array([places.get(label, -1) for label in labels], dtype=np.intp)
+
+
+def subsets_of(rated: RatedItems, settings: AgreementSettings) -> Subsets | None:
+    """The policy of the settings on the axes that are compared; None where these are not all that it looks at.
+
+    Raises `UserError` for a policy that ranks samples, and for one that is named and does not fit the axes.
+    """
+    policy = policy_of(settings)
+    scales = {axis.name: axis.bounds for axis in rated.axes if axis.name in policy.names and axis.bounds is not None}
+    missing = [axis for axis in policy.names if axis not in scales]
+    if not policy.names or missing:
+        if missing and "policy" in settings.model_fields_set:
+            raise UserError(
+                f"the policy {policy.name} looks at {missing[0]}, and no two raters can be compared on that in whole "
+                f"scores: there are {', '.join(axis.name for axis in rated.axes)}"
+            )
+        return None
+    return Subsets(policy, rated, {axis: bounds for axis, bounds in scales.items() if bounds is not None})
+
+
+def policy_of(settings: AgreementSettings) -> RulePolicy:
+    """The policy of the settings, at their thresholds. Raises `UserError` for one without rules."""
+    policy = load_policy(settings.policy, settings.all_thresholds)
+    if not isinstance(policy, RulePolicy):
+        raise UserError(f"the policy {policy.name} puts a sample where it ranks among all: name a policy of rules")
     return policy
 
 
-def codes_by_rater(panel: Panel, policy: GridPolicy) -> dict[int, Codes]:
-    """The raters that have both axes, with their items' subsets.
+def agreement_on_subsets(subsets: Subsets, settings: AgreementSettings) -> SubsetAgreement | None:
+    """Every two raters on subsets, and beside them each judge against the people's median.
 
-    A judge with distributions decides on them, on all samples it has, as `select` does; a rater of several rounds on
-    the median scores.
+    None where fewer than two raters have all axes that the policy looks at.
     """
-    on_grid = {axis.name for axis in panel.axes if axis.name in AXES and (axis.scale or (0, 10))[-1] <= 10}
-    if set(AXES) - on_grid:
-        return {}
-    return {
-        i: _aligned(_assigned(rater, policy), panel, policy)
-        for i, rater in enumerate(panel.raters)
-        if set(AXES) <= set(rater.axes)
-    }
-
-
-def subset_codes(policy: GridPolicy, items: list[str], sensibility: Floats, rationality: Floats) -> Codes:
-    """The subsets by the rule on scores alone, of shape (items,)."""
-    frame = pl.DataFrame(
-        {"sample_id": items, "state": ["ok"] * len(items), AXES[0]: sensibility, AXES[1]: rationality},
-        schema_overrides={"sample_id": pl.String(), "state": pl.String(), **dict.fromkeys(AXES, pl.Float64())},
-    )
-    return _codes(policy.assign(frame)["subset"], policy)
-
-
-def subsets(panel: Panel, settings: AgreementSettings) -> dict[str, Any]:
-    """`policy, alpha, beta, names`, `shares` by rater, and `pairs`: `first, second, items, figures, confusion`.
-
-    Figures: `same` (the share of items in the same subset), `kappa` (Cohen's, nominal), and `f1 SUBSET` with the first
-    as the truth. Beside every two raters stands each judge against the people's median. Empty where fewer than two
-    raters have both axes on 0–10.
-    """
-    policy = policy_of(settings)
-    codes = codes_by_rater(panel, policy)
+    rated, policy = subsets.rated, subsets.policy
+    codes = {i: subsets.of_rater(rater) for i, rater in enumerate(rated.raters) if subsets.covers(rater)}
     if len(codes) < 2:
-        return {}
-    named = {panel.raters[i].name: found for i, found in codes.items()}
+        return None
+    named = {rated.raters[i].name: found for i, found in codes.items()}
     twos = list(combinations(named, 2))
-    people = [i for i in panel.people if i in codes]
+    people = [i for i in rated.people if i in codes]
     if len(people) > 1:
-        scores = {axis.name: medians(axis.scores[:, people]) for axis in panel.axes if axis.name in AXES}
-        named[MEDIAN] = subset_codes(policy, panel.items, scores[AXES[0]], scores[AXES[1]])
-        twos += [(MEDIAN, panel.raters[i].name) for i in panel.judges if i in codes]
+        middle = {axis.name: medians(axis.scores[:, people]) for axis in rated.axes if axis.name in subsets.axes}
+        named[MEDIAN] = subsets.by_scores(rated.items, middle)
+        twos += [(MEDIAN, rated.raters[i].name) for i in rated.judges if i in codes]
     measured = {f"{a}\0{b}": _Same(named[a], named[b], policy.subsets) for a, b in twos}
-    figures = resampled(measured, panel.clusters, draws=settings.resamples, seed=settings.seed)
-    rows = [
-        {
-            "first": a,
-            "second": b,
-            "items": measured[f"{a}\0{b}"].items,
-            "figures": {k: recorded(v, settings.confidence) for k, v in figures[f"{a}\0{b}"].items()},
-            "confusion": {"levels": list(policy.subsets), "counts": measured[f"{a}\0{b}"].table.tolist()},
-        }
+    figures = resampled(measured, rated.clusters, draws=settings.resamples, seed=settings.seed)
+    pairs = [
+        SubsetPair(
+            first=a,
+            second=b,
+            items=measured[f"{a}\0{b}"].items,
+            figures=estimates(figures[f"{a}\0{b}"], settings.confidence),
+            confusion=Confusion(levels=policy.subsets, counts=tuple(map(tuple, measured[f"{a}\0{b}"].table.tolist()))),
+        )
         for a, b in twos
     ]
     shares = {
         name: {s: float((found == k).sum() / max(1, (found >= 0).sum())) for k, s in enumerate(policy.subsets)}
         for name, found in named.items()
     }
-    return {
-        "policy": policy.name,
-        "alpha": policy.alpha,
-        "beta": policy.beta,
-        "names": list(policy.subsets),
-        "shares": shares,
-        "pairs": rows,
-    }
+    return SubsetAgreement(
+        policy=policy.name,
+        thresholds=dict(policy.thresholds),
+        names=policy.subsets,
+        shares=shares,
+        pairs=tuple(pairs),
+    )
 
 
-def _assigned(rater: Rater, policy: GridPolicy) -> pl.DataFrame:
-    """`item` and `subset` of all that a rater scored."""
-    frame = rater.scores
-    if len(rater.rounds()) > 1:
-        frame = frame.group_by(ITEM, maintain_order=True).agg(pl.col(AXES).median())
-    given = [c for c in frame.columns if c.endswith(PROBABILITIES) and c.removesuffix(PROBABILITIES) in AXES]
-    arrays = [
-        pl.col(column).list.to_array(int(frame[column].list.len().max() or 11))  # type: ignore[arg-type]
-        for column in (given if len(given) == len(AXES) else [])
-    ]
-    kept = frame.drop(*given, ROUND, strict=False).with_columns(arrays and frame.select(arrays).get_columns())
-    ready = kept.rename({ITEM: "sample_id"}).with_columns(state=pl.lit("ok"))
-    return policy.assign(ready).select(pl.col("sample_id").alias(ITEM), "subset")
+def _as_arrays(frame: pl.DataFrame, axes: Sequence[str], scales: Scales) -> pl.DataFrame:
+    """Lists of probabilities as a policy reads them; without them where they do not fit the scales."""
+    sizes = {f"{axis}{PROBABILITIES}": scales[axis][1] - scales[axis][0] + 1 for axis in axes}
+    fits = all(name in frame.columns and _is_long(frame[name], size) for name, size in sizes.items())
+    others = [name for name in frame.columns if name.endswith(PROBABILITIES) and not (fits and name in sizes)]
+    arrays = [pl.col(name).cast(pl.Array(pl.Float32, size)) for name, size in sizes.items() if fits]
+    if DEPENDENCE in frame.columns:
+        pairs = comb(len(scales), 2)
+        if fits and pairs and _is_long(frame[DEPENDENCE], pairs):
+            arrays.append(pl.col(DEPENDENCE).cast(pl.Array(pl.Float32, pairs)))
+        else:
+            others.append(DEPENDENCE)
+    return frame.drop(others).with_columns(arrays)
 
 
-def _aligned(assigned: pl.DataFrame, panel: Panel, policy: GridPolicy) -> Codes:
-    items = pl.DataFrame({ITEM: panel.items}, schema={ITEM: pl.String()})
-    return _codes(items.join(assigned, on=ITEM, how="left", maintain_order="left")["subset"], policy)
+def _is_long(lists: pl.Series, size: int) -> bool:
+    """Whether every list that is there has so many numbers, and there is any."""
+    lengths = lists.list.len().drop_nulls()
+    return bool(len(lengths)) and bool((lengths == size).all())
 
 
-def _codes(labels: pl.Series, policy: GridPolicy) -> Codes:
-    places = {subset: place for place, subset in enumerate(policy.subsets)} | {UNSCORED: -1}
-    return np.array([places.get(label, -1) for label in labels], dtype=np.intp)
-
-
-class _Same:
+class _Same(Measured):
     """Agreement on subsets under weights of all items."""
 
-    repeatable = True
-
-    def __init__(self, first: Codes, second: Codes, names: tuple[str, ...]) -> None:
+    def __init__(self, first: Codes, second: Codes, names: Sequence[str]) -> None:
         self._rows = np.flatnonzero((first >= 0) & (second >= 0))
         self._names, k = names, len(names)
         self._cells = np.zeros((len(self._rows), k * k))
@@ -143,11 +218,6 @@ class _Same:
     def items(self) -> int:
         """How many items both put somewhere."""
         return len(self._rows)
-
-    @property
-    def parts(self) -> list[Measured]:
-        """Itself alone."""
-        return [self]
 
     def under(self, weights: Weights | None = None) -> dict[str, Floats]:
         """`same`, `kappa` and `f1 SUBSET`, shape (draws,)."""

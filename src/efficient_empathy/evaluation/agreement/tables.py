@@ -13,8 +13,9 @@ import polars as pl
 from efficient_empathy.dialogues.containers import file_rows
 from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.rows import shown
-from efficient_empathy.evaluation.agreement.rater import ABOUT, ITEM, PROBABILITIES, ROUND, Rater
+from efficient_empathy.evaluation.agreement.raters import ABOUT, ITEM, ROUND, Rater
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import PROBABILITIES
 
 RATERS = ("rater", "annotator", "judge")
 ITEMS = ("sample_id", "item_id", "item", "id")
@@ -188,13 +189,13 @@ def _about(rows: Rows, item: str, categories: Sequence[str]) -> pl.DataFrame:
         turn, words = (_whole(place, values, column) for column in ("turn", "words"))
         if words is None and (response := _text(values.get("response"))) is not None:
             words = len(response.split())
-        told = {
+        known_of_item = {
             "dialogue_id": _first(values, _DIALOGUES),
             "turn": turn,
             "category": _first(values, categories),
-            "words": words,
+            "response_words": words,
         }
-        one.update({key: value for key, value in told.items() if value is not None and one.get(key) is None})
+        one.update({key: value for key, value in known_of_item.items() if value is not None and one.get(key) is None})
     return pl.DataFrame([{ITEM: known, **one} for known, one in found.items()], schema=ABOUT)
 
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from efficient_empathy.foundation.statistics.resampling import Floats, Weights, replicated
+from efficient_empathy.foundation.statistics.measured import Floats, Weights
+from efficient_empathy.foundation.statistics.resampling import replicated
 
 FIGURES = ("exact", "within_one", "mean_shift", "mean_absolute", "kappa_quadratic", "alpha_ordinal", "spearman")
 DEFINED = 0.9

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.foundation.statistics.resampling import Weights, replicated
+from efficient_empathy.foundation.statistics.measured import Weights
+from efficient_empathy.foundation.statistics.resampling import replicated
 from efficient_empathy.modelling.moe.checkpoint import open_checkpoint, read_json
 from efficient_empathy.modelling.moe.families import FAMILIES
 from efficient_empathy.modelling.moe.record import (

@@ -4,7 +4,7 @@ import json
 import polars as pl
 import pytest
 
-from efficient_empathy.evaluation.agreement.reading import read_raters
+from efficient_empathy.evaluation.agreement.sources import read_raters
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.rounds import round_spec
@@ -22,7 +22,7 @@ def test_a_run_is_one_rater_and_brings_what_is_known_of_the_items(run) -> None:
     assert rater.axes == ["sensibility", "rationality"]
     assert rater.scales == {"sensibility": (0, 10), "rationality": (0, 10)}
     assert rater.about["dialogue_id"].to_list() == ["d0", "d0", "d1", "d1", "d2", "d2"]
-    assert rater.about["words"].min() >= 3
+    assert rater.about["response_words"].min() >= 3
     assert [r.name for r in read_raters([f"judge one={run.root}"])] == ["judge one"]
 
 

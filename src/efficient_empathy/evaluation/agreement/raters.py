@@ -1,24 +1,65 @@
-"""Raters on the same items: one table of scores an axis, and what is known of the items."""
+"""Raters, who are judges or people, on the same items: one table of scores an axis, and what is known of the items."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.agreement.rater import ABOUT, ITEM, ROUND, Rater
 from efficient_empathy.evaluation.agreement.settings import OCCURRING, AgreementSettings
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.selection.columns import AXES
+from efficient_empathy.foundation.run.table import PROBABILITIES
+from efficient_empathy.foundation.statistics.measured import Floats
+from efficient_empathy.scoring.rubric import Rubric
 
-Floats = npt.NDArray[np.float64]
+ITEM, ROUND, DEPENDENCE = "item", "round", "dependence"
+ABOUT = pl.Schema(
+    {
+        ITEM: pl.String(),
+        "dialogue_id": pl.String(),
+        "turn": pl.Int64(),
+        "category": pl.String(),
+        "response_words": pl.Int64(),
+    }
+)
+"""What may be known of an item: its conversation, its place in that, its category, its response's length."""
 
 
 @dataclass(frozen=True)
-class Axis:
+class Rater:
+    """One judge or person.
+
+    `scores` has a row an item and round, rounds counted from 1: `item`, `round`, a Float64 column an axis (null where
+    it gave none) and, where it gave distributions, `<axis>_probabilities` and perhaps `dependence`, of every pair of
+    its axes. `scales` are lowest and highest by axis, where they are known. `about` has a row an item, `ABOUT` and
+    perhaps more facts. `failed` counts what it could not score, by state.
+    """
+
+    name: str
+    source: str
+    scores: pl.DataFrame
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    about: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ABOUT))
+    failed: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def axes(self) -> list[str]:
+        """What it scored items on."""
+        return [c for c in self.scores.columns if c not in (ITEM, ROUND, DEPENDENCE) and not c.endswith(PROBABILITIES)]
+
+    def rounds(self) -> list[int]:
+        """The rounds it has scores of, in order."""
+        return sorted(self.scores[ROUND].unique().to_list())
+
+    def named(self, name: str) -> Rater:
+        """The same rater under another name."""
+        return replace(self, name=name)
+
+
+@dataclass(frozen=True)
+class ComparedAxis:
     """What is compared: `scores` of shape (items, raters), nan where one gave none.
 
     A rater who was asked in several rounds counts with the median of them. `scale` is lowest and highest or every
@@ -29,6 +70,13 @@ class Axis:
     scale: tuple[float, ...] | None
     scores: Floats
 
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        """The lowest and the highest score, where both are whole numbers that are known."""
+        if self.scale is None or any(end % 1 for end in (self.scale[0], self.scale[-1])):
+            return None
+        return int(self.scale[0]), int(self.scale[-1])
+
     def scale_for(self, *scores: Floats) -> tuple[float, ...]:
         """The scale that two raters' scores are compared on; never empty."""
         if self.scale is not None:
@@ -38,16 +86,16 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Panel:
+class RatedItems:
     """The raters, the items that two of them scored, the axes, and which raters are people.
 
-    `about` has a row an item (`rater.ABOUT`), nulls where nothing is known; `notes` say what was left out.
+    `about` has a row an item (`ABOUT`), nulls where nothing is known; `notes` say what was left out.
     """
 
     raters: list[Rater]
     people: list[int]
     items: list[str]
-    axes: list[Axis]
+    axes: list[ComparedAxis]
     about: pl.DataFrame
     notes: list[str]
 
@@ -66,7 +114,7 @@ class Panel:
         )
         return named.to_series().to_list()
 
-    def reference(self, axis: Axis, judge: int) -> tuple[str, Floats] | None:
+    def reference(self, axis: ComparedAxis, judge: int) -> tuple[str, Floats] | None:
         """Whom a judge is held against on an axis, and their scores: the people's median, without people the first of
         the other raters."""
         if self.people:
@@ -85,7 +133,7 @@ def medians(scores: Floats) -> Floats:
     return found
 
 
-def make_panel(raters: Sequence[Rater], settings: AgreementSettings) -> Panel:
+def align_raters(raters: Sequence[Rater], settings: AgreementSettings) -> RatedItems:
     """Lay the raters side by side.
 
     Raises `UserError` for a rater of `people` that there is not, an axis that fewer than two raters have, raters
@@ -104,19 +152,19 @@ def make_panel(raters: Sequence[Rater], settings: AgreementSettings) -> Panel:
     tables = {axis: _table(raters, axis) for axis in wanted}
     together = pl.concat([table.select(ITEM) for table in tables.values()]).unique(maintain_order=True)
     together = together.join(
-        pl.concat([_shared(table, alone) for table in tables.values()]), on=ITEM, how="semi", maintain_order="left"
+        pl.concat([_in_common(table, alone) for table in tables.values()]), on=ITEM, how="semi", maintain_order="left"
     )
     if together.is_empty():
-        told = "; ".join(f"{r.name}: {r.scores[ITEM][0]} …" for r in raters[:4] if len(r.scores))
+        listed = "; ".join(f"{r.name}: {r.scores[ITEM][0]} …" for r in raters[:4] if len(r.scores))
         raise UserError(
-            f"no item has scores of two raters: the items have to be known by the same ids everywhere ({told})"
+            f"no item has scores of two raters: the items have to be known by the same ids everywhere ({listed})"
         )
     axes = []
     for axis, table in tables.items():
         scores = together.join(table, on=ITEM, how="left", maintain_order="left").drop(ITEM)
         scale, note = _scale(raters, axis, settings, table)
         notes += [note] if note else []
-        axes.append(Axis(axis, scale, scores.select(pl.all().fill_null(np.nan)).to_numpy().astype(np.float64)))
+        axes.append(ComparedAxis(axis, scale, scores.select(pl.all().fill_null(np.nan)).to_numpy().astype(np.float64)))
     about = _about(raters, together)
     if about["dialogue_id"].null_count():
         notes.append(
@@ -124,7 +172,7 @@ def make_panel(raters: Sequence[Rater], settings: AgreementSettings) -> Panel:
             "is a dialogue of its own"
         )
     people = [names.index(name) for name in dict.fromkeys(settings.people)]
-    return Panel(list(raters), people, together[ITEM].to_list(), axes, about, notes)
+    return RatedItems(list(raters), people, together[ITEM].to_list(), axes, about, notes)
 
 
 def _axes(raters: Sequence[Rater], settings: AgreementSettings) -> tuple[list[str], list[str]]:
@@ -140,8 +188,8 @@ def _axes(raters: Sequence[Rater], settings: AgreementSettings) -> tuple[list[st
             raise UserError(f"the axis {axis!r} cannot be compared: {who}")
     shared = [axis for axis, names in having.items() if len(names) >= needed]
     if not shared:
-        told = "; ".join(f"{rater.name}: {', '.join(rater.axes)}" for rater in raters[:12])
-        raise UserError(f"no axis is shared by two raters ({told}): give the columns the same names")
+        listed = "; ".join(f"{rater.name}: {', '.join(rater.axes)}" for rater in raters[:12])
+        raise UserError(f"no axis is shared by two raters ({listed}): give the columns the same names")
     notes = [f"{axis} is left out: only {names[0]} has it" for axis, names in having.items() if axis not in shared]
     return (list(dict.fromkeys(settings.axes)), []) if settings.axes else (shared, notes)
 
@@ -158,7 +206,7 @@ def _table(raters: Sequence[Rater], axis: str) -> pl.DataFrame:
     return found
 
 
-def _shared(table: pl.DataFrame, alone: bool) -> pl.DataFrame:
+def _in_common(table: pl.DataFrame, alone: bool) -> pl.DataFrame:
     scored = pl.sum_horizontal(pl.exclude(ITEM).is_not_null())
     return table.filter(scored >= (1 if alone else 2)).select(ITEM)
 
@@ -166,21 +214,24 @@ def _shared(table: pl.DataFrame, alone: bool) -> pl.DataFrame:
 def _scale(
     raters: Sequence[Rater], axis: str, settings: AgreementSettings, table: pl.DataFrame
 ) -> tuple[tuple[float, ...] | None, str]:
-    """The axis's scale and perhaps a note on it; checks every score against it."""
-    asked = settings.scale_of(axis)
-    if asked == OCCURRING:
+    """The axis's scale, perhaps that of the package's own rubric, and perhaps a note on it; checks every score."""
+    wanted = settings.scale_of(axis)
+    if wanted == OCCURRING:
         return None, ""
+    default = {one.name: (float(one.scale[0]), float(one.scale[1])) for one in Rubric.load().axes}
     known = {rater.name: rater.scales[axis] for rater in raters if axis in rater.scales}
-    if not isinstance(asked, tuple) and len(set(known.values())) > 1:
-        told = ", ".join(f"{name} {low:g}–{high:g}" for name, (low, high) in known.items())
-        raise UserError(f"{axis} is on different scales ({told}): compare raters of one scale, or name it with --scale")
+    if not isinstance(wanted, tuple) and len(set(known.values())) > 1:
+        listed = ", ".join(f"{name} {low:g}–{high:g}" for name, (low, high) in known.items())
+        raise UserError(
+            f"{axis} is on different scales ({listed}): compare raters of one scale, or name it with --scale"
+        )
     note = ""
-    if isinstance(asked, tuple):
-        scale = asked
+    if isinstance(wanted, tuple):
+        scale = wanted
     elif known:
         scale = next(iter(known.values()))
-    elif axis in AXES:
-        scale = (0.0, 10.0)
+    elif axis in default:
+        scale = default[axis]
     else:
         values = table.drop(ITEM).unpivot()["value"].drop_nulls()
         low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
@@ -196,10 +247,10 @@ def _check(rater: Rater, axis: str, scale: tuple[float, ...]) -> None:
     bad = ~value.is_in(list(scale)) if len(scale) > 2 else ~value.is_between(scale[0], scale[1])
     off = rater.scores.filter(value.is_not_null() & bad).head(1)
     if len(off) and (len(scale) == 2 or not _is_even(scale)):
-        told = f"{scale[0]:g}–{scale[1]:g}" if len(scale) == 2 else ", ".join(f"{v:g}" for v in scale)
+        listed = f"{scale[0]:g}–{scale[1]:g}" if len(scale) == 2 else ", ".join(f"{v:g}" for v in scale)
         raise UserError(
             f"{rater.source}: {rater.name} gave {off[ITEM][0]!r} {axis} {off[axis][0]:g}, which is not on the scale "
-            f"{told}: mend it, or name another with --scale"
+            f"{listed}: mend it, or name another with --scale"
         )
 
 
@@ -209,10 +260,10 @@ def _is_even(scale: tuple[float, ...]) -> bool:
 
 def _about(raters: Sequence[Rater], items: pl.DataFrame) -> pl.DataFrame:
     """What any rater's source tells of the items, the first that tells it."""
-    told = [rater.about for rater in raters if len(rater.about)]
-    if not told:
+    known = [rater.about for rater in raters if len(rater.about)]
+    if not known:
         return items.select(ITEM, *(pl.lit(None, ABOUT[c]).alias(c) for c in ABOUT.names() if c != ITEM))
-    every = pl.concat(told).group_by(ITEM).agg(pl.exclude(ITEM).drop_nulls().first())
+    every = pl.concat(known, how="diagonal").group_by(ITEM).agg(pl.exclude(ITEM).drop_nulls().first())
     return items.join(every, on=ITEM, how="left", maintain_order="left")
 
 
