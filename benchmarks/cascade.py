@@ -46,7 +46,7 @@ SHARES = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
 def cross_fitted(judgements: Path, cache: Path) -> tuple[Predictions, np.ndarray]:
-    """The distilled judge's predictions on samples that it has not seen, and the oracle's scores, shape (samples, 2)."""
+    """The distilled judge's predictions on samples that it has not seen, and the expert's scores, (samples, 2)."""
     rubric, workspace = Rubric.load(), Workspace(cache / "run")
     console = Console(stderr=True)
     score(judgements, workspace, "replay", rubric, console=console)
@@ -153,9 +153,7 @@ def main() -> None:
     truth = predictions.labels_of(scores)
     p = predictions.probabilities()
     print(f"{len(truth):,} samples; most probable subset right: {(p.argmax(1) == truth).mean():.3f}\n")
-    print(
-        "| calls saved, no promise | error | F1 of sensibility | error, by uncertainty of it | F1, by uncertainty of it |"
-    )
+    print("| calls saved, no guarantee | error | F1 of sensibility | error, surest of it | F1, surest of it |")
     print("|---|---|---|---|---|")
     both = zip(
         curve(predictions, truth, ErrorGoal(0.05)), curve(predictions, truth, F1Goal(0.95, 0, SUBSET)), strict=True
