@@ -19,60 +19,63 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import polars as pl
 from rich.console import Console
 
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.cascade.goals import ErrorGoal, F1Goal, Goal, f1_score
-from efficient_empathy.labelling.cascade.guesses import Guesses
-from efficient_empathy.labelling.cascade.head import refit
-from efficient_empathy.labelling.cascade.order import most_doubtful, promise
+from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, F1Goal, Goal, f1_score, most_uncertain, prove
 from efficient_empathy.labelling.cascade.phases import BOUGHT
 from efficient_empathy.labelling.cascade.planning import plan_cascade
+from efficient_empathy.labelling.cascade.predictions import Predictions
 from efficient_empathy.labelling.cascade.settings import CascadeSettings, Method
-from efficient_empathy.labelling.distillation.data import lessons_of
+from efficient_empathy.labelling.distillation.data import read_examples
 from efficient_empathy.labelling.distillation.held_out import cross_calibrated, cross_fit, dependence_of
 from efficient_empathy.labelling.distillation.settings import StudentSettings
 from efficient_empathy.labelling.distillation.stage import default_base, write_tokenizer
+from efficient_empathy.labelling.subsets import bind_rules
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.stage import score
-from efficient_empathy.selection.columns import AXES
-from efficient_empathy.selection.grid import GridPolicy
+from efficient_empathy.selection.policies import load_policy
 
 FOLDER = Path(os.environ.get("EMPATHY_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
 FOLDS = 5
 PROMISE = CascadeSettings()
+SUBSET = "sensibility"
 SHARES = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
-def cross_fitted(judgements: Path, cache: Path) -> tuple[Guesses, np.ndarray]:
-    """The distilled judge's guesses on samples that it has not seen, and the oracle's scores, shape (samples, 2)."""
+def cross_fitted(judgements: Path, cache: Path) -> tuple[Predictions, np.ndarray]:
+    """The distilled judge's predictions on samples that it has not seen, and the expert's scores, (samples, 2)."""
     rubric, workspace = Rubric.load(), Workspace(cache / "run")
     console = Console(stderr=True)
     score(judgements, workspace, "replay", rubric, console=console)
-    lessons = lessons_of(workspace, workspace.stage("score")["spec"], rubric, FOLDS)
+    examples = read_examples(workspace, workspace.stage("score")["spec"], rubric, FOLDS)
     base = default_base()
     write_tokenizer(base, cache / "tokenizer.json")
     settings = StudentSettings()
-    encoded = PairTokenizer(cache / "tokenizer.json", settings.max_tokens)(lessons.samples)
+    encoded = PairTokenizer(cache / "tokenizer.json", settings.max_tokens)(examples.samples)
 
     def told(what: str, step: int, steps: int, loss: float) -> None:
         if step % 100 == 0:
             console.print(f"{what}: {step} of {steps}, loss {loss:.3f}")
 
-    logits = cross_fit(base, encoded, lessons, settings, FOLDS, cache / "folds", told)
-    p = cross_calibrated(logits, lessons, rubric, FOLDS, 0)
-    places = [rubric.axis_names.index(axis) for axis in AXES]
-    guesses = Guesses(
-        [sample.id for sample in lessons.samples], p[:, places], dependence_of(p, lessons.targets), GridPolicy("paper")
+    logits = cross_fit(base, encoded, examples, settings, FOLDS, cache / "folds", told)
+    p = cross_calibrated(logits, examples, rubric, FOLDS, 0)
+    predictions = Predictions(
+        [sample.id for sample in examples.samples],
+        tuple(np.moveaxis(p, 1, 0)),
+        dependence_of(p, examples.targets),
+        bind_rules(load_policy("paper"), rubric),
+        pl.DataFrame(),
     )
-    return guesses, lessons.scores[:, places].astype(np.float64)
+    return predictions, examples.scores.astype(np.float64)
 
 
-def curve(guesses: Guesses, truth: np.ndarray, goal: Goal) -> list[tuple[float, float, float]]:
-    """Calls saved, error and F1 where the least doubtful share is answered: no draw, no promise."""
-    p = guesses.probabilities()
-    labels, order = p.argmax(1), np.argsort(goal.doubt(p), kind="stable")
+def curve(predictions: Predictions, truth: np.ndarray, goal: Goal) -> list[tuple[float, float, float]]:
+    """Calls saved, error and F1 where the least uncertain share is answered: no draw, no promise."""
+    p = predictions.probabilities()
+    labels, order = p.argmax(1), np.argsort(goal.uncertainty(p), kind="stable")
     found = []
     for share in SHARES:
         final = truth.copy()
@@ -83,7 +86,7 @@ def curve(guesses: Guesses, truth: np.ndarray, goal: Goal) -> list[tuple[float, 
 
 
 def one_order(
-    guesses: Guesses,
+    predictions: Predictions,
     scores: np.ndarray,
     truth: np.ndarray,
     goal: Goal,
@@ -95,19 +98,19 @@ def one_order(
 ) -> tuple[float, float, float, float]:
     """Of one cascade the calls saved, the share of wrong labels, that of the distilled judge's own, and F1."""
     n = len(truth)
-    plan = plan_cascade(guesses.probabilities(), goal, PROMISE.risk)
+    plan = plan_cascade(predictions.probabilities(), goal, PROMISE.risk)
     drawn = np.random.default_rng(seed).permutation(n)[: plan.calibration]
     was_drawn, bought = np.zeros(n, bool), np.zeros(n, bool)
     was_drawn[drawn] = True
     batch = int(BOUGHT * (plan.judged - plan.calibration)) // max(1, rounds)
     for _ in range(rounds):
-        bought[most_doubtful(goal.doubt(guesses.probabilities()), ~bought, batch)] = True
-        lessons = np.flatnonzero(bought & ~was_drawn)
-        guesses = guesses.refitted(refit(guesses.tables, lessons, scores[lessons]))
-    p = guesses.probabilities()
-    labels, doubt, seen = p.argmax(1), goal.doubt(p), np.where(was_drawn | bought, truth, -1)
-    found = promise(goal, method, error, PROMISE.risk, doubt, labels, seen, drawn, bought)
-    answered = found.cut.answers(doubt) & ~was_drawn & ~bought
+        bought[most_uncertain(goal.uncertainty(predictions.probabilities()), ~bought, batch)] = True
+        taught = np.flatnonzero(bought & ~was_drawn)
+        predictions = predictions.refitted(taught, scores[taught])
+    p = predictions.probabilities()
+    labels, uncertainty, seen = p.argmax(1), goal.uncertainty(p), np.where(was_drawn | bought, truth, -1)
+    found = prove(goal, method, error, PROMISE.risk, uncertainty, labels, seen, drawn, bought)
+    answered = found.cut.answers(uncertainty) & ~was_drawn & ~bought
     final = np.where(answered, labels, truth)
     wrong = final != truth
     return answered.mean(), wrong.mean(), wrong.sum() / max(1, answered.sum()), f1_score(final, truth, 0)
@@ -146,13 +149,15 @@ def main() -> None:
         print(f"{given.judgements} is not here: set EMPATHY_SHARED_DATA to the data's folder, or pass --judgements")
         return
     with TemporaryDirectory() as folder:
-        guesses, scores = cross_fitted(given.judgements, given.cache or Path(folder))
-    truth = guesses.labels_of(scores)
-    p = guesses.probabilities()
+        predictions, scores = cross_fitted(given.judgements, given.cache or Path(folder))
+    truth = predictions.labels_of(scores)
+    p = predictions.probabilities()
     print(f"{len(truth):,} samples; most probable subset right: {(p.argmax(1) == truth).mean():.3f}\n")
-    print("| calls saved, no promise | error | F1 of sensibility | error, by doubt of it | F1, by doubt of it |")
+    print("| calls saved, no guarantee | error | F1 of sensibility | error, surest of it | F1, surest of it |")
     print("|---|---|---|---|---|")
-    both = zip(curve(guesses, truth, ErrorGoal(0.05)), curve(guesses, truth, F1Goal(0.95, 0, AXES[0])), strict=True)
+    both = zip(
+        curve(predictions, truth, ErrorGoal(0.05)), curve(predictions, truth, F1Goal(0.95, 0, SUBSET)), strict=True
+    )
     for (share, error, f1), (_, other_error, other_f1) in both:
         print(f"| {share:.0%} | {error:.2%} | {f1:.3f} | {other_error:.2%} | {other_f1:.3f} |")
     print(f"\n{given.orders} random orders, confidence {PROMISE.confidence:.0%}\n")
@@ -162,7 +167,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
 
     def show(name: str, goal: Goal, error: float = 0.05, **how: Any) -> None:
-        found = [one_order(guesses, scores, truth, goal, error=error, seed=seed, **how) for seed in range(given.orders)]
+        found = [
+            one_order(predictions, scores, truth, goal, error=error, seed=seed, **how) for seed in range(given.orders)
+        ]
         print(row(name, found, goal, error, **how), flush=True)
 
     for error in (0.01, 0.02, 0.05, 0.1):
@@ -170,7 +177,7 @@ def main() -> None:
     for error in (0.01, 0.02, 0.05, 0.1):
         show(f"conformal, own error ≤ {error:.0%} on average", ErrorGoal(error), error=error, method="conformal")
     for f1 in (0.95, 0.93, 0.9):
-        show(f"F1 of sensibility ≥ {f1:g}", F1Goal(f1, 0, AXES[0]))
+        show(f"F1 of sensibility ≥ {f1:g}", F1Goal(f1, 0, SUBSET))
     show("error ≤ 5%, 3 rounds of refitting", ErrorGoal(0.05), rounds=3)
 
 

@@ -5,9 +5,10 @@ from efficient_empathy.scoring import Rubric
 
 pytest.importorskip("scipy", reason='needs the extra "train"')
 
-from efficient_empathy.labelling.distillation.data import Lessons
+from efficient_empathy.labelling.distillation.data import Examples
 from efficient_empathy.labelling.distillation.quality import agreement, fit_heads
 from efficient_empathy.scoring.judges.distilled import calibrated
+from efficient_empathy.selection.policies import load_policy
 from samples import make_samples
 
 RNG = np.random.default_rng(0)
@@ -38,18 +39,18 @@ def test_levels_that_were_never_seen_keep_a_little_probability() -> None:
 
 def test_a_perfect_student_agrees_perfectly() -> None:
     scores = RNG.integers(0, 11, (200, 2))
-    lessons = Lessons(make_samples(200), one_hot(scores), np.arange(200).astype(str))
-    figures = agreement(one_hot(scores), lessons, Rubric.load())
+    examples = Examples(make_samples(200), one_hot(scores), np.arange(200).astype(str))
+    figures = agreement(one_hot(scores), examples, Rubric.load(), policy=load_policy("paper"))
     assert [axis["spearman"] for axis in figures["axes"].values()] == [1.0, 1.0]
-    label = figures["paper_label"]
+    label = figures["labels"]
     assert label["accuracy_most_probable"] == label["accuracy_shares_matched"] == 1.0
     assert label["shares_true"] == label["shares_expected"]
 
 
 def test_a_student_that_knows_nothing_still_expects_the_right_shares() -> None:
     scores = np.stack([RNG.choice([3, 8], 1000, p=[0.2, 0.8]), RNG.choice([2, 7], 1000, p=[0.7, 0.3])], 1)
-    lessons = Lessons(make_samples(1000), one_hot(scores), np.arange(1000).astype(str))
+    examples = Examples(make_samples(1000), one_hot(scores), np.arange(1000).astype(str))
     prior = np.repeat(one_hot(scores).mean(0)[None], 1000, 0)
-    label = agreement(prior, lessons, Rubric.load())["paper_label"]
+    label = agreement(prior, examples, Rubric.load(), policy=load_policy("paper"))["labels"]
     assert label["shares_most_probable"]["discard"] == 0
     assert label["shares_expected"]["discard"] == pytest.approx(label["shares_true"]["discard"], abs=0.02)

@@ -133,7 +133,7 @@ def test_the_bundled_judge_is_what_its_card_says() -> None:
     card = (BUNDLED / "README.md").read_text()
     assert figures["axes"]["rationality"]["spearman"] >= 0.60
     assert figures["axes"]["sensibility"]["spearman"] >= 0.53
-    assert figures["paper_label"]["accuracy_most_probable"] >= 0.72
+    assert figures["labels"]["accuracy_most_probable"] >= 0.72
     assert f"{figures['axes']['rationality']['spearman']:.3f}" in card
     assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 30e6
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.settings import load
 from efficient_empathy.labelling.prediction import PredictionSettings, Predictor, by_conversation
 from strange_conversations import KIND, bare_folder, sample
 
@@ -37,7 +38,7 @@ def test_thresholds_and_policy_move_the_subsets_and_not_the_scores(predictor) ->
 
 def test_a_conversation_has_its_means_and_its_weakest_turn(predictor) -> None:
     frame = predictor(SAMPLES).frame
-    conversations = by_conversation(frame)
+    conversations = by_conversation(frame, "discard")
     assert conversations["dialogue_id"].to_list() == ["a", "b"]
     assert conversations["turns"].to_list() == [2, 1]
     assert conversations["sensibility"][0] == pytest.approx((frame["sensibility"][0] + frame["sensibility"][2]) / 2)
@@ -49,23 +50,23 @@ def test_without_a_reference_nothing_is_said_of_the_inputs(tmp_path) -> None:
     judge = Predictor(PredictionSettings(judge_model=bare_folder(tmp_path / "judge")))
     frame = judge(SAMPLES).frame
     assert frame["outside"].to_list() == frame["outside_because"].to_list() == [None] * 3
-    assert by_conversation(frame)["outside"].to_list() == [None, None]
+    assert by_conversation(frame, "discard")["outside"].to_list() == [None, None]
 
 
 def test_no_samples_are_an_empty_frame(predictor) -> None:
     assert predictor([]).frame.schema == predictor.schema
-    assert by_conversation(predictor([]).frame).is_empty()
+    assert by_conversation(predictor([]).frame, "discard").is_empty()
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"policy": "top"}, "no policy 'top'"),
+        ({"policy": "top"}, "the policy top needs to know how many"),
         ({"policy": "best"}, "no policy 'best'"),
-        ({"alpha": 12}, "alpha is 12"),
+        ({"thresholds": {"gamma": 12}}, "the policy paper has no threshold gamma"),
         ({"judge_model": "nowhere"}, "holds no distilled judge"),
     ],
 )
 def test_what_there_is_not_is_refused(options, said) -> None:
     with pytest.raises(UserError, match=said):
-        Predictor(PredictionSettings(**options))
+        Predictor(load(PredictionSettings, None, "the options", options))

@@ -51,9 +51,9 @@ def summary(result: dict[str, Any], output: Path) -> str:
     """The figures of a distilled judge in words."""
     axes = ", ".join(f"{name} {figures['spearman']:.3f}" for name, figures in result["axes"].items())
     text = f"{result['samples']:,} judgements, {result['folds']}-fold by dialogue: Spearman {axes}."
-    if label := result.get("paper_label"):
-        text += f" Three-way label: {label['accuracy_most_probable']:.3f} of the most probable right, "
-        text += f"{label['accuracy_shares_matched']:.3f} with the shares matched."
+    if labels := result.get("labels"):
+        text += f" Subsets of {labels['policy']['name']}: {labels['accuracy_most_probable']:.3f} of the most probable "
+        text += f"right, {labels['accuracy_shares_matched']:.3f} with the shares matched."
     text += f"\nThe judge and its card: {output} ({result['megabytes']} MB)"
     return f"{text}\nUse it: --judge distilled --judge-model {output}"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.selection.policies import display_symbol, policy_of_definition
+from efficient_empathy.selection.policies.conditions import number_text
 
 CARD = """\
 ---
@@ -48,37 +50,16 @@ The int8 file's expected scores differ from the unquantised model's by {int8_gap
 - It ranks; single verdicts are often wrong. It must not be used to judge people, or their fitness for anything.
 """
 
-LABELS = """
-The three-way label of the `paper` policy (α = β = 5):
-
-| decided by | accuracy | sensibility | rationality | discard |
-|---|---|---|---|---|
-| most probable subset | {most_probable:.3f} | {m[sensibility]:.1%} | {m[rationality]:.1%} | {m[discard]:.1%} |
-| probabilities, shares matched (what `select` does) | {matched:.3f} | {e[sensibility]:.1%} | {e[rationality]:.1%} | {e[discard]:.1%} |
-| the judge it learnt from | | {t[sensibility]:.1%} | {t[rationality]:.1%} | {t[discard]:.1%} |
-"""  # noqa: E501
-
 
 def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence: str) -> str:
     """The card as Markdown, from the figures that `distill` measured."""
     rows = (
         f"| {axis} | {f['spearman']:.3f} | {f['mae']:.2f} | {f['nll']:.3f} |" for axis, f in figures["axes"].items()
     )
-    label = figures.get("paper_label")
-    labels = (
-        LABELS.format(
-            most_probable=label["accuracy_most_probable"],
-            matched=label["accuracy_shares_matched"],
-            m=label["shares_most_probable"],
-            e=label["shares_expected"],
-            t=label["shares_true"],
-        )
-        if label
-        else ""
-    )
+    labels = _labels(figures["labels"]) if "labels" in figures else ""
     return CARD.format(
         name=name,
-        axes=" and ".join(rubric.axis_names),
+        axes=", ".join(rubric.axis_names),
         licence=licence or "other",
         data=data or "Not described: pass --data to say where the judgements come from and under which licence.",
         axis_rows="\n".join(rows),
@@ -86,3 +67,24 @@ def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence:
         max_tokens=figures["settings"]["max_tokens"],
         **{key: figures[key] for key in ("samples", "base", "teacher", "folds", "int8_gap", "megabytes")},
     )
+
+
+def _labels(found: dict[str, Any]) -> str:
+    """How right the subsets of a policy are."""
+    policy = policy_of_definition(found["policy"])
+    at = ", ".join(f"{display_symbol(name)} = {number_text(value)}" for name, value in policy.thresholds.items())
+    rows = [
+        ("most probable subset", found["accuracy_most_probable"], found["shares_most_probable"]),
+        (
+            "probabilities, shares matched (what `select` does)",
+            found["accuracy_shares_matched"],
+            found["shares_expected"],
+        ),
+        ("the judge it learnt from", None, found["shares_true"]),
+    ]
+    lines = [["decided by", "accuracy", *policy.subsets], ["---"] * (2 + len(policy.subsets))]
+    for what, accuracy, shares in rows:
+        right = "" if accuracy is None else f"{accuracy:.3f}"
+        lines.append([what, right, *(f"{shares[subset]:.1%}" for subset in policy.subsets)])
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return f"\nThe subsets of the policy `{policy.name}`{f' ({at})' if at else ''}:\n\n{table}\n"

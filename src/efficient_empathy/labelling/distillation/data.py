@@ -16,8 +16,11 @@ FEWEST = 50
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """Samples with target distributions, (samples × axes × levels) float32, and the dialogue that each came from."""
+class Examples:
+    """Samples with target distributions, (samples × axes × levels) float32, and the dialogue that each came from.
+
+    There are as many levels as the longest scale has scores; those beyond a shorter one are 0.
+    """
 
     samples: list[Sample]
     targets: np.ndarray
@@ -38,13 +41,12 @@ class Lessons:
         return result
 
 
-def lessons_of(workspace: Workspace, spec: str, rubric: Rubric, folds: int) -> Lessons:
+def read_examples(workspace: Workspace, spec: str, rubric: Rubric, folds: int) -> Examples:
     """Every distinct sample of a run that has an `ok` judgement under `spec`.
 
-    Raises `UserError` when there are too few, fewer dialogues than folds, or axes with scales of different length.
+    Raises `UserError` when there are too few, or fewer dialogues than folds.
     """
-    if len({len(axis.values) for axis in rubric.axes}) > 1:
-        raise UserError("the rubric's axes have scales of different length: a distilled judge needs equal ones")
+    levels = max(len(axis.values) for axis in rubric.axes)
     samples, targets, seen = [], [], set()
     with Ledger(workspace.require(workspace.ledger, "score")) as ledger:
         for chunk in scan_samples(workspace.require(workspace.samples, "score"), 4096):
@@ -55,12 +57,11 @@ def lessons_of(workspace: Workspace, spec: str, rubric: Rubric, folds: int) -> L
                     continue
                 seen.add(sample.id)
                 samples.append(sample)
-                targets.append(
-                    [
-                        judgement.probabilities.get(axis.name) or target_of(judgement.scores[axis.name], axis)
-                        for axis in rubric.axes
-                    ]
-                )
+                tables = [
+                    judgement.probabilities.get(axis.name) or target_of(judgement.scores[axis.name], axis)
+                    for axis in rubric.axes
+                ]
+                targets.append([[*table, *[0.0] * (levels - len(table))] for table in tables])
     if len(samples) < FEWEST:
         raise UserError(f"{workspace.root} has {len(samples)} judged samples; distilling needs {FEWEST} or more")
     groups = np.array([sample.dialogue_id for sample in samples])
@@ -68,7 +69,7 @@ def lessons_of(workspace: Workspace, spec: str, rubric: Rubric, folds: int) -> L
         raise UserError(
             f"{folds} folds by dialogue need {folds} dialogues or more; {workspace.root} has {len(set(groups))}"
         )
-    return Lessons(samples, np.asarray(targets, np.float32), groups)
+    return Examples(samples, np.asarray(targets, np.float32), groups)
 
 
 def target_of(score: float, axis: Axis) -> list[float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.labelling.distillation.data import Lessons
+from efficient_empathy.labelling.distillation.data import Examples
 from efficient_empathy.labelling.distillation.model import Encoded, fit, predict
 from efficient_empathy.labelling.distillation.quality import fit_heads
 from efficient_empathy.labelling.distillation.settings import StudentSettings
@@ -25,7 +25,7 @@ Progress = Callable[[str, int, int, float], None]
 def cross_fit(
     base: Path | str,
     encoded: Encoded,
-    lessons: Lessons,
+    examples: Examples,
     settings: StudentSettings,
     folds: int,
     cache: Path,
@@ -35,10 +35,10 @@ def cross_fit(
 
     Each fold is kept in the folder `cache`: the same call goes on where it stopped, and costs nothing the second time.
     """
-    number = lessons.folds(folds, settings.seed)
-    digest = hashlib.sha256(lessons.targets.tobytes())
-    digest.update(json.dumps([str(base), folds, asdict(settings), [s.id for s in lessons.samples]]).encode())
-    logits = np.empty(lessons.targets.shape, np.float32)
+    number = examples.folds(folds, settings.seed)
+    digest = hashlib.sha256(examples.targets.tobytes())
+    digest.update(json.dumps([str(base), folds, asdict(settings), [s.id for s in examples.samples]]).encode())
+    logits = np.empty(examples.targets.shape, np.float32)
     for fold in range(folds):
         kept = cache / f"{digest.hexdigest()[:16]}-{fold}.npy"
         held_out = np.flatnonzero(number == fold).tolist()
@@ -46,7 +46,7 @@ def cross_fit(
             seen = np.flatnonzero(number != fold).tolist()
             what = f"fold {fold + 1} of {folds}"
             student = fit(
-                base, [encoded[i] for i in seen], lessons.targets[seen], settings,
+                base, [encoded[i] for i in seen], examples.targets[seen], settings,
                 lambda *at, what=what: on_step(what, *at),
             )  # fmt: skip
             with atomic(kept) as temporary, temporary.open("wb") as handle:
@@ -55,17 +55,17 @@ def cross_fit(
     return logits
 
 
-def cross_calibrated(logits: np.ndarray, lessons: Lessons, rubric: Rubric, folds: int, seed: int) -> np.ndarray:
+def cross_calibrated(logits: np.ndarray, examples: Examples, rubric: Rubric, folds: int, seed: int) -> np.ndarray:
     """Distributions from held-out logits, each fold calibrated on the others, so that the figures are honest."""
-    number = lessons.folds(folds, seed)
+    number = examples.folds(folds, seed)
     probabilities = np.empty_like(logits)
     for fold in range(folds):
         others, here = number != fold, number == fold
-        probabilities[here] = calibrated(logits[here], fit_heads(logits[others], lessons.targets[others], rubric))
+        probabilities[here] = calibrated(logits[here], fit_heads(logits[others], examples.targets[others], rubric))
     return probabilities
 
 
 def dependence_of(probabilities: np.ndarray, targets: np.ndarray) -> tuple[float, ...]:
     """What is left between each two axes of a rubric beyond what the text tells, see `scoring.dependence`."""
-    tables, true = (list(np.moveaxis(array, 1, 0)) for array in (probabilities, targets))
+    tables, true = (list(np.moveaxis(array, 1, 0)) for array in (probabilities, targets))  # beyond a scale all are 0
     return tuple(round(number, 5) for number in fit_dependence(tables, true))

@@ -10,15 +10,13 @@ import polars as pl
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
-from efficient_empathy.labelling.distillation.data import Lessons
-from efficient_empathy.scoring.dependence import subset_masses
+from efficient_empathy.labelling.distillation.data import Examples
+from efficient_empathy.labelling.subsets import bind_rules, sample_facts, subset_probabilities
 from efficient_empathy.scoring.judges.distilled import AxisHead, softmax
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.selection.grid import GridPolicy
+from efficient_empathy.selection.policies import BoundRules, RulePolicy
 from efficient_empathy.selection.shares import expected_shares, match_shares
 from efficient_empathy.selection.ties import tie_hash
-
-EMPATHY_AXES = {"sensibility", "rationality"}
 
 
 def fit_heads(logits: np.ndarray, targets: np.ndarray, rubric: Rubric) -> list[AxisHead]:
@@ -29,7 +27,8 @@ def fit_heads(logits: np.ndarray, targets: np.ndarray, rubric: Rubric) -> list[A
     """
     heads = []
     for i, axis in enumerate(rubric.axes):
-        x, y = logits[:, i].astype(np.float64), targets[:, i].astype(np.float64)
+        n = len(axis.values)
+        x, y = logits[:, i, :n].astype(np.float64), targets[:, i, :n].astype(np.float64)
 
         def loss(w: np.ndarray, x: np.ndarray = x, y: np.ndarray = y) -> tuple[float, np.ndarray]:
             p = softmax(x * np.exp(w[0]) + w[1:])
@@ -45,19 +44,24 @@ def fit_heads(logits: np.ndarray, targets: np.ndarray, rubric: Rubric) -> list[A
 
 
 def agreement(
-    probabilities: np.ndarray, lessons: Lessons, rubric: Rubric, dependence: Sequence[float] = ()
+    probabilities: np.ndarray,
+    examples: Examples,
+    rubric: Rubric,
+    dependence: Sequence[float] = (),
+    policy: RulePolicy | None = None,
 ) -> dict[str, Any]:
-    """Figures of a student's distributions against the lessons' targets.
+    """Figures of a student's distributions against the examples' targets.
 
     Per axis: Spearman's rank correlation of the expected score, its mean absolute error, and the negative
-    log-likelihood. For sensibility and rationality also the three-way label of the `paper` policy at 5 and 5: accuracy
-    when each sample takes its most probable subset, when the shares are matched (what selecting does), and the shares.
+    log-likelihood. With a policy also `labels`: the accuracy of its subsets when each sample takes its most probable
+    one, when the shares are matched (what selecting does), and the shares. Raises `UserError` for a policy that does
+    not fit the rubric.
     """
     levels = np.arange(probabilities.shape[-1])
-    expected, wanted = probabilities @ levels, lessons.scores
-    nll = -(lessons.targets * np.log(probabilities + 1e-9)).sum(-1).mean(0)
+    expected, wanted = probabilities @ levels, examples.scores
+    nll = -(examples.targets * np.log(probabilities + 1e-9)).sum(-1).mean(0)
     figures: dict[str, Any] = {
-        "samples": len(lessons.samples),
+        "samples": len(examples.samples),
         "axes": {
             name: {
                 "spearman": round(_spearman(expected[:, i], wanted[:, i]), 4),
@@ -67,8 +71,8 @@ def agreement(
             for i, name in enumerate(rubric.axis_names)
         },
     }
-    if set(rubric.axis_names) == EMPATHY_AXES and len(levels) == 11:
-        figures["paper_label"] = _label_figures(probabilities, lessons, rubric, dependence)
+    if policy is not None:
+        figures["labels"] = _label_figures(probabilities, examples, bind_rules(policy, rubric), dependence)
     return figures
 
 
@@ -78,27 +82,28 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _label_figures(
-    probabilities: np.ndarray, lessons: Lessons, rubric: Rubric, dependence: Sequence[float]
+    probabilities: np.ndarray, examples: Examples, bound: BoundRules, dependence: Sequence[float]
 ) -> dict[str, Any]:
-    sensibility, rationality = (rubric.axis_names.index(name) for name in ("sensibility", "rationality"))
-    policy = GridPolicy("paper")
-    grid = policy.cells()
-    cells = np.stack([grid == subset for subset in policy.subsets])
-    guessed = subset_masses(
-        (probabilities[:, sensibility], probabilities[:, rationality]), cells, np.asarray(dependence or 0.0)
-    )
-    true = subset_masses((lessons.targets[:, sensibility], lessons.targets[:, rationality]), cells).argmax(1)
-    ties = tie_hash(pl.Series([sample.id for sample in lessons.samples]), seed=0)
-    matched = match_shares(guessed, expected_shares(guessed), ties)
+    facts = sample_facts(examples.samples, bound.policy)
+    believed = subset_probabilities(bound, _tables(bound, probabilities), dependence, facts)
+    true = subset_probabilities(bound, _tables(bound, examples.targets), (), facts).argmax(1)
+    ties = tie_hash(pl.Series([sample.id for sample in examples.samples]), seed=0)
+    matched = match_shares(believed, expected_shares(believed), ties)
 
     def shares(labels: np.ndarray) -> dict[str, float]:
-        counts = np.bincount(labels, minlength=len(policy.subsets)) / len(labels)
-        return {name: round(float(share), 4) for name, share in zip(policy.subsets, counts, strict=True)}
+        counts = np.bincount(labels, minlength=len(bound.policy.subsets)) / len(labels)
+        return {name: round(float(share), 4) for name, share in zip(bound.policy.subsets, counts, strict=True)}
 
     return {
-        "accuracy_most_probable": round(float((guessed.argmax(1) == true).mean()), 4),
+        "policy": bound.policy.definition(),
+        "accuracy_most_probable": round(float((believed.argmax(1) == true).mean()), 4),
         "accuracy_shares_matched": round(float((matched == true).mean()), 4),
         "shares_true": shares(true),
         "shares_expected": shares(matched),
-        "shares_most_probable": shares(guessed.argmax(1)),
+        "shares_most_probable": shares(believed.argmax(1)),
     }
+
+
+def _tables(bound: BoundRules, stacked: np.ndarray) -> list[np.ndarray]:
+    """A table per axis, without what lies beyond its scale."""
+    return [stacked[:, i, : high - low + 1] for i, (low, high) in enumerate(bound.scales.values())]

@@ -239,7 +239,8 @@ def piece_features(
 def score_features(probabilities: np.ndarray, axes: Sequence[AxisHead]) -> Values:
     """The expected score per axis, and the mean over axes of the distributions' entropy, in bits."""
     p = np.asarray(probabilities, dtype=np.float64)
-    scores = [p[:, i] @ np.arange(axis.scale[0], axis.scale[1] + 1) for i, axis in enumerate(axes)]
+    levels = [np.arange(axis.scale[0], axis.scale[1] + 1) for axis in axes]
+    scores = [p[:, i, : len(own)] @ own for i, own in enumerate(levels)]
     entropy = -(p * np.log2(np.maximum(p, 1e-12))).sum(-1).mean(1)
     return np.column_stack([*scores, entropy])
 

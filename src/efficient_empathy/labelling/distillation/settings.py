@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from efficient_empathy.foundation.settings import SETTINGS, Flag, Settings
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.settings import SETTINGS, Flag
+from efficient_empathy.selection.settings import RulePolicySettings
+
+if TYPE_CHECKING:
+    from efficient_empathy.scoring import Rubric
+    from efficient_empathy.selection.policies import RulePolicy
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -32,7 +38,7 @@ class StudentSettings:
     """Of initialisation, order and folds."""
 
 
-class DistillSettings(Settings):
+class DistillSettings(RulePolicySettings):
     """What the judge is made from, and what its card says."""
 
     base: str | None = None
@@ -47,3 +53,17 @@ class DistillSettings(Settings):
     """For the card: where the judgements come from."""
     licence: str = "other"
     """For the card."""
+
+    def rules_for(self, rubric: Rubric) -> RulePolicy | None:
+        """The policy whose subsets the card tells the accuracy of; None where the default one does not fit the rubric.
+
+        Raises `UserError` where a policy that was asked for does not fit.
+        """
+        policy = self.load_rules()
+        try:
+            policy.require_axes({axis.name: axis.scale for axis in rubric.axes})
+        except UserError:
+            if {"policy", "thresholds", "alpha", "beta"} & self.model_fields_set:
+                raise
+            return None
+        return policy

@@ -15,7 +15,7 @@ from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.labelling.distillation.card import card
-from efficient_empathy.labelling.distillation.data import Lessons, lessons_of
+from efficient_empathy.labelling.distillation.data import Examples, read_examples
 from efficient_empathy.labelling.distillation.export import export_onnx
 from efficient_empathy.labelling.distillation.held_out import Progress, cross_calibrated, cross_fit, dependence_of
 from efficient_empathy.labelling.distillation.model import Encoded, Student, fit, predict
@@ -61,19 +61,20 @@ def distill(
         raise UserError(
             f"{workspace.root} was scored with another rubric than {rubric.name}: pass that one with --rubric"
         )
-    lessons = lessons_of(workspace, scored["spec"], rubric, folds)
+    policy = settings.rules_for(rubric)
+    examples = read_examples(workspace, scored["spec"], rubric, folds)
     started = time.monotonic()
     _clear(out)
     write_tokenizer(base, out / "tokenizer.json")
-    encoded = PairTokenizer(out / "tokenizer.json", student_settings.max_tokens)(lessons.samples)
+    encoded = PairTokenizer(out / "tokenizer.json", student_settings.max_tokens)(examples.samples)
 
-    logits = cross_fit(base, encoded, lessons, student_settings, folds, out / ".folds", on_step)
-    heads = fit_heads(logits, lessons.targets, rubric)
-    held_out = cross_calibrated(logits, lessons, rubric, folds, student_settings.seed)
-    dependence = dependence_of(held_out, lessons.targets)
-    figures = agreement(held_out, lessons, rubric, dependence)
+    logits = cross_fit(base, encoded, examples, student_settings, folds, out / ".folds", on_step)
+    heads = fit_heads(logits, examples.targets, rubric)
+    held_out = cross_calibrated(logits, examples, rubric, folds, student_settings.seed)
+    dependence = dependence_of(held_out, examples.targets)
+    figures = agreement(held_out, examples, rubric, dependence, policy)
 
-    student = fit(base, encoded, lessons.targets, student_settings, lambda *at: on_step("all data", *at))
+    student = fit(base, encoded, examples.targets, student_settings, lambda *at: on_step("all data", *at))
     export_onnx(student, out / "model.onnx")
     config = DistilledConfig(
         name=settings.name,
@@ -83,13 +84,13 @@ def distill(
         dependence=dependence,
     )
     _write_text(out / "judge.json", config.model_dump_json(indent=2) + "\n")
-    write_reference(DistilledJudge(rubric, out), out, lessons.samples, held_out)
+    write_reference(DistilledJudge(rubric, out), out, examples.samples, held_out)
     figures |= {
         "folds": folds,
         "settings": asdict(student_settings),
         "teacher": scored["spec"],
         "base": BASE if base == default_base() else Path(base).name,
-        "int8_gap": _int8_gap(student, encoded, lessons, rubric, out),
+        "int8_gap": _int8_gap(student, encoded, examples, rubric, out),
         "megabytes": round(sum(p.stat().st_size for p in out.iterdir() if p.is_file()) / 1e6, 1),
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -109,13 +110,13 @@ def _clear(out: Path) -> None:
         raise UserError(f"cannot write to {out}: {error.strerror}") from error
 
 
-def _int8_gap(student: Student, encoded: Encoded, lessons: Lessons, rubric: Rubric, out: Path) -> float:
+def _int8_gap(student: Student, encoded: Encoded, examples: Examples, rubric: Rubric, out: Path) -> float:
     """Largest mean difference, over the axes, of an expected score between the int8 file and the student in torch."""
     few = list(range(0, len(encoded), max(1, len(encoded) // 256)))
     judge = DistilledJudge(rubric, out)
     exact = predict(student, [encoded[i] for i in few])
     levels = np.arange(exact.shape[-1])
-    there = judge.probabilities([lessons.samples[i] for i in few]) @ levels
+    there = judge.probabilities([examples.samples[i] for i in few]) @ levels
     here = calibrated(exact, judge.config.axes) @ levels
     return round(float(np.abs(there - here).mean(0).max()), 4)
 

@@ -14,13 +14,13 @@ import polars as pl
 
 from efficient_empathy.dialogues import Intake, OnBadRow, Sample, uniform
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import ODDS
 from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.labelling.prediction.conversations import Given, samples_of
 from efficient_empathy.labelling.prediction.drift import NO_REFERENCE, Tally
 from efficient_empathy.labelling.prediction.predictor import Batch, Predictor, by_conversation
 from efficient_empathy.labelling.prediction.settings import Per
 from efficient_empathy.labelling.prediction.words import LISTED
-from efficient_empathy.selection.columns import AXES
 
 CHUNK = 1024
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
@@ -41,7 +41,7 @@ class Prediction:
     @property
     def conversations(self) -> pl.DataFrame:
         """A row a conversation, see `by_conversation`."""
-        return by_conversation(self.samples)
+        return by_conversation(self.samples, self.result["otherwise"])
 
     def per(self, unit: Per) -> pl.DataFrame:
         """The frame with a row a sample, or a conversation."""
@@ -78,7 +78,7 @@ class Collected:
         self._predictor = predictor
         self._keeps = frames
         self._frames = [predictor.schema.to_frame()]
-        self._figures = [*AXES, *(f"p_{subset}" for subset in predictor.policy.subsets)]
+        self._figures = [*predictor.axes, *(f"{ODDS}{subset}" for subset in predictor.policy.subsets)]
         self._sums = np.zeros(len(self._figures))
         self.tally = Tally(predictor.reference)
         self.samples = 0
@@ -96,17 +96,18 @@ class Collected:
         frame, drift = pl.concat(self._frames), self.tally.verdict()
         policy = self._predictor.policy
         means = dict(zip(self._figures, (self._sums / max(1, self.samples)).round(4).tolist(), strict=True))
-        weakest = by_conversation(frame).sort("weakest_p_discard", descending=True, maintain_order=True).head(LISTED)
+        left_out = f"weakest_{ODDS}{policy.otherwise}"
+        weakest = by_conversation(frame, policy.otherwise).sort(left_out, descending=True, maintain_order=True)
         result = {
             "samples": self.samples,
             "conversations": self.tally.conversations,
             "judge": self._predictor.judge.name,
             "policy": policy.name,
-            "alpha": policy.alpha,
-            "beta": policy.beta,
-            "mean": {axis: means[axis] for axis in AXES},
-            "expected_shares": {subset: means[f"p_{subset}"] for subset in policy.subsets},
-            "weakest": [rounded(row) for row in weakest.iter_rows(named=True)],
+            "thresholds": policy.thresholds,
+            "otherwise": policy.otherwise,
+            "mean": {axis: means[axis] for axis in self._predictor.axes},
+            "expected_shares": {subset: means[f"{ODDS}{subset}"] for subset in policy.subsets},
+            "weakest": [rounded(row) for row in weakest.head(LISTED).iter_rows(named=True)],
             "drift": drift,
             "bad_rows": intake.bad_row_count,
             "repairs": dict(intake.repairs),

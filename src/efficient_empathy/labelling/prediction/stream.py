@@ -85,7 +85,7 @@ def _answered(
             continue
         frame = batch.frame.slice(at, len(found))
         at += len(found)
-        whole = rounded(by_conversation(frame).row(0, named=True))
+        whole = rounded(by_conversation(frame, predictor.policy.otherwise).row(0, named=True))
         rows = [rounded(row) for row in frame.drop("dialogue_id").iter_rows(named=True)]
         yield {"line": number, "dialogue_id": whole.pop("dialogue_id"), "samples": rows, "conversation": whole}
 

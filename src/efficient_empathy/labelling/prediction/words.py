@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from efficient_empathy.foundation.run.table import ODDS
 from efficient_empathy.labelling.distillation.reference import ENTROPY, Feature, Reference, Values
+from efficient_empathy.selection.policies import display_symbol
+from efficient_empathy.selection.policies.conditions import number_text
 
 _TOLD = {
     "response_words": ("a shorter response", "a longer response", "{:.0f} words"),
@@ -107,9 +109,9 @@ def summary(result: dict[str, Any]) -> str:
         lines.append("Reading: " + ", ".join(f"{count:,} {what}" for what, count in left_out.items() if count) + ".")
     means = ", ".join(f"{axis} {mean:.1f}" for axis, mean in result["mean"].items())
     shares = ", ".join(f"{subset} {percent(share)}" for subset, share in result["expected_shares"].items())
-    lines.append(f"Expected on average: {means}; by {result['policy']} at {_thresholds(result)}: {shares}.")
+    lines.append(f"Expected on average: {means}; by {result['policy']}{_thresholds(result)}: {shares}.")
     if result["weakest"]:
-        lines += _weakest(result["weakest"], result["conversations"])
+        lines += _weakest(result)
     lines.append(drift_summary(result["drift"], result["output"] is not None))
     if result["output"]:
         lines.append(f"Every {result['per']}: {result['output']}")
@@ -119,19 +121,22 @@ def summary(result: dict[str, Any]) -> str:
 
 
 def _thresholds(result: dict[str, Any]) -> str:
-    return f"α = {result['alpha']:g}, β = {result['beta']:g}"
+    at = [f"{display_symbol(name)} = {number_text(value)}" for name, value in result["thresholds"].items()]
+    return f" at {', '.join(at)}" if at else ""
 
 
-def _weakest(rows: Sequence[dict[str, Any]], conversations: int) -> list[str]:
-    title = "Conversations" if conversations <= len(rows) else f"The {len(rows)} weakest conversations"
-    lines = [f"{title}, by the turn with the highest P(discard):"]
+def _weakest(result: dict[str, Any]) -> list[str]:
+    rows, left_out = result["weakest"], result["otherwise"]
+    title = "Conversations" if result["conversations"] <= len(rows) else f"The {len(rows)} weakest conversations"
+    lines = [f"{title}, by the turn with the highest P({left_out}):"]
     width = min(32, max(len(row["dialogue_id"]) for row in rows))
     for row in rows:
         name = row["dialogue_id"] if len(row["dialogue_id"]) <= width else row["dialogue_id"][: width - 1] + "…"
         mark = "  outside what it learnt from" if row["outside"] else ""
+        scores = "".join(f"  {axis} {row[axis]:4.1f}" for axis in result["mean"])
+        odds = row[f"weakest_{ODDS}{left_out}"]
         lines.append(
-            f"  {_printable(name):<{width}}  sensibility {row['sensibility']:4.1f}  rationality "
-            f"{row['rationality']:4.1f}  turn {row['weakest_turn']} P(discard) {row['weakest_p_discard']:.2f}{mark}"
+            f"  {_printable(name):<{width}}{scores}  turn {row['weakest_turn']} P({left_out}) {odds:.2f}{mark}"
         )
     return lines
 

@@ -50,9 +50,9 @@ def refresh(
 
     `which`: `uncertain` by the settings of `uncertainty`; `failed`: those without a score; `all`; `none`: nobody is
     asked, and the scores are those of the first pass again. `judge` (a reference or an object) gives `rounds`
-    judgements of each sample; without it, the judges of the first pass give as many beyond their first. Judgements that
-    the ledger holds count, so the same call pays for nothing twice, and one with more `rounds` adds to them. `pool`
-    is as before, mean after a single judge; with `first`, the judge asked here comes before the others.
+    judgements of each sample; without it, the judges of the first pass give as many beyond their first. Judgements
+    that the ledger holds count, so the same call pays for nothing twice, and one with more `rounds` adds to them.
+    `pool` is as before, mean after a single judge; with `first`, the judge asked here comes before the others.
 
     What was chosen stands in `refresh.parquet`, a row a sample: `sample_id`, `why` (null: not chosen), `subset` as it
     was. A call that did not come to its end is taken up with the same choice.

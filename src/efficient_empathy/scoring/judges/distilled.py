@@ -27,7 +27,11 @@ BUNDLED = Path(str(files("efficient_empathy") / "assets" / "judge"))
 
 
 class AxisHead(BaseModel):
-    """One axis of a distilled judge: its scale, and what calibrates its distribution: softmax(logits ÷ T + bias)."""
+    """One axis of a distilled judge: its scale, and what calibrates its distribution: softmax(logits ÷ T + bias).
+
+    `bias` has a number for each score of the scale; logits beyond, where another axis has more scores, count for
+    nothing.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,13 +67,14 @@ class DistilledJudge:
     """Reads context and response as a pair and answers, per axis, with a distribution over the whole numbers.
 
     The score is the distribution's expectation. `folder` is one that `efficient-empathy distill` made; by default the
-    judge in the package. Raises `UserError` for a damaged folder, or a rubric with other axes than the judge learnt.
+    judge in the package. Without a rubric it answers on the axes that it learnt, in its own order. Raises `UserError`
+    for a damaged folder, or a rubric with other axes than the judge learnt.
     """
 
     batch_size = 256
     concurrency = 2  # one batch runs while the other is recorded
 
-    def __init__(self, rubric: Rubric, folder: Path = BUNDLED, threads: int = 0) -> None:
+    def __init__(self, rubric: Rubric | None, folder: Path = BUNDLED, threads: int = 0) -> None:
         try:
             self.config = DistilledConfig.model_validate_json((folder / "judge.json").read_bytes())
         except OSError as error:
@@ -77,24 +82,25 @@ class DistilledJudge:
         except ValidationError as error:
             raise UserError(f"{folder / 'judge.json'} is not valid: {error.errors()[0]['msg']}") from error
         learnt = {head.name: head.scale for head in self.config.axes}
-        asked = {axis.name: axis.scale for axis in rubric.axes}
-        if learnt != asked:
+        self.scales = {axis.name: axis.scale for axis in rubric.axes} if rubric else learnt
+        """The axes in the order in which they are answered, each with its lowest and its highest score."""
+        if learnt != self.scales:
             raise UserError(
-                f"the distilled judge in {folder} scores {learnt}, the rubric asks for {asked}: distil a judge from a "
-                "run with this rubric, or use --judge openai"
+                f"the distilled judge in {folder} scores {learnt}, the rubric asks for {self.scales}: distil a judge "
+                "from a run with this rubric, or use --judge openai"
             )
         self.name = self.config.name
-        self.note = "" if self.config.rubric == rubric.hash else NOTE.format(name=self.name)
-        self._rubric = rubric
+        self._rubric = rubric.hash if rubric else self.config.rubric
+        self.note = "" if self.config.rubric == self._rubric else NOTE.format(name=self.name)
         self._encoder = OnnxEncoder(folder, self.config.max_tokens, threads)
         files = "+".join(file_hash(folder / name)[:12] for name in ("model.onnx", "judge.json"))
-        self.spec = f"judge=distilled model={files} rubric={rubric.hash}"
+        self.spec = f"judge=distilled model={files} rubric={self._rubric}"
 
     @property
     def order(self) -> list[int]:
-        """The place of each axis of the rubric among the judge's own, which are the same in some order."""
+        """The place of each axis of `scales` among the judge's own."""
         learnt = [head.name for head in self.config.axes]
-        return [learnt.index(name) for name in self._rubric.axis_names]
+        return [learnt.index(name) for name in self.scales]
 
     @property
     def dependence(self) -> tuple[float, ...]:
@@ -105,7 +111,10 @@ class DistilledJudge:
         return tuple(self.config.dependence[pairs.index((min(p), max(p)))] for p in combinations(self.order, 2))
 
     def probabilities(self, samples: Sequence[Sample]) -> np.ndarray:
-        """Calibrated distributions, (samples × axes × levels) float32; the axes in the judge's own order."""
+        """Calibrated distributions, (samples × axes × levels) float32; the axes in the judge's own order.
+
+        There are as many levels as the longest scale has scores; those beyond a shorter one are 0.
+        """
         return calibrated(self._encoder(samples), self.config.axes)
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
@@ -114,17 +123,18 @@ class DistilledJudge:
         table = await asyncio.to_thread(self.probabilities, samples)
         each = (time.perf_counter() - started) / len(samples)
         order = self.order
-        values = [np.asarray(axis.values, np.float32) for axis in self._rubric.axes]
-        means = [table[:, column] @ value for column, value in zip(order, values, strict=True)]
+        values = [np.arange(low, high + 1, dtype=np.float32) for low, high in self.scales.values()]
+        tables = [table[:, column, : len(value)] for column, value in zip(order, values, strict=True)]
+        means = [each @ value for each, value in zip(tables, values, strict=True)]
         now, dependence = time.time(), self.dependence
         return [
             Judgement(
                 sample.id,
                 "ok",
                 self.name,
-                self._rubric.hash,
-                scores={name: float(mean[i]) for name, mean in zip(self._rubric.axis_names, means, strict=True)},
-                probabilities=dict(zip(self._rubric.axis_names, table[i, order], strict=True)),
+                self._rubric,
+                scores={name: float(mean[i]) for name, mean in zip(self.scales, means, strict=True)},
+                probabilities={name: each[i] for name, each in zip(self.scales, tables, strict=True)},
                 dependence=dependence,
                 latency_s=each,
                 created_at=now,
@@ -140,9 +150,12 @@ class DistilledJudge:
 
 
 def calibrated(logits: np.ndarray, heads: Sequence[AxisHead]) -> np.ndarray:
-    """Distributions from a student's logits, (samples × axes × levels)."""
+    """Distributions from a student's logits, (samples × axes × levels); 0 beyond the scale of an axis."""
     temperatures = np.array([head.temperature for head in heads], np.float32)
-    return softmax(logits / temperatures[:, None] + np.array([head.bias for head in heads], np.float32))
+    biases = np.full(logits.shape[1:], -np.inf, np.float32)
+    for row, head in zip(biases, heads, strict=True):
+        row[: len(head.bias)] = head.bias
+    return softmax(logits / temperatures[:, None] + biases)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
