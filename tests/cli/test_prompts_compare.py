@@ -43,12 +43,13 @@ def test_two_rubrics_against_a_server_as_json_and_as_a_page(tmp_path) -> None:
     assert sum(map(sum, subsets["confusion"])) == 40
     assert subsets["changed"] == 40 - sum(row[i] for i, row in enumerate(subsets["confusion"])) > 0
     assert subsets["kept"]["b"] < subsets["kept"]["a"]
-    assert len(found["grid"]["same"]) == len(found["grid"]["same"][0]) == 11
-    assert found["grid"]["kept_a"][5][5] == pytest.approx(subsets["kept"]["a"] / 40)
+    (part,) = found["maps"]
+    assert len(part["same"]) == len(part["same"][0]) == 11
+    assert part["kept"]["a"][5][5] == pytest.approx(subsets["kept"]["a"] / 40)
     assert found["prompts"]["removed"] > 0 < found["prompts"]["added"]
     assert found["differences"][0]["changed"]
     assert '"sensibility"' in found["differences"][0]["b"]["raw"]
-    assert json.loads((tmp_path / found["output"]).read_text())["format"] == 1
+    assert json.loads((tmp_path / found["output"]).read_text())["version"] == 1
     page = Page(tmp_path / found["page"])
     assert page.table("Agreement by axis")[1][0] == "sensibility 0–10"
     assert page.table("From A’s subset to B’s")[1][1] == str(subsets["confusion"][0][0])

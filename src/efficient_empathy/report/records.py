@@ -169,13 +169,13 @@ class GenerationRecord(Record):
     backend: str = ""
 
 
-AnyRecord = TypeVar("AnyRecord", bound=Record)
+AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 
 def read_record(path: Path, kind: type[AnyRecord], shown: str) -> AnyRecord | str:
     """The record in a file, or the sentence that says why it is not shown; `shown` is the file's name in it."""
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes(), context={"file": path})
     except OSError as error:
         return f"{shown} cannot be read ({error.strerror or error})."
     except ValidationError as error:

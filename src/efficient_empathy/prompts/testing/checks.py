@@ -16,7 +16,15 @@ import numpy.typing as npt
 
 from efficient_empathy.foundation.statistics.resampling import dialogue_draws
 from efficient_empathy.prompts.testing.randomisation import regrouped, splits, swapped
-from efficient_empathy.prompts.testing.readings import NONE, Codes, Expected, Floats, Readings, Thresholds, pairs_alike
+from efficient_empathy.prompts.testing.readings import (
+    NONE,
+    Codes,
+    Expected,
+    Floats,
+    Readings,
+    WatchedRules,
+    pairs_alike,
+)
 
 Reference = Readings | Expected
 Which = npt.NDArray[np.bool_]
@@ -115,7 +123,9 @@ class _Part:
     finish: Callable[[Floats], Check]
 
 
-def checks(now: Readings, before: Reference, thresholds: Thresholds, setting: Setting, *, noise: bool) -> list[Check]:
+def checks(
+    now: Readings, before: Reference, rules: WatchedRules | None, setting: Setting, *, noise: bool
+) -> list[Check]:
     """Every check that the two allow. `noise` says whether expectations are one reading of a judge, which then tells
     something about that judge's noise."""
     parts = [*_shifts(now, before, setting)]
@@ -123,9 +133,8 @@ def checks(now: Readings, before: Reference, thresholds: Thresholds, setting: Se
         parts += _noise(now, before, setting)
     elif noise:
         parts += _noise_of_one(now, before, setting)
-    subsets = now.subsets(thresholds)
-    if subsets is not None:
-        parts.append(_subsets(subsets, before, thresholds, setting))
+    if rules is not None:
+        parts.append(_subsets(now.subsets(rules), before, rules, setting))
     parts.append(_failures(now, before, setting))
     nulls = swapped(np.stack([part.signed for part in parts]), setting.dialogues, setting.seed)
     found = [part.finish(null) for part, null in zip(parts, nulls, strict=True)]
@@ -223,7 +232,7 @@ def _deviation(variance: Floats) -> Floats:
     return found
 
 
-def _subsets(now: Codes, before: Reference, thresholds: Thresholds, setting: Setting) -> _Part:
+def _subsets(now: Codes, before: Reference, rules: WatchedRules, setting: Setting) -> _Part:
     """How many more samples change subset than the judge's own noise accounts for.
 
     Of two readings of an item, one of each judging, the chance that they fall into different subsets, less the chance
@@ -231,8 +240,8 @@ def _subsets(now: Codes, before: Reference, thresholds: Thresholds, setting: Set
     q, the energy distance of Székely and Rizzo (2013) for categories. It is 0 for a judge that has not changed, and
     1 for an item that has moved from one subset to another for good.
     """
-    theirs = _codes(before, thresholds)
-    permitted = None if isinstance(before, Readings) else before.permits(thresholds)
+    theirs = _codes(before, rules)
+    permitted = None if isinstance(before, Readings) else before.permits(rules)
     beyond, signed, tables = np.full(len(now), np.nan), np.zeros(len(now)), {}
     for i in range(len(now)):
         mine, other = now[i][now[i] != NONE], theirs[i][theirs[i] != NONE]
@@ -254,14 +263,12 @@ def _subsets(now: Codes, before: Reference, thresholds: Thresholds, setting: Set
     return _Part(shares * signed, finish)
 
 
-def _codes(before: Reference, thresholds: Thresholds) -> Codes:
+def _codes(before: Reference, rules: WatchedRules) -> Codes:
     """The subsets of an earlier judging; of expectations as one reading, `NONE` where they are a range."""
     if isinstance(before, Expected):
         numbers = np.where(before.numbers[:, None], before.low, np.nan)[:, None]
         before = Readings(before.axes, numbers, np.ones((len(numbers), 1), dtype=np.bool_))
-    codes = before.subsets(thresholds)
-    assert codes is not None  # both have the axes of one rubric
-    return codes
+    return before.subsets(rules)
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,73 @@
+"""Which policy's subsets are watched: as it is named, else as a golden set or a run's selection has it, else paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.foundation.settings import Flag, Settings
+from efficient_empathy.selection.policies import Policy, RulePolicy, Scales, load_policy, policy_of_definition
+
+DEFAULT = "paper"
+
+
+class PolicySettings(Settings):
+    """The policy whose subsets are watched, and its thresholds."""
+
+    policy: str | None = None
+    """Whose subsets are watched: a policy of rules, by name or YAML file; that of the golden set, or of the run's
+    selection, by default."""
+    thresholds: Annotated[dict[str, float], Flag("--threshold")] = Field(default_factory=dict)
+    """Other thresholds of the policy."""
+    alpha: float | None = None
+    """Short for --threshold alpha=NUMBER."""
+    beta: float | None = None
+    """Short for --threshold beta=NUMBER."""
+
+    @property
+    def named(self) -> dict[str, float]:
+        """By name the thresholds that are given."""
+        short = {"alpha": self.alpha, "beta": self.beta}
+        return {**self.thresholds, **{name: value for name, value in short.items() if value is not None}}
+
+
+def chosen_policy(settings: PolicySettings, known: RulePolicy | None, scales: Scales) -> RulePolicy | None:
+    """The policy at its thresholds; `known` is that of the golden set or the run.
+
+    None where nothing is named and the default does not fit the axes. Raises `UserError` for a policy that has no rules
+    or, named or known, looks at other axes.
+    """
+    if settings.policy is None and known is None and not settings.named:
+        policy = load_policy(DEFAULT)
+        return policy if isinstance(policy, RulePolicy) and set(policy.names) <= set(scales) else None
+    policy = known if settings.policy is None and known is not None else _load(settings.policy or DEFAULT)
+    policy = policy.with_thresholds(**settings.named)
+    policy.require_axes(scales)
+    return policy
+
+
+def selected_policy(table: RunTable) -> RulePolicy | None:
+    """The policy of a run's last selection, None without one and where it has no rules."""
+    policy = _policy_of(table.selecting.get("parameters") or {})
+    return policy if isinstance(policy, RulePolicy) else None
+
+
+def _policy_of(parameters: Mapping[str, Any]) -> Policy | None:
+    definition = parameters.get("policy")
+    if isinstance(definition, Mapping):
+        return policy_of_definition(definition)
+    if definition is None or definition == "top":
+        return None
+    policy = load_policy(definition)
+    return policy.with_thresholds(**{name: parameters[name] for name in policy.thresholds if name in parameters})
+
+
+def _load(reference: str) -> RulePolicy:
+    policy = load_policy(reference, top=1) if reference == "top" else load_policy(reference)
+    if not isinstance(policy, RulePolicy):
+        raise UserError(f"the policy {reference!r} puts no single sample into a subset: take a policy of rules")
+    return policy
