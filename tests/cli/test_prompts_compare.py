@@ -146,7 +146,7 @@ def test_a_run_and_a_rubric_are_compared_on_the_runs_samples(tmp_path) -> None:
         (["empathy", "stricter.yaml", "--judge", "distilled"], "does not read the rubric"),
         (["run", "run"], "A and B are the same"),
         (["run", "other"], "no sample in common"),
-        (["run", "empty"], "run `efficient-empathy score SOURCE` with --run empty first"),
+        (["run", "empty"], "run `efficient-empathy score SOURCE --run empty`"),
         (["run", "failed"], "none has scores of both"),
         (["run", "other", "--judge", "distilled"], "neither A nor B is a rubric"),
         (["run", "other", "-n", "3"], "-n says what is judged"),
@@ -154,7 +154,7 @@ def test_a_run_and_a_rubric_are_compared_on_the_runs_samples(tmp_path) -> None:
         (["empathy", "nothing.yaml", "--judge", "distilled"], "is not found"),
         (["run", "nothing"], "B is 'nothing', which is neither a rubric"),
         (["run", "other", "-o", "run"], "is a scored run's folder"),
-        (["run", "failed", "--policy", "top"], "has no thresholds"),
+        (["run", "failed", "--policy", "top"], "take a policy of rules"),
     ],
 )
 def test_what_cannot_be_compared_is_said_before_anything_is_asked(tmp_path, monkeypatch, arguments, told) -> None:

@@ -75,7 +75,8 @@ NAMED = ("thresholds", "chosen", "default", "grid", "axes", "values", "intervals
 def hostile(value: object, key: str = "") -> object:
     """Every text in it with hostile text before it, names too."""
     if isinstance(value, dict):
-        return {HOSTILE + k if key in NAMED else k: hostile(v, k) for k, v in value.items()}
+        named = key in NAMED and "low" not in value
+        return {HOSTILE + k if named else k: hostile(v, k) for k, v in value.items()}
     if isinstance(value, list):
         return [hostile(part, key) for part in value]
     return HOSTILE + value if isinstance(value, str) and key not in ("better", "role") else value

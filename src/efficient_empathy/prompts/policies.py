@@ -21,8 +21,8 @@ class PolicySettings(Settings):
     policy: str | None = None
     """Whose subsets are watched: a policy of rules, by name or YAML file; that of the golden set, or of the run's
     selection, by default."""
-    thresholds: Annotated[dict[str, float], Flag("--threshold")] = Field(default_factory=dict)
-    """Other thresholds of the policy."""
+    thresholds: Annotated[dict[str, float], Flag("--threshold", metavar="NAME=NUMBER")] = Field(default_factory=dict)
+    """A threshold of the policy, by its name; its own by default."""
     alpha: float | None = None
     """Short for --threshold alpha=NUMBER."""
     beta: float | None = None

@@ -67,9 +67,9 @@ class CompareSettings(PolicySettings):
     samples: Annotated[str | None, Flag(metavar="SOURCE")] = None
     """Judge a source instead: a file, a folder, or a hub data set."""
     n: Annotated[int | None, Flag("-n")] = Field(default=None, ge=1)
-    """So many samples at most; 200 by default, all of a golden set."""
+    """Samples at most; 200 by default, all of a golden set."""
     examples: Annotated[int, Flag("--show")] = Field(default=20, ge=0)
-    """Show so many of the samples that differ."""
+    """How many of the samples that differ are shown."""
     resamples: int = Field(default=1000, ge=0)
     """Of the bootstrap over dialogues; 0 for no intervals."""
     seed: int = Field(default=0, ge=0)

@@ -14,7 +14,7 @@ from efficient_empathy.dialogues import SAMPLE_SCHEMA
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.redaction import redact
 from efficient_empathy.foundation.run.axis import Axis
-from efficient_empathy.foundation.run.table import PROBABILITIES, SAMPLE_COLUMNS, RunTable
+from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.prompts.compare.records import RubricNote
 from efficient_empathy.prompts.golden.golden_set import read_golden
@@ -172,7 +172,8 @@ def run_side(stored: StoredSide) -> Side:
     others = [name for name in (DEPENDENCE, "answered_by") if name in table.columns]
     columns = ["sample_id", "state", *table.axis_names, *distributions, *others]
     scores, samples = (
-        table.read(names).unique("sample_id", keep="first", maintain_order=True) for names in (columns, SAMPLE_COLUMNS)
+        table.read(names).unique("sample_id", keep="first", maintain_order=True)
+        for names in (columns, SAMPLE_SCHEMA.names())
     )
     scoring = {"spec": "unknown", **table.scoring}
     about, prompt = rubric_at_hand(dict(table.scoring.get("rubric") or {}), table.axes, stored.path)
@@ -184,7 +185,7 @@ def run_side(stored: StoredSide) -> Side:
         prompt,
         table.axes,
         scores,
-        samples.select(SAMPLE_SCHEMA.names()).cast(SAMPLE_SCHEMA),
+        samples.cast(SAMPLE_SCHEMA),
         table.workspace.ledger,
         selected_policy(table),
         "scores" if table.selecting.get("parameters", {}).get("decide") == "scores" else "auto",

@@ -18,7 +18,7 @@ from rich.console import Console
 from efficient_empathy.dialogues import SAMPLE_SCHEMA, Sample, read, write_samples
 from efficient_empathy.evaluation.judging import judge_samples
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.table import SAMPLE_COLUMNS, RunTable
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.prompts.compare.comparison import compare_sides
 from efficient_empathy.prompts.compare.page import page
@@ -299,7 +299,7 @@ def chosen_samples(
         frame = read(source)
     elif run is not None:
         table = RunTable(Workspace(run.path)).require("samples")
-        frame = table.read(SAMPLE_COLUMNS).cast(SAMPLE_SCHEMA)
+        frame = table.read(SAMPLE_SCHEMA.names()).cast(SAMPLE_SCHEMA)
     else:
         rows = [sample.row() for sample in read_golden(golden or "bundled").samples]
         frame, most = pl.DataFrame(rows, schema=SAMPLE_SCHEMA), most or len(rows)
