@@ -221,7 +221,8 @@ def summary(listed: PromptList) -> str:
         if use.judgements:
             judges = ", ".join(f"{clip(name, 60)} {count:,}" for name, count in use.judges.items())
             lines.append(
-                f"    {use.judgements:,} judgements ({judges}), {dollars(use.cost_usd)}, last {moment(use.last_used)}"
+                f"    {use.judgements:,} judgements ({judges}), {dollars(use.cost_usd)}, "
+                f"last {moment(use.last_used or 0.0)}"
             )
         else:
             lines.append("    no judgements found")

@@ -89,10 +89,10 @@ class Proxies:
 
 def with_proxy(cells: Sequence[Cell], counts: Callable[[Cell], Floats], default: Cell, folds: Folds) -> list[Cell]:
     """The cells that have a proxy in every fold. Raises `UserError` where the default has none."""
-    kept = [cell for cell in cells if (folds.sums(counts(cell))[:, 1] > 0).all()]
-    if default not in kept:
+    trained = [cell for cell in cells if (folds.sums(counts(cell))[:, 1] > 0).all()]
+    if default not in trained:
         raise UserError(
             f"the default cell, {default}, has too few samples to train a proxy on: lower the batch "
             "(--set batch_size=4), take fewer --folds, or another --subset"
         )
-    return kept
+    return trained

@@ -78,7 +78,8 @@ class HeatMap:
 
     def place(self, y: float, x: float) -> str:
         """A cell's thresholds, for example "α = 5, β = 5"."""
-        return (f"{self.y.symbol} = {y:g}, " if self.y else "") + f"{self.x.symbol} = {x:g}"
+        sides = [(self.y, y), (self.x, x)] if self.y else [(self.x, x)]
+        return ", ".join(f"{clip(side.symbol, _LONGEST)} = {value:g}" for side, value in sides if side)
 
     @property
     def best(self) -> str:
@@ -122,7 +123,7 @@ def _about(chart: HeatMap) -> str:
         about = f"{len(chart.y.values)} by {len(chart.x.values)} pairs of thresholds, from {low} to {high}"
     else:
         about = f"{len(chart.x.values)} thresholds, from {low} to {high}"
-    about += f"; {chart.note}" if chart.note else ""
+    about += f"; {clip(chart.note, 200)}" if chart.note else ""
     for place, what in chart.outlined.items():
         about += f"; the {what}, {chart.place(*place)}, {chart.quantity.text(chart.cells.get(place))}"
     about += f"; {chart.best}" if chart.best else ""

@@ -66,11 +66,11 @@ def shared_samples(a: Side, b: Side) -> SharedSamples:
             "side be judged now"
         )
     scored = scored_on(axis.name for axis in axes)
-    kept = [side.scores.filter(scored) for side in (a, b)]
-    first = kept[0].join(kept[1].select("sample_id"), on="sample_id", how="semi", maintain_order="left")
-    second = first.select("sample_id").join(kept[1], on="sample_id", how="left", maintain_order="left")
+    frames = [side.scores.filter(scored) for side in (a, b)]
+    first = frames[0].join(frames[1].select("sample_id"), on="sample_id", how="semi", maintain_order="left")
+    second = first.select("sample_id").join(frames[1], on="sample_id", how="left", maintain_order="left")
     if first.is_empty():
-        counts = [f"{label} has scores for {len(frame):,}" for label, frame in zip("AB", kept, strict=True)]
+        counts = [f"{label} has scores for {len(frame):,}" for label, frame in zip("AB", frames, strict=True)]
         raise UserError(
             f"of the {len(common):,} samples that A and B share, none has scores of both: {' and '.join(counts)}"
         )
@@ -167,13 +167,13 @@ class WatchedSubsets:
         ranges = {name: values[name] if name in pair else (own[name],) for name in own}
         cells = cells_of({self.policy.name: ranges})
         y, x = pair if len(pair) > 1 else ("", pair[0])
-        found = {_place(cell, y, x): self._cell(cell) for cell in cells}
+        agreement = {_place(cell, y, x): self._cell(cell) for cell in cells}
         rows, columns = values[y] if y else (0.0,), values[x]
 
         def surface(name: str) -> Surface:
-            return tuple(tuple(found[row, column][name] for column in columns) for row in rows)
+            return tuple(tuple(agreement[row, column][name] for column in columns) for row in rows)
 
-        names = next(iter(found.values()))
+        names = next(iter(agreement.values()))
         return ThresholdMap(
             y=y,
             x=x,
@@ -208,9 +208,9 @@ def _interval(figure: Figure) -> Interval:
 def _overlaps(a: Labels, b: Labels) -> dict[str, float | None]:
     """The Jaccard index of what is kept and of every subset; None where neither side has any of it."""
     overlaps: dict[str, float | None] = {}
-    for shown, name in {KEPT: UNION, **{name: name for name in a.subsets}}.items():
+    for label, name in {KEPT: UNION, **{name: name for name in a.subsets}}.items():
         first, second = a.within(name), b.within(name)
-        overlaps[shown] = round(jaccard(first, second), 6) if (first | second).any() else None
+        overlaps[label] = round(jaccard(first, second), 6) if (first | second).any() else None
     return overlaps
 
 

@@ -154,13 +154,13 @@ def plan_compare(
     Writes nothing. Raises `UserError` where nobody would be asked.
     """
     sides, _, folder = _prepared(comparison, output, options)
-    asked = [side for side in sides if isinstance(side, AskedSide)]
-    if not asked:
+    to_ask = [side for side in sides if isinstance(side, AskedSide)]
+    if not to_ask:
         raise UserError("A and B have their scores already, so nobody would be asked: leave --dry-run out")
     samples = samples_of(_samples(comparison, sides))
-    plans = [plan_samples(samples, _bound(side, folder, options), folder) for side in asked]
+    plans = [plan_samples(samples, _bound(side, folder, options), folder) for side in to_ask]
     return together(
-        [plan | {"judge": f"{side.name} ({plan['judge']})"} for side, plan in zip(asked, plans, strict=True)]
+        [plan | {"judge": f"{side.name} ({plan['judge']})"} for side, plan in zip(to_ask, plans, strict=True)]
     )
 
 

@@ -114,15 +114,15 @@ def make_golden(
     )
     golden = write_golden(folder, items, origin)
     cells, categories = ({row[0][level] for row in rows} for level in (0, 1))
-    drawn = [rows[i][0] for i in chosen]
+    strata = [rows[i][0] for i in chosen]
     return MadeSet(
         golden,
         folder,
         len(samples),
         len(cells),
-        len({cell for cell, _ in drawn}),
+        len({cell for cell, _ in strata}),
         len(categories),
-        len({category for _, category in drawn}),
+        len({category for _, category in strata}),
     )
 
 

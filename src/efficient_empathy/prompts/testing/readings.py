@@ -71,42 +71,42 @@ class WatchedRules:
 
 @dataclass(frozen=True)
 class Readings:
-    """`scores` has shape (items, rounds, axes), nan where a judgement is not ok; `asked`, (items, rounds), where there
-    is one at all."""
+    """`scores` has shape (items, rounds, axes), nan where a judgement is not ok; `present`, (items, rounds), says
+    where there is one at all."""
 
     axes: tuple[str, ...]
     scores: Floats
-    asked: npt.NDArray[np.bool_]
+    present: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, items: Sequence[ItemRounds], axes: Sequence[str]) -> Readings:
         """From a result's items."""
         rounds = max((len(item.rounds) for item in items), default=0)
         scores = np.full((len(items), rounds, len(axes)), np.nan)
-        asked = np.zeros((len(items), rounds), dtype=np.bool_)
+        present = np.zeros((len(items), rounds), dtype=np.bool_)
         for i, item in enumerate(items):
             for r, reading in enumerate(item.rounds):
-                asked[i, r] = reading.state is not None
+                present[i, r] = reading.state is not None
                 if reading.state == "ok" and reading.scores:
                     scores[i, r] = [reading.scores[axis] for axis in axes]
-        return cls(tuple(axes), scores, asked)
+        return cls(tuple(axes), scores, present)
 
     @property
     def failures(self) -> Floats:
         """The share of each item's judgements that are not ok; nan where there is none."""
-        failed = self.asked & np.isnan(self.scores).any(2)
-        return _ratio(failed.sum(1).astype(np.float64), self.asked.sum(1).astype(np.float64))
+        failed = self.present & np.isnan(self.scores).any(2)
+        return _ratio(failed.sum(1).astype(np.float64), self.present.sum(1).astype(np.float64))
 
     def means(self) -> Floats:
         """The mean over an item's rounds, (items, axes); nan where none is ok."""
-        given = ~np.isnan(self.scores)
-        return _ratio(np.nansum(self.scores, 1), given.sum(1).astype(np.float64))
+        counted = ~np.isnan(self.scores)
+        return _ratio(np.nansum(self.scores, 1), counted.sum(1).astype(np.float64))
 
     def variances(self) -> Floats:
         """The unbiased variance over an item's rounds, (items, axes); nan where fewer than two are ok."""
-        given = (~np.isnan(self.scores)).sum(1).astype(np.float64)
+        counted = (~np.isnan(self.scores)).sum(1).astype(np.float64)
         apart = np.nansum((self.scores - self.means()[:, None]) ** 2, 1)
-        return np.where(given > 1, _ratio(apart, given - 1), np.nan)
+        return np.where(counted > 1, _ratio(apart, counted - 1), np.nan)
 
     def same(self) -> Floats:
         """The share of an item's pairs of rounds with the very same score, (items, axes); nan without a pair."""

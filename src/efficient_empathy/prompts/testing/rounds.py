@@ -110,8 +110,8 @@ def next_rounds(
 
 
 def _progress(ledger: Ledger, spec: str, rounds: Sequence[int], ids: Sequence[str]) -> str:
-    kept = sum(len(ids) - len(ledger.missing(round_spec(spec, number), ids)) for number in rounds)
-    return f"{kept:,} of {len(ids) * len(rounds):,} judgements are made and kept; the same command goes on from there"
+    count = sum(len(ids) - len(ledger.missing(round_spec(spec, number), ids)) for number in rounds)
+    return f"{count:,} of {len(ids) * len(rounds):,} judgements are made and kept; the same command goes on from there"
 
 
 def _result(
