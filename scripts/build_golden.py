@@ -19,11 +19,13 @@ import numpy as np
 import yaml
 
 from efficient_empathy.dialogues import Sample, Utterance, open_source
-from efficient_empathy.prompts.golden.golden_set import BUNDLED, Golden, GoldenItem, rubric_record, write_golden
-from efficient_empathy.prompts.testing.readings import Expected
+from efficient_empathy.prompts.golden.golden_set import BUNDLED, Golden, GoldenItem, write_golden
+from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote
+from efficient_empathy.prompts.testing.readings import Expected, WatchedRules
 from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring.judges.distilled import DistilledJudge
 from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.selection.policies import RulePolicy, load_policy
 
 HERE = Path(__file__).parent
 
@@ -60,10 +62,12 @@ def ends(told: int | str) -> tuple[int, int]:
 
 
 def certain_subsets(golden: Golden) -> list[str]:
-    """Each item's subset at the manifest's thresholds, or `near` where its ranges reach into more than one."""
+    """Each item's subset by the manifest's policy, or `near` where its ranges reach into more than one."""
     expected = Expected.of([item.expected for item in golden.items], golden.axes)
-    names = np.array(golden.thresholds.subsets)
-    return [str(names[row][0]) if row.sum() == 1 else "near" for row in expected.permits(golden.thresholds)]
+    assert golden.manifest.policy is not None
+    rules = WatchedRules.of(golden.manifest.policy, golden.scales, golden.samples)
+    names = np.array(rules.subsets)
+    return [str(names[row][0]) if row.sum() == 1 else "near" for row in expected.permits(rules)]
 
 
 def counts(golden: Golden) -> list[str]:
@@ -108,9 +112,17 @@ def main() -> None:
         golden_items(table, known),
         key=lambda item: (str(item.sample.category), item.sample.dialogue_id, item.sample.turn, item.sample.id),
     )
-    golden = write_golden(
-        options.output, items, name="bundled", rubric=rubric_record(Rubric.load()), made={"from": "scripts/golden.yaml"}
+    policy = load_policy("paper")
+    assert isinstance(policy, RulePolicy)
+    origin = Manifest(
+        name="bundled",
+        items=len(items),
+        corpus="",
+        rubric=RubricNote.of(Rubric.load()),
+        made=Origin(source="scripts/golden.yaml"),
+        policy=policy,
     )
+    golden = write_golden(options.output, items, origin)
     (options.output / "README.md").write_text(card(golden, table, options.card), "utf-8")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from efficient_empathy.evaluation.ratings.record import RatingsRecord
 from efficient_empathy.evaluation.record import EvaluationRecord
+from efficient_empathy.evaluation.robustness.records import SweepRecord, TuningRecord
 from efficient_empathy.foundation.run.workspace import Workspace
 from trained_runs import MODELS, write_json
 
@@ -88,17 +89,21 @@ def write_sweep(
     levels: Sequence[float] = (3, 4, 5, 6, 7),
     policies: Sequence[str] = ("paper",),
     trained: bool = False,
+    thresholds: Mapping[str, float] | None = None,
     **changed: object,
 ) -> Path:
     """`sweep/sweep.json`: the higher the thresholds the less is kept; losses are lowest near the default."""
     categories = {"afraid": 180, "grateful": 240, "lonely": 160, "proud": 20}
+    own = thresholds or {"alpha": 5, "beta": 5}
+    axes = dict(zip(own, (("sensibility",), ("rationality",), ("candour",)), strict=False))
     cells = []
-    for policy, alpha, beta in product(policies, levels, levels):
-        far = abs(alpha - 5) + abs(beta - 5)
-        kept = 0.92 - 0.004 * (alpha + beta - 10) * abs(alpha + beta - 10) - 0.05 * (policy != "paper")
+    for policy, *values in product(policies, *(levels for _ in own)):
+        far = sum(abs(value - own[name]) for name, value in zip(own, values, strict=True))
+        high = sum(values) - sum(own.values())
+        kept = 0.92 - 0.004 * high * abs(high) - 0.05 * (policy != "paper")
         kept = min(0.998, max(0.04, kept))
         cell: dict[str, Any] = {
-            "policy": policy, "alpha": alpha, "beta": beta,
+            "policy": policy, "thresholds": dict(zip(own, values, strict=True)),
             "subsets": {"sensibility": round(400 * kept), "rationality": round(200 * kept),
                         "discard": 600 - round(400 * kept) - round(200 * kept)},
             "kept_share": kept, "kept_jaccard": 1 - 0.06 * far,
@@ -106,54 +111,74 @@ def write_sweep(
             "categories": {name: {"sensibility": round(n * kept * 0.7), "rationality": round(n * kept * 0.3),
                                   "discard": n - round(n * kept * 0.7) - round(n * kept * 0.3)}
                            for name, n in categories.items()},
-            "trained": None,
         }  # fmt: skip
         if trained:
             cell["trained"] = reached(3.17 + 0.002 * far**2)
         cells.append(cell)
     baselines = [
-        {"name": name, "samples": 300, **reached(loss)}
+        {"name": name, **reached(loss)}
         for name, loss in {"all": 3.14, "discard": 3.4, "random (seed 1)": 3.19, "random (seed 2)": 3.2}.items()
     ]
     models = {
-        "best": "paper α 5 β 5", "best_in_draws": 0.42, "better_than": {"random": 9, "default": 0}, "cells": len(cells),
-        "range": {"cells": [3.17, 3.202], "random": [3.19, 3.2]},
+        "order": [], "best": "paper α 5 β 5", "best_in_draws": 0.42, "better_than": {"random": 9, "default": 0},
+        "cells": len(cells), "range": {"cells": [3.17, 3.202], "random": [3.19, 3.2]},
     }  # fmt: skip
-    lowest = {"union": {"policy": "paper", "alpha": 7, "beta": 7, "spearman": 0.8, "kendall": 0.67}}
+    lowest = {"union": {"policy": "paper", "thresholds": dict.fromkeys(own, 7), "spearman": 0.8, "kendall": 0.67}}
+    training = {
+        "subset": "union", "base": "tiny", "distinct_models": len(cells), "settings": {},
+        "held_out": {"samples": 48, "dialogues": 24, "subsets": {"all": 48}},
+        "figures": {"loss": {"better": "lower", "about": "nats", "digits": 4},
+                    "bleu4": {"better": "higher", "about": "", "digits": 2}},
+    }  # fmt: skip
     record = {
-        "policy": policies[0], "default": {"alpha": 5, "beta": 5}, "alphas": list(levels), "betas": list(levels),
-        "samples": 600, "categories": list(categories), "cells": cells, "baselines": baselines if trained else [],
+        "policies": [{"name": policy, "thresholds": own, "grid": dict.fromkeys(own, levels), "axes": axes,
+                      "subsets": ["sensibility", "rationality", "discard"], "otherwise": "discard"}
+                     for policy in policies],
+        "decided_on": "whole scores", "samples": 600, "unscored": 0, "categories": list(categories), "cells": cells,
+        "baselines": baselines if trained else [], "training": training if trained else None,
         "rank_stability": {"measure": "…", "cells": [], "lowest": lowest, "models": models if trained else None},
-        "training": {"subset": "union", "figures": {"loss": {"better": "lower", "about": "nats", "digits": 4},
-                     "bleu4": {"better": "higher", "about": "", "digits": 2}}} if trained else None,
     }  # fmt: skip
-    return write_json(workspace.sweep / "sweep.json", record | changed)
+    path = workspace.sweep / "sweep.json"
+    SweepRecord.model_validate(record | changed).write(path)
+    return path
 
 
 def reached(loss: float) -> dict[str, Any]:
     """What a model trained in a sweep is said to have reached."""
     return {
-        "values": {"loss": loss, "bleu4": 12 - loss},
+        "key": "0123456789abcdef", "samples": 300, "steps": 20, "flops": 1e12, "interval": [loss - 0.1, loss + 0.1],
+        "values": {"loss": loss, "bleu4": 12 - loss}, "tokens": {"response": 4e4, "all": 1e5}, "seconds": 9.0,
         "against": {"default": {"value": loss - 3.17, "low": loss - 3.175, "high": loss - 3.165}},
-        "subset_losses": {"sensibility": loss - 0.1, "discard": loss + 0.3, "all": loss}, "tokens": 1e5, "seconds": 9.0,
+        "subset_losses": {"sensibility": loss - 0.1, "discard": loss + 0.3, "all": loss},
     }  # fmt: skip
 
 
-def write_tuning(workspace: Workspace, **changed: object) -> Path:
+def write_tuning(
+    workspace: Workspace,
+    *,
+    chosen: Mapping[str, float] | None = None,
+    default: Mapping[str, float] | None = None,
+    **changed: object,
+) -> Path:
     """`tuning/tuning.json` and the recipe fragment: a choice that is no better than the default."""
     levels = range(3, 8)
+    chosen, default = chosen or {"alpha": 4, "beta": 6}, default or {"alpha": 5, "beta": 5}
+    near = {**chosen, next(iter(chosen)): 5}
     record = {
-        "target": {"kind": "balance", "subset": "union"},
-        "policy": "paper", "chosen": {"alpha": 4, "beta": 6}, "default": {"alpha": 5, "beta": 5},
-        "folds": [{"alpha": 4, "beta": 6, "value": 0.0081 + 0.001 * i, "default_value": 0.009} for i in range(4)]
-        + [{"alpha": 5, "beta": 6, "value": 0.0079, "default_value": 0.0088}],
+        "target": {"kind": "balance", "subset": "union"}, "policy": "paper", "decided_on": "whole scores",
+        "axes": {name: ["sensibility"] for name in chosen}, "chosen": chosen, "default": default,
+        "chosen_on_all": 0.008, "default_on_all": 0.0094, "subsets": {"sensibility": 300, "discard": 300},
+        "folds": [{"thresholds": chosen, "value": 0.0081 + 0.001 * i, "default_value": 0.009} for i in range(4)]
+        + [{"thresholds": near, "value": 0.0079, "default_value": 0.0088}],
         "value": 0.0082, "spread": 0.0016, "default_value": 0.00895,
         "difference": {"value": -0.00075, "low": -0.0021, "high": 0.0006}, "better_than_default": False,
-        "cells": [{"alpha": a, "beta": b, "value": 0.008 + 0.0007 * (abs(a - 4) + abs(b - 6))}
-                  for a, b in product(levels, levels)],
+        "cells": [{"thresholds": dict(zip(chosen, values, strict=True)),
+                   "value": 0.008 + 0.0007 * sum(abs(v - c) for v, c in zip(values, chosen.values(), strict=True))}
+                  for values in product(levels, repeat=len(chosen))],
         "text": "For balance α = 4, β = 6 is chosen, but it is no better than the default.",
     }  # fmt: skip
-    path = write_json(workspace.tuning / "tuning.json", record | changed)
+    path = workspace.tuning / "tuning.json"
+    TuningRecord.model_validate(record | changed).write(path)
     path.with_name("select.yaml").write_text("select:\n  alpha: 4\n", "utf-8")
     return path
 

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from efficient_empathy.dialogues import Sample
-from efficient_empathy.prompts.golden.golden_set import GoldenItem, rubric_record, write_golden
+from efficient_empathy.prompts.golden.golden_set import GoldenItem, write_golden
+from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote
 from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.selection.policies import load_policy
 from misbehaviours import Behaviour, ok
 from scored_runs import numbered
 
@@ -42,7 +44,9 @@ def golden_set(folder: Path, n: int = 200, **told: Any) -> Path:
     for sample in samples(n):
         expected = {axis: (round(s), round(s)) for axis, s in zip(AXES, opinion(sample.id[:12]), strict=True)}
         items.append(GoldenItem(sample, expected))
-    write_golden(folder, items, **{"name": "mine", "rubric": rubric_record(RUBRIC), "made": {"by": "hand"}, **told})
+    policy = load_policy("paper")
+    fields = {"name": "mine", "rubric": RubricNote.of(RUBRIC), "made": Origin(by="hand"), "policy": policy, **told}
+    write_golden(folder, items, Manifest(items=n, corpus="", **fields))
     return folder
 
 

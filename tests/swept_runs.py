@@ -28,3 +28,20 @@ def whole_scores(n, categories=4, seed=0):
     s = np.clip(rng.integers(0, 9, n) + level, 0, 10)
     r = np.clip(rng.integers(0, 9, n) + 2 - level, 0, 10)
     return {"sensibility": s.tolist(), "rationality": r.tolist()}
+
+
+WARM = """
+name: warm
+thresholds: {hope: 2, tact: 3, long: 5}
+rules:
+  - golden: warmth > hope and care >= tact and truth > tact
+  - plain: warmth > hope or response_words > long
+otherwise: rest
+"""
+WARM_SCALES = {"warmth": (1, 3), "care": (0, 5), "truth": (0, 5)}
+
+
+def warm_scores(n, seed=0):
+    """Random whole scores on the axes that `WARM` looks at."""
+    rng = np.random.default_rng(seed)
+    return {axis: rng.integers(low, high + 1, n).tolist() for axis, (low, high) in WARM_SCALES.items()}

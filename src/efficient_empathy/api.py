@@ -206,7 +206,7 @@ def evaluate_files(
 def sweep(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
     """Move the thresholds over a grid; a row a cell, category and subset, as in `sweep/sweep.parquet`.
 
-    `settings` as of `SweepSettings`: policies, alphas, betas, train and so on.
+    `settings` as of `SweepSettings`: policies, grids ({"alpha": "3:7"}), alphas, betas, train and so on.
     """
     from efficient_empathy.evaluation.robustness import SweepSettings
     from efficient_empathy.evaluation.robustness import sweep as sweep_run
@@ -226,15 +226,15 @@ def tune(run: str | Path, target: str, *, quiet: bool = False, **settings: Any) 
     from efficient_empathy.evaluation.robustness import tune as tune_run
 
     chosen = load(TuneSettings, None, "the options", {"target": target, **_gridded(settings)})
-    found = tune_run(Workspace(run), chosen, console=Console(stderr=True, quiet=quiet))["chosen"]
-    return {name: found[name] for name in ("alpha", "beta")}
+    return tune_run(Workspace(run), chosen, console=Console(stderr=True, quiet=quiet)).record.chosen
 
 
 def _gridded(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings whose grids may be text: YAML, which settings are read as, takes 3:7 for a number of base 60."""
-    from efficient_empathy.evaluation.robustness.grid import thresholds
+    from efficient_empathy.evaluation.robustness.grid import threshold_values
 
-    return {k: thresholds(v) if k in ("alphas", "betas") and isinstance(v, str) else v for k, v in settings.items()}
+    text = [key for key in ("alphas", "betas") if isinstance(settings.get(key), str)]
+    return settings | {key: threshold_values(settings[key]) for key in text}
 
 
 def analyse(run: str | Path, *, force: bool = False, **settings: Any) -> dict[str, Any]:

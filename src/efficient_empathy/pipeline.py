@@ -83,9 +83,11 @@ def _robustness(recipe: Recipe, workspace: Workspace, console: Console, force: b
     if (sweeping := recipe.sweep) is not None:
         training = recipe.train.settings if recipe.train else None
         answering = recipe.generate.settings if recipe.generate else None
-        steps.append(("sweep", lambda: sweep(workspace, sweeping, training, answering, console=console, force=force)))
+        steps.append(
+            ("sweep", lambda: sweep(workspace, sweeping, training, answering, console=console, force=force).as_json())
+        )
     if (tuning := recipe.tune) is not None:
-        steps.append(("tune", lambda: tune(workspace, tuning, console=console, force=force)))
+        steps.append(("tune", lambda: tune(workspace, tuning, console=console, force=force).as_json()))
     return steps
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from guessed_runs import Guessed, guessed  # noqa: F401
 from typer.testing import CliRunner
 
 from efficient_empathy.cli import app
-from guessed_runs import Guessed, guessed  # noqa: F401
 from misbehaving_server import MisbehavingServer
 
 HERE = ["--judge", "cascade", "--error", "0.15", "--check", "20"]

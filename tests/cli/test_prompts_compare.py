@@ -11,6 +11,7 @@ from misbehaving_server import MisbehavingServer
 from prompt_commands import prompts, strict, stricter
 from samples import make_samples
 from scored_runs import numbered, write_run
+from swept_runs import WARM, WARM_SCALES, warm_scores
 
 
 @pytest.fixture(autouse=True)
@@ -43,12 +44,13 @@ def test_two_rubrics_against_a_server_as_json_and_as_a_page(tmp_path) -> None:
     assert sum(map(sum, subsets["confusion"])) == 40
     assert subsets["changed"] == 40 - sum(row[i] for i, row in enumerate(subsets["confusion"])) > 0
     assert subsets["kept"]["b"] < subsets["kept"]["a"]
-    assert len(found["grid"]["same"]) == len(found["grid"]["same"][0]) == 11
-    assert found["grid"]["kept_a"][5][5] == pytest.approx(subsets["kept"]["a"] / 40)
+    (part,) = found["maps"]
+    assert len(part["same"]) == len(part["same"][0]) == 11
+    assert part["kept"]["a"][5][5] == pytest.approx(subsets["kept"]["a"] / 40)
     assert found["prompts"]["removed"] > 0 < found["prompts"]["added"]
     assert found["differences"][0]["changed"]
     assert '"sensibility"' in found["differences"][0]["b"]["raw"]
-    assert json.loads((tmp_path / found["output"]).read_text())["format"] == 1
+    assert json.loads((tmp_path / found["output"]).read_text())["version"] == 1
     page = Page(tmp_path / found["page"])
     assert page.table("Agreement by axis")[1][0] == "sensibility 0–10"
     assert page.table("From A’s subset to B’s")[1][1] == str(subsets["confusion"][0][0])
@@ -145,7 +147,7 @@ def test_a_run_and_a_rubric_are_compared_on_the_runs_samples(tmp_path) -> None:
         (["empathy", "stricter.yaml", "--judge", "distilled"], "does not read the rubric"),
         (["run", "run"], "A and B are the same"),
         (["run", "other"], "no sample in common"),
-        (["run", "empty"], "run `efficient-empathy score SOURCE` with --run empty first"),
+        (["run", "empty"], "run `efficient-empathy score SOURCE --run empty`"),
         (["run", "failed"], "none has scores of both"),
         (["run", "other", "--judge", "distilled"], "neither A nor B is a rubric"),
         (["run", "other", "-n", "3"], "-n says what is judged"),
@@ -153,7 +155,7 @@ def test_a_run_and_a_rubric_are_compared_on_the_runs_samples(tmp_path) -> None:
         (["empathy", "nothing.yaml", "--judge", "distilled"], "is not found"),
         (["run", "nothing"], "B is 'nothing', which is neither a rubric"),
         (["run", "other", "-o", "run"], "is a scored run's folder"),
-        (["run", "failed", "--policy", "top"], "has no thresholds"),
+        (["run", "failed", "--policy", "top"], "take a policy of rules"),
     ],
 )
 def test_what_cannot_be_compared_is_said_before_anything_is_asked(tmp_path, monkeypatch, arguments, told) -> None:
@@ -200,3 +202,33 @@ def test_hostile_text_is_shown_as_text_and_the_page_asks_for_nothing(tmp_path) -
     with visit(tmp_path / "out" / "comparison.html", width=390, scheme="dark") as seen:
         assert (seen.console, seen.requests) == ([], [])
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_runs_of_any_rubric_are_compared_by_a_policy_of_their_own(tmp_path) -> None:
+    samples = make_samples(24)
+    (tmp_path / "warm.yaml").write_text(WARM)
+    for name, seed in (("one", 0), ("two", 1)):
+        write_run(tmp_path / name, samples, warm_scores(24, seed), scales=WARM_SCALES)
+    done = prompts("compare", "one", "two", "--policy", "warm.yaml", "--threshold", "tact=2", "--json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["policy"]["definition"]["thresholds"] == {"hope": 2, "tact": 2, "long": 5}
+    assert found["subsets"]["subsets"] == ["golden", "plain", "rest"]
+    assert [(one["y"], one["x"]) for one in found["maps"]] == [("hope", "tact"), ("hope", "long"), ("tact", "long")]
+    page = Page(tmp_path / found["page"])
+    assert "Subsets at hope = 2, tact = 2, long = 5" in page.text
+    assert page.count("rect", "active") == 3 * 4
+    assert len(page.table("Every combination of hope, tact, at long = 5")) == 1 + 3 * 6
+    told = prompts("compare", "one", "two", "--policy", "warm.yaml").stdout
+    assert "overlap (Jaccard) at hope = 2, tact = 3, long = 5: kept" in told
+
+
+def test_a_rubric_that_the_default_policy_does_not_fit_has_no_subsets(tmp_path) -> None:
+    samples = make_samples(12)
+    for name, shift in (("one", 0), ("two", 1)):
+        scores = {"care": [float((i + shift) % 6) for i in range(12)]}
+        write_run(tmp_path / name, samples, scores, scales={"care": (0, 5)})
+    found = json.loads(prompts("compare", "one", "two", "--json").stdout)
+    assert (found["subsets"], found["maps"]) == (None, [])
+    assert any("There are no subsets" in note for note in found["notes"])
+    assert "There are no subsets" in Page(tmp_path / found["page"]).text

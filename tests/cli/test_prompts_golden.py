@@ -54,7 +54,7 @@ def test_a_changed_set_is_sealed_as_one_of_its_own(tmp_path) -> None:
         ([], "give either --run RUN with -o FOLDER"),
         (["--run", "a", "--check", "b"], "give either --run RUN"),
         (["--run", "a"], "-o FOLDER is missing"),
-        (["--run", "nowhere", "-o", "g"], "scores.parquet is missing: run `efficient-empathy score"),
+        (["--run", "nowhere", "-o", "g"], "samples.parquet is missing: run `efficient-empathy score"),
         (["--check", "nowhere"], "nowhere holds no golden set"),
     ],
 )

@@ -154,9 +154,9 @@ def test_ctrl_c_says_how_to_go_on_and_gives_no_verdict(tmp_path) -> None:
     ("options", "said"),
     [
         (["--judge", "gpt"], "'gpt' names no judge: write distilled"),
-        (["--baseline", "nowhere.json"], "cannot read the result nowhere.json"),
+        (["--baseline", "nowhere.json"], "cannot read nowhere.json"),
         (["--baseline", "latest"], "no earlier result: test once without --baseline"),
-        (["--policy", "top"], "choose one of paper, exclusive, both"),
+        (["--policy", "top"], "take a policy of rules"),
         (["--rubric", "quality"], "items.jsonl:1: it expects a score for 'sensibility'"),
         (["--reuse"], "leave --reuse out to ask"),
     ],

@@ -20,7 +20,7 @@ def test_a_grid_as_one_json_object_and_in_words(tmp_path) -> None:
     result = json.loads(done.stdout)
     assert len(result["cells"]) == 6
     assert result["cells"][1]["subsets"] == {"sensibility": 60, "rationality": 40, "discard": 20}
-    told = run("--run", workspace.root, "--alphas", "4:6", "--betas", "5", "--policies", "paper,exclusive")
+    told = run("--run", workspace.root, "--grid", "alpha=4:6", "--grid", "beta=5", "--policies", "paper,exclusive")
     assert "(nothing had changed)" in told.stdout
     assert "exclusive: share kept" in told.stdout
 
@@ -29,6 +29,9 @@ def test_a_grid_as_one_json_object_and_in_words(tmp_path) -> None:
     ("arguments", "said"),
     [
         (["--alphas", "7:3"], "'7:3' has no threshold in it"),
+        (["--grid", "gamma=3:5"], "the policy paper has no threshold gamma: it has alpha, beta"),
+        (["--grid", "alpha"], "--grid takes NAME=VALUE"),
+        (["--grid", "alpha=4", "--alphas", "5"], "alpha are given twice"),
         (["--betas", "3:12"], "the threshold 12 is not on the scale"),
         (["--alphas", "wide"], "no range of thresholds: write 3:7"),
         (["--policies", "top"], "the policy 'top' has no thresholds to move"),

@@ -18,8 +18,8 @@ def _in_an_empty_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def by_hash(found: dict) -> dict[str, dict]:
-    return {used["hash"]: used for used in found["rubrics"]}
+def by_hash(listed) -> dict[str, dict]:
+    return {use["hash"]: use for use in listed.as_json()["rubrics"]}
 
 
 def judged(root, rubric: str, judge: str, n: int, cost: float = 0.0, at: float = 1e9) -> None:
@@ -31,9 +31,9 @@ def judged(root, rubric: str, judge: str, n: int, cost: float = 0.0, at: float =
 
 def test_rubrics_of_the_package_are_there_before_anything_was_done() -> None:
     found = list_prompts()
-    assert {used["name"] for used in found["rubrics"]} == {"empathy-selection", "response-quality"}
+    assert {use.name for use in found.rubrics} == {"empathy-selection", "response-quality"}
     assert by_hash(found)[EMPATHY.hash]["axes"] == {"sensibility": [0, 10], "rationality": [0, 10]}
-    assert (found["scanned"], found["skipped"]) == ([], [])
+    assert (found.scanned, found.skipped) == ([], [])
     assert "no judgements found" in summary(found)
 
 
@@ -46,7 +46,7 @@ def test_one_row_a_rubric_with_who_was_asked_how_often_at_what_price_and_where(t
     assert (used["name"], used["version"], used["files"]) == ("stricter", 2, ["stricter.yaml"])
     assert (used["judges"], used["judgements"], used["cost_usd"]) == ({"qwen": 3, "gpt": 5}, 8, 0.05)
     assert (used["last_used"], used["where"]) == (2e9, ["runs/new", "runs/old"])
-    assert list_prompts()["rubrics"][0]["hash"] == strict.hash
+    assert list_prompts().rubrics[0].hash == strict.hash
 
 
 def test_a_rubric_whose_file_is_gone_is_known_from_the_manifest(tmp_path) -> None:
@@ -63,8 +63,8 @@ def test_what_is_damaged_or_missing_is_named_and_skipped(tmp_path) -> None:
         (tmp_path / "runs" / name).write_text(text)
     (tmp_path / "runs" / "other.yaml").write_text("policy: paper\n")
     found = list_prompts(["runs", "nowhere"])
-    told = "\n".join(found["skipped"])
-    assert len(found["skipped"]) == 4
+    told = "\n".join(found.skipped)
+    assert len(found.skipped) == 4
     assert all(name in told for name in ("nowhere", "ledger.sqlite", "manifest.json", "bad.yaml"))
     assert "Skipped: nowhere is no folder" in summary(found)
 
@@ -82,4 +82,5 @@ def test_the_command_prints_words_or_one_json_object(tmp_path) -> None:
     assert told.exit_code == 0
     assert f"{EMPATHY.hash}  empathy-selection version 1: sensibility 0–10, rationality 0–10" in told.stdout
     assert "4 judgements (gpt 4), $1.00, last 9 September 2001, 01:46 UTC" in told.stdout
-    assert by_hash(json.loads(prompts("list", "runs", "--json").stdout))[EMPATHY.hash]["judgements"] == 4
+    listed = json.loads(prompts("list", "runs", "--json").stdout)["rubrics"]
+    assert {use["hash"]: use["judgements"] for use in listed}[EMPATHY.hash] == 4

@@ -67,15 +67,16 @@ def test_a_broken_file_is_named_and_the_rest_stands(evident_run: Workspace, brok
     assert ("efficiency" in sections(page)) == (broken != "evaluation")
 
 
-NAMED = ("values", "intervals", "metrics", "responses", "likert", "categories", "subsets", "jaccard", "subset_losses",
-         "ab_agreement", "lowest", "better_than")  # fmt: skip
+NAMED = ("thresholds", "chosen", "default", "grid", "axes", "values", "intervals", "metrics", "responses", "likert",
+         "categories", "subsets", "jaccard", "subset_losses", "ab_agreement", "lowest", "better_than")  # fmt: skip
 """Mappings whose keys are names that somebody chose."""
 
 
 def hostile(value: object, key: str = "") -> object:
     """Every text in it with hostile text before it, names too."""
     if isinstance(value, dict):
-        return {HOSTILE + k if key in NAMED else k: hostile(v, k) for k, v in value.items()}
+        named = key in NAMED and "low" not in value
+        return {HOSTILE + k if named else k: hostile(v, k) for k, v in value.items()}
     if isinstance(value, list):
         return [hostile(part, key) for part in value]
     return HOSTILE + value if isinstance(value, str) and key not in ("better", "role") else value

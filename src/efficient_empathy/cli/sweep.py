@@ -28,11 +28,11 @@ def sweep(
 
     The training of --train is that of the run's recipe, or of --settings, with --base and --set on top.
 
-    Example: efficient-empathy sweep --run runs/mine --alphas 3:7 --betas 3:7
+    Example: efficient-empathy sweep --run runs/mine --grid alpha=3:7 --grid beta=3:7:0.5
     """
     from efficient_empathy.evaluation.robustness import sweep as run_sweep
     from efficient_empathy.evaluation.robustness.settings import generation_settings, training_settings
-    from efficient_empathy.evaluation.robustness.words import summary
+    from efficient_empathy.evaluation.robustness.summary import sweep_summary
     from efficient_empathy.foundation.run.workspace import Workspace
 
     idle = [name for name in FOR_TRAINING if name in settings.model_fields_set] + [*training]
@@ -49,7 +49,7 @@ def sweep(
     if settings.metrics:
         generation_options = generation_settings(workspace, answers)
     result = run_sweep(workspace, settings, training_options, generation_options, console=err, force=force)
-    show(result, as_json, summary(result, run))
+    show(result.as_json(), as_json, sweep_summary(result, run))
 
 
 def _flags(names: list[str]) -> str:

@@ -24,7 +24,7 @@ def tune(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Choose α and β for a target, cross-validated by dialogue, and say whether that beats the default at all.
+    """Choose a policy's thresholds for a target, cross-validated by dialogue, and say whether that beats the default.
 
     For --target proxy-loss, --base and --set say how the proxies are trained.
 
@@ -32,8 +32,8 @@ def tune(
     """
     from efficient_empathy.evaluation.robustness import tune as run_tune
     from efficient_empathy.evaluation.robustness.settings import proxy_settings
+    from efficient_empathy.evaluation.robustness.summary import tune_summary
     from efficient_empathy.evaluation.robustness.targets import target_of
-    from efficient_empathy.evaluation.robustness.tuning import summary
     from efficient_empathy.foundation.run.workspace import Workspace
 
     names = settings.model_fields_set | {*training} | ({"set"} if change else set())
@@ -44,4 +44,4 @@ def tune(
             raise UserError(f"{', '.join(idle)} goes with --target {target}, not with {settings.target}")
     proxy = proxy_settings(settings, training | pairs(change, "--set"))
     result = run_tune(Workspace(run), settings, proxy, console=err, force=force)
-    show(result, as_json, summary(result, run))
+    show(result.as_json(), as_json, tune_summary(result, run))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ _DEEPEST = 8
 
 
 @dataclass
-class Used:
+class RubricUse:
     """One rubric, by its hash, and all that is known of its use; `judges` counts judgements by the judge's name."""
 
     hash: str
@@ -41,9 +41,10 @@ class Used:
     files: list[str] = field(default_factory=list)
     where: list[str] = field(default_factory=list)
 
-    def record(self) -> dict[str, Any]:
-        """As it stands in JSON."""
-        return {**self.__dict__, "judgements": sum(self.judges.values()), "cost_usd": round(self.cost_usd, 6)}
+    @property
+    def judgements(self) -> int:
+        """How many there are, of all judges."""
+        return sum(self.judges.values())
 
     def describe(self, name: str, version: int | None, axes: dict[str, list[int]]) -> None:
         """Take over what is not known yet."""
@@ -52,21 +53,39 @@ class Used:
         if not all(self.axes.values()) or not self.axes:
             self.axes = axes or self.axes
 
-    def kept_in(self, place: str) -> None:
+    def note_place(self, place: str) -> None:
         """Note a place of use, once."""
         if place not in self.where:
             self.where.append(place)
 
 
+@dataclass(frozen=True)
+class PromptList:
+    """Every rubric that is known, and where that was looked for."""
+
+    rubrics: list[RubricUse]
+    scanned: list[str]
+    """Folders that were looked through."""
+    skipped: list[str]
+    """One sentence for each folder that is not there and each file that cannot be read."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain values."""
+        rubrics = [
+            {**asdict(use), "judgements": use.judgements, "cost_usd": round(use.cost_usd, 6)} for use in self.rubrics
+        ]
+        return {"rubrics": rubrics, "scanned": self.scanned, "skipped": self.skipped}
+
+
 class _Scan:
-    """What has been found so far."""
+    """What there is, as far as it has been looked at."""
 
     def __init__(self) -> None:
-        self.rubrics: dict[str, Used] = {}
+        self.rubrics: dict[str, RubricUse] = {}
         self.skipped: list[str] = []
 
-    def of(self, digest: str) -> Used:
-        return self.rubrics.setdefault(digest, Used(digest))
+    def of(self, digest: str) -> RubricUse:
+        return self.rubrics.setdefault(digest, RubricUse(digest))
 
     def look(self, path: Path) -> None:
         """Take in a file. Raises what a damaged one raises."""
@@ -78,34 +97,33 @@ class _Scan:
             self.rubric(loaded, str(path))
 
     def rubric(self, loaded: Rubric, place: str) -> None:
-        used = self.of(loaded.hash)
-        used.name = loaded.name
-        used.describe(loaded.name, loaded.version, {axis.name: list(axis.scale) for axis in loaded.axes})
-        used.files.append(place)
+        use = self.of(loaded.hash)
+        use.name = loaded.name
+        use.describe(loaded.name, loaded.version, {axis.name: list(axis.scale) for axis in loaded.axes})
+        use.files.append(place)
 
     def ledger(self, path: Path) -> None:
         with Ledger(path, read_only=True) as ledger:
             for judgement in ledger.judgements():
-                used = self.of(judgement.rubric)
-                used.judges[judgement.judge] = used.judges.get(judgement.judge, 0) + 1
-                used.cost_usd += judgement.cost_usd
-                used.last_used = max(used.last_used or 0.0, judgement.created_at)
-                used.kept_in(str(path.parent))
+                use = self.of(judgement.rubric)
+                use.judges[judgement.judge] = use.judges.get(judgement.judge, 0) + 1
+                use.cost_usd += judgement.cost_usd
+                use.last_used = max(use.last_used or 0.0, judgement.created_at)
+                use.note_place(str(path.parent))
 
     def record(self, path: Path) -> None:
         for about in rubrics_in(_json(path)):
-            used = self.of(about["hash"])
+            use = self.of(about["hash"])
             version = about.get("version")
-            used.describe(about["name"], version if isinstance(version, int) else None, _axes(about.get("axes")))
-            used.kept_in(str(path.parent))
+            use.describe(about["name"], version if isinstance(version, int) else None, _axes(about.get("axes")))
+            use.note_place(str(path.parent))
 
 
-def list_prompts(folders: Sequence[Path | str] | None = None) -> dict[str, Any]:
-    """Every rubric that is known, the last used one first: `{rubrics, scanned, skipped}`.
+def list_prompts(folders: Sequence[Path | str] | None = None) -> PromptList:
+    """Every rubric that is known, the last used one first.
 
     Looks through `folders` (those of `FOLDERS` that there are, by default) for ledgers, manifests, results and rubric
-    files, and at the rubric files of the current folder and of the package. `skipped` has one sentence for each folder
-    that is not there and each file that cannot be read.
+    files, and at the rubric files of the current folder and of the package.
     """
     chosen = [Path(folder) for folder in folders or [name for name in FOLDERS if Path(name).is_dir()]]
     scan = _Scan()
@@ -113,32 +131,29 @@ def list_prompts(folders: Sequence[Path | str] | None = None) -> dict[str, Any]:
     for name in BUNDLED:
         scan.rubric(Rubric.load(name), f"{name} (bundled)")
     own = [path for path in _files(Path(), depth=0) if path.suffix.lower() in _YAML]
-    found_in = {path.resolve(): path for path in (*own, *(path for folder in chosen for path in _files(folder)))}
-    for path in found_in.values():
+    paths = {path.resolve(): path for path in (*own, *(path for folder in chosen for path in _files(folder)))}
+    for path in paths.values():
         try:
             scan.look(path)
         except (UserError, OSError, ValueError, RecursionError) as error:
             scan.skipped.append(f"{path} is skipped: {' '.join(str(error).split())[:300]}")
-    found = sorted(scan.rubrics.values(), key=lambda used: (-(used.last_used or 0), used.name, used.hash))
-    return {
-        "rubrics": [used.record() for used in found],
-        "scanned": [str(folder) for folder in chosen if folder.is_dir()],
-        "skipped": list(dict.fromkeys(scan.skipped)),
-    }
+    rubrics = sorted(scan.rubrics.values(), key=lambda use: (-(use.last_used or 0), use.name, use.hash))
+    scanned = [str(folder) for folder in chosen if folder.is_dir()]
+    return PromptList(rubrics, scanned, list(dict.fromkeys(scan.skipped)))
 
 
 def known_rubrics(folders: Iterable[Path]) -> dict[str, Rubric]:
     """By hash, the rubrics of the package and of the YAML files that lie directly in `folders`; damaged ones are left
     out."""
-    found = {loaded.hash: loaded for loaded in map(Rubric.load, BUNDLED)}
+    known = {loaded.hash: loaded for loaded in map(Rubric.load, BUNDLED)}
     for path in (path for folder in folders for path in _files(folder, depth=0) if path.suffix.lower() in _YAML):
         try:
             loaded = rubric_in(path)
         except (UserError, OSError):
             continue
         if loaded is not None:
-            found.setdefault(loaded.hash, loaded)
-    return found
+            known.setdefault(loaded.hash, loaded)
+    return known
 
 
 def rubric_in(path: Path) -> Rubric | None:
@@ -195,27 +210,27 @@ def _files(folder: Path, depth: int = _DEEPEST) -> Iterator[Path]:
             yield path
 
 
-def summary(found: dict[str, Any]) -> str:
+def summary(listed: PromptList) -> str:
     """The list in words: a paragraph a rubric."""
     lines = []
-    for used in found["rubrics"]:
-        version = f" version {used['version']}" if used["version"] is not None else ""
-        axes = ", ".join(f"{name} {'–'.join(map(str, scale))}".strip() for name, scale in used["axes"].items())
-        lines.append(f"{used['hash']}  {clip(used['name'], 60)}{version}" + (f": {axes}" if axes else ""))
-        lines += [f"    file: {place}" for place in used["files"]]
-        if used["judgements"]:
-            judges = ", ".join(f"{clip(name, 60)} {count:,}" for name, count in used["judges"].items())
+    for use in listed.rubrics:
+        version = f" version {use.version}" if use.version is not None else ""
+        axes = ", ".join(f"{name} {'–'.join(map(str, scale))}".strip() for name, scale in use.axes.items())
+        lines.append(f"{use.hash}  {clip(use.name, 60)}{version}" + (f": {axes}" if axes else ""))
+        lines += [f"    file: {place}" for place in use.files]
+        if use.judgements:
+            judges = ", ".join(f"{clip(name, 60)} {count:,}" for name, count in use.judges.items())
             lines.append(
-                f"    {used['judgements']:,} judgements ({judges}), {dollars(used['cost_usd'])}, "
-                f"last {moment(used['last_used'])}"
+                f"    {use.judgements:,} judgements ({judges}), {dollars(use.cost_usd)}, "
+                f"last {moment(use.last_used or 0.0)}"
             )
         else:
             lines.append("    no judgements found")
-        lines += [f"    in {place}" for place in used["where"][:PLACES]]
-        if len(used["where"]) > PLACES:
-            lines.append(f"    and in {len(used['where']) - PLACES} more places")
-    lines += [f"Skipped: {told}" for told in found["skipped"]]
-    scanned = ", ".join(found["scanned"]) or "nothing but this folder and the package"
+        lines += [f"    in {place}" for place in use.where[:PLACES]]
+        if len(use.where) > PLACES:
+            lines.append(f"    and in {len(use.where) - PLACES} more places")
+    lines += [f"Skipped: {sentence}" for sentence in listed.skipped]
+    scanned = ", ".join(listed.scanned) or "nothing but this folder and the package"
     lines.append(
         f"Looked through {scanned}. Next: efficient-empathy prompts compare A B puts two of them side by side."
     )

@@ -1,4 +1,4 @@
-"""The settings of `prompts golden` and `prompts compare`; those of `prompts test` are a `stage.Procedure`."""
+"""The settings of `prompts golden`, `prompts test` and `prompts compare`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from efficient_empathy.foundation.settings import Flag, Settings
+from efficient_empathy.prompts.policies import PolicySettings
 
 
-class GoldenSettings(Settings):
+class GoldenSettings(PolicySettings):
     """What a golden set has of a scored run."""
 
     n: Annotated[int, Flag("-n")] = Field(default=200, ge=1)
@@ -18,15 +19,42 @@ class GoldenSettings(Settings):
     """What it is called; the folder's name by default."""
     seed: int = Field(default=0, ge=0)
     """Of the draw."""
-    policy: str | None = None
-    """Whose subsets tests watch: paper, exclusive or both; the run's by default."""
-    alpha: float | None = None
-    """Threshold of sensibility; the run's by default."""
-    beta: float | None = None
-    """Threshold of rationality; the run's by default."""
 
 
-class CompareSettings(Settings):
+class Tolerances(Settings):
+    """Which changes are tolerated, and how sure an alarm has to be."""
+
+    shift: Annotated[float, Flag("--tolerate-shift")] = Field(default=0.3, ge=0)
+    """Of an axis's mean, in points of its scale."""
+    noise: Annotated[float, Flag("--tolerate-noise")] = Field(default=0.3, ge=0)
+    """Rise of the standard deviation within an item, in points."""
+    subsets: Annotated[float, Flag("--tolerate-subsets")] = Field(default=0.1, ge=0, le=1)
+    """Share of samples that change subset, beyond what noise accounts for."""
+    failures: Annotated[float, Flag("--tolerate-failures")] = Field(default=0.05, ge=0, le=1)
+    """Rise of the share of judgements that fail."""
+    false_alarms: float = Field(default=0.001, ge=0.001, le=0.2)
+    """How often an unchanged judge may be found to have changed, all checks together."""
+    confidence: float = Field(default=0.95, ge=0.5, le=0.999)
+    """Of the intervals."""
+
+
+class Procedure(PolicySettings):
+    """How judges are tested, and against what."""
+
+    repeats: Annotated[int, Flag("-k --repeats")] = Field(default=3, ge=1)
+    """How often each item is judged."""
+    baseline: str | None = None
+    """An earlier result of this golden set to compare with, a file, or latest; by default the golden set's own
+    expectations."""
+    reuse: bool = False
+    """Ask nothing: look at each judge's last result again, with what else is set here."""
+    tolerances: Annotated[Tolerances, Flag(inline=True)] = Tolerances()
+    """Which changes are tolerated."""
+    seed: int = Field(default=0, ge=0)
+    """Of the draws of dialogues and of chance."""
+
+
+class CompareSettings(PolicySettings):
     """On what two sides are compared, and by whom."""
 
     judges: Annotated[tuple[str, ...], Flag("--judge", repeats=True)] = ()
@@ -39,15 +67,9 @@ class CompareSettings(Settings):
     samples: Annotated[str | None, Flag(metavar="SOURCE")] = None
     """Judge a source instead: a file, a folder, or a hub data set."""
     n: Annotated[int | None, Flag("-n")] = Field(default=None, ge=1)
-    """So many samples at most; 200 by default, all of a golden set."""
-    policy: str | None = None
-    """paper, exclusive or both; that of the run's selection, or paper, by default."""
-    alpha: float | None = None
-    """Threshold of sensibility; that of the run's selection, or 5, by default."""
-    beta: float | None = None
-    """Threshold of rationality; that of the run's selection, or 5, by default."""
-    shown: Annotated[int, Flag("--show")] = Field(default=20, ge=0)
-    """Show so many of the samples that differ."""
+    """Samples at most; 200 by default, all of a golden set."""
+    examples: Annotated[int, Flag("--show")] = Field(default=20, ge=0)
+    """How many of the samples that differ are shown."""
     resamples: int = Field(default=1000, ge=0)
     """Of the bootstrap over dialogues; 0 for no intervals."""
     seed: int = Field(default=0, ge=0)

@@ -90,7 +90,13 @@ def _environment() -> Environment:
             *("moment", "number", "plural", "probability", "rate", "rule", "share", "significant", "size", "whole"),
         )
     }
-    environment.filters |= {"look": palette.look, "letter": svg.letter, "json": json.dumps, "shell": shlex.quote}
+    environment.filters |= {
+        "thresholds": sweep.in_words,
+        "look": palette.look,
+        "letter": svg.letter,
+        "json": json.dumps,
+        "shell": shlex.quote,
+    }
     environment.filters |= {"cost_name": efficiency.cost_name, "cost_text": efficiency.cost_text}
     functions = (
         *(svg.distribution, svg.histogram, svg.patterns, svg.score_map),

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from scored_runs import write_run
-from swept_runs import dialogue_samples, whole_scores
+from swept_runs import WARM, WARM_SCALES, dialogue_samples, warm_scores, whole_scores
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +33,34 @@ def judged_run(tmp_path):
     tables = {axis: rng.dirichlet(np.ones(11), len(samples)) for axis in ("sensibility", "rationality")}
     expected = {axis: (table @ np.arange(11)).tolist() for axis, table in tables.items()}
     return write_run(tmp_path / "judged", samples, expected, probabilities=tables)
+
+
+@pytest.fixture
+def warm_run(tmp_path):
+    """A run that was scored on three axes with scales of their own."""
+    samples = dialogue_samples(60)
+    return write_run(tmp_path / "warm", samples, warm_scores(len(samples)), scales=WARM_SCALES)
+
+
+@pytest.fixture
+def warm_policy(tmp_path):
+    """A policy of the three axes and a fact, in a YAML file; its three thresholds have names of their own."""
+    path = tmp_path / "warm.yaml"
+    path.write_text(WARM)
+    return str(path)
+
+
+@pytest.fixture
+def lone_run(tmp_path):
+    """A run with one axis."""
+    samples = dialogue_samples(60)
+    scores = {"helpfulness": [i * 7 % 6 for i in range(len(samples))]}
+    return write_run(tmp_path / "lone", samples, scores, scales={"helpfulness": (0, 5)})
+
+
+@pytest.fixture
+def lone_policy(tmp_path):
+    """A policy with one threshold."""
+    path = tmp_path / "lone.yaml"
+    path.write_text("name: lone\nthresholds: {bar: 3}\nrules: [{helpful: helpfulness >= bar}]\notherwise: useless\n")
+    return str(path)

@@ -3,7 +3,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.evaluation.robustness.baselines import BINS, baselines, kind, length_matched
+from efficient_empathy.evaluation.robustness.ordering import kind
+from efficient_empathy.evaluation.robustness.trained import BINS, baselines, length_matched
 
 
 def table(lengths):
@@ -33,7 +34,7 @@ def test_the_distribution_of_lengths_is_the_selections() -> None:
     rows = table(lengths)
     selected = rows.filter(pl.Series(rng.random(4000) < lengths / 50))
     drawn = length_matched(rows, selected, seed=1)
-    random = dict(baselines(rows, selected, rows.clear(), 1))["random (seed 1)"]
+    random = dict(baselines(rows, selected, ("rest", rows.clear()), 1))["random (seed 1)"]
     at = np.linspace(0, 1, BINS + 1)
     apart = [np.abs(np.quantile(words(one), at) - np.quantile(words(selected), at)).max() for one in (drawn, random)]
     assert apart[0] <= 1
@@ -53,9 +54,9 @@ def test_other_seeds_draw_others_and_file_order_does_not_matter() -> None:
 
 def test_every_baseline_by_name() -> None:
     rows = table([3] * 20)
-    named = dict(baselines(rows, rows.head(6), rows.tail(4), 2))
+    named = dict(baselines(rows, rows.head(6), ("rest", rows.tail(4)), 2))
     assert {name: len(one) for name, one in named.items()} == {
-        "all": 20, "discard": 4, "random (seed 1)": 6, "random (seed 2)": 6,
+        "all": 20, "rest": 4, "random (seed 1)": 6, "random (seed 2)": 6,
         "length-matched random (seed 1)": 6, "length-matched random (seed 2)": 6,
     }  # fmt: skip
     assert not named["random (seed 1)"].equals(named["random (seed 2)"])

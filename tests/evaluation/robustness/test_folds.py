@@ -4,12 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.evaluation.robustness.folds import Folds, choose, validated
+from efficient_empathy.evaluation.robustness.folds import Folds, choose, cross_validate
 from efficient_empathy.evaluation.robustness.grid import Cell
 from efficient_empathy.evaluation.robustness.targets import Criterion
 from efficient_empathy.foundation.errors import UserError
 
-DEFAULT = Cell("paper")
+
+def cell(alpha=5, beta=5):
+    return Cell.of("paper", {"alpha": alpha, "beta": beta})
+
+
+DEFAULT = cell()
 
 
 def ids(dialogues, turns=3):
@@ -65,7 +70,7 @@ def test_draws_are_of_whole_folds_first() -> None:
 
 
 def test_of_equals_the_nearest_to_the_default_is_chosen() -> None:
-    cells = [Cell("paper", 9, 9), Cell("paper", 6, 5), Cell("paper", 4, 4), Cell("paper", 5, 4)]
+    cells = [cell(9, 9), cell(6, 5), cell(4, 4), cell(5, 4)]
     sums = np.array([[1.0, 1.0]] * 4)
     assert choose(sums, cells, mean_loss({}), DEFAULT) == 3
     sums[0, 0] = 0.98
@@ -74,7 +79,7 @@ def test_of_equals_the_nearest_to_the_default_is_chosen() -> None:
 
 
 def test_what_is_not_allowed_comes_last() -> None:
-    cells = [DEFAULT, Cell("paper", 6, 5), Cell("paper", 7, 5)]
+    cells = [DEFAULT, cell(6, 5), cell(7, 5)]
     one = mean_loss({})
     strict = Criterion(one.counts, one.value, one.miss, lambda sums: np.maximum(0, 2 - sums[..., 1]), str)
     assert choose(np.array([[0.0, 1.0], [3.0, 2.0], [5.0, 3.0]]), cells, strict, DEFAULT) == 1
@@ -84,9 +89,9 @@ def test_what_is_not_allowed_comes_last() -> None:
 def test_a_cell_that_is_better_everywhere_is_chosen_and_beats_the_default() -> None:
     rng, rows = np.random.default_rng(0), ids(60)
     hard = rng.normal(0, 1, 180)
-    better = Cell("paper", 6, 5)
+    better = cell(6, 5)
     table = {DEFAULT: 3 + hard, better: 2.8 + hard + rng.normal(0, 0.05, 180)}
-    found = validated([DEFAULT, better], DEFAULT, mean_loss(table), Folds.of(rows, 5, 0), draws=500, seed=0)
+    found = cross_validate([DEFAULT, better], DEFAULT, mean_loss(table), Folds.of(rows, 5, 0), draws=500, seed=0)
     assert found.chosen == 1
     assert {cell for cell, _, _ in found.folds} == {1}
     assert found.difference == pytest.approx(-0.2, abs=0.02)
@@ -101,9 +106,9 @@ def test_luck_does_not_beat_the_default() -> None:
     rows, verdicts, apparent = ids(60, 1), [], []
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        cells = [DEFAULT, *(Cell("paper", 1, 0.1 * k) for k in range(29))]
+        cells = [DEFAULT, *(cell(1, 0.1 * k) for k in range(29))]
         table = {cell: 3 + rng.normal(0, 0.5, 60) for cell in cells}
-        found = validated(cells, DEFAULT, mean_loss(table), Folds.of(rows, 5, seed), draws=300, seed=seed)
+        found = cross_validate(cells, DEFAULT, mean_loss(table), Folds.of(rows, 5, seed), draws=300, seed=seed)
         verdicts.append(found.high < 0)
         apparent.append(table[cells[found.chosen]].mean() - table[DEFAULT].mean())
     assert np.mean(apparent) < -0.1
@@ -112,10 +117,10 @@ def test_luck_does_not_beat_the_default() -> None:
 
 def test_the_same_seed_gives_the_same_verdict() -> None:
     rng = np.random.default_rng(0)
-    table = {DEFAULT: rng.random(90), Cell("paper", 6, 5): rng.random(90) - 0.3}
+    table = {DEFAULT: rng.random(90), cell(6, 5): rng.random(90) - 0.3}
     folds = Folds.of(ids(30), 3, 0)
     first, second, other = (
-        validated(list(table), DEFAULT, mean_loss(table), folds, draws=100, seed=seed) for seed in (0, 0, 1)
+        cross_validate(list(table), DEFAULT, mean_loss(table), folds, draws=100, seed=seed) for seed in (0, 0, 1)
     )
     assert first == second
     assert (first.low, first.high) != (other.low, other.high)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.evaluation.robustness.grid import Cell
-from efficient_empathy.evaluation.robustness.labels import Scored
+from efficient_empathy.evaluation.robustness.grid import Cell, load_policies
+from efficient_empathy.evaluation.robustness.labels import ScoredSamples
 from efficient_empathy.evaluation.robustness.settings import TuneSettings
 from efficient_empathy.evaluation.robustness.targets import (
     Target,
@@ -16,6 +16,11 @@ from efficient_empathy.evaluation.robustness.targets import (
     target_of,
 )
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import RunTable
+
+
+def scored_of(run):
+    return ScoredSamples(RunTable(run), load_policies(["paper"]))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +64,7 @@ def test_any_text_is_a_target_or_a_users_error(text) -> None:
 
 
 def test_a_share_is_of_the_scored_samples(run) -> None:
-    scored, cell = Scored(run), Cell("paper")
+    scored, cell = scored_of(run), Cell.of("paper", {"alpha": 5, "beta": 5})
     one = amount_criterion(scored, Target("share", 0.5), TuneSettings(target="share=0.5", tolerance=0.1))
     sums = one.counts(cell).sum(axis=0)
     kept = scored.labels(cell).within("union").mean()
@@ -72,12 +77,12 @@ def test_a_share_is_of_the_scored_samples(run) -> None:
 
 def test_more_than_there_are_is_refused(run) -> None:
     with pytest.raises(UserError, match="there are 237 scored samples, so 500"):
-        amount_criterion(Scored(run), Target("samples", 500), TuneSettings(target="samples=500"))
+        amount_criterion(scored_of(run), Target("samples", 500), TuneSettings(target="samples=500"))
 
 
 def test_balance_is_the_divergence_of_the_categories(run) -> None:
     stats = pytest.importorskip("scipy.stats", reason='needs the extra "eval"')
-    scored, cell = Scored(run), Cell("paper", 7, 6)
+    scored, cell = scored_of(run), Cell.of("paper", {"alpha": 7, "beta": 6})
     one = balance_criterion(scored, TuneSettings(target="balance", least=0.9))
     names, place = scored.categories()
     kept = scored.labels(cell).within("union")
@@ -91,7 +96,7 @@ def test_balance_is_the_divergence_of_the_categories(run) -> None:
 
 
 def test_balance_needs_categories_and_a_range(run, tmp_path) -> None:
-    scored = Scored(run)
+    scored = scored_of(run)
     with pytest.raises(UserError, match=r"the least share, 0\.9, is above the most, 0\.5"):
         balance_criterion(scored, TuneSettings(target="balance", least=0.9, most=0.5))
     scored.rows = scored.rows.with_columns(category=scored.rows["sample_id"].replace_strict({}, default=None))

@@ -9,11 +9,13 @@ import pytest
 from scipy.stats import spearmanr
 
 from efficient_empathy.dialogues import open_source
-from efficient_empathy.prompts.golden.golden_set import BUNDLED, read_golden, rubric_record
+from efficient_empathy.prompts.golden.golden_set import BUNDLED, read_golden
+from efficient_empathy.prompts.golden.records import RubricNote
 from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring.judges.distilled import DistilledJudge
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.grid import GridPolicy
+from efficient_empathy.selection.policies import load_policy
 
 BUILD = Path(__file__).parents[3] / "scripts" / "build_golden.py"
 AXES = ("sensibility", "rationality")
@@ -38,8 +40,8 @@ def reached(ranges):
 
 def test_there_are_200_distinct_items_on_the_bundled_rubrics_scales(golden):
     assert golden.manifest.items == len({sample.id for sample in golden.samples}) == 200
-    assert golden.manifest.rubric.model_dump(mode="json") == rubric_record(Rubric.load())
-    assert golden.manifest.thresholds.model_dump() == {"policy": "paper", "alpha": 5, "beta": 5}
+    assert golden.manifest.rubric == RubricNote.of(Rubric.load())
+    assert golden.manifest.policy == load_policy("paper")
 
 
 def test_every_context_is_the_bundled_dialogues_own_or_one_of_the_sets(golden):

@@ -25,8 +25,8 @@ def change(folder, **changes) -> None:
     [
         ({"items": 11}, "is of 11 items, and items.jsonl has 12"),
         ({"corpus": "0123456789abcdef"}, "is of other items than items.jsonl has"),
-        ({"format": 2}, "format: Input should be 1"),
-        ({"thresholds": {"policy": "top"}}, "choose one of paper, exclusive, both"),
+        ({"version": 2}, "it has version 2 and this program reads version 1"),
+        ({"policy": {"name": "own", "rules": [{"kind": "warmth > 2"}]}}, "warmth stands there"),
     ],
 )
 def test_a_manifest_that_does_not_fit(tmp_path, changes, said) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.prompts.golden.sampling import allocated, stratified
+from efficient_empathy.prompts.golden.making import allocated, stratified
 
 STRATA = st.tuples(st.sampled_from("abcdef"), st.sampled_from("xyz"))
 

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from efficient_empathy.prompts.testing.checks import Setting, checks, departures
-from efficient_empathy.prompts.testing.readings import Expected, Readings, Thresholds
+from efficient_empathy.prompts.testing.readings import Expected, Readings, WatchedRules
+from efficient_empathy.selection.policies import load_policy
 
 AXES = ("sensibility", "rationality")
+PAPER = WatchedRules.of(load_policy("paper"), dict.fromkeys(AXES, (0, 10)), [])
 
 
 def readings(*items):
@@ -30,7 +32,7 @@ def test_inside_a_range_nothing_has_shifted() -> None:
 
 def test_the_shift_is_weighted_and_its_sign_is_later_less_earlier() -> None:
     now, before = readings([[8, 2]], [[5, 2]]), readings([[6, 2]], [[5, 2]])
-    found = by_name(checks(now, before, Thresholds(), setting(2, weights=np.array([3.0, 1.0])), noise=False))
+    found = by_name(checks(now, before, PAPER, setting(2, weights=np.array([3.0, 1.0])), noise=False))
     assert found["shift", "sensibility"].value == pytest.approx(1.5)
     assert found["shift", "rationality"].p_value() == 1.0
 
@@ -38,7 +40,7 @@ def test_the_shift_is_weighted_and_its_sign_is_later_less_earlier() -> None:
 def test_the_rise_of_noise_is_that_of_the_pooled_deviation() -> None:
     now = readings([[8, 2], [6, 2]], [[5, 2], [5, 2]])
     before = readings([[7, 2], [7, 2]], [[5, 2], [5, 2]])
-    found = by_name(checks(now, before, Thresholds(), setting(2), noise=False))
+    found = by_name(checks(now, before, PAPER, setting(2), noise=False))
     assert found["noise", "sensibility"].value == pytest.approx(1.0)  # variances 2 and 0 against 0 and 0
 
 
@@ -46,14 +48,14 @@ def test_an_item_that_moves_for_good_counts_one_and_one_that_flickers_alike_none
     moved = readings([[8, 2], [8, 2]]), readings([[8, 8], [8, 8]])
     flickers = readings([[8, 2], [8, 8]]), readings([[8, 2], [8, 8]])
     for (now, before), value in ((moved, 1.0), (flickers, -0.5)):  # one pair of two differs, and all pairs within
-        found = by_name(checks(now, before, Thresholds(), setting(1), noise=False))
+        found = by_name(checks(now, before, PAPER, setting(1), noise=False))
         assert found["subsets", None].value == pytest.approx(value)
 
 
-def test_a_rubric_without_the_two_axes_has_no_subsets() -> None:
+def test_without_a_policy_there_are_no_subsets() -> None:
     scores = np.ones((3, 2, 1))
     now = Readings(("warmth",), scores, np.ones((3, 2), dtype=bool))
-    assert {check.name for check in checks(now, now, Thresholds(), setting(3), noise=False)} == {
+    assert {check.name for check in checks(now, now, None, setting(3), noise=False)} == {
         "shift",
         "noise",
         "failures",
@@ -67,7 +69,7 @@ def test_intervals_are_over_dialogues() -> None:
     mine = Readings(AXES, now, np.ones((100, 1), dtype=bool))
     widths = []
     for dialogues in ([str(i) for i in range(100)], [str(i // 5) for i in range(100)]):
-        check = checks(mine, before, Thresholds(), setting(100, dialogues=dialogues), noise=False)[0]
+        check = checks(mine, before, PAPER, setting(100, dialogues=dialogues), noise=False)[0]
         widths.append(check.high - check.low)
         assert check.resolution(0.01) > 0
     assert widths[1] > 1.8 * widths[0]

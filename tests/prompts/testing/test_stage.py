@@ -1,14 +1,12 @@
-import json
-from dataclasses import replace
-
 import pytest
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.prompts.golden.golden_set import read_golden
-from efficient_empathy.prompts.testing.results import read_result
-from efficient_empathy.prompts.testing.stage import Procedure, run_tests
-from efficient_empathy.prompts.testing.verdicts import Tolerances
+from efficient_empathy.prompts.settings import Procedure, Tolerances
+from efficient_empathy.prompts.testing.records import read_result
+from efficient_empathy.prompts.testing.stage import run_tests
+from efficient_empathy.prompts.testing.summary import summary
 from efficient_empathy.scoring.judges.choice import JudgeOptions
 from golden_sets import Opinionated, golden_set
 from misbehaving_server import MisbehavingServer
@@ -32,21 +30,23 @@ def go(folder, server, procedure=None, **options):
 
 def test_a_result_has_every_reading_and_what_it_took(folder) -> None:
     with MisbehavingServer(Opinionated(1, fail=0.1)) as server:
-        record = go(folder, server)
-    (found,) = record["results"]
-    kept = read_result(folder.parent / "out" / "results" / "0001-m.json")
-    assert {len(item["rounds"]) for item in kept["items"]} == {3}
-    assert sum(kept["states"].values()) == 120
-    failed = [told for item in kept["items"] for told in item["rounds"] if told["state"] != "ok"]
-    assert kept["states"]["parse_error"] == len(failed) > 0
-    assert all("scores" not in told for told in failed)
-    assert kept["usage"] == {"requests": 120, "prompt_tokens": 2400, "completion_tokens": 480, "cost_usd": 0}
-    assert {k: v for k, v in found.items() if k != "result"} == kept
+        run = go(folder, server)
+    ((path, found),) = run.results
+    stored = read_result(folder.parent / "out" / "results" / "0001-m.json")
+    assert stored == found
+    assert path.name == "0001-m.json"
+    assert {len(item.rounds) for item in stored.items} == {3}
+    assert sum(stored.states.values()) == 120
+    failed = [reading for item in stored.items for reading in item.rounds if reading.state != "ok"]
+    assert stored.states["parse_error"] == len(failed) > 0
+    assert all(reading.scores is None for reading in failed)
+    usage = {"requests": 120, "prompt_tokens": 2400, "completion_tokens": 480, "cost_usd": 0}
+    assert stored.usage.model_dump() == usage
     for axis in ("sensibility", "rationality"):
-        value, low, high = kept["figures"][axis]["mean_shift"]
+        value, low, high = stored.figures[axis]["mean_shift"]
         assert low <= value <= high
-        assert 0 < kept["repeatability"][axis]["identical"][0] < 1
-    assert kept["changes"]["items"] == 40
+        assert 0 < stored.repeatability[axis]["identical"][0] < 1
+    assert stored.changes.items == 40
 
 
 def test_a_finished_test_asks_anew_and_an_interrupted_one_goes_on(folder) -> None:
@@ -55,7 +55,7 @@ def test_a_finished_test_asks_anew_and_an_interrupted_one_goes_on(folder) -> Non
         go(folder, server)
         assert len(server.requests) == 240
     second = read_result(folder.parent / "out" / "results" / "0002-m.json")
-    assert second["rounds"] == [4, 5, 6]
+    assert second.rounds == (4, 5, 6)
     opinionated = Opinionated(1)
     denied = unauthorized()
     with MisbehavingServer(lambda body, n: opinionated(body, n) if n < 50 else denied) as server:
@@ -76,35 +76,48 @@ def test_the_latest_result_is_the_baseline_and_looking_again_costs_nothing(folde
         go(folder, server)
         second = go(folder, server, latest)
         asked = len(server.requests)
-        again = go(folder, server, replace(latest, reuse=True))
+        again = go(folder, server, latest.model_copy(update={"reuse": True}))
         assert len(server.requests) == asked
-    assert second["results"][0]["baseline"] == {"name": "0001-m.json", "kind": "result"}
-    assert {check["name"] for check in second["results"][0]["checks"]} == {"shift", "noise", "subsets", "failures"}
+    assert second.results[0][1].baseline.model_dump() == {"name": "0001-m.json", "kind": "result"}
+    assert {check.name for check in second.results[0][1].checks} == {"shift", "noise", "subsets", "failures"}
     assert again == second
-    assert second["results"][0]["against_baseline"]["sensibility"]["exact"][0] < 1
+    assert second.results[0][1].against_baseline["sensibility"]["exact"][0] < 1
 
 
 def test_what_differs_is_incomparable(folder) -> None:
     with MisbehavingServer(Opinionated(1)) as server:
         go(folder, server)
         first = folder.parent / "out" / "results" / "0001-m.json"
-        told = read_result(first)
-        told["parser"] = "f" * 16
-        first.write_text(json.dumps(told), "utf-8")
+        read_result(first).model_copy(update={"parser": "f" * 16}).write(first)
         record = go(folder, server, Procedure(tolerances=LOOSE, baseline=str(first)))
         other = golden_set(folder.parent / "h", 41)
         third = go(other, server, Procedure(tolerances=LOOSE, baseline=str(first)))
-    assert (record["verdict"], record["exit_code"]) == ("incomparable", 6)
-    assert [one["what"] for one in record["results"][0]["differences"]] == ["parser"]
-    assert [one["what"] for one in third["results"][0]["differences"]] == ["corpus", "parser"]
+    assert (record.verdict, record.exit_code) == ("incomparable", 6)
+    assert [one.what for one in record.results[0][1].mismatches] == ["parser"]
+    assert [one.what for one in third.results[0][1].mismatches] == ["corpus", "parser"]
 
 
 def test_thresholds_can_be_changed(folder) -> None:
     with MisbehavingServer(Opinionated(1)) as server:
         record = go(folder, server, Procedure(tolerances=LOOSE, policy="both", alpha=7))
-    changes = record["results"][0]["changes"]
-    assert (changes["policy"], changes["alpha"], changes["beta"]) == ("both", 7, 5)
-    assert read_golden(folder).thresholds.policy == "paper"
+    policy = record.results[0][1].policy
+    assert (policy.name, policy.thresholds) == ("both", {"alpha": 7, "beta": 5})
+    assert read_golden(folder).manifest.policy.name == "paper"
+
+
+def test_a_policy_without_rules_is_declined(folder) -> None:
+    with MisbehavingServer(Opinionated(1)) as server, pytest.raises(UserError, match="take a policy of rules"):
+        go(folder, server, Procedure(policy="top"))
+
+
+def test_a_policy_of_one_axis_may_be_watched(folder, tmp_path) -> None:
+    path = tmp_path / "warm.yaml"
+    path.write_text("name: warm\nthresholds: {bar: 6}\nrules: [{warm: sensibility > bar}]\notherwise: cool\n")
+    with MisbehavingServer(Opinionated(1)) as server:
+        record = go(folder, server, Procedure(tolerances=LOOSE, policy=str(path), thresholds={"bar": 4}))
+    result = record.results[0][1]
+    assert {name for flow in result.changes.flows for name in (flow.before, flow.now)} <= {"warm", "cool"}
+    assert "at warm, bar = 4" in summary(record)
 
 
 def test_a_budget_that_ends_gives_no_verdict(folder, tmp_path) -> None:

@@ -28,13 +28,18 @@ def words(page: Page) -> str:
     return " ".join(page.text.split())
 
 
+def numbers(thresholds: dict[str, float]) -> str:
+    values = list(thresholds.values())
+    return f"{values[0]:g}, {values[1]:g}" + " default" * (values == [5, 5])
+
+
 def test_every_cell_is_in_the_table_with_its_sizes_and_overlaps(whole_run: Workspace) -> None:
     cells = json.loads(write_sweep(whole_run).read_text())["cells"]
-    head, *rows = page_of(whole_run).table("Every pair of thresholds")
+    head, *rows = page_of(whole_run).table("Every combination of thresholds")
     assert head[:5] == ["α, β", "sensibility", "rationality", "discard", "samples kept"]
     assert len(rows) == len(cells) == 25
     for cell, row in zip(cells, rows, strict=True):
-        assert row[0] == f"{cell['alpha']}, {cell['beta']}" + " default" * (cell["alpha"] == cell["beta"] == 5)
+        assert row[0] == numbers(cell["thresholds"])
         assert [int(n) for n in row[1:4]] == [cell["subsets"][name] for name in head[1:4]]
         assert row[4] == f"{100 * cell['kept_share']:.1f} %"
         assert row[5] == f"{cell['kept_jaccard']:.2f}"
@@ -54,8 +59,8 @@ def test_categories_have_their_range_and_the_default(whole_run: Workspace) -> No
     rows = page_of(whole_run).table("How much of each category is kept")[1:]
     assert [row[0] for row in rows] == ["proud", "afraid", "grateful", "lonely"]
     for name, _, least, _, most, default in rows:
-        shares = {(c["alpha"], c["beta"]): 1 - c["categories"][name]["discard"] / sum(c["categories"][name].values())
-                  for c in cells}  # fmt: skip
+        of_cell = {tuple(c["thresholds"].values()): c["categories"][name] for c in cells}
+        shares = {place: 1 - counts["discard"] / sum(counts.values()) for place, counts in of_cell.items()}
         assert least == f"{100 * min(shares.values()):.1f} %"
         assert most == f"{100 * max(shares.values()):.1f} %"
         assert default == f"{100 * shares[5, 5]:.1f} %"
@@ -70,7 +75,7 @@ def test_trained_cells_have_heat_maps_that_say_the_best(whole_run: Workspace) ->
     ]  # fmt: skip
     assert "lowest 3.1700 at α = 5, β = 5" in labels[2]
     assert "highest 8.83 at α = 5, β = 5" in labels[3]
-    assert "held-out loss on discard" in page.table("Every pair of thresholds")[0]
+    assert "held-out loss on discard" in page.table("Every combination of thresholds")[0]
 
 
 def test_baselines_are_beside_the_default(whole_run: Workspace) -> None:
@@ -112,7 +117,7 @@ def test_cells_without_a_model_are_left_empty(whole_run: Workspace) -> None:
     write_json(whole_run.sweep / "sweep.json", content)
     page = page_of(whole_run)
     assert page.count("rect", "missing") == 2
-    assert page.table("Every pair of thresholds")[4][-1] == "–"
+    assert page.table("Every combination of thresholds")[4][-1] == "–"
 
 
 def test_too_many_thresholds_are_a_table_alone(whole_run: Workspace) -> None:
@@ -120,4 +125,30 @@ def test_too_many_thresholds_are_a_table_alone(whole_run: Workspace) -> None:
     page = page_of(whole_run)
     assert page.count("svg", "heat") == 0
     assert "too many thresholds for a map" in page.text
-    assert len(page.table("Every pair of thresholds: the first 441 of 1,681")) == 442
+    assert len(page.table("Every combination of thresholds: the first 441 of 1,681")) == 442
+
+
+def test_three_thresholds_have_a_table_and_a_map_for_each_pair(whole_run: Workspace) -> None:
+    own = {"hope": 5, "tact": 5, "nerve": 4}
+    write_sweep(whole_run, levels=(4, 5), thresholds=own)
+    page = page_of(whole_run)
+    labels = [a["aria-label"] for t, a in page.tags if t == "svg" and a.get("class") == "heat"]
+    kept = [label for label in labels if label.startswith("Samples kept")]
+    assert len(kept) == 3
+    assert "2 by 2 pairs of thresholds" in kept[0]
+    for name, label in zip(("nerve", "tact", "hope"), kept, strict=True):
+        assert f"at {name}\u00a0=\u00a0{own[name]}" in label
+    head, *rows = page.table("Every combination of thresholds")
+    assert head[0] == "hope, tact, nerve"
+    assert len(rows) == 8
+    assert [row[0] for row in rows if "default" in row[0]] == ["5, 5, 4 default"]
+    assert "tact, rationality" in page.text
+
+
+def test_one_threshold_is_a_line(whole_run: Workspace) -> None:
+    write_sweep(whole_run, thresholds={"bar": 5})
+    page = page_of(whole_run)
+    labels = [a["aria-label"] for t, a in page.tags if t == "svg" and a.get("class") == "heat"]
+    assert "5 thresholds, from" in labels[0]
+    assert "the default, bar = 5" in labels[0]
+    assert page.table("Every combination of thresholds")[0][0] == "bar"

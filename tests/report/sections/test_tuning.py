@@ -47,7 +47,6 @@ def test_what_could_have_been_chosen_is_a_map_with_both_outlined(whole_run: Work
         ({}, "no better than the default"),
         ({"difference": {"value": 0.2, "low": 0.1, "high": 0.3}}, "worse than the default"),
         ({"chosen": {"alpha": 5, "beta": 5}}, "the default itself"),
-        ({"better_than_default": None}, "no verdict"),
     ],
 )
 def test_outcomes(tmp_path: Path, changed: dict[str, object], outcome: str) -> None:
@@ -56,9 +55,19 @@ def test_outcomes(tmp_path: Path, changed: dict[str, object], outcome: str) -> N
     assert found.outcome == outcome
 
 
-def test_the_choice_alone_is_enough(whole_run: Workspace) -> None:
-    whole_run.tuning.mkdir()
-    (whole_run.tuning / "tuning.json").write_text('{"chosen": {"alpha": 4.5, "beta": 6}}')
-    text = " ".join(page_of(whole_run).text.split())
-    assert "The thresholds that were chosen are α = 4.5, β = 6." in text
-    assert "select.yaml" not in text
+def test_three_thresholds_have_a_map_for_each_pair_around_the_choice(whole_run: Workspace) -> None:
+    chosen, default = {"hope": 4, "tact": 6, "nerve": 3}, {"hope": 5, "tact": 5, "nerve": 3}
+    write_tuning(whole_run, chosen=chosen, default=default)
+    page = page_of(whole_run)
+    assert page.count("rect", "choice") == 3
+    assert page.count("rect", "default") == 1
+    assert page.table("Divergence of categories, nats by hope (rows) and tact")[0] == ["hope", "3", "4", "5", "6", "7"]
+    assert "hope = 4, tact = 6, nerve = 3: 0.008200" in " ".join(page.text.split())
+
+
+def test_one_threshold_has_a_line(whole_run: Workspace) -> None:
+    write_tuning(whole_run, chosen={"bar": 4}, default={"bar": 5})
+    page = page_of(whole_run)
+    assert page.count("rect", "choice") == page.count("rect", "default") == 1
+    rows = page.table("Divergence of categories, nats by bar (columns)")
+    assert [len(row) for row in rows] == [6, 6]

@@ -43,17 +43,16 @@ def compare(
     A run and a new rubric, on the run's samples: efficient-empathy prompts compare runs/mine stricter.yaml --judge
     openai:gpt-4o-mini -n 200
     """
-    from efficient_empathy.prompts.compare.stage import Compared, plan_compare
+    from efficient_empathy.prompts.compare.stage import Comparison, plan_compare, summary
     from efficient_empathy.prompts.compare.stage import compare as run_compare
-    from efficient_empathy.prompts.compare.words import summary
     from efficient_empathy.scoring.plan import plan_text
 
-    compared = Compared(a, b, settings)
+    comparison = Comparison(a, b, settings)
     if dry_run:
-        plan = plan_compare(compared, output, options)
+        plan = plan_compare(comparison, output, options)
         show(plan, as_json, plan_text(plan))
         return
-    result = run_compare(compared, output, options, console=err)
-    show(result, as_json, summary(result))
-    if result["ending"] == "stopped":
+    result = run_compare(comparison, output, options, console=err)
+    show(result.as_json(), as_json, summary(result))
+    if result.ending == "stopped":
         raise typer.Exit(INTERRUPTED)

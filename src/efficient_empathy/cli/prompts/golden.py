@@ -42,24 +42,11 @@ def golden(
     if output is None:
         raise UserError("-o FOLDER is missing: where the golden set is to be written")
     from efficient_empathy.foundation.run.workspace import Workspace
-    from efficient_empathy.prompts.golden.making import make_golden
+    from efficient_empathy.prompts.golden.making import make_golden, summary
 
     assert run is not None
-    _, told = make_golden(Workspace(run), output, settings, force=force)
-    show(told, as_json, _made(told))
-
-
-def _made(told: dict[str, Any]) -> str:
-    applied = told["thresholds"]
-    lines = [
-        f"{told['items']:,} items of {told['scored']:,} scored samples in {told['folder']}: {told['cells_covered']:,} "
-        f"of {told['cells']:,} score cells, {told['categories_covered']:,} of {told['categories']:,} categories.",
-        f"Expectations are the scores of {told['judge']}.",
-        f"Watched: {applied['policy']}, α = {applied['alpha']:g}, β = {applied['beta']:g}.",
-    ]
-    if told["ranges"]:
-        lines.insert(1, f"{told['ranges']:,} items have ranges: score ± deviation, as their judge gave one.")
-    return "\n".join([*lines, f"Next: efficient-empathy prompts test {told['folder']} --judge openai:MODEL@URL"])
+    made = make_golden(Workspace(run), output, settings, force=force)
+    show(made.as_json(), as_json, summary(made))
 
 
 def _check(folder: Path, write: bool, rubric_file: Path | None, as_json: bool) -> None:
@@ -80,7 +67,7 @@ def _check(folder: Path, write: bool, rubric_file: Path | None, as_json: bool) -
         raise typer.Exit(1)
     ranges = sum(any(low < high for low, high in item.expected.values()) for item in found.items)
     record |= {"name": found.name, "items": len(found.items), "ranges": ranges, "corpus": found.manifest.corpus}
-    told = (
+    text = (
         f"{place} is in order: {len(found.items):,} items, {ranges:,} of them with ranges, corpus {record['corpus']}."
     )
-    show(record, as_json, f"{told}\nNext: efficient-empathy prompts test {folder} --judge openai:MODEL@URL")
+    show(record, as_json, f"{text}\nNext: efficient-empathy prompts test {folder} --judge openai:MODEL@URL")

@@ -30,5 +30,5 @@ def list_(
     """
     from efficient_empathy.prompts.listing import list_prompts, summary
 
-    found = list_prompts(folder)
-    show(found, as_json, summary(found))
+    listed = list_prompts(folder)
+    show(listed.as_json(), as_json, summary(listed))

@@ -10,7 +10,7 @@ import typer
 from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import DryRun, Json, Rubric, err, show
-from efficient_empathy.prompts.testing.stage import Procedure
+from efficient_empathy.prompts.settings import Procedure
 from efficient_empathy.scoring.judges.choice import JudgeOptions
 
 
@@ -49,11 +49,10 @@ def golden_test(
     """
     from efficient_empathy.foundation.run.workspace import Workspace, atomic
     from efficient_empathy.prompts.golden.golden_set import read_golden
-    from efficient_empathy.prompts.testing.junit import write_junit
     from efficient_empathy.prompts.testing.rounds import StoppedError, plan
     from efficient_empathy.prompts.testing.stage import folder_of, run_tests
-    from efficient_empathy.prompts.testing.words import markdown as as_markdown
-    from efficient_empathy.prompts.testing.words import summary
+    from efficient_empathy.prompts.testing.summary import markdown as as_markdown
+    from efficient_empathy.prompts.testing.summary import summary, write_junit
     from efficient_empathy.scoring.plan import plan_text
     from efficient_empathy.scoring.rubric import Rubric as LoadedRubric
 
@@ -73,7 +72,6 @@ def golden_test(
     if markdown is not None:
         with atomic(markdown) as path:
             path.write_text(as_markdown(result), "utf-8")
-    shown = {**result, "results": [{k: v for k, v in one.items() if k != "items"} for one in result["results"]]}
-    show(shown, as_json, summary(result))
-    if result["exit_code"]:
-        raise typer.Exit(result["exit_code"])
+    show(result.as_json(), as_json, summary(result))
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)

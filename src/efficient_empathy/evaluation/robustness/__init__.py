@@ -6,8 +6,8 @@ from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
     from efficient_empathy.evaluation.robustness.settings import SweepSettings, TuneSettings
-    from efficient_empathy.evaluation.robustness.sweeping import sweep
-    from efficient_empathy.evaluation.robustness.tuning import tune
+    from efficient_empathy.evaluation.robustness.sweep_stage import sweep
+    from efficient_empathy.evaluation.robustness.tune_stage import tune
 
 __all__ = ["SweepSettings", "TuneSettings", "sweep", "tune"]
 
@@ -16,7 +16,7 @@ __getattr__ = exports(
     {
         "SweepSettings": "settings",
         "TuneSettings": "settings",
-        "sweep": "sweeping",
-        "tune": "tuning",
+        "sweep": "sweep_stage",
+        "tune": "tune_stage",
     },
 )

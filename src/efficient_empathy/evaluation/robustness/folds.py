@@ -46,8 +46,8 @@ class Folds:
     @property
     def of_sample(self) -> npt.NDArray[np.intp]:
         """Each sample's fold."""
-        found: npt.NDArray[np.intp] = self.of_dialogue[self.dialogue]
-        return found
+        folds: npt.NDArray[np.intp] = self.of_dialogue[self.dialogue]
+        return folds
 
     def sums(self, counts: Floats) -> Floats:
         """Sums by fold, shape (folds, k)."""
@@ -84,8 +84,9 @@ def choose(sums: Floats, cells: Sequence[Cell], criterion: Criterion, default: C
 
     Cells that are allowed come before all others. Misses within the criterion's slack of the best are equal.
     """
-    far = [abs(cell.alpha - default.alpha) + abs(cell.beta - default.beta) for cell in cells]
-    thresholds = [(cell.alpha, cell.beta) for cell in cells]
+    own = default.thresholds
+    far = [sum(abs(value - own[name]) for name, value in cell.values) for cell in cells]
+    thresholds = [tuple(value for _, value in cell.values) for cell in cells]
     miss = np.round(criterion.miss(criterion.value(sums)), 12)
     fault = np.round(criterion.fault(sums), 12)
     allowed = np.flatnonzero(fault == fault.min())
@@ -94,7 +95,7 @@ def choose(sums: Floats, cells: Sequence[Cell], criterion: Criterion, default: C
 
 
 @dataclass(frozen=True)
-class Validated:
+class Validation:
     """A choice of thresholds, and what cross-validation says of choosing so."""
 
     chosen: int
@@ -112,9 +113,9 @@ class Validated:
     high: float
 
 
-def validated(
+def cross_validate(
     cells: Sequence[Cell], default: Cell, criterion: Criterion, folds: Folds, *, draws: int, seed: int
-) -> Validated:
+) -> Validation:
     """Choose on all folds but one and measure there, fold by fold; `default` must be among `cells`.
 
     The interval is the basic bootstrap's, 2 × difference − quantiles: a divergence of resampled categories is too
@@ -130,15 +131,15 @@ def validated(
         for chosen in (choices, [base_cell] * folds.count)
     )
 
-    def misses(weights: Floats) -> Floats:
+    def excess(weights: Floats) -> Floats:
         less, more = (criterion.miss(criterion.value(weights @ sums)) for sums in (own, base))
-        found: Floats = less - more
-        return found
+        difference: Floats = less - more
+        return difference
 
-    drawn = np.concatenate([misses(weights) for weights in folds.draws(draws, seed)])
-    difference = float(misses(np.ones((1, len(folds.of_dialogue))))[0])
-    high, low = 2 * difference - np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Validated(
+    resampled = np.concatenate([excess(weights) for weights in folds.draws(draws, seed)])
+    difference = float(excess(np.ones((1, len(folds.of_dialogue))))[0])
+    high, low = 2 * difference - np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Validation(
         chosen=choose(every, cells, criterion, default),
         folds=list(zip(choices, values, [float(v) for v in criterion.value(by_fold[base_cell])], strict=True)),
         value=float(criterion.value(own.sum(axis=0))),

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.evaluation.metric import Sums
-from efficient_empathy.evaluation.robustness.agreement import kendall
-from efficient_empathy.evaluation.robustness.baselines import kind
+from efficient_empathy.evaluation.robustness.comparison import kendall
+from efficient_empathy.evaluation.robustness.records import Difference, ModelOrder
 from efficient_empathy.foundation.statistics.resampling import Replicated, replicated
 from efficient_empathy.modelling.training.loss import mean_losses
 
 
-def ordered(
+def kind(name: str) -> str:
+    """A baseline's name without its seed."""
+    return name.partition(" (seed ")[0]
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """One model's losses, in nats a token, and its loss above those of others, paired."""
+
+    loss: float
+    interval: tuple[float, float]
+    subset_losses: dict[str, float | None]
+    against: dict[str, Difference]
+
+
+def compare_models(
     nll: Mapping[str, pl.DataFrame],
     groups: Mapping[str, pl.DataFrame],
     cells: Collection[str],
@@ -24,35 +39,30 @@ def ordered(
     *,
     draws: int,
     seed: int,
-) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """What is said of each model, and of all of them together.
+) -> tuple[dict[str, ComparedModel], ModelOrder]:
+    """Each model, and all of them together.
 
     `nll` is by model `sample_id, tokens, nll` of the same held-out responses; `groups` are the held-out rows, `all`
-    among them. Intervals are 95 % bootstraps over dialogues (see `statistics.resampling`).
-
-    Of each model: `loss` (nats a token, on all), `interval`, `subset_losses`, and `against`: by how much it is above
-    the default cell's model and each kind of baseline (of a random one the mean of its seeds), paired. Of all: `order`,
-    `agreement` (Kendall's τ_b between the cells' order on all and on each group), `best`, `best_in_draws` (the share of
-    draws in which that cell is the best), `better_than` (how many cells lie below each baseline with their whole
-    interval), and `range`, the lowest and highest loss of the cells and of each baseline with several seeds.
+    among them. Intervals are 95 % bootstraps over dialogues (see `statistics.resampling`). `against` says by how much a
+    model is above the default cell's and each kind of baseline (of a random one the mean of its seeds).
     """
-    found = _replicated(nll, groups["all"], draws, seed)
-    losses = {name: mean_losses(groups, table) for name, table in nll.items()}
-    yardsticks = _yardsticks(found, cells, default)
-    told: dict[str, dict[str, Any]] = {}
+    replicates = _replicated(nll, groups["all"], draws, seed)
+    losses: dict[str, dict[str, float | None]] = {name: {**mean_losses(groups, one)} for name, one in nll.items()}
+    yardsticks = _yardsticks(replicates, cells, default)
 
     def own(name: str) -> str:
         return "default" if name == default else kind(name)
 
-    for name, one in found.items():
-        against = {what: one - yardstick for what, yardstick in yardsticks.items() if what != own(name)}
-        told[name] = {
-            "loss": one.value,
-            "interval": list(one.interval()),
-            "subset_losses": losses[name],
-            "against": {what: _difference(difference) for what, difference in against.items()},
-        }
-    return told, _together(found, losses, [name for name in found if name in cells], told, yardsticks)
+    compared = {
+        name: ComparedModel(
+            loss=one.value,
+            interval=one.interval(),
+            subset_losses=losses[name],
+            against={what: _difference(one - yardstick) for what, yardstick in yardsticks.items() if what != own(name)},
+        )
+        for name, one in replicates.items()
+    }
+    return compared, _order(replicates, [name for name in replicates if name in cells], compared, yardsticks)
 
 
 def _replicated(nll: Mapping[str, pl.DataFrame], rows: pl.DataFrame, draws: int, seed: int) -> dict[str, Replicated]:
@@ -86,39 +96,45 @@ def _yardsticks(found: Mapping[str, Replicated], cells: Collection[str], default
     }
 
 
-def _difference(difference: Replicated) -> dict[str, float]:
+def _difference(difference: Replicated) -> Difference:
     low, high = difference.interval()
-    return {"value": difference.value, "low": low, "high": high}
+    return Difference(value=difference.value, low=low, high=high)
 
 
-def _together(
-    found: Mapping[str, Replicated],
-    losses: Mapping[str, Mapping[str, float]],
+def _order(
+    replicates: Mapping[str, Replicated],
     cells: list[str],
-    told: Mapping[str, Mapping[str, Any]],
+    compared: Mapping[str, ComparedModel],
     yardsticks: Collection[str],
-) -> dict[str, Any]:
-    spread = {"cells": [found[name].value for name in cells]}
-    for name, one in found.items():
+) -> ModelOrder:
+    values = {"cells": [replicates[name].value for name in cells]}
+    for name, one in replicates.items():
         if name not in cells:
-            spread.setdefault(kind(name), []).append(one.value)
-    together: dict[str, Any] = {
-        "order": sorted(found, key=lambda name: found[name].value),
-        "range": {what: [min(values), max(values)] for what, values in spread.items() if len(values) > 1},
-    }
+            values.setdefault(kind(name), []).append(one.value)
+    order = ModelOrder(
+        order=tuple(sorted(replicates, key=lambda name: replicates[name].value)),
+        range={what: (min(own), max(own)) for what, own in values.items() if len(own) > 1},
+    )
     if len(cells) < 2:
-        return together
-    on_all = np.array([losses[name]["all"] for name in cells])
-    drawn = np.stack([found[name].replicates for name in cells])
-    best = int(on_all.argmin())
-    groups = [group for group in losses[cells[0]] if group != "all"]
-    return together | {
-        "agreement": {g: kendall(on_all, np.array([losses[name][g] for name in cells])) for g in groups},
-        "best": cells[best],
-        "best_in_draws": float((drawn.argmin(axis=0) == best).mean()),
-        "better_than": {
-            what: sum(told[name]["against"].get(what, {"high": 0.0})["high"] < 0 for name in cells)
-            for what in yardsticks
-        },
-        "cells": len(cells),
+        return order
+    losses = {
+        group: np.array([compared[name].subset_losses[group] for name in cells], dtype=np.float64)
+        for group in compared[cells[0]].subset_losses
     }
+    draws = np.stack([replicates[name].replicates for name in cells])
+    best = int(losses["all"].argmin())
+    return order.model_copy(
+        update={
+            "agreement": {g: kendall(losses["all"], own) for g, own in losses.items() if g != "all"},
+            "best": cells[best],
+            "best_in_draws": float((draws.argmin(axis=0) == best).mean()),
+            "better_than": {what: sum(_below(compared[name], what) for name in cells) for what in yardsticks},
+            "cells": len(cells),
+        }
+    )
+
+
+def _below(model: ComparedModel, what: str) -> bool:
+    """Whether a model's whole interval lies below what it is compared with."""
+    difference = model.against.get(what)
+    return difference is not None and difference.high is not None and difference.high < 0

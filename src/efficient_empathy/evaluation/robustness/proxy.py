@@ -11,13 +11,13 @@ from rich.console import Console
 
 from efficient_empathy.evaluation.robustness.folds import Folds
 from efficient_empathy.evaluation.robustness.grid import Cell
-from efficient_empathy.evaluation.robustness.labels import Scored
+from efficient_empathy.evaluation.robustness.labels import ScoredSamples
+from efficient_empathy.evaluation.robustness.models import Store
 from efficient_empathy.evaluation.robustness.settings import TuneSettings
-from efficient_empathy.evaluation.robustness.store import Store
 from efficient_empathy.evaluation.robustness.targets import Floats
 from efficient_empathy.evaluation.robustness.trained import samples_of
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.ties import tie_hash
 
@@ -31,12 +31,12 @@ class Proxies:
     """
 
     def __init__(
-        self, workspace: Workspace, scored: Scored, settings: TuneSettings, training: TrainingSettings, force: bool
+        self, table: RunTable, scored: ScoredSamples, settings: TuneSettings, training: TrainingSettings, force: bool
     ) -> None:
         """Raises `UserError` where training is not installed, and for too few dialogues."""
-        self.store = Store(workspace.tuning / "proxies", training)
+        self.store = Store(table.workspace.tuning / "proxies", training)
         self.scored, self.settings, self.training, self.force = scored, settings, training, force
-        samples = samples_of(workspace, training)[scored.rows["row"]]
+        samples = samples_of(table, training)[scored.rows["row"]]
         self.places = np.flatnonzero((samples["part"] == "fit").to_numpy())
         self.samples = samples[self.places]
         self.folds = Folds.of(self.samples["dialogue_id"], settings.folds, settings.seed)
@@ -47,14 +47,14 @@ class Proxies:
 
         Cells with too few samples to train on have none. Raises `UserError` where the default is among them.
         """
-        found = {}
+        measured = {}
         for number, cell in enumerate(cells, 1):
-            found[cell] = np.zeros((len(self.samples), 2))
+            measured[cell] = np.zeros((len(self.samples), 2))
             own = self.scored.labels(cell).within(self.settings.subset)[self.places]
             for fold in range(self.folds.count):
                 what = f"proxy of {cell} ({number} of {len(cells)}), fold {fold + 1} of {self.folds.count}"
-                found[cell] += self._measured(own, fold, what, console)
-        return found.__getitem__
+                measured[cell] += self._measured(own, fold, what, console)
+        return measured.__getitem__
 
     def _measured(self, own: npt.NDArray[np.bool_], fold: int, what: str, console: Console) -> Floats:
         within = self.folds.of_sample == fold
@@ -65,9 +65,9 @@ class Proxies:
         measured = self.samples.filter(pl.Series(within)).unique("sample_id", keep="first", maintain_order=True)
         held_out = self._first(measured, None if most is None else max(1, most // self.folds.count))
         key = self.store.key(rows, held_out)
-        kept = self.store.get(rows, held_out, what, console, force=self.force and key not in self._done)
+        model = self.store.get(rows, held_out, what, console, force=self.force and key not in self._done)
         self._done.add(key)
-        table = kept.nll.unique("sample_id").select("sample_id", "nll", pl.col("tokens").cast(pl.Float64))
+        table = model.nll.unique("sample_id").select("sample_id", "nll", pl.col("tokens").cast(pl.Float64))
         ids = self.samples.select(
             pl.when(pl.Series(within) & pl.col("sample_id").is_first_distinct()).then("sample_id").alias("sample_id")
         )
@@ -89,10 +89,10 @@ class Proxies:
 
 def with_proxy(cells: Sequence[Cell], counts: Callable[[Cell], Floats], default: Cell, folds: Folds) -> list[Cell]:
     """The cells that have a proxy in every fold. Raises `UserError` where the default has none."""
-    kept = [cell for cell in cells if (folds.sums(counts(cell))[:, 1] > 0).all()]
-    if default not in kept:
+    trained = [cell for cell in cells if (folds.sums(counts(cell))[:, 1] > 0).all()]
+    if default not in trained:
         raise UserError(
             f"the default cell, {default}, has too few samples to train a proxy on: lower the batch "
             "(--set batch_size=4), take fewer --folds, or another --subset"
         )
-    return kept
+    return trained

@@ -1,45 +1,80 @@
-"""The settings of `sweep` and `tune`."""
+"""The settings of `sweep` and `tune`, and of the models that they train."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from efficient_empathy.evaluation.classifiers.kinds import classifier_folders
 from efficient_empathy.evaluation.metric import MetricOptions
-from efficient_empathy.evaluation.robustness.grid import DEFAULT, Thresholds
+from efficient_empathy.evaluation.robustness.grid import Ranges, threshold_values
 from efficient_empathy.evaluation.robustness.labels import UNION
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.foundation.settings import Settings, load, read
+from efficient_empathy.foundation.settings import Flag, Settings, load, read
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.selection.policies import Decide
 
-Decide = Literal["auto", "scores", "probabilities"]
-AROUND = (3.0, 4.0, 5.0, 6.0, 7.0)
 PROXY: dict[str, Any] = {"learning_rate": 1e-3, "max_length": 256, "save_every": 0, "max_held_out": 500}
-"""What a proxy is trained with, unless it is told otherwise."""
+"""What a proxy is trained with, unless other settings are given."""
 
 
-class SweepSettings(Settings):
-    """A grid of cells, and whether each of them is trained on."""
+def _checked(value: Any) -> tuple[float, ...]:
+    """`threshold_values`, with errors as pydantic wants them."""
+    try:
+        return threshold_values(value)
+    except UserError as error:
+        raise ValueError(str(error)) from error
 
-    policies: tuple[str, ...] = ("paper",)
-    """Any of paper, exclusive, both. The default cell is the first one's, at α 5 and β 5."""
-    alphas: Thresholds = AROUND
-    """Thresholds of sensibility: 3:7, 3:7:0.5, or 3,5,7 (in YAML a list, or a range in quotes)."""
-    betas: Thresholds = AROUND
-    """Thresholds of rationality."""
+
+Values = Annotated[tuple[float, ...], BeforeValidator(_checked)]
+Range = Annotated[Values, Flag(metavar="RANGE")]
+
+
+class GridSettings(Settings):
+    """The thresholds that are moved, and what decides."""
+
+    grids: Annotated[dict[str, Values], Flag("--grid", metavar="THRESHOLD=RANGE")] = Field(default_factory=dict)
+    """The values of a threshold: alpha=3:7, alpha=3:7:0.5, or alpha=3,5,7 (in YAML a list, or a range in quotes)."""
+    alphas: Range | None = None
+    """Short for --grid alpha=RANGE."""
+    betas: Range | None = None
+    """Short for --grid beta=RANGE."""
     decide: Decide | None = None
     """Decide on auto, scores or probabilities; as in the run's selection by default."""
     seed: int = Field(default=0, ge=0)
-    """Breaks ties, and draws dialogues for intervals."""
+    """Breaks ties, draws dialogues and folds."""
+    resamples: int = Field(default=1000, ge=1)
+    """Draws of dialogues for intervals."""
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        for name, short in (("alpha", self.alphas), ("beta", self.betas)):
+            if short is not None and name in self.grids:
+                raise ValueError(f"the values of {name} are given twice, in grids and in {name}s: leave one out")
+        return self
+
+    @property
+    def ranges(self) -> Ranges:
+        """By threshold the values that are named."""
+        short = {"alpha": self.alphas, "beta": self.betas}
+        return {**self.grids, **{name: values for name, values in short.items() if values is not None}}
+
+
+class SweepSettings(GridSettings):
+    """A grid of cells, and whether each of them is trained on."""
+
+    policies: tuple[str, ...] = ("paper",)
+    """Policies by name or YAML file. The default cell is the first one's, at its own thresholds; a threshold without
+    values takes its own, and up to two steps below and above."""
     train: bool = False
     """Train and measure a model on the subset of every cell, and baselines (extra train)."""
-    subset: str = "sensibility"
-    """With train: the subset that is trained on, or union."""
+    subset: str | None = None
+    """With train: the subset that is trained on, or union; the default policy's first by default."""
     seeds: int = Field(default=3, ge=0)
     """With train: random baselines of each kind."""
     metrics: tuple[str, ...] = ()
@@ -48,33 +83,23 @@ class SweepSettings(Settings):
     """With metrics: for epitome, the folder that `fit-metric epitome` made."""
     emotion: Path | None = None
     """With metrics: for emotion, the folder that `fit-metric emotion` made."""
-    resamples: int = Field(default=1000, ge=1)
-    """Draws of dialogues for intervals."""
     keep: bool = False
     """With train: keep the weights of every model."""
 
     @property
     def metric_options(self) -> MetricOptions:
-        """What the metrics are told."""
+        """The metrics' options."""
         return MetricOptions(classifiers=classifier_folders(self))
 
-    @property
-    def default(self) -> dict[str, float]:
-        """The thresholds that cells are compared with."""
-        return {"alpha": DEFAULT, "beta": DEFAULT}
 
-
-class TuneSettings(Settings):
+class TuneSettings(GridSettings):
     """Thresholds for a target."""
 
     target: str
     """share=0.6, samples=20000, balance, or proxy-loss."""
     policy: str = "paper"
-    """Whose thresholds are chosen: paper, exclusive or both."""
-    alphas: Thresholds | None = None
-    """Thresholds of sensibility; 1:9 by default, 3:7:2 for proxy-loss, where every cell costs trainings."""
-    betas: Thresholds | None = None
-    """Thresholds of rationality, likewise."""
+    """Whose thresholds are chosen: a policy by name or YAML file. A threshold without values takes the inside of its
+    scale; for proxy-loss, where every cell costs trainings, its own, and two steps below and above."""
     subset: str = UNION
     """What is shared, counted, balanced or trained on: union (all that is kept), or one of the policy's subsets."""
     folds: int = Field(default=5, ge=2)
@@ -87,12 +112,6 @@ class TuneSettings(Settings):
     """balance: the most."""
     proxy_steps: int = Field(default=20, ge=1)
     """proxy-loss: optimiser steps of each proxy model."""
-    decide: Decide | None = None
-    """Decide on auto, scores or probabilities; as in the run's selection by default."""
-    seed: int = Field(default=0, ge=0)
-    """Of ties, folds and resampling."""
-    resamples: int = Field(default=1000, ge=1)
-    """Draws of folds and dialogues for the interval."""
 
 
 def training_settings(
@@ -102,20 +121,20 @@ def training_settings(
 
     Raises `UserError`.
     """
-    given = {} if file is not None else _section(workspace, "train", TrainingSettings)
-    return load(TrainingSettings, file, "the training settings", {**given, **(changes or {})})
+    own = {} if file is not None else _section(workspace, "train", TrainingSettings)
+    return load(TrainingSettings, file, "the training settings", {**own, **(changes or {})})
 
 
 def generation_settings(workspace: Workspace, changes: Mapping[str, Any] | None = None) -> GenerationSettings:
     """How a sweep's models answer: the section `generate` of the run's recipe, with `changes`. Raises `UserError`."""
-    given = _section(workspace, "generate", GenerationSettings)
-    return load(GenerationSettings, None, "the settings of generation", {**given, **(changes or {})})
+    own = _section(workspace, "generate", GenerationSettings)
+    return load(GenerationSettings, None, "the settings of generation", {**own, **(changes or {})})
 
 
 def proxy_settings(settings: TuneSettings, changes: Mapping[str, Any] | None = None) -> TrainingSettings:
     """A proxy's training: quick by default, with `changes`. Raises `UserError`."""
-    given = {**PROXY, "max_steps": settings.proxy_steps, "seed": settings.seed}
-    return load(TrainingSettings, None, "the proxy's settings", {**given, **(changes or {})})
+    own = {**PROXY, "max_steps": settings.proxy_steps, "seed": settings.seed}
+    return load(TrainingSettings, None, "the proxy's settings", {**own, **(changes or {})})
 
 
 def _section(workspace: Workspace, name: str, model: type[BaseModel]) -> dict[str, Any]:

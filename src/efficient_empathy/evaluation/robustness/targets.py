@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficient_empathy.evaluation.robustness.grid import Cell
-from efficient_empathy.evaluation.robustness.labels import Scored
+from efficient_empathy.evaluation.robustness.labels import ScoredSamples
 from efficient_empathy.evaluation.robustness.settings import TuneSettings
 from efficient_empathy.foundation.errors import UserError
 
@@ -28,10 +28,6 @@ class Target:
 
     kind: Kind
     amount: float | None = None
-
-    def record(self) -> dict[str, object]:
-        """As it stands in JSON files."""
-        return {"kind": self.kind, **({"amount": self.amount} if self.amount is not None else {})}
 
     def __str__(self) -> str:
         return self.kind if self.amount is None else f"{self.kind}={self.amount:g}"
@@ -75,7 +71,7 @@ class Criterion:
     """Misses that differ by no more count as equal."""
 
 
-def amount_criterion(scored: Scored, target: Target, settings: TuneSettings) -> Criterion:
+def amount_criterion(scored: ScoredSamples, target: Target, settings: TuneSettings) -> Criterion:
     """A share of the scored samples, or a number of them: how far from it a cell is.
 
     Of a part of the samples, a number is what it would be of all of them.
@@ -91,8 +87,8 @@ def amount_criterion(scored: Scored, target: Target, settings: TuneSettings) -> 
         return np.stack([own, np.ones_like(own)], axis=1).astype(np.float64)
 
     def value(sums: Floats) -> Floats:
-        found: Floats = sums[..., 0] / sums[..., 1] * whole
-        return found
+        amount: Floats = sums[..., 0] / sums[..., 1] * whole
+        return amount
 
     return Criterion(
         counts,
@@ -104,7 +100,7 @@ def amount_criterion(scored: Scored, target: Target, settings: TuneSettings) -> 
     )
 
 
-def balance_criterion(scored: Scored, settings: TuneSettings) -> Criterion:
+def balance_criterion(scored: ScoredSamples, settings: TuneSettings) -> Criterion:
     """How much the categories of what is kept differ from those of all samples, for a share from `least` to `most`.
 
     The difference is the Kullback–Leibler divergence Σ p log(p / q) in nats (Kullback & Leibler 1951), p of what is
@@ -128,8 +124,8 @@ def balance_criterion(scored: Scored, settings: TuneSettings) -> Criterion:
         kept, every = sums[..., :k], sums[..., k:]
         with np.errstate(divide="ignore", invalid="ignore"):
             p, q = kept / kept.sum(-1, keepdims=True), every / every.sum(-1, keepdims=True)
-            found: Floats = np.where(p > 0, p * np.log(p / q), 0.0).sum(-1)
-        return np.where(kept.sum(-1) > 0, found, np.inf)
+            divergence: Floats = np.where(p > 0, p * np.log(p / q), 0.0).sum(-1)
+        return np.where(kept.sum(-1) > 0, divergence, np.inf)
 
     def fault(sums: Floats) -> Floats:
         share = sums[..., :k].sum(-1) / sums[..., k:].sum(-1)

@@ -1,4 +1,10 @@
-"""A model on the subset of every cell, beside the baselines, all measured on the same held-out samples."""
+"""A model on the subset of every cell, beside baselines that a selection has to beat, all measured on the same samples.
+
+`all` has everything, `discard` what the default selection leaves out. `random` has as many samples as the selection,
+drawn from all: a selection that only matters by its size ties with it. `length-matched random` is drawn from all as
+well, with the selection's distribution of response lengths: longer responses alone make another model (in loss, in
+overlap with references, in specificity), and a selection that only picked lengths ties with it.
+"""
 
 from __future__ import annotations
 
@@ -11,52 +17,56 @@ import numpy as np
 import polars as pl
 from rich.console import Console
 
-from efficient_empathy.evaluation.robustness.baselines import baselines
 from efficient_empathy.evaluation.robustness.grid import Cell
-from efficient_empathy.evaluation.robustness.labels import Labels, Scored
-from efficient_empathy.evaluation.robustness.ordering import ordered
-from efficient_empathy.evaluation.robustness.responses import figures_of, metrics_of
+from efficient_empathy.evaluation.robustness.labels import UNION, Labels, ScoredSamples
+from efficient_empathy.evaluation.robustness.models import NO_MATTER, MeasuredModel, Store, figures_of, metrics_of
+from efficient_empathy.evaluation.robustness.ordering import compare_models
+from efficient_empathy.evaluation.robustness.records import (
+    Baseline,
+    HeldOut,
+    MeasuredFigure,
+    ModelOrder,
+    SweepTraining,
+    SweptCell,
+    TrainedModel,
+)
 from efficient_empathy.evaluation.robustness.settings import SweepSettings, generation_settings, training_settings
-from efficient_empathy.evaluation.robustness.store import NO_MATTER, Kept, Store
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.modelling.generation.settings import GenerationSettings
-from efficient_empathy.modelling.training.examples import choose, choose_part, held_out_rows, partition
+from efficient_empathy.modelling.training.examples import choose, held_out_rows, partition
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.selection.columns import UNSCORED
-from efficient_empathy.selection.faults import told
-from efficient_empathy.selection.rules import DISCARD
+from efficient_empathy.selection.ties import tie_hash
 
+LOSS = MeasuredFigure(
+    better="lower", about="mean negative log-likelihood of held-out responses, nats a token", digits=4
+)
+BINS = 20
+"""Quantile bins of response length at most."""
+RANDOM, MATCHED = "random", "length-matched random"
 _OWN = ("subset", "seeds", "metrics", "epitome", "emotion", "resamples", "keep")
-LOSS = {
-    "better": "lower",
-    "about": "mean negative log-likelihood of held-out responses, nats a token",
-    "digits": 4,
-}
+_TRAINING = ("samples", "steps", "tokens", "seconds", "flops")
+_SAMPLE = ("sample_id", "dialogue_id", "category", "split", "context", "response")
 
 
-def samples_of(workspace: Workspace, settings: TrainingSettings) -> pl.DataFrame:
+def samples_of(table: RunTable, settings: TrainingSettings) -> pl.DataFrame:
     """Every sample of a run with its `part`, in the run's order."""
-    columns = ["sample_id", "dialogue_id", "category", "split", "context", "response"]
-    with told(f"read {workspace.samples}", "run `efficient-empathy score` again"):
-        samples = pl.read_parquet(workspace.samples, columns=columns, glob=False)
+    samples = table.read(_SAMPLE)
     return partition(samples, held_out=settings.held_out, hold_back=settings.hold_back, seed=settings.seed)
 
 
-def labelled(samples: pl.DataFrame, scored: Scored, labels: Labels) -> pl.DataFrame:
-    """`samples` with one cell's `subset`, and whether that `is_selected`."""
+def labelled(samples: pl.DataFrame, scored: ScoredSamples, labels: Labels) -> pl.DataFrame:
+    """`samples` with one cell's `subset`."""
     subset = np.full(len(samples), UNSCORED, dtype=object)
     subset[scored.rows["row"].to_numpy()] = np.array(labels.subsets, dtype=object)[labels.codes]
     column = pl.Series(subset, dtype=pl.String)
-    return samples.with_columns(subset=column, is_selected=~column.is_in([DISCARD, UNSCORED]))
+    return samples.with_columns(subset=column, is_selected=~column.is_in([labels.otherwise, UNSCORED]))
 
 
-def to_train_on(frame: pl.DataFrame, subset: str, settings: TrainingSettings) -> pl.DataFrame:
-    """The rows of a subset that an expert is trained on, as `train` takes them; none where there is no such sample."""
-    rows = (
-        choose_part(frame, subset, "fit") if subset == "union" or (frame["subset"] == subset).any() else frame.clear()
-    )
-    return _at_most(rows, settings)
+def to_train_on(frame: pl.DataFrame, subset: str, otherwise: str, settings: TrainingSettings) -> pl.DataFrame:
+    """The rows of a subset, or of all but `otherwise`, that an expert is trained on, as `train` takes them."""
+    own = ~pl.col("subset").is_in([otherwise, UNSCORED]) if subset == UNION else pl.col("subset") == subset
+    return _at_most(frame.filter(own, part="fit"), settings)
 
 
 def _at_most(rows: pl.DataFrame, settings: TrainingSettings) -> pl.DataFrame:
@@ -65,30 +75,83 @@ def _at_most(rows: pl.DataFrame, settings: TrainingSettings) -> pl.DataFrame:
     return choose(rows, "all", size=settings.max_samples, seed=settings.seed)
 
 
+def length_matched(rows: pl.DataFrame, like: pl.DataFrame, seed: int, bins: int = BINS) -> pl.DataFrame:
+    """As many of `rows` as `like` has, with its distribution of response lengths, in the order of `rows`.
+
+    Lengths are in words. They are cut at the quantiles of `like`, and from every bin as many rows are drawn without
+    replacement, by a seeded hash, as `like` has there. `like` must be a part of `rows`, so that every bin has enough.
+    Columns: `sample_id`, `response`.
+    """
+    cuts = np.unique(np.quantile(_words(like), np.linspace(0, 1, bins + 1)[1:-1], method="inverted_cdf"))
+    needed = np.bincount(np.searchsorted(cuts, _words(like)), minlength=len(cuts) + 1)
+    there = np.searchsorted(cuts, _words(rows))
+    order = np.argsort(tie_hash(rows["sample_id"], seed), kind="stable")
+    chosen = np.concatenate([order[there[order] == k][:n] for k, n in enumerate(needed)])
+    return rows[np.sort(chosen)]
+
+
+def _words(rows: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return rows["response"].str.split(" ").list.len().cast(pl.Int64).to_numpy()
+
+
+def baselines(
+    rows: pl.DataFrame, selected: pl.DataFrame, left_out: tuple[str, pl.DataFrame], seeds: int
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Every baseline's name and samples.
+
+    `rows` is all that there is to train on; parts of it are `selected`, the default cell's subset, and `left_out`, the
+    name and the samples of what its policy leaves out.
+    """
+    yield "all", rows
+    yield left_out
+    for seed in range(1, seeds + 1):
+        first = np.argsort(tie_hash(rows["sample_id"], seed), kind="stable")[: len(selected)]
+        yield f"{RANDOM} (seed {seed})", rows[np.sort(first)]
+    for seed in range(1, seeds + 1):
+        yield f"{MATCHED} (seed {seed})", length_matched(rows, selected, seed)
+
+
+@dataclass(frozen=True)
+class TrainingResults:
+    """What became of all models of a sweep."""
+
+    cells: tuple[SweptCell, ...]
+    baselines: tuple[Baseline, ...]
+    default: TrainedModel | None
+    order: ModelOrder
+    training: SweepTraining
+
+
 @dataclass
-class Models:
+class SweepModels:
     """The models of a sweep: which there are, and how they are trained and measured."""
 
-    workspace: Workspace
-    scored: Scored
+    table: RunTable
+    scored: ScoredSamples
     cells: Sequence[Cell]
     default: Cell
     settings: SweepSettings
+    subset: str
     training: TrainingSettings
     store: Store
 
     @classmethod
     def of(
         cls,
-        workspace: Workspace,
-        scored: Scored,
+        table: RunTable,
+        scored: ScoredSamples,
         cells: Sequence[Cell],
         default: Cell,
         settings: SweepSettings,
         training: TrainingSettings | None,
         generation: GenerationSettings | None,
-    ) -> Models:
-        """Settings that are not given are those of the run's recipe. Raises `UserError`."""
+    ) -> SweepModels:
+        """Settings that are None are those of the run's recipe. Raises `UserError`."""
+        workspace = table.workspace
+        labels = scored.labels(default)
+        subset = settings.subset or next(name for name in labels.subsets if name != labels.otherwise)
+        for policy in scored.policies:
+            scored.require_subset(policy, subset)
         training = training or training_settings(workspace)
         if settings.metrics:
             metrics_of(settings.metrics, settings.metric_options)
@@ -100,7 +163,7 @@ class Models:
             generation=generation if settings.metrics else None,
             keep=settings.keep,
         )
-        return cls(workspace, scored, cells, default, settings, training, store)
+        return cls(table, scored, cells, default, settings, subset, training, store)
 
     def made_from(self) -> dict[str, Any]:
         """What the results depend on, besides the cells."""
@@ -108,13 +171,12 @@ class Models:
         generation = self.store.generation
         return {**own, **self.store.made_from(), "generation": generation and generation.model_dump(mode="json")}
 
-    def train(self, records: list[dict[str, Any]], console: Console, *, force: bool) -> dict[str, Any]:
-        """Train what is not there yet, and put the results into the cells' `records` as `trained`.
+    def train(self, swept: Sequence[SweptCell], console: Console, *, force: bool) -> TrainingResults:
+        """Train what is not there yet; the cells with their models, or the reason why there is none.
 
-        A cell with too few samples to train on has `untrained`, the reason, instead. Returns `baselines` and
-        `training`. Raises `UserError` where nothing is held out, and as training does.
+        Raises `UserError` where nothing is held out, and as training does.
         """
-        samples = samples_of(self.workspace, self.training)
+        samples = samples_of(self.table, self.training)
         frame = labelled(samples, self.scored, self.scored.labels(self.default))
         groups = held_out_rows(frame, self.training)
         held_out = groups["all"].unique("sample_id", keep="first", maintain_order=True)
@@ -122,7 +184,7 @@ class Models:
             raise UserError("no dialogue is held out to measure on: raise held_out (--set held_out=0.05)")
         cells = dict.fromkeys((*self.cells, self.default))
         total = len(cells) + 2 + 2 * self.settings.seeds
-        kept: dict[str, Kept] = {}
+        models: dict[str, MeasuredModel] = {}
         sizes: dict[str, int] = {}
         done: set[str] = set()
         for name, rows in chain(self._sets(samples, cells), self._baselines(frame)):
@@ -131,72 +193,93 @@ class Models:
                 continue
             key = self.store.key(rows, held_out)
             what = f"{name} ({len(sizes)} of {total})"
-            kept[name] = self.store.get(rows, held_out, what, console, force=force and key not in done)
+            models[name] = self.store.get(rows, held_out, what, console, force=force and key not in done)
             done.add(key)
-        return self._told(records, kept, sizes, groups, held_out)
+        return self._results(swept, models, sizes, groups)
 
     def _sets(self, samples: pl.DataFrame, cells: Iterable[Cell]) -> Iterator[tuple[str, pl.DataFrame]]:
         for cell in cells:
-            frame = labelled(samples, self.scored, self.scored.labels(cell))
-            yield str(cell), to_train_on(frame, self.settings.subset, self.training)
+            labels = self.scored.labels(cell)
+            frame = labelled(samples, self.scored, labels)
+            yield str(cell), to_train_on(frame, self.subset, labels.otherwise, self.training)
 
     def _baselines(self, frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-        every = choose_part(frame, "all", "fit")
-        selected = to_train_on(frame, self.settings.subset, self.training)
-        discarded = to_train_on(frame, "discard", self.training)
-        for name, rows in baselines(every, selected, discarded, self.settings.seeds):
+        otherwise = self.scored.labels(self.default).otherwise
+        selected = to_train_on(frame, self.subset, otherwise, self.training)
+        left_out = otherwise, to_train_on(frame, otherwise, otherwise, self.training)
+        for name, rows in baselines(frame.filter(part="fit"), selected, left_out, self.settings.seeds):
             yield name, _at_most(rows, self.training)
 
-    def _told(
+    def _results(
         self,
-        records: list[dict[str, Any]],
-        kept: Mapping[str, Kept],
+        swept: Sequence[SweptCell],
+        models: Mapping[str, MeasuredModel],
         sizes: Mapping[str, int],
         groups: Mapping[str, pl.DataFrame],
-        held_out: pl.DataFrame,
-    ) -> dict[str, Any]:
-        told, figures = self._values(kept)
+    ) -> TrainingResults:
+        values, figures = self._values(models)
         cells = {str(cell): cell for cell in (*self.cells, self.default)}
-        trained, models = ordered(
-            {name: one.nll for name, one in kept.items()}, groups, cells, str(self.default),
+        compared, order = compare_models(
+            {name: one.nll for name, one in models.items()}, groups, cells, str(self.default),
             draws=self.settings.resamples, seed=self.settings.seed,
         )  # fmt: skip
-        for name, one in trained.items():
-            one["values"] = {"loss": one.pop("loss"), **told[name]}
-            one["key"] = kept[name].key
-            one |= {what: kept[name].record[what] for what in ("samples", "steps", "tokens", "seconds", "flops")}
-        for record in records:
-            name = str(Cell(record["policy"], record["alpha"], record["beta"]))
-            record["trained"] = trained.get(name)
-            if name not in trained:
-                record["untrained"] = (
-                    f"{sizes[name]:,} samples to train on are too few for batches of {self.training.batch_size}"
-                )
-        return {
-            "baselines": [{"name": name, **one} for name, one in trained.items() if name not in cells],
-            "default_trained": trained.get(str(self.default)),
-            "models": models,
-            "training": {
-                "subset": self.settings.subset,
-                "base": str(self.store.base),
-                "distinct_models": len({one.key for one in kept.values()}),
-                "held_out": {
-                    "samples": len(held_out),
-                    "dialogues": held_out["dialogue_id"].n_unique(),
-                    "subsets": {name: len(rows) for name, rows in groups.items()},
-                },
-                "figures": {"loss": LOSS, **figures},
-                "settings": self.training.model_dump(mode="json", exclude=NO_MATTER),
-            },
+        trained = {
+            name: TrainedModel(
+                key=models[name].key,
+                values={"loss": one.loss, **values[name]},
+                interval=one.interval,
+                subset_losses=one.subset_losses,
+                against=one.against,
+                **{part: getattr(models[name].record, part) for part in _TRAINING},
+            )
+            for name, one in compared.items()
         }
+        return TrainingResults(
+            cells=tuple(self._with_model(cell, trained, sizes) for cell in swept),
+            baselines=tuple(
+                Baseline(name=name, **one.model_dump()) for name, one in trained.items() if name not in cells
+            ),
+            default=trained.get(str(self.default)),
+            order=order,
+            training=self._about(models, groups, figures),
+        )
 
-    def _values(self, kept: Mapping[str, Kept]) -> tuple[dict[str, dict[str, float | None]], dict[str, Any]]:
+    def _with_model(self, swept: SweptCell, trained: Mapping[str, TrainedModel], sizes: Mapping[str, int]) -> SweptCell:
+        name = str(Cell.of(swept.policy, swept.thresholds))
+        if name in trained:
+            return swept.model_copy(update={"trained": trained[name]})
+        few = f"{sizes[name]:,} samples to train on are too few for batches of {self.training.batch_size}"
+        return swept.model_copy(update={"untrained": few})
+
+    def _about(
+        self,
+        models: Mapping[str, MeasuredModel],
+        groups: Mapping[str, pl.DataFrame],
+        figures: Mapping[str, MeasuredFigure],
+    ) -> SweepTraining:
+        measured = groups["all"].unique("sample_id")
+        return SweepTraining(
+            subset=self.subset,
+            base=str(self.store.base),
+            distinct_models=len({one.key for one in models.values()}),
+            held_out=HeldOut(
+                samples=len(measured),
+                dialogues=measured["dialogue_id"].n_unique(),
+                subsets={name: len(rows) for name, rows in groups.items()},
+            ),
+            figures={"loss": LOSS, **figures},
+            settings=self.training.model_dump(mode="json", exclude=NO_MATTER),
+        )
+
+    def _values(
+        self, models: Mapping[str, MeasuredModel]
+    ) -> tuple[dict[str, dict[str, float | None]], dict[str, MeasuredFigure]]:
         """The metrics of every model's responses, none where none were asked for."""
         if not self.settings.metrics:
-            return {name: {} for name in kept}, {}
+            return {name: {} for name in models}, {}
         metrics = metrics_of(self.settings.metrics, self.settings.metric_options)
-        own = {one.key: figures_of(metrics, one.responses, self.workspace.samples) for one in kept.values()}
+        own = {one.key: figures_of(metrics, one.responses, self.table.workspace.samples) for one in models.values()}
         figures = {
-            f.name: {"better": f.better, "about": f.about, "digits": f.digits} for m in metrics for f in m.figures
+            f.name: MeasuredFigure(better=f.better, about=f.about, digits=f.digits) for m in metrics for f in m.figures
         }
-        return {name: own[one.key] for name, one in kept.items()}, figures
+        return {name: own[one.key] for name, one in models.items()}, figures

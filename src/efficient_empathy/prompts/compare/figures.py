@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.robustness.agreement import jaccard
+from efficient_empathy.evaluation.robustness.comparison import jaccard
+from efficient_empathy.evaluation.robustness.grid import MOST_PAIRS, Cell, cells_of, whole_scale
 from efficient_empathy.evaluation.robustness.labels import UNION, Labels
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.axis import Axis
-from efficient_empathy.foundation.statistics.closeness import closeness
+from efficient_empathy.foundation.run.facts import FACTS
+from efficient_empathy.foundation.run.table import scored_on
+from efficient_empathy.foundation.statistics.closeness import Figure, closeness
+from efficient_empathy.prompts.compare.records import (
+    AxisComparison,
+    Interval,
+    Sampling,
+    SubsetComparison,
+    Surface,
+    ThresholdMap,
+    WatchedPolicy,
+)
 from efficient_empathy.prompts.compare.sides import Side, common_axes
-from efficient_empathy.prompts.testing.readings import Thresholds
-from efficient_empathy.selection.columns import AXES, DISTRIBUTIONS
-from efficient_empathy.selection.grid import GridPolicy
+from efficient_empathy.selection.policies import RulePolicy, make_selector
 
-THRESHOLDS = range(11)
-"""α and β of the grid."""
 CONFUSED = 21
 """Axes with more whole numbers than this get no confusion matrix."""
 KEPT = "kept"
-"""All but discard."""
-
-Sampling = Mapping[str, Any]
-"""`draws`, `seed` and `confidence` of the intervals."""
+"""All that the policy does not leave out."""
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedSamples:
     """What both sides have scored: row i of `a` and of `b` is one sample, of the dialogue `clusters[i]`.
 
     `axes` are those that both have on one scale; `in_both` are the samples that both were given, scored or not.
@@ -46,13 +51,12 @@ class Shared:
     in_both: frozenset[str]
 
     @property
-    def selectable(self) -> bool:
-        """Whether policies can decide on what is shared."""
-        scales = {axis.name: (axis.low, axis.high) for axis in self.axes}
-        return all(scales.get(name) == (0, 10) for name in AXES)
+    def scales(self) -> dict[str, tuple[int, int]]:
+        """The axes as policies take them."""
+        return {axis.name: (axis.low, axis.high) for axis in self.axes}
 
 
-def shared_samples(a: Side, b: Side) -> Shared:
+def shared_samples(a: Side, b: Side) -> SharedSamples:
     """Line the two sides up. Raises `UserError` where nothing of them can be compared."""
     axes = common_axes((a.name, b.name), (a.axes, b.axes))
     common = a.scores.select("sample_id").join(b.scores.select("sample_id"), on="sample_id", how="semi")
@@ -61,21 +65,19 @@ def shared_samples(a: Side, b: Side) -> Shared:
             f"A ({a.name}) and B ({b.name}) have no sample in common: score the same source twice, or let the other "
             "side be judged now"
         )
-    scored = pl.col("state").eq_missing(pl.lit("ok")) & pl.all_horizontal(
-        *(pl.col(axis.name).is_finite().fill_null(False) for axis in axes)
-    )
-    kept = [side.scores.filter(scored) for side in (a, b)]
-    first = kept[0].join(kept[1].select("sample_id"), on="sample_id", how="semi", maintain_order="left")
-    second = first.select("sample_id").join(kept[1], on="sample_id", how="left", maintain_order="left")
+    scored = scored_on(axis.name for axis in axes)
+    frames = [side.scores.filter(scored) for side in (a, b)]
+    first = frames[0].join(frames[1].select("sample_id"), on="sample_id", how="semi", maintain_order="left")
+    second = first.select("sample_id").join(frames[1], on="sample_id", how="left", maintain_order="left")
     if first.is_empty():
-        told = [f"{label} has scores for {len(frame):,}" for label, frame in zip("AB", kept, strict=True)]
+        counts = [f"{label} has scores for {len(frame):,}" for label, frame in zip("AB", frames, strict=True)]
         raise UserError(
-            f"of the {len(common):,} samples that A and B share, none has scores of both: {' and '.join(told)}"
+            f"of the {len(common):,} samples that A and B share, none has scores of both: {' and '.join(counts)}"
         )
     for side, frame in ((a, first), (b, second)):
         _on_scale(side, frame, axes)
     dialogues = first.select("sample_id").join(a.samples, on="sample_id", how="left", maintain_order="left")
-    return Shared(first, second, dialogues["dialogue_id"].to_list(), axes, frozenset(common["sample_id"]))
+    return SharedSamples(first, second, dialogues["dialogue_id"].to_list(), axes, frozenset(common["sample_id"]))
 
 
 def _on_scale(side: Side, frame: pl.DataFrame, axes: tuple[Axis, ...]) -> None:
@@ -88,76 +90,128 @@ def _on_scale(side: Side, frame: pl.DataFrame, axes: tuple[Axis, ...]) -> None:
             )
 
 
-def axis_figures(shared: Shared, axis: Axis, sampling: Sampling) -> dict[str, Any]:
-    """`{scale, means, <figure>: {value, low, high}, confusion}`: `confusion[i][j]` counts samples with A's score at
-    place i of the scale and B's at place j, rounded to whole ones; None on a long scale."""
+def axis_figures(shared: SharedSamples, axis: Axis, sampling: Sampling) -> AxisComparison:
+    """How the scores of both sides on one axis agree."""
     first, second = (frame[axis.name].cast(pl.Float64).to_numpy() for frame in (shared.a, shared.b))
-    figures = closeness(first, second, scale=(axis.low, axis.high), clusters=shared.clusters, **sampling)
+    figures = closeness(first, second, scale=(axis.low, axis.high), clusters=shared.clusters, **sampling.model_dump())
     levels = len(axis.values)
     confusion = None
     if levels <= CONFUSED:
         places = [(np.rint(scores) - axis.low).astype(int) for scores in (first, second)]
-        confusion = np.bincount(places[0] * levels + places[1], minlength=levels**2).reshape(levels, levels).tolist()
-    return {
-        "scale": [axis.low, axis.high],
-        "means": {"a": rounded(first.mean()), "b": rounded(second.mean())},
-        **{name: {part: rounded(value) for part, value in one._asdict().items()} for name, one in figures.items()},
-        "confusion": confusion,
-    }
+        confusion = _crossed(places[0], places[1], levels)
+    return AxisComparison(
+        scale=(axis.low, axis.high),
+        means={"a": rounded(first.mean()), "b": rounded(second.mean())},
+        confusion=confusion,
+        **{name: _interval(figure) for name, figure in figures.items()},
+    )
 
 
-def subset_figures(shared: Shared, policy: GridPolicy, sampling: Sampling) -> dict[str, Any]:
-    """What the policy makes of both sides: `{subsets, counts, same, changed, jaccard, confusion, labels}`.
+class WatchedSubsets:
+    """What one policy makes of both sides, at its own thresholds and at others."""
 
-    `same` is the share of samples with one subset, with its interval; `jaccard` has every subset and `kept`;
-    `confusion[i][j]` counts samples in A's subset i and B's subset j.
-    """
-    a, b = (labels(policy, frame) for frame in (shared.a, shared.b))
-    size = len(policy.subsets)
-    same = closeness(a.codes, b.codes, scale=(0, size - 1), clusters=shared.clusters, **sampling)["exact"]
-    cells = np.bincount(a.codes.astype(int) * size + b.codes, minlength=size**2).reshape(size, size)
-    return {
-        "subsets": list(policy.subsets),
-        "counts": {"a": a.counts(), "b": b.counts()},
-        "kept": {"a": int(a.within(UNION).sum()), "b": int(b.within(UNION).sum())},
-        "same": {part: rounded(value) for part, value in same._asdict().items()},
-        "changed": int((a.codes != b.codes).sum()),
-        "jaccard": _overlaps(a, b),
-        "confusion": cells.tolist(),
-        "labels": {label: [side.subsets[code] for code in side.codes] for label, side in (("a", a), ("b", b))},
-    }
+    def __init__(self, shared: SharedSamples, watched: WatchedPolicy, samples: pl.DataFrame) -> None:
+        """`samples` has the samples' texts, for policies that ask for facts of them.
+
+        Raises `UserError` where the policy looks at axes that are not shared.
+        """
+        self.shared, self.policy, self.decide = shared, watched.definition, watched.decide
+        self.policy.require_axes(shared.scales)
+        facts = samples.unique("sample_id", keep="first").select(
+            "sample_id", *(FACTS[name].expression.alias(name) for name in self.policy.facts)
+        )
+        joined = [
+            frame.drop(self.policy.facts, strict=False).join(facts, on="sample_id", how="left", maintain_order="left")
+            for frame in (shared.a, shared.b)
+        ]
+        self.a, self.b = joined
+
+    def labels(self, policy: RulePolicy) -> tuple[Labels, Labels]:
+        """The subsets of both sides."""
+        selector = make_selector(policy, self.shared.scales, decide=self.decide)
+        return Labels.of(selector, self.a), Labels.of(selector, self.b)
+
+    def comparison(self, sampling: Sampling) -> SubsetComparison:
+        """The subsets at the policy's own thresholds."""
+        a, b = self.labels(self.policy)
+        size = len(a.subsets)
+        same = closeness(a.codes, b.codes, scale=(0, size - 1), clusters=self.shared.clusters, **sampling.model_dump())[
+            "exact"
+        ]
+        return SubsetComparison(
+            subsets=a.subsets,
+            otherwise=a.otherwise,
+            counts={"a": a.counts(), "b": b.counts()},
+            kept={"a": int(a.within(UNION).sum()), "b": int(b.within(UNION).sum())},
+            same=_interval(same),
+            changed=int((a.codes != b.codes).sum()),
+            jaccard=_overlaps(a, b),
+            confusion=_crossed(a.codes.astype(int), b.codes.astype(int), size),
+        )
+
+    def placed(self) -> dict[str, list[str]]:
+        """By side, the subset of every sample."""
+        sides = zip("ab", self.labels(self.policy), strict=True)
+        return {label: [side.subsets[code] for code in side.codes] for label, side in sides}
+
+    def maps(self) -> tuple[ThresholdMap, ...]:
+        """Agreement over the whole scale of one threshold, of two, or of pairs, the others at their own values."""
+        own = {name: float(value) for name, value in self.policy.thresholds.items()}
+        values = {name: whole_scale(own[name], self.policy.threshold_range(name, self.shared.scales)) for name in own}
+        pairs: Iterable[tuple[str, ...]] = list(combinations(own, 2))[:MOST_PAIRS] or [(name,) for name in own]
+        return tuple(self._map(pair, own, values) for pair in pairs)
+
+    def _map(
+        self, pair: tuple[str, ...], own: Mapping[str, float], values: Mapping[str, tuple[float, ...]]
+    ) -> ThresholdMap:
+        ranges = {name: values[name] if name in pair else (own[name],) for name in own}
+        cells = cells_of({self.policy.name: ranges})
+        y, x = pair if len(pair) > 1 else ("", pair[0])
+        agreement = {_place(cell, y, x): self._cell(cell) for cell in cells}
+        rows, columns = values[y] if y else (0.0,), values[x]
+
+        def surface(name: str) -> Surface:
+            return tuple(tuple(agreement[row, column][name] for column in columns) for row in rows)
+
+        names = next(iter(agreement.values()))
+        return ThresholdMap(
+            y=y,
+            x=x,
+            fixed={name: value for name, value in own.items() if name not in pair},
+            rows=rows,
+            columns=columns,
+            same=surface("same"),
+            overlap={name: surface(name) for name in names if name not in ("same", "kept a", "kept b")},
+            kept={"a": surface("kept a"), "b": surface("kept b")},
+        )
+
+    def _cell(self, cell: Cell) -> dict[str, float | None]:
+        a, b = self.labels(self.policy.with_thresholds(**cell.thresholds))
+        shares = {f"kept {label}": rounded(side.within(UNION).mean()) for label, side in (("a", a), ("b", b))}
+        return {**_overlaps(a, b), "same": rounded((a.codes == b.codes).mean()), **shares}
 
 
-def grid_figures(shared: Shared, policy: GridPolicy) -> dict[str, Any]:
-    """`same`, the Jaccard indices and the shares kept over the grid of thresholds, each as rows of α, columns of β."""
-    cells = [[_cell(shared, replace(policy, alpha=alpha, beta=beta)) for beta in THRESHOLDS] for alpha in THRESHOLDS]
-    found = {name: [[cell[name] for cell in row] for row in cells] for name in cells[0][0]}
-    return {"alphas": list(THRESHOLDS), "betas": list(THRESHOLDS), **found}
+def _place(cell: Cell, y: str, x: str) -> tuple[float, float]:
+    return (cell.thresholds[y] if y else 0.0), cell.thresholds[x]
 
 
-def _cell(shared: Shared, policy: GridPolicy) -> dict[str, float | None]:
-    a, b = (labels(policy, frame) for frame in (shared.a, shared.b))
-    shares = {f"{KEPT}_{label}": rounded(side.within(UNION).mean()) for label, side in (("a", a), ("b", b))}
-    return {"same": rounded((a.codes == b.codes).mean()), **_overlaps(a, b), **shares}
+def _crossed(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], size: int) -> tuple[tuple[int, ...], ...]:
+    """How often place i of the first meets place j of the second."""
+    counts = np.bincount(first * size + second, minlength=size**2).reshape(size, size)
+    return tuple(tuple(map(int, row)) for row in counts)
 
 
-def labels(policy: GridPolicy, rows: pl.DataFrame) -> Labels:
-    """The subset of every row. By scores, the rule itself on arrays: the policy's plan is slow on so many cells."""
-    if policy.decide == "scores" or not set(DISTRIBUTIONS) <= set(rows.columns):
-        places = Thresholds(policy.name, policy.alpha, policy.beta).codes(*(rows[axis].to_numpy() for axis in AXES))
-        return Labels(policy.subsets, places.astype(np.uint8))
-    subset = policy.plan(rows.lazy()).select("subset").collect().to_series()
-    codes = subset.cast(pl.Enum(policy.subsets)).to_physical().cast(pl.UInt8).to_numpy()
-    return Labels(policy.subsets, codes)
+def _interval(figure: Figure) -> Interval:
+    return Interval(**{part: rounded(value) for part, value in figure._asdict().items()})
 
 
 def _overlaps(a: Labels, b: Labels) -> dict[str, float | None]:
-    """The Jaccard index of every subset and of what is kept; None where neither side has any of it."""
-    found: dict[str, float | None] = {}
-    for shown, name in {KEPT: UNION, **{name: name for name in a.subsets}}.items():
+    """The Jaccard index of what is kept and of every subset; None where neither side has any of it."""
+    overlaps: dict[str, float | None] = {}
+    for label, name in {KEPT: UNION, **{name: name for name in a.subsets}}.items():
         first, second = a.within(name), b.within(name)
-        found[shown] = round(jaccard(first, second), 6) if (first | second).any() else None
-    return found
+        overlaps[label] = round(jaccard(first, second), 6) if (first | second).any() else None
+    return overlaps
 
 
 def rounded(value: float) -> float | None:
@@ -168,7 +222,7 @@ def rounded(value: float) -> float | None:
 Distance = npt.NDArray[np.float64]
 
 
-def distances(shared: Shared) -> Distance:
+def distances(shared: SharedSamples) -> Distance:
     """Shape (samples,): the sum over the axes of how far the scores are apart, each by the length of its scale."""
     apart = np.zeros(len(shared.a))
     for axis in shared.axes:

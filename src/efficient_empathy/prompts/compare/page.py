@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from efficient_empathy.evaluation.robustness.grid import thresholds_text
 from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.foundation.figures import heat_map, palette, svg
-from efficient_empathy.foundation.figures.heat_map import HeatMap, Quantity
+from efficient_empathy.foundation.figures.heat_map import Dimension, HeatMap, Quantity
 from efficient_empathy.foundation.figures.palette import MEASURE, NEUTRAL, look, step_of
-from efficient_empathy.prompts.compare.words import dollars_of, findings, headline, prompts_told
+from efficient_empathy.prompts.compare.figures import KEPT
+from efficient_empathy.prompts.compare.records import ComparisonRecord, PromptDiff, ThresholdMap
+from efficient_empathy.prompts.compare.summary import dollars_of, findings, headline, prompts_text
+from efficient_empathy.selection.policies import display_symbol, policy_words
 
 FIGURES = {
     "exact": ("the same score", 3),
@@ -33,20 +36,23 @@ _WORD = re.compile(r"\s*\S+")
 _LEFT, _TOP, _RIGHT, _BOTTOM = 52, 8, 8, 48
 
 
-def page(record: dict[str, Any]) -> str:
-    """The page of a record as `compare_record.record_of` makes it; all text in it is escaped and clipped."""
-    subsets = record["subsets"]["subsets"] if record["subsets"] else []
+def page(record: ComparisonRecord) -> str:
+    """The page of a comparison; all text in it is escaped and clipped."""
+    subsets = list(record.subsets.subsets) if record.subsets else []
     looks = [*subsets, MEASURE]
+    content = {name: getattr(record, name) for name in ComparisonRecord.model_fields}
     return (
         _environment()
         .get_template("compare.html.j2")
         .render(
-            **{**record, "prompts": _shortened(record["prompts"])},
+            **content,
             headline=headline(record),
             findings=findings(record),
-            prompts_told=prompts_told(record),
+            prompts_text=prompts_text(record),
+            pieces=list(_shortened(record.prompts)),
             figures=FIGURES,
-            maps=list(_maps(record)),
+            charts=[(one, list(_charts(one, record))) for one in record.maps],
+            rules=policy_words(record.policy.definition) if record.policy else [],
             looks=looks,
             shown_subsets=subsets,
             style=Markup(palette.style_sheet(looks)),
@@ -54,7 +60,7 @@ def page(record: dict[str, Any]) -> str:
     )
 
 
-def confusion(axis: str, scale: list[int], counts: list[list[int]]) -> Markup:
+def confusion(axis: str, scale: tuple[int, int], counts: tuple[tuple[int, ...], ...]) -> Markup:
     """How often each score of A meets each of B: A upwards, B to the right, the diagonal outlined."""
     values = range(scale[0], scale[1] + 1)
     wide, high = (40, 28) if len(values) > 6 else (52, 36)
@@ -68,11 +74,11 @@ def confusion(axis: str, scale: list[int], counts: list[list[int]]) -> Markup:
         for j, second in enumerate(values):
             n, left = counts[i][j], _LEFT + j * wide
             shade = f"{look(NEUTRAL)} q{step_of(n, largest)}"
-            told = escape(f"A {first}, B {second}: {words.plural(n, 'sample')} ({words.share(n, total)})")
+            title = escape(f"A {first}, B {second}: {words.plural(n, 'sample')} ({words.share(n, total)})")
             box = f'x="{left}" y="{top}" width="{wide}" height="{high}"'
             text = f'<text class="on-shade {shade}" x="{left + wide / 2:g}" y="{top + high / 2 + 4:g}">'
             parts.append(
-                f'<g><title>{told}</title><rect class="level {shade}" {box}/>{text}{words.brief(n)}</text></g>'
+                f'<g><title>{title}</title><rect class="level {shade}" {box}/>{text}{words.brief(n)}</text></g>'
             )
     parts += [
         f'<rect class="agreed" x="{_LEFT + i * wide}" y="{bottom - (i + 1) * high}" width="{wide}" height="{high}"/>'
@@ -87,44 +93,47 @@ def confusion(axis: str, scale: list[int], counts: list[list[int]]) -> Markup:
     return svg.drawing("heat", right + _RIGHT, bottom + _BOTTOM, f"Scores of {axis}", about, parts)
 
 
-def _maps(record: dict[str, Any]) -> Iterator[HeatMap]:
-    """The heat maps over the grid: the share with one subset, and the overlaps."""
-    grid, active = record["grid"], record["thresholds"]
-    if not grid:
+def _charts(part: ThresholdMap, record: ComparisonRecord) -> Iterator[HeatMap]:
+    """The share with one subset, and the overlaps, over the thresholds of one map."""
+    if record.policy is None or record.subsets is None:
         return
-    overlaps = [key for key in ("kept", *record["subsets"]["subsets"]) if key != "discard"]
-    lowest = min(value for key in overlaps for row in grid[key] for value in row if value is not None)
-    axes = [list(map(float, grid[name])) for name in ("alphas", "betas")]
-    outlined = {(float(active["alpha"]), float(active["beta"])): "active cell"}
-    for key in ("same", *overlaps):
-        percent = key == "same"
-        title = "in the same subset" if percent else f"overlap of {'what is kept' if key == 'kept' else key}"
+    policy = record.policy.definition
+    overlaps = [name for name in part.overlap if name != record.subsets.otherwise]
+    lowest = min((v for name in overlaps for row in part.overlap[name] for v in row if v is not None), default=0.0)
+    y, x = (
+        Dimension(display_symbol(name), list(values), ", ".join(policy.threshold_axes[name])) if name else None
+        for name, values in ((part.y, part.rows), (part.x, part.columns))
+    )
+    assert x is not None
+    own = {name: float(value) for name, value in policy.thresholds.items()}
+    outlined = {((own[part.y] if part.y else 0.0), own[part.x]): "active cell"}
+    note = f"at {thresholds_text(part.fixed)}" if part.fixed else ""
+    for name in ("same", *overlaps):
+        percent = name == "same"
+        title = "in the same subset" if percent else f"overlap of {'what is kept' if name == KEPT else name}"
         quantity = Quantity(title, lambda _: None, 0 if percent else 2, "\u202f%" if percent else "")
+        surface = part.same if percent else part.overlap[name]
         cells = {
-            (alpha, beta): value * (100 if percent else 1)
-            for alpha, row in zip(axes[0], grid[key], strict=True)
-            for beta, value in zip(axes[1], row, strict=True)
+            (row, column): value * (100 if percent else 1)
+            for row, values in zip(part.rows, surface, strict=True)
+            for column, value in zip(part.columns, values, strict=True)
             if value is not None
         }
         span = (min(cells.values(), default=0.0), 100.0) if percent else (lowest, 1.0)
         if cells:
-            yield HeatMap("", quantity, axes[0], axes[1], cells, span, outlined)
+            yield HeatMap("", quantity, y, x, cells, span, outlined, note)
 
 
-def _shortened(prompts: dict[str, Any] | None) -> dict[str, Any] | None:
+def _shortened(prompts: PromptDiff | None) -> Iterator[tuple[str, str, str, int, str]]:
     """The diff with the middle of long unchanged runs left out: (kind, white space before, text, words left out, text
     after them)."""
-    if prompts is None:
-        return None
-    pieces = []
-    for kind, text, count in prompts["diff"]:
+    for kind, text, count in prompts.diff if prompts else ():
         bare = text.lstrip()
         left, after = 0, ""
         if kind == "same" and count > UNCHANGED:
             spans = [match.span() for match in _WORD.finditer(bare)]
             left, after, bare = count - 2 * _ENDS, bare[spans[-_ENDS][0] :], bare[: spans[_ENDS - 1][1]]
-        pieces.append((kind, text[: len(text) - len(text.lstrip())], bare, left, after))
-    return {**prompts, "diff": pieces}
+        yield kind, text[: len(text) - len(text.lstrip())], bare, left, after
 
 
 def _environment() -> Environment:
@@ -138,6 +147,7 @@ def _environment() -> Environment:
     names = ("clip", "count", "dollars", "duration", "fixed", "number", "plural", "share", "signed", "whole")
     environment.filters |= {name: getattr(words, name) for name in names}
     environment.filters |= {"look": look, "letter": svg.letter, "json": json.dumps, "dollars_of": dollars_of}
+    environment.filters |= {"thresholds": thresholds_text, "symbol": display_symbol}
     functions = (svg.patterns, heat_map.heat_map, confusion)
     environment.globals |= {function.__name__: function for function in functions}
     environment.globals |= {"steps": palette.STEPS, "measure": MEASURE}

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 
+from efficient_empathy.dialogues import SAMPLE_SCHEMA
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.redaction import redact
 from efficient_empathy.foundation.run.axis import Axis
+from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.prompts.compare.records import RubricNote
+from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.prompts.listing import known_rubrics
+from efficient_empathy.prompts.policies import selected_policy
+from efficient_empathy.prompts.testing.records import ItemRounds, read_result
 from efficient_empathy.scoring import Ledger
 from efficient_empathy.scoring.judges.choice import JUDGES
 from efficient_empathy.scoring.judges.reference import FORMS
 from efficient_empathy.scoring.panel import Panel
-from efficient_empathy.scoring.rubric import BUNDLED, Rubric
-from efficient_empathy.selection.faults import told
-from efficient_empathy.selection.grid import GridPolicy
-from efficient_empathy.selection.scored_run import Run
+from efficient_empathy.scoring.rounds import round_spec
+from efficient_empathy.scoring.rubric import BUNDLED as RUBRICS
+from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.scores import DEPENDENCE
+from efficient_empathy.selection.policies import Decide, RulePolicy
 
 LABELS = ("a", "b")
+_LEDGER_ABOVE = 2
+"""Results lie in `results/`, beside the ledger of the test."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedSide:
     """A judge, named by its reference, that is asked by a rubric."""
 
     rubric: Rubric
@@ -36,7 +46,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredSide:
     """A scored run's folder, or a result's file that `prompts test` wrote."""
 
     path: Path
@@ -57,20 +67,21 @@ class Side:
     """One side's scores: `scores` as in `scores.parquet` and `samples` as in `samples.parquet`, one row a sample.
 
     `rubric` has name, hash and, where it is known, version; `prompt` is the rubric itself, None where its text is not
-    at hand. `ledger` holds the replies, under the specs of `panel`. `active` are the policy's parameters that it was
-    selected or watched by, if it was.
+    at hand. `ledger` holds the replies, under the specs of `panel`. `policy` is what it was selected or watched by, if
+    it was, and `decide` what that decided on.
     """
 
     name: str
     judge: str
     panel: Panel
-    rubric: dict[str, Any]
+    rubric: RubricNote
     prompt: Rubric | None
     axes: tuple[Axis, ...]
     scores: pl.DataFrame
     samples: pl.DataFrame
     ledger: Path
-    active: dict[str, Any] = field(default_factory=dict)
+    policy: RulePolicy | None = None
+    decide: Decide = "auto"
 
     @property
     def spec(self) -> str:
@@ -84,14 +95,14 @@ class Side:
         with Ledger(self.ledger, read_only=True) as ledger:
             if not self.panel.pools:
                 return {sample_id: one.raw for sample_id, one in self.panel.answers(ledger, sample_ids).items()}
-            found = self.panel.judgements(ledger, sample_ids)
-        told = ("\n".join(f"{one.judge}: {one.raw}" for one in judgements if one.raw) for judgements in found)
-        return dict(zip(sample_ids, told, strict=True))
+            by_sample = self.panel.judgements(ledger, sample_ids)
+        replies = ("\n".join(f"{one.judge}: {one.raw}" for one in judgements if one.raw) for judgements in by_sample)
+        return dict(zip(sample_ids, replies, strict=True))
 
 
 def sides_of(
     first: str, second: str, judges: Sequence[str] = (), rubric: Path | str | None = None
-) -> tuple[Asked | Kept, Asked | Kept]:
+) -> tuple[AskedSide | StoredSide, AskedSide | StoredSide]:
     """What A and B name. Rubrics are asked of `judges` (one for both, or one each), judges by `rubric`.
 
     Raises `UserError` for what names nothing, for an option that is missing or idle, and for A that is B.
@@ -105,9 +116,9 @@ def sides_of(
         raise UserError("--rubric is what judges are asked by, and neither A nor B is a judge: leave it out")
     by_side = (judges[0], judges[-1]) if judges else (None, None)
     a, b = (_side(*of, rubric) for of in zip((first, second), kinds, by_side, strict=True))
-    if isinstance(a, Kept) and isinstance(b, Kept) and a.path.resolve() == b.path.resolve():
+    if isinstance(a, StoredSide) and isinstance(b, StoredSide) and a.path.resolve() == b.path.resolve():
         raise UserError(f"A and B are the same, {a.path}: there is nothing to compare")
-    if isinstance(a, Asked) and isinstance(b, Asked):
+    if isinstance(a, AskedSide) and isinstance(b, AskedSide):
         _different(a, b)
     return a, b
 
@@ -116,30 +127,30 @@ def _kind(text: str, label: str) -> Literal["judge", "rubric", "kept"]:
     path = Path(text)
     if text.partition(":")[0] in JUDGES:
         return "judge"
-    if text in BUNDLED or (path.is_file() and path.suffix.lower() in (".yaml", ".yml")):
+    if text in RUBRICS or (path.is_file() and path.suffix.lower() in (".yaml", ".yml")):
         return "rubric"
     if path.is_dir() or (path.is_file() and path.suffix.lower() == ".json"):
         return "kept"
     if path.suffix.lower() in (".yaml", ".yml"):
         raise UserError(f"{label}, the rubric {text}, is not found: there is no file {path.absolute()}")
     raise UserError(
-        f"{label} is {text!r}, which is neither a rubric (a YAML file, {' or '.join(BUNDLED)}), nor a scored run's "
+        f"{label} is {text!r}, which is neither a rubric (a YAML file, {' or '.join(RUBRICS)}), nor a scored run's "
         f"folder, nor a result of `prompts test` (a JSON file), nor a judge ({FORMS})"
     )
 
 
-def _side(text: str, kind: str, judge: str | None, rubric: Path | str | None) -> Asked | Kept:
+def _side(text: str, kind: str, judge: str | None, rubric: Path | str | None) -> AskedSide | StoredSide:
     if kind == "kept":
-        return Kept(Path(text))
+        return StoredSide(Path(text))
     if kind == "judge":
-        return Asked(Rubric.load(rubric), text, redact(text))
+        return AskedSide(Rubric.load(rubric), text, redact(text))
     loaded = Rubric.load(text)
     if judge is None:
         raise UserError(f"the rubric {text} has to be asked of a judge: add --judge openai:MODEL, or openai:MODEL@URL")
-    return Asked(loaded, judge, Path(text).name)
+    return AskedSide(loaded, judge, Path(text).name)
 
 
-def _different(a: Asked, b: Asked) -> None:
+def _different(a: AskedSide, b: AskedSide) -> None:
     if a.judge != b.judge:
         return
     if a.rubric.hash == b.rubric.hash:
@@ -154,32 +165,91 @@ def _different(a: Asked, b: Asked) -> None:
         )
 
 
-def run_side(kept: Kept) -> Side:
+def run_side(stored: StoredSide) -> Side:
     """A run's side. Raises `UserError` where the run is not scored or its files are damaged."""
-    workspace = Workspace(kept.path)
-    with told(f"read the scores of {kept.path}"):
-        run = Run(workspace)
-        axes, scoring = run.axes, run.scoring
-        samples = run.samples.collect().unique("sample_id", keep="first", maintain_order=True)
-        scores = run.scores.collect().unique("sample_id", keep="first", maintain_order=True)
-    active = run.policy.parameters() if isinstance(run.policy, GridPolicy) else {}
-    panel, judge = Panel.of({"spec": "unknown", **scoring}), str(scoring.get("judge", "unknown"))
-    about, prompt = rubric_at_hand(dict(scoring.get("rubric") or {}), kept.path)
-    return Side(kept.name, judge, panel, about, prompt, axes, scores, samples, workspace.ledger, active)
+    table = RunTable(Workspace(stored.path)).require("scores")
+    distributions = [f"{axis}{PROBABILITIES}" for axis in table.axis_names if table.has_distributions(axis)]
+    others = [name for name in (DEPENDENCE, "answered_by") if name in table.columns]
+    columns = ["sample_id", "state", *table.axis_names, *distributions, *others]
+    scores, samples = (
+        table.read(names).unique("sample_id", keep="first", maintain_order=True)
+        for names in (columns, SAMPLE_SCHEMA.names())
+    )
+    scoring = {"spec": "unknown", **table.scoring}
+    about, prompt = rubric_at_hand(dict(table.scoring.get("rubric") or {}), table.axes, stored.path)
+    return Side(
+        stored.name,
+        str(table.scoring.get("judge", "unknown")),
+        Panel.of(scoring),
+        about,
+        prompt,
+        table.axes,
+        scores,
+        samples.cast(SAMPLE_SCHEMA),
+        table.workspace.ledger,
+        selected_policy(table),
+        "scores" if table.selecting and table.selecting.decide == "scores" else "auto",
+    )
 
 
-def rubric_at_hand(record: dict[str, Any], folder: Path) -> tuple[dict[str, Any], Rubric | None]:
-    """What is told of a rubric, and the rubric of that hash: of the package, the current folder, or `folder`."""
-    found = known_rubrics([Path(), folder, folder / "rubrics"]).get(str(record.get("hash")))
-    about = {"name": str(record.get("name", "unknown")), "hash": str(record.get("hash", ""))}
-    return about | ({"version": found.version} if found else {}), found
+def result_side(stored: StoredSide, golden: str | None) -> Side:
+    """The side of a result of `prompts test`: each item's score is the mean over its rounds.
+
+    The dialogues are those of `golden`, or of the package's golden set, where their ids are those of the result; else
+    they are not shown. Raises `UserError` for a file that is no result.
+    """
+    result = read_result(stored.path)
+    axes = tuple(Axis(name, low, high) for name, (low, high) in result.rubric.axes.items())
+    schema = {"sample_id": pl.String(), "state": pl.String(), **{axis.name: pl.Float32() for axis in axes}}
+    scores = pl.DataFrame([_mean_scores(item, axes) for item in result.items], schema=schema)
+    samples = pl.DataFrame(_samples(result.items, golden), schema=SAMPLE_SCHEMA)
+    specs = tuple(round_spec(result.judge.spec, number) for number in result.rounds)
+    folder = stored.path.resolve().parents[_LEDGER_ABOVE - 1]
+    about, prompt = rubric_at_hand(result.rubric.model_dump(), axes, folder)
+    panel = Panel(specs, "mean" if len(specs) > 1 else "first")
+    return Side(
+        stored.name, result.judge.name, panel, about, prompt, axes, scores, samples, Workspace(folder).ledger,
+        result.policy,
+    )  # fmt: skip
 
 
-def asked_side(asked: Asked, judge: str, spec: str, scores: pl.DataFrame, samples: pl.DataFrame, ledger: Path) -> Side:
+def _mean_scores(item: ItemRounds, axes: Sequence[Axis]) -> dict[str, Any]:
+    ok = [one.scores for one in item.rounds if one.state == "ok" and one.scores]
+    failure = next((one.state for one in item.rounds if one.state != "ok"), None)
+    means = {axis.name: float(np.mean([scores[axis.name] for scores in ok])) if ok else None for axis in axes}
+    return {"sample_id": item.id, "state": "ok" if ok else failure, **means}
+
+
+def _samples(items: Sequence[ItemRounds], golden: str | None) -> list[dict[str, Any]]:
+    """The items' dialogues, without turns where they are not known."""
+    known = {sample.id: sample.row() for sample in read_golden(golden or "bundled").samples}
+    bare = {"turn": 0, "context": [], "response": "", "split": None, "source": None}
+    return [
+        known.get(item.id) or {**bare, "sample_id": item.id, "dialogue_id": item.dialogue_id, "category": item.category}
+        for item in items
+    ]
+
+
+def rubric_at_hand(record: Mapping[str, Any], axes: Sequence[Axis], folder: Path) -> tuple[RubricNote, Rubric | None]:
+    """What is known of a rubric, and the rubric of that hash: of the package, the current folder, or `folder`."""
+    known = known_rubrics([Path(), folder, folder / "rubrics"]).get(str(record.get("hash")))
+    note = RubricNote(
+        name=str(record.get("name", "unknown")),
+        hash=str(record.get("hash", "")),
+        version=known.version if known else None,
+        axes={axis.name: (axis.low, axis.high) for axis in axes},
+    )
+    return note, known
+
+
+def asked_side(
+    asked: AskedSide, judge: str, spec: str, scores: pl.DataFrame, samples: pl.DataFrame, ledger: Path
+) -> Side:
     """The side of a judge that has been asked."""
-    rubric = asked.rubric
-    about = {"name": rubric.name, "version": rubric.version, "hash": rubric.hash}
-    return Side(asked.name, judge, Panel((spec,)), about, rubric, axes_of(rubric), scores, samples, ledger)
+    rubric, axes = asked.rubric, axes_of(asked.rubric)
+    scales = {axis.name: (axis.low, axis.high) for axis in axes}
+    note = RubricNote(name=rubric.name, version=rubric.version, hash=rubric.hash, axes=scales)
+    return Side(asked.name, judge, Panel((spec,)), note, rubric, axes, scores, samples, ledger)
 
 
 def axes_of(rubric: Rubric) -> tuple[Axis, ...]:
@@ -189,11 +259,11 @@ def axes_of(rubric: Rubric) -> tuple[Axis, ...]:
 
 def common_axes(names: Sequence[str], axes: Sequence[tuple[Axis, ...]]) -> tuple[Axis, ...]:
     """The axes that both sides have on one scale. Raises `UserError` where there is none."""
-    found = tuple(axis for axis in axes[0] if axis in axes[1])
-    if not found:
-        told = [", ".join(f"{axis.name} {axis.low}–{axis.high}" for axis in side) for side in axes]
+    common = tuple(axis for axis in axes[0] if axis in axes[1])
+    if not common:
+        scales = [", ".join(f"{axis.name} {axis.low}–{axis.high}" for axis in side) for side in axes]
         raise UserError(
-            f"nothing is comparable: A ({names[0]}) scores {told[0]}, and B ({names[1]}) scores {told[1]}; take two "
-            "that share an axis on one scale"
+            f"nothing is comparable: A ({names[0]}) scores {scales[0]}, and B ({names[1]}) scores {scales[1]}; take "
+            "two that share an axis on one scale"
         )
-    return found
+    return common

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import yaml
 from rich.console import Console
 
-from efficient_empathy.dialogues import SAMPLE_SCHEMA, write_samples
+from efficient_empathy.dialogues import SAMPLE_SCHEMA, Sample, read, write_samples
 from efficient_empathy.evaluation.judging import judge_samples
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.prompts.compare.comparison import compare_sides
 from efficient_empathy.prompts.compare.page import page
-from efficient_empathy.prompts.compare.record import record_of
-from efficient_empathy.prompts.compare.results import result_side
-from efficient_empathy.prompts.compare.samples import chosen_samples, samples_of
+from efficient_empathy.prompts.compare.records import ComparisonRecord, Sampling, WatchedPolicy
 from efficient_empathy.prompts.compare.sides import (
     LABELS,
-    Asked,
-    Kept,
+    AskedSide,
     Side,
+    StoredSide,
     asked_side,
     axes_of,
     common_axes,
+    result_side,
     run_side,
     sides_of,
 )
+from efficient_empathy.prompts.compare.summary import comparison_text
 from efficient_empathy.prompts.golden.golden_set import read_golden
+from efficient_empathy.prompts.policies import chosen_policy
 from efficient_empathy.prompts.settings import CompareSettings
 from efficient_empathy.scoring import Ledger, Rubric
 from efficient_empathy.scoring.judges.choice import JudgeOptions
@@ -42,16 +46,17 @@ from efficient_empathy.scoring.judges.reference import judge_of
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.plan import plan_samples, together
 from efficient_empathy.scoring.scores import write_scores
-from efficient_empathy.selection.grid import GridPolicy
-from efficient_empathy.selection.rules import RULES
+from efficient_empathy.selection.ties import tie_hash
 
 FOLDER = Path("prompt-comparisons")
 RECORD, PAGE = "comparison.json", "comparison.html"
+MOST = 200
+"""Samples that are judged unless more are asked for."""
 
 
 @dataclass(frozen=True)
-class Compared:
-    """Two sides, and how they are compared."""
+class Comparison:
+    """Two sides, and how they are comparison."""
 
     a: str
     """A rubric file or name, a judge's reference, or a scored run's folder."""
@@ -65,25 +70,49 @@ class Compared:
         return FOLDER / "-vs-".join(_slug(name) for name in (self.a, self.b))
 
 
+@dataclass(frozen=True)
+class ComparisonResult:
+    """A comparison, what this call took, and where it is written."""
+
+    record: ComparisonRecord
+    requests: int
+    cost_usd: float
+    seconds: float
+    ending: str
+    """`complete`, `stopped` or `budget`."""
+    output: Path
+    page: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """The record, with the rest beside it."""
+        return {
+            **self.record.model_dump(mode="json"),
+            "requests": self.requests,
+            "cost_usd": self.cost_usd,
+            "seconds": self.seconds,
+            "ending": self.ending,
+            "output": str(self.output),
+            "page": str(self.page),
+        }
+
+
 def compare(
-    compared: Compared,
+    comparison: Comparison,
     output: Path | None = None,
     options: JudgeOptions | None = None,
     *,
     console: Console | None = None,
-) -> dict[str, Any]:
+) -> ComparisonResult:
     """Judge what is not judged yet, and write `comparison.json` and `comparison.html` into `output`.
 
     Every answer is kept in the folder's ledger as it comes: stopped or killed, the same call asks only for what is
-    missing, and failed answers are asked for again. Returns what the JSON has (see `compare_record.record_of`) with
-    `requests` and `cost_usd` of this call, `seconds`, `ending`, `output`, `page`. Raises `UserError`; what was answered
-    until then is kept.
+    missing, and failed answers are asked for again. Raises `UserError`; what was answered until then is kept.
     """
     console = console or Console(stderr=True)
     started = time.monotonic()
-    sides, known, folder = _prepared(compared, output, options)
-    policy = _policy(compared, known)
-    frame = _samples(compared, sides)
+    sides, known, folder = _prepared(comparison, output, options)
+    watched = _watched(comparison, sides, known)
+    frame = _samples(comparison, sides)
     folder.create()
     with folder.lock(lambda: console.print(f"Another process is working on {folder.root}; waiting for it.")):
         if len(frame):
@@ -92,7 +121,7 @@ def compare(
         ending: str = "complete"
         ready: list[Side] = []
         for label, side, loaded in zip(LABELS, sides, known, strict=True):
-            if isinstance(side, Kept):
+            if isinstance(side, StoredSide):
                 ready += [loaded] if loaded else []
                 continue
             judged = judge_samples(samples_of(frame), _bound(side, folder, options), side.rubric, None, folder, console)
@@ -103,56 +132,58 @@ def compare(
                 break
         if len(ready) < 2:
             raise _unfinished(ending, ready[0], sides)
-        sampling = {"draws": compared.settings.resamples, "seed": compared.settings.seed}
-        record = record_of(ready[0], ready[1], policy, sampling, shown=compared.settings.shown)
+        sampling = Sampling(draws=comparison.settings.resamples, seed=comparison.settings.seed)
+        record = compare_sides(ready[0], ready[1], watched, sampling, examples=comparison.settings.examples)
         _write(folder, record, [side.prompt for side in ready])
-    return {
-        **record,
-        "requests": spent["requests"],
-        "cost_usd": round(float(spent["cost_usd"]), 6),
-        "seconds": round(time.monotonic() - started, 2),
-        "ending": ending,
-        "output": str(folder.root / RECORD),
-        "page": str(folder.root / PAGE),
-    }
+    return ComparisonResult(
+        record,
+        requests=int(spent["requests"]),
+        cost_usd=round(float(spent["cost_usd"]), 6),
+        seconds=round(time.monotonic() - started, 2),
+        ending=ending,
+        output=folder.root / RECORD,
+        page=folder.root / PAGE,
+    )
 
 
-def plan_compare(compared: Compared, output: Path | None = None, options: JudgeOptions | None = None) -> dict[str, Any]:
+def plan_compare(
+    comparison: Comparison, output: Path | None = None, options: JudgeOptions | None = None
+) -> dict[str, Any]:
     """What `compare` would ask for and cost, without asking: `scoring.plan.together` of the sides that are asked.
 
     Writes nothing. Raises `UserError` where nobody would be asked.
     """
-    sides, _, folder = _prepared(compared, output, options)
-    asked = [side for side in sides if isinstance(side, Asked)]
-    if not asked:
+    sides, _, folder = _prepared(comparison, output, options)
+    to_ask = [side for side in sides if isinstance(side, AskedSide)]
+    if not to_ask:
         raise UserError("A and B have their scores already, so nobody would be asked: leave --dry-run out")
-    samples = samples_of(_samples(compared, sides))
-    plans = [plan_samples(samples, _bound(side, folder, options), folder) for side in asked]
+    samples = samples_of(_samples(comparison, sides))
+    plans = [plan_samples(samples, _bound(side, folder, options), folder) for side in to_ask]
     return together(
-        [plan | {"judge": f"{side.name} ({plan['judge']})"} for side, plan in zip(asked, plans, strict=True)]
+        [plan | {"judge": f"{side.name} ({plan['judge']})"} for side, plan in zip(to_ask, plans, strict=True)]
     )
 
 
-Sides = tuple[Asked | Kept, Asked | Kept]
+Sides = tuple[AskedSide | StoredSide, AskedSide | StoredSide]
 
 
 def _prepared(
-    compared: Compared, output: Path | None, options: JudgeOptions | None
+    comparison: Comparison, output: Path | None, options: JudgeOptions | None
 ) -> tuple[Sides, list[Side | None], Workspace]:
     """Both sides, those that have their scores already loaded, and the folder.
 
     Raises `UserError`, before anything is paid for, where the sides have no axis in common, where their answers would
     be kept under one key, and where the folder is a run's.
     """
-    sides = sides_of(compared.a, compared.b, compared.settings.judges, compared.settings.rubric)
-    known = [_loaded(side, compared) if isinstance(side, Kept) else None for side in sides]
-    axes = [axes_of(side.rubric) if isinstance(side, Asked) else told.axes if told else () for side, told in
+    sides = sides_of(comparison.a, comparison.b, comparison.settings.judges, comparison.settings.rubric)
+    known = [_loaded(side, comparison) if isinstance(side, StoredSide) else None for side in sides]
+    axes = [axes_of(side.rubric) if isinstance(side, AskedSide) else stored.axes if stored else () for side, stored in
             zip(sides, known, strict=True)]  # fmt: skip
     common_axes([side.name for side in sides], axes)
-    folder = Workspace(output or compared.folder)
+    folder = Workspace(output or comparison.folder)
     if folder.scores.exists():
         raise UserError(f"{folder.root} is a scored run's folder: name another one for the comparison with -o")
-    specs = [_bound(side, folder, options).spec for side in sides if isinstance(side, Asked)]
+    specs = [_bound(side, folder, options).spec for side in sides if isinstance(side, AskedSide)]
     if len(specs) == 2 and specs[0] == specs[1]:
         raise UserError(
             "A equals B: both would be asked the same of the same model on the same server, and share one answer "
@@ -161,74 +192,126 @@ def _prepared(
     return sides, known, folder
 
 
-def _loaded(kept: Kept, compared: Compared) -> Side:
-    return run_side(kept) if kept.is_run else result_side(kept, compared.settings.golden)
+def _loaded(stored: StoredSide, comparison: Comparison) -> Side:
+    return run_side(stored) if stored.is_run else result_side(stored, comparison.settings.golden)
 
 
-def _samples(compared: Compared, sides: Sides) -> pl.DataFrame:
+def _samples(comparison: Comparison, sides: Sides) -> pl.DataFrame:
     """What the asked sides are to judge; empty where there is none."""
-    if any(isinstance(side, Asked) for side in sides):
+    if any(isinstance(side, AskedSide) for side in sides):
         return chosen_samples(
-            sides, compared.settings.golden, compared.settings.samples, compared.settings.n, compared.settings.seed
+            sides,
+            comparison.settings.golden,
+            comparison.settings.samples,
+            comparison.settings.n,
+            comparison.settings.seed,
         )
-    texts = None if any(isinstance(side, Kept) and not side.is_run for side in sides) else compared.settings.golden
-    idle = {"--samples": compared.settings.samples, "-n": compared.settings.n, "--golden": texts}
-    if given := [name for name, value in idle.items() if value is not None]:
-        raise UserError(f"{given[0]} says what is judged, and A and B have their scores already: leave it out")
+    texts = (
+        None if any(isinstance(side, StoredSide) and not side.is_run for side in sides) else comparison.settings.golden
+    )
+    idle = {"--samples": comparison.settings.samples, "-n": comparison.settings.n, "--golden": texts}
+    if named := [name for name, value in idle.items() if value is not None]:
+        raise UserError(f"{named[0]} says what is judged, and A and B have their scores already: leave it out")
     return SAMPLE_SCHEMA.to_frame()
 
 
-def _bound(side: Asked, folder: Workspace, options: JudgeOptions | None) -> Bound:
+def _bound(side: AskedSide, folder: Workspace, options: JudgeOptions | None) -> Bound:
     return judge_of(side.judge, side.rubric, folder, options)
 
 
-def _judged(label: str, side: Asked, judge: str, spec: str, frame: pl.DataFrame, folder: Workspace) -> Side:
+def _judged(label: str, side: AskedSide, judge: str, spec: str, frame: pl.DataFrame, folder: Workspace) -> Side:
     path = folder.root / f"{label}.parquet"
     with Ledger(folder.ledger) as ledger:
         write_scores(folder.samples, ledger, Panel((spec,)), side.rubric, path)
     return asked_side(side, judge, spec, pl.read_parquet(path, glob=False), frame, folder.ledger)
 
 
-def _policy(compared: Compared, known: list[Side | None]) -> GridPolicy:
-    """The policy at the active thresholds: as given, else as in the golden set, a side's selection, or the paper."""
-    golden = compared.settings.golden
-    first = next((side.active for side in known if side and side.active), {})
-    active = asdict(read_golden(golden).thresholds) if golden is not None else first
-    name, alpha, beta = (
-        compared.settings.policy or active.get("policy", "paper"),
-        compared.settings.alpha,
-        compared.settings.beta,
-    )
-    if name not in RULES:
-        raise UserError(f"the policy {name!r} has no thresholds to compare by: take {', '.join(RULES)}")
-    return GridPolicy(
-        name,
-        active.get("alpha", 5) if alpha is None else alpha,
-        active.get("beta", 5) if beta is None else beta,
-        decide=active.get("decide", "auto"),
-    )
+def _watched(comparison: Comparison, sides: Sides, known: Sequence[Side | None]) -> WatchedPolicy | None:
+    """The policy: as it is named, else as in the golden set, a side's selection, or paper where it fits."""
+    settings = comparison.settings
+    axes = [axes_of(side.rubric) if isinstance(side, AskedSide) else stored.axes if stored else ()
+            for side, stored in zip(sides, known, strict=True)]  # fmt: skip
+    common = common_axes([side.name for side in sides], axes)
+    first = next((side for side in known if side and side.policy), None)
+    policy = read_golden(settings.golden).manifest.policy if settings.golden is not None else None
+    scales = {axis.name: (axis.low, axis.high) for axis in common}
+    known_policy = policy or (first.policy if first else None)
+    fits = known_policy is None or set(known_policy.names) <= set(scales)
+    if settings.policy is None and not settings.named and not fits:
+        chosen = known_policy
+    else:
+        chosen = chosen_policy(settings, known_policy, scales)
+    return WatchedPolicy(definition=chosen, decide=first.decide if first else "auto") if chosen else None
 
 
 def _unfinished(ending: str, side: Side, sides: Sides) -> UserError:
     done = int((side.scores["state"] == "ok").sum())
-    told = f"A ({side.name}) has {done:,} of {len(side.scores):,} samples judged, B ({sides[1].name}) none yet"
+    state = f"A ({side.name}) has {done:,} of {len(side.scores):,} samples judged, B ({sides[1].name}) none yet"
     how = "a higher --max-cost goes on" if ending == "budget" else "the same command goes on"
-    return UserError(f"there is nothing to compare: {told}; {how} from there")
+    return UserError(f"there is nothing to compare: {state}; {how} from there")
 
 
-def _write(folder: Workspace, record: dict[str, Any], prompts: list[Rubric | None]) -> None:
+def _write(folder: Workspace, record: ComparisonRecord, prompts: list[Rubric | None]) -> None:
     """The record, the page, each rubric under its hash, and the manifest."""
     for rubric in filter(None, prompts):
         with atomic(folder.root / "rubrics" / f"{rubric.hash}.yaml") as path:
             path.write_text(yaml.safe_dump(rubric.model_dump(), allow_unicode=True, sort_keys=False), "utf-8")
-    with atomic(folder.root / RECORD) as path:
-        path.write_bytes((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
+    record.write(folder.root / RECORD)
     with atomic(folder.root / PAGE) as path:
         path.write_bytes(page(record).encode("utf-8", "replace"))
-    sides = {label: {key: record[label][key] for key in ("name", "judge", "spec", "rubric")} for label in LABELS}
-    folder.record("compare", {**sides, "samples": record["samples"]["compared"]})
+    about = {"name", "judge", "spec", "rubric"}
+    sides = {"a": record.a.model_dump(mode="json", include=about), "b": record.b.model_dump(mode="json", include=about)}
+    folder.record("compare", {**sides, "samples": record.samples.compared})
+
+
+def summary(result: ComparisonResult) -> str:
+    """The comparison in words, with what to look at next."""
+    lines = comparison_text(result.record)
+    if result.ending == "stopped":
+        lines.append("Stopped before all was judged: the same command goes on from there.")
+    elif result.ending == "budget":
+        lines.append("The budget ended before all was judged: a higher --max-cost goes on from there.")
+    lines.append(f"Next: look at {result.page}; all figures are in {result.output.name} beside it.")
+    return "\n".join(lines)
 
 
 def _slug(name: str) -> str:
     stem = Path(name).stem if Path(name).suffix.lower() in (".yaml", ".yml") else name.rstrip("/").rsplit("/", 1)[-1]
     return re.sub(r"[^\w.-]+", "-", stem if ":" not in name else name.partition("@")[0]).strip("-.")[:60] or "side"
+
+
+def chosen_samples(
+    sides: Sequence[AskedSide | StoredSide], golden: str | None, source: str | None, most: int | None, seed: int
+) -> pl.DataFrame:
+    """The distinct samples to be judged, a frame of `SAMPLE_SCHEMA`: of `golden`, of `source`, else of the side that is
+    a run, else of the bundled golden set.
+
+    More than `most` (by default 200, and all of a golden set) are thinned by a seeded hash of their ids.
+    """
+    if golden is not None and source is not None:
+        raise UserError("--golden and --samples both name what is judged: give one of them")
+    run = next((side for side in sides if isinstance(side, StoredSide) and side.is_run), None)
+    if run is not None and (golden is not None or source is not None):
+        raise UserError(
+            f"{run.path} has samples of its own, on which the other side is judged: leave --golden and --samples out"
+        )
+    if source is not None:
+        frame = read(source)
+    elif run is not None:
+        table = RunTable(Workspace(run.path)).require("samples")
+        frame = table.read(SAMPLE_SCHEMA.names()).cast(SAMPLE_SCHEMA)
+    else:
+        rows = [sample.row() for sample in read_golden(golden or "bundled").samples]
+        frame, most = pl.DataFrame(rows, schema=SAMPLE_SCHEMA), most or len(rows)
+    frame = frame.unique("sample_id", keep="first", maintain_order=True)
+    if frame.is_empty():
+        raise UserError(f"{source or golden} holds no sample: there is nothing to judge")
+    if len(frame) <= (most := most or MOST):
+        return frame
+    first = np.argsort(tie_hash(frame["sample_id"], seed), kind="stable")[:most]
+    return frame[np.sort(first)]
+
+
+def samples_of(frame: pl.DataFrame) -> list[Sample]:
+    """The rows of a frame of `SAMPLE_SCHEMA` as samples."""
+    return [Sample.from_row(row) for row in frame.iter_rows(named=True)]

@@ -12,65 +12,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.foundation.settings import load
 from efficient_empathy.prompts.golden.items import Lines, Scale, read_lines
-from efficient_empathy.prompts.testing.readings import Thresholds
+from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote
 from efficient_empathy.scoring.rubric import Rubric
 
 ITEMS, MANIFEST = "items.jsonl", "manifest.json"
 BUNDLED = Path(str(files("efficient_empathy") / "assets" / "golden"))
 SHOWN = 20
-
-
-class Asked(BaseModel):
-    """The rubric that expectations came from."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str
-    hash: str
-    axes: dict[str, tuple[int, int]]
-
-
-class Applied(BaseModel):
-    """The thresholds whose subsets are watched."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    policy: str = "paper"
-    alpha: float = 5
-    beta: float = 5
-
-
-class Manifest(BaseModel):
-    """`manifest.json`. What is null is not known, as with expectations of people, and is not compared."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    format: Literal[1] = 1
-    name: str = Field(min_length=1)
-    items: int
-    """How many there are."""
-    corpus: str
-    """`corpus_hash` of the items' ids."""
-    rubric: Asked | None = None
-    judge: str | None = None
-    """The `spec` of the judge that gave the expected scores."""
-    decoding: dict[str, Any] | None = None
-    """How its replies were asked for."""
-    parser: str | None = None
-    """`provenance.parser_hash` of what read its replies."""
-    made: dict[str, Any] = {}
-    thresholds: Applied = Applied()
 
 
 @dataclass(frozen=True)
@@ -123,9 +79,9 @@ class Golden:
         return tuple(self.items[0].expected)
 
     @property
-    def thresholds(self) -> Thresholds:
-        """Those of its manifest."""
-        return Thresholds(**self.manifest.thresholds.model_dump())
+    def scales(self) -> dict[str, Scale]:
+        """The axes with their scales, as policies take them."""
+        return scales_of(None, self.manifest)
 
     @cached_property
     def weights(self) -> npt.NDArray[np.float64]:
@@ -150,8 +106,8 @@ def read_golden(folder: Path | str, rubric: Rubric | None = None) -> Golden:
     problems, golden = look_at(place, rubric)
     if golden is None:
         more = len(problems) - 1
-        told = f" (and {more:,} more: `efficient-empathy prompts golden --check {place}` lists them)" if more else ""
-        raise UserError(f"{problems[0]}{told}")
+        others = f" (and {more:,} more: `efficient-empathy prompts golden --check {place}` lists them)" if more else ""
+        raise UserError(f"{problems[0]}{others}")
     return golden
 
 
@@ -167,20 +123,22 @@ def golden_folder(folder: Path | str) -> Path:
 
 
 def look_at(folder: Path, rubric: Rubric | None = None) -> tuple[list[str], Golden | None]:
-    """Every problem of a golden set, one sentence each, and the set itself where there is none."""
+    """Every problem of a golden set, one sentence each, and the set itself where there is none. Raises `UserError`
+    for a manifest that cannot be read."""
     manifest_path = folder / MANIFEST
     if not manifest_path.is_file():
-        told = f"`efficient-empathy prompts golden --check {folder} --write` writes it from {ITEMS}"
-        return [f"{manifest_path} is missing: {told}"], None
-    manifest = load(Manifest, manifest_path, "the manifest")
+        remedy = f"`efficient-empathy prompts golden --check {folder} --write` writes it from {ITEMS}"
+        return [f"{manifest_path} is missing: {remedy}"], None
+    manifest = Manifest.read(manifest_path)
     lines = read_lines(folder / ITEMS, scales_of(rubric, manifest))
     problems = [*lines.problems, *([] if lines.problems else _misfits(manifest_path, manifest, lines))]
     if problems:
         return problems, None
-    try:
-        Thresholds.of(manifest.thresholds.model_dump())
-    except UserError as error:
-        return [f"{manifest_path}: {error}"], None
+    if manifest.policy is not None:
+        try:
+            manifest.policy.require_axes(scales_of(rubric, manifest))
+        except UserError as error:
+            return [f"{manifest_path}: {error}"], None
     return [], Golden(_items(lines), manifest)
 
 
@@ -190,32 +148,25 @@ def seal(folder: Path, rubric: Rubric | None = None) -> Golden:
     What a manifest already says of its origin is kept. Raises `UserError` for the first line that is not in order.
     """
     path = folder / MANIFEST
-    known = load(Manifest, path, "the manifest") if path.is_file() else None
+    known = Manifest.read_if_there(path)
     lines = read_lines(golden_folder(folder) / ITEMS, scales_of(rubric, known), fill=True)
     if lines.problems:
         raise UserError(lines.problems[0])
     rubric = rubric or (Rubric.load() if known is None else None)
-    told = known.model_dump(mode="json") if known else {"name": folder.resolve().name, "made": {"by": "hand"}}
+    origin = known or Manifest(name=folder.resolve().name, items=0, corpus="", made=Origin(by="hand"))
     if rubric is not None:
-        told["rubric"] = rubric_record(rubric)
-    return write_golden(folder, _items(lines), **{k: v for k, v in told.items() if k not in ("items", "corpus")})
+        origin = origin.model_copy(update={"rubric": RubricNote.of(rubric)})
+    return write_golden(folder, _items(lines), origin)
 
 
-def write_golden(folder: Path, items: Sequence[GoldenItem], **told: Any) -> Golden:
-    """Write a golden set; `told` is the manifest without `items` and `corpus`. Raises `UserError`."""
+def write_golden(folder: Path, items: Sequence[GoldenItem], origin: Manifest) -> Golden:
+    """Write a golden set; `origin` is its manifest, whose `items` and `corpus` are made to fit. Raises `UserError`."""
     corpus = corpus_hash([item.sample.id for item in items])
-    manifest = Manifest.model_validate({**told, "items": len(items), "corpus": corpus})
+    manifest = origin.model_copy(update={"items": len(items), "corpus": corpus})
     with atomic(folder / ITEMS) as path:
         path.write_text("".join(json.dumps(i.row(), ensure_ascii=False) + "\n" for i in items), "utf-8")
-    with atomic(folder / MANIFEST) as path:
-        path.write_text(json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    manifest.write(folder / MANIFEST)
     return Golden(tuple(items), manifest)
-
-
-def rubric_record(rubric: Rubric) -> dict[str, Any]:
-    """What manifests keep of a rubric."""
-    axes = {axis.name: list(axis.scale) for axis in rubric.axes}
-    return {"name": rubric.name, "version": rubric.version, "hash": rubric.hash, "axes": axes}
 
 
 def scales_of(rubric: Rubric | None, manifest: Manifest | None) -> dict[str, Scale]:

@@ -44,7 +44,7 @@ def read_lines(path: Path, scales: Mapping[str, Scale], *, fill: bool = False) -
 
     Raises `UserError` where the file cannot be read at all.
     """
-    found, first_at = Lines(), dict[str, int]()
+    lines, first_at = Lines(), dict[str, int]()
     try:
         content = path.read_bytes().splitlines()
     except OSError as error:
@@ -57,12 +57,12 @@ def read_lines(path: Path, scales: Mapping[str, Scale], *, fill: bool = False) -
             if row.sample.id in first_at:
                 raise LineError(f"the item stands in line {first_at[row.sample.id]} already: leave one of them out")
             first_at[row.sample.id] = number
-            found.rows.append(row)
+            lines.rows.append(row)
         except LineError as fault:
-            found.problems.append(f"{path}:{number}: {fault}")
-    if not found.rows and not found.problems:
-        found.problems.append(f"{path} holds no item: write one JSON object a line")
-    return found
+            lines.problems.append(f"{path}:{number}: {fault}")
+    if not lines.rows and not lines.problems:
+        lines.problems.append(f"{path} holds no item: write one JSON object a line")
+    return lines
 
 
 def _line(raw: bytes, scales: Mapping[str, Scale], fill: bool) -> Line:
@@ -108,14 +108,14 @@ def _sample(value: Mapping[str, Any]) -> Sample:
     turn = value.get("turn")
     if turn is not None and (isinstance(turn, bool) or not isinstance(turn, int)):
         raise LineError(f"turn is {turn!r}: it must be a whole number")
-    found = Sample.of(context, response, category=value.get("category"), source="golden")
+    sample = Sample.of(context, response, category=value.get("category"), source="golden")
     known = {key: value[key] for key in ("dialogue_id", "turn") if value.get(key) is not None}
-    return replace(found, **known)
+    return replace(sample, **known)
 
 
 def _turn(turn: Any) -> Utterance:
-    told = turn if isinstance(turn, dict) else {}
-    role, text = told.get("role"), told.get("text")
+    fields = turn if isinstance(turn, dict) else {}
+    role, text = fields.get("role"), fields.get("text")
     if role not in ("speaker", "listener") or not isinstance(text, str) or not text:
         raise LineError(f"{turn!r} is no turn: it needs the role speaker or listener, and a text"[:300])
     return Utterance(role, text)

@@ -1,32 +1,72 @@
-"""A golden set from a scored run: some of its samples, with the scores that they have there as expectations."""
+"""A golden set from a scored run: some of its samples, with the scores that they have there as expectations.
+
+Which samples: every occupied stratum as far as there is room, else in proportion; seeded.
+"""
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from efficient_empathy.dialogues import Sample
+from efficient_empathy.evaluation.robustness.grid import thresholds_text
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.stage_records import SelectRecord
+from efficient_empathy.foundation.run.table import SAMPLE_COLUMNS, STD, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.prompts.golden.golden_set import Golden, GoldenItem, write_golden
 from efficient_empathy.prompts.golden.items import Scale
-from efficient_empathy.prompts.golden.provenance import decoding_of, read_by
-from efficient_empathy.prompts.golden.sampling import stratified
+from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote, decoding_of, read_by
+from efficient_empathy.prompts.policies import chosen_policy, selected_policy
 from efficient_empathy.prompts.settings import GoldenSettings
-from efficient_empathy.prompts.testing.readings import Thresholds
-from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.selection.faults import told
-from efficient_empathy.selection.rules import RULES
 from efficient_empathy.selection.ties import tie_hash
 
 NO_CATEGORY = "no category"
 _WHOLE = 1e-4
 """Scores are kept as float32."""
+
+
+Stratum = tuple[str, ...]
+"""From the coarse to the fine: the cell of scores, then the category."""
+Row = tuple[Stratum, int]
+"""A sample's stratum, and a number that is drawn from its id and the seed."""
+
+
+@dataclass(frozen=True)
+class MadeSet:
+    """A golden set that was made, and how much of the run it covers."""
+
+    golden: Golden
+    folder: Path
+    scored: int
+    """Distinct samples with scores."""
+    cells: int
+    """Combinations of whole scores that the run has."""
+    cells_covered: int
+    categories: int
+    categories_covered: int
+
+    @property
+    def ranges(self) -> int:
+        """Items whose expectation is a range."""
+        return sum(any(low < high for low, high in item.expected.values()) for item in self.golden.items)
+
+    def as_json(self) -> dict[str, Any]:
+        """Its counts, with the manifest's `corpus`, `judge` and `policy`."""
+        counts = ("scored", "cells", "cells_covered", "categories", "categories_covered", "ranges")
+        manifest = self.golden.manifest.model_dump(mode="json", include={"corpus", "judge", "policy"})
+        return {
+            "folder": str(self.folder),
+            "items": len(self.golden.items),
+            **{name: getattr(self, name) for name in counts},
+            **{key: manifest[key] for key in ("corpus", "judge", "policy")},
+        }
 
 
 def make_golden(
@@ -35,55 +75,70 @@ def make_golden(
     settings: GoldenSettings | None = None,
     *,
     force: bool = False,
-) -> tuple[Golden, dict[str, Any]]:
+) -> MadeSet:
     """Draw some of a run's scored samples, stratified over score cells and categories, and write them to `folder`.
 
-    Returns the set and `{items, scored, cells, cells_covered, categories, categories_covered, ranges, …}`. Raises
-    `UserError`.
+    Raises `UserError`.
     """
     if folder.exists() and not force and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty: name another folder, or replace what is there with --force")
     settings = settings or GoldenSettings()
-    seed = settings.seed
-    record = workspace.stage("score")
-    table, axes = _table(workspace, record, seed)
-    rows = [((_cell(row, axes), row["category"] or NO_CATEGORY), row["tie"]) for row in table.iter_rows(named=True)]
+    table = RunTable(workspace).require("scores")
+    axes = {axis.name: (axis.low, axis.high) for axis in table.axes}
+    policy = chosen_policy(settings, selected_policy(table), axes)
+    samples = _scored_samples(table, settings.seed)
+    rows = [((_cell(row, axes), row["category"] or NO_CATEGORY), row["tie"]) for row in samples.iter_rows(named=True)]
     chosen = stratified(rows, settings.n)
     mean = sum(chosen.values()) / len(chosen)
-    chosen_rows = table[sorted(chosen, key=lambda i: rows[i][1])]  # an order that says nothing
-    weights = {table["sample_id"][i]: weight / mean for i, weight in chosen.items()}
+    chosen_rows = samples[sorted(chosen, key=lambda i: rows[i][1])]  # an order that says nothing
+    weights = {samples["sample_id"][i]: weight / mean for i, weight in chosen.items()}
     items = [_item(row, axes, weights[row["sample_id"]]) for row in chosen_rows.iter_rows(named=True)]
-    spec = record.get("spec")
-    golden = write_golden(
-        folder,
-        items,
+    spec, rubric = table.scoring.get("spec"), table.scoring["rubric"]
+    readings = samples["judgements"].max() if "judgements" in samples.columns else 1
+    origin = Manifest(
         name=settings.name or folder.resolve().name,
-        rubric={**{k: v for k, v in record["rubric"].items() if k != "axes"}, "axes": axes},
+        items=len(items),
+        corpus="",
+        rubric=RubricNote(name=rubric["name"], version=rubric.get("version"), hash=rubric["hash"], axes=axes),
         judge=spec,
         decoding=decoding_of(spec),
         parser=read_by(spec),
-        made={
-            "from": record.get("source", {}).get("name"),
-            "seed": seed,
-            "scored": len(table),
-            "readings": int(table["judgements"].max() or 1) if "judgements" in table.columns else 1,  # type: ignore[arg-type]
-            "scores": file_hash(workspace.scores),
-        },
-        thresholds=_thresholds(workspace, settings),
+        made=Origin(
+            source=table.scoring.get("source", {}).get("name"),
+            seed=settings.seed,
+            scored=len(samples),
+            readings=int(readings or 1),  # type: ignore[arg-type]
+            scores=file_hash(workspace.scores),
+        ),
+        policy=policy,
     )
+    golden = write_golden(folder, items, origin)
     cells, categories = ({row[0][level] for row in rows} for level in (0, 1))
-    drawn = [rows[i][0] for i in chosen]
-    return golden, {
-        "folder": str(folder),
-        "items": len(items),
-        "scored": len(table),
-        "cells": len(cells),
-        "cells_covered": len({cell for cell, _ in drawn}),
-        "categories": len(categories),
-        "categories_covered": len({category for _, category in drawn}),
-        "ranges": sum(any(low < high for low, high in item.expected.values()) for item in items),
-        **{key: golden.manifest.model_dump(mode="json")[key] for key in ("corpus", "judge", "thresholds")},
-    }
+    strata = [rows[i][0] for i in chosen]
+    return MadeSet(
+        golden,
+        folder,
+        len(samples),
+        len(cells),
+        len({cell for cell, _ in strata}),
+        len(categories),
+        len({category for _, category in strata}),
+    )
+
+
+def summary(made: MadeSet) -> str:
+    """What was made, in words, with what to do next."""
+    manifest = made.golden.manifest
+    lines = [
+        f"{len(made.golden.items):,} items of {made.scored:,} scored samples in {made.folder}: {made.cells_covered:,} "
+        f"of {made.cells:,} score cells, {made.categories_covered:,} of {made.categories:,} categories.",
+        f"Expectations are the scores of {manifest.judge}.",
+    ]
+    if made.ranges:
+        lines.insert(1, f"{made.ranges:,} items have ranges: score ± deviation, as their judge gave one.")
+    if manifest.policy:
+        lines.append(f"Watched: {manifest.policy.name}, {thresholds_text(manifest.policy.thresholds)}.")
+    return "\n".join([*lines, f"Next: efficient-empathy prompts test {made.folder} --judge openai:MODEL@URL"])
 
 
 def expectation(value: float, deviation: float | None, scale: Scale) -> tuple[float, float]:
@@ -99,43 +154,16 @@ def expectation(value: float, deviation: float | None, scale: Scale) -> tuple[fl
     return float(max(scale[0], low)), float(min(scale[1], high))
 
 
-def _table(workspace: Workspace, record: Mapping[str, Any], seed: int) -> tuple[pl.DataFrame, dict[str, Scale]]:
-    """The distinct samples with an ok score, beside their scores and `tie`; and the axes' scales."""
-    scores_path = workspace.require(workspace.scores, "score SOURCE")
-    samples_path = workspace.require(workspace.samples, "score SOURCE")
-    with told(f"read {scores_path} beside {samples_path.name}", "run `efficient-empathy score` again"):
-        scores = pl.read_parquet(scores_path, glob=False)
-        samples = pl.read_parquet(samples_path, glob=False)
-    strangers = set(scores["sample_id"]) - set(samples["sample_id"])
-    if strangers or len(scores) != len(samples):
-        what = f"a sample {min(strangers)}" if strangers else f"{len(scores):,} rows"
+def _scored_samples(table: RunTable, seed: int) -> pl.DataFrame:
+    """The distinct samples with an ok score, beside their scores and `tie`."""
+    extra = [f"{axis}{STD}" for axis in table.axis_names] + ["judgements"]
+    columns = [*SAMPLE_COLUMNS, "state", *table.axis_names, *(name for name in extra if name in table.columns)]
+    scored = table.read(columns).filter(table.scored).unique("sample_id", keep="first", maintain_order=True)
+    if scored.is_empty():
         raise UserError(
-            f"{scores_path} has {what}, and {samples_path.name} does not: "
-            f"run `efficient-empathy score` with --run {workspace.root} again"
+            f"{table.workspace.root} has no scored sample: a golden set takes its expectations from ok judgements"
         )
-    axes = _axes(record, workspace)
-    numbers = [c for c in (*axes, *(f"{a}_std" for a in axes), "judgements") if c in scores.columns]
-    there = pl.all_horizontal(pl.col(axis).is_finite().fill_null(False) for axis in axes)
-    scored = scores.filter(pl.col("state").eq_missing(pl.lit("ok")) & there).select("sample_id", *numbers)
-    table = samples.unique("sample_id", keep="first", maintain_order=True).join(
-        scored.unique("sample_id", keep="first"), on="sample_id", how="inner", maintain_order="left"
-    )
-    if table.is_empty():
-        raise UserError(
-            f"{workspace.root} has no scored sample: a golden set takes its expectations from ok judgements"
-        )
-    return table.with_columns(pl.Series("tie", tie_hash(table["sample_id"], seed))), axes
-
-
-def _axes(record: Mapping[str, Any], workspace: Workspace) -> dict[str, Scale]:
-    known = record.get("rubric", {}).get("axes")
-    if known:
-        return {name: (int(low), int(high)) for name, (low, high) in known.items()}
-    bundled = {axis.name: axis.scale for axis in Rubric.load().axes}
-    columns = pl.read_parquet_schema(workspace.scores)
-    if not set(bundled) <= set(columns):
-        raise UserError(f"the run {workspace.root} does not say what its rubric's scales are: score it again")
-    return bundled
+    return scored.with_columns(pl.Series("tie", tie_hash(scored["sample_id"], seed)))
 
 
 def _cell(row: Mapping[str, Any], axes: Mapping[str, Scale]) -> str:
@@ -147,8 +175,45 @@ def _item(row: Mapping[str, Any], axes: Mapping[str, Scale], weight: float) -> G
     return GoldenItem(Sample.from_row(dict(row)), expected, round(weight, 4))
 
 
-def _thresholds(workspace: Workspace, settings: GoldenSettings) -> dict[str, Any]:
-    last = workspace.stage("select", SelectRecord)
-    known = {"policy": last.policy_name, **last.thresholds} if last and last.policy_name in RULES else {}
-    found = Thresholds.of(known, policy=settings.policy, alpha=settings.alpha, beta=settings.beta)
-    return {"policy": found.policy, "alpha": found.alpha, "beta": found.beta}
+def stratified(rows: Sequence[Row], n: int) -> dict[int, float]:
+    """Positions of `n` of the rows (all, if there are fewer), each with how many rows it stands for.
+
+    Room for every stratum of a level: each gets one, the rest go in proportion (Webster's method), and the next level
+    is seen to within each. No room: rows in the order of their strata are taken at even distances, so that each has the
+    same chance. Depends on the drawn numbers, never on the order of the rows.
+    """
+    order = sorted(range(len(rows)), key=lambda i: rows[i])
+    return _drawn([(rows[i][0], rows[i][1], i) for i in order], min(n, len(rows)), 0)
+
+
+def _drawn(rows: list[tuple[Stratum, int, int]], n: int, level: int) -> dict[int, float]:
+    """Of rows in the order of their strata, which are alike above `level`."""
+    if n == len(rows):
+        return {at: 1.0 for _, _, at in rows}
+    if level == len(rows[0][0]):
+        return {at: len(rows) / n for _, _, at in sorted(rows, key=lambda row: row[1])[:n]}
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: row[0][level])]
+    if n < len(groups):
+        start = min(number for _, number, _ in rows) % len(rows)
+        taken = [rows[(start + k * len(rows) // n) % len(rows)] for k in range(n)]
+        return {at: len(rows) / n for _, _, at in taken}
+    seats: dict[int, float] = {}
+    for group, share in zip(groups, allocated([len(group) for group in groups], n), strict=True):
+        seats |= _drawn(group, share, level + 1)
+    return seats
+
+
+def allocated(sizes: Sequence[int], n: int) -> list[int]:
+    """`n` seats: one for each group, none above its size, the rest in proportion to `sizes` by Webster's method.
+
+    `n` lies between the number of groups and the sum of sizes.
+    """
+    seats = [1] * len(sizes)
+    waiting = [(-size / 3, i) for i, size in enumerate(sizes) if size > 1]
+    heapq.heapify(waiting)
+    for _ in range(n - len(sizes)):
+        _, i = heapq.heappop(waiting)
+        seats[i] += 1
+        if seats[i] < sizes[i]:
+            heapq.heappush(waiting, (-sizes[i] / (2 * seats[i] + 1), i))
+    return seats

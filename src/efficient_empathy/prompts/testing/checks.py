@@ -16,7 +16,15 @@ import numpy.typing as npt
 
 from efficient_empathy.foundation.statistics.resampling import dialogue_draws
 from efficient_empathy.prompts.testing.randomisation import regrouped, splits, swapped
-from efficient_empathy.prompts.testing.readings import NONE, Codes, Expected, Floats, Readings, Thresholds, pairs_alike
+from efficient_empathy.prompts.testing.readings import (
+    NONE,
+    Codes,
+    Expected,
+    Floats,
+    Readings,
+    WatchedRules,
+    pairs_alike,
+)
 
 Reference = Readings | Expected
 Which = npt.NDArray[np.bool_]
@@ -74,11 +82,11 @@ class Setting:
         """The weighted mean of `values`, (items,), nan left out, with its percentile bootstrap interval by dialogue."""
         return self.interval_of(self.means(values))
 
-    def interval_of(self, drawn: Floats) -> Interval:
+    def interval_of(self, draws: Floats) -> Interval:
         """A figure and its percentiles, from its value and, after that, its value in each draw of dialogues."""
         tail = (1 - self.confidence) / 2
-        low, high = np.quantile(drawn[1:], [tail, 1 - tail]) if len(drawn) > 1 else (np.nan, np.nan)
-        return float(drawn[0]), float(low), float(high)
+        low, high = np.quantile(draws[1:], [tail, 1 - tail]) if len(draws) > 1 else (np.nan, np.nan)
+        return float(draws[0]), float(low), float(high)
 
     def means(self, values: Floats) -> Floats:
         """The weighted mean of `values` as they are, then in each draw of dialogues that has any; (1 + draws,)."""
@@ -87,9 +95,9 @@ class Setting:
             return np.full(1, np.nan)
         weights = np.concatenate([np.ones((1, int(there.sum()))), self._draws[:, there]]) * self.weights[there]
         with np.errstate(invalid="ignore"):
-            found = (weights @ values[there]) / weights.sum(1)
-        kept: Floats = np.concatenate([found[:1], found[1:][~np.isnan(found[1:])]])
-        return kept
+            means = (weights @ values[there]) / weights.sum(1)
+        defined: Floats = np.concatenate([means[:1], means[1:][~np.isnan(means[1:])]])
+        return defined
 
     def shares(self, there: Which) -> Floats:
         """What each item counts for in a mean over the items that are `there`; 0 elsewhere."""
@@ -115,7 +123,9 @@ class _Part:
     finish: Callable[[Floats], Check]
 
 
-def checks(now: Readings, before: Reference, thresholds: Thresholds, setting: Setting, *, noise: bool) -> list[Check]:
+def checks(
+    now: Readings, before: Reference, rules: WatchedRules | None, setting: Setting, *, noise: bool
+) -> list[Check]:
     """Every check that the two allow. `noise` says whether expectations are one reading of a judge, which then tells
     something about that judge's noise."""
     parts = [*_shifts(now, before, setting)]
@@ -123,20 +133,19 @@ def checks(now: Readings, before: Reference, thresholds: Thresholds, setting: Se
         parts += _noise(now, before, setting)
     elif noise:
         parts += _noise_of_one(now, before, setting)
-    subsets = now.subsets(thresholds)
-    if subsets is not None:
-        parts.append(_subsets(subsets, before, thresholds, setting))
+    if rules is not None:
+        parts.append(_subsets(now.subsets(rules), before, rules, setting))
     parts.append(_failures(now, before, setting))
     nulls = swapped(np.stack([part.signed for part in parts]), setting.dialogues, setting.seed)
-    found = [part.finish(null) for part, null in zip(parts, nulls, strict=True)]
-    return [check for check in found if check.items]
+    finished = [part.finish(null) for part, null in zip(parts, nulls, strict=True)]
+    return [check for check in finished if check.items]
 
 
 def departures(now: Readings, before: Reference) -> Floats:
     """By how much each item's scores are higher than before, (items, axes), mean over rounds; nan where unknown."""
     if isinstance(before, Readings):
         return now.means() - before.means()
-    return now.means() - Readings(now.axes, before.nearest(now.scores), now.asked).means()
+    return now.means() - Readings(now.axes, before.nearest(now.scores), now.present).means()
 
 
 def _shifts(now: Readings, before: Reference, setting: Setting) -> Iterator[_Part]:
@@ -183,12 +192,12 @@ def _noise_of_one(now: Readings, before: Expected, setting: Setting) -> Iterator
     (x − e)² is u + v where the judge has not shifted. A shift makes v look larger, and is found by itself.
     """
     for a, axis in enumerate(now.axes):
-        given = [row[~np.isnan(row)] for row in now.scores[:, :, a]]
-        there = np.array([len(one) > 1 for one in given]) & before.numbers
+        repeats = [row[~np.isnan(row)] for row in now.scores[:, :, a]]
+        there = np.array([len(one) > 1 for one in repeats]) & before.numbers
         shares, tables = setting.shares(there), []
-        own, apart = np.full(len(given), np.nan), np.full(len(given), np.nan)
+        own, apart = np.full(len(repeats), np.nan), np.full(len(repeats), np.nan)
         for i in np.flatnonzero(there):
-            table = _beside_one(tuple(given[i].tolist()), float(before.low[i, a]))
+            table = _beside_one(tuple(repeats[i].tolist()), float(before.low[i, a]))
             own[i], apart[i] = table[0]
             tables.append(shares[i] * table)
 
@@ -199,31 +208,31 @@ def _noise_of_one(now: Readings, before: Expected, setting: Setting) -> Iterator
             rise = _deviation(mine) - _deviation(setting.means(apart) - mine)
             return _rise(axis, rise, _deviation(u) - _deviation(distance - u), there, setting)
 
-        yield _Part(np.zeros(len(given)), finish)
+        yield _Part(np.zeros(len(repeats)), finish)
 
 
 @lru_cache(maxsize=4096)
-def _beside_one(given: tuple[float, ...], other: float) -> Floats:
+def _beside_one(repeats: tuple[float, ...], other: float) -> Floats:
     """The variance of all readings but one and their mean squared distance to that one, whichever it is; `other`
     first. Shape (readings, 2)."""
-    values = np.array([*given, other])
+    values = np.array([*repeats, other])
     return np.array([
-        (values[kept].var(ddof=1), ((values[kept] - values[alone]) ** 2).mean())
-        for kept, alone in splits(len(given), 1, 0)
+        (values[rest].var(ddof=1), ((values[rest] - values[alone]) ** 2).mean())
+        for rest, alone in splits(len(repeats), 1, 0)
     ])  # fmt: skip
 
 
-def _rise(axis: str, drawn: Floats, null: Floats, there: Which, setting: Setting) -> Check:
-    ends = setting.interval_of(drawn)
+def _rise(axis: str, draws: Floats, null: Floats, there: Which, setting: Setting) -> Check:
+    ends = setting.interval_of(draws)
     return Check("noise", axis, *ends, null, False, setting.unseen(there), int(there.sum()))
 
 
 def _deviation(variance: Floats) -> Floats:
-    found: Floats = np.sqrt(np.maximum(variance, 0.0))
-    return found
+    deviation: Floats = np.sqrt(np.maximum(variance, 0.0))
+    return deviation
 
 
-def _subsets(now: Codes, before: Reference, thresholds: Thresholds, setting: Setting) -> _Part:
+def _subsets(now: Codes, before: Reference, rules: WatchedRules, setting: Setting) -> _Part:
     """How many more samples change subset than the judge's own noise accounts for.
 
     Of two readings of an item, one of each judging, the chance that they fall into different subsets, less the chance
@@ -231,8 +240,8 @@ def _subsets(now: Codes, before: Reference, thresholds: Thresholds, setting: Set
     q, the energy distance of Székely and Rizzo (2013) for categories. It is 0 for a judge that has not changed, and
     1 for an item that has moved from one subset to another for good.
     """
-    theirs = _codes(before, thresholds)
-    permitted = None if isinstance(before, Readings) else before.permits(thresholds)
+    theirs = _codes(before, rules)
+    permitted = None if isinstance(before, Readings) else before.permits(rules)
     beyond, signed, tables = np.full(len(now), np.nan), np.zeros(len(now)), {}
     for i in range(len(now)):
         mine, other = now[i][now[i] != NONE], theirs[i][theirs[i] != NONE]
@@ -254,14 +263,12 @@ def _subsets(now: Codes, before: Reference, thresholds: Thresholds, setting: Set
     return _Part(shares * signed, finish)
 
 
-def _codes(before: Reference, thresholds: Thresholds) -> Codes:
+def _codes(before: Reference, rules: WatchedRules) -> Codes:
     """The subsets of an earlier judging; of expectations as one reading, `NONE` where they are a range."""
     if isinstance(before, Expected):
         numbers = np.where(before.numbers[:, None], before.low, np.nan)[:, None]
         before = Readings(before.axes, numbers, np.ones((len(numbers), 1), dtype=np.bool_))
-    codes = before.subsets(thresholds)
-    assert codes is not None  # both have the axes of one rubric
-    return codes
+    return before.subsets(rules)
 
 
 @lru_cache(maxsize=4096)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from efficient_empathy.foundation.statistics.closeness import closeness
+from efficient_empathy.foundation.statistics.finite import finite, six_decimals
 from efficient_empathy.prompts.testing.checks import Interval, Reference, Setting
-from efficient_empathy.prompts.testing.readings import NONE, Codes, Expected, Floats, Readings, Thresholds, pairs_alike
+from efficient_empathy.prompts.testing.readings import (
+    NONE,
+    Codes,
+    Expected,
+    Floats,
+    Readings,
+    WatchedRules,
+    pairs_alike,
+)
+from efficient_empathy.prompts.testing.records import Ends, Flow, SubsetChanges
 
 Which = npt.NDArray[np.bool_]
 Scales = Mapping[str, Sequence[int]]
@@ -62,50 +71,44 @@ def repeatability(now: Readings, setting: Setting) -> dict[str, dict[str, list[f
 
 
 def changes(
-    now: Readings, before: Reference, thresholds: Thresholds, setting: Setting, ids: Sequence[str]
-) -> dict[str, Any] | None:
-    """How many samples change subset at the thresholds; None for a rubric without sensibility and rationality.
+    now: Readings, before: Reference, rules: WatchedRules, setting: Setting, ids: Sequence[str]
+) -> SubsetChanges:
+    """How many samples change subset by the rules.
 
     `changed` items are those whose usual subset, the most frequent of their readings, is not one that was usual before,
     or that a whole score in the expected range falls into; `share` is `[value, low, high]`. `one_scoring` is the same
     for a single reading beside a single one, `by_noise` how much of that a judge does to itself. `flows` counts from
     where to where.
     """
-    codes = now.subsets(thresholds)
-    if codes is None:
-        return None
-    mine = _usual(codes, len(thresholds.subsets))
+    codes = now.subsets(rules)
+    mine = _usual(codes, len(rules.subsets))
     if isinstance(before, Expected):
-        theirs = before.permits(thresholds)
+        theirs = before.permits(rules)
         once = 1 - _within(codes, theirs)
     else:
-        earlier = before.subsets(thresholds)
-        assert earlier is not None  # of one rubric
-        theirs = _usual(earlier, len(thresholds.subsets))
+        earlier = before.subsets(rules)
+        theirs = _usual(earlier, len(rules.subsets))
         once = 1 - pairs_alike(codes, earlier)
     there = mine.any(1) & theirs.any(1)
     moved = there & ~(mine & theirs).any(1)
-    names = thresholds.subsets
+    names = rules.subsets
     flows = Counter((_name(theirs[i], names), _name(mine[i], names)) for i in np.flatnonzero(moved))
-    return {
-        "policy": thresholds.policy,
-        "alpha": thresholds.alpha,
-        "beta": thresholds.beta,
-        "items": int(there.sum()),
-        "changed": int(moved.sum()),
-        "share": _interval(setting.interval(np.where(there, moved, np.nan))),
-        "one_scoring": _interval(setting.interval(once)),
-        "by_noise": _interval(setting.interval(1 - pairs_alike(codes, codes, within=True))),
-        "flows": [{"from": a, "to": b, "items": n} for (a, b), n in flows.most_common()],
-        "changed_items": [ids[i] for i in np.flatnonzero(moved).tolist()],
-    }
+    return SubsetChanges(
+        items=int(there.sum()),
+        changed=int(moved.sum()),
+        share=_rounded(setting.interval(np.where(there, moved, np.nan))),
+        one_scoring=_rounded(setting.interval(once)),
+        by_noise=_rounded(setting.interval(1 - pairs_alike(codes, codes, within=True))),
+        flows=tuple(Flow(before=a, now=b, items=n) for (a, b), n in flows.most_common()),
+        changed_items=tuple(ids[i] for i in np.flatnonzero(moved).tolist()),
+    )
 
 
 def _usual(codes: Codes, subsets: int) -> Which:
     """The most frequent subsets of each item's readings, (items, subsets); none where there is no reading."""
     counts = (codes[:, :, None] == np.arange(subsets)).sum(1)
-    found: Which = (counts == counts.max(1, keepdims=True)) & (counts > 0)
-    return found
+    usual: Which = (counts == counts.max(1, keepdims=True)) & (counts > 0)
+    return usual
 
 
 def _within(codes: Codes, permitted: Which) -> Floats:
@@ -121,5 +124,6 @@ def _name(which: Which, names: Sequence[str]) -> str:
     return " or ".join(name for name, there in zip(names, which, strict=True) if there)
 
 
-def _interval(found: Interval) -> list[float]:
-    return list(found)
+def _rounded(interval: Interval) -> Ends:
+    value, low, high = finite(interval, six_decimals)
+    return value, low, high

@@ -31,12 +31,12 @@ def swapped(differences: Floats, clusters: Sequence[str], seed: int, draws: int 
     filled = np.nan_to_num(differences)
     sums = np.stack([np.bincount(codes, row) for row in filled], axis=1)
     rng = np.random.default_rng(seed)
-    found = []
+    sums_by_draw = []
     for start in range(0, draws, _CHUNK):
         rows = min(_CHUNK, draws - start)
         bits = np.unpackbits(np.frombuffer(rng.bytes(rows * -(-len(sums) // 8)), np.uint8).reshape(rows, -1), axis=1)
-        found.append(2 * (bits[:, : len(sums)].astype(np.float64) @ sums) - sums.sum(0))
-    return np.concatenate(found).T
+        sums_by_draw.append(2 * (bits[:, : len(sums)].astype(np.float64) @ sums) - sums.sum(0))
+    return np.concatenate(sums_by_draw).T
 
 
 def splits(first: int, second: int, seed: int) -> list[tuple[list[int], list[int]]]:

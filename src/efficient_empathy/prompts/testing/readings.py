@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.selection.columns import AXES
-from efficient_empathy.selection.rules import DISCARD, RULES
+from efficient_empathy.dialogues import SAMPLE_SCHEMA, Sample
+from efficient_empathy.foundation.run.facts import FACTS
+from efficient_empathy.prompts.testing.records import ItemRounds
+from efficient_empathy.selection.policies import BoundRules, RulePolicy, Scales
+from efficient_empathy.selection.policies.conditions import on_columns
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -20,85 +23,98 @@ NONE = -1
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """The rule that puts samples into subsets."""
+class WatchedRules:
+    """The rules that put items into subsets, and what they ask of the items' texts."""
 
-    policy: str = "paper"
-    alpha: float = 5
-    beta: float = 5
+    bound: BoundRules
+    facts: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    """By comparison of `bound.fact_atoms`, of which items it holds, (items,)."""
 
     @classmethod
-    def of(cls, told: Mapping[str, Any] | None, **changes: Any) -> Thresholds:
-        """From a manifest, with what is not None in `changes` on top. Raises `UserError` for a policy without any."""
-        found = cls(**{**(told or {}), **{key: value for key, value in changes.items() if value is not None}})
-        if found.policy not in RULES:
-            raise UserError(
-                f"the policy {found.policy!r} puts no single sample into a subset: choose one of {', '.join(RULES)}"
-            )
-        return found
+    def of(cls, policy: RulePolicy, scales: Scales, samples: Sequence[Sample]) -> WatchedRules:
+        """The policy on a rubric's axes, for these items. Raises `UserError` where it looks at other axes."""
+        bound = policy.bind(scales)
+        if not policy.facts:
+            return cls(bound)
+        rows = pl.DataFrame([sample.row() for sample in samples], schema=SAMPLE_SCHEMA)
+        known = rows.select(FACTS[name].expression.alias(name) for name in policy.facts)
+        holds = known.select(on_columns(atom).alias(text) for text, atom in bound.fact_atoms.items())
+        return cls(bound, {text: holds[text].to_numpy() for text in holds.columns})
 
     @property
     def subsets(self) -> tuple[str, ...]:
         """Their names, as the codes of `codes` count them."""
-        return RULES[self.policy].subsets
+        return self.bound.policy.subsets
 
-    def codes(self, sensibility: Floats, rationality: Floats) -> Codes:
-        """Each pair's position in `subsets`, `NONE` where a score is nan; shape as the arrays'."""
-        with np.errstate(invalid="ignore"):
-            rules = RULES[self.policy].conditions(sensibility, rationality, self.alpha, self.beta)
-        codes = [np.int64(self.subsets.index(subset)) for subset, _ in rules]
-        found = np.select([holds for _, holds in rules], codes, np.int64(self.subsets.index(DISCARD)))
-        return np.where(np.isnan(sensibility) | np.isnan(rationality), NONE, found)
+    def codes(self, scores: Floats, axes: Sequence[str]) -> Codes:
+        """Each reading's position in `subsets`, from `scores` (items, rounds, axes); `NONE` where a score is nan."""
+        own = {axis: scores[:, :, list(axes).index(axis)] for axis in self.bound.axes}
+        shape = scores.shape[:2]
+        facts = {text: np.broadcast_to(holds[:, None], shape) for text, holds in self.facts.items()}
+        codes = np.broadcast_to(self.bound.codes_at({**own, **facts}), shape).astype(np.int64)
+        missing = np.isnan(np.stack(list(own.values()))).any(0) if own else np.isnan(scores).any(2)
+        return np.where(missing, NONE, codes)
+
+    def permitted(self, low: Floats, high: Floats, axes: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Which subsets whole scores from `low` to `high`, each (items, axes), fall into, (items, subsets)."""
+        places = [list(axes).index(axis) for axis in self.bound.axes]
+        permitted = np.zeros((len(low), len(self.subsets)), dtype=np.bool_)
+        for i in range(len(low)):
+            levels = np.meshgrid(*(np.arange(low[i, k], high[i, k] + 1) for k in places), indexing="ij")
+            shape = levels[0].shape if levels else ()
+            facts = {text: np.full(shape, holds[i]) for text, holds in self.facts.items()}
+            permitted[
+                i, np.unique(self.bound.codes_at({**dict(zip(self.bound.axes, levels, strict=True)), **facts}))
+            ] = True
+        return permitted
 
 
 @dataclass(frozen=True)
 class Readings:
-    """`scores` has shape (items, rounds, axes), nan where a judgement is not ok; `asked`, (items, rounds), where there
-    is one at all."""
+    """`scores` has shape (items, rounds, axes), nan where a judgement is not ok; `present`, (items, rounds), says
+    where there is one at all."""
 
     axes: tuple[str, ...]
     scores: Floats
-    asked: npt.NDArray[np.bool_]
+    present: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, items: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> Readings:
-        """From a result's `items`: each with `rounds`, a list of `{"state", "scores"?}`."""
-        rounds = max((len(item["rounds"]) for item in items), default=0)
+    def of(cls, items: Sequence[ItemRounds], axes: Sequence[str]) -> Readings:
+        """From a result's items."""
+        rounds = max((len(item.rounds) for item in items), default=0)
         scores = np.full((len(items), rounds, len(axes)), np.nan)
-        asked = np.zeros((len(items), rounds), dtype=np.bool_)
+        present = np.zeros((len(items), rounds), dtype=np.bool_)
         for i, item in enumerate(items):
-            for r, told in enumerate(item["rounds"]):
-                asked[i, r] = told["state"] is not None
-                if told["state"] == "ok":
-                    scores[i, r] = [told["scores"][axis] for axis in axes]
-        return cls(tuple(axes), scores, asked)
+            for r, reading in enumerate(item.rounds):
+                present[i, r] = reading.state is not None
+                if reading.state == "ok" and reading.scores:
+                    scores[i, r] = [reading.scores[axis] for axis in axes]
+        return cls(tuple(axes), scores, present)
 
     @property
     def failures(self) -> Floats:
         """The share of each item's judgements that are not ok; nan where there is none."""
-        failed = self.asked & np.isnan(self.scores).any(2)
-        return _ratio(failed.sum(1).astype(np.float64), self.asked.sum(1).astype(np.float64))
+        failed = self.present & np.isnan(self.scores).any(2)
+        return _ratio(failed.sum(1).astype(np.float64), self.present.sum(1).astype(np.float64))
 
     def means(self) -> Floats:
         """The mean over an item's rounds, (items, axes); nan where none is ok."""
-        given = ~np.isnan(self.scores)
-        return _ratio(np.nansum(self.scores, 1), given.sum(1).astype(np.float64))
+        counted = ~np.isnan(self.scores)
+        return _ratio(np.nansum(self.scores, 1), counted.sum(1).astype(np.float64))
 
     def variances(self) -> Floats:
         """The unbiased variance over an item's rounds, (items, axes); nan where fewer than two are ok."""
-        given = (~np.isnan(self.scores)).sum(1).astype(np.float64)
+        counted = (~np.isnan(self.scores)).sum(1).astype(np.float64)
         apart = np.nansum((self.scores - self.means()[:, None]) ** 2, 1)
-        return np.where(given > 1, _ratio(apart, given - 1), np.nan)
+        return np.where(counted > 1, _ratio(apart, counted - 1), np.nan)
 
     def same(self) -> Floats:
         """The share of an item's pairs of rounds with the very same score, (items, axes); nan without a pair."""
         return pairs_alike(np.moveaxis(self.scores, 2, 0), np.moveaxis(self.scores, 2, 0), within=True).T
 
-    def subsets(self, thresholds: Thresholds) -> Codes | None:
-        """The subset of every reading, (items, rounds); None for a rubric without sensibility and rationality."""
-        if not set(AXES) <= set(self.axes):
-            return None
-        return thresholds.codes(*(self.scores[:, :, self.axes.index(axis)] for axis in AXES))
+    def subsets(self, rules: WatchedRules) -> Codes:
+        """The subset of every reading, (items, rounds)."""
+        return rules.codes(self.scores, self.axes)
 
 
 @dataclass(frozen=True)
@@ -125,14 +141,9 @@ class Expected:
         """What was expected, as near as it comes to `scores`, (items, rounds, axes): in a range the score itself."""
         return np.clip(scores, self.low[:, None], self.high[:, None])
 
-    def permits(self, thresholds: Thresholds) -> npt.NDArray[np.bool_]:
+    def permits(self, rules: WatchedRules) -> npt.NDArray[np.bool_]:
         """Which subsets whole scores in the range fall into, (items, subsets)."""
-        s, r = (self.axes.index(axis) for axis in AXES)
-        found = np.zeros((len(self.low), len(thresholds.subsets)), dtype=np.bool_)
-        for i, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
-            grid = np.meshgrid(np.arange(low[s], high[s] + 1), np.arange(low[r], high[r] + 1))
-            found[i, np.unique(thresholds.codes(*grid))] = True
-        return found
+        return rules.permitted(self.low, self.high, self.axes)
 
 
 def pairs_alike(first: npt.NDArray[Any], second: npt.NDArray[Any], *, within: bool = False) -> Floats:
@@ -149,6 +160,6 @@ def pairs_alike(first: npt.NDArray[Any], second: npt.NDArray[Any], *, within: bo
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    found: Floats = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
-    np.divide(above, below, out=found, where=below > 0)
-    return found
+    ratio: Floats = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
+    np.divide(above, below, out=ratio, where=below > 0)
+    return ratio

@@ -13,9 +13,17 @@ from rich.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.redaction import redact
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.prompts.golden.golden_set import Golden, rubric_record
-from efficient_empathy.prompts.golden.provenance import decoding_of, read_by
-from efficient_empathy.prompts.testing.results import FORMAT, KIND, Results
+from efficient_empathy.prompts.golden.golden_set import Golden
+from efficient_empathy.prompts.golden.records import RubricNote, decoding_of, read_by
+from efficient_empathy.prompts.testing.records import (
+    GoldenNote,
+    ItemRounds,
+    Judged,
+    JudgeNote,
+    Reading,
+    Results,
+    Usage,
+)
 from efficient_empathy.scoring.judgement import STATES, Judgement
 from efficient_empathy.scoring.judges.choice import JudgeOptions
 from efficient_empathy.scoring.judges.reference import judge_of
@@ -41,8 +49,8 @@ def ask(
     folder: Workspace,
     options: JudgeOptions,
     console: Console,
-) -> dict[str, Any]:
-    """Ask the judge `reference` about every item, `repeats` times, and return the result without figures.
+) -> Judged:
+    """Ask the judge `reference` about every item, `repeats` times.
 
     A finished test is never answered from the ledger: each has rounds of its own, so that a judge that has changed
     behind its name is found out. A test that was interrupted is gone on with: only what has no `ok` judgement in its
@@ -64,12 +72,12 @@ def ask(
             try:
                 ending = run_judge(samples, bound, ledger, progress, console)
             except UserError as error:
-                raise UserError(f"{error} ({_kept(ledger, bound.spec, rounds, ids)})") from error
+                raise UserError(f"{error} ({_progress(ledger, bound.spec, rounds, ids)})") from error
             if ending == "budget":
-                told = _kept(ledger, bound.spec, rounds, ids)
-                raise UserError(f"the budget ends here: a higher --max-cost goes on ({told})")
+                done_so_far = _progress(ledger, bound.spec, rounds, ids)
+                raise UserError(f"the budget ends here: a higher --max-cost goes on ({done_so_far})")
             if ending == "stopped":
-                raise StoppedError(f"Stopped: {_kept(ledger, bound.spec, rounds, ids)}.")
+                raise StoppedError(f"Stopped: {_progress(ledger, bound.spec, rounds, ids)}.")
         return _result(golden, rubric, reference, bound.name, bound.spec, rounds, ledger, time.monotonic() - started)
 
 
@@ -81,8 +89,8 @@ def plan(
     for reference in references:
         for number in next_rounds(golden, rubric, reference, repeats, folder, options):
             bound = in_round(judge_of(reference, rubric, folder, options), rubric, number)
-            told = plan_samples(golden.samples, bound, folder)
-            plans.append(told | {"judge": f"{bound.name} (round {number})"})
+            one = plan_samples(golden.samples, bound, folder)
+            plans.append(one | {"judge": f"{bound.name} (round {number})"})
     return together(plans)
 
 
@@ -94,16 +102,16 @@ def next_rounds(
     done = [
         number
         for _, result in Results(folder.root).all()
-        if result["judge"]["spec"] == spec and result["corpus"] == golden.manifest.corpus
-        for number in result["rounds"]
+        if result.judge.spec == spec and result.corpus == golden.manifest.corpus
+        for number in result.rounds
     ]
     first = max(done, default=0) + 1
     return list(range(first, first + repeats))
 
 
-def _kept(ledger: Ledger, spec: str, rounds: Sequence[int], ids: Sequence[str]) -> str:
-    kept = sum(len(ids) - len(ledger.missing(round_spec(spec, number), ids)) for number in rounds)
-    return f"{kept:,} of {len(ids) * len(rounds):,} judgements are made and kept; the same command goes on from there"
+def _progress(ledger: Ledger, spec: str, rounds: Sequence[int], ids: Sequence[str]) -> str:
+    count = sum(len(ids) - len(ledger.missing(round_spec(spec, number), ids)) for number in rounds)
+    return f"{count:,} of {len(ids) * len(rounds):,} judgements are made and kept; the same command goes on from there"
 
 
 def _result(
@@ -115,43 +123,41 @@ def _result(
     rounds: Sequence[int],
     ledger: Ledger,
     seconds: float,
-) -> dict[str, Any]:
+) -> Judged:
     specs = [round_spec(spec, number) for number in rounds]
     ids = [item.sample.id for item in golden.items]
-    found = [ledger.latest(one, ids) for one in specs]
+    by_round = [ledger.latest(one, ids) for one in specs]
     totals: Counter[str] = Counter()
     for one in specs:
         totals.update(_spent(ledger, one, set(ids)))
-    judgements = [judged[i] for judged in found for i in ids if i in judged]
+    judgements = [judged[i] for judged in by_round for i in ids if i in judged]
     states = Counter(judgement.state for judgement in judgements)
     reasons = Counter(judgement.reason for judgement in judgements if judgement.state != "ok")
-    return {
-        "kind": KIND,
-        "format": FORMAT,
-        "created_at": time.time(),
-        "versions": {"efficient-empathy": version("efficient-empathy")},
-        "golden": {"name": golden.name, "corpus": golden.manifest.corpus, "items": len(golden.items)},
-        "corpus": golden.manifest.corpus,
-        "rubric": rubric_record(rubric),
-        "judge": {"name": name, "reference": redact(reference), "spec": round_spec(spec, 1)},
-        "decoding": decoding_of(spec),
-        "parser": read_by(spec),
-        "repeats": len(rounds),
-        "rounds": list(rounds),
-        "states": {state: states[state] for state in STATES},
-        "reasons": dict(reasons.most_common(REASONS_SHOWN)),
-        "usage": {key: round(totals[key], 6) for key in _USAGE},
-        "seconds": round(seconds, 2),
-        "items": [
-            {
-                "id": item.sample.id,
-                "dialogue_id": item.sample.dialogue_id,
-                "category": item.sample.category,
-                "rounds": [_round(judged.get(item.sample.id)) for judged in found],
-            }
+    return Judged(
+        created_at=time.time(),
+        versions={"efficient-empathy": version("efficient-empathy")},
+        golden=GoldenNote(name=golden.name, corpus=golden.manifest.corpus, items=len(golden.items)),
+        corpus=golden.manifest.corpus,
+        rubric=RubricNote.of(rubric),
+        judge=JudgeNote(name=name, reference=redact(reference), spec=round_spec(spec, 1)),
+        decoding=decoding_of(spec),
+        parser=read_by(spec),
+        repeats=len(rounds),
+        rounds=tuple(rounds),
+        states={state: states[state] for state in STATES},
+        reasons=dict(reasons.most_common(REASONS_SHOWN)),
+        usage=Usage.model_validate({key: round(totals[key], 6) for key in _USAGE}),
+        seconds=round(seconds, 2),
+        items=tuple(
+            ItemRounds(
+                id=item.sample.id,
+                dialogue_id=item.sample.dialogue_id,
+                category=item.sample.category,
+                rounds=tuple(_reading(judged.get(item.sample.id)) for judged in by_round),
+            )
             for item in golden.items
-        ],
-    }
+        ),
+    )
 
 
 _USAGE = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
@@ -166,9 +172,9 @@ def _spent(ledger: Ledger, spec: str, ids: set[str]) -> Counter[str]:
     return spent
 
 
-def _round(judgement: Judgement | None) -> dict[str, Any]:
+def _reading(judgement: Judgement | None) -> Reading:
     if judgement is None:
-        return {"state": None}
+        return Reading(state=None)
     if judgement.state == "ok":
-        return {"state": "ok", "scores": {axis: round(score, 4) for axis, score in judgement.scores.items()}}
-    return {"state": judgement.state, "reason": judgement.reason}
+        return Reading(state="ok", scores={axis: round(score, 4) for axis, score in judgement.scores.items()})
+    return Reading(state=judgement.state, reason=judgement.reason)

@@ -2,58 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.foundation.settings import SETTINGS, Flag
 from efficient_empathy.prompts.golden.golden_set import Golden, read_golden
-from efficient_empathy.prompts.golden.provenance import differences
+from efficient_empathy.prompts.golden.records import mismatches
+from efficient_empathy.prompts.policies import chosen_policy
+from efficient_empathy.prompts.settings import Procedure
 from efficient_empathy.prompts.testing.checks import Reference, Setting, checks
 from efficient_empathy.prompts.testing.figures import changes, close, repeatability
-from efficient_empathy.prompts.testing.readings import Expected, Readings, Thresholds
-from efficient_empathy.prompts.testing.results import LATEST, Results, plain, read_result, rewrite, slug
+from efficient_empathy.prompts.testing.readings import Expected, Readings, WatchedRules
+from efficient_empathy.prompts.testing.records import (
+    LATEST,
+    GoldenNote,
+    ItemRounds,
+    Judged,
+    Results,
+    TestRecord,
+    Verdict,
+    read_result,
+    slug,
+)
 from efficient_empathy.prompts.testing.rounds import ask
-from efficient_empathy.prompts.testing.verdicts import EXIT, Tolerances, decide, incomparable, worst
+from efficient_empathy.prompts.testing.verdicts import EXIT, Decision, decide, worst
 from efficient_empathy.scoring.judges.choice import JudgeOptions
 from efficient_empathy.scoring.judges.reference import judge_of
 from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.selection.policies import RulePolicy
 
 NO_EARLIER = "--baseline latest: {folder} has no earlier result: test once without --baseline, and then with it"
 
 
-@dataclass(frozen=True, config=SETTINGS)
-class Procedure:
-    """How judges are tested, and against what."""
+@dataclass(frozen=True)
+class TestRun:
+    """What became of all judges that were tested."""
 
-    repeats: Annotated[int, Flag("-k --repeats")] = Field(default=3, ge=1)
-    """How often each item is judged."""
-    baseline: str | None = None
-    """An earlier result of this golden set to compare with, a file, or latest; by default the golden set's own
-    expectations."""
-    reuse: bool = False
-    """Ask nothing: look at each judge's last result again, with what else is given here."""
-    policy: str | None = None
-    """paper, exclusive or both; the golden set's by default."""
-    alpha: float | None = None
-    """Threshold of sensibility; the golden set's by default."""
-    beta: float | None = None
-    """Threshold of rationality; the golden set's by default."""
-    tolerances: Annotated[Tolerances, Flag(inline=True)] = Tolerances()
-    """Which changes are tolerated."""
-    seed: int = Field(default=0, ge=0)
-    """Of the draws of dialogues and of chance."""
+    __test__ = False
+
+    golden: GoldenNote
+    folder: Path
+    results: tuple[tuple[Path, TestRecord], ...]
+    """Each with its file."""
 
     @property
-    def thresholds(self) -> dict[str, Any]:
-        """`policy`, `alpha`, `beta`; None where they are the golden set's."""
-        return {"policy": self.policy, "alpha": self.alpha, "beta": self.beta}
+    def verdict(self) -> Verdict:
+        """The worst of all judges."""
+        return worst([result.verdict for _, result in self.results])
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status that says so."""
+        return EXIT[self.verdict]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the items' judgements, which are in the files."""
+        results = [
+            {**record.model_dump(mode="json", exclude={"items"}), "result": str(path)} for path, record in self.results
+        ]
+        return {
+            "golden": self.golden.model_dump(mode="json"),
+            "folder": str(self.folder),
+            "verdict": self.verdict,
+            "exit_code": self.exit_code,
+            "results": results,
+        }
 
 
 def folder_of(golden: Golden) -> Path:
@@ -70,122 +88,111 @@ def run_tests(
     *,
     output: Path | None = None,
     console: Console | None = None,
-) -> dict[str, Any]:
+) -> TestRun:
     """Test judges, each named as in `scoring.reference`, by `rubric` on a golden set.
 
     What is asked is kept in the ledger of `output` (by default `folder_of`), and each judge's result in its `results/`.
-    Returns `{golden, verdict, exit_code, results: […]}`; a result is as `assess` has it, with the `result` file.
-    Raises `UserError`, and `testing.StoppedError` on Ctrl-C; what was answered until then is kept.
+    Raises `UserError`, and `StoppedError` on Ctrl-C; what was answered until then is kept.
     """
     console, rubric, procedure = console or Console(stderr=True), rubric or Rubric.load(), procedure or Procedure()
     golden = read_golden(golden_set, rubric)
-    thresholds = Thresholds.of(golden.manifest.thresholds.model_dump(), **procedure.thresholds)
+    policy = chosen_policy(procedure, golden.manifest.policy, {axis.name: axis.scale for axis in rubric.axes})
     folder = Workspace(output or folder_of(golden)).create()
-    kept, options = Results(folder.root), options or JudgeOptions()
+    stored, options = Results(folder.root), options or JudgeOptions()
     if procedure.baseline not in (None, LATEST):
         read_result(Path(str(procedure.baseline)))  # before anything is paid for
-    if procedure.baseline == LATEST and not kept.paths():
-        raise UserError(NO_EARLIER.format(folder=kept.folder))
-    found = []
+    if procedure.baseline == LATEST and not stored.paths():
+        raise UserError(NO_EARLIER.format(folder=stored.folder))
+    results = []
     with folder.lock(lambda: console.print(f"Another process is testing in {folder.root}; waiting for it.")):
-        before = len(kept.paths())
+        before = len(stored.paths())
         for reference in references:
+            path: Path | None = None
+            judged: Judged
             if procedure.reuse:
-                path, raw, earlier = _last(golden, rubric, reference, folder, options, before)
+                path, judged, earlier = _last(golden, rubric, reference, folder, options, before)
             else:
-                raw = ask(golden, rubric, reference, procedure.repeats, folder, options, console)
-                path, earlier = kept.write(raw, raw["judge"]["name"]), before
-            baseline = _baseline(procedure.baseline, kept, raw, earlier)
-            result = assess(golden, raw, baseline, thresholds, procedure)
-            rewrite(path, result)
-            found.append({**result, "result": str(path)})
-    verdict = worst([one["verdict"] for one in found])
-    record: dict[str, Any] = plain({
-        "golden": {"name": golden.name, "corpus": golden.manifest.corpus, "items": len(golden.items)},
-        "folder": str(folder.root),
-        "verdict": verdict,
-        "exit_code": EXIT[verdict],
-        "results": found,
-    })  # fmt: skip
-    return record
+                judged = ask(golden, rubric, reference, procedure.repeats, folder, options, console)
+                earlier = before
+            result = assess(golden, judged, _baseline(procedure.baseline, stored, judged, earlier), policy, procedure)
+            if path is None:
+                path = stored.write(result)
+            else:
+                result.write(path)
+            results.append((path, result))
+    about = GoldenNote(name=golden.name, corpus=golden.manifest.corpus, items=len(golden.items))
+    return TestRun(about, folder.root, tuple(results))
 
 
 def assess(
     golden: Golden,
-    raw: Mapping[str, Any],
-    baseline: tuple[str, Mapping[str, Any]] | None,
-    thresholds: Thresholds,
+    judged: Judged,
+    baseline: tuple[str, TestRecord] | None,
+    policy: RulePolicy | None,
     procedure: Procedure,
-) -> dict[str, Any]:
-    """A result with its figures and verdict: `raw` beside `baseline`, an earlier result and its name, or by default
-    beside what the golden set expects.
-
-    Adds `figures` (by axis, against the expectations), `repeatability`, `changes` (of subset), `baseline`, and what
-    `verdicts.decide` gives.
-    """
+) -> TestRecord:
+    """The answers with their figures and the verdict: beside `baseline`, an earlier result and its name, or by default
+    beside what the golden set expects."""
     axes = golden.axes
-    now = Readings.of(raw["items"], axes)
+    now = Readings.of(judged.items, axes)
     ids = [item.sample.id for item in golden.items]
     dialogues = [item.sample.dialogue_id for item in golden.items]
-    tolerances = procedure.tolerances
-    setting = Setting(dialogues, golden.weights, procedure.seed, tolerances.confidence)
+    setting = Setting(dialogues, golden.weights, procedure.seed, procedure.tolerances.confidence)
     expected = Expected.of([item.expected for item in golden.items], axes)
-    scales = raw["rubric"]["axes"]
-    record = {key: value for key, value in raw.items() if key != "items"}
-    record |= {
-        "thresholds": {"policy": thresholds.policy, "alpha": thresholds.alpha, "beta": thresholds.beta},
-        "seed": procedure.seed,
-        "figures": close(now, expected, scales, setting),
-        "repeatability": repeatability(now, setting),
-    }
-    manifest = golden.manifest.model_dump(mode="json")
-    name, against = baseline or ("the golden set's expectations", manifest)
-    differing = differences(raw, against)
-    if differing:
-        decided, reference = incomparable(differing, tolerances), None
-    else:
-        reference = _reference(ids, against, axes) if baseline else expected
-        one_reading = manifest["judge"] is not None and manifest["made"].get("readings", 1) == 1
-        decided = decide(checks(now, reference, thresholds, setting, noise=one_reading), tolerances)
-    record |= {
-        "baseline": {"name": name, "kind": "result" if baseline else "expectations"},
-        "changes": changes(now, reference, thresholds, setting, ids) if reference is not None else None,
-        "against_baseline": close(now, reference, scales, setting) if baseline and reference is not None else None,
-        **decided,
-        "exit_code": EXIT[decided["verdict"]],
-    }
-    found: dict[str, Any] = plain({**record, "items": raw["items"]})
-    return found
+    rules = WatchedRules.of(policy, judged.rubric.axes, golden.samples) if policy else None
+    scales = judged.rubric.axes
+    name, against = baseline or ("the golden set's expectations", golden.manifest)
+    differing = mismatches(judged, against)
+    reference: Reference | None = None
+    decision = Decision("incomparable")
+    if not differing:
+        reference = _reference(ids, baseline[1].items, axes) if baseline else expected
+        one_reading = golden.manifest.judge is not None and golden.manifest.made.readings == 1
+        decision = decide(checks(now, reference, rules, setting, noise=one_reading), procedure.tolerances)
+    return TestRecord.of(
+        **{key: getattr(judged, key) for key in Judged.model_fields},
+        policy=policy,
+        seed=procedure.seed,
+        figures=close(now, expected, scales, setting),
+        repeatability=repeatability(now, setting),
+        baseline={"name": name, "kind": "result" if baseline else "expectations"},
+        changes=changes(now, reference, rules, setting, ids) if reference is not None and rules else None,
+        against_baseline=close(now, reference, scales, setting) if baseline and reference is not None else None,
+        verdict=decision.verdict,
+        exit_code=EXIT[decision.verdict],
+        checks=decision.checks,
+        items_needed=decision.items_needed,
+        tolerances=procedure.tolerances,
+        mismatches=differing,
+    )
 
 
-def _reference(ids: Sequence[str], against: Mapping[str, Any], axes: Sequence[str]) -> Reference:
+def _reference(ids: Sequence[str], items: Sequence[ItemRounds], axes: Sequence[str]) -> Reference:
     """An earlier result's readings, in the order of `ids`, which are its own too: the corpora are the same."""
-    by_id = {item["id"]: item for item in against["items"]}
+    by_id = {item.id: item for item in items}
     missing = next((i for i in ids if i not in by_id), None)
     if missing is not None:
         raise UserError(f"the baseline has no judgement of the item {missing}: take another result")
     return Readings.of([by_id[i] for i in ids], axes)
 
 
-def _baseline(
-    asked: str | None, kept: Results, raw: Mapping[str, Any], earlier: int
-) -> tuple[str, dict[str, Any]] | None:
-    if asked is None:
+def _baseline(name: str | None, stored: Results, judged: Judged, earlier: int) -> tuple[str, TestRecord] | None:
+    if name is None:
         return None
-    if asked != LATEST:
-        return asked, read_result(Path(asked))
-    found = kept.latest(raw["judge"]["name"], earlier)
-    if found is None:
-        raise UserError(NO_EARLIER.format(folder=kept.folder))
-    return found[0].name, found[1]
+    if name != LATEST:
+        return name, read_result(Path(name))
+    latest = stored.latest(judged.judge.name, earlier)
+    if latest is None:
+        raise UserError(NO_EARLIER.format(folder=stored.folder))
+    return latest[0].name, latest[1]
 
 
 def _last(
     golden: Golden, rubric: Rubric, reference: str, folder: Workspace, options: JudgeOptions, count: int
-) -> tuple[Path, dict[str, Any], int]:
+) -> tuple[Path, TestRecord, int]:
     """A judge's last result on this golden set, its file, and how many results are earlier."""
     spec = judge_of(reference, rubric, folder, options).spec
     for at, (path, result) in reversed(list(enumerate(Results(folder.root).all()[:count]))):
-        if result["judge"]["spec"] == spec and result["corpus"] == golden.manifest.corpus:
+        if result.judge.spec == spec and result.corpus == golden.manifest.corpus:
             return path, result, at
     raise UserError(f"--reuse: {folder.root} has no result of {reference} by this rubric: leave --reuse out to ask")

@@ -8,43 +8,32 @@ real is a `pass`, unless the set is too small for a change of the tolerated size
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Annotated, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pydantic import Field
-from pydantic.dataclasses import dataclass
-
-from efficient_empathy.foundation.settings import SETTINGS, Flag
 from efficient_empathy.foundation.statistics.correction import holm
+from efficient_empathy.foundation.statistics.finite import finite, six_decimals
+from efficient_empathy.prompts.settings import Tolerances
 from efficient_empathy.prompts.testing.checks import UNSEEN, Check
+from efficient_empathy.prompts.testing.records import CheckRecord, Verdict
 
-EXIT = {"pass": 0, "soft": 3, "regression": 4, "insufficient": 5, "incomparable": 6}
+EXIT: dict[Verdict, int] = {"pass": 0, "soft": 3, "regression": 4, "insufficient": 5, "incomparable": 6}
 """Exit statuses. The first of `ORDER` that any check, or any judge of several, comes to is that of all."""
-ORDER = ("regression", "incomparable", "insufficient", "soft", "pass")
+ORDER: tuple[Verdict, ...] = ("regression", "incomparable", "insufficient", "soft", "pass")
 
 
-@dataclass(frozen=True, config=SETTINGS)
-class Tolerances:
-    """Which changes are tolerated, and how sure an alarm has to be."""
+@dataclass(frozen=True)
+class Decision:
+    """A verdict, and the checks that it follows from."""
 
-    shift: Annotated[float, Flag("--tolerate-shift")] = Field(default=0.3, ge=0)
-    """Of an axis's mean, in points of its scale."""
-    noise: Annotated[float, Flag("--tolerate-noise")] = Field(default=0.3, ge=0)
-    """Rise of the standard deviation within an item, in points."""
-    subsets: Annotated[float, Flag("--tolerate-subsets")] = Field(default=0.1, ge=0, le=1)
-    """Share of samples that change subset, beyond what noise accounts for."""
-    failures: Annotated[float, Flag("--tolerate-failures")] = Field(default=0.05, ge=0, le=1)
-    """Rise of the share of judgements that fail."""
-    false_alarms: float = Field(default=0.001, ge=0.001, le=0.2)
-    """How often an unchanged judge may be found to have changed, all checks together."""
-    confidence: float = Field(default=0.95, ge=0.5, le=0.999)
-    """Of the intervals."""
+    verdict: Verdict
+    checks: tuple[CheckRecord, ...] = ()
+    items_needed: int | None = None
+    """How many items it would take for a verdict; None where more would not help."""
 
 
-def decide(checks: Sequence[Check], tolerances: Tolerances) -> dict[str, Any]:
-    """`{"verdict", "checks": […], "items_needed"}`; a check as `{name, axis, value, low, high, p, p_holm, resolution,
-    tolerance, items, verdict, items_needed, note}`.
+def decide(checks: Sequence[Check], tolerances: Tolerances) -> Decision:
+    """The verdict on each check, and on all.
 
     `resolution` is how large a figure has to be to be found real; `items_needed`, of an insufficient check, is how many
     items it would take for that to come down to the tolerance, None where more items would not help.
@@ -52,36 +41,28 @@ def decide(checks: Sequence[Check], tolerances: Tolerances) -> dict[str, Any]:
     p_values = [check.p_value() for check in checks]
     adjusted = holm(p_values)
     level = tolerances.false_alarms / max(1, len(checks))
-    found = [
-        {**_decided(check, corrected, level, tolerances), "p": p}
+    decided = tuple(
+        _decided(check, p, corrected, level, tolerances)
         for check, p, corrected in zip(checks, p_values, adjusted, strict=True)
-    ]
-    lacking = [one for one in found if one["verdict"] == "insufficient"]
-    needed = [one["items_needed"] for one in lacking]
-    return {
-        "verdict": worst([one["verdict"] for one in found]),
-        "checks": found,
-        "items_needed": max(needed) if needed and None not in needed else None,
-        "tolerances": asdict(tolerances),
-    }
+    )
+    needed = [one.items_needed for one in decided if one.verdict == "insufficient"]
+    known = [items for items in needed if items is not None]
+    return Decision(
+        worst([one.verdict for one in decided]), decided, max(known) if known and len(known) == len(needed) else None
+    )
 
 
-def worst(verdicts: Sequence[str]) -> str:
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict that stands for all; without any `insufficient`."""
     return next((one for one in ORDER if one in verdicts), "insufficient")
 
 
-def incomparable(differences: Sequence[Mapping[str, Any]], tolerances: Tolerances) -> dict[str, Any]:
-    """The verdict where there is nothing to compare, with what differs."""
-    told = {"checks": [], "items_needed": None, "differences": list(differences), "tolerances": asdict(tolerances)}
-    return {"verdict": "incomparable", **told}
-
-
-def _decided(check: Check, corrected: float, level: float, tolerances: Tolerances) -> dict[str, Any]:
+def _decided(check: Check, p: float, corrected: float, level: float, tolerances: Tolerances) -> CheckRecord:
     tolerance = float(getattr(tolerances, check.name))
     resolution = max(check.high, check.unseen) if check.note else check.resolution(level)
     furthest = max(abs(check.low), abs(check.high)) if check.two_sided else check.high
     needed = None
+    verdict: Verdict
     if corrected <= tolerances.false_alarms:
         verdict = "soft" if furthest <= tolerance else "regression"
     elif resolution <= tolerance:
@@ -89,20 +70,22 @@ def _decided(check: Check, corrected: float, level: float, tolerances: Tolerance
     else:
         verdict = "insufficient"
         needed = None if check.note else _needed(check, resolution, tolerance)
-    return {
-        "name": check.name,
-        "axis": check.axis,
-        "value": check.value,
-        "low": check.low,
-        "high": check.high,
-        "p_holm": corrected,
+    numbers = {
+        "value": check.value, "low": check.low, "high": check.high, "p": p, "p_holm": corrected,
         "resolution": resolution,
-        "tolerance": tolerance,
-        "items": check.items,
-        "verdict": verdict,
-        "items_needed": needed,
-        "note": check.note,
-    }
+    }  # fmt: skip
+    return CheckRecord.model_validate(
+        {
+            "name": check.name,
+            "axis": check.axis,
+            **finite(numbers, six_decimals),
+            "tolerance": tolerance,
+            "items": check.items,
+            "verdict": verdict,
+            "items_needed": needed,
+            "note": check.note,
+        }
+    )
 
 
 def _needed(check: Check, resolution: float, tolerance: float) -> int | None:

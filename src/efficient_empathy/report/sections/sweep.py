@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from efficient_empathy.evaluation.record import MeasuredFigure
+from efficient_empathy.evaluation.robustness.grid import slices, thresholds_text
+from efficient_empathy.evaluation.robustness.records import (
+    Baseline,
+    MeasuredFigure,
+    SweepRecord,
+    SweptCell,
+    SweptPolicy,
+    TrainedModel,
+)
 from efficient_empathy.foundation.figures.dots import Dot
 from efficient_empathy.foundation.figures.formatting import plural, share, significant, whole
-from efficient_empathy.foundation.figures.heat_map import FEW, HeatMap, Quantity
+from efficient_empathy.foundation.figures.heat_map import FEW, Dimension, HeatMap, Quantity
+from efficient_empathy.foundation.run.table import UNSCORED
 from efficient_empathy.modelling.training.record import ALL
 from efficient_empathy.report.reading import read_record
-from efficient_empathy.report.robustness_records import (
-    SweepRecord,
-    SweptBaseline,
-    SweptCell,
-    SweptModels,
-    Thresholds,
-    TrainedCell,
-)
-from efficient_empathy.selection.columns import UNSCORED
-from efficient_empathy.selection.rules import DISCARD
+from efficient_empathy.selection.policies import display_symbol
 
 MAP_LEVELS = 21
 """Axes with more thresholds than this get no map."""
@@ -44,7 +46,8 @@ class CategoryRange:
     default: float | None
     lowest: float
     highest: float
-    at: tuple[Thresholds, Thresholds]
+    at: tuple[str, str]
+    """The thresholds of the two, in words."""
 
 
 @dataclass(frozen=True)
@@ -57,36 +60,40 @@ class Sweep:
     @property
     def cells(self) -> list[SweptCell]:
         """Every cell in the file's order."""
-        return self.record.cells if self.record else []
+        return list(self.record.cells) if self.record else []
 
     @property
-    def baselines(self) -> list[SweptBaseline]:
+    def baselines(self) -> list[Baseline]:
         """The selections without thresholds."""
-        return self.record.baselines if self.record else []
-
-    @cached_property
-    def policies(self) -> list[str]:
-        """The policies that were swept."""
-        return list(dict.fromkeys(self.policy_of(cell) for cell in self.cells))
-
-    def policy_of(self, cell: SweptCell) -> str:
-        """A cell's policy; that of the sweep where the cell names none."""
-        return cell.policy or (self.record.policy if self.record else "")
+        return list(self.record.baselines) if self.record else []
 
     @property
-    def default(self) -> tuple[float, float] | None:
-        """The default thresholds α and β."""
-        found = self.record.default if self.record else None
-        return (found.alpha, found.beta) if found else None
+    def policies(self) -> list[SweptPolicy]:
+        """The policies that were swept."""
+        return list(self.record.policies) if self.record else []
+
+    @property
+    def default(self) -> str:
+        """The default thresholds, in words."""
+        return in_words(self.record.default.thresholds) if self.record else ""
+
+    @property
+    def thresholds(self) -> list[str]:
+        """Every threshold by name."""
+        return list(dict.fromkeys(name for policy in self.policies for name in policy.thresholds))
+
+    @property
+    def place(self) -> str:
+        """The head of the column that has the thresholds."""
+        return ", ".join(map(display_symbol, self.thresholds))
 
     @cached_property
     def kept(self) -> list[Quantity]:
         """What every cell has: the share that it keeps, and the overlap of that with the default's."""
-        found = [
-            Quantity("samples kept", lambda c: None if c.kept_share is None else 100 * c.kept_share, 1, "\u202f%"),
+        return [
+            Quantity("samples kept", lambda c: 100 * c.kept_share, 1, "\u202f%"),
             Quantity("overlap with the default (Jaccard)", lambda c: c.kept_jaccard, 2),
         ]
-        return [quantity for quantity in found if self._measured(quantity)]
 
     @cached_property
     def figures(self) -> list[Quantity]:
@@ -107,14 +114,15 @@ class Sweep:
         return [*self.figures, *self.losses]
 
     @property
-    def _models(self) -> list[TrainedCell]:
-        return [*(cell.reached for cell in self.cells), *self.baselines]
+    def _models(self) -> list[TrainedModel]:
+        return [*(cell.trained for cell in self.cells if cell.trained), *self.baselines]
 
     def _figure(self, name: str) -> Quantity:
-        known = self.record.training.figures if self.record else {}
-        figure = known.get(name, MeasuredFigure(better="lower" if name == LOSS else "neither", digits=3))
+        known = self.record.training.figures if self.record and self.record.training else {}
+        unknown = MeasuredFigure(better="lower" if name == LOSS else "neither", about="", digits=3)
+        figure = known.get(name, unknown)
         title, digits = "held-out loss" if name == LOSS else name, min(figure.digits, DIGITS)
-        return Quantity(title, lambda place: place.reached.values.get(name), digits, better=figure.better)
+        return Quantity(title, lambda place: _values(place).get(name), digits, better=figure.better)
 
     @property
     def quantities(self) -> list[Quantity]:
@@ -126,24 +134,29 @@ class Sweep:
 
     @cached_property
     def maps(self) -> list[HeatMap]:
-        """A heat map for each quantity and policy; none where an axis has too many thresholds."""
-        found = []
-        for quantity in self.quantities:
-            values = [v for cell in self.cells if (v := quantity.of(cell)) is not None]
-            for policy in self.policies:
-                mine = [cell for cell in self.cells if self.policy_of(cell) == policy]
-                alphas, betas = sorted({c.alpha for c in mine}), sorted({c.beta for c in mine})
-                cells = {(c.alpha, c.beta): v for c in mine if (v := quantity.of(c)) is not None}
-                if cells and max(len(alphas), len(betas)) <= MAP_LEVELS:
-                    span = min(values), max(values)
-                    outlined = {(c.alpha, c.beta): "default" for c in mine if self.is_default(c)}
-                    found.append(HeatMap(policy, quantity, alphas, betas, cells, span, outlined))
-        return found
+        """A line or maps for each quantity and policy; none where a threshold has too many values."""
+        return [
+            chart for quantity in self.quantities for policy in self.policies for chart in self._maps(quantity, policy)
+        ]
+
+    def _maps(self, quantity: Quantity, policy: SweptPolicy) -> list[HeatMap]:
+        values = [v for cell in self.cells if (v := quantity.of(cell)) is not None]
+        cells = [(cell.thresholds, cell) for cell in self.cells if cell.policy == policy.name]
+        charts = []
+        for part in slices(cells, policy.thresholds):
+            known = {place: v for place, cell in part.cells.items() if (v := quantity.of(cell)) is not None}
+            if known and max(len(part.rows), len(part.columns)) <= MAP_LEVELS:
+                y = dimension(part.y, part.rows, policy.axes) if part.y else None
+                outlined = {place: "default" for place, cell in part.cells.items() if self.is_default(cell)}
+                span, note = (min(values), max(values)), at(part.fixed)
+                x = dimension(part.x, part.columns, policy.axes)
+                charts.append(HeatMap(policy.name, quantity, y, x, known, span, outlined, note))
+        return charts
 
     @property
     def wide(self) -> bool:
         """Whether any map has many columns."""
-        return any(len(chart.betas) > FEW for chart in self.maps)
+        return any(len(chart.x.values) > FEW for chart in self.maps)
 
     @property
     def columns(self) -> list[Quantity]:
@@ -157,60 +170,71 @@ class Sweep:
         return list(dict.fromkeys(name for cell in self.cells for name in cell.subsets))
 
     def is_default(self, cell: SweptCell) -> bool:
-        """Whether a cell has the default thresholds."""
-        same = not self.record or not self.record.policy or self.policy_of(cell) == self.record.policy
-        return same and (cell.alpha, cell.beta) == self.default
+        """Whether a cell is the one that all are compared with."""
+        return self.record is not None and self.record.is_default(cell)
+
+    def numbers(self, cell: SweptCell) -> str:
+        """A cell's thresholds as numbers, in the order of `place`."""
+        values = [cell.thresholds.get(name) for name in self.thresholds]
+        return ", ".join("–" if value is None else f"{value:g}" for value in values)
 
     @cached_property
     def categories(self) -> list[CategoryRange]:
         """How much of each category is kept over the first policy's cells; what changes most first."""
         shares: dict[str, list[tuple[float, SweptCell]]] = {}
         sizes: dict[str, float] = {}
-        for cell in (c for c in self.cells if self.policy_of(c) == self.policies[0]):
-            for name, counts in cell.categories.items():
-                samples = sum(counts.values())
-                if samples > 0:
-                    kept = sum(n for subset, n in counts.items() if subset not in (DISCARD, UNSCORED))
-                    shares.setdefault(name, []).append((kept / samples, cell))
-                    sizes[name] = max(samples, sizes.get(name, 0))
+        for policy in self.policies[:1]:
+            for cell in (cell for cell in self.cells if cell.policy == policy.name):
+                for name, counts in cell.categories.items():
+                    samples = sum(counts.values())
+                    if samples > 0:
+                        kept = sum(n for subset, n in counts.items() if subset not in (policy.otherwise, UNSCORED))
+                        shares.setdefault(name, []).append((kept / samples, cell))
+                        sizes[name] = max(samples, sizes.get(name, 0))
         largest = sorted(shares, key=lambda name: (-sizes[name], name))[:CATEGORIES_SHOWN]
         ranges = [self._range(name, sizes[name], shares[name]) for name in largest]
-        return sorted(ranges, key=lambda found: found.lowest - found.highest)
+        return sorted(ranges, key=lambda category: category.lowest - category.highest)
 
     def _range(self, name: str, samples: float, shares: list[tuple[float, SweptCell]]) -> CategoryRange:
         low, high = min(shares, key=lambda s: s[0]), max(shares, key=lambda s: s[0])
         default = next((share for share, cell in shares if self.is_default(cell)), None)
-        at = tuple(Thresholds(alpha=cell.alpha, beta=cell.beta) for _, cell in (low, high))
-        return CategoryRange(name, samples, default, low[0], high[0], (at[0], at[1]))
+        places = in_words(low[1].thresholds), in_words(high[1].thresholds)
+        return CategoryRange(name, samples, default, low[0], high[0], places)
 
     @property
     def differences(self) -> list[Dot]:
         """By how much the loss of each selection without thresholds is above the default selection's, paired."""
-        found = [(baseline.name, baseline.against.get("default")) for baseline in self.baselines]
+        against = [(baseline.name, baseline.against.get("default")) for baseline in self.baselines]
         return [
             Dot(name, d.value, None if d.low is None or d.high is None else (d.low, d.high))
-            for name, d in found
+            for name, d in against
             if d and d.value is not None
         ]
 
     @property
     def findings(self) -> list[str]:
         """What the models of all cells say together, in sentences."""
-        found = self.record.rank_stability.models if self.record else SweptModels()
-        told = []
-        if found.best and found.best_in_draws is not None:
-            told.append(f"The best cell is {found.best}, in {share(found.best_in_draws, 1)} of draws of dialogues.")
-        if found.cells and found.better_than:
-            names = {name: "the default cell" if name == "default" else name for name in found.better_than}
-            counts = ", ".join(f"{whole(n)} than that of {names[name]}" for name, n in found.better_than.items())
-            told.append(f"Of {plural(found.cells, 'cell')} so many have a surely lower loss: {counts}.")
-        cells, random = found.range.get("cells"), found.range.get("random")
-        if cells and random:
-            told.append(
-                f"The cells’ losses range over {significant(cells[1] - cells[0])}, those of random subsets of one size "
-                f"over {significant(random[1] - random[0])}."
+        models = self.record.rank_stability.models if self.record else None
+        if models is None:
+            return []
+        sentences = []
+        if models.best and models.best_in_draws is not None:
+            sentences.append(
+                f"The best cell is {models.best}, in {share(models.best_in_draws, 1)} of draws of dialogues."
             )
-        return told
+        if models.cells and models.better_than:
+            names = {name: "the default cell" if name == "default" else name for name in models.better_than}
+            counts = ", ".join(f"{whole(n)} than that of {names[name]}" for name, n in models.better_than.items())
+            sentences.append(f"Of {plural(models.cells, 'cell')} so many have a surely lower loss: {counts}.")
+        lengths = {
+            name: high - low for name, (low, high) in models.range.items() if low is not None and high is not None
+        }
+        if "cells" in lengths and "random" in lengths:
+            sentences.append(
+                f"The cells’ losses range over {significant(lengths['cells'])}, those of random subsets of one size "
+                f"over {significant(lengths['random'])}."
+            )
+        return sentences
 
     def spread(self, quantity: Quantity) -> str:
         """The lowest and highest value of a quantity, in words."""
@@ -226,9 +250,37 @@ def sweep(path: Path) -> Sweep | None:
     return Sweep(None, record) if isinstance(record, str) else Sweep(record)
 
 
+def in_words(thresholds: Mapping[str, float]) -> str:
+    """Thresholds in words that do not break in two: "α = 5, β = 5"."""
+    return thresholds_text(thresholds).replace(" = ", "\u00a0=\u00a0")
+
+
+def at(fixed: Mapping[str, float]) -> str:
+    """Where thresholds that do not move stand; empty where all move."""
+    return f"at {in_words(fixed)}" if fixed else ""
+
+
+def dimension(name: str, values: list[float], axes: Mapping[str, tuple[str, ...]]) -> Dimension:
+    """A threshold along one side of a map."""
+    return Dimension(display_symbol(name), values, ", ".join(axes.get(name, ())))
+
+
+def _model(place: Any) -> TrainedModel | None:
+    """The model of a cell or of a baseline."""
+    return place if isinstance(place, TrainedModel) else place.trained
+
+
+def _values(place: Any) -> Mapping[str, float | None]:
+    model = _model(place)
+    return model.values if model else {}
+
+
 def _loss_on(subset: str) -> Quantity:
-    title = f"held-out loss on {subset}"
-    return Quantity(title, lambda place: place.reached.subset_losses.get(subset), 3, better="lower")
+    def loss(place: Any) -> float | None:
+        model = _model(place)
+        return model.subset_losses.get(subset) if model else None
+
+    return Quantity(f"held-out loss on {subset}", loss, 3, better="lower")
 
 
 def _overlap(subset: str) -> Quantity:

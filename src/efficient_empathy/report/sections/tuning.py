@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from efficient_empathy.evaluation.robustness.grid import slices
+from efficient_empathy.evaluation.robustness.records import TuningRecord
 from efficient_empathy.foundation.figures.heat_map import HeatMap, Quantity
 from efficient_empathy.report.reading import read_record
-from efficient_empathy.report.robustness_records import TunedCell, TuningRecord
-from efficient_empathy.report.sections.sweep import MAP_LEVELS
+from efficient_empathy.report.sections.sweep import MAP_LEVELS, at, dimension, in_words
 
 RECIPE = "select.yaml"
 
@@ -32,37 +33,45 @@ class Tuning:
     @property
     def outcome(self) -> str:
         """Whether the choice beats the default, in a few words."""
-        if self.record is None or self.record.better_than_default is None:
-            return "no verdict"
+        if self.record is None:
+            return ""
         if self.record.better_than_default:
             return "better than the default"
-        if self.record.default and str(self.record.chosen) == str(self.record.default):
+        if self.record.chosen == self.record.default:
             return "the default itself"
-        low = self.record.difference.low if self.record.difference else None
+        low = self.record.difference.low
         return "worse than the default" if low is not None and low > 0 else "no better than the default"
 
     @property
-    def sentence(self) -> str:
-        """The file's own sentence, or the choice where it has none."""
-        if self.record is None:
-            return ""
-        return self.record.text.strip() or f"The thresholds that were chosen are {self.record.chosen}."
+    def chosen(self) -> str:
+        """The chosen thresholds, in words."""
+        return in_words(self.record.chosen) if self.record else ""
+
+    @property
+    def default(self) -> str:
+        """The default thresholds, in words."""
+        return in_words(self.record.default) if self.record else ""
+
+    @property
+    def choices(self) -> list[str]:
+        """What each fold chose, in words."""
+        return [in_words(fold.thresholds) for fold in self.record.folds] if self.record else []
 
     @property
     def target(self) -> str:
         """What the thresholds were chosen for."""
-        found = self.record.target if self.record else None
-        if found is None or not found.kind:
+        if self.record is None:
             return ""
-        amount = "" if found.amount is None else f" of {found.amount:,g}"
-        return f"{found.kind}{amount}{f', by {found.subset}' if found.subset else ''}"
+        target = self.record.target
+        amount = "" if target.amount is None else f" of {target.amount:,g}"
+        return f"{target.kind}{amount}, by {target.subset}"
 
     @property
     def agreement(self) -> str:
         """How many folds chose what was chosen in the end."""
         if self.record is None or not self.record.folds:
             return ""
-        same = sum((f.alpha, f.beta) == (self.record.chosen.alpha, self.record.chosen.beta) for f in self.record.folds)
+        same = sum(fold.thresholds == self.record.chosen for fold in self.record.folds)
         return f"{same} of {len(self.record.folds)} folds chose the same thresholds"
 
     @property
@@ -72,18 +81,28 @@ class Tuning:
         return _VALUES.get(kind, Quantity("value", lambda cell: cell.value, 3))
 
     @property
-    def map(self) -> HeatMap | None:
-        """The value of everything that could have been chosen; None where there is none, or too much of it."""
-        cells: list[TunedCell] = self.record.cells if self.record else []
-        values = {(c.alpha, c.beta): v for c in cells if (v := self.quantity.of(c)) is not None}
-        alphas, betas = sorted({c.alpha for c in cells}), sorted({c.beta for c in cells})
-        if self.record is None or len(values) < 2 or max(len(alphas), len(betas)) > MAP_LEVELS:
-            return None
-        default, chosen = self.record.default, self.record.chosen
-        outlined = {(default.alpha, default.beta): "default"} if default else {}
-        outlined[chosen.alpha, chosen.beta] = "choice"
-        span = min(values.values()), max(values.values())
-        return HeatMap("", self.quantity, alphas, betas, values, span, outlined)
+    def maps(self) -> list[HeatMap]:
+        """The value of everything that could have been chosen, on lines or maps; none where there is too much of it."""
+        if self.record is None:
+            return []
+        record, charts = self.record, []
+        known = [v for cell in record.cells if (v := self.quantity.of(cell)) is not None]
+        cells = [(cell.thresholds, cell) for cell in record.cells]
+        for part in slices(cells, record.chosen):
+            values = {place: v for place, cell in part.cells.items() if (v := self.quantity.of(cell)) is not None}
+            if len(values) < 2 or max(len(part.rows), len(part.columns)) > MAP_LEVELS:
+                continue
+            marks = {"default": record.default, "choice": record.chosen}
+            outlined = {
+                part.place(thresholds): what
+                for what, thresholds in marks.items()
+                if all(thresholds[name] == value for name, value in part.fixed.items())
+            }
+            y = dimension(part.y, part.rows, record.axes) if part.y else None
+            x = dimension(part.x, part.columns, record.axes)
+            span = min(known), max(known)
+            charts.append(HeatMap("", self.quantity, y, x, values, span, outlined, at(part.fixed)))
+        return charts
 
 
 def tuning(path: Path) -> Tuning | None:

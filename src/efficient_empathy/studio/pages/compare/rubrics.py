@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from efficient_empathy.foundation.figures.formatting import clip
-from efficient_empathy.prompts.compare.record import sent
-from efficient_empathy.prompts.compare.word_diff import MOST_WORDS, word_diff
+from efficient_empathy.prompts.compare.comparison import MOST_WORDS, sent, word_diff
 from efficient_empathy.prompts.listing import known_rubrics
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.studio.pages.compare.facts import ABSENT, Fact, Section

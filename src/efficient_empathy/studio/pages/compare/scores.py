@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from efficient_empathy.evaluation.robustness.agreement import jaccard
+from efficient_empathy.evaluation.robustness.comparison import jaccard
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.axis import Axis
 from efficient_empathy.foundation.run.workspace import Workspace

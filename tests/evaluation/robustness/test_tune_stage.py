@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
 import yaml
 
 from efficient_empathy.evaluation.robustness import TuneSettings, tune
-from efficient_empathy.evaluation.robustness.tuning import summary
+from efficient_empathy.evaluation.robustness.records import TuningRecord
+from efficient_empathy.evaluation.robustness.summary import tune_summary
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.recipe import Recipe
@@ -13,7 +15,7 @@ from efficient_empathy.selection import select
 
 
 def test_a_share_is_met_by_what_select_then_gives(run, quiet) -> None:
-    result = tune(run, TuneSettings(target="share=0.6"), console=quiet)
+    result = tune(run, TuneSettings(target="share=0.6"), console=quiet).as_json()
     told = select(run, policy="paper", **result["chosen"])
     share = 1 - told["subsets"]["discard"] / 237
     assert abs(share - 0.6) < 0.05
@@ -27,7 +29,7 @@ def test_a_share_is_met_by_what_select_then_gives(run, quiet) -> None:
 
 def test_the_fragment_is_a_recipe_when_pasted(run, quiet, tmp_path) -> None:
     select(run, decide="scores")
-    result = tune(run, TuneSettings(target="samples=150"), console=quiet)
+    result = tune(run, TuneSettings(target="samples=150"), console=quiet).as_json()
     fragment = (run.tuning / "select.yaml").read_text()
     (tmp_path / "recipe.yaml").write_text(f"name: mine\n{fragment}")
     recipe = Recipe.load(tmp_path / "recipe.yaml")
@@ -41,20 +43,22 @@ def test_the_fragment_is_a_recipe_when_pasted(run, quiet, tmp_path) -> None:
 def test_the_file_holds_what_is_returned_and_nothing_is_done_twice(run, quiet) -> None:
     settings = TuneSettings(target="share=0.6", alphas="4:6", betas="4:7")
     result = tune(run, settings, console=quiet)
+    assert TuningRecord.read(result.path) == result.record
     places = {"path": str(run.tuning / "tuning.json"), "fragment": str(run.tuning / "select.yaml")}
-    assert {**json.loads((run.tuning / "tuning.json").read_text()), **places, "skipped": False} == result
-    assert tune(run, settings, console=quiet) == {**result, "skipped": True}
-    assert "(Nothing had changed.)" in summary({**result, "skipped": True}, run.root)
+    assert {**json.loads((run.tuning / "tuning.json").read_text()), **places, "skipped": False} == result.as_json()
+    again = tune(run, settings, console=quiet)
+    assert again == replace(result, skipped=True)
+    assert "(Nothing had changed.)" in tune_summary(again, run.root)
     whole = (run.tuning / "select.yaml").read_bytes()
     (run.tuning / "select.yaml").write_bytes(whole[:20])
     assert tune(run, settings, console=quiet) == result
     assert (run.tuning / "select.yaml").read_bytes() == whole
     assert tune(run, settings, console=quiet, force=True) == result
-    assert not tune(run, settings.model_copy(update={"seed": 1}), console=quiet)["skipped"]
+    assert not tune(run, settings.model_copy(update={"seed": 1}), console=quiet).skipped
 
 
 def test_one_subset_may_be_what_is_counted(run, quiet) -> None:
-    result = tune(run, TuneSettings(target="samples=60", subset="sensibility"), console=quiet)
+    result = tune(run, TuneSettings(target="samples=60", subset="sensibility"), console=quiet).as_json()
     assert abs(result["subsets"]["sensibility"] - 60) <= 0.05 * 237
 
 
@@ -72,7 +76,7 @@ def test_what_cannot_be_reached_names_the_nearest(run, quiet) -> None:
 
 def test_when_nothing_is_better_the_default_stays(run, quiet) -> None:
     at_default = 1 - select(run)["subsets"]["discard"] / 237
-    result = tune(run, TuneSettings(target=f"share={at_default:.4f}"), console=quiet)
+    result = tune(run, TuneSettings(target=f"share={at_default:.4f}"), console=quiet).as_json()
     assert result["chosen"] == result["default"] == {"alpha": 5, "beta": 5}
     assert not result["better_than_default"]
     assert "the default itself is chosen" in result["text"]
@@ -82,11 +86,12 @@ def test_when_nothing_is_better_the_default_stays(run, quiet) -> None:
 
 
 def test_balance_keeps_within_its_shares(run, quiet) -> None:
-    result = tune(run, TuneSettings(target="balance", least=0.4, most=0.7), console=quiet)
+    found = tune(run, TuneSettings(target="balance", least=0.4, most=0.7), console=quiet)
+    result = found.as_json()
     kept = 1 - result["subsets"]["discard"] / 237
     assert 0.4 <= kept <= 0.7
     assert result["value"] >= 0
-    assert "Next: efficient-empathy select --run" in summary(result, run.root)
+    assert "Next: efficient-empathy select --run" in tune_summary(found, run.root)
 
 
 @pytest.mark.parametrize(
@@ -112,3 +117,26 @@ def test_balance_without_categories_is_refused(run, quiet) -> None:
 def test_a_run_without_scores_says_the_command(tmp_path, quiet) -> None:
     with pytest.raises(UserError, match="`efficient-empathy score SOURCE"):
         tune(Workspace(tmp_path / "nowhere"), TuneSettings(target="balance"), console=quiet)
+
+
+def test_thresholds_of_any_name_are_chosen(warm_run, warm_policy, quiet) -> None:
+    settings = TuneSettings(target="share=0.5", policy=warm_policy, grids={"long": "5:8"}, tolerance=0.1)
+    found = tune(warm_run, settings, console=quiet)
+    record = found.record
+    assert set(record.chosen) == {"hope", "tact", "long"}
+    assert len(record.cells) == 3 * 4 * 4
+    kept = 1 - record.subsets["rest"] / 120
+    assert kept == pytest.approx(record.chosen_on_all)
+    assert abs(kept - 0.5) <= min(abs(cell.value - 0.5) for cell in record.cells) + 0.01
+    section = yaml.safe_load(found.fragment.read_text())["select"]
+    assert section == {"policy": warm_policy, "thresholds": record.chosen}
+    assert f"--threshold hope={record.chosen['hope']:g}" in tune_summary(found, warm_run.root)
+    assert "hope = " in record.text
+
+
+def test_one_threshold_is_chosen(lone_run, lone_policy, quiet) -> None:
+    settings = TuneSettings(target="samples=80", policy=lone_policy, subset="helpful")
+    record = tune(lone_run, settings, console=quiet).record
+    assert record.chosen == {"bar": 2}
+    assert record.subsets == {"helpful": 80, "useless": 40}
+    assert record.default == {"bar": 3}

@@ -5,9 +5,11 @@ import json
 import pytest
 
 from browser import Page
-from efficient_empathy.prompts.golden.golden_set import read_golden, rubric_record
+from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
 from efficient_empathy.scoring.rounds import round_spec
+from efficient_empathy.selection.policies import load_policy
+from judged_results import result as result_of
 from prompt_commands import prompts
 
 RUBRIC = Rubric.load()
@@ -18,19 +20,18 @@ def result(folder, sensibility: int, rounds: int = 2):
     """A result of `prompts test`, with its ledger beside it: the second round scores one higher."""
     items = read_golden("bundled").samples[:20]
     scores = [{"sensibility": sensibility + turn, "rationality": 2} for turn in range(rounds)]
-    content = {
-        "kind": "prompt-test", "format": 1, "corpus": "x", "parser": None, "decoding": None,
-        "rubric": rubric_record(RUBRIC), "judge": {"name": "tiny", "reference": "openai:tiny", "spec": SPEC},
-        "rounds": list(range(1, rounds + 1)), "thresholds": {"policy": "paper", "alpha": 6, "beta": 5},
-        "items": [
+    record = result_of(
+        judge={"name": "tiny", "reference": "openai:tiny", "spec": SPEC},
+        rounds=tuple(range(1, rounds + 1)),
+        policy=load_policy("paper", {"alpha": 6}),
+        items=[
             {"id": item.id, "dialogue_id": item.dialogue_id, "category": item.category,
              "rounds": [{"state": "ok", "scores": one} for one in scores]}
             for item in items
         ],
-    }  # fmt: skip
+    )  # fmt: skip
     path = folder / "results" / "0001-tiny.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(content))
+    record.write(path)
     with Ledger(folder / "ledger.sqlite") as ledger:
         for turn, one in enumerate(scores, 1):
             told = [Judgement(i.id, "ok", "tiny", RUBRIC.hash, one, raw=json.dumps(one), requests=1) for i in items]
@@ -45,7 +46,7 @@ def test_two_results_are_compared_by_the_mean_of_their_rounds(tmp_path) -> None:
     found = json.loads(told.stdout)
     assert (found["requests"], found["samples"]["compared"]) == (0, 20)
     assert found["axes"]["sensibility"]["means"] == {"a": 6.5, "b": 3.5}
-    assert (found["thresholds"]["alpha"], found["subsets"]["changed"]) == (6, 20)
+    assert (found["policy"]["definition"]["thresholds"]["alpha"], found["subsets"]["changed"]) == (6, 20)
     assert found["a"]["cost"]["requests"] == 40
     assert found["differences"][0]["a"]["raw"].count("tiny: ") == 2
     page = Page(tmp_path / "out" / "comparison.html")

@@ -5,7 +5,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.prompts.compare.word_diff import word_diff
+from efficient_empathy.prompts.compare.comparison import word_diff
 
 TEXTS = st.text(alphabet=st.sampled_from("ab c\n\té"), max_size=60)
 

@@ -1,12 +1,14 @@
-"""Models that are trained only to be measured: known by what went in, their figures kept as soon as they are there."""
+"""Models that are trained only to be measured: known by what went in, their figures stored as soon as they exist."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +18,9 @@ import polars as pl
 from polars.exceptions import PolarsError
 from rich.console import Console
 
+from efficient_empathy.evaluation.metric import Metric, MetricOptions
+from efficient_empathy.evaluation.metrics import choose
+from efficient_empathy.evaluation.robustness.records import ModelRecord
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
@@ -31,12 +36,11 @@ RECORD, MODEL = "model.json", "model"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What is kept of one model."""
+class MeasuredModel:
+    """What is stored of one model."""
 
     key: str
-    record: dict[str, Any]
-    """`samples`, `steps`, `tokens`, `seconds`, `flops`, `parameters`, `device`, `precision`."""
+    record: ModelRecord
     nll: pl.DataFrame
     """`sample_id`, `tokens`, `nll`: of each held-out response, in nats."""
     responses: Path
@@ -80,7 +84,7 @@ class Store:
 
     def get(
         self, rows: pl.DataFrame, held_out: pl.DataFrame, what: str, console: Console, *, force: bool = False
-    ) -> Kept:
+    ) -> MeasuredModel:
         """The model of `rows`, measured on `held_out`: from the folder, or trained now.
 
         Both have `sample_id`, `context` and `response`. A killed call goes on from the last checkpoint. Raises
@@ -88,29 +92,27 @@ class Store:
         """
         key = self.key(rows, held_out)
         folder = self.folder / key
-        kept = Kept(key, {}, pl.DataFrame(), folder / "generations" / f"{MODEL}.parquet")
+        responses = folder / "generations" / f"{MODEL}.parquet"
         if force:
             shutil.rmtree(folder, ignore_errors=True)
-        if not self._whole(folder, kept.responses):
+        if not self._complete(folder, responses):
             self._make(folder, rows, held_out, what, console)
         try:
-            record = json.loads((folder / RECORD).read_text("utf-8"))
-            return Kept(key, record, pl.read_parquet(folder / "nll.parquet", glob=False), kept.responses)
-        except (OSError, ValueError, PolarsError) as error:
+            record = ModelRecord.read(folder / RECORD)
+            return MeasuredModel(key, record, pl.read_parquet(folder / "nll.parquet", glob=False), responses)
+        except (UserError, OSError, PolarsError) as error:
             raise UserError(f"{folder} is broken ({error}): delete it and run the same command again") from error
 
-    def _whole(self, folder: Path, responses: Path) -> bool:
-        wanted = [folder / RECORD, folder / "nll.parquet"]
-        wanted += [responses] if self.generation else []
-        wanted += [folder / MODEL] if self.keep else []
-        return all(path.exists() for path in wanted) and self._answered(responses)
-
-    def _answered(self, responses: Path) -> bool:
-        """Whether the responses are to what is asked now."""
+    def _complete(self, folder: Path, responses: Path) -> bool:
+        """Whether everything is there, with responses to what is asked now."""
+        files = [folder / RECORD, folder / "nll.parquet"]
+        files += [responses] if self.generation else []
+        files += [folder / MODEL] if self.keep else []
+        if not all(path.exists() for path in files):
+            return False
         if self.generation is None:
             return True
-        asked = json.loads((responses.parent.parent / RECORD).read_text("utf-8")).get("generation")
-        return bool(asked == self.generation.model_dump(mode="json"))
+        return ModelRecord.read(folder / RECORD).generation == self.generation.model_dump(mode="json")
 
     def _make(self, folder: Path, rows: pl.DataFrame, held_out: pl.DataFrame, what: str, console: Console) -> None:
         from efficient_empathy.modelling.progress import TrainingProgress
@@ -123,19 +125,23 @@ class Store:
             fitted = launch(job, progress)
         with atomic(folder / "nll.parquet") as path:
             self._losses(model, held_out).write_parquet(path)
-        wanted = ("samples", "steps", "tokens", "seconds", "parameters", "device", "precision", "too_long")
-        content = fitted.model_dump(mode="json")
-        record = {name: content[name] for name in wanted}
-        record["flops"] = 6 * fitted.parameters * fitted.tokens.all
         if self.generation is not None:
             self._answer(folder, model, fitted, console)
-            record["generation"] = self.generation.model_dump(mode="json")
         if self.keep:
             for name in ("rows", "checkpoints"):
                 shutil.rmtree(model / name, ignore_errors=True)
-        _write(folder / RECORD, record)
+        self._record(fitted).write(folder / RECORD)
         if not self.keep:
             shutil.rmtree(model, ignore_errors=True)
+
+    def _record(self, fitted: FitRecord) -> ModelRecord:
+        content = fitted.model_dump(mode="json")
+        names = ("samples", "steps", "tokens", "seconds", "parameters", "device", "precision", "too_long")
+        return ModelRecord(
+            **{name: content[name] for name in names},
+            flops=6 * fitted.parameters * fitted.tokens.all,
+            generation=self.generation.model_dump(mode="json") if self.generation else None,
+        )
 
     def _losses(self, model: Path, held_out: pl.DataFrame) -> pl.DataFrame:
         from efficient_empathy.modelling.moe.compare import dtype_here, free_memory
@@ -144,11 +150,11 @@ class Store:
 
         loaded = load_model(model, dtype=dtype_here(), trust_remote_code=self.settings.trust_remote_code)
         rows = conversational(held_out, self.template)
-        found = response_losses(loaded, load_tokenizer(model), rows, max_length=self.settings.max_length)
+        losses = response_losses(loaded, load_tokenizer(model), rows, max_length=self.settings.max_length)
         gone = weakref.ref(loaded)
         del loaded
         free_memory(gone)
-        return found
+        return losses
 
     def _answer(self, folder: Path, model: Path, fitted: FitRecord, console: Console) -> None:
         """Let the model answer the run's test samples, as any other model of the run."""
@@ -180,6 +186,34 @@ class Store:
             raise KeyboardInterrupt
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+def metrics_of(names: Sequence[str], options: MetricOptions) -> list[Metric]:
+    """The metrics called `names`. Raises `UserError` for one that there is not, or that reads more than responses."""
+    if "quality" in names:
+        raise UserError(
+            "the metric quality pays a judge for every response: sweep with --keep, then generate and evaluate the "
+            "models that matter"
+        )
+    metrics = choose(names, options)
+    for metric in metrics:
+        if "model" in metric.columns:
+            raise UserError(
+                f"the metric {metric.name} reads models, whose weights a sweep does not keep: its held-out loss tells "
+                "the same"
+            )
+    return metrics
+
+
+def figures_of(metrics: Sequence[Metric], responses: Path, samples: Path) -> dict[str, float | None]:
+    """Every figure of a file of responses, against the samples' own; None where a figure is undefined."""
+    answered = pl.read_parquet(responses, glob=False, columns=["sample_id", "response"])
+    known = pl.read_parquet(
+        samples, glob=False, columns=["sample_id", "dialogue_id", "context", "response", "category"]
+    ).unique("sample_id", keep="first")
+    rows = (
+        answered.rename({"response": "prediction"})
+        .join(known, on="sample_id", how="left", maintain_order="left")
+        .rename({"sample_id": "id", "response": "reference"})
+        .with_columns(pl.col("prediction").fill_null(""))
+    )
+    figures = {name: float(value[0]) for one in metrics for name, value in one.measure(rows).under().items()}
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}

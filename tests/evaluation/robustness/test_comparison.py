@@ -3,14 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.evaluation.robustness.agreement import category_order, jaccard, kendall, overlap, spearman
+from efficient_empathy.evaluation.robustness.comparison import category_order, jaccard, kendall, overlap, spearman
 from efficient_empathy.evaluation.robustness.labels import Labels
 
 PAPER = ("sensibility", "rationality", "discard")
 
 
 def labels(*codes, subsets=PAPER):
-    return Labels(subsets, np.array(codes, dtype=np.uint8))
+    return Labels(subsets, "discard", np.array(codes, dtype=np.uint8))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=30))
@@ -42,7 +42,9 @@ def test_categories_in_the_same_order_are_at_1_however_much_is_kept() -> None:
     categories = np.repeat([0, 1, 2], 10)
     many = labels(*([2] * 9 + [0] + [2] * 5 + [0] * 5 + [0] * 10))
     few = labels(*([2] * 10 + [2] * 8 + [0] * 2 + [2] * 5 + [0] * 5))
-    assert category_order(few, many, categories, 3)["union"] == pytest.approx({"spearman": 1.0, "kendall": 1.0})
+    assert category_order(few, many, categories, 3)["union"].model_dump() == pytest.approx(
+        {"spearman": 1.0, "kendall": 1.0}
+    )
     turned = labels(*reversed(many.codes))
-    assert category_order(turned, many, categories, 3)["sensibility"] == pytest.approx({"spearman": -1, "kendall": -1})
-    assert category_order(many, many, categories, 3)["rationality"] == {"spearman": None, "kendall": None}
+    assert category_order(turned, many, categories, 3)["sensibility"].kendall == pytest.approx(-1)
+    assert category_order(many, many, categories, 3)["rationality"].model_dump() == {"spearman": None, "kendall": None}

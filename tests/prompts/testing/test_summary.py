@@ -1,9 +1,11 @@
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
-from efficient_empathy.prompts.testing.junit import write_junit
-from efficient_empathy.prompts.testing.words import markdown, summary
+from efficient_empathy.prompts.testing.stage import TestRun
+from efficient_empathy.prompts.testing.summary import markdown, summary, write_junit
+from judged_results import result
 
 CHECK = {
     "name": "shift",
@@ -20,33 +22,13 @@ CHECK = {
     "items_needed": None,
     "note": "",
 }
-FIGURE = [0.5, 0.4, 0.6]
-NAMES = ("exact", "within_one", "mean_shift", "mean_absolute", "kappa_quadratic", "alpha_ordinal", "spearman")
 
 
-def record(*checks, verdict="regression", exit_code=4, **told):
-    result = {
-        "golden": {"name": "mine & yours", "items": 200, "corpus": "c"},
-        "corpus": "c",
-        "rubric": {"name": "r", "hash": "h"},
-        "judge": {"name": "m<1>|\x07", "spec": "judge=m"},
-        "baseline": {"name": "0001-m.json"},
-        "repeats": 3,
-        "usage": {"cost_usd": 0.5, "requests": 600, "prompt_tokens": 6, "completion_tokens": 7},
-        "states": {"ok": 599, "parse_error": 0, "api_error": 0, "refused": 1},
-        "reasons": {"no": 1},
-        "seconds": 1.5,
-        "created_at": 0.0,
-        "verdict": verdict,
-        "exit_code": exit_code,
-        "checks": list(checks),
-        "changes": None,
-        "figures": {"sensibility": dict.fromkeys(NAMES, FIGURE)},
-        "repeatability": {"sensibility": {"identical": FIGURE, "deviation": [None, None, None]}},
-        "result": "out/results/0002-m.json",
-        **told,
-    }
-    return {"golden": result["golden"], "verdict": verdict, "exit_code": exit_code, "results": [result]}
+def record(*checks, verdict="regression", exit_code=4, **changes):
+    golden = {"name": "mine & yours", "items": 200, "corpus": "c"}
+    judge = {"name": "m<1>|\x07", "reference": "m", "spec": "judge=m"}
+    one = result(golden=golden, judge=judge, verdict=verdict, exit_code=exit_code, checks=checks, **changes)
+    return TestRun(one.golden, Path("out"), ((Path("out/results/0002-m.json"), one),))
 
 
 def written(tmp_path, told):
@@ -74,7 +56,7 @@ def test_a_test_case_for_each_check_as_ci_systems_read_it(tmp_path) -> None:
 
 def test_what_cannot_be_compared_is_an_error(tmp_path) -> None:
     differs = [{"what": "parser", "now": "a", "before": "b", "remedy": "judge again"}]
-    root = written(tmp_path, record(verdict="incomparable", exit_code=6, differences=differs))
+    root = written(tmp_path, record(verdict="incomparable", exit_code=6, mismatches=differs))
     (error,) = root.iter("error")
     assert error.get("type") == "incomparable"
     assert "parser is a, and was b: judge again" in error.text

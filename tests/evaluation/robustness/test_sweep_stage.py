@@ -1,0 +1,173 @@
+import gzip
+import json
+import re
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from efficient_empathy.evaluation.robustness import SweepSettings, sweep
+from efficient_empathy.evaluation.robustness.comparison import table_schema
+from efficient_empathy.evaluation.robustness.records import SweepRecord
+from efficient_empathy.evaluation.robustness.summary import sweep_summary
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.selection import select
+from scored_runs import numbered, write_run
+from shared_data import FOLDER, needs_shared_data
+
+
+def cell_at(cells, policy, alpha, beta):
+    return next(c for c in cells if (c["policy"], c["thresholds"]) == (policy, {"alpha": alpha, "beta": beta}))
+
+
+def test_every_cell_is_what_select_gives_there(run, quiet) -> None:
+    result = sweep(run, SweepSettings(policies=("paper", "exclusive")), console=quiet).as_json()
+    assert len(result["cells"]) == 50
+    assert (result["samples"], result["unscored"], result["decided_on"]) == (237, 3, "whole scores")
+    assert (result["policies"][0]["name"], result["policies"][0]["thresholds"]) == ("paper", {"alpha": 5, "beta": 5})
+    for cell in result["cells"][::7]:
+        told = select(run, policy=cell["policy"], **cell["thresholds"])
+        assert cell["subsets"] == told["subsets"]
+        assert cell["kept_share"] == pytest.approx(1 - told["subsets"]["discard"] / 237)
+        for name, count in told["subsets"].items():
+            assert sum(table[name] for table in cell["categories"].values()) == count
+        assert cell["trained"] is None
+    default = cell_at(result["cells"], "paper", 5, 5)
+    assert default["kept_jaccard"] == 1
+    assert set(default["jaccard"].values()) == {1}
+    other = cell_at(result["cells"], "exclusive", 5, 5)
+    assert 0 < other["kept_jaccard"] < 1
+
+
+def test_the_files_hold_what_is_returned(run, quiet) -> None:
+    found = sweep(run, SweepSettings(), console=quiet)
+    assert SweepRecord.read(found.path) == found.record
+    result = found.as_json()
+    written = json.loads((run.sweep / "sweep.json").read_text())
+    assert {**written, "path": str(run.sweep / "sweep.json"), "skipped": False} == result
+    table = pl.read_parquet(run.sweep / "sweep.parquet")
+    assert table.schema == table_schema(["alpha", "beta"])
+    assert len(table) == 25 * 4 * 3
+    one = table.filter(alpha=3, beta=7, category="proud")
+    assert one["share"].sum() == pytest.approx(1)
+    cell = cell_at(result["cells"], "paper", 3, 7)
+    assert dict(one.select("subset", "count").iter_rows()) == cell["categories"]["proud"]
+
+
+def test_the_order_of_categories_is_compared(run, quiet) -> None:
+    found = sweep(run, console=quiet).as_json()["rank_stability"]
+    assert len(found["cells"]) == 25
+    here = cell_at(found["cells"], "paper", 5, 5)["agreement"]
+    assert here["union"] == pytest.approx({"spearman": 1, "kendall": 1})
+    lowest = found["lowest"]["sensibility"]
+    assert lowest["kendall"] == min(c["agreement"]["sensibility"]["kendall"] for c in found["cells"])
+
+
+def test_data_without_categories_has_none(run, quiet) -> None:
+    pl.read_parquet(run.samples).with_columns(category=pl.lit(None, pl.String)).write_parquet(run.samples)
+    found = sweep(run, SweepSettings(alphas="5", betas="5,6"), console=quiet)
+    result = found.as_json()
+    assert result["categories"] == []
+    assert result["cells"][0]["categories"] == {}
+    assert result["rank_stability"]["lowest"] == {}
+    table = pl.read_parquet(run.sweep / "sweep.parquet")
+    assert table["category"].is_null().all()
+    assert table["count"].sum() == 2 * 237
+    assert "2 cells on 237 scored samples" in sweep_summary(found, run.root)
+
+
+def test_nothing_is_done_twice_unless_something_changed(run, quiet) -> None:
+    settings = SweepSettings(alphas="4:5", betas="5")
+    first = sweep(run, settings, console=quiet)
+    assert sweep(run, settings, console=quiet) == replace(first, skipped=True)
+    (run.sweep / "sweep.json").write_bytes((run.sweep / "sweep.json").read_bytes().replace(b"237", b"238"))
+    assert sweep(run, settings, console=quiet) == first
+    assert not sweep(run, settings, console=quiet, force=True).skipped
+    assert not sweep(run, SweepSettings(alphas="4:6", betas="5"), console=quiet).skipped
+    assert not sweep(run, settings, console=quiet).skipped
+    pl.read_parquet(run.scores).with_columns(pl.col("sensibility").shuffle(seed=1)).write_parquet(run.scores)
+    assert not sweep(run, settings, console=quiet).skipped
+
+
+def test_the_default_cell_need_not_be_on_the_grid(run, quiet) -> None:
+    result = sweep(run, SweepSettings(alphas="8,9", betas="2"), console=quiet)
+    assert all(cell.kept_jaccard < 1 for cell in result.record.cells)
+    assert "α 9" not in sweep_summary(result, run.root).splitlines()[0]
+
+
+def test_the_words_have_every_cell_and_a_heat_map(run, quiet) -> None:
+    text = sweep_summary(sweep(run, console=quiet), run.root)
+    assert "25 cells on 237 scored samples, decided on whole scores:" in text
+    assert "α \\ β" in text
+    default = [line for line in text.splitlines() if "[" in line]
+    assert len(default) == 1
+    assert default[0].split()[0] == "5"
+    assert "Kendall's τ" in text
+    assert f"Next: efficient-empathy sweep --run {run.root} --train" in text
+
+
+def test_a_run_without_scores_says_the_command(tmp_path, quiet) -> None:
+    with pytest.raises(UserError, match="`efficient-empathy score SOURCE"):
+        sweep(Workspace(tmp_path / "nowhere"), console=quiet)
+
+
+@needs_shared_data
+def test_the_released_judgements_give_the_published_sizes(tmp_path, quiet) -> None:
+    judged = json.loads(gzip.decompress((FOLDER / "chatgpt_judgements" / "valid.json.gz").read_bytes()))
+    axes = ("sensibility", "rationality")
+    scores = {axis: [int(re.search(rf"{axis}\D*(\d+)", one["evaluation"], re.I)[1]) for one in judged] for axis in axes}
+    workspace = write_run(tmp_path / "run", [numbered(i) for i in range(len(judged))], scores)
+    result = sweep(workspace, SweepSettings(policies=("paper", "exclusive")), console=quiet)
+    at_5 = [tuple(c.subsets.values()) for c in result.record.cells if c.thresholds == {"alpha": 5, "beta": 5}]
+    assert at_5 == [(3473, 1805, 456), (3473, 393, 1868)]
+
+
+def test_a_policy_of_a_file_is_swept_over_its_own_thresholds(warm_run, warm_policy, quiet) -> None:
+    grids = {"hope": "1:2", "tact": "2:4", "long": "4,6"}
+    found = sweep(warm_run, SweepSettings(policies=(warm_policy,), grids=grids), console=quiet)
+    record = found.record
+    assert len(record.cells) == 2 * 3 * 2
+    assert record.default.axes == {"hope": ("warmth",), "tact": ("care", "truth"), "long": ()}
+    assert (record.default.subsets, record.default.otherwise) == (("golden", "plain", "rest"), "rest")
+    scores = pl.read_parquet(warm_run.scores)
+    words = pl.read_parquet(warm_run.samples)["response"].str.split(" ").list.len()
+    for cell in record.cells:
+        hope, tact, long = cell.thresholds.values()
+        golden = (scores["warmth"] > hope) & (scores["care"] >= tact) & (scores["truth"] > tact)
+        plain = ~golden & ((scores["warmth"] > hope) | (words > long))
+        assert (cell.subsets["golden"], cell.subsets["plain"]) == (golden.sum(), plain.sum())
+        assert cell.kept_share == pytest.approx((golden | plain).mean())
+    table = pl.read_parquet(warm_run.sweep / "sweep.parquet")
+    assert table.columns == ["policy", "hope", "tact", "long", "category", "subset", "count", "share"]
+    text = sweep_summary(found, warm_run.root)
+    assert "warm: share kept, at long = 4" in text
+    assert "hope \\ tact" in text
+    assert "tact \\ long" in text
+
+
+def test_one_threshold_is_a_line(lone_run, lone_policy, quiet) -> None:
+    found = sweep(lone_run, SweepSettings(policies=(lone_policy,)), console=quiet)
+    assert [cell.thresholds["bar"] for cell in found.record.cells] == [1, 2, 3, 4, 5]
+    assert [cell.subsets["helpful"] for cell in found.record.cells] == [100, 80, 60, 40, 20]
+    lines = sweep_summary(found, lone_run.root).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.strip() == "lone: share kept")
+    assert lines[at + 1].split() == ["bar", "1", "2", "3", "4", "5"]
+    assert "[" in lines[at + 2]
+
+
+def test_policies_with_other_thresholds_stand_side_by_side(run, tmp_path, quiet) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text("name: one\nthresholds: {bar: 6}\nrules: [{sensibility: sensibility > bar}]\n")
+    settings = SweepSettings(policies=("paper", str(path)), grids={"bar": "6,7"}, alphas="5", betas="5")
+    found = sweep(run, settings, console=quiet)
+    assert [cell.thresholds for cell in found.record.cells] == [{"alpha": 5, "beta": 5}, {"bar": 6}, {"bar": 7}]
+    table = pl.read_parquet(run.sweep / "sweep.parquet")
+    assert table.filter(policy="one")["alpha"].is_null().all()
+    assert table.filter(policy="paper")["bar"].is_null().all()
+    assert 0 < found.record.cells[1].kept_jaccard < 1
+
+
+def test_short_forms_need_a_policy_that_has_them(lone_run, lone_policy, quiet) -> None:
+    with pytest.raises(UserError, match="the policy lone has no threshold alpha: it has bar"):
+        sweep(lone_run, SweepSettings(policies=(lone_policy,), alphas="3:5"), console=quiet)

@@ -1,0 +1,33 @@
+from efficient_empathy.prompts.golden.records import Manifest, decoding_of, mismatches, parser_hash, read_by
+
+SPEC = "judge=openai model=m at=localhost rubric=0123 reply=auto temperature=0.2 max_tokens=100 logprobs=False"
+
+
+def rubric(**axes):
+    return {"name": "r", "hash": "h", "axes": axes}
+
+
+def judging(**changes):
+    fields = {"name": "g", "items": 1, "corpus": "c", "parser": "p", "decoding": decoding_of(SPEC),
+              "rubric": rubric(sensibility=(0, 10))}  # fmt: skip
+    return Manifest.model_validate(fields | changes)
+
+
+def test_decoding_and_parser_come_from_the_spec() -> None:
+    assert decoding_of(SPEC) == {"reply": "auto", "temperature": "0.2", "max_tokens": "100", "logprobs": "False"}
+    assert read_by(SPEC) == parser_hash()
+    distilled = "judge=distilled model=a+b rubric=0123"
+    assert (decoding_of(distilled), read_by(distilled), read_by(None)) == (None, None, None)
+
+
+def test_what_differs_is_named_with_a_remedy() -> None:
+    hotter = decoding_of(SPEC.replace("0.2", "0.9"))
+    other = judging(decoding=hotter, rubric=rubric(warmth=(1, 3)))
+    found = mismatches(judging(corpus="d", parser="q"), other)
+    assert [one.what for one in found] == ["corpus", "axes", "parser", "decoding: temperature"]
+    assert found[-1].remedy == "ask with --temperature 0.9"
+
+
+def test_what_is_not_known_is_not_compared() -> None:
+    assert not mismatches(judging(), judging())
+    assert not mismatches(judging(), judging(parser=None, decoding=None, rubric=None))
