@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from efficient_empathy.modelling.moe import routers as module
 from efficient_empathy.modelling.moe.compose import compose, rewrite
+from efficient_empathy.modelling.moe.record import RouterTraining
 from efficient_empathy.modelling.moe.router_statistics import centred_means, observe, routers, statistics
 from efficient_empathy.modelling.moe.routers import digests, train_routers
 from efficient_empathy.modelling.moe.settings import MixSettings
@@ -56,6 +57,19 @@ def tensors(folder):
     return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
 
 
+def training_of(routed, train):
+    fitted = routed.fitted.record
+    names = ("samples", "steps", "seconds", "tokens", "trainable_parameters", "history")
+    return RouterTraining(
+        key="k",
+        train=train,
+        router_data="union",
+        moved=tuple(routed.moved),
+        unmoved=routed.unmoved,
+        **{name: getattr(fitted, name) for name in names},
+    )
+
+
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
 def test_exactly_the_routers_move(mixture, tmp_path, family) -> None:
     folder = mixture(family)
@@ -65,7 +79,7 @@ def test_exactly_the_routers_move(mixture, tmp_path, family) -> None:
     assert routed.unmoved == len(digests(load(folder))) - 2
     assert routed.fitted.record.trainable_parameters == 2 * 2 * 32
     untouched = [path.stat().st_ino for path in sorted(folder.glob("*.safetensors"))][:-1]
-    rewrite(folder, routed.arrays)
+    rewrite(folder, routed.arrays, training=training_of(routed, "gates"))
     assert [path.stat().st_ino for path in sorted(folder.glob("*.safetensors"))][:-1] == untouched
     after = tensors(folder)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -84,7 +98,7 @@ def test_the_released_way_moves_every_gate_proj_as_well_and_says_so(mixture, tmp
     routed = train_routers(folder, rows(), MixSettings(train="gates+gate_proj", **FAST), TRAINING, tmp_path / "work")
     kinds = ("mlp.gate.weight", "mlp.experts.gate_proj")
     assert set(routed.moved) == {f"model.layers.{i}.{kind}" for i in (0, 1) for kind in kinds}
-    rewrite(folder, routed.arrays)
+    rewrite(folder, routed.arrays, training=training_of(routed, "gates+gate_proj"))
     after = tensors(folder)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     suffixes = (".gate.weight", ".w1.weight" if family == "mistral" else ".gate_proj.weight")
@@ -233,6 +247,6 @@ def test_a_rewrite_that_does_not_fit_leaves_the_folder(mixture) -> None:
     for arrays in ({"nothing": np.ones((2, 32), np.float32)},
                    {"model.layers.0.block_sparse_moe.gate.weight": np.ones((3, 32), np.float32)}):  # fmt: skip
         with pytest.raises(UserError, match="has no"):
-            rewrite(folder, arrays, {})
+            rewrite(folder, arrays)
     assert all(torch.equal(tensors(folder)[name], tensor) for name, tensor in before.items())
     shutil.rmtree(folder)
