@@ -6,7 +6,19 @@ import pytest
 
 from efficient_empathy.foundation.exports import exports
 
-LAZY = ("training", "generation", "analytics", "agreement", "evaluation", "robustness", "prediction", "studio")
+LAZY = (
+    "analytics",
+    "evaluation",
+    "evaluation.agreement",
+    "evaluation.classifiers",
+    "evaluation.pairwise",
+    "evaluation.ratings",
+    "evaluation.robustness",
+    "labelling.prediction",
+    "modelling.generation",
+    "modelling.training",
+    "studio",
+)
 
 
 @pytest.mark.parametrize("package", LAZY)
@@ -17,7 +29,7 @@ def test_every_name_that_a_package_offers_is_there(package: str) -> None:
 
 def test_a_name_that_is_not_offered_is_an_attribute_error() -> None:
     find = exports("efficient_empathy.modelling.training", {"train": "stage"})
-    with pytest.raises(AttributeError, match=r"efficient_empathy\.training' has no attribute 'trian'"):
+    with pytest.raises(AttributeError, match=r"efficient_empathy\.modelling\.training' has no attribute 'trian'"):
         find("trian")
 
 

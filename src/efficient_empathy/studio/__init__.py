@@ -9,4 +9,4 @@ if TYPE_CHECKING:
 
 __all__ = ["make_app", "serve"]
 
-__getattr__ = exports(__name__, {"make_app": "app", "serve": "app"})
+__getattr__ = exports(__name__, {"make_app": "server.app", "serve": "server.app"})
