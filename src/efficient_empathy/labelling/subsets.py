@@ -31,7 +31,7 @@ def bind_rules(policy: RulePolicy, rubric: Rubric) -> BoundRules:
 def expected_scores(bound: BoundRules, tables: Sequence[Table]) -> dict[str, npt.NDArray[np.float32]]:
     """The expectation of each distribution, by axis; `tables` stand in the order of the rubric's axes."""
     return {
-        axis: table @ np.arange(low, high + 1, dtype=np.float32)
+        axis: (table @ np.arange(low, high + 1, dtype=np.float32)).astype(np.float32)
         for (axis, (low, high)), table in zip(bound.scales.items(), tables, strict=True)
     }
 
@@ -59,7 +59,7 @@ def subset_probabilities(
 
 def subset_labels(bound: BoundRules, scores: npt.NDArray[np.float64], facts: pl.DataFrame) -> Labels:
     """The subset of scores, (samples, axes), by the rules; −1 where a score is missing (nan). `facts` as above."""
-    known = ~np.isnan(scores).any(axis=1)
+    known: npt.NDArray[np.bool_] = ~np.isnan(scores).any(axis=1)
     columns = {axis: scores[known, place].astype(np.float32) for place, axis in enumerate(bound.scales)}
     labels = np.full(len(scores), -1, np.intp)
     labels[known] = _codes(bound, _frame(facts.filter(known) if facts.width else facts, columns, int(known.sum())))
