@@ -74,6 +74,7 @@ def _labels(found: dict[str, Any]) -> str:
     policy = policy_of_definition(found["policy"])
     assert isinstance(policy, RulePolicy)  # labels are of rules alone
     at = ", ".join(f"{display_symbol(name)} = {number_text(value)}" for name, value in policy.thresholds.items())
+    subsets = list(found["shares_true"])
     rows = [
         ("most probable subset", found["accuracy_most_probable"], found["shares_most_probable"]),
         (
@@ -83,9 +84,9 @@ def _labels(found: dict[str, Any]) -> str:
         ),
         ("the judge it learnt from", None, found["shares_true"]),
     ]
-    lines = [["decided by", "accuracy", *policy.subsets], ["---"] * (2 + len(policy.subsets))]
+    lines = [["decided by", "accuracy", *subsets], ["---"] * (2 + len(subsets))]
     for what, accuracy, shares in rows:
         right = "" if accuracy is None else f"{accuracy:.3f}"
-        lines.append([what, right, *(f"{shares[subset]:.1%}" for subset in policy.subsets)])
+        lines.append([what, right, *(f"{shares[subset]:.1%}" for subset in subsets)])
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
     return f"\nThe subsets of the policy `{policy.name}`{f' ({at})' if at else ''}:\n\n{table}\n"
