@@ -19,14 +19,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-
-from efficient_empathy.encoders import PairTokenizer
-from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.cascade.goals import ErrorGoal, F1Goal, Goal, f1_score
 from efficient_empathy.labelling.cascade.guesses import Guesses
 from efficient_empathy.labelling.cascade.head import refit
 from efficient_empathy.labelling.cascade.order import most_doubtful, promise
+from rich.console import Console
+
+from efficient_empathy.encoders import PairTokenizer
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.cascade.phases import BOUGHT
 from efficient_empathy.labelling.cascade.planning import plan_cascade
 from efficient_empathy.labelling.cascade.settings import CascadeSettings, Method
