@@ -11,9 +11,11 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from efficient_empathy.foundation.figures import formatting as words
-from efficient_empathy.foundation.figures import heat_map, palette, svg
+from efficient_empathy.foundation.figures import heat_map
 from efficient_empathy.foundation.figures.heat_map import HeatMap, Quantity
-from efficient_empathy.foundation.figures.palette import MEASURE, NEUTRAL, look, step_of
+from efficient_empathy.foundation.figures.looks import Looks, style_sheet
+from efficient_empathy.foundation.figures.palette import MEASURE, NEUTRAL, STEPS, look, step_of
+from efficient_empathy.foundation.figures.svg import drawing
 from efficient_empathy.prompts.compare.words import dollars_of, findings, headline, prompts_told
 
 FIGURES = {
@@ -36,9 +38,9 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 52, 8, 8, 48
 def page(record: dict[str, Any]) -> str:
     """The page of a record as `compare_record.record_of` makes it; all text in it is escaped and clipped."""
     subsets = record["subsets"]["subsets"] if record["subsets"] else []
-    looks = [*subsets, MEASURE]
+    looks = Looks.of(subsets, subsets[-1] if subsets else "")
     return (
-        _environment()
+        _environment(looks)
         .get_template("compare.html.j2")
         .render(
             **{**record, "prompts": _shortened(record["prompts"])},
@@ -49,7 +51,7 @@ def page(record: dict[str, Any]) -> str:
             maps=list(_maps(record)),
             looks=looks,
             shown_subsets=subsets,
-            style=Markup(palette.style_sheet(looks)),
+            style=Markup(style_sheet(looks)),
         )
     )
 
@@ -84,7 +86,7 @@ def confusion(axis: str, scale: list[int], counts: list[list[int]]) -> Markup:
     about = (
         f"Counts of samples by A’s score, upwards, and B’s, to the right; {words.share(same, total)} on the diagonal."
     )
-    return svg.drawing("heat", right + _RIGHT, bottom + _BOTTOM, f"Scores of {axis}", about, parts)
+    return drawing("heat", right + _RIGHT, bottom + _BOTTOM, f"Scores of {axis}", about, parts)
 
 
 def _maps(record: dict[str, Any]) -> Iterator[HeatMap]:
@@ -127,9 +129,11 @@ def _shortened(prompts: dict[str, Any] | None) -> dict[str, Any] | None:
     return {**prompts, "diff": pieces}
 
 
-def _environment() -> Environment:
+def _environment(looks: Looks) -> Environment:
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("efficient_empathy.prompts"), PackageLoader("efficient_empathy.report")]),
+        loader=ChoiceLoader(
+            [PackageLoader("efficient_empathy.prompts"), PackageLoader("efficient_empathy.foundation.figures")]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -137,8 +141,8 @@ def _environment() -> Environment:
     )
     names = ("clip", "count", "dollars", "duration", "fixed", "number", "plural", "share", "signed", "whole")
     environment.filters |= {name: getattr(words, name) for name in names}
-    environment.filters |= {"look": look, "letter": svg.letter, "json": json.dumps, "dollars_of": dollars_of}
-    functions = (svg.patterns, heat_map.heat_map, confusion)
+    environment.filters |= {"look": look, "letter": looks.letter, "json": json.dumps, "dollars_of": dollars_of}
+    functions = (heat_map.heat_map, confusion)
     environment.globals |= {function.__name__: function for function in functions}
-    environment.globals |= {"steps": palette.STEPS, "measure": MEASURE}
+    environment.globals |= {"steps": STEPS, "measure": MEASURE}
     return environment

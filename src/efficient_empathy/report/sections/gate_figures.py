@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup, escape
 
 from efficient_empathy.foundation.figures.formatting import clip, number
+from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.figures.palette import NEUTRAL, STEPS, look
 from efficient_empathy.foundation.figures.scale import Scale
 from efficient_empathy.foundation.figures.svg import drawing
 from efficient_empathy.report.sections.routers import Routers
-from efficient_empathy.selection.columns import AXES
 
 _LEFT, _BARS, _RIGHT = 26, 168, 42
 _TOP, _BOTTOM = 26, 22
@@ -20,7 +20,7 @@ _NUMBERED = 13
 """Rows less high than this have no numbers."""
 
 
-def gate_bars(routers: Routers, subset: str) -> Markup:
+def gate_bars(routers: Routers, subset: str, looks: Looks) -> Markup:
     """Two experts: a bar a layer, from one half to the right for the first expert, to the left for the second."""
     rows, (first, second) = _usage(routers, subset), _experts(routers)
     high = _row_height(len(rows))
@@ -37,7 +37,7 @@ def gate_bars(routers: Routers, subset: str) -> Markup:
     ]
     for layer, row in enumerate(rows):
         if math.isfinite(row[0]):
-            parts += _bar(layer, row[0], across, high, (first, second))
+            parts += _bar(layer, row[0], across, high, (first, second), looks)
     parts += _layers(len(rows), high)
     parts.append(f'<path class="baseline" d="M{across(0.5):.1f} {_TOP - 5}V{bottom + 4}"/>')
     mean = sum(row[0] for row in rows) / len(rows)
@@ -46,9 +46,11 @@ def gate_bars(routers: Routers, subset: str) -> Markup:
     return drawing("gates", _LEFT + _BARS + _RIGHT, bottom + _BOTTOM, title, about, parts)
 
 
-def _bar(layer: int, weight: float, across: Scale, high: float, experts: tuple[str, str]) -> Iterator[str]:
+def _bar(
+    layer: int, weight: float, across: Scale, high: float, experts: tuple[str, str], looks: Looks
+) -> Iterator[str]:
     middle, end = across(0.5), across(min(max(weight, across.low), across.high))
-    name = _look(experts[0] if weight >= 0.5 else experts[1])
+    name = _look(experts[0] if weight >= 0.5 else experts[1], looks)
     y = _TOP + layer * high
     place = f'x="{min(middle, end):.1f}" y="{y + high * 0.14:.1f}"'
     box = f'{place} width="{abs(end - middle):.1f}" height="{high * 0.72:.1f}"'
@@ -107,9 +109,9 @@ def _experts(routers: Routers) -> list[str]:
     return routers.record.experts if routers.record else []
 
 
-def _look(expert: str) -> str:
+def _look(expert: str, looks: Looks) -> str:
     """An expert has the colour of the subset that it is named after."""
-    return look(expert if expert in AXES else NEUTRAL)
+    return look(expert if expert in looks.subsets else NEUTRAL)
 
 
 def _short(name: str) -> str:
