@@ -65,11 +65,8 @@ class Map:
 
     @property
     def legend(self) -> list[str]:
-        """The subsets that have cells of their own, and `NEUTRAL` where cells are shared or of no subset."""
-        own = (
-            [] if self.codes is None else [name for code, name in enumerate(self.subsets) if (self.codes == code).any()]
-        )
-        return [*own, *([NEUTRAL] if self.codes is None or self.mixed else [])]
+        """The subsets, and `NEUTRAL` where cells are shared or of no subset."""
+        return [*self.subsets, *([NEUTRAL] if self.codes is None or self.mixed else [])]
 
     def subset(self, row: int, column: int) -> str:
         """The subset of a cell; `NEUTRAL` for a cell that several share, and without subsets."""
@@ -174,7 +171,9 @@ class _Grid:
             for column in range(columns):
                 left, bottom = _LEFT + column * self.width, self.bottom - row * self.height
                 if most := chart.most(row, column):
-                    yield f'<text class="corner start" x="{left + 3}" y="{bottom - 4}">{looks.letter(most)}</text>'
+                    shade = f"{look(NEUTRAL)} q{step_of(float(chart.counts[row, column]), chart.counts.max())}"
+                    place = f'x="{left + 3}" y="{bottom - 4}"'
+                    yield f'<text class="corner shared start {shade}" {place}>{looks.letter(most)}</text>'
                 elif row in (0, rows - 1) and column in (0, columns - 1) and chart.codes[row, column] >= 0:
                     letter = looks.letter(chart.subset(row, column))
                     side = 'start" x="' + str(left + 3) if column == 0 else 'end" x="' + str(left + self.width - 3)

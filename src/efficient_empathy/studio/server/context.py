@@ -160,12 +160,13 @@ class Studio:
             run: str | None = self.run_name(request)
         except UserError:
             run = None
-        looks = looks_of(self.runs.workspace(name) for name in self.runs)
+        annotator = self.annotator(request)
+        looks = looks_of(self.runs, [annotator.run] if annotator else self.runs.names)
         shell = {
             "looks": looks,
             "palette": f"{self.static.address(PALETTE)}?{query_of(looks)}",
             "page": template.removesuffix(".html.j2"),
             "run": run,
-            "annotator": self.annotator(request),
+            "annotator": annotator,
         }
         return HTMLResponse(self.templates.get_template(template).render(shell | context), status)

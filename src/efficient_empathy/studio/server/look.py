@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 from urllib.parse import urlencode
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.figures.palette import STEPS, ink, shade
-from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection.recorded import recorded_policy
+from efficient_empathy.studio.server.runs import Runs
 
 MOST_NAMES = 100
 """Names that have a colour of their own."""
 
 
-def looks_of(workspaces: Iterable[Workspace]) -> Looks:
-    """Of the subsets of all runs' selections and then of their axes, so that a name looks the same on every page."""
+def looks_of(runs: Runs, names: Iterable[str]) -> Looks:
+    """Of the subsets of these runs' selections and then of their axes, so that a name looks the same on every page.
+
+    A run that cannot be read has no part in it.
+    """
     subsets: list[str] = []
     axes: list[str] = []
     otherwise = ""
-    for workspace in workspaces:
-        selecting = workspace.stage("select")
-        subsets += selecting.get("subsets", {})
-        axes += workspace.stage("score").get("rubric", {}).get("axes", {})
-        otherwise = otherwise or _otherwise(selecting)
+    for name in names:
+        with contextlib.suppress(UserError):
+            stages = runs.workspace(name).manifest()["stages"]
+            axes += stages.get("score", {}).get("rubric", {}).get("axes", {})
+            if "subsets" in (selecting := stages.get("select", {})):
+                subsets += selecting["subsets"]
+                otherwise = otherwise or recorded_policy(selecting["parameters"]).otherwise
     return Looks.of([*subsets, *axes][:MOST_NAMES], otherwise)
-
-
-def _otherwise(selecting: Mapping[str, Any]) -> str:
-    try:
-        return recorded_policy(selecting["parameters"]).otherwise if "parameters" in selecting else ""
-    except UserError:
-        return ""
 
 
 def query_of(looks: Looks) -> str:
