@@ -8,13 +8,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from any_rubric_runs import counts, one_axis_run, three_axis_run
 from browser import Page, visit
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.report.data import count_run
 from efficient_empathy.report.decision import Decision
-from policy_runs import counts, one_axis_run, three_axis_run
 
 
 def page_of(workspace: Workspace) -> Page:
