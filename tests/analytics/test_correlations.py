@@ -1,19 +1,22 @@
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from efficient_empathy.analytics import correlations as module
-from efficient_empathy.analytics.correlations import Ranks, correlations
-from efficient_empathy.analytics.outcomes import Outcome
+from efficient_empathy.analytics.correlations import Outcome, Ranks, correlations, outcome_files, outcomes, word_f1
 from efficient_empathy.analytics.table import read_table
+from efficient_empathy.dialogues import sample_id, scan_samples
+from efficient_empathy.evaluation.judging import evaluation_of
+from efficient_empathy.scoring import Judgement, Ledger
 
 NUMBERS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 3)), min_size=3, max_size=30)
 
 
 def test_rationality_goes_with_length_and_nothing_else(make_run) -> None:
     table = read_table(make_run())
-    found = {(one["axis"], one["with"]): one for one in correlations(table, [])}
+    found = {(one["axis"], one["other"]): one for one in correlations(table, [])}
     length = found["rationality", "response_words"]
     assert length["value"] > 0.9
     assert length["low"] > 0.85
@@ -32,7 +35,7 @@ def test_outcomes_are_measured_on_the_samples_that_have_one(make_run) -> None:
     found = correlations(table, [Outcome("rating", "reference: empathy", values)], resamples=50)
     (one,) = [one for one in found if one["kind"] == "rating" and one["axis"] == "sensibility"]
     assert one["value"] == pytest.approx(-1)
-    assert (one["samples"], one["with"]) == (100, "reference: empathy")
+    assert (one["samples"], one["other"]) == (100, "reference: empathy")
     few = Outcome("rating", "x", np.where(np.arange(480) < 5, 1.0 * np.arange(480), np.nan))
     assert np.isnan(correlations(table, [few], resamples=0)[-1]["value"])
 
@@ -52,7 +55,9 @@ def test_of_many_samples_whole_dialogues_are_drawn(make_run, monkeypatch) -> Non
     monkeypatch.setattr(module, "MOST_ROWS", 100)
     found = correlations(read_table(make_run()), [], resamples=20)
     assert {(one["samples"], one["dialogues"]) for one in found} == {(100, 50)}
-    assert next(one for one in found if one["with"] == "response_words" and one["axis"] == "rationality")["value"] > 0.9
+    assert (
+        next(one for one in found if one["other"] == "response_words" and one["axis"] == "rationality")["value"] > 0.9
+    )
 
 
 @settings(max_examples=40)
@@ -66,3 +71,52 @@ def test_weighted_ranks_are_those_of_repeated_rows(rows) -> None:
         assert np.isnan(found)
     else:
         assert found == pytest.approx(stats.spearmanr(*again).statistic, abs=1e-9)
+
+
+def test_a_run_without_models_or_raters_has_none(make_run) -> None:
+    run = make_run(dialogues=4)
+    assert outcomes(run, read_table(run)) == []
+    assert outcome_files(run) == []
+
+
+def test_responses_are_compared_and_what_a_judge_said_is_found_again(make_run) -> None:
+    run = make_run(dialogues=6)
+    samples = [one for chunk in scan_samples(run.samples) for one in chunk]
+    said = [*(one.response for one in samples[:3]), "zzz", None]
+    run.generations.mkdir()
+    frame = pl.DataFrame({"sample_id": [one.id for one in samples[:5]], "response": said})
+    frame.write_parquet(run.generations / "moe.parquet")
+    folder = evaluation_of(run.root).create()
+    key = sample_id(samples[3].context, "zzz")
+    with Ledger(folder.ledger) as ledger:
+        ledger.record("quality", [Judgement(key, "ok", "gpt", "r", {"empathy": 2.0})])
+    found = {one.name: one.values for one in outcomes(run, read_table(run))}
+    assert list(found) == ["moe: word F1", "moe: empathy"]
+    assert found["moe: word F1"][:4].tolist() == [1, 1, 1, 0]
+    assert np.isnan(found["moe: word F1"][4:]).all()
+    assert found["moe: empathy"][3] == 2
+    assert np.isnan(found["moe: empathy"]).sum() == 11
+
+
+def test_ratings_are_means_over_raters_without_repeats(make_run) -> None:
+    run = make_run(dialogues=4)
+    ids = read_table(run).rows["sample_id"].to_list()
+    rows = [
+        ("ann", "likert", ids[0], ["moe", "base"], "empathy", 4.0, False),
+        ("bo", "likert", ids[0], ["moe", "base"], "empathy", 2.0, False),
+        ("bo", "likert", ids[0], ["moe", "base"], "empathy", 1.0, True),
+        ("bo", "likert", ids[2], ["moe"], "coherence", 5.0, False),
+        ("bo", "ab", ids[1], ["moe"], "overall", 1.0, False),
+    ]
+    names = ["rater", "task", "sample_id", "models", "question", "value", "repeat"]
+    run.ratings.mkdir()
+    pl.DataFrame(rows, schema=names, orient="row").write_parquet(run.ratings / "ratings.parquet")
+    found = {one.name: one.values for one in outcomes(run, read_table(run))}
+    assert list(found) == ["base: empathy", "moe: coherence", "moe: empathy"]
+    assert found["moe: empathy"][0] == found["base: empathy"][0] == 3
+    assert found["moe: coherence"][2] == 5
+
+
+def test_word_f1() -> None:
+    found = word_f1(["I am so sorry", "", "dog dog", ""], ["so sorry!", "x", "a dog", ""])
+    assert found == pytest.approx([2 * 2 / 6, 0, 0.5, 0])

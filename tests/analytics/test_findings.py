@@ -7,6 +7,7 @@ from efficient_empathy.analytics.findings import IDS, findings, libraries
 from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import read_table
 from efficient_empathy.analytics.texts import read_exchanges
+from efficient_empathy.foundation.run.table import RunTable
 
 LONG = "my sister left for another town and I have not heard from her since the spring"
 
@@ -29,7 +30,7 @@ def planted(tmp_path):
         sample("Tell me where she went now!", LONG, dialogue="third"),
     ]  # fmt: skip
     run = scored(tmp_path, samples)
-    found = findings(read_table(run), read_exchanges(run.samples), AnalyticsSettings())
+    found = findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings())
     by_id = {}
     for one in samples:
         by_id.setdefault(one.id, one.dialogue_id)
@@ -82,7 +83,7 @@ def test_without_the_extras_nothing_fails_and_counts_are_none_not_0(tmp_path, mo
     run = scored(tmp_path, [sample("Das tut mir sehr leid für dich.", "My number is 212-555-0123.")])
     monkeypatch.setitem(sys.modules, "py3langid", None)
     monkeypatch.setitem(sys.modules, "phonenumbers", None)
-    found = {one["kind"]: one for one in findings(read_table(run), read_exchanges(run.samples), AnalyticsSettings())}
+    found = {one["kind"]: one for one in findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings())}
     for kind in ("wrong_language", "phone"):
         assert (found[kind]["count"], found[kind]["share"], found[kind]["ids"]) == (None, None, [])
     assert found["email"]["count"] == 0
@@ -91,7 +92,7 @@ def test_without_the_extras_nothing_fails_and_counts_are_none_not_0(tmp_path, mo
 
 def test_only_so_many_ids_are_listed(tmp_path) -> None:
     run = scored(tmp_path, [sample("ok", f"this is case {i}", dialogue=f"d{i}") for i in range(80)])
-    found = findings(read_table(run), read_exchanges(run.samples), AnalyticsSettings(longest=3, longest_context=1))
+    found = findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings(longest=3, longest_context=1))
     counts = {one["kind"]: (one["count"], len(one["ids"])) for one in found}
     assert counts["one_word_response"] == (80, IDS)
     assert counts["long_context"] == (80, IDS)

@@ -1,10 +1,12 @@
 import json
 import sys
+from typing import Any
 
 import polars as pl
 import pytest
 
-from efficient_empathy.analytics import AnalyticsSettings, analytics, measure
+from efficient_empathy.analytics import AnalyticsSettings, analytics
+from efficient_empathy.analytics import measure as measured
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, Ledger
@@ -15,6 +17,10 @@ KEYS = [
     "findings", "notes", "settings",
 ]  # fmt: skip
 QUICK = AnalyticsSettings(resamples=20)
+
+
+def measure(run: Workspace, settings: AnalyticsSettings) -> dict[str, Any]:
+    return measured(run, settings).model_dump(mode="json")
 
 
 def test_the_file_has_what_is_returned_and_the_manifest_says_so(make_run) -> None:
@@ -118,7 +124,7 @@ def test_over_the_time_of_judging(make_run) -> None:
     found = measure(run, AnalyticsSettings(periods="judged", resamples=20))
     means = [one["axes"]["sensibility"]["value"] for one in found["judged"]]
     assert max(means[:10]) < 4 < 6 < min(means[10:])
-    assert found["judged"][0]["from"] < found["judged"][0]["to"] < found["judged"][-1]["to"]
+    assert found["judged"][0]["start"] < found["judged"][0]["end"] < found["judged"][-1]["end"]
     assert found["drift"]["level"] == "alarm"
     assert measure(run, QUICK)["drift"]["level"] == "ok"
 

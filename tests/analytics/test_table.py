@@ -38,7 +38,7 @@ def test_an_older_selection_is_left_out_and_said(make_run) -> None:
     pl.read_parquet(run.scores).with_columns(sensibility=pl.lit(1.0)).write_parquet(run.scores)
     table = read_table(run)
     assert table.subsets == ()
-    assert "of other scores" in table.notes[0]
+    assert "was made from earlier scores" in table.notes[0]
     select(run)
     assert read_table(run).notes == ()
 
@@ -46,7 +46,7 @@ def test_an_older_selection_is_left_out_and_said(make_run) -> None:
 def test_scores_of_other_samples_are_refused(make_run) -> None:
     run = make_run(dialogues=10)
     pl.read_parquet(run.scores).reverse().write_parquet(run.scores)
-    with pytest.raises(UserError, match="not about the samples"):
+    with pytest.raises(UserError, match="about other samples than"):
         read_table(run)
 
 

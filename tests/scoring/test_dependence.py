@@ -28,10 +28,10 @@ def test_dependence_leaves_both_marginals_and_moves_the_covariance() -> None:
     p, q = random_pair()
     levels = np.arange(11)
     for c in (-0.01, 0.0, 0.01):
-        joint = expected_counts(p, q, c) / len(p)
+        joint = expected_counts([p, q], c) / len(p)
         assert np.allclose(joint.sum(1), p.mean(0))
         assert np.allclose(joint.sum(0), q.mean(0))
-    apart, together = (levels @ expected_counts(p, q, c) @ levels for c in (-0.01, 0.01))
+    apart, together = (levels @ expected_counts([p, q], c) @ levels for c in (-0.01, 0.01))
     assert together > apart
 
 
@@ -39,7 +39,7 @@ def test_masses_and_expected_counts_agree() -> None:
     p, q = random_pair()
     cells = np.arange(121).reshape(11, 11)[None] == np.arange(121)[:, None, None]
     masses = subset_masses((p, q), cells, np.full((500, 1), -0.005)).sum(0).reshape(11, 11)
-    assert masses == pytest.approx(expected_counts(p, q, -0.005), abs=0.05)
+    assert masses == pytest.approx(expected_counts([p, q], -0.005), abs=0.05)
 
 
 def test_the_dependence_of_drawn_pairs_is_found_again() -> None:
@@ -91,3 +91,17 @@ def test_axes_left_out_take_their_dependence_with_them() -> None:
     assert np.allclose(
         subset_masses(tables, cells, dependence), subset_masses(tables[:2], pair, dependence[:, :1]), atol=1e-5
     )
+
+
+def test_expected_counts_of_three_axes_sum_to_those_of_each_pair() -> None:
+    rng = np.random.default_rng(5)
+    tables = [rng.dirichlet(np.ones(levels), 300) for levels in (11, 5, 3)]
+    dependence = np.array([0.004, -0.003, 0.002])
+    together = expected_counts(tables, dependence)
+    assert together.shape == (11, 5, 3)
+    for pair, (number, left_out) in enumerate(zip(dependence, (2, 1, 0), strict=True)):
+        two = [table for axis, table in enumerate(tables) if axis != left_out]
+        assert together.sum(axis=left_out) == pytest.approx(expected_counts(two, number), abs=0.3), pair
+    apart = np.einsum("na,nb,nc->abc", *tables)
+    assert expected_counts(tables) == pytest.approx(apart)
+    assert expected_counts([tables[0]]) == pytest.approx(tables[0].sum(axis=0))

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
+    from efficient_empathy.analytics.formatting import summary
     from efficient_empathy.analytics.settings import AnalyticsSettings
     from efficient_empathy.analytics.stage import analytics, measure
-    from efficient_empathy.analytics.words import summary
 
 __all__ = ["AnalyticsSettings", "analytics", "measure", "summary"]
 
@@ -17,6 +17,6 @@ __getattr__ = exports(
         "AnalyticsSettings": "settings",
         "analytics": "stage",
         "measure": "stage",
-        "summary": "words",
+        "summary": "formatting",
     },
 )

@@ -50,7 +50,7 @@ def cost(workspace: Workspace, table: Table) -> tuple[dict[str, Any] | None, Flo
     if not workspace.ledger.exists():
         return None, None
     ids = table.rows["sample_id"].to_list()
-    categories = dict(zip(ids, table.rows["category"].str.strip_chars().replace("", None), strict=True))
+    categories = dict(zip(ids, table.rows["category"], strict=True))
     total, others = Spent(), Spent()
     judges: dict[tuple[str, str], Spent] = {}
     by_category: defaultdict[str | None, Spent] = defaultdict(Spent)

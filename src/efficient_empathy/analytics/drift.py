@@ -8,14 +8,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from efficient_empathy.analytics.settings import HALF, JUDGED
-from efficient_empathy.analytics.table import Codes, Floats, Labels, Mask, Table
+from efficient_empathy.analytics.record import Level
+from efficient_empathy.analytics.settings import HALF, JUDGED, AnalyticsSettings
+from efficient_empathy.analytics.table import Codes, Floats, Labels, Mask, Table, read_table
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.drift import CHANCE, PSI_ALARM, effective_size, shift
 
-Level = Literal["ok", "watch", "alarm", "unknown"]
 LEVELS: tuple[Level, ...] = ("ok", "unknown", "watch", "alarm")
-"""unknown: there are too few samples to see a shift that would be an alarm."""
+"""Of a shift, the worst last."""
 COLUMNS = ("split", "source", "category", "turn")
 MOST_PERIODS = 12
 _QUANTILES = np.linspace(0, 1, 11)[1:-1]
@@ -38,6 +39,19 @@ class Side:
             "dialogues": len(np.unique(dialogues)),
             "effective_samples": effective_size(np.bincount(dialogues)) if len(dialogues) else 0.0,
         }
+
+
+def drift(table: Table, settings: AnalyticsSettings, judged: Floats | None) -> dict[str, Any]:
+    """`comparisons` with the run that is named, else of periods; `level` is the worst of theirs."""
+    if settings.against is not None:
+        comparisons = between_runs(table, read_table(Workspace(settings.against)))
+        return _worst("runs", comparisons)
+    return _worst(settings.periods, between_periods(table, settings.periods, judged))
+
+
+def _worst(kind: str, comparisons: list[dict[str, Any]]) -> dict[str, Any]:
+    level = max((one["level"] for one in comparisons), key=LEVELS.index, default="unknown")
+    return {"kind": kind, "level": level, "comparisons": comparisons}
 
 
 def between_runs(table: Table, reference: Table) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ import numpy as np
 from efficient_empathy.analytics.estimates import difference, mean
 from efficient_empathy.analytics.table import FEATURES, Floats, Labels, Mask, Table
 from efficient_empathy.foundation.statistics.correction import holm
-from efficient_empathy.selection.rules import DISCARD
 
 SIGNIFICANT = 0.05
 SHOWN = 10
@@ -38,7 +37,7 @@ def _subset(table: Table, name: str, labels: dict[str, Labels]) -> dict[str, Any
     counts = {kind: np.bincount(found.codes[inside & (found.codes >= 0)]) for kind, found in labels.items()}
     return {
         "name": name,
-        "kept": name != DISCARD,
+        "kept": name != table.otherwise,
         "samples": int(inside.sum()),
         "dialogues": len(np.unique(table.dialogues[inside])),
         "means": {feature: _mean(table.column(feature)[inside]) for feature in FEATURES},

@@ -34,7 +34,7 @@ def findings(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings)
     said = words(exchanges["response"])
     longest = table.column("response_words") > settings.longest
     context = table.column("context_words")
-    listener = (table.rows["last_role"] != "speaker").fill_null(True).to_numpy()
+    listener = (exchanges["role"] != "speaker").fill_null(True).to_numpy()
     found = [
         _same_sample(table),
         _near(table, exchanges, settings),

@@ -12,40 +12,40 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.stage_records import SelectRecord
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
-from efficient_empathy.selection.columns import UNSCORED, axes_of
-from efficient_empathy.selection.faults import told
-from efficient_empathy.selection.rules import DISCARD
+from efficient_empathy.foundation.run.facts import COUNTS, FACTS
+from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.selection.recorded import recorded_selector
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-WORD = r"\S+"
-FEATURES = {
-    "response_words": "words of the response",
-    "context_words": "words of the context",
-    "turn": "turn",
-    "questions": "question marks in the response",
-    "exclamations": "exclamation marks in the response",
-}
+FEATURES = {name: FACTS[name].words for name in COUNTS}
 """What is counted of each sample, and what it is called."""
-_AGAIN = "run `efficient-empathy score` again"
 
 
 @dataclass(frozen=True)
 class Table:
-    """`rows` has `sample_id, dialogue, turn, category, split, source, state, subset`, the axes (null unless scored) and
-    `FEATURES`; `scales` are each axis's lowest and highest score, `subsets` those of the selection in its order."""
+    """`rows` has `sample_id, category, split, source, state, subset`, `FEATURES` and the axes (null unless scored).
 
-    name: str
+    `dialogues` has the dialogue of each row, numbered as they first come; `scales` each axis's lowest and highest
+    score; `subsets` those of the selection in its order, `otherwise` the one that is left out.
+    """
+
+    run: RunTable
     rows: pl.DataFrame
+    dialogues: Codes
     scales: Mapping[str, tuple[int, int]]
-    subsets: tuple[str, ...]
+    subsets: tuple[str, ...] = ()
+    otherwise: str = ""
     policy: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the run."""
+        return self.run.name
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -56,11 +56,6 @@ class Table:
         return list(self.scales)
 
     @cached_property
-    def dialogues(self) -> Codes:
-        """The dialogue of each row, numbered as they first come."""
-        return self.rows["dialogue"].to_numpy().astype(np.int64)
-
-    @cached_property
     def scored(self) -> Mask:
         """Which rows have a score on every axis."""
         return self.rows.select(pl.all_horizontal(pl.col(self.axes).is_not_null())).to_series().to_numpy()
@@ -68,8 +63,8 @@ class Table:
     @cached_property
     def kept(self) -> Mask:
         """Which rows the selection keeps."""
-        return self.rows.select(pl.col("subset").is_in([*self.subsets]) & (pl.col("subset") != DISCARD)).to_series(
-        ).fill_null(False).to_numpy()  # fmt: skip
+        kept = [subset for subset in self.subsets if subset != self.otherwise]
+        return self.rows["subset"].is_in(kept).fill_null(False).to_numpy()
 
     def column(self, name: str) -> Floats:
         """A column as numbers, nan where there is none."""
@@ -110,73 +105,16 @@ class Labels:
 
 def read_table(workspace: Workspace) -> Table:
     """Read a scored run. Raises `UserError` where it is not scored, or its scores are of other samples."""
-    workspace.require(workspace.samples, "score SOURCE")
-    workspace.require(workspace.scores, "score SOURCE")
-    with told(f"read {workspace.scores} beside {workspace.samples.name}", _AGAIN):
-        columns = pl.read_parquet_schema(workspace.scores)
-        axes = axes_of(columns)
-        scores = pl.read_parquet(workspace.scores, columns=["sample_id", "state", *axes], glob=False)
-        rows = pl.scan_parquet(workspace.samples, glob=False).select(_counted()).collect(engine="streaming")
-    if not axes:
-        raise UserError(f"{workspace.scores} has no axis: score the run again")
-    if len(rows) != len(scores) or not (rows["sample_id"] == scores["sample_id"]).all():
-        raise UserError(f"{workspace.scores} is not about the samples of {workspace.samples.name}: {_AGAIN}")
+    run = RunTable(workspace).require("scores")
+    selector = recorded_selector(run)
+    named = ["sample_id", "dialogue_id", "category", "split", "source", "state", *COUNTS, *run.axis_names]
+    rows = run.read([*named, *(["subset"] if selector else [])])
     dialogues = rows["dialogue_id"]
-    numbers = dialogues.cast(pl.Enum(dialogues.unique(maintain_order=True))).to_physical().rename("dialogue")
-    rows = rows.drop("dialogue_id").with_columns(numbers)
-    ok = (scores["state"] == "ok").fill_null(False)
-    marks = [scores[axis].cast(pl.Float32).fill_nan(None).set(~ok, None) for axis in axes]
-    rows = rows.with_columns(scores["state"], *marks)
-    subset, subsets, policy, notes = _selection(workspace, scores["sample_id"])
-    rows = rows.with_columns(subset)
-    return Table(workspace.root.resolve().name, rows, _scales(workspace, rows, axes), subsets, policy, notes)
-
-
-def _counted() -> list[pl.Expr]:
-    response, turns = pl.col("response"), pl.col("context").list
-    spoken = turns.eval(pl.element().struct.field("text").str.count_matches(WORD)).list.sum()
-    return [
-        pl.col("sample_id"),
-        pl.col("dialogue_id"),
-        pl.col("turn").cast(pl.Int64),
-        pl.col("category"),
-        pl.col("split"),
-        pl.col("source"),
-        response.str.count_matches(WORD).cast(pl.Int64).alias("response_words"),
-        spoken.cast(pl.Int64).alias("context_words"),
-        response.str.count_matches(r"[?？؟]").cast(pl.Int64).alias("questions"),
-        response.str.count_matches(r"[!！]").cast(pl.Int64).alias("exclamations"),
-        turns.last().struct.field("role").alias("last_role"),
-    ]
-
-
-def _selection(
-    workspace: Workspace, ids: pl.Series
-) -> tuple[pl.Series, tuple[str, ...], Mapping[str, Any], tuple[str, ...]]:
-    """Each row's subset, the subsets, the policy, and what is wrong with the selection."""
-    none = pl.Series("subset", [None] * len(ids), dtype=pl.String)
-    if not workspace.assignments.exists():
-        return none, (), {}, ("the run is not selected: `efficient-empathy select` says what is kept",)
-    record = workspace.stage("select", SelectRecord)
-    if record is None or record.inputs.get(workspace.scores.name) != file_hash(workspace.scores):
-        return none, (), {}, ("the selection is of other scores and is left out: run `efficient-empathy select` again",)
-    workspace.require(workspace.assignments, "select")
-    with told(f"read {workspace.assignments}", "run `efficient-empathy select` again"):
-        found = pl.read_parquet(workspace.assignments, columns=["sample_id", "subset"], glob=False)
-    if len(found) != len(ids) or not (found["sample_id"] == ids).all():
-        raise UserError(f"{workspace.assignments} is not about the run's samples: select again")
-    subsets = tuple(name for name in record.subsets if name != UNSCORED)
-    return found["subset"], subsets, {"policy": record.policy_name, **record.thresholds}, ()
-
-
-def _scales(workspace: Workspace, rows: pl.DataFrame, axes: list[str]) -> dict[str, tuple[int, int]]:
-    """As the run's rubric has them; else 0 to 10, stretched to what occurs."""
-    given = workspace.stage("score").get("rubric", {}).get("axes", {})
-    found = {}
-    for axis in axes:
-        if axis in given:
-            found[axis] = (int(given[axis][0]), int(given[axis][1]))
-            continue
-        low, high = (rows[axis].min(), rows[axis].max())
-        found[axis] = (min(0, math.floor(float(low or 0))), max(10, math.ceil(float(high or 0))))  # type: ignore[arg-type]
-    return found
+    numbers = dialogues.cast(pl.Enum(dialogues.unique(maintain_order=True))).to_physical().to_numpy().astype(np.int64)
+    rows = rows.drop("dialogue_id")
+    scales = {axis.name: (axis.low, axis.high) for axis in run.axes}
+    if selector is None:
+        rows = rows.with_columns(pl.lit(None, pl.String).alias("subset"))
+        return Table(run, rows, numbers, scales, notes=tuple(run.notes))
+    policy = selector.parameters()["policy"]
+    return Table(run, rows, numbers, scales, selector.subsets, selector.otherwise, policy, tuple(run.notes))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from efficient_empathy.analytics.table import Codes
-from efficient_empathy.selection.faults import told
+from efficient_empathy.foundation.run.table import RunTable, readable
 
 _LETTERS = r"\p{L}\p{M}\p{N}"
 _ALONE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
@@ -49,18 +48,21 @@ def words(texts: pl.Series) -> Words:
     return Words(starts, codes, vocabulary.to_list())
 
 
-def read_exchanges(samples: Path) -> pl.DataFrame:
-    """Of each sample `last`, the turn that is responded to, and `response`."""
-    with told(f"read {samples}", "run `efficient-empathy score` again"):
-        last = pl.col("context").list.last().struct.field("text").alias("last")
-        return pl.scan_parquet(samples, glob=False).select(last, "response").collect(engine="streaming")
+def read_exchanges(run: RunTable) -> pl.DataFrame:
+    """Of each sample `last`, the turn that is responded to, the `role` of whose turn that is, and `response`."""
+    last = pl.col("context").list.last().struct
+    rows = run.scan(["context", "response"])
+    with readable(run.workspace.samples):
+        return rows.select(last.field("text").alias("last"), last.field("role").alias("role"), "response").collect(
+            engine="streaming"
+        )
 
 
-def read_speakers(samples: Path) -> pl.DataFrame:
+def read_speakers(run: RunTable) -> pl.DataFrame:
     """Of each dialogue, in order of first samples, `text`: all that its speaker says in its longest context."""
     speaker = pl.element().struct.field("role") == "speaker"
     said = pl.col("context").list.eval(pl.element().filter(speaker).struct.field("text")).list.join(" ")
-    with told(f"read {samples}", "run `efficient-empathy score` again"):
-        frame = pl.scan_parquet(samples, glob=False).select("dialogue_id", said.alias("text"))
+    with readable(run.workspace.samples):
+        frame = run.scan(["dialogue_id", "context"]).select("dialogue_id", said.alias("text"))
         longest = pl.col("text").get(pl.col("text").str.len_chars().arg_max())
         return frame.group_by("dialogue_id", maintain_order=True).agg(longest).collect()

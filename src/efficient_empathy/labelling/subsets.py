@@ -59,7 +59,7 @@ def subset_probabilities(
 
 def subset_labels(bound: BoundRules, scores: npt.NDArray[np.float64], facts: pl.DataFrame) -> Labels:
     """The subset of scores, (samples, axes), by the rules; −1 where a score is missing (nan). `facts` as above."""
-    known: npt.NDArray[np.bool_] = ~np.isnan(scores).any(axis=1)
+    known = np.asarray(np.isfinite(scores).all(axis=1))
     columns = {axis: scores[known, place].astype(np.float32) for place, axis in enumerate(bound.scales)}
     labels = np.full(len(scores), -1, np.intp)
     scored = facts.filter(pl.Series(known)) if facts.width else facts

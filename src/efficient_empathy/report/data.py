@@ -1,4 +1,4 @@
-"""From a run's frames to the few numbers that the report shows. One pass a question; no loop over rows."""
+"""From a run's table to the few numbers that the report shows. One pass a question; no loop over rows."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from efficient_empathy.foundation.figures.svg import Histogram, Map
-from efficient_empathy.report.charts import AxisSummary, histogram, score_map, summary
-from efficient_empathy.selection.columns import ASSOCIATION, AXES, DISTRIBUTIONS, UNSCORED
-from efficient_empathy.selection.grid import HIGHEST, LOWEST, GridPolicy
-from efficient_empathy.selection.policy import flips
-from efficient_empathy.selection.rules import DISCARD
-from efficient_empathy.selection.scored_run import Run
+from efficient_empathy.foundation.run.table import PROBABILITIES, UNSCORED
+from efficient_empathy.report.charts import Charts, charts
+from efficient_empathy.report.decision import Decision
+from efficient_empathy.scoring.scores import DEPENDENCE
+from efficient_empathy.selection.policies import RuleSelector, display_symbol, flips
+from efficient_empathy.selection.policies.language import LARGEST
 
 CATEGORIES_SHOWN = 40
 FLIP_ROWS = 1 << 18
 """Above so many samples, changes are estimated on every k-th of them."""
+_COUNT, _WORDS = "_count", "_words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,21 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
-class Flips:
-    """How many samples change subset when a threshold moves; estimated on `of` samples where those are not all."""
+class Move:
+    """How many samples change subset when a threshold moves from one value to another."""
 
-    moves: list[tuple[str, float, float, int]] = field(default_factory=list)
+    symbol: str
+    axes: tuple[str, ...]
+    before: float
+    after: float
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """Every threshold one down and one up; estimated on `of` samples where those are not all."""
+
+    moves: list[Move] = field(default_factory=list)
     of: int = 0
 
 
@@ -53,98 +64,107 @@ class Counted:
 
     samples: int
     scored: int
-    kept: int
+    selected: int
     words: float | None
-    axes: list[AxisSummary]
     states: dict[str, int]
     subsets: list[Subset]
     categories: list[Category]
     categories_total: int
-    map: Map | None
-    histograms: list[Histogram]
+    charts: Charts
     flips: Flips
 
 
-def count_run(run: Run) -> Counted:
+def count_run(decision: Decision) -> Counted:
     """Count everything once."""
-    table = _table(run)
-    scored = table.filter(pl.col("_subset") != UNSCORED)
-    samples = _total(table, "_count")
-    states = table.group_by("state").agg(pl.col("_count").sum()).sort("_count", "state", descending=[True, False])
-    chart = score_map(run)
-    axes = [summary(run, axis) for axis in run.axes]
-    histograms = [histogram(run, axis, of.mean, chart) for axis, of in zip(run.axes, axes, strict=True)]
+    table = _table(decision)
+    scored = table.filter(pl.col("subset") != UNSCORED)
+    samples = _total(table, _COUNT)
+    states = table.group_by("state").agg(pl.col(_COUNT).sum()).sort(_COUNT, "state", descending=[True, False])
+    selected = scored.filter(pl.col("subset") != decision.otherwise) if decision.selector else scored.clear()
     return Counted(
         samples=int(samples),
-        scored=int(_total(scored, "_count")),
-        kept=int(_total(scored.filter(pl.col("_subset") != DISCARD), "_count")) if run.policy else 0,
-        words=_total(table, "_words") / samples if samples else None,
-        axes=axes,
+        scored=int(_total(scored, _COUNT)),
+        selected=int(_total(selected, _COUNT)),
+        words=_total(table, _WORDS) / samples if samples else None,
         states={state or "not judged": count for state, count in states.iter_rows()},
-        subsets=[_subset(run, name, table.filter(_subset=name)) for name in run.subsets],
-        categories=_categories(run, table),
-        categories_total=table["_category"].n_unique(),
-        map=chart,
-        histograms=[found for found in histograms if found is not None],
-        flips=_flips(run),
+        subsets=[_subset(decision, name, table.filter(subset=name)) for name in decision.subsets],
+        categories=_categories(decision, table),
+        categories_total=table["category"].n_unique(),
+        charts=charts(decision),
+        flips=_flips(decision),
     )
 
 
-def _table(run: Run) -> pl.DataFrame:
+def _table(decision: Decision) -> pl.DataFrame:
     """The one grouping that subsets, categories and states are summed from."""
-    sums = [pl.col(axis.name).filter("_scored").cast(pl.Float64).sum() for axis in run.axes]
-    grouped = run.rows.group_by("_subset", "_category", "state")
-    return grouped.agg(pl.len().alias("_count"), *sums, pl.col("_words").sum()).collect(engine="streaming")
+    axes = decision.table.axis_names
+    rows = decision.subset_rows("category", "state", "response_words", *axes)
+    return (
+        rows.group_by("subset", "category", "state")
+        .agg(
+            pl.len().alias(_COUNT),
+            pl.col("response_words").sum().alias(_WORDS),
+            *(pl.col(axis).cast(pl.Float64).sum() for axis in axes),
+            *(pl.col(axis).count().alias(_scores_of(axis)) for axis in axes),
+        )
+        .collect(engine="streaming")
+    )
+
+
+def _scores_of(axis: str) -> str:
+    return f"scores of {axis}"
 
 
 def _total(part: pl.DataFrame, column: str) -> float:
     return float(part.select(pl.col(column).cast(pl.Float64).sum()).item())
 
 
-def _means(run: Run, part: pl.DataFrame) -> dict[str, float | None]:
-    scored = part.filter(pl.col("_subset") != UNSCORED)
-    samples = _total(scored, "_count")
-    return {axis.name: _total(scored, axis.name) / samples if samples else None for axis in run.axes}
+def _means(decision: Decision, part: pl.DataFrame) -> dict[str, float | None]:
+    scored = part.filter(pl.col("subset") != UNSCORED)
+    counts = {axis: _total(scored, _scores_of(axis)) for axis in decision.table.axis_names}
+    return {axis: _total(scored, axis) / n if n else None for axis, n in counts.items()}
 
 
-def _subset(run: Run, name: str, part: pl.DataFrame) -> Subset:
-    samples = _total(part, "_count")
-    return Subset(name, int(samples), _means(run, part), _total(part, "_words") / samples if samples else None)
+def _subset(decision: Decision, name: str, part: pl.DataFrame) -> Subset:
+    samples = _total(part, _COUNT)
+    return Subset(name, int(samples), _means(decision, part), _total(part, _WORDS) / samples if samples else None)
 
 
-def _categories(run: Run, table: pl.DataFrame) -> list[Category]:
+def _categories(decision: Decision, table: pl.DataFrame) -> list[Category]:
     """The categories by size; beyond the largest, all others in one row."""
-    sizes = table.group_by("_category").agg(pl.col("_count").sum())
-    names = sizes.sort("_count", "_category", descending=[True, False])["_category"].to_list()
-    found = [_category(run, name, table.filter(_category=name)) for name in names[:CATEGORIES_SHOWN]]
+    sizes = table.group_by("category").agg(pl.col(_COUNT).sum())
+    names = sizes.sort(_COUNT, "category", descending=[True, False])["category"].to_list()
+    shown = [_category(decision, name, table.filter(category=name)) for name in names[:CATEGORIES_SHOWN]]
     rest = names[CATEGORIES_SHOWN:]
     if rest:
-        others = table.filter(pl.col("_category").is_in(rest))
-        found.append(_category(run, f"{len(rest):,} others", others))
-    return found
+        others = table.filter(pl.col("category").is_in(rest))
+        shown.append(_category(decision, f"{len(rest):,} others", others))
+    return shown
 
 
-def _category(run: Run, name: str, part: pl.DataFrame) -> Category:
-    sizes = dict(part.group_by("_subset").agg(pl.col("_count").sum()).iter_rows())
-    counts = {subset: int(sizes.get(subset, 0)) for subset in (*run.subsets, UNSCORED)}
-    return Category(name, sum(counts.values()), counts, _means(run, part))
+def _category(decision: Decision, name: str, part: pl.DataFrame) -> Category:
+    sizes = dict(part.group_by("subset").agg(pl.col(_COUNT).sum()).iter_rows())
+    counts = {subset: int(sizes.get(subset, 0)) for subset in (*decision.subsets, UNSCORED)}
+    return Category(name, sum(counts.values()), counts, _means(decision, part))
 
 
-def _flips(run: Run) -> Flips:
-    """Each threshold one down and one up: (its sign, from, to, samples)."""
-    if not isinstance(run.policy, GridPolicy):
+def _flips(decision: Decision) -> Flips:
+    """Each threshold one down and one up."""
+    selector, table = decision.selector, decision.table
+    if not isinstance(selector, RuleSelector) or not selector.bound.policy.thresholds:
         return Flips()
-    columns = ["sample_id", "state", *AXES]
-    if run.shows_expectations:
-        columns += [*DISTRIBUTIONS, *({ASSOCIATION} & set(run.columns))]
-    rows = run.scores.select(columns)
-    total: int = rows.select(pl.len()).collect().item()
-    every = -(-total // FLIP_ROWS)
-    frame = rows.gather_every(max(every, 1)).collect(engine="streaming")
-    moves: list[tuple[str, float, float, int]] = []
-    for key, changed in flips(run.policy, frame).items():
+    bound = selector.bound
+    distributions = [f"{axis}{PROBABILITIES}" for axis in bound.axes]
+    optional = [*distributions, DEPENDENCE, "answered_by"] if decision.decided_by_distributions else []
+    columns = ["sample_id", "state", *table.axis_names, *bound.policy.facts]
+    columns += [column for column in optional if column in table.columns]
+    every = max(1, -(-table.count // FLIP_ROWS))
+    frame = table.scan(dict.fromkeys(columns)).gather_every(every).collect(engine="streaming")
+    moves = []
+    for key, changed in flips(selector, frame).items():
         name, step = key[:-2], int(key[-2:])
-        value: float = getattr(run.policy, name)
-        moved = min(HIGHEST, max(LOWEST, value + step))
-        moves.append(("α" if name == "alpha" else "β", value, moved, changed))
+        value = bound.policy.thresholds[name]
+        low, high = bound.policy.threshold_range(name, bound.scales) or (-LARGEST, LARGEST)
+        after = min(max(high, value), max(min(low, value), value + step))
+        moves.append(Move(display_symbol(name), bound.policy.threshold_axes[name], value, after, changed))
     return Flips(moves, len(frame))

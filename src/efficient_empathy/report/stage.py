@@ -7,13 +7,17 @@ import shlex
 import time
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from efficient_empathy.foundation.figures import dots, heat_map, palette, svg
-from efficient_empathy.foundation.figures import formatting as words
+from efficient_empathy.foundation.errors import error_context
+from efficient_empathy.foundation.figures import dots, formatting, heat_map, svg
+from efficient_empathy.foundation.figures.looks import Looks, style_sheet
+from efficient_empathy.foundation.figures.palette import MEASURE, NEUTRAL, STEPS, look
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.report.data import CATEGORIES_SHOWN, count_run
+from efficient_empathy.report.decision import Decision
 from efficient_empathy.report.sections import (
     cost_figures,
     efficiency,
@@ -27,21 +31,19 @@ from efficient_empathy.report.sections.answers import CUT, FAILED
 from efficient_empathy.report.sections.examples import examples, failures
 from efficient_empathy.report.sections.models import latest, models_of
 from efficient_empathy.report.sections.routers import NAMES_SHOWN
-from efficient_empathy.selection.faults import told
-from efficient_empathy.selection.rules import DISCARD
-from efficient_empathy.selection.scored_run import UNCATEGORISED, Run
+from efficient_empathy.selection.policies import display_symbol
 
 
 def report(workspace: Workspace) -> dict[str, Any]:
-    """Write `report.html` of a run: scores, the selection if it is up to date, and whatever there is on models.
+    """Write `report.html` of a run: scores, the selection if it is current, and whatever there is on models.
 
     The file is self-contained: no script, no request, all text of dialogues and replies escaped and clipped. Returns
-    `path, bytes, seconds`. Raises `UserError` when the run has no scores.
+    `path, bytes, seconds`. Raises `UserError` when the run has no current scores.
     """
     with workspace.lock():
         began = time.perf_counter()
-        with told(f"read {workspace.scores}, {workspace.samples.name} or the selection beside them"):
-            content = _page(Run(workspace)).encode("utf-8", "replace")
+        with error_context(f"read {workspace.scores}, {workspace.samples.name} or the selection beside them"):
+            content = _page(RunTable(workspace)).encode("utf-8", "replace")
         with atomic(workspace.report) as path:
             path.write_bytes(content)
         seconds = round(time.perf_counter() - began, 3)
@@ -49,24 +51,26 @@ def report(workspace: Workspace) -> dict[str, Any]:
     return {"path": str(workspace.report), "bytes": len(content), "seconds": seconds}
 
 
-def _page(run: Run) -> str:
-    models = models_of(run)
-    looks = dict.fromkeys([*run.subsets, *models.subsets])
-    ended = (stage.get("finished_at", 0.0) for stage in (run.scoring, run.selection))
+def _page(table: RunTable) -> str:
+    decision = Decision.of(table)
+    models = models_of(table)
+    looks = Looks.of([*decision.subsets, *models.subsets], decision.otherwise)
+    stages = table.workspace.manifest()["stages"]
+    ended = (stage.get("finished_at", 0.0) for stage in (stages.get("score", {}), stages.get("select", {})))
     return (
-        _environment()
+        _environment(looks)
         .get_template("report.html.j2")
         .render(
-            run=run,
-            counted=count_run(run),
-            failures=failures(run),
-            examples=examples(run),
+            run=table,
+            stages=stages,
+            decision=decision,
+            counted=count_run(decision),
+            failures=failures(table),
+            examples=examples(table),
             models=models,
             looks=looks,
-            finished_at=max(*ended, latest(run.stages)),
-            style=Markup(palette.style_sheet(looks)),
-            discard=DISCARD,
-            uncategorised=UNCATEGORISED,
+            finished_at=max(*ended, latest(stages)),
+            style=Markup(style_sheet(looks)),
             categories_shown=CATEGORIES_SHOWN,
             names_shown=NAMES_SHOWN,
             cut=CUT,
@@ -75,40 +79,45 @@ def _page(run: Run) -> str:
     )
 
 
-def _environment() -> Environment:
+def _environment(looks: Looks) -> Environment:
     environment = Environment(
-        loader=PackageLoader("efficient_empathy.report"),
+        loader=ChoiceLoader(
+            [PackageLoader("efficient_empathy.report"), PackageLoader("efficient_empathy.foundation.figures")]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {
-        name: getattr(words, name)
+        name: getattr(formatting, name)
         for name in (
             *("amount", "brief", "change", "clip", "count", "dollars", "duration", "ending", "fixed", "loss"),
-            *("moment", "number", "plural", "probability", "rate", "rule", "share", "significant", "size", "whole"),
+            *("moment", "number", "plural", "probability", "rate", "share", "significant", "size", "whole"),
         )
     }
     environment.filters |= {
         "thresholds": sweep.in_words,
-        "look": palette.look,
-        "letter": svg.letter,
+        "look": look,
+        "letter": looks.letter,
+        "symbol": display_symbol,
         "json": json.dumps,
         "shell": shlex.quote,
     }
     environment.filters |= {"cost_name": efficiency.cost_name, "cost_text": efficiency.cost_text}
     functions = (
-        *(svg.distribution, svg.histogram, svg.patterns, svg.score_map),
+        *(svg.distribution, svg.histogram, svg.score_map),
         *(gate_figures.gate_bars, gate_figures.gate_cells),
         *(loss_figures.line_key, loss_figures.loss_curve, loss_figures.loss_dots),
         *(dots.dot_rows, heat_map.heat_map, cost_figures.quality_by_cost, cost_figures.quality_by_share),
-        *(efficiency.cost, evaluation.omitted, words.shown),
+        *(efficiency.cost, evaluation.omitted, formatting.shown),
     )
     environment.globals |= {function.__name__: function for function in functions}
     environment.globals |= {
-        "steps": palette.STEPS,
-        "measure": palette.MEASURE,
+        "steps": STEPS,
+        "measure": MEASURE,
+        "neutral": NEUTRAL,
+        "uncategorised": formatting.UNCATEGORISED,
         "cells_shown": sweep.CELLS_SHOWN,
         "coefficients": people.COEFFICIENTS,
         "problems_shown": people.PROBLEMS_SHOWN,

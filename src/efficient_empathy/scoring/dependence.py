@@ -9,6 +9,7 @@ are small, and where the formula would go below zero, the probability is cut off
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -88,15 +89,35 @@ def _merge_levels(cells: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.float64]
     return cells.astype(np.float64), members
 
 
-def expected_counts(first: Table, second: Table, dependence: npt.NDArray[Any] | float = 0.0) -> npt.NDArray[np.float64]:
-    """How many samples are expected at each pair of levels, (levels of the first, levels of the second).
+def expected_counts(tables: Sequence[Table], dependence: npt.NDArray[Any] | float = 0.0) -> npt.NDArray[np.float64]:
+    """How many samples are expected at each combination of levels, one dimension per axis.
 
-    `dependence` is that of this one pair, one number or one a sample.
+    `tables` has one distribution per axis; `dependence` is as in `subset_masses`.
     """
-    p, q = (np.asarray(table, dtype=np.float64) for table in (first, second))
-    c = np.broadcast_to(np.asarray(dependence, dtype=np.float64), (len(p),))[:, None]
-    together: npt.NDArray[np.float64] = p.T @ q + (c * p * _centred(p)).T @ (q * _centred(q))
-    return np.maximum(together, 0)
+    rows, pairs = len(tables[0]), len(tables) * (len(tables) - 1) // 2
+    c = np.broadcast_to(np.asarray(dependence, dtype=np.float64), (rows, pairs))
+    shape = tuple(table.shape[1] for table in tables)
+    chunk = max(1, _CHUNK // (math.prod(shape) // shape[0]))
+    counts = np.zeros(shape)
+    for at in range(0, rows, chunk):
+        plain = [np.asarray(table[at : at + chunk], dtype=np.float64) for table in tables]
+        together = _sum_of_products(plain)
+        if (part := c[at : at + chunk]).any():
+            kernels = [table * _centred(table) for table in plain]
+            for pair, number in zip(combinations(range(len(tables)), 2), part.T, strict=True):
+                factors = [kernels[axis] if axis in pair else plain[axis] for axis in range(len(tables))]
+                together += _sum_of_products([number[:, None] * factors[0], *factors[1:]])
+        counts += together
+    return np.maximum(counts, 0)
+
+
+def _sum_of_products(factors: Sequence[Table]) -> npt.NDArray[np.float64]:
+    """Σ over samples of the factors' outer product, (levels, levels, …)."""
+    others = np.ones((len(factors[0]), 1))
+    for factor in factors[1:]:
+        others = (others[:, :, None] * factor[:, None, :]).reshape(len(factor), -1)
+    total: npt.NDArray[np.float64] = (factors[0].T @ others).reshape([factor.shape[1] for factor in factors])
+    return total
 
 
 def fit_dependence(tables: Sequence[Table], targets: Sequence[Table]) -> tuple[float, ...]:

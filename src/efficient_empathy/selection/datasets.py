@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from efficient_empathy.dialogues import uniform
-from efficient_empathy.foundation.error_context import error_context
+from efficient_empathy.foundation.errors import error_context
 from efficient_empathy.foundation.run.workspace import atomic
 
 ABOUT = ("sample_id", "dialogue_id", "category", "split")

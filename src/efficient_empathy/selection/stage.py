@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.foundation.error_context import error_context
+from efficient_empathy.foundation.errors import error_context
 from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash

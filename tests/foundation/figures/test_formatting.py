@@ -90,9 +90,3 @@ def test_text_is_cut_with_a_mark_and_shows_its_control_characters() -> None:
     assert words.clip("a" * 600) == "a" * 600
     assert words.clip("a" * 1601) == "a" * 600 + "… (1,001 more characters)"
     assert words.clip("a\x00b\nc\x1b") == "a␀b\nc␛"
-
-
-def test_policies_in_words() -> None:
-    assert words.rule({"policy": "paper", "alpha": 5, "beta": 4.5}).startswith("rationality if R > 4.5; else")
-    top = {"policy": "top", "top": 0.3, "top_sensibility": None, "per_category": True, "quotas": {}, "seed": 0}
-    assert words.rule(top) == "the best of each axis by rank within each category (top = 0.3)"

@@ -45,11 +45,6 @@ def test_labels_that_are_apart_stay() -> None:
     assert scale.apart([10, 50, 30], 12, 0, 100) == [10, 50, 30]
 
 
-def test_every_subset_has_a_mark_of_its_own() -> None:
-    marks = {scale.marker(name, 0, 0) for name in ("sensibility", "rationality", "both", "discard", "all", "other")}
-    assert len(marks) == 6
-
-
 @pytest.mark.parametrize(
     ("values", "ticks"),
     [

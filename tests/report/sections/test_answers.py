@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from browser import Page
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.report.sections.answers import PROMPTS, Answers, answers
 from efficient_empathy.selection import select
-from efficient_empathy.selection.scored_run import Run
 from scored_runs import numbered, write_run
 from trained_runs import write_generations
 
@@ -19,7 +19,7 @@ MODELS = ("moe", "base", "average")
 
 
 def read(workspace: Workspace) -> Answers:
-    found = answers(Run(workspace), workspace.generations)
+    found = answers(RunTable(workspace), workspace.generations)
     assert found is not None
     return found
 

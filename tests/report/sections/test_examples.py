@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from browser import Page
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.report.sections import examples as module
@@ -13,19 +14,18 @@ from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.scores import write_scores
 from efficient_empathy.selection import select
-from efficient_empathy.selection.scored_run import Run
 from scored_runs import numbered, write_run
 
 
 def shown(workspace: Workspace) -> dict[str, list[str]]:
-    return {subset: [e.sample.id for e in found] for subset, found in module.examples(Run(workspace)).items()}
+    return {subset: [e.sample.id for e in found] for subset, found in module.examples(RunTable(workspace)).items()}
 
 
 def test_examples_come_from_as_many_categories_as_there_are(tmp_path: Path) -> None:
     samples = [numbered(i, "common" if i % 20 else f"rare {i}") for i in range(400)]
     workspace = write_run(tmp_path / "run", samples, {"sensibility": [8.0] * 400, "rationality": [2.0] * 400})
     select(workspace)
-    found = module.examples(Run(workspace))["sensibility"]
+    found = module.examples(RunTable(workspace))["sensibility"]
     assert len({e.category for e in found}) == module.EXAMPLES
 
 
@@ -33,7 +33,7 @@ def test_a_category_repeats_when_all_had_their_turn(tmp_path: Path) -> None:
     samples = [numbered(i, ["a", "b"][i % 2]) for i in range(40)]
     workspace = write_run(tmp_path / "run", samples, {"sensibility": [8.0] * 40, "rationality": [2.0] * 40})
     select(workspace)
-    found = [e.category for e in module.examples(Run(workspace))["sensibility"]]
+    found = [e.category for e in module.examples(RunTable(workspace))["sensibility"]]
     assert sorted(found) in (["a", "a", "a", "b", "b"], ["a", "a", "b", "b", "b"])
 
 
@@ -82,7 +82,7 @@ def judged_by_two(root: Path, pool: str) -> Workspace:
 
 def test_the_reply_is_that_of_the_judge_that_gave_the_score(tmp_path: Path) -> None:
     workspace = judged_by_two(tmp_path / "run", "first")
-    found = {e.sample.id: e for e in module.examples(Run(workspace))["sensibility"]}
+    found = {e.sample.id: e for e in module.examples(RunTable(workspace))["sensibility"]}
     first, second = (found[numbered(i).id] for i in range(2))
     assert (first.scores["sensibility"], [(r.judge, r.raw) for r in first.replies]) == (9, [("gpt", "gpt says nine")])
     assert (second.scores["sensibility"], [(r.judge, r.raw) for r in second.replies]) == (
@@ -98,7 +98,7 @@ def test_the_reply_is_that_of_the_judge_that_gave_the_score(tmp_path: Path) -> N
 
 def test_pooled_scores_show_what_each_judge_gave_and_wrote(tmp_path: Path) -> None:
     workspace = judged_by_two(tmp_path / "run", "mean")
-    found = {e.sample.id: e for e in module.examples(Run(workspace))["sensibility"]}
+    found = {e.sample.id: e for e in module.examples(RunTable(workspace))["sensibility"]}
     first, second = (found[numbered(i).id] for i in range(2))
     assert first.scores["sensibility"] == 8
     assert [(r.judge, r.raw) for r in first.replies] == [("gpt", "gpt says nine"), ("claude", "claude says seven")]

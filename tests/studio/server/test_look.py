@@ -1,10 +1,12 @@
 import re
 from importlib.resources import files
+from urllib.parse import parse_qsl
 
 import pytest
 
+from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.figures.palette import contrast
-from efficient_empathy.studio.server.look import SUBSETS, palette_css
+from efficient_empathy.studio.server.look import looks_in, palette_css, query_of
 
 CSS = files("efficient_empathy.studio").joinpath("server", "static", "studio.css").read_text("utf-8")
 
@@ -31,9 +33,16 @@ def test_text_can_be_read_on_everything_it_stands_on(selector) -> None:
 
 
 def test_every_subset_has_every_step_in_both_themes() -> None:
-    css = palette_css()
-    for name in SUBSETS:
+    looks = Looks.of(["calm", "safe", "rest"], "rest")
+    css = palette_css(looks)
+    for name in ("calm", "safe", "rest", "measure", "neutral"):
         for step in range(11):
             assert css.count(f".look-{name}.q{step} {{") == 3
     for fill, ink in re.findall(r"--fill: (#\w+); --ink: (#\w+)", css):
         assert contrast(fill, ink) >= 4.5
+
+
+def test_the_address_of_the_style_sheet_says_all_that_is_in_it() -> None:
+    looks = Looks.of(["calm", "safe", "rest"], "rest")
+    assert looks_in(dict(parse_qsl(query_of(looks)))) == looks
+    assert looks_in({}) == Looks()

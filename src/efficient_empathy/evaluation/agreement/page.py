@@ -10,9 +10,10 @@ from markupsafe import Markup, escape
 
 from efficient_empathy.evaluation.agreement.formatting import KINDS, VERDICTS, findings
 from efficient_empathy.evaluation.agreement.record import AgreementRecord, Bias, Bin, Confusion
-from efficient_empathy.foundation.figures import formatting, palette
+from efficient_empathy.foundation.figures import formatting
 from efficient_empathy.foundation.figures.dots import Dot, dot_rows
 from efficient_empathy.foundation.figures.formatting import brief, clip, count, share
+from efficient_empathy.foundation.figures.looks import Looks, style_sheet
 from efficient_empathy.foundation.figures.palette import MEASURE, look, step_of
 from efficient_empathy.foundation.figures.scale import Scale
 from efficient_empathy.foundation.figures.svg import drawing
@@ -47,7 +48,7 @@ _LABEL = 26
 
 def page(record: AgreementRecord) -> str:
     """The page of what `measure_agreement` found. No script, no request, all names escaped and clipped."""
-    style = palette.style_sheet([palette.MEASURE])
+    style = style_sheet(Looks())
     own = files(__package__).joinpath("style.css").read_text("utf-8")
     return (
         _environment()

@@ -12,8 +12,9 @@ from itertools import pairwise
 from markupsafe import Markup, escape
 
 from efficient_empathy.foundation.figures.formatting import clip, fixed, plural, share
+from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.figures.palette import MEASURE, look
-from efficient_empathy.foundation.figures.scale import Scale, decimals, extent, marker
+from efficient_empathy.foundation.figures.scale import Scale, decimals, extent
 
 _BAR, _TALL = 9, 26
 _LEFT, _RIGHT, _TOP, _HIGH = 7.0, 99.0, 8, 190
@@ -50,7 +51,7 @@ def spark(axis: str, low: int, counts: Sequence[float]) -> Markup:
     )
 
 
-def stack(shares: Mapping[str, float]) -> Markup:
+def stack(shares: Mapping[str, float], looks: Looks) -> Markup:
     """Shares of subsets as one bar; they need not add up to 1."""
     parts, at = [], 0.0
     for name, part in shares.items():
@@ -64,7 +65,7 @@ def stack(shares: Mapping[str, float]) -> Markup:
         if part >= _LETTER:
             parts.append(
                 f'<text class="inked {look(name)} q7" x="{100 * (at + part / 2):.2f}%" y="12">'
-                f"{escape(name[:1].upper())}</text>"
+                f"{escape(looks.letter(name))}</text>"
             )
         parts.append("</g>")
         at += part
@@ -74,7 +75,9 @@ def stack(shares: Mapping[str, float]) -> Markup:
     )
 
 
-def lines(title: str, series: Mapping[str, Sequence[Point]], span: tuple[float, float] | None = None) -> Markup:
+def lines(
+    title: str, series: Mapping[str, Sequence[Point]], looks: Looks, span: tuple[float, float] | None = None
+) -> Markup:
     """Values along an order, a line a series, each with its own mark; whiskers are intervals."""
     points = [point for line in series.values() for point in line]
     every = [v for point in points for v in (point.value, *(point.interval or ()))]
@@ -90,7 +93,7 @@ def lines(title: str, series: Mapping[str, Sequence[Point]], span: tuple[float, 
         for v in ticks
     ]
     for name, line in series.items():
-        parts += _line(name, line, across, up)
+        parts += _line(name, line, looks, across, up)
     about = "; ".join(
         f"{name} from {fixed(first, 2)} to {fixed(last, 2)}"
         for name, line in series.items()
@@ -103,7 +106,7 @@ def lines(title: str, series: Mapping[str, Sequence[Point]], span: tuple[float, 
     )
 
 
-def _line(name: str, line: Sequence[Point], across: Scale, up: Scale) -> Iterator[str]:
+def _line(name: str, line: Sequence[Point], looks: Looks, across: Scale, up: Scale) -> Iterator[str]:
     shade = f"{look(name)} q8"
     for (i, one), (j, other) in pairwise((i, point) for i, point in enumerate(line) if point.value is not None):
         if one.value is not None and other.value is not None:
@@ -120,12 +123,12 @@ def _line(name: str, line: Sequence[Point], across: Scale, up: Scale) -> Iterato
         if point.interval:
             high, low = (up(v) for v in (point.interval[1], point.interval[0]))
             yield f'<line class="whisker" x1="0" x2="0" y1="{high:.1f}" y2="{low:.1f}"/>'
-        yield f'<path class="filled mark-of {shade}" d="{marker(name, 0, up(point.value))}"/></g></svg>'
+        yield f'<path class="filled mark-of {shade}" d="{looks.mark(name, 0, up(point.value))}"/></g></svg>'
 
 
-def key(name: str) -> Markup:
+def key(name: str, looks: Looks) -> Markup:
     """The mark of a series, for a legend."""
     return Markup(
         f'<svg class="line-key" width="26" height="14" aria-hidden="true"><line class="series {look(name)} q8" x1="0" '
-        f'x2="26" y1="7" y2="7"/><path class="filled mark-of {look(name)} q8" d="{marker(name, 13, 7)}"/></svg>'
+        f'x2="26" y1="7" y2="7"/><path class="filled mark-of {look(name)} q8" d="{looks.mark(name, 13, 7)}"/></svg>'
     )

@@ -1,11 +1,10 @@
-"""Numbers and text as the report writes them."""
+"""Numbers and text as pages write them."""
 
 from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 CLIP = 600
 """The longest text, in characters, that is shown whole."""
@@ -21,16 +20,8 @@ _ENDINGS = {
     "error": ", ended by an error",
 }
 
-_RULES = {
-    "paper": "rationality if R > {beta:g}; else sensibility if S > {alpha:g} and R < {beta:g}; else discard",
-    "exclusive": (
-        "sensibility if S > {alpha:g} and R < {beta:g}; rationality if R > {beta:g} and S < {alpha:g}; else discard"
-    ),
-    "both": (
-        "both if S > {alpha:g} and R > {beta:g}; else sensibility if S > {alpha:g}; "
-        "else rationality if R > {beta:g}; else discard"
-    ),
-}
+UNCATEGORISED = "uncategorised"
+"""What samples without a category are called."""
 
 
 def clip(text: str, limit: int = CLIP) -> str:
@@ -177,20 +168,3 @@ def ending(name: str) -> str:
 def plural(value: float, noun: str) -> str:
     """`count` with its noun: "1 sample", "3,473 samples"."""
     return f"{count(value)} {noun}{'' if round(value) == 1 else 's'}"
-
-
-def rule(parameters: Mapping[str, Any]) -> str:
-    """A policy's parameters as a sentence that says who goes where."""
-    name = parameters["policy"]
-    if name in _RULES:
-        return _RULES[name].format(**parameters)
-    amounts = [f"{key.replace('_', ' ')} = {value:g}" for key, value in parameters.items() if _is_amount(key, value)]
-    amounts += [
-        f"{clip(str(category), 60)} = {value:g}" for category, value in dict(parameters.get("quotas") or {}).items()
-    ]
-    where = " within each category" if parameters.get("per_category") or parameters.get("quotas") else ""
-    return f"the best of each axis by rank{where}" + (f" ({', '.join(amounts[:12])})" if amounts else "")
-
-
-def _is_amount(key: str, value: Any) -> bool:
-    return key != "seed" and isinstance(value, int | float) and not isinstance(value, bool)

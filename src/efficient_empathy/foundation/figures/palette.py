@@ -1,4 +1,4 @@
-"""The report's colours: one hue a subset, one lightness a count, each with an ink that can be read on it.
+"""The colours of figures: one hue a subset, one lightness a count, each with an ink that can be read on it.
 
 Ramps run in equal steps of OKLCH lightness, so that a step looks equally large in every hue and still shows in grey.
 Whatever a colour says, a letter, a pattern or a number says too.
@@ -7,45 +7,35 @@ Whatever a colour says, a letter, a pattern or a number says too.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from importlib.resources import files
+import re
+from typing import NamedTuple
 
 STEPS = 10
 """Shades of a ramp, besides that of an empty cell."""
-NEUTRAL = "neutral"
-MEASURE = "measure"
+NEUTRAL = "neutral."
+"""The hue of counts that are of no subset."""
+MEASURE = "measure."
 """The hue of measured values, in figures that are not of subsets."""
+_SPECIAL = {NEUTRAL: "look-neutral", MEASURE: "look-measure"}
 
-_HUES = {
-    "sensibility": (32.0, 1.0),
-    "rationality": (252.0, 1.0),
-    "both": (310.0, 1.0),
-    "discard": (80.0, 0.10),
-    MEASURE: (165.0, 0.8),
-}
-_OTHER = (200.0, 0.45)
+
+class Hue(NamedTuple):
+    """An angle of OKLCH, and how colourful the ramp is, from 0 to 1."""
+
+    degrees: float
+    colour: float = 1.0
+
+
+SPECIAL_HUES = {NEUTRAL: Hue(210, 0.25), MEASURE: Hue(165, 0.8)}
 _DARK_INK, _LIGHT_INK = "#000000", "#ffffff"
 
 
-def style_sheet(subsets: Iterable[str]) -> str:
-    """The style of a page that stands alone: `style.css`, and the colours of its subsets."""
-    return files(__package__).joinpath("style.css").read_text("utf-8") + css(subsets)
-
-
-def css(subsets: Iterable[str]) -> str:
-    """Custom properties for every subset: `--fill` and `--ink` of `.<look>.q0` … `.q10`, in light and in dark."""
-    light, dark = [], []
-    for name in (NEUTRAL, *subsets):
-        for step in range(STEPS + 1):
-            selector = f".{look(name)}.q{step}"
-            light.append(_rule(selector, shade(name, step, dark=False)))
-            dark.append(_rule(selector, shade(name, step, dark=True)))
-    return "\n".join(light) + "\n@media screen and (prefers-color-scheme: dark) {\n" + "\n".join(dark) + "\n}"
-
-
-def look(subset: str) -> str:
-    """The CSS class of a subset."""
-    return f"look-{subset}" if subset in _HUES or subset == NEUTRAL else "look-other"
+def look(name: str) -> str:
+    """The CSS class of a subset, of `NEUTRAL` or of `MEASURE`."""
+    if name in _SPECIAL:
+        return _SPECIAL[name]
+    kind = "look-" + re.sub(r"[^A-Za-z0-9_-]", lambda sign: f"_{ord(sign[0]):x}_", name)
+    return f"{kind}_" if kind in _SPECIAL.values() else kind
 
 
 def step_of(value: float, largest: float) -> int:
@@ -53,13 +43,12 @@ def step_of(value: float, largest: float) -> int:
     return min(STEPS, math.ceil(math.sqrt(value / largest) * STEPS)) if value > 0 and largest > 0 else 0
 
 
-def shade(subset: str, step: int, *, dark: bool) -> str:
-    """One step of a subset's ramp as #rrggbb."""
-    hue, colourful = _HUES.get(subset, _OTHER if subset != NEUTRAL else (210.0, 0.25))
+def shade(hue: Hue, step: int, *, dark: bool) -> str:
+    """One step of a hue's ramp as #rrggbb."""
     t = step / STEPS
     lightness = 0.24 + 0.58 * t if dark else 0.975 - 0.505 * t
-    chroma = (0.014 + 0.116 * t ** (0.75 if dark else 0.85)) * colourful
-    return _hexadecimal(lightness, chroma, hue)
+    chroma = (0.014 + 0.116 * t ** (0.75 if dark else 0.85)) * hue.colour
+    return _hexadecimal(lightness, chroma, hue.degrees)
 
 
 def ink(fill: str) -> str:
@@ -71,10 +60,6 @@ def contrast(one: str, other: str) -> float:
     """The contrast ratio of two colours (WCAG 2.2)."""
     low, high = sorted((_luminance(one), _luminance(other)))
     return (high + 0.05) / (low + 0.05)
-
-
-def _rule(selector: str, fill: str) -> str:
-    return f"{selector} {{ --fill: {fill}; --ink: {ink(fill)} }}"
 
 
 def _luminance(colour: str) -> float:

@@ -1,4 +1,4 @@
-"""From values to places in a figure: scales, round ticks, labels that keep apart, markers of different form."""
+"""From values to places in a figure: scales, round ticks, labels that keep apart."""
 
 from __future__ import annotations
 
@@ -6,15 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-
-_MARKERS = {
-    "sensibility": "M{x:.1f} {y:.1f}m-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0 -6.4 0z",
-    "rationality": "M{x:.1f} {y:.1f}m-2.9 -2.9h5.8v5.8h-5.8z",
-    "discard": "M{x:.1f} {y:.1f}m0 -3.8l3.6 6.4h-7.2z",
-    "all": "M{x:.1f} {y:.1f}m0 -4.2l4.2 4.2l-4.2 4.2l-4.2 -4.2z",
-    "both": "M{x:.1f} {y:.1f}m-1.2 -3.8h2.4v2.6h2.6v2.4h-2.6v2.6h-2.4v-2.6h-2.6v-2.4h2.6z",
-}
-_OTHER_MARKER = "M{x:.1f} {y:.1f}m0 3.8l3.6 -6.4h-7.2z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +103,3 @@ def side_by_side(places: Sequence[float], gap: float) -> list[float]:
         for n, i in enumerate(members):
             moved[i] += (n - (len(members) - 1) / 2) * gap
     return moved
-
-
-def marker(name: str, x: float, y: float) -> str:
-    """The path of a subset's mark: a form of its own, so that colour is never all that tells it."""
-    return _MARKERS.get(name, _OTHER_MARKER).format(x=x, y=y)

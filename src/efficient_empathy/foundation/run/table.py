@@ -19,8 +19,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from efficient_empathy.foundation.error_context import error_context
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.axis import Axis
 from efficient_empathy.foundation.run.facts import FACTS
 from efficient_empathy.foundation.run.stage_records import SelectRecord

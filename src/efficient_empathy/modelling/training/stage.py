@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
@@ -42,7 +42,6 @@ from efficient_empathy.modelling.training.record import (
     read_training,
 )
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.selection.faults import told
 
 _LOGS = "TENSORBOARD_LOGGING_DIR"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -131,7 +130,7 @@ def _train(
         path.write_text(card(record, table.selecting, workspace.stage("score"), bundled), "utf-8")
     record.write(work / TRAINING)
     workspace.keep(stage, [])
-    with told(f"put the expert in its place, {folder}"):
+    with error_context(f"put the expert in its place, {folder}"):
         for weights in work.glob("*.safetensors"):  # they are saved for their owner alone
             weights.chmod((work / TRAINING).stat().st_mode)
         if folder.exists():
@@ -174,7 +173,7 @@ def _fit(
     from efficient_empathy.modelling.training.jobs import Job
     from efficient_empathy.modelling.training.launch import launch
 
-    with told(f"write the rows of {name} to {work}"):
+    with error_context(f"write the rows of {name} to {work}"):
         job = Job.with_rows(base, rows, held_out, settings, work)
     with TrainingProgress(console, f"training {name}") as progress, _logs_in(work.parent.parent / "logs" / name):
         record = launch(job, progress)

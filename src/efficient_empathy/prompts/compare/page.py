@@ -11,9 +11,11 @@ from markupsafe import Markup, escape
 
 from efficient_empathy.evaluation.robustness.grid import thresholds_text
 from efficient_empathy.foundation.figures import formatting as words
-from efficient_empathy.foundation.figures import heat_map, palette, svg
+from efficient_empathy.foundation.figures import heat_map
 from efficient_empathy.foundation.figures.heat_map import Dimension, HeatMap, Quantity
-from efficient_empathy.foundation.figures.palette import MEASURE, NEUTRAL, look, step_of
+from efficient_empathy.foundation.figures.looks import Looks, style_sheet
+from efficient_empathy.foundation.figures.palette import MEASURE, NEUTRAL, STEPS, look, step_of
+from efficient_empathy.foundation.figures.svg import drawing
 from efficient_empathy.prompts.compare.figures import KEPT
 from efficient_empathy.prompts.compare.records import ComparisonRecord, PromptDiff, ThresholdMap
 from efficient_empathy.prompts.compare.summary import dollars_of, findings, headline, prompts_text
@@ -39,10 +41,10 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 52, 8, 8, 48
 def page(record: ComparisonRecord) -> str:
     """The page of a comparison; all text in it is escaped and clipped."""
     subsets = list(record.subsets.subsets) if record.subsets else []
-    looks = [*subsets, MEASURE]
+    looks = Looks.of(subsets, record.subsets.otherwise if record.subsets else "")
     content = {name: getattr(record, name) for name in ComparisonRecord.model_fields}
     return (
-        _environment()
+        _environment(looks)
         .get_template("compare.html.j2")
         .render(
             **content,
@@ -55,7 +57,7 @@ def page(record: ComparisonRecord) -> str:
             rules=policy_words(record.policy.definition) if record.policy else [],
             looks=looks,
             shown_subsets=subsets,
-            style=Markup(palette.style_sheet(looks)),
+            style=Markup(style_sheet(looks)),
         )
     )
 
@@ -90,7 +92,7 @@ def confusion(axis: str, scale: tuple[int, int], counts: tuple[tuple[int, ...], 
     about = (
         f"Counts of samples by A’s score, upwards, and B’s, to the right; {words.share(same, total)} on the diagonal."
     )
-    return svg.drawing("heat", right + _RIGHT, bottom + _BOTTOM, f"Scores of {axis}", about, parts)
+    return drawing("heat", right + _RIGHT, bottom + _BOTTOM, f"Scores of {axis}", about, parts)
 
 
 def _charts(part: ThresholdMap, record: ComparisonRecord) -> Iterator[HeatMap]:
@@ -136,9 +138,11 @@ def _shortened(prompts: PromptDiff | None) -> Iterator[tuple[str, str, str, int,
         yield kind, text[: len(text) - len(text.lstrip())], bare, left, after
 
 
-def _environment() -> Environment:
+def _environment(looks: Looks) -> Environment:
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("efficient_empathy.prompts"), PackageLoader("efficient_empathy.report")]),
+        loader=ChoiceLoader(
+            [PackageLoader("efficient_empathy.prompts"), PackageLoader("efficient_empathy.foundation.figures")]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -146,9 +150,9 @@ def _environment() -> Environment:
     )
     names = ("clip", "count", "dollars", "duration", "fixed", "number", "plural", "share", "signed", "whole")
     environment.filters |= {name: getattr(words, name) for name in names}
-    environment.filters |= {"look": look, "letter": svg.letter, "json": json.dumps, "dollars_of": dollars_of}
+    environment.filters |= {"look": look, "letter": looks.letter, "json": json.dumps, "dollars_of": dollars_of}
     environment.filters |= {"thresholds": thresholds_text, "symbol": display_symbol}
-    functions = (svg.patterns, heat_map.heat_map, confusion)
+    functions = (heat_map.heat_map, confusion)
     environment.globals |= {function.__name__: function for function in functions}
-    environment.globals |= {"steps": palette.STEPS, "measure": MEASURE}
+    environment.globals |= {"steps": STEPS, "measure": MEASURE}
     return environment

@@ -12,13 +12,12 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.dialogues import Sample
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.figures.formatting import UNCATEGORISED
+from efficient_empathy.foundation.run.table import SAMPLE_COLUMNS, UNSCORED, RunTable
 from efficient_empathy.modelling.generation.record import GenerationRecord
 from efficient_empathy.report.reading import by_model, read_record
 from efficient_empathy.report.sections.examples import TURNS_SHOWN, sample_rows
-from efficient_empathy.selection.columns import UNSCORED
-from efficient_empathy.selection.faults import told
-from efficient_empathy.selection.scored_run import Run
 from efficient_empathy.selection.ties import tie_hash
 
 PROMPTS = 5
@@ -104,26 +103,26 @@ class Answers:
         return {(r.record.template.name, r.record.template.hash) for r in self.responders if r.record}
 
 
-def answers(run: Run, folder: Path) -> Answers | None:
+def answers(table: RunTable, folder: Path) -> Answers | None:
     """Five samples that every model answered, and the answers; None where no model answered any."""
     paths = {path.stem: path for path in folder.glob("*.parquet") if not path.name.startswith(".")}
     if not paths:
         return None
     faults: list[str] = []
     found: list[tuple[Responder, pl.DataFrame]] = []
-    for name in by_model(paths, tuple(run.selection.get("subsets", ()))):
+    for name in by_model(paths, table.subsets):
         with _noted(faults, name):
             found.append(_responder(name, paths[name], faults))
     responders = [responder for responder, _ in found]
-    chosen, common = _choose(run, [ids for _, ids in found]) if found else (pl.DataFrame(), 0)
-    return Answers(responders, _prompts(run, chosen, responders, faults), common, faults)
+    chosen, common = _choose(table, [ids for _, ids in found]) if found else (pl.DataFrame(), 0)
+    return Answers(responders, _prompts(table, chosen, responders, faults), common, faults)
 
 
 @contextmanager
 def _noted(faults: list[str], name: str) -> Iterator[None]:
     """Turn what polars cannot read in here into a sentence."""
     try:
-        with told(f"show generations/{name}.parquet"):
+        with error_context(f"show generations/{name}.parquet"):
             yield
     except UserError as error:
         faults.append(f"C{str(error)[1:]}.")
@@ -160,15 +159,18 @@ def _generations(path: Path) -> pl.LazyFrame:
     return frame.with_columns(missing).select(pl.col(name).cast(kind) for name, kind in columns.items())
 
 
-def _choose(run: Run, ids: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
+def _choose(table: RunTable, ids: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
     """The samples to show, and of how many: by seeded hash, subsets and then categories as even as can be."""
     common = ids[0]
     for others in ids[1:]:
         common = common.join(others, on="sample_id", how="semi")
-    known = run.rows.select("sample_id", pl.col("_subset").alias("subset"), pl.col("_category").alias("category"))
+    known = table.scan(["sample_id", "category", *(["subset"] if table.subsets else [])])
+    known = known.with_columns(pl.col("category").fill_null(UNCATEGORISED))
+    if not table.subsets:
+        known = known.with_columns(pl.lit(UNSCORED).alias("subset"))
     rows = known.join(common.lazy(), on="sample_id", how="semi").collect(engine="streaming")
     rows = rows.unique("sample_id", keep="first", maintain_order=True)
-    seed = int(run.selection.get("seed", 0))
+    seed = table.selecting.seed if table.selecting else 0
     hashed = rows.with_columns(pl.Series("tie", tie_hash(rows["sample_id"], seed), dtype=pl.UInt64))
     first = hashed.sort("tie", "sample_id").group_by("subset", "category", maintain_order=True).head(PROMPTS)
     candidates = list(first.iter_rows(named=True))
@@ -184,11 +186,11 @@ def _choose(run: Run, ids: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
     return pl.DataFrame(chosen, schema=first.schema), len(rows)
 
 
-def _prompts(run: Run, chosen: pl.DataFrame, responders: Sequence[Responder], faults: list[str]) -> list[Prompt]:
+def _prompts(table: RunTable, chosen: pl.DataFrame, responders: Sequence[Responder], faults: list[str]) -> list[Prompt]:
     if chosen.is_empty():
         return []
     ids = chosen["sample_id"].to_list()
-    samples = {row["sample_id"]: row for row in sample_rows(run.samples, ids).iter_rows(named=True)}
+    samples = {row["sample_id"]: row for row in sample_rows(table.scan(SAMPLE_COLUMNS), ids).iter_rows(named=True)}
     found: list[tuple[Responder, dict[str, Any]]] = []
     for responder in responders:
         with _noted(faults, responder.name):
@@ -197,7 +199,7 @@ def _prompts(run: Run, chosen: pl.DataFrame, responders: Sequence[Responder], fa
     return [
         Prompt(
             sample=Sample.from_row(samples[identity]),
-            subset="" if subset == UNSCORED or not run.policy else subset,
+            subset="" if subset == UNSCORED else subset,
             category=category,
             answers=[_answer(responder, rows[identity]) for responder, rows in found],
         )

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 import polars as pl
 
 from efficient_empathy.dialogues import Sample
+from efficient_empathy.foundation.figures.formatting import UNCATEGORISED
+from efficient_empathy.foundation.run.table import PROBABILITIES, SAMPLE_COLUMNS, UNSCORED, RunTable
+from efficient_empathy.report.decision import SCORED_SUBSET
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.panel import Panel
-from efficient_empathy.selection.columns import UNSCORED
-from efficient_empathy.selection.scored_run import BATCH, UNCATEGORISED, Run
 from efficient_empathy.selection.ties import tie_hash
 
 EXAMPLES = 5
 TURNS_SHOWN = 8
 FAILURES_READ = 20_000
 REASONS_SHOWN = 10
+BATCH = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +76,24 @@ class Failures:
     read: int
 
 
-def examples(run: Run) -> dict[str, list[Example]]:
+def examples(table: RunTable) -> dict[str, list[Example]]:
     """Up to five samples of every subset, by seeded hash; a category comes twice only when all had their turn."""
-    chosen = _choose(run)
+    chosen = _choose(table)
     ids = chosen["sample_id"].to_list()
-    samples = {row["sample_id"]: row for row in sample_rows(run.samples, ids).iter_rows(named=True)}
-    scores = {row["sample_id"]: row for row in sample_rows(run.scores, ids).iter_rows(named=True)}
-    reasons = _reasons(run, ids)
-    replies, pools = _replies(run, ids)
-    found: dict[str, list[Example]] = {subset: [] for subset in run.subsets}
+    samples = {row["sample_id"]: row for row in sample_rows(table.scan(SAMPLE_COLUMNS), ids).iter_rows(named=True)}
+    distributions = [f"{axis}{PROBABILITIES}" for axis in table.axis_names if table.has_distributions(axis)]
+    scored = table.scan(["sample_id", "state", *table.axis_names, *distributions])
+    scores = {row["sample_id"]: row for row in sample_rows(scored, ids).iter_rows(named=True)}
+    reasons = _reasons(table, ids)
+    replies, pools = _replies(table, ids)
+    found: dict[str, list[Example]] = {subset: [] for subset in table.subsets or (SCORED_SUBSET,)}
     for subset, identity in chosen.select("subset", "sample_id").iter_rows():
         row = scores[identity]
-        tables = {axis.name: row.get(f"{axis.name}_probabilities") for axis in run.axes}
+        tables = {axis: row.get(f"{axis}{PROBABILITIES}") for axis in table.axis_names}
         example = Example(
             sample=Sample.from_row(samples[identity]),
-            scores={axis.name: row[axis.name] for axis in run.axes},
-            probabilities={name: table for name, table in tables.items() if table is not None},
+            scores={axis: row[axis] for axis in table.axis_names},
+            probabilities={name: levels for name, levels in tables.items() if levels is not None},
             reason=reasons.get((subset, identity), ""),
             replies=replies.get(identity, []),
             pooled=pools,
@@ -98,11 +102,15 @@ def examples(run: Run) -> dict[str, list[Example]]:
     return found
 
 
-def failures(run: Run) -> Failures:
+def failures(table: RunTable) -> Failures:
     """Why samples have no scores, from the ledger."""
-    failed = run.scores.filter(pl.col("state").is_not_null() & (pl.col("state") != "ok")).select("sample_id")
+    failed = (
+        table.scan(["sample_id", "state"])
+        .filter(pl.col("state").is_not_null() & (pl.col("state") != "ok"))
+        .select("sample_id")
+    )
     ids = failed.head(FAILURES_READ).collect(engine="streaming")["sample_id"].to_list()
-    judged = _answers(run, ids)
+    judged = _answers(table, ids)
     counts: Counter[tuple[str, str]] = Counter()
     replies: dict[tuple[str, str], str] = {}
     for identity in ids:
@@ -116,11 +124,14 @@ def failures(run: Run) -> Failures:
     return Failures(reasons, len(counts), sum(counts.values()))
 
 
-def _choose(run: Run) -> pl.DataFrame:
+def _choose(table: RunTable) -> pl.DataFrame:
     """Subset and id of the samples to show, subset by subset."""
-    seed = int(run.selection.get("seed", 0))
-    scored = run.rows.filter(pl.col("_subset") != UNSCORED)
-    rows = scored.select(pl.col("_subset").alias("subset"), pl.col("_category").alias("category"), "sample_id")
+    seed = table.selecting.seed if table.selecting else 0
+    scored = table.scan(["sample_id", "state", "category", *table.axis_names, *(["subset"] if table.subsets else [])])
+    if not table.subsets:
+        subset = pl.when(table.scored).then(pl.lit(SCORED_SUBSET)).otherwise(pl.lit(UNSCORED))
+        scored = scored.with_columns(subset.alias("subset"))
+    rows = scored.filter(pl.col("subset") != UNSCORED).select("subset", "category", "sample_id")
     best: pl.DataFrame | None = None
     for batch in rows.collect_batches(chunk_size=BATCH, engine="streaming"):
         hashed = batch.with_columns(pl.Series("tie", tie_hash(batch["sample_id"], seed), dtype=pl.UInt64))
@@ -144,30 +155,30 @@ def sample_rows(frame: pl.LazyFrame, ids: Sequence[str]) -> pl.DataFrame:
     return found.unique("sample_id", keep="first", maintain_order=True)
 
 
-def _reasons(run: Run, ids: Sequence[str]) -> dict[tuple[str, str], str]:
-    if not run.policy:
+def _reasons(table: RunTable, ids: Sequence[str]) -> dict[tuple[str, str], str]:
+    if not table.subsets:
         return {}
     wanted = pl.Series(ids, dtype=pl.String).implode()
-    assigned = pl.scan_parquet(run.workspace.assignments, glob=False).filter(pl.col("sample_id").is_in(wanted))
-    rows = assigned.select(pl.col("subset").cast(pl.String), "sample_id", "reason").collect(engine="streaming")
+    assigned = table.scan(["subset", "sample_id", "reason"]).filter(pl.col("sample_id").is_in(wanted))
+    rows = assigned.collect(engine="streaming")
     return {(subset, identity): reason for subset, identity, reason in rows.iter_rows()}
 
 
-def _answers(run: Run, ids: Sequence[str]) -> dict[str, Judgement]:
+def _answers(table: RunTable, ids: Sequence[str]) -> dict[str, Judgement]:
     """The judgement that each sample's state comes from; none where the run has no ledger any more."""
-    panel = _panel(run)
+    panel = _panel(table)
     if panel is None or not ids:
         return {}
-    with Ledger(run.workspace.ledger, read_only=True) as ledger:
+    with Ledger(table.workspace.ledger, read_only=True) as ledger:
         return panel.answers(ledger, ids)
 
 
-def _replies(run: Run, ids: Sequence[str]) -> tuple[dict[str, list[Reply]], bool]:
+def _replies(table: RunTable, ids: Sequence[str]) -> tuple[dict[str, list[Reply]], bool]:
     """By sample, the replies of the judges that gave its scores; and whether these scores are pooled."""
-    panel = _panel(run)
+    panel = _panel(table)
     if panel is None or not ids:
         return {}, False
-    with Ledger(run.workspace.ledger, read_only=True) as ledger:
+    with Ledger(table.workspace.ledger, read_only=True) as ledger:
         if panel.pools:
             judged = dict(zip(ids, panel.judgements(ledger, ids), strict=True))
         else:
@@ -177,8 +188,8 @@ def _replies(run: Run, ids: Sequence[str]) -> tuple[dict[str, list[Reply]], bool
     return replies, panel.pools
 
 
-def _panel(run: Run) -> Panel | None:
+def _panel(table: RunTable) -> Panel | None:
     """Whose judgements the scores are made of; None where nothing is left of them."""
-    scoring = run.scoring
+    scoring = table.scoring
     known = "panel" in scoring or scoring.get("spec") is not None
-    return Panel.of(scoring) if known and run.workspace.ledger.exists() else None
+    return Panel.of(scoring) if known and table.workspace.ledger.exists() else None

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup, escape
 
 from efficient_empathy.foundation.figures.formatting import clip, number
+from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.figures.palette import NEUTRAL, STEPS, look
 from efficient_empathy.foundation.figures.scale import Scale
 from efficient_empathy.foundation.figures.svg import drawing
@@ -19,7 +20,7 @@ _NUMBERED = 13
 """Rows less high than this have no numbers."""
 
 
-def gate_bars(routers: Routers, subset: str) -> Markup:
+def gate_bars(routers: Routers, subset: str, looks: Looks) -> Markup:
     """Two experts: a bar a layer, from one half to the right for the first expert, to the left for the second."""
     rows, (first, second) = _usage(routers, subset), _experts(routers)
     high = _row_height(len(rows))
@@ -36,8 +37,7 @@ def gate_bars(routers: Routers, subset: str) -> Markup:
     ]
     for layer, row in enumerate(rows):
         if (weight := row[0]) is not None:
-            sides = (first, _look(routers, first)), (second, _look(routers, second))
-            parts += _bar(layer, weight, across, high, sides)
+            parts += _bar(layer, weight, across, high, (first, second), looks)
     parts += _layers(len(rows), high)
     parts.append(f'<path class="baseline" d="M{across(0.5):.1f} {_TOP - 5}V{bottom + 4}"/>')
     mean = routers.weights(subset)[0]
@@ -47,12 +47,11 @@ def gate_bars(routers: Routers, subset: str) -> Markup:
 
 
 def _bar(
-    layer: int, weight: float, across: Scale, high: float, experts: tuple[tuple[str, str], tuple[str, str]]
+    layer: int, weight: float, across: Scale, high: float, experts: tuple[str, str], looks: Looks
 ) -> Iterator[str]:
-    """`experts` are the first and the second, each with its CSS class."""
+    first, second = experts
     middle, end = across(0.5), across(min(max(weight, across.low), across.high))
-    (first, _), (second, _) = experts
-    name = experts[0 if weight >= 0.5 else 1][1]
+    name = _look(first if weight >= 0.5 else second, looks)
     y = _TOP + layer * high
     place = f'x="{min(middle, end):.1f}" y="{y + high * 0.14:.1f}"'
     box = f'{place} width="{abs(end - middle):.1f}" height="{high * 0.72:.1f}"'
@@ -114,9 +113,9 @@ def _experts(routers: Routers) -> Sequence[str]:
     return routers.record.experts if routers.record else ()
 
 
-def _look(routers: Routers, expert: str) -> str:
+def _look(expert: str, looks: Looks) -> str:
     """An expert has the colour of the subset that it is named after."""
-    return look(expert if expert in (*routers.order, *routers.subsets) else NEUTRAL)
+    return look(expert if expert in looks.subsets else NEUTRAL)
 
 
 def _short(name: str) -> str:

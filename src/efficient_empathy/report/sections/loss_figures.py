@@ -9,9 +9,10 @@ from markupsafe import Markup, escape
 
 from efficient_empathy.foundation.figures.dots import Dot, dot_rows
 from efficient_empathy.foundation.figures.formatting import clip, count, loss
+from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.figures.palette import look
-from efficient_empathy.foundation.figures.scale import Scale, apart, decimals, marker
-from efficient_empathy.foundation.figures.svg import drawing, letter
+from efficient_empathy.foundation.figures.scale import Scale, apart, decimals
+from efficient_empathy.foundation.figures.svg import drawing
 from efficient_empathy.modelling.moe.record import AVERAGE
 from efficient_empathy.modelling.training.record import ALL
 from efficient_empathy.report.curves import Curve, Point
@@ -28,17 +29,17 @@ def line_look(subset: str) -> str:
     return "whole" if subset == ALL else f"{look(subset)} q9"
 
 
-def line_key(subset: str) -> Markup:
+def line_key(subset: str, looks: Looks) -> Markup:
     """A subset's line and mark, to stand in a legend."""
     classes = line_look(subset)
-    mark = f'<path class="mark-of {classes}" d="{marker(subset, 14, 8)}"/>'
+    mark = f'<path class="mark-of {classes}" d="{looks.mark(subset, 14, 8)}"/>'
     return Markup(
         f'<svg class="line-key" width="28" height="16" aria-hidden="true">'
         f'<path class="series {classes}" d="M1 8h26"/>{mark}</svg>'
     )
 
 
-def loss_curve(name: str, curve: Curve, span: tuple[float, float]) -> Markup:
+def loss_curve(name: str, curve: Curve, span: tuple[float, float], looks: Looks) -> Markup:
     """A training: what was logged (pale), its moving mean (heavy), and held-out losses by subset (marked)."""
     down = Scale(*span, _HEIGHT - _BOTTOM, _TOP)
     across = Scale(0, curve.last, _LEFT, _WIDTH - _RIGHT)
@@ -49,8 +50,8 @@ def loss_curve(name: str, curve: Curve, span: tuple[float, float]) -> Markup:
         parts.append(f'<path class="smooth" d="{_path(curve.smooth, across, down)}"/>')
     for subset, points in curve.held_out.items():
         parts.append(f'<path class="series {line_look(subset)}" d="{_path(points, across, down)}"/>')
-    parts += [mark for subset, points in curve.held_out.items() for mark in _marks(subset, points, across, down)]
-    parts += _ends(curve, across, down)
+    parts += [mark for subset, points in curve.held_out.items() for mark in _marks(subset, points, across, down, looks)]
+    parts += _ends(curve, across, down, looks)
     return drawing("curve", _WIDTH, _HEIGHT, f"Losses of {clip(name, 80)} by step", _description(curve), parts)
 
 
@@ -72,20 +73,21 @@ def _path(points: Sequence[Point], across: Scale, down: Scale) -> str:
     return "M" + "L".join(f"{across(step):.1f} {down(value):.1f}" for step, value in points)
 
 
-def _marks(subset: str, points: Sequence[Point], across: Scale, down: Scale) -> Iterator[str]:
+def _marks(subset: str, points: Sequence[Point], across: Scale, down: Scale, looks: Looks) -> Iterator[str]:
     shown = points if len(points) <= _MARKED else (points[0], points[-1])
     for step, value in shown:
         title = escape(f"step {count(step)}: {loss(value)} on {clip(subset, 40)}")
-        path = marker(subset, across(step), down(value))
+        path = looks.mark(subset, across(step), down(value))
         yield f'<path class="mark-of {line_look(subset)}" d="{path}"><title>{title}</title></path>'
 
 
-def _ends(curve: Curve, across: Scale, down: Scale) -> Iterator[str]:
+def _ends(curve: Curve, across: Scale, down: Scale, looks: Looks) -> Iterator[str]:
     """Each subset's letter at the end of its line, letters kept apart."""
     ends = [(subset, *points[-1]) for subset, points in curve.held_out.items()]
     places = apart([down(value) for _, _, value in ends], 12, _TOP + 4, _HEIGHT - _BOTTOM - 4)
     for (subset, step, _), y in zip(ends, places, strict=True):
-        yield f'<text class="end-of start" x="{across(step) + 8:.1f}" y="{y + 4:.1f}">{escape(letter(subset))}</text>'
+        letter = escape(looks.letter(subset))
+        yield f'<text class="end-of start" x="{across(step) + 8:.1f}" y="{y + 4:.1f}">{letter}</text>'
 
 
 def _description(curve: Curve) -> str:

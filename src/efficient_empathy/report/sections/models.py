@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from efficient_empathy.foundation.figures.palette import MEASURE
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.modelling.moe.record import ROUTERS
 from efficient_empathy.report.sections.answers import Answers, answers
 from efficient_empathy.report.sections.comparison import Comparison, comparison
@@ -18,7 +18,6 @@ from efficient_empathy.report.sections.routers import Routers, routers
 from efficient_empathy.report.sections.sweep import Sweep, sweep
 from efficient_empathy.report.sections.training import Training, training
 from efficient_empathy.report.sections.tuning import Tuning, tuning
-from efficient_empathy.selection.scored_run import Run
 
 _STAGES = ("mix", "train:", "generate:", "evaluate", "pairwise:", "sweep", "tune")
 """How the names of the stages that these sections show begin."""
@@ -41,12 +40,12 @@ class Models:
 
     @property
     def subsets(self) -> list[str]:
-        """Every subset that some section draws, and the hue of measured values where one has it."""
+        """Every subset that some section draws, and experts, which are named after theirs."""
         sections = (self.training, self.comparison, self.routers)
         prompts = self.answers.prompts if self.answers else []
         names = [name for section in sections if section for name in section.subsets]
-        measured = [MEASURE] if self.sweep or self.tuning or self.preferences or self.people else []
-        return list(dict.fromkeys([*names, *(p.subset for p in prompts if p.subset), *measured]))
+        experts = self.routers.record.experts if self.routers and self.routers.record else []
+        return list(dict.fromkeys([*names, *experts, *(prompt.subset for prompt in prompts if prompt.subset)]))
 
     @property
     def sections(self) -> list[tuple[str, str]]:
@@ -66,17 +65,16 @@ class Models:
         return [(address, title) for address, title, section in every if section]
 
 
-def models_of(run: Run) -> Models:
+def models_of(table: RunTable) -> Models:
     """Read what the stages after the selection left in a run's folder."""
-    workspace = run.workspace
-    subsets = tuple(run.selection.get("subsets", ()))
+    workspace, subsets = table.workspace, table.subsets
     evaluated = evaluation(workspace.evaluation)
     titles = {model.name: model.title for model in evaluated.models} if evaluated else {}
     return Models(
         training(workspace.experts, subsets),
         comparison(workspace.comparison, subsets),
         routers(workspace.moe / ROUTERS, subsets),
-        answers(run, workspace.generations),
+        answers(table, workspace.generations),
         evaluated,
         efficiency(evaluated),
         sweep(workspace.sweep / "sweep.json"),

@@ -18,9 +18,10 @@ from starlette.responses import HTMLResponse, Response
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import formatting as words
+from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.server.links import Annotator, Links
-from efficient_empathy.studio.server.look import palette_css
+from efficient_empathy.studio.server.look import looks_in, looks_of, palette_css, query_of
 from efficient_empathy.studio.server.runs import Runs
 
 if TYPE_CHECKING:
@@ -69,11 +70,15 @@ def data_folder() -> Path:
     return base / "efficient-empathy" / "studio"
 
 
+PALETTE = "palette.css"
+"""The colours of the subsets that its query names."""
+
+
 class Static:
     """The files that pages load, held in memory: nothing on the disk can be asked for. `version` is their hash."""
 
     def __init__(self) -> None:
-        self._files = {"palette.css": palette_css().encode()}
+        self._files = {PALETTE: palette_css(Looks()).encode()}
         for folder in (files(_PACKAGE).joinpath("server", "static"), *_page_folders()):
             for file in folder.iterdir():
                 if file.name.endswith((".js", ".css")):
@@ -91,6 +96,8 @@ class Static:
         """The endpoint of `/static/VERSION/NAME`."""
         name, version = request.path_params["name"], request.path_params["version"]
         content = self._files.get(name)
+        if name == PALETTE:
+            content = palette_css(looks_in(request.query_params)).encode()
         if content is None:
             return Response("no such file\n", 404, media_type="text/plain")
         kept = "public, max-age=31536000, immutable" if version == self.version else "no-cache"
@@ -153,9 +160,13 @@ class Studio:
             run: str | None = self.run_name(request)
         except UserError:
             run = None
+        annotator = self.annotator(request)
+        looks = looks_of(self.runs, [annotator.run] if annotator else self.runs.names)
         shell = {
+            "looks": looks,
+            "palette": f"{self.static.address(PALETTE)}?{query_of(looks)}",
             "page": template.removesuffix(".html.j2"),
             "run": run,
-            "annotator": self.annotator(request),
+            "annotator": annotator,
         }
         return HTMLResponse(self.templates.get_template(template).render(shell | context), status)

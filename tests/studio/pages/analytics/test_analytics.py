@@ -11,6 +11,7 @@ import pytest
 from efficient_empathy.analytics import analytics, measure
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.figures import charts as figures
+from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
 from efficient_empathy.studio.pages.analytics.views import chosen, correlation_dots, groups, moved
@@ -81,7 +82,7 @@ def test_without_a_file_of_the_run_the_numbers_are_kept_by_the_studio(tmp_path):
 
 def test_findings_lead_to_their_samples(tmp_path):
     workspace = talked(tmp_path / "run")
-    measured = {one["kind"]: one for one in measure(workspace)["findings"]}
+    measured = {one["kind"]: one for one in measure(workspace).model_dump(mode="json")["findings"]}
     assert measured["one_word_response"]["count"] == 20
     with serving([workspace.root], tmp_path) as served, visit_url(served.url + "/analytics") as seen:
         ready(seen.page, "Data quality")
@@ -135,8 +136,8 @@ def test_groups_are_sorted_and_what_the_address_does_not_mean_is_as_by_default(t
     found = measure(talked(tmp_path / "run"))
     by = chosen({"sort": "sensibility", "way": "up"}, found)
     assert by.by == "category"
-    assert [one["name"] for one in groups(found, by)] == ["sad", HOSTILE]
-    assert [one["name"] for one in groups(found, chosen({"sort": "sensibility"}, found))] == [HOSTILE, "sad"]
+    assert [one.name for one in groups(found, by)] == ["sad", HOSTILE]
+    assert [one.name for one in groups(found, chosen({"sort": "sensibility"}, found))] == [HOSTILE, "sad"]
     assert chosen({"by": "x", "along": "y"}, found) == chosen({}, found)
     assert len(groups(found, chosen({"sort": "discard"}, found))) == 2
     assert {title for _, title, _ in correlation_dots(found)} == {"What can be counted"}
@@ -152,8 +153,8 @@ def test_alarms_come_first():
 def test_figures_say_their_numbers_and_have_no_style():
     drawn = [
         figures.spark("sensibility", 0, [0, 3, 1]),
-        figures.stack({"sensibility": 0.6, "discard": 0.05, HOSTILE: 0.35}),
-        figures.lines("Means", {"a": [figures.Point("x", 1.0, (0.5, 1.5)), figures.Point("y", None)]}),
+        figures.stack({"sensibility": 0.6, "discard": 0.05, HOSTILE: 0.35}, Looks()),
+        figures.lines("Means", {"a": [figures.Point("x", 1.0, (0.5, 1.5)), figures.Point("y", None)]}, Looks()),
     ]
     assert "sensibility 1: 3 samples (75.0\u202f%)" in drawn[0]
     assert "sensibility 60.0\u202f%" in drawn[1]

@@ -70,7 +70,7 @@ def test_distributions_count_as_much_as_the_judge_finds_probable(tmp_path: Path,
     s, r, n = (cube.cells[name].to_numpy() for name in ("s", "r", "n"))
     table = np.zeros((11, 11))
     np.add.at(table, (s.astype(int), r.astype(int)), n)
-    np.testing.assert_allclose(table, expected_counts(tables["sensibility"], tables["rationality"]), atol=1e-3)
+    np.testing.assert_allclose(table, expected_counts([tables["sensibility"], tables["rationality"]]), atol=1e-3)
     assert cube.cells.group_by("category").agg(pl.col("n").sum())["n"].to_list() == pytest.approx([150, 150])
     select = list(policy.expected_counts(pl.read_parquet(workspace.scores)).values())
     assert counted(cube, policy) == pytest.approx(select, abs=1)

@@ -6,7 +6,6 @@ kept in the studio's folder. A run's own files are never written.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -17,13 +16,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from efficient_empathy.analytics import measure, outcomes
-from efficient_empathy.analytics import words as told_in
+from efficient_empathy.analytics import measure
+from efficient_empathy.analytics.correlations import outcome_files
 from efficient_empathy.analytics.cost import cost
-from efficient_empathy.analytics.drift import COLUMNS, LEVELS, between_periods, between_runs
+from efficient_empathy.analytics.drift import COLUMNS, drift
 from efficient_empathy.analytics.findings import libraries
-from efficient_empathy.analytics.settings import HALF, JUDGED
-from efficient_empathy.analytics.stage import FILE, STAGE, VERSION, plain
+from efficient_empathy.analytics.formatting import TITLES
+from efficient_empathy.analytics.record import AnalyticsRecord, Drift
+from efficient_empathy.analytics.settings import HALF, JUDGED, AnalyticsSettings
+from efficient_empathy.analytics.stage import FILE, STAGE
 from efficient_empathy.analytics.table import read_table
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import charts as figures
@@ -63,7 +64,7 @@ class Measured:
     def numbers(self, name: str, *, again: bool = False) -> Result:
         """All numbers of a run, or how far they are; those in its own folder where they still hold."""
         workspace = self._studio.runs.workspace(name)
-        key = key_of("numbers", VERSION, libraries(), name, self._inputs(workspace))
+        key = key_of("numbers", AnalyticsRecord.VERSION, libraries(), name, self._inputs(workspace))
         if again:
             self._results.retry(key)
 
@@ -71,7 +72,7 @@ class Measured:
             if (own := self._own(workspace)) is not None:
                 return own
             tell(0.0, "groups, topics, correlations, drift, cost, findings")
-            return measure(workspace)
+            return measure(workspace).model_dump(mode="json")
 
         return self._results.get(key, work)
 
@@ -82,32 +83,28 @@ class Measured:
         workspace = self._studio.runs.workspace(name)
         other = self._studio.runs.workspace(against) if against else None
         inputs = [self._inputs(one) for one in (workspace, other) if one is not None]
-        key = key_of("drift", VERSION, name, against, periods, inputs)
+        key = key_of("drift", AnalyticsRecord.VERSION, name, against, periods, inputs)
         if again:
             self._results.retry(key)
 
         def work(tell: Tell) -> Mapping[str, Any]:
             tell(0.0, "counting scores in bins")
             table = read_table(workspace)
-            if other is not None:
-                found = between_runs(table, read_table(other))
-            else:
-                found = between_periods(table, periods, cost(workspace, table)[1] if periods == JUDGED else None)
-            worst = max((one["level"] for one in found), key=LEVELS.index, default="unknown")
-            record: dict[str, Any] = plain({"kind": periods, "level": worst, "comparisons": found})
-            return record
+            judged = cost(workspace, table)[1] if periods == JUDGED else None
+            settings = AnalyticsSettings(against=other.root if other else None, periods=HALF if other else periods)
+            return Drift.model_validate(drift(table, settings, judged)).model_dump(mode="json")
 
         return self._results.get(key, work)
 
     def _inputs(self, workspace: Workspace) -> list[str]:
         files = [workspace.samples, workspace.scores, workspace.assignments, workspace.ledger]
-        files += [*outcomes.files(workspace), workspace.analytics / FILE]
+        files += [*outcome_files(workspace), workspace.analytics / FILE]
         return [f"{path.name} {self._hashes.of(path)}" for path in files]
 
     def _own(self, workspace: Workspace) -> dict[str, Any] | None:
         """What the run’s own file has, where it was made of this run alone, from the files that there are now."""
         record = workspace.stage(STAGE)
-        if record.get("version") != VERSION or record.get("parameters", {}).get("against"):
+        if record.get("version") != AnalyticsRecord.VERSION or record.get("parameters", {}).get("against"):
             return None
         inputs = {str(name): digest for name, digest in record.get("inputs", {}).items()}
         if any(Path(name).is_absolute() or ".." in Path(name).parts for name in inputs):
@@ -115,10 +112,9 @@ class Measured:
         if any(self._hashes.of(workspace.root / name) != digest for name, digest in inputs.items()):
             return None
         try:
-            found = json.loads((workspace.analytics / FILE).read_text("utf-8"))
-        except (OSError, ValueError):
+            return AnalyticsRecord.read(workspace.analytics / FILE).model_dump(mode="json")
+        except UserError:
             return None
-        return found if isinstance(found, dict) and found.get("version") == VERSION else None
 
 
 def _asked(studio: Studio, request: Request) -> tuple[str, str, str]:
@@ -135,29 +131,33 @@ def _page(studio: Studio, measured: Measured, request: Request) -> Response:
     name, against, periods = _asked(studio, request)
     again = request.query_params.get("again") == "1"
     numbers = measured.numbers(name, again=again)
-    found = numbers.value
+    found = _record(numbers)
     shown = views.chosen(request.query_params, found)
     return studio.render(
         request, "analytics.html.j2", numbers=numbers, found=found, against=against, periods=periods, chosen=shown,
         drift=_drift(measured, found, name, against, periods, again=again) if found else None,
         choices=_choices(studio, name, found), address=partial(_address, request), words=words, look=look,
-        figures=figures, views=views, titles=told_in.TITLES, feature=views.feature,
+        figures=figures, views=views, titles=TITLES, feature=views.feature,
     )  # fmt: skip
 
 
-def _drift(
-    measured: Measured, found: Mapping[str, Any], name: str, against: str, periods: str, *, again: bool
-) -> Result:
+def _record(result: Result) -> AnalyticsRecord | None:
+    if result.value is None:
+        return None
+    return AnalyticsRecord.model_validate({name: result.value[name] for name in AnalyticsRecord.model_fields})
+
+
+def _drift(measured: Measured, found: AnalyticsRecord, name: str, against: str, periods: str, *, again: bool) -> Result:
     """That of the numbers themselves where it is the one asked for."""
-    settings = found["settings"]
+    settings = found.settings
     if not against and not settings["against"] and settings["periods"] == periods:
-        return Result("", found["drift"])
+        return Result("", found.drift.model_dump(mode="json"))
     return measured.drift(name, against, periods, again=again)
 
 
-def _choices(studio: Studio, name: str, found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+def _choices(studio: Studio, name: str, found: AnalyticsRecord | None) -> list[tuple[str, str]]:
     """What drift can be measured from: value and words."""
-    periods = [(value, told) for value, told in PERIODS.items() if value != JUDGED or (found and found["judged"])]
+    periods = [(value, told) for value, told in PERIODS.items() if value != JUDGED or (found and found.judged)]
     return [*periods, *((f"run:{other}", f"the run {other}") for other in studio.runs if other != name)]
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from efficient_empathy.analytics.words import FEATURES, LEVELS
+from efficient_empathy.analytics.formatting import FEATURE_WORDS, LEVEL_WORDS
+from efficient_empathy.analytics.record import AnalyticsRecord, Finding, Group, Interval, Stretch
 from efficient_empathy.foundation.figures.charts import Point, lines
 from efficient_empathy.foundation.figures.dots import Dot, dot_rows
 from efficient_empathy.foundation.figures.formatting import clip, moment, signed
+from efficient_empathy.foundation.figures.looks import Looks
 
 SHAPES = {"ok": "○", "watch": "△", "alarm": "■", "unknown": "?"}
 """Levels of drift by shape."""
@@ -38,94 +40,92 @@ class Chosen:
     along: str
 
 
-def chosen(query: Mapping[str, str], found: Mapping[str, Any] | None) -> Chosen:
+def chosen(query: Mapping[str, str], found: AnalyticsRecord | None) -> Chosen:
     """The state of the page; what means nothing is as by default."""
-    has = bool(found and found["categories"]["groups"])
+    has = bool(found and found.categories.groups)
     by = query.get("by", "")
-    along = "judged" if query.get("along") == "judged" and found and found["judged"] else "order"
+    along = "judged" if query.get("along") == "judged" and found and found.judged else "order"
     if by not in ("category", "topic"):
         by = "category" if has else "topic"
     return Chosen(by, query.get("sort", "samples"), query.get("way", "down") != "up", along)
 
 
-def groups(found: Mapping[str, Any], state: Chosen) -> list[dict[str, Any]]:
+def groups(found: AnalyticsRecord, state: Chosen) -> list[Group]:
     """The groups in the chosen order; those without the value come last."""
-    listed = found["categories" if state.by == "category" else "topics"]["groups"]
+    listed = (found.categories if state.by == "category" else found.topics).groups
 
-    def value(one: Mapping[str, Any]) -> Any:
-        if state.sort in ("samples", "response_words"):
-            return one[state.sort]
-        if state.sort in one["axes"]:
-            return one["axes"][state.sort]["value"]
-        if state.sort in one["subsets"]:
-            return one["subsets"][state.sort]["share"]
-        return one["name"].casefold() if state.sort == "name" else one["samples"]
+    def value(one: Group) -> Any:
+        if state.sort == "response_words":
+            return one.response_words
+        if state.sort in one.axes:
+            return one.axes[state.sort].value
+        if state.sort in one.subsets:
+            return one.subsets[state.sort].share
+        return one.name.casefold() if state.sort == "name" else one.samples
 
     there = [one for one in listed if value(one) is not None]
     return sorted(there, key=value, reverse=state.descending) + [one for one in listed if value(one) is None]
 
 
-def unlike(group: Mapping[str, Any], axis: str) -> str:
+def unlike(group: Group, axis: str) -> str:
     """How a group's mean is to that of all others, where a corrected test says that it differs."""
-    told = group["axes"][axis].get("from_others") or {}
-    if told.get("p_holm") is None or told["p_holm"] >= SURE or told.get("value") is None:
+    test = group.axes[axis].from_others
+    if test is None or test.p_holm is None or test.p_holm >= SURE or test.value is None:
         return ""
-    return ("▲ " if told["value"] > 0 else "▼ ") + signed(told["value"], 2)
+    return ("▲ " if test.value > 0 else "▼ ") + signed(test.value, 2)
 
 
-def shares(group: Mapping[str, Any]) -> dict[str, float]:
+def shares(group: Group) -> dict[str, float]:
     """The share of each subset in a group."""
-    return {name: one["share"] or 0.0 for name, one in group["subsets"].items()}
+    return {name: one.share or 0.0 for name, one in group.subsets.items()}
 
 
-def over_order(found: Mapping[str, Any], state: Chosen) -> tuple[Markup, Markup | None]:
+def over_order(found: AnalyticsRecord, state: Chosen, looks: Looks) -> tuple[Markup, Markup | None]:
     """Means by axis along the order, and shares by subset where there is a selection."""
-    stretches = found[state.along]
-    axes, subsets = found["run"]["axes"], found["run"]["subsets"]
-    told = [_stretch(one, state.along) for one in stretches]
-    means = {axis: [_point(t, one["axes"][axis]) for t, one in zip(told, stretches, strict=True)] for axis in axes}
-    kinds = set(map(tuple, axes.values()))
-    span = (float(min(low for low, _ in kinds)), float(max(high for _, high in kinds)))
+    stretches = (found.judged or []) if state.along == "judged" else found.order
+    axes, subsets = found.run.axes, found.run.subsets
+    places = [_stretch(one) for one in stretches]
+    means = {axis: [_point(p, one.axes[axis]) for p, one in zip(places, stretches, strict=True)] for axis in axes}
+    span = (float(min(low for low, _ in axes.values())), float(max(high for _, high in axes.values())))
     along = "the order of the file" if state.along == "order" else "the time of judging"
-    drawn = lines(f"Mean score along {along}", means, span)
+    drawn = lines(f"Mean score along {along}", means, looks, span)
     if not subsets:
         return drawn, None
-    shares = {
-        name: [
-            Point(t, s["share"] * 100, (100 * s["low"], 100 * s["high"]) if s["low"] is not None else None)
-            if (s := one["subsets"][name])["share"] is not None
-            else Point(t, None)
-            for t, one in zip(told, stretches, strict=True)
-        ]
-        for name in subsets
-    }
-    return drawn, lines(f"Per cent of samples by subset along {along}", shares, (0.0, 100.0))
+    shares = {name: [_percent(p, one, name) for p, one in zip(places, stretches, strict=True)] for name in subsets}
+    return drawn, lines(f"Per cent of samples by subset along {along}", shares, looks, (0.0, 100.0))
 
 
-def _stretch(one: Mapping[str, Any], along: str) -> str:
-    if along == "judged":
-        return f"{moment(one['from'])} to {moment(one['to'])}"
-    return f"samples {one['first'] + 1:,} to {one['last'] + 1:,}"
+def _stretch(one: Stretch) -> str:
+    if one.start is not None and one.end is not None:
+        return f"{moment(one.start)} to {moment(one.end)}"
+    return f"samples {one.first + 1:,} to {one.last + 1:,}"
 
 
-def _point(told: str, figure: Mapping[str, Any]) -> Point:
-    interval = (figure["low"], figure["high"]) if figure["low"] is not None else None
-    return Point(told, figure["value"], interval)
+def _point(place: str, figure: Interval) -> Point:
+    return Point(place, figure.value, _bounds(figure.low, figure.high))
 
 
-def correlation_dots(found: Mapping[str, Any]) -> list[tuple[str, str, Markup]]:
+def _percent(place: str, one: Stretch, subset: str) -> Point:
+    part = one.subsets[subset]
+    if part.share is None:
+        return Point(place, None)
+    bounds = _bounds(part.low, part.high)
+    return Point(place, 100 * part.share, (100 * bounds[0], 100 * bounds[1]) if bounds else None)
+
+
+def _bounds(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)
+
+
+def correlation_dots(found: AnalyticsRecord) -> list[tuple[str, str, Markup]]:
     """Axis, what kind of thing it goes with, and the figure; the strongest first."""
     drawn = []
     for title, kinds in _KINDS.items():
-        for axis in found["run"]["axes"]:
+        for axis in found.run.axes:
             rows = [
-                Dot(
-                    clip(feature(one["with"]), 60),
-                    one["value"],
-                    (one["low"], one["high"]) if one["low"] is not None else None,
-                )
-                for one in sorted(found["correlations"], key=lambda one: -abs(one["value"] or 0))
-                if one["axis"] == axis and one["kind"] in kinds and one["value"] is not None
+                Dot(clip(feature(one.other), 60), one.value, _bounds(one.low, one.high))
+                for one in sorted(found.correlations, key=lambda one: -abs(one.value or 0))
+                if one.axis == axis and one.kind in kinds and one.value is not None
             ][:CORRELATED]
             if rows:
                 picture = dot_rows(f"{title}, and {axis}", rows, lambda v: signed(v, 2), reference=0.0)
@@ -135,7 +135,7 @@ def correlation_dots(found: Mapping[str, Any]) -> list[tuple[str, str, Markup]]:
 
 def feature(name: str) -> str:
     """What a feature is called."""
-    return FEATURES.get(name, name)
+    return FEATURE_WORDS.get(name, name)
 
 
 def verdict(name: str) -> str:
@@ -145,7 +145,7 @@ def verdict(name: str) -> str:
 
 def level(name: str) -> str:
     """A level of drift, by shape and in words."""
-    return f"{SHAPES.get(name, '?')} {LEVELS.get(name, name)}"
+    return f"{SHAPES.get(name, '?')} {LEVEL_WORDS.get(name, name)}"
 
 
 def moved(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -154,16 +154,16 @@ def moved(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(rows, key=lambda row: (order.get(row["level"], 3), -(row["psi"] or 0)))
 
 
-def details(finding: Mapping[str, Any]) -> str:
+def details(finding: Finding) -> str:
     """What else is known of a finding."""
-    told = []
-    if "limit" in finding:
-        told.append(f"more than {finding['limit']:,} words")
-    if finding.get("groups"):
-        told.append(f"in {finding['groups']:,} groups, {finding['across_dialogues']:,} of them across dialogues")
-    if "similarity" in finding:
-        told.append(f"at least {finding['similarity']:g} of their three-word sequences shared")
-    if finding.get("usual"):
-        others = ", ".join(f"{language} {n:,}" for language, n in finding["others"].items())
-        told.append(f"most are in {finding['usual']}" + (f"; others: {others}" if others else ""))
-    return "; ".join(told)
+    pieces = []
+    if finding.limit is not None:
+        pieces.append(f"more than {finding.limit:,} words")
+    if finding.groups:
+        pieces.append(f"in {finding.groups:,} groups, {finding.across_dialogues or 0:,} of them across dialogues")
+    if finding.similarity is not None:
+        pieces.append(f"at least {finding.similarity:g} of their three-word sequences shared")
+    if finding.usual:
+        others = ", ".join(f"{language} {n:,}" for language, n in finding.others.items())
+        pieces.append(f"most are in {finding.usual}" + (f"; others: {others}" if others else ""))
+    return "; ".join(pieces)

@@ -15,13 +15,12 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.evaluation.robustness.comparison import jaccard
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.axis import Axis
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.closeness import closeness
 from efficient_empathy.prompts.compare.figures import rounded
 from efficient_empathy.selection.columns import UNSCORED
-from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.rules import DISCARD
 from efficient_empathy.selection.scored_run import Run
 
@@ -52,7 +51,7 @@ class Scores:
 def read_scores(workspace: Workspace, name: str) -> Scores:
     """A run's rows; one that cannot be read has a `fault`."""
     try:
-        with told(f"read the scores of {name}"):
+        with error_context(f"read the scores of {name}"):
             run = Run(workspace)
             dialogues = run.samples.select("dialogue_id")
             rows = pl.concat([run.rows, dialogues], how="horizontal").collect(engine="streaming")

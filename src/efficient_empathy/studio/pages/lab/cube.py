@@ -180,7 +180,8 @@ def _expected(rows: pl.LazyFrame, categories: int) -> pl.DataFrame:
         for part in batch.partition_by("category"):
             place = part["category"][0]
             sizes[place] += len(part)
-            counts[place] += expected_counts(*(part[name].to_numpy() for name in (*DISTRIBUTIONS, ASSOCIATION)))
+            tables = [part[name].to_numpy() for name in DISTRIBUTIONS]
+            counts[place] += expected_counts(tables, part[ASSOCIATION].to_numpy()[:, None])
     masses = counts.sum(axis=(1, 2))
     counts *= np.divide(sizes, masses, out=np.zeros(categories), where=masses > 0)[:, None, None]
     return _cells(counts)

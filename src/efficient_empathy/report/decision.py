@@ -1,0 +1,105 @@
+"""What decided the samples of a run, as its report shows them: the table, and the policy of a current selection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from efficient_empathy.foundation.figures.formatting import UNCATEGORISED
+from efficient_empathy.foundation.run.axis import Axis
+from efficient_empathy.foundation.run.table import UNSCORED, RunTable
+from efficient_empathy.selection.policies import (
+    BoundRules,
+    Policy,
+    RuleSelector,
+    Selector,
+    TopSelector,
+    policy_words,
+)
+from efficient_empathy.selection.policies.selector import MOST_PROBABLE, PROBABILITIES
+from efficient_empathy.selection.recorded import recorded_selector
+
+SCORED_SUBSET = "scored"
+"""Where everything with scores goes as long as nothing has been selected."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The samples of a run, each in a subset. `selector` is None without a current selection: then all are in one."""
+
+    table: RunTable
+    selector: Selector | None
+
+    @classmethod
+    def of(cls, table: RunTable) -> Decision:
+        """Of a run that has scores. Raises `UserError` for one that has none."""
+        return cls(table.require("scores"), recorded_selector(table))
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """The subsets that scored samples are in, as they are shown."""
+        return self.selector.subsets if self.selector else (SCORED_SUBSET,)
+
+    @property
+    def otherwise(self) -> str:
+        """The subset that is left out; empty without a selection."""
+        return self.selector.otherwise if self.selector else ""
+
+    @property
+    def decided_on(self) -> str:
+        """What the policy was applied to; empty without a selection."""
+        return self.table.selecting.decided_on if self.selector and self.table.selecting else ""
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy that decided."""
+        if isinstance(self.selector, TopSelector):
+            return self.selector.policy
+        return self.rules.policy if self.rules else None
+
+    @cached_property
+    def rules(self) -> BoundRules | None:
+        """The rules of a policy that has rules."""
+        return self.selector.bound if isinstance(self.selector, RuleSelector) else None
+
+    @property
+    def sentences(self) -> list[str]:
+        """The policy in words, a sentence a rule."""
+        return policy_words(self.policy) if self.policy else []
+
+    @cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes to map, those that the policy compares first before the others; all of them without a policy."""
+        by_name = {axis.name: axis for axis in self.table.axes}
+        if self.rules:
+            names = [name for name in self.rules.policy.names if name in by_name]
+        elif isinstance(self.selector, TopSelector):
+            names = list(self.selector.amounts)
+        else:
+            names = list(by_name)
+        if len(names) < 2:
+            names += [name for name in by_name if name not in names][: 2 - len(names)]
+        return tuple(by_name[name] for name in names)
+
+    @property
+    def shows_expectations(self) -> bool:
+        """Whether counts by score are expected ones: the judge gives distributions and nothing was decided without."""
+        single_judge = "answered_by" not in self.table.columns
+        return self.table.has_distributions() and single_judge and self.decided_on in ("", PROBABILITIES)
+
+    @property
+    def decided_by_distributions(self) -> bool:
+        """Whether the judge's distributions decided, with shares matched or sample by sample."""
+        return self.decided_on in (PROBABILITIES, MOST_PROBABLE)
+
+    def subset_rows(self, *columns: str) -> pl.LazyFrame:
+        """These columns of every sample, and its `subset`; a sample without a category is in `UNCATEGORISED`."""
+        category = pl.col("category").fill_null(UNCATEGORISED)
+        named = [category if column == "category" else pl.col(column) for column in columns]
+        if self.selector:
+            return self.table.scan([*columns, "subset"]).select(*named, "subset")
+        needed = dict.fromkeys([*columns, "state", *self.table.axis_names])
+        subset = pl.when(self.table.scored).then(pl.lit(SCORED_SUBSET)).otherwise(pl.lit(UNSCORED)).alias("subset")
+        return self.table.scan(needed).select(*named, subset)
