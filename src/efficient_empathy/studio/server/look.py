@@ -1,10 +1,39 @@
-"""The report's colours as a style sheet that follows the studio's switch between light and dark."""
+"""How subsets look on every page: the report's colours as a style sheet that follows the studio's switch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from efficient_empathy.foundation.figures.palette import MEASURE, NEUTRAL, STEPS, ink, look, shade
+from efficient_empathy.foundation.run.table import UNSCORED, RunTable
+from efficient_empathy.studio.server.selections import last_choice
 
 SUBSETS = ("sensibility", "rationality", "both", "discard", MEASURE, "other")
+TEXTURES = 4
+"""Patterns and marks that subsets take in turn, besides the plain one of what is left out."""
+
+
+def looks(subsets: Sequence[str], otherwise: str) -> list[dict[str, str]]:
+    """How each subset is drawn: its `name`, CSS class `look`, `letter`, and `mark` (`rest`, or a number's)."""
+    letters: list[str] = []
+    for name in subsets:
+        free = [c.upper() for c in name if c.isalnum() and c.upper() not in letters]
+        letters.append(free[0] if free else str(len(letters) + 1))
+    kept = [name for name in subsets if name != otherwise]
+    marks = {name: str(place % TEXTURES) for place, name in enumerate(kept)} | {otherwise: "rest"}
+    return [
+        {"name": name, "look": look(name), "letter": letter, "mark": marks[name]}
+        for name, letter in zip(subsets, letters, strict=True)
+    ]
+
+
+def subset_looks(table: RunTable) -> list[dict[str, str]]:
+    """How the subsets of a run's selection are drawn, with that of rows without scores; none without a selection."""
+    if not table.subsets:
+        return []
+    last = last_choice(table)
+    drawn = looks(table.subsets, last.policy.otherwise if last else "")
+    return [*drawn, {"name": UNSCORED, "look": look(NEUTRAL), "letter": "–", "mark": "none"}]
 
 
 def palette_css() -> str:
