@@ -36,7 +36,7 @@ def studio(
     """
     import secrets
 
-    from efficient_empathy.studio.server.addresses import is_loopback
+    from efficient_empathy.studio.server.security import is_loopback
     from efficient_empathy.studio.server.app import PORT, listen, make_app, serve
     from efficient_empathy.studio.server.runs import runs_under
 

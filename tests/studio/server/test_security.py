@@ -1,19 +1,21 @@
 import json
 import re
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import quote
 
 import pytest
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.studio.server import security
 from efficient_empathy.studio.server.app import make_app
-from efficient_empathy.studio.server.rates import Rates
-from efficient_empathy.studio.server.security import checked_token
+from efficient_empathy.studio.server.security import Addresses, Rates, checked_token, is_loopback, is_own_page
 from selected_runs import selected_run
 from studio_server import ask, chromium, open_page, serving
 
@@ -331,3 +333,87 @@ def page_elsewhere(html: str):
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("::", False),
+     ("192.168.1.4", False), ("example.org", False), ("localhost.example.org", False), ("", False)],
+)  # fmt: skip
+def test_loopback(host, expected) -> None:
+    assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8321", "localhost", "LOCALHOST:9", "[::1]:8321", "[::1]", "127.0.0.2:1"])
+def test_loopback_is_called_by_its_names_at_any_port(host) -> None:
+    assert Addresses("127.0.0.1").include(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "evil.example", "evil.example:8321", "localhost.evil.example", "127.0.0.1.evil.example:8321", "192.168.1.4",
+     "0.0.0.0:8321", "127.0.0.1:8321:8321", "127.0.0.1@evil.example", socket.gethostname().lower() + ".evil.example"],
+)  # fmt: skip
+def test_no_name_that_others_can_point_here_is_loopbacks(host) -> None:
+    assert not Addresses("127.0.0.1").include(host)
+
+
+def test_elsewhere_the_machines_names_and_bare_addresses_are_ours_too() -> None:
+    addresses = Addresses("studio.example.org")
+    machine = socket.gethostname()
+    for host in ("studio.example.org:8321", "192.168.1.4:8321", "[fe80::1]:1", machine, f"{machine}.example", "[::1]"):
+        assert addresses.include(host), host
+    for host in ("evil.example", "example.org", "a.studio.example.org", f"{machine}./rate/", f"{machine}.x?/rate"):
+        assert not addresses.include(host), host
+
+
+@pytest.mark.parametrize(
+    ("headers", "method", "own"),
+    [
+        ({}, "POST", True),
+        ({"origin": "http://localhost:1"}, "POST", True),
+        ({"origin": "http://LOCALHOST:1", "sec-fetch-site": "same-origin"}, "GET", True),
+        ({"origin": "http://localhost:2"}, "POST", False),
+        ({"origin": "http://evil.example"}, "GET", False),
+        ({"origin": "null"}, "POST", False),
+        ({"origin": "http://["}, "POST", False),
+        ({"sec-fetch-site": "none", "sec-fetch-mode": "navigate"}, "GET", True),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, "GET", True),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, "POST", False),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, "GET", False),
+        ({"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"}, "GET", False),
+    ],
+)
+def test_other_pages_may_link_here_and_do_nothing_else(headers, method, own) -> None:
+    assert is_own_page(Headers({"host": "localhost:1", **headers}), method) is own
+
+
+def test_a_burst_is_let_through_and_then_so_many_a_second(monkeypatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(security.time, "monotonic", lambda: now[0])
+    limit = Rates(per_second=2, burst=5)
+    assert [limit.wait("a") for _ in range(6)] == [0, 0, 0, 0, 0, 0.5]
+    assert limit.wait("b") == 0
+    now[0] = 0.5
+    assert limit.wait("a") == 0
+    assert limit.wait("a") > 0
+    now[0] = 1000
+    assert [limit.wait("a") for _ in range(6)] == [0, 0, 0, 0, 0, 0.5]
+
+
+def test_what_is_charged_has_to_be_waited_off_but_not_for_ever(monkeypatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(security.time, "monotonic", lambda: now[0])
+    limit = Rates(per_second=1, burst=10)
+    limit.charge("a", 1000)
+    assert limit.wait("a") == 11
+    now[0] = 11
+    assert limit.wait("a") == 0
+
+
+def test_only_so_many_clients_are_remembered(monkeypatch) -> None:
+    monkeypatch.setattr(security, "CLIENTS", 3)
+    limit = Rates(per_second=0.001, burst=1)
+    assert [limit.wait(client) for client in "abcd"] == [0, 0, 0, 0]
+    assert limit.wait("d") > 0
+    assert limit.wait("a") == 0

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 import polars as pl
@@ -230,15 +230,15 @@ anywhere = st.one_of(whole, halves.filter(lambda x: 0 <= x <= 10), st.floats(0, 
 @pytest.mark.parametrize("level", [whole, anywhere], ids=["whole", "between"])
 def test_the_browser_counts_what_select_counts(browser: Any, served: Served, level: st.SearchStrategy[float]) -> None:
     page = open_page(browser, f"{served.url}/").page
-    page.evaluate(f"import('{served.studio.static.address('lab-tally.js')}').then((found) => window.lab = found)")
+    page.evaluate(f"import('{served.studio.static.address('lab-counts.js')}').then((found) => window.lab = found)")
     count = """([view, moved]) => {
-        const tally = new lab.Tally(view, null);
+        const counts = new lab.PointCounts(view, null);
         return {
-            sizes: tally.sizes(tally.codes),
-            moved: tally.sizes(tally.codesAt({ ...tally.values, alpha: moved })),
-            byCategory: [...tally.byCategory(tally.codes)],
-            flips: tally.flips().map((flip) => flip.count),
-            curve: tally.curve("alpha").find((point) => point.value === tally.values.alpha).sizes,
+            sizes: counts.sizes(counts.codes),
+            moved: counts.sizes(counts.codesAt({ ...counts.values, alpha: moved })),
+            byCategory: [...counts.byCategory(counts.codes)],
+            flips: counts.flips().map((flip) => flip.count),
+            curve: counts.curve("alpha").find((point) => point.value === counts.values.alpha).sizes,
         };
     }"""
 
@@ -478,8 +478,13 @@ def test_what_cannot_be_shown_is_said(browser: Any, served: Served, tmp_path: Pa
         page = open_page(browser, f"{plain.url}/lab").page
         page.locator("#problem", has_text="no policy is about the axes of this run (empathy)").wait_for()
         assert not page.locator("#lab").is_visible()
-    for query, why in (("decide=dice", "must be one of auto, scores"), ("policy=mine", "there is no policy"),
-                       ("policy=paper&t.gamma=1", "no threshold gamma"), ("policy=paper&t.alpha=x", "must be a number")):  # fmt: skip
+    wrong = {
+        "decide=dice": "must be one of auto, scores",
+        "policy=mine": "there is no policy",
+        "policy=paper&t.gamma=1": "no threshold gamma",
+        "policy=paper&t.alpha=x": "must be a number",
+    }
+    for query, why in wrong.items():
         answer = page.context.request.get(f"{served.url}/api/lab/view?run=whole&{query}")
         assert answer.status == 400
         assert why in answer.json()["error"]

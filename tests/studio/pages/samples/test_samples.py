@@ -197,7 +197,7 @@ class TestFilters:
             {"sort": "charm"},
             {"sort": "sensibility"},
             {"offset": "-1"},
-        ],  # fmt: skip
+        ],
     )
     def test_a_query_that_means_nothing_is_an_error_in_words(self, run: Workspace, query: dict[str, str]) -> None:
         with pytest.raises(UserError, match=r"must be|cannot be sorted|cannot be filtered"):

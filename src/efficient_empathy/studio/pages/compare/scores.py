@@ -34,8 +34,8 @@ Tell = Callable[[float, str], None]
 class Scores:
     """One run's rows: `sample_id`, `dialogue_id`, a column an axis (named by `_score`), `_scored`, `_subset`.
 
-    Samples stand there once each. `otherwise` is the subset that is left out; `fault` is the sentence on a run that has no scores to be read; `selection` what there is to say of its selection
-    where it has none that holds.
+    Samples stand there once each. `otherwise` is the subset that is left out; `fault` is the sentence on a run that has
+    no scores to be read; `selection` what there is to say of its selection where it has none that holds.
     """
 
     name: str

@@ -1,7 +1,7 @@
 // What is chosen: the policy, its thresholds, what it decides on. As a query, in words, as a command and as a recipe.
 
 import { api } from "./common.js";
-import { Tally } from "./lab-tally.js";
+import { PointCounts } from "./lab-counts.js";
 import { written } from "./lab-curve.js";
 
 export const query = ({ policy, thresholds, decide }) => ({
@@ -27,26 +27,26 @@ export function unpacked(line, policies, decide) {
   return fits ? { policy, thresholds, decide } : null;
 }
 
-/** Ask the studio for the points of a choice; `before` is a tally whose samples may stand in the same points. */
-export async function loadTally(choice, before, signal) {
+/** Ask the studio for the points of a choice; `before` is the counts whose samples may stand in the same points. */
+export async function loadCounts(choice, before, signal) {
   const view = await api("/api/lab/view", { query: { ...query(choice), have: before?.key }, signal });
-  const tally = new Tally(view, before);
-  tally.choice = choice;
-  return tally;
+  const present = new PointCounts(view, before);
+  present.choice = choice;
+  return present;
 }
 
 /** Ask for what `select` would write, where the browser cannot count it. */
-export async function loadSelection(tally, signal) {
-  if (tally.settled) return;
-  const { assigned } = await api("/api/lab/selection", { query: query(tally.choice), signal });
-  tally.assigned = assigned;
+export async function loadSelection(present, signal) {
+  if (present.settled) return;
+  const { assigned } = await api("/api/lab/selection", { query: query(present.choice), signal });
+  present.assigned = assigned;
 }
 
 /** Ask for what flips at one step, where the browser cannot count it. */
-export async function loadFlips(tally, signal) {
-  if (tally.exact || tally.flipped) return;
-  const { flips } = await api("/api/lab/flips", { query: query(tally.choice), signal });
-  tally.flipped = flips;
+export async function loadFlips(present, signal) {
+  if (present.exact || present.flipped) return;
+  const { flips } = await api("/api/lab/flips", { query: query(present.choice), signal });
+  present.flipped = flips;
 }
 
 const name = (policy) => (policy.file ? `${policy.name.replace(/[^\w.-]+/g, "-")}.yaml` : policy.name);

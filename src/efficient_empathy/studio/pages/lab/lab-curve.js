@@ -35,7 +35,7 @@ export class SizeCurve {
   }
 
   /**
-   * `points` are as of `Tally.curve`, out of `total` samples; lines stand at the present `value` and at the baseline's
+   * `points` are as of `PointCounts.curve`, out of `total` samples; lines stand at the present `value` and at the baseline's
    * (`former`, or null). `others` are the other thresholds in words; `about` says that the sizes are expected ones.
    */
   draw(drawn) {

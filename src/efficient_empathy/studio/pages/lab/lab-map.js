@@ -157,7 +157,7 @@ export class ScoreMap {
   }
 
   /**
-   * `map` and `baseline` are as of `Tally.map` (the second null where nothing differs), `subsets` as the studio draws
+   * `map` and `baseline` are as of `PointCounts.map` (the second null where nothing differs), `subsets` as the studio draws
    * them, `values` those of the thresholds, `step` the one of the sliders.
    */
   draw(state) {

@@ -105,7 +105,7 @@ export class CategoryTable {
     fill(this.host, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Categories" }, table), h("p", { class: "actions" }, this.more));
   }
 
-  /** `now` is `{ subsets, otherwise, counts }` with counts by category, as of `Tally.byCategory`; so is `before`, or null. */
+  /** `now` is `{ subsets, otherwise, counts }` with counts by category, as of `PointCounts.byCategory`; so is `before`, or null. */
   draw(now, before, totals, filter, about) {
     const kept = ({ subsets, otherwise, counts }, place) =>
       subsets.reduce((sum, { name }, k) => sum + (name === otherwise ? 0 : counts[place * subsets.length + k]), 0);

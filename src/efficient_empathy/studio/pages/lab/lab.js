@@ -2,7 +2,7 @@
 // sent; once it rests, the studio sends the points for the new place and, where only it can tell, the selection itself.
 
 import { RUN, announce, api, copy, debounce, fill, format, h, urlState } from "./common.js";
-import { cellAddress, command, download, inWords, loadFlips, loadSelection, loadTally, moveAddress, packed, query, recipe, same, unpacked } from "./lab-choice.js";
+import { cellAddress, command, download, inWords, loadFlips, loadSelection, loadCounts, moveAddress, packed, query, recipe, same, unpacked } from "./lab-choice.js";
 import { SizeCurve, written } from "./lab-curve.js";
 import { ScoreMap } from "./lab-map.js";
 import { CategoryTable, SizeTable, Stack, counted, flipRows, swatch } from "./lab-tables.js";
@@ -16,18 +16,18 @@ const KINDS = {
 };
 
 const state = { choice: null, category: null, half: false, pinned: null, sort: "samples", up: null, right: null };
-let offered, tally, before, map, curves, sizes, stack, categories, drawing, loading, pending = null;
+let offered, present, before, map, curves, sizes, stack, categories, drawing, loading, pending = null;
 
 const policy = () => offered.policies[state.choice.policy];
 const subsets = () => policy().subsets;
-const symbols = () => Object.fromEntries(tally.thresholds.map(({ name, symbol }) => [name, symbol]));
+const symbols = () => Object.fromEntries(present.thresholds.map(({ name, symbol }) => [name, symbol]));
 const stepOf = ({ step }) => (state.half ? step : Math.max(1, step));
 const baseline = () => state.pinned ?? offered.last ?? offered.first;
-const current = () => same(tally.choice, state.choice);
+const current = () => same(present.choice, state.choice);
 
 /** A threshold as the page takes it: within reach, on the steps of its slider. */
 function snapped(name, value) {
-  const slider = tally.thresholds.find((one) => one.name === name);
+  const slider = present.thresholds.find((one) => one.name === name);
   const step = stepOf(slider);
   return Math.min(slider.high, Math.max(slider.low, Math.round(Number(value) / step) * step));
 }
@@ -53,7 +53,7 @@ const toUrl = debounce(() => {
   const stale = [...new URLSearchParams(location.search).keys()].filter((name) => name.startsWith("t."));
   urlState.set({
     ...Object.fromEntries(stale.map((name) => [name, null])), ...query(choice),
-    half: half ? 1 : null, category: category === null ? null : tally.categories[category],
+    half: half ? 1 : null, category: category === null ? null : present.categories[category],
     base: pinned && packed(pinned), sort: sort === "samples" ? null : sort, up, right,
   });
 }, 200);
@@ -68,7 +68,7 @@ function move(values, settled = true) {
 function choose(choice) {
   state.choice = choice;
   redraw();
-  if (tally && choice.policy === tally.choice.policy && choice.decide === tally.choice.decide && tally.codesAt(choice.thresholds)) later();
+  if (present && choice.policy === present.choice.policy && choice.decide === present.choice.decide && present.codesAt(choice.thresholds)) later();
   else load();
 }
 
@@ -84,8 +84,8 @@ const later = debounce(() => current() || load(), SETTLED);
 const settle = debounce(() => {
   categories.sort(state.sort);
   toUrl();
-  if (!tally.settled || !current()) return;
-  const counts = tally.sizes(tally.exact ? tally.codes : null, state.category);
+  if (!present.settled || !current()) return;
+  const counts = present.sizes(present.exact ? present.codes : null, state.category);
   announce(`${inWords(state.choice, symbols())}: ${subsets().map(({ name }, k) => `${name} ${format.count(counts[k])}`).join(", ")}`);
 }, SETTLED);
 
@@ -93,11 +93,11 @@ const settle = debounce(() => {
 async function load() {
   if (pending) return pending;
   pending = (async () => {
-    while (!tally || !current()) {
-      const found = await loadTally(state.choice, tally);
+    while (!present || !current()) {
+      const found = await loadCounts(state.choice, present);
       loading?.abort();
-      const frame = !tally || tally.key !== found.key || tally.choice.policy !== found.choice.policy || tally.choice.decide !== found.choice.decide;
-      tally = found;
+      const frame = !present || present.key !== found.key || present.choice.policy !== found.choice.policy || present.choice.decide !== found.choice.decide;
+      present = found;
       if (frame) drawFrame();
       redraw();
     }
@@ -107,7 +107,7 @@ async function load() {
   } finally {
     pending = null;
   }
-  complete(tally);
+  complete(present);
 }
 
 /** Let the studio work out what only it can tell of a choice. */
@@ -116,9 +116,9 @@ async function complete(wanted) {
   const { signal } = loading;
   try {
     await loadSelection(wanted, signal);
-    if (wanted === tally) { redraw(); settle(); }
+    if (wanted === present) { redraw(); settle(); }
     await loadFlips(wanted, signal);
-    if (wanted === tally) redraw();
+    if (wanted === present) redraw();
   } catch (error) {
     if (error.name !== "AbortError") throw error;
   }
@@ -129,7 +129,7 @@ async function loadBaseline() {
   const wanted = baseline();
   if (before && same(before.choice, wanted)) return;
   before = null;
-  const found = await loadTally(wanted, null);
+  const found = await loadCounts(wanted, null);
   await loadSelection(found);
   if (!same(found.choice, baseline())) return;
   before = found;
@@ -139,27 +139,27 @@ async function loadBaseline() {
 
 /** What is drawn: the counts by category, and whether they are those of `select`. */
 function counts() {
-  if (!tally.exact && current() && tally.settled) return { codes: tally.codes, selected: null, about: false };
-  const codes = tally.codesAt(state.choice.thresholds);
-  if (!codes) return { codes: tally.codes, selected: tally.settled ? null : tally.codes, about: true };
-  return { codes, selected: codes, about: !tally.exact };
+  if (!present.exact && current() && present.settled) return { codes: present.codes, selected: null, about: false };
+  const codes = present.codesAt(state.choice.thresholds);
+  if (!codes) return { codes: present.codes, selected: present.settled ? null : present.codes, about: true };
+  return { codes, selected: codes, about: !present.exact };
 }
 
 function draw() {
   const { choice, category } = state;
   const { selected, about } = counts();
-  const samples = tally.samples(category);
+  const samples = present.samples(category);
   const waits = about || !current();
-  if (tally.codes || tally.settled) {
-    const now = counted(subsets(), tally.sizes(selected, category), tally.otherwise);
+  if (present.codes || present.settled) {
+    const now = counted(subsets(), present.sizes(selected, category), present.otherwise);
     const was = before && counted(names(before), before.sizes(before.exact ? before.codes : null, category), before.otherwise);
     stack.draw(subsets(), subsets().map(({ name }) => now.by[name]), samples.scored);
     sizes.draw(subsets(), now, was, samples, about);
     const past = before && { subsets: names(before), otherwise: before.otherwise, counts: before.byCategory(before.exact ? before.codes : null) };
-    categories.draw({ subsets: subsets(), otherwise: tally.otherwise, counts: tally.byCategory(selected) }, past, tally.scored, category, about);
+    categories.draw({ subsets: subsets(), otherwise: present.otherwise, counts: present.byCategory(selected) }, past, present.scored, category, about);
   }
   at("working").hidden = !about;
-  for (const id of ["sizes", "categories"]) at(id).setAttribute("aria-busy", waits && !tally.exact);
+  for (const id of ["sizes", "categories"]) at(id).setAttribute("aria-busy", waits && !present.exact);
   drawMap();
   drawThresholds();
   drawCurves();
@@ -174,16 +174,16 @@ const names = (one) => offered.policies[one.choice.policy].subsets;
 function drawMap() {
   const { codes, about } = counts();
   const [right, up] = pair();
-  const shown = !about && !tally.exact ? tally.map(null, right, up, state.category) : tally.codes ? tally.map(codes, right, up, state.category) : null;
+  const shown = !about && !present.exact ? present.map(null, right, up, state.category) : present.codes ? present.map(codes, right, up, state.category) : null;
   if (!shown) return;
   const former = before && !same(before.choice, state.choice) && formerMap(right, up);
   map.shown = { ...shown, split: !about };
-  map.draw({ map: shown, baseline: former || null, subsets: subsets(), values: state.choice.thresholds, steps: Object.fromEntries(tally.thresholds.map((one) => [one.name, stepOf(one)])) });
+  map.draw({ map: shown, baseline: former || null, subsets: subsets(), values: state.choice.thresholds, steps: Object.fromEntries(present.thresholds.map((one) => [one.name, stepOf(one)])) });
 }
 
 /** The subsets of the baseline by name, on the axes that are drawn; null where it looks at others. */
 function formerMap(right, up) {
-  const place = (i) => (i === null ? null : before.axes.findIndex((axis) => axis.name === tally.axes[i].name));
+  const place = (i) => (i === null ? null : before.axes.findIndex((axis) => axis.name === present.axes[i].name));
   const [x, y] = [place(right), place(up)];
   if (x < 0 || y < 0) return null;
   const found = before.map(before.exact ? before.codes : null, x, y, state.category);
@@ -192,12 +192,12 @@ function formerMap(right, up) {
 
 function drawThresholds() {
   const { thresholds } = state.choice;
-  for (const { name } of tally.thresholds) {
+  for (const { name } of present.thresholds) {
     const slider = document.querySelector(`#sliders [data-threshold="${CSS.escape(name)}"]`);
     slider.value = thresholds[name];
     slider.nextElementSibling.textContent = written(thresholds[name]);
   }
-  const told = tally.words.map((sentence) => tally.thresholds.reduce(
+  const told = present.words.map((sentence) => present.thresholds.reduce(
     (text, { name, symbol, value }) => text.replaceAll(`${symbol} = ${value}`, `${symbol} = ${thresholds[name]}`), sentence));
   const lines = [...at("rule").children];
   if (lines.length === told.length) lines.forEach((line, i) => { if (line.textContent !== told[i]) line.textContent = told[i]; });
@@ -206,19 +206,19 @@ function drawThresholds() {
 
 function drawCurves() {
   const { thresholds } = state.choice;
-  const total = tally.samples(state.category).scored;
-  tally.thresholds.forEach((threshold, i) => {
-    const all = tally.curve(threshold.name, state.category);
+  const total = present.samples(state.category).scored;
+  present.thresholds.forEach((threshold, i) => {
+    const all = present.curve(threshold.name, state.category);
     if (!all.length) return;
     const points = all.filter(({ value }) => state.half || Number.isInteger(value) || value === thresholds[threshold.name]);
-    if (!tally.exact && tally.settled && current()) {
+    if (!present.exact && present.settled && current()) {
       const here = points.find(({ value }) => value === thresholds[threshold.name]);
-      if (here) here.sizes = tally.sizes(null, state.category);
+      if (here) here.sizes = present.sizes(null, state.category);
     }
-    const others = tally.thresholds.filter((one) => one !== threshold).map((one) => `${one.symbol} = ${written(tally.values[one.name])}`).join(", ");
+    const others = present.thresholds.filter((one) => one !== threshold).map((one) => `${one.symbol} = ${written(present.values[one.name])}`).join(", ");
     const former = before?.choice.thresholds[threshold.name];
     curves[i].draw({
-      threshold, points, value: thresholds[threshold.name], total, subsets: subsets(), others, about: !tally.exact,
+      threshold, points, value: thresholds[threshold.name], total, subsets: subsets(), others, about: !present.exact,
       former: before && former !== undefined && !same(before.choice, state.choice) ? former : null,
     });
   });
@@ -226,21 +226,21 @@ function drawCurves() {
 }
 
 function drawFlips() {
-  const flips = tally.flips(state.category);
+  const flips = present.flips(state.category);
   at("flips").setAttribute("aria-busy", !flips || !current());
   if (!flips) return fill(at("flips").tBodies[0], h("tr", {}, h("td", { colspan: 4, class: "quiet" }, "Being worked out …")));
   if (!current()) return undefined;
-  const address = (flip, one) => moveAddress(RUN, tally.choice, flip, [subsets()[one.from].name, subsets()[one.to].name], sampled());
-  return fill(at("flips").tBodies[0], ...flipRows(flips, subsets(), symbols(), tally.samples(state.category).scored, address));
+  const address = (flip, one) => moveAddress(RUN, present.choice, flip, [subsets()[one.from].name, subsets()[one.to].name], sampled());
+  return fill(at("flips").tBodies[0], ...flipRows(flips, subsets(), symbols(), present.samples(state.category).scored, address));
 }
 
 /** What the page of samples calls the category that is shown. */
-const sampled = () => (state.category === null || tally.unnamed.includes(state.category) ? null : tally.categories[state.category]);
+const sampled = () => (state.category === null || present.unnamed.includes(state.category) ? null : present.categories[state.category]);
 
 /** The axes that are drawn, by their place: to the right, and upwards or null. */
 function pair() {
-  const place = (name, fallback) => Math.max(0, tally.axes.findIndex((axis) => axis.name === name)) || (tally.axes[0].name === name ? 0 : fallback);
-  if (tally.axes.length === 1) return [0, null];
+  const place = (name, fallback) => Math.max(0, present.axes.findIndex((axis) => axis.name === name)) || (present.axes[0].name === name ? 0 : fallback);
+  if (present.axes.length === 1) return [0, null];
   const up = place(state.up, 0);
   const right = place(state.right, up === 1 ? 0 : 1);
   return [right === up ? (up === 0 ? 1 : 0) : right, up];
@@ -249,17 +249,17 @@ function pair() {
 /** What changes with the policy, the category or the samples, and not with the thresholds. */
 function drawFrame() {
   const { category } = state;
-  const samples = tally.samples(category);
-  const of = category === null ? "all categories" : tally.categories[category];
-  const { scored, unscored } = tally.samples();
-  at("about").textContent = `${format.plural(scored, "sample")} with scores${unscored ? `, ${format.count(unscored)} without` : ""}, in ${format.plural(tally.categories.length, "category", "categories")}. Nothing is written here: move the thresholds, then copy the command.`;
-  at("kind").textContent = KINDS[tally.kind];
-  at("kind").hidden = !KINDS[tally.kind];
+  const samples = present.samples(category);
+  const of = category === null ? "all categories" : present.categories[category];
+  const { scored, unscored } = present.samples();
+  at("about").textContent = `${format.plural(scored, "sample")} with scores${unscored ? `, ${format.count(unscored)} without` : ""}, in ${format.plural(present.categories.length, "category", "categories")}. Nothing is written here: move the thresholds, then copy the command.`;
+  at("kind").textContent = KINDS[present.kind];
+  at("kind").hidden = !KINDS[present.kind];
   at("map-of").textContent = `${format.plural(samples.scored, "sample")}${category === null ? "" : `, ${of}`}`;
   at("curve-of").textContent = `Share of ${format.plural(samples.scored, "sample")}, ${of}. Click to go there.`;
   at("flips-of").textContent = `When a threshold moves by one, ${of}. Each number leads to its samples.`;
   at("half").checked = state.half;
-  at("half-field").hidden = tally.thresholds.every(({ step }) => step >= 1);
+  at("half-field").hidden = present.thresholds.every(({ step }) => step >= 1);
   for (const input of document.getElementsByName("policy")) input.checked = input.value === state.choice.policy;
   fillFrame();
   drawBaseline();
@@ -267,31 +267,31 @@ function drawFrame() {
 
 function fillFrame() {
   const [right, up] = pair();
-  map.lay(tally.axes[right], up === null ? null : tally.axes[up], tally.thresholds);
-  at("pair").hidden = tally.axes.length < 3;
+  map.lay(present.axes[right], up === null ? null : present.axes[up], present.thresholds);
+  at("pair").hidden = present.axes.length < 3;
   for (const [id, chosen] of [["up", up], ["right", right]]) {
-    fill(at(id), ...tally.axes.map(({ name }) => h("option", { value: name }, name)));
-    if (chosen !== null) at(id).value = tally.axes[chosen].name;
+    fill(at(id), ...present.axes.map(({ name }) => h("option", { value: name }, name)));
+    if (chosen !== null) at(id).value = present.axes[chosen].name;
   }
   fill(at("keys"), ...subsets().map((subset) => h("li", { dataset: { subset: subset.name } }, swatch(subset), ` ${subset.name}`)),
     h("li", { id: "baseline-key" }, h("span", { class: "dashes", "aria-hidden": "true" }), " where the baseline divides"));
-  fill(at("sliders"), ...tally.thresholds.flatMap((one) => {
+  fill(at("sliders"), ...present.thresholds.flatMap((one) => {
     const id = `slider-${one.name}`;
     const input = h("input", { type: "range", id, min: one.low, max: one.high, step: stepOf(one), dataset: { threshold: one.name }, oninput: () => move({ [one.name]: Number(input.value) }) });
     return [h("label", { for: id }, `${one.symbol} `, h("span", { class: "quiet" }, one.of.join(", "))), input, h("output", { for: id })];
   }));
   const clicked = (values) => move(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, snapped(name, value)])));
-  curves = tally.thresholds.map(() => new SizeCurve(clicked));
+  curves = present.thresholds.map(() => new SizeCurve(clicked));
   fill(at("curves"), ...curves.map((one) => one.host));
-  at("curves").closest("section").hidden = !curves.length || !tally.slices.size;
-  at("flips").closest("section").hidden = !tally.thresholds.length;
-  if (categories.names !== tally.categories) categories.fill(tally.categories);
+  at("curves").closest("section").hidden = !curves.length || !present.slices.size;
+  at("flips").closest("section").hidden = !present.thresholds.length;
+  if (categories.names !== present.categories) categories.fill(present.categories);
   const decides = Object.entries(policy().decides);
   fill(at("decide"), ...decides.map(([key, words]) => h("option", { value: key }, words)));
   at("decide").value = state.choice.decide;
   at("decide-field").hidden = decides.length < 2;
-  const all = `all categories (${format.count(tally.categories.length)})`;
-  fill(at("category"), h("option", { value: "" }, all), ...tally.categories.map((name, i) => h("option", { value: i }, name)));
+  const all = `all categories (${format.count(present.categories.length)})`;
+  fill(at("category"), h("option", { value: "" }, all), ...present.categories.map((name, i) => h("option", { value: i }, name)));
   at("category").value = state.category ?? "";
   const orders = { samples: "samples", name: "name", kept: "kept share", change: "difference to the baseline", ...Object.fromEntries(subsets().map(({ name }) => [`share ${name}`, `share of ${name}`])) };
   if (!orders[state.sort]) state.sort = "samples";
@@ -314,14 +314,14 @@ function describe(cell) {
   const wide = subsets().length;
   const within = subsets().map(({ name }, k) => [name, by[cell * wide + k]]).filter(([, count]) => count > 0);
   const whose = split && within.length ? within.map(([name, count]) => (within.length > 1 ? `${name} ${format.count(count)}` : name)).join(", ") : subsets()[subset[cell]]?.name ?? "none";
-  const where = up === null ? `${tally.axes[right].name} ${x}` : `${tally.axes[up].name} ${y}, ${tally.axes[right].name} ${x}`;
-  return `${where}: ${format.plural(n[cell], "sample")} (${format.share(n[cell], tally.samples(state.category).scored)}), ${whose}`;
+  const where = up === null ? `${present.axes[right].name} ${x}` : `${present.axes[up].name} ${y}, ${present.axes[right].name} ${x}`;
+  return `${where}: ${format.plural(n[cell], "sample")} (${format.share(n[cell], present.samples(state.category).scored)}), ${whose}`;
 }
 
 function chosenCell(cell) {
   const [right, up] = pair();
   const [x, y] = map.scores(cell);
-  const scores = { ...(up !== null && { [tally.axes[up].name]: y }), [tally.axes[right].name]: x };
+  const scores = { ...(up !== null && { [present.axes[up].name]: y }), [present.axes[right].name]: x };
   fill(at("cell"), describe(cell), ". ", h("a", { href: cellAddress(RUN, scores, sampled()) }, "See these samples"));
 }
 
@@ -336,7 +336,7 @@ function listen() {
   at("half").addEventListener("change", (event) => {
     state.half = event.target.checked;
     drawFrame();
-    move(Object.fromEntries(tally.thresholds.map(({ name }) => [name, snapped(name, state.choice.thresholds[name])])));
+    move(Object.fromEntries(present.thresholds.map(({ name }) => [name, snapped(name, state.choice.thresholds[name])])));
     redraw();
   });
   at("decide").addEventListener("change", (event) => {
@@ -349,7 +349,7 @@ function listen() {
   });
   for (const id of ["up", "right"]) {
     at(id).addEventListener("change", (event) => {
-      const [right, up] = pair().map((i) => tally.axes[i].name);
+      const [right, up] = pair().map((i) => present.axes[i].name);
       Object.assign(state, { up, right }, { [id]: event.target.value });
       if (state.up === state.right) state[id === "up" ? "right" : "up"] = id === "up" ? up : right;
       fillFrame();
@@ -379,7 +379,7 @@ function listen() {
   });
   at("save").addEventListener("click", () => {
     const { choice } = state;
-    const found = tally.sizes(counts().selected);
+    const found = present.sizes(counts().selected);
     const words = subsets().map(({ name }, k) => `${format.count(found[k])} ${name}`).join(", ");
     const file = [RUN, choice.policy, ...Object.values(choice.thresholds)].join("-").replace(/[^\w.-]+/g, "-");
     download(`${file}.yaml`, recipe(offered.recipe, policy(), choice, offered.seed, `Chosen on the page Thresholds: ${words}`));
@@ -405,12 +405,12 @@ async function begin() {
     const [first] = Object.keys(offered.policies);
     offered.first = { policy: first, thresholds: offered.policies[first].thresholds, decide: "auto" };
     fromUrl();
-    tally = await loadTally(state.choice, null);
+    present = await loadCounts(state.choice, null);
   } catch {
     at("about").textContent = "";
     return;
   }
-  const category = tally.categories.indexOf(urlState.get("category"));
+  const category = present.categories.indexOf(urlState.get("category"));
   state.category = category < 0 ? null : category;
   at("lab").hidden = false;
   fill(at("policies"), ...Object.entries(offered.policies).map(([key, one]) => h("label", { class: "choice" },
@@ -426,7 +426,7 @@ async function begin() {
   categories = new CategoryTable(at("categories"), chooseCategory);
   drawFrame();
   listen();
-  await Promise.all([complete(tally), loadBaseline()]);
+  await Promise.all([complete(present), loadBaseline()]);
   draw();
   if (categories.values) categories.sort(state.sort);
   document.body.dataset.ready = "lab";

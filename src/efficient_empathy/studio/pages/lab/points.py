@@ -75,7 +75,7 @@ class Rows:
 
     axes: tuple[Axis, ...]
     frame: pl.DataFrame
-    """Of scored samples: `row`, `place of` (the place of the category in `categories`), what the policy looks at by name."""
+    """Of scored samples: `row`, `place of` (its category in `categories`), and what the policy looks at by name."""
     categories: tuple[str, ...]
     unscored: tuple[int, ...]
 

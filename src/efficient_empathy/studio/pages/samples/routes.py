@@ -30,7 +30,7 @@ from efficient_empathy.studio.pages.samples.index import (
     SampleIndex,
     score_column,
 )
-from efficient_empathy.studio.pages.samples.rounds import reply, rounds
+from efficient_empathy.studio.pages.samples.judgements import reply, rounds
 from efficient_empathy.studio.pages.samples.texts import Texts
 from efficient_empathy.studio.pages.samples.views import Filters, View, Views, counts, move_of, orders
 from efficient_empathy.studio.server.context import Studio

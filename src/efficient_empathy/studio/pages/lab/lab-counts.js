@@ -13,8 +13,8 @@ export function wholeCounts(counts) {
   return whole;
 }
 
-export class Tally {
-  /** `view` is what `/api/lab/view` says; `before` a tally whose samples stand in the same points (`key`), or null. */
+export class PointCounts {
+  /** `view` is what `/api/lab/view` says; `before` the counts whose samples stand in the same points (`key`), or null. */
   constructor(view, before) {
     Object.assign(this, view.at ? view : { ...before?.sent, ...view });
     this.sent = { axes: this.axes, categories: this.categories, unnamed: this.unnamed, unscored: this.unscored, at: this.at, grid: this.grid, cells: this.cells, expected: this.expected };
