@@ -16,7 +16,7 @@ pytest.importorskip("scipy", reason='needs the extra "eval"')
 from chat_turns import send_turn
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.foundation.run.workspace import Workspace
-from policy_runs import one_axis_run, three_axis_run
+from own_policy_runs import one_axis_run, three_axis_run
 from rated_runs import responded_run
 from scored_runs import numbered, write_run
 from selected_runs import selected_run

@@ -24,7 +24,7 @@ from efficient_empathy.selection.policies import load_policy, policy_of_definiti
 from efficient_empathy.studio.pages.lab.routes import lab_choices
 from efficient_empathy.studio.pages.lab.views import Views
 from efficient_empathy.studio.server.selections import Choice, Selections
-from policy_runs import ONE, THREE, distributed_run, one_axis_run, selected_by, three_axis_run
+from own_policy_runs import ONE, THREE, distributed_run, one_axis_run, selected_by, three_axis_run
 from scored_runs import numbered, write_run
 from studio_server import Served, axe, chromium, open_page, serving
 
