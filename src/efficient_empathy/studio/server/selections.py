@@ -105,8 +105,9 @@ def policies_for(table: RunTable) -> dict[str, Policy]:
 def key_of(policy: Policy, fitting: Mapping[str, Policy]) -> str:
     """The key of a policy among those that fit: its name where that says the same, else that of the run's own."""
     named = fitting.get(policy.name)
-    same = named is not None and set(named.thresholds) == set(policy.thresholds)
-    return policy.name if same and named.with_thresholds(**policy.thresholds) == policy else OWN + policy.name
+    if named is None or set(named.thresholds) != set(policy.thresholds):
+        return OWN + policy.name
+    return policy.name if named.with_thresholds(**policy.thresholds) == policy else OWN + policy.name
 
 
 def choice_of(table: RunTable, query: Mapping[str, str]) -> Choice:

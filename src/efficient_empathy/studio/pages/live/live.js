@@ -131,7 +131,10 @@ function put(id, value, note) {
 const short = (n) => (n < 1000 ? String(n) : n < 9950 ? `${(n / 1000).toFixed(1)}k` : n < 999500 ? `${Math.round(n / 1000)}k` : `${(n / 1e6).toFixed(1)}M`);
 
 function showMap(axes) {
-  if (!axes.length) return;
+  if (!axes.length) {
+    $("map-note").textContent = "No score has been given yet.";
+    return;
+  }
   const [right, up] = axes.length === 2 ? [axes[1], axes[0]] : [axes[0], ["", 0, 0]];
   const [columns, rows] = [right, up].map(([, low, high]) => high - low + 1);
   const cell = Math.max(6, Math.min(CELL, Math.floor(440 / Math.max(columns, rows))));

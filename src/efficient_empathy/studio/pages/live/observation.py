@@ -100,7 +100,7 @@ class JudgementCounts:
     def _place(self, judgement: Judgement) -> None:
         if not self.axes:
             self.axes = list(judgement.scores)[:2]
-        if set(self.axes) <= judgement.scores.keys():
+        if self.axes and set(self.axes) <= judgement.scores.keys():
             first, *second = (int(judgement.scores[axis] + 0.5) for axis in self.axes)
             right, up = (second[0], first) if second else (first, 0)
             if 0 <= up <= HIGHEST and 0 <= right <= HIGHEST:

@@ -74,7 +74,8 @@ class Move:
         def among(codes: Codes, subset: str) -> npt.NDArray[np.bool_]:
             if subset not in before.subsets:
                 raise UserError(f"the policy {self.choice.policy.name} has no subset {subset[:80]!r}")
-            return codes == before.subsets.index(subset)
+            chosen: npt.NDArray[np.bool_] = codes == before.subsets.index(subset)
+            return chosen
 
         return pl.Series(among(before.codes, self.subsets[0]) & among(after.codes, self.subsets[1]))
 
