@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.studio.server import security
 from efficient_empathy.studio.server.app import make_app
 from efficient_empathy.studio.server.security import Addresses, Rates, checked_token, is_loopback, is_own_page
 from selected_runs import selected_run
@@ -386,34 +385,3 @@ def test_elsewhere_the_machines_names_and_bare_addresses_are_ours_too() -> None:
 )
 def test_other_pages_may_link_here_and_do_nothing_else(headers, method, own) -> None:
     assert is_own_page(Headers({"host": "localhost:1", **headers}), method) is own
-
-
-def test_a_burst_is_let_through_and_then_so_many_a_second(monkeypatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(security.time, "monotonic", lambda: now[0])
-    limit = Rates(per_second=2, burst=5)
-    assert [limit.wait("a") for _ in range(6)] == [0, 0, 0, 0, 0, 0.5]
-    assert limit.wait("b") == 0
-    now[0] = 0.5
-    assert limit.wait("a") == 0
-    assert limit.wait("a") > 0
-    now[0] = 1000
-    assert [limit.wait("a") for _ in range(6)] == [0, 0, 0, 0, 0, 0.5]
-
-
-def test_what_is_charged_has_to_be_waited_off_but_not_for_ever(monkeypatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(security.time, "monotonic", lambda: now[0])
-    limit = Rates(per_second=1, burst=10)
-    limit.charge("a", 1000)
-    assert limit.wait("a") == 11
-    now[0] = 11
-    assert limit.wait("a") == 0
-
-
-def test_only_so_many_clients_are_remembered(monkeypatch) -> None:
-    monkeypatch.setattr(security, "CLIENTS", 3)
-    limit = Rates(per_second=0.001, burst=1)
-    assert [limit.wait(client) for client in "abcd"] == [0, 0, 0, 0]
-    assert limit.wait("d") > 0
-    assert limit.wait("a") == 0

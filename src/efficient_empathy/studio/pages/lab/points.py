@@ -245,7 +245,7 @@ class Sorter:
             if not looks_at_facts(atom)
         }
         combined = patterns.join(pl.DataFrame(filled), how="cross", maintain_order="left_right")
-        return combined.select(keys.columns).cast(keys.schema)  # type: ignore[arg-type]
+        return combined.select(keys.columns).cast(keys.schema)
 
 
 def _patterns(keys: pl.DataFrame, about_facts: list[str], *, everything: bool) -> pl.DataFrame:
