@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.studio.pages.chat.asked import Sent
-from efficient_empathy.studio.pages.chat.queue import send
+from efficient_empathy.studio.pages.chat.requests import RatingRequest
+from efficient_empathy.studio.pages.chat.turns import send
 
 
 def send_turn(workspace: Workspace, text: str, replies: Mapping[str, str]) -> str:
     """Send a conversation's third turn with the replies of models by name; returns the turn's id."""
     context = [("speaker", f"hello, it is about this: {text}"), ("listener", "hi"), ("speaker", text)]
-    sent = Sent.model_validate(
+    sent = RatingRequest.model_validate(
         {
             "context": [{"role": role, "text": said} for role, said in context],
             "replies": [{"model": name, "response": response} for name, response in replies.items()],

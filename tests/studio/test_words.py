@@ -16,6 +16,7 @@ pytest.importorskip("scipy", reason='needs the extra "eval"')
 from chat_turns import send_turn
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.foundation.run.workspace import Workspace
+from own_policy_runs import one_axis_run, three_axis_run
 from rated_runs import responded_run
 from scored_runs import numbered, write_run
 from selected_runs import selected_run
@@ -52,6 +53,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Workspace]:
         "unscored": write_run(folder / "unscored", [numbered(0)], {axis: [None] for axis in AXES}, states=["refused"]),
         "other-axis": write_run(folder / "other-axis", [numbered(i) for i in range(4)], {"warmth": [1, 2, 3, 4]}),
         "rated": responded_run(folder / "rated", dialogues=4),
+        "three-axes": three_axis_run(folder / "three-axes", 60),
+        "one-axis": one_axis_run(folder / "one-axis", 40),
         "begun": Workspace(folder / "begun").create(),
     }  # fmt: skip
     write_samples(iter([numbered(0), numbered(1)]), found["begun"].samples)
@@ -83,7 +86,10 @@ def settle(page: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("run", ["selected", "half", "distributions", "unscored", "other-axis", "rated", "begun"])
+@pytest.mark.parametrize(
+    "run",
+    ["selected", "half", "distributions", "unscored", "other-axis", "three-axes", "one-axis", "rated", "begun"],
+)
 def test_every_page_of_every_run_shows_text_alone(served: Served, browser: Any, run: str, name: str) -> None:
     others = "&with=half&with=unscored" if name == "compare" and run not in ("half", "unscored") else ""
     visit = open_page(browser, f"{served.url}/{name}?run={run}{others}")
@@ -117,8 +123,8 @@ def test_what_moves_on_the_page_of_thresholds_shows_text_alone(served: Served, b
         for policy in ("exclusive", "both", "paper"):
             page.get_by_role("radio", name=policy).check(force=True)
             for threshold in ("-1", "7", "11"):
-                page.locator("#alpha").fill(threshold)
-                page.locator("#command", has_text=f"--policy {policy} --alpha {threshold}").wait_for()
+                page.locator("#sliders [data-threshold=alpha]").fill(threshold)
+                page.locator("#command", has_text=f"--policy {policy} --threshold alpha={threshold}").wait_for()
                 text_of(page)
         page.locator("[data-cell='85']").click()
         page.locator("#cell a").wait_for()

@@ -36,9 +36,9 @@ def studio(
     """
     import secrets
 
-    from efficient_empathy.studio.server.addresses import is_loopback
     from efficient_empathy.studio.server.app import PORT, listen, make_app, serve
     from efficient_empathy.studio.server.runs import runs_under
+    from efficient_empathy.studio.server.security import is_loopback
 
     folders, host, port, token = runs or runs_under(Path("runs")), settings.host, settings.port, settings.token
     if token is None and not is_loopback(host):

@@ -190,6 +190,8 @@ class RunTable:
     def _source(self, column: str) -> str:
         if column in SAMPLE_COLUMNS or column in FACTS:
             return "samples"
+        if column.startswith(ODDS) and column in self._schema("selection"):
+            return "selection"
         return "scores" if column in self._schema("scores") else "selection"
 
     def _unknown(self, column: str) -> str:

@@ -25,9 +25,8 @@ from efficient_empathy.studio.pages.overview.routes import overview
 from efficient_empathy.studio.pages.rate import routes as rate
 from efficient_empathy.studio.pages.samples import routes as samples
 from efficient_empathy.studio.server.context import NavigationEntry, Studio, data_folder
-from efficient_empathy.studio.server.rates import Rates
 from efficient_empathy.studio.server.runs import Runs
-from efficient_empathy.studio.server.security import Guard, checked_token, told
+from efficient_empathy.studio.server.security import Guard, Rates, checked_token, told
 
 PORT = 8321
 PAGES: tuple[tuple[str, str, Callable[[Studio], list[BaseRoute]]], ...] = (

@@ -23,6 +23,8 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.server.links import Annotator, Links
 from efficient_empathy.studio.server.look import looks_in, looks_of, palette_css, query_of
 from efficient_empathy.studio.server.runs import Runs
+from efficient_empathy.studio.server.selections import Selections
+from efficient_empathy.studio.server.tables import Tables
 
 if TYPE_CHECKING:
     from efficient_empathy.studio.pages.chat.models import ChatEndpoint
@@ -121,6 +123,8 @@ class Studio:
     chat_endpoints: Sequence[ChatEndpoint] = ()
     """Models behind an endpoint that the chat offers beside the run's own."""
     pages: list[NavigationEntry] = field(default_factory=list)
+    tables: Tables = field(default_factory=Tables)
+    selections: Selections = field(default_factory=Selections)
     links: Links = field(init=False)
     static: Static = field(init=False)
     templates: jinja2.Environment = field(init=False)

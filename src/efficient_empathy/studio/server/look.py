@@ -1,23 +1,27 @@
-"""The colours of figures as a style sheet that follows the studio's switch between light and dark."""
+"""How subsets look on every page, and their colours as a style sheet that follows the studio's switch."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.looks import Looks
-from efficient_empathy.foundation.figures.palette import STEPS, ink, shade
+from efficient_empathy.foundation.figures.palette import NEUTRAL, STEPS, ink, look, shade
 from efficient_empathy.foundation.run.stage_records import SelectRecord
+from efficient_empathy.foundation.run.table import UNSCORED, RunTable
+from efficient_empathy.selection.policies import RulePolicy, load_policy, policy_names
 from efficient_empathy.studio.server.runs import Runs
 
 MOST_NAMES = 100
 """Names that have a colour of their own."""
+TEXTURES = 4
+"""Patterns and marks that subsets take in turn, besides the plain one of what is left out."""
 
 
 def looks_of(runs: Runs, names: Iterable[str]) -> Looks:
-    """Of the subsets of these runs' selections and then of their axes, so that a name looks the same on every page.
+    """Of the subsets of these runs' selections, their axes and all policies: a name looks alike on every page.
 
     A run that cannot be read has no part in it.
     """
@@ -31,7 +35,27 @@ def looks_of(runs: Runs, names: Iterable[str]) -> Looks:
             if selection := workspace.stage(SelectRecord.STAGE, SelectRecord):
                 subsets += selection.subsets
                 otherwise = otherwise or selection.otherwise
-    return Looks.of([*subsets, *axes][:MOST_NAMES], otherwise)
+    for policy in map(load_policy, policy_names()):
+        if isinstance(policy, RulePolicy):
+            axes += policy.subsets
+            otherwise = otherwise or policy.otherwise
+    return Looks.of(list(dict.fromkeys([*subsets, *axes]))[:MOST_NAMES], otherwise)
+
+
+def drawn_looks(subsets: Sequence[str], otherwise: str) -> list[dict[str, str]]:
+    """How each subset is drawn: its `name`, CSS class `look`, `letter`, and `mark` (`rest`, or a number's)."""
+    looks = Looks.of(subsets, otherwise)
+    selected = [name for name in subsets if name != otherwise]
+    marks = {name: str(place % TEXTURES) for place, name in enumerate(selected)} | {otherwise: "rest"}
+    return [{"name": name, "look": look(name), "letter": looks.letter(name), "mark": marks[name]} for name in subsets]
+
+
+def subset_looks(table: RunTable) -> list[dict[str, str]]:
+    """How the subsets of a run's selection are drawn, with that of rows without scores; none without a selection."""
+    if not table.subsets:
+        return []
+    drawn = drawn_looks(table.subsets, table.otherwise or "")
+    return [*drawn, {"name": UNSCORED, "look": look(NEUTRAL), "letter": "–", "mark": "none"}]
 
 
 def query_of(looks: Looks) -> str:

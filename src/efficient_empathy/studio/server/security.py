@@ -3,23 +3,112 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import logging
 import math
+import re
+import socket
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from html import escape
 from http import HTTPStatus
 from urllib.parse import urlencode
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.studio.server.addresses import Addresses, is_loopback, is_own_page
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.links import Annotator
-from efficient_empathy.studio.server.rates import Rates
+
+_HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d*)?")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host to bind to is reached from this machine alone."""
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+class Addresses:
+    """What a studio that is bound to `host` may be called.
+
+    On loopback, the names of loopback: a page of someone else's can point a name of theirs at us (DNS rebinding), but
+    not these. Elsewhere also `host`, the machine's name with any domain, and every bare address.
+    """
+
+    def __init__(self, host: str) -> None:
+        self._local = is_loopback(host)
+        self._machine = socket.gethostname().lower()
+        self._names = _LOOPBACK if self._local else _LOOPBACK | {host.lower(), self._machine}
+
+    def include(self, host: str) -> bool:
+        """Whether a Host header names the studio, at whatever port (it may be forwarded)."""
+        found = _HOST.fullmatch(host.lower())
+        if not found:
+            return False
+        name = found["name"]
+        address = _address(name.removeprefix("[").removesuffix("]"))
+        if name in self._names or (address is not None and address.is_loopback):
+            return True
+        return not self._local and (address is not None or name.startswith(f"{self._machine}."))
+
+
+def is_own_page(headers: Headers, method: str) -> bool:
+    """Whether a request comes from a page of the studio, from no page at all, or from a link that someone followed."""
+    origin = headers.get("origin")
+    if origin is not None:
+        host = headers.get("host", "").lower()
+        return origin.lower() in (f"http://{host}", f"https://{host}")
+    if headers.get("sec-fetch-site", "none") in ("same-origin", "none"):
+        return True
+    return headers.get("sec-fetch-mode") == "navigate" and method == "GET"
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+CLIENTS = 4096
+"""Clients that are remembered, those seen last."""
+
+
+@dataclass(slots=True)
+class Rates:
+    """Requests of one client: `per_second` in the long run, `burst` at once."""
+
+    per_second: float = 100.0
+    burst: float = 300.0
+    _left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict, repr=False)
+
+    def wait(self, client: str) -> float:
+        """Count a request; the seconds to wait until one is possible again, 0 where this one is."""
+        left = self._now(client)
+        if left < 1:
+            return (1 - left) / self.per_second
+        self.charge(client, 1)
+        return 0.0
+
+    def charge(self, client: str, requests: float) -> None:
+        """Count something that costs as much as so many requests, even where the client has fewer left."""
+        self._left[client] = (max(-self.burst, self._now(client) - requests), time.monotonic())
+        self._left.move_to_end(client)
+        if len(self._left) > CLIENTS:
+            self._left.popitem(last=False)
+
+    def _now(self, client: str) -> float:
+        now = time.monotonic()
+        left, since = self._left.get(client, (self.burst, now))
+        return min(self.burst, left + (now - since) * self.per_second)
+
 
 __all__ = ["Guard", "checked_token", "is_loopback", "owner_only", "told"]
 

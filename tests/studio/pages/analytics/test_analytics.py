@@ -89,7 +89,7 @@ def test_findings_lead_to_their_samples(tmp_path):
         links = seen.page.locator("#findings a")
         addresses = [links.nth(i).get_attribute("href") for i in range(links.count())]
     for sample in measured["one_word_response"]["ids"]:
-        assert f"/samples?run=run&id={sample}" in addresses
+        assert f"/samples?run=run&sample={sample}" in addresses
 
 
 def test_drift_is_told_between_periods_and_between_runs(tmp_path):

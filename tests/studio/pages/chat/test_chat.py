@@ -17,12 +17,12 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation import EndpointOptions, GenerationSettings
 from efficient_empathy.modelling.generation.local import LocalGenerator
-from efficient_empathy.studio.pages.chat import models, talking
-from efficient_empathy.studio.pages.chat.asked import Asked, Sent, read
+from efficient_empathy.studio.pages.chat import conversation, models
+from efficient_empathy.studio.pages.chat.conversation import Conversations
 from efficient_empathy.studio.pages.chat.models import ChatEndpoint, listed, target
-from efficient_empathy.studio.pages.chat.queue import path_of, send, turns
-from efficient_empathy.studio.pages.chat.speaking import Said, Token, speak
-from efficient_empathy.studio.pages.chat.talking import Talk
+from efficient_empathy.studio.pages.chat.requests import ChatRequest, RatingRequest, read
+from efficient_empathy.studio.pages.chat.speech import SpokenReply, Token, speak
+from efficient_empathy.studio.pages.chat.turns import path_of, send, turns
 from misbehaving_server import MisbehavingServer, refusing_url
 from misbehaviours import echo, ok, server_error, unauthorized
 from studio_server import axe, chromium, open_page, serving, text_of
@@ -38,20 +38,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return write_talkers(tmp_path_factory.mktemp("talkers"))
 
 
-def asking(*names: str, text: str = QUESTION, **settings: Any) -> Asked:
+def asking(*names: str, text: str = QUESTION, **settings: Any) -> ChatRequest:
     context = [{"role": "speaker", "text": text}]
     body = {"asks": [{"model": name, "context": context} for name in names], "max_tokens": 12, **settings}
-    return read(Asked, json.dumps(body).encode())
+    return read(ChatRequest, json.dumps(body).encode())
 
 
 def heard(
-    workspace: Workspace, asked: Asked, *endpoints: ChatEndpoint, talk: Talk | None = None
+    workspace: Workspace, asked: ChatRequest, *endpoints: ChatEndpoint, talk: Conversations | None = None
 ) -> dict[str, dict[str, Any]]:
     """By model, all that came: its tokens' texts and gates, and its last event."""
     found: dict[str, dict[str, Any]] = {}
 
     async def listen() -> None:
-        async for kind, told in (talk or Talk()).replies(workspace, endpoints, asked):
+        async for kind, told in (talk or Conversations()).replies(workspace, endpoints, asked):
             if kind == "end":
                 continue
             one = found.setdefault(told["model"], {"pieces": [], "gates": []})
@@ -120,7 +120,7 @@ def test_a_stopped_model_ends_after_its_next_token(run) -> None:
 
 
 def test_who_stops_reading_frees_the_voice_for_others(run) -> None:
-    talk = Talk()
+    talk = Conversations()
 
     async def listen() -> None:
         stream = talk.replies(run, (), asking("moe", "base", max_tokens=200))
@@ -190,7 +190,7 @@ def test_without_torch_the_extra_is_named(run, monkeypatch) -> None:
 
 
 def raising(error: BaseException) -> Any:
-    def failing(*_: object, **__: object) -> Said:
+    def failing(*_: object, **__: object) -> SpokenReply:
         raise error
 
     return failing
@@ -199,7 +199,7 @@ def raising(error: BaseException) -> Any:
 def test_too_little_memory_and_any_other_failure_are_one_sentence(run, monkeypatch) -> None:
     import torch
 
-    talk = Talk()
+    talk = Conversations()
     for error, said in (
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "not enough memory"),
         (
@@ -208,7 +208,7 @@ def test_too_little_memory_and_any_other_failure_are_one_sentence(run, monkeypat
         ),
         (ValueError("odd\nnumbers"), "it failed with ValueError: odd numbers"),
     ):
-        monkeypatch.setattr(talking, "speak", raising(error))
+        monkeypatch.setattr(conversation, "speak", raising(error))
         message = heard(run, asking("base"), talk=talk)["base"]["failed"]["message"]
         assert said in message
         assert "\n" not in message
@@ -236,11 +236,11 @@ def test_a_conversation_past_the_window_loses_its_oldest_turns_and_a_turn_that_i
 )  # fmt: skip
 def test_what_the_page_would_not_ask_is_refused(body) -> None:
     with pytest.raises(UserError, match="the chat cannot take that"):
-        read(Asked, body)
+        read(ChatRequest, body)
 
 
-def sent(text: str = "hm", *replies: str) -> Sent:
-    return Sent.model_validate(
+def sent(text: str = "hm", *replies: str) -> RatingRequest:
+    return RatingRequest.model_validate(
         {
             "context": [{"role": "speaker", "text": text}],
             "replies": [{"model": "base", "response": reply} for reply in replies or ("oh",)],
@@ -342,7 +342,7 @@ def test_the_page_talks_by_keyboard_alone_shows_hostile_text_as_text_and_sends_t
 
         page.get_by_role("button", name="Send these replies to rating").focus()
         page.keyboard.press("Enter")
-        page.get_by_text("Sent to rating.").first.wait_for()
+        page.get_by_text("RatingRequest to rating.").first.wait_for()
         (turn,) = turns(workspace)
         assert turn["context"] == [{"role": "speaker", "text": HOSTILE}]
         assert [reply["model"] for reply in turn["replies"]] == ["moe", "endpoint:gpt-4o"]
@@ -377,7 +377,7 @@ def test_stop_keeps_what_was_said(run, tmp_path, monkeypatch) -> None:
 
         return speak(speaker, prompt, on_token=tell, stop=stop, **how)
 
-    monkeypatch.setattr("efficient_empathy.studio.pages.chat.talking.speak", pausing)
+    monkeypatch.setattr("efficient_empathy.studio.pages.chat.conversation.speak", pausing)
     with studio(run, tmp_path) as url, chromium() as browser:
         visit = open_page(browser, f"{url}/chat?model=moe&max_tokens=8", width=390, scheme="dark")
         page = visit.page

@@ -9,6 +9,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection import select
@@ -85,7 +86,7 @@ def test_the_scores_of_shared_samples_are_compared_with_intervals(tmp_path):
     a, b = scored(tmp_path / "a", range(60)), scored(tmp_path / "b", range(30, 90), shift=1)
     for workspace in (a, b):
         select(workspace)
-    found = agreement([read_scores(a, "a"), read_scores(b, "b")], tell, draws=100)
+    found = agreement([read_scores(RunTable(a), "a"), read_scores(RunTable(b), "b")], tell, draws=100)
     assert found["sizes"] == {"a": 60, "b": 60}
     assert found["shared"] == 30
     (pair,) = found["pairs"]
@@ -104,7 +105,7 @@ def test_the_scores_of_shared_samples_are_compared_with_intervals(tmp_path):
 def test_runs_that_share_nothing_or_have_no_scores_are_said(tmp_path):
     a, b = scored(tmp_path / "a", range(20)), scored(tmp_path / "b", range(50, 70))
     unscored = Workspace(tmp_path / "c").create()
-    runs = [read_scores(workspace, name) for workspace, name in ((a, "a"), (b, "b"), (unscored, "c"))]
+    runs = [read_scores(RunTable(workspace), name) for workspace, name in ((a, "a"), (b, "b"), (unscored, "c"))]
     found = agreement(runs, tell, draws=20)
     assert found["pairs"][0]["fault"] == "a and b have no sample in common"
     assert any("c" in note and "score" in note for note in found["notes"])
@@ -117,7 +118,7 @@ def test_runs_of_other_axes_have_nothing_to_compare(tmp_path):
     a = scored(tmp_path / "a", range(20))
     axes = {"name": "q", "hash": "f" * 16, "axes": {"empathy": [1, 3]}}
     b = write_run(tmp_path / "b", [numbered(n) for n in range(20)], {"empathy": [2.0] * 20}, rubric=axes)
-    found = agreement([read_scores(a, "a"), read_scores(b, "b")], tell, draws=20)
+    found = agreement([read_scores(RunTable(a), "a"), read_scores(RunTable(b), "b")], tell, draws=20)
     assert "no axis in common" in found["pairs"][0]["fault"]
     assert "empathy 1–3" in found["pairs"][0]["fault"]
 

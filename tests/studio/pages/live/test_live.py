@@ -20,9 +20,9 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.heartbeat import NAME
+from efficient_empathy.studio.pages.live.condition import scoring_state
 from efficient_empathy.studio.pages.live.control import Control
-from efficient_empathy.studio.pages.live.pulse import take
-from efficient_empathy.studio.pages.live.watching import Watch
+from efficient_empathy.studio.pages.live.routes import Watch
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, prose, refusal
 from scored_runs import SPEC, numbered, write_run
@@ -116,9 +116,9 @@ def scoring(folder: Path) -> Iterator[tuple[Scoring, subprocess.Popen, Pace]]:
         finally:
             process.kill()
             process.wait()
-            pulse = take(one.run)
-            if pulse.told and pulse.condition in ("running", "stopping"):
-                os.kill(pulse.told.pid, signal.SIGKILL)
+            scoring = scoring_state(one.run)
+            if scoring.report and scoring.condition in ("running", "stopping"):
+                os.kill(scoring.report.pid, signal.SIGKILL)
 
 
 def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch) -> None:
@@ -152,7 +152,7 @@ def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch) -> N
         page.get_by_role("button", name="Go on").click()
         page.locator("body[data-condition=running]").wait_for()
         until(lambda: int(done.inner_text()) > before + 40)
-        again = take(one.run).told
+        again = scoring_state(one.run).report
         assert again is not None
         assert again.pid != process.pid
         assert again.done_at_start == before
@@ -184,10 +184,16 @@ def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypa
             until(lambda: one.judged() > 3)
             os.kill(pid, signal.SIGINT)
             since = time.time()
-            until(lambda: (told := take(one.run).told) is not None and told.pid == pid and told.written_at > since + 1)
-            assert take(one.run).condition == "running"
+            until(
+                lambda: (
+                    (told := scoring_state(one.run).report) is not None
+                    and told.pid == pid
+                    and told.written_at > since + 1
+                )
+            )
+            assert scoring_state(one.run).condition == "running"
             if by_hand:
-                sentence = str(Control(one.run).told(take(one.run))["stop_command"])
+                sentence = str(Control(one.run).describe(scoring_state(one.run))["stop_command"])
                 (command,) = re.findall("`(kill [^`]*)`", sentence)
                 assert "Ctrl-C" not in sentence
                 subprocess.run(["sh", "-c", command], check=True)
@@ -195,17 +201,17 @@ def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypa
                 with serving([one.run.root], tmp_path) as served, visit_url(f"{served.url}/live?run=run") as visit:
                     visit.page.get_by_role("button", name="Stop").click()
                     visit.page.locator("body[data-condition=stopping]").wait_for()
-            until(lambda: take(one.run).condition == "stopping")
+            until(lambda: scoring_state(one.run).condition == "stopping")
             pace.allowed = N * 2
-            until(lambda: take(one.run).condition == "stopped")
+            until(lambda: scoring_state(one.run).condition == "stopped")
         finally:
-            if take(one.run).condition in ("running", "stopping"):
+            if scoring_state(one.run).condition in ("running", "stopping"):
                 os.kill(pid, signal.SIGKILL)
         kept = one.judged()
         assert 3 < kept < N
         until(lambda: one.run.stage("score").get("ending") == "stopped")
         assert one.start().wait(60) == 0
-        assert take(one.run).condition == "complete"
+        assert scoring_state(one.run).condition == "complete"
 
 
 def test_what_a_finished_run_shows_and_how(tmp_path) -> None:
@@ -324,23 +330,23 @@ def told(run: Workspace, **changed: object) -> None:
 
 def test_a_sign_of_life_is_believed_as_far_as_the_machine_bears_it_out(tmp_path) -> None:
     run = Workspace(tmp_path / "run").create()
-    assert take(run).condition == "none"
+    assert scoring_state(run).condition == "none"
     told(run)
-    assert take(run).condition == "died"  # long silent, and nobody holds the run
+    assert scoring_state(run).condition == "died"  # long silent, and nobody holds the run
     with run.lock():
-        assert take(run).condition == "silent"
+        assert scoring_state(run).condition == "silent"
     told(run, written_at=time.time())
-    assert take(run).condition == "running"
+    assert scoring_state(run).condition == "running"
     told(run, written_at=time.time(), pid=2**22 + 1)
-    assert take(run).condition == "died"
+    assert scoring_state(run).condition == "died"
     told(run, host="elsewhere", written_at=time.time() - 10, pid=2**22 + 1)
-    assert take(run).condition == "running"
+    assert scoring_state(run).condition == "running"
     told(run, host="elsewhere")
-    assert take(run).condition == "silent"
+    assert scoring_state(run).condition == "silent"
     told(run, state="error", reason="no key")
-    assert take(run).condition == "error"
+    assert scoring_state(run).condition == "error"
     (run.root / NAME).write_text('{"state": "running", "pid": "all of them"}')
-    assert take(run).condition == "none"
+    assert scoring_state(run).condition == "none"
 
 
 def test_a_run_s_files_cannot_have_a_process_ended_or_a_command_run(tmp_path) -> None:
@@ -350,12 +356,12 @@ def test_a_run_s_files_cannot_have_a_process_ended_or_a_command_run(tmp_path) ->
         told(run, pid=bystander.pid, written_at=time.time(), command=["demo"])
         control = Control(run)
         with run.lock():
-            control.see(take(run))
+            control.see(scoring_state(run))
             with pytest.raises(UserError, match=f"run `kill {bystander.pid}`, or press Ctrl-C"):
                 control.stop()
         told(run, state="stopped")
-        assert not control.told(take(run))["can_go_on"]
-        assert control.told(take(run))["command"] == "cd / && efficient-empathy score x --run run"
+        assert not control.describe(scoring_state(run))["can_go_on"]
+        assert control.describe(scoring_state(run))["command"] == "cd / && efficient-empathy score x --run run"
         with pytest.raises(UserError, match="itself seen"):
             control.go_on()
         assert bystander.poll() is None

@@ -5,7 +5,7 @@ import pytest
 from chat_turns import send_turn
 from efficient_empathy.evaluation.ratings import Design
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.studio.pages.chat.material import waiting
+from efficient_empathy.studio.pages.chat.turns import waiting
 from efficient_empathy.studio.pages.rate.tasks import as_shown, check_value, draw, questions_of, rateable
 from rated_runs import responded_run
 

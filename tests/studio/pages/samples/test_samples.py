@@ -22,6 +22,9 @@ from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.selection import select
 from efficient_empathy.studio.pages.samples.routes import SampleData
+from efficient_empathy.studio.server.selections import Selections
+from efficient_empathy.studio.server.tables import Tables
+from own_policy_runs import one_axis_run, selected_by, three_axis_run
 from scored_runs import SPEC, write_run
 from studio_server import Served, axe, chromium, open_page, serving
 
@@ -80,23 +83,26 @@ def served(run: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield found
 
 
-def ask(run: Workspace, what: str, **query: str) -> dict[str, Any]:
-    data = SampleData()
-    answer: dict[str, Any] = data.indexes.steady(run, lambda index: getattr(data, what)(index, query))
+def sample_data() -> SampleData:
+    return SampleData(Tables(), Selections())
+
+
+def ask(run: Workspace, what: str, query: dict[str, str] | None = None, **more: str) -> dict[str, Any]:
+    data = sample_data()
+    answer: dict[str, Any] = data.steady(run, lambda index: getattr(data, what)(index, {**(query or {}), **more}))
     return answer
 
 
-def rows(run: Workspace, **query: str) -> list[dict[str, Any]]:
-    return list(ask(run, "rows", **query)["rows"])
+def rows(run: Workspace, query: dict[str, str] | None = None, **more: str) -> list[dict[str, Any]]:
+    return list(ask(run, "rows", query, **more)["rows"])
 
 
 def found_by_search(run: Workspace, text: str, **query: str) -> list[int]:
-    data = SampleData()
-    index = data.indexes.of(run)
+    data = sample_data()
     asked = {"q": text, **query}
-    while not data.find(index, asked)["search"]["ended"]:
+    while not data.steady(run, lambda index: data.find(index, asked))["search"]["ended"]:
         pass
-    return [row["row"] for row in data.rows(index, asked)["rows"]]
+    return [row["row"] for row in data.steady(run, lambda index: data.rows(index, asked))["rows"]]
 
 
 class TestFilters:
@@ -114,12 +120,57 @@ class TestFilters:
         assert some["matching"] == dict(all_["facets"]["subset"])["discard"]
         assert sum(n for _, n in some["facets"]["category"]) == some["matching"]
 
-    def test_cells_are_rectangles_or_a_list(self, run: Workspace) -> None:
-        inside = rows(run, s="6-10", r="0-4", limit="100")
+    def test_scores_are_rectangles(self, run: Workspace) -> None:
+        inside = rows(run, {"score.sensibility": "6-10", "score.rationality": "0-4"}, limit="100")
         assert inside
         assert all(row["scores"]["sensibility"] >= 6 and row["scores"]["rationality"] <= 4 for row in inside)
-        listed = rows(run, cells="7-3,2-9")
-        assert {(row["scores"]["sensibility"], row["scores"]["rationality"]) for row in listed} == {(7, 3), (2, 9)}
+
+    def test_the_map_is_of_the_axes_that_are_asked_for(self, tmp_path: Path) -> None:
+        three = three_axis_run(tmp_path / "three", 80)
+        assert ask(three, "view")["pair"] == ["clarity", "warmth"]
+        about = ask(three, "view", right="hope", up="warmth")
+        scores = pl.read_parquet(three.scores)
+        expected = scores.group_by("hope", "warmth").len().sort("hope", "warmth").rows()
+        assert [tuple(one) for one in about["map"]] == expected
+        assert ask(three, "view", right="warmth")["pair"] == ["warmth", "clarity"]
+        one = one_axis_run(tmp_path / "one", 60)
+        counts = pl.read_parquet(one.scores)["warmth"].value_counts().sort("warmth").rows()
+        assert [tuple(cell) for cell in ask(one, "view")["map"]] == counts
+
+    def test_an_axis_may_be_called_like_anything_of_the_page(self, tmp_path: Path) -> None:
+        """A filter, an order or a column of ours of that name is still ours."""
+        names = ("certainty", "s", "r", "q", "score", "position", "move", "warm")
+        scores = {name: [float((i + k) % 11) for i in range(20)] for k, name in enumerate(names)}
+        run = write_run(tmp_path / "odd", bundled(20), scores)
+        policy = {"name": "odd", "thresholds": {"least": 5}, "rules": [{"good": "certainty > least and q > 2"}]}
+        selected_by(run, policy)
+        about = ask(run, "view")
+        assert [axis for axis, _, _ in about["axes"]] == list(names)
+        assert not about["certain"]
+        shown = rows(run, sort="score.position", order="desc")
+        assert [row["scores"]["position"] for row in shown] == sorted(scores["position"], reverse=True)
+        assert {row["scores"]["certainty"] for row in rows(run, {"score.certainty": "7-7"})} == {7.0}
+        assert [row["row"] for row in rows(run, sort="position")] == list(range(20))
+        assert [row["scores"] for row in rows(run)] == [
+            {name: values[i] for name, values in scores.items()} for i in range(20)
+        ]
+
+    def test_what_a_threshold_moves(self, run: Workspace) -> None:
+        move = {
+            "policy": "paper",
+            "t.alpha": "5",
+            "t.beta": "5",
+            "move": "beta=6",
+            "from": "rationality",
+            "to": "discard",
+        }
+        found = rows(run, move, limit="100")
+        assert found
+        assert {row["scores"]["rationality"] for row in found} == {6}
+        assert ask(run, "view", move)["move"] == "go from rationality to discard when β goes from 5 to 6 under paper"
+        for wrong in ({"move": "gamma=6"}, {"move": "beta=x"}, {"from": "charm"}, {"policy": "mine"}):
+            with pytest.raises(UserError):
+                rows(run, {**move, **wrong})
 
     def test_failures_of_every_kind_in_one(self, run: Workspace) -> None:
         assert {row["state"] for row in rows(run, state="failed")} == {"parse_error", "api_error", "refused"}
@@ -128,7 +179,7 @@ class TestFilters:
     def test_sorting_is_stable_and_puts_what_has_no_score_last(self, run: Workspace) -> None:
         found = []
         for offset in range(0, 242, 100):
-            found += rows(run, sort="sensibility", order="desc", offset=str(offset))
+            found += rows(run, sort="score.sensibility", order="desc", offset=str(offset))
         scores = [row["scores"]["sensibility"] for row in found]
         assert scores[-5:] == [None] * 5
         assert scores[:-5] == sorted(scores[:-5], reverse=True)
@@ -137,11 +188,20 @@ class TestFilters:
         assert len({row["row"] for row in found}) == 242
 
     @pytest.mark.parametrize(
-        "query", [{"s": "9-2"}, {"s": "x"}, {"cells": "1"}, {"p": "nan"}, {"sort": "charm"}, {"offset": "-1"}]
+        "query",
+        [
+            {"score.sensibility": "9-2"},
+            {"score.sensibility": "x"},
+            {"score.charm": "1"},
+            {"p": "nan"},
+            {"sort": "charm"},
+            {"sort": "sensibility"},
+            {"offset": "-1"},
+        ],
     )
     def test_a_query_that_means_nothing_is_an_error_in_words(self, run: Workspace, query: dict[str, str]) -> None:
-        with pytest.raises(UserError, match=r"must be|cannot be sorted"):
-            ask(run, "rows", **query)
+        with pytest.raises(UserError, match=r"must be|cannot be sorted|cannot be filtered"):
+            ask(run, "rows", query)
 
     def test_pooled_judges_and_their_disagreement(self, tmp_path: Path) -> None:
         pooled = make_run(tmp_path / "pooled")
@@ -190,20 +250,18 @@ class TestSearch:
         assert found_by_search(run, "[") == []
 
     def test_under_other_filters_it_says_how_many_it_looked_at(self, run: Workspace) -> None:
-        data = SampleData()
-        index = data.indexes.of(run)
+        data = sample_data()
         asked = {"q": "zzzz", "subset": "discard"}
-        while not (found := data.find(index, asked)["search"])["ended"]:
+        while not (found := data.steady(run, lambda index: data.find(index, asked))["search"])["ended"]:
             pass
         assert found["searched"] == found["of"] == run.stage("select")["subsets"]["discard"]
 
     def test_it_ends_where_it_has_found_enough(self, run: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("efficient_empathy.studio.pages.samples.views.FOUND_LIMIT", 7)
-        data = SampleData()
-        index = data.indexes.of(run)
-        found = data.find(index, {"q": "e"})["search"]
+        data = sample_data()
+        found = data.steady(run, lambda index: data.find(index, {"q": "e"}))["search"]
         assert found["capped"]
-        assert found["found"] == 7 == len(data.rows(index, {"q": "e"})["rows"])
+        assert found["found"] == 7 == len(data.steady(run, lambda index: data.rows(index, {"q": "e"}))["rows"])
 
 
 class TestOneSample:
@@ -241,7 +299,7 @@ class TestUnfinishedRuns:
         run = Workspace(tmp_path / "run").create()
         write_samples(iter(bundled(5)), run.samples)
         about = ask(run, "view")
-        assert "no scores yet" in about["notes"][0]
+        assert "scores.parquet is missing: run `efficient-empathy score" in about["notes"][0]
         assert about["facets"]["state"] == [["unjudged", 5]]
         assert len(rows(run)) == 5
         assert ask(run, "one", row="0")["rounds"] == {"total": 0, "shown": [], "fault": ""}
@@ -259,7 +317,8 @@ class TestUnfinishedRuns:
         write_samples(iter(bundled(50)), run.samples)
         about = ask(run, "view")
         assert about["samples"] == 50
-        assert "scores are of other samples" in about["notes"][0]
+        assert "is about other samples than samples.parquet" in about["notes"][0]
+        assert about["axes"] == []
 
     def test_a_selection_of_earlier_scores_is_told(self, tmp_path: Path) -> None:
         run = make_run(tmp_path / "run")
@@ -270,17 +329,20 @@ class TestUnfinishedRuns:
         run = make_run(tmp_path / "run")
         pl.read_parquet(run.assignments).with_columns(subset=pl.lit("discard")).write_parquet(run.assignments)
         about = ask(run, "view")
-        assert "assignments.parquet has changed" in about["notes"][0]
+        assert "assignments.parquet" in about["notes"][0]
+        assert "changed" in about["notes"][0]
+        assert about["facets"]["subset"] == []
         run.keep("score", [run.scores])
         pl.read_parquet(run.scores).with_columns(pl.col("rationality") * 0).write_parquet(run.scores)
         about = ask(run, "view")
-        assert "scores.parquet has changed" in about["notes"][0]
+        assert "scores.parquet" in about["notes"][0]
+        assert "changed" in about["notes"][0]
+        assert about["axes"] == []
 
     def test_a_file_that_is_cut_off(self, tmp_path: Path) -> None:
         run = make_run(tmp_path / "run")
         run.scores.write_bytes(run.scores.read_bytes()[:200])
-        with pytest.raises(UserError, match=r"scores\.parquet cannot be read"):
-            ask(run, "view")
+        assert "scores.parquet" in ask(run, "view")["notes"][0]
         run.ledger.write_bytes(b"no ledger")
         shutil.copy(make_run(tmp_path / "other").scores, run.scores)
         assert "ledger" in ask(run, "one", row="0")["rounds"]["fault"]
@@ -299,13 +361,13 @@ class TestUnfinishedRuns:
                     return
 
         writer = threading.Thread(target=rewrite)
-        data, answers, refused = SampleData(), 0, set()
+        data, answers, refused = sample_data(), 0, set()
         write_samples(iter(versions[0]), run.samples)
         writer.start()
         try:
             for _ in range(30):
                 try:
-                    found = data.indexes.steady(run, lambda index: data.rows(index, {"limit": "100"}))["rows"]
+                    found = data.steady(run, lambda index: data.rows(index, {"limit": "100"}))["rows"]
                 except HTTPException as error:
                     refused.add(error.status_code)
                     continue
@@ -316,7 +378,7 @@ class TestUnfinishedRuns:
             writer.join()
         assert answers > 0
         assert refused <= {409}
-        assert data.indexes.steady(run, lambda index: len(index.frame)) == 240
+        assert data.steady(run, lambda index: len(index.frame)) == 240
 
 
 class TestPage:
@@ -340,7 +402,7 @@ class TestPage:
             reached.append(page.evaluate(focused))
             if reached[-1] == "list":
                 break
-        assert {"q", "subset", "category", "state", "gridcell", "s-low", "sort", "order", "list"} <= set(reached)
+        assert {"q", "subset", "category", "state", "gridcell", "sort", "order", "list"} <= set(reached)
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         page.locator("#detail-title", has_text="2 of 242").wait_for()
@@ -356,30 +418,30 @@ class TestPage:
     def test_cells_by_keyboard_and_by_pointer(self, served: Served, browser: Any) -> None:
         page = open_page(browser, f"{served.url}/samples").page
         page.locator(".row-response").first.wait_for()  # a cell that is not shown yet takes no focus
-        page.locator("[role=gridcell][data-s='6'][data-r='0']").press("Enter")
+        page.locator("[role=gridcell][data-row='6'][data-column='0']").press("Enter")
         page.locator("#count", has_text=" of 242 samples").wait_for()
-        assert "s=6-6" in page.url
-        assert "r=0-0" in page.url
+        assert "score.sensibility=6-6" in page.url
+        assert "score.rationality=0-0" in page.url
         page.keyboard.press("Shift+ArrowUp")
         page.keyboard.press("Shift+ArrowRight")
-        page.locator("[role=gridcell][data-s='7'][data-r='1'][aria-selected=true]").wait_for()
+        page.locator("[role=gridcell][data-row='7'][data-column='1'][aria-selected=true]").wait_for()
         assert page.locator("[role=gridcell][aria-selected=true]").count() == 4
         page.keyboard.press("Escape")
         page.get_by_text("242 samples", exact=True).wait_for()
         for end, act in (((9, 2), page.mouse.down), ((7, 4), page.mouse.up)):
-            box = page.locator(f"[role=gridcell][data-s='{end[0]}'][data-r='{end[1]}']").bounding_box()
+            box = page.locator(f"[role=gridcell][data-row='{end[0]}'][data-column='{end[1]}']").bounding_box()
             page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
             act()
-        page.wait_for_url("**s=7-9**")
-        page.locator("[role=gridcell][data-s='8'][data-r='3'][aria-selected=true]").wait_for()
-        assert "s=7-9" in page.url
-        assert "r=2-4" in page.url
+        page.wait_for_url("**score.sensibility=7-9**")
+        page.locator("[role=gridcell][data-row='8'][data-column='3'][aria-selected=true]").wait_for()
+        assert "score.sensibility=7-9" in page.url
+        assert "score.rationality=2-4" in page.url
 
     def test_the_address_holds_the_state(self, served: Served, run: Workspace, browser: Any) -> None:
         page = open_page(browser, f"{served.url}/samples").page
         page.locator("#q").fill("YOU")
         page.locator("#subset").select_option("rationality")
-        page.locator("#sort").select_option("sensibility")
+        page.locator("#sort").select_option("score.sensibility")
         page.locator("#order").click()
         page.wait_for_url("**q=YOU**order=desc**")
         page.locator("#list[aria-busy=false]").wait_for()
@@ -443,7 +505,7 @@ class TestPage:
 
     @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
     def test_nothing_is_wrong_for_axe(self, served: Served, browser: Any, width: int, scheme: Any) -> None:
-        visit = open_page(browser, f"{served.url}/samples?s=1-9", width=width, scheme=scheme)
+        visit = open_page(browser, f"{served.url}/samples?score.sensibility=1-9", width=width, scheme=scheme)
         page = visit.page
         page.locator(".row-response").first.wait_for()
         if width < 900:
@@ -475,7 +537,7 @@ class TestPage:
             write_samples(iter(bundled(30)), run.samples)
             page.locator(".row").first.click()
             page.locator("#count", has_text="30 samples").wait_for()
-            page.get_by_text("There are no scores yet").wait_for()
+            page.get_by_text("scores.parquet is missing").wait_for()
             run.samples.unlink()
             page.locator("#state, #q").first.fill("dog")
             page.locator("#problem", has_text="efficient-empathy score").wait_for()

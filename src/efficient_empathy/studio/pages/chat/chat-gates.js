@@ -2,17 +2,15 @@
 
 import { announce, fill, format, h, svg } from "./common.js";
 
-const KNOWN = ["sensibility", "rationality", "both", "discard"];
 const CELL = [13, 12];
 const percent = (x) => `${(100 * x).toFixed(1)}\u00a0%`;
 const mean = (values) => values.reduce((sum, x) => sum + x, 0) / values.length;
 
-/** The two ends of the scale as `--one` and `--two` of the page, from the theme's colours for the subsets. */
-export function colours(experts) {
+/** The two ends of the scale as `--one` and `--two` of the page, in the colours of the experts' subsets, `looks` by name. */
+export function colours(experts, looks) {
   const probe = document.body.appendChild(h("i", { hidden: true }));
   ["--one", "--two"].forEach((name, i) => {
-    const expert = experts[i] ?? "";
-    probe.className = `look-${KNOWN.includes(expert) ? expert : i ? "neutral" : "other"}`;
+    probe.className = looks[experts[i]] ?? (i ? "look-neutral" : "look-other");
     document.documentElement.style.setProperty(name, getComputedStyle(probe).getPropertyValue("--fill"));
   });
   probe.remove();

@@ -4,12 +4,13 @@ import { READ_ONLY, RUN, add, announce, api, fill, format, h, showProblem, urlSt
 import { colours, heatMap, numbers, summary, tokenSpan, underline } from "./chat-gates.js";
 import { replies } from "./chat-stream.js";
 
-const DEFAULT = ["sensibility", "rationality", "average", "moe"];
+const MOST = 4; // models that are chosen at first
 const $ = (id) => document.getElementById(id);
 let models = [];
 let turns = [];
 let running = null;
-let experts = ["sensibility", "rationality"];
+let experts = [];
+let looks = {};
 
 const label = (name) => models.find((model) => model.name === name)?.label ?? name;
 const chosenModels = () => [...document.querySelectorAll("#model-list input:checked")].map((box) => box.value);
@@ -23,6 +24,8 @@ async function start() {
   $("temperature-shown").value = $("temperature").value;
   const found = await api("/api/chat/models");
   models = found.models;
+  looks = found.looks;
+  experts = models.filter((model) => model.expert).map(({ name }) => name);
   showQueued(found.queued);
   showModels();
   busy(false);
@@ -31,7 +34,8 @@ async function start() {
 function showModels() {
   const asked = urlState.getAll("model");
   const able = models.filter((model) => !model.problem);
-  const wanted = able.filter(({ name }) => DEFAULT.includes(name) || name.startsWith("endpoint:"));
+  const made = able.filter(({ name, expert }) => expert || name === "average" || name === "moe");
+  const wanted = [...made.slice(0, MOST), ...able.filter(({ name }) => name.startsWith("endpoint:"))];
   const first = asked.length ? asked : (wanted.length ? wanted : able.slice(0, 3)).map((model) => model.name);
   const problems = [...new Set(models.map((model) => model.problem).filter(Boolean))];
   const all = problems.length === 1 && able.every((model) => model.name.startsWith("endpoint:")) && models.length > 1;
@@ -108,7 +112,7 @@ function take(turn, kind, told) {
   if (kind === "loading") reply.state = "loading";
   else if (kind === "experts") {
     reply.experts = experts = told.experts;
-    colours(experts);
+    colours(experts, looks);
   } else if (kind === "token") {
     reply.state = "speaking";
     grow(reply, told);
@@ -271,8 +275,8 @@ $("stop").addEventListener("click", () => running?.abort());
 $("export").addEventListener("click", download);
 $("clear").addEventListener("click", clear);
 for (const id of ["temperature", "max-tokens", "history"]) $(id).addEventListener("input", remember);
-document.documentElement.addEventListener("themechange", () => colours(experts));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => colours(experts));
-colours(experts);
+document.documentElement.addEventListener("themechange", () => colours(experts, looks));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => colours(experts, looks));
+colours(experts, looks);
 busy(false);
 start();

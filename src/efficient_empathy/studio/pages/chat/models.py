@@ -15,6 +15,9 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation import EndpointOptions
 from efficient_empathy.modelling.generation.target import Target, resolve
 
+MADE = ("base", "average", "moe")
+"""A run's models that are no experts."""
+
 
 @dataclass(frozen=True)
 class ChatEndpoint:
@@ -41,20 +44,22 @@ def missing() -> str:
 
 
 def listed(workspace: Workspace, endpoints: Sequence[ChatEndpoint]) -> list[dict[str, Any]]:
-    """All that can be asked, `{name, label, mixture, problem}`, in the order of every table; endpoints last."""
+    """All that can be asked, `{name, label, expert, mixture, problem}`, in the order of every table; endpoints last."""
     found = []
     folders = workspace.experts.iterdir() if workspace.experts.is_dir() else ()
-    names = {"base", "average", "moe", *(f.name for f in folders if f.is_dir() and not f.name.startswith("."))}
+    names = {*MADE, *(f.name for f in folders if f.is_dir() and not f.name.startswith("."))}
     lacking = missing()
     for name in in_order(workspace, sorted(names)):
         try:
             label, problem = target(name, workspace).label, lacking
         except UserError as error:
-            if name not in ("base", "average", "moe"):
+            if name not in MADE:
                 continue
             label, problem = {"average": "Average of the experts", "moe": "MoE"}.get(name, "Base model"), str(error)
-        found.append({"name": name, "label": label, "mixture": name == "moe", "problem": problem})
-    return found + [{"name": e.name, "label": e.label, "mixture": False, "problem": ""} for e in endpoints]
+        kind = {"expert": name not in MADE, "mixture": name == "moe"}
+        found.append({"name": name, "label": label, **kind, "problem": problem})
+    plain = {"expert": False, "mixture": False, "problem": ""}
+    return found + [{"name": e.name, "label": e.label, **plain} for e in endpoints]
 
 
 def target(name: str, workspace: Workspace) -> Target:

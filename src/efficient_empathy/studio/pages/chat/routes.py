@@ -9,16 +9,17 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.studio.pages.chat.asked import Asked, Sent, read
+from efficient_empathy.studio.pages.chat.conversation import Conversations, event
 from efficient_empathy.studio.pages.chat.models import ChatEndpoint, listed
-from efficient_empathy.studio.pages.chat.queue import send, turns
-from efficient_empathy.studio.pages.chat.talking import Talk, event
+from efficient_empathy.studio.pages.chat.requests import ChatRequest, RatingRequest, read
+from efficient_empathy.studio.pages.chat.turns import send, turns
 from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.look import subset_looks
 
 
 def routes(studio: Studio) -> list[BaseRoute]:
     """`/chat`, and below `/api/chat/`: `models`, and by POST `replies` (a stream of events) and `turns`."""
-    talk = Talk()
+    talk = Conversations()
 
     def page(request: Request) -> Response:
         studio.run_name(request)
@@ -26,14 +27,16 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
     def models(request: Request) -> Response:
         workspace = studio.run(request)
-        return JSONResponse({"models": listed(workspace, studio.chat_endpoints), "queued": len(turns(workspace))})
+        drawn = {one["name"]: one["look"] for one in subset_looks(studio.tables.of(workspace))}
+        found = {"models": listed(workspace, studio.chat_endpoints), "queued": len(turns(workspace)), "looks": drawn}
+        return JSONResponse(found)
 
     async def replies(request: Request) -> Response:
-        workspace, asked = studio.run(request), read(Asked, await request.body())
+        workspace, asked = studio.run(request), read(ChatRequest, await request.body())
         return StreamingResponse(_events(talk, workspace, studio.chat_endpoints, asked), media_type="text/event-stream")
 
     async def rating(request: Request) -> Response:
-        workspace, sent = studio.run(request), read(Sent, await request.body())
+        workspace, sent = studio.run(request), read(RatingRequest, await request.body())
         labels = {str(one["name"]): str(one["label"]) for one in listed(workspace, studio.chat_endpoints)}
         return JSONResponse(send(workspace, sent, labels))
 
@@ -46,7 +49,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
 
 async def _events(
-    talk: Talk, workspace: Workspace, endpoints: Sequence[ChatEndpoint], asked: Asked
+    talk: Conversations, workspace: Workspace, endpoints: Sequence[ChatEndpoint], asked: ChatRequest
 ) -> AsyncIterator[str]:
     async for kind, told in talk.replies(workspace, endpoints, asked):
         yield event(kind, told)

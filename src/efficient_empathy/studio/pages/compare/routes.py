@@ -46,7 +46,7 @@ FIGURES = {
 """The figures of agreement: what the page calls them, and how they are written."""
 DRAWN = 6
 """Figures of models that are drawn; all are in the tables."""
-_VERSION = 1
+_VERSION = 2
 """Of the results that are kept: raised when what is worked out changes."""
 
 
@@ -77,7 +77,10 @@ class Agreements:
 
         def work(tell: Tell) -> Mapping[str, Any]:
             tell(0.0, "reading the scores")
-            return agreement([read_scores(one, name) for one, name in zip(workspaces, names, strict=True)], tell)
+            return agreement(
+                [read_scores(self._studio.tables.of(one), name) for one, name in zip(workspaces, names, strict=True)],
+                tell,
+            )
 
         return self._results.get(key, work)
 

@@ -15,53 +15,62 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.evaluation.robustness.comparison import jaccard
-from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.axis import Axis
-from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.foundation.statistics.closeness import closeness
 from efficient_empathy.prompts.compare.figures import rounded
-from efficient_empathy.selection.columns import UNSCORED
-from efficient_empathy.selection.rules import DISCARD
-from efficient_empathy.selection.scored_run import Run
+from efficient_empathy.studio.server.selections import last_choice
 
 DRAWS, LARGE, DRAWS_OF_LARGE = 1000, 10_000, 300
 """Bootstrap draws, and fewer on more samples than `LARGE`, whose intervals are narrow."""
 KEPT = "kept"
-"""All but discard."""
+"""All but what a policy leaves out."""
 Tell = Callable[[float, str], None]
 """Told the share of the work that is done, and what is being done."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One run's rows: `sample_id`, `state`, a column an axis, `_scored`, `_subset`, `dialogue_id`; samples once each.
+    """One run's rows: `sample_id`, `dialogue_id`, a column an axis (named by `_score`), `_scored`, `_subset`.
 
-    `fault` is the sentence on a run that has no scores to be read; `selection` what there is to say of its selection
-    where it has none that holds.
+    Samples stand there once each. `otherwise` is the subset that is left out; `fault` is the sentence on a run that has
+    no scores to be read; `selection` what there is to say of its selection where it has none that holds.
     """
 
     name: str
     rows: pl.DataFrame
     axes: tuple[Axis, ...] = ()
     subsets: tuple[str, ...] = ()
+    otherwise: str = ""
     fault: str = ""
     selection: str = ""
 
 
-def read_scores(workspace: Workspace, name: str) -> Scores:
+def read_scores(table: RunTable, name: str) -> Scores:
     """A run's rows; one that cannot be read has a `fault`."""
     try:
-        with error_context(f"read the scores of {name}"):
-            run = Run(workspace)
-            dialogues = run.samples.select("dialogue_id")
-            rows = pl.concat([run.rows, dialogues], how="horizontal").collect(engine="streaming")
+        table.require("scores")
+        rows = table.read(
+            ["sample_id", "dialogue_id", "state", *table.axis_names, *(["subset"] if table.subsets else [])]
+        )
+        last = last_choice(table) if table.subsets else None
     except UserError as error:
-        return Scores(name, pl.DataFrame(), fault=str(error).replace(str(workspace.root), name))
-    why = "" if run.policy else f"the selection of {name} is of other scores: run `select` again" if run.stale else (
-        f"{name} has no selection yet"
-    )  # fmt: skip
-    rows = rows.unique("sample_id", keep="first", maintain_order=True)
-    return Scores(name, rows, run.axes, run.subsets if run.policy else (), "", why)
+        return Scores(name, pl.DataFrame(), fault=str(error).replace(str(table.workspace.root), name))
+    rows = rows.select(
+        "sample_id",
+        "dialogue_id",
+        table.scored.alias("_scored"),
+        (pl.col("subset") if table.subsets else pl.lit(None, pl.String)).alias("_subset"),
+        *(pl.col(axis).alias(_score(axis)) for axis in table.axis_names),
+    ).unique("sample_id", keep="first", maintain_order=True)
+    why = table.selection.sentence.replace(str(table.workspace.root), name)
+    return Scores(name, rows, table.axes, table.subsets, last.policy.otherwise if last else "", "", why)
+
+
+def _score(axis: str) -> str:
+    """The column of an axis, whatever it is called."""
+    return f"score of {axis}"
 
 
 def agreement(runs: Sequence[Scores], tell: Tell, draws: int = DRAWS) -> dict[str, Any]:
@@ -115,7 +124,9 @@ def _pair(a: Scores, b: Scores, draws: int, tell: Tell, done: int, steps: int) -
     draws = min(draws, DRAWS_OF_LARGE) if len(rows) > LARGE else draws
     for place, axis in enumerate(axes):
         tell((done + place) / steps, f"{axis.name}: {a.name} and {b.name}")
-        first, second = (rows[column].cast(pl.Float64).to_numpy() for column in (axis.name, f"{axis.name}_b"))
+        first, second = (
+            rows[column].cast(pl.Float64).to_numpy() for column in (_score(axis.name), f"{_score(axis.name)}_b")
+        )
         whole = [np.rint(scores) for scores in (first, second)]
         try:
             figures = closeness(*whole, scale=(axis.low, axis.high), clusters=clusters, draws=draws)
@@ -145,7 +156,7 @@ def _overlap(a: Scores, b: Scores) -> dict[str, Any]:
     rows = _joined(a, b, decided)
     first, second = rows["_subset"].to_numpy(), rows["_subset_b"].to_numpy()
     names = list(dict.fromkeys((*a.subsets, *b.subsets)))
-    masks = {KEPT: (first != DISCARD, second != DISCARD)} | {n: (first == n, second == n) for n in names}
+    masks = {KEPT: (first != a.otherwise, second != b.otherwise)} | {n: (first == n, second == n) for n in names}
     return {
         "a": a.name,
         "b": b.name,

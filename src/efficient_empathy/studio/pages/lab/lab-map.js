@@ -1,14 +1,12 @@
-// The map of 11 × 11 scores: rationality to the right, sensibility upwards; thresholds are lines that can be dragged.
+// The map of scores: one axis to the right, another upwards or none; thresholds are lines that can be dragged.
 
 import { fill, h, svg } from "./common.js";
-import { HIGHEST, LOWEST, POLICIES, SCALE, clampThreshold, wholeCells } from "./lab-cube.js";
 
 const STEPS = 10;
 const OVER = 0.24; // how far past the scale a threshold beyond it is drawn, in cells
 const NEAR = 14; // pixels from a line within which it is taken hold of
 const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1 };
-
-export const letter = (subset) => subset[0].toUpperCase();
+const WIDEST = [60, 84]; // pixels of a cell: of a map, and of the bar of one axis
 
 /** A count that fits into a cell: "", "<1", 812, 40,251 or, where it is narrow, 40k. */
 export function brief(n, narrow = false) {
@@ -20,173 +18,205 @@ export function brief(n, narrow = false) {
   return `${(whole / 1e6).toFixed(whole < 9.95e6 ? 1 : 0)}M`;
 }
 
-/** The edges between cells of different subsets. `corner(s, r)` is a cell's left lower corner. */
-function edges(places, corner) {
-  const path = [];
-  for (let s = 0; s < SCALE; s++) {
-    for (let r = 0; r < SCALE; r++) {
-      const here = places[SCALE * s + r];
-      const [right, up] = [corner(s, r + 1), corner(s + 1, r)];
-      const across = corner(s + 1, r + 1);
-      if (r + 1 < SCALE && places[SCALE * s + r + 1] !== here) path.push(`M${right}L${across}`);
-      if (s + 1 < SCALE && places[SCALE * (s + 1) + r] !== here) path.push(`M${up}L${across}`);
-    }
-  }
-  return path.join("");
-}
+const named = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export class ScoreMap {
   /**
-   * `describe(cell)` says what a cell holds; `moved({ alpha, beta }, settled)` hears of dragged thresholds and
+   * `describe(cell)` says what a cell holds; `moved({ NAME: value }, settled)` hears of dragged thresholds and
    * `chosen(cell)` of a cell that was clicked, or reached with the keys.
    */
   constructor(host, { describe, moved, chosen }) {
-    Object.assign(this, { host, describe, moved, chosen, counts: new Float64Array(SCALE * SCALE), active: 5 * SCALE + 5 });
+    Object.assign(this, { host, describe, moved, chosen, active: 0 });
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
-    this.build(host.clientWidth || 600);
     new ResizeObserver(() => {
       const wide = Math.min(660, host.clientWidth);
-      if (wide && wide !== this.wide) this.build(wide);
+      if (wide && this.plan && wide !== this.wide) this.build();
     }).observe(host);
   }
 
-  /** Other counts: of another run or category. */
-  fill(counts) {
-    this.counts = counts;
-    this.shown = null;
-    if (this.state) this.draw(this.state);
+  /** Another pair of axes and other thresholds: `right` and `up` are axes (`up` null for one alone). */
+  lay(right, up, thresholds) {
+    const plan = JSON.stringify([right, up, thresholds.map(({ value, ...rest }) => rest)]);
+    if (plan === this.plan) return;
+    Object.assign(this, { plan, right, up, thresholds, state: null });
+    this.columns = right.high - right.low + 1;
+    this.rows = up ? up.high - up.low + 1 : 1;
+    this.active = Math.floor(this.rows / 2) * this.columns + Math.floor(this.columns / 2);
+    this.build();
   }
 
-  build(wide) {
-    this.wide = wide;
-    const small = wide < 460;
+  build() {
+    this.wide = Math.min(660, this.host.clientWidth || 600);
+    const small = this.wide < 460;
     this.small = small;
-    const edge = { left: small ? 36 : 56, right: small ? 38 : 58, top: 34, bottom: 48 };
-    const across = Math.floor((wide - edge.left - edge.right) / SCALE);
-    const up = Math.round(across * (small ? 0.9 : 0.98));
-    Object.assign(this, { edge, across, up, right: edge.left + SCALE * across, bottom: edge.top + SCALE * up });
-    const [high, full] = [this.bottom + edge.bottom, this.right + edge.right];
-    this.cells = Array.from({ length: SCALE * SCALE }, (_, cell) => this.cell(cell));
+    this.lines = this.thresholds.flatMap((one) => [
+      ...(this.up && one.axes.includes(this.up.name) ? [{ ...one, upright: false }] : []),
+      ...(one.axes.includes(this.right.name) ? [{ ...one, upright: true }] : []),
+    ]);
+    const knob = Math.max(0, ...this.lines.filter((line) => !line.upright).map((line) => this.knob(line.symbol) + 10));
+    const edge = { left: this.up ? (small ? 36 : 56) : 14, right: this.up ? Math.max(small ? 38 : 58, knob) : 30, top: 34, bottom: 48 };
+    const across = Math.max(4, Math.min(WIDEST[this.up ? 0 : 1], (this.wide - edge.left - edge.right) / this.columns));
+    const high = this.up ? Math.max(4, Math.min(across * (small ? 0.9 : 0.98), 620 / this.rows)) : 190;
+    Object.assign(this, { edge, across, high, end: edge.left + this.columns * across, bottom: edge.top + this.rows * high });
+    const [full, tall] = [this.end + edge.right, this.bottom + edge.bottom];
+    this.cells = Array.from({ length: this.rows * this.columns }, (_, cell) => this.cell(cell));
     this.texts = this.cells.map((_, cell) => this.text(cell));
-    const rows = Array.from({ length: SCALE }, (_, i) => SCALE - 1 - i).map((s) =>
-      svg("g", { role: "row" }, this.cells.slice(SCALE * s, SCALE * (s + 1))),
+    const rows = Array.from({ length: this.rows }, (_, i) => this.rows - 1 - i).map((row) =>
+      svg("g", { role: "row" }, this.cells.slice(this.columns * row, this.columns * (row + 1))),
     );
-    this.lines = { alpha: svg("path", { class: "line" }), beta: svg("path", { class: "line" }) };
+    const where = this.up ? `${this.up.name} upwards, ${this.right.name} to the right` : this.right.name;
     this.boundary = svg("path", { class: "boundary" });
     this.former = svg("path", { class: "baseline-edge" });
-    this.handles = { alpha: this.handle("alpha"), beta: this.handle("beta") };
-    const grid = svg("g", { role: "grid", "aria-label": "Samples by score: sensibility upwards, rationality to the right" }, rows);
+    for (const line of this.lines) Object.assign(line, { path: svg("path", { class: "line" }), handle: this.handle(line) });
     this.svg = svg(
       "svg",
-      { class: "map", viewBox: `0 0 ${full} ${high}`, width: full, height: high, role: "group", "aria-label": "Map of scores with both thresholds" },
-      grid, this.former, this.boundary, this.lines.alpha, this.lines.beta,
+      { class: "map", viewBox: `0 0 ${full} ${tall}`, width: full, height: tall, role: "group", "aria-label": "Map of scores with the thresholds" },
+      svg("g", { role: "grid", "aria-label": `Samples by score: ${where}` }, rows), this.former, this.boundary,
+      this.lines.map((line) => line.path),
       svg("g", { class: "numbers", "aria-hidden": "true" }, this.texts),
       svg("g", { "aria-hidden": "true" }, this.axes()),
-      this.handles.alpha, this.handles.beta,
+      this.lines.map((line) => line.handle),
     );
     this.listen();
     fill(this.host, this.svg, this.tip);
-    this.shown = null;
     if (this.state) this.draw(this.state);
   }
 
-  x(r) {
-    return this.edge.left + (r + 0.5) * this.across;
+  x(score) {
+    return this.edge.left + (score - this.right.low + 0.5) * this.across;
   }
 
-  y(s) {
-    return this.bottom - (s + 0.5) * this.up;
+  y(score) {
+    return this.bottom - (score - this.up.low + 0.5) * this.high;
+  }
+
+  /** The scores of a cell: to the right and, with two axes, upwards. */
+  scores(cell) {
+    const right = this.right.low + (cell % this.columns);
+    return this.up ? [right, this.up.low + Math.floor(cell / this.columns)] : [right];
+  }
+
+  /** Left upper corner and size of a cell. */
+  box(cell) {
+    const [column, row] = [cell % this.columns, Math.floor(cell / this.columns)];
+    return { x: this.edge.left + column * this.across, y: this.bottom - (row + 1) * this.high, width: this.across, height: this.high };
   }
 
   cell(cell) {
-    const [s, r] = [Math.floor(cell / SCALE), cell % SCALE];
-    const box = { x: this.x(r) - this.across / 2, y: this.y(s) - this.up / 2, width: this.across, height: this.up };
     return svg(
       "g",
       { role: "gridcell", tabindex: cell === this.active ? 0 : -1, "data-cell": cell },
-      svg("rect", { class: "fill", ...box }),
-      svg("rect", { class: "texture", ...box }),
+      svg("rect", { class: "ground", ...this.box(cell) }),
+      svg("rect", { class: "fill", ...this.box(cell) }),
+      svg("rect", { class: "texture", ...this.box(cell) }),
     );
   }
 
   text(cell) {
-    const [x, y] = [this.x(cell % SCALE), this.y(Math.floor(cell / SCALE))];
-    const mark = this.across >= 38
-      ? svg("text", { class: "letter", x: x - this.across / 2 + 3, y: y - this.up / 2 + 9 })
-      : null;
-    return svg("g", {}, mark, svg("text", { class: "count", x, y: y + 4 }));
+    const { x, y, width, height } = this.box(cell);
+    const mark = this.up && this.across >= 38 ? svg("text", { class: "letter", x: x + 3, y: y + 9 }) : null;
+    return svg("g", {}, mark, svg("text", { class: "count", x: x + width / 2, y: this.up ? y + height / 2 + 4 : y + height - 6 }));
   }
 
   axes() {
-    const every = Array.from({ length: SCALE }, (_, v) => v);
+    const every = (axis, pixels) => {
+      const by = Math.ceil(16 / pixels);
+      return Array.from({ length: axis.high - axis.low + 1 }, (_, i) => axis.low + i).filter((_, i) => i % by === 0);
+    };
     const middle = (this.edge.top + this.bottom) / 2;
     return [
-      every.map((v) => svg("text", { class: "tick middle", x: this.x(v), y: this.bottom + 16 }, v)),
-      every.map((v) => svg("text", { class: "tick end", x: this.edge.left - 8, y: this.y(v) + 4 }, v)),
-      svg("text", { class: "title middle", x: (this.edge.left + this.right) / 2, y: this.bottom + 38 }, "Rationality →"),
-      svg("text", { class: "title middle", transform: `translate(${this.small ? 11 : 18} ${middle}) rotate(-90)` }, "Sensibility →"),
+      every(this.right, this.across).map((v) => svg("text", { class: "tick middle", x: this.x(v), y: this.bottom + 16 }, v)),
+      svg("text", { class: "title middle", x: (this.edge.left + this.end) / 2, y: this.bottom + 38 }, `${named(this.right.name)} →`),
+      this.up && every(this.up, this.high).map((v) => svg("text", { class: "tick end", x: this.edge.left - 8, y: this.y(v) + 4 }, v)),
+      this.up && svg("text", { class: "title middle", transform: `translate(${this.small ? 11 : 18} ${middle}) rotate(-90)` }, `${named(this.up.name)} →`),
     ];
   }
 
+  /** How wide the end of a line is that says its threshold, in pixels. */
+  knob(symbol) {
+    return this.small ? 32 : Math.max(48, symbol.length * 7 + 34);
+  }
+
   /** A threshold's line as a slider: all of it can be taken hold of, and its end can be focused. */
-  handle(name) {
-    const upright = name === "beta";
-    const [wide, high] = [this.small ? 32 : 48, 22];
+  handle({ name, symbol, axes, low, high, upright }) {
+    const wide = this.knob(symbol);
+    const half = upright ? { x: -wide / 2, y: 5 } : { x: this.end + 5, y: -11 };
     return svg(
       "g",
       {
-        class: `handle ${name}`, role: "slider", tabindex: 0, "aria-orientation": upright ? "horizontal" : "vertical",
-        "aria-label": upright ? "β, threshold of rationality" : "α, threshold of sensibility",
-        "aria-valuemin": LOWEST, "aria-valuemax": HIGHEST, onkeydown: (event) => this.handleKey(event, name),
+        class: `handle ${upright ? "upright" : "level"}`, "data-threshold": name, role: "slider", tabindex: 0,
+        "aria-orientation": upright ? "horizontal" : "vertical", "aria-label": `${symbol}, threshold of ${axes.join(" and ")}`,
+        "aria-valuemin": low, "aria-valuemax": high, onkeydown: (event) => this.handleKey(event, name),
       },
       upright
         ? svg("rect", { class: "hit", x: -NEAR / 2, y: 6, width: NEAR, height: this.bottom - 6 })
-        : svg("rect", { class: "hit", x: this.edge.left, y: -NEAR / 2, width: this.right - this.edge.left + 8, height: NEAR }),
-      svg("rect", { class: "knob", x: upright ? -wide / 2 : this.right + 5, y: upright ? 5 : -high / 2, width: wide, height: high, rx: 11 }),
-      svg("text", { class: "middle", x: upright ? 0 : this.right + 5 + wide / 2, y: upright ? 20 : 4 }),
+        : svg("rect", { class: "hit", x: this.edge.left, y: -NEAR / 2, width: this.end - this.edge.left + 8, height: NEAR }),
+      svg("rect", { class: "knob", ...half, width: wide, height: 22, rx: 11 }),
+      svg("text", { class: "middle", x: half.x + wide / 2, y: upright ? 20 : 4 }),
     );
   }
 
-  /** The subsets and lines at `choice`; the edges of the `baseline` where they differ. */
+  /**
+   * `map` and `baseline` are as of `PointCounts.map` (the second null where nothing differs), `subsets` as the studio draws
+   * them, `values` those of the thresholds, `step` the one of the sliders.
+   */
   draw(state) {
     this.state = state;
-    const { choice, baseline } = state;
-    const places = wholeCells(choice);
-    const { subsets } = POLICIES[choice.policy];
-    const largest = Math.max(...this.counts, 1e-9);
-    const anew = !this.shown || this.policy !== choice.policy;
-    for (let cell = 0; cell < places.length; cell++) {
-      if (!anew && this.shown[cell] === places[cell]) continue;
-      const n = this.counts[cell];
-      const subset = subsets[places[cell]];
-      const look = `look-${subset} q${n > 0 ? Math.min(STEPS, Math.ceil(Math.sqrt(n / largest) * STEPS)) : 0}`;
-      this.cells[cell].setAttribute("class", look);
+    const { map, baseline, subsets, values } = state;
+    const largest = Math.max(...map.n, 1e-9);
+    for (let cell = 0; cell < this.cells.length; cell++) {
+      const n = map.n[cell];
+      const subset = subsets[map.subset[cell]];
+      const shade = n > 0 ? Math.min(STEPS, Math.ceil(Math.sqrt(n / largest) * STEPS)) : 0;
+      const look = `${subset?.look ?? "look-neutral"} mark-${subset?.mark ?? "none"} q${this.up ? shade : 8}`;
+      const text = this.texts[cell];
+      if (this.cells[cell].getAttribute("class") !== look) {
+        this.cells[cell].setAttribute("class", look);
+        text.setAttribute("class", this.up ? look : "plain");
+      }
+      if (!this.up) this.raise(cell, n / largest, text.lastChild);
       this.cells[cell].setAttribute("aria-label", this.describe(cell));
-      this.texts[cell].setAttribute("class", look);
-      const [mark, count] = this.texts[cell].childElementCount > 1 ? this.texts[cell].children : [null, this.texts[cell].lastChild];
-      if (mark) mark.textContent = letter(subset);
-      if (anew) count.textContent = brief(n, this.small);
+      if (text.childElementCount > 1) text.firstChild.textContent = subset?.letter ?? "";
+      const count = this.across >= 16 ? brief(n, this.small || this.across < 40) : "";
+      if (text.lastChild.textContent !== count) text.lastChild.textContent = count;
     }
-    const corner = (s, r) => `${this.edge.left + r * this.across} ${this.bottom - s * this.up}`;
-    this.boundary.setAttribute("d", edges(places, corner));
-    this.former.setAttribute("d", baseline ? edges(wholeCells(baseline), corner) : "");
-    this.shown = places;
-    this.policy = choice.policy;
-    this.place("alpha", choice.alpha);
-    this.place("beta", choice.beta);
+    this.boundary.setAttribute("d", this.up ? this.edges(map.subset) : "");
+    this.former.setAttribute("d", baseline ? this.edges(baseline) : "");
+    for (const line of this.lines) this.place(line, values[line.name]);
     if (this.pointed !== undefined) this.showTip(this.pointed);
   }
 
-  place(name, value) {
-    const at = Math.min(SCALE - 0.5 + OVER, Math.max(-0.5 - OVER, value));
-    const upright = name === "beta";
+  /** A bar of one axis as tall as its share of the tallest. */
+  raise(cell, share, text) {
+    const { y, height } = this.box(cell);
+    const tall = share * (height - 18);
+    for (const part of [...this.cells[cell].children].slice(1)) {
+      part.setAttribute("y", y + height - tall);
+      part.setAttribute("height", tall);
+    }
+    text.setAttribute("y", y + height - tall - 4);
+  }
+
+  /** The edges between cells of different subsets. */
+  edges(subset) {
+    const corner = (column, row) => `${this.edge.left + column * this.across} ${this.bottom - row * this.high}`;
+    const path = [];
+    for (let cell = 0; cell < subset.length; cell++) {
+      const [column, row] = [cell % this.columns, Math.floor(cell / this.columns)];
+      if (column + 1 < this.columns && subset[cell + 1] !== subset[cell]) path.push(`M${corner(column + 1, row)}L${corner(column + 1, row + 1)}`);
+      if (row + 1 < this.rows && subset[cell + this.columns] !== subset[cell]) path.push(`M${corner(column, row + 1)}L${corner(column + 1, row + 1)}`);
+    }
+    return path.join("");
+  }
+
+  place({ upright, path, handle, symbol }, value) {
+    const axis = upright ? this.right : this.up;
+    const at = Math.min(axis.high + 0.5 + OVER, Math.max(axis.low - 0.5 - OVER, value));
     const where = upright ? this.x(at) : this.y(at);
-    const path = upright ? `M${where} ${this.edge.top - 6}V${this.bottom + 4}` : `M${this.edge.left - 4} ${where}H${this.right + 6}`;
-    this.lines[name].setAttribute("d", path);
-    const handle = this.handles[name];
+    path.setAttribute("d", upright ? `M${where} ${this.edge.top - 6}V${this.bottom + 4}` : `M${this.edge.left - 4} ${where}H${this.end + 6}`);
     handle.setAttribute("transform", upright ? `translate(${where} 0)` : `translate(0 ${where})`);
     handle.setAttribute("aria-valuenow", value);
-    handle.lastChild.textContent = this.small ? value : `${upright ? "β" : "α"} ${value}`;
+    handle.lastChild.textContent = this.small ? value : `${symbol} ${value}`;
   }
 
   listen() {
@@ -208,28 +238,33 @@ export class ScoreMap {
     this.svg.addEventListener("keydown", (event) => cellOf(event) && this.cellKey(event));
   }
 
-  /** Where a pointer is, in scores. */
+  /** Where a pointer is, in scores: to the right and upwards. */
   scoresAt(event) {
     const box = this.svg.getBoundingClientRect();
     const scale = this.svg.viewBox.baseVal.width / box.width;
     const [x, y] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
-    return { s: (this.bottom - y) / this.up - 0.5, r: (x - this.edge.left) / this.across - 0.5 };
+    const up = this.up ? (this.bottom - y) / this.high - 0.5 + this.up.low : (this.bottom - y) / this.high - 0.5;
+    return [(x - this.edge.left) / this.across - 0.5 + this.right.low, up];
   }
 
   cellAt(event) {
-    const { s, r } = this.scoresAt(event);
-    const [row, column] = [Math.round(s), Math.round(r)];
-    return Math.min(row, column) >= 0 && Math.max(row, column) < SCALE ? SCALE * row + column : undefined;
+    const [right, up] = this.scoresAt(event);
+    const [column, row] = [Math.round(right - this.right.low), Math.round(up - (this.up?.low ?? 0))];
+    return column >= 0 && row >= 0 && column < this.columns && row < this.rows ? this.columns * row + column : undefined;
   }
 
   take(event) {
     this.dragged = false;
     const handle = event.target.closest(".handle");
     if (!handle || event.button) return;
-    const { s, r } = this.scoresAt(event);
-    const { alpha, beta } = this.state.choice;
-    const both = Math.abs(s - alpha) * this.up < NEAR && Math.abs(r - beta) * this.across < NEAR;
-    this.held = { alpha: both || handle === this.handles.alpha, beta: both || handle === this.handles.beta };
+    const own = this.lines.find((line) => line.handle === handle);
+    const [right, up] = this.scoresAt(event);
+    const near = ({ name, upright }) => {
+      const value = this.state.values[name];
+      return upright ? Math.abs(right - value) * this.across < NEAR : Math.abs(up - value) * this.high < NEAR;
+    };
+    const crossing = near(own) && this.lines.find((line) => line.upright !== own.upright && line.name !== own.name && near(line));
+    this.held = crossing ? [own, crossing] : [own];
     this.svg.setPointerCapture(event.pointerId);
     this.showTip();
     handle.focus({ preventScroll: true });
@@ -238,10 +273,8 @@ export class ScoreMap {
 
   drag(event) {
     this.dragged = true;
-    const { s, r } = this.scoresAt(event);
-    const step = this.state.step;
-    const snap = (value) => clampThreshold(Math.round(value / step) * step);
-    this.moved({ ...(this.held.alpha && { alpha: snap(s) }), ...(this.held.beta && { beta: snap(r) }) }, false);
+    const [right, up] = this.scoresAt(event);
+    this.moved(Object.fromEntries(this.held.map((line) => [line.name, line.upright ? right : up])), false);
   }
 
   release() {
@@ -255,25 +288,27 @@ export class ScoreMap {
   }
 
   handleKey(event, name) {
-    const { choice, step } = this.state;
+    const { low, high } = this.thresholds.find((one) => one.name === name);
     const far = { PageUp: 2, PageDown: -2 }[event.key] ?? KEYS[event.key];
-    const value = { Home: LOWEST, End: HIGHEST }[event.key] ?? (far && choice[name] + far * step);
+    const value = { Home: low, End: high }[event.key] ?? (far && this.state.values[name] + far * this.state.steps[name]);
     if (value === undefined) return;
     event.preventDefault();
-    const moved = { [name]: clampThreshold(value) };
-    this.state = { ...this.state, choice: { ...choice, ...moved } }; // the next key may come before the next frame
+    const moved = { [name]: Math.min(high, Math.max(low, value)) };
+    this.state = { ...this.state, values: { ...this.state.values, ...moved } }; // the next key may come before the next frame
     this.moved(moved, true);
   }
 
   cellKey(event) {
-    const [s, r] = [Math.floor(this.active / SCALE), this.active % SCALE];
-    const to = { ArrowUp: [s + 1, r], ArrowDown: [s - 1, r], ArrowLeft: [s, r - 1], ArrowRight: [s, r + 1], Home: [s, 0], End: [s, SCALE - 1] };
-    const found = to[event.key];
+    const [row, column] = [Math.floor(this.active / this.columns), this.active % this.columns];
+    const to = {
+      ArrowUp: [row + 1, column], ArrowDown: [row - 1, column], ArrowLeft: [row, column - 1], ArrowRight: [row, column + 1],
+      Home: [row, 0], End: [row, this.columns - 1],
+    }[event.key];
     if (event.key === "Escape") this.showTip();
-    if (!found) return;
+    if (!to) return;
     event.preventDefault();
-    const [row, column] = found.map((v) => Math.min(SCALE - 1, Math.max(0, v)));
-    this.focusCell(SCALE * row + column);
+    const within = (value, count) => Math.min(count - 1, Math.max(0, value));
+    this.focusCell(within(to[0], this.rows) * this.columns + within(to[1], this.columns));
   }
 
   focusCell(cell) {
@@ -287,13 +322,12 @@ export class ScoreMap {
 
   showTip(cell) {
     this.pointed = cell;
-    this.tip.hidden = cell === undefined;
-    if (cell === undefined) return;
+    this.tip.hidden = cell === undefined || !this.state;
+    if (this.tip.hidden) return;
     this.tip.textContent = this.describe(cell);
     const scale = this.svg.getBoundingClientRect().width / this.svg.viewBox.baseVal.width;
-    const x = this.x(cell % SCALE) * scale;
-    const y = (this.y(Math.floor(cell / SCALE)) - this.up / 2) * scale;
-    this.tip.style.setProperty("left", `${Math.min(Math.max(x, 90), this.host.clientWidth - 90)}px`);
-    this.tip.style.setProperty("top", `${y}px`);
+    const { x, y, width } = this.box(cell);
+    this.tip.style.setProperty("left", `${Math.min(Math.max((x + width / 2) * scale, 90), this.host.clientWidth - 90)}px`);
+    this.tip.style.setProperty("top", `${y * scale}px`);
   }
 }

@@ -1,17 +1,16 @@
-// The lab's tables: subsets against a baseline, flips, categories. Rows are made once and then only changed.
+// The tables of the page: subsets against a baseline, flips, categories. Rows are made once and then only changed.
 
 import { fill, format, h } from "./common.js";
-import { POLICIES } from "./lab-cube.js";
-import { letter } from "./lab-map.js";
+import { written } from "./lab-curve.js";
 
 const SHOWN = 40;
 
-export const swatch = (subset) => h("span", { class: `swatch look-${subset} q7`, "aria-hidden": "true" }, letter(subset));
+export const swatch = ({ look, mark, letter }) => h("span", { class: `swatch ${look} mark-${mark} q7`, "aria-hidden": "true" }, letter);
 
 const points = (now, before) => {
   const change = 100 * (now - before);
-  const told = Math.abs(change).toFixed(1);
-  return told === "0.0" ? "±0.0" : `${change > 0 ? "+" : "−"}${told}`;
+  const size = Math.abs(change).toFixed(1);
+  return size === "0.0" ? "±0.0" : `${change > 0 ? "+" : "−"}${size}`;
 };
 
 /** Segments of a bar, one a subset, whose lengths follow counts. */
@@ -22,13 +21,19 @@ export class Stack {
   }
 
   draw(subsets, counts, total) {
-    if (this.policy !== subsets.join()) {
-      this.policy = subsets.join();
-      this.parts = subsets.map((subset) => h("span", { class: `look-${subset} q7` }, this.named && h("b", {}, letter(subset))));
+    if (this.subsets !== subsets) {
+      this.subsets = subsets;
+      this.parts = subsets.map(({ look, mark, letter }) => h("span", { class: `${look} mark-${mark} q7` }, this.named && h("b", {}, letter)));
       fill(this.host, ...this.parts);
     }
     this.parts.forEach((part, k) => part.style.setProperty("flex-basis", `${total > 0 ? (100 * counts[k]) / total : 0}%`));
   }
+}
+
+/** Counts of one selection by name, and how many are kept: all that are not in `otherwise`. */
+export function counted(subsets, counts, otherwise) {
+  const by = Object.fromEntries(subsets.map(({ name }, k) => [name, counts[k]]));
+  return { by, kept: subsets.reduce((sum, { name }, k) => sum + (name === otherwise ? 0 : counts[k]), 0) };
 }
 
 /** Subsets with counts, shares, and what differs from the baseline's counts. */
@@ -37,46 +42,39 @@ export class SizeTable {
     this.body = body;
   }
 
-  draw(subsets, counts, before, { scored, unscored }) {
-    const rows = [...subsets.map((subset, k) => [subset, counts[k], before[subset] ?? 0])];
-    const kept = subsets.reduce((sum, subset, k) => sum + (subset === "discard" ? 0 : counts[k]), 0);
-    const keptBefore = Object.entries(before).reduce((sum, [name, n]) => sum + (name === "discard" ? 0 : n), 0);
-    const key = `${subsets} ${unscored > 0}`;
+  /** `now` and `before` are as of `counted`, `before` null where it is not known; `about` marks estimates. */
+  draw(subsets, now, before, { scored, unscored }, about) {
+    const key = `${subsets.map(({ name }) => name)} ${unscored > 0}`;
     if (this.key !== key) {
       this.key = key;
-      this.rows = [...subsets, "kept", ...(unscored ? ["not scored"] : [])].map((name) => {
+      const names = [...subsets.map((subset) => [swatch(subset), ` ${subset.name}`]), "kept", ...(unscored ? ["not scored"] : [])];
+      this.rows = names.map((name) => {
         const cells = Array.from({ length: 3 }, () => h("td", { class: "n" }));
-        const shown = subsets.includes(name) ? [swatch(name), ` ${name}`] : name;
-        return { cells, row: h("tr", { class: name === "kept" && "sum" }, h("th", { scope: "row" }, shown), cells) };
+        return { cells, row: h("tr", { class: name === "kept" && "sum" }, h("th", { scope: "row" }, name), cells) };
       });
       fill(this.body, ...this.rows.map(({ row }) => row));
     }
-    const told = [...rows, ["kept", kept, keptBefore], ...(unscored ? [["not scored", unscored, unscored]] : [])];
-    told.forEach(([, n, was], i) => {
+    const rows = [...subsets.map(({ name }) => [now.by[name], before?.by[name] ?? 0]), [now.kept, before?.kept], ...(unscored ? [[unscored]] : [])];
+    rows.forEach(([n, was], i) => {
       const of = i > subsets.length ? scored + unscored : scored;
-      const texts = [format.count(n), format.share(n, of), `${format.signed(n - was)} (${points(n / (of || 1), was / (of || 1))})`];
-      texts.forEach((text, k) => {
+      const change = i > subsets.length || !before ? "" : `${format.signed(n - was)} (${points(n / (of || 1), was / (of || 1))})`;
+      [`${about && i <= subsets.length ? "≈ " : ""}${format.count(n)}`, format.share(n, of), change].forEach((text, k) => {
         const cell = this.rows[i].cells[k];
-        const said = i > subsets.length && k === 2 ? "" : text;
-        if (cell.textContent !== said) cell.textContent = said;
+        if (cell.textContent !== text) cell.textContent = text;
       });
     });
   }
 }
 
-/** What changes when a threshold moves by one; `address(cells)` is where these samples are. */
-export function flipRows(flips, scored, address, expected) {
-  const signs = { alpha: "α", beta: "β" };
-  const value = (v) => `${v}`.replace("-", "−");
-  return flips.map(({ threshold, from, to, count, moves }) => {
-    const where = `${signs[threshold]} ${value(from)} → ${value(to)}`;
-    const told = moves.map((move) => {
-      const n = expected && move.n < 0.5 ? "<1" : format.count(move.n);
-      return h("a", { class: "move", href: address(move.cells) }, `${n} `, swatch(move.from), ` ${move.from} → `, swatch(move.to), ` ${move.to}`);
-    });
-    const nothing = h("span", { class: "quiet" }, from === to ? "the threshold ends here" : "none");
-    return h("tr", {}, h("th", { scope: "row" }, where), h("td", { class: "n" }, format.count(count)),
-      h("td", { class: "n" }, format.share(count, scored)), h("td", {}, told.length ? told : nothing));
+/** What changes when a threshold moves by one; `address(flip, move)` is where these samples are. */
+export function flipRows(flips, subsets, symbols, scored, address) {
+  return flips.map((flip) => {
+    const { threshold, value, moved, count, moves } = flip;
+    const links = moves.map((move) => h("a", { class: "move", href: address(flip, move) },
+      `${format.count(move.n)} `, swatch(subsets[move.from]), ` ${subsets[move.from].name} → `, swatch(subsets[move.to]), ` ${subsets[move.to].name}`));
+    const nothing = h("span", { class: "quiet" }, value === moved ? "the threshold ends here" : "none");
+    return h("tr", {}, h("th", { scope: "row" }, `${symbols[threshold]} ${written(value)} → ${written(moved)}`),
+      h("td", { class: "n" }, format.count(count)), h("td", { class: "n" }, format.share(count, scored)), h("td", {}, links.length ? links : nothing));
   });
 }
 
@@ -107,21 +105,25 @@ export class CategoryTable {
     fill(this.host, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Categories" }, table), h("p", { class: "actions" }, this.more));
   }
 
-  draw(subsets, counts, before, beforeSubsets, totals, filter) {
-    const kept = (found, names, place) => names.reduce((sum, name, k) => sum + (name === "discard" ? 0 : found[place * names.length + k]), 0);
+  /** `now` is `{ subsets, otherwise, counts }` with counts by category, as of `PointCounts.byCategory`; so is `before`, or null. */
+  draw(now, before, totals, filter, about) {
+    const kept = ({ subsets, otherwise, counts }, place) =>
+      subsets.reduce((sum, { name }, k) => sum + (name === otherwise ? 0 : counts[place * subsets.length + k]), 0);
+    const { subsets, counts } = now;
     this.values = this.rows.map((row, place) => {
       const own = Array.from(subsets, (_, k) => counts[place * subsets.length + k]);
-      const share = totals[place] ? kept(counts, subsets, place) / totals[place] : 0;
-      const was = totals[place] ? kept(before, beforeSubsets, place) / totals[place] : 0;
+      const share = totals[place] ? kept(now, place) / totals[place] : 0;
+      const was = before && totals[place] ? kept(before, place) / totals[place] : 0;
       row.stack.draw(subsets, own, totals[place]);
-      const parts = subsets.map((subset, k) => `${subset} ${format.share(own[k], totals[place])}`).join(", ");
-      [format.count(totals[place]), format.share(share, totals[place] ? 1 : 0), points(share, was)].forEach((text, i) => {
+      const parts = subsets.map(({ name }, k) => `${name} ${about ? `about ${format.count(own[k])}` : format.count(own[k])} (${format.share(own[k], totals[place])})`);
+      const shown = `${about ? "≈ " : ""}${format.share(share, totals[place] ? 1 : 0)}`;
+      [format.count(totals[place]), shown, before ? points(share, was) : ""].forEach((text, i) => {
         if (row.cells[i].textContent !== text) row.cells[i].textContent = text;
       });
       row.button.setAttribute("aria-pressed", place === filter);
-      row.row.title = parts;
-      const shares = Object.fromEntries(subsets.map((subset, k) => [subset, totals[place] ? own[k] / totals[place] : 0]));
-      return { name: this.names[place], samples: totals[place], kept: share, change: share - was, ...shares };
+      row.row.title = parts.join(", ");
+      const shares = subsets.map(({ name }, k) => [`share ${name}`, totals[place] ? own[k] / totals[place] : 0]);
+      return { name: this.names[place], samples: totals[place], kept: share, change: share - was, ...Object.fromEntries(shares) };
     });
   }
 
@@ -138,6 +140,3 @@ export class CategoryTable {
     this.more.textContent = `Show all ${format.count(places.length)}`;
   }
 }
-
-/** Counts by name of the subset. */
-export const named = (policy, counts) => Object.fromEntries(POLICIES[policy].subsets.map((subset, k) => [subset, counts[k]]));

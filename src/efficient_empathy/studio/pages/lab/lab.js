@@ -1,253 +1,398 @@
-// The threshold lab: one state, kept in the URL, counted from the cube and drawn once a frame.
+// The page of thresholds: one choice, kept in the address. While a slider moves it is drawn from what the studio has
+// sent; once it rests, the studio sends the points for the new place and, where only it can tell, the selection itself.
 
 import { RUN, announce, api, copy, debounce, fill, format, h, urlState } from "./common.js";
-import { Cube, HIGHEST, LOWEST, POLICIES, clampThreshold } from "./lab-cube.js";
-import { SizeCurve } from "./lab-curve.js";
+import { cellAddress, command, download, inWords, loadFlips, loadSelection, loadCounts, moveAddress, packed, query, recipe, same, unpacked } from "./lab-choice.js";
+import { SizeCurve, written } from "./lab-curve.js";
 import { ScoreMap } from "./lab-map.js";
-import { CategoryTable, SizeTable, Stack, flipRows, named } from "./lab-tables.js";
-import { command, download, recipe, samplesAddress } from "./lab-words.js";
+import { CategoryTable, SizeTable, Stack, counted, flipRows, swatch } from "./lab-tables.js";
 
 const at = (id) => document.getElementById(id);
-const PAPER = { policy: "paper", alpha: 5, beta: 5 };
+const SETTLED = 250;
 const KINDS = {
-  whole: "",
-  scores: "Some scores lie between whole numbers. They are counted exactly; the map shows each at its nearest cell.",
-  expected:
-    "The judge gives distributions, so these are expected counts: every sample counts at each pair of scores as much as the judge finds it probable. " +
-    "Subsets come out at the sizes that select gives them.",
-  median:
-    "Several judges share this run, and select gives each sample its most probable subset. Here each sample counts at the medians of its " +
-    "distributions, which comes near to that; far from the thresholds that were promised, counts may differ by some per cent.",
+  counted: "",
+  expected: "The judge gives distributions, and select decides on them: each subset gets as many samples as the judge expects. The map shows each sample at its nearest whole score.",
+  ranked: "This policy ranks the samples, so the studio works every count out anew when a threshold moves.",
 };
 
-const state = { choice: { ...PAPER }, category: null, half: false, decide: "auto", pinned: null, sort: "samples" };
-let cube, told, map, curves, sizes, stack, categories, drawing;
+const state = { choice: null, category: null, half: false, pinned: null, sort: "samples", up: null, right: null };
+let offered, present, before, map, curves, sizes, stack, categories, drawing, loading, pending = null;
 
-/** A threshold as the lab takes it: within reach, on whole or on half numbers. */
-function snapped(value, half = state.half) {
-  const step = half ? 0.5 : 1;
-  return clampThreshold(Math.round(Number(value) / step) * step);
+const policy = () => offered.policies[state.choice.policy];
+const subsets = () => policy().subsets;
+const symbols = () => Object.fromEntries(present.thresholds.map(({ name, symbol }) => [name, symbol]));
+const stepOf = ({ step }) => (state.half ? step : Math.max(1, step));
+const baseline = () => state.pinned ?? offered.last ?? offered.first;
+const current = () => same(present.choice, state.choice);
+
+/** A threshold as the page takes it: within reach, on the steps of its slider. */
+function snapped(name, value) {
+  const slider = present.thresholds.find((one) => one.name === name);
+  const step = stepOf(slider);
+  return Math.min(slider.high, Math.max(slider.low, Math.round(Number(value) / step) * step));
 }
 
 function fromUrl() {
-  const last = told.last ?? PAPER;
-  const policy = urlState.get("policy", last.policy);
-  const number = (name) => {
-    const value = Number.parseFloat(urlState.get(name, last[name]));
-    return Number.isFinite(value) ? snapped(value, true) : PAPER[name];
-  };
-  state.choice = { policy: POLICIES[policy] ? policy : "paper", alpha: number("alpha"), beta: number("beta") };
-  state.half = urlState.get("half") === "1" || [state.choice.alpha, state.choice.beta].some((v) => !Number.isInteger(v));
-  const category = cube.categories.indexOf(urlState.get("category"));
-  state.category = category < 0 ? null : category;
+  const chosen = urlState.get("policy", offered.last?.policy ?? offered.first.policy);
+  const key = offered.policies[chosen] ? chosen : offered.first.policy;
+  const start = offered.last?.policy === key ? offered.last.thresholds : offered.policies[key].thresholds;
+  const decide = urlState.get("decide", offered.last?.decide ?? "auto");
+  const values = Object.entries(start).map(([name, value]) => {
+    const number = Number.parseFloat(urlState.get(`t.${name}`, value));
+    return [name, Number.isFinite(number) ? number : value];
+  });
+  state.choice = { policy: key, thresholds: Object.fromEntries(values), decide: decide in offered.policies[key].decides ? decide : "auto" };
+  state.half = urlState.get("half") === "1" || values.some(([, value]) => !Number.isInteger(value));
   state.sort = urlState.get("sort", "samples");
-  const [pinned, alpha, beta] = (urlState.get("base") ?? "").split(",");
-  const thresholds = [alpha, beta].map(Number.parseFloat);
-  state.pinned = POLICIES[pinned] && thresholds.every(Number.isFinite)
-    ? { policy: pinned, alpha: snapped(alpha, true), beta: snapped(beta, true) }
-    : null;
+  state.pinned = unpacked(urlState.get("base"), offered.policies, state.choice.decide);
+  [state.up, state.right] = [urlState.get("up"), urlState.get("right")];
 }
 
 const toUrl = debounce(() => {
-  const { choice, category, half, decide, pinned, sort } = state;
+  const { choice, category, half, pinned, sort, up, right } = state;
+  const stale = [...new URLSearchParams(location.search).keys()].filter((name) => name.startsWith("t."));
   urlState.set({
-    ...choice,
-    half: half ? 1 : null,
-    decide: decide === "auto" ? null : decide,
-    category: category === null ? null : cube.categories[category],
-    base: pinned && `${pinned.policy},${pinned.alpha},${pinned.beta}`,
-    sort: sort === "samples" ? null : sort,
+    ...Object.fromEntries(stale.map((name) => [name, null])), ...query(choice),
+    half: half ? 1 : null, category: category === null ? null : present.categories[category],
+    base: pinned && packed(pinned), sort: sort === "samples" ? null : sort, up, right,
   });
 }, 200);
 
-const baseline = () => state.pinned ?? (told.last ? { policy: told.last.policy, alpha: snapped(told.last.alpha, true), beta: snapped(told.last.beta, true) } : PAPER);
-const written = ({ policy, alpha, beta }) => `${policy}, α ${value(alpha)}, β ${value(beta)}`;
-const value = (v) => `${v}`.replace("-", "−");
-const same = (a, b) => a.policy === b.policy && a.alpha === b.alpha && a.beta === b.beta;
+/** Take over other thresholds and draw them with the next frame; what is slow comes when they have `settled`. */
+function move(values, settled = true) {
+  const thresholds = { ...state.choice.thresholds, ...values };
+  if (Object.keys(values).some((name) => values[name] !== state.choice.thresholds[name])) choose({ ...state.choice, thresholds });
+  if (settled) settle();
+}
 
-/** Take over changes and draw them with the next frame; what is slow to read comes when they have `settled`. */
-function change(changes, settled = true) {
-  for (const name of ["policy", "alpha", "beta"]) if (name in changes) state.choice = { ...state.choice, [name]: changes[name] };
+function choose(choice) {
+  state.choice = choice;
+  redraw();
+  if (present && choice.policy === present.choice.policy && choice.decide === present.choice.decide && present.codesAt(choice.thresholds)) later();
+  else load();
+}
+
+function redraw() {
   drawing ??= requestAnimationFrame(() => {
     drawing = null;
     draw();
   });
-  if (settled) settle();
 }
+
+const later = debounce(() => current() || load(), SETTLED);
 
 const settle = debounce(() => {
   categories.sort(state.sort);
   toUrl();
-  const counts = cube.sizes(state.choice, state.category);
-  const { subsets } = POLICIES[state.choice.policy];
-  announce(`${written(state.choice)}: ${subsets.map((subset, k) => `${subset} ${format.count(counts[k])}`).join(", ")}`);
-}, 250);
+  if (!present.settled || !current()) return;
+  const counts = present.sizes(present.exact ? present.codes : null, state.category);
+  announce(`${inWords(state.choice, symbols())}: ${subsets().map(({ name }, k) => `${name} ${format.count(counts[k])}`).join(", ")}`);
+}, SETTLED);
+
+/** Ask for the points of the present choice, one request at a time; what is asked for meanwhile comes after it. */
+async function load() {
+  if (pending) return pending;
+  pending = (async () => {
+    while (!present || !current()) {
+      const found = await loadCounts(state.choice, present);
+      loading?.abort();
+      const frame = !present || present.key !== found.key || present.choice.policy !== found.choice.policy || present.choice.decide !== found.choice.decide;
+      present = found;
+      if (frame) drawFrame();
+      redraw();
+    }
+  })();
+  try {
+    await pending;
+  } finally {
+    pending = null;
+  }
+  complete(present);
+}
+
+/** Let the studio work out what only it can tell of a choice. */
+async function complete(wanted) {
+  loading = new AbortController();
+  const { signal } = loading;
+  try {
+    await loadSelection(wanted, signal);
+    if (wanted === present) { redraw(); settle(); }
+    await loadFlips(wanted, signal);
+    if (wanted === present) redraw();
+  } catch (error) {
+    if (error.name !== "AbortError") throw error;
+  }
+}
+
+/** The baseline with all its counts; it is drawn when it is there. */
+async function loadBaseline() {
+  const wanted = baseline();
+  if (before && same(before.choice, wanted)) return;
+  before = null;
+  const found = await loadCounts(wanted, null);
+  await loadSelection(found);
+  if (!same(found.choice, baseline())) return;
+  before = found;
+  drawBaseline();
+  redraw();
+}
+
+/** What is drawn: the counts by category, and whether they are those of `select`. */
+function counts() {
+  if (!present.exact && current() && present.settled) return { codes: present.codes, selected: null, about: false };
+  const codes = present.codesAt(state.choice.thresholds);
+  if (!codes) return { codes: present.codes, selected: present.settled ? null : present.codes, about: true };
+  return { codes, selected: codes, about: !present.exact };
+}
 
 function draw() {
   const { choice, category } = state;
-  const { subsets, words } = POLICIES[choice.policy];
-  const base = baseline();
-  const step = state.half ? 0.5 : 1;
-  const samples = cube.samples(category);
-  const counts = cube.sizes(choice, category);
-  map.draw({ choice, baseline: same(base, choice) ? null : base, step });
-  for (const name of ["alpha", "beta"]) {
-    at(name).value = choice[name];
-    at(`${name}-value`).textContent = value(choice[name]);
-    const points = cube.curve(choice, name, step, category);
-    curves[name].draw(points, choice, same(base, choice) ? null : base, samples.scored);
+  const { selected, about } = counts();
+  const samples = present.samples(category);
+  const waits = about || !current();
+  if (present.codes || present.settled) {
+    const now = counted(subsets(), present.sizes(selected, category), present.otherwise);
+    const was = before && counted(names(before), before.sizes(before.exact ? before.codes : null, category), before.otherwise);
+    stack.draw(subsets(), subsets().map(({ name }) => now.by[name]), samples.scored);
+    sizes.draw(subsets(), now, was, samples, about);
+    const past = before && { subsets: names(before), otherwise: before.otherwise, counts: before.byCategory(before.exact ? before.codes : null) };
+    categories.draw({ subsets: subsets(), otherwise: present.otherwise, counts: present.byCategory(selected) }, past, present.scored, category, about);
   }
-  at("rule").textContent = `${words(value(choice.alpha), value(choice.beta))}.`;
-  stack.draw(subsets, counts, samples.scored);
-  sizes.draw(subsets, counts, named(base.policy, cube.sizes(base, category)), samples);
-  categories.draw(subsets, cube.byCategory(choice), cube.byCategory(base), POLICIES[base.policy].subsets, cube.scored, category);
-  fill(at("flips").tBodies[0],
-    ...flipRows(cube.flips(choice, category), samples.scored, (cells) => samplesAddress(RUN, cells, sampled()), cube.expected),
-  );
-  at("command").textContent = command(told.command, choice, state.decide, told.seed);
-  at("unpin").hidden = !state.pinned;
-  at("back").disabled = same(base, choice);
-  at("baseline-key").classList.toggle("absent", same(base, choice));
-  for (const item of document.querySelectorAll(".keys [data-subset]")) item.hidden = !subsets.includes(item.dataset.subset);
-  if (at("curve-table").open) drawCurveTables();
+  at("working").hidden = !about;
+  for (const id of ["sizes", "categories"]) at(id).setAttribute("aria-busy", waits && !present.exact);
+  drawMap();
+  drawThresholds();
+  drawCurves();
+  drawFlips();
+  at("command").textContent = command(offered.command, policy(), choice, offered.seed);
+  at("back").disabled = same(baseline(), choice);
+  at("baseline-key")?.classList.toggle("absent", !before || same(before.choice, choice));
+}
+
+const names = (one) => offered.policies[one.choice.policy].subsets;
+
+function drawMap() {
+  const { codes, about } = counts();
+  const [right, up] = pair();
+  const shown = !about && !present.exact ? present.map(null, right, up, state.category) : present.codes ? present.map(codes, right, up, state.category) : null;
+  if (!shown) return;
+  const former = before && !same(before.choice, state.choice) && formerMap(right, up);
+  map.shown = { ...shown, split: !about };
+  map.draw({ map: shown, baseline: former || null, subsets: subsets(), values: state.choice.thresholds, steps: Object.fromEntries(present.thresholds.map((one) => [one.name, stepOf(one)])) });
+}
+
+/** The subsets of the baseline by name, on the axes that are drawn; null where it looks at others. */
+function formerMap(right, up) {
+  const place = (i) => (i === null ? null : before.axes.findIndex((axis) => axis.name === present.axes[i].name));
+  const [x, y] = [place(right), place(up)];
+  if (x < 0 || y < 0) return null;
+  const found = before.map(before.exact ? before.codes : null, x, y, state.category);
+  return Array.from(found.subset, (k) => names(before)[k]?.name ?? "");
+}
+
+function drawThresholds() {
+  const { thresholds } = state.choice;
+  for (const { name } of present.thresholds) {
+    const slider = document.querySelector(`#sliders [data-threshold="${CSS.escape(name)}"]`);
+    slider.value = thresholds[name];
+    slider.nextElementSibling.textContent = written(thresholds[name]);
+  }
+  const told = present.words.map((sentence) => present.thresholds.reduce(
+    (text, { name, symbol, value }) => text.replaceAll(`${symbol} = ${value}`, `${symbol} = ${thresholds[name]}`), sentence));
+  const lines = [...at("rule").children];
+  if (lines.length === told.length) lines.forEach((line, i) => { if (line.textContent !== told[i]) line.textContent = told[i]; });
+  else fill(at("rule"), ...told.map((sentence) => h("li", {}, sentence)));
+}
+
+function drawCurves() {
+  const { thresholds } = state.choice;
+  const total = present.samples(state.category).scored;
+  present.thresholds.forEach((threshold, i) => {
+    const all = present.curve(threshold.name, state.category);
+    if (!all.length) return;
+    const points = all.filter(({ value }) => state.half || Number.isInteger(value) || value === thresholds[threshold.name]);
+    if (!present.exact && present.settled && current()) {
+      const here = points.find(({ value }) => value === thresholds[threshold.name]);
+      if (here) here.sizes = present.sizes(null, state.category);
+    }
+    const others = present.thresholds.filter((one) => one !== threshold).map((one) => `${one.symbol} = ${written(present.values[one.name])}`).join(", ");
+    const former = before?.choice.thresholds[threshold.name];
+    curves[i].draw({
+      threshold, points, value: thresholds[threshold.name], total, subsets: subsets(), others, about: !present.exact,
+      former: before && former !== undefined && !same(before.choice, state.choice) ? former : null,
+    });
+  });
+  if (at("curve-table").open) fill(at("curve-table").querySelector(".tables"), ...curves.filter((one) => one.drawn).map((one) => one.table()));
+}
+
+function drawFlips() {
+  const flips = present.flips(state.category);
+  at("flips").setAttribute("aria-busy", !flips || !current());
+  if (!flips) return fill(at("flips").tBodies[0], h("tr", {}, h("td", { colspan: 4, class: "quiet" }, "Being worked out …")));
+  if (!current()) return undefined;
+  const address = (flip, one) => moveAddress(RUN, present.choice, flip, [subsets()[one.from].name, subsets()[one.to].name], sampled());
+  return fill(at("flips").tBodies[0], ...flipRows(flips, subsets(), symbols(), present.samples(state.category).scored, address));
 }
 
 /** What the page of samples calls the category that is shown. */
-const sampled = () => (state.category === null || told.cube.unnamed.includes(state.category) ? null : cube.categories[state.category]);
+const sampled = () => (state.category === null || present.unnamed.includes(state.category) ? null : present.categories[state.category]);
 
-function drawCurveTables() {
-  const tables = ["alpha", "beta"].map((name) => SizeCurve.table(cube.curve(state.choice, name, state.half ? 0.5 : 1, state.category), name, state.choice));
-  fill(at("curve-table").querySelector(".tables"), ...tables);
+/** The axes that are drawn, by their place: to the right, and upwards or null. */
+function pair() {
+  const place = (name, fallback) => Math.max(0, present.axes.findIndex((axis) => axis.name === name)) || (present.axes[0].name === name ? 0 : fallback);
+  if (present.axes.length === 1) return [0, null];
+  const up = place(state.up, 0);
+  const right = place(state.right, up === 1 ? 0 : 1);
+  return [right === up ? (up === 0 ? 1 : 0) : right, up];
 }
 
-/** What changes with the category or the cube, and not with the thresholds. */
+/** What changes with the policy, the category or the samples, and not with the thresholds. */
 function drawFrame() {
   const { category } = state;
-  const samples = cube.samples(category);
-  const of = category === null ? "all categories" : cube.categories[category];
-  map.fill(cube.shown(category));
-  at("category").value = category ?? "";
-  at("map-of").textContent = `${format.count(samples.scored)} ${cube.expected ? "samples, expected counts" : "samples"}${category === null ? "" : `, ${of}`}`;
-  at("curve-of").textContent = `Share of ${format.count(samples.scored)} samples, ${of}. Click to go there.`;
-  at("flips-of").textContent = `When a threshold moves by one, ${of}${cube.expected ? "; expected counts" : ""}. Each number leads to its samples${cube.kind === "whole" ? "" : ", by their nearest whole scores"}.`;
-  const base = state.pinned ? "pinned" : told.last ? "the run's last selection" : "the paper's thresholds";
-  const other = told.other && !state.pinned ? ` The last selection was by ${told.other}, which has no thresholds.` : "";
-  at("baseline").textContent = `The baseline is ${written(baseline())} (${base}).${other}${differs()}`;
+  const samples = present.samples(category);
+  const of = category === null ? "all categories" : present.categories[category];
+  const { scored, unscored } = present.samples();
+  at("about").textContent = `${format.plural(scored, "sample")} with scores${unscored ? `, ${format.count(unscored)} without` : ""}, in ${format.plural(present.categories.length, "category", "categories")}. Nothing is written here: move the thresholds, then copy the command.`;
+  at("kind").textContent = KINDS[present.kind];
+  at("kind").hidden = !KINDS[present.kind];
+  at("map-of").textContent = `${format.plural(samples.scored, "sample")}${category === null ? "" : `, ${of}`}`;
+  at("curve-of").textContent = `Share of ${format.plural(samples.scored, "sample")}, ${of}. Click to go there.`;
+  at("flips-of").textContent = `When a threshold moves by one, ${of}. Each number leads to its samples.`;
   at("half").checked = state.half;
-  for (const name of ["alpha", "beta"]) at(name).step = state.half ? 0.5 : 1;
+  at("half-field").hidden = present.thresholds.every(({ step }) => step >= 1);
   for (const input of document.getElementsByName("policy")) input.checked = input.value === state.choice.policy;
+  fillFrame();
+  drawBaseline();
 }
 
-/** Whether the last selection, as it was written, has other counts than the lab has at its thresholds. */
-function differs() {
-  if (state.pinned || !told.last) return "";
-  const counted = named(told.last.policy, cube.sizes(baseline()));
-  const slack = cube.expected ? 1 : 0;
-  if (Object.entries(told.last.subsets).every(([name, n]) => Math.abs(counted[name] - n) <= slack)) return "";
-  const wrote = Object.entries(told.last.subsets).map(([name, n]) => `${name} ${format.count(n)}`).join(", ");
-  return ` As it was written it has ${wrote}, decided on ${told.last.decided_on}.`;
+function fillFrame() {
+  const [right, up] = pair();
+  map.lay(present.axes[right], up === null ? null : present.axes[up], present.thresholds);
+  at("pair").hidden = present.axes.length < 3;
+  for (const [id, chosen] of [["up", up], ["right", right]]) {
+    fill(at(id), ...present.axes.map(({ name }) => h("option", { value: name }, name)));
+    if (chosen !== null) at(id).value = present.axes[chosen].name;
+  }
+  fill(at("keys"), ...subsets().map((subset) => h("li", { dataset: { subset: subset.name } }, swatch(subset), ` ${subset.name}`)),
+    h("li", { id: "baseline-key" }, h("span", { class: "dashes", "aria-hidden": "true" }), " where the baseline divides"));
+  fill(at("sliders"), ...present.thresholds.flatMap((one) => {
+    const id = `slider-${one.name}`;
+    const input = h("input", { type: "range", id, min: one.low, max: one.high, step: stepOf(one), dataset: { threshold: one.name }, oninput: () => move({ [one.name]: Number(input.value) }) });
+    return [h("label", { for: id }, `${one.symbol} `, h("span", { class: "quiet" }, one.of.join(", "))), input, h("output", { for: id })];
+  }));
+  const clicked = (values) => move(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, snapped(name, value)])));
+  curves = present.thresholds.map(() => new SizeCurve(clicked));
+  fill(at("curves"), ...curves.map((one) => one.host));
+  at("curves").closest("section").hidden = !curves.length || !present.slices.size;
+  at("flips").closest("section").hidden = !present.thresholds.length;
+  if (categories.names !== present.categories) categories.fill(present.categories);
+  const decides = Object.entries(policy().decides);
+  fill(at("decide"), ...decides.map(([key, words]) => h("option", { value: key }, words)));
+  at("decide").value = state.choice.decide;
+  at("decide-field").hidden = decides.length < 2;
+  const all = `all categories (${format.count(present.categories.length)})`;
+  fill(at("category"), h("option", { value: "" }, all), ...present.categories.map((name, i) => h("option", { value: i }, name)));
+  at("category").value = state.category ?? "";
+  const orders = { samples: "samples", name: "name", kept: "kept share", change: "difference to the baseline", ...Object.fromEntries(subsets().map(({ name }) => [`share ${name}`, `share of ${name}`])) };
+  if (!orders[state.sort]) state.sort = "samples";
+  fill(at("sort"), ...Object.entries(orders).map(([key, text]) => h("option", { value: key }, text)));
+  at("sort").value = state.sort;
+  at("save-policy").hidden = !policy().file;
+}
+
+function drawBaseline() {
+  const base = state.pinned ? "pinned" : offered.last ? "the run's last selection" : "the policy's own thresholds";
+  const marks = before ? Object.fromEntries(before.thresholds.map(({ name, symbol }) => [name, symbol])) : symbols();
+  at("baseline").textContent = `The baseline is ${inWords(baseline(), marks)} (${base}).${offered.stale ? ` ${offered.stale}.` : ""}`;
+  at("unpin").hidden = !state.pinned;
 }
 
 function describe(cell) {
-  const [s, r] = [Math.floor(cell / 11), cell % 11];
-  const within = cube.within(cell, state.choice, state.category);
-  const n = within.reduce((a, b) => a + b, 0);
-  const { subsets, place } = POLICIES[state.choice.policy];
-  const parts = subsets.filter((_, k) => within[k] > 0).map((subset, _, all) => (all.length > 1 ? `${subset} ${format.count(within[subsets.indexOf(subset)])}` : subset));
-  const whose = parts.length ? parts.join(", ") : subsets[place(s, r, state.choice.alpha, state.choice.beta)];
-  const count = n > 0 && n < 0.5 ? "fewer than 1 sample" : format.plural(Math.round(n), "sample");
-  return `S ${s}, R ${r}: ${count}${cube.expected ? " expected" : ""} (${format.share(n, cube.samples(state.category).scored)}), ${whose}`;
+  const [right, up] = pair();
+  const [x, y] = map.scores(cell);
+  const { n, by, subset, split } = map.shown;
+  const wide = subsets().length;
+  const within = subsets().map(({ name }, k) => [name, by[cell * wide + k]]).filter(([, count]) => count > 0);
+  const whose = split && within.length ? within.map(([name, count]) => (within.length > 1 ? `${name} ${format.count(count)}` : name)).join(", ") : subsets()[subset[cell]]?.name ?? "none";
+  const where = up === null ? `${present.axes[right].name} ${x}` : `${present.axes[up].name} ${y}, ${present.axes[right].name} ${x}`;
+  return `${where}: ${format.plural(n[cell], "sample")} (${format.share(n[cell], present.samples(state.category).scored)}), ${whose}`;
 }
 
 function chosenCell(cell) {
-  const link = h("a", { href: samplesAddress(RUN, [cell], sampled()) }, "See these samples");
-  fill(at("cell"), describe(cell), ". ", link);
+  const [right, up] = pair();
+  const [x, y] = map.scores(cell);
+  const scores = { ...(up !== null && { [present.axes[up].name]: y }), [present.axes[right].name]: x };
+  fill(at("cell"), describe(cell), ". ", h("a", { href: cellAddress(RUN, scores, sampled()) }, "See these samples"));
 }
 
 function chooseCategory(place) {
   state.category = place === state.category ? null : place;
-  cubeCategoryChanged();
-}
-
-function cubeCategoryChanged() {
   drawFrame();
-  change({});
-}
-
-function fillChoices() {
-  const all = `all categories (${format.count(cube.categories.length)})`;
-  fill(at("category"), h("option", { value: "" }, all), ...cube.categories.map((name, i) => h("option", { value: i }, name)));
-  const orders = { samples: "samples", name: "name", kept: "kept share", change: "difference to the baseline", sensibility: "share of sensibility", rationality: "share of rationality", discard: "share of discard" };
-  fill(at("sort"), ...Object.entries(orders).map(([key, text]) => h("option", { value: key }, text)));
-  if (!orders[state.sort]) state.sort = "samples";
-  at("sort").value = state.sort;
-  const offered = Object.entries(told.decides);
-  if (!(state.decide in told.decides)) state.decide = "auto";
-  fill(at("decide"), ...offered.map(([key, words]) => h("option", { value: key }, words)));
-  at("decide").value = state.decide;
-  at("decide-field").hidden = offered.length < 2;
-  categories.fill(cube.categories);
-}
-
-async function load() {
-  told = await api("/api/lab/cube", { query: { decide: state.decide } });
-  cube = new Cube(told.cube);
-  const { scored, unscored } = cube.samples();
-  at("about").textContent = `${format.plural(scored, "sample")} with scores${unscored ? `, ${format.count(unscored)} without` : ""}, in ${format.plural(cube.categories.length, "category", "categories")}. Nothing is written here: move the thresholds, then copy the command.`;
-  at("kind").textContent = KINDS[cube.kind];
-  at("kind").className = cube.kind === "median" ? "notice" : "quiet small";
-  at("kind").hidden = !KINDS[cube.kind];
-  at("lab").hidden = false;
+  redraw();
+  settle();
 }
 
 function listen() {
-  for (const input of document.getElementsByName("policy")) input.addEventListener("change", () => change({ policy: input.value }));
-  for (const name of ["alpha", "beta"]) {
-    at(name).addEventListener("input", (event) => change({ [name]: Number(event.target.value) }));
-  }
   at("half").addEventListener("change", (event) => {
     state.half = event.target.checked;
     drawFrame();
-    change({ alpha: snapped(state.choice.alpha), beta: snapped(state.choice.beta) });
+    move(Object.fromEntries(present.thresholds.map(({ name }) => [name, snapped(name, state.choice.thresholds[name])])));
+    redraw();
   });
-  at("decide").addEventListener("change", async (event) => {
-    state.decide = event.target.value;
-    await load();
-    fillChoices();
-    cubeCategoryChanged();
+  at("decide").addEventListener("change", (event) => {
+    choose({ ...state.choice, decide: event.target.value });
+    settle();
   });
   at("category").addEventListener("change", (event) => {
-    state.category = event.target.value === "" ? null : Number(event.target.value);
-    cubeCategoryChanged();
+    state.category = null;
+    chooseCategory(event.target.value === "" ? null : Number(event.target.value));
   });
+  for (const id of ["up", "right"]) {
+    at(id).addEventListener("change", (event) => {
+      const [right, up] = pair().map((i) => present.axes[i].name);
+      Object.assign(state, { up, right }, { [id]: event.target.value });
+      if (state.up === state.right) state[id === "up" ? "right" : "up"] = id === "up" ? up : right;
+      fillFrame();
+      redraw();
+      settle();
+    });
+  }
   at("sort").addEventListener("change", (event) => {
     state.sort = event.target.value;
-    change({});
+    categories.sort(state.sort);
+    settle();
   });
   at("pin").addEventListener("click", () => pin({ ...state.choice }));
   at("unpin").addEventListener("click", () => pin(null));
   at("back").addEventListener("click", () => {
-    change(baseline());
-    state.half ||= !Number.isInteger(state.choice.alpha) || !Number.isInteger(state.choice.beta);
-    drawFrame();
+    state.half ||= Object.values(baseline().thresholds).some((value) => !Number.isInteger(value));
+    choose({ ...baseline() });
+    settle();
   });
-  at("curve-table").addEventListener("toggle", () => at("curve-table").open && drawCurveTables());
+  at("curve-table").addEventListener("toggle", redraw);
   at("copy").addEventListener("click", async () => {
     done((await copy(at("command").textContent, "Copied the command")) ? "Copied." : "The browser does not let us: copy it from above.");
   });
+  at("save-policy").addEventListener("click", () => {
+    download(`${policy().name.replace(/[^\w.-]+/g, "-")}.yaml`, policy().file);
+    done("Saved. The command reads it from the folder that you run it in.");
+  });
   at("save").addEventListener("click", () => {
-    const { choice, decide } = state;
-    const counts = cube.sizes(choice);
-    const words = POLICIES[choice.policy].subsets.map((subset, k) => `${format.count(counts[k])} ${subset}`).join(", ");
-    download(`${RUN.replace(/[^\w.-]+/g, "-")}-${choice.policy}-${choice.alpha}-${choice.beta}.yaml`, recipe(told.recipe, choice, decide, told.seed, `Chosen in the threshold lab: ${words}`));
+    const { choice } = state;
+    const found = present.sizes(counts().selected);
+    const words = subsets().map(({ name }, k) => `${format.count(found[k])} ${name}`).join(", ");
+    const file = [RUN, choice.policy, ...Object.values(choice.thresholds)].join("-").replace(/[^\w.-]+/g, "-");
+    download(`${file}.yaml`, recipe(offered.recipe, policy(), choice, offered.seed, `Chosen on the page Thresholds: ${words}`));
     done("Saved. Run it with efficient-empathy run FILE.");
   });
 }
 
 function pin(choice) {
   state.pinned = choice;
-  drawFrame();
-  change({});
+  loadBaseline();
+  drawBaseline();
+  redraw();
+  settle();
 }
 
 function done(sentence) {
@@ -255,26 +400,35 @@ function done(sentence) {
 }
 
 async function begin() {
-  const decide = urlState.get("decide", "auto");
-  state.decide = ["auto", "scores", "probabilities"].includes(decide) ? decide : "auto";
   try {
-    await load();
+    offered = await api("/api/lab/choices");
+    const [first] = Object.keys(offered.policies);
+    offered.first = { policy: first, thresholds: offered.policies[first].thresholds, decide: "auto" };
+    fromUrl();
+    present = await loadCounts(state.choice, null);
   } catch {
     at("about").textContent = "";
     return;
   }
-  fromUrl();
-  map = new ScoreMap(at("map"), { describe, moved: change, chosen: chosenCell });
-  const clicked = (changes) => change(Object.fromEntries(Object.entries(changes).map(([name, v]) => [name, snapped(v)])));
-  curves = { alpha: new SizeCurve(at("curve-alpha"), "alpha", clicked), beta: new SizeCurve(at("curve-beta"), "beta", clicked) };
+  const category = present.categories.indexOf(urlState.get("category"));
+  state.category = category < 0 ? null : category;
+  at("lab").hidden = false;
+  fill(at("policies"), ...Object.entries(offered.policies).map(([key, one]) => h("label", { class: "choice" },
+    h("input", { type: "radio", name: "policy", value: key, onchange: () => {
+      const thresholds = Object.fromEntries(Object.entries(one.thresholds).map(([name, value]) => [name, state.choice.thresholds[name] ?? value]));
+      choose({ policy: key, thresholds, decide: state.choice.decide in one.decides ? state.choice.decide : "auto" });
+      settle();
+    } }), h("span", { title: one.description || null }, one.name))));
+  const dragged = (values, settled) => move(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, snapped(name, value)])), settled);
+  map = new ScoreMap(at("map"), { describe, moved: dragged, chosen: chosenCell });
   sizes = new SizeTable(at("sizes").tBodies[0]);
   stack = new Stack(at("stack"), true);
   categories = new CategoryTable(at("categories"), chooseCategory);
-  fillChoices();
-  listen();
   drawFrame();
+  listen();
+  await Promise.all([complete(present), loadBaseline()]);
   draw();
-  categories.sort(state.sort);
+  if (categories.values) categories.sort(state.sort);
   document.body.dataset.ready = "lab";
 }
 

@@ -1,14 +1,15 @@
-"""The threshold lab: how the subsets change when policy and thresholds move. Everything is counted in the browser."""
+"""The page of thresholds: how the subsets change when the policy and its thresholds move.
+
+The address holds the choice, as `selections.choice_of` reads it.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
-import threading
-from collections import OrderedDict
 from functools import partial
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
 import yaml
 from starlette.requests import Request
@@ -16,96 +17,116 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.figures.palette import look
-from efficient_empathy.foundation.run.stage_records import SelectRecord
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import read
 from efficient_empathy.scoring.judges.choice import JUDGES
-from efficient_empathy.selection.grid import Decide
-from efficient_empathy.selection.rules import RULES
-from efficient_empathy.studio.pages.lab.cube import Cube, count_cube, decisions
+from efficient_empathy.selection.policies import Policy, RulePolicy, make_selector
+from efficient_empathy.studio.pages.lab.views import Views
 from efficient_empathy.studio.server.context import Studio
-
-_KEPT = 8
-"""Cubes that are held in memory, of a few kilobytes up to a megabyte each."""
+from efficient_empathy.studio.server.look import drawn_looks
+from efficient_empathy.studio.server.selections import (
+    OWN,
+    choice_of,
+    key_of,
+    last_choice,
+    policies_for,
+    scales_of,
+    selector_columns,
+)
 
 
 def routes(studio: Studio) -> list[BaseRoute]:
-    """The page, and the cube that it counts from."""
-    cubes = Cubes()
+    """The page, what it can choose from, and what a choice comes to."""
+    views = Views(studio.selections)
     return [
         Route("/lab", partial(_page, studio)),
-        Route("/api/lab/cube", partial(_cube, studio, cubes)),
+        Route("/api/lab/choices", partial(_answer, studio, partial(_choices, studio))),
+        Route("/api/lab/view", partial(_answer, studio, partial(_view, views))),
+        Route("/api/lab/selection", partial(_answer, studio, partial(_selection, views))),
+        Route("/api/lab/flips", partial(_answer, studio, partial(_flips, views))),
     ]
 
 
-class Cubes:
-    """The cube of each run's scores, counted once for as long as scores and samples are the same files."""
+def lab_choices(studio: Studio, name: str, table: RunTable) -> dict[str, Any]:
+    """What the page has to know of a run besides counts.
 
-    def __init__(self) -> None:
-        self._found: OrderedDict[tuple[object, ...], Cube] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of(self, workspace: Workspace, decide: Decide) -> Cube:
-        """The run's cube. Raises `UserError` where there are no scores to count."""
-        key = (decide, *_signature(workspace, "scores"), *_signature(workspace, "samples"))
-        with self._lock:
-            if key not in self._found:
-                self._found[key] = count_cube(workspace, decide)
-                while len(self._found) > _KEPT:
-                    self._found.popitem(last=False)
-            self._found.move_to_end(key)
-            return self._found[key]
-
-
-def lab_state(studio: Studio, name: str, decide: Decide) -> dict[str, Any]:
-    """What the page has to know of a run besides the cube.
-
-    How its command and its recipe begin, what it can decide on, and its last selection: `last` where that was a rule
-    on the grid, else the policy's name as `other`.
+    How its command and its recipe begin, the policies that fit it, what each can decide on, and its last selection.
     """
-    workspace = studio.runs.workspace(name)
-    selection = workspace.stage("select", SelectRecord)
-    on_grid = selection is not None and selection.policy_name in RULES
-    last = None
-    if selection and on_grid:
-        shown = {"policy": selection.policy_name, **selection.thresholds, "seed": selection.seed}
-        last = {**shown, "decide": selection.decide, "subsets": selection.subsets, "decided_on": selection.decided_on}
+    last, policies = last_choice(table), policies_for(table)
+    if not policies:
+        raise UserError(_nothing_fits(table))
+    root = table.workspace.root
     return {
-        "command": f"efficient-empathy select --run {shlex.quote(told_path(workspace.root))}",
+        "command": f"efficient-empathy select --run {shlex.quote(shown_path(root))}",
         "recipe": recipe_start(studio, name),
-        "seed": selection.seed if selection else 0,
-        "decides": decisions(workspace),
-        "decide": decide,
-        "last": last,
-        "other": None if on_grid or selection is None else selection.policy_name,
+        "seed": last.seed if last else 0,
+        "policies": {key: _offer(table, key, policy) for key, policy in policies.items()},
+        "last": None
+        if last is None or not table.selection.current
+        else {
+            "policy": key_of(last.policy, policies),
+            "thresholds": last.policy.thresholds,
+            "decide": last.decide,
+        },
+        "stale": table.selection.sentence if table.selecting and not table.selection.current else "",
     }
 
 
 def recipe_start(studio: Studio, name: str) -> str:
-    """A recipe for the run, all but its selection: the run's own, or what the manifest tells of how it was scored."""
+    """A recipe for the run, all but its selection: the run's own, or what the manifest says of how it was scored."""
     root = studio.runs.workspace(name).root
     try:
         content = read(studio.runs.file(name, "recipe.yaml"), "the recipe")
     except UserError:
         return _recipe_from_manifest(studio.runs.workspace(name))
-    content = {"name": content.get("name", _plain(root.name)), "run": told_path(root)} | {
+    content = {"name": content.get("name", _plain(root.name)), "run": shown_path(root)} | {
         key: value for key, value in content.items() if key not in ("name", "run", "select")
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def told_path(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """A path as a user would type it: from the folder that the studio was started in, where it lies there."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _offer(table: RunTable, key: str, policy: Policy) -> dict[str, Any]:
+    """A policy as the page offers it."""
+    scales = scales_of(table)
+    selector = make_selector(policy, scales)
+    decides = {"auto": "scores"}
+    if isinstance(policy, RulePolicy):
+        rows = table.scan(selector_columns(table, policy, scales))
+        by_default = selector.decides_on(rows)
+        if by_default == "probabilities":
+            decides = {"auto": "probabilities", "scores": "scores"}
+        elif "scores" not in by_default:
+            decides = {"auto": by_default, "scores": "scores", "probabilities": "probabilities"}
+    subsets = list(selector.subsets)
+    return {
+        "name": policy.name,
+        "description": policy.description,
+        "thresholds": policy.thresholds,
+        "subsets": drawn_looks(subsets, policy.otherwise),
+        "decides": decides,
+        "file": yaml.safe_dump(policy.definition(), sort_keys=False, allow_unicode=True) if key.startswith(OWN) else "",
+    }
+
+
+def _nothing_fits(table: RunTable) -> str:
+    return (
+        f"no policy is about the axes of this run ({', '.join(table.axis_names)}): write one in a YAML file and run "
+        f"`efficient-empathy select --run {shown_path(table.workspace.root)} --policy FILE.yaml` once, then it is here"
+    )
 
 
 def _recipe_from_manifest(workspace: Workspace) -> str:
     scored = workspace.stage("score")
     source = scored.get("source", {}).get("name", "dialogues.csv")
     judge = str(scored.get("spec", "")).partition("judge=")[2].partition(" ")[0]
-    named = yaml.safe_dump({"name": _plain(workspace.root.name), "run": told_path(workspace.root)}, sort_keys=False)
+    named = yaml.safe_dump({"name": _plain(workspace.root.name), "run": shown_path(workspace.root)}, sort_keys=False)
     data = yaml.safe_dump({"data": {"source": source}}, allow_unicode=True)
     score = yaml.safe_dump({"score": {"judge": judge if judge in JUDGES else "distilled"}})
     return (
@@ -119,21 +140,25 @@ def _plain(name: str) -> str:
 
 
 def _page(studio: Studio, request: Request) -> Response:
-    return studio.render(request, "lab.html.j2", run=studio.run_name(request), subsets=RULES["both"].subsets, look=look)
+    return studio.render(request, "lab.html.j2", run=studio.run_name(request))
 
 
-def _cube(studio: Studio, cubes: Cubes, request: Request) -> Response:
-    name = studio.run_name(request)
-    asked = request.query_params.get("decide", "auto")
-    if asked not in get_args(Decide):
-        raise UserError(f"decide is {asked!r}: it must be one of {', '.join(get_args(Decide))}")
-    decide = cast(Decide, asked)
-    cube = cubes.of(studio.runs.workspace(name), decide)
-    return JSONResponse({**lab_state(studio, name, decide), "cube": cube.as_json()})
+def _answer(studio: Studio, work: Any, request: Request) -> Response:
+    workspace = studio.run(request)
+    return JSONResponse(studio.tables.steady(workspace, lambda table: work(table, request)))
 
 
-def _signature(workspace: Workspace, artifact: str) -> tuple[object, ...]:
-    """What changes when an artifact is written anew."""
-    path: Path = workspace.require(getattr(workspace, artifact), "score SOURCE")
-    status = path.stat()
-    return (path, status.st_mtime_ns, status.st_size, status.st_ino)
+def _choices(studio: Studio, table: RunTable, request: Request) -> dict[str, Any]:
+    return lab_choices(studio, studio.run_name(request), table)
+
+
+def _view(views: Views, table: RunTable, request: Request) -> dict[str, Any]:
+    return views.view(table, choice_of(table, request.query_params), request.query_params.get("have", ""))
+
+
+def _selection(views: Views, table: RunTable, request: Request) -> dict[str, Any]:
+    return views.selection(table, choice_of(table, request.query_params))
+
+
+def _flips(views: Views, table: RunTable, request: Request) -> dict[str, Any]:
+    return views.flips(table, choice_of(table, request.query_params))

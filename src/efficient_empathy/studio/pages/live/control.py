@@ -22,7 +22,7 @@ from typing import IO
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, process_exists
-from efficient_empathy.studio.pages.live.pulse import Pulse, Told, holds, take
+from efficient_empathy.studio.pages.live.condition import ProgressReport, ScoringState, holds, scoring_state
 
 
 @dataclass(frozen=True)
@@ -44,27 +44,27 @@ class Control:
         self._child: subprocess.Popen[bytes] | None = None
         self._said: IO[bytes] | None = None
 
-    def see(self, pulse: Pulse) -> None:
+    def see(self, scoring: ScoringState) -> None:
         """Remember how a process was started, while it is at work and ours."""
-        told = pulse.told
-        if told is None or not pulse.working or told.pid == self._looked_at:
+        report = scoring.report
+        if report is None or not scoring.working or report.pid == self._looked_at:
             return
-        if self._ours(told):
-            self._looked_at = told.pid
-            self.started = Started(tuple(told.command), told.folder) if told.command else None
+        if self._ours(report):
+            self._looked_at = report.pid
+            self.started = Started(tuple(report.command), report.folder) if report.command else None
 
-    def told(self, pulse: Pulse) -> dict[str, object]:
+    def describe(self, scoring: ScoringState) -> dict[str, object]:
         """For the page: what can be done (`can_stop`, `can_go_on`), else the command to copy, and what went wrong."""
-        working, ended = pulse.working, pulse.condition in ("died", "stopped", "budget", "error")
-        ours = pulse.told is not None and pulse.condition == "running" and self._ours(pulse.told)
-        told_by_child = self._child is not None and pulse.told is not None and pulse.told.pid == self._child.pid
+        working, ended = scoring.working, scoring.condition in ("died", "stopped", "budget", "error")
+        ours = scoring.report is not None and scoring.condition == "running" and self._ours(scoring.report)
+        told_by_child = self._child is not None and scoring.report is not None and scoring.report.pid == self._child.pid
         return {
-            "can_stop": bool(ours and pulse.told and _signal(pulse.told)),
+            "can_stop": bool(ours and scoring.report and _signal(scoring.report)),
             "can_go_on": ended and self.started is not None and not self.starting,
             "starting": self.starting and not told_by_child,
-            "command": _shown(pulse.told) if ended or pulse.condition == "silent" else None,
-            "stop_command": _stopping(pulse.told) if working or pulse.condition == "silent" else None,
-            "failure": self._failure(pulse),
+            "command": _shown(scoring.report) if ended or scoring.condition == "silent" else None,
+            "stop_command": _stopping(scoring.report) if working or scoring.condition == "silent" else None,
+            "failure": self._failure(scoring),
         }
 
     @property
@@ -74,22 +74,22 @@ class Control:
 
     def stop(self) -> None:
         """Ask the process to finish what is in flight. Raises `UserError` where that is not ours to do."""
-        pulse = take(self.workspace)
-        told = pulse.told
-        if told is None or not pulse.working:
+        scoring = scoring_state(self.workspace)
+        report = scoring.report
+        if report is None or not scoring.working:
             raise UserError("nothing is scoring this run now: there is nothing to stop")
-        how = _signal(told)
-        if how is None or not self._ours(told):
-            raise UserError(f"the studio cannot stop that process: {_stopping(told)}")
+        how = _signal(report)
+        if how is None or not self._ours(report):
+            raise UserError(f"the studio cannot stop that process: {_stopping(report)}")
         try:
-            os.kill(told.pid, how)
+            os.kill(report.pid, how)
         except OSError as error:
-            raise UserError(f"cannot stop the process {told.pid} ({error.strerror}): {_stopping(told)}") from error
+            raise UserError(f"cannot stop the process {report.pid} ({error.strerror}): {_stopping(report)}") from error
 
     def go_on(self) -> None:
         """Start again what was seen at work. Raises `UserError` where nothing was, or something is at work now."""
-        pulse = take(self.workspace)
-        if pulse.condition in ("running", "stopping", "silent") or self.starting:
+        scoring = scoring_state(self.workspace)
+        if scoring.condition in ("running", "stopping", "silent") or self.starting:
             raise UserError("this run is being scored already")
         if self.started is None:
             raise UserError(
@@ -107,47 +107,47 @@ class Control:
             start_new_session=True,
         )
 
-    def _ours(self, told: Told) -> bool:
+    def _ours(self, report: ProgressReport) -> bool:
         """Whether it is a process of this user on this machine that has this run's lock open."""
-        here = told.host == socket.gethostname() and process_exists(told.pid) and told.pid != os.getpid()
+        here = report.host == socket.gethostname() and process_exists(report.pid) and report.pid != os.getpid()
         try:
-            os.kill(told.pid, 0) if here else None
+            os.kill(report.pid, 0) if here else None
         except OSError:
             return False
-        return here and holds(told.pid, self.workspace)
+        return here and holds(report.pid, self.workspace)
 
-    def _failure(self, pulse: Pulse) -> str:
-        """The last line of a child that ended with an error before it told of itself."""
+    def _failure(self, scoring: ScoringState) -> str:
+        """The last line of a child that ended with an error before it report of itself."""
         child, said = self._child, self._said
-        if child is None or said is None or child.poll() in (None, 0, 130) or pulse.condition == "error":
+        if child is None or said is None or child.poll() in (None, 0, 130) or scoring.condition == "error":
             return ""
-        if pulse.told is not None and pulse.told.pid == child.pid:
+        if scoring.report is not None and scoring.report.pid == child.pid:
             return ""
         said.seek(0)
         lines = said.read()[-4000:].decode("utf-8", "replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), f"it ended with {child.returncode}")
 
 
-def _shown(told: Told | None) -> str | None:
+def _shown(report: ProgressReport | None) -> str | None:
     """The command for a terminal; None where the process did not tell it."""
-    if told is None or not told.command:
+    if report is None or not report.command:
         return None
-    return f"cd {shlex.quote(told.folder)} && {shlex.join(['efficient-empathy', *told.command])}"
+    return f"cd {shlex.quote(report.folder)} && {shlex.join(['efficient-empathy', *report.command])}"
 
 
-def _stopping(told: Told | None) -> str | None:
+def _stopping(report: ProgressReport | None) -> str | None:
     """How a person stops it."""
-    if told is None:
+    if report is None:
         return None
-    where = "" if told.host == socket.gethostname() else f" on {told.host}"
-    how = _signal(told)
+    where = "" if report.host == socket.gethostname() else f" on {report.host}"
+    how = _signal(report)
     if how is None:
-        return f"run `kill -KILL {told.pid}`{where}: the calls in flight are lost, all that was judged is kept"
-    command = f"kill {told.pid}" if how is signal.SIGTERM else f"kill -{how.name.removeprefix('SIG')} {told.pid}"
-    keys = ", or press Ctrl-C where it was started" if signal.SIGINT.name in told.stopped_by else ""
+        return f"run `kill -KILL {report.pid}`{where}: the calls in flight are lost, all that was judged is kept"
+    command = f"kill {report.pid}" if how is signal.SIGTERM else f"kill -{how.name.removeprefix('SIG')} {report.pid}"
+    keys = ", or press Ctrl-C where it was started" if signal.SIGINT.name in report.stopped_by else ""
     return f"run `{command}`{where}{keys}"
 
 
-def _signal(told: Told) -> signal.Signals | None:
+def _signal(report: ProgressReport) -> signal.Signals | None:
     """The signal that lets it finish what is in flight. SIGINT comes last: a process in the background ignores it."""
-    return next((one for one in (signal.SIGTERM, signal.SIGINT) if one.name in told.stopped_by), None)
+    return next((one for one in (signal.SIGTERM, signal.SIGINT) if one.name in report.stopped_by), None)

@@ -2,7 +2,6 @@
 
 import { READ_ONLY, RUN, announce, api, copy, fill, format, h, showProblem, svg } from "./common.js";
 
-const LEVELS = 11;
 const CELL = 40;
 const LEFT = 44;
 const SHOWN = 12;
@@ -45,7 +44,7 @@ function take(seen) {
     cells.clear();
     recent = [];
   }
-  for (const [right, up, count] of seen.cells) cells.set(up * LEVELS + right, count);
+  for (const [right, up, count] of seen.cells) cells.set(`${right} ${up}`, count);
   recent = [...recent, ...seen.recent].slice(-SHOWN);
   showState(seen);
   showFigures(seen);
@@ -132,32 +131,43 @@ function put(id, value, note) {
 const short = (n) => (n < 1000 ? String(n) : n < 9950 ? `${(n / 1000).toFixed(1)}k` : n < 999500 ? `${Math.round(n / 1000)}k` : `${(n / 1e6).toFixed(1)}M`);
 
 function showMap(axes) {
-  const [up, right] = axes.length === 2 ? axes : ["sensibility", "rationality"];
+  if (!axes.length) {
+    $("map-note").textContent = "No score has been given yet.";
+    return;
+  }
+  const [right, up] = axes.length === 2 ? [axes[1], axes[0]] : [axes[0], ["", 0, 0]];
+  const [columns, rows] = [right, up].map(([, low, high]) => high - low + 1);
+  const cell = Math.max(6, Math.min(CELL, Math.floor(440 / Math.max(columns, rows))));
   const most = Math.max(1, ...cells.values());
-  const bottom = 6 + LEVELS * CELL;
+  const bottom = 6 + rows * cell;
+  const named = (x, y) => `${up[0] && `${up[0]} ${y}, `}${right[0]} ${x}`;
   const parts = [];
   let total = 0;
-  for (let y = 0; y < LEVELS; y++) {
-    for (let x = 0; x < LEVELS; x++) {
-      const count = cells.get(y * LEVELS + x) ?? 0;
+  for (let row = 0; row < rows; row++) {
+    const y = up[1] + row;
+    for (let column = 0; column < columns; column++) {
+      const x = right[1] + column;
+      const count = cells.get(`${x} ${y}`) ?? 0;
       total += count;
       const step = count ? Math.min(10, Math.ceil(Math.sqrt(count / most) * 10)) : 0;
-      const [left, top] = [LEFT + x * CELL, bottom - (y + 1) * CELL];
+      const [left, top] = [LEFT + column * cell, bottom - (row + 1) * cell];
       parts.push(svg("g", {},
-        svg("title", {}, `${up} ${y}, ${right} ${x}: ${format.plural(count, "sample")}`),
-        svg("rect", { class: `filled box look-measure q${step}`, x: left, y: top, width: CELL, height: CELL, rx: 3 }),
-        count ? svg("text", { class: `count look-measure q${step}`, x: left + CELL / 2, y: top + CELL / 2 + 4 }, short(count)) : null));
+        svg("title", {}, `${named(x, y)}: ${format.plural(count, "sample")}`),
+        svg("rect", { class: `filled box look-measure q${step}`, x: left, y: top, width: cell, height: cell, rx: 3 }),
+        count && cell > 24 ? svg("text", { class: `count look-measure q${step}`, x: left + cell / 2, y: top + cell / 2 + 4 }, short(count)) : null));
     }
-    parts.push(svg("text", { class: "tick end", x: LEFT - 6, y: bottom - (y + 0.5) * CELL + 4 }, y));
-    parts.push(svg("text", { class: "tick", x: LEFT + (y + 0.5) * CELL, y: bottom + 15 }, y));
+    if (up[0] && row % Math.ceil(16 / cell) === 0) parts.push(svg("text", { class: "tick end", x: LEFT - 6, y: bottom - (row + 0.5) * cell + 4 }, y));
   }
-  const middle = 6 + (LEVELS * CELL) / 2;
-  parts.push(svg("text", { class: "axis", x: LEFT + (LEVELS * CELL) / 2, y: bottom + 34 }, `${right} →`));
-  parts.push(svg("text", { class: "axis", transform: `translate(13 ${middle}) rotate(-90)` }, `${up} →`));
+  for (let column = 0; column < columns; column += Math.ceil(20 / cell)) {
+    parts.push(svg("text", { class: "tick", x: LEFT + (column + 0.5) * cell, y: bottom + 15 }, right[1] + column));
+  }
+  const wide = LEFT + columns * cell + 4;
+  parts.push(svg("text", { class: "axis", x: LEFT + (columns * cell) / 2, y: bottom + 34 }, `${right[0]} →`));
+  if (up[0]) parts.push(svg("text", { class: "axis", transform: `translate(13 ${6 + (rows * cell) / 2}) rotate(-90)` }, `${up[0]} →`));
   const peak = [...cells].sort((a, b) => b[1] - a[1])[0];
-  const about = `Map of ${format.plural(total, "judged sample")} by ${up} and ${right}`
-    + (peak ? `; most, ${format.count(peak[1])}, at ${up} ${Math.floor(peak[0] / LEVELS)} and ${right} ${peak[0] % LEVELS}.` : ".");
-  fill($("map"), svg("svg", { viewBox: `0 0 ${LEFT + LEVELS * CELL + 4} ${bottom + 42}`, role: "img", "aria-label": about }, parts));
+  const about = `Map of ${format.plural(total, "judged sample")} by ${up[0] && `${up[0]} and `}${right[0]}`
+    + (peak ? `; most, ${format.count(peak[1])}, at ${named(...peak[0].split(" "))}.` : ".");
+  fill($("map"), svg("svg", { viewBox: `0 0 ${wide} ${bottom + 42}`, role: "img", "aria-label": about }, parts));
   $("map-note").textContent = `${format.plural(total, "sample")}; each score rounded to a whole number.`;
 }
 
@@ -181,7 +191,7 @@ const clock = (s) => (s ? new Date(s * 1000).toLocaleTimeString("en-GB") : "–"
 function showRecent(axes) {
   const score = (x) => (Number.isInteger(x) ? String(x) : x.toFixed(2));
   const rows = recent.toReversed().map((one) => {
-    const names = axes.filter((name) => name in one.scores);
+    const names = axes.map(([name]) => name).filter((name) => name in one.scores);
     const told = one.state === "ok" ? one.raw : one.reason || one.raw;
     return h("li", {},
       h("span", { class: "quiet" }, clock(one.at)),

@@ -1,13 +1,151 @@
-"""The routes of the live page: the page, its events, stop and go on."""
+"""The live page: its events, which all who watch a run share, and the buttons that stop scoring and go on."""
 
 from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from efficient_empathy.studio.pages.live.watching import Watches
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.pages.live.control import Control
+from efficient_empathy.studio.pages.live.observation import Observation, Observer
 from efficient_empathy.studio.server.context import Studio
+
+LOOK_EVERY_S = 0.5
+COMMENT_EVERY_S = 10.0
+KEPT = 300
+"""Messages that a reader who lost the connection can still be given; one who missed more begins anew."""
+
+
+class Watches:
+    """The runs that are, or were, watched."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, Watch] = {}
+
+    def of(self, workspace: Workspace) -> Watch:
+        """The one that all watchers of a run share."""
+        if workspace.root not in self._known:
+            self._known[workspace.root] = Watch(workspace)
+        return self._known[workspace.root]
+
+
+class Watch:
+    """What there is to see of one run; it is looked at only while someone watches.
+
+    A message has what the run looks like now, the cells of the map that have changed, and the judgements that are new;
+    one with `whole` has all cells and the last judgements, and replaces what was known. Messages are numbered.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.control = Control(workspace)
+        self.watchers = 0
+        self.looks = 0
+        self._observer = Observer(workspace, self.control)
+        self._observation: Observation | None = None
+        self._problem = ""
+        self._name = secrets.token_hex(4)
+        self._number = 0
+        self._messages: deque[tuple[int, str]] = deque(maxlen=KEPT)
+        self._news = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    async def events(self, last_id: str = "") -> AsyncIterator[str]:
+        """Server-sent events: what was missed since `last_id`, or the whole; then what changes, and comments between.
+
+        The looking begins with the first reader and ends with the last.
+        """
+        self.watchers += 1
+        try:
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._keep_looking())
+            sent = self._number_of(last_id)
+            while True:
+                if self._number and (sent is None or self._forgotten(sent)):
+                    sent = self._number
+                    yield self._text(self._whole())
+                for number, text in list(self._messages):
+                    if sent is not None and number > sent:
+                        sent = number
+                        yield text
+                try:
+                    async with asyncio.timeout(COMMENT_EVERY_S), self._news:
+                        while self._number <= (sent or 0):
+                            await self._news.wait()
+                except TimeoutError:
+                    yield ": still here\n\n"
+        finally:
+            self.watchers -= 1
+            if self.watchers == 0 and self._task is not None:
+                self._task.cancel()
+                self._task = None
+
+    async def _keep_looking(self) -> None:
+        failures = 0
+        while True:
+            try:
+                observation, problem = await asyncio.to_thread(self._observer.look), ""
+                failures = 0
+            except UserError as error:
+                failures += 1
+                if failures == 1:  # a ledger that is just being made is none for a moment
+                    await asyncio.sleep(LOOK_EVERY_S)
+                    continue
+                observation, problem = self._observation or self._observer.nothing(), str(error)
+            self.looks += 1
+            await self._show(observation, problem)
+            await asyncio.sleep(0 if observation.behind else LOOK_EVERY_S)
+
+    async def _show(self, observation: Observation, problem: str) -> None:
+        before, self._observation = self._observation, observation
+        same_problem, self._problem = problem == self._problem, problem
+        if (
+            before is None
+            or before.spec != observation.spec
+            or sum(observation.cells.values()) < sum(before.cells.values())
+        ):
+            report = self._whole()
+        else:
+            if observation == before and same_problem:
+                return
+            cells = {cell: n for cell, n in observation.cells.items() if before.cells.get(cell) != n}
+            last = before.recent[-1]["number"] if before.recent else 0
+            report = self._told(cells, [one for one in observation.recent if one["number"] > last])
+        async with self._news:
+            self._number += 1
+            self._messages.append((self._number, self._text(report)))
+            self._news.notify_all()
+
+    def _whole(self) -> dict[str, Any]:
+        assert self._observation is not None
+        return {**self._told(self._observation.cells, self._observation.recent), "whole": True}
+
+    def _told(self, cells: dict[tuple[int, int], int], recent: list[dict[str, Any]]) -> dict[str, Any]:
+        frame = self._observation.frame if self._observation else {}
+        listed = [[right, up, count] for (right, up), count in cells.items()]
+        return {**frame, "whole": False, "problem": self._problem, "cells": listed, "recent": recent}
+
+    def _text(self, report: dict[str, Any]) -> str:
+        return f"id: {self._name}-{self._number}\nevent: look\ndata: {json.dumps(report, ensure_ascii=False)}\n\n"
+
+    def _number_of(self, last_id: str) -> int | None:
+        """The number in an id of ours; None for any other."""
+        name, _, number = last_id.partition("-")
+        known = name == self._name and number.isascii() and number.isdigit() and int(number) <= self._number
+        return int(number) if known else None
+
+    def _forgotten(self, number: int) -> bool:
+        """Whether the message after that one is kept no more."""
+        return bool(self._messages) and number + 1 < self._messages[0][0]
 
 
 def routes(studio: Studio) -> list[BaseRoute]:

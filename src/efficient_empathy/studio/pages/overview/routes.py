@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import polars as pl
 from starlette.requests import Request
 from starlette.responses import Response
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.figures.palette import look
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection.policies import display_symbol
+from efficient_empathy.selection.policies.conditions import number_text
 from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.look import subset_looks
+from efficient_empathy.studio.server.selections import Choice, last_choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Part:
     """Where it begins, as a share of all samples, and how much it has of them."""
     share: float
     look: str
+    letter: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Overview:
     scoring: dict[str, Any] | None = None
     """The record of the stage `score`, None until it has ended once."""
     policy: str = ""
+    stale: str = ""
+    """The sentence on a selection that there is and that holds no more."""
     parts: tuple[Part, ...] = ()
     failures: tuple[tuple[str, int], ...] = ()
     made: tuple[str, ...] = ()
@@ -53,47 +56,39 @@ def overview(studio: Studio, request: Request) -> Response:
 def _overview(studio: Studio, name: str) -> Overview:
     try:
         workspace = studio.runs.workspace(name)
+        table = studio.tables.of(workspace)
         stages: dict[str, dict[str, Any]] = workspace.manifest()["stages"]
-        samples = _rows(workspace.samples)
+        samples = table.require("samples").count if workspace.samples.is_file() else 0
+        last, looks = last_choice(table), subset_looks(table)
     except UserError as error:
         return Overview(name, problem=f"{error}")
     scoring, selection = stages.get("score"), stages.get("select", {})
     states = {**(scoring or {}).get("states", {}), "not judged": (scoring or {}).get("unjudged", 0)}
+    counts = [*(selection["subsets"][one] for one in table.subsets), selection["unscored"]] if table.subsets else []
     return Overview(
         name,
         samples=samples,
         scoring=scoring,
-        policy=_policy(selection),
-        parts=_parts({**selection.get("subsets", {}), "no score": selection.get("unscored", 0)}),
+        policy=_policy(last) if last and table.subsets else "",
+        stale=table.selection.sentence if selection and not table.subsets else "",
+        parts=_parts(looks, counts),
         failures=tuple((state.replace("_", " "), n) for state, n in states.items() if n and state != "ok"),
         made=_made(workspace, stages),
     )
 
 
-def _rows(samples: Path) -> int:
-    if not samples.is_file():
-        return 0
-    try:
-        found: int = pl.scan_parquet(samples, glob=False).select(pl.len()).collect().item()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise UserError(f"{samples.name} cannot be read: score again") from error
-    return found
+def _policy(choice: Choice) -> str:
+    """For example "paper, α = 5, β = 5"."""
+    values = choice.policy.thresholds.items()
+    return ", ".join([choice.policy.name, *(f"{display_symbol(name)} = {number_text(n)}" for name, n in values)])
 
 
-def _policy(selection: dict[str, Any]) -> str:
-    """For example "paper, α = 5, β = 5"; empty before a selection has ended."""
-    if "subsets" not in selection:
-        return ""
-    policy = selection.get("policy", {})
-    at = [f"{display_symbol(name)} = {value:g}" for name, value in policy.get("thresholds", {}).items()]
-    return ", ".join([policy.get("name", "unknown"), *at])
-
-
-def _parts(counts: dict[str, int]) -> tuple[Part, ...]:
-    parts, start, whole = [], 0.0, sum(counts.values())
-    for name, count in counts.items():
+def _parts(looks: list[dict[str, str]], counts: list[int]) -> tuple[Part, ...]:
+    parts, start, whole = [], 0.0, sum(counts)
+    for one, count in zip(looks, counts, strict=True):
         if count:
-            parts.append(Part(name, count, start, count / whole, "neutral" if name == "no score" else look(name)))
+            name = "no score" if one is looks[-1] else one["name"]
+            parts.append(Part(name, count, start, count / whole, one["look"], one["letter"]))
             start += count / whole
     return tuple(parts)
 

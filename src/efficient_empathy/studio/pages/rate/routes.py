@@ -13,10 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.studio.pages.rate.annotators import Annotators
 from efficient_empathy.studio.pages.rate.bodies import Answer, Body, Closing, LinkChange, Setup, Undoing
-from efficient_empathy.studio.pages.rate.owner import Owner
-from efficient_empathy.studio.pages.rate.stores import Stores
+from efficient_empathy.studio.pages.rate.endpoints import Annotators, Owner
+from efficient_empathy.studio.pages.rate.store import Stores
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.security import owner_only
 

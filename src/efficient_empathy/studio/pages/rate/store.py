@@ -15,7 +15,7 @@ from typing import Any
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS
 from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.foundation.errors import UserError, error_context
-from efficient_empathy.foundation.run.workspace import transaction
+from efficient_empathy.foundation.run.workspace import Workspace, transaction
 from efficient_empathy.studio.pages.rate.schema import PROGRESS, RATERS, SCHEMA, VERSION, Rater, Rating, Study
 from efficient_empathy.studio.pages.rate.tasks import Drawn, RatingTask
 
@@ -278,3 +278,26 @@ def _task(row: sqlite3.Row) -> RatingTask:
     sides = tuple(tuple(group) for group in json.loads(row["sides"]))
     responses = tuple(json.loads(row["responses"]))
     return RatingTask(row["place"], row["item"], row["task"], row["sample_id"], turns, responses, sides)
+
+
+FILE = "studio.sqlite"
+
+
+class Stores:
+    """The open store of every run that has one."""
+
+    def __init__(self) -> None:
+        self._open: dict[Path, RatingStore] = {}
+        self._turn = threading.Lock()
+
+    def of(self, workspace: Workspace) -> RatingStore | None:
+        """The run's store; None where nothing was ever rated."""
+        return self.made(workspace) if (workspace.ratings / FILE).exists() else None
+
+    def made(self, workspace: Workspace) -> RatingStore:
+        """The run's store, made where it is missing."""
+        path = workspace.ratings / FILE
+        with self._turn:
+            if path not in self._open:
+                self._open[path] = RatingStore(path)
+            return self._open[path]

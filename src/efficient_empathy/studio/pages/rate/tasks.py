@@ -15,7 +15,7 @@ from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.evaluation.ratings.stage import sheet_key
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.studio.pages.chat.material import chat_material, waiting
+from efficient_empathy.studio.pages.chat.turns import chat_material, waiting
 from efficient_empathy.studio.pages.rate.bodies import Source
 
 COMMENT = "comment"

@@ -1,33 +1,44 @@
 """The page of samples: a list of any length under filters, and each sample with all that was said of it.
 
 The address holds what is shown: `/samples?run=NAME` and any of `subset`, `category`, `state` (a state, `unjudged`, or
-`failed` for every kind of failure), `split`, `answered_by`, `s` and `r` (whole scores, `6-10`), `cells` (pairs of
-them, sensibility first, `7-3,8-3`), `apart` (the least
-disagreement of pooled judgements), `p` (the most probable subset less probable than that), `q` (a text), `sort`
-(`position`, an axis, `disagreement`), `order=desc`, `sample` (the id of the one that is open).
+`failed` for every kind of failure), `split`, `answered_by`, `score.AXIS` (whole scores, `6-10`), `apart` (the least
+disagreement of pooled judgements), `p` (the most probable subset less probable than that), `move` (what changes subset
+when a threshold moves, see `views.Filters.of`), `q` (a text), `sort` (`position`, `score.AXIS`, `disagreement`),
+`order=desc`, `right` and `up` (the axes of the map), `sample` (the id of the one that is open).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-import polars as pl
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.figures.palette import look
-from efficient_empathy.selection.columns import ANSWERED_BY
-from efficient_empathy.studio.pages.samples.index import FACETS, Indexes, SampleIndex, readable
-from efficient_empathy.studio.pages.samples.rounds import reply, rounds
+from efficient_empathy.foundation.run.axis import Axis
+from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, STD, RunTable, readable
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.pages.samples.index import (
+    CERTAINTY,
+    DISAGREEMENT,
+    FACETS,
+    Indexes,
+    SampleIndex,
+    score_column,
+)
+from efficient_empathy.studio.pages.samples.judgements import reply, rounds
 from efficient_empathy.studio.pages.samples.texts import Texts
-from efficient_empathy.studio.pages.samples.views import Filters, Views, counts, orders
+from efficient_empathy.studio.pages.samples.views import Filters, View, Views, counts, move_of, orders
 from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.look import subset_looks
+from efficient_empathy.studio.server.selections import Selections
+from efficient_empathy.studio.server.tables import Tables
 
+T = TypeVar("T")
 PAGE_LIMIT = 100
 """Rows that are sent at once."""
 SEARCH_SECONDS = 0.25
@@ -37,12 +48,12 @@ Answer = dict[str, Any]
 
 def routes(studio: Studio) -> list[BaseRoute]:
     """The page and its data."""
-    data = SampleData()
-    asked = {"view": data.view, "rows": data.rows, "find": data.find, "one": data.one, "turns": data.turns}
+    data = SampleData(studio.tables, studio.selections)
+    works = {"view": data.view, "rows": data.rows, "find": data.find, "one": data.one, "turns": data.turns}
+    works["text"] = data.text
     return [
         Route("/samples", partial(_page, studio)),
-        *(Route(f"/api/samples/{name}", partial(_answer, studio, data, work)) for name, work in asked.items()),
-        Route("/api/samples/text", partial(_answer, studio, data, data.text)),
+        *(Route(f"/api/samples/{name}", partial(_answer, studio, data, work)) for name, work in works.items()),
     ]
 
 
@@ -52,28 +63,37 @@ class SampleData:
     All raise `UserError` for a query that means nothing, and where the run has no samples.
     """
 
-    def __init__(self) -> None:
-        self.indexes = Indexes()
+    def __init__(self, tables: Tables, selections: Selections) -> None:
+        self.tables, self._selections = tables, selections
+        self._indexes = Indexes()
         self._views = Views()
+
+    def steady(self, workspace: Workspace, work: Callable[[SampleIndex], T]) -> T:
+        """What `work` makes of the index of files that did not change meanwhile; see `Tables.steady`."""
+        return self.tables.steady(workspace, lambda table: work(self._indexes.of(table)))
 
     def view(self, index: SampleIndex, query: Mapping[str, str]) -> Answer:
         """How many samples there are, of each kind, and what they can be filtered and sorted by."""
+        pair = (query.get("right", ""), query.get("up", ""))
+        drawn, move, table = index.pair(*pair), move_of(query, index), index.table
+        parts = (table.scores, table.selection)
         return {
             "samples": len(index.frame),
-            "scored": index.scored,
-            "selected": index.selected,
-            "mapped": index.mapped,
-            "pooled": "disagreement" in index.frame.columns,
-            "certain": "certainty" in index.frame.columns,
+            "axes": [_axis(axis) for axis in index.axes],
+            "pair": [axis.name for axis in drawn if axis] if drawn else [],
+            "pooled": DISAGREEMENT in index.frame.columns,
+            "certain": CERTAINTY in index.frame.columns,
             "orders": orders(index),
             "offered": [name for name in FACETS if len(index.values(name)) > 1],
-            "notes": list(index.notes),
-            **counts(index, Filters.of(query)),
+            "looks": subset_looks(table),
+            "move": move.sentence if move else "",
+            "notes": list(dict.fromkeys(f"{part.sentence}." for part in parts if part.sentence)),
+            **counts(index, self._filters(index, query), pair),
         }
 
     def rows(self, index: SampleIndex, query: Mapping[str, str]) -> Answer:
         """`limit` rows of the list from `offset` on, and how far the search is."""
-        view = self._views.of(index, Filters.of(query))
+        view = self._view(index, query)
         numbers = view.page(_whole(query, "offset", 0), min(PAGE_LIMIT, _whole(query, "limit", PAGE_LIMIT)))
         texts = Texts(index.workspace).previews(numbers)
         known = index.frame[numbers].to_dicts()
@@ -82,9 +102,15 @@ class SampleData:
         ]
         return {"rows": rows, "search": view.progress()}
 
+    def _filters(self, index: SampleIndex, query: Mapping[str, str]) -> Filters:
+        return Filters.of(query, index, self._selections)
+
+    def _view(self, index: SampleIndex, query: Mapping[str, str]) -> View:
+        return self._views.of(index, self._filters(index, query))
+
     def find(self, index: SampleIndex, query: Mapping[str, str]) -> Answer:
         """Search for a while; how far it is."""
-        view = self._views.of(index, Filters.of(query))
+        view = self._view(index, query)
         view.search(SEARCH_SECONDS)
         return {"search": view.progress()}
 
@@ -97,8 +123,8 @@ class SampleData:
             **sample,
             **short,
             "row": row,
-            "axes": _axes(index),
-            "place": self._views.of(index, Filters.of(query)).place(row),
+            "axes": [_axis(axis) for axis in index.axes],
+            "place": self._view(index, query).place(row),
             **_scored(index, row),
             **_assigned(index, row),
             "rounds": rounds(index.workspace, sample["sample_id"]),
@@ -122,16 +148,16 @@ class SampleData:
 
 
 def _page(studio: Studio, request: Request) -> Response:
-    return studio.render(request, "samples.html.j2", run=studio.run_name(request), look=look)
+    return studio.render(request, "samples.html.j2", run=studio.run_name(request))
 
 
 def _answer(
     studio: Studio, data: SampleData, work: Callable[[SampleIndex, Mapping[str, str]], Answer], request: Request
 ) -> Response:
-    workspace = studio.run(request)
-    return JSONResponse(
-        data.indexes.steady(workspace, lambda index: {"version": index.version, **work(index, request.query_params)})
-    )
+    def answer(index: SampleIndex) -> Answer:
+        return {"version": index.table.version, **work(index, request.query_params)}
+
+    return JSONResponse(data.steady(studio.run(request), answer))
 
 
 def _row(index: SampleIndex, query: Mapping[str, str]) -> int:
@@ -142,41 +168,46 @@ def _row(index: SampleIndex, query: Mapping[str, str]) -> int:
     return row
 
 
-def _axes(index: SampleIndex) -> list[tuple[str, float, float]]:
-    """Each axis with its lowest and its highest score."""
-    return [(axis, *index.scales[axis]) for axis in index.axes]
+def _axis(axis: Axis) -> tuple[str, int, int]:
+    return (axis.name, axis.low, axis.high)
 
 
 def _short(row: Mapping[str, Any], index: SampleIndex) -> Answer:
     """A row of the index for the browser."""
-    names = ("subset", "category", "state", "split", ANSWERED_BY, "disagreement", "certainty")
-    told = {name: row[name] for name in names if row.get(name) is not None}
-    return {**told, "scores": {axis: row[axis] for axis in index.axes}}
+    told = {name: row[name] for name in (*FACETS, DISAGREEMENT, CERTAINTY) if row.get(name) is not None}
+    return {**told, "scores": {axis.name: row[score_column(axis.name)] for axis in index.axes}}
 
 
 def _scored(index: SampleIndex, row: int) -> Answer:
     """Spreads, distributions and the number of judgements behind one row's scores."""
-    if not index.scored:
-        return {}
-    with readable(index.workspace.scores):
-        found = pl.scan_parquet(index.workspace.scores, glob=False).slice(row, 1).collect().row(0, named=True)
-    spreads = {axis: found.get(f"{axis}_std") for axis in index.axes}
-    tables = {axis: found.get(f"{axis}_probabilities") for axis in index.axes}
+    table = index.table
+    wanted = [f"{axis}{end}" for axis in table.axis_names for end in (STD, PROBABILITIES)]
+    columns = [name for name in (*wanted, "judgements") if name in table.columns]
+    found = _one(table, row, columns)
+    spreads = {axis: found.get(f"{axis}{STD}") for axis in table.axis_names}
+    tables = {axis: found.get(f"{axis}{PROBABILITIES}") for axis in table.axis_names}
     return {
         "spreads": {axis: spread for axis, spread in spreads.items() if spread is not None},
-        "probabilities": {axis: list(table) for axis, table in tables.items() if table is not None},
+        "probabilities": {axis: list(one) for axis, one in tables.items() if one is not None},
         "judgements": found.get("judgements"),
     }
 
 
 def _assigned(index: SampleIndex, row: int) -> Answer:
     """Why one row is in its subset, and the probability of each."""
-    if not index.selected:
-        return {"reason": "", "odds": {}}
-    with readable(index.workspace.assignments):
-        found = pl.scan_parquet(index.workspace.assignments, glob=False).slice(row, 1).collect().row(0, named=True)
-    odds = {name[2:]: p for name, p in found.items() if name.startswith("p_") and p is not None}
-    return {"reason": found.get("reason") or "", "odds": odds}
+    table = index.table
+    odds = [name for name in table.columns if name.startswith(ODDS) and name.removeprefix(ODDS) in table.subsets]
+    found = _one(table, row, [*odds, *(["reason"] if "reason" in table.columns else [])])
+    told = {name.removeprefix(ODDS): found[name] for name in odds if found[name] is not None}
+    return {"reason": found.get("reason") or "", "odds": told}
+
+
+def _one(table: RunTable, row: int, columns: list[str]) -> dict[str, Any]:
+    """Some columns of one row."""
+    if not columns:
+        return {}
+    with readable(table.workspace.root):
+        return table.scan(columns).slice(row, 1).collect().row(0, named=True)
 
 
 def _whole(query: Mapping[str, str], name: str, otherwise: int) -> int:

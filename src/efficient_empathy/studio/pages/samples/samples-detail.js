@@ -12,11 +12,20 @@ export function stateTag(state) {
 
 /** The tag of a subset: its letter on its colour, then its name. */
 export function subsetTag(subset) {
-  return h("span", { class: "subset-tag" }, h("span", { class: `swatch ${lookOf(subset)}`, "aria-hidden": "true" }, subset[0].toUpperCase()), ` ${subset}`);
+  return h("span", { class: "subset-tag" }, subsetSwatch(subset), ` ${subset}`);
 }
 
-export function lookOf(subset) {
-  return ["sensibility", "rationality", "both", "discard"].includes(subset) ? `look-${subset}` : "look-other";
+let looks = {};
+
+/** Take over how the studio draws the run's subsets. */
+export function useLooks(drawn) {
+  looks = Object.fromEntries(drawn.map((one) => [one.name, one]));
+}
+
+/** A subset's letter on its colour. */
+export function subsetSwatch(subset) {
+  const { look = "look-other", letter = "–" } = looks[subset] ?? {};
+  return h("span", { class: `swatch ${look}`, "aria-hidden": "true" }, letter);
 }
 
 export const score = (x) => (Number.isInteger(x) ? `${x}` : format.decimal(x, 2));
@@ -88,7 +97,6 @@ function scores(sample) {
   if (sample.reason) told.push(["Because", sample.reason]);
   const odds = Object.entries(sample.odds ?? {}).sort((a, b) => b[1] - a[1]);
   if (odds.length && !sample.reason?.startsWith("P(")) told.push(["Probability", odds.map(([subset, p]) => `${subset} ${format.decimal(p, 2)}`).join(" · ")]);
-  else if (!odds.length && sample.certainty !== undefined) told.push(["Most probable subset", `${format.decimal(sample.certainty, 2)}, by the paper's rule at 5`]);
   if (sample.judgements) told.push(["Pooled from", format.plural(sample.judgements, "judgement")]);
   if (sample.disagreement !== undefined) told.push(["Judges apart by", score(sample.disagreement)]);
   if (sample.answered_by) told.push(["Answered by", sample.answered_by]);
@@ -115,7 +123,7 @@ export function bars(axis, value, low, high, table) {
   const most = Math.max(...Array.from({ length: levels }, (_, i) => of(i)), 1e-9);
   const best = Array.from({ length: levels }, (_, i) => i).reduce((a, b) => (of(b) > of(a) ? b : a), 0);
   const about = table ? `${axis}: most probable ${low + best}, with ${format.share(of(best), 1)}; mean ${score(value)}` : `${axis}: ${score(value)}`;
-  return svg("svg", { viewBox: `0 0 ${levels * wide} ${high_ + foot}`, class: `bars ${axis === "rationality" || axis === "sensibility" ? `look-${axis}` : "look-measure"} q8`, role: "img", "aria-label": about },
+  return svg("svg", { viewBox: `0 0 ${levels * wide} ${high_ + foot}`, class: "bars look-measure q8", role: "img", "aria-label": about },
     Array.from({ length: levels }, (_, i) => {
       const tall = Math.max(of(i) > 0.0005 ? 1 : 0, (of(i) / most) * (high_ - 2));
       return svg("g", {},

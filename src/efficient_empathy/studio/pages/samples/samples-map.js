@@ -1,42 +1,61 @@
-// The 11 × 11 map as a filter: a rectangle of cells is brushed with the pointer, or with Shift and the arrow keys.
+// The map of scores as a filter: cells are brushed with the pointer, or with Shift and the arrow keys.
 
 import { fill, format, h } from "./common.js";
 
-const SCALE = 11;
 const STEPS = 10;
 const MOVES = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] };
 
 export class ScoreBrush {
-  /** `chosen({ s, r })` hears of a rectangle, each [lowest, highest], or null; `pointed(sentence)` of a cell. */
+  /** `chosen(spans)` hears of a rectangle, [lowest, highest] by axis, or null; `pointed(sentence)` of a cell. */
   constructor(host, { chosen, pointed }) {
-    Object.assign(this, { chosen, pointed, counts: new Map(), anchor: null });
-    this.cells = Array.from({ length: SCALE * SCALE }, (_, i) =>
-      h("div", { role: "gridcell", class: "cell", tabindex: -1, dataset: { s: Math.floor(i / SCALE), r: i % SCALE } }));
-    const descending = Array.from({ length: SCALE }, (_, i) => SCALE - 1 - i);
+    Object.assign(this, { host, chosen, pointed, counts: new Map(), anchor: null });
+  }
+
+  /** Draw the cells of two axes, [name, lowest, highest] each; `up` null for one axis alone. */
+  lay(right, up) {
+    const plan = JSON.stringify([right, up]);
+    if (plan === this.plan) return;
+    Object.assign(this, { plan, right, up, columns: right[2] - right[1] + 1, rows: up ? up[2] - up[1] + 1 : 1, anchor: null });
+    this.cells = Array.from({ length: this.rows * this.columns }, (_, i) => {
+      const [row, column] = this.at(i);
+      return h("div", { role: "gridcell", class: "cell", tabindex: -1, dataset: { row, column } });
+    });
+    const descending = Array.from({ length: this.rows }, (_, i) => this.rows - 1 - i);
+    const where = up ? `${up[0]} upwards, ${right[0]} to the right` : right[0];
     this.grid = h("div", {
-      role: "grid", class: "score-grid", "aria-multiselectable": "true",
-      "aria-label": "Samples by score: sensibility upwards, rationality to the right. Arrow keys move, Shift extends, Enter chooses, Escape clears.",
-    }, descending.map((s) => h("div", { role: "row" }, this.cells.slice(s * SCALE, (s + 1) * SCALE))));
-    fill(host, h("div", { class: "score-map" },
-      h("div", { class: "ticks up", "aria-hidden": "true" }, descending.map((s) => h("span", {}, s))),
+      role: "grid", class: "score-grid", "aria-multiselectable": "true", style: { "--aspect": up ? this.columns / this.rows : this.columns / 2 },
+      "aria-label": `Samples by score: ${where}. Arrow keys move, Shift extends, Enter chooses, Escape clears.`,
+    }, descending.map((row) => h("div", { role: "row" }, this.cells.slice(row * this.columns, (row + 1) * this.columns))));
+    const sparse = (value, low, count) => (count <= 16 || (value - low) % Math.ceil(count / 11) === 0 ? value : "");
+    fill(this.host, h("div", { class: "score-map" },
+      h("div", { class: "ticks up", "aria-hidden": "true" }, descending.map((row) => h("span", {}, up ? sparse(up[1] + row, up[1], this.rows) : ""))),
       this.grid,
-      h("span", { class: "quiet small corner", "aria-hidden": "true" }, "S↑"),
-      h("div", { class: "ticks across", "aria-hidden": "true" }, Array.from({ length: SCALE }, (_, r) => h("span", {}, r)), h("span", { class: "quiet" }, "R→")),
+      h("span", { class: "quiet small corner", "aria-hidden": "true" }, up ? "↑" : ""),
+      h("div", { class: "ticks across", "aria-hidden": "true" }, Array.from({ length: this.columns }, (_, i) => h("span", {}, sparse(right[1] + i, right[1], this.columns)))),
     ));
-    this.active = 5 * SCALE + 5;
+    this.active = Math.floor(this.rows / 2) * this.columns + Math.floor(this.columns / 2);
     this.cells[this.active].tabIndex = 0;
+    this.listen();
+  }
+
+  /** The scores of a cell: upwards (0 where there is one axis) and to the right. */
+  at(i) {
+    return [Math.floor(i / this.columns) + (this.up?.[1] ?? 0), (i % this.columns) + this.right[1]];
+  }
+
+  listen() {
     this.grid.addEventListener("keydown", (event) => this.pressed(event));
     this.grid.addEventListener("focusin", (event) => this.reached(event.target));
     this.grid.addEventListener("pointerdown", (event) => this.grabbed(event));
     this.grid.addEventListener("pointermove", (event) => this.dragged(event));
     this.grid.addEventListener("pointerup", (event) => this.released(event));
-    this.grid.addEventListener("pointercancel", () => { this.drag = null; this.select(this.span, this.listed); });
+    this.grid.addEventListener("pointercancel", () => { this.drag = null; this.select(this.span); });
     this.grid.addEventListener("pointerleave", () => this.pointed(""));
   }
 
-  /** Counts by cell, [[s, r, n], …]. */
+  /** Counts by cell, [[right, up, n], …] as positions; [[right, n], …] of one axis. */
   fill(counts) {
-    this.counts = new Map(counts.map(([s, r, n]) => [s * SCALE + r, n]));
+    this.counts = new Map(counts.map((one) => [(this.up ? one[1] : 0) * this.columns + one[0], one.at(-1)]));
     const most = Math.max(1, ...this.counts.values());
     this.cells.forEach((cell, i) => {
       const n = this.counts.get(i) ?? 0;
@@ -45,25 +64,27 @@ export class ScoreBrush {
     });
   }
 
-  /** Show a rectangle as chosen, or single cells ([[s, r], …]), or none. */
-  select(span, listed = []) {
-    Object.assign(this, { span, listed });
-    const single = new Set(listed.map(([s, r]) => s * SCALE + r));
-    const within = (at, [low, high]) => at >= low && at <= high;
-    const inside = (s, r) => within(s, [0, SCALE - 1]) && within(r, [0, SCALE - 1])
-      && ((span && within(s, span.s) && within(r, span.r)) || single.has(s * SCALE + r));
-    this.grid.classList.toggle("chosen", Boolean(span) || listed.length > 0);
+  /** Show a rectangle as chosen, [lowest, highest] upwards and to the right, or none. */
+  select(span) {
+    this.span = span;
+    const inside = (i) => {
+      if (!span || i < 0 || i >= this.cells.length) return false;
+      const [row, column] = this.at(i);
+      return row >= span.up[0] && row <= span.up[1] && column >= span.right[0] && column <= span.right[1];
+    };
+    this.grid.classList.toggle("chosen", Boolean(span));
     this.cells.forEach((cell, i) => {
-      const [s, r] = [Math.floor(i / SCALE), i % SCALE];
-      const chosen = Boolean(inside(s, r));
+      const chosen = inside(i);
+      const column = i % this.columns;
       cell.setAttribute("aria-selected", chosen);
-      const edges = { top: [s + 1, r], bottom: [s - 1, r], left: [s, r - 1], right: [s, r + 1] };
-      for (const [side, next] of Object.entries(edges)) cell.toggleAttribute(`data-${side}`, chosen && !inside(...next));
+      const next = { top: i + this.columns, bottom: i - this.columns, left: column ? i - 1 : -1, right: column + 1 < this.columns ? i + 1 : -1 };
+      for (const [side, other] of Object.entries(next)) cell.toggleAttribute(`data-${side}`, chosen && !inside(other));
     });
   }
 
   sentence(i) {
-    return `sensibility ${Math.floor(i / SCALE)}, rationality ${i % SCALE}: ${format.plural(this.counts.get(i) ?? 0, "sample")}`;
+    const [row, column] = this.at(i);
+    return `${this.up ? `${this.up[0]} ${row}, ` : ""}${this.right[0]} ${column}: ${format.plural(this.counts.get(i) ?? 0, "sample")}`;
   }
 
   /** A cell has the focus: the one that Tab comes back to. */
@@ -79,12 +100,14 @@ export class ScoreBrush {
   pressed(event) {
     const move = MOVES[event.key];
     if (move) {
-      const [s, r] = [Math.floor(this.active / SCALE), this.active % SCALE].map((v, k) => Math.max(0, Math.min(SCALE - 1, v + move[k])));
+      const within = (value, count) => Math.max(0, Math.min(count - 1, value));
+      const row = within(Math.floor(this.active / this.columns) + move[0], this.rows);
+      const column = within((this.active % this.columns) + move[1], this.columns);
       this.anchor = event.shiftKey ? this.anchor ?? this.active : null;
-      this.cells[s * SCALE + r].focus();
-      if (event.shiftKey) this.chosen(between(this.anchor, this.active));
-    } else if (event.key === "Enter" || event.key === " ") this.chosen(between(this.anchor ?? this.active, this.active));
-    else if (event.key === "Escape") this.chosen(null);
+      this.cells[row * this.columns + column].focus();
+      if (event.shiftKey) this.choose(this.between(this.anchor, this.active));
+    } else if (event.key === "Enter" || event.key === " ") this.choose(this.between(this.anchor ?? this.active, this.active));
+    else if (event.key === "Escape") this.choose(null);
     else return;
     event.preventDefault();
   }
@@ -92,8 +115,9 @@ export class ScoreBrush {
   /** The cell under the pointer; the nearest one where it has left the map. */
   under(event) {
     const box = this.grid.getBoundingClientRect();
-    const part = (at, from, size) => Math.max(0, Math.min(SCALE - 1, Math.floor(((at - from) / size) * SCALE)));
-    return (SCALE - 1 - part(event.clientY, box.top, box.height)) * SCALE + part(event.clientX, box.left, box.width);
+    const part = (at, from, size, count) => Math.max(0, Math.min(count - 1, Math.floor(((at - from) / size) * count)));
+    const row = this.rows - 1 - part(event.clientY, box.top, box.height, this.rows);
+    return row * this.columns + part(event.clientX, box.left, box.width, this.columns);
   }
 
   grabbed(event) {
@@ -110,22 +134,27 @@ export class ScoreBrush {
     const at = this.under(event);
     this.pointed(this.sentence(at));
     if (this.drag === null || this.drag === undefined) return;
-    const shown = this.span, listed = this.listed;
-    this.select(between(this.drag, at));
-    Object.assign(this, { span: shown, listed });
+    const shown = this.span;
+    this.select(this.between(this.drag, at));
+    this.span = shown;
   }
 
   released(event) {
     if (this.drag === null || this.drag === undefined) return;
-    const span = between(this.drag, this.under(event));
+    const span = this.between(this.drag, this.under(event));
     this.drag = null;
-    const again = this.span && JSON.stringify(span) === JSON.stringify(this.span) && span.s[0] === span.s[1] && span.r[0] === span.r[1];
-    this.chosen(again ? null : span); // a cell that was chosen alone is let go
+    const single = span.up[0] === span.up[1] && span.right[0] === span.right[1];
+    this.choose(single && JSON.stringify(span) === JSON.stringify(this.span) ? null : span); // a cell chosen alone is let go
   }
-}
 
-function between(one, other) {
-  const [s, r] = [[one, other].map((i) => Math.floor(i / SCALE)), [one, other].map((i) => i % SCALE)];
-  const sorted = (pair) => pair.sort((a, b) => a - b);
-  return { s: sorted(s), r: sorted(r) };
+  choose(span) {
+    this.chosen(span && { ...(this.up && { [this.up[0]]: span.up }), [this.right[0]]: span.right });
+  }
+
+  /** The rectangle of two cells. */
+  between(one, other) {
+    const [a, b] = [this.at(one), this.at(other)];
+    const sorted = (x, y) => [Math.min(x, y), Math.max(x, y)];
+    return { up: sorted(a[0], b[0]), right: sorted(a[1], b[1]) };
+  }
 }

@@ -1,15 +1,15 @@
 // The page of samples: what is asked for is in the address, everything shown follows from it.
 
 import { RUN, add, announce, api, debounce, fill, format, h, showProblem, urlState } from "./common.js";
-import { detail, lookOf, score } from "./samples-detail.js";
+import { detail, score, subsetSwatch, useLooks } from "./samples-detail.js";
 import { VirtualList } from "./samples-list.js";
 import { ScoreBrush } from "./samples-map.js";
 import { beginning, highlight, marked } from "./samples-text.js";
 
 const SELECTS = ["subset", "category", "state", "split", "answered_by"];
 const NUMBERS = ["apart", "p"];
-const SPANS = ["s", "r"];
-const FILTERS = ["q", ...SELECTS, ...NUMBERS, ...SPANS, "cells"];
+const MOVE = ["move", "policy", "decide", "from", "to"];
+const SCORE = "score.";
 const FAILURES = ["parse_error", "api_error", "refused"];
 const ANY = { subset: "Any subset", category: "Any category", state: "Any state", split: "Any split", answered_by: "Any judge" };
 const $ = (id) => document.getElementById(id);
@@ -23,7 +23,7 @@ const list = new VirtualList($("list"), {
   },
   draw: (row) => [
     h("span", { class: "row-head" },
-      row.subset && h("span", { class: `swatch ${lookOf(row.subset)}`, "aria-hidden": "true" }, row.subset[0].toUpperCase()),
+      row.subset && subsetSwatch(row.subset),
       row.subset && h("span", { class: "unseen" }, `${row.subset},`),
       scoresTold(row), h("span", { class: "quiet ellipsis" }, h("bdi", {}, marked(row.category ?? "")))),
     h("span", { class: "row-last quiet", dir: "auto" }, marked(row.last ?? "")),
@@ -32,12 +32,24 @@ const list = new VirtualList($("list"), {
   opened: (place, row) => open({ row: row.row, place }),
 });
 const brush = new ScoreBrush($("map"), {
-  chosen: (span) => change({ s: span && told(span.s), r: span && told(span.r), cells: null }),
+  chosen: (spans) => change(Object.fromEntries(drawn().map(([axis, ...scale]) => [SCORE + axis, spans && written(spans[axis], scale)]))),
   pointed: (sentence) => { $("cell").textContent = sentence || "Drag over cells to choose them."; },
 });
 
-const told = ([low, high]) => (low === 0 && high === 10 ? null : `${low}-${high}`);
-const asked = () => Object.fromEntries([...FILTERS, "sort", "order"].map((name) => [name, urlState.get(name)]));
+/** A span of scores for the address; null for the whole scale. */
+const written = ([low, high], [lowest, highest]) => (low === lowest && high === highest ? null : `${low}-${high}`);
+/** The axes of the map, to the right first. */
+const drawn = () => state.about.pair.map((name) => state.about.axes.find(([axis]) => axis === name));
+/** The span of an axis that the address has, or its whole scale. */
+function spanOf([axis, low, high]) {
+  const span = (urlState.get(SCORE + axis) ?? `${low}-${high}`).split("-").map(Number);
+  return [span[0], span[1] ?? span[0]];
+}
+const address = () => [...new URLSearchParams(location.search)].filter(([name]) => name !== "run" && name !== "sample");
+/** The names of the filters that are set; those of a move count as one. */
+const set = () => address().map(([name]) => name).filter((name) => ["q", "move", ...SELECTS, ...NUMBERS].includes(name) || name.startsWith(SCORE));
+const cleared = (names) => Object.fromEntries(names.map((name) => [name, null]));
+const moveNames = () => [...MOVE, ...address().map(([name]) => name).filter((name) => name.startsWith("t."))];
 
 function scoresTold(row) {
   if (row.state !== "ok") return h("span", { class: "bad-state" }, row.state.replace("_", " "));
@@ -47,7 +59,7 @@ function scoresTold(row) {
 
 /** Ask the studio under the filters of the address; files that have changed since are read anew. */
 async function ask(what, query = {}, signal = undefined) {
-  const found = await api(`/api/samples/${what}`, { query: { ...asked(), ...query }, signal });
+  const found = await api(`/api/samples/${what}`, { query: { ...Object.fromEntries(address()), ...query }, signal });
   if (state.version && found.version !== state.version) {
     state.version = found.version;
     announce("The run's files have changed: the list is read anew.");
@@ -80,6 +92,7 @@ async function refresh({ keep = false } = {}) {
   }
   if (ticket !== state.ticket) return;
   state.about = about;
+  useLooks(about.looks);
   $("samples").hidden = false;
   $("about").textContent = `${format.plural(about.samples, "sample")} in ${RUN}`;
   fill($("notes"), ...about.notes.map((note) => h("p", { class: "notice" }, note)));
@@ -178,11 +191,12 @@ function fillFilters(about) {
       ...values.map(([value, n]) => h("option", { value }, `${beginning(label(value), 60)} (${format.count(n)})`)));
     $(name).closest("label").hidden = !about.offered.includes(name) && !chosen; // the same under all filters: nothing jumps
   }
-  $("cells").hidden = !about.mapped;
-  if (about.mapped) brush.fill(about.map);
+  fillScores(about);
+  $("move").hidden = !about.move;
+  $("move").firstElementChild.textContent = about.move ? `Samples that ${about.move}.` : "";
   $("apart").closest("label").hidden = !about.pooled;
   $("p").closest("label").hidden = !about.certain;
-  fill($("sort"), ...about.orders.map((name) => h("option", { value: name }, `By ${name}`)));
+  fill($("sort"), ...about.orders.map((name) => h("option", { value: name }, `By ${name.replace(SCORE, "")}`)));
 }
 
 /** Let the controls say what the address says. */
@@ -191,18 +205,19 @@ function showFilters() {
     const edited = name === "q" ? state.typing || document.activeElement === $("q") : document.activeElement === $(name) && NUMBERS.includes(name);
     if (!edited) $(name).value = urlState.get(name) ?? "";
   }
-  const spans = Object.fromEntries(SPANS.map((name) => {
-    const [low, high] = (urlState.get(name) ?? "0-10").split("-").map(Number);
-    return [name, [low, high ?? low]];
-  }));
-  for (const name of SPANS) ["low", "high"].forEach((end, i) => { $(`${name}-${end}`).value = spans[name][i]; });
-  const cells = (urlState.get("cells") ?? "").split(",").filter(Boolean).map((cell) => cell.split("-").map(Number));
-  brush.select(SPANS.some((name) => urlState.get(name)) ? spans : null, cells);
+  if (state.about?.axes.length) {
+    for (const field of document.querySelectorAll("#spans select")) {
+      field.value = spanOf(state.about.axes.find(([axis]) => axis === field.dataset.axis))[field.dataset.end];
+    }
+    const [right, up] = drawn();
+    const some = [right, up].some((axis) => axis && urlState.get(SCORE + axis[0]));
+    if (right) brush.select(some ? { right: spanOf(right), up: up ? spanOf(up) : [0, 0] } : null);
+  }
   $("sort").value = urlState.get("sort", "position");
   $("order").setAttribute("aria-pressed", urlState.get("order") === "desc");
-  const set = FILTERS.filter((name) => urlState.get(name)).length;
-  $("filters-set").textContent = set ? `${set} set` : "";
-  $("clear").disabled = !set;
+  const count = set().length;
+  $("filters-set").textContent = count ? `${count} set` : "";
+  $("clear").disabled = !count;
   $("search").hidden = !urlState.get("q");
 }
 
@@ -266,18 +281,47 @@ function shut() {
   list.mark(null);
 }
 
-function wire() {
-  for (const name of SPANS) {
-    for (const end of ["low", "high"]) {
-      const field = $(`${name}-${end}`);
-      add(field, ...Array.from({ length: 11 }, (_, i) => h("option", { value: i }, i)));
-      field.addEventListener("change", () => {
-        const pair = [Number($(`${name}-low`).value), Number($(`${name}-high`).value)];
-        if (pair[0] > pair[1]) pair[end === "low" ? 1 : 0] = pair[end === "low" ? 0 : 1];
-        change({ [name]: told(pair), cells: null });
-      });
-    }
+/** The map of two axes, and two selects for every axis. */
+function fillScores(about) {
+  const [right, up] = drawn();
+  $("cells").hidden = !about.axes.length;
+  $("map").hidden = !right;
+  $("cell").hidden = !right;
+  if (right) {
+    brush.lay(right, up ?? null);
+    brush.fill(about.map);
   }
+  $("pair").hidden = about.axes.length < 3;
+  for (const [id, axis] of [["right", right], ["up", up]]) {
+    fill($(id), ...about.axes.map(([name]) => h("option", { value: name }, name)));
+    if (axis) $(id).value = axis[0];
+  }
+  const axes = JSON.stringify(about.axes);
+  if (axes === state.axes) return;
+  state.axes = axes;
+  fill($("spans"), ...about.axes.flatMap((axis) => {
+    const [name, low, high] = axis;
+    const ends = ["from", "to"].map((end, i) => h("select", {
+      "aria-label": `${name} ${end}`, dataset: { axis: name, end: i },
+      onchange: () => {
+        const pair = ends.map((one) => Number(one.value));
+        if (pair[0] > pair[1]) pair[1 - i] = pair[i];
+        change({ [SCORE + name]: written(pair, [low, high]) });
+      },
+    }, Array.from({ length: high - low + 1 }, (_, k) => h("option", { value: low + k }, low + k))));
+    return [h("span", { class: "ellipsis", "aria-hidden": "true" }, name), ends[0], h("span", { "aria-hidden": "true" }, "–"), ends[1]];
+  }));
+}
+
+function wire() {
+  for (const [id, other] of [["up", "right"], ["right", "up"]]) {
+    $(id).addEventListener("change", () => {
+      const [right, up] = state.about.pair;
+      const now = { right, up };
+      change({ [id]: $(id).value, [other]: now[other] === $(id).value ? now[id] : now[other] });
+    });
+  }
+  $("move-clear").addEventListener("click", () => change(cleared(moveNames())));
   for (const name of SELECTS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));
   for (const name of NUMBERS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));
   const typed = debounce(() => state.typing && change({}), 300);
@@ -293,7 +337,7 @@ function wire() {
     if (!state.stopped) search(state.ticket);
   });
   $("clear").addEventListener("click", () => {
-    change(Object.fromEntries(FILTERS.map((name) => [name, null])));
+    change(cleared([...set(), ...moveNames()]));
     for (const name of ["q", ...NUMBERS]) $(name).value = "";
     $("q").focus();
   });

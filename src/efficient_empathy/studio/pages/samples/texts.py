@@ -10,8 +10,8 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import readable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.studio.pages.samples.index import readable
 
 PREVIEW = 240
 """Characters of a text in the list."""

@@ -16,8 +16,18 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.studio.pages.samples.index import FACETS, SCALE, SampleIndex
+from efficient_empathy.selection.policies import display_symbol
+from efficient_empathy.selection.policies.conditions import number_text
+from efficient_empathy.studio.pages.samples.index import (
+    CERTAINTY,
+    DISAGREEMENT,
+    FACETS,
+    SampleIndex,
+    level_column,
+    score_column,
+)
 from efficient_empathy.studio.pages.samples.texts import Texts
+from efficient_empathy.studio.server.selections import Choice, Codes, Selections, choice_of, number_of
 
 FAILED = "failed"
 """The filter on `state` that takes every kind of failure."""
@@ -28,50 +38,82 @@ FOUND_LIMIT = 10_000
 """A search ends when it has found so many."""
 NAMES_LIMIT = 300
 """Values of one column that are counted by name; the largest ones."""
-MAP = ("s", "r", "cells")
-"""The filters on the map."""
-POSITION, DISAGREEMENT = "position", "disagreement"
+SPANS = "spans"
+"""The filters on scores."""
+POSITION = "position"
 _HELD = 8
 Rows = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What changes subset between two choices that differ in one threshold: from a subset to another."""
+
+    choice: Choice
+    threshold: str
+    value: float
+    subsets: tuple[str, str]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same for moves of the same samples."""
+        return self.choice.key, self.threshold, self.value, self.subsets
+
+    @property
+    def sentence(self) -> str:
+        """For example "go from discard to rationality when β goes from 5 to 6 under paper"."""
+        here = number_text(self.choice.policy.thresholds[self.threshold])
+        step = f"{display_symbol(self.threshold)} goes from {here} to {number_text(self.value)}"
+        return f"go from {self.subsets[0]} to {self.subsets[1]} when {step} under {self.choice.policy.name}"
+
+    def rows(self, index: SampleIndex, selections: Selections) -> pl.Series:
+        """Which samples of the run it is about."""
+        moved = replace(self.choice, policy=self.choice.policy.with_thresholds(**{self.threshold: self.value}))
+        before, after = (selections.of(index.table, one) for one in (self.choice, moved))
+
+        def among(codes: Codes, subset: str) -> npt.NDArray[np.bool_]:
+            if subset not in before.subsets:
+                raise UserError(f"the policy {self.choice.policy.name} has no subset {subset[:80]!r}")
+            chosen: npt.NDArray[np.bool_] = codes == before.subsets.index(subset)
+            return chosen
+
+        return pl.Series(among(before.codes, self.subsets[0]) & among(after.codes, self.subsets[1]))
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
     """What is shown, and in which order.
 
-    `s` and `r` are the lowest and the highest whole score, `cells` single pairs of whole scores; `apart` is the least
-    disagreement of pooled judgements; `below` what the probability of the most probable subset must stay under. `sort`
-    is `position`, `disagreement` or an axis.
+    `spans` are axes with the lowest and the highest whole score; `apart` is the least disagreement of pooled
+    judgements; `below` what the probability of the most probable subset must stay under; `moved` marks the samples of
+    `move`. `sort` is `position`, `disagreement` or `score.AXIS`.
     """
 
-    subset: str = ""
-    category: str = ""
-    state: str = ""
-    split: str = ""
-    answered_by: str = ""
-    s: tuple[int, int] | None = None
-    r: tuple[int, int] | None = None
-    cells: tuple[tuple[int, int], ...] = ()
+    facets: tuple[tuple[str, str], ...] = ()
+    spans: tuple[tuple[str, int, int], ...] = ()
     apart: float | None = None
     below: float | None = None
+    move: tuple[object, ...] | None = None
+    moved: pl.Series | None = field(default=None, compare=False, repr=False)
     text: str = ""
     sort: str = POSITION
     descending: bool = False
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> Filters:
-        """From a query string: names as here, but `q` for the text, `p` for `below`, `order=desc`; `s=6-10`,
-        `cells=7-3,8-3` (sensibility first).
+    def of(cls, query: Mapping[str, str], index: SampleIndex, selections: Selections) -> Filters:
+        """From a query string: the facets by name, `score.AXIS=6-10`, `apart`, `p` for `below`, `q` for the text,
+        `order=desc`; for a move a choice (`selections.choice_of`) with `move=THRESHOLD=VALUE`, `from` and `to`.
 
         Raises `UserError` for a value that is none.
         """
+        move = move_of(query, index)
         return cls(
-            **{name: query.get(name, "") for name in FACETS},
-            s=_span(query, "s"),
-            r=_span(query, "r"),
-            cells=_cells(query),
+            facets=tuple((name, query[name]) for name in FACETS if query.get(name)),
+            spans=tuple(_spans(query, index)),
             apart=_number(query, "apart"),
             below=_number(query, "p"),
+            move=move.key if move else None,
+            moved=move.rows(index, selections) if move else None,
             text=query.get("q", "").strip()[:TEXT_LIMIT],
             sort=query.get("sort") or POSITION,
             descending=query.get("order") == "desc",
@@ -79,27 +121,33 @@ class Filters:
 
     def condition(self, index: SampleIndex, *without: str) -> pl.Expr:
         """Whether a row of the index passes all but the filters named `without`; the text is no part of it."""
-        parts = [self._has(index, name) for name in FACETS if getattr(self, name) and name not in without]
-        if not set(MAP) & set(without):
-            parts += self._in_cells() if index.mapped else [pl.lit(False)] * any(getattr(self, name) for name in MAP)
+        parts = [_has(index, name, value) for name, value in self.facets if name not in without]
+        if SPANS not in without:
+            parts += [pl.col(level_column(axis)).is_between(low, high) for axis, low, high in self.spans]
         if self.apart is not None:
             parts.append(pl.col(DISAGREEMENT) >= self.apart if DISAGREEMENT in index.frame.columns else pl.lit(False))
         if self.below is not None:
-            parts.append(pl.col("certainty") < self.below if "certainty" in index.frame.columns else pl.lit(False))
+            parts.append(pl.col(CERTAINTY) < self.below if CERTAINTY in index.frame.columns else pl.lit(False))
+        if self.moved is not None:
+            parts.append(pl.lit(self.moved))
         return pl.all_horizontal(pl.col("state").is_not_null(), *parts).fill_null(False)
 
-    def _in_cells(self) -> list[pl.Expr]:
-        parts = [pl.col(name).is_between(*span) for name, span in (("s", self.s), ("r", self.r)) if span]
-        if self.cells:
-            numbers = [SCALE * s + r for s, r in self.cells]
-            parts.append((pl.col("s").cast(pl.UInt16) * SCALE + pl.col("r")).is_in(numbers))
-        return parts
 
-    def _has(self, index: SampleIndex, name: str) -> pl.Expr:
-        value: str = getattr(self, name)
-        known = index.values(name)
-        wanted = [v for v in (FAILURES if name == "state" and value == FAILED else (value,)) if v in known]
-        return pl.any_horizontal(*(pl.col(name) == v for v in wanted)) if wanted else pl.lit(False)
+def move_of(query: Mapping[str, str], index: SampleIndex) -> Move | None:
+    """The move in a query, if there is one. Raises `UserError` for one that means nothing."""
+    if not (move := query.get("move")):
+        return None
+    name, _, value = move.partition("=")
+    choice = choice_of(index.table, query)
+    if name not in choice.policy.thresholds:
+        raise UserError(f"move is {move[:40]!r}: it must be a threshold of {choice.policy.name} and a number, beta=6")
+    return Move(choice, name, number_of("move", value), (query.get("from", ""), query.get("to", "")))
+
+
+def _has(index: SampleIndex, name: str, value: str) -> pl.Expr:
+    known = index.values(name)
+    wanted = [v for v in (FAILURES if name == "state" and value == FAILED else (value,)) if v in known]
+    return pl.any_horizontal(*(pl.col(name) == v for v in wanted)) if wanted else pl.lit(False)
 
 
 class View:
@@ -175,7 +223,7 @@ class Views:
 
     def of(self, index: SampleIndex, filters: Filters) -> View:
         """The view of a run under filters. Raises `UserError` for an order that it cannot be in."""
-        key = (index.workspace.root, index.key, filters)
+        key = (index.workspace.root, index.table.signature, filters)
         with self._lock:
             if key not in self._known:
                 self._known[key] = View(index, filters)
@@ -185,14 +233,15 @@ class Views:
             return self._known[key]
 
 
-def counts(index: SampleIndex, filters: Filters) -> dict[str, Any]:
+def counts(index: SampleIndex, filters: Filters, pair: tuple[str, str] = ("", "")) -> dict[str, Any]:
     """How many samples there are of each kind: `matching` under all filters but the text, and for each filter what any
-    other value of it would give: `facets` {name: [[value, count], …]} and `map` [[s, r, count], …].
+    other value of it would give: `facets` {name: [[value, count], …]} and `map` [[right, up, count], …], of the axes in
+    `pair` as of `SampleIndex.pair`, as positions; without `up` where there is one axis.
     """
     passing = index.frame.filter(filters.condition(index))
 
     def but(*names: str) -> pl.DataFrame:
-        filtered = any(getattr(filters, name) for name in names)
+        filtered = (SPANS in names and filters.spans) or any(name in names for name, _ in filters.facets)
         return index.frame.filter(filters.condition(index, *names)) if filtered else passing
 
     facets = {}
@@ -200,17 +249,18 @@ def counts(index: SampleIndex, filters: Filters) -> dict[str, Any]:
         found = but(name).group_by(name).len().drop_nulls()
         told = found.sort(pl.col("len"), pl.col(name).cast(pl.String), descending=[True, False]).head(NAMES_LIMIT)
         facets[name] = [[value, count] for value, count in told.iter_rows()]
-    cells = []
-    if index.mapped:
-        rows = but(*MAP).group_by("s", "r").len().drop_nulls()
-        cells = [list(row) for row in rows.sort("s", "r").iter_rows()]
+    cells: list[list[int]] = []
+    if drawn := index.pair(*pair):
+        columns = [level_column(axis.name) for axis in drawn if axis]
+        rows = but(SPANS).group_by(columns).len().drop_nulls()
+        cells = [list(row) for row in rows.sort(columns).iter_rows()]
     return {"matching": len(passing), "facets": facets, "map": cells}
 
 
 def orders(index: SampleIndex) -> list[str]:
     """What the samples can be sorted by."""
-    doubtful = {DISAGREEMENT, "certainty"} & set(index.frame.columns)
-    return [POSITION, *index.axes, *([DISAGREEMENT] if doubtful else [])]
+    uncertain = {DISAGREEMENT, CERTAINTY} & set(index.frame.columns)
+    return [POSITION, *(score_column(axis.name) for axis in index.axes), *([DISAGREEMENT] if uncertain else [])]
 
 
 def _rows(index: SampleIndex, filters: Filters) -> Rows:
@@ -228,35 +278,28 @@ def _in_order(index: SampleIndex, filters: Filters, rows: Rows) -> Rows:
         return rows[::-1] if filters.descending else rows
     name, descending = filters.sort, filters.descending
     if name == DISAGREEMENT and DISAGREEMENT not in index.frame.columns:
-        name, descending = "certainty", not descending  # the more certain, the less disagreement
+        name, descending = CERTAINTY, not descending  # the more certain, the less disagreement
     keys = index.frame[name].gather(rows)
     order = keys.to_frame().select(pl.arg_sort_by(name, descending=descending, nulls_last=True, maintain_order=True))
     ordered: Rows = rows[order.to_series().to_numpy()]
     return ordered
 
 
-def _span(query: Mapping[str, str], name: str) -> tuple[int, int] | None:
-    told = query.get(name)
-    if not told:
-        return None
-    with _none(name, told, f"two whole numbers from 0 to {SCALE - 1}, such as 6-10"):
-        low, _, high = told.partition("-")
-        span = int(low), int(high or low)
-        if not 0 <= span[0] <= span[1] < SCALE:
-            raise ValueError
-        return span
-
-
-def _cells(query: Mapping[str, str]) -> tuple[tuple[int, int], ...]:
-    told = query.get("cells")
-    if not told:
-        return ()
-    with _none("cells", told, "pairs of whole scores, such as 7-3,8-3"):
-        pairs = {tuple(map(int, pair.split("-"))) for pair in told.split(",")[: SCALE * SCALE]}
-        found = sorted((s, r) for s, r in pairs)
-        if not all(0 <= score < SCALE for pair in found for score in pair):
-            raise ValueError
-        return tuple(found)
+def _spans(query: Mapping[str, str], index: SampleIndex) -> Iterator[tuple[str, int, int]]:
+    """The filters on scores as positions on the axes' scales; one on an axis that the run lacks raises."""
+    known = {score_column(axis.name): axis for axis in index.axes}
+    for name, told in query.items():
+        if not name.startswith(score_column("")) or not told:
+            continue
+        if name not in known:
+            raise UserError(f"{name[:40]} cannot be filtered: it must be one of {', '.join(known) or 'none'}")
+        axis = known[name]
+        with _none(name, told, f"two whole numbers from {axis.low} to {axis.high}, such as {axis.low}-{axis.high}"):
+            low, _, high = told.partition("-")
+            span = int(low), int(high or low)
+            if not axis.low <= span[0] <= span[1] <= axis.high:
+                raise ValueError
+            yield axis.name, span[0] - axis.low, span[1] - axis.low
 
 
 def _number(query: Mapping[str, str], name: str) -> float | None:

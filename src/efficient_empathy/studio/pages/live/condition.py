@@ -23,7 +23,7 @@ Condition = Literal["none", "running", "stopping", "silent", "died", "complete",
 """none: nothing was ever scored here by a process that tells of itself. silent: it says nothing, but may be there."""
 
 
-class Told(BaseModel):
+class ProgressReport(BaseModel):
     """`progress.json`, as far as it is what scoring writes; see `scoring.heartbeat`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -49,11 +49,11 @@ class Told(BaseModel):
     in_flight: int | None = None
 
 
-class Pulse(BaseModel):
-    """What is known of a run's scoring: its condition, and what the process told last."""
+class ScoringState(BaseModel):
+    """What is known of a run's scoring: its condition, and what the process report last."""
 
     condition: Condition
-    told: Told | None = None
+    report: ProgressReport | None = None
 
     @property
     def working(self) -> bool:
@@ -61,20 +61,20 @@ class Pulse(BaseModel):
         return self.condition in ("running", "stopping")
 
 
-def take(workspace: Workspace, now: float | None = None) -> Pulse:
-    """The run's pulse. A file that is none of scoring's is as good as none."""
+def scoring_state(workspace: Workspace, now: float | None = None) -> ScoringState:
+    """The run's scoring. A file that is none of scoring's is as good as none."""
     try:
-        told = Told.model_validate_json((workspace.root / NAME).read_bytes())
+        report = ProgressReport.model_validate_json((workspace.root / NAME).read_bytes())
     except (OSError, ValidationError):
-        return Pulse(condition="none")
-    if told.state not in ("running", "stopping"):
-        return Pulse(condition=told.state, told=told)
-    quiet = abs((time.time() if now is None else now) - told.written_at)
-    if told.host != socket.gethostname():
-        return Pulse(condition=told.state if quiet < AWAY_S else "silent", told=told)
-    if not process_exists(told.pid) or (quiet >= QUIET_S and not locked(workspace)):
-        return Pulse(condition="died", told=told)
-    return Pulse(condition=told.state if quiet < QUIET_S else "silent", told=told)
+        return ScoringState(condition="none")
+    if report.state not in ("running", "stopping"):
+        return ScoringState(condition=report.state, report=report)
+    quiet = abs((time.time() if now is None else now) - report.written_at)
+    if report.host != socket.gethostname():
+        return ScoringState(condition=report.state if quiet < AWAY_S else "silent", report=report)
+    if not process_exists(report.pid) or (quiet >= QUIET_S and not locked(workspace)):
+        return ScoringState(condition="died", report=report)
+    return ScoringState(condition=report.state if quiet < QUIET_S else "silent", report=report)
 
 
 def locked(workspace: Workspace) -> bool:

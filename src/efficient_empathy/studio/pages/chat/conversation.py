@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -11,33 +12,122 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm import CallFailed, Endpoint
 from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.generation import GenerationSettings
 from efficient_empathy.modelling.generation.target import template_for
-from efficient_empathy.studio.pages.chat.asked import Ask, Asked
-from efficient_empathy.studio.pages.chat.gates import experts_of
 from efficient_empathy.studio.pages.chat.models import ChatEndpoint, missing, target
-from efficient_empathy.studio.pages.chat.shelf import Shelf, out_of_memory
-from efficient_empathy.studio.pages.chat.speaking import Token, speak
+from efficient_empathy.studio.pages.chat.requests import ChatRequest, Question
+from efficient_empathy.studio.pages.chat.speech import Token, experts_of, speak
+
+SPARE = 1.3
+"""How much more memory than its weights a model is given."""
+
+
+class LoadedModels:
+    """Local models by folder. Not safe in several threads at once: one thread loads and speaks."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def take(self, path: Path | str, max_new_tokens: int) -> Any:
+        """The `LocalGenerator` of a model, loaded where it is not. Raises `UserError` as loading does."""
+        from efficient_empathy.modelling.generation.local import LocalGenerator
+
+        stamp = _stamp(path)
+        if (found := self._loaded.pop(stamp, None)) is None:
+            need = _bytes_of(path) * SPARE
+            while self._loaded and (free := free_memory()) is not None and free < need:
+                self._drop(next(iter(self._loaded)))
+            found = LocalGenerator.load(path, GenerationSettings(max_new_tokens=max_new_tokens))
+        found.settings = GenerationSettings(max_new_tokens=max_new_tokens)
+        self._loaded[stamp] = found
+        return found
+
+    def clear(self) -> None:
+        """Let go of all models."""
+        for stamp in list(self._loaded):
+            self._drop(stamp)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+    def _drop(self, stamp: str) -> None:
+        del self._loaded[stamp]
+        gc.collect()
+        if not missing():
+            import torch
+
+            torch.cuda.empty_cache()
+
+
+def free_memory() -> int | None:
+    """Bytes that a model may still take, of the GPU where there is one; None where the system does not tell."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[0])
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether what was raised says that there is not enough memory."""
+    import torch
+
+    told = str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and ("not enough memory" in told or "can't allocate memory" in told)
+    )
+
+
+def _stamp(path: Path | str) -> str:
+    """What changes where a folder's model is made anew."""
+    if not isinstance(path, Path):
+        return path
+    files = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
+    return f"{path}\n" + "\n".join(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)
+
+
+def _bytes_of(path: Path | str) -> int:
+    """The weights' size in memory, an adapter's with its base: twice that on disk on a CPU, which computes in fp32."""
+    import torch
+
+    from efficient_empathy.modelling.training.models import base_of, is_adapter
+
+    if not isinstance(path, Path):
+        return 0
+    own = sum(file.stat().st_size for file in path.glob("*.safetensors"))
+    both = own + (_disk(base_of(path)) if is_adapter(path) else 0)
+    return both * (1 if torch.cuda.is_available() else 2)
+
+
+def _disk(path: Path | str) -> int:
+    return sum(file.stat().st_size for file in path.glob("*.safetensors")) if isinstance(path, Path) else 0
+
 
 Tell = Callable[[str, dict[str, Any]], None]
 PATIENCE_S = 20.0
 log = logging.getLogger(__name__)
 
 
-class Talk:
+class Conversations:
     """The studio's one voice for local models. Endpoints are only those that the command was given."""
 
     def __init__(self) -> None:
-        self._shelf = Shelf()
+        self._models = LoadedModels()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="chat")
 
     async def replies(
-        self, workspace: Workspace, endpoints: Sequence[ChatEndpoint], asked: Asked
+        self, workspace: Workspace, endpoints: Sequence[ChatEndpoint], asked: ChatRequest
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Events, each with its `model`: loading, experts, token, done, failed; then one end.
 
@@ -50,7 +140,7 @@ class Talk:
         def tell(kind: str, told: dict[str, Any]) -> None:
             loop.call_soon_threadsafe(queue.put_nowait, (kind, told))
 
-        async def one(ask: Ask) -> None:
+        async def one(ask: Question) -> None:
             said = _about(ask.model, tell)
             if ask.model in known:
                 await _guarded_call(_call(known[ask.model], ask, asked, said), said)
@@ -68,7 +158,9 @@ class Talk:
             tasks.cancel()
             await asyncio.gather(tasks, return_exceptions=True)
 
-    def _answer(self, workspace: Workspace, ask: Ask, asked: Asked, tell: Tell, stop: threading.Event) -> None:
+    def _answer(
+        self, workspace: Workspace, ask: Question, asked: ChatRequest, tell: Tell, stop: threading.Event
+    ) -> None:
         """In the thread: load, speak, tell; whatever goes wrong is one sentence."""
         if stop.is_set():
             return
@@ -78,7 +170,7 @@ class Talk:
             tell("failed", {"message": str(error)})
         except Exception as error:
             if not missing() and out_of_memory(error):
-                self._shelf.clear()
+                self._models.clear()
                 told = "there is not enough memory for it here: close what else needs it, or ask fewer models at a time"
             else:
                 log.warning("the model %s failed", ask.model, exc_info=error)
@@ -87,13 +179,15 @@ class Talk:
                 )
             tell("failed", {"message": told})
 
-    def _speak(self, workspace: Workspace, ask: Ask, asked: Asked, tell: Tell, stop: threading.Event) -> None:
+    def _speak(
+        self, workspace: Workspace, ask: Question, asked: ChatRequest, tell: Tell, stop: threading.Event
+    ) -> None:
         if lacking := missing():
             raise UserError(lacking)
         found = target(ask.model, workspace)
         prompt = template_for(found, None, workspace).messages([turn.model_dump() for turn in ask.context])
         tell("loading", {})
-        speaker = self._shelf.take(found.path, asked.max_tokens)
+        speaker = self._models.take(found.path, asked.max_tokens)
         started, first = time.monotonic(), True
         seed = secrets.randbelow(2**31) if asked.temperature else 0
 
@@ -135,7 +229,7 @@ async def _guarded_call(call: Any, tell: Tell) -> None:
         tell("failed", {"message": f"the endpoint failed with {type(error).__name__}"})
 
 
-async def _call(endpoint: ChatEndpoint, ask: Ask, asked: Asked, tell: Tell) -> None:
+async def _call(endpoint: ChatEndpoint, ask: Question, asked: ChatRequest, tell: Tell) -> None:
     """One reply of an endpoint, which comes whole: with the client's retries, its limits and its secrecy."""
     options = endpoint.options
     messages = PromptTemplate.load("chat").messages([turn.model_dump() for turn in ask.context])

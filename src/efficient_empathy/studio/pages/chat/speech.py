@@ -1,15 +1,60 @@
-"""A local model that answers token by token, and can be stopped between two of them."""
+"""A local model that answers token by token, with the weight of each expert, and can be stopped between two tokens."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation.backends import Prompt
-from efficient_empathy.studio.pages.chat.gates import Gates
+from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
+from efficient_empathy.modelling.moe.router_statistics import routers
+
+
+class RouterWeights:
+    """Hooks on a model's routers, while a `with` block lasts; of a model without routers there is nothing to see.
+
+    The weights are those that the experts' outputs are summed with, at the last position of the last forward pass,
+    which is the one that the next token is predicted from: as in `moe.statistics`, what is outside the top k counts 0.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._gates = [module for _, module in routers(model)]
+        self._seen: list[Any] = [None] * len(self._gates)
+        self._stack = ExitStack()
+
+    def __bool__(self) -> bool:
+        return bool(self._gates)
+
+    def __enter__(self) -> RouterWeights:
+        for layer, gate in enumerate(self._gates):
+            self._stack.callback(gate.register_forward_hook(self._hook(layer)).remove)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def weights(self) -> list[list[float]]:
+        """One row a layer, first layer first, one number an expert; rows sum to 1."""
+        return [[round(weight, 4) for weight in row.tolist()] for row in self._seen]
+
+    def _hook(self, layer: int) -> Any:
+        def see(_: Any, inputs: Any, output: Any) -> None:
+            logits, scores, indices = (part.reshape(-1, part.shape[-1])[-1] for part in output)
+            self._seen[layer] = logits.new_zeros(logits.shape).float().scatter(0, indices, scores.float())
+
+        return see
+
+
+def experts_of(folder: Path, count: int) -> list[str]:
+    """The names of a mixture's experts, as its composition tells them; numbers where it tells none."""
+    record = CompositionRecord.read_if_there(folder / COMPOSITION)
+    names = record.experts if record else ()
+    return list(names) if len(names) == count else [f"expert {number + 1}" for number in range(count)]
 
 
 @dataclass(frozen=True)
@@ -21,7 +66,7 @@ class Token:
 
 
 @dataclass
-class Said:
+class SpokenReply:
     """A reply that has ended."""
 
     text: str = ""
@@ -48,7 +93,7 @@ def speak(
     seed: int,
     on_token: Callable[[Token], None],
     stop: threading.Event,
-) -> Said:
+) -> SpokenReply:
     """Let a `LocalGenerator` answer a prompt. Raises `UserError` for a prompt that its window does not hold."""
     from efficient_empathy.modelling.generation.decoding import decode, most_probable, sampling
     from efficient_empathy.modelling.generation.local import encode_within, room_for
@@ -59,8 +104,8 @@ def speak(
         raise UserError(f"the conversation is longer than the model's window of {speaker.window:,} tokens: clear it")
     limit = min(longest, speaker.window - len(ids))
     pick = sampling([seed], limit, temperature, 1.0) if temperature else most_probable
-    said, pieces = Said(), _Pieces(tokenizer)
-    with Gates(model) as gates:
+    said, pieces = SpokenReply(), _Pieces(tokenizer)
+    with RouterWeights(model) as gates:
 
         def choose(logits: Any, rows: list[int], step: int) -> Any:
             if stop.is_set():

@@ -26,7 +26,7 @@ Context = Annotated[list[Turn], Field(min_length=1, max_length=200)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Ask(BaseModel):
+class Question(BaseModel):
     """One model, and what it is to answer: the speaker's turn is last."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,17 +35,17 @@ class Ask(BaseModel):
     context: Context
 
 
-class Asked(BaseModel):
+class ChatRequest(BaseModel):
     """One turn put to several models."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    asks: list[Ask] = Field(min_length=1, max_length=8)
+    asks: list[Question] = Field(min_length=1, max_length=8)
     temperature: float = Field(default=0.0, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int = Field(default=128, ge=1, le=MOST_TOKENS)
 
 
-class Replied(BaseModel):
+class ModelReply(BaseModel):
     """What a model answered."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,13 +54,13 @@ class Replied(BaseModel):
     response: Annotated[str, Field(min_length=1, max_length=20_000)]
 
 
-class Sent(BaseModel):
+class RatingRequest(BaseModel):
     """A context and the replies to it, for people to rate."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     context: Context
-    replies: list[Replied] = Field(min_length=1, max_length=8)
+    replies: list[ModelReply] = Field(min_length=1, max_length=8)
     temperature: float = Field(default=0.0, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int = Field(default=128, ge=1, le=MOST_TOKENS)
 

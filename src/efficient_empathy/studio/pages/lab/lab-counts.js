@@ -1,0 +1,154 @@
+// Counting what the studio sent: points with their samples, and the subset of each point at each step of a threshold.
+// No rule stands here: a subset comes from the codes alone.
+
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const total = (counts) => counts.reduce((a, b) => a + b, 0);
+
+/** Counts as whole numbers with the same sum, by largest remainder: what `select` makes of expected counts. */
+export function wholeCounts(counts) {
+  const whole = counts.map(Math.floor);
+  const missing = Math.round(total(counts)) - total(whole);
+  const order = counts.map((n, k) => [n - Math.floor(n), k]).sort((a, b) => b[0] - a[0] || a[1] - b[1]);
+  for (const [, k] of order.slice(0, missing)) whole[k] += 1;
+  return whole;
+}
+
+export class PointCounts {
+  /** `view` is what `/api/lab/view` says; `before` the counts whose samples stand in the same points (`key`), or null. */
+  constructor(view, before) {
+    Object.assign(this, view.at ? view : { ...before?.sent, ...view });
+    this.sent = { axes: this.axes, categories: this.categories, unnamed: this.unnamed, unscored: this.unscored, at: this.at, grid: this.grid, cells: this.cells, expected: this.expected };
+    this.codes = view.codes === undefined ? null : bytes(view.codes);
+    this.points = this.at[0].length;
+    this.slices = new Map(Object.entries(view.slices ?? {}).map(([name, { values, codes }]) => [name, { values, codes: bytes(codes) }]));
+    this.values = Object.fromEntries(view.thresholds.map((one) => [one.name, one.value]));
+    this.scored = new Float64Array(this.categories.length);
+    this.cells.n.forEach((n, i) => { this.scored[this.cells.category[i]] += n; });
+    this.assigned = null;
+    this.flipped = null;
+  }
+
+  /** Whether the browser's own counts are those of `select`. */
+  get exact() {
+    return this.kind === "counted";
+  }
+
+  /** Whether all that `select` would write is here. */
+  get settled() {
+    return this.exact || this.assigned !== null;
+  }
+
+  /** Samples with scores, and without: of one category, or of all where it is null. */
+  samples(category = null) {
+    if (category !== null) return { scored: this.scored[category], unscored: this.unscored[category] };
+    return { scored: total([...this.scored]), unscored: total(this.unscored) };
+  }
+
+  /** The codes of all points at these thresholds; null where only the studio knows them. */
+  codesAt(values) {
+    const moved = Object.keys(values).filter((name) => values[name] !== this.values[name]);
+    if (!moved.length) return this.codes;
+    const slice = moved.length === 1 ? this.slices.get(moved[0]) : undefined;
+    const step = slice ? slice.values.indexOf(values[moved[0]]) : -1;
+    return step < 0 ? null : slice.codes.subarray(step * this.points, (step + 1) * this.points);
+  }
+
+  /** Counts of every category, `[category * subsets + subset]`: by codes, or as selected where `codes` is null. */
+  byCategory(codes) {
+    const counts = new Float64Array(this.categories.length * this.subsets.length);
+    const { point, category, n, code } = codes ? (this.expected ?? this.cells) : this.assigned;
+    for (let i = 0; i < n.length; i++) counts[category[i] * this.subsets.length + (codes ? codes[point[i]] : code[i])] += n[i];
+    return counts;
+  }
+
+  /** Counts by subset, of one category or of all. */
+  sizes(codes, category = null, whole = true) {
+    const counts = new Array(this.subsets.length).fill(0);
+    this.byCategory(codes).forEach((n, i) => {
+      if (category === null || Math.floor(i / this.subsets.length) === category) counts[i % this.subsets.length] += n;
+    });
+    return whole ? wholeCounts(counts) : counts;
+  }
+
+  /** Sizes along one threshold, the others as they were sent: `[{ value, sizes }]`. */
+  curve(name, category = null) {
+    const slice = this.slices.get(name);
+    if (!slice) return [];
+    return slice.values.map((value, step) => ({
+      value, sizes: this.sizes(slice.codes.subarray(step * this.points, (step + 1) * this.points), category, false),
+    }));
+  }
+
+  /** What changes subset when one threshold moves by one, the largest move first; null while the studio works it out. */
+  flips(category = null) {
+    if (!this.exact && !this.flipped) return null;
+    const steps = this.exact ? this.thresholds.flatMap((one) => [-1, 1].map((by) => this.flip(one, by))) : this.flipped;
+    return steps.map(({ threshold, value, moved, moves }) => {
+      const sums = new Map();
+      moves.n.forEach((n, i) => {
+        if (category !== null && moves.category[i] !== category) return;
+        const pair = moves.from[i] * this.subsets.length + moves.to[i];
+        sums.set(pair, (sums.get(pair) ?? 0) + n);
+      });
+      const pairs = [...sums].map(([pair, n]) => ({ from: Math.floor(pair / this.subsets.length), to: pair % this.subsets.length, n }));
+      return { threshold, value, moved, count: total(pairs.map((one) => one.n)), moves: pairs.sort((a, b) => b.n - a.n) };
+    });
+  }
+
+  flip({ name, low, high, value }, by) {
+    const moved = Math.min(Math.max(high, value), Math.max(Math.min(low, value), value + by));
+    const codes = this.codesAt({ ...this.values, [name]: moved });
+    const moves = { from: [], to: [], category: [], n: [] };
+    this.cells.n.forEach((n, i) => {
+      const point = this.cells.point[i];
+      if (codes[point] === this.codes[point]) return;
+      moves.from.push(this.codes[point]);
+      moves.to.push(codes[point]);
+      moves.category.push(this.cells.category[i]);
+      moves.n.push(n);
+    });
+    return { threshold: name, value, moved, moves };
+  }
+
+  /** The drawn cell of each point for two axes by their place, `up` null for one axis: `[upward * width + rightward]`. */
+  places(right, up) {
+    const key = `${right} ${up}`;
+    if (this.drawn?.key !== key) {
+      const width = this.axes[right].high - this.axes[right].low + 1;
+      const height = up === null ? 1 : this.axes[up].high - this.axes[up].low + 1;
+      const of = Uint32Array.from(this.at[right], (x, i) => (up === null ? 0 : this.at[up][i]) * width + x);
+      this.drawn = { key, width, height, of };
+    }
+    return this.drawn;
+  }
+
+  /** Per drawn cell how many samples it holds (`n`), of which subset (`by`, cell * subsets + subset), and which leads. */
+  map(codes, right, up, category = null) {
+    const { width, height, of } = this.places(right, up);
+    const [cells, wide] = [width * height, this.subsets.length];
+    const n = new Float64Array(cells);
+    const by = new Float64Array(cells * wide);
+    const { point, category: categories, n: counts, code } = codes ? this.cells : this.assigned;
+    counts.forEach((count, i) => {
+      if (category !== null && categories[i] !== category) return;
+      n[of[point[i]]] += count;
+      by[of[point[i]] * wide + (codes ? codes[point[i]] : code[i])] += count;
+    });
+    const rule = codes ?? this.codes;
+    const subset = new Int16Array(cells).fill(-1);
+    const alone = this.at.length <= (up === null ? 1 : 2); // no axis is left out, so a cell is one pair of scores
+    const leader = (numbers, cell) => {
+      let best = -1;
+      for (let k = 0; k < wide; k++) if (numbers[cell * wide + k] > (best < 0 ? 0 : numbers[cell * wide + best])) best = k;
+      return best;
+    };
+    if (alone && rule && this.grid) {
+      for (const point of this.grid) subset[of[point]] = rule[point];
+      return { n, by, subset, width, height };
+    }
+    const votes = new Float64Array(cells * wide);
+    if (rule) for (const point of this.grid ?? of.keys()) votes[of[point] * wide + rule[point]] += 1;
+    for (let cell = 0; cell < cells; cell++) subset[cell] = n[cell] ? leader(by, cell) : leader(votes, cell);
+    return { n, by, subset, width, height };
+  }
+}

@@ -1,0 +1,207 @@
+"""What the page of thresholds is sent: the points of a policy with counts, and the codes at each step of a slider.
+
+`view` comes at once; where probabilities or ranks decide, `selection` gives what `select` would write. Neither leaves a
+rule to the browser.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+import polars as pl
+
+from efficient_empathy.foundation.run.facts import FACTS
+from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.selection.policies import Policy, RulePolicy, make_selector, policy_words
+from efficient_empathy.studio.pages.lab.expected import expected_counts
+from efficient_empathy.studio.pages.lab.points import Points, Reach, Rows, Sorter, count, reaches, read_rows
+from efficient_empathy.studio.server.selections import (
+    Choice,
+    Codes,
+    Selections,
+    axes_of,
+    scales_of,
+    selector_columns,
+)
+
+Kind = Literal["counted", "expected", "ranked"]
+"""`counted`: rules on scores, which the browser counts exactly. `expected`: rules on the judge's distributions, whose
+exact selection only `selection` has. `ranked`: a policy that takes the top; so has its."""
+_HELD = 8
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """The samples of a run in the points of one policy, with their counts."""
+
+    key: str
+    kind: Kind
+    rows: Rows
+    reach: tuple[Reach, ...]
+    points: Points
+    cells: pl.DataFrame
+    expected: pl.DataFrame | None
+
+
+class Latest(Generic[T]):
+    """Values by key, made once; the last ones are held."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[object, ...], T] = OrderedDict()
+
+    def get(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        """The value of a key."""
+        if key not in self._known:
+            self._known[key] = make()
+        self._known.move_to_end(key)
+        while len(self._known) > _HELD:
+            self._known.popitem(last=False)
+        return self._known[key]
+
+
+class Views:
+    """What pages are sent; samples are sorted once for the same files and policy, and the last are held."""
+
+    def __init__(self, selections: Selections) -> None:
+        self.selections = selections
+        self._rows: Latest[Rows] = Latest()
+        self._found: Latest[Sorted] = Latest()
+        self._lock = threading.Lock()
+
+    def view(self, table: RunTable, choice: Choice, have: str = "") -> dict[str, Any]:
+        """The points and their codes; without what follows from the samples alone where the browser `have`s it."""
+        found = self._sorted(table, choice)
+        policy, rows = choice.policy, found.rows
+        selector = make_selector(policy, scales_of(table), decide=choice.decide, seed=choice.seed)
+        view: dict[str, Any] = {
+            "key": found.key,
+            "kind": found.kind,
+            "subsets": list(selector.subsets),
+            "otherwise": selector.otherwise,
+            "words": policy_words(policy),
+            "thresholds": [_slider(reach, policy) for reach in found.reach],
+        }
+        if isinstance(policy, RulePolicy):
+            view["codes"] = _packed(found.points.codes(policy))
+            view["slices"] = {reach.name: _slice(found.points, policy, reach) for reach in found.reach}
+        if have == found.key:
+            return view
+        return view | {
+            "axes": [{"name": axis.name, "low": axis.low, "high": axis.high} for axis in rows.axes],
+            "categories": list(rows.categories),
+            "unnamed": rows.unnamed,
+            "unscored": list(rows.unscored),
+            "at": found.points.at.T.tolist(),
+            "grid": None if found.points.grid is None else found.points.grid[0].tolist(),
+            "cells": _columns(found.cells, "point", "category", "n"),
+            "expected": None if found.expected is None else _columns(found.expected, "point", "category", "n"),
+        }
+
+    def selection(self, table: RunTable, choice: Choice) -> dict[str, Any]:
+        """What the policy selects: samples by point, category and subset."""
+        found = self._sorted(table, choice)
+        selection = self.selections.of(table, choice)
+        codes = selection.codes[found.rows.frame["row"].to_numpy()]
+        assigned = count(found.points.of_rows, found.rows.frame["place of"].to_numpy(), codes)
+        return {"decided_on": selection.decided_on, "assigned": _columns(assigned, "point", "category", "code", "n")}
+
+    def flips(self, table: RunTable, choice: Choice) -> dict[str, Any]:
+        """What changes subset, by category, when one threshold moves by one: the differences of two selections."""
+        found = self._sorted(table, choice)
+        scored = found.rows.frame["row"].to_numpy()
+        categories = found.rows.frame["place of"].to_numpy()
+        codes = self.selections.of(table, choice).codes[scored]
+        flips = []
+        for reach in found.reach:
+            here = choice.policy.thresholds[reach.name]
+            for by in (-1, 1):
+                to = reach.neighbour(here, by)
+                moved = self._codes(table, choice, reach.name, to)[scored]
+                differs = moved != codes
+                pairs = count(codes[differs].astype(np.int64), moved[differs], categories[differs])
+                moves = _columns(pairs, "from", "to", "category", "n")
+                flips.append({"threshold": reach.name, "value": here, "moved": to, "moves": moves})
+        return {"flips": flips}
+
+    def _codes(self, table: RunTable, choice: Choice, threshold: str, value: float) -> Codes:
+        moved = replace(choice, policy=choice.policy.with_thresholds(**{threshold: value}))
+        return self.selections.of(table, moved).codes
+
+    def _sorted(self, table: RunTable, choice: Choice) -> Sorted:
+        policy, kind = choice.policy, kind_of(table, choice)
+        with self._lock:
+            files = (table.workspace.root, table.version)
+            rows = self._rows.get(
+                (*files, axes_of(policy, scales_of(table)), policy.facts), lambda: read_rows(table, policy)
+            )
+            reach = reaches(policy, rows)
+            sorter = Sorter(policy, rows, reach, spread=kind == "expected") if isinstance(policy, RulePolicy) else None
+            positions = {name: one.tolist() for name, one in sorter.positions.items()} if sorter else {}
+            told = (*files, kind, {**policy.definition(), "thresholds": list(policy.thresholds)}, positions)
+            key = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+            found = self._found.get((key,), lambda: _sort(table, key, kind, rows, sorter))
+        return replace(found, reach=reach)
+
+
+def kind_of(table: RunTable, choice: Choice) -> Kind:
+    """How the page comes to its counts. Raises `UserError` where the policy cannot decide so."""
+    scales = scales_of(table)
+    selector = make_selector(choice.policy, scales, decide=choice.decide, seed=choice.seed)
+    if not isinstance(choice.policy, RulePolicy):
+        return "ranked"
+    by_probability = selector.by_probability(selector_columns(table, choice.policy, scales))  # type: ignore[attr-defined]
+    return "expected" if by_probability else "counted"
+
+
+def _sort(table: RunTable, key: str, kind: Kind, rows: Rows, sorter: Sorter | None) -> Sorted:
+    points = sorter.points() if sorter else _places(rows)
+    cells = count(points.of_rows, rows.frame["place of"].to_numpy())
+    return Sorted(
+        key, kind, rows, (), points, cells, expected_counts(table, rows, points) if kind == "expected" else None
+    )
+
+
+def _places(rows: Rows) -> Points:
+    """Points by whole scores alone."""
+    keys = rows.frame.select(axis.level().fill_null(0).alias(axis.name) for axis in rows.axes)
+    unique = keys.unique(maintain_order=True).with_row_index("point")
+    of_rows = keys.join(unique, on=keys.columns, how="left", maintain_order="left")["point"]
+    at = unique.drop("point").to_numpy().astype(np.int32)
+    return Points(at, {}, {}, of_rows.to_numpy().astype(np.int64), None, np.zeros(len(keys), np.int64))
+
+
+def _slider(reach: Reach, policy: Policy) -> dict[str, Any]:
+    return {
+        "name": reach.name,
+        "symbol": reach.symbol,
+        "axes": list(reach.axes),
+        "of": [FACTS[name].words if name in FACTS else name for name in reach.columns],
+        "low": reach.low,
+        "high": reach.high,
+        "step": reach.step,
+        "value": policy.thresholds[reach.name],
+    }
+
+
+def _slice(points: Points, policy: RulePolicy, reach: Reach) -> dict[str, Any]:
+    """The codes of every point at each value of one threshold, the others as they are."""
+    values = reach.values(policy.thresholds[reach.name])
+    codes = [points.codes(policy.with_thresholds(**{reach.name: value})) for value in values]
+    return {"values": values, "codes": _packed(np.concatenate(codes))}
+
+
+def _packed(codes: Codes) -> str:
+    return base64.b64encode(codes.tobytes()).decode()
+
+
+def _columns(frame: pl.DataFrame, *names: str) -> dict[str, list[Any]]:
+    columns = [frame["point"], *(frame[c] for c in frame.columns if c.startswith("other ")), frame["n"]]
+    return {name: column.to_list() for name, column in zip(names, columns, strict=True)}

@@ -1,0 +1,227 @@
+"""One look at a run: its sign of life, and what its ledger holds by now, kept up to date from the new rows alone."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.studio.pages.live.condition import ScoringState, scoring_state
+from efficient_empathy.studio.pages.live.control import Control
+
+RECENT = 20
+REASONS = 8
+HIGHEST = 100
+"""Scores above are not drawn."""
+_STEP = 20_000
+_CLIP = 240
+_MOST_REASONS = 200
+
+
+class JudgementCounts:
+    """Counts of a spec's judgements: samples by how they stand, the map of their scores, reasons, dollars, the last."""
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+        self.last = 0
+        """The number of the last row that was read."""
+        self.ok = 0
+        self.cells: Counter[tuple[int, int]] = Counter()
+        """By the rubric's second and first axis, rounded to whole numbers; or by the only axis and 0."""
+        self.axes: list[str] = []
+        self.cost_usd = 0.0
+        self.requests = 0
+        self.tokens = 0
+        self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
+        self._failed: dict[str, str] = {}
+        self._reasons: dict[tuple[str, str], list[float]] = {}
+        self._latencies: deque[float] = deque(maxlen=200)
+
+    def read(self, ledger: Ledger) -> bool:
+        """Count what is new, up to 20,000 rows of it; whether there is more."""
+        rows = ledger.since(self.spec, self.last, _STEP)
+        for number, judgement in rows:
+            self._count(number, judgement)
+        return len(rows) == _STEP
+
+    def failed(self) -> dict[str, int]:
+        """Samples without a good judgement, by the state of the last one."""
+        return dict(Counter(self._failed.values()))
+
+    def reasons(self) -> list[dict[str, Any]]:
+        """Why judgements failed, repaired ones included: the latest first, `{state, reason, count, at}`."""
+        latest = sorted(self._reasons.items(), key=lambda item: -item[1][1])[:REASONS]
+        return [{"state": s, "reason": r, "count": int(count), "at": at} for (s, r), (count, at) in latest]
+
+    def latency_s(self) -> float | None:
+        """The median of the last 200 judgements that took time."""
+        return statistics.median(self._latencies) if self._latencies else None
+
+    def _count(self, number: int, judgement: Judgement) -> None:
+        self.last = number
+        self.cost_usd += judgement.cost_usd
+        self.requests += judgement.requests
+        self.tokens += judgement.prompt_tokens + judgement.completion_tokens
+        if judgement.latency_s > 0:
+            self._latencies.append(judgement.latency_s)
+        if judgement.state == "ok":
+            self.ok += 1
+            self._failed.pop(judgement.sample_id, None)
+            self._place(judgement)
+        else:
+            self._failed[judgement.sample_id] = judgement.state
+            self._note(judgement)
+        self.recent.append(
+            {
+                "number": number,
+                "sample_id": judgement.sample_id,
+                "state": judgement.state,
+                "scores": {axis: round(value, 2) for axis, value in judgement.scores.items()},
+                "reason": judgement.reason[:_CLIP],
+                "raw": judgement.raw[:_CLIP],
+                "latency_s": round(judgement.latency_s, 3),
+                "at": judgement.created_at,
+            }
+        )
+
+    def _note(self, judgement: Judgement) -> None:
+        count = self._reasons.setdefault((judgement.state, judgement.reason[:_CLIP]), [0, 0.0])
+        count[0] += 1
+        count[1] = judgement.created_at
+        if len(self._reasons) > _MOST_REASONS:
+            del self._reasons[min(self._reasons, key=lambda key: self._reasons[key][1])]
+
+    def _place(self, judgement: Judgement) -> None:
+        if not self.axes:
+            self.axes = list(judgement.scores)[:2]
+        if self.axes and set(self.axes) <= judgement.scores.keys():
+            first, *second = (int(judgement.scores[axis] + 0.5) for axis in self.axes)
+            right, up = (second[0], first) if second else (first, 0)
+            if 0 <= up <= HIGHEST and 0 <= right <= HIGHEST:
+                self.cells[right, up] += 1
+
+
+RATE_OVER_S = 15.0
+USUAL = 10
+"""The highest score of an axis whose scale is not known yet."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen. `cells` are `{(right, up): count}`, `recent` the last judgements, oldest first."""
+
+    spec: str
+    frame: dict[str, Any]
+    cells: dict[tuple[int, int], int]
+    recent: list[dict[str, Any]]
+    behind: bool
+    """Whether the ledger holds more than has been read yet."""
+
+
+class Observer:
+    """Looks at one run, one look at a time, in any thread. The ledger is opened read-only for each."""
+
+    def __init__(self, workspace: Workspace, control: Control) -> None:
+        self._workspace, self._control = workspace, control
+        self._counts = JudgementCounts("")
+        self._file = 0
+        self._seen: deque[tuple[float, int]] = deque(maxlen=64)
+        self._behind = False
+
+    def look(self) -> Observation:
+        """What there is to see now. Raises `UserError` where the manifest or the ledger cannot be read."""
+        scoring = scoring_state(self._workspace)
+        self._control.see(scoring)
+        record = self._workspace.stage("score")
+        spent = self._read(scoring.report.spec if scoring.report else str(record.get("spec", "")))
+        return self._observation(scoring, record, spent)
+
+    def nothing(self) -> Observation:
+        """What is shown of a run that cannot be read."""
+        return self._observation(ScoringState(condition="none"), {}, 0.0)
+
+    def _observation(self, scoring: ScoringState, record: dict[str, Any], spent: float) -> Observation:
+        counts = self._counts
+        frame = {
+            "condition": scoring.condition,
+            "control": self._control.describe(scoring),
+            "process": _of_process(scoring, self._rate(scoring)),
+            "samples": _samples(self._workspace, record),
+            "judge": scoring.report.judge if scoring.report else record.get("judge"),
+            "ok": counts.ok,
+            "failed": counts.failed(),
+            "reasons": counts.reasons(),
+            "axes": _scales(counts, record),
+            "cost_usd": spent,
+            "requests": counts.requests,
+            "tokens": counts.tokens,
+            "latency_s": counts.latency_s(),
+            "reading": self._behind,
+        }
+        return Observation(counts.spec, frame, dict(counts.cells), list(counts.recent), self._behind)
+
+    def _read(self, spec: str) -> float:
+        """Count what is new; what all calls have cost."""
+        if not self._workspace.ledger.exists():
+            self._counts, self._behind = JudgementCounts(spec), False
+            return 0.0
+        with Ledger(self._workspace.ledger, read_only=True) as ledger:
+            spec = spec or next(reversed(ledger.specs()), "")
+            file = self._workspace.ledger.stat().st_ino
+            if (spec, file) != (self._counts.spec, self._file):
+                self._counts, self._file = JudgementCounts(spec), file
+                self._seen.clear()
+            self._behind = self._counts.read(ledger)
+            return ledger.spent_usd()
+
+    def _rate(self, scoring: ScoringState) -> float | None:
+        """Samples a second over the last quarter of a minute; None while nobody works."""
+        if scoring.report is None or not scoring.working:
+            self._seen.clear()
+            return None
+        now, done = scoring.report.written_at, scoring.report.done
+        if not self._seen or done < self._seen[-1][1]:
+            self._seen.clear()
+            self._seen.append((scoring.report.started_at, scoring.report.done_at_start))
+        if now > self._seen[-1][0]:
+            self._seen.append((now, done))
+        while len(self._seen) > 2 and now - self._seen[1][0] > RATE_OVER_S:
+            self._seen.popleft()
+        (began, before), (at, after) = self._seen[0], self._seen[-1]
+        return (after - before) / (at - began) if at - began > 0.2 else None
+
+
+def _scales(counts: JudgementCounts, record: dict[str, Any]) -> list[tuple[str, int, int]]:
+    """The axes of the map, upwards first, with their scales: as the run was scored before, else as far as scores go."""
+    known = record.get("rubric", {}).get("axes", {})
+    reached = [
+        max((cell[place] for cell in counts.cells), default=0) for place in ((1, 0) if len(counts.axes) > 1 else (0,))
+    ]
+    scales = zip(counts.axes, reached, strict=False)
+    return [(axis, *known[axis]) if axis in known else (axis, 0, max(USUAL, top)) for axis, top in scales]
+
+
+def _of_process(scoring: ScoringState, rate: float | None) -> dict[str, Any] | None:
+    """What the process tells, with its rate and the seconds that are left at that rate."""
+    report = scoring.report
+    if report is None:
+        return None
+    left = max(0, report.total - report.done)
+    kept = report.model_dump(exclude={"command", "folder", "spec", "stopped_by", "judge"})
+    return {**kept, "rate": rate, "left_s": left / rate if rate else None}
+
+
+def _samples(workspace: Workspace, record: dict[str, Any]) -> int | None:
+    """How many different samples the run has; None before there are any."""
+    if isinstance(record.get("samples"), int):
+        return int(record["samples"]) - int(record.get("duplicates") or 0)
+    try:
+        return int(pl.scan_parquet(workspace.samples, glob=False).select(pl.len()).collect().item())
+    except (OSError, pl.exceptions.PolarsError):
+        return None

@@ -1,0 +1,179 @@
+"""The policies that fit a run, that of its last selection, and what any of them selects."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast, get_args
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable, readable
+from efficient_empathy.selection.policies import (
+    Decide,
+    Policy,
+    RulePolicy,
+    Scales,
+    load_policy,
+    make_selector,
+    policy_names,
+    policy_of_definition,
+)
+
+UNSCORED_CODE = 255
+"""The code of a row without scores."""
+OWN = "run:"
+"""Before the name of the run's own policy, where no policy of that name says the same."""
+_HELD_BYTES = 1 << 28
+Codes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A policy at its thresholds, what it decides on, and the seed that breaks ties."""
+
+    policy: Policy
+    decide: Decide = "auto"
+    seed: int = 0
+
+    @property
+    def key(self) -> str:
+        """The same for choices that select the same."""
+        return json.dumps([self.policy.definition(), self.decide, self.seed], sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The subset of every sample as its position in `subsets`; `UNSCORED_CODE` for those without scores."""
+
+    subsets: tuple[str, ...]
+    codes: Codes
+    decided_on: str
+
+
+def scales_of(table: RunTable) -> Scales:
+    """The rubric's axes, each with its lowest and highest score. Raises `UserError` without current scores."""
+    return {axis.name: (axis.low, axis.high) for axis in table.require("scores").axes}
+
+
+def axes_of(policy: Policy, scales: Scales) -> tuple[str, ...]:
+    """The axes that a policy looks at, in the rubric's order."""
+    if isinstance(policy, RulePolicy):
+        return policy.bind(scales).axes
+    amounts = policy.amounts(scales)
+    return tuple(axis for axis in scales if axis in amounts or axis in policy.names)
+
+
+def last_choice(table: RunTable) -> Choice | None:
+    """What the run's last selection was made with; None where it was never selected.
+
+    Raises `UserError` where the manifest holds no valid policy.
+    """
+    if (record := table.selecting) is None:
+        return None
+    return Choice(policy_of_definition(record.policy), cast(Decide, record.decide or "auto"), record.seed)
+
+
+def policies_for(table: RunTable) -> dict[str, Policy]:
+    """The policies that can be applied to the run's scores: bundled and installed ones, and the run's own, by key."""
+    scales = scales_of(table)
+    fitting: dict[str, Policy] = {}
+    for name in policy_names():
+        try:
+            policy = load_policy(name)
+            make_selector(policy, scales)
+        except UserError:
+            continue
+        fitting[name] = policy
+    if last := last_choice(table):
+        key = key_of(last.policy, fitting)
+        if key not in fitting:
+            make_selector(last.policy, scales)
+            fitting = {key: last.policy, **fitting}
+    return fitting
+
+
+def key_of(policy: Policy, fitting: Mapping[str, Policy]) -> str:
+    """The key of a policy among those that fit: its name where that says the same, else that of the run's own."""
+    named = fitting.get(policy.name)
+    if named is None or set(named.thresholds) != set(policy.thresholds):
+        return OWN + policy.name
+    return policy.name if named.with_thresholds(**policy.thresholds) == policy else OWN + policy.name
+
+
+def choice_of(table: RunTable, query: Mapping[str, str]) -> Choice:
+    """The choice in a query: `policy` (a key of `policies_for`), `t.NAME` for each threshold, `decide`.
+
+    Raises `UserError` for a policy, a threshold or a `decide` that there is not.
+    """
+    policies = policies_for(table)
+    key = query.get("policy") or next(iter(policies), "")
+    if key not in policies:
+        raise UserError(f"there is no policy {key[:80]!r} for this run: choose one of {', '.join(policies) or 'none'}")
+    decide = query.get("decide") or "auto"
+    if decide not in get_args(Decide):
+        raise UserError(f"decide is {decide[:40]!r}: it must be one of {', '.join(get_args(Decide))}")
+    values = {name[2:]: number_of(name, value) for name, value in query.items() if name.startswith("t.")}
+    last = last_choice(table)
+    return Choice(policies[key].with_thresholds(**values), cast(Decide, decide), last.seed if last else 0)
+
+
+def number_of(name: str, value: str) -> float:
+    """A threshold's value from a query, whole where it is. Raises `UserError` for what is no number."""
+    try:
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    except ValueError as error:
+        raise UserError(f"{name} is {value[:40]!r}: it must be a number") from error
+
+
+class Selections:
+    """What policies select, worked out once for the same files; the last ones are held."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[object, ...], Selection] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, table: RunTable, choice: Choice) -> Selection:
+        """The selection. Raises `UserError` where the policy does not fit, or the scores are not current."""
+        key = (table.workspace.root, table.signature, choice.key)
+        with self._lock:
+            if (known := self._known.get(key)) is not None:
+                self._known.move_to_end(key)
+                return known
+        selection = _select(table, choice)
+        with self._lock:
+            self._known[key] = selection
+            while len(self._known) > 1 and sum(one.codes.nbytes for one in self._known.values()) > _HELD_BYTES:
+                self._known.popitem(last=False)
+        return selection
+
+
+def _select(table: RunTable, choice: Choice) -> Selection:
+    scales = scales_of(table)
+    selector = make_selector(choice.policy, scales, decide=choice.decide, seed=choice.seed)
+    rows = table.scan(selector_columns(table, choice.policy, scales))
+    with readable(table.workspace.scores):
+        decided_on = selector.decides_on(rows)
+        subsets = selector.plan(rows).select(pl.col("subset").cast(pl.String)).collect(engine="streaming").to_series()
+    codes = subsets.replace_strict(
+        {name: code for code, name in enumerate(selector.subsets)}, default=UNSCORED_CODE, return_dtype=pl.UInt8
+    )
+    return Selection(selector.subsets, codes.to_numpy(), decided_on)
+
+
+def selector_columns(table: RunTable, policy: Policy, scales: Scales) -> list[str]:
+    """The columns of the table that a selector reads."""
+    axes = axes_of(policy, scales)
+    wanted = ["sample_id", "state", *axes, *policy.facts]
+    wanted += [c for axis in axes if (c := f"{axis}{PROBABILITIES}") in table.columns]
+    wanted += [c for c in ("dependence", "answered_by") if c in table.columns]
+    if not isinstance(policy, RulePolicy) and policy.needs_category:
+        wanted.append("category")
+    return list(dict.fromkeys(wanted))
