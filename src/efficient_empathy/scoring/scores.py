@@ -10,8 +10,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from efficient_empathy.dialogues import scan_samples
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel, pooled_columns
@@ -58,44 +57,6 @@ def write_scores(samples: Path, ledger: Ledger, panel: Panel, rubric: Rubric, pa
 
     with atomic(path) as temporary:
         register_io_source(frames, schema=schema).sink_parquet(temporary, compression="zstd")
-
-
-def scan_scored(workspace: Workspace) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """A run's scores and its samples: row by row about the same sample, which every id was compared for.
-
-    An id is a hash of the sample's text, so the texts are those that were scored. Raises `UserError` where one of the
-    files is missing, cut or edited, and where the scores are of other samples.
-    """
-    for path in (workspace.scores, workspace.samples):
-        workspace.require(path, "score SOURCE")
-    scores, samples = (pl.scan_parquet(path, glob=False) for path in (workspace.scores, workspace.samples))
-    if reason := mismatch(workspace):
-        raise UserError(f"{reason}: run `efficient-empathy score SOURCE` with --run {workspace.root} again")
-    return scores, samples
-
-
-def mismatch(workspace: Workspace) -> str | None:
-    """Why a run's scores cannot stand beside its samples, None where they can: each row is about the same sample."""
-    if fault := workspace.fault(workspace.scores):
-        return f"{workspace.scores} {fault}"
-    scores, samples = (pl.scan_parquet(path, glob=False) for path in (workspace.scores, workspace.samples))
-    rows, expected = (frame.select(pl.len()).collect().item() for frame in (scores, samples))
-    if rows != expected:
-        return f"{workspace.scores} has {rows:,} rows and {workspace.samples.name} {expected:,}"
-    return (
-        None
-        if same_ids(scores, samples)
-        else (f"{workspace.scores} is not about the samples of {workspace.samples.name}, in that order")
-    )
-
-
-def same_ids(one: pl.LazyFrame, other: pl.LazyFrame) -> bool:
-    """Whether two frames are about the same samples in the same order."""
-    if len({frame.select(pl.len()).collect().item() for frame in (one, other)}) > 1:
-        return False
-    ids = [one.select("sample_id"), other.select(pl.col("sample_id").alias("other"))]
-    same = pl.concat(ids, how="horizontal").select(pl.col("sample_id").eq_missing(pl.col("other")).all())
-    return bool(same.collect(engine="streaming").item())
 
 
 def _columns(answers: Sequence[Judgement | None], rubric: Rubric, schema: pl.Schema) -> dict[str, object]:

@@ -14,7 +14,6 @@ from efficient_empathy.prompts.golden.records import RubricNote
 from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring.judges.distilled import DistilledJudge
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.selection.grid import GridPolicy
 from efficient_empathy.selection.policies import load_policy
 
 BUILD = Path(__file__).parents[3] / "scripts" / "build_golden.py"
@@ -34,7 +33,8 @@ def ranges(golden):
 
 @pytest.fixture(scope="module")
 def reached(ranges):
-    cells = GridPolicy("paper", 5, 5).cells()
+    bound = load_policy("paper").bind(dict.fromkeys(AXES, (0, 10)))
+    cells = np.array(bound.policy.subsets)[bound.cells(*AXES, {})]
     return [set(cells[s[0] : s[1] + 1, r[0] : r[1] + 1].ravel().tolist()) for s, r in ranges]
 
 
