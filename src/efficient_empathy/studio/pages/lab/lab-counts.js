@@ -74,9 +74,14 @@ export class PointCounts {
   curve(name, category = null) {
     const slice = this.slices.get(name);
     if (!slice) return [];
-    return slice.values.map((value, step) => ({
-      value, sizes: this.sizes(slice.codes.subarray(step * this.points, (step + 1) * this.points), category, false),
-    }));
+    const key = `${category} ${name}`;
+    this.curves ??= new Map();
+    if (!this.curves.has(key)) {
+      this.curves.set(key, slice.values.map((value, step) => ({
+        value, sizes: this.sizes(slice.codes.subarray(step * this.points, (step + 1) * this.points), category, false),
+      })));
+    }
+    return this.curves.get(key).map((point) => ({ ...point }));
   }
 
   /** What changes subset when one threshold moves by one, the largest move first; null while the studio works it out. */

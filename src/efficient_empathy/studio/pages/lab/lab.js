@@ -226,10 +226,10 @@ function drawCurves() {
 }
 
 function drawFlips() {
+  if (!current()) return at("flips").setAttribute("aria-busy", true);
   const flips = present.flips(state.category);
-  at("flips").setAttribute("aria-busy", !flips || !current());
+  at("flips").setAttribute("aria-busy", !flips);
   if (!flips) return fill(at("flips").tBodies[0], h("tr", {}, h("td", { colspan: 4, class: "quiet" }, "Being worked out …")));
-  if (!current()) return undefined;
   const address = (flip, one) => moveAddress(RUN, present.choice, flip, [subsets()[one.from].name, subsets()[one.to].name], sampled());
   return fill(at("flips").tBodies[0], ...flipRows(flips, subsets(), symbols(), present.samples(state.category).scored, address));
 }
