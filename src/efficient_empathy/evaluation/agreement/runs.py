@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ from efficient_empathy.evaluation.agreement.rater import ABOUT, ITEM, PROBABILIT
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.scoring.rounds import round_spec
 from efficient_empathy.selection.columns import ASSOCIATION, axes_of
 from efficient_empathy.selection.faults import told
 
@@ -44,36 +43,34 @@ def from_run(root: Path, name: str | None = None) -> Rater:
 
 
 def from_ledger(path: Path, wanted: str | None = None) -> list[Rater]:
-    """The judges of a ledger, each with all its rounds; with `wanted` those of that name or spec.
+    """The judges of a ledger, each with all its rounds; with `wanted` those of that name, or of that key.
 
-    A spec with `round=k` at its end is that round alone. Raises `UserError` where nothing is `wanted`.
+    The key of a later round is that round alone. Raises `UserError` where nothing is `wanted`.
     """
     run = Workspace(path.parent)
     with Ledger(path, read_only=True) as ledger:
-        specs = [(spec, first.judge) for spec in ledger.specs() if (first := next(ledger.judgements(spec), None))]
-        if not specs:
+        judges = {spec: first.judge for spec in ledger.specs() if (first := next(ledger.judgements(spec), None))}
+        if not judges:
             raise UserError(f"{path} holds no judgements: score the run first")
-        if wanted in [spec for spec, _ in specs] and wanted != round_spec(str(wanted), 1):
-            chosen = {str(wanted): [str(wanted)]}
-        else:
-            chosen = {}
-            for spec, judge in specs:
-                base = round_spec(spec, 1)
-                if wanted in (None, base, judge):
-                    chosen.setdefault(base, []).append(spec)
+        alone = next((spec for spec in judges if spec.key == wanted and spec.round > 1), None)
+        chosen: dict[JudgeSpec, list[JudgeSpec]] = {alone: [alone]} if alone else {}
+        for spec, judge in judges.items() if alone is None else ():
+            base = spec.in_round(1)
+            if wanted in (None, base.key, judge):
+                chosen.setdefault(base, []).append(spec)
         if not chosen:
-            judges = ", ".join(dict.fromkeys(judge for _, judge in specs))
-            raise UserError(f"{path} has no judge {wanted!r}: there are {judges}")
-        judges_of = dict(specs)
+            names = ", ".join(dict.fromkeys(judges.values()))
+            raise UserError(f"{path} has no judge {wanted!r}: there are {names}")
         about = _about(run)
-        names = Counter(judges_of[members[0]] for members in chosen.values())
+        names_of = {base: judges[members[0]] for base, members in chosen.items()}
+        shared = Counter(names_of.values())
         return [
-            _rater(ledger, base if names[judges_of[members[0]]] > 1 else judges_of[members[0]], members, run, about)
+            _rater(ledger, str(base) if shared[names_of[base]] > 1 else names_of[base], members, run, about)
             for base, members in chosen.items()
         ]
 
 
-def _rater(ledger: Ledger, name: str, specs: list[str], run: Workspace, about: pl.DataFrame) -> Rater:
+def _rater(ledger: Ledger, name: str, specs: list[JudgeSpec], run: Workspace, about: pl.DataFrame) -> Rater:
     judged: list[tuple[int, Judgement]] = []
     failed: Counter[str] = Counter()
     for spec in specs:
@@ -81,8 +78,7 @@ def _rater(ledger: Ledger, name: str, specs: list[str], run: Workspace, about: p
         for judgement in ledger.judgements(spec):
             if judgement.state == "ok" or judgement.sample_id not in last or last[judgement.sample_id].state != "ok":
                 last[judgement.sample_id] = judgement
-        number = int(found.group(1)) if (found := re.search(r" round=(\d+)$", spec)) else 1
-        judged += [(number, j) for j in last.values() if j.state == "ok"]
+        judged += [(spec.round, j) for j in last.values() if j.state == "ok"]
         failed.update(j.state for j in last.values() if j.state != "ok")
     if not judged:
         raise UserError(f"the judge {name} has no ok judgement in {ledger.path}: score again")

@@ -71,6 +71,14 @@ class Record(Part):
             raise UserError(f"cannot read {path} ({_fault(error)}): run {cls.REMEDY} to make it again") from error
 
     @classmethod
+    def of_stage(cls, content: dict[str, Any], place: str) -> Self:
+        """The record that a manifest has at `place`. Raises `UserError` for that of another version."""
+        try:
+            return cls.model_validate(content, context={"place": place}, strict=False)
+        except ValidationError as error:
+            raise UserError(f"cannot read {place} ({_fault(error)}): run {cls.REMEDY} to make it again") from error
+
+    @classmethod
     def read_if_there(cls, path: Path) -> Self | None:
         """`read`, or None where there is no such file."""
         return cls.read(path) if path.exists() else None

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar, overload
 
 from filelock import FileLock, Timeout
 
@@ -25,6 +25,22 @@ _POLL_S = 0.2
 """How often a run that another thread or process holds is tried again."""
 _WRITING: set[str] = set()
 """The names of the temporary files that this process writes to now."""
+
+
+class StageModel(Protocol):
+    """What a typed record of a stage offers; see `foundation.run.record.Record`."""
+
+    @classmethod
+    def of_stage(cls, content: dict[str, Any], place: str) -> Self:
+        """The record that a manifest has at `place`."""
+        ...
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]:
+        """The record as JSON has it."""
+        ...
+
+
+StageRecord = TypeVar("StageRecord", bound=StageModel)
 
 
 class Workspace:
@@ -83,10 +99,27 @@ class Workspace:
             raise UserError(f"{self.manifest_path} is no manifest ({error}): delete it and score again") from error
         return loaded
 
-    def stage(self, name: str) -> dict[str, Any]:
-        """The manifest's record of one stage, empty if it has not run."""
+    @overload
+    def stage(self, name: str) -> dict[str, Any]: ...
+    @overload
+    def stage(self, name: str, model: type[StageRecord]) -> StageRecord | None: ...
+    def stage(self, name: str, model: type[StageRecord] | None = None) -> dict[str, Any] | StageRecord | None:
+        """The manifest's record of one stage: empty, or of a `model` None, if it has not run.
+
+        Raises `UserError` where it is none of the model's, as that of an earlier version.
+        """
         record: dict[str, Any] = self.manifest()["stages"].get(name, {})
-        return record
+        if model is None:
+            return record
+        if not record or record.get("interrupted"):
+            return None
+        content = {key: value for key, value in record.items() if key not in ("finished_at", "versions")}
+        return model.of_stage(content, f"the stage {name} in {self.manifest_path}")
+
+    def hash_of(self, path: Path) -> str:
+        """SHA-256 of a stage's file, as the manifest has it; of the file itself where no stage has finished it."""
+        about = self.manifest()["artifacts"].get(self._key(path), {})
+        return str(about["sha256"]) if "sha256" in about else file_hash(path)
 
     def begin(self, name: str, outputs: Iterable[Path]) -> None:
         """Note that a stage is about to write `outputs`: until it is recorded, they are not finished."""
@@ -95,12 +128,13 @@ class Workspace:
         manifest["artifacts"] |= {self._key(path): {"stage": name} for path in outputs}
         self._write(manifest)
 
-    def record(self, name: str, record: dict[str, Any], outputs: Iterable[Path] | None = None) -> None:
+    def record(self, name: str, record: dict[str, Any] | StageModel, outputs: Iterable[Path] | None = None) -> None:
         """Write one stage's record, with the versions it was made with; `outputs` as of `keep`, None: as before."""
         artifacts = self.manifest()["artifacts"] if outputs is None else self._artifacts(name, outputs)
         manifest = self.manifest() | {"artifacts": artifacts}
         versions = {"efficient-empathy": version("efficient-empathy"), "python": platform.python_version()}
-        manifest["stages"][name] = {**record, "finished_at": time.time(), "versions": versions}
+        content = record if isinstance(record, dict) else record.model_dump(mode="json")
+        manifest["stages"][name] = {**content, "finished_at": time.time(), "versions": versions}
         self._write(manifest)
 
     def keep(self, name: str, outputs: Iterable[Path]) -> None:

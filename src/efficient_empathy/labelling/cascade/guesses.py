@@ -12,6 +12,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.cascade.goals import Labels, Probabilities
 from efficient_empathy.scoring.joint import cell_masses
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.selection.columns import AXES
 from efficient_empathy.selection.grid import GridPolicy
@@ -74,7 +75,7 @@ class Guesses:
         )
 
 
-def read_guesses(workspace: Workspace, ledger: Ledger, spec: str, policy: GridPolicy) -> Guesses:
+def read_guesses(workspace: Workspace, ledger: Ledger, spec: JudgeSpec, policy: GridPolicy) -> Guesses:
     """The distributions under `spec`, of every distinct sample; all must be there."""
     ids: dict[str, None] = {}
     tables: list[list[list[float]]] = []
@@ -88,7 +89,7 @@ def read_guesses(workspace: Workspace, ledger: Ledger, spec: str, policy: GridPo
     return Guesses(list(ids), np.asarray(tables, np.float32), association, policy)
 
 
-def read_scores(ledger: Ledger, spec: str, ids: list[str]) -> npt.NDArray[np.float64]:
+def read_scores(ledger: Ledger, spec: JudgeSpec, ids: list[str]) -> npt.NDArray[np.float64]:
     """The expert's scores, shape (samples, 2); nan where there is no `ok` judgement."""
     scores = np.full((len(ids), len(AXES)), np.nan)
     for start in range(0, len(ids), CHUNK):

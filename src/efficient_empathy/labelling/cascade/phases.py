@@ -20,10 +20,12 @@ from efficient_empathy.labelling.cascade.order import Flags, Places, Promise, mo
 from efficient_empathy.labelling.cascade.planning import Plan
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.cascade.words import promise_text
-from efficient_empathy.scoring.judges.contract import Bound
+from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.scoring.stage import Asking, sample_ids
+from efficient_empathy.scoring.session import Session
+from efficient_empathy.scoring.stage import sample_ids
 
 BOUGHT = 0.6
 """Of the judgements that the plan expects, beside the draw, the share that the rounds of refitting may buy."""
@@ -39,19 +41,19 @@ class UnfinishedError(Exception):
 class Work:
     """What all phases need. `expert` makes the judge behind the distilled one: a new one for every phase that asks it.
 
-    `spec` is what its judgements are kept under; `asked` has what every phase came to.
+    `spec` is what its judgements are kept under; `sessions` has what every phase came to.
     """
 
     workspace: Workspace
     settings: CascadeSettings
     rubric: Rubric
-    expert: Callable[[], Bound]
-    spec: str
+    expert: Callable[[], CheckedJudge]
+    spec: JudgeSpec
     ledger: Ledger
     console: Console
-    asked: list[Asking] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
 
-    def guess(self, judge: Bound, total: int) -> None:
+    def guess(self, judge: CheckedJudge, total: int) -> None:
         """Let the distilled judge score what the ledger lacks of all `total` samples. Raises `UnfinishedError`."""
         samples = (sample for chunk in scan_samples(self.workspace.samples, 1024) for sample in chunk)
         self._judge(judge, samples, sample_ids(self.workspace.samples), total)
@@ -66,9 +68,9 @@ class Work:
         samples = (s for chunk in scan_samples(self.workspace.samples, 1024) for s in chunk if s.id in missing)
         self._judge(expert, samples, [list(wanted)], len(wanted))
 
-    def _judge(self, judge: Bound, samples: Iterable[Sample], ids: Iterable[Sequence[str]], total: int) -> None:
-        self.asked.append(Asking(self.ledger, self.console, total))
-        if not self.asked[-1].ask(judge, samples, ids):
+    def _judge(self, judge: CheckedJudge, samples: Iterable[Sample], ids: Iterable[Sequence[str]], total: int) -> None:
+        self.sessions.append(Session(self.ledger, self.console, total))
+        if not self.sessions[-1].ask(judge, samples, ids):
             raise UnfinishedError
 
 
@@ -160,7 +162,7 @@ class Phases:
             "interval": [round(low, 4), round(high, 4)] if n else None,
         }
 
-    def keep(self, spec: str, judge: str) -> None:
+    def keep(self, spec: JudgeSpec, judge: str) -> None:
         """Write the distilled judge's answers, those that stand, into the ledger under the cascade's own key."""
         now = time.time()
         places = np.flatnonzero(self._answered)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from efficient_empathy.foundation.settings import Settings
+from efficient_empathy.foundation.settings import Flag, Settings
 from efficient_empathy.selection.rules import RULES
 
 Method = Literal["pac", "conformal"]
@@ -20,7 +20,7 @@ class CascadeSettings(Settings):
     """The promise of a cascade, and how it is come by."""
 
     expert: str = "openai"
-    """Who judges what the distilled judge is not sure of: a judge as `scoring.reference` writes it."""
+    """Who judges what the distilled judge is not sure of, written as for `score`; openai needs --model."""
     method: Method = "pac"
     """pac: the error of all labels, with confidence; conformal: the error of the distilled judge's own, on average."""
     error: float = Field(default=0.05, gt=0, lt=1)
@@ -42,7 +42,7 @@ class CascadeSettings(Settings):
     check: int | None = Field(default=None, ge=0)
     """How many others, drawn at random, are judged at the end to check what was promised; 0 for none. By default 200,
     or a twentieth of all samples if that is less."""
-    rounds: int = Field(default=0, ge=0, le=20)
+    rounds: Annotated[int, Flag("--refit")] = Field(default=0, ge=0, le=20)
     """How often the distilled judge's head is refitted on what the expert has judged, before the promise is made."""
     seed: int = Field(default=0, ge=0)
     """Of what is drawn."""
@@ -62,6 +62,8 @@ class CascadeSettings(Settings):
             raise ValueError(f"a cascade promises subsets of a rule: policy must be one of {', '.join(RULES)}")
         if self.f1 is not None and self.subset not in RULES[self.policy].subsets:
             raise ValueError(f"the policy {self.policy} has no subset {self.subset}")
+        if self.f1 is not None and "error" in self.model_fields_set:
+            raise ValueError("error and f1 are two promises: make one")
         if self.f1 is not None and self.method != "pac":
             raise ValueError("f1 is promised by method pac alone")
         return self

@@ -1,4 +1,4 @@
-"""`score --judge cascade`: the distilled judge answers where it is sure, the expert judges the rest, with a promise."""
+"""The stage `cascade`: the distilled judge answers where it is sure, the expert judges the rest, with a promise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,18 @@ from efficient_empathy.labelling.cascade.planning import Plan, plan_cascade
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.cascade.words import plan_text
 from efficient_empathy.scoring.ingest import ingest
-from efficient_empathy.scoring.judges.choice import JudgeOptions
-from efficient_empathy.scoring.judges.contract import Bound
-from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
-from efficient_empathy.scoring.judges.reference import judge_of
+from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeSpec
+from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
+from efficient_empathy.scoring.record import ReadRecord
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.scoring.stage import REASONS_SHOWN, sample_ids, write
+from efficient_empathy.scoring.stage import REASONS_SHOWN, call_of, record_score, result_of, sample_ids, write
 from efficient_empathy.selection.columns import AXES
 from efficient_empathy.selection.grid import GridPolicy
 
+CASCADE, DISTILLED = "cascade", "distilled"
 PRICED = 256
 """The price of a judgement is estimated on so many samples."""
 
@@ -52,59 +52,64 @@ def cascade(
 ) -> dict[str, Any]:
     """Score `source` with a promise on the subsets; `reading` is passed on to `ingest`.
 
-    The distilled judge (`options.folder`) scores everything; a plan is printed; the expert judges a random sample, from
-    which it is proven up to which doubt the distilled judge may answer; the expert judges the rest; what was promised
-    is checked on other samples drawn at random. All judgements are in the run's ledger, so an interrupted cascade goes
-    on where it stopped. Returns what `score` returns, and `cascade`: goal, settings, plan, promise, check. With
-    `dry_run` nothing is asked of the expert, and only the plan comes back. Raises `UserError` where the promise cannot
-    be made by judging less than all samples, before anything is spent.
+    The distilled judge scores everything; a plan is printed; the expert judges a random sample, from which it is
+    proven up to which doubt the distilled judge may answer; the expert judges the rest; what was promised is checked
+    on other samples drawn at random. All judgements are in the run's ledger, so an interrupted cascade goes on where
+    it stopped. Returns what `score` returns, and `cascade`: goal, settings, plan, promise, check. With `dry_run`
+    nothing is asked of the expert, and only the plan comes back. Raises `UserError` where the promise cannot be made
+    by judging less than all samples, before anything is spent.
     """
     console = console or Console(stderr=True)
-    rubric, options = rubric or Rubric.load(), options or JudgeOptions()
+    rubric, options = rubric or Rubric.load(), options or {}
     if {axis.name: axis.scale for axis in rubric.axes} != dict.fromkeys(AXES, (0, 10)):
         raise UserError("a cascade promises subsets: it needs a rubric with the axes sensibility and rationality, 0–10")
-    told = replace(options, replies=options.replies or Path(source))
+    check_options((DISTILLED, settings.expert), options)
     workspace.create()
 
-    def expert() -> Bound:
-        return judge_of(settings.expert, rubric, workspace, told)
+    def expert() -> CheckedJudge:
+        return build_judge(settings.expert, rubric, workspace, options, source)
 
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         behind = expert()  # before anything is written, since it may not come about
-        distilled = Bound(DistilledJudge(rubric, options.folder or BUNDLED), rubric)
+        distilled = build_judge(DISTILLED, rubric, workspace, options)
         read = ingest(source, workspace, **reading)
         with Ledger(workspace.ledger) as ledger:
             work = Work(workspace, settings, rubric, expert, behind.spec, ledger, console)
             return _cascade(work, read, distilled, behind, dry_run=dry_run)
 
 
-def _cascade(work: Work, read: dict[str, Any], distilled: Bound, expert: Bound, *, dry_run: bool) -> dict[str, Any]:
+def _cascade(
+    work: Work, read: ReadRecord, distilled: CheckedJudge, expert: CheckedJudge, *, dry_run: bool
+) -> dict[str, Any]:
     started = time.monotonic()
     settings = work.settings
     policy = GridPolicy(settings.policy, settings.alpha, settings.beta)
     goal = _goal(settings, policy)
-    told: dict[str, Any] = {"goal": goal.words(), "settings": redact_all(settings.model_dump(mode="json"))}
-    panel = Panel((expert.spec,))
+    facts: dict[str, Any] = {"goal": goal.words(), "settings": redact_all(settings.model_dump(mode="json"))}
+    panel = Panel.of([expert.spec])
     with suppress(UnfinishedError):
-        work.guess(distilled, read["samples"] - read["duplicates"])
+        work.guess(distilled, read.samples - read.duplicates)
         guesses = read_guesses(work.workspace, work.ledger, distilled.spec, policy)
         plan = plan_cascade(
             guesses.probabilities(), goal, settings.risk,
             calibration=settings.calibration, check=settings.checks(len(guesses.ids)),
         )  # fmt: skip
-        told["plan"] = plan.record() | {"cost_usd": _price(plan, expert, work)}
-        work.console.print(plan_text(told, expert.name), markup=False, highlight=False)
+        facts["plan"] = plan.record() | {"cost_usd": _price(plan, expert, work)}
+        work.console.print(plan_text(facts, expert.name), markup=False, highlight=False)
         if dry_run:
-            return {"dry_run": True, "judge": "cascade", **told}
+            return {"dry_run": True, "judge": "cascade", **facts}
         phases = Phases(work, guesses, goal, plan)
         phases.run()
         promised, checked = phases.promised(), phases.checked()
         own = promised["answered"] - (checked["judged"] if checked else 0)
-        told |= {"promise": promised, "check": checked, "saved": round(own / plan.samples, 4)}
-        digest = hashlib.sha256(json.dumps([told["settings"], told["promise"]], sort_keys=True).encode()).hexdigest()
-        panel = Panel((expert.spec, f"judge=cascade promise={digest[:16]} of=({distilled.spec})"))
+        facts |= {"promise": promised, "check": checked, "saved": round(own / plan.samples, 4)}
+        digest = hashlib.sha256(json.dumps([facts["settings"], facts["promise"]], sort_keys=True).encode()).hexdigest()
+        own_spec = JudgeSpec(
+            judge=CASCADE, rubric=work.rubric.hash, settings={"promise": digest[:16], "of": distilled.spec.key}
+        )
+        panel = Panel.of([expert.spec, own_spec])
         phases.keep(panel.specs[1], distilled.name)
-    return _written(work, read, panel, told, f"{distilled.name}, then {expert.name}", started)
+    return _written(work, read, panel, facts, f"{distilled.name}, then {expert.name}", started)
 
 
 def _goal(settings: CascadeSettings, policy: GridPolicy) -> Goal:
@@ -113,7 +118,7 @@ def _goal(settings: CascadeSettings, policy: GridPolicy) -> Goal:
     return F1Goal(settings.f1, policy.subsets.index(settings.subset), settings.subset)
 
 
-def _price(plan: Plan, expert: Bound, work: Work) -> float | None:
+def _price(plan: Plan, expert: CheckedJudge, work: Work) -> float | None:
     """Dollars that the plan may cost, by the requests for the run's first samples; None where no price is known."""
     if expert.request is None or expert.endpoint.price is None:
         return None
@@ -123,34 +128,19 @@ def _price(plan: Plan, expert: Bound, work: Work) -> float | None:
 
 
 def _written(
-    work: Work, read: dict[str, Any], panel: Panel, told: dict[str, Any], judge: str, started: float
+    work: Work, read: ReadRecord, panel: Panel, facts: dict[str, Any], judge: str, started: float
 ) -> dict[str, Any]:
     """Write the scores and the manifest's record; what the stage returns."""
     written = write(work.workspace, work.ledger, panel, work.rubric)
-    last, rubric = work.asked[-1], work.rubric
-    result = {
-        "samples": read["samples"],
-        "states": written["states"],
-        "unjudged": written["unjudged"],
-        "requests": sum(asking.requests for asking in work.asked),
-        "cost_usd": round(sum(asking.cost_usd for asking in work.asked), 6),
-        "seconds": round(time.monotonic() - started, 2),
-        "ending": last.ending,
-        "reasons": _reasons(work),
-        **{key: read[key] for key in ("bad_rows", "repairs", "duplicates")},
-        "cascade": told,
+    last = work.sessions[-1]
+    call = call_of(last, started, _reasons(work)) | {
+        "requests": sum(session.requests for session in work.sessions),
+        "cost_usd": round(sum(session.cost_usd for session in work.sessions), 6),
     }
-    kept = {key: read[key] for key in read if key not in ("parameters", "finished_at", "versions")}
-    about = {
-        "judge": judge,
-        "spec": panel.specs[0],
-        "panel": {"specs": list(panel.specs), "pool": panel.pool},
-        "rubric": {"name": rubric.name, "hash": rubric.hash, "axes": {a.name: list(a.scale) for a in rubric.axes}},
-    }
-    record = {**kept, **result, **written["totals"], **about, "distributions": written["distributions"]}
-    work.workspace.record("score", record)
-    last.give_up(f"{written['states']['ok']:,} of {read['samples']:,} samples are judged and kept")
-    return result
+    about = {"judge": judge, "panel": panel, "first_pass": None, "cascade": facts}
+    record_score(work.workspace, read, work.rubric, {**written, **call, **about})
+    last.give_up(f"{written['states']['ok']:,} of {read.samples:,} samples are judged and kept")
+    return {**result_of(read, written, call), "cascade": facts}
 
 
 def _reasons(work: Work) -> dict[str, int]:

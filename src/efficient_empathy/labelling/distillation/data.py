@@ -9,6 +9,7 @@ import numpy as np
 from efficient_empathy.dialogues import Sample, scan_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Axis, Rubric
 
@@ -38,7 +39,7 @@ class Lessons:
         return result
 
 
-def lessons_of(workspace: Workspace, spec: str, rubric: Rubric, folds: int) -> Lessons:
+def lessons_of(workspace: Workspace, spec: JudgeSpec, rubric: Rubric, folds: int) -> Lessons:
     """Every distinct sample of a run that has an `ok` judgement under `spec`.
 
     Raises `UserError` when there are too few, fewer dialogues than folds, or axes with scales of different length.

@@ -11,7 +11,7 @@ from efficient_empathy.scoring.plan import plan_text as planned
 POOLED = {"mean": "mean", "median": "median", "vote": "most frequent one"}
 
 
-def told(chosen: Mapping[str, Any]) -> str:
+def choice_text(chosen: Mapping[str, Any]) -> str:
     """How many samples were chosen, and why, in words."""
     words = {
         "disagreement": "on which judges disagree",
@@ -26,7 +26,7 @@ def told(chosen: Mapping[str, Any]) -> str:
 
 def plan_text(plan: Mapping[str, Any]) -> str:
     """The plan of a refresh in words."""
-    return f"{told(plan)}\n{planned(dict(plan))}"
+    return f"{choice_text(plan)}\n{planned(dict(plan))}"
 
 
 def summary(result: Mapping[str, Any], run: Path) -> str:
@@ -34,7 +34,7 @@ def summary(result: Mapping[str, Any], run: Path) -> str:
     if result["which"] == "none":
         return f"The scores are those of the first pass again.\nNext: efficient-empathy select --run {run}"
     lines = [
-        told(result),
+        choice_text(result),
         f"{result['judged']:,} judgements in {result['seconds']:.0f} s, {result['requests']:,} requests, "
         f"${result['cost_usd']:.4f}.",
     ]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.llm import BudgetExhausted
+from efficient_empathy.llm.runner import Ending
 from efficient_empathy.modelling.generation.choice import BACKENDS, choose_backend
-from efficient_empathy.modelling.generation.contract import Generator
+from efficient_empathy.modelling.generation.contract import Reply
 from efficient_empathy.modelling.generation.endpoint import EndpointGenerator
 from efficient_empathy.modelling.generation.job import Job, plan_job
 from efficient_empathy.modelling.generation.journal import Journal, Kept
@@ -22,7 +23,6 @@ from efficient_empathy.modelling.generation.output import finished, write
 from efficient_empathy.modelling.generation.progress import GenerationProgress
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
 
-Ending = Literal["complete", "stopped", "budget"]
 REASONS_SHOWN = 3
 
 
@@ -102,39 +102,52 @@ def _both(before: Kept, journalled: Kept, spent: float, *, retry: bool) -> Kept:
 
 
 def _answer(job: Job, journal: Journal, kept: Kept, done: set[int], console: Console) -> Ending:
-    generator = _generator(job, journal, kept.cost_usd, console)
     progress = GenerationProgress(console, job.name, len(job.ids), len(done))
     since = time.monotonic()
+
+    def keep(replies: list[Reply]) -> None:
+        nonlocal since
+        now = time.monotonic()
+        ids = [job.ids[reply.prompt] for reply in replies]
+        journal.append(ids, replies, now - since)
+        kept.replies.update(zip(ids, replies, strict=True))
+        kept.seconds += now - since
+        since = now
+        progress.update(replies)
+
     try:
+        if job.endpoint is not None:
+            return _ask(job, job.endpoint, journal, kept, done, keep, progress, console)
+        generator = BACKENDS[choose_backend(job.settings)](job.target.path, job.settings)
         with progress:
             for replies in generator.generate(job.prompts, frozenset(done)):
-                now = time.monotonic()
-                ids = [job.ids[reply.prompt] for reply in replies]
-                journal.append(ids, replies, now - since)
-                kept.replies.update(zip(ids, replies, strict=True))
-                kept.seconds += now - since
-                since = now
-                progress.update(replies)
+                keep(replies)
     except KeyboardInterrupt:
         return "stopped"
-    except BudgetExhausted:
-        return "budget"
     except UserError as error:
         remains = f"{len(kept.replies):,} of {len(job.ids):,} responses are kept; the same command goes on from there"
         raise UserError(f"{error} ({remains}.)") from error
-    finally:
-        if isinstance(generator, EndpointGenerator):
-            kept.cost_usd = generator.endpoint.budget.spent_usd
     return "complete"
 
 
-def _generator(job: Job, journal: Journal, spent_usd: float, console: Console) -> Generator:
-    if job.endpoint is not None:
-        return EndpointGenerator.load(
-            job.model, job.settings, job.endpoint, spent_usd=spent_usd, journal=journal.commit_usd,
-            on_stop=lambda: console.print("\nStopping: finishing the calls in flight (Ctrl-C again abandons them)."),
-        )  # fmt: skip
-    return BACKENDS[choose_backend(job.settings)](job.target.path, job.settings)
+def _ask(
+    job: Job,
+    endpoint: EndpointOptions,
+    journal: Journal,
+    kept: Kept,
+    done: set[int],
+    keep: Callable[[list[Reply]], None],
+    progress: GenerationProgress,
+    console: Console,
+) -> Ending:
+    generator = EndpointGenerator.load(
+        job.model, job.settings, endpoint, spent_usd=kept.cost_usd, journal=journal.commit_usd
+    )
+    try:
+        with progress:
+            return generator.run(job.prompts, done, keep, console)
+    finally:
+        kept.cost_usd = generator.endpoint.budget.spent_usd
 
 
 def _rate(job: Job, kept: Kept) -> dict[str, Any]:

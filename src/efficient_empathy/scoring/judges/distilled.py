@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,7 +16,9 @@ from efficient_empathy.dialogues import Sample
 from efficient_empathy.encoders import OnnxEncoder
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import file_hash
+from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeContext, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.rubric import Rubric
 
 NOTE = (
@@ -48,6 +51,26 @@ class DistilledConfig(BaseModel):
     association: float = 0.0
 
 
+class DistilledSettings(JudgeSettings):
+    """Which distilled judge."""
+
+    FORMS: ClassVar[tuple[str, ...]] = ("", ":FOLDER")
+    READS_RUBRIC: ClassVar[bool] = False
+    REPEATS_ITSELF: ClassVar[bool] = True
+
+    folder: Annotated[Path | None, Flag("--judge-model")] = None
+    """a folder that `distill` made; the judge in the package by default."""
+
+    @classmethod
+    def from_detail(cls, detail: str) -> dict[str, Any]:
+        """`FOLDER`."""
+        return {"folder": detail}
+
+    def build(self, context: JudgeContext) -> DistilledJudge:
+        """The judge."""
+        return DistilledJudge(context.rubric, self.folder or BUNDLED)
+
+
 class DistilledJudge:
     """Reads context and response as a pair and answers, per axis, with a distribution over the whole numbers.
 
@@ -77,7 +100,7 @@ class DistilledJudge:
         self._rubric = rubric
         self._encoder = OnnxEncoder(folder, self.config.max_tokens, threads)
         files = "+".join(file_hash(folder / name)[:12] for name in ("model.onnx", "judge.json"))
-        self.spec = f"judge=distilled model={files} rubric={rubric.hash}"
+        self.spec = JudgeSpec(judge="distilled", rubric=rubric.hash, settings={"model": files})
 
     def probabilities(self, samples: Sequence[Sample]) -> np.ndarray:
         """Calibrated distributions, (samples × axes × levels) float32; the axes in the judge's own order."""

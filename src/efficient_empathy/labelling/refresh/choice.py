@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from polars.io.plugins import register_io_source
 from efficient_empathy.dialogues import Sample, scan_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.labelling.refresh.settings import Uncertainty
 from efficient_empathy.selection.columns import AXES, DISTRIBUTIONS, SCORED, axes_of, require_axes
 from efficient_empathy.selection.grid import PROBABILITIES, GridPolicy
 from efficient_empathy.selection.policy import Policy, make_policy
@@ -23,37 +24,18 @@ BATCH = 1 << 17
 SCHEMA = pl.Schema({"sample_id": pl.String(), "why": pl.String(), "subset": pl.String()})
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """When a score is uncertain. `policy`, `alpha` and `beta` are by default those of the run's last selection."""
-
-    disagreement: float = 2.0
-    """Judges are further apart than this on an axis."""
-    reach: float = 1.0
-    """One of the scores, moved by this, would put the sample into another subset."""
-    doubt: float = 0.3
-    """By the judge's distributions, the subset it is in has less probability than 1 minus this."""
-    policy: str | None = None
-    alpha: float | None = None
-    beta: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.disagreement < 0 or self.reach < 0 or not 0 <= self.doubt <= 1:
-            raise UserError("disagreement and reach are 0 or more, and doubt is a probability from 0 to 1")
-
-    def policy_of(self, workspace: Workspace) -> Policy:
-        """The policy whose subsets are at stake: what is given here, else the last selection's, else paper, 5, 5."""
-        last = workspace.stage("select").get("parameters") or {}
-        given = {key: value for key, value in asdict(self).items() if key in ("policy", "alpha", "beta")}
-        told = {key: value for key, value in given.items() if value is not None}
-        if last.get("policy") == "top" and not told:
-            options = dict(last)
-            return make_policy(options.pop("policy"), **options)
-        kept = {key: last[key] for key in ("policy", "alpha", "beta", "seed", "decide") if key in last}
-        asked = ({} if last.get("policy") == "top" else kept) | told
-        if asked.get("decide") == PROBABILITIES:
-            asked["decide"] = "auto"  # a pooled score has none
-        return make_policy(asked.pop("policy", "paper"), **asked)
+def policy_at_stake(uncertainty: Uncertainty, workspace: Workspace) -> Policy:
+    """The policy whose subsets are at stake: what the settings say, else the last selection's, else paper, 5, 5."""
+    last = workspace.stage("select").get("parameters") or {}
+    named = uncertainty.model_dump(include={"policy", "alpha", "beta"}, exclude_none=True)
+    if last.get("policy") == "top" and not named:
+        options = dict(last)
+        return make_policy(options.pop("policy"), **options)
+    known = {key: last[key] for key in ("policy", "alpha", "beta", "seed", "decide") if key in last}
+    options = ({} if last.get("policy") == "top" else known) | named
+    if options.get("decide") == PROBABILITIES:
+        options["decide"] = "auto"  # a pooled score has none
+    return make_policy(options.pop("policy", "paper"), **options)
 
 
 class Chosen:
@@ -112,14 +94,14 @@ class Chosen:
         yield from table.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming")
 
 
-def choose(workspace: Workspace, which: str, doubt: Doubt, policy: Policy, path: Path) -> Chosen:
+def choose(workspace: Workspace, which: str, uncertainty: Uncertainty, policy: Policy, path: Path) -> Chosen:
     """Write to `path`, for every row of the run, why it should be judged again (null: it should not), and its subset.
 
     Reasons are `disagreement`, `doubt`, `reach`, or `failed`, `all`, as `which` says. Rows without a score are never
     uncertain. Raises `UserError` for a policy without thresholds, and for scores that are not about the run's samples.
     """
     if which not in WHICH:
-        raise UserError(f"refresh is {which!r}: it must be one of {', '.join(WHICH)}, none")
+        raise UserError(f"which is {which!r}: it must be one of {', '.join(WHICH)}, none")
     scores = pl.scan_parquet(workspace.scores, glob=False)
     rows, expected = (
         frame.select(pl.len()).collect().item() for frame in (scores, pl.scan_parquet(workspace.samples, glob=False))
@@ -135,12 +117,12 @@ def choose(workspace: Workspace, which: str, doubt: Doubt, policy: Policy, path:
         if not isinstance(policy, GridPolicy):
             raise UserError(
                 "the run's last selection was by `top`, which has no thresholds that a score could be near: give "
-                "--policy paper, or --refresh all"
+                "--policy paper, or --which all"
             )
 
     def frames(with_columns: object, predicate: object, n_rows: object, batch_size: object) -> Iterator[pl.DataFrame]:
         for batch in planned.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming"):
-            yield batch.with_columns(_why(batch, which, doubt, policy).alias("why")).select(SCHEMA.names())
+            yield batch.with_columns(_why(batch, which, uncertainty, policy).alias("why")).select(SCHEMA.names())
 
     with atomic(path) as temporary:
         register_io_source(frames, schema=SCHEMA).sink_parquet(temporary, compression="zstd")
@@ -154,7 +136,7 @@ def planned_subsets(scores: pl.LazyFrame, policy: Policy) -> pl.LazyFrame:
     return scores.with_columns(pl.lit(None, pl.String).alias("subset"))
 
 
-def _why(batch: pl.DataFrame, which: str, doubt: Doubt, policy: Policy) -> pl.Series:
+def _why(batch: pl.DataFrame, which: str, uncertainty: Uncertainty, policy: Policy) -> pl.Series:
     if which == "all":
         return pl.repeat("all", len(batch), eager=True)
     if which == "failed":
@@ -162,11 +144,11 @@ def _why(batch: pl.DataFrame, which: str, doubt: Doubt, policy: Policy) -> pl.Se
     assert isinstance(policy, GridPolicy)
     apart, spread, unlikely = pl.lit(False), pl.lit(False), pl.lit(False)
     if "disagreement" in batch.columns:
-        apart = pl.col("disagreement") > doubt.disagreement
+        apart = pl.col("disagreement") > uncertainty.disagreement
     if set(DISTRIBUTIONS) <= set(batch.columns) and policy.decide != "scores":
         spread = pl.all_horizontal(pl.col(DISTRIBUTIONS).is_not_null())
         own = [pl.when(pl.col("subset") == name).then(f"p_{name}").otherwise(0.0) for name in policy.subsets]
-        unlikely = pl.sum_horizontal(own) < 1 - doubt.doubt
+        unlikely = pl.sum_horizontal(own) < 1 - uncertainty.doubt
     reason = (
         pl.when(~SCORED)
         .then(None)
@@ -174,7 +156,7 @@ def _why(batch: pl.DataFrame, which: str, doubt: Doubt, policy: Policy) -> pl.Se
         .then(pl.lit("disagreement"))
         .when(spread & unlikely)
         .then(pl.lit("doubt"))
-        .when(~spread & pl.lit(_near(batch, doubt.reach, policy)))
+        .when(~spread & pl.lit(_near(batch, uncertainty.reach, policy)))
         .then(pl.lit("reach"))
     )
     return batch.select(reason).to_series()
