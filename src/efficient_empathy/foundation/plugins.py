@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -32,6 +33,14 @@ class Plugins(Generic[Kind]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._built_in or name in self._installed
+
+    def loadable(self) -> dict[str, Kind]:
+        """All that load, by name. One that does not is an error only for whoever names it."""
+        found: dict[str, Kind] = {}
+        for name in self.names():
+            with suppress(UserError):
+                found[name] = self.load(name)
+        return found
 
     def load(self, name: str) -> Kind:
         """The plug-in of that name. Raises `UserError` where there is none, or where its package does not load."""

@@ -36,7 +36,7 @@ JUDGES: Plugins[type[JudgeSettings]] = Plugins("judge", ENTRY_POINTS, BUILT_IN)
 
 def reference_forms() -> str:
     """How a judge is written in one word, for errors and help."""
-    forms = [f"{name}{form}" for name in JUDGES.names() for form in JUDGES.load(name).FORMS]
+    forms = [f"{name}{form}" for name, model in JUDGES.loadable().items() for form in model.FORMS]
     return f"{', '.join(forms[:-1])} or {forms[-1]}"
 
 
@@ -83,7 +83,7 @@ def check_options(references: Sequence[str], options: JudgeOptions) -> None:
         known = options_model().model_fields
         if key not in known:
             raise UserError(unknown(key, list(known)))
-        owners = [name for name in JUDGES.names() if key in JUDGES.load(name).model_fields]
+        owners = [name for name, model in JUDGES.loadable().items() if key in model.model_fields]
         raise UserError(f"{key} is an option of the judge {' or '.join(owners)}, which is not asked: leave it out")
 
 
@@ -130,8 +130,8 @@ def options_model() -> type[BaseModel]:
     """The options of all judges as one settings model, each with the names of those that have it before its help."""
     owners: dict[str, list[str]] = {}
     fields: dict[str, Any] = {}
-    for name in JUDGES.names():
-        for key, field in JUDGES.load(name).model_fields.items():
+    for name, model in JUDGES.loadable().items():
+        for key, field in model.model_fields.items():
             owners.setdefault(key, []).append(name)
             fields.setdefault(key, field)
     made: Mapping[str, Any] = {key: _described(field, owners[key]) for key, field in fields.items()}
