@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
@@ -64,7 +64,7 @@ class Manifest(BaseModel):
     corpus: str
     """`corpus_hash` of the items' ids."""
     rubric: Asked | None = None
-    judge: JudgeSpec | None = None
+    judge: Annotated[JudgeSpec | None, BeforeValidator(lambda judge: judge or None)] = None
     """The judge that gave the expected scores."""
     decoding: dict[str, Any] | None = None
     """How its replies were asked for."""
