@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_serializer
 
 from efficient_empathy.foundation.run.record import Part, Record
 from efficient_empathy.llm.runner import Ending
@@ -135,3 +135,11 @@ class ScoreRecord(Record, ReadingRecord):
     """The most frequent reasons of failure."""
     cascade: dict[str, object] | None = None
     """Goal, settings, plan, promise and check of a cascade, as JSON has them."""
+
+    @model_serializer(mode="wrap")
+    def _with_version(self, dump: Any) -> dict[str, Any]:
+        """Without the fields of a pool, of a cascade and of members where there are none."""
+        absent = {"pool", "disagreement"} if self.pool is None else set()
+        absent |= {name for name in ("cascade", "members") if not getattr(self, name)}
+        content = {"version": self.VERSION, **dump(self)}
+        return {name: value for name, value in content.items() if name not in absent}

@@ -28,7 +28,8 @@ from misbehaving_server import MisbehavingServer
 def run(
     guessed: Guessed, workspace: Workspace, server: MisbehavingServer, *, dry_run: bool = False, **settings: Any
 ) -> dict[str, Any]:
-    told = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", **{"error": 0.15, "check": 30, **settings})
+    promise = {} if "f1" in settings else {"error": 0.15}
+    told = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", **{"check": 30, **promise, **settings})
     options = {"concurrency": 4, "max_attempts": 1}
     console = Console(quiet=True)
     return cascade(guessed.source, workspace, told, options=options, dry_run=dry_run, console=console)
