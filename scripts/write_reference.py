@@ -42,15 +42,15 @@ def page() -> str:
 
 def all_models() -> list[Any]:
     """Every settings model that a recipe or a command has: the recipe's first, each before its sections."""
-    found: dict[Any, None] = {}
+    models: dict[Any, None] = {}
     roots = [
         Recipe,
         *(one.model for place in commands_of(COMMANDS).values() for one in models_of(function_of(place)).values()),
     ]
     for root in roots:
         for model in _with_sections(root):
-            found[model] = None
-    return [*found]
+            models[model] = None
+    return [*models]
 
 
 def _with_sections(model: Any) -> Iterator[Any]:

@@ -53,7 +53,7 @@ def test_a_users_error_is_one_sentence_and_exit_status_1(tmp_path, arguments, sa
 def test_a_run_that_is_not_scored_says_the_command(tmp_path) -> None:
     done = run("--run", tmp_path / "none")
     assert done.exit_code == 1
-    assert "run `efficient-empathy score SOURCE`" in " ".join(done.stderr.split())
+    assert "`efficient-empathy score SOURCE --run" in " ".join(done.stderr.split())
 
 
 def test_the_help_is_light_and_has_an_example() -> None:

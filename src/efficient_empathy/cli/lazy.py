@@ -40,11 +40,11 @@ Table = Mapping[str, Place | Room]
 
 def commands_of(table: Table) -> dict[str, Place]:
     """All commands by what is typed for them, those of groups too: `prompts golden`."""
-    found: dict[str, Place] = {}
+    commands: dict[str, Place] = {}
     for name, entry in table.items():
         inner = {name: entry} if isinstance(entry, Place) else {f"{name} {n}": e for n, e in entry.commands.items()}
-        found |= inner
-    return found
+        commands |= inner
+    return commands
 
 
 def function_of(place: Place) -> Callable[..., None]:

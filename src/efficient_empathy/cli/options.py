@@ -47,7 +47,7 @@ class Option:
     """Dotted where the field is that of a section."""
     flags: tuple[str, ...]
     field: FieldInfo
-    written: Flag
+    form: Flag
 
     @property
     def flag(self) -> str:
@@ -78,7 +78,7 @@ class Option:
     @property
     def is_list(self) -> bool:
         """Whether its value is comma-separated."""
-        return get_origin(self.kinds[0]) in (tuple, list) and self.written.metavar is None and not self.written.repeats
+        return get_origin(self.kinds[0]) in (tuple, list) and self.form.metavar is None and not self.form.repeats
 
     @property
     def required(self) -> bool:
@@ -104,8 +104,8 @@ class Option:
     @property
     def placeholder(self) -> str:
         """What stands for the value in help."""
-        if self.written.metavar is not None:
-            return self.written.metavar
+        if self.form.metavar is not None:
+            return self.form.metavar
         if self.choices:
             return f"[{'|'.join([*self.choices, *(METAVARS[k] for k in self.kinds if k in (int, float))])}]"
         if self.is_mapping:
@@ -126,30 +126,30 @@ class Option:
             extra["autocompletion"] = lambda incomplete: [word for word in words if word.startswith(incomplete)]
         elif self.kinds == [Path]:
             kind = Path
-        several: Any = list[str] if self.written.repeats or self.is_mapping else kind
-        info = typer.Option(*flags, help=self.help, show_default=False, envvar=self.written.envvar, **extra)
+        several: Any = list[str] if self.form.repeats or self.is_mapping else kind
+        info = typer.Option(*flags, help=self.help, show_default=False, envvar=self.form.envvar, **extra)
         annotation: Any = Annotated[several if required else several | None, info]
         default = inspect.Parameter.empty if required else None
         return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
-    def value(self, given: Any) -> Any:
-        """What was given, as the model takes it."""
+    def value(self, text: Any) -> Any:
+        """What was typed, as the model takes it."""
         if self.is_mapping:
-            return pairs(given, self.flag)
-        return [one.strip() for one in given.split(",") if one.strip()] if self.is_list else given
+            return pairs(text, self.flag)
+        return [one.strip() for one in text.split(",") if one.strip()] if self.is_list else text
 
 
 def options_of(model: Any, options: Options = Options(), key: str = "") -> Iterator[Option]:
     """The options that a command has from a model; sections that are not inline are left to --set."""
     for name, field in fields_of(model).items():
-        written = flag_of(field)
-        if name in options.without or (options.only and name not in options.only and not written.inline):
+        form = flag_of(field)
+        if name in options.without or (options.only and name not in options.only and not form.inline):
             continue
-        if written.inline:
+        if form.inline:
             yield from options_of(section(model, name), options, f"{key}{name}.")
         elif section(model, name) is None and Any not in get_args(field.annotation):
-            flags = tuple(written.names.split()) or (f"--{name.replace('_', '-')}",)
-            yield Option(key + name, flags, field, written)
+            flags = tuple(form.names.split()) or (f"--{name.replace('_', '-')}",)
+            yield Option(key + name, flags, field, form)
 
 
 def models_of(command: Callable[..., None]) -> dict[str, ModelOptions]:
@@ -173,11 +173,11 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     assert len(names) == len(set(names)), f"{command.__name__} has an option twice: {sorted(names)}"
 
     @functools.wraps(command)
-    def run(**given: Any) -> None:
+    def run(**arguments: Any) -> None:
         for name, model in models.items():
-            values = {one.name: given.pop(one.name) for one in model.parameters()}
-            given[name] = model.filled(values)
-        command(**given)
+            values = {one.name: arguments.pop(one.name) for one in model.parameters()}
+            arguments[name] = model.build(values)
+        command(**arguments)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
@@ -199,21 +199,21 @@ class ModelOptions:
         own = [one.parameter(name, required=one.required and not self.optional) for name, one in self.options.items()]
         return own + (_file_parameters(self.how.file, _example(self.model)) if self.how.file else [])
 
-    def filled(self, values: Mapping[str, Any]) -> Any:
+    def build(self, values: Mapping[str, Any]) -> Any:
         """The model from the parameters' values; a mapping of what is given where the command wants that."""
-        given = {name: one for name, one in self.options.items() if values[name] is not None}
-        flags = {one.key: (one.flag, one.value(values[name])) for name, one in given.items()}
+        present = {name: one for name, one in self.options.items() if values[name] is not None}
+        flags = {one.key: (one.flag, one.value(values[name])) for name, one in present.items()}
         if self.optional:
-            missing = [one.flag for name, one in self.options.items() if one.required and name not in given]
+            missing = [one.flag for name, one in self.options.items() if one.required and name not in present]
             if missing and flags:
                 raise UserError(f"{next(iter(flags.values()))[0]} needs {missing[0]}")
             if missing:
                 return None
         changes = pairs(values.get(CHANGES), "--set")
-        made = load(self.model, values.get(FILE), f"the {self.how.file or 'options'}", changes, flags)
+        settings = load(self.model, values.get(FILE), f"the {self.how.file or 'options'}", changes, flags)
         if self.how.model is None:
-            return made
-        return {key: getattr(made, key) for key in dict.fromkeys(key.partition(".")[0] for key in flags)}
+            return settings
+        return {key: getattr(settings, key) for key in dict.fromkeys(key.partition(".")[0] for key in flags)}
 
 
 def _model_of(hint: Any) -> ModelOptions | None:

@@ -35,20 +35,20 @@ def sweep(
     from efficient_empathy.evaluation.robustness.words import summary
     from efficient_empathy.foundation.run.workspace import Workspace
 
-    named = [name for name in FOR_TRAINING if name in settings.model_fields_set] + [*training]
-    named += [name for name, value in {"settings": training_file, "set": change}.items() if value]
-    if named and not settings.train:
-        raise UserError(f"{_flags(named)} needs --train: without it nothing is trained")
-    named = [name for name in ("epitome", "emotion") if name in settings.model_fields_set] + [*answers]
-    if named and not settings.metrics:
-        raise UserError(f"{_flags(named)} needs --metrics: without them no model answers")
+    idle = [name for name in FOR_TRAINING if name in settings.model_fields_set] + [*training]
+    idle += [name for name, value in {"settings": training_file, "set": change}.items() if value]
+    if idle and not settings.train:
+        raise UserError(f"{_flags(idle)} needs --train: without it nothing is trained")
+    idle = [name for name in ("epitome", "emotion") if name in settings.model_fields_set] + [*answers]
+    if idle and not settings.metrics:
+        raise UserError(f"{_flags(idle)} needs --metrics: without them no model answers")
     workspace = Workspace(run)
-    trained = answered = None
+    training_options = generation_options = None
     if settings.train:
-        trained = training_settings(workspace, training_file, training | pairs(change, "--set"))
+        training_options = training_settings(workspace, training_file, training | pairs(change, "--set"))
     if settings.metrics:
-        answered = generation_settings(workspace, answers)
-    result = run_sweep(workspace, settings, trained, answered, console=err, force=force)
+        generation_options = generation_settings(workspace, answers)
+    result = run_sweep(workspace, settings, training_options, generation_options, console=err, force=force)
     show(result, as_json, summary(result, run))
 
 

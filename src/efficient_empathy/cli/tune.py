@@ -36,10 +36,10 @@ def tune(
     from efficient_empathy.evaluation.robustness.tuning import summary
     from efficient_empathy.foundation.run.workspace import Workspace
 
-    named = settings.model_fields_set | {*training} | ({"set"} if change else set())
+    names = settings.model_fields_set | {*training} | ({"set"} if change else set())
     kind = target_of(settings.target).kind
     for target, own in FOR_TARGETS.items():
-        idle = [f"--{name.replace('_', '-')}" for name in own if name in named and name not in FOR_TARGETS[kind]]
+        idle = [f"--{name.replace('_', '-')}" for name in own if name in names and name not in FOR_TARGETS[kind]]
         if idle:
             raise UserError(f"{', '.join(idle)} goes with --target {target}, not with {settings.target}")
     proxy = proxy_settings(settings, training | pairs(change, "--set"))

@@ -74,10 +74,10 @@ def load(
         place, message = _fault(error, model)
         if flag := next((flag for key, (flag, _) in (flags or {}).items() if f"{place}.".startswith(f"{key}.")), None):
             raise UserError(f"{flag}: {message}") from error
-        told = f"{place}: {message}" if place else message
+        text = f"{place}: {message}" if place else message
         if file is None and flags is not None and not changes:
-            raise UserError(told) from error
-        raise UserError(f"not valid in {what}{f' {file}' if file else ''}: {told}") from error
+            raise UserError(text) from error
+        raise UserError(f"not valid in {what}{f' {file}' if file else ''}: {text}") from error
 
 
 def read(file: Path | Traversable, what: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from efficient_empathy.evaluation.agreement.figures import confusion_matrix, reliability
 from efficient_empathy.evaluation.agreement.words import KINDS, VERDICTS, findings
 from efficient_empathy.foundation.figures import formatting as words
+from efficient_empathy.foundation.figures import palette
 from efficient_empathy.foundation.figures.dots import Dot, dot_rows
 
 COLUMNS = {
@@ -38,7 +39,7 @@ GROUPS_SHOWN = 400
 
 def page(found: Mapping[str, Any]) -> str:
     """The page of what `measure_agreement` found. No script, no request, all names escaped and clipped."""
-    style = files("efficient_empathy.report").joinpath("style.css").read_text("utf-8")
+    style = palette.style_sheet([palette.MEASURE])
     own = files(__package__).joinpath("style.css").read_text("utf-8")
     return (
         _environment()

@@ -41,8 +41,8 @@ class SheetSettings(Settings):
         if not isinstance(raters, str):
             return raters
         count = int(raters) if raters.isdecimal() else None
-        named = [name.strip() for name in raters.split(",") if name.strip()]
-        return [f"rater-{i + 1}" for i in range(count)] if count is not None else named
+        names = [name.strip() for name in raters.split(",") if name.strip()]
+        return [f"rater-{i + 1}" for i in range(count)] if count is not None else names
 
     def design(self, models: int) -> Design:
         """The design for so many models. Raises `UserError` where nobody is asked anything."""
