@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation.contract import Reply
+
+_SYNC_EVERY_S = 1.0
 
 
 @dataclass
@@ -34,6 +37,7 @@ class Journal:
         self.holds_ours = False
         """Whether the file, when it was read, began with this key."""
         self._handle: Any = None
+        self._synced_at = float("-inf")
 
     def read(self) -> Kept:
         """What an earlier process finished for the same key. Replies to another key are given up, dollars are not."""
@@ -69,10 +73,12 @@ class Journal:
             yield self
 
     def append(self, sample_ids: Sequence[str], replies: Iterable[Reply], seconds: float) -> None:
-        """Keep what was finished together; on the disk when it returns."""
+        """Keep what was finished together, past a kill when it returns, and past a power cut a second later."""
         rows = [[i, *astuple(reply)[1:]] for i, reply in zip(sample_ids, replies, strict=True)]
         self._write({"seconds": round(seconds, 4), "replies": rows})
-        os.fsync(self._handle.fileno())
+        if time.monotonic() - self._synced_at >= _SYNC_EVERY_S:
+            os.fsync(self._handle.fileno())
+            self._synced_at = time.monotonic()
 
     def commit_usd(self, usd: float) -> None:
         """Keep what may have been spent so far, before a request goes out."""
