@@ -7,11 +7,11 @@ import pytest
 from browser import Page
 from efficient_empathy.prompts.golden.golden_set import read_golden, rubric_record
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.rounds import round_spec
+from judge_specs import spec_of
 from prompt_commands import prompts
 
 RUBRIC = Rubric.load()
-SPEC = f"judge=openai model=tiny rubric={RUBRIC.hash} reply=auto"
+SPEC = spec_of("openai", rubric=RUBRIC.hash, model="tiny", reply="auto")
 
 
 def result(folder, sensibility: int, rounds: int = 2):
@@ -20,7 +20,8 @@ def result(folder, sensibility: int, rounds: int = 2):
     scores = [{"sensibility": sensibility + turn, "rationality": 2} for turn in range(rounds)]
     content = {
         "kind": "prompt-test", "format": 1, "corpus": "x", "parser": None, "decoding": None,
-        "rubric": rubric_record(RUBRIC), "judge": {"name": "tiny", "reference": "openai:tiny", "spec": SPEC},
+        "rubric": rubric_record(RUBRIC),
+        "judge": {"name": "tiny", "reference": "openai:tiny", "spec": SPEC.model_dump(mode="json")},
         "rounds": list(range(1, rounds + 1)), "thresholds": {"policy": "paper", "alpha": 6, "beta": 5},
         "items": [
             {"id": item.id, "dialogue_id": item.dialogue_id, "category": item.category,
@@ -34,7 +35,7 @@ def result(folder, sensibility: int, rounds: int = 2):
     with Ledger(folder / "ledger.sqlite") as ledger:
         for turn, one in enumerate(scores, 1):
             told = [Judgement(i.id, "ok", "tiny", RUBRIC.hash, one, raw=json.dumps(one), requests=1) for i in items]
-            ledger.record(round_spec(SPEC, turn), told)
+            ledger.record(SPEC.in_round(turn), told)
     return path
 
 

@@ -6,17 +6,22 @@ from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.prompts.golden.making import expectation, make_golden
 from efficient_empathy.prompts.golden.provenance import parser_hash
 from efficient_empathy.prompts.settings import GoldenSettings
+from efficient_empathy.scoring.panel import Panel
 from golden_sets import samples
+from judge_specs import spec_of
 from scored_runs import write_run
 
-SPEC = "judge=openai model=m at=localhost rubric=0123 reply=auto temperature=0 max_tokens=100 logprobs=False"
+SPEC = spec_of("openai", model="m", reply="auto", temperature=0.0, max_tokens=100, logprobs=False)
 AXES = {"sensibility": [0, 10], "rationality": [0, 10]}
 
 
 def run(root, n=300, **told):
     rng = np.random.default_rng(0)
     scores = {axis: rng.integers(2, 9, n).astype(float).tolist() for axis in AXES}
-    manifest = {"spec": SPEC, "rubric": {"name": "mine", "hash": "0123", "axes": AXES}}
+    manifest = {
+        "panel": Panel.of([SPEC]).model_dump(mode="json"),
+        "rubric": {"name": "mine", "hash": "0123", "axes": AXES},
+    }
     return write_run(root, samples(n), scores, **{**manifest, **told})
 
 
@@ -27,7 +32,7 @@ def test_every_cell_is_there_and_the_run_s_scores_are_expected(tmp_path) -> None
     assert [item.row() for item in read.items] == [item.row() for item in golden.items]
     assert read.weights.mean() == pytest.approx(1.0)
     manifest = read.manifest
-    assert (manifest.judge, manifest.decoding["temperature"], manifest.parser) == (SPEC, "0", parser_hash())
+    assert (manifest.judge, manifest.decoding["temperature"], manifest.parser) == (SPEC, 0.0, parser_hash())
     assert (manifest.made["readings"], manifest.rubric.axes["sensibility"]) == (1, (0, 10))
 
 

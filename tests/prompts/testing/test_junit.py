@@ -29,7 +29,7 @@ def record(*checks, verdict="regression", exit_code=4, **told):
         "golden": {"name": "mine & yours", "items": 200, "corpus": "c"},
         "corpus": "c",
         "rubric": {"name": "r", "hash": "h"},
-        "judge": {"name": "m<1>|\x07", "spec": "judge=m"},
+        "judge": {"name": "m<1>|\x07", "spec": {"judge": "m", "rubric": "r"}},
         "baseline": {"name": "0001-m.json"},
         "repeats": 3,
         "usage": {"cost_usd": 0.5, "requests": 600, "prompt_tokens": 6, "completion_tokens": 7},

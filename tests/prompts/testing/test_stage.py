@@ -9,7 +9,6 @@ from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.prompts.testing.results import read_result
 from efficient_empathy.prompts.testing.stage import Procedure, run_tests
 from efficient_empathy.prompts.testing.verdicts import Tolerances
-from efficient_empathy.scoring.judges.choice import JudgeOptions
 from golden_sets import Opinionated, golden_set
 from misbehaving_server import MisbehavingServer
 from misbehaviours import unauthorized
@@ -25,7 +24,7 @@ def folder(tmp_path):
 
 
 def go(folder, server, procedure=None, **options):
-    told = JudgeOptions(model="m", base_url=server.url, **options)
+    told = {"model": "m", "base_url": server.url, **options}
     procedure = procedure or Procedure(tolerances=LOOSE)
     return run_tests(folder, ["openai"], None, procedure, told, output=folder.parent / "out", console=QUIET)
 

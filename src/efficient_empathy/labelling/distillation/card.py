@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.selection.policies import display_symbol, policy_of_definition
+from efficient_empathy.selection.policies import RulePolicy, display_symbol, policy_of_definition
 from efficient_empathy.selection.policies.conditions import number_text
 
 CARD = """\
@@ -72,6 +72,7 @@ def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence:
 def _labels(found: dict[str, Any]) -> str:
     """How right the subsets of a policy are."""
     policy = policy_of_definition(found["policy"])
+    assert isinstance(policy, RulePolicy), "the subsets of a card are those of rules"
     at = ", ".join(f"{display_symbol(name)} = {number_text(value)}" for name, value in policy.thresholds.items())
     rows = [
         ("most probable subset", found["accuracy_most_probable"], found["shares_most_probable"]),

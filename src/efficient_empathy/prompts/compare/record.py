@@ -23,6 +23,7 @@ from efficient_empathy.prompts.compare.figures import (
 from efficient_empathy.prompts.compare.sides import LABELS, Side
 from efficient_empathy.prompts.compare.word_diff import MOST_WORDS, word_diff
 from efficient_empathy.scoring import STATES, Ledger, Rubric
+from efficient_empathy.scoring.judges.registry import reads_rubric
 from efficient_empathy.selection.grid import GridPolicy
 from efficient_empathy.selection.ties import tie_hash
 
@@ -142,7 +143,7 @@ def _prompts(a: Side, b: Side) -> dict[str, Any] | None:
     a rubric is not at hand."""
     if a.prompt is None or b.prompt is None:
         return None
-    first, second = (sent(side.prompt, side.spec) for side in (a, b) if side.prompt)
+    first, second = (sent(side.prompt, as_json=_asked_in_json(side)) for side in (a, b) if side.prompt)
     pieces = word_diff(first, second)
     words: Counter[str] = Counter()
     for piece in pieces:
@@ -152,10 +153,14 @@ def _prompts(a: Side, b: Side) -> dict[str, Any] | None:
             "diff": [list(piece) for piece in pieces]}  # fmt: skip
 
 
-def sent(rubric: Rubric, spec: str) -> str:
+def _asked_in_json(side: Side) -> bool:
+    return side.panel.specs[0].settings.get("reply") != "text"
+
+
+def sent(rubric: Rubric, *, as_json: bool = True) -> str:
     """The messages of a rubric as they are sent, with marks where the dialogue stands."""
     blank = Sample.of([Utterance("speaker", "[the dialogue so far]")], "[the response]")
-    messages = rubric.messages(blank, as_json="reply=text" not in spec.split())
+    messages = rubric.messages(blank, as_json=as_json)
     return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
 
 
@@ -172,8 +177,8 @@ def _notes(a: Side, b: Side, shared: Shared) -> list[str]:
                 f"The text of {label}’s rubric is not at hand, so the prompts are not compared: put its YAML file "
                 f"(hash {side.rubric.get('hash') or 'unknown'}) into the current folder."
             )
-        if "judge=distilled" in side.spec.split():
-            notes.append(f"{label} is the distilled judge, which reads no prompt.")
+        if not any(reads_rubric(spec.judge) for spec in side.panel.specs):
+            notes.append(f"{label} is the {side.panel.specs[0].judge} judge, which reads no prompt.")
         if any((frame[axis.name] % 1 > 0).any() for axis in shared.axes):
             notes.append(
                 f"Scores of {label} are no whole numbers (expectations or means), so hardly any is exactly the "
@@ -186,6 +191,6 @@ def _notes(a: Side, b: Side, shared: Shared) -> list[str]:
         notes.append(
             f"{given - len(shared.a):,} of {given:,} samples have no scores of one side or both and count nowhere."
         )
-    if a.spec == b.spec:
+    if a.panel.specs == b.panel.specs:
         notes.append("A and B were judged under the same key (rubric, model, decoding): they are repeats.")
     return notes

@@ -16,8 +16,8 @@ from efficient_empathy.prompts.compare.samples import BUNDLED
 from efficient_empathy.prompts.compare.sides import Kept, Side, rubric_at_hand
 from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.prompts.testing.results import read_result
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.panel import Panel
-from efficient_empathy.scoring.rounds import round_spec
 
 LEDGER_ABOVE = 2
 """Results lie in `results/`, beside the ledger of the test."""
@@ -32,16 +32,16 @@ def result_side(kept: Kept, golden: str | None) -> Side:
     result = read_result(kept.path)
     try:
         axes = tuple(Axis(name, *map(int, scale)) for name, scale in result["rubric"]["axes"].items())
-        items, spec = result["items"], result["judge"]["spec"]
+        items, spec = result["items"], JudgeSpec(**result["judge"]["spec"])
         scores = pl.DataFrame([_scored(item, axes) for item in items], schema=_schema(axes))
         samples = pl.DataFrame([*_samples(items, golden)], schema=SAMPLE_SCHEMA)
-        specs = tuple(round_spec(spec, number) for number in result["rounds"])
+        specs = tuple(spec.in_round(number) for number in result["rounds"])
         judge, thresholds = str(result["judge"]["name"]), dict(result.get("thresholds") or {})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{kept.path} is a damaged result ({error!r}): run `prompts test` again") from error
     folder = kept.path.resolve().parents[LEDGER_ABOVE - 1]
     about, prompt = rubric_at_hand(result["rubric"], folder)
-    panel = Panel(specs, "mean" if len(specs) > 1 else "first")
+    panel = Panel.of(specs, "mean" if len(specs) > 1 else "first")
     return Side(
         kept.name, judge, panel, about, prompt, axes, scores, samples, Workspace(folder).ledger, thresholds
     )  # fmt: skip

@@ -15,9 +15,10 @@ from efficient_empathy.foundation.run.axis import Axis
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.prompts.listing import known_rubrics
 from efficient_empathy.scoring import Ledger
-from efficient_empathy.scoring.judges.choice import JUDGES
-from efficient_empathy.scoring.judges.reference import FORMS
+from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.registry import JUDGES, reads_rubric, reference_forms
 from efficient_empathy.scoring.panel import Panel
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.scoring.rubric import BUNDLED, Rubric
 from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.grid import GridPolicy
@@ -74,8 +75,8 @@ class Side:
 
     @property
     def spec(self) -> str:
-        """Under what its judgements are kept."""
-        return " + ".join(self.panel.specs)
+        """Under what its judgements are kept, in words."""
+        return " + ".join(map(str, self.panel.specs))
 
     def replies(self, sample_ids: Sequence[str]) -> dict[str, str]:
         """The raw replies behind the scores, empty where there is no ledger; of several judges each with its name."""
@@ -124,7 +125,7 @@ def _kind(text: str, label: str) -> Literal["judge", "rubric", "kept"]:
         raise UserError(f"{label}, the rubric {text}, is not found: there is no file {path.absolute()}")
     raise UserError(
         f"{label} is {text!r}, which is neither a rubric (a YAML file, {' or '.join(BUNDLED)}), nor a scored run's "
-        f"folder, nor a result of `prompts test` (a JSON file), nor a judge ({FORMS})"
+        f"folder, nor a result of `prompts test` (a JSON file), nor a judge ({reference_forms()})"
     )
 
 
@@ -147,7 +148,7 @@ def _different(a: Asked, b: Asked) -> None:
             f"A equals B: {a.name} and {b.name} are the same rubric, {a.rubric.hash}, asked of the same judge; to "
             "learn how far a judge repeats itself, use `efficient-empathy prompts test` with -k 3"
         )
-    if a.judge.partition(":")[0] == "distilled":
+    if not reads_rubric(a.judge.partition(":")[0]):
         raise UserError(
             "the distilled judge does not read the rubric, so both rubrics would get the same scores: take a judge "
             "that does, --judge openai:MODEL"
@@ -163,7 +164,10 @@ def run_side(kept: Kept) -> Side:
         samples = run.samples.collect().unique("sample_id", keep="first", maintain_order=True)
         scores = run.scores.collect().unique("sample_id", keep="first", maintain_order=True)
     active = run.policy.parameters() if isinstance(run.policy, GridPolicy) else {}
-    panel, judge = Panel.of({"spec": "unknown", **scoring}), str(scoring.get("judge", "unknown"))
+    record = workspace.stage(SCORE, ScoreRecord)
+    if record is None:
+        raise UserError(f"{kept.path} has no scores: run `efficient-empathy score SOURCE` first")
+    panel, judge = record.panel, record.judge
     about, prompt = rubric_at_hand(dict(scoring.get("rubric") or {}), kept.path)
     return Side(kept.name, judge, panel, about, prompt, axes, scores, samples, workspace.ledger, active)
 
@@ -175,11 +179,13 @@ def rubric_at_hand(record: dict[str, Any], folder: Path) -> tuple[dict[str, Any]
     return about | ({"version": found.version} if found else {}), found
 
 
-def asked_side(asked: Asked, judge: str, spec: str, scores: pl.DataFrame, samples: pl.DataFrame, ledger: Path) -> Side:
+def asked_side(
+    asked: Asked, judge: str, spec: JudgeSpec, scores: pl.DataFrame, samples: pl.DataFrame, ledger: Path
+) -> Side:
     """The side of a judge that has been asked."""
     rubric = asked.rubric
     about = {"name": rubric.name, "version": rubric.version, "hash": rubric.hash}
-    return Side(asked.name, judge, Panel((spec,)), about, rubric, axes_of(rubric), scores, samples, ledger)
+    return Side(asked.name, judge, Panel.of([spec]), about, rubric, axes_of(rubric), scores, samples, ledger)
 
 
 def axes_of(rubric: Rubric) -> tuple[Axis, ...]:

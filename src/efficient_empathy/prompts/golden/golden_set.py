@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
@@ -24,6 +24,7 @@ from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.foundation.settings import load
 from efficient_empathy.prompts.golden.items import Lines, Scale, read_lines
 from efficient_empathy.prompts.testing.readings import Thresholds
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.rubric import Rubric
 
 ITEMS, MANIFEST = "items.jsonl", "manifest.json"
@@ -63,8 +64,8 @@ class Manifest(BaseModel):
     corpus: str
     """`corpus_hash` of the items' ids."""
     rubric: Asked | None = None
-    judge: str | None = None
-    """The `spec` of the judge that gave the expected scores."""
+    judge: Annotated[JudgeSpec | None, BeforeValidator(lambda judge: judge or None)] = None
+    """The judge that gave the expected scores."""
     decoding: dict[str, Any] | None = None
     """How its replies were asked for."""
     parser: str | None = None

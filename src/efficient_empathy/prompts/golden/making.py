@@ -19,6 +19,7 @@ from efficient_empathy.prompts.golden.provenance import decoding_of, read_by
 from efficient_empathy.prompts.golden.sampling import stratified
 from efficient_empathy.prompts.settings import GoldenSettings
 from efficient_empathy.prompts.testing.readings import Thresholds
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.faults import told
 from efficient_empathy.selection.rules import RULES
@@ -46,6 +47,7 @@ def make_golden(
     settings = settings or GoldenSettings()
     seed = settings.seed
     record = workspace.stage("score")
+    scored = workspace.stage(SCORE, ScoreRecord)
     table, axes = _table(workspace, record, seed)
     rows = [((_cell(row, axes), row["category"] or NO_CATEGORY), row["tie"]) for row in table.iter_rows(named=True)]
     chosen = stratified(rows, settings.n)
@@ -53,7 +55,7 @@ def make_golden(
     chosen_rows = table[sorted(chosen, key=lambda i: rows[i][1])]  # an order that says nothing
     weights = {table["sample_id"][i]: weight / mean for i, weight in chosen.items()}
     items = [_item(row, axes, weights[row["sample_id"]]) for row in chosen_rows.iter_rows(named=True)]
-    spec = record.get("spec")
+    spec = scored.panel.specs[0] if scored else None
     golden = write_golden(
         folder,
         items,
@@ -82,7 +84,8 @@ def make_golden(
         "categories": len(categories),
         "categories_covered": len({category for _, category in drawn}),
         "ranges": sum(any(low < high for low, high in item.expected.values()) for item in items),
-        **{key: golden.manifest.model_dump(mode="json")[key] for key in ("corpus", "judge", "thresholds")},
+        "judge": str(spec) if spec else None,
+        **{key: golden.manifest.model_dump(mode="json")[key] for key in ("corpus", "thresholds")},
     }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-_DECODING = re.compile(r"\b(reply|temperature|max_tokens|logprobs)=(\S+)")
+from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.llm import DECODING
+from efficient_empathy.scoring.judges.registry import reads_replies
+
 _PARSED_BY = ("llm/thought.py", "scoring/parser.py", "scoring/judges/logprobs.py")
 
 
@@ -20,14 +22,15 @@ def parser_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-def decoding_of(spec: str | None) -> dict[str, str] | None:
-    """How a judge's replies are asked for, from its `spec`; None for a judge that is not asked in words."""
-    return dict(_DECODING.findall(spec or "")) or None
+def decoding_of(spec: JudgeSpec | None) -> dict[str, Any] | None:
+    """How a judge's replies are asked for; None for a judge that is not asked in words."""
+    settings = spec.settings if spec else {}
+    return {name: settings[name] for name in DECODING if name in settings} or None
 
 
-def read_by(spec: str | None) -> str | None:
+def read_by(spec: JudgeSpec | None) -> str | None:
     """`parser_hash` for a judge whose replies are parsed; None for one that answers in numbers."""
-    return None if spec is None or spec.startswith("judge=distilled ") else parser_hash()
+    return parser_hash() if spec is not None and reads_replies(spec.judge) else None
 
 
 def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -54,7 +57,7 @@ def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[dict[
 
 
 def _plain(value: Any) -> Any:
-    """Ranges as lists, as JSON has them, and numbers as text, as a `spec` has them."""
+    """Ranges as lists, as JSON has them, and numbers as text, so that 0 is 0.0."""
     if isinstance(value, Mapping):
         return {key: list(ends) for key, ends in value.items()}
     return f"{value:g}" if isinstance(value, float) else str(value)

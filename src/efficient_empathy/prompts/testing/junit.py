@@ -11,6 +11,7 @@ from typing import Any
 
 from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.prompts.testing.words import SAID, check_table, title, verdict_lines
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -51,7 +52,7 @@ def _suite(result: Mapping[str, Any]) -> ET.Element:
         "exit_code": result["exit_code"],
         "corpus": result["corpus"],
         "rubric": f"{result['rubric']['name']} {result['rubric']['hash']}",
-        "judge": result["judge"]["spec"],
+        "judge": str(JudgeSpec(**result["judge"]["spec"])),
         "baseline": result["baseline"]["name"],
         "repeats": result["repeats"],
         "cost_usd": result["usage"]["cost_usd"],

@@ -21,8 +21,8 @@ from efficient_empathy.prompts.testing.readings import Expected, Readings, Thres
 from efficient_empathy.prompts.testing.results import LATEST, Results, plain, read_result, rewrite, slug
 from efficient_empathy.prompts.testing.rounds import ask
 from efficient_empathy.prompts.testing.verdicts import EXIT, Tolerances, decide, incomparable, worst
-from efficient_empathy.scoring.judges.choice import JudgeOptions
-from efficient_empathy.scoring.judges.reference import judge_of
+from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeSpec
+from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.rubric import Rubric
 
 NO_EARLIER = "--baseline latest: {folder} has no earlier result: test once without --baseline, and then with it"
@@ -71,7 +71,7 @@ def run_tests(
     output: Path | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
-    """Test judges, each named as in `scoring.reference`, by `rubric` on a golden set.
+    """Test judges, each named as for `score`, by `rubric` on a golden set.
 
     What is asked is kept in the ledger of `output` (by default `folder_of`), and each judge's result in its `results/`.
     Returns `{golden, verdict, exit_code, results: […]}`; a result is as `assess` has it, with the `result` file.
@@ -81,7 +81,7 @@ def run_tests(
     golden = read_golden(golden_set, rubric)
     thresholds = Thresholds.of(golden.manifest.thresholds.model_dump(), **procedure.thresholds)
     folder = Workspace(output or folder_of(golden)).create()
-    kept, options = Results(folder.root), options or JudgeOptions()
+    kept, options = Results(folder.root), options or {}
     if procedure.baseline not in (None, LATEST):
         read_result(Path(str(procedure.baseline)))  # before anything is paid for
     if procedure.baseline == LATEST and not kept.paths():
@@ -184,8 +184,8 @@ def _last(
     golden: Golden, rubric: Rubric, reference: str, folder: Workspace, options: JudgeOptions, count: int
 ) -> tuple[Path, dict[str, Any], int]:
     """A judge's last result on this golden set, its file, and how many results are earlier."""
-    spec = judge_of(reference, rubric, folder, options).spec
+    spec = build_judge(reference, rubric, folder, options).spec
     for at, (path, result) in reversed(list(enumerate(Results(folder.root).all()[:count]))):
-        if result["judge"]["spec"] == spec and result["corpus"] == golden.manifest.corpus:
+        if JudgeSpec(**result["judge"]["spec"]) == spec and result["corpus"] == golden.manifest.corpus:
             return path, result, at
     raise UserError(f"--reuse: {folder.root} has no result of {reference} by this rubric: leave --reuse out to ask")

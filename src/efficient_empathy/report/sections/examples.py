@@ -11,6 +11,7 @@ import polars as pl
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.panel import Panel
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.selection.columns import UNSCORED
 from efficient_empathy.selection.scored_run import BATCH, UNCATEGORISED, Run
 from efficient_empathy.selection.ties import tie_hash
@@ -179,6 +180,5 @@ def _replies(run: Run, ids: Sequence[str]) -> tuple[dict[str, list[Reply]], bool
 
 def _panel(run: Run) -> Panel | None:
     """Whose judgements the scores are made of; None where nothing is left of them."""
-    scoring = run.scoring
-    known = "panel" in scoring or scoring.get("spec") is not None
-    return Panel.of(scoring) if known and run.workspace.ledger.exists() else None
+    record = run.workspace.stage(SCORE, ScoreRecord)
+    return record.panel if record and run.workspace.ledger.exists() else None

@@ -15,11 +15,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from efficient_empathy.scoring.heartbeat import NAME
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, Ledger
-from efficient_empathy.scoring.heartbeat import NAME
 from efficient_empathy.studio.pages.live.control import Control
 from efficient_empathy.studio.pages.live.pulse import take
 from efficient_empathy.studio.pages.live.watching import Watch

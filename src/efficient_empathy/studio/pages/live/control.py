@@ -22,7 +22,8 @@ from typing import IO
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, process_exists
-from efficient_empathy.studio.pages.live.pulse import Pulse, Told, holds, take
+from efficient_empathy.scoring.progress import Progress
+from efficient_empathy.studio.pages.live.pulse import Pulse, holds, take
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Control:
             start_new_session=True,
         )
 
-    def _ours(self, told: Told) -> bool:
+    def _ours(self, told: Progress) -> bool:
         """Whether it is a process of this user on this machine that has this run's lock open."""
         here = told.host == socket.gethostname() and process_exists(told.pid) and told.pid != os.getpid()
         try:
@@ -128,14 +129,14 @@ class Control:
         return next((line.strip() for line in reversed(lines) if line.strip()), f"it ended with {child.returncode}")
 
 
-def _shown(told: Told | None) -> str | None:
+def _shown(told: Progress | None) -> str | None:
     """The command for a terminal; None where the process did not tell it."""
     if told is None or not told.command:
         return None
     return f"cd {shlex.quote(told.folder)} && {shlex.join(['efficient-empathy', *told.command])}"
 
 
-def _stopping(told: Told | None) -> str | None:
+def _stopping(told: Progress | None) -> str | None:
     """How a person stops it."""
     if told is None:
         return None
@@ -148,6 +149,6 @@ def _stopping(told: Told | None) -> str | None:
     return f"run `{command}`{where}{keys}"
 
 
-def _signal(told: Told) -> signal.Signals | None:
+def _signal(told: Progress) -> signal.Signals | None:
     """The signal that lets it finish what is in flight. SIGINT comes last: a process in the background ignores it."""
     return next((one for one in (signal.SIGTERM, signal.SIGINT) if one.name in told.stopped_by), None)

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel
 
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, process_exists
-from efficient_empathy.scoring.heartbeat import NAME, State
+from efficient_empathy.scoring.progress import PROGRESS, Progress
 
 QUIET_S = 4.0
 """A process on this machine that has said nothing for so long is looked after; it writes once a second."""
@@ -23,37 +24,11 @@ Condition = Literal["none", "running", "stopping", "silent", "died", "complete",
 """none: nothing was ever scored here by a process that tells of itself. silent: it says nothing, but may be there."""
 
 
-class Told(BaseModel):
-    """`progress.json`, as far as it is what scoring writes; see `scoring.heartbeat`."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    state: State
-    reason: str = ""
-    stopped_by: list[str] = []
-    judge: str
-    spec: str
-    pid: int
-    host: str
-    command: list[str] | None = None
-    folder: str = ""
-    started_at: float
-    written_at: float
-    total: int
-    done: int
-    done_at_start: int
-    states: dict[str, int] = {}
-    requests: int = 0
-    cost_usd: float = 0.0
-    concurrency: int | None = None
-    in_flight: int | None = None
-
-
 class Pulse(BaseModel):
     """What is known of a run's scoring: its condition, and what the process told last."""
 
     condition: Condition
-    told: Told | None = None
+    told: Progress | None = None
 
     @property
     def working(self) -> bool:
@@ -64,8 +39,8 @@ class Pulse(BaseModel):
 def take(workspace: Workspace, now: float | None = None) -> Pulse:
     """The run's pulse. A file that is none of scoring's is as good as none."""
     try:
-        told = Told.model_validate_json((workspace.root / NAME).read_bytes())
-    except (OSError, ValidationError):
+        told = Progress.read(workspace.root / PROGRESS)
+    except UserError:
         return Pulse(condition="none")
     if told.state not in ("running", "stopping"):
         return Pulse(condition=told.state, told=told)

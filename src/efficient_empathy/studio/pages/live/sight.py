@@ -9,7 +9,9 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.studio.pages.live.control import Control
 from efficient_empathy.studio.pages.live.pulse import Pulse, take
 from efficient_empathy.studio.pages.live.tally import Tally
@@ -21,7 +23,7 @@ RATE_OVER_S = 15.0
 class Sight:
     """What was seen. `cells` are `{(right, up): count}`, `recent` the last judgements, oldest first."""
 
-    spec: str
+    spec: JudgeSpec | None
     frame: dict[str, Any]
     cells: dict[tuple[int, int], int]
     recent: list[dict[str, Any]]
@@ -34,7 +36,7 @@ class Looking:
 
     def __init__(self, workspace: Workspace, control: Control) -> None:
         self._workspace, self._control = workspace, control
-        self._tally = Tally("")
+        self._tally = Tally(None)
         self._file = 0
         self._seen: deque[tuple[float, int]] = deque(maxlen=64)
         self._behind = False
@@ -44,7 +46,8 @@ class Looking:
         pulse = take(self._workspace)
         self._control.see(pulse)
         record = self._workspace.stage("score")
-        spent = self._read(pulse.told.spec if pulse.told else str(record.get("spec", "")))
+        scored = None if pulse.told else self._workspace.stage(SCORE, ScoreRecord)
+        spent = self._read(pulse.told.spec if pulse.told else scored.panel.specs[0] if scored else None)
         return self._sight(pulse, record, spent)
 
     def nothing(self) -> Sight:
@@ -71,13 +74,13 @@ class Looking:
         }
         return Sight(tally.spec, frame, dict(tally.cells), list(tally.recent), self._behind)
 
-    def _read(self, spec: str) -> float:
+    def _read(self, spec: JudgeSpec | None) -> float:
         """Count what is new; what all calls have cost."""
         if not self._workspace.ledger.exists():
             self._tally, self._behind = Tally(spec), False
             return 0.0
         with Ledger(self._workspace.ledger, read_only=True) as ledger:
-            spec = spec or next(reversed(ledger.specs()), "")
+            spec = spec or next(reversed(ledger.specs()), None)
             file = self._workspace.ledger.stat().st_ino
             if (spec, file) != (self._tally.spec, self._file):
                 self._tally, self._file = Tally(spec), file
@@ -90,10 +93,11 @@ class Looking:
         if pulse.told is None or not pulse.working:
             self._seen.clear()
             return None
-        now, done = pulse.told.written_at, pulse.told.done
+        counts = pulse.told.counts
+        now, done = pulse.told.written_at, counts.done
         if not self._seen or done < self._seen[-1][1]:
             self._seen.clear()
-            self._seen.append((pulse.told.started_at, pulse.told.done_at_start))
+            self._seen.append((pulse.told.started_at, counts.done_at_start))
         if now > self._seen[-1][0]:
             self._seen.append((now, done))
         while len(self._seen) > 2 and now - self._seen[1][0] > RATE_OVER_S:
@@ -107,8 +111,9 @@ def _of_process(pulse: Pulse, rate: float | None) -> dict[str, Any] | None:
     told = pulse.told
     if told is None:
         return None
-    left = max(0, told.total - told.done)
-    kept = told.model_dump(exclude={"command", "folder", "spec", "stopped_by", "judge"})
+    left = max(0, told.counts.total - told.counts.done)
+    kept = told.model_dump(exclude={"version", "command", "folder", "spec", "stopped_by", "judge", "counts"})
+    kept |= told.counts.model_dump()
     return {**kept, "rate": rate, "left_s": left / rate if rate else None}
 
 

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from typing import Any
 
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 
 RECENT = 20
@@ -20,7 +21,7 @@ _MOST_REASONS = 200
 class Tally:
     """Counts of a spec's judgements: samples by how they stand, the map of their scores, reasons, dollars, the last."""
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: JudgeSpec | None) -> None:
         self.spec = spec
         self.last = 0
         """The number of the last row that was read."""
@@ -38,7 +39,7 @@ class Tally:
 
     def read(self, ledger: Ledger) -> bool:
         """Count what is new, up to 20,000 rows of it; whether there is more."""
-        rows = ledger.since(self.spec, self.last, _STEP)
+        rows = ledger.since(self.spec, self.last, _STEP) if self.spec else []
         for number, judgement in rows:
             self._count(number, judgement)
         return len(rows) == _STEP
