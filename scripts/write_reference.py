@@ -19,6 +19,7 @@ from efficient_empathy.cli.lazy import command_of, commands_of, function_of
 from efficient_empathy.cli.options import models_of
 from efficient_empathy.foundation.settings import Settings, fields_of, parts, section
 from efficient_empathy.recipe import Recipe
+from efficient_empathy.scoring.judges.registry import JUDGES
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 HEAD = """# Settings and commands
@@ -41,10 +42,11 @@ def page() -> str:
 
 
 def all_models() -> list[Any]:
-    """Every settings model that a recipe or a command has: the recipe's first, each before its sections."""
+    """Every settings model that a recipe, a judge or a command has: the recipe's first, each before its sections."""
     models: dict[Any, None] = {}
     roots = [
         Recipe,
+        *JUDGES.loadable().values(),
         *(one.model for place in commands_of(COMMANDS).values() for one in models_of(function_of(place)).values()),
     ]
     for root in roots:
