@@ -15,11 +15,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from efficient_empathy.scoring.heartbeat import NAME
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.scoring.progress import PROGRESS
 from efficient_empathy.studio.pages.live.control import Control
 from efficient_empathy.studio.pages.live.pulse import take
 from efficient_empathy.studio.pages.live.watching import Watch
@@ -315,11 +315,11 @@ def told(run: Workspace, **changed: object) -> None:
     import socket
 
     record = {
-        "state": "running", "judge": "j", "spec": SPEC, "pid": os.getpid(), "host": socket.gethostname(),
+        "state": "running", "judge": "j", "spec": SPEC.model_dump(mode="json"), "version": 1, "pid": os.getpid(), "host": socket.gethostname(),
         "command": ["score", "x", "--run", "run"], "folder": "/", "started_at": 1.0,
-        "stopped_by": ["SIGINT", "SIGTERM"], "written_at": 1.0, "total": 5, "done": 1, "done_at_start": 0,
+        "stopped_by": ["SIGINT", "SIGTERM"], "written_at": 1.0, "counts": {"total": 5, "done": 1, "done_at_start": 0},
     }  # fmt: skip
-    (run.root / NAME).write_text(json.dumps(record | changed))
+    (run.root / PROGRESS).write_text(json.dumps(record | changed))
 
 
 def test_a_sign_of_life_is_believed_as_far_as_the_machine_bears_it_out(tmp_path) -> None:
@@ -339,7 +339,7 @@ def test_a_sign_of_life_is_believed_as_far_as_the_machine_bears_it_out(tmp_path)
     assert take(run).condition == "silent"
     told(run, state="error", reason="no key")
     assert take(run).condition == "error"
-    (run.root / NAME).write_text('{"state": "running", "pid": "all of them"}')
+    (run.root / PROGRESS).write_text('{"state": "running", "pid": "all of them"}')
     assert take(run).condition == "none"
 
 
