@@ -27,8 +27,8 @@ from efficient_empathy.cli.options import models_of
 from efficient_empathy.dialogues.formats import FORMATS
 from efficient_empathy.foundation.run.record import Record
 from efficient_empathy.foundation.settings import Settings, fields_of, parts, section
-from efficient_empathy.labelling.refresh.uncertainty import UncertaintySettings
 from efficient_empathy.recipe import Recipe
+from efficient_empathy.scoring.judges.registry import JUDGES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -47,8 +47,6 @@ not this page. What else lies in a run's folder: [A run's folder](runs.md).
 """
 TABLE = re.compile(r"(?<=<!-- formats -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """What stands between the marks of docs/formats.md."""
-PYTHON_ONLY = (UncertaintySettings,)
-"""Settings that functions take and no command has."""
 WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path", Any: "any"}
 BOUNDS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<")}
 
@@ -72,11 +70,11 @@ def settings_page() -> str:
 
 
 def all_models() -> list[Any]:
-    """Every settings model that a recipe or a command has: the recipe's first, each before its sections."""
+    """Every settings model that a recipe, a judge or a command has: the recipe's first, each before its sections."""
     models: dict[Any, None] = {}
     roots = [
         Recipe,
-        *PYTHON_ONLY,
+        *JUDGES.loadable().values(),
         *(one.model for place in commands_of(COMMANDS).values() for one in models_of(function_of(place)).values()),
     ]
     for root in roots:

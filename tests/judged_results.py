@@ -17,7 +17,8 @@ def result(**changes: Any) -> TestRecord:
     """A result that passed, with `changes` of its fields."""
     fields: dict[str, Any] = {
         "created_at": 0.0, "versions": {}, "golden": {"name": "mine", "items": 200, "corpus": "c"}, "corpus": "c",
-        "rubric": RubricNote.of(Rubric.load()), "judge": {"name": "m", "reference": "openai:m", "spec": "judge=m"},
+        "rubric": RubricNote.of(Rubric.load()),
+        "judge": {"name": "m", "reference": "openai:m", "spec": {"judge": "openai", "rubric": "r"}},
         "decoding": None, "parser": None, "repeats": 3, "rounds": (1, 2, 3), "reasons": {"no": 1}, "seconds": 1.5,
         "states": {"ok": 599, "parse_error": 0, "api_error": 0, "refused": 1},
         "usage": {"cost_usd": 0.5, "requests": 600, "prompt_tokens": 6, "completion_tokens": 7}, "items": (),

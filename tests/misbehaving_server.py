@@ -1,4 +1,4 @@
-"""A chat completions server on this machine that misbehaves as told, for tests of whatever talks to one.
+"""A server of chat completions and messages on this machine that misbehaves as told, for tests of who talks to one.
 
     with MisbehavingServer([too_many_requests(retry_after="3"), ok("7 8")]) as server:
         Endpoint(server.url, "gpt-4o", ...)
@@ -58,7 +58,8 @@ class MisbehavingServer:
     async def _run(self) -> None:
         self._released = asyncio.Event()
         app = web.Application(client_max_size=2**28)
-        app.router.add_post("/v1/chat/completions", self._handle)
+        for path in ("/v1/chat/completions", "/v1/messages"):
+            app.router.add_post(path, self._handle)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

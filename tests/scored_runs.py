@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
-from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.scoring import STATES, Judgement, JudgeSpec, Ledger
+from efficient_empathy.scoring.panel import Panel
+from efficient_empathy.scoring.record import RubricRecord, ScoreRecord, SourceRecord
 
-SPEC = "judge=test rubric=0123456789abcdef"
+SPEC = JudgeSpec(judge="test", rubric="0123456789abcdef")
 
 
 def numbered(i: int, category: str | None = None, text: str = "I lost my keys", response: str = "oh no") -> Sample:
@@ -56,19 +59,44 @@ def write_run(
                 if state
             ],
         )
-    record = {
-        "source": {"name": "dialogues.csv", "format": "table", "digest": "d" * 64},
-        "samples": len(samples),
-        "conversations": len(samples),
-        "judge": "test judge",
-        "spec": SPEC,
-        "rubric": {
-            "name": "empathy-selection",
-            "hash": "0123456789abcdef",
-            "axes": {axis: list((scales or {}).get(axis, (0, 10))) for axis in scores},
-        },
-        "cost_usd": 0.0,
-        "requests": 0,
-    }
-    workspace.record("score", record | manifest)
+    rubric = RubricRecord(
+        name="empathy-selection",
+        hash="0123456789abcdef",
+        axes={axis: (scales or {}).get(axis, (0, 10)) for axis in scores},
+    )
+    record = score_record(workspace, SPEC, rubric, states, distributions=bool(probabilities))
+    workspace.record("score", record.model_dump(mode="json") | manifest)
     return workspace
+
+
+def score_record(
+    workspace: Workspace,
+    spec: JudgeSpec,
+    rubric: RubricRecord,
+    states: Sequence[str | None],
+    *,
+    distributions: bool = False,
+) -> ScoreRecord:
+    """What the manifest says of a run that one judge scored."""
+    counts = Counter(state for state in states if state)
+    return ScoreRecord(
+        source=SourceRecord(name="dialogues.csv", format="table", digest="d" * 64),
+        samples=len(states),
+        conversations=len(states),
+        duplicates=0,
+        bad_rows=0,
+        inputs={"samples.parquet": file_hash(workspace.samples)},
+        rubric=rubric,
+        judge="test judge",
+        panel=Panel.of([spec]),
+        first_pass=None,
+        states={state: counts[state] for state in STATES},
+        unjudged=sum(state is None for state in states),
+        distributions=distributions,
+        requests=0,
+        prompt_tokens=0,
+        completion_tokens=0,
+        cost_usd=0.0,
+        seconds=0.0,
+        ending="complete",
+    )

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.recipe import DIALOGUES, RECIPES, Recipe, bundled_recipes
-from efficient_empathy.scoring.judges.openai import Decoding
 
 ROOT = Path(__file__).parent.parent
 
@@ -75,12 +75,23 @@ def test_an_empty_section_has_its_defaults_and_null_takes_one_out(tmp_path: Path
 
 
 def test_options_of_the_judge_are_read(tmp_path: Path) -> None:
+    text = "name: x\nscore:\n  judge: openai\n  model: m\n  max_cost: 2\n  logprobs: true\n"
+    section = Recipe.load(write(tmp_path, text)).score
+    assert section is not None
+    assert (section.judge, section.model_extra) == (("openai",), {"model": "m", "max_cost": 2, "logprobs": True})
+
+
+def test_a_cascade_and_a_refresh_have_sections_of_their_own(tmp_path: Path) -> None:
     text = (
-        "name: x\nscore:\n  judge: openai\n  model: m\n  max_cost: 2\n  decoding: {logprobs: true}\n  replies: a.json\n"
+        "name: x\nseed: 7\ncascade:\n  expert: openai\n  model: gpt-4o\n  error: 0.1\n"
+        "refresh:\n  rounds: 2\n  judge: openai:m\n"
     )
-    options = Recipe.load(write(tmp_path, text)).score.options()
-    assert (options.model, options.max_cost, options.replies) == ("m", 2, Path("a.json"))
-    assert options.decoding == Decoding(logprobs=True)
+    recipe = Recipe.load(write(tmp_path, text))
+    assert recipe.cascade is not None
+    assert recipe.refresh is not None
+    assert (recipe.score, recipe.refresh.rounds) == (None, 2)
+    assert recipe.cascade.settings == CascadeSettings(expert="openai", error=0.1, seed=7)
+    assert recipe.cascade.model_extra == {"model": "gpt-4o"}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +103,7 @@ def test_options_of_the_judge_are_read(tmp_path: Path) -> None:
         ),
         ("name: x\ntrain:\n  lora:\n    rank: 1\nselect: {}\n", "train.lora.rank is no key"),
         ("name: x\nscore:\n  modle: 1\n", "modle is no key: did you mean model?"),
-        ("name: x\nscore:\n  judge: oracle\n", "there is no judge 'oracle'"),
+        ("name: x\nscore:\n  judge: oracle\n", "'oracle' names no judge"),
         ("name: x\nselect:\n  workspace: y\n", "select.workspace is no key"),
         ("name: x\nselect:\n  force: true\n", "select.force is no key"),
         ("name: x\nselect:\n  top: 3\n", "select: the policy paper has rules and takes no top"),
@@ -101,16 +112,19 @@ def test_options_of_the_judge_are_read(tmp_path: Path) -> None:
         ("name: x\nselect:\n  gamma: 12\n", "select.gamma is no key"),
         ("name: x\nselect:\n  thresholds: {gamma: 12}\n", "select: the policy paper has no threshold gamma"),
         ("name: x\nselect:\n  policy: top\n  top: 3\n  beta: 5\n", "select: the policy top has no threshold beta"),
-        ("name: x\nscore:\n  decoding: {temprature: 1}\n", "score: decoding.temprature is no key: did you mean temp"),
-        ("name: x\nscore:\n  decoding: {temperature: hot}\n", "score: decoding.temperature: Input should be a valid"),
-        ("name: x\nscore:\n  decoding: {temperature: -1}\n", "score: decoding.temperature: Input should be"),
-        ("name: x\nscore:\n  decoding: {max_tokens: 0}\n", "score: decoding.max_tokens: Input should be"),
-        ("name: x\nscore:\n  decoding: {reply: xml}\n", "score: decoding.reply: Input should be"),
-        ("name: x\nscore:\n  decoding: 3\n", "score: decoding: it must be a mapping"),
-        ("name: x\nscore:\n  decoding: [1]\n", "score: decoding: it must be a mapping"),
-        ("name: x\nscore:\n  concurrency: 0\n", "score: concurrency: Input should be"),
-        ("name: x\nscore:\n  timeout_s: soon\n", "score: timeout_s: Input should be"),
-        ("name: x\nscore:\n  prices: [1]\n", "score: prices: Input is not a valid path"),
+        ("name: x\nscore:\n  temprature: 1\n", "score: temprature is no key: did you mean temp"),
+        ("name: x\nscore:\n  judge: openai\n  temperature: hot\n", "score: temperature: Input should be a valid"),
+        ("name: x\nscore:\n  judge: openai\n  temperature: -1\n", "score: temperature: Input should be"),
+        ("name: x\nscore:\n  judge: openai\n  max_tokens: 0\n", "score: max_tokens: Input should be"),
+        ("name: x\nscore:\n  judge: openai\n  reply: xml\n", "score: reply: Input should be"),
+        ("name: x\nscore:\n  judge: openai\n  concurrency: 0\n", "score: concurrency: Input should be"),
+        ("name: x\nscore:\n  judge: openai\n  timeout_s: soon\n", "score: timeout_s: Input should be"),
+        ("name: x\nscore:\n  judge: openai\n  prices: [1]\n", "score: prices: Input is not a valid path"),
+        ("name: x\nscore:\n  model: m\n", "score: model is an option of the judge openai or anthropic"),
+        ("name: x\ncascade:\n  error: 0.1\n  f1: 0.9\n", "cascade: error and f1 are two guarantees"),
+        ("name: x\ncascade:\n  modle: m\n", "cascade: modle is no key: did you mean model?"),
+        ("name: x\nrefresh:\n  which: some\n", "refresh.which: Input should be"),
+        ("name: x\nscore: {}\ncascade: {}\n", "`score` or a section `cascade`, not both"),
         ("name: x\nselect:\n  policy: best\n", "there is no policy 'best'"),
         ("name: x\ntrain: {}\n", "a section `train` needs a section `select`"),
         ("name: x\nmix: {}\nselect: {}\n", "a section `mix` needs a section `train`"),

@@ -30,6 +30,11 @@ def settings_classes() -> list[str]:
             if isinstance(node, ast.ClassDef):
                 bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
                 marks = [ast.unparse(decorator) for decorator in node.decorator_list]
+                own = [
+                    one for one in node.body if isinstance(one, ast.AnnAssign) and "ClassVar" not in ast.unparse(one)
+                ]
+                if bases == ["Settings"] and not own:
+                    continue  # the base of others, without an option
                 if any(base.endswith("Settings") for base in bases) or any("config=SETTINGS" in mark for mark in marks):
                     found.append(node.name)
     return sorted(found)

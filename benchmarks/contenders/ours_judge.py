@@ -12,7 +12,8 @@ from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm import Endpoint
 from efficient_empathy.scoring import Rubric
-from efficient_empathy.scoring.judges.openai import OpenAIJudge
+from efficient_empathy.scoring.judges.llm_judge import LLMJudge
+from efficient_empathy.scoring.judges.openai import OpenAISettings
 from efficient_empathy.scoring.stage import score
 
 
@@ -32,7 +33,7 @@ def main() -> None:
         return
     write_samples(samples(int(n)), "dialogues.parquet")
     with measured():
-        judge = OpenAIJudge(Endpoint(url, "m", concurrency=int(concurrency)), rubric)
+        judge = LLMJudge(Endpoint(url, "m", concurrency=int(concurrency)), rubric, OpenAISettings())
         result = score("dialogues.parquet", Workspace("run"), judge, rubric, console=Console(file=io.StringIO()))
         assert result["states"]["ok"] == int(n), result
 

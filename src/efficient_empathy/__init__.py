@@ -42,11 +42,9 @@ if TYPE_CHECKING:
     )
     from efficient_empathy.dialogues import inspect_source, read
     from efficient_empathy.evaluation.agreement import AgreementSettings, measure_agreement
-    from efficient_empathy.scoring.judges.choice import JudgeOptions
 
 __all__ = [
     "AgreementSettings",
-    "JudgeOptions",
     "analyse",
     "cascade",
     "evaluate",
@@ -73,7 +71,6 @@ __getattr__ = exports(
     | {
         "read": "dialogues",
         "inspect_source": "dialogues",
-        "JudgeOptions": "scoring.judges.choice",
         "AgreementSettings": "evaluation.agreement",
         "measure_agreement": "evaluation.agreement",
     },

@@ -17,8 +17,8 @@ from efficient_empathy.foundation.settings import load
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Judge, Rubric
 from efficient_empathy.scoring import stage as _scoring
-from efficient_empathy.scoring.judges.choice import JudgeOptions
-from efficient_empathy.scoring.panel import Pool
+from efficient_empathy.scoring.judges.contract import JudgeOptions
+from efficient_empathy.scoring.settings import Pool
 from efficient_empathy.selection.settings import SelectSettings
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ def score(
 ) -> pl.DataFrame:
     """Judge every sample of `source` that the run's ledger does not hold yet; the frame of `scores.parquet`.
 
-    `judge` is a name (distilled, openai, replay) with its `options`, or any object with a `name` and an async `judge`
-    (see `Judge`); of several of either, `pool` makes one score.
+    `judge` is written as for the command (distilled, openai:MODEL …) and takes `options`, such as
+    `{"base_url": URL, "max_cost": 5}`; or it is any object with a `name` and an async `judge` (see `Judge`). Of several
+    of either, `pool` makes one score.
     """
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
@@ -70,8 +71,8 @@ def cascade(
 
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     chosen, console = load(CascadeSettings, None, "the options", settings), Console(stderr=True, quiet=quiet)
-    found = run_cascade(source, Workspace(run), chosen, loaded, options, console=console, **(reading or {}))
-    record: dict[str, Any] = found["cascade"]
+    result = run_cascade(source, Workspace(run), chosen, loaded, options, console=console, **(reading or {}))
+    record: dict[str, Any] = result["cascade"]
     return record
 
 
@@ -80,25 +81,25 @@ def refresh(
     which: str = "uncertain",
     judge: str | Judge | None = None,
     *,
-    rounds: int = 1,
-    pool: Pool | None = None,
     rubric: Rubric | str | Path | None = None,
     options: JudgeOptions | None = None,
     quiet: bool = False,
-    **uncertainty: Any,
+    **settings: Any,
 ) -> pl.DataFrame:
     """Judge samples of a scored run again and pool what was said; the frame of `scores.parquet`.
 
-    `which` are uncertain, failed, all or none; `judge` is another one, by default the same for another of its `rounds`;
-    `uncertainty` as of `UncertaintySettings`: reach, disagreement, policy, thresholds and so on.
+    `which` are uncertain, failed, all or none; `judge` is another one, by default the same for another of its rounds;
+    `settings` as of `RefreshSettings`: rounds, pool, reach, disagreement, policy, thresholds and so on.
     """
+    from efficient_empathy.labelling.refresh.settings import RefreshSettings
     from efficient_empathy.labelling.refresh.stage import refresh as judge_again
-    from efficient_empathy.labelling.refresh.uncertainty import UncertaintySettings
 
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
-    chosen = load(UncertaintySettings, None, "the options", uncertainty)
-    judge_again(workspace, which, judge, loaded, options, rounds=rounds, pool=pool, uncertainty=chosen, console=console)
+    reference = {"judge": judge} if isinstance(judge, str) else {}
+    chosen = load(RefreshSettings, None, "the options", {"which": which, **reference, **settings})
+    other = None if isinstance(judge, str) else judge
+    judge_again(workspace, chosen, loaded, options, judge=other, console=console)
     return pl.read_parquet(workspace.scores)
 
 

@@ -11,9 +11,8 @@ from rich.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.redaction import redact_all
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
-from efficient_empathy.recipe import CASCADE, Recipe
+from efficient_empathy.recipe import CascadeSection, Recipe, RefreshSection, ScoreSection
 from efficient_empathy.report import report
-from efficient_empathy.scoring import Rubric
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
 
@@ -45,7 +44,7 @@ def run_recipe(
 
 
 def _steps(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
-    steps: list[Step] = [("score", lambda: _score(recipe, workspace, console, force))]
+    steps = _scoring(recipe, workspace, console, force)
     if recipe.select is not None:
         steps.append(("select", lambda: select(workspace, recipe.select, force=force)))
     if recipe.sweep is not None or recipe.tune is not None:
@@ -61,19 +60,48 @@ def _steps(recipe: Recipe, workspace: Workspace, console: Console, force: bool) 
     return [*steps, ("report", lambda: report(workspace))]
 
 
-def _score(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> dict[str, Any]:
-    data, how = recipe.data, recipe.score
-    rubric, options = Rubric.load(how.rubric), how.options()
-    reading: dict[str, Any] = {
-        "format": data.format, "columns": data.columns or None, "on_bad_row": data.on_bad_row, "force": force,
-    }  # fmt: skip
-    if how.judge == CASCADE:
-        from efficient_empathy.labelling.cascade.stage import cascade
-
-        scored = cascade(data.place, workspace, how.cascade, rubric, options, console=console, **reading)
+def _scoring(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
+    if recipe.cascade is not None:
+        section = recipe.cascade
+        steps: list[Step] = [("cascade", lambda: _cascade(recipe, section, workspace, console, force))]
     else:
-        scored = score(data.place, workspace, how.judges, rubric, options, pool=how.pool, console=console, **reading)
+        steps = [("score", lambda: _score(recipe, recipe.score or ScoreSection(), workspace, console, force))]
+    if recipe.refresh is not None:
+        again = recipe.refresh
+        steps.append(("refresh", lambda: _refresh(recipe, again, workspace, console)))
+    return steps
+
+
+def _score(
+    recipe: Recipe, section: ScoreSection, workspace: Workspace, console: Console, force: bool
+) -> dict[str, Any]:
+    rubric, options, reading = recipe.load_rubric(), section.model_extra, recipe.data.arguments()
+    scored = score(
+        recipe.data.place, workspace, section.judge, rubric, options,
+        pool=section.pool or "median", console=console, force=force, **reading,
+    )  # fmt: skip
     return _complete(scored, "judgements")
+
+
+def _cascade(
+    recipe: Recipe, section: CascadeSection, workspace: Workspace, console: Console, force: bool
+) -> dict[str, Any]:
+    from efficient_empathy.labelling.cascade.stage import cascade
+
+    rubric, options, reading = recipe.load_rubric(), section.model_extra, recipe.data.arguments()
+    scored = cascade(
+        recipe.data.place, workspace, section.settings, rubric, options, console=console, force=force, **reading
+    )
+    return _complete(scored, "judgements")
+
+
+def _refresh(recipe: Recipe, section: RefreshSection, workspace: Workspace, console: Console) -> dict[str, Any]:
+    from efficient_empathy.labelling.refresh.stage import refresh
+
+    refreshed = refresh(
+        workspace, section, recipe.load_rubric(), section.model_extra, console=console, skip_finished=True
+    )
+    return _complete(refreshed, "judgements")
 
 
 def _robustness(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
@@ -146,7 +174,8 @@ def _complete(result: dict[str, Any], what: str) -> dict[str, Any]:
 def summary(result: dict[str, Any]) -> str:
     """What a run of a recipe came to, in words."""
     stages, workspace = result["stages"], Workspace(result["run"])
-    lines = [f"{stages['score']['states']['ok']:,} of {stages['score']['samples']:,} samples scored."]
+    scored = stages.get("score") or stages["cascade"]
+    lines = [f"{scored['states']['ok']:,} of {scored['samples']:,} samples scored."]
     if "select" in stages:
         chosen = stages["select"]
         total = max(1, sum(chosen["subsets"].values()) + chosen["unscored"])

@@ -5,11 +5,10 @@ A section that is absent is a stage that is not run: a recipe of `data` and `sco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -19,21 +18,21 @@ from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.settings import Settings, load, unknown
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
+from efficient_empathy.labelling.refresh.settings import RefreshSettings
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.scoring.judges.choice import JUDGES, JudgeOptions, judge_options
-from efficient_empathy.scoring.judges.reference import FORMS
-from efficient_empathy.scoring.panel import Pool
+from efficient_empathy.scoring.judges.registry import check_options, options_model
 from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.settings import ScoreSettings
 from efficient_empathy.selection.policies import RulePolicy
 from efficient_empathy.selection.settings import SelectSettings
 
 BUNDLED = "bundled"
-CASCADE = "cascade"
+DISTILLED = "distilled"
 RECIPES = Path(str(files("efficient_empathy") / "assets" / "recipes"))
 DIALOGUES = Path(str(files("efficient_empathy") / "assets" / "dialogues"))
-_SEEDED = ("select", "sweep", "tune", "train", "mix", "generate", "evaluate")
+_SEEDED = ("cascade", "select", "sweep", "tune", "train", "mix", "generate", "evaluate")
 _NEEDS = (
     ("sweep", "select"), ("tune", "select"), ("train", "select"), ("mix", "train"), ("generate", "train"),
     ("evaluate", "generate"),
@@ -53,43 +52,59 @@ class DataSection(ReadingSettings):
         return DIALOGUES if self.source == BUNDLED else self.source
 
 
-class ScoreSection(Settings):
-    """Who judges, and how; the other keys are options of the judges (see `JudgeOptions`)."""
+class ScoreSection(ScoreSettings):
+    """Who judges, and how; the other keys are options of the judges."""
 
     model_config = ConfigDict(extra="allow")
 
-    judge: str | tuple[str, ...] = "distilled"
-    """A judge, a list of them, of which `pool` makes one score, or cascade, which `cascade` describes."""
-    pool: Pool = "median"
-    """How several judgements of a sample become one score; first: of the first judge that has one."""
+    @model_validator(mode="after")
+    def _asks_judges(self) -> Self:
+        _check_judges(self, self.judge)
+        return self
+
+
+class CascadeSection(CascadeSettings):
+    """How the distilled judge and an expert share the work; the other keys are options of these judges."""
+
+    model_config = ConfigDict(extra="allow")
+
     rubric: Path | None = None
-    """A rubric file, or empathy or quality of the package; empathy by default."""
-    cascade: CascadeSettings = CascadeSettings()
-    """How the distilled judge and an expert share the work, with `judge: cascade`."""
+    """A rubric file; empathy by default."""
 
     @model_validator(mode="after")
-    def _known(self) -> ScoreSection:
-        for name in self.judges if self.judge != CASCADE else ():
-            if name.partition(":")[0] not in JUDGES:
-                raise ValueError(f"there is no judge {name!r}: write {FORMS} or {CASCADE}")
-        names = [field.name for field in fields(JudgeOptions)]
-        for key in self.model_extra or {}:
-            if key not in names:
-                raise ValueError(unknown(key, [*ScoreSection.model_fields, *names]))
-        try:
-            self.options()
-        except UserError as error:
-            raise ValueError(str(error).removeprefix("the judge's options: ")) from error
+    def _asks_judges(self) -> Self:
+        _check_judges(self, (DISTILLED, self.expert))
         return self
 
     @property
-    def judges(self) -> tuple[str, ...]:
-        """All judges, in their order."""
-        return (self.judge,) if isinstance(self.judge, str) else self.judge
+    def settings(self) -> CascadeSettings:
+        """What is guaranteed, and how it is proven."""
+        names = self.model_fields_set & CascadeSettings.model_fields.keys()
+        return CascadeSettings(**{name: getattr(self, name) for name in names})
 
-    def options(self) -> JudgeOptions:
-        """The judges' options. Raises `UserError`."""
-        return judge_options(self.model_extra or {})
+
+class RefreshSection(RefreshSettings):
+    """Which samples are judged again, and by whom; the other keys are options of the judge."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _asks_judges(self) -> Self:
+        if self.judge is not None:
+            _check_judges(self, (self.judge,))
+        return self
+
+
+def _check_judges(section: Settings, judges: Sequence[str]) -> None:
+    options = section.model_extra or {}
+    known = [*type(section).model_fields, *options_model().model_fields]
+    for key in options:
+        if key not in known:
+            raise ValueError(unknown(key, known))
+    try:
+        check_options(judges, options)
+    except UserError as error:
+        raise ValueError(str(error)) from error
 
 
 class TrainSection(TrainingSettings):
@@ -132,8 +147,12 @@ class Recipe(Settings):
     """Of every stage that has none of its own."""
     data: DataSection = DataSection()
     """What is read."""
-    score: ScoreSection = ScoreSection()
-    """Who judges, and how."""
+    score: ScoreSection | None = None
+    """Who judges, and how; the distilled judge by default, unless there is a section `cascade`."""
+    cascade: CascadeSection | None = None
+    """Instead of `score`: the distilled judge where it is sure, an expert elsewhere."""
+    refresh: RefreshSection | None = None
+    """Which samples are judged again."""
     select: SelectSettings | None = None
     """How scores become subsets."""
     sweep: SweepSettings | None = None
@@ -161,6 +180,8 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
+        if self.score is not None and self.cascade is not None:
+            raise ValueError("a recipe has a section `score` or a section `cascade`, not both")
         for later, earlier in _NEEDS:
             if getattr(self, later) is not None and getattr(self, earlier) is None:
                 raise ValueError(f"a section `{later}` needs a section `{earlier}`")
@@ -180,7 +201,12 @@ class Recipe(Settings):
         policy = section.load_policy()
         if isinstance(policy, RulePolicy):
             return tuple(name for name in policy.subsets if name != policy.otherwise)
-        return tuple(policy.top) if isinstance(policy.top, dict) else Rubric.load(self.score.rubric).axis_names
+        return tuple(policy.top) if isinstance(policy.top, dict) else self.load_rubric().axis_names
+
+    def load_rubric(self) -> Rubric:
+        """The rubric of the scores. Raises `UserError` where it cannot be read."""
+        section = self.cascade or self.score
+        return Rubric.load(section.rubric if section else None)
 
     @property
     def folder(self) -> Path:

@@ -1,4 +1,4 @@
-"""`score --judge cascade` as it is typed."""
+"""`cascade` as it is typed."""
 
 from __future__ import annotations
 
@@ -10,37 +10,38 @@ from typer.testing import CliRunner
 
 from efficient_empathy.cli import app
 from misbehaving_server import MisbehavingServer
+from predicted_runs import PredictedRun
 
-HERE = ["--judge", "cascade", "--error", "0.15", "--check", "20"]
-
-
-def score(given: Guessed, run, *options: str):
-    return CliRunner().invoke(app, ["score", str(given.source), "--run", str(run), *options])
+HERE = ["--error", "0.15", "--check", "20"]
 
 
-def test_it_says_what_it_plans_what_it_promised_and_what_it_found(guessed, tmp_path) -> None:  # noqa: F811
-    run = guessed.copy(tmp_path / "run").root
-    with MisbehavingServer(guessed.expert()) as server:
+def cascade(given: PredictedRun, run, *options: str):
+    return CliRunner().invoke(app, ["cascade", str(given.source), "--run", str(run), *options])
+
+
+def test_it_says_what_it_plans_what_it_guaranteed_and_what_it_found(predicted, tmp_path) -> None:
+    run = predicted.copy(tmp_path / "run").root
+    with MisbehavingServer(predicted.expert()) as server:
         expert = ["--expert", f"openai:gpt-4o-mini@{server.url}"]
-        dry = score(guessed, run, *HERE, *expert, "--dry-run")
+        dry = cascade(predicted, run, *HERE, *expert, "--dry-run")
         assert dry.exit_code == 0
         assert "Plan: judge about" in dry.stderr
         assert not server.requests
-        done = score(guessed, run, *HERE, *expert, "--json")
+        done = cascade(predicted, run, *HERE, *expert, "--json")
     assert done.exit_code == 0, done.stderr
     told = json.loads(done.stdout)["cascade"]
     assert told["goal"] == "the wrong subset for at most 15 % of all"
     assert told["check"]["checked"] == 20
-    words = score(guessed, run, *HERE, *expert)
+    words = cascade(predicted, run, *HERE, *expert)
     assert "of the judgements saved" in words.stdout
     assert "Checked on 20 others drawn at random" in words.stdout
     assert f"Next: efficient-empathy select --run {run}" in words.stdout
 
 
-def test_a_model_is_enough_to_name_the_expert(guessed, tmp_path) -> None:  # noqa: F811
-    run = guessed.copy(tmp_path / "run").root
-    with MisbehavingServer(guessed.expert()) as server:
-        done = score(guessed, run, *HERE, "--model", "gpt-4o-mini", "--base-url", server.url, "--refit", "1")
+def test_a_model_is_enough_to_name_the_expert(predicted, tmp_path) -> None:
+    run = predicted.copy(tmp_path / "run").root
+    with MisbehavingServer(predicted.expert()) as server:
+        done = cascade(predicted, run, *HERE, "--model", "gpt-4o-mini", "--base-url", server.url, "--refit", "1")
     assert done.exit_code == 0, done.stderr
     assert "Round 1:" in done.stderr
 
@@ -48,17 +49,16 @@ def test_a_model_is_enough_to_name_the_expert(guessed, tmp_path) -> None:  # noq
 @pytest.mark.parametrize(
     ("options", "status", "told"),
     [
-        (["--judge", "cascade"], 1, "--judge openai needs --model"),
-        (["--judge", "cascade", "--expert", "someone"], 1, "names no judge"),
-        (["--judge", "cascade", "--expert", "distilled", "--f1", ".9", "--error", ".1"], 1, "make one"),
-        (["--judge", "cascade", "--expert", "distilled", "--f1", ".9", "--subset", "both"], 1, "no subset both"),
-        (["--judge", "cascade", "--expert", "distilled", "--calibration", "0"], 1, "calibration"),
-        (["--judge", "cascade", "--judge", "distilled"], 2, "cascade by itself"),
-        (["--f1", "0.9"], 1, "--f1 only says what --judge cascade should do"),
+        ([], 1, "the judge openai needs --model"),
+        (["--expert", "someone"], 1, "names no judge"),
+        (["--expert", "distilled", "--f1", ".9", "--error", ".1"], 1, "ask for one"),
+        (["--expert", "distilled", "--f1", ".9", "--subset", "both"], 1, "no subset both"),
+        (["--expert", "distilled", "--calibration", "0"], 1, "calibration"),
+        (["--expert", "distilled", "--replies", "a.json"], 1, "replies is an option of the judge replay"),
     ],
 )
-def test_what_makes_no_sense_is_one_sentence(guessed, tmp_path, options, status, told) -> None:  # noqa: F811
-    done = score(guessed, tmp_path / "run", *options)
+def test_what_makes_no_sense_is_one_sentence(predicted, tmp_path, options, status, told) -> None:
+    done = cascade(predicted, tmp_path / "run", *options)
     assert done.exit_code == status
     assert told in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

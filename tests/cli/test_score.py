@@ -19,11 +19,11 @@ def cli(tmp_path, monkeypatch):
         for i in range(2)
     ]
     (tmp_path / "chat.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    return lambda *arguments, code=0: ran(arguments, code)
+    return lambda *arguments, code=0: ran("score", arguments, code)
 
 
-def ran(arguments, code):
-    done = CliRunner().invoke(app, ["score", *arguments])
+def ran(command, arguments, code=0):
+    done = CliRunner().invoke(app, [command, *arguments])
     assert done.exit_code == code, done.output
     return done
 
@@ -83,9 +83,9 @@ def test_an_ensemble_then_a_refresh_tells_what_it_did_and_what_is_next(cli) -> N
         text = cli("chat.jsonl", "--run", "r", *judges, "--pool", "vote").output
         assert "b: 2 ok" in text
         assert "vote" in text
-        plan = json.loads(cli("--run", "r", "--refresh", "uncertain", "--dry-run", "--json").stdout)
+        plan = json.loads(ran("refresh", ["--run", "r", "--dry-run", "--json"]).stdout)
         assert (plan["chosen"], plan["requests"], len(plan["members"])) == (2, 4, 2)
-        text = cli("--run", "r", "--refresh", "uncertain").output
+        text = ran("refresh", ["--run", "r"]).output
     assert len(server.requests) == 8
     assert "2 uncertain samples: 2 within reach of a threshold" in text
     assert "0 of them changed subset" in text
@@ -95,14 +95,24 @@ def test_an_ensemble_then_a_refresh_tells_what_it_did_and_what_is_next(cli) -> N
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["chat.jsonl", "--run", "r", "--judge", "oracle"], 2, "names no judge"),
-        (["--run", "r"], 2, "SOURCE"),
-        (["chat.jsonl", "--run", "r", "--refresh", "all"], 2, "leave SOURCE out"),
-        (["chat.jsonl", "--run", "r", "--reach", "2"], 1, "--refresh"),
-        (["chat.jsonl", "--run", "r", "--pool", "mean"], 1, "more than once"),
-        (["--run", "r", "--refresh", "all"], 1, "no run's folder"),
-        (["--run", ".", "--refresh", "all"], 1, "no scores to refresh"),
+        (["chat.jsonl", "--run", "r", "--judge", "oracle"], 1, "names no judge"),
+        (["--run", "r"], 2, "Missing argument"),
+        (["chat.jsonl", "--run", "r", "--reach", "2"], 2, "No such option"),
+        (["chat.jsonl", "--run", "r", "--pool", "mean"], 1, "more than one judge"),
+        (["chat.jsonl", "--run", "r", "--model", "m"], 1, "model is an option of the judge openai or anthropic"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(cli, arguments, code, said) -> None:
     assert said in " ".join(cli(*arguments, code=code).output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--run", "r", "--which", "all"], "no run's folder"),
+        (["--run", ".", "--which", "all"], "no scores to refresh"),
+        (["--run", ".", "--which", "some"], "--which"),
+    ],
+)
+def test_what_cannot_be_refreshed_is_said_in_one_sentence(cli, arguments, said) -> None:
+    assert said in " ".join(ran("refresh", arguments, 1).output.split())

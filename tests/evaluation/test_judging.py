@@ -7,7 +7,6 @@ import misbehaviours as does
 from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.judges.choice import JudgeOptions
 from misbehaving_server import MisbehavingServer
 from samples import make_samples
 
@@ -16,7 +15,7 @@ GOOD = '{"sensibility": 8, "rationality": 2}'
 
 
 def judge(samples, folder, url: str, **options):
-    told = JudgeOptions(**{"model": "gpt-4o", "base_url": url, "max_attempts": 1, **options})
+    told = {"model": "gpt-4o", "base_url": url, "max_attempts": 1, **options}
     return judge_samples(samples, "openai", RUBRIC, told, folder, Console(file=io.StringIO()))
 
 

@@ -46,3 +46,7 @@ def test_an_unknown_one_and_one_that_does_not_load_are_a_users_errors(hats) -> N
         hats.load("fez")
     with pytest.raises(UserError, match="the hat gone of the package milliner cannot be loaded"):
         hats.load("gone")
+
+
+def test_one_that_does_not_load_is_an_error_only_for_whoever_names_it(hats) -> None:
+    assert list(hats.loadable()) == ["beret", "plain", "bowler"]

@@ -25,10 +25,9 @@ from efficient_empathy.labelling.distillation.settings import DistillSettings, S
 from efficient_empathy.labelling.distillation.stage import distill
 from efficient_empathy.labelling.prediction import PredictionSettings, Predictor
 from efficient_empathy.labelling.refresh.record import RefreshRecord
+from efficient_empathy.labelling.refresh.settings import RefreshSettings
 from efficient_empathy.labelling.refresh.stage import refresh
-from efficient_empathy.labelling.refresh.uncertainty import UncertaintySettings
 from efficient_empathy.scoring import Judgement, Rubric
-from efficient_empathy.scoring.judges.choice import JudgeOptions
 from efficient_empathy.scoring.judges.distilled import BUNDLED
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
@@ -141,7 +140,7 @@ def test_a_cascade_guarantees_the_subsets_of_the_policy(mine: Mine, tmp_path: Pa
         settings = CascadeSettings(
             expert=f"openai:gpt-4o-mini@{server.url}", policy=str(mine.policy), error=0.15, check=20, rounds=1
         )
-        options = JudgeOptions(concurrency=4, folder=mine.judge)
+        options = {"concurrency": 4, "folder": mine.judge}
         result = cascade(mine.source, workspace, settings, mine.rubric, options, console=QUIET)
         assert len(server.requests) < 300
     record = result["cascade"]
@@ -158,7 +157,7 @@ def test_a_refresh_judges_what_is_near_a_threshold_of_the_policy(mine: Mine, tmp
     score(mine.source, workspace, Expert(mine), mine.rubric, console=QUIET)
     select(workspace, policy=str(mine.policy))
     other = Expert(mine, lower=3)
-    result = refresh(workspace, judge=other, rubric=mine.rubric, console=QUIET)
+    result = refresh(workspace, rubric=mine.rubric, judge=other, console=QUIET)
     near = 100  # of the three replies one stands within a point of a threshold
     assert (result["why"], result["judged"], other.judged) == ({"reach": near}, near, near)
     assert (result["policy"], result["ending"]) == ("mine", "complete")
@@ -177,9 +176,9 @@ def test_what_the_distilled_judge_is_unsure_of_is_judged_again(mine: Mine, tmp_p
     rows = pl.read_parquet(workspace.assignments)
     own = np.array([row[f"p_{row['subset']}"] for row in rows.iter_rows(named=True)], np.float32)
     limit = float((1 - own).max()) / 2
-    settings = UncertaintySettings(policy="mine", uncertainty=limit)
+    settings = RefreshSettings(policy="mine", uncertainty=limit, pool="first")
     expert = Expert(mine)
-    result = refresh(workspace, judge=expert, rubric=mine.rubric, uncertainty=settings, pool="first", console=QUIET)
+    result = refresh(workspace, settings, mine.rubric, judge=expert, console=QUIET)
     unsure = int((own < np.float32(1 - limit)).sum())  # none where the judge is certain of every sample
     assert result["why"] == ({"distribution": unsure} if unsure else {})
     assert expert.judged == unsure < len(own)

@@ -34,7 +34,7 @@ from misbehaviours import (
 
 def test_a_good_call(client: Client) -> None:
     with MisbehavingServer(ok("7 8", usage=(1000, 100), logprobs={"content": [{"token": "7"}]})) as server:
-        answer = client.completion(server.url, call={"logprobs": True, "seed": None})
+        answer = client.completion(server.url, call={"top_logprobs": 5, "seed": None})
     assert (answer.text, answer.finish_reason, answer.refusal, answer.attempts) == ("7 8", "stop", None, 1)
     assert (answer.prompt_tokens, answer.completion_tokens) == (1000, 100)
     assert answer.cost_usd == pytest.approx(0.0035)
@@ -47,6 +47,7 @@ def test_a_good_call(client: Client) -> None:
             "max_tokens": 16,
             "temperature": 0.0,
             "logprobs": True,
+            "top_logprobs": 5,
         }
     ]
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
@@ -151,23 +152,23 @@ def test_a_context_too_long_is_told_at_once(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "parameter"),
+    ("behaviour", "declined"),
     [
-        (response_format_unsupported(), "response_format"),
-        (error(400, "json_schema is not supported"), "response_format"),
-        (raw('{"detail": "guided decoding is off"}', 422), "response_format"),
+        (response_format_unsupported(), "json_schema"),
+        (error(400, "json_schema is not supported"), "json_schema"),
+        (raw('{"detail": "guided decoding is off"}', 422), "json_schema"),
         (logprobs_unsupported(), "logprobs"),
         (error(400, "Unsupported value: 'temperature' must be 1"), "temperature"),
         (error(400, "no", code="content_filter"), None),
     ],
 )
 def test_a_rejection_names_the_field_that_it_is_about(
-    client: Client, behaviour: Behaviour, parameter: str | None
+    client: Client, behaviour: Behaviour, declined: str | None
 ) -> None:
     with MisbehavingServer(behaviour) as server:
-        options = {"response_format": {"type": "json_object"}, "logprobs": True, "top_logprobs": 5}
+        options = {"json_schema": {"type": "object"}, "top_logprobs": 5}
         failure = client.failure(server.url, call=options)
-    assert (failure.kind, failure.parameter, failure.attempts) == ("rejected", parameter, 1)
+    assert (failure.kind, failure.declined, failure.attempts) == ("rejected", declined, 1)
 
 
 def test_a_model_that_wants_another_name_for_the_limit_gets_it(client: Client) -> None:

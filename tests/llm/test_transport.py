@@ -1,6 +1,7 @@
 import pytest
 
-from efficient_empathy.llm.transport import chat_url
+from efficient_empathy.llm.transport import checked_url
+from efficient_empathy.llm.wire.openai import OpenAIWire
 
 
 @pytest.mark.parametrize(
@@ -13,4 +14,4 @@ from efficient_empathy.llm.transport import chat_url
     ],
 )
 def test_the_chat_url_is_the_base_url_and_a_path(base: str, url: str) -> None:
-    assert str(chat_url(base)) == url
+    assert str(OpenAIWire().url(checked_url(base))) == url

@@ -6,6 +6,7 @@ import pytest
 
 from efficient_empathy.prompts.listing import list_prompts, summary
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
+from judge_specs import spec_of
 from prompt_commands import prompts, stricter
 from samples import make_samples
 from scored_runs import write_run
@@ -26,7 +27,7 @@ def judged(root, rubric: str, judge: str, n: int, cost: float = 0.0, at: float =
     root.mkdir(parents=True, exist_ok=True)
     with Ledger(root / "ledger.sqlite") as ledger:
         found = [Judgement(s.id, "ok", judge, rubric, cost_usd=cost, created_at=at) for s in make_samples(n)]
-        ledger.record(f"judge={judge} rubric={rubric}", found)
+        ledger.record(spec_of(judge, rubric=rubric), found)
 
 
 def test_rubrics_of_the_package_are_there_before_anything_was_done() -> None:

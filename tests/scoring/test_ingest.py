@@ -38,14 +38,14 @@ def test_bad_rows_stop_the_reading_or_are_counted(workspace, chat) -> None:
         ingest(chat, workspace)
     assert not workspace.samples.exists()
     read = ingest(chat, workspace, on_bad_row="skip")
-    assert (read["samples"], read["bad_rows"]) == (5, 1)
-    assert read["bad_row_examples"][0]["place"].endswith("a.jsonl:6")
+    assert (read.samples, read.bad_rows) == (5, 1)
+    assert read.bad_row_examples[0].place.endswith("a.jsonl:6")
 
 
 def test_repeated_samples_are_kept_and_counted(workspace, chat) -> None:
     chat.write_text(chat.read_text() * 2, "utf-8")
     read = ingest(chat, workspace)
-    assert (read["samples"], read["duplicates"], read["conversations"]) == (10, 5, 5)
+    assert (read.samples, read.duplicates, read.conversations) == (10, 5, 5)
 
 
 def test_a_source_without_samples_is_refused(workspace, chat) -> None:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import STATES, Judgement, Ledger
+from judge_specs import spec_of
 
-SPEC = "judge=test"
+SPEC = spec_of("test", model="m")
 
 
 def judgement(sample: str = "a", state: str = "ok", **rest: object) -> Judgement:
@@ -45,7 +46,7 @@ def test_distributions_keep_the_length_of_each_axis(tmp_path_factory, levels, ra
 def test_only_samples_without_an_ok_judgement_are_missing(ledger) -> None:
     ledger.record(SPEC, [judgement("a"), judgement("b", "api_error"), judgement("c", "refused")])
     assert ledger.missing(SPEC, ["a", "b", "c", "d"]) == {"b", "c", "d"}
-    assert ledger.missing("judge=other", ["a"]) == {"a"}
+    assert ledger.missing(spec_of("other"), ["a"]) == {"a"}
 
 
 def test_an_ok_judgement_stands_before_failures_whenever_they_came(ledger) -> None:
@@ -74,16 +75,20 @@ def test_costs_add_up_over_failures_too(ledger) -> None:
     ledger.record(
         SPEC, [judgement("a", cost_usd=0.5, requests=1), judgement("b", "api_error", cost_usd=0.25, requests=3)]
     )
-    ledger.record("judge=other", [judgement("a", cost_usd=1.0, requests=1)])
+    ledger.record(spec_of("other"), [judgement("a", cost_usd=1.0, requests=1)])
     assert ledger.spent_usd() == 1.75
     assert ledger.totals(SPEC)["requests"] == 4
-    assert ledger.specs() == [SPEC, "judge=other"]
+    assert ledger.specs() == [SPEC, spec_of("other")]
 
 
 def test_it_knows_whether_the_judge_gives_distributions(ledger) -> None:
-    ledger.record("plain", [judgement("a")])
-    ledger.record("rich", [judgement("a", probabilities={"sensibility": [1.0], "rationality": [1.0]})])
-    assert [ledger.has_probabilities(spec) for spec in ("plain", "rich", "unknown")] == [False, True, False]
+    ledger.record(spec_of("plain"), [judgement("a")])
+    ledger.record(spec_of("rich"), [judgement("a", probabilities={"sensibility": [1.0], "rationality": [1.0]})])
+    assert [ledger.has_probabilities(spec) for spec in map(spec_of, ("plain", "rich", "unknown"))] == [
+        False,
+        True,
+        False,
+    ]
 
 
 def _write(path, start: int) -> None:
@@ -169,9 +174,9 @@ def test_a_full_disk_keeps_what_was_recorded(tmp_path) -> None:
 
 def test_a_samples_history_has_every_judge_and_every_failure_oldest_first(ledger) -> None:
     ledger.record(SPEC, [judgement("a", "api_error"), judgement("b")])
-    ledger.record("judge=other", [judgement("a")])
+    ledger.record(spec_of("other"), [judgement("a")])
     ledger.record(SPEC, [judgement("a")])
     found = ledger.history("a")
-    assert [(spec, j.state) for _, spec, j in found] == [(SPEC, "api_error"), ("judge=other", "ok"), (SPEC, "ok")]
+    assert [(spec, j.state) for _, spec, j in found] == [(SPEC, "api_error"), (spec_of("other"), "ok"), (SPEC, "ok")]
     assert [number for number, _, _ in found] == sorted({number for number, _, _ in found})
     assert ledger.history("nobody") == []

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
 from efficient_empathy.scoring.panel import Panel, pooled, pooled_columns
+from judge_specs import spec_of
 
 RUBRIC = Rubric.load()
 AXIS = RUBRIC.axes[0]
@@ -80,9 +81,9 @@ def test_with_distributions_the_spread_is_the_mixtures() -> None:
 
 def test_first_asks_the_next_judge_only_where_the_one_before_has_no_score(tmp_path) -> None:
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        ledger.record("a", [Judgement("x", "ok", "A", "r", {"q": 1.0}), Judgement("y", "refused", "A", "r")])
-        ledger.record("b", [Judgement(s, "ok", "B", "r", {"q": 2.0}) for s in "xy"] + [failed_as("z")])
-        found = Panel(("a", "b")).answers(ledger, list("xyzw"))
+        ledger.record(spec_of("a"), [Judgement("x", "ok", "A", "r", {"q": 1.0}), Judgement("y", "refused", "A", "r")])
+        ledger.record(spec_of("b"), [Judgement(s, "ok", "B", "r", {"q": 2.0}) for s in "xy"] + [failed_as("z")])
+        found = Panel.of([spec_of("a"), spec_of("b")]).answers(ledger, list("xyzw"))
     assert {sample: (j.judge, j.state) for sample, j in found.items()} == {
         "x": ("A", "ok"), "y": ("B", "ok"), "z": ("B", "parse_error"),
     }  # fmt: skip
@@ -98,8 +99,4 @@ def failed_as(sample: str) -> Judgement:
 )
 def test_a_panel_that_cannot_be_is_refused(specs, pool, said) -> None:
     with pytest.raises(UserError, match=said):
-        Panel(specs, pool)
-
-
-def test_the_panel_of_an_older_manifest_is_its_one_judge() -> None:
-    assert Panel.of({"spec": "a"}) == Panel(("a",))
+        Panel.of(map(spec_of, specs), pool)

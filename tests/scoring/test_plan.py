@@ -5,12 +5,12 @@ import pytest
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.judges.choice import JudgeOptions, make_judge
+from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.plan import plan, plan_text
 from samples import make_samples
 
 RUBRIC = Rubric.load()
-OPTIONS = JudgeOptions(model="gpt-4o", base_url="http://127.0.0.1:1/v1")
+OPTIONS = {"model": "gpt-4o", "base_url": "http://127.0.0.1:1/v1"}
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def source(tmp_path):
 
 
 def test_each_distinct_sample_is_one_request(source, tmp_path) -> None:
-    found = plan(source, Workspace(tmp_path / "run"), "openai", RUBRIC, OPTIONS)
+    found = plan(source, Workspace(tmp_path / "run"), ["openai"], RUBRIC, OPTIONS)
     assert (found["to_judge"], found["requests"]) == (10, 10)
     assert 0 < found["cost_usd"] < found["max_cost_usd"]
     assert "10 requests" in plan_text(found)
@@ -32,18 +32,18 @@ def test_what_is_judged_already_costs_nothing(source, tmp_path) -> None:
     workspace = Workspace(tmp_path / "run").create()
 
     async def spec() -> str:
-        judge = make_judge("openai", RUBRIC, workspace, OPTIONS)
+        judge = build_judge("openai", RUBRIC, workspace, OPTIONS)
         await judge.close()
         return judge.spec
 
     done = [Judgement(s.id, "ok", "gpt-4o", RUBRIC.hash, {"a": 1.0}) for s in make_samples(10)[:8]]
     with Ledger(workspace.ledger) as ledger:
         ledger.record(asyncio.run(spec()), done)
-    assert plan(source, workspace, "openai", RUBRIC, OPTIONS)["requests"] == 2
+    assert plan(source, workspace, ["openai"], RUBRIC, OPTIONS)["requests"] == 2
 
 
 def test_other_judges_ask_for_nothing(source, tmp_path) -> None:
-    found = plan(source, Workspace(tmp_path / "run"), "distilled", RUBRIC, JudgeOptions())
+    found = plan(source, Workspace(tmp_path / "run"), ["distilled"], RUBRIC, {})
     assert (found["to_judge"], found["requests"], found["cost_usd"]) == (10, 0, 0)
     assert "No request" in plan_text(found)
 

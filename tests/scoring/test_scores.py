@@ -5,6 +5,7 @@ from efficient_empathy.dialogues import write_samples
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
 from efficient_empathy.scoring.panel import Panel, Pool
 from efficient_empathy.scoring.scores import write_scores
+from judge_specs import spec_of
 from samples import make_samples
 
 RUBRIC = Rubric.load()
@@ -27,10 +28,10 @@ def table(tmp_path):
 
     def write(*judgements: Judgement, pool: Pool | None = None) -> pl.DataFrame:
         with Ledger(tmp_path / "ledger.sqlite") as ledger:
-            ledger.record("a", [*judgements] or [good, Judgement(samples[1].id, "api_error", "j", "r")])
+            ledger.record(spec_of("a"), [*judgements] or [good, Judgement(samples[1].id, "api_error", "j", "r")])
             other = {"sensibility": 4.0, "rationality": 4.0}
-            ledger.record("b", [Judgement(s.id, "ok", "other", "r", other) for s in samples[:2]])
-            panel = Panel(("a", "b"), pool) if pool else Panel(("a",))
+            ledger.record(spec_of("b"), [Judgement(s.id, "ok", "other", "r", other) for s in samples[:2]])
+            panel = Panel.of(map(spec_of, "ab"), pool) if pool else Panel.of([spec_of("a")])
             write_scores(tmp_path / "samples.parquet", ledger, panel, RUBRIC, tmp_path / "scores.parquet")
         return pl.read_parquet(tmp_path / "scores.parquet")
 

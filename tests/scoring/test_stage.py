@@ -16,11 +16,13 @@ from rich.console import Console
 
 import misbehaviours as does
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.scoring.record import ScoreRecord
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
+from judge_specs import spec_of
 from misbehaving_server import MisbehavingServer
 
 KILLS = int(os.environ.get("EMPATHY_KILLS", "4"))
@@ -38,7 +40,7 @@ def source(path, n: int):
 class Even:
     """Scores samples by the number in their response; odd ones fail."""
 
-    name, spec, batch_size, concurrency = "even", "judge=even", 8, 2
+    name, spec, batch_size, concurrency = "even", spec_of("even"), 8, 2
 
     def __init__(self) -> None:
         self.asked = 0
@@ -204,7 +206,7 @@ def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(tmp_path) -> No
     chat = source(tmp_path / "a.jsonl", 400)
     with MisbehavingServer(does.ok(JSON), latency_s=0.3) as server:
         process = command(chat, tmp_path, server.url, "--concurrency", "4")
-        wait_for(lambda: len(server.requests) == 4)
+        wait_for(lambda: server.requests)  # one at a time, until a bill has shown what is billed
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     assert len(server.requests) == 4
@@ -260,7 +262,7 @@ def test_money_in_flight_counts_after_a_crash(tmp_path) -> None:
     chat = source(tmp_path / "a.jsonl", 50)
     with MisbehavingServer(does.stall()) as server:
         process = command(chat, tmp_path, server.url, "--model", "gpt-4o", "--concurrency", "4", "--max-cost", "1")
-        wait_for(lambda: len(server.requests) == 4)
+        wait_for(lambda: server.requests)  # one at a time, until a bill has shown what is billed
         process.kill()
         process.communicate()
     with Ledger(tmp_path / "run" / "ledger.sqlite") as ledger:
@@ -273,7 +275,7 @@ class Named(Even):
 
     def __init__(self, name: str, more: int = 0) -> None:
         super().__init__()
-        self.name, self.spec, self._more = name, f"judge={name}", more
+        self.name, self.spec, self._more = name, spec_of(name), more
 
     def _one(self, sample):
         number = int(sample.response.split()[1][:-1])
@@ -292,9 +294,10 @@ def test_several_judges_make_one_score_and_each_is_kept_under_its_own_key(tmp_pa
     scores = pl.read_parquet(workspace.scores)
     assert scores["judgements"].to_list() == [3, 2, 3, 2]
     assert scores["sensibility"].to_list() == pytest.approx([2 / 3, 2, 8 / 3, 4])
-    told = workspace.stage("score")
-    assert (told["spec"], told["judge"], told["panel"]["pool"]) == ("judge=even", "even + a + b", "mean")
-    assert told["panel"]["specs"] == ["judge=even", "judge=a", "judge=b"]
+    record = workspace.stage("score", ScoreRecord)
+    assert (record.judge, record.panel.pool) == ("even + a + b", "mean")
+    assert record.panel.specs == tuple(map(spec_of, ("even", "a", "b")))
+    assert record.inputs == {"samples.parquet": file_hash(workspace.samples)}
     alone = Named("a")
     score(chat, workspace, alone, console=QUIET)
     assert not alone.asked

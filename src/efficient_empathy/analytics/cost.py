@@ -10,6 +10,7 @@ import numpy as np
 from efficient_empathy.analytics.table import Floats, Table
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 
 SUMS = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
@@ -52,7 +53,7 @@ def cost(workspace: Workspace, table: Table) -> tuple[dict[str, Any] | None, Flo
     ids = table.rows["sample_id"].to_list()
     categories = dict(zip(ids, table.rows["category"], strict=True))
     total, others = Spent(), Spent()
-    judges: dict[tuple[str, str], Spent] = {}
+    judges: dict[tuple[str, JudgeSpec], Spent] = {}
     by_category: defaultdict[str | None, Spent] = defaultdict(Spent)
     when: dict[str, float] = {}
     with Ledger(workspace.ledger, read_only=True) as ledger:
@@ -70,7 +71,7 @@ def cost(workspace: Workspace, table: Table) -> tuple[dict[str, Any] | None, Flo
             "spent_usd": round(spent_usd, 6), "lost_usd": round(max(0.0, spent_usd - total.sums["cost_usd"]), 6),
             "usd_per_kept": spent_usd / kept if kept else None,
         },
-        "judges": [{"judge": judge, "spec": spec, **spent.record()} for (judge, spec), spent in judges.items()],
+        "judges": [{"judge": judge, "spec": str(spec), **spent.record()} for (judge, spec), spent in judges.items()],
         "categories": [
             {"category": name, **spent.record()}
             for name, spent in sorted(by_category.items(), key=lambda one: (-one[1].sums["cost_usd"], one[0] or ""))

@@ -13,6 +13,8 @@ COMMANDS: Table = {
     "run": Place("run:run", "Run a recipe: score, select, train, mix, generate, report."),
     "inspect": Place("inspect:inspect", "Say what a source is: format, counts, categories, bad rows."),
     "score": Place("score:score", "Judge every sample of a source."),
+    "cascade": Place("cascade:cascade", "Score with the distilled judge where it is sure, an expert elsewhere."),
+    "refresh": Place("refresh:refresh", "Judge samples of a scored run again where a score is uncertain."),
     "select": Place("select:select", "Split a scored run into subsets and write them for fine-tuning."),
     "sweep": Place("sweep:sweep", "Move the thresholds over a grid; with --train, train on every cell."),
     "tune": Place("tune:tune", "Choose α and β for a target, cross-validated by dialogue."),

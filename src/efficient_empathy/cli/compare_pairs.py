@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import DryRun, Json, err, show
 from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
-from efficient_empathy.scoring.judges.choice import JudgeOptions
+from efficient_empathy.scoring.judges.registry import options_model
 
 
 def pairwise(
@@ -19,8 +19,10 @@ def pairwise(
     a: Annotated[str, typer.Option("--a", help="A model of the run's generations, or reference.", show_default=False)],
     b: Annotated[str, typer.Option("--b", help="Another one, such as the baseline.", show_default=False)],
     settings: PairwiseSettings,
-    options: Annotated[JudgeOptions, Options(without=("logprobs", "folder"))],
-    judge: Annotated[Literal["openai", "replay"], typer.Option(help="Who compares.")] = "openai",
+    options: Annotated[dict[str, Any], Options(options_model(), without=("logprobs", "folder"))],
+    judge: Annotated[
+        str, typer.Option(help="Who compares, written as for score: openai, anthropic:MODEL, replay …")
+    ] = "openai",
     rubric: Annotated[Path | None, typer.Option(help="A pairwise rubric's file; the package's own by default.")] = None,
     dry_run: DryRun = False,
     as_json: Json = False,

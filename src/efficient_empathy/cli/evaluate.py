@@ -11,14 +11,14 @@ from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import Force, Json, err, show
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.scoring.judges.choice import JudgeOptions
+from efficient_empathy.scoring.judges.registry import options_model
 
 JUDGE = ("model", "base_url", "api_key_env", "concurrency", "max_cost")
 
 
 def evaluate(
     settings: EvaluationSettings,
-    judge_options: Annotated[dict[str, Any], Options(JudgeOptions, only=JUDGE)],
+    judge_options: Annotated[dict[str, Any], Options(options_model(), only=JUDGE)],
     run: Annotated[
         Path | None, typer.Option("--run", help="The run whose models' responses are compared.", show_default=False)
     ] = None,
@@ -34,7 +34,7 @@ def evaluate(
         Path | None,
         typer.Option(help="The references' file; not needed if predictions bring them.", show_default=False),
     ] = None,
-    judge: Annotated[str | None, typer.Option(help="quality: openai (default) or replay.")] = None,
+    judge: Annotated[str | None, typer.Option(help="quality: who judges, as for score; openai by default.")] = None,
     rubric: Annotated[
         str | None, typer.Option(help="quality: another rubric than naturalness, coherence, empathy.")
     ] = None,

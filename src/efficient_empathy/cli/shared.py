@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.foundation.errors import UserError
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
-
-
-class BadRows(StrEnum):
-    """What to do with a row that carries no sample."""
-
-    fail = "fail"
-    skip = "skip"
 
 
 Source = Annotated[
@@ -29,13 +22,8 @@ Source = Annotated[
 Run = Annotated[Path, typer.Option("--run", help="The run's folder; made when it is missing.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")]
 Force = Annotated[bool, typer.Option("--force", help="Do it again even if nothing changed.")]
-Format = Annotated[str | None, typer.Option("--format", help="Read as this format instead of recognising it.")]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option("--column", help="Where a table's columns have other names, e.g. --column response=answer."),
-]
-OnBadRow = Annotated[BadRows, typer.Option(help="Stop at a row that carries no sample, or count it and go on.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="openai: print requests, tokens and dollars; ask nothing.")]
+ReadAgain = Annotated[bool, typer.Option("--force", help="Read the source again; judgements are kept all the same.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print requests, tokens and dollars; ask nothing.")]
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="A YAML file of training settings, in place of the recipe's.")
 ]
@@ -64,6 +52,7 @@ def pairs(items: list[str] | None, option: str) -> dict[str, str]:
     return found
 
 
-def columns_of(items: list[str] | None) -> dict[str, str] | None:
-    """The --column options as a mapping, None without any."""
-    return pairs(items, "--column") or None
+def stop(ending: str) -> None:
+    """Exit as a program that was interrupted does, where it was."""
+    if ending == "stopped":
+        raise typer.Exit(INTERRUPTED)

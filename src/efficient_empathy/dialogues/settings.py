@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -19,6 +19,10 @@ class ReadingSettings(Settings):
     """Where a table's columns have other names, e.g. response=answer."""
     on_bad_row: OnBadRow = "fail"
     """Stop at a row that carries no sample, or count it and go on."""
+
+    def arguments(self) -> dict[str, Any]:
+        """As functions that read a source take them."""
+        return {"format": self.format, "columns": self.columns or None, "on_bad_row": self.on_bad_row}
 
 
 class InspectionSettings(ReadingSettings):

@@ -1,4 +1,4 @@
-"""Responses judged by an LLM: the scoring loop, with a ledger and a budget of the evaluation's own."""
+"""Responses judged by an LLM: the one runner, with a ledger and a budget of the evaluation's own."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.console import Console
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.judgement import STATES, Judge, Judgement
-from efficient_empathy.scoring.judges.choice import JudgeOptions, make_judge
-from efficient_empathy.scoring.judges.contract import Bound
+from efficient_empathy.llm.runner import Ending, Watcher
+from efficient_empathy.scoring.judgement import STATES, Judgement
+from efficient_empathy.scoring.judges.contract import Judge, JudgeOptions, JudgeSpec
+from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.scoring.loop import Ending
-from efficient_empathy.scoring.progress import ScoringProgress
+from efficient_empathy.scoring.progress import ProgressDisplay
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.scoring.running import run_judge
+from efficient_empathy.scoring.session import run_judge
 
 REASONS_SHOWN = 3
 
@@ -35,7 +35,7 @@ class Judged:
     wanted: int
     """Distinct samples."""
     judge: str
-    spec: str
+    spec: JudgeSpec
     ending: Ending
     requests: int
     cost_usd: float
@@ -78,20 +78,18 @@ def judge_samples(
     """
     folder.create()
     with folder.lock(lambda: console.print(f"Another process is judging in {folder.root}; waiting for it.")):
-        bound = Bound(make_judge(judge, rubric, folder, options) if isinstance(judge, str) else judge, rubric)
-        if bound.note:
-            console.print(bound.note)
+        built = build_judge(judge, rubric, folder, options)
+        if built.note:
+            console.print(built.note)
         ids = list(dict.fromkeys(sample.id for sample in samples))
         with Ledger(folder.ledger) as ledger:
-            done = len(ids) - len(ledger.missing(bound.spec, ids))
-            progress = ScoringProgress(console, len(ids), done, bound.window)
+            done = len(ids) - len(ledger.missing(built.spec, ids))
+            display = ProgressDisplay(console, len(ids), done, built.window)
             try:
-                ending = run_judge(samples, bound, ledger, progress, console)
+                ending = run_judge(samples, built, ledger, display, Watcher(console))
             except UserError as error:
-                made = len(ids) - len(ledger.missing(bound.spec, ids))
-                progress_text = (
-                    f"{made:,} of {len(ids):,} judgements are made and kept; the same command goes on from there"
-                )
-                raise UserError(f"{error} ({progress_text}.)") from error
-            found = ledger.latest(bound.spec, ids)
-    return Judged(found, len(ids), bound.name, bound.spec, ending, progress.requests, round(progress.cost_usd, 6))
+                kept = len(ids) - len(ledger.missing(built.spec, ids))
+                remains = f"{kept:,} of {len(ids):,} judgements are made and kept; the same command goes on from there"
+                raise UserError(f"{error} ({remains}.)") from error
+            found = ledger.latest(built.spec, ids)
+    return Judged(found, len(ids), built.name, built.spec, ending, display.requests, round(display.cost_usd, 6))

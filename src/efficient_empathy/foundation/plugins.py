@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -35,6 +36,14 @@ class Plugins(Generic[Kind]):
 
     def __contains__(self, name: object) -> bool:
         return name in self.built_in or name in self.installed()
+
+    def loadable(self) -> dict[str, Kind]:
+        """All that load, by name. One that does not is an error only for whoever names it."""
+        plugins: dict[str, Kind] = {}
+        for name in self.names():
+            with suppress(UserError):
+                plugins[name] = self.load(name)
+        return plugins
 
     def load(self, name: str) -> Kind:
         """The plug-in of that name. Raises `UserError` where there is none, or where its package does not load."""

@@ -1,7 +1,7 @@
-"""The one way to an OpenAI-compatible chat endpoint: window, retries, cool-down, budget."""
+"""The one way to a model behind an API: wire formats, window, retries, cool-down, budget."""
 
 from efficient_empathy.llm.budget import Budget
-from efficient_empathy.llm.completion import Completion, Estimate, Stats
+from efficient_empathy.llm.call import Completion, Estimate, Stats
 from efficient_empathy.llm.endpoint import Endpoint
 from efficient_empathy.llm.errors import (
     BudgetExhausted,
@@ -14,8 +14,8 @@ from efficient_empathy.llm.errors import (
     Overbilled,
     QuotaExhausted,
 )
+from efficient_empathy.llm.pacing import Window
 from efficient_empathy.llm.prices import Price, Prices
-from efficient_empathy.llm.window import Window
 
 __all__ = [
     "Budget",

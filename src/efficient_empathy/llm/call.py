@@ -1,18 +1,73 @@
-"""One call on its way: what is sent, what it may cost, and what its attempts came to."""
+"""One call: what is sent, what it may cost, what its attempts came to, and what it gives."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from efficient_empathy.llm.completion import Completion, Estimate
-from efficient_empathy.llm.faults import Fault
+from efficient_empathy.llm.errors import FailureKind, Fault
 from efficient_empathy.llm.prices import Price
 from efficient_empathy.llm.secrecy import Secrets
-from efficient_empathy.llm.wire import Reply, request_body
+from efficient_empathy.llm.thought import spoken
+from efficient_empathy.llm.wire import Reply
+from efficient_empathy.llm.wire.contract import request_body
 
-_TEMPLATE_TOKENS = 16  # more than any chat template puts around a message, or around them all
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A call's answer. `logprobs` is the server's list of token entries, as it came.
+
+    `cost_usd` and `attempts` cover all attempts of the call, `latency_s` the last one. Where the server reports no
+    usage, the token counts are estimates (four bytes a token) and the cost is the call's upper bound.
+    """
+
+    text: str
+    finish_reason: str
+    refusal: str | None
+    logprobs: list[Any] | None
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    latency_s: float
+    attempts: int
+
+    @property
+    def answer(self) -> str:
+        """The text without what the model thinks aloud, stripped; empty where it ends inside a thought."""
+        answer = spoken(self.text)
+        return "" if answer.unfinished else answer.text.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call would take: a guess at tokens and dollars, and the dollars that an attempt cannot exceed.
+
+    The guess is four bytes a prompt token, and a completion as long as allowed.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    max_cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts so far.
+
+    `failures` counts failed attempts by kind, whether or not a retry helped; `concurrency` is the window's ceiling now;
+    `spent_usd` is this endpoint's share of the budget.
+    """
+
+    requests: int
+    retries: int
+    successes: int
+    failures: Counter[FailureKind]
+    concurrency: int
+    in_flight: int
+    spent_usd: float
 
 
 @dataclass(slots=True)
@@ -21,12 +76,13 @@ class Call:
 
     `refusals` are the attempts that were rate-limited, `refused_s` the seconds waited for them.
 
-    `bound_usd` is what one attempt cannot exceed: a token is at least one byte of the request, chat templates add at
-    most 16 tokens a message and 16 more, and `completion_tokens` is as many as the server may generate.
+    `bound_usd` is what one attempt cannot exceed: a token is at least one byte of the request, `overhead` is what the
+    server may add, and `completion_tokens` is as many as it may generate.
     """
 
     fields: Mapping[str, Any]
     price: Price
+    overhead: int
     attempts: int = 0
     cost_usd: float = 0.0
     latency_s: float = 0.0
@@ -40,8 +96,7 @@ class Call:
         self.body = request_body(self.fields)
         limits = (self.fields.get(name, 0) for name in ("max_tokens", "max_completion_tokens"))
         self.completion_tokens = max(limits) * max(1, self.fields.get("n", 1))
-        prompt_tokens = len(self.body) + _TEMPLATE_TOKENS * (len(self.fields["messages"]) + 1)
-        self.bound_usd = self.price.cost(prompt_tokens, self.completion_tokens)
+        self.bound_usd = self.price.cost(len(self.body) + self.overhead, self.completion_tokens)
 
     def cost_of(self, outcome: Reply | Fault) -> float:
         """US dollars for one attempt: what its usage comes to, or the upper bound where it may have been billed."""

@@ -1,4 +1,4 @@
-"""Chat completions from an OpenAI-compatible endpoint: each call is answered, or fails for a named reason."""
+"""One model behind an API: each call is answered, or fails for a named reason."""
 
 from __future__ import annotations
 
@@ -6,30 +6,22 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.redaction import endpoint_name
-from efficient_empathy.llm.breaker import Breaker
-from efficient_empathy.llm.budget import Budget
-from efficient_empathy.llm.call import Call
-from efficient_empathy.llm.completion import Completion, Estimate, Stats
+from efficient_empathy.llm.budget import Budget, Trial
+from efficient_empathy.llm.call import Call, Completion, Estimate, Stats
 from efficient_empathy.llm.diagnosis import Diagnosis
-from efficient_empathy.llm.drain import Drain
-from efficient_empathy.llm.errors import BudgetExhausted, CallFailed, Draining, FailureKind, Overbilled
-from efficient_empathy.llm.faults import Fault
+from efficient_empathy.llm.errors import BudgetExhausted, CallFailed, Draining, FailureKind, Fault, Overbilled
+from efficient_empathy.llm.pacing import RATE_LIMITED_CAP_S, Breaker, Drain, Window, backoff
 from efficient_empathy.llm.prices import FREE, Prices
-from efficient_empathy.llm.proxy import find_proxy
-from efficient_empathy.llm.retry import RATE_LIMITED_CAP_S, backoff
 from efficient_empathy.llm.secrecy import Secrets, checked_key, query_secrets
-from efficient_empathy.llm.transport import Transport, chat_url
-from efficient_empathy.llm.trial import Trial
-from efficient_empathy.llm.window import Window
-from efficient_empathy.llm.wire import Reply
-
-Messages = Sequence[Mapping[str, Any]]
+from efficient_empathy.llm.transport import Transport, checked_url, find_proxy
+from efficient_empathy.llm.wire import Messages, Question, Reply, Wire
+from efficient_empathy.llm.wire.openai import OpenAIWire
 
 
 class Endpoint:
@@ -40,8 +32,9 @@ class Endpoint:
     rate-limited (429) do not count, but are given up before the waits between them come to more than `patience_s`.
     With a `budget`, which the caller closes, no request is sent whose upper bound it does not cover. If the budget has
     a limit, requests go one at a time until a bill has stayed under its bound, and a bill above its bound is the last:
-    its call is answered, and `check` and all later calls raise `Overbilled`. Error messages name `key_name`, the
-    environment variable that holds the key, and never the key.
+    its call is answered, and `check` and all later calls raise `Overbilled`. `wire` is the format that the server
+    speaks, chat completions by default. Error messages name `key_name`, the environment variable that holds the key
+    (by default the format's own), and never the key.
     """
 
     def __init__(
@@ -50,7 +43,8 @@ class Endpoint:
         model: str,
         *,
         api_key: str | None = None,
-        key_name: str = "OPENAI_API_KEY",
+        key_name: str | None = None,
+        wire: Wire | None = None,
         concurrency: int = 64,
         timeout_s: float = 60.0,
         max_attempts: int = 5,
@@ -62,7 +56,9 @@ class Endpoint:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
-        url = chat_url(base_url)
+        self._wire: Wire = wire or OpenAIWire()
+        url = self._wire.url(checked_url(base_url))
+        key_name = key_name or self._wire.key_variable
         self.url = endpoint_name(str(url))
         self.model = model
         self.window = Window(concurrency)
@@ -72,10 +68,10 @@ class Endpoint:
         if self.price is None and self.budget.max_usd is not None:
             raise UserError(f'a limit on cost needs the price of "{model}": add the model to a prices file')
         key = checked_key(api_key, key_name)
-        sent_headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
+        sent_headers = {**self._wire.headers(key), **(headers or {})}
         proxy = find_proxy(url)
         self._secrets = Secrets(key, sent_headers, (*query_secrets(url), *(proxy.secrets if proxy else ())))
-        self._diagnosis = Diagnosis(self.url, model, key_name, bool(key), self._secrets)
+        self._diagnosis = Diagnosis(self._wire, self.url, model, key_name, bool(key), self._secrets)
         self._transport = Transport(
             url,
             sent_headers,
@@ -92,27 +88,34 @@ class Endpoint:
         self._patience_s = patience_s
         self._sleep = sleep
         self._rng = rng or random.Random()
-        self._limit_field = "max_tokens"
         self._requests = self._retries = self._successes = 0
         self._failures: Counter[FailureKind] = Counter()
         self._spent_usd = 0.0
 
     async def complete(
-        self, messages: Messages, *, max_tokens: int, temperature: float | None = 0.0, **extra: Any
+        self,
+        messages: Messages,
+        *,
+        max_tokens: int,
+        temperature: float | None = 0.0,
+        json_schema: Mapping[str, Any] | None = None,
+        top_logprobs: int | None = None,
+        **extra: Any,
     ) -> Completion:
-        """The model's answer to `messages`; `extra` are further fields of the request (None: not sent).
+        """The model's answer to `messages`; the arguments are those of `Question`.
 
         Raises `CallFailed` when this call has no answer, a `UserError` when no call will have one, and
         `BudgetExhausted` when the budget does not cover it, and `Draining` when it would have to be sent after `drain`.
         """
-        call = self._call(messages, max_tokens, temperature, extra)
+        question = Question(messages, max_tokens, temperature, json_schema, top_logprobs, extra)
+        call = self._call(question)
         while True:
             outcome = await self._attempt(call)
             if isinstance(outcome, Reply):
                 return call.completion(outcome, self._secrets)
             self._failures[outcome.kind] += 1
-            if self._limit_renamed(outcome):
-                call = replace(call, fields=self._fields(messages, max_tokens, temperature, extra))
+            if self._wire.adapt(outcome.reason, outcome.declined):
+                call = replace(call, fields=self._wire.fields(self.model, question))
             elif (wait_s := self._wait_s(call, outcome)) is not None:
                 async with self._drain.wait(call):
                     await self._sleep(wait_s)
@@ -125,16 +128,23 @@ class Endpoint:
                     call.attempts,
                     call.cost_usd,
                     call.latency_s,
-                    parameter=outcome.parameter,
+                    declined=outcome.declined,
                     code=outcome.code,
                 )
             self._retries += 1
 
     def estimate(
-        self, messages: Messages, *, max_tokens: int, temperature: float | None = 0.0, **extra: Any
+        self,
+        messages: Messages,
+        *,
+        max_tokens: int,
+        temperature: float | None = 0.0,
+        json_schema: Mapping[str, Any] | None = None,
+        top_logprobs: int | None = None,
+        **extra: Any,
     ) -> Estimate:
         """What `complete` with the same arguments would take, without sending anything."""
-        return self._call(messages, max_tokens, temperature, extra).estimate()
+        return self._call(Question(messages, max_tokens, temperature, json_schema, top_logprobs, extra)).estimate()
 
     @property
     def stats(self) -> Stats:
@@ -257,18 +267,6 @@ class Endpoint:
         self._breaker.heard()
         return self._diagnosis.read(response, call.fields)
 
-    def _call(self, messages: Messages, max_tokens: int, temperature: float | None, extra: Mapping[str, Any]) -> Call:
-        return Call(self._fields(messages, max_tokens, temperature, extra), self.price or FREE)
-
-    def _fields(
-        self, messages: Messages, max_tokens: int, temperature: float | None, extra: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        fields = {"model": self.model, "messages": messages, self._limit_field: max_tokens, "temperature": temperature}
-        return {name: value for name, value in {**fields, **extra}.items() if value is not None}
-
-    def _limit_renamed(self, fault: Fault) -> bool:
-        """Whether the model wants `max_completion_tokens`, as OpenAI's reasoning models do, for `max_tokens`."""
-        renamed = fault.parameter == "max_tokens" and "max_completion_tokens" in fault.reason
-        if renamed:
-            self._limit_field = "max_completion_tokens"
-        return renamed
+    def _call(self, question: Question) -> Call:
+        fields = self._wire.fields(self.model, question)
+        return Call(fields, self.price or FREE, self._wire.overhead(fields))

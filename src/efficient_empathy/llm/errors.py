@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.llm.wire import Usage
 
 FailureKind = Literal["timeout", "rate_limited", "server_error", "connection", "bad_body", "too_long", "rejected"]
 
@@ -15,8 +17,8 @@ class CallFailed(Exception):
     """This one call has no answer; others may have.
 
     `kind` says how it failed last, `attempts` how often it was sent, `cost_usd` what all attempts may have cost,
-    `latency_s` how long the last one took. `parameter` is the request's field that the server does not take (such as
-    `response_format`), so that the caller can go on without it; `code` is the server's own error code.
+    `latency_s` how long the last one took. `declined` is what the server does not take (json_schema, logprobs, or a
+    field of the request), so that the caller can go on without it; `code` is the server's own error code.
     """
 
     def __init__(
@@ -27,7 +29,7 @@ class CallFailed(Exception):
         cost_usd: float = 0.0,
         latency_s: float = 0.0,
         *,
-        parameter: str | None = None,
+        declined: str | None = None,
         code: str | None = None,
     ) -> None:
         super().__init__(reason)
@@ -36,7 +38,7 @@ class CallFailed(Exception):
         self.attempts = attempts
         self.cost_usd = cost_usd
         self.latency_s = latency_s
-        self.parameter = parameter
+        self.declined = declined
         self.code = code
 
 
@@ -82,3 +84,27 @@ class Overbilled(UserError):
 
 class EndpointDown(UserError):
     """Too many calls in a row were not answered at all: no point in going on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One failed attempt.
+
+    `retry`: sending it again may help. `overload`: the window should shrink. `billed`: it may have been billed.
+    `usage`: what was billed for certain. `unanswered`: nothing came back but an error of the connection or the server.
+    `refused`: not even a connection. `declined`: what of the request the server does not take. `code`: the
+    server's own code of the error. `fatal`: no call at all will be answered.
+    """
+
+    kind: FailureKind
+    reason: str
+    retry: bool = True
+    overload: bool = False
+    billed: bool = False
+    unanswered: bool = False
+    refused: bool = False
+    usage: Usage | None = None
+    retry_after_s: float | None = None
+    declined: str | None = None
+    code: str | None = None
+    fatal: UserError | None = None

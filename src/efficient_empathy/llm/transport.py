@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import ipaddress
+import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from yarl import URL
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.redaction import endpoint_name
-from efficient_empathy.llm.faults import Fault
-from efficient_empathy.llm.proxy import Proxy
+from efficient_empathy.llm.errors import Fault
 from efficient_empathy.llm.secrecy import Secrets
 
 _CONNECT_S = 15.0
@@ -77,14 +79,14 @@ class Transport:
             reason = f"the proxy does not let it through (HTTP {error.status}): {self._secrets.tell(error.message)}"
             return Fault("connection", reason, unanswered=True, refused=True)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return Fault("connection", self._told(error), unanswered=True, refused=True)
+            return Fault("connection", self._words(error), unanswered=True, refused=True)
         except TimeoutError:
             reason = f"no complete reply in {self._timeout_s:g} s"
             return Fault("timeout", reason, overload=True, billed=True, unanswered=True)
         except aiohttp.ClientPayloadError as error:
-            return Fault("bad_body", f"the reply broke off: {self._told(error)}", overload=True, billed=True)
+            return Fault("bad_body", f"the reply broke off: {self._words(error)}", overload=True, billed=True)
         except (aiohttp.ClientError, OSError) as error:
-            reason = f"the connection broke: {self._told(error)}"
+            reason = f"the connection broke: {self._words(error)}"
             return Fault("connection", reason, overload=True, billed=True, unanswered=True)
         if received is None:
             return Fault("bad_body", f"the reply is longer than {self._max_body_bytes:,} bytes", billed=True)
@@ -118,12 +120,12 @@ class Transport:
         )
         return self._session
 
-    def _told(self, error: BaseException) -> str:
+    def _words(self, error: BaseException) -> str:
         return self._secrets.tell(str(error)) or type(error).__name__
 
 
-def chat_url(base_url: str) -> URL:
-    """`{base_url}/chat/completions`. Raises `UserError` for what is no http(s) URL."""
+def checked_url(base_url: str) -> URL:
+    """A base URL without its fragment. Raises `UserError` for what is no http(s) URL."""
     try:
         url = URL(base_url.strip())
         valid = url.scheme in ("http", "https") and bool(url.host)
@@ -132,4 +134,42 @@ def chat_url(base_url: str) -> URL:
     if not valid or url.user or url.password:
         name = "the base URL" if "@" in base_url else f'the base URL "{endpoint_name(base_url)}"'
         raise UserError(f"{name} is not of the form https://HOST/v1: give one with http:// or https:// and no password")
-    return url.with_path(url.path.rstrip("/") + "/chat/completions", keep_query=True).with_fragment(None)
+    return url.with_fragment(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy's URL without user and password, and the header that carries them to it."""
+
+    url: URL
+    headers: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """Its password in every form that a message could repeat."""
+
+
+def find_proxy(url: URL) -> Proxy | None:
+    """The proxy that the environment names for `url`, None for this machine. Raises `UserError` where it is none."""
+    host = url.host or ""
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost" or host.endswith(".localhost")
+    address = None if loopback or urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(url.scheme)
+    return _proxy(address, f"{url.scheme.upper()}_PROXY") if address else None
+
+
+def _proxy(address: str, variable: str) -> Proxy:
+    try:
+        url = URL(address if "://" in address else f"http://{address}")
+        valid = url.scheme in ("http", "https") and bool(url.host)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UserError(f"{variable} is not of the form http://HOST:PORT: name an HTTP proxy there, or unset it")
+    place = url.with_user(None).with_path("/").with_query(None).with_fragment(None)
+    if url.user is None and url.password is None:
+        return Proxy(place)
+    login = f"{url.user or ''}:{url.password or ''}"
+    encoded = base64.b64encode(login.encode()).decode()
+    raw = (url.raw_password, url.password, encoded)
+    return Proxy(place, {"Proxy-Authorization": f"Basic {encoded}"}, tuple(one for one in raw if one))

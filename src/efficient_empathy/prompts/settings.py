@@ -58,8 +58,8 @@ class CompareSettings(PolicySettings):
     """On what two sides are compared, and by whom."""
 
     judges: Annotated[tuple[str, ...], Flag("--judge", repeats=True)] = ()
-    """Who rubrics are asked of: distilled, distilled:FOLDER, openai:MODEL, openai:MODEL@URL or replay:FILE; twice, the
-    first for A and the second for B."""
+    """Who rubrics are asked of, written as for score (openai:MODEL, anthropic:MODEL …); twice, the first for A and the
+    second for B."""
     rubric: str | None = None
     """What judges are asked by: a rubric file, empathy or quality; empathy by default."""
     golden: str | None = None

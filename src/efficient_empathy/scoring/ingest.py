@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from efficient_empathy.dialogues import DistinctCounter, Intake, OnBadRow, Sample, open_source, write_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.scoring.record import READ, BadRowRecord, ReadParameters, ReadRecord, SourceRecord
 
-STAGE = "read"
 BAD_ROWS_SHOWN = 20
 
 
@@ -23,15 +21,15 @@ def ingest(
     columns: Mapping[str, str] | None = None,
     on_bad_row: OnBadRow = "fail",
     force: bool = False,
-) -> dict[str, Any]:
-    """Read `source` into `samples.parquet` unless it holds just that still; returns what the manifest keeps of it."""
+) -> ReadRecord:
+    """Read `source` into `samples.parquet` unless it holds just that still; what the manifest keeps of it."""
     opened = open_source(source, format=format, columns=columns, intake=Intake(on_bad_row=on_bad_row))
-    origin = {"name": Path(str(source)).name, "format": opened.format, "digest": opened.digest()}
-    parameters = {"columns": dict(columns or {}), "on_bad_row": on_bad_row}
-    known = workspace.stage(STAGE)
-    same = known.get("source") == origin and known.get("parameters") == parameters
-    whole = workspace.samples.exists() and workspace.whole(STAGE)
-    if opened.hub is None and same and whole and not force:
+    origin = SourceRecord(name=Path(str(source)).name, format=opened.format, digest=opened.digest())
+    parameters = ReadParameters(columns=dict(columns or {}), on_bad_row=on_bad_row)
+    known = workspace.last(READ, ReadRecord)
+    whole = workspace.samples.exists() and workspace.whole(READ)
+    same = known is not None and known.source == origin and known.parameters == parameters
+    if known is not None and opened.hub is None and same and whole and not force:
         return known
     ids, conversations = DistinctCounter(), DistinctCounter()
 
@@ -45,16 +43,18 @@ def ingest(
         count = write_samples(counted(), temporary)
         if not count:
             raise UserError(f"{source} holds no sample: {opened.intake.bad_row_count} bad rows, nothing to score")
-    record = {
-        "source": origin,
-        "parameters": parameters,
-        "samples": count,
-        "conversations": conversations.count(),
-        "duplicates": count - ids.count(),
-        "bad_rows": opened.intake.bad_row_count,
-        "bad_row_examples": [asdict(row) for row in opened.intake.bad_rows[:BAD_ROWS_SHOWN]],
-        "repairs": dict(opened.intake.repairs),
-        "skipped_files": [path.name for path in opened.skipped_files],
-    }
-    workspace.record(STAGE, record, [workspace.samples])
+    record = ReadRecord(
+        source=origin,
+        parameters=parameters,
+        samples=count,
+        conversations=conversations.count(),
+        duplicates=count - ids.count(),
+        bad_rows=opened.intake.bad_row_count,
+        bad_row_examples=tuple(
+            BadRowRecord(place=row.place, reason=row.reason) for row in opened.intake.bad_rows[:BAD_ROWS_SHOWN]
+        ),
+        repairs=dict(opened.intake.repairs),
+        skipped_files=tuple(path.name for path in opened.skipped_files),
+    )
+    workspace.record(READ, record, [workspace.samples])
     return record

@@ -1,12 +1,10 @@
-"""The contract of every judge, and what it answers."""
+"""What a judge answers on one sample."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args
-
-from efficient_empathy.dialogues import Sample
+from typing import Literal, get_args
 
 State = Literal["ok", "parse_error", "api_error", "refused"]
 STATES: tuple[State, ...] = get_args(State)
@@ -38,28 +36,3 @@ class Judgement:
     latency_s: float = 0.0
     requests: int = 0
     created_at: float = 0.0
-
-
-class Judge(Protocol):
-    """Anything that scores samples. `name` and `judge` are enough; `contract.Bound` sees to the rest.
-
-    `name` names the judge, `spec` is what its judgements are kept under (rubric, model, parameters: whatever would
-    change an answer). The scoring loop hands over `batch_size` samples a call and keeps `concurrency` calls under way.
-    """
-
-    name: str
-    spec: str
-    batch_size: int
-    concurrency: int
-
-    async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
-        """One judgement per sample, in order. Raises `UserError` when no sample at all can be judged."""
-        ...
-
-    def drain(self) -> None:
-        """Let nothing new go out; what is under way goes on to its end."""
-        ...
-
-    async def close(self) -> None:
-        """Release connections and sessions."""
-        ...

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,11 +17,12 @@ import numpy as np
 from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.workspace import transaction
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 
 VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS specs (
-    id INTEGER PRIMARY KEY, spec TEXT NOT NULL UNIQUE);
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, spec TEXT NOT NULL);  -- JSON, beside its hash
 CREATE TABLE IF NOT EXISTS judgements (
     id INTEGER PRIMARY KEY, spec_id INTEGER NOT NULL REFERENCES specs (id), sample_id TEXT NOT NULL,
     state TEXT NOT NULL, judge TEXT NOT NULL, rubric TEXT NOT NULL,
@@ -43,7 +45,7 @@ INSERT = (
 class Ledger:
     """The judgements of a run, in WAL mode: a commit survives `kill -9`, and readers never wait for the writer.
 
-    A judgement's key is its sample and the judge's `spec` (rubric, model, parameters). At most one `ok` row stands
+    A judgement's key is its sample and the judge's `spec`. At most one `ok` row stands
     under a key; failures stay beside it, as they came. With `read_only` nothing
     is written, not even to a file that is none of ours. Raises `UserError` when the file cannot be read or written.
     """
@@ -71,18 +73,18 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def record(self, spec: str, judgements: Sequence[Judgement]) -> None:
+    def record(self, spec: JudgeSpec, judgements: Sequence[Judgement]) -> None:
         """Write judgements in one transaction; when this returns, they survive the process."""
         with self._guard(), transaction(self._db):
             spec_id = self._spec_id(spec, add=True)
             self._db.executemany(INSERT, [{"spec_id": spec_id, **_to_row(j)} for j in judgements])
 
-    def missing(self, spec: str, sample_ids: Sequence[str]) -> set[str]:
+    def missing(self, spec: JudgeSpec, sample_ids: Sequence[str]) -> set[str]:
         """Those of `sample_ids` that have no `ok` judgement under `spec`."""
         states = self.states(spec, sample_ids)
         return {sample for sample in sample_ids if states.get(sample) != "ok"}
 
-    def latest(self, spec: str, sample_ids: Sequence[str]) -> dict[str, Judgement]:
+    def latest(self, spec: JudgeSpec, sample_ids: Sequence[str]) -> dict[str, Judgement]:
         """By sample: its `ok` judgement under `spec`, else its last failure; samples never judged are absent."""
         with self._guard():
             found = self._db.execute(
@@ -92,7 +94,7 @@ class Ledger:
             )
             return {row[0]: _from_row(dict(zip(COLUMNS, row, strict=True))) for row in found}
 
-    def states(self, spec: str, sample_ids: Sequence[str]) -> dict[str, str]:
+    def states(self, spec: JudgeSpec, sample_ids: Sequence[str]) -> dict[str, str]:
         """By sample, the state of what `latest` gives."""
         with self._guard():
             found = self._db.execute(
@@ -102,7 +104,7 @@ class Ledger:
             )
             return dict(found.fetchall())
 
-    def has_probabilities(self, spec: str) -> bool:
+    def has_probabilities(self, spec: JudgeSpec) -> bool:
         """Whether the judge answers with distributions, going by its first `ok` judgement."""
         with self._guard():
             row = self._db.execute(
@@ -111,7 +113,7 @@ class Ledger:
             ).fetchone()
             return bool(row and row[0])
 
-    def judgements(self, spec: str | None = None) -> Iterator[Judgement]:
+    def judgements(self, spec: JudgeSpec | None = None) -> Iterator[Judgement]:
         """All judgements, oldest first; those under one `spec` if it is given."""
         where, values = ("WHERE spec_id = ?", (self._spec_id(spec),)) if spec is not None else ("", ())
         with self._guard():
@@ -119,7 +121,7 @@ class Ledger:
             for row in rows:
                 yield _from_row(dict(zip(COLUMNS, row, strict=True)))
 
-    def since(self, spec: str, last: int, most: int) -> list[tuple[int, Judgement]]:
+    def since(self, spec: JudgeSpec, last: int, most: int) -> list[tuple[int, Judgement]]:
         """Up to `most` judgements under `spec` whose number is above `last`, oldest first, each with its number."""
         with self._guard():
             rows = self._db.execute(
@@ -128,7 +130,7 @@ class Ledger:
             )
             return [(number, _from_row(dict(zip(COLUMNS, row, strict=True)))) for number, *row in rows]
 
-    def history(self, sample_id: str) -> list[tuple[int, str, Judgement]]:
+    def history(self, sample_id: str) -> list[tuple[int, JudgeSpec, Judgement]]:
         """All judgements of one sample, failures included, oldest first, each with its number and its spec."""
         with self._guard():
             found = self._db.execute(
@@ -137,12 +139,12 @@ class Ledger:
                 "WHERE spec_id IN (SELECT id FROM specs) AND sample_id = ? ORDER BY judgements.id",
                 (sample_id,),
             )
-            return [(row[0], row[1], _from_row(dict(zip(COLUMNS, row[2:], strict=True)))) for row in found]
+            return [(row[0], _spec(row[1]), _from_row(dict(zip(COLUMNS, row[2:], strict=True)))) for row in found]
 
-    def specs(self) -> list[str]:
+    def specs(self) -> list[JudgeSpec]:
         """Every spec that has judgements, in the order of first use."""
         with self._guard():
-            return [row[0] for row in self._db.execute("SELECT spec FROM specs ORDER BY id")]
+            return [_spec(row[0]) for row in self._db.execute("SELECT spec FROM specs ORDER BY id")]
 
     def commit_usd(self, usd: float) -> None:
         """Note what this run's calls may have come to in all, before one goes out: a crash then cannot hide it."""
@@ -156,7 +158,7 @@ class Ledger:
             committed = self._db.execute("SELECT coalesce(max(committed_usd), 0) FROM spending").fetchone()[0]
             return float(max(recorded, committed))
 
-    def totals(self, spec: str) -> dict[str, float]:
+    def totals(self, spec: JudgeSpec) -> dict[str, float]:
         """Requests, tokens and dollars of all judgements under `spec`, failures included."""
         names = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
         sums = ", ".join(f"coalesce(sum({name}), 0)" for name in names)
@@ -166,10 +168,11 @@ class Ledger:
             ).fetchone()
             return dict(zip(names, row, strict=True))
 
-    def _spec_id(self, spec: str, *, add: bool = False) -> int:
+    def _spec_id(self, spec: JudgeSpec, *, add: bool = False) -> int:
         if add:
-            self._db.execute("INSERT OR IGNORE INTO specs (spec) VALUES (?)", (spec,))
-        row = self._db.execute("SELECT id FROM specs WHERE spec = ?", (spec,)).fetchone()
+            content = spec.model_dump_json()
+            self._db.execute("INSERT OR IGNORE INTO specs (key, spec) VALUES (?, ?)", (spec.key, content))
+        row = self._db.execute("SELECT id FROM specs WHERE key = ?", (spec.key,)).fetchone()
         return int(row[0]) if row else -1
 
     def _guard(self) -> AbstractContextManager[None]:
@@ -186,6 +189,11 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     """Nothing is left beside the file: where no one has it open for writing, it is read as it lies."""
     being_written = path.with_name(f"{path.name}-wal").exists()
     return _open(f"file:{quote(str(path.resolve()))}?{'mode=ro' if being_written else 'immutable=1'}", uri=True)
+
+
+@lru_cache(maxsize=256)
+def _spec(content: str) -> JudgeSpec:
+    return JudgeSpec.model_validate_json(content)
 
 
 def _to_row(judgement: Judgement) -> dict[str, Any]:

@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Sequence
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Axis, Rubric
+from efficient_empathy.scoring.settings import Pool
 
-Pool = Literal["mean", "median", "vote", "first"]
 POOLS: tuple[Pool, ...] = get_args(Pool)
-"""`vote` is the most frequent whole score; of equally frequent ones that nearest the median, then the lower. `first`
-takes one judgement as it is: that of the first judge that has an `ok` one."""
 
 Votes = npt.NDArray[np.float64]
 """Scores on one axis, (judges, samples); NaN where a judge has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """Whose judgements make up a run's scores, by the keys they are kept under, and how they are pooled."""
+class Panel(Part):
+    """Whose judgements make up a run's scores, by what they are kept under, and how they are pooled."""
 
-    specs: tuple[str, ...]
+    specs: tuple[JudgeSpec, ...]
     pool: Pool = "first"
 
-    def __post_init__(self) -> None:
-        if self.pool not in POOLS:
-            raise UserError(f"pool is {self.pool!r}: it must be one of {', '.join(POOLS)}")
-        if not self.specs or len(set(self.specs)) < len(self.specs):
-            raise UserError("one judge or more are needed, each named once: --refresh asks the same judge again")
-
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Panel:
-        """The panel in the manifest's record of `score`; that of its one judge where it names none."""
-        told = record.get("panel") or {"specs": [record["spec"]], "pool": "first"}
-        return cls(tuple(told["specs"]), told["pool"])
-
-    def record(self, first_pass: Panel, judges: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What the manifest keeps: the panel, and who judged every sample, as `judges` tell, before any refresh."""
-        return {**asdict(self), "first_pass": {**asdict(first_pass), "judges": list(judges)}}
+    def of(cls, specs: Iterable[JudgeSpec], pool: Pool = "first") -> Panel:
+        """A panel of these. Raises `UserError` for a judge that is named twice, and for a pool that there is not."""
+        specs = tuple(specs)
+        if pool not in POOLS:
+            raise UserError(f"pool is {pool!r}: it must be one of {', '.join(POOLS)}")
+        if not specs or len(set(specs)) < len(specs):
+            raise UserError("one judge or more are needed, each named once: `refresh` asks the same judge again")
+        return cls(specs=specs, pool=pool)
 
     @property
     def pools(self) -> bool:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from efficient_empathy.dialogues import Sample, open_source
+from efficient_empathy.dialogues import Intake, OnBadRow, Sample, open_source
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.judgement import Judge
-from efficient_empathy.scoring.judges.choice import JudgeOptions
-from efficient_empathy.scoring.judges.contract import Bound
-from efficient_empathy.scoring.judges.reference import judge_of
+from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.contract import JudgeOptions
+from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.scoring.loop import CHUNK, Pending
 from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.session import CHUNK, Pending
 
 _COUNTS = ("to_judge", "requests", "prompt_tokens", "completion_tokens")
 _DOLLARS = ("cost_usd", "max_cost_usd")
@@ -27,25 +26,32 @@ _DOLLARS = ("cost_usd", "max_cost_usd")
 def plan(
     source: str | Path,
     workspace: Workspace,
-    judge: str | Sequence[str],
+    judges: Sequence[str],
     rubric: Rubric,
     options: JudgeOptions,
-    **reading: Any,
+    *,
+    format: str | None = None,  # noqa: A002
+    columns: Mapping[str, str] | None = None,
+    on_bad_row: OnBadRow = "fail",
 ) -> dict[str, Any]:
     """What scoring `source` into a run would ask for; see `plan_samples` and `together`. Writes nothing."""
-    options = replace(options, replies=options.replies or Path(source))
-    hired = [judge_of(name, rubric, workspace, options) for name in ([judge] if isinstance(judge, str) else judge)]
-    return together([plan_samples(open_source(source, **reading), one, workspace) for one in hired])
+    check_options(judges, options)
+    built = [build_judge(one, rubric, workspace, options, source) for one in judges]
+
+    def samples() -> Iterable[Sample]:
+        return open_source(source, format=format, columns=columns, intake=Intake(on_bad_row))
+
+    return together([plan_samples(samples(), one, workspace) for one in built])
 
 
-def plan_samples(samples: Iterable[Sample], judge: Judge | Bound, workspace: Workspace) -> dict[str, Any]:
+def plan_samples(samples: Iterable[Sample], judge: CheckedJudge, workspace: Workspace) -> dict[str, Any]:
     """`{dry_run, judge, to_judge, requests, prompt_tokens, completion_tokens, cost_usd, max_cost_usd}`.
 
     `to_judge` counts the distinct samples without an `ok` judgement. Tokens are estimates, four bytes
     each, with the reply as long as allowed; `max_cost_usd` is what the requests cannot exceed, if none has to be
     repeated. Dollars are None where the model's price is not known.
     """
-    endpoint: Any = getattr(judge, "endpoint", None)
+    endpoint = judge.endpoint
     to_judge, totals = 0, Counter[str]()
     with _ledger(workspace) as ledger:
         pending = Pending(samples, ledger, judge.spec)
@@ -53,7 +59,7 @@ def plan_samples(samples: Iterable[Sample], judge: Judge | Bound, workspace: Wor
             to_judge += len(batch)
             if endpoint is not None:
                 for sample in batch:
-                    estimate = endpoint.estimate(**judge.request(sample))  # type: ignore[union-attr]
+                    estimate = endpoint.estimate(**judge.request(sample))
                     totals.update({"requests": 1, **asdict(estimate)})
     known = endpoint is None or endpoint.price is not None
     dollars = {key: round(float(totals[key]), 6) if known else None for key in _DOLLARS}
@@ -97,8 +103,8 @@ def plan_text(plan: dict[str, Any]) -> str:
         if plan["cost_usd"] is not None
         else "the model's price is not known: name it in a file and pass that with --prices"
     )
-    asked = (
+    requests = (
         f"{plan['requests']:,} requests, about {plan['prompt_tokens']:,} prompt tokens and at most "
         f"{plan['completion_tokens']:,} completion tokens:"
     )
-    return "\n".join([*lines, asked, f"{price}. Nothing was sent."])
+    return "\n".join([*lines, requests, f"{price}. Nothing was sent."])

@@ -1,22 +1,81 @@
-"""What a scoring run looks like while it runs: a live display on a terminal, plain lines elsewhere."""
+"""What a scoring run looks like while it runs: on the terminal, and in `progress.json` for who watches from outside.
+
+The terminal has a live display, or plain lines where it is none. The file is written at most once a second, whole or
+not at all, and costs the run nothing: no fsync, and a disk that is full is no error here. Scoring never reads it back.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import socket
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import ClassVar, Literal
 
+from pydantic import Field
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
+from efficient_empathy.foundation.redaction import redact
+from efficient_empathy.foundation.run.record import Part, Record
 from efficient_empathy.llm import Window
+from efficient_empathy.llm.runner import Watcher
 from efficient_empathy.scoring.judgement import STATES, Judgement
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 
 LINE_EVERY_S = 10.0
+PROGRESS = "progress.json"
+WRITE_EVERY_S = 1.0
+State = Literal["running", "stopping", "complete", "stopped", "budget", "error"]
 
 
-class ScoringProgress:
+class Counts(Part):
+    """How far a judge has come."""
+
+    total: int
+    """Samples, as `done` and `done_at_start`."""
+    done: int
+    done_at_start: int
+    states: dict[str, int] = Field(default_factory=dict)
+    """This call's judgements by state, as `requests` and `cost_usd`."""
+    requests: int = 0
+    cost_usd: float = 0.0
+    concurrency: int | None = None
+    """The window's ceiling now; None for a judge without an endpoint."""
+    in_flight: int | None = None
+
+
+class Progress(Record):
+    """`progress.json`: what one judge's scoring tells of itself."""
+
+    REMEDY: ClassVar[str] = "`efficient-empathy score SOURCE`"
+
+    state: State
+    """running, stopping; or how it ended, with its `reason`."""
+    reason: str = ""
+    stopped_by: tuple[str, ...] = ()
+    """The signals, such as SIGTERM, that let the calls in flight finish."""
+    judge: str
+    spec: JudgeSpec
+    pid: int
+    host: str
+    command: list[str] | None = None
+    """The arguments; None where it is no command, or where one could hold a secret."""
+    folder: str = ""
+    """Where it was started."""
+    started_at: float
+    """Unix seconds, as `written_at`."""
+    written_at: float
+    counts: Counts
+
+
+class ProgressDisplay:
     """Done of total, rate, time left, running cost, failures by kind, concurrency now. Writes to `console` (stderr)."""
 
     def __init__(self, console: Console, total: int, done: int, window: Window | None) -> None:
@@ -27,16 +86,16 @@ class ScoringProgress:
         self._window = window
         self._started = self._line_at = time.monotonic()
         self._at_start = done
-        self._bar: Progress | None = None
+        self._bar: Bar | None = None
         if console.is_terminal:
-            self._bar = Progress(
+            self._bar = Bar(
                 TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
                 TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[rest]}"),
                 console=console, transient=False,
             )  # fmt: skip
             self._task = self._bar.add_task("scoring", total=total, completed=done, rate="", rest="")
 
-    def __enter__(self) -> ScoringProgress:
+    def __enter__(self) -> ProgressDisplay:
         if self._bar:
             self._bar.start()
         elif self._done < self._total:
@@ -61,19 +120,19 @@ class ScoringProgress:
         elif time.monotonic() - self._line_at >= LINE_EVERY_S:
             self._line()
 
-    def record(self) -> dict[str, Any]:
-        """The counts so far: `total`, `done` and `done_at_start` in samples; what this call's judgements came to."""
+    def counts(self) -> Counts:
+        """The counts so far."""
         window = self._window
-        return {
-            "total": self._total,
-            "done": self._done,
-            "done_at_start": self._at_start,
-            "states": dict(self.states),
-            "requests": self.requests,
-            "cost_usd": self.cost_usd,
-            "concurrency": int(window.limit) if window else None,
-            "in_flight": window.in_flight if window else None,
-        }
+        return Counts(
+            total=self._total,
+            done=self._done,
+            done_at_start=self._at_start,
+            states=dict(self.states),
+            requests=self.requests,
+            cost_usd=self.cost_usd,
+            concurrency=int(window.limit) if window else None,
+            in_flight=window.in_flight if window else None,
+        )
 
     def _rate(self) -> float:
         return (self._done - self._at_start) / max(1e-9, time.monotonic() - self._started)
@@ -93,3 +152,67 @@ class ScoringProgress:
         rest = self._rest()
         text = f"scored {self._done:,} of {self._total:,} ({rate:.0f}/s{left})" + (f" · {rest}" if rest else "")
         self._console.print(text, highlight=False, soft_wrap=True)
+
+
+class ProgressFile(Watcher):
+    """Keeps `progress.json` in a folder up to date while a judge is at work."""
+
+    def __init__(self, folder: Path, judge: str, spec: JudgeSpec, display: ProgressDisplay, console: Console) -> None:
+        super().__init__(console)
+        self._path, self._judge, self._spec, self._display = folder / PROGRESS, judge, spec, display
+        self._stopped_by: tuple[str, ...] = ()
+        self._started_at = time.time()
+        self._command = command_of(sys.argv)
+
+    def signals(self, names: Sequence[str]) -> None:
+        """See `Watcher`."""
+        self._stopped_by = tuple(names)
+
+    def stopping(self) -> None:
+        """See `Watcher`."""
+        super().stopping()
+        self.write("stopping")
+
+    async def watch(self) -> None:
+        """Write now and once a second, until cancelled."""
+        self._state: State = "running"
+        while True:
+            self.write(self._state)
+            await asyncio.sleep(WRITE_EVERY_S)
+
+    def end(self, state: State, reason: str = "") -> None:
+        """Write how it ended, for good."""
+        self._stopped_by = ()
+        self.write(state, reason)
+
+    def write(self, state: State, reason: str = "") -> None:
+        """Write what is known now; a failure to is passed over."""
+        self._state = state
+        progress = Progress(
+            state=state,
+            reason=reason,
+            stopped_by=self._stopped_by,
+            judge=self._judge,
+            spec=self._spec,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            command=self._command,
+            folder=str(Path.cwd()),
+            started_at=self._started_at,
+            written_at=time.time(),
+            counts=self._display.counts(),
+        )
+        temporary = self._path.with_name(f".{PROGRESS}.{os.getpid()}.tmp")
+        with contextlib.suppress(OSError):
+            temporary.write_text(progress.model_dump_json(), "utf-8")
+            temporary.replace(self._path)
+
+
+def command_of(argv: Sequence[str]) -> list[str] | None:
+    """The arguments that this program was started with.
+
+    None for another program, and where a URL carries a query or a user, which may be a secret.
+    """
+    program = Path(argv[0])
+    ours = program.name == "efficient-empathy" or program.parts[-2:] == ("efficient_empathy", "__main__.py")
+    return list(argv[1:]) if ours and not any(redact(part) != part for part in argv[1:]) else None

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 from rich.console import Console
 
-from efficient_empathy.dialogues import Sample, scan_samples
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.dialogues import scan_samples
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.heartbeat import NAME, Heartbeat
 from efficient_empathy.scoring.ingest import ingest
-from efficient_empathy.scoring.judgement import STATES, Judge
-from efficient_empathy.scoring.judges.choice import JudgeOptions, share_budget
-from efficient_empathy.scoring.judges.contract import Bound
-from efficient_empathy.scoring.judges.reference import full_reference, judge_of
+from efficient_empathy.scoring.judgement import STATES
+from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.contract import Judge, JudgeOptions
+from efficient_empathy.scoring.judges.registry import build_judge, check_options, full_reference, share_budget
 from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.scoring.loop import Ending
-from efficient_empathy.scoring.panel import Panel, Pool
-from efficient_empathy.scoring.progress import ScoringProgress
+from efficient_empathy.scoring.panel import Panel
+from efficient_empathy.scoring.record import (
+    SCORE,
+    FirstPass,
+    JudgeRecord,
+    MemberRecord,
+    ReadingRecord,
+    ReadRecord,
+    RubricRecord,
+    ScoreRecord,
+)
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.scoring.running import run_judge
 from efficient_empathy.scoring.scores import write_scores
+from efficient_empathy.scoring.session import Session
+from efficient_empathy.scoring.settings import Pool
 
 REASONS_SHOWN = 3
 
@@ -45,7 +51,7 @@ def score(
 ) -> dict[str, Any]:
     """Read `source` into a run, judge every sample without an `ok` judgement of this judge, write `scores.parquet`.
 
-    `judge` is a reference (`scoring.reference`) with its `options`, any object that keeps the `Judge` contract, or
+    `judge` is a reference (`judges.registry`) with its `options`, any object that keeps the `Judge` contract, or
     several of either: each judges every sample, all on one budget, and `pool` makes one score of theirs. `reading` is
     passed on to `ingest`.
 
@@ -56,131 +62,98 @@ def score(
     key) comes after all that was received is kept.
     """
     console = console or Console(stderr=True)
-    rubric = rubric or Rubric.load()
+    rubric, options = rubric or Rubric.load(), options or {}
     judges: list[str | Judge] = [judge] if isinstance(judge, str) or not isinstance(judge, Sequence) else [*judge]
-    options = options or JudgeOptions()
-    options = options if options.replies else replace(options, replies=Path(source))
+    check_options([one for one in judges if isinstance(one, str)], options)
     workspace.create()
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
-        hired = [hire(one, rubric, workspace, options) for one in judges]  # before anything is written
-        share_budget(hired)
-        first_pass = Panel(tuple(one.spec for one in hired), pool if len(hired) > 1 else "first")
+        built = [build_judge(one, rubric, workspace, options, source) for one in judges]  # before anything is written
+        share_budget(built)
+        panel = Panel.of([one.spec for one in built], pool if len(built) > 1 else "first")
+        references = [
+            JudgeRecord(name=judge.name, reference=full_reference(one, options))
+            for one, judge in zip(judges, built, strict=True)
+        ]
+        last = workspace.last(SCORE, ScoreRecord)
         read = ingest(source, workspace, **reading)
-        told = f"{read['samples']:,} samples of {read['conversations']:,} conversations"
-        console.print(f"{told}, read as {read['source']['format']}")
-        references = [{"judge": b.name, **_reference(one, options)} for one, b in zip(judges, hired, strict=True)]
-        return _score(workspace, hired, first_pass, references, rubric, read, console)
-
-
-def hire(judge: str | Judge, rubric: Rubric, workspace: Workspace, options: JudgeOptions | None = None) -> Bound:
-    """The judge that a reference names, or that an object is, bound to the rubric."""
-    return judge_of(judge, rubric, workspace, options) if isinstance(judge, str) else Bound(judge, rubric)
-
-
-def _reference(judge: str | Judge, options: JudgeOptions) -> dict[str, Any]:
-    """What a later refresh needs to ask the same judge; nothing for an object."""
-    if not isinstance(judge, str):
-        return {"reference": None}
-    return {
-        "reference": full_reference(judge, options),
-        "decoding": asdict(options.decoding),
-        "api_key_env": options.api_key_env,
-    }
+        counts = f"{read.samples:,} samples of {read.conversations:,} conversations"
+        console.print(f"{counts}, read as {read.source.format}")
+        return _score(workspace, built, FirstPass(panel=panel, judges=tuple(references)), last, rubric, read, console)
 
 
 def _score(
     workspace: Workspace,
-    hired: Sequence[Bound],
-    first_pass: Panel,
-    references: Sequence[dict[str, Any]],
+    judges: Sequence[CheckedJudge],
+    first_pass: FirstPass,
+    last: ScoreRecord | None,
     rubric: Rubric,
-    read: dict[str, Any],
+    read: ReadRecord,
     console: Console,
 ) -> dict[str, Any]:
     started = time.monotonic()
-    panel = _with_rounds(first_pass, workspace.stage("score"))
+    panel = _with_rounds(first_pass, last)
     with Ledger(workspace.ledger) as ledger:
-        asking = Asking(ledger, console, read["samples"] - read["duplicates"])
-        for one in hired:
+        session = Session(ledger, console, read.samples - read.duplicates)
+        for one in judges:
             samples = (sample for chunk in scan_samples(workspace.samples, 1024) for sample in chunk)
-            if len(hired) > 1:
+            if len(judges) > 1:
                 console.print(one.name, highlight=False)
-            if not asking.ask(one, samples, sample_ids(workspace.samples)):
+            if not session.ask(one, samples, sample_ids(workspace.samples)):
                 break
         written = write(workspace, ledger, panel, rubric)
-        members = [_member(workspace, ledger, one) for one in hired]
-    result = {
-        "samples": read["samples"],
-        "states": written["states"],
-        "unjudged": written["unjudged"],
-        "requests": asking.requests,
-        "cost_usd": round(asking.cost_usd, 6),
+        members = [_member(workspace, ledger, one) for one in judges]
+    reasons = sum((counts for _, counts in members), Counter[str]())
+    call = call_of(session, started, dict(reasons.most_common(REASONS_SHOWN)))
+    pooled = {"pool": panel.pool, "disagreement": mean_disagreement(workspace)} if panel.pools else {}
+    several = {"members": tuple(member for member, _ in members)} if len(judges) > 1 else {}
+    about = {"judge": " + ".join(one.name for one in judges), "panel": panel, "first_pass": first_pass}
+    record_score(workspace, read, rubric, {**written, **call, **pooled, **several, **about})
+    states: dict[str, int] = written["states"]
+    session.give_up(f"{states['ok']:,} of {read.samples:,} samples are judged and kept")
+    shown = {"members": [member.model_dump(mode="json") for member in several["members"]]} if several else {}
+    return {**result_of(read, written, call), **pooled, **shown}
+
+
+def _with_rounds(first_pass: FirstPass, last: ScoreRecord | None) -> Panel:
+    """The panel of `first_pass`, with the rounds that a refresh has added to the same judges."""
+    same = last is not None and last.first_pass is not None and last.first_pass.panel == first_pass.panel
+    return last.panel if same and last is not None else first_pass.panel
+
+
+def call_of(session: Session, started: float, reasons: dict[str, int]) -> dict[str, Any]:
+    """What a call made and spent, as results and the manifest have it."""
+    return {
+        "requests": session.requests,
+        "cost_usd": round(session.cost_usd, 6),
         "seconds": round(time.monotonic() - started, 2),
-        "ending": asking.ending,
-        "reasons": dict(sum((Counter(m.pop("reasons")) for m in members), Counter()).most_common(REASONS_SHOWN)),
-        **{key: read[key] for key in ("bad_rows", "repairs", "duplicates")},
+        "ending": session.ending,
+        "reasons": reasons,
     }
-    if panel.pools:
-        result |= {"pool": panel.pool, "disagreement": mean_disagreement(workspace)}
-    if len(hired) > 1:
-        result |= {"members": members}
-    kept = {key: read[key] for key in read if key not in ("parameters", "finished_at", "versions")}
-    about = {
-        "judge": " + ".join(one.name for one in hired),
-        "spec": first_pass.specs[0],
-        "panel": panel.record(first_pass, references),
-        "rubric": {"name": rubric.name, "hash": rubric.hash, "axes": {a.name: list(a.scale) for a in rubric.axes}},
-    }
-    record = {**kept, **result, **written["totals"], **about, "distributions": written["distributions"]}
-    workspace.record("score", record)
-    asking.give_up(f"{written['states']['ok']:,} of {read['samples']:,} samples are judged and kept")
-    return result
 
 
-def _with_rounds(first_pass: Panel, last: Mapping[str, Any]) -> Panel:
-    """`first_pass` with the rounds that a refresh has added to the same judges' first pass."""
-    known = last.get("panel", {}).get("first_pass")
-    return Panel.of(last) if known and Panel.of({"panel": known}) == first_pass else first_pass
+def result_of(read: ReadingRecord, written: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
+    """What scoring returns, whichever way it was done."""
+    result = {"samples": read.samples, "states": written["states"], "unjudged": written["unjudged"], **call}
+    return {**result, "bad_rows": read.bad_rows, "repairs": read.repairs, "duplicates": read.duplicates}
 
 
-class Asking:
-    """Judges put through the same samples, `total` of them, one after the other: what that comes to."""
+def record_score(workspace: Workspace, read: ReadRecord, rubric: Rubric, facts: dict[str, Any]) -> None:
+    """Record the stage `score`: what was read, by what rubric, and `facts` for the other fields of `ScoreRecord`.
 
-    def __init__(self, ledger: Ledger, console: Console, total: int) -> None:
-        self.requests = 0
-        self.cost_usd = 0.0
-        self.judged = 0
-        self.ending: Ending | Literal["error"] = "complete"
-        self._failure: UserError | None = None
-        self._ledger, self._console, self._total = ledger, console, total
-
-    def ask(self, judge: Bound, samples: Iterable[Sample], ids: Iterable[Sequence[str]]) -> bool:
-        """Judge those of `samples` that need it; `ids` are theirs, in parts. Whether it came to its end."""
-        if judge.note:
-            self._console.print(judge.note)
-        done = sum(list(self._ledger.states(judge.spec, part).values()).count("ok") for part in ids)
-        progress = ScoringProgress(self._console, self._total, done, judge.window)
-        heartbeat = Heartbeat(self._ledger.path.with_name(NAME), judge.name, judge.spec, progress.record)
-        try:
-            self.ending = run_judge(samples, judge, self._ledger, progress, self._console, heartbeat)
-        except UserError as error:
-            self.ending, self._failure = "error", error
-        heartbeat.end(self.ending, str(self._failure or ""))
-        self.requests += progress.requests
-        self.cost_usd += progress.cost_usd
-        self.judged += sum(progress.states.values())
-        return self.ending == "complete"
-
-    def give_up(self, kept: str) -> None:
-        """Raise the `UserError` that ended it, if one did; `kept` says what there is all the same."""
-        if self._failure is not None:
-            raise UserError(f"{self._failure} ({kept}; the same command goes on from there.)") from self._failure
+    Requests, tokens and dollars are those of all judgements behind the scores, `totals` of `write`.
+    """
+    facts = dict(facts)
+    totals = facts.pop("totals")
+    about = {name: getattr(read, name) for name in ReadingRecord.model_fields}
+    inputs = {workspace.samples.name: workspace.hash_of(workspace.samples)}
+    record = ScoreRecord(**{**about, "inputs": inputs, "rubric": RubricRecord.of(rubric), **facts, **totals})
+    workspace.record(SCORE, record)
 
 
 def write(workspace: Workspace, ledger: Ledger, panel: Panel, rubric: Rubric) -> dict[str, Any]:
     """Write a run's scores as `panel` has them; `{states, unjudged, totals, distributions}`, counted by row."""
     write_scores(workspace.samples, ledger, panel, rubric, workspace.scores)
-    workspace.keep("score", [workspace.scores])
+    workspace.keep(SCORE, [workspace.scores])
     found = pl.scan_parquet(workspace.scores, glob=False).group_by("state").len().collect(engine="streaming")
     counts = dict(found.iter_rows())
     return {
@@ -197,7 +170,7 @@ def sample_ids(samples: Path) -> Iterator[list[str]]:
         yield chunk["sample_id"].to_list()
 
 
-def _member(workspace: Workspace, ledger: Ledger, judge: Bound) -> dict[str, Any]:
+def _member(workspace: Workspace, ledger: Ledger, judge: CheckedJudge) -> tuple[MemberRecord, Counter[str]]:
     """How the rows of a run stand with one judge, what it has cost in all, and why it failed where it did."""
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -207,9 +180,13 @@ def _member(workspace: Workspace, ledger: Ledger, judge: Bound) -> dict[str, Any
         failed = [i for i, state in states.items() if state != "ok"]
         reasons.update(j.reason for j in ledger.latest(judge.spec, failed).values())
     totals = ledger.totals(judge.spec)
-    spent = {"requests": totals["requests"], "cost_usd": round(totals["cost_usd"], 6)}
-    by_state = {state: counts[state] for state in STATES}
-    return {"judge": judge.name, "spec": judge.spec, "states": by_state, **spent, "reasons": reasons}
+    member = MemberRecord(
+        judge=judge.name,
+        states={state: counts[state] for state in STATES},
+        requests=int(totals["requests"]),
+        cost_usd=round(totals["cost_usd"], 6),
+    )
+    return member, reasons
 
 
 def mean_disagreement(workspace: Workspace) -> float | None:
@@ -232,10 +209,10 @@ def summary(result: dict[str, Any], run: Path) -> str:
         lines.append(f"  {member['judge']}: {counts or 'none judged'}")
     if "pool" in result:
         apart = result["disagreement"]
-        told = (
+        spread = (
             "none has two yet" if apart is None else f"where there are several, they are {apart:.2f} apart on average"
         )
-        lines.append(f"The score is the {result['pool']} of a sample's judgements; {told}.")
+        lines.append(f"The score is the {result['pool']} of a sample's judgements; {spread}.")
     lines += [f"  {count:,} × {reason}" for reason, count in result["reasons"].items()]
     if result["ending"] == "stopped":
         lines.append(f"Stopped with {result['unjudged']:,} samples to go. Run the same command again to go on.")

@@ -18,11 +18,9 @@ Decide = Literal["auto", "scores", "probabilities"]
 DEFAULT_POLICY = "paper"
 
 
-class PolicySettings(Settings):
-    """A policy at its thresholds, however a stage uses it."""
+class ThresholdSettings(Settings):
+    """Thresholds of a policy, in place of its own."""
 
-    policy: str = DEFAULT_POLICY
-    """The policy: paper, exclusive, both, top, one of an installed package, or a YAML file."""
     thresholds: Annotated[dict[str, float], Flag("--threshold", metavar="NAME=NUMBER")] = Field(default_factory=dict)
     """A threshold of the policy, by its name; its own by default."""
     alpha: float | None = None
@@ -37,6 +35,13 @@ class PolicySettings(Settings):
         if twice := [name for name in short if name in self.thresholds]:
             raise UserError(f"the threshold {twice[0]} is set twice: give {twice[0]} or thresholds, not both")
         return {**self.thresholds, **short}
+
+
+class PolicySettings(ThresholdSettings):
+    """A policy at its thresholds, however a stage uses it."""
+
+    policy: str = DEFAULT_POLICY
+    """The policy: paper, exclusive, both, top, one of an installed package, or a YAML file."""
 
     @property
     def policy_options(self) -> dict[str, Any]:

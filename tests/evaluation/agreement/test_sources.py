@@ -7,7 +7,7 @@ import pytest
 from efficient_empathy.evaluation.agreement.sources import read_raters
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger
-from efficient_empathy.scoring.rounds import round_spec
+from judge_specs import spec_of
 from rated_panels import dialogue_samples, judge_run, scores
 
 
@@ -46,15 +46,15 @@ def ledger(path, judges) -> None:
 def test_a_ledger_gives_every_judge_with_all_its_rounds(tmp_path) -> None:
     path = tmp_path / "ledger.sqlite"
     ledger(path, [
-        ("judge=a rubric=1", "a", {"x": 3, "y": 4}), (round_spec("judge=a rubric=1", 2), "a", {"x": 4, "y": None}),
-        ("judge=b rubric=1", "b", {"x": 5}),
+        (spec_of("a"), "a", {"x": 3, "y": 4}), (spec_of("a", 2), "a", {"x": 4, "y": None}),
+        (spec_of("b"), "b", {"x": 5}),
     ])  # fmt: skip
     first, second = read_raters([str(path)])
     assert (first.name, first.rounds(), second.name, second.rounds()) == ("a", [1, 2], "b", [1])
     assert first.failed == {"api_error": 1}
     [only] = read_raters([f"me={tmp_path}#b"])
     assert only.name == "me"
-    [one_round] = read_raters([f"{path}#judge=a rubric=1 round=2"])
+    [one_round] = read_raters([f"{path}#{spec_of('a', 2).key}"])
     assert one_round.scores["empathy"].to_list() == [4]
     with pytest.raises(UserError, match="no judge 'c': there are a, b"):
         read_raters([f"{path}#c"])

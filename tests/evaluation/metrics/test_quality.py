@@ -140,7 +140,7 @@ def test_a_rubric_of_one_s_own_has_its_own_figures(tmp_path) -> None:
     [
         (MetricOptions(judge={"model": "m"}), "--run RUN"),
         (MetricOptions(judge={}, work="RUN"), "--model"),
-        (MetricOptions(judge={"judge": "oracle"}, work="RUN"), "no judge 'oracle'"),
+        (MetricOptions(judge={"judge": "oracle"}, work="RUN"), "'oracle' names no judge"),
         (MetricOptions(judge={"modle": "m"}, work="RUN"), "modle is no key: did you mean model"),
         (MetricOptions(judge={"judge": "distilled"}, work="RUN"), "naturalness"),
     ],

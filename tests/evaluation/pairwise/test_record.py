@@ -5,7 +5,6 @@ from rich.console import Console
 import misbehaviours as does
 from efficient_empathy.evaluation.pairwise import pairwise
 from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
-from efficient_empathy.scoring.judges.choice import JudgeOptions
 from misbehaving_server import MisbehavingServer
 from two_models import LONGER, prefers, run_of_two
 
@@ -13,7 +12,7 @@ from two_models import LONGER, prefers, run_of_two
 def told(tmp_path, script, a: list[str | None], b: list[str | None], **options) -> str:
     workspace = run_of_two(tmp_path / "run", a, b)
     with MisbehavingServer(script) as server:
-        judge = JudgeOptions(model="gpt-4o", base_url=server.url, **options)
+        judge = {"model": "gpt-4o", "base_url": server.url, **options}
         result = pairwise(
             workspace,
             "moe",

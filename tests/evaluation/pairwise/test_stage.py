@@ -10,8 +10,6 @@ from efficient_empathy.evaluation.pairwise import PairRubric, PairwiseRecord, pa
 from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger
-from efficient_empathy.scoring.judges.choice import JudgeOptions
-from efficient_empathy.scoring.judges.openai import Decoding
 from misbehaving_server import MisbehavingServer
 from two_models import FIRST, LONGER, TIE, prefers, run_of_two, shown
 
@@ -29,7 +27,7 @@ def compare(workspace, script, a="moe", b="base", **options):
     rest = {key: options.pop(key) for key in ("rubric",) if key in options}
     how = {key: options.pop(key) for key in ("samples", "seed") if key in options}
     with MisbehavingServer(script) as server:
-        told = JudgeOptions(**{"model": "gpt-4o", "base_url": server.url, "max_attempts": 2, **options})
+        told = {"model": "gpt-4o", "base_url": server.url, "max_attempts": 2, **options}
         result = pairwise(
             workspace, a, b, options=told, settings=PairwiseSettings(resamples=200, **how), console=QUIET, **rest
         )
@@ -187,7 +185,7 @@ def test_any_judge_of_the_contract_may_compare(workspace) -> None:
 def test_replies_of_another_run_are_replayed_for_free(tmp_path, workspace) -> None:
     compare(workspace, LONGER)
     other = run_of_two(tmp_path / "other", LONG, SHORT)
-    options = JudgeOptions(replies=workspace.root / "evaluation")
+    options = {"replies": workspace.root / "evaluation"}
     result = pairwise(
         other, "moe", "base", "replay", options=options, settings=PairwiseSettings(resamples=100), console=QUIET
     )
@@ -199,7 +197,7 @@ def test_replies_of_another_run_are_replayed_for_free(tmp_path, workspace) -> No
 
 def test_log_probabilities_are_refused_before_anything_is_paid(workspace) -> None:
     with pytest.raises(UserError, match="leave logprobs out"):
-        compare(workspace, LONGER, decoding=Decoding(logprobs=True))
+        compare(workspace, LONGER, logprobs=True)
 
 
 def test_a_dead_endpoint_says_what_is_kept(workspace) -> None:
@@ -210,7 +208,7 @@ def test_a_dead_endpoint_says_what_is_kept(workspace) -> None:
 def test_a_plan_counts_what_is_left_and_asks_nothing(workspace) -> None:
     compare(workspace, LONGER, samples=5)
     with MisbehavingServer(LONGER) as server:
-        options = JudgeOptions(model="gpt-4o", base_url=server.url)
+        options = {"model": "gpt-4o", "base_url": server.url}
         plan = plan_pairwise(workspace, "moe", "base", options=options)
     assert (plan["to_judge"], plan["requests"], len(server.requests)) == (14, 14, 0)
     assert plan["max_cost_usd"] > 0

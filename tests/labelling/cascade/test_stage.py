@@ -19,7 +19,6 @@ from efficient_empathy.labelling.cascade.record import summary
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.cascade.stage import cascade
 from efficient_empathy.report import report
-from efficient_empathy.scoring.judges.choice import JudgeOptions
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection import select
 from misbehaving_server import MisbehavingServer
@@ -29,8 +28,9 @@ from predicted_runs import PredictedRun, asked
 def run(
     predicted: PredictedRun, workspace: Workspace, server: MisbehavingServer, *, dry_run: bool = False, **settings: Any
 ) -> dict[str, Any]:
-    told = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", **{"error": 0.15, "check": 30, **settings})
-    options = JudgeOptions(concurrency=4, max_attempts=1)
+    goal = {} if "f1" in settings else {"error": 0.15}
+    told = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", **{"check": 30, **goal, **settings})
+    options = {"concurrency": 4, "max_attempts": 1}
     console = Console(quiet=True)
     return cascade(predicted.source, workspace, told, options=options, dry_run=dry_run, console=console)
 
@@ -163,7 +163,7 @@ def test_a_budget_that_ends_leaves_no_guarantee_and_more_money_goes_on(predicted
     workspace = predicted.copy(tmp_path / "run")
     with MisbehavingServer(predicted.expert()) as server:
         told = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", error=0.15, check=0)
-        options = JudgeOptions(concurrency=4, max_cost=0.0007)
+        options = {"concurrency": 4, "max_cost": 0.0007}
         result = cascade(predicted.source, workspace, told, options=options, console=Console(quiet=True))
         assert result["ending"] == "budget"
         assert result["cascade"]["guarantee"] is None

@@ -20,8 +20,12 @@ from efficient_empathy.labelling.distillation.settings import DistillSettings, S
 from efficient_empathy.labelling.distillation.stage import distill
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
 from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
+from efficient_empathy.scoring.record import RubricRecord
+from judge_specs import spec_of
+from scored_runs import score_record
 
 RUBRIC = Rubric.load()
+TEACHER = spec_of("teacher", rubric=RUBRIC.hash)
 KIND, COLD = "i am so sorry , that must hurt", "whatever , not my problem"
 STUDENT = StudentSettings(epochs=6, learning_rate=2e-3, head_learning_rate=1e-2, max_tokens=32)
 
@@ -51,7 +55,7 @@ def workspace(tmp_path):
     write_samples(samples, run.samples)
     with Ledger(run.ledger) as ledger:
         ledger.record(
-            "judge=teacher",
+            TEACHER,
             [
                 Judgement(
                     s.id, "ok", "teacher", RUBRIC.hash, {"sensibility": 8.0 if i % 2 else 1.0, "rationality": 3.0}
@@ -59,7 +63,7 @@ def workspace(tmp_path):
                 for i, s in enumerate(samples)
             ],
         )
-    run.record("score", {"spec": "judge=teacher", "rubric": {"hash": RUBRIC.hash}})
+    run.record("score", score_record(run, TEACHER, RubricRecord.of(RUBRIC), ["ok"] * len(samples)))
     return run
 
 
@@ -104,8 +108,8 @@ def test_too_few_judgements_are_refused(tmp_path) -> None:
         distill(run, tmp_path / "judge", RUBRIC)
     write_samples([sample(0)], run.samples)
     with Ledger(run.ledger) as ledger:
-        ledger.record("s", [Judgement(sample(0).id, "ok", "t", "r", {"sensibility": 1.0, "rationality": 1.0})])
-    run.record("score", {"spec": "s", "rubric": {"hash": RUBRIC.hash}})
+        ledger.record(TEACHER, [Judgement(sample(0).id, "ok", "t", "r", {"sensibility": 1.0, "rationality": 1.0})])
+    run.record("score", score_record(run, TEACHER, RubricRecord.of(RUBRIC), ["ok"]))
     with pytest.raises(UserError, match="needs 50"):
         distill(run, tmp_path / "judge", RUBRIC)
 

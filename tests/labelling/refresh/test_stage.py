@@ -15,16 +15,33 @@ from rich.console import Console
 import misbehaviours as does
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.refresh.stage import plan_refresh, refresh
-from efficient_empathy.labelling.refresh.uncertainty import UncertaintySettings
+from efficient_empathy.labelling.refresh import stage
+from efficient_empathy.labelling.refresh.settings import RefreshSettings
 from efficient_empathy.scoring import Judgement, Ledger
-from efficient_empathy.scoring.judges.choice import JudgeOptions
-from efficient_empathy.scoring.judges.openai import Decoding
+from efficient_empathy.scoring.record import ScoreRecord
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
+from judge_specs import spec_of
 from misbehaving_server import MisbehavingServer
 
 QUIET = Console(file=io.StringIO())
+
+
+def refresh(run, which="uncertain", judge=None, *, options=None, console=QUIET, **settings):
+    return stage.refresh(run, *chosen(which, judge, settings), options, judge=other(judge), console=console)
+
+
+def plan_refresh(run, which="uncertain", judge=None, **settings):
+    return stage.plan_refresh(run, *chosen(which, judge, settings), judge=other(judge))
+
+
+def chosen(which, judge, settings):
+    reference = {"judge": judge} if isinstance(judge, str) else {}
+    return RefreshSettings(which=which, **reference, **settings), None
+
+
+def other(judge):
+    return None if isinstance(judge, str) else judge
 
 
 class Fixed:
@@ -33,7 +50,7 @@ class Fixed:
     concurrency = 1
 
     def __init__(self, name: str, **also: float) -> None:
-        self.name, self.spec, self._also = name, f"judge={name}", also
+        self.name, self.spec, self._also = name, spec_of(name), also
         self.asked: list[str] = []
 
     async def judge(self, samples):
@@ -75,7 +92,7 @@ def test_scores_within_reach_of_the_threshold_are_judged_again_and_pooled(run) -
     assert scores["sensibility"].to_list() == [0, 1, 2, 3, 4, 7, 7.5, 7, 8, 9, 10]
     assert scores["judgements"].to_list() == [1] * 5 + [2, 2] + [1] * 4
     assert result["spread"]["sensibility"] == pytest.approx(1.75)
-    assert run.stage("score")["panel"]["specs"] == ["judge=first", "judge=other"]
+    assert run.stage("score", ScoreRecord).panel.specs == (spec_of("first"), spec_of("other"))
     assert select(run)["subsets"] == {"sensibility": 6, "rationality": 0, "discard": 5}
 
 
@@ -85,7 +102,8 @@ def test_the_same_call_pays_nothing_and_more_rounds_add_to_them(run) -> None:
     assert refresh(run, "all", again, console=QUIET)["judged"] == 0
     assert refresh(run, "all", again, rounds=3, console=QUIET)["judged"] == 22
     assert pl.read_parquet(run.scores)["judgements"].to_list() == [4] * 11
-    assert run.stage("score")["panel"]["specs"][1:] == ["judge=other", "judge=other round=2", "judge=other round=3"]
+    specs = run.stage("score", ScoreRecord).panel.specs
+    assert specs[1:] == tuple(spec_of("other", number) for number in (1, 2, 3))
 
 
 def test_where_judges_disagree(tmp_path) -> None:
@@ -93,8 +111,7 @@ def test_where_judges_disagree(tmp_path) -> None:
     judges = [Fixed("first"), Fixed("high", flat=9)]
     score(source(tmp_path / "a.jsonl", 11), run, judges, pool="mean", console=QUIET)
     third = Fixed("third")
-    settings = UncertaintySettings(disagreement=7, reach=0)
-    assert refresh(run, judge=third, uncertainty=settings, console=QUIET)["why"] == {"disagreement": 2}
+    assert refresh(run, judge=third, disagreement=7, reach=0)["why"] == {"disagreement": 2}
     assert sorted(third.asked) == ["Reply 0.", "Reply 1."]
     assert run.stage("score")["panel"]["pool"] == "mean"  # as it was
 
@@ -102,7 +119,7 @@ def test_where_judges_disagree(tmp_path) -> None:
 def test_what_failed_is_judged_by_another_and_nothing_else_changes(tmp_path) -> None:
     run = Workspace(tmp_path / "run")
     score(source(tmp_path / "a.jsonl", 5), run, Fixed("first", refuses=3), console=QUIET)
-    with pytest.raises(UserError, match="--with"):
+    with pytest.raises(UserError, match="--judge"):
         refresh(run, "failed", console=QUIET)
     result = refresh(run, "failed", Fixed("other"), console=QUIET)
     assert result["states"]["ok"] == 5
@@ -115,12 +132,7 @@ def test_the_thresholds_are_those_of_the_last_selection_or_given(run) -> None:
     other = Fixed("other")
     refresh(run, judge=other, console=QUIET)
     assert sorted(other.asked) == ["Reply 8.", "Reply 9."]
-    assert (
-        plan_refresh(run, judge=Fixed("new"), uncertainty=UncertaintySettings(thresholds={"alpha": 2}, reach=2))[
-            "to_judge"
-        ]
-        == 4
-    )
+    assert plan_refresh(run, judge=Fixed("new"), alpha=2, reach=2)["to_judge"] == 4
     select(run, policy="top", top=3)
     with pytest.raises(UserError, match="--policy paper"):
         refresh(run, judge=other, console=QUIET)
@@ -144,12 +156,10 @@ def test_a_plan_writes_nothing(run) -> None:
 
 
 def test_who_cannot_be_asked_again_is_named_with_the_remedy(run, tmp_path) -> None:
-    with pytest.raises(UserError, match="--with"):
+    with pytest.raises(UserError, match="--judge"):
         refresh(run, console=QUIET)  # an object of Python judged it
     with pytest.raises(UserError, match="score SOURCE"):
         refresh(Workspace(tmp_path), console=QUIET)
-    with pytest.raises(UserError, match="must be one of uncertain, failed, all"):
-        refresh(run, "some", Fixed("other"), console=QUIET)
     with pytest.raises(UserError, match="repeat itself"):
         refresh(run, judge=f"replay:{run.root}", rounds=2, console=QUIET)
 
@@ -161,7 +171,7 @@ def answer(body, number):
 
 
 def command(run, *options: str) -> subprocess.Popen:
-    arguments = [sys.executable, "-m", "efficient_empathy", "score", "--run", str(run), *options]
+    arguments = [sys.executable, "-m", "efficient_empathy", "refresh", "--run", str(run), *options]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -170,9 +180,9 @@ def test_killed_in_any_round_and_resumed_it_pays_twice_only_for_what_was_in_flig
     run, chat = tmp_path / "run", source(tmp_path / "a.jsonl", 120)
     with MisbehavingServer(answer, latency_s=0.01) as server:
         judge = f"openai:gpt-4o-mini@{server.url}"
-        options = JudgeOptions(decoding=Decoding(temperature=0.7))
+        options = {"temperature": 0.7}
         score(chat, Workspace(run), judge, options=options, console=QUIET)
-        again = ["--refresh", "uncertain", "-k", "2", "--concurrency", str(window)]
+        again = ["--which", "uncertain", "-k", "2", "--concurrency", str(window)]
         kills = (n + 30, 2 * n + 30 + window)  # in round 2, in round 3
         for goal in kills:
             process = command(run, *again)
@@ -189,7 +199,7 @@ def test_killed_in_any_round_and_resumed_it_pays_twice_only_for_what_was_in_flig
     assert before == len(server.requests) <= 3 * n + len(kills) * window
     assert pl.read_parquet(run / "scores.parquet")["judgements"].to_list() == [3] * n
     with Ledger(run / "ledger.sqlite") as ledger:
-        assert [spec[-8:] for spec in ledger.specs()[1:]] == [" round=2", " round=3"]
+        assert [spec.round for spec in ledger.specs()] == [1, 2, 3]
         for spec in ledger.specs():
             assert Counter(j.sample_id for j in ledger.judgements(spec)).most_common(1)[0][1] == 1
 
@@ -200,10 +210,10 @@ def test_a_budget_that_ends_within_a_refresh_is_taken_up_with_the_same_choice(tm
         judge = f"openai:gpt-4o@{server.url}"
         score(chat, run, judge, console=QUIET)
         spent = run.stage("score")["cost_usd"]
-        first = refresh(run, options=JudgeOptions(concurrency=1, max_cost=spent * 1.5), console=QUIET)
+        first = refresh(run, options={"concurrency": 1, "max_cost": spent * 1.5}, console=QUIET)
         assert (first["ending"], first["chosen"]) == ("budget", 40)
         assert 0 < first["judged"] < 40
         assert first["cost_usd"] <= spent * 0.5
-        rest = refresh(run, options=JudgeOptions(max_cost=10), console=QUIET)
+        rest = refresh(run, options={"max_cost": 10}, console=QUIET)
     assert (rest["chosen"], rest["judged"]) == (40, 40 - first["judged"])
     assert pl.read_parquet(run.scores)["judgements"].to_list() == [2] * 40

@@ -7,13 +7,13 @@ import pytest
 from browser import Page
 from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.rounds import round_spec
 from efficient_empathy.selection.policies import load_policy
+from judge_specs import spec_of
 from judged_results import result as result_of
 from prompt_commands import prompts
 
 RUBRIC = Rubric.load()
-SPEC = f"judge=openai model=tiny rubric={RUBRIC.hash} reply=auto"
+SPEC = spec_of("openai", rubric=RUBRIC.hash, model="tiny", reply="auto")
 
 
 def result(folder, sensibility: int, rounds: int = 2):
@@ -35,7 +35,7 @@ def result(folder, sensibility: int, rounds: int = 2):
     with Ledger(folder / "ledger.sqlite") as ledger:
         for turn, one in enumerate(scores, 1):
             told = [Judgement(i.id, "ok", "tiny", RUBRIC.hash, one, raw=json.dumps(one), requests=1) for i in items]
-            ledger.record(round_spec(SPEC, turn), told)
+            ledger.record(SPEC.in_round(turn), told)
     return path
 
 

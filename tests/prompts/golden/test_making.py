@@ -6,18 +6,23 @@ from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.prompts.golden.making import expectation, make_golden, summary
 from efficient_empathy.prompts.golden.records import parser_hash
 from efficient_empathy.prompts.settings import GoldenSettings
+from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.selection import select
 from golden_sets import samples
+from judge_specs import spec_of
 from scored_runs import write_run
 
-SPEC = "judge=openai model=m at=localhost rubric=0123 reply=auto temperature=0 max_tokens=100 logprobs=False"
+SPEC = spec_of("openai", model="m", reply="auto", temperature=0.0, max_tokens=100, logprobs=False)
 AXES = {"sensibility": [0, 10], "rationality": [0, 10]}
 
 
 def run(root, n=300, **told):
     rng = np.random.default_rng(0)
     scores = {axis: rng.integers(2, 9, n).astype(float).tolist() for axis in AXES}
-    manifest = {"spec": SPEC, "rubric": {"name": "mine", "hash": "0123", "axes": AXES}}
+    manifest = {
+        "panel": Panel.of([SPEC]).model_dump(mode="json"),
+        "rubric": {"name": "mine", "hash": "0123", "axes": AXES},
+    }
     return write_run(root, samples(n), scores, **{**manifest, **told})
 
 
@@ -28,7 +33,7 @@ def test_every_cell_is_there_and_the_run_s_scores_are_expected(tmp_path) -> None
     assert [item.row() for item in read.items] == [item.row() for item in made.golden.items]
     assert read.weights.mean() == pytest.approx(1.0)
     manifest = read.manifest
-    assert (manifest.judge, manifest.decoding["temperature"], manifest.parser) == (SPEC, "0", parser_hash())
+    assert (manifest.judge, manifest.decoding["temperature"], manifest.parser) == (SPEC, 0.0, parser_hash())
     assert (manifest.made.readings, manifest.rubric.axes["sensibility"]) == (1, (0, 10))
 
 
@@ -73,7 +78,7 @@ def test_failures_are_no_expectations(tmp_path) -> None:
 
 
 def test_what_cannot_be_made(tmp_path) -> None:
-    workspace = run(tmp_path / "run", 5)
+    workspace = run(tmp_path / "run", 5, inputs={})
     make_golden(workspace, tmp_path / "g")
     with pytest.raises(UserError, match="is not empty"):
         make_golden(workspace, tmp_path / "g")

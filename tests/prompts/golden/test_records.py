@@ -1,6 +1,8 @@
 from efficient_empathy.prompts.golden.records import Manifest, decoding_of, mismatches, parser_hash, read_by
+from judge_specs import spec_of
 
-SPEC = "judge=openai model=m at=localhost rubric=0123 reply=auto temperature=0.2 max_tokens=100 logprobs=False"
+DECODING = {"reply": "auto", "temperature": 0.2, "max_tokens": 100, "logprobs": False}
+SPEC = spec_of("openai", model="m", at="localhost", **DECODING)
 
 
 def rubric(**axes):
@@ -14,14 +16,14 @@ def judging(**changes):
 
 
 def test_decoding_and_parser_come_from_the_spec() -> None:
-    assert decoding_of(SPEC) == {"reply": "auto", "temperature": "0.2", "max_tokens": "100", "logprobs": "False"}
+    assert decoding_of(SPEC) == DECODING
     assert read_by(SPEC) == parser_hash()
-    distilled = "judge=distilled model=a+b rubric=0123"
+    distilled = spec_of("distilled", model="a+b")
     assert (decoding_of(distilled), read_by(distilled), read_by(None)) == (None, None, None)
 
 
 def test_what_differs_is_named_with_a_remedy() -> None:
-    hotter = decoding_of(SPEC.replace("0.2", "0.9"))
+    hotter = decoding_of(spec_of("openai", **{**DECODING, "temperature": 0.9}))
     other = judging(decoding=hotter, rubric=rubric(warmth=(1, 3)))
     found = mismatches(judging(corpus="d", parser="q"), other)
     assert [one.what for one in found] == ["corpus", "axes", "parser", "decoding: temperature"]

@@ -4,11 +4,12 @@ import pytest
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.prompts.testing.records import Results, read_result
+from judge_specs import spec_of
 from judged_results import FIGURE, result
 
 
 def of(name):
-    return result(judge={"name": name, "reference": name, "spec": name})
+    return result(judge={"name": name, "reference": name, "spec": spec_of(name)})
 
 
 def test_results_are_numbered_and_the_latest_of_a_judge_comes_first(tmp_path) -> None:

@@ -7,7 +7,6 @@ from efficient_empathy.prompts.settings import Procedure, Tolerances
 from efficient_empathy.prompts.testing.records import read_result
 from efficient_empathy.prompts.testing.stage import run_tests
 from efficient_empathy.prompts.testing.summary import summary
-from efficient_empathy.scoring.judges.choice import JudgeOptions
 from golden_sets import Opinionated, golden_set
 from misbehaving_server import MisbehavingServer
 from misbehaviours import unauthorized
@@ -23,7 +22,7 @@ def folder(tmp_path):
 
 
 def go(folder, server, procedure=None, **options):
-    told = JudgeOptions(model="m", base_url=server.url, **options)
+    told = {"model": "m", "base_url": server.url, **options}
     procedure = procedure or Procedure(tolerances=LOOSE)
     return run_tests(folder, ["openai"], None, procedure, told, output=folder.parent / "out", console=QUIET)
 

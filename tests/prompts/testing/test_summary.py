@@ -26,7 +26,7 @@ CHECK = {
 
 def record(*checks, verdict="regression", exit_code=4, **changes):
     golden = {"name": "mine & yours", "items": 200, "corpus": "c"}
-    judge = {"name": "m<1>|\x07", "reference": "m", "spec": "judge=m"}
+    judge = {"name": "m<1>|\x07", "reference": "m", "spec": {"judge": "m", "rubric": "r"}}
     one = result(golden=golden, judge=judge, verdict=verdict, exit_code=exit_code, checks=checks, **changes)
     return TestRun(one.golden, Path("out"), ((Path("out/results/0002-m.json"), one),))
 

@@ -14,6 +14,7 @@ from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.scores import write_scores
 from efficient_empathy.selection import select
+from judge_specs import spec_of
 from scored_runs import numbered, write_run
 
 
@@ -72,10 +73,10 @@ def judged_by_two(root: Path, pool: str) -> Workspace:
             ok = [Judgement(s.id, "ok", name, "r", scores, raw=raw) for s in samples]
             if name == "gpt":
                 ok[1] = Judgement(samples[1].id, "parse_error", name, "r", raw="gpt says nothing", reason="no number")
-            ledger.record(name, ok)
-        panel = Panel(("gpt", "claude"), pool)  # type: ignore[arg-type]
+            ledger.record(spec_of(name), ok)
+        panel = Panel.of([spec_of("gpt"), spec_of("claude")], pool)  # type: ignore[arg-type]
         write_scores(workspace.samples, ledger, panel, Rubric.load("empathy"), workspace.scores)
-    workspace.record("score", {**workspace.stage("score"), "spec": "gpt", "panel": panel.record(panel, [])})
+    workspace.record("score", {**workspace.stage("score"), "panel": panel.model_dump(mode="json")})
     select(workspace)
     return workspace
 

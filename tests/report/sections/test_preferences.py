@@ -7,7 +7,8 @@ from evidence_files import write_evaluation
 from trained_runs import write_json
 
 RESULT = {
-    "version": 1, "a": "moe", "b": "base", "judge": "gpt-4o-mini", "spec": "judge=gpt-4o-mini", "samples": 43,
+    "version": 1, "a": "moe", "b": "base", "judge": "gpt-4o-mini", "spec": {"judge": "gpt-4o-mini", "rubric": "0123"},
+    "samples": 43,
     "dialogues": 30, "rubric": {"name": "preference", "version": 1, "hash": "0"}, "resamples": 1000, "confidence": 0.95,
     "seed": 0, "n": 40, "win": 20, "tie": 12, "lose": 8, "p": 0.036,
     "verdicts": {"tie": 2, "inconsistent": 9, "identical": 1, "failed": 3, "missing": 0, "unjudged": 0},

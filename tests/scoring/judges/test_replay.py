@@ -8,6 +8,7 @@ from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
 from efficient_empathy.scoring.judges.replay import ReplayJudge
+from judge_specs import spec_of
 from samples import FORM, make_samples
 
 RUBRIC = Rubric.load()
@@ -53,7 +54,7 @@ def test_another_runs_ledger_is_replayed_for_free(tmp_path) -> None:
     scores = {"sensibility": 7.5, "rationality": 2.0}
     paid = Judgement(one.id, "ok", "gpt-4o", RUBRIC.hash, scores, raw="7.5", cost_usd=0.1, requests=1)
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        ledger.record("spec", [Judgement(one.id, "api_error", "gpt-4o", RUBRIC.hash), paid])
+        ledger.record(spec_of("openai"), [Judgement(one.id, "api_error", "gpt-4o", RUBRIC.hash), paid])
     for path in (tmp_path / "ledger.sqlite", tmp_path):
         first, second = ask(ReplayJudge.load(path, RUBRIC), [one, two])
         assert (first.judge, first.scores, first.cost_usd, first.requests) == ("gpt-4o", scores, 0, 0)
@@ -66,9 +67,7 @@ def test_of_a_ledger_of_several_rubrics_the_one_that_is_asked_for_is_replayed(tm
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         for rubric, value in ((RUBRIC, 5.0), (quality, 2.0)):
             scores = dict.fromkeys(rubric.axis_names, value)
-            ledger.record(
-                f"judge=m rubric={rubric.hash} reply=auto", [Judgement(one.id, "ok", "m", rubric.hash, scores)]
-            )
+            ledger.record(spec_of("m", rubric=rubric.hash), [Judgement(one.id, "ok", "m", rubric.hash, scores)])
     for rubric, value in ((RUBRIC, 5.0), (quality, 2.0)):
         (found,) = ask(ReplayJudge.load(tmp_path, rubric), [one])
         assert found.scores == dict.fromkeys(rubric.axis_names, value)

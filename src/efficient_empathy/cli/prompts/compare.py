@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,8 +11,9 @@ from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import DryRun, Json, err, show
 from efficient_empathy.prompts.settings import CompareSettings
-from efficient_empathy.scoring.judges.choice import JudgeOptions
+from efficient_empathy.scoring.judges.registry import options_model
 
+WITHOUT = ("model", "base_url", "logprobs", "replies", "folder")
 SIDE = (
     "A rubric (a YAML file, empathy or quality), a judge (openai:MODEL@URL, distilled …), a scored run's folder, or a "
     "result of `prompts test`."
@@ -23,7 +24,7 @@ def compare(
     a: Annotated[str, typer.Argument(help=SIDE, show_default=False)],
     b: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
     settings: CompareSettings,
-    options: Annotated[JudgeOptions, Options(without=("model", "base_url", "logprobs", "replies", "folder"))],
+    options: Annotated[dict[str, Any], Options(options_model(), without=WITHOUT)],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="The folder for ledger and page; prompt-comparisons/A-vs-B by default."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.cli.options import Options
 from efficient_empathy.cli.shared import DryRun, Json, Rubric, err, show
 from efficient_empathy.prompts.settings import Procedure
-from efficient_empathy.scoring.judges.choice import JudgeOptions
+from efficient_empathy.scoring.judges.registry import options_model
 
 
 def golden_test(
@@ -19,13 +19,13 @@ def golden_test(
         str, typer.Argument(help="A golden set's folder, or bundled for the one in the package.", show_default=False)
     ],
     procedure: Procedure,
-    options: Annotated[JudgeOptions, Options(without=("replies", "folder"))],
+    options: Annotated[dict[str, Any], Options(options_model(), without=("replies", "folder"))],
     rubric: Rubric = None,
     judge: Annotated[
         list[str] | None,
         typer.Option(
-            help="Who is tested: distilled, distilled:FOLDER, openai:MODEL, openai:MODEL@URL or replay:FILE; distilled "
-            "by default. Several, one after the other, by naming it again."
+            help="Who is tested, written as for score: distilled (the default), openai:MODEL, openai:MODEL@URL, "
+            "anthropic:MODEL … Several, one after the other, by naming it again."
         ),
     ] = None,
     output: Annotated[

@@ -16,8 +16,8 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.scoring.rounds import round_spec
 
 _NAMED = re.compile(r"([^=/\\#]+)=(.+)", re.DOTALL)
 
@@ -111,9 +111,9 @@ def from_run(root: Path, name: str | None = None, facts: Sequence[str] = ()) -> 
 
 
 def from_ledger(path: Path, wanted: str | None = None, facts: Sequence[str] = ()) -> list[Rater]:
-    """The judges of a ledger, each with all its rounds; with `wanted` those of that name or spec.
+    """The judges of a ledger, each with all its rounds; with `wanted` those of that name, or of that key.
 
-    A spec with `round=k` at its end is that round alone. Raises `UserError` where nothing is `wanted`.
+    The key of a later round is that round alone. Raises `UserError` where nothing is `wanted`.
     """
     table = RunTable(Workspace(path.parent))
     with Ledger(path, read_only=True) as ledger:
@@ -127,24 +127,25 @@ def from_ledger(path: Path, wanted: str | None = None, facts: Sequence[str] = ()
         about = _about(table, facts)
         names = Counter(judges[members[0]] for members in chosen.values())
         return [
-            _rater(ledger, base if names[judges[members[0]]] > 1 else judges[members[0]], members, table, about)
+            _rater(ledger, str(base) if names[judges[members[0]]] > 1 else judges[members[0]], members, table, about)
             for base, members in chosen.items()
         ]
 
 
-def _chosen_specs(judges: Mapping[str, str], wanted: str | None) -> dict[str, list[str]]:
+def _chosen_specs(judges: Mapping[JudgeSpec, str], wanted: str | None) -> dict[JudgeSpec, list[JudgeSpec]]:
     """The specs of each judge that is wanted, by the spec of its first round."""
-    if wanted is not None and wanted in judges and wanted != round_spec(wanted, 1):
-        return {wanted: [wanted]}
-    chosen: dict[str, list[str]] = {}
+    alone = next((spec for spec in judges if spec.key == wanted and spec.round > 1), None)
+    if alone is not None:
+        return {alone: [alone]}
+    chosen: dict[JudgeSpec, list[JudgeSpec]] = {}
     for spec, judge in judges.items():
-        base = round_spec(spec, 1)
-        if wanted in (None, base, judge):
+        base = spec.in_round(1)
+        if wanted in (None, base.key, judge):
             chosen.setdefault(base, []).append(spec)
     return chosen
 
 
-def _rater(ledger: Ledger, name: str, specs: list[str], table: RunTable, about: pl.DataFrame) -> Rater:
+def _rater(ledger: Ledger, name: str, specs: list[JudgeSpec], table: RunTable, about: pl.DataFrame) -> Rater:
     judged: list[tuple[int, Judgement]] = []
     failed: Counter[str] = Counter()
     for spec in specs:
@@ -152,8 +153,7 @@ def _rater(ledger: Ledger, name: str, specs: list[str], table: RunTable, about: 
         for judgement in ledger.judgements(spec):
             if judgement.state == "ok" or judgement.sample_id not in last or last[judgement.sample_id].state != "ok":
                 last[judgement.sample_id] = judgement
-        number = int(found.group(1)) if (found := re.search(r" round=(\d+)$", spec)) else 1
-        judged += [(number, j) for j in last.values() if j.state == "ok"]
+        judged += [(spec.round, j) for j in last.values() if j.state == "ok"]
         failed.update(j.state for j in last.values() if j.state != "ok")
     if not judged:
         raise UserError(f"the judge {name} has no ok judgement in {ledger.path}: score again")

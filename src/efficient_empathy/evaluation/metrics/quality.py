@@ -16,7 +16,7 @@ from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
 from efficient_empathy.evaluation.metric import Figure, MetricOptions, Sums, Values
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.scoring.judges.choice import judge_options, make_judge
+from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.plan import plan_samples
 from efficient_empathy.scoring.rubric import Rubric
 
@@ -31,26 +31,27 @@ class Quality:
     `ok` judgement. A figure is the mean over the responses that have one; `quality_judged` says how many those are.
 
     `MetricOptions.judge` holds `judge` (openai unless it says so), `rubric` (a name or a file) and the judge's options
-    (`JudgeOptions`, `Decoding`); `MetricOptions.work` is the run's folder. Raises `UserError` where these do not do.
+    (`scoring.judges`); `MetricOptions.work` is the run's folder. Raises `UserError` where these do not do.
     """
 
     name = "quality"
     columns: Sequence[str] = ("context",)
 
     def __init__(self, options: MetricOptions, console: Console | None = None) -> None:
-        told = dict(options.judge)
+        given = dict(options.judge)
         if options.work is None:
             raise UserError("quality keeps what the judge was paid for in a run's folder: say which with --run RUN")
         self._folder = evaluation_of(options.work)
         self._console = console or Console(stderr=True)
-        self._judge = told.pop("judge", None) or "openai"
-        self._rubric = Rubric.load(told.pop("rubric", None) or "quality")
-        self._options = judge_options(told)
+        self._judge = given.pop("judge", None) or "openai"
+        self._rubric = Rubric.load(given.pop("rubric", None) or "quality")
+        self._options = given
+        check_options([self._judge], given)
         self._states: dict[str, str] = {}
-        spec = make_judge(self._judge, self._rubric, self._folder, self._options).spec
+        spec = build_judge(self._judge, self._rubric, self._folder, self._options).spec
         self._about: dict[str, Any] = {
             "judge": self._judge,
-            "spec": spec,
+            "spec": spec.model_dump(mode="json"),
             "rubric": {"name": self._rubric.name, "version": self._rubric.version, "hash": self._rubric.hash},
             "scales": {axis.name: list(axis.scale) for axis in self._rubric.axes},
         }
@@ -68,7 +69,7 @@ class Quality:
 
     def plan(self, rows: pl.DataFrame) -> dict[str, Any]:
         """Requests, tokens and dollars that `measure` would come to, without asking; see `scoring.plan`."""
-        judge = make_judge(self._judge, self._rubric, self._folder, self._options)
+        judge = build_judge(self._judge, self._rubric, self._folder, self._options)
         return plan_samples(_samples(rows), judge, self._folder)
 
     def measure(self, rows: pl.DataFrame, model: Path | str | None = None) -> Sums:

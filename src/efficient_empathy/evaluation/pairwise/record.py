@@ -7,7 +7,8 @@ from typing import ClassVar, Literal, get_args
 from pydantic import Field
 
 from efficient_empathy.foundation.run.record import Interval, Number, Part, Record
-from efficient_empathy.scoring.loop import Ending
+from efficient_empathy.llm.runner import Ending
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 
 Verdict = Literal["win", "lose", "tie", "inconsistent", "identical", "failed", "missing", "unjudged"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -54,7 +55,7 @@ class PairwiseRecord(Record):
     confidence: float = Field(gt=0, lt=1)
     seed: int
     judge: str
-    spec: str
+    spec: JudgeSpec
     rubric: RubricName
 
     @property

@@ -25,8 +25,8 @@ from efficient_empathy.evaluation.pairwise.verdicts import both_orders, decide, 
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
 from efficient_empathy.foundation.statistics.resampling import interval
-from efficient_empathy.scoring.judgement import Judge
-from efficient_empathy.scoring.judges.choice import JudgeOptions, make_judge
+from efficient_empathy.scoring.judges.contract import Judge, JudgeOptions
+from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.plan import plan_samples
 
 
@@ -50,7 +50,7 @@ def pairwise(
     """
     if find_spec("scipy") is None:
         raise missing_extra("pairwise", "eval")
-    if options is not None and options.decoding.logprobs:
+    if options and options.get("logprobs"):
         raise UserError("pairwise takes the response that the judge names, not an average: leave logprobs out")
     console, rubric = console or Console(stderr=True), rubric or PairRubric.load()
     settings = settings or PairwiseSettings()
@@ -98,7 +98,7 @@ def plan_pairwise(
     """What `pairwise` would ask for and cost, without asking; see `scoring.plan.plan_samples`."""
     questions = both_orders(read_pairs(workspace, a, b, settings.samples if settings else None))
     folder = evaluation_of(workspace.root)
-    return plan_samples(_flat(questions), make_judge(judge, rubric or PairRubric.load(), folder, options), folder)
+    return plan_samples(_flat(questions), build_judge(judge, rubric or PairRubric.load(), folder, options), folder)
 
 
 def _flat(questions: list[tuple[Pair, Pair] | None]) -> list[Pair]:

@@ -109,6 +109,11 @@ class Workspace:
         except UserError:
             return None
 
+    def hash_of(self, path: Path) -> str:
+        """SHA-256 of a stage's file, as the manifest has it; of the file itself where no stage has finished it."""
+        about = self.manifest()["artifacts"].get(self._key(path), {})
+        return str(about["sha256"]) if "sha256" in about else file_hash(path)
+
     def begin(self, name: str, outputs: Iterable[Path]) -> None:
         """Note that a stage is about to write `outputs`: until it is recorded, they are not finished."""
         manifest = self.manifest()

@@ -26,10 +26,12 @@ from efficient_empathy.labelling.cascade.predictions import Predictions, read_sc
 from efficient_empathy.labelling.cascade.record import CheckRecord, GuaranteeRecord, Plan, guarantee_text
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.subsets import Labels
-from efficient_empathy.scoring.judges.contract import Bound
+from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.scoring.stage import Asking, sample_ids
+from efficient_empathy.scoring.session import Session
+from efficient_empathy.scoring.stage import sample_ids
 
 BOUGHT = 0.6
 """Of the judgements that the plan expects, beside the draw, the share that the rounds of refitting may buy."""
@@ -45,19 +47,19 @@ class UnfinishedError(Exception):
 class Work:
     """What all phases need. `expert` makes the judge behind the distilled one: a new one for every phase that asks it.
 
-    `spec` is what its judgements are kept under; `passes` has what every phase came to.
+    `spec` is what its judgements are kept under; `sessions` has what every phase came to.
     """
 
     workspace: Workspace
     settings: CascadeSettings
     rubric: Rubric
-    expert: Callable[[], Bound]
-    spec: str
+    expert: Callable[[], CheckedJudge]
+    spec: JudgeSpec
     ledger: Ledger
     console: Console
-    passes: list[Asking] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
 
-    def predict(self, judge: Bound, total: int) -> None:
+    def predict(self, judge: CheckedJudge, total: int) -> None:
         """Let the distilled judge score what the ledger lacks of all `total` samples. Raises `UnfinishedError`."""
         samples = (sample for chunk in scan_samples(self.workspace.samples, 1024) for sample in chunk)
         self._judge(judge, samples, sample_ids(self.workspace.samples), total)
@@ -72,9 +74,9 @@ class Work:
         samples = (s for chunk in scan_samples(self.workspace.samples, 1024) for s in chunk if s.id in missing)
         self._judge(expert, samples, [list(wanted)], len(wanted))
 
-    def _judge(self, judge: Bound, samples: Iterable[Sample], ids: Iterable[Sequence[str]], total: int) -> None:
-        self.passes.append(Asking(self.ledger, self.console, total))
-        if not self.passes[-1].ask(judge, samples, ids):
+    def _judge(self, judge: CheckedJudge, samples: Iterable[Sample], ids: Iterable[Sequence[str]], total: int) -> None:
+        self.sessions.append(Session(self.ledger, self.console, total))
+        if not self.sessions[-1].ask(judge, samples, ids):
             raise UnfinishedError
 
 
@@ -164,7 +166,7 @@ class Phases:
             interval=(round(low, 4), round(high, 4)) if n else None,
         )
 
-    def record_answers(self, spec: str, judge: str) -> None:
+    def record_answers(self, spec: JudgeSpec, judge: str) -> None:
         """Write the distilled judge's answers, those that stand, into the ledger under the cascade's own key."""
         now = time.time()
         places = np.flatnonzero(self._answered)

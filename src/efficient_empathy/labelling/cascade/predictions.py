@@ -20,6 +20,7 @@ from efficient_empathy.labelling.subsets import (
     subset_probabilities,
 )
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.judges.distilled import softmax
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.selection.policies import BoundRules
@@ -83,7 +84,7 @@ class Predictions:
         )
 
 
-def read_predictions(workspace: Workspace, ledger: Ledger, spec: str, bound: BoundRules) -> Predictions:
+def read_predictions(workspace: Workspace, ledger: Ledger, spec: JudgeSpec, bound: BoundRules) -> Predictions:
     """The distributions under `spec`, of every distinct sample; all must be there."""
     facts = RunTable(workspace).read(["sample_id", *bound.policy.facts])
     facts = facts.unique("sample_id", keep="first", maintain_order=True)
@@ -103,7 +104,7 @@ def read_predictions(workspace: Workspace, ledger: Ledger, spec: str, bound: Bou
     return Predictions(ids, tables, dependence, bound, facts.drop("sample_id"))
 
 
-def read_scores(ledger: Ledger, spec: str, ids: list[str], axes: Sequence[str]) -> Floats:
+def read_scores(ledger: Ledger, spec: JudgeSpec, ids: list[str], axes: Sequence[str]) -> Floats:
     """The expert's scores, shape (samples, axes); nan where there is no `ok` judgement."""
     scores = np.full((len(ids), len(axes)), np.nan)
     for start in range(0, len(ids), CHUNK):

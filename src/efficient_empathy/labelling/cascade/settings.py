@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.selection.settings import RulePolicySettings
 
 Method = Literal["pac", "conformal"]
@@ -19,7 +20,7 @@ class CascadeSettings(RulePolicySettings):
     """What a cascade guarantees of the policy's subsets, and how it is proven."""
 
     expert: str = "openai"
-    """Who judges what the distilled judge is not sure of: a judge as `--judge` takes it."""
+    """Who judges what the distilled judge is not sure of, written as for `score`; openai needs --model."""
     method: Method = "pac"
     """pac: the error of all labels, with confidence; conformal: the error of the distilled judge's own, on average."""
     error: float = Field(default=0.05, gt=0, lt=1)
@@ -35,7 +36,7 @@ class CascadeSettings(RulePolicySettings):
     check: int | None = Field(default=None, ge=0)
     """How many others, drawn at random, are judged at the end to check the guarantee; 0 for none. By default 200,
     or a twentieth of all samples if that is less."""
-    rounds: int = Field(default=0, ge=0, le=20)
+    rounds: Annotated[int, Flag("--refit")] = Field(default=0, ge=0, le=20)
     """How often the distilled judge's head is refitted on what the expert has judged, before anything is guaranteed."""
     seed: int = Field(default=0, ge=0)
     """Of what is drawn."""
@@ -53,6 +54,8 @@ class CascadeSettings(RulePolicySettings):
     def _fits(self) -> CascadeSettings:
         if self.f1 is not None and self.f1_subset not in (subsets := self.load_rules().subsets):
             raise ValueError(f"the policy {self.policy} has no subset {self.subset}: it has {', '.join(subsets)}")
+        if self.f1 is not None and "error" in self.model_fields_set:
+            raise ValueError("error and f1 are two guarantees: ask for one")
         if self.f1 is not None and self.method != "pac":
             raise ValueError("f1 is guaranteed by method pac alone")
         return self

@@ -1,4 +1,4 @@
-"""`score --judge cascade`: the distilled judge answers where it is sure, an expert the rest, with a guarantee."""
+"""The stage `cascade`: the distilled judge answers where it is sure, an expert the rest, with a guarantee."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,17 @@ from efficient_empathy.labelling.cascade.record import CascadeRecord, Plan, plan
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.subsets import bind_rules
 from efficient_empathy.scoring.ingest import ingest
-from efficient_empathy.scoring.judges.choice import JudgeOptions
-from efficient_empathy.scoring.judges.contract import Bound
-from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
-from efficient_empathy.scoring.judges.reference import judge_of
+from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeSpec
+from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
+from efficient_empathy.scoring.record import ReadRecord
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.scoring.stage import REASONS_SHOWN, sample_ids, write
+from efficient_empathy.scoring.stage import REASONS_SHOWN, call_of, record_score, result_of, sample_ids, write
 from efficient_empathy.selection.policies import BoundRules
 
+CASCADE, DISTILLED = "cascade", "distilled"
 PRICED = 256
 """The price of a judgement is estimated on so many samples."""
 
@@ -52,25 +52,25 @@ def cascade(
 ) -> dict[str, Any]:
     """Score `source` with a guarantee on the policy's subsets; `reading` is passed on to `ingest`.
 
-    The distilled judge (`options.folder`) scores everything; a plan is printed; the expert judges a random sample, from
-    which it is proven up to which uncertainty the distilled judge may answer; the expert judges the rest; the guarantee
-    is checked on other samples drawn at random. All judgements are in the run's ledger, so an interrupted cascade goes
-    on where it stopped. Returns what `score` returns, and `cascade`, a `CascadeRecord` as plain values. With `dry_run`
-    nothing is asked of the expert, and the record comes back alone. Raises `UserError` where the policy does not fit
-    the rubric, and where the guarantee cannot be given by judging less than all samples, before anything is spent.
+    The distilled judge scores everything; a plan is printed; the expert judges a random sample, from which it is proven
+    up to which uncertainty the distilled judge may answer; the expert judges the rest; the guarantee is checked on
+    other samples drawn at random. All judgements are in the run's ledger, so an interrupted cascade goes on where it
+    stopped. Returns what `score` returns, and `cascade`, a `CascadeRecord` as plain values. With `dry_run` nothing is
+    asked of the expert, and the record comes back alone. Raises `UserError` where the policy does not fit the rubric,
+    and where the guarantee cannot be given by judging less than all samples, before anything is spent.
     """
     console = console or Console(stderr=True)
-    rubric, options = rubric or Rubric.load(), options or JudgeOptions()
+    rubric, options = rubric or Rubric.load(), options or {}
     bound = bind_rules(settings.load_rules(), rubric)
-    options = replace(options, replies=options.replies or Path(source))
+    check_options((DISTILLED, settings.expert), options)
     workspace.create()
 
-    def expert() -> Bound:
-        return judge_of(settings.expert, rubric, workspace, options)
+    def expert() -> CheckedJudge:
+        return build_judge(settings.expert, rubric, workspace, options, source)
 
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         behind = expert()  # before anything is written, since it may not come about
-        distilled = Bound(DistilledJudge(rubric, options.folder or BUNDLED), rubric)
+        distilled = build_judge(DISTILLED, rubric, workspace, options)
         read = ingest(source, workspace, **reading)
         with Ledger(workspace.ledger) as ledger:
             work = Work(workspace, settings, rubric, expert, behind.spec, ledger, console)
@@ -78,16 +78,22 @@ def cascade(
 
 
 def _cascade(
-    work: Work, bound: BoundRules, read: dict[str, Any], distilled: Bound, expert: Bound, *, dry_run: bool
+    work: Work,
+    bound: BoundRules,
+    read: ReadRecord,
+    distilled: CheckedJudge,
+    expert: CheckedJudge,
+    *,
+    dry_run: bool,
 ) -> dict[str, Any]:
     started = time.monotonic()
     settings = work.settings
     goal = _goal(settings, bound.policy.subsets)
     plain = redact_all(settings.model_dump(mode="json"))
     record = CascadeRecord(goal=goal.text(), settings=plain, policy=bound.policy.definition())
-    panel = Panel((expert.spec,))
+    panel = Panel.of([expert.spec])
     with suppress(UnfinishedError):
-        work.predict(distilled, read["samples"] - read["duplicates"])
+        work.predict(distilled, read.samples - read.duplicates)
         predictions = read_predictions(work.workspace, work.ledger, distilled.spec, bound)
         plan = plan_cascade(
             predictions.probabilities(), goal, settings.risk,
@@ -97,7 +103,7 @@ def _cascade(
         record = record.model_copy(update={"plan": plan})
         work.console.print(plan_text(record, expert.name), markup=False, highlight=False)
         if dry_run:
-            return {"dry_run": True, "judge": "cascade", **record.model_dump(mode="json")}
+            return {"dry_run": True, "judge": CASCADE, **record.model_dump(mode="json")}
         phases = Phases(work, predictions, goal, plan)
         phases.run()
         guarantee, check = phases.guarantee(), phases.check()
@@ -106,8 +112,11 @@ def _cascade(
         record = record.model_copy(update=proven)
         content = [plain, record.policy, guarantee.model_dump(mode="json")]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        panel = Panel((expert.spec, f"judge=cascade guarantee={digest[:16]} of=({distilled.spec})"))
-        phases.record_answers(panel.specs[1], distilled.name)
+        own_spec = JudgeSpec(
+            judge=CASCADE, rubric=work.rubric.hash, settings={"guarantee": digest[:16], "of": distilled.spec.key}
+        )
+        panel = Panel.of([expert.spec, own_spec])
+        phases.record_answers(own_spec, distilled.name)
     return _written(work, read, panel, record, f"{distilled.name}, then {expert.name}", started)
 
 
@@ -117,7 +126,7 @@ def _goal(settings: CascadeSettings, subsets: Sequence[str]) -> Goal:
     return F1Goal(settings.f1, subsets.index(settings.f1_subset), settings.f1_subset)
 
 
-def _price(plan: Plan, expert: Bound, work: Work) -> float | None:
+def _price(plan: Plan, expert: CheckedJudge, work: Work) -> float | None:
     """Dollars that the plan may cost, by the requests for the run's first samples; None where no price is known."""
     if expert.request is None or expert.endpoint.price is None:
         return None
@@ -127,34 +136,20 @@ def _price(plan: Plan, expert: Bound, work: Work) -> float | None:
 
 
 def _written(
-    work: Work, read: dict[str, Any], panel: Panel, record: CascadeRecord, judge: str, started: float
+    work: Work, read: ReadRecord, panel: Panel, record: CascadeRecord, judge: str, started: float
 ) -> dict[str, Any]:
     """Write the scores and the manifest's record; what the stage returns."""
     written = write(work.workspace, work.ledger, panel, work.rubric)
-    last, rubric = work.passes[-1], work.rubric
-    result = {
-        "samples": read["samples"],
-        "states": written["states"],
-        "unjudged": written["unjudged"],
-        "requests": sum(asking.requests for asking in work.passes),
-        "cost_usd": round(sum(asking.cost_usd for asking in work.passes), 6),
-        "seconds": round(time.monotonic() - started, 2),
-        "ending": last.ending,
-        "reasons": _reasons(work),
-        **{key: read[key] for key in ("bad_rows", "repairs", "duplicates")},
-        "cascade": record.model_dump(mode="json"),
+    last = work.sessions[-1]
+    call = call_of(last, started, _reasons(work)) | {
+        "requests": sum(session.requests for session in work.sessions),
+        "cost_usd": round(sum(session.cost_usd for session in work.sessions), 6),
     }
-    kept = {key: read[key] for key in read if key not in ("parameters", "finished_at", "versions")}
-    about = {
-        "judge": judge,
-        "spec": panel.specs[0],
-        "panel": {"specs": list(panel.specs), "pool": panel.pool},
-        "rubric": {"name": rubric.name, "hash": rubric.hash, "axes": {a.name: list(a.scale) for a in rubric.axes}},
-    }
-    entry = {**kept, **result, **written["totals"], **about, "distributions": written["distributions"]}
-    work.workspace.record("score", entry)
-    last.give_up(f"{written['states']['ok']:,} of {read['samples']:,} samples are judged and kept")
-    return result
+    content = record.model_dump(mode="json")
+    about = {"judge": judge, "panel": panel, "first_pass": None, "cascade": content}
+    record_score(work.workspace, read, work.rubric, {**written, **call, **about})
+    last.give_up(f"{written['states']['ok']:,} of {read.samples:,} samples are judged and kept")
+    return {**result_of(read, written, call), "cascade": content}
 
 
 def _reasons(work: Work) -> dict[str, int]:

@@ -9,6 +9,7 @@ import numpy as np
 from efficient_empathy.dialogues import Sample, scan_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Axis, Rubric
 
@@ -41,7 +42,7 @@ class Examples:
         return result
 
 
-def read_examples(workspace: Workspace, spec: str, rubric: Rubric, folds: int) -> Examples:
+def read_examples(workspace: Workspace, spec: JudgeSpec, rubric: Rubric, folds: int) -> Examples:
     """Every distinct sample of a run that has an `ok` judgement under `spec`.
 
     Raises `UserError` when there are too few, or fewer dialogues than folds.

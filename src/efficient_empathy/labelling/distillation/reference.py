@@ -153,8 +153,8 @@ def feature_names(axes: Sequence[AxisHead]) -> tuple[str, ...]:
 
 
 def model_of(judge: DistilledJudge) -> str:
-    """What tells a distilled judge's files from any other's: the part `model=` of its spec."""
-    return next(part.partition("=")[2] for part in judge.spec.split() if part.startswith("model="))
+    """What tells a distilled judge's files from any other's: the setting `model` of its spec."""
+    return str(judge.spec.settings["model"])
 
 
 def write_reference(

@@ -24,6 +24,7 @@ from efficient_empathy.labelling.distillation.reference import FILE as REFERENCE
 from efficient_empathy.labelling.distillation.reference import write_reference
 from efficient_empathy.labelling.distillation.settings import DistillSettings
 from efficient_empathy.scoring.judges.distilled import DistilledConfig, DistilledJudge, calibrated
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2"
@@ -54,15 +55,15 @@ def distill(
     """
     settings = settings or DistillSettings()
     student_settings, folds, base = settings.student, settings.folds, settings.base or default_base()
-    scored = workspace.stage("score")
-    if "spec" not in scored:
+    scored = workspace.stage(SCORE, ScoreRecord)
+    if scored is None:
         raise UserError(f"{workspace.root} has not been scored: run `efficient-empathy score` first")
-    if scored["rubric"]["hash"] != rubric.hash:
+    if scored.rubric.hash != rubric.hash:
         raise UserError(
             f"{workspace.root} was scored with another rubric than {rubric.name}: pass that one with --rubric"
         )
     policy = settings.rules_for(rubric)
-    examples = read_examples(workspace, scored["spec"], rubric, folds)
+    examples = read_examples(workspace, scored.panel.specs[0], rubric, folds)
     started = time.monotonic()
     _clear(out)
     write_tokenizer(base, out / "tokenizer.json")
@@ -88,7 +89,7 @@ def distill(
     figures |= {
         "folds": folds,
         "settings": asdict(student_settings),
-        "teacher": scored["spec"],
+        "teacher": str(scored.panel.specs[0]),
         "base": BASE if base == default_base() else Path(base).name,
         "int8_gap": _int8_gap(student, encoded, examples, rubric, out),
         "megabytes": round(sum(p.stat().st_size for p in out.iterdir() if p.is_file()) / 1e6, 1),

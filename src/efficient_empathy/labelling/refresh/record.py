@@ -9,7 +9,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, JsonValue
 
 from efficient_empathy.foundation.run.record import Part, StageRecord
+from efficient_empathy.labelling.refresh.settings import Which
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.plan import plan_text as scoring_plan_text
+from efficient_empathy.scoring.record import SourceRecord
+from efficient_empathy.scoring.settings import Pool
 from efficient_empathy.selection.policies import BUNDLED
 from efficient_empathy.selection.policies.conditions import number_text
 
@@ -19,25 +23,25 @@ Ending = Literal["begun", "complete", "stopped", "budget", "error"]
 class RefreshParameters(Part):
     """What decided which samples are judged again, and by whom."""
 
-    which: str
+    which: Which
     uncertainty: dict[str, JsonValue]
     """`UncertaintySettings` as plain values."""
     selector: dict[str, JsonValue] | None
     """The parameters of the selector whose subsets are at stake; None where no policy fits the rubric."""
-    specs: tuple[str, ...]
-    pool: str
-    source: dict[str, JsonValue] | None
+    specs: tuple[JudgeSpec, ...]
+    pool: Pool
+    source: SourceRecord | None
 
 
 class RefreshRecord(StageRecord):
-    """What `score --refresh` did; `begun` as long as it has not ended, and then most of it is not known yet."""
+    """What `refresh` did; `begun` as long as it has not ended, and then most of it is not known yet."""
 
     STAGE: ClassVar[str] = "refresh"
-    REMEDY: ClassVar[str] = "`efficient-empathy score --refresh`"
+    REMEDY: ClassVar[str] = "`efficient-empathy refresh`"
 
     parameters: RefreshParameters | None
     """None for a return to the first pass."""
-    which: str
+    which: Which
     ending: Ending
     chosen: int = 0
     why: dict[str, int] = Field(default_factory=dict)
@@ -54,15 +58,17 @@ class RefreshRecord(StageRecord):
     states: dict[str, int] = Field(default_factory=dict)
     unjudged: int = 0
     pool: str = ""
-    specs: tuple[str, ...] = ()
+    specs: tuple[JudgeSpec, ...] = ()
+    """Whose judgements make up the scores."""
     requests: int = 0
     cost_usd: float = 0.0
     seconds: float = 0.0
 
     def result(self) -> dict[str, Any]:
         """What the command prints as JSON."""
-        content = self.model_dump(mode="json", exclude={"parameters", "finished_at", "versions"})
-        return {key: value for key, value in content.items() if key != "version"}
+        content = self.model_dump(mode="json", exclude={"parameters", "specs", "finished_at", "versions"})
+        del content["version"]
+        return {**content, "judgements": len(self.specs)}
 
 
 POOLED = {"mean": "mean", "median": "median", "vote": "most frequent one"}

@@ -1,10 +1,10 @@
-"""The stage `score --refresh`: judge again where a score is uncertain, and pool what was said."""
+"""The stage `refresh`: judge again where a score is uncertain, and pool what was said."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,201 +15,215 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.refresh.record import RefreshParameters, RefreshRecord, choice_text
-from efficient_empathy.labelling.refresh.uncertainty import Choice, UncertaintySettings, choose
-from efficient_empathy.scoring.judgement import Judge
-from efficient_empathy.scoring.judges.choice import JudgeOptions, share_budget
-from efficient_empathy.scoring.judges.contract import Bound
-from efficient_empathy.scoring.judges.openai import Decoding
+from efficient_empathy.labelling.refresh.settings import RefreshSettings
+from efficient_empathy.labelling.refresh.uncertainty import Choice, choose, selector_at_stake
+from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.contract import Judge, JudgeOptions
+from efficient_empathy.scoring.judges.registry import build_judge, check_options, share_budget
 from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.scoring.panel import Panel, Pool
+from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.plan import plan_samples, together
-from efficient_empathy.scoring.rounds import in_round, round_spec
+from efficient_empathy.scoring.record import READ, SCORE, ReadRecord, ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.scoring.stage import Asking, hire, mean_disagreement, write
+from efficient_empathy.scoring.session import Session
+from efficient_empathy.scoring.stage import mean_disagreement, write
 from efficient_empathy.selection.policies import Selector
 
 STAGE = RefreshRecord.STAGE
 FILE = "refresh.parquet"
-ALWAYS_THE_SAME = ("judge=distilled ", "judge=replay ")
-"""Judges, by the beginning of their keys, that would only repeat themselves."""
 
 
 def refresh(
     workspace: Workspace,
-    which: str = "uncertain",
-    judge: str | Judge | None = None,
+    settings: RefreshSettings | None = None,
     rubric: Rubric | None = None,
     options: JudgeOptions | None = None,
     *,
-    rounds: int = 1,
-    pool: Pool | None = None,
-    uncertainty: UncertaintySettings | None = None,
+    judge: Judge | None = None,
+    skip_finished: bool = False,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Judge samples of a scored run again, and write `scores.parquet` anew from all that was said of each.
 
-    `which`: `uncertain` by the settings of `uncertainty`; `failed`: those without a score; `all`; `none`: nobody is
-    asked, and the scores are those of the first pass again. `judge` (a reference or an object) gives `rounds`
-    judgements of each sample; without it, the judges of the first pass give as many beyond their first. Judgements
-    that the ledger holds count, so the same call pays for nothing twice, and one with more `rounds` adds to them.
-    `pool` is as before, mean after a single judge; with `first`, the judge asked here comes before the others.
+    `settings.which`: `uncertain`; `failed`: those without a score; `all`; `none`: nobody is asked, and the scores are
+    those of the first pass again. `settings.judge`, or `judge` as an object, gives `rounds` judgements of each sample;
+    without it, the judges of the first pass give as many beyond their first. Judgements that the ledger holds count,
+    so the same call pays for nothing twice, and one with more `rounds` adds to them. With the pool `first`, the judge
+    asked here comes before the others.
 
     What was chosen stands in `refresh.parquet`, a row a sample: `sample_id`, `why` (null: not chosen), `subset` as it
-    was. A call that did not come to its end is taken up with the same choice.
+    was. A call that did not come to its end is taken up with the same choice; one that did is not repeated with
+    `skip_finished`.
 
     Returns `{which, samples, chosen, why, judged, changed, spread, states, requests, cost_usd, seconds, ending, …}`:
     `judged` judgements made now, `changed` the chosen samples that the active policy now puts elsewhere, `spread` the
     mean `_std` of the chosen ones by axis. Raises `UserError` as `score` does, and where the run was never scored.
     """
     console = console or Console(stderr=True)
-    rubric, uncertainty = rubric or Rubric.load(), uncertainty or UncertaintySettings()
+    settings, rubric = settings or RefreshSettings(), rubric or Rubric.load()
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
-        run = _Run(workspace, rubric)
-        if which == "none":
+        run = ScoredRun.open(workspace, rubric)
+        if settings.which == "none":
             return _first_pass_again(run)
-        asking = _Rounds(run, which, judge, options or JudgeOptions(), rounds, pool)
-        return _refresh(run, asking, uncertainty, console)
+        rounds = Rounds(run, settings, options or {}, judge)
+        return _refresh(run, rounds, settings, console, skip_finished=skip_finished)
 
 
 def plan_refresh(
     workspace: Workspace,
-    which: str = "uncertain",
-    judge: str | Judge | None = None,
+    settings: RefreshSettings | None = None,
     rubric: Rubric | None = None,
     options: JudgeOptions | None = None,
     *,
-    rounds: int = 1,
-    pool: Pool | None = None,
-    uncertainty: UncertaintySettings | None = None,
+    judge: Judge | None = None,
 ) -> dict[str, Any]:
     """What `refresh` would ask for: `plan_samples` over its rounds, with `chosen` and `why`. Writes nothing."""
-    run, uncertainty = _Run(workspace, rubric or Rubric.load()), uncertainty or UncertaintySettings()
-    selector = uncertainty.selector(RunTable(workspace).require("scores"))
-    asking = _Rounds(run, which, judge, options or JudgeOptions(), rounds, pool)
+    settings = settings or RefreshSettings()
+    run = ScoredRun.open(workspace, rubric or Rubric.load())
+    selector = selector_at_stake(settings, RunTable(workspace).require("scores"))
+    rounds = Rounds(run, settings, options or {}, judge)
     with TemporaryDirectory() as folder:
-        choice = choose(workspace, which, uncertainty, selector, Path(folder) / FILE)
-        plans = [plan_samples(choice.samples(), one, workspace) | {"judge": _judge_text(one)} for one in asking]
-    return {**together(plans), "which": which, "chosen": choice.count, "why": choice.why}
+        choice = choose(workspace, settings.which, settings, selector, Path(folder) / FILE)
+        plans = [plan_samples(choice.samples(), one, workspace) | {"judge": _judge_text(one)} for one in rounds]
+    return {**together(plans), "which": settings.which, "chosen": choice.count, "why": choice.why}
 
 
-class _Run:
+@dataclass(frozen=True)
+class ScoredRun:
     """A scored run: whose judgements its scores are made of, and who judged every sample of it in the first place."""
 
-    def __init__(self, workspace: Workspace, rubric: Rubric) -> None:
-        self.workspace, self.rubric = workspace, rubric
-        self.record = workspace.stage("score")
-        if "spec" not in self.record or not workspace.scores.exists():
+    workspace: Workspace
+    rubric: Rubric
+    record: ScoreRecord
+
+    @classmethod
+    def open(cls, workspace: Workspace, rubric: Rubric) -> ScoredRun:
+        """The run. Raises `UserError` where it was not scored, or by another rubric."""
+        record = workspace.stage(SCORE, ScoreRecord)
+        if record is None or not workspace.scores.exists():
             raise UserError(f"{workspace.root} has no scores to refresh: run `efficient-empathy score SOURCE` first")
         for path in (workspace.samples, workspace.scores):
             workspace.require(path, "score SOURCE")
-        if (known := self.record["rubric"]["hash"]) != rubric.hash:
-            raise UserError(f"{workspace.root} was scored by the rubric {known}: give its file with --rubric")
-        self.panel = Panel.of(self.record)
-        first_pass = self.record.get("panel", {}).get("first_pass")
-        self.first_pass = Panel.of({"panel": first_pass}) if first_pass else self.panel
-        self.judges: list[dict[str, Any]] = first_pass["judges"] if first_pass else []
-        self.names = str(self.record["judge"]).split(" + ")
+        if record.rubric.hash != rubric.hash:
+            raise UserError(
+                f"{workspace.root} was scored by the rubric {record.rubric.hash}: give its file with --rubric"
+            )
+        return cls(workspace, rubric, record)
+
+    @property
+    def panel(self) -> Panel:
+        """Whose judgements its scores are made of."""
+        return self.record.panel
+
+    @property
+    def first_panel(self) -> Panel:
+        """Whose they were before any refresh."""
+        return self.record.first_pass.panel if self.record.first_pass else self.record.panel
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all its judges."""
+        return self.record.judge.split(" + ")
+
+    def same_judges(self, options: JudgeOptions) -> list[CheckedJudge]:
+        """The judges of the first pass, asked as then unless `options` say otherwise."""
+        judges = self.record.first_pass.judges if self.record.first_pass else ()
+        references = [one.reference for one in judges if one.reference is not None]
+        if not references or len(references) < len(judges):
+            raise UserError(
+                f"{self.workspace.root} does not tell how its judge can be asked again: name a judge with --judge"
+            )
+        check_options([one.judge for one in references], options)
+        changed = {key: value for key, value in options.items() if value is not None}
+        again = [
+            one.model_copy(update={"settings": {k: v for k, v in one.settings.items() if k not in changed}})
+            for one in references
+        ]
+        return [build_judge(one, self.rubric, self.workspace, changed) for one in again]
 
     def write(self, ledger: Ledger, panel: Panel, names: Iterable[str]) -> dict[str, Any]:
         """Write the scores of `panel`, whose judges have these names, and record it; what is counted now."""
         written = write(self.workspace, ledger, panel, self.rubric)
-        kept = {key: self.record[key] for key in self.record if key not in ("disagreement", "finished_at", "versions")}
-        found: dict[str, Any] = {key: written[key] for key in ("states", "unjudged", "distributions")} | written[
-            "totals"
-        ]
-        found |= {"judge": " + ".join(dict.fromkeys(names)), "panel": panel.record(self.first_pass, self.judges)}
-        if panel.pools:
-            found |= {"pool": panel.pool, "disagreement": mean_disagreement(self.workspace)}
-        self.workspace.record("score", {**kept, **found})
-        return found
+        totals = written.pop("totals")
+        pooled = {"pool": panel.pool, "disagreement": mean_disagreement(self.workspace)} if panel.pools else {}
+        judges = " + ".join(dict.fromkeys(names))
+        changes = {"pool": None, "disagreement": None, **pooled, **totals, "judge": judges, "panel": panel}
+        self.workspace.record(SCORE, self.record.model_copy(update={**written, **changes}))
+        return written
 
 
-class _Rounds:
+class Rounds:
     """Who is asked, in which rounds, and the panel that comes of it."""
 
-    def __init__(
-        self,
-        run: _Run,
-        which: str,
-        judge: str | Judge | None,
-        options: JudgeOptions,
-        rounds: int,
-        pool: Pool | None,
-    ) -> None:
-        if rounds < 1:
-            raise UserError(f"each sample is judged again once or more often, not {rounds} times")
-        if which == "failed" and judge is None:
+    def __init__(self, run: ScoredRun, settings: RefreshSettings, options: JudgeOptions, judge: Judge | None) -> None:
+        if settings.which == "failed" and judge is None and settings.judge is None:
             raise UserError(
                 "those that failed are asked again by the same judges when you run `score` again: name another "
-                "judge with --with"
+                "judge with --judge"
             )
-        self.which, self._rubric = which, run.rubric
-        hired = [hire(judge, run.rubric, run.workspace, options)] if judge else _same_judges(run, options)
-        last = {one.spec: rounds + (one.spec in run.first_pass.specs) for one in hired}
-        self.judges = [one for one in hired if last[one.spec] == 1 or not one.spec.startswith(ALWAYS_THE_SAME)]
+        if settings.judge is not None:
+            check_options([settings.judge], options)
+        other = judge or settings.judge
+        judges = [build_judge(other, run.rubric, run.workspace, options)] if other else run.same_judges(options)
+        rounds = settings.rounds
+        last = {one.spec: rounds + (one.spec in run.first_panel.specs) for one in judges}
+        self.judges = [one for one in judges if last[one.spec] == 1 or not one.repeats_itself]
         if not self.judges:
             raise UserError(
-                f"{' + '.join(one.name for one in hired)} would only repeat itself, however often it is asked: name "
-                "another judge with --with, such as openai:MODEL"
+                f"{' + '.join(one.name for one in judges)} would only repeat itself, however often it is asked: name "
+                "another judge with --judge, such as openai:MODEL"
             )
         share_budget(self.judges)
         self.numbers = [range(last[one.spec] - rounds + 1, last[one.spec] + 1) for one in self.judges]
-        self.specs = tuple(
-            round_spec(one.spec, number)
-            for one, numbers in zip(self.judges, self.numbers, strict=True)
-            for number in numbers
+        new = tuple(one.spec for one in self)
+        known = run.panel.specs
+        pool = settings.pool or (
+            run.panel.pool if len(known) > 1 else "first" if settings.which == "failed" else "mean"
         )
-        known, new = run.panel.specs, self.specs
-        pool = pool or (run.panel.pool if len(known) > 1 else "first" if which == "failed" else "mean")
-        self.panel = Panel(tuple(dict.fromkeys((*new, *known) if pool == "first" else (*known, *new))), pool)
+        self.specs = new
+        self.panel = Panel.of(dict.fromkeys((*new, *known) if pool == "first" else (*known, *new)), pool)
 
-    def __iter__(self) -> Iterator[Bound]:
-        """Each judge in each of its rounds; it is bound to that round until the next one is taken."""
+    def __iter__(self) -> Iterator[CheckedJudge]:
+        """Each judge in each of its rounds."""
         for one, numbers in zip(self.judges, self.numbers, strict=True):
             for number in numbers:
-                yield in_round(one, self._rubric, number)
+                yield one.in_round(number)
 
     @property
     def note(self) -> str:
         """What a user should know before paying; empty if nothing."""
-        sampled = [one.endpoint is None or "temperature=0 " not in one.spec for one in self.judges]
+        sampled = [one.endpoint is None or one.spec.settings.get("temperature") != 0 for one in self.judges]
         if all(sampled) or all(numbers[-1] == 1 for numbers in self.numbers):
             return ""
         return "At temperature 0 a judge mostly repeats itself: --temperature 0.7 tells more."
 
 
-def _same_judges(run: _Run, options: JudgeOptions) -> list[Bound]:
-    """The judges of the first pass, decoding as then unless `options` ask for another."""
-    if not run.judges or any(one["reference"] is None for one in run.judges):
-        raise UserError(
-            f"{run.workspace.root} does not tell how its judge can be asked again: name a judge with --with"
-        )
-    hired = []
-    for one in run.judges:
-        decoding = Decoding(**one["decoding"]) if options.decoding == Decoding() else options.decoding
-        asked = replace(options, decoding=decoding, api_key_env=one["api_key_env"])
-        hired.append(hire(one["reference"], run.rubric, run.workspace, asked))
-    return hired
-
-
-def _refresh(run: _Run, rounds: _Rounds, settings: UncertaintySettings, console: Console) -> dict[str, Any]:
+def _refresh(
+    run: ScoredRun, rounds: Rounds, settings: RefreshSettings, console: Console, *, skip_finished: bool
+) -> dict[str, Any]:
     started = time.monotonic()
     workspace = run.workspace
-    selector = settings.selector(RunTable(workspace).require("scores"))
+    selector = selector_at_stake(settings, RunTable(workspace).require("scores"))
+    read = workspace.stage(READ, ReadRecord)
     parameters = RefreshParameters(
-        which=rounds.which,
-        uncertainty=settings.model_dump(mode="json", exclude={"policy", "thresholds"}),
+        which=settings.which,
+        uncertainty=settings.model_dump(mode="json", include={"disagreement", "reach", "uncertainty"}),
         selector=selector.parameters() if selector else None,
         specs=rounds.specs,
         pool=rounds.panel.pool,
-        source=workspace.stage("read").get("source"),
+        source=read.source if read else None,
     )
-    choice = _choice(run, rounds, settings, selector, parameters, console)
+    last = workspace.last(STAGE, RefreshRecord)
+    if last is not None and (last.parameters != parameters or not (workspace.root / FILE).exists()):
+        last = None
+    if last is not None and last.ending == "complete" and skip_finished:
+        return {**last.result(), "skipped": True}
+    choice = _choice(run, settings, selector, last, console)
     begun = RefreshRecord(
-        parameters=parameters, which=rounds.which, ending="begun", chosen=choice.count, why=choice.why,
+        parameters=parameters, which=settings.which, ending="begun", chosen=choice.count, why=choice.why,
         policy=selector.policy.name if selector else None,
         thresholds=selector.policy.thresholds if selector else {},
-        samples=run.record["samples"],
+        samples=run.record.samples,
     )  # fmt: skip
     workspace.record(STAGE, begun)
     if rounds.note:
@@ -220,65 +234,63 @@ def _refresh(run: _Run, rounds: _Rounds, settings: UncertaintySettings, console:
             console.print(
                 "A pooled score has no distribution, so `select` goes by the scores; --pool first keeps them."
             )
-        asking = Asking(ledger, console, choice.distinct())
+        session = Session(ledger, console, choice.distinct())
         for one in rounds if choice.count else ():
             console.print(_judge_text(one), highlight=False)
-            if not asking.ask(one, choice.samples(), choice.ids()):
+            if not session.ask(one, choice.samples(), choice.ids()):
                 break
         written = run.write(ledger, panel, [*run.names, *(one.name for one in rounds.judges)])
     record = begun.model_copy(
         update={
-            "ending": asking.ending,
-            "judged": asking.judged,
+            "ending": session.ending,
+            "judged": session.judged,
             **choice.outcome(selector),
             **{key: written[key] for key in ("states", "unjudged")},
             "pool": panel.pool,
             "specs": panel.specs,
-            "requests": asking.requests,
-            "cost_usd": round(asking.cost_usd, 6),
+            "requests": session.requests,
+            "cost_usd": round(session.cost_usd, 6),
             "seconds": round(time.monotonic() - started, 2),
         }
     )
     workspace.record(STAGE, record)
-    asking.give_up(f"{asking.judged:,} judgements were made and kept")
+    session.give_up(f"{session.judged:,} judgements were made and kept")
     return record.result()
 
 
 def _choice(
-    run: _Run, rounds: _Rounds, settings: UncertaintySettings, selector: Selector | None,
-    parameters: RefreshParameters, console: Console,
-) -> Choice:  # fmt: skip
-    """The samples to judge again: those of a call with the same parameters that did not come to its end, else new."""
+    run: ScoredRun, settings: RefreshSettings, selector: Selector | None, last: RefreshRecord | None, console: Console
+) -> Choice:
+    """The samples to judge again: those of the `last` call with these parameters if it did not end, else new ones."""
     workspace, path = run.workspace, run.workspace.root / FILE
-    last = workspace.last(STAGE, RefreshRecord)
-    if last is not None and last.parameters == parameters and last.ending != "complete" and path.exists():
+    if last is not None and last.ending != "complete":
         choice = Choice(workspace, path)
         console.print(f"Going on with the {choice.count:,} samples that were chosen before.")
         return choice
-    choice = choose(workspace, rounds.which, settings, selector, path)
-    console.print(choice_text({"which": rounds.which, "chosen": choice.count, "why": choice.why}))
+    choice = choose(workspace, settings.which, settings, selector, path)
+    console.print(choice_text({"which": settings.which, "chosen": choice.count, "why": choice.why}))
     return choice
 
 
-def _judge_text(judge: Bound) -> str:
+def _judge_text(judge: CheckedJudge) -> str:
     """A judge, and the round that it is in, if not its first."""
-    _, _, number = judge.spec.rpartition(" round=")
-    return f"{judge.name}, round {number}" if number.isdigit() else judge.name
+    return f"{judge.name}, round {judge.spec.round}" if judge.spec.round > 1 else judge.name
 
 
-def _first_pass_again(run: _Run) -> dict[str, Any]:
+def _first_pass_again(run: ScoredRun) -> dict[str, Any]:
     started = time.monotonic()
+    first = run.record.first_pass
     with Ledger(run.workspace.ledger) as ledger:
-        written = run.write(ledger, run.first_pass, [one["judge"] for one in run.judges] or run.names)
+        written = run.write(ledger, run.first_panel, [one.name for one in first.judges] if first else run.names)
     record = RefreshRecord(
         parameters=None,
         which="none",
         ending="complete",
-        samples=run.record["samples"],
+        samples=run.record.samples,
         states=written["states"],
         unjudged=written["unjudged"],
-        pool=run.first_pass.pool,
-        specs=run.first_pass.specs,
+        pool=run.first_panel.pool,
+        specs=run.first_panel.specs,
         seconds=round(time.monotonic() - started, 2),
     )
     run.workspace.record(STAGE, record)

@@ -10,14 +10,13 @@ from typing import Any
 
 import polars as pl
 from polars.io.plugins import register_io_source
-from pydantic import Field
 
 from efficient_empathy.dialogues import Sample, scan_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.foundation.run.table import ODDS, STD, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
-from efficient_empathy.foundation.settings import Settings
+from efficient_empathy.labelling.refresh.settings import UncertaintySettings, Which
 from efficient_empathy.selection.policies import (
     Policy,
     RuleSelector,
@@ -30,47 +29,32 @@ from efficient_empathy.selection.policies.distributions import distribution_colu
 from efficient_empathy.selection.settings import DEFAULT_POLICY, Decide
 from efficient_empathy.selection.stage import scales_of, scan_for
 
-WHICH = ("uncertain", "failed", "all")
 BATCH = 1 << 17
 SCHEMA = pl.Schema({"sample_id": pl.String(), "why": pl.String(), "subset": pl.String()})
 DISAGREEMENT = "disagreement"
 
 
-class UncertaintySettings(Settings):
-    """When a score is uncertain. Policy and thresholds are by default those of the run's last selection."""
+def selector_at_stake(settings: UncertaintySettings, table: RunTable) -> Selector | None:
+    """The policy whose subsets are at stake, on the run's axes; without any wish or selection the paper's.
 
-    disagreement: float = Field(default=2.0, ge=0)
-    """Judges are further apart than this on an axis."""
-    reach: float = Field(default=1.0, ge=0)
-    """One of the scores, moved by this many points, would put the sample into another subset."""
-    uncertainty: float = Field(default=0.3, ge=0, le=1)
-    """By the judge's distributions, the subsets that the sample is not in have more probability than this."""
-    policy: str | None = None
-    """Whose subsets are at stake: a policy's name, or its YAML file."""
-    thresholds: dict[str, float] = Field(default_factory=dict)
-    """A threshold of the policy, by its name."""
-
-    def selector(self, table: RunTable) -> Selector | None:
-        """The policy whose subsets are at stake, on the run's axes; without any wish or selection the paper's.
-
-        None where nothing was wished for and the policy does not fit the rubric. Raises `UserError` for a policy or a
-        threshold that is not allowed.
-        """
-        last = table.workspace.last(SelectRecord.STAGE, SelectRecord)
-        policy: Policy
-        decide: Decide = "auto"
-        if last is not None and self.policy in (None, last.policy_name):
-            policy, seed = policy_of_definition(last.policy), last.seed
-            decide = "scores" if last.decide == "scores" else "auto"  # a pooled score has no probabilities
-        else:
-            policy, seed = load_policy(self.policy or DEFAULT_POLICY), 0
-        policy = policy.with_thresholds(**self.thresholds) if self.thresholds else policy
-        try:
-            return make_selector(policy, scales_of(table), decide=decide, seed=seed)
-        except UserError:
-            if self.policy or self.thresholds or last is not None:
-                raise
-            return None
+    None where nothing was wished for and the policy does not fit the rubric. Raises `UserError` for a policy or a
+    threshold that is not allowed.
+    """
+    last = table.workspace.last(SelectRecord.STAGE, SelectRecord)
+    policy: Policy
+    decide: Decide = "auto"
+    if last is not None and settings.policy in (None, last.policy_name):
+        policy, seed = policy_of_definition(last.policy), last.seed
+        decide = "scores" if last.decide == "scores" else "auto"  # a pooled score has no probabilities
+    else:
+        policy, seed = load_policy(settings.policy or DEFAULT_POLICY), 0
+    policy = policy.with_thresholds(**settings.values) if settings.values else policy
+    try:
+        return make_selector(policy, scales_of(table), decide=decide, seed=seed)
+    except UserError:
+        if settings.policy or settings.values or last is not None:
+            raise
+        return None
 
 
 class Choice:
@@ -129,22 +113,20 @@ class Choice:
 
 
 def choose(
-    workspace: Workspace, which: str, settings: UncertaintySettings, selector: Selector | None, path: Path
+    workspace: Workspace, which: Which, settings: UncertaintySettings, selector: Selector | None, path: Path
 ) -> Choice:
     """Write to `path`, for every row of the run, why it should be judged again (null: it should not), and its subset.
 
     Reasons are `disagreement`, `distribution`, `reach`, or `failed`, `all`, as `which` says. Rows without a score are
     never uncertain. Raises `UserError` for a policy without rules, and for scores that are not about the run's samples.
     """
-    if which not in WHICH:
-        raise UserError(f"refresh is {which!r}: it must be one of {', '.join(WHICH)}, none")
     table = RunTable(workspace).require("scores")
     if which == "uncertain" and not isinstance(selector, RuleSelector):
         if selector is None:
             load_policy(DEFAULT_POLICY).require_axes(scales_of(table))
         raise UserError(
             "the run's last selection was by rank, without thresholds that a score could be near: give "
-            f"--policy {DEFAULT_POLICY}, or --refresh all"
+            f"--policy {DEFAULT_POLICY}, or --which all"
         )
     planned = planned_subsets(table, selector, [DISAGREEMENT] if DISAGREEMENT in table.columns else [])
 
@@ -166,7 +148,7 @@ def planned_subsets(table: RunTable, selector: Selector | None, columns: Any) ->
 
 
 def _why(
-    batch: pl.DataFrame, which: str, settings: UncertaintySettings, selector: Selector | None, table: RunTable
+    batch: pl.DataFrame, which: Which, settings: UncertaintySettings, selector: Selector | None, table: RunTable
 ) -> pl.Series:
     if which == "all":
         return pl.repeat("all", len(batch), eager=True)

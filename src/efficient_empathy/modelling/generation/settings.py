@@ -55,12 +55,14 @@ class GenerationSettings(Settings):
 
 @dataclass(frozen=True, config=SETTINGS)
 class EndpointOptions:
-    """How an OpenAI-compatible endpoint is reached."""
+    """How a model behind an API is reached."""
 
     base_url: str
-    """The OpenAI-compatible endpoint, such as http://localhost:8000/v1."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """endpoint: the environment variable that holds the key."""
+    """The endpoint, such as http://localhost:8000/v1."""
+    wire: str = "openai"
+    """endpoint: the format that it speaks: openai (most servers), anthropic, or that of an installed package."""
+    api_key_env: str | None = None
+    """endpoint: the environment variable that holds the key; OPENAI_API_KEY or ANTHROPIC_API_KEY by default."""
     concurrency: int = Field(default=64, ge=1)
     """endpoint: requests in flight at most."""
     timeout_s: Annotated[float, Flag("--timeout")] = Field(default=120.0, gt=0)

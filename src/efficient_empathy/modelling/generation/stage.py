@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
-from efficient_empathy.llm import BudgetExhausted
-from efficient_empathy.modelling.generation.backends import BACKENDS, Generator, choose_backend
+from efficient_empathy.llm.runner import Ending
+from efficient_empathy.modelling.generation.backends import BACKENDS, Reply, choose_backend
 from efficient_empathy.modelling.generation.endpoint import EndpointGenerator
 from efficient_empathy.modelling.generation.job import Job, plan_job
 from efficient_empathy.modelling.generation.record import GenerationRecord
@@ -24,7 +24,6 @@ from efficient_empathy.modelling.generation.settings import EndpointOptions, Gen
 from efficient_empathy.modelling.progress import GenerationProgress
 from efficient_empathy.modelling.training.record import TemplateRecord
 
-Ending = Literal["complete", "stopped", "budget"]
 REASONS_SHOWN = 3
 
 
@@ -133,41 +132,54 @@ def _both(before: Replies, journalled: Replies, spent: float, *, retry: bool) ->
 
 
 def _answer(job: Job, journal: Journal, so_far: Replies, done: set[int], console: Console) -> Ending:
-    generator = _generator(job, journal, so_far.cost_usd, console)
     progress = GenerationProgress(console, job.name, len(job.ids), len(done))
     since = time.monotonic()
+
+    def keep(replies: list[Reply]) -> None:
+        nonlocal since
+        now = time.monotonic()
+        ids = [job.ids[reply.prompt] for reply in replies]
+        journal.append(ids, replies, now - since)
+        so_far.by_sample.update(zip(ids, replies, strict=True))
+        so_far.seconds += now - since
+        since = now
+        progress.update(replies)
+
     try:
+        if job.endpoint is not None:
+            return _ask(job, job.endpoint, journal, so_far, done, keep, progress, console)
+        generator = BACKENDS[choose_backend(job.settings)](job.target.path, job.settings)
         with progress:
             for replies in generator.generate(job.prompts, frozenset(done)):
-                now = time.monotonic()
-                ids = [job.ids[reply.prompt] for reply in replies]
-                journal.append(ids, replies, now - since)
-                so_far.by_sample.update(zip(ids, replies, strict=True))
-                so_far.seconds += now - since
-                since = now
-                progress.update(replies)
+                keep(replies)
     except KeyboardInterrupt:
         return "stopped"
-    except BudgetExhausted:
-        return "budget"
     except UserError as error:
         remains = (
             f"{len(so_far.by_sample):,} of {len(job.ids):,} responses are kept; the same command goes on from there"
         )
         raise UserError(f"{error} ({remains}.)") from error
-    finally:
-        if isinstance(generator, EndpointGenerator):
-            so_far.cost_usd = generator.endpoint.budget.spent_usd
     return "complete"
 
 
-def _generator(job: Job, journal: Journal, spent_usd: float, console: Console) -> Generator:
-    if job.endpoint is not None:
-        return EndpointGenerator.load(
-            job.model, job.settings, job.endpoint, spent_usd=spent_usd, journal=journal.commit_usd,
-            on_stop=lambda: console.print("\nStopping: finishing the calls in flight (Ctrl-C again abandons them)."),
-        )  # fmt: skip
-    return BACKENDS[choose_backend(job.settings)](job.target.path, job.settings)
+def _ask(
+    job: Job,
+    endpoint: EndpointOptions,
+    journal: Journal,
+    so_far: Replies,
+    done: set[int],
+    keep: Callable[[list[Reply]], None],
+    progress: GenerationProgress,
+    console: Console,
+) -> Ending:
+    generator = EndpointGenerator.load(
+        job.model, job.settings, endpoint, spent_usd=so_far.cost_usd, journal=journal.commit_usd
+    )
+    try:
+        with progress:
+            return generator.run(job.prompts, done, keep, console)
+    finally:
+        so_far.cost_usd = generator.endpoint.budget.spent_usd
 
 
 def _result(job: Job, replies: Replies, record: GenerationRecord, ending: Ending, *, skipped: bool) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from efficient_empathy.prompts.compare.records import (
 )
 from efficient_empathy.prompts.compare.sides import LABELS, Side
 from efficient_empathy.scoring import STATES, Ledger, Rubric
+from efficient_empathy.scoring.judges.registry import reads_rubric
 from efficient_empathy.selection.ties import tie_hash
 
 MOST_WORDS = 10_000
@@ -103,7 +104,7 @@ def _about(side: Side, shared: SharedSamples) -> SideRecord:
     return SideRecord(
         name=side.name,
         judge=redact(side.judge),
-        spec=side.spec,
+        panel=side.panel,
         rubric=side.rubric,
         states={state: states.get(state, 0) for state in (*STATES, "not judged")},
         reasons=reasons,
@@ -176,7 +177,7 @@ def _prompts(a: Side, b: Side) -> PromptDiff | None:
     """The word diff of the prompts; None where the text of a rubric is not at hand."""
     if a.prompt is None or b.prompt is None:
         return None
-    first, second = (sent(side.prompt, side.spec) for side in (a, b) if side.prompt)
+    first, second = (sent(side.prompt, as_json=_as_json(side)) for side in (a, b) if side.prompt)
     pieces = word_diff(first, second)
     words: Counter[str] = Counter()
     for piece in pieces:
@@ -187,10 +188,14 @@ def _prompts(a: Side, b: Side) -> PromptDiff | None:
     )
 
 
-def sent(rubric: Rubric, spec: str) -> str:
+def _as_json(side: Side) -> bool:
+    return side.panel.specs[0].settings.get("reply") != "text"
+
+
+def sent(rubric: Rubric, *, as_json: bool = True) -> str:
     """The messages of a rubric as they are sent, with marks where the dialogue stands."""
     blank = Sample.of([Utterance("speaker", "[the dialogue so far]")], "[the response]")
-    messages = rubric.messages(blank, as_json="reply=text" not in spec.split())
+    messages = rubric.messages(blank, as_json=as_json)
     return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
 
 
@@ -207,8 +212,8 @@ def _notes(a: Side, b: Side, shared: SharedSamples) -> list[str]:
                 f"The text of {label}’s rubric is not at hand, so the prompts are not compared: put its YAML file "
                 f"(hash {side.rubric.hash or 'unknown'}) into the current folder."
             )
-        if "judge=distilled" in side.spec.split():
-            notes.append(f"{label} is the distilled judge, which reads no prompt.")
+        if not any(reads_rubric(spec.judge) for spec in side.panel.specs):
+            notes.append(f"{label} is the {side.panel.specs[0].judge} judge, which reads no prompt.")
         if any((frame[axis.name] % 1 > 0).any() for axis in shared.axes):
             notes.append(
                 f"Scores of {label} are no whole numbers (expectations or means), so hardly any is exactly the "
@@ -219,7 +224,7 @@ def _notes(a: Side, b: Side, shared: SharedSamples) -> list[str]:
         notes.append(
             f"{in_both - len(shared.a):,} of {in_both:,} samples have no scores of one side or both and count nowhere."
         )
-    if a.spec == b.spec:
+    if a.panel.specs == b.panel.specs:
         notes.append("A and B were judged under the same key (rubric, model, decoding): they are repeats.")
     return notes
 

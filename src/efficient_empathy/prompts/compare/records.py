@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.selection.policies import Decide, RulePolicy
 
 Number = float | None
@@ -46,7 +47,8 @@ class SideRecord(Part):
 
     name: str
     judge: str
-    spec: str
+    panel: Panel
+    """Under what its judgements are kept."""
     rubric: RubricNote
     states: dict[str, int]
     reasons: dict[str, int]

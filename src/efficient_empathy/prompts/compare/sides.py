@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,10 +22,10 @@ from efficient_empathy.prompts.listing import known_rubrics
 from efficient_empathy.prompts.policies import selected_policy
 from efficient_empathy.prompts.testing.records import ItemRounds, read_result
 from efficient_empathy.scoring import Ledger
-from efficient_empathy.scoring.judges.choice import JUDGES
-from efficient_empathy.scoring.judges.reference import FORMS
+from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.registry import JUDGES, reads_rubric, reference_forms
 from efficient_empathy.scoring.panel import Panel
-from efficient_empathy.scoring.rounds import round_spec
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.scoring.rubric import BUNDLED as RUBRICS
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.scores import DEPENDENCE
@@ -83,11 +83,6 @@ class Side:
     policy: RulePolicy | None = None
     decide: Decide = "auto"
 
-    @property
-    def spec(self) -> str:
-        """Under what its judgements are kept."""
-        return " + ".join(self.panel.specs)
-
     def replies(self, sample_ids: Sequence[str]) -> dict[str, str]:
         """The raw replies behind the scores, empty where there is no ledger; of several judges each with its name."""
         if not self.ledger.exists():
@@ -135,7 +130,7 @@ def _kind(text: str, label: str) -> Literal["judge", "rubric", "kept"]:
         raise UserError(f"{label}, the rubric {text}, is not found: there is no file {path.absolute()}")
     raise UserError(
         f"{label} is {text!r}, which is neither a rubric (a YAML file, {' or '.join(RUBRICS)}), nor a scored run's "
-        f"folder, nor a result of `prompts test` (a JSON file), nor a judge ({FORMS})"
+        f"folder, nor a result of `prompts test` (a JSON file), nor a judge ({reference_forms()})"
     )
 
 
@@ -158,7 +153,7 @@ def _different(a: AskedSide, b: AskedSide) -> None:
             f"A equals B: {a.name} and {b.name} are the same rubric, {a.rubric.hash}, asked of the same judge; to "
             "learn how far a judge repeats itself, use `efficient-empathy prompts test` with -k 3"
         )
-    if a.judge.partition(":")[0] == "distilled":
+    if not reads_rubric(a.judge.partition(":")[0]):
         raise UserError(
             "the distilled judge does not read the rubric, so both rubrics would get the same scores: take a judge "
             "that does, --judge openai:MODEL"
@@ -175,12 +170,14 @@ def run_side(stored: StoredSide) -> Side:
         table.read(names).unique("sample_id", keep="first", maintain_order=True)
         for names in (columns, SAMPLE_SCHEMA.names())
     )
-    scoring = {"spec": "unknown", **table.scoring}
-    about, prompt = rubric_at_hand(dict(table.scoring.get("rubric") or {}), table.axes, stored.path)
+    record = table.workspace.stage(SCORE, ScoreRecord)
+    if record is None:
+        raise UserError(f"{stored.path} has no scores: run {ScoreRecord.REMEDY} first")
+    about, prompt = rubric_at_hand(record.rubric.name, record.rubric.hash, table.axes, stored.path)
     return Side(
         stored.name,
-        str(table.scoring.get("judge", "unknown")),
-        Panel.of(scoring),
+        record.judge,
+        record.panel,
         about,
         prompt,
         table.axes,
@@ -203,10 +200,10 @@ def result_side(stored: StoredSide, golden: str | None) -> Side:
     schema = {"sample_id": pl.String(), "state": pl.String(), **{axis.name: pl.Float32() for axis in axes}}
     scores = pl.DataFrame([_mean_scores(item, axes) for item in result.items], schema=schema)
     samples = pl.DataFrame(_samples(result.items, golden), schema=SAMPLE_SCHEMA)
-    specs = tuple(round_spec(result.judge.spec, number) for number in result.rounds)
+    specs = [result.judge.spec.in_round(number) for number in result.rounds]
     folder = stored.path.resolve().parents[_LEDGER_ABOVE - 1]
-    about, prompt = rubric_at_hand(result.rubric.model_dump(), axes, folder)
-    panel = Panel(specs, "mean" if len(specs) > 1 else "first")
+    about, prompt = rubric_at_hand(result.rubric.name, result.rubric.hash, axes, folder)
+    panel = Panel.of(specs, "mean" if len(specs) > 1 else "first")
     return Side(
         stored.name, result.judge.name, panel, about, prompt, axes, scores, samples, Workspace(folder).ledger,
         result.policy,
@@ -230,12 +227,12 @@ def _samples(items: Sequence[ItemRounds], golden: str | None) -> list[dict[str, 
     ]
 
 
-def rubric_at_hand(record: Mapping[str, Any], axes: Sequence[Axis], folder: Path) -> tuple[RubricNote, Rubric | None]:
+def rubric_at_hand(name: str, digest: str, axes: Sequence[Axis], folder: Path) -> tuple[RubricNote, Rubric | None]:
     """What is known of a rubric, and the rubric of that hash: of the package, the current folder, or `folder`."""
-    known = known_rubrics([Path(), folder, folder / "rubrics"]).get(str(record.get("hash")))
+    known = known_rubrics([Path(), folder, folder / "rubrics"]).get(digest)
     note = RubricNote(
-        name=str(record.get("name", "unknown")),
-        hash=str(record.get("hash", "")),
+        name=name,
+        hash=digest,
         version=known.version if known else None,
         axes={axis.name: (axis.low, axis.high) for axis in axes},
     )
@@ -243,13 +240,13 @@ def rubric_at_hand(record: Mapping[str, Any], axes: Sequence[Axis], folder: Path
 
 
 def asked_side(
-    asked: AskedSide, judge: str, spec: str, scores: pl.DataFrame, samples: pl.DataFrame, ledger: Path
+    asked: AskedSide, judge: str, spec: JudgeSpec, scores: pl.DataFrame, samples: pl.DataFrame, ledger: Path
 ) -> Side:
     """The side of a judge that has been asked."""
     rubric, axes = asked.rubric, axes_of(asked.rubric)
     scales = {axis.name: (axis.low, axis.high) for axis in axes}
     note = RubricNote(name=rubric.name, version=rubric.version, hash=rubric.hash, axes=scales)
-    return Side(asked.name, judge, Panel((spec,)), note, rubric, axes, scores, samples, ledger)
+    return Side(asked.name, judge, Panel.of([spec]), note, rubric, axes, scores, samples, ledger)
 
 
 def axes_of(rubric: Rubric) -> tuple[Axis, ...]:

@@ -40,9 +40,9 @@ from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.prompts.policies import chosen_policy
 from efficient_empathy.prompts.settings import CompareSettings
 from efficient_empathy.scoring import Ledger, Rubric
-from efficient_empathy.scoring.judges.choice import JudgeOptions
-from efficient_empathy.scoring.judges.contract import Bound
-from efficient_empathy.scoring.judges.reference import judge_of
+from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeSpec
+from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.plan import plan_samples, together
 from efficient_empathy.scoring.scores import write_scores
@@ -124,7 +124,7 @@ def compare(
             if isinstance(side, StoredSide):
                 ready += [loaded] if loaded else []
                 continue
-            judged = judge_samples(samples_of(frame), _bound(side, folder, options), side.rubric, None, folder, console)
+            judged = judge_samples(samples_of(frame), _built(side, folder, options), side.rubric, None, folder, console)
             spent.update({"requests": judged.requests, "cost_usd": judged.cost_usd})
             ready.append(_judged(label, side, judged.judge, judged.spec, frame, folder))
             if judged.ending != "complete":
@@ -158,7 +158,7 @@ def plan_compare(
     if not to_ask:
         raise UserError("A and B have their scores already, so nobody would be asked: leave --dry-run out")
     samples = samples_of(_samples(comparison, sides))
-    plans = [plan_samples(samples, _bound(side, folder, options), folder) for side in to_ask]
+    plans = [plan_samples(samples, _built(side, folder, options), folder) for side in to_ask]
     return together(
         [plan | {"judge": f"{side.name} ({plan['judge']})"} for side, plan in zip(to_ask, plans, strict=True)]
     )
@@ -183,7 +183,7 @@ def _prepared(
     folder = Workspace(output or comparison.folder)
     if folder.scores.exists():
         raise UserError(f"{folder.root} is a scored run's folder: name another one for the comparison with -o")
-    specs = [_bound(side, folder, options).spec for side in sides if isinstance(side, AskedSide)]
+    specs = [_built(side, folder, options).spec for side in sides if isinstance(side, AskedSide)]
     if len(specs) == 2 and specs[0] == specs[1]:
         raise UserError(
             "A equals B: both would be asked the same of the same model on the same server, and share one answer "
@@ -215,14 +215,14 @@ def _samples(comparison: Comparison, sides: Sides) -> pl.DataFrame:
     return SAMPLE_SCHEMA.to_frame()
 
 
-def _bound(side: AskedSide, folder: Workspace, options: JudgeOptions | None) -> Bound:
-    return judge_of(side.judge, side.rubric, folder, options)
+def _built(side: AskedSide, folder: Workspace, options: JudgeOptions | None) -> CheckedJudge:
+    return build_judge(side.judge, side.rubric, folder, options)
 
 
-def _judged(label: str, side: AskedSide, judge: str, spec: str, frame: pl.DataFrame, folder: Workspace) -> Side:
+def _judged(label: str, side: AskedSide, judge: str, spec: JudgeSpec, frame: pl.DataFrame, folder: Workspace) -> Side:
     path = folder.root / f"{label}.parquet"
     with Ledger(folder.ledger) as ledger:
-        write_scores(folder.samples, ledger, Panel((spec,)), side.rubric, path)
+        write_scores(folder.samples, ledger, Panel.of([spec]), side.rubric, path)
     return asked_side(side, judge, spec, pl.read_parquet(path, glob=False), frame, folder.ledger)
 
 
@@ -259,7 +259,7 @@ def _write(folder: Workspace, record: ComparisonRecord, prompts: list[Rubric | N
     record.write(folder.root / RECORD)
     with atomic(folder.root / PAGE) as path:
         path.write_bytes(page(record).encode("utf-8", "replace"))
-    about = {"name", "judge", "spec", "rubric"}
+    about = {"name", "judge", "panel", "rubric"}
     sides = {"a": record.a.model_dump(mode="json", include=about), "b": record.b.model_dump(mode="json", include=about)}
     folder.record("compare", {**sides, "samples": record.samples.compared})
 

@@ -25,6 +25,7 @@ from efficient_empathy.prompts.golden.items import Scale
 from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote, decoding_of, read_by
 from efficient_empathy.prompts.policies import chosen_policy, selected_policy
 from efficient_empathy.prompts.settings import GoldenSettings
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.selection.ties import tie_hash
 
 NO_CATEGORY = "no category"
@@ -93,18 +94,21 @@ def make_golden(
     chosen_rows = samples[sorted(chosen, key=lambda i: rows[i][1])]  # an order that says nothing
     weights = {samples["sample_id"][i]: weight / mean for i, weight in chosen.items()}
     items = [_item(row, axes, weights[row["sample_id"]]) for row in chosen_rows.iter_rows(named=True)]
-    spec, rubric = table.scoring.get("spec"), table.scoring["rubric"]
+    record = workspace.stage(SCORE, ScoreRecord)
+    if record is None:
+        raise UserError(f"{workspace.root} has no scores: run {ScoreRecord.REMEDY} first")
+    spec = record.panel.specs[0]
     readings = samples["judgements"].max() if "judgements" in samples.columns else 1
     origin = Manifest(
         name=settings.name or folder.resolve().name,
         items=len(items),
         corpus="",
-        rubric=RubricNote(name=rubric["name"], version=rubric.get("version"), hash=rubric["hash"], axes=axes),
+        rubric=RubricNote(name=record.rubric.name, hash=record.rubric.hash, axes=axes),
         judge=spec,
         decoding=decoding_of(spec),
         parser=read_by(spec),
         made=Origin(
-            source=table.scoring.get("source", {}).get("name"),
+            source=record.source.name,
             seed=settings.seed,
             scored=len(samples),
             readings=int(readings or 1),  # type: ignore[arg-type]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from importlib.resources import files
 from typing import Any, Protocol
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.llm import DECODING
+from efficient_empathy.scoring.judges.registry import reads_replies
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.policies import RulePolicy
 
-_DECODING = re.compile(r"\b(reply|temperature|max_tokens|logprobs)=(\S+)")
 _PARSED_BY = ("llm/thought.py", "scoring/parser.py", "scoring/judges/logprobs.py")
 
 
@@ -25,14 +26,15 @@ def parser_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-def decoding_of(spec: str | None) -> dict[str, str] | None:
-    """How a judge's replies are asked for, from its `spec`; None for a judge that is not asked in words."""
-    return dict(_DECODING.findall(spec or "")) or None
+def decoding_of(spec: JudgeSpec | None) -> dict[str, JsonValue] | None:
+    """How a judge's replies are asked for; None for a judge that is not asked in words."""
+    settings = spec.settings if spec else {}
+    return {name: settings[name] for name in DECODING if name in settings} or None
 
 
-def read_by(spec: str | None) -> str | None:
+def read_by(spec: JudgeSpec | None) -> str | None:
     """`parser_hash` for a judge whose replies are parsed; None for one that answers in numbers."""
-    return None if spec is None or spec.startswith("judge=distilled ") else parser_hash()
+    return parser_hash() if spec is not None and reads_replies(spec.judge) else None
 
 
 class RubricNote(Part):
@@ -77,9 +79,9 @@ class Manifest(Record):
     corpus: str
     """`corpus_hash` of the items' ids."""
     rubric: RubricNote | None = None
-    judge: str | None = None
-    """The `spec` of the judge that gave the expected scores."""
-    decoding: dict[str, str] | None = None
+    judge: JudgeSpec | None = None
+    """The judge that gave the expected scores."""
+    decoding: dict[str, JsonValue] | None = None
     """How its replies were asked for."""
     parser: str | None = None
     """`parser_hash` of what read its replies."""
@@ -107,7 +109,7 @@ class Judging(Protocol):
         ...
 
     @property
-    def decoding(self) -> dict[str, str] | None:
+    def decoding(self) -> dict[str, JsonValue] | None:
         """How replies were asked for."""
         ...
 
@@ -133,7 +135,9 @@ def mismatches(now: Judging, before: Judging) -> list[Mismatch]:
         ("axes", axes[0], axes[1], "take a rubric with the same axes and scales"),
         ("parser", now.parser, before.parser, "judge the baseline again with this version"),
     ]
-    mine, theirs = now.decoding or {}, before.decoding or {}
+    mine, theirs = (
+        {name: _as_text(value) for name, value in (judging.decoding or {}).items()} for judging in (now, before)
+    )
     for key in [name for name in mine if name in theirs]:
         option = f"--{key.replace('_', '-')}"
         pairs.append((f"decoding: {key}", mine[key], theirs[key], f"ask with {option} {theirs[key]}"))
@@ -142,3 +146,8 @@ def mismatches(now: Judging, before: Judging) -> list[Mismatch]:
         for what, one, other, remedy in pairs
         if one is not None and other is not None and one != other
     ]
+
+
+def _as_text(value: JsonValue) -> str:
+    """A setting as it is given on the command line, so that 0 is 0.0."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -6,11 +6,14 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import JsonValue
+
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.record import Part, Record
 from efficient_empathy.foundation.statistics.finite import finite, six_decimals
 from efficient_empathy.prompts.golden.records import Mismatch, RubricNote
 from efficient_empathy.prompts.settings import Tolerances
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.selection.policies import RulePolicy
 
 LATEST = "latest"
@@ -30,11 +33,11 @@ class GoldenNote(Part):
 
 
 class JudgeNote(Part):
-    """Who judged: its name, the reference it was named by, and the `spec` of its first round."""
+    """Who judged: its name, the reference it was named by, and the spec of its first round."""
 
     name: str
     reference: str
-    spec: str
+    spec: JudgeSpec
 
 
 class Reading(Part):
@@ -74,7 +77,7 @@ class Judged(Record):
     corpus: str
     rubric: RubricNote
     judge: JudgeNote
-    decoding: dict[str, str] | None
+    decoding: dict[str, JsonValue] | None
     parser: str | None
     repeats: int
     rounds: tuple[int, ...]

@@ -13,6 +13,7 @@ from rich.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.redaction import redact
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.llm.runner import Watcher
 from efficient_empathy.prompts.golden.golden_set import Golden
 from efficient_empathy.prompts.golden.records import RubricNote, decoding_of, read_by
 from efficient_empathy.prompts.testing.records import (
@@ -25,14 +26,13 @@ from efficient_empathy.prompts.testing.records import (
     Usage,
 )
 from efficient_empathy.scoring.judgement import STATES, Judgement
-from efficient_empathy.scoring.judges.choice import JudgeOptions
-from efficient_empathy.scoring.judges.reference import judge_of
+from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeSpec
+from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.plan import plan_samples, together
-from efficient_empathy.scoring.progress import ScoringProgress
-from efficient_empathy.scoring.rounds import in_round, round_spec
+from efficient_empathy.scoring.progress import ProgressDisplay
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.scoring.running import run_judge
+from efficient_empathy.scoring.session import run_judge
 
 REASONS_SHOWN = 3
 
@@ -63,22 +63,22 @@ def ask(
     ids = [sample.id for sample in samples]
     with Ledger(folder.ledger) as ledger:
         for turn, number in enumerate(rounds, 1):
-            bound = in_round(judge_of(reference, rubric, folder, options), rubric, number)
-            if bound.note and turn == 1:
-                console.print(bound.note)
-            console.print(f"{bound.name}, round {turn} of {repeats}")
-            done = len(ids) - len(ledger.missing(bound.spec, ids))
-            progress = ScoringProgress(console, len(ids), done, bound.window)
+            built = build_judge(reference, rubric, folder, options).in_round(number)
+            if built.note and turn == 1:
+                console.print(built.note)
+            console.print(f"{built.name}, round {turn} of {repeats}")
+            done = len(ids) - len(ledger.missing(built.spec, ids))
+            display = ProgressDisplay(console, len(ids), done, built.window)
             try:
-                ending = run_judge(samples, bound, ledger, progress, console)
+                ending = run_judge(samples, built, ledger, display, Watcher(console))
             except UserError as error:
-                raise UserError(f"{error} ({_progress(ledger, bound.spec, rounds, ids)})") from error
+                raise UserError(f"{error} ({_progress(ledger, built.spec, rounds, ids)})") from error
             if ending == "budget":
-                done_so_far = _progress(ledger, bound.spec, rounds, ids)
+                done_so_far = _progress(ledger, built.spec, rounds, ids)
                 raise UserError(f"the budget ends here: a higher --max-cost goes on ({done_so_far})")
             if ending == "stopped":
-                raise StoppedError(f"Stopped: {_progress(ledger, bound.spec, rounds, ids)}.")
-        return _result(golden, rubric, reference, bound.name, bound.spec, rounds, ledger, time.monotonic() - started)
+                raise StoppedError(f"Stopped: {_progress(ledger, built.spec, rounds, ids)}.")
+        return _result(golden, rubric, reference, built.name, built.spec, rounds, ledger, time.monotonic() - started)
 
 
 def plan(
@@ -88,9 +88,9 @@ def plan(
     plans = []
     for reference in references:
         for number in next_rounds(golden, rubric, reference, repeats, folder, options):
-            bound = in_round(judge_of(reference, rubric, folder, options), rubric, number)
-            one = plan_samples(golden.samples, bound, folder)
-            plans.append(one | {"judge": f"{bound.name} (round {number})"})
+            built = build_judge(reference, rubric, folder, options).in_round(number)
+            one = plan_samples(golden.samples, built, folder)
+            plans.append(one | {"judge": f"{built.name} (round {number})"})
     return together(plans)
 
 
@@ -98,7 +98,7 @@ def next_rounds(
     golden: Golden, rubric: Rubric, reference: str, repeats: int, folder: Workspace, options: JudgeOptions
 ) -> list[int]:
     """The numbers of a new test's rounds: those after the last finished test of the same judge and rubric here."""
-    spec = judge_of(reference, rubric, folder, options).spec
+    spec = build_judge(reference, rubric, folder, options).spec
     done = [
         number
         for _, result in Results(folder.root).all()
@@ -109,8 +109,8 @@ def next_rounds(
     return list(range(first, first + repeats))
 
 
-def _progress(ledger: Ledger, spec: str, rounds: Sequence[int], ids: Sequence[str]) -> str:
-    count = sum(len(ids) - len(ledger.missing(round_spec(spec, number), ids)) for number in rounds)
+def _progress(ledger: Ledger, spec: JudgeSpec, rounds: Sequence[int], ids: Sequence[str]) -> str:
+    count = sum(len(ids) - len(ledger.missing(spec.in_round(number), ids)) for number in rounds)
     return f"{count:,} of {len(ids) * len(rounds):,} judgements are made and kept; the same command goes on from there"
 
 
@@ -119,12 +119,12 @@ def _result(
     rubric: Rubric,
     reference: str,
     name: str,
-    spec: str,
+    spec: JudgeSpec,
     rounds: Sequence[int],
     ledger: Ledger,
     seconds: float,
 ) -> Judged:
-    specs = [round_spec(spec, number) for number in rounds]
+    specs = [spec.in_round(number) for number in rounds]
     ids = [item.sample.id for item in golden.items]
     by_round = [ledger.latest(one, ids) for one in specs]
     totals: Counter[str] = Counter()
@@ -139,7 +139,7 @@ def _result(
         golden=GoldenNote(name=golden.name, corpus=golden.manifest.corpus, items=len(golden.items)),
         corpus=golden.manifest.corpus,
         rubric=RubricNote.of(rubric),
-        judge=JudgeNote(name=name, reference=redact(reference), spec=round_spec(spec, 1)),
+        judge=JudgeNote(name=name, reference=redact(reference), spec=spec.in_round(1)),
         decoding=decoding_of(spec),
         parser=read_by(spec),
         repeats=len(rounds),
@@ -163,7 +163,7 @@ def _result(
 _USAGE = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
 
 
-def _spent(ledger: Ledger, spec: str, ids: set[str]) -> Counter[str]:
+def _spent(ledger: Ledger, spec: JudgeSpec, ids: set[str]) -> Counter[str]:
     """What all judgements of these samples under `spec` took, those that failed and were asked again included."""
     spent: Counter[str] = Counter()
     for judgement in ledger.judgements(spec):

@@ -31,8 +31,8 @@ from efficient_empathy.prompts.testing.records import (
 )
 from efficient_empathy.prompts.testing.rounds import ask
 from efficient_empathy.prompts.testing.verdicts import EXIT, Decision, decide, worst
-from efficient_empathy.scoring.judges.choice import JudgeOptions
-from efficient_empathy.scoring.judges.reference import judge_of
+from efficient_empathy.scoring.judges.contract import JudgeOptions
+from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.policies import RulePolicy
 
@@ -89,7 +89,7 @@ def run_tests(
     output: Path | None = None,
     console: Console | None = None,
 ) -> TestRun:
-    """Test judges, each named as in `scoring.reference`, by `rubric` on a golden set.
+    """Test judges, each named as for `score`, by `rubric` on a golden set.
 
     What is asked is kept in the ledger of `output` (by default `folder_of`), and each judge's result in its `results/`.
     Raises `UserError`, and `StoppedError` on Ctrl-C; what was answered until then is kept.
@@ -98,7 +98,7 @@ def run_tests(
     golden = read_golden(golden_set, rubric)
     policy = chosen_policy(procedure, golden.manifest.policy, {axis.name: axis.scale for axis in rubric.axes})
     folder = Workspace(output or folder_of(golden)).create()
-    stored, options = Results(folder.root), options or JudgeOptions()
+    stored, options = Results(folder.root), options or {}
     if procedure.baseline not in (None, LATEST):
         read_result(Path(str(procedure.baseline)))  # before anything is paid for
     if procedure.baseline == LATEST and not stored.paths():
@@ -191,7 +191,7 @@ def _last(
     golden: Golden, rubric: Rubric, reference: str, folder: Workspace, options: JudgeOptions, count: int
 ) -> tuple[Path, TestRecord, int]:
     """A judge's last result on this golden set, its file, and how many results are earlier."""
-    spec = judge_of(reference, rubric, folder, options).spec
+    spec = build_judge(reference, rubric, folder, options).spec
     for at, (path, result) in reversed(list(enumerate(Results(folder.root).all()[:count]))):
         if result.judge.spec == spec and result.corpus == golden.manifest.corpus:
             return path, result, at

@@ -230,7 +230,7 @@ def _suite(result: TestRecord) -> ET.Element:
         "exit_code": result.exit_code,
         "corpus": result.corpus,
         "rubric": f"{result.rubric.name} {result.rubric.hash}",
-        "judge": result.judge.spec,
+        "judge": str(result.judge.spec),
         "baseline": result.baseline.name,
         "repeats": result.repeats,
         "cost_usd": result.usage.cost_usd,

@@ -14,6 +14,7 @@ from efficient_empathy.foundation.run.table import PROBABILITIES, SAMPLE_COLUMNS
 from efficient_empathy.report.decision import SCORED_SUBSET
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.panel import Panel
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.selection.ties import tie_hash
 
 EXAMPLES = 5
@@ -190,6 +191,5 @@ def _replies(table: RunTable, ids: Sequence[str]) -> tuple[dict[str, list[Reply]
 
 def _panel(table: RunTable) -> Panel | None:
     """Whose judgements the scores are made of; None where nothing is left of them."""
-    scoring = table.scoring
-    known = "panel" in scoring or scoring.get("spec") is not None
-    return Panel.of(scoring) if known and table.workspace.ledger.exists() else None
+    record = table.workspace.stage(SCORE, ScoreRecord)
+    return record.panel if record and table.workspace.ledger.exists() else None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -16,7 +17,9 @@ from efficient_empathy.dialogues import Sample
 from efficient_empathy.encoders import OnnxEncoder
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import file_hash
+from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeContext, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.rubric import Rubric
 
 NOTE = (
@@ -63,6 +66,26 @@ class DistilledConfig(BaseModel):
         return self
 
 
+class DistilledSettings(JudgeSettings):
+    """Which distilled judge."""
+
+    FORMS: ClassVar[tuple[str, ...]] = ("", ":FOLDER")
+    READS_RUBRIC: ClassVar[bool] = False
+    REPEATS_ITSELF: ClassVar[bool] = True
+
+    folder: Annotated[Path | None, Flag("--judge-model")] = None
+    """a folder that `distill` made; the judge in the package by default."""
+
+    @classmethod
+    def from_detail(cls, detail: str) -> dict[str, Any]:
+        """`FOLDER`."""
+        return {"folder": detail}
+
+    def build(self, context: JudgeContext) -> DistilledJudge:
+        """The judge."""
+        return DistilledJudge(context.rubric, self.folder or BUNDLED)
+
+
 class DistilledJudge:
     """Reads context and response as a pair and answers, per axis, with a distribution over the whole numbers.
 
@@ -94,7 +117,7 @@ class DistilledJudge:
         self.note = "" if self.config.rubric == self._rubric else NOTE.format(name=self.name)
         self._encoder = OnnxEncoder(folder, self.config.max_tokens, threads)
         files = "+".join(file_hash(folder / name)[:12] for name in ("model.onnx", "judge.json"))
-        self.spec = f"judge=distilled model={files} rubric={self._rubric}"
+        self.spec = JudgeSpec(judge="distilled", rubric=self._rubric, settings={"model": files})
 
     @property
     def order(self) -> list[int]:

@@ -6,14 +6,40 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 from efficient_empathy.dialogues import Intake, Sample, read_evaluations
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeContext, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.parser import to_judgement
+from efficient_empathy.scoring.record import ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric
+
+
+class ReplaySettings(JudgeSettings):
+    """Where the judgements were collected."""
+
+    FORMS: ClassVar[tuple[str, ...]] = (":FILE",)
+    READS_REPLIES: ClassVar[bool] = True
+    REPEATS_ITSELF: ClassVar[bool] = True
+
+    replies: Path | None = None
+    """judged JSON, a ledger, or a run's folder; the source itself by default."""
+
+    @classmethod
+    def from_detail(cls, detail: str) -> dict[str, Any]:
+        """`FILE`."""
+        return {"replies": detail}
+
+    def build(self, context: JudgeContext) -> ReplayJudge:
+        """The judge."""
+        path = self.replies or context.source
+        if path is None:
+            raise UserError("the judge replay needs --replies: judged JSON, a ledger.sqlite or a run's folder")
+        return ReplayJudge.load(path, context.rubric)
 
 
 class ReplayJudge:
@@ -29,7 +55,7 @@ class ReplayJudge:
     def __init__(self, collected: Mapping[str, Judgement], rubric: Rubric, origin: str) -> None:
         self._collected = collected
         self._rubric = rubric.hash
-        self.spec = f"judge=replay origin={origin} rubric={rubric.hash}"
+        self.spec = JudgeSpec(judge="replay", rubric=rubric.hash, settings={"origin": origin})
 
     @classmethod
     def load(cls, path: Path, rubric: Rubric) -> ReplayJudge:
@@ -77,9 +103,10 @@ def _from_judged(path: Path, rubric: Rubric) -> dict[str, Judgement]:
 def _from_ledger(path: Path, run: Workspace, rubric: Rubric) -> dict[str, Judgement]:
     with Ledger(path, read_only=True) as ledger:
         specs = ledger.specs()
-        spec = run.stage("score").get("spec") if path == run.ledger else None
+        record = run.stage("score", ScoreRecord) if path == run.ledger else None
+        spec = record.panel.specs[0] if record else None
         if spec not in specs:
-            specs = [one for one in specs if f"rubric={rubric.hash}" in one.split()] or specs
+            specs = [one for one in specs if one.rubric == rubric.hash] or specs
             if len(specs) > 1:
                 raise UserError(
                     f"{path} holds the judgements of {len(specs)} judges: pass the folder of a scored run, or a "

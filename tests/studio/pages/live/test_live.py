@@ -18,8 +18,9 @@ from aiohttp import web
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring import Judgement, Ledger
-from efficient_empathy.scoring.heartbeat import NAME
+from efficient_empathy.scoring import Judgement, JudgeSpec, Ledger
+from efficient_empathy.scoring.panel import Panel
+from efficient_empathy.scoring.progress import PROGRESS
 from efficient_empathy.studio.pages.live.condition import scoring_state
 from efficient_empathy.studio.pages.live.control import Control
 from efficient_empathy.studio.pages.live.routes import Watch
@@ -29,6 +30,7 @@ from scored_runs import SPEC, numbered, write_run
 from studio_server import axe, chromium, open_page, serving, text_of, visit_url
 
 N = 240
+SECOND = JudgeSpec(judge="second", rubric="0123456789abcdef")
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
 
@@ -155,7 +157,7 @@ def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch) -> N
         again = scoring_state(one.run).report
         assert again is not None
         assert again.pid != process.pid
-        assert again.done_at_start == before
+        assert again.counts.done_at_start == before
 
         page.get_by_role("button", name="Stop").click()
         page.locator("body[data-condition=stopping]").wait_for()
@@ -237,14 +239,14 @@ def hostile_run(folder: Path) -> Workspace:
     run = write_run(folder / "run", samples, values, states=states, reasons=[HOSTILE] * 5)
     with Ledger(run.ledger) as ledger:
         ledger.record(
-            "second",
+            SECOND,
             [
                 Judgement(s.id, state, "j", "r", {"sensibility": 7, "rationality": 2} if state == "ok" else {},
                           raw=HOSTILE, reason=HOSTILE, latency_s=0.5, created_at=1e9)
                 for s, state in zip(samples, states, strict=True)
             ],
         )  # fmt: skip
-    run.record("score", {**run.stage("score"), "spec": "second"})
+    run.record("score", run.stage("score") | {"panel": Panel.of([SECOND]).model_dump(mode="json")})
     return run
 
 
@@ -321,11 +323,12 @@ def told(run: Workspace, **changed: object) -> None:
     import socket
 
     record = {
-        "state": "running", "judge": "j", "spec": SPEC, "pid": os.getpid(), "host": socket.gethostname(),
-        "command": ["score", "x", "--run", "run"], "folder": "/", "started_at": 1.0,
-        "stopped_by": ["SIGINT", "SIGTERM"], "written_at": 1.0, "total": 5, "done": 1, "done_at_start": 0,
+        "version": 1, "state": "running", "judge": "j", "spec": SPEC.model_dump(mode="json"),
+        "pid": os.getpid(), "host": socket.gethostname(), "command": ["score", "x", "--run", "run"], "folder": "/",
+        "stopped_by": ["SIGINT", "SIGTERM"], "started_at": 1.0, "written_at": 1.0,
+        "counts": {"total": 5, "done": 1, "done_at_start": 0},
     }  # fmt: skip
-    (run.root / NAME).write_text(json.dumps(record | changed))
+    (run.root / PROGRESS).write_text(json.dumps(record | changed))
 
 
 def test_a_sign_of_life_is_believed_as_far_as_the_machine_bears_it_out(tmp_path) -> None:
@@ -345,7 +348,7 @@ def test_a_sign_of_life_is_believed_as_far_as_the_machine_bears_it_out(tmp_path)
     assert scoring_state(run).condition == "silent"
     told(run, state="error", reason="no key")
     assert scoring_state(run).condition == "error"
-    (run.root / NAME).write_text('{"state": "running", "pid": "all of them"}')
+    (run.root / PROGRESS).write_text('{"state": "running", "pid": "all of them"}')
     assert scoring_state(run).condition == "none"
 
 

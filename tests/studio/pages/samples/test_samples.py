@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from efficient_empathy.dialogues import Sample, Utterance, read, write_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
-from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.scoring import Judgement, JudgeSpec, Ledger
 from efficient_empathy.selection import select
 from efficient_empathy.studio.pages.samples.routes import SampleData
 from efficient_empathy.studio.server.selections import Selections
@@ -28,6 +28,7 @@ from own_policy_runs import one_axis_run, selected_by, three_axis_run
 from scored_runs import SPEC, write_run
 from studio_server import Served, axe, chromium, open_page, serving
 
+OTHER = JudgeSpec(judge="other", rubric="0123456789abcdef")
 DIALOGUES = Path(str(files("efficient_empathy"))) / "assets" / "dialogues" / "train.jsonl"
 HOSTILE = "<script>window.hacked = 1</script> \u202egnirts desrever\u202c zero\u200bwidth \x07bell"
 LONG = "<b>long</b> " + "word " * 20_000 + "the very end"
@@ -57,11 +58,9 @@ def make_run(root: Path) -> Workspace:
     run = write_run(root, samples, scores, states=states, raws=raws)
     with Ledger(run.ledger) as ledger:
         first = samples[0].id
-        ledger.record(
-            "judge=other", [Judgement(first, "refused", "other judge", "0123", raw="I cannot", reason="a refusal")]
-        )
+        ledger.record(OTHER, [Judgement(first, "refused", "other judge", "0123", raw="I cannot", reason="a refusal")])
         scored = {"sensibility": 3.0, "rationality": 4.0}
-        ledger.record("judge=other", [Judgement(first, "ok", "other judge", "0123", scored, cost_usd=0.25)])
+        ledger.record(OTHER, [Judgement(first, "ok", "other judge", "0123", scored, cost_usd=0.25)])
     select(run)
     return run
 
@@ -271,7 +270,7 @@ class TestOneSample:
             ("test", "ok", True), ("other judge", "refused", False), ("other judge", "ok", False),
         ]  # fmt: skip
         assert told[1]["raw"]["text"] == "I cannot"
-        assert told[0]["spec"] == SPEC
+        assert told[0]["spec"] == str(SPEC)
 
     def test_a_long_text_is_sent_as_a_whole_when_asked_for(self, run: Workspace) -> None:
         response = ask(run, "one", row="241")["response"]

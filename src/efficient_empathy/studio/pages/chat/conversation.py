@@ -19,6 +19,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm import CallFailed, Endpoint
 from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.llm.wire import WIRES
 from efficient_empathy.modelling.generation import GenerationSettings
 from efficient_empathy.modelling.generation.target import template_for
 from efficient_empathy.studio.pages.chat.models import ChatEndpoint, missing, target
@@ -232,13 +233,16 @@ async def _guarded_call(call: Any, tell: Tell) -> None:
 async def _call(endpoint: ChatEndpoint, ask: Question, asked: ChatRequest, tell: Tell) -> None:
     """One reply of an endpoint, which comes whole: with the client's retries, its limits and its secrecy."""
     options = endpoint.options
+    wire = WIRES.load(options.wire)()
+    key_name = options.api_key_env or wire.key_variable
     messages = PromptTemplate.load("chat").messages([turn.model_dump() for turn in ask.context])
     started = time.monotonic()
     async with Endpoint(
         options.base_url,
         endpoint.model,
-        api_key=os.environ.get(options.api_key_env),
-        key_name=options.api_key_env,
+        api_key=os.environ.get(key_name),
+        key_name=key_name,
+        wire=wire,
         concurrency=1,
         timeout_s=options.timeout_s,
         max_attempts=2,
@@ -249,7 +253,7 @@ async def _call(endpoint: ChatEndpoint, ask: Question, asked: ChatRequest, tell:
         try:
             found = await client.complete(messages, max_tokens=asked.max_tokens, temperature=temperature)
         except CallFailed as failure:
-            if failure.parameter != "temperature":
+            if failure.declined != "temperature":
                 raise
             found = await client.complete(messages, max_tokens=asked.max_tokens, temperature=None)
     text = found.answer

@@ -54,7 +54,7 @@ def rubrics_of(runs: Iterable[Path]) -> dict[str, Rubric]:
 
 def difference(first: Rubric, second: Rubric) -> Difference:
     """The prompts as they are sent, with marks where the dialogue stands, word by word."""
-    texts = sent(first, ""), sent(second, "")
+    texts = sent(first), sent(second)
     pieces = word_diff(*texts)
     words: Counter[str] = Counter()
     for piece in pieces:
@@ -74,7 +74,7 @@ def rubric_facts(rubrics: Sequence[Rubric]) -> list[Section]:
         "version": [str(rubric.version) for rubric in rubrics],
         "hash": [rubric.hash for rubric in rubrics],
         "reply form": [clip(rubric.reply_title, 120) for rubric in rubrics],
-        "words of the prompt": [f"{len(sent(rubric, '').split()):,}" for rubric in rubrics],
+        "words of the prompt": [f"{len(sent(rubric).split()):,}" for rubric in rubrics],
     }
     names = dict.fromkeys(axis.name for rubric in rubrics for axis in rubric.axes)
     for name in names:

@@ -20,7 +20,8 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import read
-from efficient_empathy.scoring.judges.choice import JUDGES
+from efficient_empathy.scoring.judges.registry import JUDGES
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.selection.policies import Policy, RulePolicy, make_selector
 from efficient_empathy.studio.pages.lab.views import Views
 from efficient_empathy.studio.server.context import Studio
@@ -123,9 +124,9 @@ def _nothing_fits(table: RunTable) -> str:
 
 
 def _recipe_from_manifest(workspace: Workspace) -> str:
-    scored = workspace.stage("score")
-    source = scored.get("source", {}).get("name", "dialogues.csv")
-    judge = str(scored.get("spec", "")).partition("judge=")[2].partition(" ")[0]
+    record = workspace.stage(SCORE, ScoreRecord)
+    source = record.source.name if record else "dialogues.csv"
+    judge = record.panel.specs[0].judge if record else "distilled"
     named = yaml.safe_dump({"name": _plain(workspace.root.name), "run": shown_path(workspace.root)}, sort_keys=False)
     data = yaml.safe_dump({"data": {"source": source}}, allow_unicode=True)
     score = yaml.safe_dump({"score": {"judge": judge if judge in JUDGES else "distilled"}})

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel
 
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, process_exists
-from efficient_empathy.scoring.heartbeat import NAME, State
+from efficient_empathy.scoring.progress import PROGRESS, Progress
 
 QUIET_S = 4.0
 """A process on this machine that has said nothing for so long is looked after; it writes once a second."""
@@ -23,37 +24,11 @@ Condition = Literal["none", "running", "stopping", "silent", "died", "complete",
 """none: nothing was ever scored here by a process that tells of itself. silent: it says nothing, but may be there."""
 
 
-class ProgressReport(BaseModel):
-    """`progress.json`, as far as it is what scoring writes; see `scoring.heartbeat`."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    state: State
-    reason: str = ""
-    stopped_by: list[str] = []
-    judge: str
-    spec: str
-    pid: int
-    host: str
-    command: list[str] | None = None
-    folder: str = ""
-    started_at: float
-    written_at: float
-    total: int
-    done: int
-    done_at_start: int
-    states: dict[str, int] = {}
-    requests: int = 0
-    cost_usd: float = 0.0
-    concurrency: int | None = None
-    in_flight: int | None = None
-
-
 class ScoringState(BaseModel):
-    """What is known of a run's scoring: its condition, and what the process report last."""
+    """What is known of a run's scoring: its condition, and what the process reported last."""
 
     condition: Condition
-    report: ProgressReport | None = None
+    report: Progress | None = None
 
     @property
     def working(self) -> bool:
@@ -64,8 +39,8 @@ class ScoringState(BaseModel):
 def scoring_state(workspace: Workspace, now: float | None = None) -> ScoringState:
     """The run's scoring. A file that is none of scoring's is as good as none."""
     try:
-        report = ProgressReport.model_validate_json((workspace.root / NAME).read_bytes())
-    except (OSError, ValidationError):
+        report = Progress.read(workspace.root / PROGRESS)
+    except UserError:
         return ScoringState(condition="none")
     if report.state not in ("running", "stopping"):
         return ScoringState(condition=report.state, report=report)

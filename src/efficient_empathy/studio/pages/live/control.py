@@ -22,7 +22,8 @@ from typing import IO
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, process_exists
-from efficient_empathy.studio.pages.live.condition import ProgressReport, ScoringState, holds, scoring_state
+from efficient_empathy.scoring.progress import Progress
+from efficient_empathy.studio.pages.live.condition import ScoringState, holds, scoring_state
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Control:
             start_new_session=True,
         )
 
-    def _ours(self, report: ProgressReport) -> bool:
+    def _ours(self, report: Progress) -> bool:
         """Whether it is a process of this user on this machine that has this run's lock open."""
         here = report.host == socket.gethostname() and process_exists(report.pid) and report.pid != os.getpid()
         try:
@@ -128,14 +129,14 @@ class Control:
         return next((line.strip() for line in reversed(lines) if line.strip()), f"it ended with {child.returncode}")
 
 
-def _shown(report: ProgressReport | None) -> str | None:
+def _shown(report: Progress | None) -> str | None:
     """The command for a terminal; None where the process did not tell it."""
     if report is None or not report.command:
         return None
     return f"cd {shlex.quote(report.folder)} && {shlex.join(['efficient-empathy', *report.command])}"
 
 
-def _stopping(report: ProgressReport | None) -> str | None:
+def _stopping(report: Progress | None) -> str | None:
     """How a person stops it."""
     if report is None:
         return None
@@ -148,6 +149,6 @@ def _stopping(report: ProgressReport | None) -> str | None:
     return f"run `{command}`{where}{keys}"
 
 
-def _signal(report: ProgressReport) -> signal.Signals | None:
+def _signal(report: Progress) -> signal.Signals | None:
     """The signal that lets it finish what is in flight. SIGINT comes last: a process in the background ignores it."""
     return next((one for one in (signal.SIGTERM, signal.SIGINT) if one.name in report.stopped_by), None)

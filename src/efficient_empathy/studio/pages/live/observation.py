@@ -11,7 +11,9 @@ import polars as pl
 
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.studio.pages.live.condition import ScoringState, scoring_state
 from efficient_empathy.studio.pages.live.control import Control
 
@@ -27,7 +29,7 @@ _MOST_REASONS = 200
 class JudgementCounts:
     """Counts of a spec's judgements: samples by how they stand, the map of their scores, reasons, dollars, the last."""
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: JudgeSpec | None) -> None:
         self.spec = spec
         self.last = 0
         """The number of the last row that was read."""
@@ -45,7 +47,7 @@ class JudgementCounts:
 
     def read(self, ledger: Ledger) -> bool:
         """Count what is new, up to 20,000 rows of it; whether there is more."""
-        rows = ledger.since(self.spec, self.last, _STEP)
+        rows = ledger.since(self.spec, self.last, _STEP) if self.spec else []
         for number, judgement in rows:
             self._count(number, judgement)
         return len(rows) == _STEP
@@ -116,7 +118,7 @@ USUAL = 10
 class Observation:
     """What was seen. `cells` are `{(right, up): count}`, `recent` the last judgements, oldest first."""
 
-    spec: str
+    spec: JudgeSpec | None
     frame: dict[str, Any]
     cells: dict[tuple[int, int], int]
     recent: list[dict[str, Any]]
@@ -129,7 +131,7 @@ class Observer:
 
     def __init__(self, workspace: Workspace, control: Control) -> None:
         self._workspace, self._control = workspace, control
-        self._counts = JudgementCounts("")
+        self._counts = JudgementCounts(None)
         self._file = 0
         self._seen: deque[tuple[float, int]] = deque(maxlen=64)
         self._behind = False
@@ -139,7 +141,8 @@ class Observer:
         scoring = scoring_state(self._workspace)
         self._control.see(scoring)
         record = self._workspace.stage("score")
-        spent = self._read(scoring.report.spec if scoring.report else str(record.get("spec", "")))
+        scored = None if scoring.report else self._workspace.stage(SCORE, ScoreRecord)
+        spent = self._read(scoring.report.spec if scoring.report else scored.panel.specs[0] if scored else None)
         return self._observation(scoring, record, spent)
 
     def nothing(self) -> Observation:
@@ -166,13 +169,13 @@ class Observer:
         }
         return Observation(counts.spec, frame, dict(counts.cells), list(counts.recent), self._behind)
 
-    def _read(self, spec: str) -> float:
+    def _read(self, spec: JudgeSpec | None) -> float:
         """Count what is new; what all calls have cost."""
         if not self._workspace.ledger.exists():
             self._counts, self._behind = JudgementCounts(spec), False
             return 0.0
         with Ledger(self._workspace.ledger, read_only=True) as ledger:
-            spec = spec or next(reversed(ledger.specs()), "")
+            spec = spec or next(reversed(ledger.specs()), None)
             file = self._workspace.ledger.stat().st_ino
             if (spec, file) != (self._counts.spec, self._file):
                 self._counts, self._file = JudgementCounts(spec), file
@@ -185,10 +188,11 @@ class Observer:
         if scoring.report is None or not scoring.working:
             self._seen.clear()
             return None
-        now, done = scoring.report.written_at, scoring.report.done
+        counts = scoring.report.counts
+        now, done = scoring.report.written_at, counts.done
         if not self._seen or done < self._seen[-1][1]:
             self._seen.clear()
-            self._seen.append((scoring.report.started_at, scoring.report.done_at_start))
+            self._seen.append((scoring.report.started_at, counts.done_at_start))
         if now > self._seen[-1][0]:
             self._seen.append((now, done))
         while len(self._seen) > 2 and now - self._seen[1][0] > RATE_OVER_S:
@@ -212,8 +216,9 @@ def _of_process(scoring: ScoringState, rate: float | None) -> dict[str, Any] | N
     report = scoring.report
     if report is None:
         return None
-    left = max(0, report.total - report.done)
-    kept = report.model_dump(exclude={"command", "folder", "spec", "stopped_by", "judge"})
+    left = max(0, report.counts.total - report.counts.done)
+    kept = report.model_dump(exclude={"version", "command", "folder", "spec", "stopped_by", "judge", "counts"})
+    kept |= report.counts.model_dump()
     return {**kept, "rate": rate, "left_s": left / rate if rate else None}
 
 

@@ -7,8 +7,10 @@ from typing import Any
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.studio.pages.samples.texts import CLIP, WHOLE, clipped
 
 ROUNDS = 100
@@ -38,7 +40,7 @@ def reply(workspace: Workspace, sample_id: str, number: int) -> str:
     raise UserError("the sample has no such judgement")
 
 
-def _history(workspace: Workspace, sample_id: str) -> list[tuple[int, str, Judgement]]:
+def _history(workspace: Workspace, sample_id: str) -> list[tuple[int, JudgeSpec, Judgement]]:
     if not workspace.ledger.exists():
         return []
     with Ledger(workspace.ledger, read_only=True) as ledger:
@@ -46,11 +48,11 @@ def _history(workspace: Workspace, sample_id: str) -> list[tuple[int, str, Judge
 
 
 def _panel(workspace: Workspace) -> Panel | None:
-    record = workspace.stage("score")
-    return Panel.of(record) if "panel" in record or "spec" in record else None
+    record = workspace.stage(SCORE, ScoreRecord)
+    return record.panel if record else None
 
 
-def _counting(panel: Panel | None, found: list[tuple[int, str, Judgement]]) -> set[int]:
+def _counting(panel: Panel | None, found: list[tuple[int, JudgeSpec, Judgement]]) -> set[int]:
     """The numbers of the judgements in the score: one ok judgement a spec, of which `first` takes the first judge's."""
     if panel is None:
         return set()
@@ -59,10 +61,10 @@ def _counting(panel: Panel | None, found: list[tuple[int, str, Judgement]]) -> s
     return set(numbers if panel.pools else numbers[:1])
 
 
-def _told(number: int, spec: str, judgement: Judgement, *, counts: bool) -> dict[str, Any]:
+def _told(number: int, spec: JudgeSpec, judgement: Judgement, *, counts: bool) -> dict[str, Any]:
     return {
         "number": number,
-        "spec": spec,
+        "spec": str(spec),
         "judge": judgement.judge,
         "rubric": judgement.rubric,
         "state": judgement.state,

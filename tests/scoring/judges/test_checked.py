@@ -6,7 +6,7 @@ import pytest
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Rubric
-from efficient_empathy.scoring.judges.contract import Bound
+from efficient_empathy.scoring.judges.checked import CheckedJudge
 from samples import make_samples
 
 RUBRIC = Rubric.load()
@@ -28,7 +28,7 @@ SAMPLE = make_samples(1)[0]
 
 
 def ask(*judgements: Judgement) -> Judgement:
-    (found,) = asyncio.run(Bound(Answers(*judgements), RUBRIC).judge([SAMPLE]))
+    (found,) = asyncio.run(CheckedJudge(Answers(*judgements), RUBRIC).judge([SAMPLE]))
     return found
 
 
@@ -37,11 +37,11 @@ def ok(scores=GOOD, **rest) -> Judgement:
 
 
 def test_a_name_and_a_function_are_enough() -> None:
-    bound = Bound(Answers(), RUBRIC)
-    assert (bound.batch_size, bound.concurrency, bound.endpoint) == (1, 1, None)
-    assert RUBRIC.hash in bound.spec
-    bound.drain()
-    asyncio.run(bound.close())
+    judge = CheckedJudge(Answers(), RUBRIC)
+    assert (judge.batch_size, judge.concurrency, judge.endpoint) == (1, 1, None)
+    assert (judge.spec.judge, judge.spec.rubric, judge.spec.round) == ("answers", RUBRIC.hash, 1)
+    judge.drain()
+    asyncio.run(judge.close())
 
 
 def test_scores_come_out_as_plain_numbers_in_the_rubrics_order() -> None:
@@ -81,3 +81,12 @@ def test_a_failure_has_no_scores_whatever_the_judge_says() -> None:
 def test_an_answer_that_breaks_the_contract_is_refused(answer) -> None:
     with pytest.raises(UserError, match="'answers' breaks its contract"):
         ask(*answer)
+
+
+def test_each_round_of_a_judge_is_kept_apart() -> None:
+    judge = CheckedJudge(Answers(), RUBRIC)
+    assert judge.in_round(1).spec == judge.spec
+    assert (judge.in_round(3).spec.round, judge.in_round(3).in_round(2).spec.round) == (3, 2)
+    assert len({judge.in_round(number).spec.key for number in (1, 2, 3)}) == 3
+    with pytest.raises(ValueError, match="round"):
+        judge.in_round(0)

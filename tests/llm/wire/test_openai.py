@@ -5,8 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.llm.wire import BadBodyError, read_error, read_reply, request_body
+from efficient_empathy.llm.wire import BadBodyError
+from efficient_empathy.llm.wire.contract import request_body
+from efficient_empathy.llm.wire.openai import OpenAIWire
 from misbehaviours import completion
+
+read_reply, read_error = OpenAIWire().read_reply, OpenAIWire().read_error
 
 
 def test_a_good_reply() -> None:

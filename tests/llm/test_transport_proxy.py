@@ -6,7 +6,7 @@ from yarl import URL
 from calling import KEY, Client
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm import Completion, EndpointDown
-from efficient_empathy.llm.proxy import find_proxy
+from efficient_empathy.llm.transport import find_proxy
 from proxy_server import ProxyServer
 
 LOGIN = base64.b64encode(b"user:pa ss").decode()

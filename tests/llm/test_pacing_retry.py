@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from efficient_empathy.llm.retry import backoff, retry_after
+from efficient_empathy.llm.pacing import backoff, retry_after
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

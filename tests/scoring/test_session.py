@@ -4,14 +4,17 @@ import pytest
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm import BudgetExhausted
-from efficient_empathy.scoring import Judgement, Ledger, score_samples
+from efficient_empathy.llm.runner import run_calls
+from efficient_empathy.scoring import Judgement, Ledger
+from efficient_empathy.scoring.session import judging
+from judge_specs import spec_of
 from samples import make_samples
 
 
 class ScriptedJudge:
     """Answers when told; counts what it was asked."""
 
-    name, spec, batch_size = "scripted", "judge=scripted", 1
+    name, spec, batch_size = "scripted", spec_of("scripted"), 1
 
     def __init__(self, concurrency: int = 4, states: dict[str, str] | None = None) -> None:
         self.concurrency, self.states = concurrency, states or {}
@@ -37,7 +40,16 @@ class ScriptedJudge:
     def drain(self) -> None:
         self.drained = True
 
+    def check(self) -> None: ...
+
     async def close(self) -> None: ...
+
+
+class Display:
+    """Hears of judgements as they are kept."""
+
+    def __init__(self, update) -> None:
+        self.update = update
 
 
 @pytest.fixture
@@ -46,9 +58,9 @@ def ledger(tmp_path):
         yield opened
 
 
-def run(samples, judge, ledger, stop=None, **options):
+def run(samples, judge, ledger, stop=None, on_judgements=lambda _: None):
     async def main():
-        return await score_samples(samples, judge, ledger, stop=stop or asyncio.Event(), **options)
+        return await run_calls(judging(samples, judge, ledger, Display(on_judgements)), stop or asyncio.Event())
 
     return asyncio.run(main())
 

@@ -4,10 +4,11 @@ import signal
 
 from rich.console import Console
 
+from efficient_empathy.llm.runner import Watcher
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.judges.contract import Bound
-from efficient_empathy.scoring.progress import ScoringProgress
-from efficient_empathy.scoring.running import run_judge
+from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.progress import ProgressDisplay
+from efficient_empathy.scoring.session import run_judge
 from samples import make_samples
 
 SCORES = {"sensibility": 1, "rationality": 2}
@@ -30,8 +31,8 @@ def run(tmp_path, judge: Closing) -> tuple[str, str]:
     said = io.StringIO()
     console = Console(file=said)
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        progress = ScoringProgress(console, 9, 0, None)
-        ending = run_judge(make_samples(9), Bound(judge, Rubric.load()), ledger, progress, console)
+        display = ProgressDisplay(console, 9, 0, None)
+        ending = run_judge(make_samples(9), CheckedJudge(judge, Rubric.load()), ledger, display, Watcher(console))
         assert len(list(ledger.judgements())) == 9
     return ending, said.getvalue()
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficient_empathy.llm.window import Window
+from efficient_empathy.llm.pacing import Window
 
 
 class Clock:

@@ -1,15 +1,22 @@
 import asyncio
+import io
 import json
 import math
 import random
 
 import pytest
+from rich.console import Console
 
 import misbehaviours as does
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm import Budget, Endpoint, Price, Prices
-from efficient_empathy.scoring import Ledger, Rubric, score_samples
-from efficient_empathy.scoring.judges.openai import Decoding, OpenAIJudge
+from efficient_empathy.llm.runner import run_calls
+from efficient_empathy.scoring import Ledger, Rubric
+from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.llm_judge import LLMJudge
+from efficient_empathy.scoring.judges.openai import OpenAISettings
+from efficient_empathy.scoring.progress import ProgressDisplay
+from efficient_empathy.scoring.session import judging
 from misbehaving_server import MisbehavingServer, refusing_url
 from samples import FORM, make_samples, no_sleep
 
@@ -18,7 +25,7 @@ JSON = json.dumps({"sensibility": 8, "rationality": 2})
 KEY = "sk-very-secret-0123456789"
 
 
-def run(server_url, samples, ledger_path, decoding=None, **options):
+def run(server_url, samples, ledger_path, settings=None, **options):
     """Score `samples` and return the judge and, by sample, how each stands."""
 
     async def main():
@@ -26,10 +33,11 @@ def run(server_url, samples, ledger_path, decoding=None, **options):
             server_url, "gpt-4o-mini", api_key=KEY, sleep=no_sleep, rng=random.Random(0),
             **{"timeout_s": 0.5, "concurrency": 8, **options},
         )  # fmt: skip
-        judge = OpenAIJudge(endpoint, RUBRIC, decoding)
+        judge = CheckedJudge(LLMJudge(endpoint, RUBRIC, settings or OpenAISettings()), RUBRIC)
+        display = ProgressDisplay(Console(file=io.StringIO()), len(samples), 0, endpoint.window)
         with Ledger(ledger_path) as ledger:
             try:
-                await score_samples(samples, judge, ledger, stop=asyncio.Event())
+                await run_calls(judging(samples, judge, ledger, display), asyncio.Event())
             finally:
                 await judge.close()
             return judge, ledger.latest(judge.spec, [sample.id for sample in samples])
@@ -72,7 +80,7 @@ def test_what_is_thought_aloud_is_no_reply(path, opening, closing, logprobs) -> 
     tokens = [{**alone, "token": c, "top_logprobs": [{"token": c, "logprob": -0.01}]} for c in text]
     extra = {"logprobs": {"content": tokens}} if logprobs else {}
     with MisbehavingServer(does.ok(text, **extra)) as server:
-        _, found = run(server.url, make_samples(1), path, Decoding(logprobs=logprobs))
+        _, found = run(server.url, make_samples(1), path, OpenAISettings(logprobs=logprobs))
     (judgement,) = found.values()
     assert (judgement.state, dict(judgement.scores)) == ("ok", {"sensibility": 8, "rationality": 2})
     assert judgement.raw == text
@@ -217,7 +225,7 @@ def test_logprobs_give_the_expected_score(path) -> None:
     ]  # fmt: skip
     text = "".join(t["token"] for t in tokens)
     with MisbehavingServer(does.ok(text, logprobs={"content": tokens})) as server:
-        _, found = run(server.url, make_samples(1), path, Decoding(logprobs=True))
+        _, found = run(server.url, make_samples(1), path, OpenAISettings(logprobs=True))
     (judgement,) = found.values()
     assert server.requests[0]["logprobs"] is True
     assert judgement.scores["sensibility"] == pytest.approx(7.75)
@@ -230,18 +238,18 @@ def test_logprobs_give_the_expected_score(path) -> None:
 )
 def test_logprobs_of_another_form_are_no_scores_and_no_crash(path, content) -> None:
     with MisbehavingServer(does.ok(FORM.format(8, 2), logprobs={"content": content})) as server:
-        _, found = run(server.url, make_samples(2), path, Decoding(logprobs=True))
+        _, found = run(server.url, make_samples(2), path, OpenAISettings(logprobs=True))
     assert [j.state for j in found.values()] == ["parse_error"] * 2
 
 
 def test_a_server_without_logprobs_is_told_at_once(path) -> None:
     with MisbehavingServer(does.logprobs_unsupported()) as server, pytest.raises(UserError, match="--logprobs"):
-        run(server.url, make_samples(50), path, Decoding(logprobs=True))
+        run(server.url, make_samples(50), path, OpenAISettings(logprobs=True))
 
 
 def test_replies_without_logprobs_are_no_scores(path) -> None:
     with MisbehavingServer(does.ok(JSON)) as server:
-        _, found = run(server.url, make_samples(1), path, Decoding(logprobs=True))
+        _, found = run(server.url, make_samples(1), path, OpenAISettings(logprobs=True))
     (judgement,) = found.values()
     assert judgement.state == "parse_error"
     assert "log-probabilities" in judgement.reason
@@ -262,10 +270,10 @@ def test_another_model_rubric_or_decoding_is_another_key() -> None:
         async with endpoint, other:
             edited = RUBRIC.model_copy(update={"system": "Be strict."})
             return [
-                OpenAIJudge(endpoint, RUBRIC).spec,
-                OpenAIJudge(other, RUBRIC).spec,
-                OpenAIJudge(endpoint, edited).spec,
-                OpenAIJudge(endpoint, RUBRIC, Decoding(temperature=0.7)).spec,
+                LLMJudge(endpoint, RUBRIC, OpenAISettings()).spec,
+                LLMJudge(other, RUBRIC, OpenAISettings()).spec,
+                LLMJudge(endpoint, edited, OpenAISettings()).spec,
+                LLMJudge(endpoint, RUBRIC, OpenAISettings(temperature=0.7)).spec,
             ]
 
     found = asyncio.run(specs())

@@ -1,0 +1,149 @@
+"""The messages format of Anthropic's API, for Claude and the servers that speak it.
+
+Fields, stop reasons and errors as in its reference (https://docs.anthropic.com/en/api/messages and /api/errors). A
+reply in JSON is asked for by a tool that the model must call: every Claude since version 3 can, and its input is
+JSON that needs no reading between the lines.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from yarl import URL
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.llm.wire.contract import (
+    MOST_TOKENS,
+    BadBodyError,
+    Question,
+    Reply,
+    ServerError,
+    Usage,
+    body_start,
+    clean,
+    error_of,
+    is_count,
+    read_json,
+)
+
+_VERSION = "2023-06-01"
+_TOOL = "report"
+_TEMPLATE_TOKENS = 16
+_TOOL_TOKENS = 1024  # the system prompt that a forced tool adds is under 700 tokens for every model so far
+_FINISH = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "content_filter",
+}
+_TOOLS = re.compile(r"\btools?\b|\btool_choice\b|input_schema", re.I)
+_ABSENT = ("seed", "n")
+"""Options that the format does not have: a request without them means the same, less repeatably."""
+
+
+class AnthropicWire:
+    """`POST {base}/v1/messages`."""
+
+    default_url = "https://api.anthropic.com"
+    url_variable = "ANTHROPIC_BASE_URL"
+    key_variable = "ANTHROPIC_API_KEY"
+
+    def url(self, base: URL) -> URL:
+        """`{base}/v1/messages`; a base URL that ends in /v1 already is taken as it is."""
+        path = base.path.rstrip("/")
+        return base.with_path(f"{path}/messages" if path.endswith("/v1") else f"{path}/v1/messages", keep_query=True)
+
+    def headers(self, key: str | None) -> dict[str, str]:
+        """The key, and the version of the format."""
+        return {**({"x-api-key": key} if key else {}), "anthropic-version": _VERSION}
+
+    def fields(self, model: str, question: Question) -> dict[str, Any]:
+        """The request's JSON. Raises `UserError` for log-probabilities, which the format does not have."""
+        if question.top_logprobs is not None:
+            raise UserError("the Anthropic API gives no log-probabilities: leave --logprobs out")
+        extra = {name: value for name, value in question.extra.items() if name not in _ABSENT}
+        if extra.get("top_p") == 1:
+            del extra["top_p"]  # newer models take temperature or top_p, not both
+        fields: dict[str, Any] = {
+            "model": model,
+            "system": "\n\n".join(str(m["content"]) for m in question.messages if m["role"] == "system") or None,
+            "messages": [message for message in question.messages if message["role"] != "system"],
+            "max_tokens": question.max_tokens,
+            "temperature": question.temperature,
+        }
+        if question.json_schema is not None:
+            described = "Report the answer in the form that was asked for."
+            fields["tools"] = [{"name": _TOOL, "description": described, "input_schema": question.json_schema}]
+            fields["tool_choice"] = {"type": "tool", "name": _TOOL}
+        return {name: value for name, value in {**fields, **extra}.items() if value is not None}
+
+    def overhead(self, fields: Mapping[str, Any]) -> int:
+        """16 tokens a message and 32 more, and what a forced tool adds."""
+        return _TEMPLATE_TOKENS * (len(fields["messages"]) + 2) + (_TOOL_TOKENS if "tools" in fields else 0)
+
+    def read_reply(self, body: bytes) -> Reply:
+        """A message's text, or the input of the tool that it calls, as JSON; what the model thinks is left out."""
+        loaded = read_json(body)
+        if not isinstance(loaded, dict):
+            raise BadBodyError(f"the reply is not a message: {body_start(body)}")
+        usage = _usage(loaded.get("usage"))
+        content, stop = loaded.get("content"), loaded.get("stop_reason")
+        if not isinstance(content, list):
+            raise BadBodyError(f"the reply has no content: {body_start(body)}", usage)
+        blocks = [block for block in content if isinstance(block, dict)]
+        text = _text(blocks)
+        if content and not blocks:
+            raise BadBodyError(f"the reply's content is no list of blocks: {body_start(body)}", usage)
+        if text and usage is not None and not usage[1]:
+            usage = None  # a text of no tokens
+        finish = _FINISH.get(stop, stop) if isinstance(stop, str) else ""
+        refusal = (text or "the model declined to answer") if stop == "refusal" else None
+        return Reply(text, finish, refusal, None, usage)
+
+    def read_error(self, body: bytes) -> ServerError:
+        """The message and type of an error's body."""
+        error, unreadable = error_of(body)
+        if unreadable is not None:
+            return unreadable
+        message, kind = error.get("message"), error.get("type")
+        return ServerError(
+            message=message if isinstance(message, str) else body_start(body),
+            code=kind if isinstance(kind, str) else None,
+        )
+
+    def declined(self, error: ServerError, fields: Mapping[str, Any]) -> str | None:
+        """json_schema, where it is the tool; else the field that the message names."""
+        if "tools" in fields and _TOOLS.search(error.message):
+            return "json_schema"
+        names = [name for name in fields if name not in ("messages", "model", "system", "tools", "tool_choice")]
+        return next((name for name in names if re.search(rf"\b{re.escape(name)}\b", error.message)), None)
+
+    def adapt(self, error: str, declined: str | None) -> bool:
+        """There is one way to write a request."""
+        return False
+
+
+def _text(blocks: list[dict[str, Any]]) -> str:
+    for block in blocks:
+        if block.get("type") == "tool_use":
+            given = block.get("input")
+            return clean(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False))
+    texts = [block.get("text") for block in blocks if block.get("type") == "text"]
+    return clean("".join(text for text in texts if isinstance(text, str)))
+
+
+def _usage(usage: Any) -> Usage | None:
+    """What is said to be billed, what is written to a cache or read from it among the prompt; None if it cannot be."""
+    if not isinstance(usage, dict):
+        return None
+    names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+    counts, completion = [usage.get(name) or 0 for name in names], usage.get("output_tokens")
+    prompt = sum(count for count in counts if is_count(count))
+    if not (all(map(is_count, counts)) and is_count(completion) and prompt):
+        return None
+    return min(prompt, MOST_TOKENS), min(completion, MOST_TOKENS)

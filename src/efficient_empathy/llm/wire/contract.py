@@ -1,0 +1,152 @@
+"""What a wire format is: how a question becomes an HTTP request, and how the response is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeGuard
+
+from yarl import URL
+
+Usage = tuple[int, int]
+"""Prompt and completion tokens."""
+Messages = Sequence[Mapping[str, Any]]
+
+MOST_TOKENS = 10**15
+"""A larger claim counts as this: so much breaks any limit on cost, and no sum of dollars overflows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a model, in no server's words. `extra` are further fields of the request (None: not sent).
+
+    `json_schema` is the form that the reply must have, `top_logprobs` how many alternatives of each token are wanted.
+    """
+
+    messages: Messages
+    max_tokens: int
+    temperature: float | None = 0.0
+    json_schema: Mapping[str, Any] | None = None
+    top_logprobs: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's reply. `finish_reason` is stop, length, content_filter, or the server's own word.
+
+    `logprobs` is the list of token entries as the server sent it, `usage` what is said to be billed.
+    """
+
+    text: str
+    finish_reason: str
+    refusal: str | None
+    logprobs: list[Any] | None
+    usage: Usage | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """What a server says about a request that it does not answer; empty where it does not say."""
+
+    message: str = ""
+    code: str | None = None
+    parameter: str | None = None
+
+
+class BadBodyError(Exception):
+    """A body that holds no reply. `usage` is what it says was billed, None if it does not say."""
+
+    def __init__(self, reason: str, usage: Usage | None = None) -> None:
+        super().__init__(reason)
+        self.usage = usage
+
+
+class Wire(Protocol):
+    """One format that servers speak. An endpoint has an instance of its own, which may `adapt` to its server."""
+
+    default_url: str
+    """Where its best-known server is."""
+    url_variable: str
+    """The environment variable that names another."""
+    key_variable: str
+    """The environment variable that holds the key, unless the user names another."""
+
+    def url(self, base: URL) -> URL:
+        """Where requests go, below the base URL."""
+        ...
+
+    def headers(self, key: str | None) -> dict[str, str]:
+        """The headers that carry the key and the format's version."""
+        ...
+
+    def fields(self, model: str, question: Question) -> dict[str, Any]:
+        """The request's JSON; `max_tokens` or `max_completion_tokens` bounds the reply, `messages` is a list."""
+        ...
+
+    def overhead(self, fields: Mapping[str, Any]) -> int:
+        """Prompt tokens that the server may add to what the body holds, at most."""
+        ...
+
+    def read_reply(self, body: bytes) -> Reply:
+        """The reply in a successful response's body. Raises `BadBodyError` where there is none."""
+        ...
+
+    def read_error(self, body: bytes) -> ServerError:
+        """What the body of any other response says."""
+        ...
+
+    def declined(self, error: ServerError, fields: Mapping[str, Any]) -> str | None:
+        """What the server does not take: json_schema, logprobs, or a field of the request; None where it is unclear."""
+        ...
+
+    def adapt(self, error: str, declined: str | None) -> bool:
+        """Whether requests are written another way from now on, after the server has declined something."""
+        ...
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def request_body(fields: Mapping[str, Any]) -> bytes:
+    """The request's JSON. Lone surrogates, which UTF-8 cannot carry, become question marks."""
+    return _encode(fields).encode("utf-8", "replace")
+
+
+def read_json(body: bytes) -> Any:
+    """A body as JSON. Raises `BadBodyError`."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        reason = f"the reply is not JSON: {body_start(body)}" if body.strip() else "the reply is empty"
+        raise BadBodyError(reason) from None
+
+
+def body_start(body: bytes) -> str:
+    """The beginning of a body, for an error."""
+    return body[:20_000].decode("utf-8", "replace")
+
+
+def clean(text: str) -> str:
+    """Text without what UTF-8 cannot carry."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def is_count(tokens: Any) -> TypeGuard[int]:
+    """Whether a claim can be a number of tokens."""
+    return type(tokens) is int and tokens >= 0
+
+
+def error_of(body: bytes) -> tuple[Any, ServerError | None]:
+    """An error's innermost object, or what there is to say where it has none."""
+    try:
+        error = read_json(body)
+    except BadBodyError:
+        return None, ServerError("an HTML page" if body.lstrip().startswith(b"<") else body_start(body))
+    for key in ("error", "detail"):
+        if isinstance(error, dict) and error.get(key):
+            error = error[key]
+    if not isinstance(error, dict):
+        return None, ServerError(error if isinstance(error, str) else body_start(body))
+    return error, None

@@ -1,0 +1,147 @@
+"""The judges there are, a judge in one word, and the options of all of them.
+
+A new judge is a file and a line in `BUILT_IN`, or a package with an entry point in `ENTRY_POINTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.plugins import Plugins
+from efficient_empathy.foundation.redaction import redact
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.settings import load, unknown
+from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.contract import Judge, JudgeContext, JudgeOptions, JudgeReference, JudgeSettings
+from efficient_empathy.scoring.rubric import Rubric
+
+BUILT_IN = {
+    "distilled": "efficient_empathy.scoring.judges.distilled:DistilledSettings",
+    "openai": "efficient_empathy.scoring.judges.openai:OpenAISettings",
+    "anthropic": "efficient_empathy.scoring.judges.anthropic:AnthropicSettings",
+    "replay": "efficient_empathy.scoring.judges.replay:ReplaySettings",
+}
+ENTRY_POINTS = "efficient_empathy.judges"
+"""The group under which an installed package names its judges: each a subclass of `JudgeSettings`."""
+
+JUDGES: Plugins[type[JudgeSettings]] = Plugins("judge", ENTRY_POINTS, BUILT_IN)
+
+
+def reference_forms() -> str:
+    """How a judge is written in one word, for errors and help."""
+    forms = [f"{name}{form}" for name, model in JUDGES.loadable().items() for form in model.FORMS]
+    return f"{', '.join(forms[:-1])} or {forms[-1]}"
+
+
+def settings_of(reference: str | JudgeReference, options: JudgeOptions | None = None) -> tuple[str, JudgeSettings]:
+    """The judge's name and settings that a reference stands for: what is in it, and of `options` what it leaves open.
+
+    Of `options` those count that the judge has. Raises `UserError` for what is no reference or no value.
+    """
+    if isinstance(reference, JudgeReference):
+        name, detail = reference.judge, dict(reference.settings)
+        if name not in JUDGES:
+            raise UserError(f"the judge {name!r} is not installed: install its package, or name another judge")
+        model = JUDGES.load(name)
+    else:
+        name, colon, text = reference.partition(":")
+        if name not in JUDGES or (colon and not text):
+            raise UserError(f"{redact(reference)!r} names no judge: write {reference_forms()}")
+        model = JUDGES.load(name)
+        try:
+            detail = model.from_detail(text) if text else {}
+        except ValueError as error:
+            raise UserError(f"the judge {redact(reference)!r} is not valid: {error}") from error
+    own = {key: value for key, value in (options or {}).items() if key in model.model_fields and value is not None}
+    values = {**own, **detail}
+    return name, load(model, None, "the judge's options", flags={key: (key, one) for key, one in values.items()})
+
+
+def reads_replies(name: str) -> bool:
+    """Whether a judge's scores are read from replies in words; so it is assumed of a judge that is not installed."""
+    return name not in JUDGES or JUDGES.load(name).READS_REPLIES
+
+
+def reads_rubric(name: str) -> bool:
+    """Whether another rubric could change a judge's answers; so it is assumed of a judge that is not installed."""
+    return name not in JUDGES or JUDGES.load(name).READS_RUBRIC
+
+
+def check_options(references: Sequence[str], options: JudgeOptions) -> None:
+    """Raise `UserError` for a reference or an option that is none, and for an option that none of the judges has."""
+    taken = {key for reference in references for key in type(settings_of(reference, options)[1]).model_fields}
+    for key, value in options.items():
+        if key in taken or value is None:
+            continue
+        known = options_model().model_fields
+        if key not in known:
+            raise UserError(unknown(key, list(known)))
+        owners = [name for name, model in JUDGES.loadable().items() if key in model.model_fields]
+        raise UserError(f"{key} is an option of the judge {' or '.join(owners)}, which is not asked: leave it out")
+
+
+def build_judge(
+    judge: str | JudgeReference | Judge,
+    rubric: Rubric,
+    workspace: Workspace,
+    options: JudgeOptions | None = None,
+    source: str | Path | None = None,
+) -> CheckedJudge:
+    """The judge that a reference names, or that an object is, checked against the rubric.
+
+    `workspace` is the folder whose ledger keeps its judgements and its spending; `source` is what is scored. Raises
+    `UserError` for what is no reference, and where the judge cannot be had.
+    """
+    if not isinstance(judge, str | JudgeReference):
+        return CheckedJudge(judge, rubric)
+    _, settings = settings_of(judge, options)
+    context = JudgeContext(rubric, workspace, None if source is None else Path(source))
+    return CheckedJudge(settings.build(context), rubric, repeats_itself=settings.REPEATS_ITSELF)
+
+
+def full_reference(judge: str | JudgeReference | Judge, options: JudgeOptions | None = None) -> JudgeReference | None:
+    """What a later call needs to ask the same judge; None for an object. No secret is in it."""
+    if not isinstance(judge, str | JudgeReference):
+        return None
+    name, settings = settings_of(judge, options)
+    return JudgeReference(judge=name, settings=settings.resolved().model_dump(mode="json", exclude_defaults=True))
+
+
+def share_budget(judges: Sequence[CheckedJudge]) -> None:
+    """Let all judges of one run that cost money draw on one budget."""
+    endpoints = [judge.endpoint for judge in judges if judge.endpoint is not None]
+    for endpoint in endpoints:
+        endpoint.budget = endpoints[0].budget
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@cache
+def options_model() -> type[BaseModel]:
+    """The options of all judges as one settings model, each with the names of those that have it before its help."""
+    owners: dict[str, list[str]] = {}
+    fields: dict[str, Any] = {}
+    for name, model in JUDGES.loadable().items():
+        for key, field in model.model_fields.items():
+            owners.setdefault(key, []).append(name)
+            fields.setdefault(key, field)
+    made: Mapping[str, Any] = {key: _described(field, owners[key]) for key, field in fields.items()}
+    return create_model("JudgeOptions", __base__=_Options, **made)
+
+
+def _described(field: Any, owners: list[str]) -> tuple[Any, Any]:
+    described = copy(field)
+    described.description = f"{', '.join(owners)}: {field.description or ''}"
+    if not field.is_required():
+        return field.annotation, described
+    described.default = None
+    return field.annotation | None, described
