@@ -315,7 +315,8 @@ def told(run: Workspace, **changed: object) -> None:
     import socket
 
     record = {
-        "state": "running", "judge": "j", "spec": SPEC.model_dump(mode="json"), "version": 1, "pid": os.getpid(), "host": socket.gethostname(),
+        "state": "running", "judge": "j", "spec": SPEC.model_dump(mode="json"), "version": 1, "pid": os.getpid(),
+        "host": socket.gethostname(),
         "command": ["score", "x", "--run", "run"], "folder": "/", "started_at": 1.0,
         "stopped_by": ["SIGINT", "SIGTERM"], "written_at": 1.0, "counts": {"total": 5, "done": 1, "done_at_start": 0},
     }  # fmt: skip
