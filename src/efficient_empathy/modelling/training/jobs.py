@@ -31,7 +31,7 @@ RESULT = "fitted.json"
 class Job(Record):
     """What to fit on what (`job.json`). Rows lie in Parquet files, with `sample_id`, `prompt` and `completion`."""
 
-    PLACE: ClassVar[str] = "job.json"
+    PLACE: ClassVar[str] = "experts/.NAME.work/job.json"
 
     model: str
     rows: Path

@@ -60,7 +60,7 @@ class TokenCount(Part):
 class FitRecord(Record):
     """How a fit went."""
 
-    PLACE: ClassVar[str] = "fitted.json"
+    PLACE: ClassVar[str] = "experts/.NAME.work/fitted.json"
     REMEDY: ClassVar[str] = "the same command again, which goes on where it stopped,"
 
     history: tuple[LoggedStep, ...]
