@@ -4,7 +4,7 @@ import efficient_empathy as ee
 
 samples = ee.read("dialogues.jsonl")                    # a polars frame
 scores = ee.score("dialogues.jsonl", "runs/mine")       # a polars frame, one row a sample
-promise = ee.cascade("d.jsonl", "runs/b", error=0.05)    # a dict: plan, promise, check; the scores are the run's
+record = ee.cascade("d.jsonl", "runs/b", error=0.05)    # a dict: plan, guarantee, check; the scores are the run's
 new = ee.predict("tonight.jsonl")                       # a polars frame: P(sensibility), P(rationality), P(discard)
 subsets = ee.select("runs/mine", alpha=5, beta=5)       # a polars frame: subset and reason of each sample
 expert = ee.train_expert("runs/mine", "sensibility")    # its folder (extra `train`)

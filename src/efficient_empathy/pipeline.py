@@ -13,7 +13,7 @@ from efficient_empathy.foundation.redaction import redact_all
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.recipe import CascadeSection, Recipe, RefreshSection, ScoreSection
 from efficient_empathy.report import report
-from efficient_empathy.scoring.stage import score
+from efficient_empathy.scoring.stage import require_scores, score
 from efficient_empathy.selection import select
 
 Step = tuple[str, Callable[[], dict[str, Any]]]
@@ -80,6 +80,7 @@ def _score(
         recipe.data.place, workspace, section.judge, rubric, options,
         pool=section.pool or "median", console=console, force=force, **reading,
     )  # fmt: skip
+    require_scores(scored)
     return _complete(scored, "judgements")
 
 
@@ -92,6 +93,7 @@ def _cascade(
     scored = cascade(
         recipe.data.place, workspace, section.settings, rubric, options, console=console, force=force, **reading
     )
+    require_scores(scored)
     return _complete(scored, "judgements")
 
 

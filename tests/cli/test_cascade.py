@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from efficient_empathy.cli import app
 from misbehaving_server import MisbehavingServer
-from predicted_runs import PredictedRun
+from predicted_runs import PredictedRun, predicted  # noqa: F401
 
 HERE = ["--error", "0.15", "--check", "20"]
 
@@ -19,7 +19,7 @@ def cascade(given: PredictedRun, run, *options: str):
     return CliRunner().invoke(app, ["cascade", str(given.source), "--run", str(run), *options])
 
 
-def test_it_says_what_it_plans_what_it_guaranteed_and_what_it_found(predicted, tmp_path) -> None:
+def test_it_says_what_it_plans_what_it_guaranteed_and_what_it_found(predicted, tmp_path) -> None:  # noqa: F811
     run = predicted.copy(tmp_path / "run").root
     with MisbehavingServer(predicted.expert()) as server:
         expert = ["--expert", f"openai:gpt-4o-mini@{server.url}"]
@@ -38,7 +38,7 @@ def test_it_says_what_it_plans_what_it_guaranteed_and_what_it_found(predicted, t
     assert f"Next: efficient-empathy select --run {run}" in words.stdout
 
 
-def test_a_model_is_enough_to_name_the_expert(predicted, tmp_path) -> None:
+def test_a_model_is_enough_to_name_the_expert(predicted, tmp_path) -> None:  # noqa: F811
     run = predicted.copy(tmp_path / "run").root
     with MisbehavingServer(predicted.expert()) as server:
         done = cascade(predicted, run, *HERE, "--model", "gpt-4o-mini", "--base-url", server.url, "--refit", "1")
@@ -57,7 +57,7 @@ def test_a_model_is_enough_to_name_the_expert(predicted, tmp_path) -> None:
         (["--expert", "distilled", "--replies", "a.json"], 1, "replies is an option of the judge replay"),
     ],
 )
-def test_what_makes_no_sense_is_one_sentence(predicted, tmp_path, options, status, told) -> None:
+def test_what_makes_no_sense_is_one_sentence(predicted, tmp_path, options, status, told) -> None:  # noqa: F811
     done = cascade(predicted, tmp_path / "run", *options)
     assert done.exit_code == status
     assert told in " ".join(done.stderr.split())

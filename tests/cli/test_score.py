@@ -77,6 +77,17 @@ def test_a_bill_above_its_bound_ends_the_run_with_the_figures_and_keeps_the_repl
         assert f"{last + 1} of 2 samples are judged and kept" in done.output
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_where_every_judgement_failed_it_says_why_and_exits_1_until_one_has_a_score(cli, form) -> None:
+    with MisbehavingServer(does.refusal()) as server:
+        judge = ["chat.jsonl", "--run", "r", "--judge", f"openai:m@{server.url}"]
+        failed = cli(*judge, *form, code=1)
+        assert "no sample has a score, since all 2 judgements failed: 2 × " in " ".join(failed.stderr.split())
+        assert "2 refused" in failed.stdout or json.loads(failed.stdout)["states"]["refused"] == 2
+    with MisbehavingServer(does.ok(SCORES)) as server:
+        cli("chat.jsonl", "--run", "r", "--judge", f"openai:n@{server.url}", *form)
+
+
 def test_an_ensemble_then_a_refresh_tells_what_it_did_and_what_is_next(cli) -> None:
     with MisbehavingServer(does.ok(SCORES)) as server:
         judges = [item for model in "ab" for item in ("--judge", f"openai:{model}@{server.url}")]
@@ -89,7 +100,7 @@ def test_an_ensemble_then_a_refresh_tells_what_it_did_and_what_is_next(cli) -> N
     assert len(server.requests) == 8
     assert "2 uncertain samples: 2 within reach of a threshold" in text
     assert "0 of them changed subset" in text
-    assert "select --run r --policy paper --alpha 5 --beta 5" in text
+    assert "select --run r --policy paper --threshold alpha=5 --threshold beta=5" in text
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from efficient_empathy.scoring import Judgement, Rubric
 from efficient_empathy.scoring.judges.distilled import BUNDLED
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
+from judge_specs import spec_of
 from misbehaving_server import MisbehavingServer
 from misbehaviours import ok
 from predicted_runs import asked
@@ -71,7 +72,7 @@ class Expert:
     name, concurrency = "expert", 1
 
     def __init__(self, mine: Mine, lower: int = 0) -> None:
-        self.mine, self.lower, self.spec = mine, lower, f"judge=expert lower={lower}"
+        self.mine, self.lower, self.spec = mine, lower, spec_of("expert", rubric=mine.rubric.hash, lower=lower)
         self.judged = 0
 
     async def judge(self, samples: Any) -> list[Judgement]:

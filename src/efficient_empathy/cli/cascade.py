@@ -32,6 +32,7 @@ def cascade(
     from efficient_empathy.labelling.cascade.record import summary
     from efficient_empathy.labelling.cascade.stage import cascade as run_cascade
     from efficient_empathy.scoring.rubric import Rubric as LoadedRubric
+    from efficient_empathy.scoring.stage import require_scores
 
     workspace, loaded = Workspace(run), LoadedRubric.load(rubric)
     result = run_cascade(
@@ -42,3 +43,4 @@ def cascade(
         return
     show(result, as_json, summary(result, run))
     stop(result["ending"])
+    require_scores(result)

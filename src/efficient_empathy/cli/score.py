@@ -32,8 +32,8 @@ def score(
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.scoring.plan import plan, plan_text
     from efficient_empathy.scoring.rubric import Rubric
+    from efficient_empathy.scoring.stage import require_scores, summary
     from efficient_empathy.scoring.stage import score as run_score
-    from efficient_empathy.scoring.stage import summary
 
     workspace, rubric = Workspace(run), Rubric.load(settings.rubric)
     if dry_run:
@@ -46,3 +46,4 @@ def score(
     )  # fmt: skip
     show(result, as_json, summary(result, run))
     stop(result["ending"])
+    require_scores(result)

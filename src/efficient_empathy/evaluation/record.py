@@ -76,6 +76,7 @@ class EvaluationRecord(Record):
     """`evaluation.json`."""
 
     VERSION: ClassVar[int] = 2
+    PLACE: ClassVar[str] = "evaluation.json"
     REMEDY: ClassVar[str] = "`efficient-empathy evaluate`"
 
     n: int

@@ -54,6 +54,7 @@ class Counts(Part):
 class Progress(Record):
     """`progress.json`: what one judge's scoring tells of itself."""
 
+    PLACE: ClassVar[str] = "progress.json"
     REMEDY: ClassVar[str] = "`efficient-empathy score SOURCE`"
 
     state: State

@@ -136,7 +136,7 @@ class ScoreRecord(StageRecord, ReadingRecord):
     reasons: dict[str, int] = Field(default_factory=dict)
     """The most frequent reasons of failure."""
     cascade: dict[str, object] | None = None
-    """Goal, settings, plan, promise and check of a cascade, as JSON has them."""
+    """Goal, settings, plan, guarantee and check of a cascade, as JSON has them."""
 
     @model_serializer(mode="wrap")
     def _with_version(self, dump: Any) -> dict[str, Any]:

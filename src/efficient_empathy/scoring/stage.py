@@ -12,6 +12,7 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy.dialogues import scan_samples
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.ingest import ingest
 from efficient_empathy.scoring.judgement import STATES
@@ -193,6 +194,14 @@ def mean_disagreement(workspace: Workspace) -> float | None:
     """The mean `disagreement` of a run's pooled scores; None where no sample has two judgements."""
     mean = pl.scan_parquet(workspace.scores, glob=False).select(pl.col("disagreement").mean()).collect().item()
     return None if mean is None else round(mean, 4)
+
+
+def require_scores(result: dict[str, Any]) -> None:
+    """Raise `UserError` with the reasons where scoring has failed for every sample that was judged."""
+    failed = sum(count for state, count in result["states"].items() if state != "ok")
+    if failed and not result["states"]["ok"] and result["ending"] != "stopped":
+        reasons = "; ".join(f"{count:,} × {reason}" for reason, count in result["reasons"].items())
+        raise UserError(f"no sample has a score, since all {failed:,} judgements failed: {reasons}")
 
 
 def summary(result: dict[str, Any], run: Path) -> str:

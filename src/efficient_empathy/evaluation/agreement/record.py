@@ -216,6 +216,7 @@ class AgreementRecord(Record):
     """`agreement.json`."""
 
     VERSION: ClassVar[int] = 2
+    PLACE: ClassVar[str] = "agreement.json"
     REMEDY: ClassVar[str] = "`efficient-empathy agreement`"
 
     raters: tuple[RaterSummary, ...]

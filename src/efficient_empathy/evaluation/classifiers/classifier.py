@@ -70,6 +70,7 @@ class ClassifierRecord(Record):
     """`metric.json`."""
 
     VERSION: ClassVar[int] = 2
+    PLACE: ClassVar[str] = "metric.json"
     REMEDY: ClassVar[str] = "`efficient-empathy fit-metric`"
 
     kind: str

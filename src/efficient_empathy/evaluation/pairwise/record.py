@@ -34,6 +34,7 @@ class RubricName(Part):
 class PairwiseRecord(Record):
     """`evaluation/pairwise/A--B.json`."""
 
+    PLACE: ClassVar[str] = "evaluation/pairwise/A--B.json"
     REMEDY: ClassVar[str] = "`efficient-empathy pairwise`"
 
     a: str

@@ -42,7 +42,7 @@ class Known:
 
 
 class Goal(Protocol):
-    """What may be promised: which labels count as wrong for it, how likely each is to be, and how many may be left."""
+    """What may be guaranteed: which labels count as wrong, how likely each is to be, and how many may be left."""
 
     def uncertainty(self, probabilities: Probabilities) -> Uncertainty:
         """How likely each most probable label is to be wrong, by the judge's own distribution."""

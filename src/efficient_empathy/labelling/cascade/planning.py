@@ -42,7 +42,7 @@ def plan_cascade(
             rest = (
                 f"a calibration sample of {calibration:,} proves nothing even without a single error, {fewest:,} might"
             )
-        raise UserError(f"{goal.text()} cannot be promised of {n:,} samples: {rest}")
+        raise UserError(f"{goal.text()} cannot be guaranteed for {n:,} samples: {rest}")
     if best.saved < WORTH:
         raise UserError(
             f"{goal.text()} would save next to nothing on {n:,} samples: the distilled judge is not sure enough. "

@@ -14,6 +14,7 @@ from efficient_empathy.modelling.training.record import TemplateRecord
 class GenerationRecord(Record):
     """`generations/NAME.json`, beside the responses."""
 
+    PLACE: ClassVar[str] = "generations/NAME.json"
     REMEDY: ClassVar[str] = "`efficient-empathy generate`"
 
     model: str
@@ -45,6 +46,8 @@ class GenerationRecord(Record):
 
 class JournalStart(Record):
     """The first line of a journal."""
+
+    PLACE: ClassVar[str] = "generations/.NAME.partial.jsonl"
 
     key: str
 

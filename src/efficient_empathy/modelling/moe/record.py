@@ -51,6 +51,7 @@ class RouterTraining(Part):
 class CompositionRecord(Record):
     """`composition.json` in every folder that is composed: from what, and how."""
 
+    PLACE: ClassVar[str] = "moe/composition.json"
     REMEDY: ClassVar[str] = "`efficient-empathy mix`"
 
     kind: Literal["moe", "average"]
@@ -76,6 +77,7 @@ class CompositionRecord(Record):
 class RouterRecord(Record):
     """`moe/routers.json`: `usage` has a row a layer and a number an expert, `entropy` a number a layer in nats."""
 
+    PLACE: ClassVar[str] = "moe/routers.json"
     REMEDY: ClassVar[str] = "`efficient-empathy mix`"
 
     layers: int = Field(ge=1)
@@ -104,6 +106,8 @@ class RouterRecord(Record):
 
 class SpeedRecord(Record):
     """What is kept beside the losses that were measured of a model."""
+
+    PLACE: ClassVar[str] = "KEY.json"
 
     model: str
     tokens_per_second: float
@@ -148,6 +152,7 @@ class Verdict(Part):
 class ComparisonRecord(Record):
     """`comparison.json`."""
 
+    PLACE: ClassVar[str] = "comparison.json"
     REMEDY: ClassVar[str] = "`efficient-empathy mix`"
 
     subsets: dict[str, Size]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 from pydantic import Field
@@ -30,6 +30,8 @@ RESULT = "fitted.json"
 
 class Job(Record):
     """What to fit on what (`job.json`). Rows lie in Parquet files, with `sample_id`, `prompt` and `completion`."""
+
+    PLACE: ClassVar[str] = "experts/.NAME.work/job.json"
 
     model: str
     rows: Path

@@ -60,6 +60,7 @@ class TokenCount(Part):
 class FitRecord(Record):
     """How a fit went."""
 
+    PLACE: ClassVar[str] = "experts/.NAME.work/fitted.json"
     REMEDY: ClassVar[str] = "the same command again, which goes on where it stopped,"
 
     history: tuple[LoggedStep, ...]
@@ -93,6 +94,7 @@ class Origin(Part):
 class TrainingRecord(FitRecord):
     """`experts/NAME/training.json`: a folder of experts with this file in it is whole."""
 
+    PLACE: ClassVar[str] = "experts/NAME/training.json"
     REMEDY: ClassVar[str] = "`efficient-empathy train`"
 
     name: str
