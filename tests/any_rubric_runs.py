@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from efficient_empathy.foundation.run.table import RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
-from efficient_empathy.selection.policies import load_policy, make_selector
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.selection import select
 from scored_runs import numbered, write_run
 
 GUARDED = """
@@ -34,26 +33,10 @@ THREE_AXES = {"sensibility": (0, 10), "rationality": (0, 10), "safety": (1, 5)}
 
 
 def select_by(workspace: Workspace, yaml: str) -> Workspace:
-    """Put the samples of a run into the subsets of a policy, as `select` leaves them."""
+    """Select by a policy's file."""
     file = workspace.root / "policy.yaml"
     file.write_text(yaml, "utf-8")
-    table = RunTable(workspace).require("scores")
-    scales = {axis.name: (axis.low, axis.high) for axis in table.axes}
-    selector = make_selector(load_policy(file), scales)
-    rows = table.scan()
-    assigned = selector.plan(rows).collect()
-    odds = [column for column in assigned.columns if column.startswith("p_")]
-    workspace.selection.mkdir(exist_ok=True)
-    assigned.select("sample_id", "subset", "reason", *odds).write_parquet(workspace.assignments)
-    sizes = dict(assigned["subset"].value_counts().iter_rows())
-    record = {
-        "parameters": selector.parameters(),
-        "inputs": {path.name: file_hash(path) for path in (workspace.scores, workspace.samples)},
-        "decided_on": selector.decides_on(rows),
-        "unscored": sizes.get("unscored", 0),
-        "subsets": {name: sizes.get(name, 0) for name in selector.subsets},
-    }
-    workspace.record("select", record, [workspace.assignments])
+    select(workspace, policy=str(file))
     return workspace
 
 

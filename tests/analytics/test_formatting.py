@@ -10,7 +10,7 @@ def test_what_a_user_has_to_know_is_said(make_run) -> None:
         "sensibility: 4 of 4 differ from all others (Holm)",
         "lowest angry",
         "kept less than others: angry",
-        "rationality ~ words of the response: +0.9",
+        "rationality ~ words in the response: +0.9",
         "Drift of second half from first half: a large shift",
         "alarm: sensibility, PSI",
         "Judging: 1,600 judgements, 0 requests, 0 tokens, $0.00",
@@ -28,4 +28,4 @@ def test_an_empty_looking_run_has_words_too(tmp_path) -> None:
     assert "1 sample of 1 dialogue\n" in told
     assert "too few samples to tell" in told
     assert "Data quality: nothing found" in told
-    assert "Note: the run is not selected" in told
+    assert "run `efficient-empathy select --run" in told

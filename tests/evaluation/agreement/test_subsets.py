@@ -110,7 +110,7 @@ def test_a_policy_that_does_not_fit_is_refused_when_it_is_named(tmp_path) -> Non
     with pytest.raises(UserError, match="best puts a sample where it ranks among all: name a policy of rules"):
         measure_agreement(frames, settings=AgreementSettings(policy=str(policy), resamples=0))
     policy.write_text(yaml.safe_dump({"name": "short", "rules": [{"short": "response_words < 5 and empathy > 1"}]}))
-    bare = {name: frame.with_columns(response="oh no") for name, frame in frames.items()}
+    bare = {name: frame.with_columns(response=pl.lit("oh no")) for name, frame in frames.items()}
     assert measure_agreement(bare, settings=AgreementSettings(policy=str(policy), resamples=0)).subsets is not None
     policy.write_text(yaml.safe_dump({"name": "asked", "rules": [{"asked": "questions > 0 and empathy > 1"}]}))
     with pytest.raises(UserError, match="asked asks for questions of each sample, which no rater's source has"):

@@ -43,7 +43,7 @@ def test_the_default_is_outlined_and_said(tmp_path: Path) -> None:
     figure = drawn(tmp_path, [4, 5, 6])
     assert figure.count('class="outlined default"') == 1
     assert "α = 5, β = 5, the default: 1.00" in figure
-    assert "the default, α = 5 and β = 5, 1.00" in figure
+    assert "the default, α = 5, β = 5, 1.00" in figure
     assert "outlined" not in drawn(tmp_path, [1, 2])
 
 

@@ -43,7 +43,7 @@ def test_an_unfinished_comparison_shows_its_counts_alone(whole_run: Workspace) -
 def test_a_broken_file_is_named_and_the_others_stand(whole_run: Workspace) -> None:
     write(whole_run)
     page = write(whole_run, "broken--one", win="many")
-    assert "Cannot read pairwise/broken--one.json (win: " in page.text
+    assert "pairwise/broken--one.json cannot be shown (win: " in page.text
     assert len(page.table("Which of two responses the judge preferred")) == 2
 
 
