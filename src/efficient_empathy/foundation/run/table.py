@@ -266,12 +266,15 @@ class RunTable:
         return Part("current")
 
     def _about_the_samples(self, name: str, inputs: Mapping[str, str], stage: str) -> Part:
-        """Whether a part's rows are those of the samples: by the hash that went in, else by every id in its place."""
-        vouched = inputs.get(self.workspace.samples.name)
-        if vouched is not None and vouched == self._hash(self.workspace.samples):
+        """Whether a part's rows are those of the samples.
+
+        A file that a stage has finished is known by the hash of the samples that went into it; of any other, every id
+        is compared in its place.
+        """
+        path = {"scores": self.workspace.scores, "selection": self.workspace.assignments}[name]
+        if self._known_hash(path) and inputs.get(self.workspace.samples.name) == self._hash(self.workspace.samples):
             return Part("current")
         samples, others = self._frame("samples"), self._frame(name)
-        path = {"scores": self.workspace.scores, "selection": self.workspace.assignments}[name]
         with readable(path):
             rows, expected = (frame.select(pl.len()).collect().item() for frame in (others, samples))
             same = rows == expected and _same_ids(samples, others)
@@ -283,8 +286,12 @@ class RunTable:
         )
 
     def _hash(self, path: Path) -> str:
+        return self._known_hash(path) or file_hash(path)
+
+    def _known_hash(self, path: Path) -> str | None:
+        """The hash of a stage's file, as the manifest has it; None where no stage has finished it."""
         known = self.workspace.manifest()["artifacts"].get(path.relative_to(self.workspace.root).as_posix(), {})
-        return str(known["sha256"]) if "sha256" in known else file_hash(path)
+        return str(known["sha256"]) if "sha256" in known else None
 
     def _again(self, stage: str) -> str:
         return f"run `efficient-empathy {stage} --run {self.workspace.root}` again"
