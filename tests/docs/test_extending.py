@@ -78,6 +78,13 @@ def test_add_a_policy(reader) -> None:
     assert careful["subsets"] == at_5["subsets"]
 
 
+def test_add_a_metric(reader) -> None:
+    alone, compared = reader("metric").follow()
+    assert alone["metrics"] == {"asks": 50, "questions": 1.5}
+    assert (compared["metrics"]["ours"]["asks"], compared["metrics"]["theirs"]["asks"]) == (50, 25)
+    assert ("theirs", "questions") in {(test["model"], test["metric"]) for test in compared["tests"]}
+
+
 def test_every_page_is_followed_by_a_test() -> None:
     here = Path(__file__).read_text("utf-8")
     pages = [page.stem for page in PAGES.glob("*.md")]

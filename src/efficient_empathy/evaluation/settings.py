@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from efficient_empathy.evaluation.classifiers.kinds import classifier_folders
 from efficient_empathy.evaluation.metric import MetricOptions
-from efficient_empathy.evaluation.metrics import BUNDLED, DEFAULT, metric_names, require_metrics
+from efficient_empathy.evaluation.metrics import BUNDLED, DEFAULT, METRICS, require_metrics
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.settings import Settings
 
@@ -50,7 +50,7 @@ class EvaluationSettings(Settings):
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if not names:
-            raise ValueError(f"choose at least one of {', '.join(metric_names())}")
+            raise ValueError(f"choose at least one of {', '.join(METRICS.names())}")
         try:
             require_metrics(names)
         except UserError as error:

@@ -50,13 +50,17 @@ class Plugins(Generic[Kind]):
         if name in self.built_in:
             module, _, attribute = self.built_in[name].partition(":")
             return cast(Kind, getattr(import_module(module), attribute))
-        if name not in self.installed():
-            raise UserError(f"there is no {self.what} {name!r}: choose one of {', '.join(self.names())}")
+        self.require(name)
         try:
             loaded: Any = self.installed()[name].load()
         except Exception as error:
             raise self.error(name, f"cannot be loaded: {error or type(error).__name__}") from error
         return cast(Kind, loaded)
+
+    def require(self, name: str) -> None:
+        """Raise `UserError` where there is none of that name; nothing is loaded."""
+        if name not in self:
+            raise UserError(f"there is no {self.what} {name!r}: choose one of {', '.join(self.names())}")
 
     def error(self, name: str, fault: str) -> UserError:
         """The error of a package's plug-in that is not as its contract has it; `fault` follows its name."""

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from efficient_empathy.cli import app
-from efficient_empathy.evaluation.metrics import BUNDLED, choose, metric_names
+from efficient_empathy.evaluation.metrics import BUNDLED, METRICS, choose
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.foundation.errors import UserError
 
@@ -85,17 +85,17 @@ def test_the_command_uses_the_metric_of_an_installed_package(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("package")
 def test_a_metric_that_a_package_gets_wrong_names_the_package() -> None:
-    assert metric_names() == (*BUNDLED, "broken", "clash", "misnamed", "questions")
+    assert METRICS.names() == (*BUNDLED, "broken", "clash", "misnamed", "questions")
     with pytest.raises(UserError, match="the metric broken of the package asking-metrics cannot be made: out of order"):
         choose(["broken"])
-    with pytest.raises(UserError, match="package asking-metrics calls the metric misnamed is none"):
+    with pytest.raises(UserError, match="the metric misnamed of the package asking-metrics is none"):
         choose(["misnamed"])
     with pytest.raises(UserError, match="questions and clash both have a figure 'asking'"):
         choose(["questions", "clash"])
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match="there is no metric 'blue': choose of official, standard, texts"):
+    with pytest.raises(UserError, match="there is no metric 'blue': choose one of official, standard, texts"):
         choose(["blue"])
 
 

@@ -1,42 +1,38 @@
-"""The metrics there are: those of the package, and those of installed packages. A new one is a file and a line here."""
+"""The metrics there are: those of the package, and those of installed packages.
+
+A new metric is a file and a line in `BUNDLED`, or a package with an entry point in `ENTRY_POINTS`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 
 from efficient_empathy.evaluation.metric import Metric, MetricOptions
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.plugins import Plugins
 
 BUNDLED = {
-    "official": "official:Official",
-    "standard": "standard:Standard",
-    "texts": "texts:Texts",
-    "perplexity": "perplexity:Perplexity",
-    "bertscore": "bertscore:BertScore",
-    "epitome": "fitted:Epitome",
-    "emotion": "fitted:Emotion",
-    "quality": "quality:Quality",
+    "official": "efficient_empathy.evaluation.metrics.official:Official",
+    "standard": "efficient_empathy.evaluation.metrics.standard:Standard",
+    "texts": "efficient_empathy.evaluation.metrics.texts:Texts",
+    "perplexity": "efficient_empathy.evaluation.metrics.perplexity:Perplexity",
+    "bertscore": "efficient_empathy.evaluation.metrics.bertscore:BertScore",
+    "epitome": "efficient_empathy.evaluation.metrics.fitted:Epitome",
+    "emotion": "efficient_empathy.evaluation.metrics.fitted:Emotion",
+    "quality": "efficient_empathy.evaluation.metrics.quality:Quality",
 }
-"""Name → module:class in this folder; each class is made from `MetricOptions`."""
 DEFAULT = ("official", "texts")
 ENTRY_POINTS = "efficient_empathy.metrics"
 """The group under which an installed package names its metrics: classes, or functions, that make one from
 `MetricOptions`."""
 
-
-def metric_names() -> tuple[str, ...]:
-    """The names that `choose` knows: the package's own, then those of installed packages."""
-    return (*BUNDLED, *sorted(set(_plugins()) - set(BUNDLED)))
+METRICS: Plugins[Callable[[MetricOptions], Metric]] = Plugins("metric", ENTRY_POINTS, BUNDLED)
 
 
 def require_metrics(names: Iterable[str]) -> None:
     """Raise `UserError` for a name that is no metric's. Installed packages are asked only for what is not bundled."""
-    unknown = [name for name in names if name not in BUNDLED]
-    known = metric_names() if unknown else ()
-    if wrong := next((name for name in unknown if name not in known), None):
-        raise UserError(f"there is no metric {wrong!r}: choose of {', '.join(known)}")
+    for name in names:
+        METRICS.require(name)
 
 
 def choose(names: Sequence[str], options: MetricOptions | None = None) -> list[Metric]:
@@ -47,7 +43,7 @@ def choose(names: Sequence[str], options: MetricOptions | None = None) -> list[M
     """
     require_metrics(names)
     options = options or MetricOptions()
-    metrics = [_maker(name)(options) for name in dict.fromkeys(names)]
+    metrics = [_metric(name, options) for name in dict.fromkeys(names)]
     owners: dict[str, str] = {}
     for metric in metrics:
         for figure in metric.figures:
@@ -59,29 +55,20 @@ def choose(names: Sequence[str], options: MetricOptions | None = None) -> list[M
     return metrics
 
 
-def _maker(name: str) -> Callable[[MetricOptions], Metric]:
+def _metric(name: str, options: MetricOptions) -> Metric:
+    maker = METRICS.load(name)
     if name in BUNDLED:
-        module, _, kind = BUNDLED[name].partition(":")
-        maker: Callable[[MetricOptions], Metric] = getattr(import_module(f"{__name__}.{module}"), kind)
-        return maker
-    return lambda options: _installed(_plugins()[name], options)
-
-
-def _plugins() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-
-
-def _installed(point: EntryPoint, options: MetricOptions) -> Metric:
-    owner = point.dist.name if point.dist else point.value
+        return maker(options)
     try:
-        metric = point.load()(options)
+        metric = maker(options)
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"the metric {point.name} of the package {owner} cannot be made: {error}") from error
-    if not isinstance(metric, Metric) or metric.name != point.name:
-        raise UserError(
-            f"what the package {owner} calls the metric {point.name} is none: it needs name = {point.name!r}, figures, "
-            "columns, about and measure (`efficient_empathy.evaluation.metric.Metric`)"
+        raise METRICS.error(name, f"cannot be made: {error or type(error).__name__}") from error
+    if not isinstance(metric, Metric) or metric.name != name:
+        raise METRICS.error(
+            name,
+            f"is none: it needs name = {name!r}, figures, columns, about and measure "
+            "(`efficient_empathy.evaluation.metric.Metric`)",
         )
     return metric
