@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from claude_replies import tool
 from efficient_empathy.recipe import DIALOGUES
+from misbehaving_server import MisbehavingServer
 
 PAGES = Path(__file__).parents[2] / "docs" / "extending"
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -69,6 +71,18 @@ def test_add_a_format(reader) -> None:
     assert seen["repairs"] == {"system turns left out": 1}
     assert seen["category_counts"] == {"grief": 1, "work": 1}
     assert scored["states"]["ok"] == 2
+
+
+def test_add_a_judge(reader, monkeypatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
+    with MisbehavingServer(tool({"sensibility": 8, "rationality": 2})) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        plan, counsellor, editor = reader("judge").follow()
+    assert plan["requests"] == counsellor["states"]["ok"] == editor["states"]["ok"] == counsellor["samples"]
+    assert editor["requests"] == counsellor["requests"] == len(server.requests) / 2
+    personas = ["an experienced counsellor", "a strict editor"]
+    starts = [request["system"].split(".")[0] for request in server.requests]
+    assert [starts.count(f"You are {one}") for one in personas] == [plan["requests"]] * 2
 
 
 def test_add_a_policy(reader) -> None:
