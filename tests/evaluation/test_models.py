@@ -118,12 +118,19 @@ def test_experts_have_their_own_and_mixtures_the_sum(tmp_path) -> None:
 
 def test_what_is_not_recorded_is_not_made_up(tmp_path) -> None:
     workspace = costed_run(tmp_path)
+    (workspace.experts / "rationality" / "training.json").unlink()
+    assert costs(workspace, ["average", "moe"]) == {"average": Cost(None, None), "moe": Cost(None, None)}
+    (workspace.moe / "composition.json").unlink()
+    assert costs(workspace, ["sensibility", "moe"])["moe"] == Cost(None, None)
+
+
+def test_a_record_that_lacks_a_field_is_refused_with_the_command_that_makes_it_again(tmp_path) -> None:
+    workspace = costed_run(tmp_path)
     record = json.loads((workspace.moe / "composition.json").read_text())
     del record["training"]["tokens"]
     write_json(workspace.moe / "composition.json", record)
-    assert costs(workspace, ["moe"])["moe"] == Cost(0.75, None)
-    (workspace.experts / "rationality" / "training.json").unlink()
-    assert costs(workspace, ["average"])["average"] == Cost(None, None)
+    with pytest.raises(UserError, match=r"moe/composition\.json \(training\.tokens: .*run `efficient-empathy mix`"):
+        costs(workspace, ["moe"])
 
 
 def test_a_run_without_training_has_none(tmp_path) -> None:

@@ -15,6 +15,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.moe import folder as folders
 from efficient_empathy.modelling.moe.compose import average, compose
 from efficient_empathy.modelling.moe.stored import read_folder
+from trained_runs import training_record
 
 FAMILIES = ("llama", "llama3.1", "mistral", "qwen2", "qwen3")
 TOKENS = torch.arange(5, 395)[torch.randperm(390, generator=torch.Generator().manual_seed(3))][:120].view(3, 40)
@@ -255,6 +256,13 @@ def without_tokenizer(folder):
         (folder / name).unlink()
 
 
+def trained_on(base_hash):
+    def record(folder):
+        training_record(base_hash=base_hash).write(folder / "training.json")
+
+    return record
+
+
 BIAS = "model.layers.0.self_attn.q_proj.bias"
 MLP_BIAS = "model.layers.1.mlp.up_proj.bias"
 NORM = "model.norm.weight"
@@ -282,12 +290,12 @@ NORM = "model.norm.weight"
         (without_tokenizer, "no tokenizer"),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot read .*config.json"),
         (lambda folder: (folder / "config.json").unlink(), "no checkpoint and no adapter"),
-        (lambda folder: (folder / "training.json").write_text('{"base_hash": "b"}'), "different bases"),
+        (trained_on("b"), "different bases"),
     ],
 )
 def test_what_does_not_map_is_refused_by_name_before_anything_is_written(made, tmp_path, spoil, said) -> None:
     good = shutil.copytree(made("llama"), tmp_path / "good")
-    (good / "training.json").write_text('{"base_hash": "a"}')
+    trained_on("a")(good)
     bad = shutil.copytree(made("llama", 1), tmp_path / "bad")
     spoil(bad)
     with pytest.raises(UserError, match=said):

@@ -234,7 +234,7 @@ def test_killed_and_called_again_router_training_ends_with_the_same_weights(mixt
     with pytest.raises(KilledError):
         train_routers(folder, rows(), settings, TRAINING, tmp_path / "work", on_step=die)
     resumed = train_routers(folder, rows(), settings, TRAINING, tmp_path / "work")
-    assert resumed.fitted.resumed_from == 2
+    assert resumed.fitted.record.resumed_from == 2
     for name, array in undisturbed.arrays.items():
         np.testing.assert_array_equal(resumed.arrays[name], array)
 

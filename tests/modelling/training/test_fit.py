@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.training.fit import fit
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
-from efficient_empathy.modelling.training.record import TokenCount
+from efficient_empathy.modelling.training.record import FitRecord, TokenCount
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.modelling.training.tokens import encode
 from tiny_models import tiny_model
@@ -58,7 +58,8 @@ def test_the_loss_falls_and_the_history_tells_it(base, tmp_path) -> None:
     assert result.record.tokens == TokenCount(
         all=2 * sum(len(s.ids) for s in samples), response=2 * sum(s.response_tokens for s in samples)
     )
-    assert json.dumps(result.record())
+    result.record.write(tmp_path / "fitted.json")
+    assert FitRecord.read(tmp_path / "fitted.json") == result.record
 
 
 def test_the_loss_is_trls_own(base, tmp_path) -> None:

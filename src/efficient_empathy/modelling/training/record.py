@@ -61,7 +61,7 @@ class FitRecord(Record):
     """How a fit went."""
 
     PLACE: ClassVar[str] = "experts/.NAME.work/fitted.json"
-    REMEDY: ClassVar[str] = "the same command again, which goes on where it stopped,"
+    REMEDY: ClassVar[str] = "the same command again (it goes on where it stopped)"
 
     history: tuple[LoggedStep, ...]
     held_out: tuple[HeldOutLoss, ...]

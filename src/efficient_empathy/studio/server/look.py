@@ -23,7 +23,7 @@ TEXTURES = 4
 def looks_of(runs: Runs, names: Iterable[str]) -> Looks:
     """Of the subsets of these runs' selections, their axes and all policies: a name looks alike on every page.
 
-    A run that cannot be read has no part in it.
+    A run that cannot be read has no part in it, nor has a policy that needs more than its name.
     """
     subsets: list[str] = []
     axes: list[str] = []
@@ -35,10 +35,12 @@ def looks_of(runs: Runs, names: Iterable[str]) -> Looks:
             if selection := workspace.stage(SelectRecord.STAGE, SelectRecord):
                 subsets += selection.subsets
                 otherwise = otherwise or selection.otherwise
-    for policy in map(load_policy, policy_names()):
-        if isinstance(policy, RulePolicy):
-            axes += policy.subsets
-            otherwise = otherwise or policy.otherwise
+    for name in policy_names():
+        with contextlib.suppress(UserError):  # `top` is none before it is told how many
+            policy = load_policy(name)
+            if isinstance(policy, RulePolicy):
+                axes += policy.subsets
+                otherwise = otherwise or policy.otherwise
     return Looks.of(list(dict.fromkeys([*subsets, *axes]))[:MOST_NAMES], otherwise)
 
 
