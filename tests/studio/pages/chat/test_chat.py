@@ -342,7 +342,7 @@ def test_the_page_talks_by_keyboard_alone_shows_hostile_text_as_text_and_sends_t
 
         page.get_by_role("button", name="Send these replies to rating").focus()
         page.keyboard.press("Enter")
-        page.get_by_text("RatingRequest to rating.").first.wait_for()
+        page.get_by_text("Sent to rating.").first.wait_for()
         (turn,) = turns(workspace)
         assert turn["context"] == [{"role": "speaker", "text": HOSTILE}]
         assert [reply["model"] for reply in turn["replies"]] == ["moe", "endpoint:gpt-4o"]
