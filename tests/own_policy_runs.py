@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from efficient_empathy.foundation.run.stage_records import SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.selection.policies import make_selector, policy_of_definition
@@ -40,15 +41,16 @@ def selected_by(workspace: Workspace, definition: Mapping[str, Any], decide: str
     odds = [name for name in planned.columns if name.startswith("p_")]
     planned.select("sample_id", "state", "subset", "reason", *odds).write_parquet(workspace.assignments)
     counts = dict(planned["subset"].value_counts().iter_rows())
-    record = {
-        "parameters": selector.parameters(),
-        "inputs": {path.name: file_hash(path) for path in (workspace.scores, workspace.samples)},
-        "subsets": {subset: counts.get(subset, 0) for subset in selector.subsets},
-        "unscored": counts.get("unscored", 0),
-        "decided_on": selector.decides_on(rows),
-        "seconds": 0.1,
-    }
-    workspace.record("select", record, [workspace.assignments])
+    record = SelectRecord(
+        **selector.parameters(),
+        decided_on=selector.decides_on(rows),
+        subsets={subset: counts.get(subset, 0) for subset in selector.subsets},
+        otherwise=selector.otherwise,
+        unscored=counts.get("unscored", 0),
+        inputs={path.name: file_hash(path) for path in (workspace.scores, workspace.samples)},
+        seconds=0.1,
+    )
+    workspace.record(SelectRecord.STAGE, record, [workspace.assignments])
     return workspace
 
 
