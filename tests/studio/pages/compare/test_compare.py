@@ -66,7 +66,7 @@ def test_only_what_differs_is_shown_and_a_stage_that_one_lacks_is_said(tmp_path)
     assert {fact.name: fact.values for fact in stages(sections).facts}["Selection"] == ("–", "yes")
     selection = next(section for section in sections if section.title == "Selection")
     assert selection.shown(False) == ()
-    assert {fact.name: fact.values[1] for fact in selection.facts}["parameters › policy"] == "exclusive"
+    assert {fact.name: fact.values[1] for fact in selection.facts}["policy › name"] == "exclusive"
 
 
 def test_times_versions_and_inputs_are_kept_for_everything(tmp_path):
@@ -77,7 +77,7 @@ def test_times_versions_and_inputs_are_kept_for_everything(tmp_path):
     assert by_title["Scoring"].shown(False) == ()
     assert "1 min 30 s" in str(by_title["Scoring"].shown(True))
     names = [fact.name for fact in by_title["Selection"].shown(False)]
-    assert "parameters › beta" in names
+    assert "policy › thresholds › beta" in names
     assert not [name for name in names if name.startswith("inputs")]
     assert any("%" in value for fact in by_title["Selection"].facts for value in fact.values if "subsets" in fact.name)
 
@@ -173,9 +173,10 @@ def test_nothing_is_written_into_the_runs(tmp_path):
 
 def test_hostile_rubrics_are_text_and_the_page_is_accessible(tmp_path):
     rubric = Rubric.load().model_copy(update={"name": HOSTILE, "system": HOSTILE})
-    about = {"name": rubric.name, "hash": rubric.hash, "axes": {"sensibility": [0, 10], "rationality": [0, 10]}}
-    a = scored(tmp_path / "a", range(40), rubric={"name": "empathy-selection", "hash": Rubric.load().hash})
-    b = scored(tmp_path / "b", range(20, 60), shift=1, rubric=about, judge=HOSTILE)
+    axes = {"sensibility": [0, 10], "rationality": [0, 10]}
+    default, hostile = ({"name": one.name, "hash": one.hash, "axes": axes} for one in (Rubric.load(), rubric))
+    a = scored(tmp_path / "a", range(40), rubric=default)
+    b = scored(tmp_path / "b", range(20, 60), shift=1, rubric=hostile, judge=HOSTILE)
     (b.root / "rubrics").mkdir()
     (b.root / "rubrics" / "mine.yaml").write_text(yaml.safe_dump(rubric.model_dump(mode="json")), "utf-8")
     evaluated(a, {"base": 10.0, HOSTILE: 12.0})

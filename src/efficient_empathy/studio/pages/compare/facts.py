@@ -28,7 +28,7 @@ TITLES = {
 LONGEST = 300
 _FEW = 12
 _HEX = re.compile(r"[0-9a-f]{24,}")
-_ASIDE = ("seconds", "finished at", "bytes", "path")
+_ASIDE = ("version", "seconds", "finished at", "bytes", "path")
 _LEFT_OUT = ("bad_row_examples",)
 _SETTINGS = ("subset", "base", "method", "settings", "samples", "dialogues", "tokens", "steps", "device", "precision")
 
