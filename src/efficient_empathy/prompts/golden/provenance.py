@@ -48,7 +48,7 @@ def differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[dict[
     mine, theirs = now.get("decoding") or {}, before.get("decoding") or {}
     for key in [name for name in mine if name in theirs]:
         option = f"--{key.replace('_', '-')}"
-        pairs.append((f"decoding: {key}", mine[key], theirs[key], f"ask with {option} {theirs[key]}"))
+        pairs.append((f"decoding: {key}", mine[key], theirs[key], f"ask with {option} {_plain(theirs[key])}"))
     return [
         {"what": what, "now": one, "before": other, "remedy": remedy}
         for what, one, other, remedy in pairs

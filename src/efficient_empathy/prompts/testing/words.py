@@ -158,7 +158,8 @@ def _number(name: str, value: float | None) -> str:
 
 
 def _short(value: Any) -> str:
-    return str(value) if len(str(value)) < 80 else f"{str(value)[:77]}…"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) < 80 else f"{text[:77]}…"
 
 
 def _times(count: int) -> str:
