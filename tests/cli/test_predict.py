@@ -35,7 +35,8 @@ def test_figures_in_words_as_json_and_in_a_file(source, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["chats.jsonl"]
     done = run(source, "--json", "-o", "figures.csv", "--per", "conversation", "--alpha", 6)
     result = json.loads(done.stdout)
-    assert (result["samples"], result["alpha"], result["drift"]["verdict"]) == (3, 6, "ok")
+    assert (result["samples"], result["drift"]["verdict"]) == (3, "ok")
+    assert result["thresholds"] == {"alpha": 6, "beta": 5}
     assert pl.read_csv("figures.csv")["dialogue_id"].to_list() == ["c0", "c1", "c2"]
 
 
@@ -78,8 +79,8 @@ def test_without_a_reference_drift_is_unknown_and_cannot_be_asked_for(source, tm
     [
         (["nowhere.jsonl"], "is not found"),
         (["-", "-o", "figures.xlsx"], "must end in .jsonl, .parquet, .csv"),
-        (["-", "--policy", "top"], "no policy 'top'"),
-        (["-", "--alpha", "12"], "alpha is 12"),
+        (["-", "--policy", "best"], "no policy 'best'"),
+        (["-", "--threshold", "gamma=12"], "no threshold gamma"),
         (["-"], "line 1: "),
     ],
 )

@@ -93,9 +93,11 @@ def test_any_number_of_axes_on_any_scales_has_a_dependence_for_each_pair(tmp_pat
         given = (0.1, -0.2, 0.3)[: len(names) * (len(names) - 1) // 2]
         with Ledger(tmp_path / f"{number}.sqlite") as ledger:
             judged = Judgement(samples[0].id, "ok", "j", "r", means, probabilities=even, dependence=given)
-            ledger.record("a", [judged, Judgement(samples[1].id, "ok", "j", "r", means, probabilities=even)])
-            assert ledger.latest("a", [samples[0].id])[samples[0].id].dependence == given
-            write_scores(tmp_path / "samples.parquet", ledger, Panel(("a",)), rubric, tmp_path / "scores.parquet")
+            ledger.record(spec_of("a"), [judged, Judgement(samples[1].id, "ok", "j", "r", means, probabilities=even)])
+            assert ledger.latest(spec_of("a"), [samples[0].id])[samples[0].id].dependence == given
+            write_scores(
+                tmp_path / "samples.parquet", ledger, Panel.of([spec_of("a")]), rubric, tmp_path / "scores.parquet"
+            )
         scores = pl.read_parquet(tmp_path / "scores.parquet")
         assert [scores.schema[f"{a.name}_probabilities"].shape for a in rubric.axes] == [
             (len(a.values),) for a in rubric.axes
