@@ -48,7 +48,7 @@ def test_from_judged_replies_to_subsets_and_a_page(tmp_path) -> None:
         s, r = i % 11, (3 * i) % 11
         expected["rationality" if r > 5 else "sensibility" if s > 5 and r < 5 else "discard"] += 1
     assert selected["subsets"] == expected
-    assert (selected["policy"], selected["alpha"], selected["beta"]) == ("paper", 5, 5)
+    assert (selected["policy"], selected["thresholds"]) == ("paper", {"alpha": 5, "beta": 5})
     for name, count in expected.items():
         lines = (tmp_path / "r" / "selection" / f"{name}.jsonl").read_text("utf-8").splitlines()
         assert len(lines) == count

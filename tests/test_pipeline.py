@@ -131,5 +131,5 @@ def test_without_a_section_a_stage_is_not_run(scored: Path, tmp_path: Path) -> N
     workspace = run_of(scored, tmp_path)
     result = run_recipe(Recipe.model_validate({"name": "x", "select": {"alpha": 6}}), workspace, console=quiet())
     assert list(result["stages"]) == ["score", "select", "report"]
-    assert result["stages"]["select"]["alpha"] == 6
+    assert result["stages"]["select"]["thresholds"]["alpha"] == 6
     assert not workspace.experts.exists()

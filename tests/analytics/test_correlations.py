@@ -10,6 +10,7 @@ from efficient_empathy.analytics.table import read_table
 from efficient_empathy.dialogues import sample_id, scan_samples
 from efficient_empathy.evaluation.judging import evaluation_of
 from efficient_empathy.scoring import Judgement, Ledger
+from judge_specs import spec_of
 
 NUMBERS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 3)), min_size=3, max_size=30)
 
@@ -89,7 +90,7 @@ def test_responses_are_compared_and_what_a_judge_said_is_found_again(make_run) -
     folder = evaluation_of(run.root).create()
     key = sample_id(samples[3].context, "zzz")
     with Ledger(folder.ledger) as ledger:
-        ledger.record("quality", [Judgement(key, "ok", "gpt", "r", {"empathy": 2.0})])
+        ledger.record(spec_of("quality"), [Judgement(key, "ok", "gpt", "r", {"empathy": 2.0})])
     found = {one.name: one.values for one in outcomes(run, read_table(run))}
     assert list(found) == ["moe: word F1", "moe: empathy"]
     assert found["moe: word F1"][:4].tolist() == [1, 1, 1, 0]

@@ -4,6 +4,7 @@ import pytest
 from efficient_empathy.analytics.cost import cost
 from efficient_empathy.analytics.table import read_table
 from efficient_empathy.scoring import Judgement, Ledger
+from judge_specs import spec_of
 
 
 def judged(sample, *, judge="gpt", state="ok", dollars=0.25, at=0.0):
@@ -19,8 +20,10 @@ def test_what_was_spent_by_judge_and_by_category(make_run) -> None:
     run.ledger.unlink()
     ids = read_table(run).rows["sample_id"].to_list()
     with Ledger(run.ledger) as ledger:
-        ledger.record("gpt 1", [judged(one, at=100 + i) for i, one in enumerate(ids)])
-        ledger.record("small 1", [judged(ids[0], judge="small", dollars=0.5, state="refused", at=50), judged("other")])
+        ledger.record(spec_of("gpt"), [judged(one, at=100 + i) for i, one in enumerate(ids)])
+        ledger.record(
+            spec_of("small"), [judged(ids[0], judge="small", dollars=0.5, state="refused", at=50), judged("other")]
+        )
         ledger.commit_usd(10)
     found, when = cost(run, read_table(run))
     assert found["total"]["judgements"] == 18
@@ -29,8 +32,9 @@ def test_what_was_spent_by_judge_and_by_category(make_run) -> None:
     assert found["total"]["cost_usd"] == pytest.approx(4.75)
     assert (found["total"]["spent_usd"], found["total"]["lost_usd"]) == (10, 5.25)
     assert found["total"]["usd_per_kept"] == pytest.approx(10 / read_table(run).kept.sum())
+    gpt, small = str(spec_of("gpt")), str(spec_of("small"))
     judges = [(one["judge"], one["spec"], one["judgements"], one["cost_usd"]) for one in found["judges"]]
-    assert judges == [("gpt", "gpt 1", 16, 4.0), ("small", "small 1", 1, 0.5), ("gpt", "small 1", 1, 0.25)]
+    assert judges == [("gpt", gpt, 16, 4.0), ("small", small, 1, 0.5), ("gpt", small, 1, 0.25)]
     assert found["judges"][1]["states"] == {"refused": 1}
     categories = {one["category"]: one["cost_usd"] for one in found["categories"]}
     assert categories == {"sad": 1.5, "joyful": 1.0, "angry": 1.0, "proud": 1.0}
@@ -52,7 +56,7 @@ def test_samples_that_were_never_judged_have_no_time(make_run) -> None:
     run.ledger.unlink()
     ids = read_table(run).rows["sample_id"].to_list()
     with Ledger(run.ledger) as ledger:
-        ledger.record("gpt", [judged(ids[0], at=5), judged(ids[1], at=7)])
+        ledger.record(spec_of("gpt"), [judged(ids[0], at=5), judged(ids[1], at=7)])
     _, when = cost(run, read_table(run))
     assert when[:2].tolist() == [5, 7]
     assert np.isnan(when[2:]).all()

@@ -11,6 +11,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.selection import select
+from judge_specs import spec_of
 
 KEYS = [
     "version", "run", "categories", "topics", "order", "judged", "filtering", "correlations", "drift", "cost",
@@ -120,7 +121,9 @@ def test_over_the_time_of_judging(make_run) -> None:
     run.ledger.unlink()
     with Ledger(run.ledger) as ledger:
         when = [1000.0 + i + (10_000 if (i // 2) % 2 else 0) for i in range(1200)]
-        ledger.record("s", [Judgement(one, "ok", "j", "r", created_at=t) for one, t in zip(ids, when, strict=True)])
+        ledger.record(
+            spec_of("s"), [Judgement(one, "ok", "j", "r", created_at=t) for one, t in zip(ids, when, strict=True)]
+        )
     found = measure(run, AnalyticsSettings(periods="judged", resamples=20))
     means = [one["axes"]["sensibility"]["value"] for one in found["judged"]]
     assert max(means[:10]) < 4 < 6 < min(means[10:])

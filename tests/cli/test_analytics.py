@@ -37,13 +37,13 @@ def test_periods_and_another_run(run) -> None:
 
 def test_a_users_error_is_one_sentence_and_exit_1(run, tmp_path) -> None:
     for arguments, said in (
-        (["--run", tmp_path], "run `efficient-empathy score SOURCE`"),
+        (["--run", tmp_path], "run `efficient-empathy score SOURCE --run"),
         (
             ["--run", run, "--periods", "mood"],
             "split, source, category, turn, not 'mood'",
         ),
         (["--run", run, "--periods", "split", "--against", run], "do not go together"),
-        (["--run", run, "--against", tmp_path], "run `efficient-empathy score SOURCE`"),
+        (["--run", run, "--against", tmp_path], "run `efficient-empathy score SOURCE --run"),
     ):
         done = call(*arguments)
         assert done.exit_code == 1

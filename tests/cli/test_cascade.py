@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from guessed_runs import Guessed, guessed  # noqa: F401
 from typer.testing import CliRunner
 
 from efficient_empathy.cli import app

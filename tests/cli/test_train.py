@@ -39,7 +39,7 @@ def test_an_expert_is_trained_and_told_as_one_json_object(tmp_path) -> None:
     result = json.loads(done.stdout)
     assert (result["name"], result["skipped"]) == ("union", False)
     assert result["settings"]["lora"] == {"r": 2, "alpha": 4.0, "dropout": 0.1, "targets": "all-linear"}
-    assert result["held_out"][-1]["all"] < result["held_out"][0]["all"]
+    assert result["held_out"][-1]["loss"]["all"] < result["held_out"][0]["loss"]["all"]
     again = RUNNER.invoke(app, arguments)
     assert "nothing had changed" in again.stdout
     assert f"Next: efficient-empathy mix --run {run.root}" in again.stdout

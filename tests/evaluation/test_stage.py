@@ -80,7 +80,7 @@ def test_models_that_answered_different_samples_are_refused(tmp_path) -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(ValueError, match="there is no metric 'blue': choose of official"):
+    with pytest.raises(ValueError, match="there is no metric 'blue': choose one of official"):
         EvaluationSettings(metrics=("official", "blue"))
     with pytest.raises(ValueError, match="choose at least one"):
         EvaluationSettings(metrics=())

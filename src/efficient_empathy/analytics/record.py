@@ -310,6 +310,7 @@ class AnalyticsRecord(Record):
     """All of `analytics/analytics.json`; docs/analytics.md says what each key is."""
 
     VERSION: ClassVar[int] = 3
+    PLACE: ClassVar[str] = "analytics/analytics.json"
     REMEDY: ClassVar[str] = "`efficient-empathy analytics`"
 
     run: About

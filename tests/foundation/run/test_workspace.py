@@ -121,7 +121,7 @@ def test_a_file_is_known_by_its_size_and_hash(tmp_path) -> None:
     for content in ("who", "WHOLE"):
         workspace.scores.write_text(content)
         assert not workspace.whole("score")
-        with pytest.raises(UserError, match=r"scores\.parquet has changed .* run `efficient-empathy score` with --run"):
+        with pytest.raises(UserError, match=r"scores\.parquet has changed .* run `efficient-empathy score --run"):
             workspace.require(workspace.scores, "score")
     workspace.scores.unlink()
     assert workspace.fault(workspace.scores) == "is missing"

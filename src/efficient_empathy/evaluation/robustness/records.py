@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,7 @@ class RankAgreement(Part):
 class ModelRecord(Record):
     """`model.json`: how a model was trained that is kept for its figures alone."""
 
+    PLACE: ClassVar[str] = "model.json of a model trained for its figures"
     REMEDY = "the same command again, after deleting the folder"
 
     samples: int
@@ -173,6 +174,7 @@ class SweepTraining(Part):
 class SweepRecord(Record):
     """`sweep/sweep.json`. The default cell is the first policy at its own thresholds."""
 
+    PLACE: ClassVar[str] = "sweep/sweep.json"
     REMEDY = "`efficient-empathy sweep`"
 
     policies: tuple[SweptPolicy, ...]
@@ -223,6 +225,7 @@ class TunedCell(Part):
 class TuningRecord(Record):
     """`tuning/tuning.json`."""
 
+    PLACE: ClassVar[str] = "tuning/tuning.json"
     REMEDY = "`efficient-empathy tune`"
 
     target: TuningTarget

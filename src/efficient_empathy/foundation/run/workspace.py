@@ -66,9 +66,9 @@ class Workspace:
     def require(self, path: Path, stage: str) -> Path:
         """`path`, or a `UserError` that names the stage which makes it: where it is missing, cut or edited."""
         if not path.exists():
-            raise UserError(f"{path} is missing: run `efficient-empathy {stage}` with --run {self.root} first")
+            raise UserError(f"{path} is missing: run `efficient-empathy {stage} --run {self.root}` first")
         if fault := self.fault(path):
-            raise UserError(f"{path} {fault}: run `efficient-empathy {stage}` with --run {self.root} to make it again")
+            raise UserError(f"{path} {fault}: run `efficient-empathy {stage} --run {self.root}` to make it again")
         return path
 
     def manifest(self) -> dict[str, Any]:

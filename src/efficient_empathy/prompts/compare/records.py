@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from efficient_empathy.foundation.run.record import Part, Record
 from efficient_empathy.scoring.panel import Panel
@@ -187,6 +187,7 @@ class Sampling(Part):
 class ComparisonRecord(Record):
     """`comparison.json`. Figures are of the samples that both sides scored."""
 
+    PLACE: ClassVar[str] = "comparison.json of a comparison of prompts"
     REMEDY = "`efficient-empathy prompts compare`"
 
     a: SideRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import Field, JsonValue
 
@@ -71,6 +71,7 @@ class Origin(Part):
 class Manifest(Record):
     """`manifest.json`. What is null is not known, as with expectations of people, and is not compared."""
 
+    PLACE: ClassVar[str] = "manifest.json of a golden set"
     REMEDY = "`efficient-empathy prompts golden --check FOLDER --write`"
 
     name: str = Field(min_length=1)

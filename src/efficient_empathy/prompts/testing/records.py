@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import JsonValue
 
@@ -69,6 +69,7 @@ class Usage(Part):
 class Judged(Record):
     """A judge's answers to a golden set."""
 
+    PLACE: ClassVar[str] = "results/*.json of a test of prompts"
     REMEDY = "`efficient-empathy prompts test`"
 
     created_at: float

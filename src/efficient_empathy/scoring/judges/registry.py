@@ -122,6 +122,8 @@ def share_budget(judges: Sequence[CheckedJudge]) -> None:
 
 
 class _Options(BaseModel):
+    """The options of all judges; each judge reads its own."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 

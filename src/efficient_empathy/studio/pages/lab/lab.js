@@ -24,6 +24,8 @@ const symbols = () => Object.fromEntries(present.thresholds.map(({ name, symbol 
 const stepOf = ({ step }) => (state.half ? step : Math.max(1, step));
 const baseline = () => state.pinned ?? offered.last ?? offered.first;
 const current = () => same(present.choice, state.choice);
+/** Whether what the studio has sent is of the policy that is chosen, decided in the same way: only then can it be drawn. */
+const fits = () => present?.choice.policy === state.choice.policy && present.choice.decide === state.choice.decide;
 
 /** A threshold as the page takes it: within reach, on the steps of its slider. */
 function snapped(name, value) {
@@ -68,7 +70,7 @@ function move(values, settled = true) {
 function choose(choice) {
   state.choice = choice;
   redraw();
-  if (present && choice.policy === present.choice.policy && choice.decide === present.choice.decide && present.codesAt(choice.thresholds)) later();
+  if (fits() && present.codesAt(choice.thresholds)) later();
   else load();
 }
 
@@ -147,6 +149,10 @@ function counts() {
 
 function draw() {
   const { choice, category } = state;
+  if (!fits()) {
+    at("working").hidden = false;
+    return;
+  }
   const { selected, about } = counts();
   const samples = present.samples(category);
   const waits = about || !current();
