@@ -164,7 +164,7 @@ def test_what_an_interrupted_selection_wrote_goes_too(run, monkeypatch):
         select(workspace, policy="both")
     monkeypatch.undo()
     assert "both.jsonl" in names(workspace)
-    with pytest.raises(UserError, match=r"assignments\.parquet was not finished: run `efficient-empathy select`"):
+    with pytest.raises(UserError, match=r"assignments\.parquet was not finished: run `efficient-empathy select --run "):
         workspace.require(workspace.assignments, "select")
     select(workspace)
     assert "both.jsonl" not in names(workspace)

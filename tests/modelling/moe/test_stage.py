@@ -186,7 +186,7 @@ def test_a_flipped_byte_in_a_shard_is_refused_by_name_and_mixing_again_makes_it_
     content = bytearray(shard.read_bytes())
     content[-5] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(UserError, match=rf"moe/{shard.name} has changed since it was written: run .*mix`"):
+    with pytest.raises(UserError, match=rf"moe/{shard.name} has changed since it was written: run .*mix --run "):
         generate(run, "moe", GenerationSettings(max_new_tokens=2, part="held_out"), console=quiet())
     assert not mix(run, SETTINGS, console=quiet())["skipped"]
     assert same(weights(run.moe), weights(mixed[0].moe))
