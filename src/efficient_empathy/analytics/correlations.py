@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from efficient_empathy.analytics.table import FEATURES, Codes, Floats, Mask, Table
+from efficient_empathy.analytics.table import FEATURES, Codes, Mask, Table
 from efficient_empathy.analytics.texts import words
 from efficient_empathy.dialogues import sample_id, scan_samples
 from efficient_empathy.evaluation.judging import evaluation_of
 from efficient_empathy.foundation.errors import error_context
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.foundation.statistics.measured import Weights
+from efficient_empathy.foundation.statistics.measured import Floats, Weights
 from efficient_empathy.foundation.statistics.resampling import replicated
 from efficient_empathy.scoring.ledger import Ledger
 

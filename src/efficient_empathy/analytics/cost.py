@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from efficient_empathy.analytics.table import Floats, Table
+from efficient_empathy.analytics.table import Table
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger

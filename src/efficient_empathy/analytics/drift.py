@@ -10,10 +10,11 @@ import numpy as np
 
 from efficient_empathy.analytics.record import Level
 from efficient_empathy.analytics.settings import HALF, JUDGED, AnalyticsSettings
-from efficient_empathy.analytics.table import Codes, Floats, Labels, Mask, Table, read_table
+from efficient_empathy.analytics.table import Codes, Labels, Mask, Table, read_table
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.drift import CHANCE, PSI_ALARM, effective_size, shift
+from efficient_empathy.foundation.statistics.measured import Floats
 
 LEVELS: tuple[Level, ...] = ("ok", "unknown", "watch", "alarm")
 """Of a shift, the worst last."""

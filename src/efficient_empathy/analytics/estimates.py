@@ -12,7 +12,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from efficient_empathy.analytics.table import Codes, Floats, Mask
+from efficient_empathy.analytics.table import Codes, Mask
+from efficient_empathy.foundation.statistics.measured import Floats
 
 TESTED = 10
 """Fewer dialogues than so many on one side are shown, not tested."""

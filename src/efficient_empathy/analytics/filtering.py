@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from efficient_empathy.analytics.estimates import difference, mean
-from efficient_empathy.analytics.table import FEATURES, Floats, Labels, Mask, Table
+from efficient_empathy.analytics.table import FEATURES, Labels, Mask, Table
 from efficient_empathy.foundation.statistics.correction import holm
+from efficient_empathy.foundation.statistics.measured import Floats
 
 SIGNIFICANT = 0.05
 SHOWN = 10

@@ -17,10 +17,11 @@ from efficient_empathy.analytics.personal import check_regions
 from efficient_empathy.analytics.profiles import by_group, over_order
 from efficient_empathy.analytics.record import AnalyticsRecord
 from efficient_empathy.analytics.settings import AnalyticsSettings
-from efficient_empathy.analytics.table import Floats, Labels, Table, read_table
+from efficient_empathy.analytics.table import Labels, Table, read_table
 from efficient_empathy.analytics.texts import read_exchanges, read_speakers
 from efficient_empathy.analytics.topics import topics
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.statistics.measured import Floats
 
 STAGE = "analytics"
 FILE = "analytics.json"

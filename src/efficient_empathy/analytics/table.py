@@ -15,9 +15,9 @@ import polars as pl
 from efficient_empathy.foundation.run.facts import COUNTS, FACTS
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.selection.recorded import recorded_selector
 
-Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 

@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
 from efficient_empathy.evaluation.metrics.ngrams import bleu, overlap
 from efficient_empathy.evaluation.tokens import Ragged, Vocabulary
 from efficient_empathy.foundation.errors import missing_extra
+from efficient_empathy.foundation.statistics.measured import Floats
 
 _ORDERS = 4
 _ROUGE = ("rouge1", "rouge2", "rougeL")
 _ROWS = 20_000
-Floats = npt.NDArray[np.float64]
 
 
 class Standard:

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.evaluation.robustness.grid import Cell
-from efficient_empathy.evaluation.robustness.targets import Criterion, Floats
+from efficient_empathy.evaluation.robustness.targets import Criterion
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.selection.ties import tie_hash
 
 CONFIDENCE = 0.95

@@ -14,10 +14,10 @@ from efficient_empathy.evaluation.robustness.grid import Cell
 from efficient_empathy.evaluation.robustness.labels import ScoredSamples
 from efficient_empathy.evaluation.robustness.models import Store
 from efficient_empathy.evaluation.robustness.settings import TuneSettings
-from efficient_empathy.evaluation.robustness.targets import Floats
 from efficient_empathy.evaluation.robustness.trained import samples_of
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.ties import tie_hash
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from efficient_empathy.evaluation.robustness.grid import Cell
 from efficient_empathy.evaluation.robustness.labels import ScoredSamples
 from efficient_empathy.evaluation.robustness.settings import TuneSettings
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.statistics.measured import Floats
 
-Floats = npt.NDArray[np.float64]
 Kind = Literal["share", "samples", "balance", "proxy-loss"]
 AMOUNTS = ("share", "samples")
 SLACK = 0.01

@@ -33,7 +33,6 @@ from efficient_empathy.evaluation.robustness.records import (
 from efficient_empathy.evaluation.robustness.settings import TuneSettings, proxy_settings
 from efficient_empathy.evaluation.robustness.targets import (
     Criterion,
-    Floats,
     Target,
     amount_criterion,
     balance_criterion,
@@ -43,6 +42,7 @@ from efficient_empathy.evaluation.robustness.targets import (
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 STAGE = "tune"

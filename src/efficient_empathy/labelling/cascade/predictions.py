@@ -11,6 +11,7 @@ import polars as pl
 
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.labelling.subsets import (
     Labels,
     Probabilities,
@@ -26,7 +27,6 @@ from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.selection.policies import BoundRules
 
 CHUNK = 8192
-Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 PRIOR = 10.0
 """Precision of the prior on every weight, in samples: chosen by cross-validation on 5,734 ChatGPT judgements."""

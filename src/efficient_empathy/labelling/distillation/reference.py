@@ -23,9 +23,9 @@ from efficient_empathy.encoders import PairTokenizer, normalise
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.foundation.statistics.drift import effective_size
+from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.scoring.judges.distilled import AxisHead, DistilledJudge
 
-Floats = npt.NDArray[np.float64]
 Values = Floats
 """Shape (samples, features), the features in the reference's order."""
 FILE = "reference.json"

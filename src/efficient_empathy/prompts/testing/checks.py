@@ -14,17 +14,10 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.foundation.statistics.resampling import dialogue_draws
 from efficient_empathy.prompts.testing.randomisation import regrouped, splits, swapped
-from efficient_empathy.prompts.testing.readings import (
-    NONE,
-    Codes,
-    Expected,
-    Floats,
-    Readings,
-    WatchedRules,
-    pairs_alike,
-)
+from efficient_empathy.prompts.testing.readings import NONE, Codes, Expected, Readings, WatchedRules, pairs_alike
 
 Reference = Readings | Expected
 Which = npt.NDArray[np.bool_]

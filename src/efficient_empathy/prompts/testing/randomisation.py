@@ -12,9 +12,9 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from efficient_empathy.foundation.statistics.measured import Floats
+
 DRAWS = 40_000
 """So many that a p-value can go below a ten-thousandth."""
 MOST_SPLITS = 500

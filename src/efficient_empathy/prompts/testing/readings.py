@@ -12,11 +12,11 @@ import polars as pl
 
 from efficient_empathy.dialogues import SAMPLE_SCHEMA, Sample
 from efficient_empathy.foundation.run.facts import FACTS
+from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.prompts.testing.records import ItemRounds
 from efficient_empathy.selection.policies import BoundRules, RulePolicy, Scales
 from efficient_empathy.selection.policies.conditions import on_columns
 
-Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 NONE = -1
 """The subset of a reading without scores."""
