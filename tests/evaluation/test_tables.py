@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from efficient_empathy.evaluation.comparison import compare
-from efficient_empathy.evaluation.tables import blocks, latex, markdown, text
+from efficient_empathy.evaluation.tables import blocks, latex_tables, markdown_tables, text
 from fake_metrics import Lengths, contestant, edited, three
 
 
@@ -40,7 +40,7 @@ def test_equal_values_are_equally_marked_and_all_equal_not_at_all() -> None:
 
 
 def test_markdown_has_a_table_of_even_rows_and_says_what_its_marks_mean(result) -> None:
-    rendered = markdown(result)
+    rendered = markdown_tables(result)
     table = [line for line in rendered.splitlines() if line.startswith("|")][:5]
     assert [len(re.findall(r"(?<!\\)\|", line)) for line in table] == [6] * 5
     assert re.search(r"\| The moe \| 40 \| \*\*[\d.]+\*\*\\\*<br><small>\\\[[\d.]+, [\d.]+\\\]</small> \|", rendered)
@@ -51,16 +51,16 @@ def test_markdown_has_a_table_of_even_rows_and_says_what_its_marks_mean(result) 
 
 def test_labels_cannot_break_a_table(result) -> None:
     result = edited(result, lambda content: content["models"][2].update(label="50% | a_b & <b>{x}\\y\n$z^2~#"))
-    assert r"| 50% \| a\_b &amp; &lt;b&gt;{x}\\y $z^2~# |" in markdown(result)
+    assert r"| 50% \| a\_b &amp; &lt;b&gt;{x}\\y $z^2~# |" in markdown_tables(result)
     escaped = (
         r"50\% \textbar{} a\_b \& \textless{}b\textgreater{}\{x\}\textbackslash{}y \$z\textasciicircum{}2"
         r"\textasciitilde{}\#"
     )
-    assert escaped in latex(result)
+    assert escaped in latex_tables(result)
 
 
 def test_latex_is_booktabs_with_even_rows(result) -> None:
-    rendered = latex(result)
+    rendered = latex_tables(result)
     table = rendered.split(r"\end{table*}")[0]
     assert [table.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
     rows = [line for line in table.splitlines() if line.endswith(r"\\")]

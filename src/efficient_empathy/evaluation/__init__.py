@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from efficient_empathy.evaluation.record import EvaluationRecord, EvaluationResult
     from efficient_empathy.evaluation.settings import EvaluationSettings
     from efficient_empathy.evaluation.stage import evaluate
-    from efficient_empathy.evaluation.tables import latex, markdown
+    from efficient_empathy.evaluation.tables import latex_tables, markdown_tables
 
 __all__ = [
     "Contestant",
@@ -23,8 +23,8 @@ __all__ = [
     "evaluate_files",
     "figures",
     "frame",
-    "latex",
-    "markdown",
+    "latex_tables",
+    "markdown_tables",
     "summary",
     "write_tables",
 ]
@@ -39,8 +39,8 @@ __getattr__ = exports(
         "EvaluationResult": "record",
         "EvaluationSettings": "settings",
         "evaluate": "stage",
-        "latex": "tables",
-        "markdown": "tables",
+        "latex_tables": "tables",
+        "markdown_tables": "tables",
         "figures": "formatting",
         "frame": "formatting",
         "summary": "formatting",

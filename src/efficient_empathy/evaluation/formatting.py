@@ -8,9 +8,7 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.evaluation.record import EvaluationRecord, EvaluationResult
-from efficient_empathy.evaluation.tables import latex as latex_tables
-from efficient_empathy.evaluation.tables import markdown as markdown_tables
-from efficient_empathy.evaluation.tables import text
+from efficient_empathy.evaluation.tables import latex_tables, markdown_tables, text
 from efficient_empathy.foundation.run.workspace import atomic
 
 

@@ -95,7 +95,7 @@ def text(record: EvaluationRecord) -> str:
     return "\n".join([*lines, caption(record)])
 
 
-def markdown(record: EvaluationRecord) -> str:
+def markdown_tables(record: EvaluationRecord) -> str:
     """One Markdown table a metric set; best values bold, intervals small."""
     parts = []
     for block in blocks(record):
@@ -105,7 +105,7 @@ def markdown(record: EvaluationRecord) -> str:
     return "\n\n".join([*parts, _md(caption(record))]) + "\n"
 
 
-def latex(record: EvaluationRecord) -> str:
+def latex_tables(record: EvaluationRecord) -> str:
     r"""One LaTeX table a metric set, with booktabs; best values bold, intervals on a line of their own, small."""
     tables = "\n".join(_latex_table(block, caption(record)) for block in blocks(record))
     return f"% \\usepackage{{booktabs}}\n{tables}"
