@@ -25,12 +25,10 @@ from rich.console import Console
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, F1Goal, Goal, f1_score, most_uncertain, prove
-from efficient_empathy.labelling.cascade.phases import BOUGHT
-from efficient_empathy.labelling.cascade.planning import plan_cascade
+from efficient_empathy.labelling.cascade.phases import BOUGHT, plan_cascade
 from efficient_empathy.labelling.cascade.predictions import Predictions
 from efficient_empathy.labelling.cascade.settings import CascadeSettings, Method
-from efficient_empathy.labelling.distillation.data import read_examples
-from efficient_empathy.labelling.distillation.held_out import cross_calibrated, cross_fit, dependence_of
+from efficient_empathy.labelling.distillation.quality import cross_calibrated, cross_fit, dependence_of, read_examples
 from efficient_empathy.labelling.distillation.settings import StudentSettings
 from efficient_empathy.labelling.distillation.stage import default_base, write_tokenizer
 from efficient_empathy.labelling.subsets import bind_rules

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from efficient_empathy.foundation.statistics.agreement import agreement, interval
-from efficient_empathy.foundation.statistics.kappa import weighted_kappa
+from efficient_empathy.foundation.statistics.agreement import agreement, interval, weighted_kappa
 
 FOLDER = Path(os.environ.get("EMPATHY_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
 WHOLE, HALVES = (1, 2, 3, 4, 5), tuple(np.arange(1, 5.5, 0.5))

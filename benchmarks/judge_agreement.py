@@ -14,7 +14,7 @@ import polars as pl
 
 from benchmarks.human_agreement import EXPERTS, FOLDER
 from efficient_empathy.evaluation.agreement import AgreementSettings, measure_agreement
-from efficient_empathy.evaluation.agreement.formatting import between as told
+from efficient_empathy.evaluation.agreement.page import between as told
 
 ASKED = ("emotion", "validation", "helpfulness", "safety", "overall")
 FIGURES = {

@@ -33,7 +33,7 @@ from benchmarks.paper_tables import LONG, SUBSETS, losses_at, tables
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.recipe import DIALOGUES
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.selection.shares import tie_hash
 
 ROOT = Path(__file__).parents[1]
 TRAINED = ("all", "random", *SUBSETS)

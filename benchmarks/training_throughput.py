@@ -102,8 +102,8 @@ def tokenizer_and_model(options: argparse.Namespace, attention: str) -> tuple[An
 
 
 def ours(options: argparse.Namespace) -> dict[str, Any]:
-    from efficient_empathy.modelling.training.device import attention_of
     from efficient_empathy.modelling.training.fit import fit
+    from efficient_empathy.modelling.training.models import attention_of
     from efficient_empathy.modelling.training.settings import TrainingSettings
 
     settings = TrainingSettings(save_every=0, evaluate_every=0, precision="bf16", max_length=LENGTH, batch_size=BATCH)
@@ -168,7 +168,7 @@ def lora() -> dict[str, Any]:
 
 
 def encoded(options: argparse.Namespace, tokenizer: Any) -> list[tuple[list[int], int]]:
-    from efficient_empathy.modelling.training.tokens import encode
+    from efficient_empathy.modelling.training.examples import encode
 
     return [(sample.ids, sample.start) for sample in encode(rows_of(options), tokenizer, LENGTH).samples]
 

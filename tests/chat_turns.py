@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.studio.pages.chat.requests import RatingRequest
-from efficient_empathy.studio.pages.chat.turns import send
+from efficient_empathy.studio.pages.chat.turns import RatingRequest, send
 
 
 def send_turn(workspace: Workspace, text: str, replies: Mapping[str, str]) -> str:

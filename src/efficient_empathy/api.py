@@ -22,7 +22,7 @@ from efficient_empathy.scoring.settings import Pool
 from efficient_empathy.selection.settings import SelectSettings
 
 if TYPE_CHECKING:
-    from efficient_empathy.labelling.prediction.conversations import Given
+    from efficient_empathy.labelling.prediction.stage import Given
 
 
 def score(

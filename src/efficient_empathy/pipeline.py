@@ -8,8 +8,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.redaction import redact_all
+from efficient_empathy.foundation.errors import UserError, redact_all
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.recipe import CascadeSection, Recipe, RefreshSection, ScoreSection
 from efficient_empathy.report import report

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics_runs import ABOUT, CATEGORIES
-from efficient_empathy.analytics.texts import words
+from efficient_empathy.analytics.table import words
 from efficient_empathy.analytics.topics import clusters, embed, telling, topics
 from efficient_empathy.foundation.errors import UserError
 

@@ -16,7 +16,7 @@ from efficient_empathy.dialogues import (
     uniform,
     write_samples,
 )
-from efficient_empathy.dialogues.intake import BadRowError
+from efficient_empathy.dialogues.rows import BadRowError
 from efficient_empathy.foundation.errors import UserError
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from efficient_empathy.evaluation.comparison import compare, differing, token_f1
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.statistics.correction import holm
+from efficient_empathy.foundation.statistics.resampling import holm
 from fake_metrics import REFERENCES, Lengths, OfModel, contestant, three
 
 

@@ -1,9 +1,12 @@
+import re
 import sqlite3
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.errors import UserError, endpoint_name, error_context, redact, redact_all
 
 
 def test_a_fault_of_the_disk_says_what_could_not_be_done_and_why(tmp_path) -> None:
@@ -33,3 +36,56 @@ def test_what_the_block_itself_does_wrong_comes_out_as_it_is() -> None:
         raise KeyError("a")
     with pytest.raises(UserError, match=r"^mine$"), error_context("do it"):
         raise UserError("mine")
+
+
+SECRET = st.from_regex(r"[A-Za-z0-9%_~.+-]{8,30}", fullmatch=True)
+NAME = st.sampled_from(["key", "api-key", "sig", "subscription-key", "code", "X-Goog-Api-Key", "t"])
+
+
+@given(SECRET, NAME, SECRET)
+def test_a_url_in_a_sentence_loses_user_password_and_values(password: str, name: str, value: str) -> None:
+    text = redact(
+        f'cannot reach "https://user:{password}@host.test:8000/v1/chat?{name}={value}&api-version=2024-10-21".'
+    )
+    assert text == f'cannot reach "https://host.test:8000/v1/chat?{name}=[key]&api-version=2024-10-21".'
+    assert redact(text) == text
+
+
+@given(SECRET, NAME, SECRET)
+def test_an_endpoints_name_has_neither(password: str, name: str, value: str) -> None:
+    assert endpoint_name(f" https://u:{password}@h.test/v1/?{name}={value}#top") == "https://h.test/v1/"
+    assert endpoint_name(f"u:{password}@h.test/v1?{name}={value}") == "h.test/v1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write to jo@host.test about a = b.",
+        "https://host.test/@user/v1",
+        "a?b",
+        "4/5?",
+        "why, x=5",
+        "git@host:a/b.git",
+        "",
+    ],
+)
+def test_other_text_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_a_token_without_a_name_and_a_path_alone_are_redacted_too() -> None:
+    assert redact("https://h.test/v1?hunter2hunter2") == "https://h.test/v1?[key]"
+    assert (
+        redact("POST /v1/chat/completions?key=hunter2&n=1 failed")
+        == "POST /v1/chat/completions?key=[key]&n=[key] failed"
+    )
+
+
+def test_a_records_texts_are_redacted_and_nothing_else() -> None:
+    record = {"judge": {"base_url": "http://h/v1?key=hunter2", "n": 3}, "urls": ("http://u:p@h/",), "none": None}
+    redacted = {"judge": {"base_url": "http://h/v1?key=[key]", "n": 3}, "urls": ["http://h/"], "none": None}
+    assert redact_all(record) == redacted
+
+
+def test_no_users_error_tells_what_a_url_hides() -> None:
+    assert re.search("hunter2", str(UserError("cannot read https://u:hunter2@h.test/a?sig=hunter2"))) is None

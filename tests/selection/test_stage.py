@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.stage_records import SelectRecord
+from efficient_empathy.foundation.run.record import SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select

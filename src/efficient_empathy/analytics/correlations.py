@@ -12,8 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from efficient_empathy.analytics.table import FEATURES, Codes, Mask, Table
-from efficient_empathy.analytics.texts import words
+from efficient_empathy.analytics.table import FEATURES, Codes, Mask, Table, words
 from efficient_empathy.dialogues import sample_id, scan_samples
 from efficient_empathy.evaluation.judging import evaluation_of
 from efficient_empathy.foundation.errors import error_context

@@ -11,14 +11,12 @@ import numpy as np
 from efficient_empathy.analytics.correlations import correlations, outcome_files, outcomes
 from efficient_empathy.analytics.cost import cost
 from efficient_empathy.analytics.drift import drift
-from efficient_empathy.analytics.filtering import filtering
 from efficient_empathy.analytics.findings import findings, libraries, missing_libraries
 from efficient_empathy.analytics.personal import check_regions
-from efficient_empathy.analytics.profiles import by_group, over_order
+from efficient_empathy.analytics.profiles import by_group, filtering, over_order
 from efficient_empathy.analytics.record import AnalyticsRecord
 from efficient_empathy.analytics.settings import AnalyticsSettings
-from efficient_empathy.analytics.table import Labels, Table, read_table
-from efficient_empathy.analytics.texts import read_exchanges, read_speakers
+from efficient_empathy.analytics.table import Labels, Table, read_exchanges, read_speakers, read_table
 from efficient_empathy.analytics.topics import topics
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.foundation.statistics.measured import Floats

@@ -19,8 +19,7 @@ import onnxruntime
 import polars as pl
 from tokenizers import Tokenizer
 
-from efficient_empathy.analytics.table import Codes, Labels
-from efficient_empathy.analytics.texts import Words, words
+from efficient_empathy.analytics.table import Codes, Labels, Words, words
 from efficient_empathy.encoders import normalise
 from efficient_empathy.evaluation.classifiers.features import with_outputs
 from efficient_empathy.foundation.errors import UserError

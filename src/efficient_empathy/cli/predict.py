@@ -12,7 +12,7 @@ import typer
 
 from efficient_empathy.cli.shared import Json, err, show
 from efficient_empathy.dialogues.settings import ReadingSettings
-from efficient_empathy.labelling.prediction.settings import PredictionSettings
+from efficient_empathy.labelling.prediction.predictor import PredictionSettings
 
 if TYPE_CHECKING:
     from efficient_empathy.labelling.prediction.predictor import Predictor

@@ -14,7 +14,7 @@ from efficient_empathy.cli.shared import Json, err, show
 from efficient_empathy.studio.settings import StudioSettings
 
 if TYPE_CHECKING:
-    from efficient_empathy.studio.pages.chat.models import ChatEndpoint
+    from efficient_empathy.studio.pages.chat.turns import ChatEndpoint
 
 PORTS_TRIED = 20
 """Ports after the first that are tried when nobody asked for a certain one."""
@@ -63,7 +63,7 @@ def studio(
 
 def _endpoints(settings: StudioSettings) -> list[ChatEndpoint]:
     from efficient_empathy.modelling.generation.settings import EndpointOptions
-    from efficient_empathy.studio.pages.chat.models import ChatEndpoint
+    from efficient_empathy.studio.pages.chat.turns import ChatEndpoint
 
     if settings.chat_url is None or settings.chat_model is None:
         return []

@@ -2,7 +2,7 @@
 
 from efficient_empathy.dialogues.formats import format_names
 from efficient_empathy.dialogues.inspection import DistinctCounter, Inspection, inspect_source
-from efficient_empathy.dialogues.intake import BadRow, BadRowError, Intake, OnBadRow
+from efficient_empathy.dialogues.rows import BadRow, BadRowError, Intake, OnBadRow
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Role, Sample, Utterance, sample_id
 from efficient_empathy.dialogues.source import Source, open_source, read_evaluations
 from efficient_empathy.dialogues.storage import read, scan_samples, uniform, write_samples

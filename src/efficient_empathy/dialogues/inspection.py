@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from efficient_empathy.dialogues.intake import BadRow, Intake
+from efficient_empathy.dialogues.rows import BadRow, Intake
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.source import open_source
 

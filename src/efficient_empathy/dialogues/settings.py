@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from efficient_empathy.dialogues.intake import OnBadRow
+from efficient_empathy.dialogues.rows import OnBadRow
 from efficient_empathy.foundation.settings import Flag, Settings
 
 

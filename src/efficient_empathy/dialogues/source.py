@@ -1,20 +1,165 @@
-"""A source: a file, a folder or a hub data set, its format recognised, its samples read lazily."""
+"""A source: a file, a folder or a hub data set, its format recognised, its samples read lazily.
+
+Which format the rows of a file, a hub data set or a folder are of, and which files of a folder are read.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from efficient_empathy.dialogues.formats import reader_named
+from efficient_empathy.dialogues.containers import UnknownContentError, file_rows
+from efficient_empathy.dialogues.formats import format_names, reader_named, recognised
 from efficient_empathy.dialogues.formats.judged import EVALUATION, Judged
-from efficient_empathy.dialogues.hub import HubId, hub_id
-from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.recognition import Columns, Part, files_of_format, format_of, listed_files, rows_of
-from efficient_empathy.dialogues.rows import MalformedError, Row, each, required, shown
+from efficient_empathy.dialogues.formats.reader import Reader
+from efficient_empathy.dialogues.formats.samples import Samples
+from efficient_empathy.dialogues.hub import HubId, hub_id, hub_rows
+from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, required, shown, split_in_name
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.foundation.errors import UserError, error_context
+
+Part = Path | HubId
+Columns = Mapping[str, str]
+"""The name that a format knows a column by, to the name that it has in the file."""
+
+_ROWS_LOOKED_AT = 100
+_KEYS_SHOWN = 12
+_OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.gz)?")
+_OFFICIAL_FORMAT = "empathetic-dialogues"
+_SAMPLES, _MANIFEST = "samples.parquet", "manifest.json"
+"""What every run's folder has, once a source was read into it."""
+_SELECTION = ("assignments.parquet", "dataset_info.json")
+"""What the folder of a run's selection has, beside each subset twice."""
+_NO_DATA = {".txt", ".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".log", ".html", ".pdf", ".png"}
+_ABOUT = re.compile(r"[._]|README|LICENSE|.*\.md$", re.IGNORECASE)
+_SPLIT_ORDER = {"train": 0, "valid": 1, "test": 2}
+
+
+def rows_of(part: Part, intake: Intake, columns: Columns) -> Iterator[Row]:
+    """The rows of a file or hub data set, their columns under the names that formats know."""
+
+    def is_row(values: dict[str, Any]) -> bool:
+        return recognised([_renamed(values, columns)]) is not None
+
+    rows = hub_rows(part) if isinstance(part, HubId) else file_rows(part, intake, is_row)
+    for row in rows:
+        missing = next((name for name in columns.values() if name not in row.values), None)
+        if missing is not None:
+            intake.bad(row.place, f"no column {shown(missing)}: there are {_keys(row.values)}")
+        else:
+            yield replace(row, values=_renamed(row.values, columns)) if columns else row
+
+
+def format_of(part: Part, columns: Columns) -> str:
+    """The name of the format that the first rows are of."""
+    peek = _Peek(part, columns)
+    reader = recognised(peek)
+    if reader is not None:
+        return reader.name
+    if peek.keys is not None:
+        known = ", ".join(format_names())
+        raise UnknownContentError(
+            f"{part}: its rows are of no known format (keys: {peek.keys or 'none'}): pass --format ({known}), or say "
+            "which columns are meant, such as --column response=answer"
+        )
+    if peek.intake.bad_rows:
+        first = peek.intake.bad_rows[0]
+        raise UserError(f"{part} has no row that can be read; the first: {first.place}: {first.reason}")
+    raise UserError(f"{part} is empty: it has no rows")
+
+
+def is_of(part: Part, reader: Reader, columns: Columns) -> bool:
+    """Whether any of the first rows is of one format."""
+    return any(reader.recognises(values) for values in _Peek(part, columns))
+
+
+class _Peek:
+    """The values of the first rows; remembers what was met."""
+
+    def __init__(self, part: Part, columns: Columns) -> None:
+        self._part = part
+        self._columns = columns
+        self.intake = Intake("skip")
+        self.keys: str | None = None
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for row in islice(rows_of(self._part, self.intake, self._columns), _ROWS_LOOKED_AT):
+            if self.keys is None:
+                self.keys = _keys(row.values)
+            yield row.values
+
+
+def _renamed(values: dict[str, Any], columns: Columns) -> dict[str, Any]:
+    return {**values, **{known: values.get(name) for known, name in columns.items()}}
+
+
+def _keys(values: dict[str, Any]) -> str:
+    names = [shown(name) for name in values]
+    return ", ".join(names[:_KEYS_SHOWN]) + (", …" if len(names) > _KEYS_SHOWN else "")
+
+
+def listed_files(folder: Path) -> list[Path]:
+    """The folder's files, by split (train, valid, test, none told), then by name.
+
+    Hidden ones are left out, and what tells of the data: README, LICENSE and other Markdown.
+    """
+    try:
+        files = [path for path in folder.iterdir() if path.is_file() and not _ABOUT.match(path.name)]
+    except OSError as error:
+        raise UserError(f"cannot read the folder {folder}: {error.strerror or error}") from error
+    return sorted(files, key=lambda path: (_SPLIT_ORDER.get(split_in_name(path) or "", 3), path.name))
+
+
+def files_of_format(folder: Path, format_name: str | None, columns: Columns) -> tuple[str, list[Path]]:
+    """The one format of a folder's files, and those that are of it.
+
+    A run's folder is its samples. EmpatheticDialogues' official files are read alone where they are found. Files of
+    several formats are an error, unless a format is named; so is a selection, which has selected and discarded samples,
+    each in two files.
+    """
+    if all((folder / name).is_file() for name in _SELECTION):
+        raise UserError(f"{folder} is a selection, with each subset in two files: pass one, such as {_subset(folder)}")
+    if format_name in (None, Samples.name) and (folder / _SAMPLES).is_file() and (folder / _MANIFEST).is_file():
+        return Samples.name, [folder / _SAMPLES]
+    files = [path for path in listed_files(folder) if path.suffix.lower() not in _NO_DATA]
+    official = [path for path in files if _OFFICIAL.fullmatch(path.name)]
+    if format_name in (None, _OFFICIAL_FORMAT) and official:
+        found = _formats(official, None, columns)
+        if set(found.values()) == {_OFFICIAL_FORMAT}:
+            return _OFFICIAL_FORMAT, list(found)
+    found = _formats(files, format_name, columns)
+    if not found:
+        wanted = f"the format {format_name}" if format_name else "a known format"
+        names = ", ".join(path.name for path in files[:20]) or "no file"
+        raise UserError(f"{folder} has no file of {wanted} (looked at {names}): pass a file")
+    if len(set(found.values())) > 1:
+        which = "; ".join(f"{path.name} is {name}" for path, name in found.items())
+        raise UserError(f"{folder} has files of different formats ({which}): pass one file, or --format")
+    return next(iter(found.values())), list(found)
+
+
+def _subset(folder: Path) -> Path:
+    subsets = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_size == 0, path.name == "discard.jsonl"))
+    return subsets[0] if subsets else folder / "sensibility.jsonl"
+
+
+def _formats(files: list[Path], format_name: str | None, columns: Columns) -> dict[Path, str]:
+    found: dict[Path, str] = {}
+    reader = reader_named(format_name) if format_name else None
+    for path in files:
+        try:
+            if reader is None:
+                found[path] = format_of(path, columns)
+            elif is_of(path, reader, columns):
+                found[path] = reader.name
+        except UnknownContentError:
+            continue
+    return found
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from efficient_empathy.dialogues.containers.parquet_file import parquet_frames
-from efficient_empathy.dialogues.intake import Intake
+from efficient_empathy.dialogues.rows import Intake
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Sample
 from efficient_empathy.dialogues.source import open_source
 from efficient_empathy.foundation.errors import UserError, error_context

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.rows import (
     CATEGORY_KEYS,
     DIALOGUE_KEYS,
+    Intake,
     MalformedError,
     Row,
     clean,

@@ -6,12 +6,10 @@ from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
     from efficient_empathy.evaluation.comparison import Contestant, compare
-    from efficient_empathy.evaluation.files import evaluate_files
-    from efficient_empathy.evaluation.formatting import figures, frame, summary, write_tables
     from efficient_empathy.evaluation.record import EvaluationRecord, EvaluationResult
     from efficient_empathy.evaluation.settings import EvaluationSettings
-    from efficient_empathy.evaluation.stage import evaluate
-    from efficient_empathy.evaluation.tables import latex_tables, markdown_tables
+    from efficient_empathy.evaluation.stage import evaluate, evaluate_files
+    from efficient_empathy.evaluation.tables import figures, frame, latex_tables, markdown_tables, summary, write_tables
 
 __all__ = [
     "Contestant",
@@ -34,16 +32,16 @@ __getattr__ = exports(
     {
         "Contestant": "comparison",
         "compare": "comparison",
-        "evaluate_files": "files",
+        "evaluate_files": "stage",
         "EvaluationRecord": "record",
         "EvaluationResult": "record",
         "EvaluationSettings": "settings",
         "evaluate": "stage",
         "latex_tables": "tables",
         "markdown_tables": "tables",
-        "figures": "formatting",
-        "frame": "formatting",
-        "summary": "formatting",
-        "write_tables": "formatting",
+        "figures": "tables",
+        "frame": "tables",
+        "summary": "tables",
+        "write_tables": "tables",
     },
 )

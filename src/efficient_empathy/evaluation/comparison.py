@@ -25,9 +25,8 @@ from efficient_empathy.evaluation.record import (
     PairedTest,
 )
 from efficient_empathy.foundation.errors import UserError, missing_extra
-from efficient_empathy.foundation.statistics.correction import holm
-from efficient_empathy.foundation.statistics.resampling import Replicated, replicated
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.foundation.statistics.resampling import Replicated, holm, replicated
+from efficient_empathy.selection.shares import tie_hash
 
 EXAMPLES = 6
 LONG_ENOUGH = 5

@@ -13,8 +13,7 @@ from efficient_empathy.dialogues.containers.csv_file import csv_rows
 from efficient_empathy.dialogues.containers.json_file import line_rows
 from efficient_empathy.dialogues.containers.opening import NOT_UTF8, TOO_LONG, lines, reading
 from efficient_empathy.dialogues.containers.parquet_file import parquet_rows
-from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import CATEGORY_KEYS, MalformedError, Row, clean, label_of, shown, text_of
+from efficient_empathy.dialogues.rows import CATEGORY_KEYS, Intake, MalformedError, Row, clean, label_of, shown, text_of
 from efficient_empathy.foundation.errors import UserError
 
 IDS, DIALOGUES = ("sample_id", "id", "row"), ("dialogue_id", "conv_id", "conversation_id")

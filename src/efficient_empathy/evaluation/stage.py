@@ -1,21 +1,30 @@
-"""The stage `evaluate`: what a run's models answered → figures, intervals, tests, examples, in `evaluation.json`."""
+"""The stage `evaluate`: what a run's models answered → figures, intervals, tests, examples, in `evaluation.json`.
+
+Responses from files instead of a run: any system's, beside their references; of one system in any length.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 from rich.console import Console
 
 from efficient_empathy.evaluation.classifiers.kinds import classifier_folders
-from efficient_empathy.evaluation.comparison import compare, differing
-from efficient_empathy.evaluation.metric import MODEL
+from efficient_empathy.evaluation.comparison import Contestant, about_of, compare, described, differing, number
+from efficient_empathy.evaluation.metric import MODEL, Metric, Streaming
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.models import answered, cost_files, costs
+from efficient_empathy.evaluation.pairs import OUTPUTS, PREDICTIONS, REFERENCES_ALONE, Reader, read_systems
 from efficient_empathy.evaluation.record import EvaluatedModel, EvaluationRecord, EvaluationResult
 from efficient_empathy.evaluation.settings import EvaluationSettings
-from efficient_empathy.foundation.redaction import redact_all
+from efficient_empathy.foundation.errors import UserError, redact_all
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.modelling.generation.target import fingerprint
 
@@ -98,3 +107,136 @@ def _folder_hash(folder: Path) -> str:
 
 def _result(workspace: Workspace, record: EvaluationRecord, seconds: float, *, skipped: bool) -> EvaluationResult:
     return EvaluationResult(**dict(record), path=str(workspace.evaluation), seconds=seconds, skipped=skipped)
+
+
+_AT_ONCE = 20_000
+
+
+def evaluate_files(
+    predictions: Sequence[str | Path],
+    references: Path | None = None,
+    settings: EvaluationSettings | None = None,
+    *,
+    work: Path | None = None,
+    console: Console | None = None,
+) -> EvaluationRecord:
+    """Compare the systems whose responses are in files: `FILE`, or `NAME=FILE`, each against the same references.
+
+    A file with the outputs of several systems brings all of them, or the one that NAME picks. `references` is left out
+    where the files bring their own; `settings.models` are the systems to compare, by default all; `work` is a folder
+    for what is paid for (quality). See `pairs.read_systems` for the files.
+
+    A single system has intervals only where `resamples` is set; several come with examples. Raises `UserError` that
+    names file and row for files that cannot be read or do not fit together, and as `compare` does.
+    """
+    console, settings = console or Console(stderr=True), settings or EvaluationSettings()
+    metrics = choose(settings.metrics, settings.options(work))
+    alone = len(predictions) == 1 and not settings.models and settings.baseline is None
+    if alone and (settings.resamples == 0 or "resamples" not in settings.model_fields_set):
+        name, file = _named(str(predictions[0]))
+        if found := stream(name or file.name.split(".")[0], file, references, metrics):
+            return found
+    contestants = _systems(predictions, references, settings.models)
+    if len(contestants) == 1 and "resamples" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"resamples": 0})
+    result = compare(
+        contestants, metrics, baseline=settings.baseline, resamples=settings.resamples,
+        confidence=settings.confidence, seed=settings.seed,
+        tell=lambda doing: console.print(doing, style="dim", markup=False, highlight=False),
+    )  # fmt: skip
+    return result.model_copy(update={"examples": differing(contestants, seed=settings.seed)})
+
+
+def _named(argument: str) -> tuple[str, Path]:
+    """NAME=FILE, or FILE with an empty name."""
+    name, equals, file = argument.partition("=")
+    return (name, Path(file)) if equals and name and not Path(argument).exists() else ("", Path(argument))
+
+
+def _systems(predictions: Sequence[str | Path], references: Path | None, chosen: Sequence[str]) -> list[Contestant]:
+    found: list[Contestant] = []
+    for argument in map(str, predictions):
+        name, file = _named(argument)
+        systems = read_systems(file, references)
+        if name and len(systems) == 1:
+            systems = {name: next(iter(systems.values()))}
+        elif name:
+            if name not in systems:
+                raise UserError(f"{file} has no outputs of {name!r}: it has {', '.join(systems)}")
+            systems = {name: systems[name]}
+        found += [Contestant(system, system, rows) for system, rows in systems.items()]
+    names = [one.name for one in found]
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+        raise UserError(f"two files are called {twice!r}: name them, --predictions NAME=FILE")
+    if missing := [name for name in chosen if name not in names]:
+        raise UserError(f"there is no system {missing[0]!r} in the files: they have {', '.join(names)}")
+    return [found[names.index(name)] for name in dict.fromkeys(chosen)] or found
+
+
+class NotInStepError(Exception):
+    """The files need to be read whole: dialogues or several systems in them, or rows in different orders."""
+
+
+def stream(name: str, predictions: Path, references: Path | None, metrics: Sequence[Metric]) -> EvaluationRecord | None:
+    """What `compare` returns for one system without resamples; None where files or metrics cannot be streamed.
+
+    Rows are counted as they come and never held together; each counts as a dialogue. Raises `UserError` as
+    `pairs.read_systems` does.
+    """
+    tallies = [metric.tally() for metric in metrics if isinstance(metric, Streaming)]
+    if len(tallies) < len(metrics):
+        return None
+    n = 0
+    try:
+        for part in _parts(predictions, references):
+            n += len(part)
+            for tally in tallies:
+                tally.add(part)
+    except NotInStepError:
+        return None
+    values = {figure: number(float(value[0])) for tally in tallies for figure, value in tally.values().items()}
+    figures = described(metrics)
+    model = EvaluatedModel(name=name, label=name, n=n, values={figure: values[figure] for figure in figures})
+    return EvaluationRecord(
+        n=n, dialogues=n, baseline=name, resamples=0, metrics=figures, about=about_of(metrics), models=(model,)
+    )
+
+
+def _parts(predictions: Path, references: Path | None) -> Iterator[pl.DataFrame]:
+    """Predictions beside references, some thousand rows at a time."""
+    texts: tuple[list[str], list[str]] = ([], [])
+    empty = True
+    for prediction, reference in _pairs(predictions, references):
+        empty = False
+        texts[0].append(prediction)
+        texts[1].append(reference)
+        if len(texts[0]) == _AT_ONCE:
+            yield pl.DataFrame(dict(zip(("prediction", "reference"), texts, strict=True)))
+            texts = ([], [])
+    if empty:
+        raise NotInStepError  # whoever reads it whole says which file is empty
+    if texts[0]:
+        yield pl.DataFrame(dict(zip(("prediction", "reference"), texts, strict=True)))
+
+
+def _pairs(predictions: Path, references: Path | None) -> Iterator[tuple[str, str]]:
+    answered = Reader(predictions, PREDICTIONS).rows()
+    if references is None:
+        for _, row in answered:
+            yield _text(row, "prediction"), _text(row, "reference")
+        return
+    expected = Reader(references, REFERENCES_ALONE).rows()
+    for both in zip_longest(answered, expected):
+        if None in both:
+            raise NotInStepError  # which says how many rows each file has
+        (_, ours), (_, theirs) = both
+        if "id" in ours and "id" in theirs and ours["id"] != theirs["id"]:
+            raise NotInStepError
+        yield _text(ours, "prediction"), _text(theirs, "reference")
+
+
+def _text(row: dict[str, Any], which: str) -> str:
+    if which not in row or "dialogue_id" in row or OUTPUTS in row:
+        raise NotInStepError
+    text: str = row[which]
+    return text

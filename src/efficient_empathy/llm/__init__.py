@@ -1,7 +1,7 @@
 """The one way to a model behind an API: wire formats, window, retries, cool-down, budget."""
 
 from efficient_empathy.llm.budget import Budget
-from efficient_empathy.llm.call import Completion, Estimate, Stats
+from efficient_empathy.llm.call import Completion, Estimate, Price, Prices, Stats
 from efficient_empathy.llm.endpoint import Endpoint
 from efficient_empathy.llm.errors import (
     BudgetExhausted,
@@ -15,7 +15,6 @@ from efficient_empathy.llm.errors import (
     QuotaExhausted,
 )
 from efficient_empathy.llm.pacing import Window
-from efficient_empathy.llm.prices import Price, Prices
 
 __all__ = [
     "Budget",

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from yarl import URL
 
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.redaction import HIDDEN, PUBLIC_PARAMETERS, redact
+from efficient_empathy.foundation.errors import HIDDEN, PUBLIC_PARAMETERS, UserError, redact
 
 _LEAST = 8
 _LEAST_WORD = 3

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.redaction import endpoint_name
+from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.llm.errors import Fault
 from efficient_empathy.llm.secrecy import Secrets
 

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.foundation.figures.palette import NEUTRAL
+from efficient_empathy.foundation.figures.looks import NEUTRAL
 from efficient_empathy.foundation.figures.svg import Histogram, Map, ThresholdMark
-from efficient_empathy.foundation.run.axis import Axis
+from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import PROBABILITIES, UNSCORED
 from efficient_empathy.report.decision import Decision
 from efficient_empathy.scoring.dependence import expected_counts

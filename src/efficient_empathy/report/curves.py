@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from efficient_empathy.modelling.training.record import HeldOutLoss, LoggedStep
-from efficient_empathy.report.reading import by_subset
+from efficient_empathy.report.decision import by_subset
 
 POINTS = 240
 """More logged steps than this are drawn by the lowest and highest of each bucket."""

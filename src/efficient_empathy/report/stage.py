@@ -11,22 +11,13 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from efficient_empathy.foundation.errors import error_context
-from efficient_empathy.foundation.figures import dots, formatting, heat_map, svg
-from efficient_empathy.foundation.figures.looks import Looks, style_sheet
-from efficient_empathy.foundation.figures.palette import MEASURE, NEUTRAL, STEPS, look
+from efficient_empathy.foundation.figures import charts, formatting, heat_map, svg
+from efficient_empathy.foundation.figures.looks import MEASURE, NEUTRAL, STEPS, Looks, look, style_sheet
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.report.data import CATEGORIES_SHOWN, count_run
 from efficient_empathy.report.decision import Decision
-from efficient_empathy.report.sections import (
-    cost_figures,
-    efficiency,
-    evaluation,
-    gate_figures,
-    loss_figures,
-    people,
-    sweep,
-)
+from efficient_empathy.report.sections import efficiency, evaluation, people, routers, sweep, training
 from efficient_empathy.report.sections.answers import CUT, FAILED
 from efficient_empathy.report.sections.examples import examples, failures
 from efficient_empathy.report.sections.models import latest, models_of
@@ -107,9 +98,9 @@ def _environment(looks: Looks) -> Environment:
     environment.filters |= {"cost_name": efficiency.cost_name, "cost_text": efficiency.cost_text}
     functions = (
         *(svg.distribution, svg.histogram, svg.score_map),
-        *(gate_figures.gate_bars, gate_figures.gate_cells),
-        *(loss_figures.line_key, loss_figures.loss_curve, loss_figures.loss_dots),
-        *(dots.dot_rows, heat_map.heat_map, cost_figures.quality_by_cost, cost_figures.quality_by_share),
+        *(routers.gate_bars, routers.gate_cells),
+        *(training.line_key, training.loss_curve, training.loss_dots),
+        *(charts.dot_rows, heat_map.heat_map, efficiency.quality_by_cost, efficiency.quality_by_share),
         *(efficiency.cost, evaluation.omitted, formatting.shown),
     )
     environment.globals |= {function.__name__: function for function in functions}

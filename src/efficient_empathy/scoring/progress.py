@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from efficient_empathy.foundation.redaction import redact
+from efficient_empathy.foundation.errors import redact
 from efficient_empathy.foundation.run.record import Part, Record
 from efficient_empathy.llm import Window
 from efficient_empathy.llm.runner import Watcher

@@ -2,17 +2,34 @@
 
 Only files: none of these tools is imported, since their requirements exclude each other. The recipes name the first
 subset that is not left out.
+
+The data card: what the subsets are, what was lost and why, at what cost, from which inputs.
+
+The data sets that training reads: one subset each, as Parquet and as JSON lines.
+
+Rows are TRL's conversational format: `messages` with `role` (user, assistant) and `content`, the response last. The
+same lines are what LLaMA-Factory calls sharegpt, and `train`, true for the response alone, is for Axolotl. Read again,
+a row is the one sample that was selected.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+import yaml
+
+from efficient_empathy.dialogues import uniform
+from efficient_empathy.foundation.errors import error_context
+from efficient_empathy.foundation.run.record import SelectRecord
+from efficient_empathy.foundation.run.table import UNSCORED
 from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.selection.policies import RulePolicy, policy_of_definition, policy_words
 
 RECIPES = ("llamafactory.yaml", "axolotl.yaml", "train_unsloth.py")
 EXPORTS = ("dataset_info.json", *RECIPES)
@@ -50,3 +67,191 @@ def _entry(file_name: str) -> dict[str, Any]:
             "system_tag": "system",
         },
     }
+
+
+SHOWN_CATEGORIES = 200
+SHOWN_FILES = 20
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+
+
+def data_card(counts: pl.DataFrame, selection: SelectRecord, axes: Sequence[str], scoring: Mapping[str, Any]) -> str:
+    """The card as Markdown with Hugging Face's YAML front matter, one config a subset.
+
+    `counts` has `subset, category, state, count`; `axes` are the rubric's; `scoring` is the manifest's record of the
+    scoring, of which whatever is there is told.
+    """
+    judge = f"the judge “{_text(scoring['judge'])}”" if scoring.get("judge") else "a judge"
+    subsets = list(selection.subsets)
+    return "\n".join(
+        [
+            _front_matter(counts, subsets, axes),
+            f"# {_title(axes)}\n",
+            "Each row is one context and one listener's response as `messages`, with the scores that "
+            f"{judge} gave the response. Made with [efficient-empathy](https://arxiv.org/abs/2407.01937).\n",
+            "## Subsets\n",
+            _table(["subset", "samples", "share of scored"], _sizes(counts, subsets)),
+            "## How they were selected\n",
+            *_policy(selection),
+            "`assignments.parquet` has every sample with its subset and the reason.\n",
+            "## What was lost or mended, and why\n",
+            _table(["what", "how many"], _losses(counts, scoring)),
+            "## By category\n",
+            _table(["category", *subsets, UNSCORED], _categories(counts, subsets)),
+            "## Where it comes from\n",
+            _table(["", ""], _provenance(selection.inputs, scoring)),
+        ]
+    )
+
+
+def _title(axes: Sequence[str]) -> str:
+    *first, last = axes
+    return f"Dialogues selected by {', '.join(first)} and {last}" if first else f"Dialogues selected by {last}"
+
+
+def _front_matter(counts: pl.DataFrame, subsets: Sequence[str], axes: Sequence[str]) -> str:
+    total = int(counts["count"].sum())
+    front = {
+        "pretty_name": _title(axes),
+        "task_categories": ["text-generation"],
+        "tags": ["conversational", "empathy", "data-selection", "efficient-empathy"],
+        "size_categories": [next((name for limit, name in _SIZES if total < limit), "n>10M")],
+        "configs": [{"config_name": subset, "data_files": f"{subset}.parquet"} for subset in subsets],
+    }
+    return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n"
+
+
+def _policy(selection: SelectRecord) -> list[str]:
+    """The policy in words, one line a rule, and what it decided on."""
+    policy = policy_of_definition(selection.policy)
+    first = "the first rule that holds decides" if isinstance(policy, RulePolicy) else "of all samples with scores"
+    lines = [f"{number}. {_text(words)}" for number, words in enumerate(policy_words(policy), 1)]
+    about = [_text(policy.description), ""] if policy.description else []
+    return [
+        *about,
+        f"By the policy “{_text(policy.name)}”, {first}:\n",
+        *lines,
+        "",
+        f"It decided on {selection.decided_on}; equal samples were told apart with the seed {selection.seed}.\n",
+    ]
+
+
+def _sizes(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str, ...]]:
+    size = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in subsets}
+    scored = sum(size.values())
+    return [(s, f"{n:,}", f"{n / scored:.2%}" if scored else "–") for s, n in size.items()]
+
+
+def _losses(counts: pl.DataFrame, scoring: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    lost = counts.filter(subset=UNSCORED).group_by("state").agg(pl.col("count").sum()).sort("count", descending=True)
+    rows: list[tuple[str, ...]]
+    rows = [(f"without scores: {state or 'not judged'}", f"{n:,}") for state, n in lost.iter_rows()]
+    for key, what in (("bad_rows", "bad rows in the source, skipped"), ("duplicates", "duplicates")):
+        if scoring.get(key) is not None:
+            rows.append((what, f"{scoring[key]:,}"))
+    rows += [(f"mended: {_text(kind)}", f"{n:,}") for kind, n in scoring.get("repairs", {}).items()]
+    if skipped := scoring.get("skipped_files", []):
+        named = ", ".join(_text(Path(file).name) for file in skipped[:SHOWN_FILES])
+        rest = len(skipped) - SHOWN_FILES
+        rows.append((f"files not read: {named}" + (f" and {rest:,} more" if rest > 0 else ""), f"{len(skipped):,}"))
+    return rows or [("nothing", "0")]
+
+
+def _categories(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str, ...]]:
+    columns = [*subsets, UNSCORED]
+    table = (
+        counts.group_by("category")
+        .agg(*(pl.col("count").filter(pl.col("subset") == c).sum().alias(c) for c in columns))
+        .with_columns(pl.sum_horizontal(columns).alias("total"))
+        .sort("total", "category", descending=[True, False])
+    )
+    rows = [
+        (_text(r["category"] if r["category"] is not None else "no category"), *(f"{r[c]:,}" for c in columns))
+        for r in table.head(SHOWN_CATEGORIES).iter_rows(named=True)
+    ]
+    if len(table) > SHOWN_CATEGORIES:
+        rest = table.slice(SHOWN_CATEGORIES)
+        rows.append((f"{len(rest):,} smaller ones", *(f"{rest[c].sum():,}" for c in columns)))
+    return rows
+
+
+def _provenance(inputs: Mapping[str, str], scoring: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    source, rubric = scoring.get("source", {}), scoring.get("rubric", {})
+    scales = ", ".join(f"{name} {low}–{high}" for name, (low, high) in rubric.get("axes", {}).items())
+    told = [
+        ("source", source.get("name")),
+        ("read as", source.get("format")),
+        ("SHA-256 of the source", source.get("digest")),
+        ("judge", scoring.get("judge")),
+        ("rubric", rubric.get("name")),
+        ("hash of the rubric", rubric.get("hash")),
+        ("scales", scales),
+    ]
+    rows: list[tuple[str, ...]] = [(name, _text(value)) for name, value in told if value]
+    if scoring.get("cost_usd") is not None:
+        rows.append(("cost of scoring", f"${scoring['cost_usd']:,.4f}"))
+    return rows + [(f"SHA-256 of {name}", f"`{digest}`") for name, digest in inputs.items()]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def _text(value: object) -> str:
+    """A value inside a table's cell: whatever a category holds, it stays one cell of plain text."""
+    return " ".join(str(value).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
+
+
+ABOUT = ("sample_id", "dialogue_id", "category", "split")
+
+
+def messages() -> pl.Expr:
+    """`context` and `response` as one list of messages: speaker → user, listener → assistant.
+
+    The response is appended to a list of plain strings that carry their role as a first letter (r for the response),
+    because polars appends to lists of strings 7 times faster than to lists of structs.
+    """
+    turn = pl.element()
+    letter = pl.when(turn.struct["role"] == "speaker").then(pl.lit("u")).otherwise(pl.lit("a"))
+    context = pl.col("context").list.eval(pl.concat_str(letter, turn.struct["text"]))
+    response = pl.concat_str(pl.lit("r"), pl.col("response"))
+    role = pl.when(turn.str.starts_with("u")).then(pl.lit("user")).otherwise(pl.lit("assistant"))
+    message = pl.struct(role=role, content=turn.str.slice(1), train=turn.str.starts_with("r"))
+    return pl.concat_list(context, response).list.eval(message).alias("messages")
+
+
+def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str], axes: Sequence[str]) -> None:
+    """Write `<subset>.parquet` and `<subset>.jsonl` for every subset, empty ones too, in one pass over `rows`.
+
+    `rows` has `context`, `response`, `subset`, and what is written beside the messages: `ABOUT` and the `axes`. Rows of
+    other subsets are left out. A missing category or split is null in Parquet and empty text in JSON lines, see
+    `uniform`. Raises `UserError` when a file cannot be written or the samples cannot be read.
+    """
+    folder = folder.resolve()  # polars compares the paths of the parts with it
+    wanted = rows.filter(pl.col("subset").is_in(subsets)).select(messages(), *ABOUT, *axes, "subset")
+    with ExitStack() as stack:
+        tables = {subset: stack.enter_context(atomic(folder / f"{subset}.parquet")) for subset in subsets}
+        names = ", ".join(f"{subset}.parquet" for subset in subsets)
+        with error_context(f"write {names} to {folder} from the samples"):
+            wanted.sink_parquet(
+                pl.PartitionBy(
+                    folder,
+                    key="subset",
+                    include_key=False,
+                    file_path_provider=lambda file: str(tables[file.partition_keys["subset"].item()]),
+                ),
+                engine="streaming",
+            )
+            for table in tables.values():
+                if not table.exists():
+                    pl.DataFrame(schema=wanted.drop("subset").collect_schema()).write_parquet(table)
+        for subset, table in tables.items():
+            path = folder / f"{subset}.jsonl"
+            with error_context(f"write {path}"), atomic(path) as lines:
+                uniform(pl.scan_parquet(table)).sink_ndjson(lines, check_extension=False, engine="streaming")

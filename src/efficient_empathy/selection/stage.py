@@ -10,13 +10,11 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.foundation.errors import error_context
-from efficient_empathy.foundation.run.stage_records import SelectRecord
+from efficient_empathy.foundation.run.record import SelectRecord
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
 from efficient_empathy.foundation.settings import load
-from efficient_empathy.selection.card import data_card
-from efficient_empathy.selection.datasets import write_subsets
-from efficient_empathy.selection.exports import EXPORTS, write_exports
+from efficient_empathy.selection.exports import EXPORTS, data_card, write_exports, write_subsets
 from efficient_empathy.selection.policies import (
     Decide,
     Policy,

@@ -5,7 +5,7 @@ from efficient_empathy.evaluation.agreement.pairs import ceilings
 from efficient_empathy.evaluation.agreement.raters import align_raters
 from efficient_empathy.evaluation.agreement.settings import AgreementSettings
 from efficient_empathy.evaluation.agreement.sources import read_raters
-from efficient_empathy.foundation.statistics.kappa import cohen_kappa
+from efficient_empathy.foundation.statistics.agreement import cohen_kappa
 from rated_panels import dialogue_samples, near, people_frame, scores
 
 SAMPLES = dialogue_samples(120)

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from efficient_empathy.evaluation.classifiers import Classifier, load
-from efficient_empathy.evaluation.classifiers.classifier import ClassifierRecord, Fit, Head
+from efficient_empathy.evaluation.classifiers.classifier import ClassifierRecord, Fit, Head, Weights
 from efficient_empathy.evaluation.classifiers.features import BUCKETS, LAYERS, LayerEncoder, Scale
-from efficient_empathy.evaluation.classifiers.fitting import Weights
 from efficient_empathy.foundation.errors import UserError
 
 

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS
 from efficient_empathy.evaluation.ratings.reading import read_filled
 from efficient_empathy.evaluation.ratings.results import Resampling, results
-from efficient_empathy.foundation.statistics.kappa import fleiss_kappa
+from efficient_empathy.foundation.statistics.agreement import fleiss_kappa
 from rated_runs import QUALITY, RESPONSES, by_quality, fill, responded_run
 
 FEW = Resampling(resamples=100)

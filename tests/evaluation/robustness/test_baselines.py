@@ -3,7 +3,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.evaluation.robustness.ordering import kind
+from efficient_empathy.evaluation.robustness.models import kind
 from efficient_empathy.evaluation.robustness.trained import BINS, baselines, length_matched
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.foundation.figures.looks import Looks, css
-from efficient_empathy.foundation.figures.palette import MEASURE, NEUTRAL, contrast, look, shade
+from efficient_empathy.foundation.figures import looks
+from efficient_empathy.foundation.figures.looks import MEASURE, NEUTRAL, Looks, contrast, css, look, shade
 
 NAMES = st.lists(
     st.from_regex(r"[A-Za-z0-9_-]{1,12}", fullmatch=True), min_size=1, max_size=30, unique_by=lambda name: name.lower()
@@ -69,3 +69,8 @@ def test_a_step_is_equally_light_in_every_subset(dark: bool) -> None:
     for step in range(11):
         shades = [shade(looks.hue(name), step, dark=dark) for name in (*looks.subsets, NEUTRAL, MEASURE)]
         assert max(contrast(a, b) for a in shades for b in shades) < 1.25
+
+
+def test_steps_go_by_the_square_root() -> None:
+    assert [looks.step_of(n, 100) for n in (0, 0.001, 1, 25, 26, 100)] == [0, 1, 1, 5, 6, 10]
+    assert looks.step_of(0, 0) == 0

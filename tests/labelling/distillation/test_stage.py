@@ -15,7 +15,7 @@ from transformers import BertConfig, BertModel, set_seed
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.distillation.data import target_of
+from efficient_empathy.labelling.distillation.quality import target_of
 from efficient_empathy.labelling.distillation.settings import DistillSettings, StudentSettings
 from efficient_empathy.labelling.distillation.stage import distill
 from efficient_empathy.scoring import Judgement, Ledger, Rubric

@@ -20,7 +20,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation import GenerationSettings, generate
-from efficient_empathy.modelling.moe import steps
+from efficient_empathy.modelling.moe import stage
 from efficient_empathy.modelling.moe.compare import sizes
 from efficient_empathy.modelling.moe.record import ComparisonRecord, RouterRecord
 from efficient_empathy.modelling.moe.settings import MixSettings
@@ -148,15 +148,15 @@ def test_a_second_time_nothing_is_done_and_force_does_it_again(run, monkeypatch)
     first = mix(run, SETTINGS, console=quiet())
     assert not first["skipped"]
     calls = []
-    monkeypatch.setattr(steps, "measure", lambda *_, **__: calls.append(1))
+    monkeypatch.setattr(stage, "measure", lambda *_, **__: calls.append(1))
     again = mix(run, SETTINGS, console=quiet())
     assert again == {**first, "skipped": True}
     assert calls == []
     monkeypatch.undo()
     before = weights(run.moe)
     run.comparison.write_bytes(run.comparison.read_bytes()[:200])
-    monkeypatch.setattr(steps, "train_routers", lambda *_, **__: calls.append(1))
-    monkeypatch.setattr(steps, "compose", lambda *_, **__: calls.append(1))
+    monkeypatch.setattr(stage, "train_routers", lambda *_, **__: calls.append(1))
+    monkeypatch.setattr(stage, "compose", lambda *_, **__: calls.append(1))
     rebuilt = mix(run, SETTINGS, console=quiet())
     assert calls == []
     assert rebuilt["models"] == first["models"]
@@ -169,13 +169,13 @@ def test_a_second_time_nothing_is_done_and_force_does_it_again(run, monkeypatch)
 def test_other_training_starts_from_the_composition_and_measures_only_what_is_new(mixed, tmp_path, monkeypatch) -> None:
     run = Workspace(shutil.copytree(mixed[0].root, tmp_path / "run"))
     measured = []
-    real = steps.measure
+    real = stage.measure
     monkeypatch.setattr(
-        steps, "measure", lambda contender, *a, **o: measured.append(contender.name) or real(contender, *a, **o)
+        stage, "measure", lambda contender, *a, **o: measured.append(contender.name) or real(contender, *a, **o)
     )
-    cache = {path.name for path in (run.root / steps.CACHE).iterdir()}
+    cache = {path.name for path in (run.root / stage.CACHE).iterdir()}
     mix(run, SETTINGS.model_copy(update={"learning_rate": 0.05}), console=quiet())
-    fresh = {path.name for path in (run.root / steps.CACHE).iterdir()} - cache
+    fresh = {path.name for path in (run.root / stage.CACHE).iterdir()} - cache
     assert len(fresh) == 2
     assert not same(weights(run.moe), weights(mixed[0].moe))
 
@@ -234,7 +234,7 @@ def test_killed_after_any_step_the_rerun_ends_as_the_undisturbed_run(run, mixed,
     for model in mixed[1]["models"]:
         assert losses[model["name"]] == pytest.approx(model["loss"], abs=1e-6)
     assert not [path.name for path in run.root.iterdir() if path.name.endswith((".work", ".old"))]
-    assert not (run.root / steps.WORK).exists()
+    assert not (run.root / stage.WORK).exists()
 
 
 def test_without_training_there_is_one_mixture(run) -> None:
@@ -295,9 +295,9 @@ def test_routers_can_learn_from_what_the_experts_did_not_see(run, monkeypatch) -
     for name in ("sensibility", "rationality", "union"):
         recorded(run, name, hold_back=0.5)
     seen = []
-    real = steps.train_routers
+    real = stage.train_routers
     monkeypatch.setattr(
-        steps,
+        stage,
         "train_routers",
         lambda folder, rows, *a, **o: seen.extend(rows["sample_id"]) or real(folder, rows, *a, **o),
     )

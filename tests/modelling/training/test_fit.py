@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.modelling.training.examples import encode
 from efficient_empathy.modelling.training.fit import fit
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 from efficient_empathy.modelling.training.record import FitRecord, TokenCount
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.modelling.training.tokens import encode
 from tiny_models import tiny_model
 
 FULL = TrainingSettings(method="full", learning_rate=3e-3, batch_size=8, precision="fp32", epochs=2)

@@ -5,9 +5,9 @@ pytest.importorskip("trl", reason='needs the extra "train"')
 
 import torch
 
+from efficient_empathy.modelling.training.examples import encode
 from efficient_empathy.modelling.training.loss import losses, mean_losses, response_losses
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
-from efficient_empathy.modelling.training.tokens import encode
 from tiny_models import FAMILIES, tiny_model
 
 

@@ -1,11 +1,13 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.prompts.golden.golden_set import BUNDLED, look_at, read_golden, seal
+from efficient_empathy.prompts.golden.golden_set import BUNDLED, look_at, read_golden, read_lines, seal
 from efficient_empathy.scoring.rubric import Rubric
-from golden_sets import golden_set
+from golden_sets import golden_set, samples
 
 
 def test_what_is_written_is_read_again(tmp_path) -> None:
@@ -77,3 +79,89 @@ def test_a_hand_made_set_without_ids_and_manifest_is_sealed(tmp_path) -> None:
 def test_the_package_has_one_that_is_in_order() -> None:
     golden = read_golden("bundled")
     assert len(golden.items) == 200
+
+
+SCALES = {"sensibility": (0, 10), "rationality": (0, 10)}
+
+
+def row(i=0, **changes):
+    sample = samples(i + 1)[i]
+    told = {
+        "id": sample.id,
+        "dialogue_id": sample.dialogue_id,
+        "turn": sample.turn,
+        "context": [{"role": turn.role, "text": turn.text} for turn in sample.context],
+        "response": sample.response,
+        "category": sample.category,
+        "expected": {"sensibility": 8, "rationality": [1, 3]},
+    }
+    return {key: value for key, value in {**told, **changes}.items() if value is not ...}
+
+
+def read(tmp_path, *rows, **options):
+    path = tmp_path / "items.jsonl"
+    path.write_text("".join((one if isinstance(one, str) else json.dumps(one)) + "\n" for one in rows), "utf-8")
+    return read_lines(path, SCALES, **options)
+
+
+def test_a_line_is_a_sample_and_the_ranges_it_is_expected_in(tmp_path) -> None:
+    found = read(tmp_path, row(0, note="plain", weight=2), "", row(1))
+    assert not found.problems
+    assert found.rows[0].sample.id == samples(1)[0].id
+    assert found.rows[0].expected == {"sensibility": (8, 8), "rationality": (1, 3)}
+    assert (found.rows[0].note, found.rows[0].weight, found.rows[1].weight) == ("plain", 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "an item is a JSON object, not a list"),
+        (row(id="f" * 32), "is not that of its text"),
+        (row(response="Another text."), "is not that of its text"),
+        (row(id=...), "it has no id"),
+        (row(expected=...), "it has no expected scores"),
+        (row(expected={"sensibility": 8}), "no expected score for rationality"),
+        (row(expected={"sensibility": 8, "rationality": 2, "warmth": 1}), "'warmth', and the rubric's axes are"),
+        (row(expected={"sensibility": 11, "rationality": 2}), "expected sensibility is 11, outside the scale 0–10"),
+        (row(expected={"sensibility": [3, 1], "rationality": 2}), "lowest is above its highest"),
+        (row(expected={"sensibility": "high", "rationality": 2}), "'high': write a number, or [lowest, highest]"),
+        (row(expected={"sensibility": True, "rationality": 2}), "True: write a number"),
+        (row(expected={"sensibility": float("nan"), "rationality": 2}), "nan: write a number"),
+        (row(expectd={}), "expectd is no key: did you mean expected?"),
+        (row(context=[]), "context must be a list of turns"),
+        (row(context=[{"role": "user", "text": "Hi"}]), "is no turn"),
+        (row(context=[{"role": "listener", "text": "Hi"}]), "must end with a turn of the speaker"),
+        (row(response=""), "response must be the listener's text"),
+        (row(weight=0), "weight is 0"),
+        (row(category=3), "category is 3: it must be text"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_with_file_and_line(tmp_path, line, said) -> None:
+    found = read(tmp_path, row(1), line)
+    (problem,) = found.problems
+    assert problem.startswith(f"{tmp_path}/items.jsonl:2: ")
+    assert said in problem
+    assert "\n" not in problem
+
+
+def test_an_item_that_stands_twice_names_the_first(tmp_path) -> None:
+    assert "line 1 already" in read(tmp_path, row(0), row(1), row(0)).problems[0]
+
+
+def test_a_file_without_items(tmp_path) -> None:
+    assert "holds no item" in read(tmp_path, "", "  ").problems[0]
+
+
+def test_ids_are_filled_in_on_request(tmp_path) -> None:
+    found = read(tmp_path, row(0, id=..., dialogue_id=..., turn=...), fill=True)
+    assert found.rows[0].sample.id == samples(1)[0].id
+
+
+@given(st.binary(max_size=200))
+def test_whatever_bytes_there_are_it_says_what_is_wrong(tmp_path_factory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("any") / "items.jsonl"
+    path.write_bytes(content)
+    found = read_lines(path, SCALES)
+    assert found.problems
+    assert all(problem.startswith(str(path)) for problem in found.problems)

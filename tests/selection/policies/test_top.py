@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import scored_on
 from efficient_empathy.selection.policies import load_policy, make_selector, policy_of_definition, policy_words
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.selection.shares import tie_hash
 
 amounts = st.one_of(st.integers(1, 70), st.floats(0.01, 0.99))
 

@@ -4,8 +4,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from efficient_empathy.foundation.figures.looks import Looks
-from efficient_empathy.foundation.figures.palette import contrast
+from efficient_empathy.foundation.figures.looks import Looks, contrast
 from efficient_empathy.studio.server.look import looks_in, palette_css, query_of
 
 CSS = files("efficient_empathy.studio").joinpath("server", "static", "studio.css").read_text("utf-8")

@@ -11,8 +11,7 @@ from efficient_empathy.dialogues.containers.csv_file import csv_rows, delimiter_
 from efficient_empathy.dialogues.containers.json_file import IsRow, array_rows, line_rows, line_value, object_rows
 from efficient_empathy.dialogues.containers.opening import lines, reading
 from efficient_empathy.dialogues.containers.parquet_file import parquet_rows
-from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import Row, split_in_name
+from efficient_empathy.dialogues.rows import Intake, Row, split_in_name
 from efficient_empathy.foundation.errors import UserError
 
 Container = Literal["parquet", "array", "object", "lines", "csv"]

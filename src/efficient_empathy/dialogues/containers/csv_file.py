@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from efficient_empathy.dialogues.containers.opening import HOLDS_NUL, MAX_LINE, NOT_UTF8, TOO_LONG, lines, reading
-from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import Row, shown
+from efficient_empathy.dialogues.rows import Intake, Row, shown
 from efficient_empathy.foundation.errors import UserError
 
 DELIMITERS = ",\t;|"

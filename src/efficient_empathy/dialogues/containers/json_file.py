@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from efficient_empathy.dialogues.containers.opening import HOLDS_NUL, MAX_LINE, NOT_UTF8, TOO_LONG, lines, reading
-from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import SPLITS, Row, shown
+from efficient_empathy.dialogues.rows import SPLITS, Intake, Row, shown
 from efficient_empathy.foundation.errors import UserError
 
 IsRow = Callable[[dict[str, Any]], bool]

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import MalformedError, Row, clean, each, list_of, shown, text_of
+from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, clean, each, list_of, shown, text_of
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.turns import Turn, labelled, pair
 

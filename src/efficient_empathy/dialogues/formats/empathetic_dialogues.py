@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
 
-from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import MalformedError, Row, each, label_of, shown, text_of, turn_of
+from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, label_of, shown, text_of, turn_of
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.turns import MAX_TURNS, Turn, conversation
 

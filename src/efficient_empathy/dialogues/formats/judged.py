@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import Row, each, has_instruction, text_of
+from efficient_empathy.dialogues.rows import Intake, Row, each, has_instruction, text_of
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.turns import is_separated, pair, separated
 

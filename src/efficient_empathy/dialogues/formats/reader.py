@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import Row
+from efficient_empathy.dialogues.rows import Intake, Row
 from efficient_empathy.dialogues.sample import Sample
 
 

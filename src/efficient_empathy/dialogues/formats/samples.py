@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from efficient_empathy.dialogues.intake import Intake
-from efficient_empathy.dialogues.rows import Row, each, label_of, objects_of, text_of
+from efficient_empathy.dialogues.rows import Intake, Row, each, label_of, objects_of, text_of
 from efficient_empathy.dialogues.sample import Role, Sample
 from efficient_empathy.dialogues.turns import pair, turns_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.intake import Intake
 from efficient_empathy.dialogues.rows import (
+    Intake,
     MalformedError,
     Row,
     clean,

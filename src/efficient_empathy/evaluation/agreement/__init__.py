@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
-    from efficient_empathy.evaluation.agreement.formatting import summary
+    from efficient_empathy.evaluation.agreement.page import summary
     from efficient_empathy.evaluation.agreement.record import AgreementRecord
     from efficient_empathy.evaluation.agreement.settings import AgreementSettings
     from efficient_empathy.evaluation.agreement.stage import measure_agreement
@@ -18,6 +18,6 @@ __getattr__ = exports(
         "AgreementRecord": "record",
         "AgreementSettings": "settings",
         "measure_agreement": "stage",
-        "summary": "formatting",
+        "summary": "page",
     },
 )

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.agreement.measures import estimate, resampled
+from efficient_empathy.evaluation.agreement.pairs import estimate, resampled
 from efficient_empathy.evaluation.agreement.raters import ComparedAxis, RatedItems
 from efficient_empathy.evaluation.agreement.record import Bias, TestVerdict
 from efficient_empathy.evaluation.agreement.settings import AgreementSettings
 from efficient_empathy.foundation.run.record import finite
-from efficient_empathy.foundation.statistics.correction import holm
 from efficient_empathy.foundation.statistics.measured import Floats, Measured, Weights
+from efficient_empathy.foundation.statistics.resampling import holm
 
 FEWEST = 10
 """Dialogues that a group, and the rest, need to be tested: below, a test of either means little."""

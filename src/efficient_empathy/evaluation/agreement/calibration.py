@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from efficient_empathy.evaluation.agreement.measures import Figures, estimate, resampled
+from efficient_empathy.evaluation.agreement.pairs import Figures, estimate, resampled
 from efficient_empathy.evaluation.agreement.raters import ITEM, ComparedAxis, RatedItems, Rater
 from efficient_empathy.evaluation.agreement.record import SUBSET, Bin, Calibration, Chance, Level, Sharpness
 from efficient_empathy.evaluation.agreement.settings import AgreementSettings

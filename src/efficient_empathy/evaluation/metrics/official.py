@@ -11,8 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.evaluation.metric import Figure, Joined, Measured, MetricOptions, Sums, Tally, Values
-from efficient_empathy.evaluation.metrics.distinct import Distinct, Seen, keys_of
-from efficient_empathy.evaluation.metrics.ngrams import Normaliser, bleu, f_measures, overlap
+from efficient_empathy.evaluation.metrics.standard import Normaliser, bleu, f_measures, overlap
+from efficient_empathy.evaluation.metrics.texts import Distinct, Seen, keys_of
 from efficient_empathy.evaluation.tokens import Encoder, Ragged, splitter
 
 _ROWS = 20_000

@@ -75,10 +75,9 @@ class Perplexity:
         except ImportError as error:
             raise missing_extra("the metric perplexity", "train") from error
         from efficient_empathy.modelling.moe.compare import dtype_here, free_memory
-        from efficient_empathy.modelling.training.examples import conversational
+        from efficient_empathy.modelling.training.examples import conversational, encode
         from efficient_empathy.modelling.training.loss import losses
         from efficient_empathy.modelling.training.models import load_model, load_tokenizer
-        from efficient_empathy.modelling.training.tokens import encode
 
         frame = rows.select(sample_id=pl.col("id").cast(pl.String), context="context", response="reference")
         loaded = load_model(target.path, dtype=dtype_here())

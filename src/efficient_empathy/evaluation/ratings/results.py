@@ -28,11 +28,9 @@ from efficient_empathy.evaluation.ratings.record import (
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.record import finite
 from efficient_empathy.foundation.settings import SETTINGS
-from efficient_empathy.foundation.statistics.agreement import agreement
-from efficient_empathy.foundation.statistics.correction import holm
-from efficient_empathy.foundation.statistics.kappa import fleiss_kappa
+from efficient_empathy.foundation.statistics.agreement import agreement, fleiss_kappa
 from efficient_empathy.foundation.statistics.ranking import rank
-from efficient_empathy.foundation.statistics.resampling import dialogue_draws
+from efficient_empathy.foundation.statistics.resampling import dialogue_draws, holm
 
 PREFERENCES = (-1, 0, 1)
 """The scale of a comparison."""

@@ -14,8 +14,15 @@ from typing import Any, Literal
 import polars as pl
 
 from efficient_empathy.evaluation.ratings.answers import value_of
-from efficient_empathy.evaluation.ratings.design import TITLES, Design, Row, Sheets, design_sheets, layout_of
-from efficient_empathy.evaluation.ratings.material import material_of_run
+from efficient_empathy.evaluation.ratings.design import (
+    TITLES,
+    Design,
+    Row,
+    Sheets,
+    design_sheets,
+    layout_of,
+    material_of_run,
+)
 from efficient_empathy.evaluation.ratings.questions import Task, comparing, instructions
 from efficient_empathy.evaluation.ratings.reading import Filled, Reading, read_filled
 from efficient_empathy.evaluation.ratings.record import NAME, Key, RatingsRecord, SheetKey, write_key

@@ -1,25 +1,170 @@
-"""Small models, quickly trained, whose held-out loss stands for that of the model one would like to train."""
+"""Small models, quickly trained, whose held-out loss stands for that of the model one would like to train.
+
+Cross-validation of a choice by dialogue: the choice is made on all folds but one, and measured on that one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from rich.console import Console
 
-from efficient_empathy.evaluation.robustness.folds import Folds
 from efficient_empathy.evaluation.robustness.grid import Cell
 from efficient_empathy.evaluation.robustness.labels import ScoredSamples
 from efficient_empathy.evaluation.robustness.models import Store
 from efficient_empathy.evaluation.robustness.settings import TuneSettings
+from efficient_empathy.evaluation.robustness.targets import Criterion
 from efficient_empathy.evaluation.robustness.trained import samples_of
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.selection.shares import tie_hash
+
+CONFIDENCE = 0.95
+LEAST = 2
+"""Dialogues of a fold."""
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Which dialogue and which fold each sample is of."""
+
+    dialogue: npt.NDArray[np.intp]
+    """Shape (samples,): the dialogue's number."""
+    of_dialogue: npt.NDArray[np.intp]
+    """Shape (dialogues,): its fold."""
+    count: int
+
+    @classmethod
+    def of(cls, dialogue_ids: pl.Series, folds: int, seed: int) -> Folds:
+        """Dialogues in order of a seeded hash of their ids, dealt out in turn. Raises `UserError` for too few."""
+        distinct = dialogue_ids.unique(maintain_order=True)
+        if len(distinct) < LEAST * folds:
+            raise UserError(
+                f"{len(distinct):,} dialogues are too few for {folds} folds of at least {LEAST}: take fewer --folds, "
+                "or more data"
+            )
+        rank = np.argsort(np.argsort(tie_hash(distinct, seed), kind="stable"), kind="stable")
+        number = dialogue_ids.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).to_numpy().astype(np.intp)
+        return cls(number, rank % folds, folds)
+
+    @property
+    def of_sample(self) -> npt.NDArray[np.intp]:
+        """Each sample's fold."""
+        folds: npt.NDArray[np.intp] = self.of_dialogue[self.dialogue]
+        return folds
+
+    def sums(self, counts: Floats) -> Floats:
+        """Sums by fold, shape (folds, k)."""
+        return _by(self.of_sample, counts, self.count)
+
+    def by_dialogue(self, counts: Floats) -> Floats:
+        """Sums by dialogue, shape (dialogues, k)."""
+        return _by(self.dialogue, counts, len(self.of_dialogue))
+
+    def draws(self, draws: int, seed: int) -> Iterator[Floats]:
+        """Two-stage bootstrap: folds with replacement, then dialogues of each with replacement; weights of dialogues.
+
+        Chunks of shape (some draws, dialogues), `draws` in all. Folds are drawn too because what was measured in one
+        fold hangs together: one choice, one proxy model (Davison & Hinkley 1997, section 3.8).
+        """
+        rng = np.random.default_rng(seed)
+        members = [np.flatnonzero(self.of_dialogue == fold) for fold in range(self.count)]
+        chunk = max(1, _CHUNK // len(self.of_dialogue))
+        for start in range(0, draws, chunk):
+            size = min(chunk, draws - start)
+            weights = np.zeros((size, len(self.of_dialogue)))
+            times = rng.multinomial(self.count, np.full(self.count, 1 / self.count), size)
+            for fold, own in enumerate(members):
+                weights[:, own] = rng.multinomial(times[:, fold] * len(own), np.full(len(own), 1 / len(own)))
+            yield weights
+
+
+def _by(groups: npt.NDArray[np.intp], counts: Floats, n: int) -> Floats:
+    return np.stack([np.bincount(groups, column, minlength=n) for column in counts.T], axis=1)
+
+
+def choose(sums: Floats, cells: Sequence[Cell], criterion: Criterion, default: Cell) -> int:
+    """The best of `cells` by their sums, shape (cells, k); of equals the one nearest to the default.
+
+    Cells that are allowed come before all others. Misses within the criterion's slack of the best are equal.
+    """
+    own = default.thresholds
+    far = [sum(abs(value - own[name]) for name, value in cell.values) for cell in cells]
+    thresholds = [tuple(value for _, value in cell.values) for cell in cells]
+    miss = np.round(criterion.miss(criterion.value(sums)), 12)
+    fault = np.round(criterion.fault(sums), 12)
+    allowed = np.flatnonzero(fault == fault.min())
+    near = [int(i) for i in allowed if miss[i] <= miss[allowed].min() + criterion.slack]
+    return min(near, key=lambda i: (far[i], miss[i], thresholds[i]))
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A choice of thresholds, and what cross-validation says of choosing so."""
+
+    chosen: int
+    """Which cell is the best on all samples."""
+    folds: list[tuple[int, float, float]]
+    """Of each fold the cell chosen without it, its value there, and the default's."""
+    value: float
+    """On all samples, each judged by the choice that was made without its fold."""
+    default_value: float
+    spread: float
+    """Standard deviation of the folds' values."""
+    difference: float
+    """By how much the choice misses more than the default does (below 0: less), on the same samples."""
+    low: float
+    high: float
+
+
+def cross_validate(
+    cells: Sequence[Cell], default: Cell, criterion: Criterion, folds: Folds, *, draws: int, seed: int
+) -> Validation:
+    """Choose on all folds but one and measure there, fold by fold; `default` must be among `cells`.
+
+    The interval is the basic bootstrap's, 2 × difference − quantiles: a divergence of resampled categories is too
+    high on average, which the percentiles' interval would take over (Davison & Hinkley 1997, section 5.2).
+    """
+    by_fold = np.stack([folds.sums(criterion.counts(cell)) for cell in cells])
+    every = by_fold.sum(axis=1)
+    choices = [choose(every - by_fold[:, fold], cells, criterion, default) for fold in range(folds.count)]
+    values = [float(criterion.value(by_fold[cell, fold])) for fold, cell in enumerate(choices)]
+    base_cell = cells.index(default)
+    own, base = (
+        sum((_of_fold(folds, fold, criterion.counts(cells[c])) for fold, c in enumerate(chosen)), np.zeros(()))
+        for chosen in (choices, [base_cell] * folds.count)
+    )
+
+    def excess(weights: Floats) -> Floats:
+        less, more = (criterion.miss(criterion.value(weights @ sums)) for sums in (own, base))
+        difference: Floats = less - more
+        return difference
+
+    resampled = np.concatenate([excess(weights) for weights in folds.draws(draws, seed)])
+    difference = float(excess(np.ones((1, len(folds.of_dialogue))))[0])
+    high, low = 2 * difference - np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Validation(
+        chosen=choose(every, cells, criterion, default),
+        folds=list(zip(choices, values, [float(v) for v in criterion.value(by_fold[base_cell])], strict=True)),
+        value=float(criterion.value(own.sum(axis=0))),
+        default_value=float(criterion.value(base.sum(axis=0))),
+        spread=float(np.std(values, ddof=1)),
+        difference=difference,
+        low=float(low),
+        high=float(high),
+    )
+
+
+def _of_fold(folds: Folds, fold: int, counts: Floats) -> Floats:
+    """Sums by dialogue of one fold alone."""
+    return folds.by_dialogue(counts * (folds.of_sample == fold)[:, None])
 
 
 class Proxies:

@@ -19,8 +19,14 @@ from rich.console import Console
 
 from efficient_empathy.evaluation.robustness.grid import Cell
 from efficient_empathy.evaluation.robustness.labels import UNION, Labels, ScoredSamples
-from efficient_empathy.evaluation.robustness.models import NO_MATTER, MeasuredModel, Store, figures_of, metrics_of
-from efficient_empathy.evaluation.robustness.ordering import compare_models
+from efficient_empathy.evaluation.robustness.models import (
+    NO_MATTER,
+    MeasuredModel,
+    Store,
+    compare_models,
+    figures_of,
+    metrics_of,
+)
 from efficient_empathy.evaluation.robustness.records import (
     Baseline,
     HeldOut,
@@ -36,7 +42,7 @@ from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.modelling.training.examples import choose, held_out_rows, partition
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.selection.shares import tie_hash
 
 LOSS = MeasuredFigure(
     better="lower", about="mean negative log-likelihood of held-out responses, nats a token", digits=4

@@ -11,7 +11,6 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from efficient_empathy.evaluation.robustness.folds import Folds, Validation, cross_validate
 from efficient_empathy.evaluation.robustness.grid import (
     SHORT,
     Cell,
@@ -23,6 +22,7 @@ from efficient_empathy.evaluation.robustness.grid import (
     wide,
 )
 from efficient_empathy.evaluation.robustness.labels import ScoredSamples, scales_of
+from efficient_empathy.evaluation.robustness.proxy import Folds, Validation, cross_validate
 from efficient_empathy.evaluation.robustness.records import (
     Difference,
     FoldChoice,

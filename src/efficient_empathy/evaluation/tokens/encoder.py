@@ -10,8 +10,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from efficient_empathy.evaluation.tokens.sentences import INSIDE, Split
-from efficient_empathy.evaluation.tokens.treebank import CLOSERS, CONTRACTED, words
+from efficient_empathy.evaluation.tokens.sentences import CLOSERS, CONTRACTED, INSIDE, Split, words
 
 Ids = tuple[int, ...]
 _MOST_CHUNKS, _MOST_TEXTS = 300_000, 30_000

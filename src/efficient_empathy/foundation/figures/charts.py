@@ -1,19 +1,21 @@
 """Small figures of the studio, as SVG without a style attribute; lengths across are shares, so text keeps its size.
 
 Each has its numbers in words for those who do not see it, and its subsets by letter as well as by colour.
+
+The figure of dots with intervals: a row a model, as wide as its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from markupsafe import Markup, escape
 
 from efficient_empathy.foundation.figures.formatting import clip, fixed, plural, share
-from efficient_empathy.foundation.figures.looks import Looks
-from efficient_empathy.foundation.figures.palette import MEASURE, look
+from efficient_empathy.foundation.figures.looks import MEASURE, Looks, look
 from efficient_empathy.foundation.figures.scale import Scale, decimals, extent
 
 _BAR, _TALL = 9, 26
@@ -132,3 +134,61 @@ def key(name: str, looks: Looks) -> Markup:
         f'<svg class="line-key" width="26" height="14" aria-hidden="true"><line class="series {look(name)} q8" x1="0" '
         f'x2="26" y1="7" y2="7"/><path class="filled mark-of {look(name)} q8" d="{looks.mark(name, 13, 7)}"/></svg>'
     )
+
+
+_ROW, _LABEL_CLIP = 42, 34
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One model's value, with its interval where it has one."""
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None = None
+    best: bool = False
+
+
+def dot_rows(
+    title: str, rows: Sequence[Dot], shown: Callable[[float], str], best: str = "best", reference: float | None = None
+) -> Markup:
+    """A dot a row; `best` is what the best ones are called, `reference` where a dashed line stands."""
+    span = extent([reference, *(v for row in rows for v in (row.value, *(row.interval or ())))])
+    across = Scale(*span, 1.5, 98.5)
+    base = _ROW * len(rows) + 8
+    ticks = across.ticks(5)
+    parts = [
+        f'<line class="grid" x1="{across(v):.2f}%" x2="{across(v):.2f}%" y1="4" y2="{base}"/>'
+        f'<text class="tick" x="{across(v):.2f}%" y="{base + 15}">{fixed(v, decimals(ticks))}</text>'
+        for v in ticks
+    ]
+    if reference is not None and math.isfinite(reference):
+        x = across(reference)
+        parts.append(f'<line class="threshold" x1="{x:.2f}%" x2="{x:.2f}%" y1="4" y2="{base}"/>')
+    told = []
+    for i, row in enumerate(rows):
+        between = f" ({shown(row.interval[0])} to {shown(row.interval[1])})" if row.interval else ""
+        parts += _row(row, _ROW * i, across, shown(row.value), between, best)
+        told.append(f"{clip(row.name, 80)} {shown(row.value)}{between}{f', the {best}' * row.best}")
+    about = f"{'; '.join(told)}." if told else "No model has a value."
+    label = escape(f"{title}. {about}")
+    return Markup(
+        f'<svg class="dots" width="100%" height="{base + 22}" role="img" aria-label="{label}">'
+        f"<title>{escape(title)}</title><desc>{escape(about)}</desc>{''.join(parts)}</svg>"
+    )
+
+
+def _row(row: Dot, top: int, across: Scale, value: str, between: str, best: str) -> Iterator[str]:
+    y = top + 30
+    yield f'<g class="row{" lowest" * row.best}"><title>{escape(clip(row.name, 80))}: {value}{between}</title>'
+    short = row.name if len(row.name) <= _LABEL_CLIP else f"{row.name[: _LABEL_CLIP - 1]}…"
+    yield f'<text class="model" x="0" y="{top + 17}">{escape(clip(short))}</text>'
+    yield f'<text class="measure" x="100%" y="{top + 17}">{f"{best}, " * row.best}{value}'
+    yield f'<tspan class="between">{between}</tspan></text>'
+    if row.interval:
+        low, high = (across(v) for v in row.interval)
+        yield f'<line class="whisker" x1="{low:.2f}%" x2="{high:.2f}%" y1="{y}" y2="{y}"/>'
+        yield "".join(
+            f'<line class="whisker" x1="{x:.2f}%" x2="{x:.2f}%" y1="{y - 4}" y2="{y + 4}"/>' for x in (low, high)
+        )
+    yield f'<circle class="dot" cx="{across(row.value):.2f}%" cy="{y}" r="5"/></g>'

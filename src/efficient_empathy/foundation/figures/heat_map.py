@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from efficient_empathy.foundation.figures.formatting import clip, fixed
-from efficient_empathy.foundation.figures.palette import MEASURE, STEPS, look
+from efficient_empathy.foundation.figures.looks import MEASURE, STEPS, look
 from efficient_empathy.foundation.figures.svg import drawing
 
 FEW = 6

@@ -10,10 +10,9 @@ import numpy.typing as npt
 from markupsafe import Markup, escape
 
 from efficient_empathy.foundation.figures.formatting import brief, number, share
-from efficient_empathy.foundation.figures.looks import Looks
-from efficient_empathy.foundation.figures.palette import NEUTRAL, look, step_of
+from efficient_empathy.foundation.figures.looks import NEUTRAL, Looks, look, step_of
 from efficient_empathy.foundation.figures.scale import apart
-from efficient_empathy.foundation.run.axis import Axis
+from efficient_empathy.foundation.run.facts import Axis
 
 _GRID = 506
 _LEFT, _TOP, _RIGHT, _BOTTOM = 58, 30, 52, 50

@@ -20,9 +20,8 @@ from typing import Any, Literal
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError, error_context
-from efficient_empathy.foundation.run.axis import Axis
-from efficient_empathy.foundation.run.facts import FACTS
-from efficient_empathy.foundation.run.stage_records import SelectRecord
+from efficient_empathy.foundation.run.facts import FACTS, Axis
+from efficient_empathy.foundation.run.record import SelectRecord
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 
 PartName = Literal["samples", "scores", "selection"]

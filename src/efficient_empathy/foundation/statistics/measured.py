@@ -1,10 +1,14 @@
-"""What was counted in rows, so that its figures can be asked for under any weights of the rows."""
+"""What was counted in rows, so that its figures can be asked for under any weights of the rows.
+
+Figures as JSON can hold them.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -72,3 +76,24 @@ class Joined:
     def under(self, weights: Weights | None = None) -> Values:
         """See `Measured`: the figures of all parts, in their order."""
         return {name: value for part in self.parts for name, value in part.under(weights).items()}
+
+
+def finite(value: Any, number: Callable[[float], float] = lambda value: value) -> Any:
+    """`value` with None for what is no finite number, all the way down, and numpy's numbers as Python's.
+
+    `number` rounds the floats that are kept.
+    """
+    if isinstance(value, Mapping):
+        return {name: finite(inner, number) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner, number) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, float):
+        return value
+    return number(value) if math.isfinite(value) else None
+
+
+def six_decimals(value: float) -> float:
+    """Rounded for a file that people read."""
+    return round(value, 6)

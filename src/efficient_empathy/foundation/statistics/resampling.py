@@ -5,6 +5,8 @@ functions of sums are bootstrapped (Efron & Tibshirani 1993, chapters 8, 13 and 
 Dist-n, is not: a row that is drawn twice adds nothing new to it, so its bootstrap is too low and the interval is
 wrong. There a hundredth of the dialogues at a time is left out (grouped jackknife, Shao & Tu 1995, chapter 2.3), which
 errs on the wide side (Efron & Stein 1981).
+
+Corrections of p-values for the number of tests that were made.
 """
 
 from __future__ import annotations
@@ -184,3 +186,18 @@ def _left_out(dialogues: _Dialogues, groups: int, seed: int) -> Iterator[Weights
     for start in range(0, groups, dialogues.chunk):
         left = np.arange(start, min(groups, start + dialogues.chunk))[:, None]
         yield dialogues.on_rows((members != left).astype(np.float64))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment (Holm 1979): the chance of any false alarm among all tests stays below each value.
+
+    The k-th smallest of m is multiplied by m − k + 1, never below one that is smaller, and cut at 1. nan, a test that
+    could not be made, stays nan and does not count in m.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    made = np.flatnonzero(~np.isnan(p))
+    order = made[np.argsort(p[made], kind="stable")]
+    adjusted = np.full(len(p), np.nan)
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * p[order]))
+    return [float(value) for value in adjusted]

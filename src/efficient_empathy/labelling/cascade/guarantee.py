@@ -16,7 +16,7 @@ import polars as pl
 from efficient_empathy.foundation.statistics.tolerance import fewest_of, tolerated_errors
 from efficient_empathy.labelling.cascade.settings import Method
 from efficient_empathy.labelling.subsets import Labels, Probabilities
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.selection.shares import tie_hash
 
 Uncertainty = npt.NDArray[np.float32]
 """How likely each sample's label is to be wrong, (samples,)."""

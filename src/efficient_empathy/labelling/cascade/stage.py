@@ -14,16 +14,14 @@ from typing import Any
 from rich.console import Console
 
 from efficient_empathy.dialogues import scan_samples
-from efficient_empathy.foundation.redaction import redact_all
+from efficient_empathy.foundation.errors import redact_all
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, F1Goal, Goal
-from efficient_empathy.labelling.cascade.phases import Phases, UnfinishedError, Work
-from efficient_empathy.labelling.cascade.planning import plan_cascade
+from efficient_empathy.labelling.cascade.phases import Phases, UnfinishedError, Work, plan_cascade
 from efficient_empathy.labelling.cascade.predictions import read_predictions
 from efficient_empathy.labelling.cascade.record import CascadeRecord, Plan, plan_text
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.subsets import bind_rules
-from efficient_empathy.scoring.ingest import ingest
 from efficient_empathy.scoring.judges.checked import CheckedJudge
 from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeSpec
 from efficient_empathy.scoring.judges.registry import build_judge, check_options
@@ -31,7 +29,7 @@ from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import ReadRecord
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.scoring.stage import REASONS_SHOWN, call_of, record_score, result_of, sample_ids, write
+from efficient_empathy.scoring.stage import REASONS_SHOWN, call_of, ingest, record_score, result_of, sample_ids, write
 from efficient_empathy.selection.policies import BoundRules
 
 CASCADE, DISTILLED = "cascade", "distilled"

@@ -1,8 +1,17 @@
-"""How well a student agrees with the judge it learnt from, on samples of dialogues that it has not seen."""
+"""How well a student agrees with the judge it learnt from, on samples of dialogues that it has not seen.
+
+What a student says of samples that it has not seen: cross-fitted, whole dialogues held out together.
+
+What a distilled judge learns from: samples, and the score distributions that another judge gave them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +19,89 @@ import polars as pl
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
-from efficient_empathy.labelling.distillation.data import Examples
+from efficient_empathy.dialogues import Sample, scan_samples
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.labelling.distillation.model import Encoded, fit, predict
+from efficient_empathy.labelling.distillation.settings import StudentSettings
 from efficient_empathy.labelling.subsets import bind_rules, sample_facts, subset_probabilities
-from efficient_empathy.scoring.judges.distilled import AxisHead, softmax
-from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.dependence import fit_dependence
+from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.distilled import AxisHead, calibrated, softmax
+from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.rubric import Axis, Rubric
 from efficient_empathy.selection.policies import BoundRules, RulePolicy
-from efficient_empathy.selection.shares import expected_shares, match_shares
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.selection.shares import expected_shares, match_shares, tie_hash
+
+FEWEST = 50
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Samples with target distributions, (samples × axes × levels) float32, and the dialogue that each came from.
+
+    There are as many levels as the longest scale has scores; those beyond a shorter one are 0.
+    """
+
+    samples: list[Sample]
+    targets: np.ndarray
+    groups: np.ndarray
+
+    @property
+    def scores(self) -> np.ndarray:
+        """The targets' expected scores counted from the scale's lowest, (samples × axes)."""
+        expected: np.ndarray = self.targets @ np.arange(self.targets.shape[-1], dtype=np.float32)
+        return expected
+
+    def folds(self, k: int, seed: int) -> np.ndarray:
+        """A fold number, 0 to k-1, for each sample; whole dialogues share one."""
+        names, index = np.unique(self.groups, return_inverse=True)
+        numbers = np.arange(len(names)) % k
+        np.random.default_rng(seed).shuffle(numbers)
+        result: np.ndarray = numbers[index]
+        return result
+
+
+def read_examples(workspace: Workspace, spec: JudgeSpec, rubric: Rubric, folds: int) -> Examples:
+    """Every distinct sample of a run that has an `ok` judgement under `spec`.
+
+    Raises `UserError` when there are too few, or fewer dialogues than folds.
+    """
+    levels = max(len(axis.values) for axis in rubric.axes)
+    samples, targets, seen = [], [], set()
+    with Ledger(workspace.require(workspace.ledger, "score")) as ledger:
+        for chunk in scan_samples(workspace.require(workspace.samples, "score"), 4096):
+            found = ledger.latest(spec, [sample.id for sample in chunk])
+            for sample in chunk:
+                judgement = found.get(sample.id)
+                if judgement is None or judgement.state != "ok" or sample.id in seen:
+                    continue
+                seen.add(sample.id)
+                samples.append(sample)
+                tables = [
+                    judgement.probabilities.get(axis.name) or target_of(judgement.scores[axis.name], axis)
+                    for axis in rubric.axes
+                ]
+                targets.append([[*table, *[0.0] * (levels - len(table))] for table in tables])
+    if len(samples) < FEWEST:
+        raise UserError(f"{workspace.root} has {len(samples)} judged samples; distilling needs {FEWEST} or more")
+    groups = np.array([sample.dialogue_id for sample in samples])
+    if len(set(groups)) < folds:
+        raise UserError(
+            f"{folds} folds by dialogue need {folds} dialogues or more; {workspace.root} has {len(set(groups))}"
+        )
+    return Examples(samples, np.asarray(targets, np.float32), groups)
+
+
+def target_of(score: float, axis: Axis) -> list[float]:
+    """A score as a distribution: all on one whole number, or shared between the two neighbours of a mean."""
+    position = min(max(score - axis.scale[0], 0.0), len(axis.values) - 1.0)
+    low = int(position)
+    target = [0.0] * len(axis.values)
+    target[low] = 1 - (position - low)
+    if position > low:
+        target[low + 1] = position - low
+    return target
 
 
 def fit_heads(logits: np.ndarray, targets: np.ndarray, rubric: Rubric) -> list[AxisHead]:
@@ -107,3 +192,55 @@ def _label_figures(
 def _tables(bound: BoundRules, stacked: np.ndarray) -> list[np.ndarray]:
     """A table per axis, without what lies beyond its scale."""
     return [stacked[:, i, : high - low + 1] for i, (low, high) in enumerate(bound.scales.values())]
+
+
+Progress = Callable[[str, int, int, float], None]
+
+
+def cross_fit(
+    base: Path | str,
+    encoded: Encoded,
+    examples: Examples,
+    settings: StudentSettings,
+    folds: int,
+    cache: Path,
+    on_step: Progress,
+) -> np.ndarray:
+    """Logits for every sample from a student that saw no sample of its dialogue, (samples × axes × levels).
+
+    Each fold is kept in the folder `cache`: the same call goes on where it stopped, and costs nothing the second time.
+    """
+    number = examples.folds(folds, settings.seed)
+    digest = hashlib.sha256(examples.targets.tobytes())
+    digest.update(json.dumps([str(base), folds, asdict(settings), [s.id for s in examples.samples]]).encode())
+    logits = np.empty(examples.targets.shape, np.float32)
+    for fold in range(folds):
+        kept = cache / f"{digest.hexdigest()[:16]}-{fold}.npy"
+        held_out = np.flatnonzero(number == fold).tolist()
+        if not kept.exists():
+            seen = np.flatnonzero(number != fold).tolist()
+            what = f"fold {fold + 1} of {folds}"
+            student = fit(
+                base, [encoded[i] for i in seen], examples.targets[seen], settings,
+                lambda *at, what=what: on_step(what, *at),
+            )  # fmt: skip
+            with atomic(kept) as temporary, temporary.open("wb") as handle:
+                np.save(handle, predict(student, [encoded[i] for i in held_out]))
+        logits[held_out] = np.load(kept)
+    return logits
+
+
+def cross_calibrated(logits: np.ndarray, examples: Examples, rubric: Rubric, folds: int, seed: int) -> np.ndarray:
+    """Distributions from held-out logits, each fold calibrated on the others, so that the figures are honest."""
+    number = examples.folds(folds, seed)
+    probabilities = np.empty_like(logits)
+    for fold in range(folds):
+        others, here = number != fold, number == fold
+        probabilities[here] = calibrated(logits[here], fit_heads(logits[others], examples.targets[others], rubric))
+    return probabilities
+
+
+def dependence_of(probabilities: np.ndarray, targets: np.ndarray) -> tuple[float, ...]:
+    """What is left between each two axes of a rubric beyond what the text tells, see `scoring.dependence`."""
+    tables, true = (list(np.moveaxis(array, 1, 0)) for array in (probabilities, targets))  # beyond a scale all are 0
+    return tuple(round(number, 5) for number in fit_dependence(tables, true))

@@ -1,31 +1,177 @@
-"""`efficient-empathy distill`: from a run's judgements to a judge that needs no network."""
+"""`efficient-empathy distill`: from a run's judgements to a judge that needs no network.
+
+The model card of a distilled judge.
+
+A fitted student as a folder that `DistilledJudge` reads: int8 ONNX, tokenizer, `judge.json`.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+import tempfile
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from efficient_empathy.encoders import PairTokenizer
+from efficient_empathy.encoders.pairs import pad
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
-from efficient_empathy.labelling.distillation.card import card
-from efficient_empathy.labelling.distillation.data import Examples, read_examples
-from efficient_empathy.labelling.distillation.export import export_onnx
-from efficient_empathy.labelling.distillation.held_out import Progress, cross_calibrated, cross_fit, dependence_of
 from efficient_empathy.labelling.distillation.model import Encoded, Student, fit, predict
-from efficient_empathy.labelling.distillation.quality import agreement, fit_heads
+from efficient_empathy.labelling.distillation.quality import (
+    Examples,
+    Progress,
+    agreement,
+    cross_calibrated,
+    cross_fit,
+    dependence_of,
+    fit_heads,
+    read_examples,
+)
 from efficient_empathy.labelling.distillation.reference import FILE as REFERENCE
 from efficient_empathy.labelling.distillation.reference import write_reference
 from efficient_empathy.labelling.distillation.settings import DistillSettings
 from efficient_empathy.scoring.judges.distilled import DistilledConfig, DistilledJudge, calibrated
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.selection.policies import RulePolicy, display_symbol, policy_of_definition
+from efficient_empathy.selection.policies.conditions import number_text
+
+CARD = """\
+---
+library_name: efficient-empathy
+pipeline_tag: text-classification
+base_model: {base}
+license: {licence}
+---
+# {name}: a judge of {axes}
+
+A {megabytes} MB encoder that reads one dialogue context and one response, as a pair, and answers per axis with a
+distribution over the whole numbers of its scale. int8 ONNX, run by onnxruntime; made by `efficient-empathy distill`.
+
+    efficient-empathy score dialogues.jsonl --run runs/mine --judge distilled --judge-model THIS_FOLDER
+
+## Data
+
+{data}
+
+Learnt from {samples} judgements; base model {base}. Kept under `{teacher}`.
+
+## Figures
+
+{folds}-fold cross-validation, whole dialogues held out together. The model in this folder was then fitted on all of the
+data.
+
+| axis | Spearman | mean absolute error | negative log-likelihood |
+|---|---|---|---|
+{axis_rows}
+{labels}
+The int8 file's expected scores differ from the unquantised model's by {int8_gap} points on average.
+
+## Limits
+
+- It imitates another judge on one kind of data, with that judge's habits. Other languages, long or technical dialogues
+  and very long responses lie outside what it learnt; at most {max_tokens} tokens are read, the last turns first.
+- `reference.json` holds figures of these inputs (lengths, frequencies of word pieces, predictions; no text):
+  `efficient-empathy predict` tells by them which conversations are unlike what the judge learnt from.
+- Expected scores shrink toward the mean: thresholds that suit whole numbers misfire on them. Select by its
+  probabilities (the policies do), and look at the shares it expects.
+- It ranks; single verdicts are often wrong. It must not be used to judge people, or their fitness for anything.
+"""
+
+
+def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence: str) -> str:
+    """The card as Markdown, from the figures that `distill` measured."""
+    rows = (
+        f"| {axis} | {f['spearman']:.3f} | {f['mae']:.2f} | {f['nll']:.3f} |" for axis, f in figures["axes"].items()
+    )
+    labels = _labels(figures["labels"]) if "labels" in figures else ""
+    return CARD.format(
+        name=name,
+        axes=", ".join(rubric.axis_names),
+        licence=licence or "other",
+        data=data or "Not described: pass --data to say where the judgements come from and under which licence.",
+        axis_rows="\n".join(rows),
+        labels=labels,
+        max_tokens=figures["settings"]["max_tokens"],
+        **{key: figures[key] for key in ("samples", "base", "teacher", "folds", "int8_gap", "megabytes")},
+    )
+
+
+def _labels(found: dict[str, Any]) -> str:
+    """How right the subsets of a policy are."""
+    policy = policy_of_definition(found["policy"])
+    assert isinstance(policy, RulePolicy)  # labels are of rules alone
+    at = ", ".join(f"{display_symbol(name)} = {number_text(value)}" for name, value in policy.thresholds.items())
+    subsets = list(found["shares_true"])
+    rows = [
+        ("most probable subset", found["accuracy_most_probable"], found["shares_most_probable"]),
+        (
+            "probabilities, shares matched (what `select` does)",
+            found["accuracy_shares_matched"],
+            found["shares_expected"],
+        ),
+        ("the judge it learnt from", None, found["shares_true"]),
+    ]
+    lines = [["decided by", "accuracy", *subsets], ["---"] * (2 + len(subsets))]
+    for what, accuracy, shares in rows:
+        right = "" if accuracy is None else f"{accuracy:.3f}"
+        lines.append([what, right, *(f"{shares[subset]:.1%}" for subset in subsets)])
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return f"\nThe subsets of the policy `{policy.name}`{f' ({at})' if at else ''}:\n\n{table}\n"
+
+
+INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's and the quantiser's advice to programmers."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def export_onnx(student: Student, path: Path) -> None:
+    """Write the student's graph with attention fused and all weight matrices int8, per channel."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.transformers.fusion_options import FusionOptions
+    from onnxruntime.transformers.optimizer import optimize_model
+
+    config = student.encoder.config
+    example = pad([([101, 2000, 102, 3000, 102], 3), ([101, 2000, 102], 2)])
+    axes = {name: {0: "samples", 1: "tokens"} for name in INPUTS} | {"logits": {0: "samples"}}
+    fusion = FusionOptions("bert")
+    fusion.enable_embed_layer_norm = False  # it would hide the word vectors from the quantiser
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        plain, fused = str(Path(folder) / "plain.onnx"), str(Path(folder) / "fused.onnx")
+        inputs = tuple(torch.from_numpy(example[name]) for name in INPUTS)
+        torch.onnx.export(
+            student, inputs, plain, input_names=list(INPUTS), output_names=["logits"], dynamic_axes=axes,
+            opset_version=17, dynamo=False,
+        )  # fmt: skip
+        optimize_model(
+            plain, "bert", config.num_attention_heads, config.hidden_size, optimization_options=fusion, opt_level=0
+        ).save_model_to_file(fused)
+        with atomic(path) as temporary:
+            quantize_dynamic(
+                fused, str(temporary), per_channel=True, weight_type=QuantType.QInt8,
+                op_types_to_quantize=["MatMul", "Gemm", "Gather", "Attention"], extra_options={"DefaultTensorType": 1},
+            )  # fmt: skip
+
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2"
 

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
-    from efficient_empathy.labelling.prediction.predictor import Predictor, by_conversation
-    from efficient_empathy.labelling.prediction.settings import Per, PredictionSettings
+    from efficient_empathy.labelling.prediction.predictor import Per, PredictionSettings, Predictor, by_conversation
     from efficient_empathy.labelling.prediction.stage import Prediction, predict
 
 __all__ = ["Per", "Prediction", "PredictionSettings", "Predictor", "by_conversation", "predict"]
@@ -16,8 +15,8 @@ __getattr__ = exports(
     {
         "Predictor": "predictor",
         "by_conversation": "predictor",
-        "Per": "settings",
-        "PredictionSettings": "settings",
+        "Per": "predictor",
+        "PredictionSettings": "predictor",
         "Prediction": "stage",
         "predict": "stage",
     },

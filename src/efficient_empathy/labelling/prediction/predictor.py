@@ -1,10 +1,14 @@
-"""What the distilled judge expects of samples: figures per sample and per conversation, and what it does not know."""
+"""What the distilled judge expects of samples: figures per sample and per conversation, and what it does not know.
+
+The settings of `predict`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -12,10 +16,21 @@ import polars as pl
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.run.table import ODDS, STD
 from efficient_empathy.labelling.distillation.reference import Measuring, Reference, Values
-from efficient_empathy.labelling.prediction.settings import PredictionSettings
 from efficient_empathy.labelling.prediction.words import outside_because
 from efficient_empathy.labelling.subsets import sample_facts, subset_probabilities
 from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
+from efficient_empathy.selection.settings import RulePolicySettings
+
+Per = Literal["sample", "conversation"]
+
+
+class PredictionSettings(RulePolicySettings):
+    """Which judge predicts, and what its figures are about."""
+
+    judge_model: Path | None = None
+    """A folder that `distill` made; the judge in the package by default."""
+    per: Per = "sample"
+    """A row of the figures is a sample, or a conversation."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
-"""The distilled judge on new conversations, without a run: what it expects, and whether it can know."""
+"""The distilled judge on new conversations, without a run: what it expects, and whether it can know.
+
+What is given to be judged, as samples: a source, a frame, or conversations as Python has them.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,15 +15,67 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from efficient_empathy.dialogues import Intake, OnBadRow, Sample, uniform
+from efficient_empathy.dialogues import Intake, OnBadRow, Sample, open_source, uniform
+from efficient_empathy.dialogues.formats import format_names, reader_named, recognised
+from efficient_empathy.dialogues.rows import Row
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import ODDS
 from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.labelling.prediction.conversations import Given, samples_of
 from efficient_empathy.labelling.prediction.drift import NO_REFERENCE, Tally
-from efficient_empathy.labelling.prediction.predictor import Batch, Predictor, by_conversation
-from efficient_empathy.labelling.prediction.settings import Per
+from efficient_empathy.labelling.prediction.predictor import Batch, Per, Predictor, by_conversation
 from efficient_empathy.labelling.prediction.words import LISTED
+
+Conversation = Sample | Mapping[str, Any] | list[Mapping[str, Any]]
+"""A sample; a row as a JSON line has it; or its messages, `[{"role": "user" | "assistant", "content": …}, …]`."""
+Given = str | Path | pl.DataFrame | Iterable[Conversation]
+"""A source as `inspect` reads it, a frame of samples as `ee.read` gives it, or conversations."""
+
+
+def samples_of(
+    given: Given,
+    *,
+    format: str | None = None,  # noqa: A002
+    columns: Mapping[str, str] | None = None,
+    intake: Intake,
+) -> Iterator[Sample]:
+    """The samples, one per listener turn, in order. Raises `UserError` for what cannot be read."""
+    if isinstance(given, str | Path):
+        yield from open_source(given, format=format, columns=columns, intake=intake)
+    elif isinstance(given, pl.DataFrame):
+        missing = sorted({"sample_id", "dialogue_id", "turn", "context", "response"} - set(given.columns))
+        if missing:
+            raise UserError(f"the frame has no column {', '.join(missing)}: pass one that ee.read gives")
+        empty = dict.fromkeys(("category", "split", "source"))
+        yield from (Sample.from_row(empty | row) for row in given.iter_rows(named=True))
+    else:
+        for number, one in enumerate(given, 1):
+            if isinstance(one, Sample):
+                yield one
+            else:
+                values = dict(one) if isinstance(one, Mapping) else {"messages": [*one]}
+                yield from row_samples(values, f"conversation {number}", intake, format, columns)
+
+
+def row_samples(
+    values: dict[str, Any],
+    place: str,
+    intake: Intake,
+    format: str | None = None,  # noqa: A002
+    columns: Mapping[str, str] | None = None,
+) -> list[Sample]:
+    """The samples of one conversation that stands in one row; a row that has none goes to `intake.bad`."""
+    values = {**values, **{known: values.get(name) for known, name in (columns or {}).items()}}
+    reader = reader_named(format) if format else recognised([values])
+    if reader is None:
+        keys = ", ".join(map(str, values)) or "none"
+        intake.bad(place, f"of no known format (keys: {keys[:80]}; known are {', '.join(format_names())})")
+        return []
+    bad = intake.bad_row_count
+    samples = [*reader.samples([Row(place, values)], intake)]
+    if not samples and intake.bad_row_count == bad:
+        intake.bad(place, f"no listener response in this row, read as {reader.name}")
+    return samples
+
 
 CHUNK = 1024
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {

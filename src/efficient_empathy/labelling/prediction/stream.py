@@ -13,9 +13,8 @@ from efficient_empathy.dialogues.containers.json_file import line_value
 from efficient_empathy.dialogues.containers.opening import lines
 from efficient_empathy.dialogues.rows import shown
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.labelling.prediction.conversations import row_samples
 from efficient_empathy.labelling.prediction.predictor import Predictor, by_conversation
-from efficient_empathy.labelling.prediction.stage import Collected, rounded
+from efficient_empathy.labelling.prediction.stage import Collected, rounded, row_samples
 
 TOGETHER = 64
 """Lines judged in one go where as many wait already; a line that comes alone is answered alone."""

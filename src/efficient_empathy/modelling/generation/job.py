@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from efficient_empathy.dialogues import read
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.redaction import endpoint_name
+from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.llm.prompting import PromptTemplate

@@ -29,10 +29,10 @@ from efficient_empathy.modelling.moe.record import (
     Verdict,
 )
 from efficient_empathy.modelling.moe.stored import read_folder
+from efficient_empathy.modelling.training.examples import Encoded, encode
 from efficient_empathy.modelling.training.loss import by_length, losses
 from efficient_empathy.modelling.training.models import Dtype, load_model, load_tokenizer
 from efficient_empathy.modelling.training.record import ALL
-from efficient_empathy.modelling.training.tokens import Encoded, encode
 
 CONFIDENCE = 0.95
 TIMED_TOKENS, TIMED_RUNS = 2048, 5

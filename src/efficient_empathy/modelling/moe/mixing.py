@@ -19,11 +19,10 @@ from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.moe.compare import Contender
 from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, UNTRAINED, trained_label
 from efficient_empathy.modelling.moe.settings import MixSettings
-from efficient_empathy.modelling.training.examples import choose, choose_part, conversational
+from efficient_empathy.modelling.training.examples import Encoded, choose, choose_part, conversational, encode
 from efficient_empathy.modelling.training.models import resolve
 from efficient_empathy.modelling.training.record import ALL, GROUPS, RANDOM, UNION, TrainingRecord, read_trainings
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.modelling.training.tokens import Encoded, encode
 
 _MUST_AGREE = ("template", "held_out", "hold_back", "seed", "max_length")
 """What experts must have been trained alike in: else one has seen what is held out for another."""

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.modelling.moe.stored import INDEX, put
-from efficient_empathy.modelling.moe.tensors import Tensor
+from efficient_empathy.modelling.moe.stored import INDEX, Tensor, put
 
 Progress = Callable[[int], None]
 """Called with the bytes of each tensor when it is written."""

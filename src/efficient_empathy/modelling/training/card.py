@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from efficient_empathy.foundation.run.stage_records import SelectRecord
+from efficient_empathy.foundation.run.record import SelectRecord
 from efficient_empathy.modelling.training.models import BUNDLED_NAME
 from efficient_empathy.modelling.training.record import HeldOutLoss, TrainingRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings

@@ -12,12 +12,13 @@ from pydantic import Field
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.record import Record
 from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.modelling.training.device import attention_of, precision_of
 from efficient_empathy.modelling.training.fit import fit
 from efficient_empathy.modelling.training.models import (
+    attention_of,
     is_adapter,
     load_model,
     load_tokenizer,
+    precision_of,
     resolve,
     store_as,
     stored_dtype,

@@ -60,7 +60,7 @@ def launch(job: Job, on_step: OnStep) -> FitRecord:
 
 def command(job: Path, settings: TrainingSettings, processes: int) -> list[str]:
     """The command line: TRL's own configuration of accelerate for the sharding that is asked for."""
-    from efficient_empathy.modelling.training.device import precision_of
+    from efficient_empathy.modelling.training.models import precision_of
 
     trl = importlib.util.find_spec("trl")
     assert trl is not None

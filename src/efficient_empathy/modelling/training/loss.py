@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.modelling.training.tokens import Encoded, encode
+from efficient_empathy.modelling.training.examples import Encoded, encode
 
 MAX_TOKENS = 4096
 """Tokens of one evaluation batch, padding included."""

@@ -11,9 +11,8 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.figures.formatting import clip
-from efficient_empathy.foundation.redaction import redact
 from efficient_empathy.prompts.compare.figures import (
     SharedSamples,
     WatchedSubsets,
@@ -37,7 +36,7 @@ from efficient_empathy.prompts.compare.records import (
 from efficient_empathy.prompts.compare.sides import LABELS, Side
 from efficient_empathy.scoring import STATES, Ledger, Rubric
 from efficient_empathy.scoring.judges.registry import reads_rubric
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.selection.shares import tie_hash
 
 MOST_WORDS = 10_000
 """Of each text: what is beyond is left out, since the time grows with the product of both lengths."""

@@ -15,8 +15,7 @@ from efficient_empathy.evaluation.robustness.comparison import jaccard
 from efficient_empathy.evaluation.robustness.grid import MOST_PAIRS, Cell, cells_of, whole_scale
 from efficient_empathy.evaluation.robustness.labels import UNION, Labels
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.axis import Axis
-from efficient_empathy.foundation.run.facts import FACTS
+from efficient_empathy.foundation.run.facts import FACTS, Axis
 from efficient_empathy.foundation.run.table import scored_on
 from efficient_empathy.foundation.statistics.closeness import Figure, closeness
 from efficient_empathy.prompts.compare.records import (

@@ -11,15 +11,14 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import SAMPLE_SCHEMA
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.redaction import redact
-from efficient_empathy.foundation.run.axis import Axis
+from efficient_empathy.foundation.errors import UserError, redact
+from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.prompts.compare.records import RubricNote
 from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.prompts.listing import known_rubrics
-from efficient_empathy.prompts.policies import selected_policy
+from efficient_empathy.prompts.settings import selected_policy
 from efficient_empathy.prompts.testing.records import ItemRounds, read_result
 from efficient_empathy.scoring import Ledger
 from efficient_empathy.scoring.judges.contract import JudgeSpec

@@ -21,7 +21,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.prompts.compare.comparison import compare_sides
-from efficient_empathy.prompts.compare.page import page
+from efficient_empathy.prompts.compare.page import comparison_text, page
 from efficient_empathy.prompts.compare.records import ComparisonRecord, Sampling, WatchedPolicy
 from efficient_empathy.prompts.compare.sides import (
     LABELS,
@@ -35,10 +35,8 @@ from efficient_empathy.prompts.compare.sides import (
     run_side,
     sides_of,
 )
-from efficient_empathy.prompts.compare.summary import comparison_text
 from efficient_empathy.prompts.golden.golden_set import read_golden
-from efficient_empathy.prompts.policies import chosen_policy
-from efficient_empathy.prompts.settings import CompareSettings
+from efficient_empathy.prompts.settings import CompareSettings, chosen_policy
 from efficient_empathy.scoring import Ledger, Rubric
 from efficient_empathy.scoring.judges.checked import CheckedJudge
 from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeSpec
@@ -46,7 +44,7 @@ from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.plan import plan_samples, together
 from efficient_empathy.scoring.scores import write_scores
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.selection.shares import tie_hash
 
 FOLDER = Path("prompt-comparisons")
 RECORD, PAGE = "comparison.json", "comparison.html"

@@ -20,13 +20,11 @@ from efficient_empathy.evaluation.robustness.grid import thresholds_text
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import SAMPLE_COLUMNS, STD, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
-from efficient_empathy.prompts.golden.golden_set import Golden, GoldenItem, write_golden
-from efficient_empathy.prompts.golden.items import Scale
+from efficient_empathy.prompts.golden.golden_set import Golden, GoldenItem, Scale, write_golden
 from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote, decoding_of, read_by
-from efficient_empathy.prompts.policies import chosen_policy, selected_policy
-from efficient_empathy.prompts.settings import GoldenSettings
+from efficient_empathy.prompts.settings import GoldenSettings, chosen_policy, selected_policy
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.selection.shares import tie_hash
 
 NO_CATEGORY = "no category"
 _WHOLE = 1e-4

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficient_empathy.foundation.statistics.closeness import closeness
-from efficient_empathy.foundation.statistics.finite import finite, six_decimals
-from efficient_empathy.foundation.statistics.measured import Floats
+from efficient_empathy.foundation.statistics.measured import Floats, finite, six_decimals
 from efficient_empathy.prompts.testing.checks import Interval, Reference, Setting
 from efficient_empathy.prompts.testing.readings import NONE, Codes, Expected, Readings, WatchedRules, pairs_alike
 from efficient_empathy.prompts.testing.records import Ends, Flow, SubsetChanges

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.record import Part, Record
-from efficient_empathy.foundation.statistics.finite import finite, six_decimals
+from efficient_empathy.foundation.statistics.measured import finite, six_decimals
 from efficient_empathy.prompts.golden.records import Mismatch, RubricNote
 from efficient_empathy.prompts.settings import Tolerances
 from efficient_empathy.scoring.judges.contract import JudgeSpec

@@ -10,8 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.redaction import redact
+from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.runner import Watcher
 from efficient_empathy.prompts.golden.golden_set import Golden

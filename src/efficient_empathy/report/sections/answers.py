@@ -16,9 +16,9 @@ from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.figures.formatting import UNCATEGORISED
 from efficient_empathy.foundation.run.table import SAMPLE_COLUMNS, UNSCORED, RunTable
 from efficient_empathy.modelling.generation.record import GenerationRecord
-from efficient_empathy.report.reading import by_model, read_record
+from efficient_empathy.report.decision import by_model, read_record
 from efficient_empathy.report.sections.examples import TURNS_SHOWN, sample_rows
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.selection.shares import tie_hash
 
 PROMPTS = 5
 CUT, FAILED = "length", "error"

@@ -1,13 +1,21 @@
-"""The section on what the models' quality took: the share of the data they saw, and the cost of training them."""
+"""The section on what the models' quality took: the share of the data they saw, and the cost of training them.
+
+Figures of quality against what it took: a numbered dot a model, with its interval.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from markupsafe import Markup, escape
+
 from efficient_empathy.evaluation.record import EvaluatedModel
-from efficient_empathy.foundation.figures.formatting import amount, duration, power
+from efficient_empathy.foundation.figures.formatting import amount, clip, duration, fixed, power
+from efficient_empathy.foundation.figures.scale import LogScale, Scale, decimals, extent, log_extent, side_by_side
+from efficient_empathy.foundation.figures.svg import drawing
 from efficient_empathy.report.sections.evaluation import Evaluation
 
 DRAWN = 3
@@ -99,3 +107,107 @@ def efficiency(evaluation: Evaluation | None) -> Efficiency | None:
     found = Efficiency(evaluation)
     comparable = bool(found.figures) and (found.has_shares or found.drawn_cost is not None)
     return found if comparable else None
+
+
+_WIDTH, _HEIGHT = 340, 246
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 10, 38
+_DOT, _GAP = 4.5, 7
+_LABEL_WIDE, _LABEL_HIGH = 8, 11
+_AROUND = [(r, a) for r in (12, 17, 23, 30, 38) for a in (-35, 35, 0, -145, 145, 180, -90, 90, -60, 60)]
+"""Where a number may stand around its dot, by preference: distance in pixels, angle in degrees."""
+
+
+def quality_by_share(efficiency: Efficiency, figure: str) -> Markup:
+    """A figure over the share of the data that models were trained on."""
+    across = Scale(0, 100, _LEFT, _WIDTH - _RIGHT)
+    ticks = [(value, f"{value:.0f}\u202f%") for value in (0, 25, 50, 75, 100)]
+    points = efficiency.by_share(figure)
+    lines = [f"{clip(p.title, 60)} {_value(efficiency, figure, p)} with {p.x:.1f} % of the data" for p in points]
+    return _scatter(efficiency, figure, points, across, ticks, "share of the data", lines)
+
+
+def quality_by_cost(efficiency: Efficiency, figure: str) -> Markup:
+    """A figure over what training took, on a logarithmic scale."""
+    points, cost = efficiency.by_cost(figure), efficiency.drawn_cost or "flops"
+    low, high = log_extent(p.x for p in points)
+    across = LogScale(low, high, _LEFT, _WIDTH - _RIGHT)
+    ticks = [(value, cost_text(cost, value)) for value in across.ticks(4)]
+    lines = [f"{clip(p.title, 60)} {_value(efficiency, figure, p)} for {cost_text(cost, p.x)}" for p in points]
+    return _scatter(efficiency, figure, points, across, ticks, f"training, {cost_name(cost)}", lines)
+
+
+def _scatter(
+    efficiency: Efficiency,
+    figure: str,
+    points: Sequence[Point],
+    across: Scale | LogScale,
+    ticks: Sequence[tuple[float, str]],
+    axis: str,
+    lines: Sequence[str],
+) -> Markup:
+    reference = efficiency.evaluation.reference(figure)
+    down = Scale(*extent(_drawn(points, reference), 0.08), _HEIGHT - _BOTTOM, _TOP)
+    parts = [*_frame(across, down, ticks, axis)]
+    if reference is not None:
+        parts.append(f'<path class="threshold" d="M{_LEFT} {down(reference):.1f}H{_WIDTH - _RIGHT}"/>')
+    places = list(zip(side_by_side([across(p.x) for p in points], _GAP), (down(p.y) for p in points), strict=True))
+    for point, (x, y), words in zip(points, places, lines, strict=True):
+        parts.append(f"<g><title>{point.number}: {escape(words)}</title>")
+        if point.interval:
+            low, high = (down(v) for v in point.interval)
+            parts.append(f'<path class="whisker" d="M{x:.1f} {low:.1f}V{high:.1f}M{x - 3:.1f} {low:.1f}h6'
+                         f'M{x - 3:.1f} {high:.1f}h6"/>')  # fmt: skip
+        parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="{_DOT}"/></g>')
+    parts += _numbers(points, places)
+    about = f"{'; '.join(lines)}." if lines else "No model has both."
+    return drawing("scatter", _WIDTH, _HEIGHT, f"{clip(figure, 40)} against {axis}", about, parts)
+
+
+def _frame(across: Scale | LogScale, down: Scale, ticks: Sequence[tuple[float, str]], axis: str) -> Iterator[str]:
+    levels = down.ticks(5)
+    for value in levels:
+        y = down(value)
+        yield f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>'
+        yield f'<text class="tick end" x="{_LEFT - 6}" y="{y + 4:.1f}">{fixed(value, decimals(levels))}</text>'
+    base = _HEIGHT - _BOTTOM
+    yield f'<path class="baseline" d="M{_LEFT} {base}H{_WIDTH - _RIGHT}"/>'
+    for value, text in ticks:
+        x = across(value)
+        ending = " end" if x > _WIDTH - _RIGHT - 12 else ""
+        yield f'<path class="baseline" d="M{x:.1f} {base}v4"/>'
+        yield f'<text class="tick{ending}" x="{min(x, _WIDTH - 2) if not ending else _WIDTH - 2:.1f}" y="{base + 16}">'
+        yield f"{text}</text>"
+    yield f'<text class="tick end" x="{_WIDTH - 2}" y="{base + 32}">{escape(axis)} →</text>'
+
+
+def _numbers(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> Iterator[str]:
+    """Each point's number where it covers no dot and no other number, with a line to its dot where it is far."""
+    taken: list[tuple[float, float]] = []
+    for point, (x, y) in zip(points, places, strict=True):
+        at, far = _free(x, y, places, taken)
+        taken.append(at)
+        if far:
+            yield f'<path class="lead-to" d="M{x:.1f} {y:.1f}L{at[0]:.1f} {at[1]:.1f}"/>'
+        yield f'<text class="point-of" x="{at[0]:.1f}" y="{at[1] + 4:.1f}">{point.number}</text>'
+
+
+def _free(
+    x: float, y: float, dots: Sequence[tuple[float, float]], taken: Sequence[tuple[float, float]]
+) -> tuple[tuple[float, float], bool]:
+    for distance, angle in _AROUND:
+        at = x + distance * math.cos(math.radians(angle)), y + distance * math.sin(math.radians(angle))
+        inside = _LEFT + 6 < at[0] < _WIDTH - 6 and _TOP < at[1] < _HEIGHT - _BOTTOM - 6
+        clear = all(abs(at[0] - a) > _LABEL_WIDE / 2 + _DOT + 1 or abs(at[1] - b) > _LABEL_HIGH / 2 + _DOT
+                    for a, b in dots)  # fmt: skip
+        alone = all(abs(at[0] - a) > 1.7 * _LABEL_WIDE or abs(at[1] - b) > _LABEL_HIGH for a, b in taken)
+        if inside and clear and alone:
+            return at, distance > _AROUND[0][0]
+    return (x, y - 2 * _DOT - 2), False
+
+
+def _drawn(points: Sequence[Point], reference: float | None) -> list[float | None]:
+    return [reference, *(v for p in points for v in (p.y, *(p.interval or ())))]
+
+
+def _value(efficiency: Efficiency, figure: str, point: Point) -> str:
+    return fixed(point.y, efficiency.evaluation.figures[figure].digits)

@@ -16,9 +16,9 @@ from efficient_empathy.evaluation.record import (
     MeasuredFigure,
     PairedTest,
 )
-from efficient_empathy.foundation.figures.dots import Dot
+from efficient_empathy.foundation.figures.charts import Dot
 from efficient_empathy.foundation.figures.formatting import fixed, probability, signed
-from efficient_empathy.report.reading import read_if_there
+from efficient_empathy.report.decision import read_if_there
 from efficient_empathy.report.sections.examples import TURNS_SHOWN
 
 DRAWN = 6

@@ -15,7 +15,7 @@ from efficient_empathy.report.decision import SCORED_SUBSET
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
-from efficient_empathy.selection.ties import tie_hash
+from efficient_empathy.selection.shares import tie_hash
 
 EXAMPLES = 5
 TURNS_SHOWN = 8

@@ -9,14 +9,12 @@ from typing import Any
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.modelling.moe.record import ROUTERS
 from efficient_empathy.report.sections.answers import Answers, answers
-from efficient_empathy.report.sections.comparison import Comparison, comparison
 from efficient_empathy.report.sections.efficiency import Efficiency, efficiency
 from efficient_empathy.report.sections.evaluation import Evaluation, evaluation
-from efficient_empathy.report.sections.people import People, people
-from efficient_empathy.report.sections.preferences import Preferences, preferences
+from efficient_empathy.report.sections.people import People, Preferences, people, preferences
 from efficient_empathy.report.sections.routers import Routers, routers
 from efficient_empathy.report.sections.sweep import Sweep, sweep
-from efficient_empathy.report.sections.training import Training, training
+from efficient_empathy.report.sections.training import Comparison, Training, comparison, training
 from efficient_empathy.report.sections.tuning import Tuning, tuning
 
 _STAGES = ("mix", "train:", "generate:", "evaluate", "pairwise:", "sweep", "tune")

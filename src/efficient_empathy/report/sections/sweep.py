@@ -17,12 +17,12 @@ from efficient_empathy.evaluation.robustness.records import (
     SweptPolicy,
     TrainedModel,
 )
-from efficient_empathy.foundation.figures.dots import Dot
+from efficient_empathy.foundation.figures.charts import Dot
 from efficient_empathy.foundation.figures.formatting import plural, share, significant, whole
 from efficient_empathy.foundation.figures.heat_map import FEW, Dimension, HeatMap, Quantity
 from efficient_empathy.foundation.run.table import UNSCORED
 from efficient_empathy.modelling.training.record import ALL
-from efficient_empathy.report.reading import read_record
+from efficient_empathy.report.decision import read_record
 from efficient_empathy.selection.policies import display_symbol
 
 MAP_LEVELS = 21

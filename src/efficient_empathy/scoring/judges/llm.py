@@ -8,8 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.redaction import endpoint_name
+from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.scoring.judges.contract import Judge, JudgeContext, JudgeSettings
 

@@ -1,9 +1,15 @@
-"""The LLM judge: a model behind an endpoint, asked for one sample's scores a call."""
+"""The LLM judge: a model behind an endpoint, asked for one sample's scores a call.
+
+A score's distribution from the log-probabilities of the token that carried it (as in G-Eval, arXiv 2303.16634).
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,12 +18,64 @@ import numpy as np
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
+from efficient_empathy.llm.thought import spoken
 from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.judges.llm import DECODING, LLMSettings
-from efficient_empathy.scoring.judges.logprobs import distributions
-from efficient_empathy.scoring.parser import to_judgement
-from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.parser import label_pattern, to_judgement
+from efficient_empathy.scoring.rubric import Axis, Rubric
+
+
+def distributions(reply: str, tokens: list[Any] | None, rubric: Rubric) -> dict[str, list[float]]:
+    """Per axis the probabilities of its whole numbers, lowest first, from the tokens that the server considered.
+
+    What it considered beside numbers on the scale is left out and the rest scaled to 1. Empty where the server gave no
+    log-probabilities for an axis's number, or none that can be read. Where a tokenizer writes 10 as "1" and
+    "0", an alternative "1" counts as 1.
+    """
+    try:
+        return _distributions(reply, tokens or [], rubric)
+    except (TypeError, ValueError, AttributeError, KeyError, OverflowError):
+        return {}  # not the form that OpenAI documents
+
+
+def _distributions(reply: str, tokens: list[Any], rubric: Rubric) -> dict[str, list[float]]:
+    texts = [str(token.get("token", "")) for token in tokens]
+    starts = [0, *accumulate(map(len, texts))]
+    found = {}
+    for label in label_pattern(rubric.axis_names).finditer(spoken(reply).text):
+        number = re.compile(r"\d+").search(reply, label.end())
+        if number is None:
+            continue
+        index = next((i for i, end in enumerate(starts[1:]) if end > number.start()), None)
+        if index is None:
+            continue
+        axis = rubric.axes[rubric.axis_names.index(label[1].lower())]
+        chosen = texts[index].strip()
+        table = _table(tokens[index], axis, {chosen: number[0]} if chosen else {})
+        if table:
+            found[axis.name] = table
+    return found if len(found) == len(rubric.axes) else {}
+
+
+def _table(token: dict[str, Any], axis: Axis, longer: dict[str, str]) -> list[float] | None:
+    """`longer` maps the chosen token to the whole number that it began."""
+    masses = dict.fromkeys(axis.values, 0.0)
+    for option in token.get("top_logprobs") or [token]:
+        text = str(option.get("token", "")).strip()
+        text = longer.get(text, text)
+        if re.fullmatch(r"[0-9]+", text) and int(text) in masses:
+            masses[int(text)] += _probability(option["logprob"])
+    total = sum(masses.values())
+    return [mass / total for mass in masses.values()] if total > 0 else None
+
+
+def _probability(logprob: Any) -> float:
+    p = math.exp(float(logprob))
+    if not 0 <= p <= 1.001:
+        raise ValueError(f"{logprob} is no log-probability")
+    return p
+
 
 TOP_LOGPROBS = 20
 

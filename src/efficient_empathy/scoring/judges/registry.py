@@ -13,9 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.plugins import Plugins
-from efficient_empathy.foundation.redaction import redact
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import load, unknown
 from efficient_empathy.scoring.judges.checked import CheckedJudge

@@ -2,7 +2,6 @@
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection.policies.definition import Scales, display_symbol
-from efficient_empathy.selection.policies.flips import flips
 from efficient_empathy.selection.policies.registry import (
     BUNDLED,
     Policy,
@@ -14,7 +13,7 @@ from efficient_empathy.selection.policies.rule_policy import BoundRules, Rule, R
 from efficient_empathy.selection.policies.selector import RuleSelector, Selector
 from efficient_empathy.selection.policies.top_policy import TopPolicy
 from efficient_empathy.selection.policies.top_selector import TopSelector
-from efficient_empathy.selection.policies.words import policy_words
+from efficient_empathy.selection.policies.words import flips, policy_words
 from efficient_empathy.selection.settings import Decide
 
 __all__ = [

@@ -18,8 +18,7 @@ from efficient_empathy.scoring.dependence import subset_masses
 from efficient_empathy.scoring.scores import DEPENDENCE
 from efficient_empathy.selection.policies.conditions import on_columns
 from efficient_empathy.selection.policies.rule_policy import BoundRules
-from efficient_empathy.selection.shares import Probabilities
-from efficient_empathy.selection.ties import Ties, tie_hash
+from efficient_empathy.selection.shares import Probabilities, Ties, tie_hash
 
 MOST_CELLS = 1_000_000
 """Combinations of levels over which probabilities are summed."""

@@ -1,8 +1,11 @@
-"""A top policy applied to a table of scores."""
+"""A top policy applied to a table of scores.
+
+Who is among the best of which axis, where every axis takes a number of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,11 +18,48 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import UNSCORED, scored_on
 from efficient_empathy.selection.policies.conditions import holds, on_columns
 from efficient_empathy.selection.policies.definition import Scales
-from efficient_empathy.selection.policies.ranking import Ranks, take_best
 from efficient_empathy.selection.policies.reasons import standing
 from efficient_empathy.selection.policies.selector import NOT_SCORED_BECAUSE, SCORES, require_columns
 from efficient_empathy.selection.policies.top_policy import TopPolicy
-from efficient_empathy.selection.ties import Ties, tie_hash
+from efficient_empathy.selection.shares import Ties, tie_hash
+
+Ranks = npt.NDArray[np.int64]
+
+
+def take_best(ranks: Sequence[Ranks], ties: Ties, amounts: Sequence[int]) -> npt.NDArray[np.intp]:
+    """The axis that takes each sample, as its position; the number of axes for those that none takes.
+
+    `ranks` are each axis's from 1, all different; `amounts` are how many each axis takes, where there are enough. In
+    order of rank each sample goes to the axis that ranks it best (of equal ranks, `ties` pick one), until one axis has
+    its number. The others then go on with the samples that are left, in the same way.
+    """
+    labels = np.full(len(ties), len(ranks))
+    axes = list(range(len(ranks)))
+    while axes:
+        left = np.flatnonzero(labels == len(ranks))
+        here = np.stack([ranks[axis][left] for axis in axes])
+        prefers = _preferences(here, ties[left])
+        full_at = [_kth(here[k, prefers == k], amounts[axis]) for k, axis in enumerate(axes)]
+        first = int(np.argmin(full_at))
+        labels[left[(prefers == first) & (here[first] <= full_at[first])]] = axes[first]
+        del axes[first]
+    return labels
+
+
+def _preferences(ranks: npt.NDArray[np.int64], ties: Ties) -> npt.NDArray[np.intp]:
+    """The position of each sample's best rank, (axes, samples) → (samples)."""
+    best = ranks == ranks.min(axis=0)
+    turn = (ties % best.sum(axis=0).astype(np.uint64)).astype(np.int64) + 1
+    chosen: npt.NDArray[np.intp] = (best.cumsum(axis=0) == turn).argmax(axis=0)
+    return chosen
+
+
+def _kth(ranks: Ranks, k: int) -> float:
+    """The rank at which k samples are reached; 0 for none, infinite where there are fewer."""
+    if k == 0:
+        return 0
+    return float(np.partition(ranks, k - 1)[k - 1]) if len(ranks) >= k else np.inf
+
 
 _ALL = "all samples"
 

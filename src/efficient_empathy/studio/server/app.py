@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.studio.pages import chat, live
 from efficient_empathy.studio.pages.analytics import routes as analytics
-from efficient_empathy.studio.pages.chat.models import ChatEndpoint
+from efficient_empathy.studio.pages.chat.turns import ChatEndpoint
 from efficient_empathy.studio.pages.compare import routes as compare
 from efficient_empathy.studio.pages.lab import routes as lab
 from efficient_empathy.studio.pages.overview.routes import overview

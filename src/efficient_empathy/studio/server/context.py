@@ -23,11 +23,10 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.server.links import Annotator, Links
 from efficient_empathy.studio.server.look import looks_in, looks_of, palette_css, query_of
 from efficient_empathy.studio.server.runs import Runs
-from efficient_empathy.studio.server.selections import Selections
-from efficient_empathy.studio.server.tables import Tables
+from efficient_empathy.studio.server.selections import Selections, Tables
 
 if TYPE_CHECKING:
-    from efficient_empathy.studio.pages.chat.models import ChatEndpoint
+    from efficient_empathy.studio.pages.chat.turns import ChatEndpoint
 
 _PACKAGE = "efficient_empathy.studio"
 BODY_LIMIT = 1 << 20

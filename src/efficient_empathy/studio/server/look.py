@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.figures.looks import Looks
-from efficient_empathy.foundation.figures.palette import NEUTRAL, STEPS, ink, look, shade
-from efficient_empathy.foundation.run.stage_records import SelectRecord
+from efficient_empathy.foundation.figures.looks import NEUTRAL, STEPS, Looks, ink, look, shade
+from efficient_empathy.foundation.run.record import SelectRecord
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.selection.policies import RulePolicy, load_policy, policy_names
 from efficient_empathy.studio.server.runs import Runs

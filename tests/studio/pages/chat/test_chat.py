@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import importlib.util
 import itertools
 import json
 import threading
@@ -17,12 +18,20 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation import EndpointOptions, GenerationSettings
 from efficient_empathy.modelling.generation.local import LocalGenerator
-from efficient_empathy.studio.pages.chat import conversation, models
+from efficient_empathy.studio.pages.chat import conversation
 from efficient_empathy.studio.pages.chat.conversation import Conversations
-from efficient_empathy.studio.pages.chat.models import ChatEndpoint, listed, target
-from efficient_empathy.studio.pages.chat.requests import ChatRequest, RatingRequest, read
 from efficient_empathy.studio.pages.chat.speech import SpokenReply, Token, speak
-from efficient_empathy.studio.pages.chat.turns import path_of, send, turns
+from efficient_empathy.studio.pages.chat.turns import (
+    ChatEndpoint,
+    ChatRequest,
+    RatingRequest,
+    listed,
+    path_of,
+    read,
+    send,
+    target,
+    turns,
+)
 from misbehaving_server import MisbehavingServer, refusing_url
 from misbehaviours import echo, ok, server_error, unauthorized
 from studio_server import axe, chromium, open_page, serving, text_of
@@ -182,8 +191,8 @@ def test_a_model_that_is_missing_is_said_with_what_makes_it(run, tmp_path) -> No
 
 
 def test_without_torch_the_extra_is_named(run, monkeypatch) -> None:
-    real = models.importlib.util.find_spec
-    monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None if name == "torch" else real(name))
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else real(name))
     assert all('pip install "efficient-empathy[train]"' in one["problem"] for one in listed(run, ()))
     assert "[train]" in heard(run, asking("base"))["base"]["failed"]["message"]
     assert not listed(run, [endpoint("http://localhost/v1")])[-1]["problem"]

@@ -15,8 +15,7 @@ from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection import select
 from efficient_empathy.studio.pages.compare.facts import facts, stages
 from efficient_empathy.studio.pages.compare.models import figure_rows, models_of, shared_answers
-from efficient_empathy.studio.pages.compare.rubrics import difference, rubrics_of
-from efficient_empathy.studio.pages.compare.scores import agreement, read_scores
+from efficient_empathy.studio.pages.compare.scores import agreement, difference, read_scores, rubrics_of
 from evidence_files import write_models
 from scored_runs import numbered, write_run
 from studio_server import axe, serving, visit_url

@@ -21,8 +21,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, JudgeSpec, Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.progress import PROGRESS
-from efficient_empathy.studio.pages.live.condition import scoring_state
-from efficient_empathy.studio.pages.live.control import Control
+from efficient_empathy.studio.pages.live.control import Control, scoring_state
 from efficient_empathy.studio.pages.live.routes import Watch
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, prose, refusal

@@ -13,8 +13,7 @@ from efficient_empathy.evaluation.ratings.design import layout_of
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.rate.results import export, finish, live, results_of
-from efficient_empathy.studio.pages.rate.schema import Rating
-from efficient_empathy.studio.pages.rate.store import RatingStore
+from efficient_empathy.studio.pages.rate.store import Rating, RatingStore
 from efficient_empathy.studio.pages.rate.tasks import draw
 from rated_runs import by_quality, responded_run
 

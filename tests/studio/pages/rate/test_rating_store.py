@@ -5,8 +5,7 @@ import pytest
 
 from efficient_empathy.evaluation.ratings import Design
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.studio.pages.rate.schema import Rating
-from efficient_empathy.studio.pages.rate.store import RatingStore
+from efficient_empathy.studio.pages.rate.store import Rating, RatingStore
 from efficient_empathy.studio.pages.rate.tasks import draw
 from rated_runs import responded_run
 

@@ -22,8 +22,7 @@ from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.scoring import Judgement, JudgeSpec, Ledger
 from efficient_empathy.selection import select
 from efficient_empathy.studio.pages.samples.routes import SampleData
-from efficient_empathy.studio.server.selections import Selections
-from efficient_empathy.studio.server.tables import Tables
+from efficient_empathy.studio.server.selections import Selections, Tables
 from own_policy_runs import one_axis_run, selected_by, three_axis_run
 from scored_runs import SPEC, write_run
 from studio_server import Served, axe, chromium, open_page, serving

@@ -29,7 +29,7 @@ from efficient_empathy.analytics.table import read_table
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import charts as figures
 from efficient_empathy.foundation.figures import formatting as words
-from efficient_empathy.foundation.figures.palette import look
+from efficient_empathy.foundation.figures.looks import look
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.analytics import views
 from efficient_empathy.studio.server.context import Studio

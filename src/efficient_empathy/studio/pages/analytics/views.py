@@ -10,8 +10,7 @@ from markupsafe import Markup
 
 from efficient_empathy.analytics.formatting import FEATURE_WORDS, LEVEL_WORDS
 from efficient_empathy.analytics.record import AnalyticsRecord, Finding, Group, Interval, Stretch
-from efficient_empathy.foundation.figures.charts import Point, lines
-from efficient_empathy.foundation.figures.dots import Dot, dot_rows
+from efficient_empathy.foundation.figures.charts import Dot, Point, dot_rows, lines
 from efficient_empathy.foundation.figures.formatting import clip, moment, signed
 from efficient_empathy.foundation.figures.looks import Looks
 

@@ -22,9 +22,8 @@ from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.llm.wire import WIRES
 from efficient_empathy.modelling.generation import GenerationSettings
 from efficient_empathy.modelling.generation.target import template_for
-from efficient_empathy.studio.pages.chat.models import ChatEndpoint, missing, target
-from efficient_empathy.studio.pages.chat.requests import ChatRequest, Question
 from efficient_empathy.studio.pages.chat.speech import Token, experts_of, speak
+from efficient_empathy.studio.pages.chat.turns import ChatEndpoint, ChatRequest, Question, missing, target
 
 SPARE = 1.3
 """How much more memory than its weights a model is given."""

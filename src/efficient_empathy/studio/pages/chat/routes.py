@@ -10,9 +10,15 @@ from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.chat.conversation import Conversations, event
-from efficient_empathy.studio.pages.chat.models import ChatEndpoint, listed
-from efficient_empathy.studio.pages.chat.requests import ChatRequest, RatingRequest, read
-from efficient_empathy.studio.pages.chat.turns import send, turns
+from efficient_empathy.studio.pages.chat.turns import (
+    ChatEndpoint,
+    ChatRequest,
+    RatingRequest,
+    listed,
+    read,
+    send,
+    turns,
+)
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.look import subset_looks
 

@@ -8,26 +8,102 @@
 
 As material for a rating each turn is a sample. Turns that began with the same words are of one dialogue, so that
 several turns of one conversation do not count as independent.
+
+Whom one can talk to: the run's models, and endpoints that the command was given. The browser names, never points.
+
+What the page may ask of the chat: every field checked, nothing that names an address.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from efficient_empathy.evaluation.models import in_order
-from efficient_empathy.evaluation.ratings.material import Material, material
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.evaluation.ratings.design import Material, material
+from efficient_empathy.foundation.errors import UserError, endpoint_name, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.studio.pages.chat.requests import RatingRequest
+from efficient_empathy.modelling.generation import EndpointOptions
+from efficient_empathy.modelling.generation.target import Target, resolve
+
+MOST_TOKENS = 1024
+Body = TypeVar("Body", bound=BaseModel)
+Text = Annotated[str, Field(min_length=1, max_length=8000)]
+
+
+class Turn(BaseModel):
+    """A turn of the conversation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: Literal["speaker", "listener"]
+    text: Text
+
+
+Context = Annotated[list[Turn], Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Question(BaseModel):
+    """One model, and what it is to answer: the speaker's turn is last."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Name
+    context: Context
+
+
+class ChatRequest(BaseModel):
+    """One turn put to several models."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    asks: list[Question] = Field(min_length=1, max_length=8)
+    temperature: float = Field(default=0.0, ge=0, le=2, allow_inf_nan=False)
+    max_tokens: int = Field(default=128, ge=1, le=MOST_TOKENS)
+
+
+class ModelReply(BaseModel):
+    """What a model answered."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Name
+    response: Annotated[str, Field(min_length=1, max_length=20_000)]
+
+
+class RatingRequest(BaseModel):
+    """A context and the replies to it, for people to rate."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    context: Context
+    replies: list[ModelReply] = Field(min_length=1, max_length=8)
+    temperature: float = Field(default=0.0, ge=0, le=2, allow_inf_nan=False)
+    max_tokens: int = Field(default=128, ge=1, le=MOST_TOKENS)
+
+
+def read(kind: type[Body], body: bytes) -> Body:
+    """A request's body. Raises `UserError` that names the first field which is wrong."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the body"
+        raise UserError(f"the chat cannot take that: {place}: {first['msg']}") from error
+
 
 NAME = "chat_turns.jsonl"
 
@@ -124,3 +200,61 @@ def _replies(queued: Sequence[dict[str, Any]], model: str) -> pl.DataFrame:
         (turn["id"], reply["response"]) for turn in queued for reply in turn["replies"] if reply["model"] == model
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=RESPONSES, orient="row")
+
+
+MADE = ("base", "average", "moe")
+"""A run's models that are no experts."""
+
+
+@dataclass(frozen=True)
+class ChatEndpoint:
+    """A model behind an OpenAI-compatible endpoint, as `--chat-url` and `--chat-model` name it."""
+
+    model: str
+    options: EndpointOptions
+
+    @property
+    def name(self) -> str:
+        """What it is called among the run's models, none of which can be called so."""
+        return f"endpoint:{self.model}"
+
+    @property
+    def label(self) -> str:
+        """The model and the host; nothing else of the URL."""
+        return f"{self.model} at {urlsplit(endpoint_name(self.options.base_url)).netloc}"
+
+
+def missing() -> str:
+    """What installs what local models need; empty where it is there."""
+    there = all(importlib.util.find_spec(name) for name in ("torch", "transformers"))
+    return "" if there else str(missing_extra("the chat with local models", "train"))
+
+
+def listed(workspace: Workspace, endpoints: Sequence[ChatEndpoint]) -> list[dict[str, Any]]:
+    """All that can be asked, `{name, label, expert, mixture, problem}`, in the order of every table; endpoints last."""
+    found = []
+    folders = workspace.experts.iterdir() if workspace.experts.is_dir() else ()
+    names = {*MADE, *(f.name for f in folders if f.is_dir() and not f.name.startswith("."))}
+    lacking = missing()
+    for name in in_order(workspace, sorted(names)):
+        try:
+            label, problem = target(name, workspace).label, lacking
+        except UserError as error:
+            if name not in MADE:
+                continue
+            label, problem = {"average": "Average of the experts", "moe": "MoE"}.get(name, "Base model"), str(error)
+        kind = {"expert": name not in MADE, "mixture": name == "moe"}
+        found.append({"name": name, "label": label, **kind, "problem": problem})
+    plain = {"expert": False, "mixture": False, "problem": ""}
+    return found + [{"name": e.name, "label": e.label, **plain} for e in endpoints]
+
+
+def target(name: str, workspace: Workspace) -> Target:
+    """The run's model of that name. Raises `UserError` where it has none: folders and hub names are none of a run's."""
+    places = {"average": workspace.average, "moe": workspace.moe}
+    folder = places.get(name, workspace.experts / name)
+    plain = "/" not in name and "\\" not in name and not name.startswith(".")
+    if name != "base" and not (plain and any((folder / f).is_file() for f in ("config.json", "adapter_config.json"))):
+        made = "mix" if name in places else "train"
+        raise UserError(f"this run has no model {name!r}: `efficient-empathy {made} --run {workspace.root}` makes it")
+    return resolve(name, workspace)

@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import formatting as words
-from efficient_empathy.foundation.figures.dots import Dot, dot_rows
-from efficient_empathy.foundation.figures.palette import look
+from efficient_empathy.foundation.figures.charts import Dot, dot_rows
+from efficient_empathy.foundation.figures.looks import look
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.studio.pages.compare.facts import facts, stages
 from efficient_empathy.studio.pages.compare.models import (
@@ -25,8 +25,7 @@ from efficient_empathy.studio.pages.compare.models import (
     models_of,
     shared_answers,
 )
-from efficient_empathy.studio.pages.compare.rubrics import difference, rubric_facts, rubrics_of
-from efficient_empathy.studio.pages.compare.scores import agreement, read_scores
+from efficient_empathy.studio.pages.compare.scores import agreement, difference, read_scores, rubric_facts, rubrics_of
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.results import Hashes, Result, Results, Tell, key_of
 

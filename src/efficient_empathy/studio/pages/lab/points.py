@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.foundation.run.axis import Axis
-from efficient_empathy.foundation.run.facts import FACTS
+from efficient_empathy.foundation.run.facts import FACTS, Axis
 from efficient_empathy.foundation.run.table import RunTable, readable, scored_on
 from efficient_empathy.selection.policies import Policy, RulePolicy, display_symbol
 from efficient_empathy.selection.policies.conditions import (
@@ -28,8 +27,7 @@ from efficient_empathy.selection.policies.conditions import (
     looks_at_facts,
     on_arrays,
 )
-from efficient_empathy.studio.server.selections import Codes, axes_of, scales_of
-from efficient_empathy.studio.server.tables import UNCATEGORISED
+from efficient_empathy.studio.server.selections import UNCATEGORISED, Codes, axes_of, scales_of
 
 CATEGORIES = 200
 """The largest categories that are told apart; all others are counted together."""

@@ -14,8 +14,7 @@ from efficient_empathy.scoring.judgement import Judgement
 from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
-from efficient_empathy.studio.pages.live.condition import ScoringState, scoring_state
-from efficient_empathy.studio.pages.live.control import Control
+from efficient_empathy.studio.pages.live.control import Control, ScoringState, scoring_state
 
 RECENT = 20
 REASONS = 8

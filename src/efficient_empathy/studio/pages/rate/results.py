@@ -25,9 +25,8 @@ from efficient_empathy.evaluation.ratings.stage import RESULTS, answers_frame
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.foundation.statistics.agreement import agreement
-from efficient_empathy.foundation.statistics.finite import finite
-from efficient_empathy.studio.pages.rate.schema import Study
-from efficient_empathy.studio.pages.rate.store import RatingStore
+from efficient_empathy.foundation.statistics.measured import finite
+from efficient_empathy.studio.pages.rate.store import RatingStore, Study
 from efficient_empathy.studio.pages.rate.tasks import reading_of
 
 Format = Literal["csv", "jsonl", "parquet", "sheets"]

@@ -1,23 +1,210 @@
-"""The page Rate: the owner sets up ratings and watches; whoever comes by a link rates, and sees nothing else."""
+"""The page Rate: the owner sets up ratings and watches; whoever comes by a link rates, and sees nothing else.
+
+What the pages of a rating ask for: those of the annotators, and those of the owner.
+"""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from efficient_empathy.evaluation.ratings.formatting import results_summary
+from efficient_empathy.evaluation.ratings.questions import Task
+from efficient_empathy.evaluation.ratings.results import Resampling
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.studio.pages.rate.bodies import Answer, Body, Closing, LinkChange, Setup, Undoing
-from efficient_empathy.studio.pages.rate.endpoints import Annotators, Owner
-from efficient_empathy.studio.pages.rate.store import Stores
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.pages.chat.turns import waiting
+from efficient_empathy.studio.pages.rate.results import Format, export, finish, live, results_of
+from efficient_empathy.studio.pages.rate.store import Rater, Rating, RatingStore, Stores, Study
+from efficient_empathy.studio.pages.rate.tasks import (
+    TASKS,
+    Answer,
+    Body,
+    Closing,
+    LinkChange,
+    Setup,
+    Undoing,
+    as_shown,
+    check_value,
+    draw,
+    questions_of,
+    rateable,
+)
 from efficient_empathy.studio.server.context import Studio
-from efficient_empathy.studio.server.security import owner_only
+from efficient_empathy.studio.server.links import Link
+from efficient_empathy.studio.server.security import is_loopback, owner_only
+
+CLOSED = "This rating is closed: what you rated is kept. Thank you."
+
+
+class Annotators:
+    """What annotators do. Nothing that leaves here names a model, a run or another rater."""
+
+    def __init__(self, studio: Studio, stores: Stores) -> None:
+        self._studio, self._stores = studio, stores
+
+    def start(self, request: Request) -> dict[str, Any]:
+        """How far the annotator is, and what they are asked."""
+        store, rater, closed = self._who(request)
+        key = store.key(rater.study)
+        items = next(sheet.items for sheet in key.sheets if sheet.rater == rater.name)
+        tasks: list[Task] = [task for task in TASKS if any(one.task == task for one in items.values())]
+        asked = {task: [vars(one) for one in questions_of(task, key.questions)] for task in tasks}
+        return {"closed": closed, "questions": asked, **store.progress(rater)}
+
+    def task(self, request: Request) -> dict[str, Any]:
+        """One task with the annotator's own answers so far."""
+        store, rater, closed = self._who(request)
+        if closed:
+            raise HTTPException(410, CLOSED)
+        place = request.query_params.get("place", "")
+        task = store.task(rater, int(place)) if place.isascii() and place.isdigit() and len(place) < 9 else None
+        if task is None:
+            raise HTTPException(404, "There is no such task: open your link again.")
+        return {**as_shown(task), "answers": store.answers_to(rater, task.item), **store.progress(rater)}
+
+    def answer(self, request: Request, answer: Answer) -> dict[str, Any]:
+        """Keep an answer; when this returns, it is on the disk."""
+        store, rater, closed = self._who(request)
+        if closed:
+            raise HTTPException(410, CLOSED)
+        task = store.task_of(rater, answer.item)
+        if task is None:
+            raise HTTPException(404, "That is none of your tasks: reload the page.")
+        check_value(task.task, answer.question, answer.value, store.key(rater.study).questions)
+        store.rate(rater, Rating(**answer.model_dump()))
+        return store.progress(rater)
+
+    def undo(self, request: Request, undoing: Undoing) -> dict[str, Any]:
+        """Take back the last answer that stands; `place` is where, null where there is none."""
+        store, rater, closed = self._who(request)
+        if closed:
+            raise HTTPException(410, CLOSED)
+        return {"place": store.undo(rater, undoing.submission)}
+
+    def _who(self, request: Request) -> tuple[RatingStore, Rater, bool]:
+        annotator = self._studio.annotator(request)
+        store = self._stores.of(self._studio.run(request)) if annotator else None
+        found = store.rater_of(annotator.link) if store and annotator else None
+        if store is None or found is None:
+            raise HTTPException(403, "Only a rater's link opens this: ask for one.")
+        return store, *found
+
+
+MEDIA = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+    "sheets": "application/zip",
+}
+
+
+class Owner:
+    """What the owner does."""
+
+    def __init__(self, studio: Studio, stores: Stores) -> None:
+        self._studio, self._stores = studio, stores
+        self._live: dict[str, tuple[int, dict[str, Any]]] = {}
+
+    def overview(self, request: Request) -> dict[str, Any]:
+        """What can be rated, here and in the chat, and every study with its raters, links, progress and agreement."""
+        workspace = self._studio.run(request)
+        store = self._stores.of(workspace)
+        studies = store.studies() if store else []
+        links = {link.id: link for link in self._studio.links.of(workspace.root)}
+        return {
+            "models": rateable(workspace),
+            "chat": waiting(workspace),
+            "local": is_loopback(self._studio.host),
+            "now": time.time(),
+            "studies": [self._told(workspace, store, study, links) for study in studies if store],
+        }
+
+    def set_up(self, request: Request, setup: Setup) -> dict[str, Any]:
+        """Draw a design, keep it, and make its links."""
+        workspace = self._studio.run(request)
+        drawn = draw(workspace, setup.models, setup.design(), setup.samples, setup.source)
+        store = self._stores.made(workspace)
+        study = store.add_study(drawn, setup.model_dump() | {"left_out": drawn.left_out})
+        for rater in store.raters(study):
+            store.give_link(rater, self._studio.links.issue(workspace.root, rater.name, days=setup.days).id)
+        return {"study": study}
+
+    def change_link(self, request: Request, change: LinkChange) -> dict[str, Any]:
+        """Withdraw a rater's link; `renew` gives another, with which they go on where they were."""
+        workspace, store, study = self._named(request, change.study)
+        rater = store.rater(study.id, change.rater)
+        if rater.link:
+            self._studio.links.revoke(rater.link)
+        if change.action == "renew":
+            link = self._studio.links.issue(workspace.root, rater.name, days=change.days)
+            store.give_link(rater, link.id)
+        return {}
+
+    def close(self, request: Request, closing: Closing) -> dict[str, Any]:
+        """Finish a study, which writes the run's results; or let its raters go on."""
+        workspace, store, study = self._named(request, closing.study)
+        if closing.action == "reopen":
+            store.close_study(study.id, closed=False)
+        else:
+            finish(workspace, store, study, replace=closing.replace, how=Resampling(closing.resamples))
+        return {}
+
+    def export(self, request: Request) -> Response:
+        """The answers of a study as a file."""
+        _, store, study = self._named(request, request.query_params.get("study", ""))
+        kind = request.query_params.get("format", "csv")
+        if kind not in MEDIA:
+            raise UserError(f"there is no format {kind!r}: take one of {', '.join(MEDIA)}")
+        wanted: Format = kind  # type: ignore[assignment]
+        name = f"ratings-{study.id}.{'zip' if kind == 'sheets' else kind}"
+        told = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(export(store, study, wanted), media_type=MEDIA[kind], headers=told)
+
+    def _named(self, request: Request, study: str) -> tuple[Workspace, RatingStore, Study]:
+        workspace = self._studio.run(request)
+        store = self._stores.of(workspace)
+        if store is None:
+            raise UserError("nothing is rated in this run yet: set up a rating first")
+        return workspace, store, store.study(study)
+
+    def _told(self, workspace: Workspace, store: RatingStore, study: Study, links: dict[str, Link]) -> dict[str, Any]:
+        last = store.last(study.id)
+        if self._live.get(study.id, (-1, {}))[0] != last:
+            self._live[study.id] = last, live(store, study)
+        found = self._live[study.id][1]
+        progress, people = store.progress_of_all(study.id), {one["name"]: one for one in found["raters"]}
+        results = results_of(workspace, study)
+        return {
+            "id": study.id,
+            "made_at": study.made_at,
+            "closed_at": study.closed_at,
+            "setup": study.setup,
+            "samples": len(study.key.dialogues),
+            "answers": found["answers"],
+            "agreement": found["agreement"],
+            "raters": [
+                {**people[one.name], **progress[one.name], "seen_at": one.seen_at, **_link(links.get(one.link or ""))}
+                for one in store.raters(study.id)
+            ],
+            "results": results_summary(results) if results else None,
+        }
+
+
+def _link(link: Link | None) -> dict[str, Any]:
+    """A rater's link for their row: none where it was made by another studio, or withdrawn."""
+    if link is None or link.revoked_at is not None:
+        return {"link": None, "expires_at": None}
+    return {"link": link.path if link.works else None, "expires_at": link.expires_at}
 
 
 def routes(studio: Studio) -> list[BaseRoute]:

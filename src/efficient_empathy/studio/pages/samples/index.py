@@ -1,18 +1,26 @@
-"""What the list of samples is filtered, counted and sorted by: one short row a sample, in memory, without its text."""
+"""What the list of samples is filtered, counted and sorted by: one short row a sample, in memory, without its text.
+
+The texts of samples, read from Parquet a few rows at a time: previews, whole dialogues, and the search.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.foundation.run.axis import Axis
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import ODDS, RunTable, readable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.studio.server.tables import UNCATEGORISED
+from efficient_empathy.studio.server.selections import UNCATEGORISED
 
 FACETS = ("subset", "category", "state", "split", "answered_by")
 """The columns that a filter takes one value of."""
@@ -121,3 +129,128 @@ def make_index(table: RunTable) -> SampleIndex:
 
 def _as_enum(column: pl.Series) -> pl.Series:
     return column.cast(pl.String).cast(pl.Enum(column.cast(pl.String).drop_nulls().unique().sort().to_list()))
+
+
+PREVIEW = 240
+"""Characters of a text in the list."""
+CLIP = 4_000
+"""Characters of a text that are sent unless the whole is asked for."""
+WHOLE = 4_000_000
+"""Characters of a text that is asked for as a whole."""
+TURNS = 30
+"""Turns of a dialogue that are sent at once, the last ones first."""
+_GAP = 64
+"""Rows that are closer than this are read together."""
+_READ_BYTES = 4 * 2**20
+_FEWEST, _MOST = 200, 5_000
+"""Rows that the search reads at once."""
+
+
+class Texts:
+    """The texts of a run's samples by row number. None is kept; where they cannot be read it raises `UserError`."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._path = workspace.samples
+        self._rows_at_once = _FEWEST
+
+    def previews(self, rows: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """By row: `sample_id`, `turn`, the number of `turns`, and the beginnings of the last turn and the response."""
+        last = pl.col("context").list.last().struct.field("text")
+        columns: list[str | pl.Expr] = [
+            "sample_id",
+            "turn",
+            pl.col("context").list.len().alias("turns"),
+            last.str.slice(0, PREVIEW).alias("last"),
+            pl.col("response").str.slice(0, PREVIEW),
+            pl.col("response").str.len_chars().alias("length"),
+        ]
+        found: dict[int, dict[str, Any]] = {}
+        for first, count in _stretches(sorted(set(rows))):
+            found |= dict(enumerate(self._read(first, count, *columns).iter_rows(named=True), first))
+        return {row: found[row] for row in rows if row in found}
+
+    def sample(self, row: int) -> dict[str, Any]:
+        """A sample with the last turns of its dialogue, texts clipped; `context.first` counts what comes before."""
+        values = self._one(row, pl.exclude("context"), *_turns(None))
+        context = {"total": values.pop("total"), "first": values.pop("first"), "turns": values.pop("turns")}
+        return {**values, "response": clipped(values["response"]), "context": _clipped_turns(context)}
+
+    def turns(self, row: int, end: int) -> dict[str, Any]:
+        """The turns of a dialogue before the one at `end`, texts clipped: `{total, first, turns}`."""
+        return _clipped_turns(self._one(row, *_turns(end)))
+
+    def whole(self, row: int, turn: int | None) -> str:
+        """The text of a turn, or of the response, as long as it may be."""
+        text = (
+            pl.col("response")
+            if turn is None
+            else pl.col("context").list.get(turn, null_on_oob=True).struct.field("text")
+        )
+        values = self._one(row, text.str.slice(0, WHOLE).alias("text"))
+        return values["text"] or ""
+
+    def row_of(self, sample_id: str) -> int | None:
+        """The first row of a sample; None where the run does not have it."""
+        with readable(self._path):
+            ids = pl.scan_parquet(self._path, glob=False, row_index_name="row").filter(pl.col("sample_id") == sample_id)
+            found = ids.select(pl.col("row").min()).collect(engine="streaming").item()
+        return None if found is None else int(found)
+
+    def matches(self, rows: npt.NDArray[np.uint32], text: str) -> tuple[int, npt.NDArray[np.uint32]]:
+        """Look for `text` in the first of `rows` (ascending), whatever its case: how many were looked at, the hits."""
+        first = int(rows[0])
+        stop = min(first + self._rows_at_once, (first // _MOST + 1) * _MOST)  # not past a row group's end
+        looked_at = int(np.searchsorted(rows, stop))
+        pattern = f"(?i){pl.escape_regex(text)}"
+        frame = self._read(first, int(rows[looked_at - 1]) - first + 1, "context", "response")
+        turns = frame.select("context").with_row_index("at").explode("context")
+        said = turns["context"].struct.field("text")
+        found = frame["response"].str.contains(pattern).fill_null(False).to_numpy().copy()
+        found[turns["at"].filter(said.str.contains(pattern).fill_null(False)).to_numpy()] = True
+        size = int(frame["response"].str.len_bytes().sum()) + int(said.str.len_bytes().sum())
+        self._rows_at_once = max(_FEWEST, min(_MOST, len(frame) * _READ_BYTES // max(1, size)))
+        wanted = rows[:looked_at]
+        return looked_at, wanted[found[wanted - first]]
+
+    def _one(self, row: int, *columns: str | pl.Expr) -> dict[str, Any]:
+        frame = self._read(row, 1, *columns)
+        if frame.is_empty():
+            raise UserError(f"the run has no sample in row {row:,}")
+        return frame.row(0, named=True)
+
+    def _read(self, first: int, count: int, *columns: str | pl.Expr) -> pl.DataFrame:
+        with readable(self._path):
+            return pl.scan_parquet(self._path, glob=False).slice(first, count).select(*columns).collect()
+
+
+def clipped(text: str, limit: int = CLIP) -> dict[str, Any]:
+    """A text's beginning and its whole length, in characters."""
+    return {"text": text[:limit], "length": len(text)}
+
+
+def _turns(end: int | None) -> list[pl.Expr]:
+    """The turns before `end`, or the last ones."""
+    total = pl.col("context").list.len().cast(pl.Int64)
+    stop = total if end is None else pl.min_horizontal(total, pl.lit(max(0, end), pl.Int64))
+    first = pl.max_horizontal(stop - TURNS, pl.lit(0, pl.Int64))
+    turns = pl.col("context").list.slice(first, stop - first)
+    return [total.alias("total"), first.alias("first"), turns.alias("turns")]
+
+
+def _clipped_turns(context: dict[str, Any]) -> dict[str, Any]:
+    turns = [{"role": turn["role"], **clipped(turn["text"])} for turn in context["turns"]]
+    return {**context, "turns": turns}
+
+
+def _stretches(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First row and number of rows of each read that `rows`, ascending, take."""
+    start = previous = None
+    for row in rows:
+        if start is None or previous is None:
+            start = row
+        elif row - previous > _GAP:
+            yield start, previous - start + 1
+            start = row
+        previous = row
+    if start is not None and previous is not None:
+        yield start, previous - start + 1

@@ -23,10 +23,10 @@ from efficient_empathy.studio.pages.samples.index import (
     DISAGREEMENT,
     FACETS,
     SampleIndex,
+    Texts,
     level_column,
     score_column,
 )
-from efficient_empathy.studio.pages.samples.texts import Texts
 from efficient_empathy.studio.server.selections import Choice, Codes, Selections, choice_of, number_of
 
 FAILED = "failed"
