@@ -243,12 +243,12 @@ def _charts(part: ThresholdMap, record: ComparisonRecord) -> Iterator[HeatMap]:
 def _shortened(prompts: PromptDiff | None) -> Iterator[tuple[str, str, str, int, str]]:
     """The diff with the middle of long unchanged runs left out: (kind, white space before, text, words left out, text
     after them)."""
-    for kind, text, words in prompts.diff if prompts else ():
+    for kind, text, length in prompts.diff if prompts else ():
         bare = text.lstrip()
         left, after = 0, ""
-        if kind == "same" and words > UNCHANGED:
+        if kind == "same" and length > UNCHANGED:
             spans = [match.span() for match in _WORD.finditer(bare)]
-            left, after, bare = words - 2 * _ENDS, bare[spans[-_ENDS][0] :], bare[: spans[_ENDS - 1][1]]
+            left, after, bare = length - 2 * _ENDS, bare[spans[-_ENDS][0] :], bare[: spans[_ENDS - 1][1]]
         yield kind, text[: len(text) - len(text.lstrip())], bare, left, after
 
 
