@@ -18,7 +18,7 @@ from itertools import cycle, islice
 import torch
 
 from efficient_empathy.dialogues import Sample, open_source
-from efficient_empathy.encoders.pairs import PairTokenizer, pad
+from efficient_empathy.encoders import PairTokenizer, pad
 from efficient_empathy.labelling.distillation.model import Student
 from efficient_empathy.labelling.distillation.stage import default_base
 from efficient_empathy.recipe import DIALOGUES

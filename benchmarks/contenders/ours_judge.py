@@ -12,7 +12,7 @@ from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm import Endpoint
 from efficient_empathy.scoring import Rubric
-from efficient_empathy.scoring.judges.llm_judge import LLMJudge
+from efficient_empathy.scoring.judges.llm import LLMJudge
 from efficient_empathy.scoring.judges.openai import OpenAISettings
 from efficient_empathy.scoring.stage import score
 

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from efficient_empathy.llm.runner import Watcher
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.contract import CheckedJudge
 from efficient_empathy.scoring.progress import ProgressDisplay
 from efficient_empathy.scoring.session import run_judge
 from samples import make_samples

@@ -1,6 +1,8 @@
 import pytest
+from yarl import URL
 
-from efficient_empathy.llm.transport import checked_url
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.llm.transport import Secrets, checked_key, checked_url, query_secrets
 from efficient_empathy.llm.wire.openai import OpenAIWire
 
 
@@ -15,3 +17,55 @@ from efficient_empathy.llm.wire.openai import OpenAIWire
 )
 def test_the_chat_url_is_the_base_url_and_a_path(base: str, url: str) -> None:
     assert str(OpenAIWire().url(checked_url(base))) == url
+
+
+KEY = "tok-0123456789abcdef"
+
+
+def test_the_key_and_secret_headers_are_scrubbed() -> None:
+    secrets = Secrets(KEY, {"X-Api-Key": "second-secret", "X-Title": "Efficient-Empathy"})
+    told = secrets.tell(f"Bearer {KEY} and second-secret by Efficient-Empathy with sk-proj-ab***yz")
+    assert told == "Bearer [key] and [key] by Efficient-Empathy with [key]"
+
+
+def test_credentials_of_any_length_are_kept_out_of_messages_but_short_ones_stay_in_replies() -> None:
+    secrets = Secrets(None, {}, ("pw1", "long-password"))
+    assert secrets.tell("no pw1, no long-password, but pw12") == "no [key], no [key], but pw12"
+    assert secrets.scrub("no pw1, no long-password") == "no pw1, no [key]"
+
+
+@pytest.mark.parametrize(
+    ("query", "hidden", "shown"),
+    [
+        ("key=AIza%2Fab12cd34&api-version=2024-10-21", ["AIza/ab12cd34", "AIza%2Fab12cd34"], "2024-10-21"),
+        ("sig=a%2Bb%3D%3Dcdefgh&v=1", ["a+b==cdefgh", "a%2Bb%3D%3Dcdefgh"], "1"),
+        ("hunter2hunter2", ["hunter2hunter2"], "host"),
+    ],
+)
+def test_what_a_query_holds_is_secret_as_it_is_sent_and_as_it_reads(query: str, hidden: list[str], shown: str) -> None:
+    secrets = Secrets(None, {}, query_secrets(URL(f"https://host.test/v1?{query}", encoded=True)))
+    for value in hidden:
+        assert secrets.tell(f"refused: {value}") == "refused: [key]"
+    assert shown in secrets.tell(f"the host said {shown}")
+
+
+def test_a_message_becomes_one_short_line() -> None:
+    told = Secrets(None, {}).tell("one\n\ttwo\x1b[31m" + "x" * 5000)
+    assert told.startswith("one two [31mxxx")
+    assert len(told) == 300
+
+
+def test_placeholders_are_no_secrets() -> None:
+    assert Secrets("EMPTY", {}).scrub("an EMPTY room") == "an EMPTY room"
+
+
+@pytest.mark.parametrize("key", ["sk-abc\nHost: evil", "my secret key", "schlüssel-12345"])
+def test_a_key_that_no_header_takes_is_refused_without_being_shown(key: str) -> None:
+    with pytest.raises(UserError, match="MY_KEY") as caught:
+        checked_key(key, "MY_KEY")
+    assert key not in str(caught.value)
+
+
+def test_white_space_around_a_key_is_forgiven() -> None:
+    assert checked_key(f" {KEY}\n", "MY_KEY") == KEY
+    assert checked_key("  ", "MY_KEY") is None

@@ -10,8 +10,7 @@ import numpy as np
 from efficient_empathy.analytics.table import Table
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.measured import Floats
-from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 
 SUMS = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")

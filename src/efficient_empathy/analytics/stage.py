@@ -11,8 +11,7 @@ import numpy as np
 from efficient_empathy.analytics.correlations import correlations, outcome_files, outcomes
 from efficient_empathy.analytics.cost import cost
 from efficient_empathy.analytics.drift import drift
-from efficient_empathy.analytics.findings import findings, libraries, missing_libraries
-from efficient_empathy.analytics.personal import check_regions
+from efficient_empathy.analytics.findings import check_regions, findings, libraries, missing_libraries
 from efficient_empathy.analytics.profiles import by_group, filtering, over_order
 from efficient_empathy.analytics.record import AnalyticsRecord
 from efficient_empathy.analytics.settings import AnalyticsSettings

@@ -19,7 +19,7 @@ from efficient_empathy.foundation.run.facts import COUNTS, FACTS
 from efficient_empathy.foundation.run.table import RunTable, readable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.measured import Floats
-from efficient_empathy.selection.recorded import recorded_selector
+from efficient_empathy.selection.stage import recorded_selector
 
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. One file a command, which is imported when it is called."""
+"""The command line: parse, call, print. One file a wing, which is imported when a command of it is called."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ import typer
 from efficient_empathy.cli.lazy import LOOK, Place, Room, Table, lazy_group
 
 COMMANDS: Table = {
-    "demo": Place("demo:demo", "Go from the bundled dialogues to a compared mixture of experts."),
-    "run": Place("run:run", "Run a recipe: score, select, train, mix, generate, report."),
-    "inspect": Place("inspect:inspect", "Say what a source is: format, counts, categories, bad rows."),
-    "score": Place("score:score", "Judge every sample of a source."),
-    "cascade": Place("cascade:cascade", "Score with the distilled judge where it is sure, an expert elsewhere."),
-    "refresh": Place("refresh:refresh", "Judge samples of a scored run again where a score is uncertain."),
-    "select": Place("select:select", "Split a scored run into subsets and write them for fine-tuning."),
-    "sweep": Place("sweep:sweep", "Move the thresholds over a grid; with --train, train on every cell."),
-    "tune": Place("tune:tune", "Choose α and β for a target, cross-validated by dialogue."),
-    "train": Place("train:train", "Train an expert on one subset of a selected run."),
-    "mix": Place("mix:mix", "Mix a run's experts, train the routers, and compare."),
-    "generate": Place("generate:generate", "Let a model respond to held-out contexts."),
-    "evaluate": Place("evaluate:evaluate", "Put numbers to responses, of a run's models or of any files."),
-    "pairwise": Place("compare_pairs:pairwise", "Let an LLM judge say which of two models responds better."),
+    "demo": Place("pipeline:demo", "Go from the bundled dialogues to a compared mixture of experts."),
+    "run": Place("pipeline:run", "Run a recipe: score, select, train, mix, generate, report."),
+    "inspect": Place("scoring:inspect", "Say what a source is: format, counts, categories, bad rows."),
+    "score": Place("scoring:score", "Judge every sample of a source."),
+    "cascade": Place("labelling:cascade", "Score with the distilled judge where it is sure, an expert elsewhere."),
+    "refresh": Place("labelling:refresh", "Judge samples of a scored run again where a score is uncertain."),
+    "select": Place("selection:select", "Split a scored run into subsets and write them for fine-tuning."),
+    "sweep": Place("selection:sweep", "Move the thresholds over a grid; with --train, train on every cell."),
+    "tune": Place("selection:tune", "Choose α and β for a target, cross-validated by dialogue."),
+    "train": Place("modelling:train", "Train an expert on one subset of a selected run."),
+    "mix": Place("modelling:mix", "Mix a run's experts, train the routers, and compare."),
+    "generate": Place("modelling:generate", "Let a model respond to held-out contexts."),
+    "evaluate": Place("evaluation:evaluate", "Put numbers to responses, of a run's models or of any files."),
+    "pairwise": Place("evaluation:pairwise", "Let an LLM judge say which of two models responds better."),
     "report": Place("report:report", "Write one page that shows what was kept and why."),
-    "distill": Place("distill:distill", "Make an embedded judge from a run's judgements."),
-    "fit-metric": Place("fit_metric:fit_metric", "Fit the classifier of an empathy metric on labelled data."),
-    "predict": Place("predict:predict", "Predict how good conversations are with the distilled judge."),
-    "agreement": Place("agreement:agreement", "Compare judges and people on the same samples."),
-    "analytics": Place("analytics:analytics", "Look at a scored run: categories, topics, drift, cost, faults."),
+    "distill": Place("labelling:distill", "Make an embedded judge from a run's judgements."),
+    "fit-metric": Place("evaluation:fit_metric", "Fit the classifier of an empathy metric on labelled data."),
+    "predict": Place("labelling:predict", "Predict how good conversations are with the distilled judge."),
+    "agreement": Place("evaluation:agreement", "Compare judges and people on the same samples."),
+    "analytics": Place("report:analytics", "Look at a scored run: categories, topics, drift, cost, faults."),
     "studio": Place("studio:studio", "Open the studio on one or more runs, in a browser."),
     "prompts": Room(
         "Test and compare rubrics and judges before they score a data set.",
         {
-            "golden": Place("prompts.golden:golden", "Make a golden set from a scored run, or check one."),
-            "test": Place("prompts.test:golden_test", "Put judges to a golden set, and say whether they changed."),
-            "compare": Place("prompts.compare:compare", "Put two rubrics, judges or runs side by side."),
-            "list": Place("prompts.list:list_", "Show every rubric, and where and when it was used."),
+            "golden": Place("prompts:golden", "Make a golden set from a scored run, or check one."),
+            "test": Place("prompts:golden_test", "Put judges to a golden set, and say whether they changed."),
+            "compare": Place("prompts:compare", "Put two rubrics, judges or runs side by side."),
+            "list": Place("prompts:list_", "Show every rubric, and where and when it was used."),
         },
     ),
     "ratings": Room(
         "Let people rate responses: blinded sheets out, answers in.",
         {
-            "sheets": Place("ratings:sheets", "Make a blinded sheet for each rater."),
-            "read": Place("ratings:read", "Read filled-in sheets: means, wins, agreement, a ranking."),
+            "sheets": Place("evaluation:sheets", "Make a blinded sheet for each rater."),
+            "read": Place("evaluation:read", "Read filled-in sheets: means, wins, agreement, a ranking."),
         },
     ),
 }

@@ -96,7 +96,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
-        from efficient_empathy.cli.shared import err
+        from efficient_empathy.cli.options import err
         from efficient_empathy.foundation.errors import UserError
 
         try:

@@ -1,8 +1,14 @@
-"""`efficient-empathy report`."""
+"""`report` and `analytics`: a run, to look at."""
 
 from __future__ import annotations
 
-from efficient_empathy.cli.shared import Json, Run, show
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efficient_empathy.analytics.settings import AnalyticsSettings
+from efficient_empathy.cli.options import Force, Json, Run, show
 
 
 def report(run: Run, as_json: Json = False) -> None:
@@ -15,3 +21,24 @@ def report(run: Run, as_json: Json = False) -> None:
 
     result = run_report(Workspace(run))
     show(result, as_json, f"Report: {result['path']}")
+
+
+def analytics(
+    run: Run,
+    settings: AnalyticsSettings,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the JSON here as well.", show_default=False)
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Look at a scored run: scores by category and topic, what the selection keeps, drift, cost, faults of the data.
+
+    Example: efficient-empathy analytics --run runs/may --against runs/april
+    """
+    from efficient_empathy.analytics import analytics as analyse
+    from efficient_empathy.analytics import summary
+    from efficient_empathy.foundation.run.workspace import Workspace
+
+    result = analyse(Workspace(run), settings, output=output, force=force)
+    show(result, as_json, summary(result, run))

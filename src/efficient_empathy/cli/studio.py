@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from efficient_empathy.cli.shared import Json, err, show
+from efficient_empathy.cli.options import Json, err, show
 from efficient_empathy.studio.settings import StudioSettings
 
 if TYPE_CHECKING:

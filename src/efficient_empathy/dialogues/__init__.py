@@ -1,11 +1,16 @@
 """Samples, the formats they are read from, and the file they are kept in."""
 
-from efficient_empathy.dialogues.formats import format_names
-from efficient_empathy.dialogues.inspection import DistinctCounter, Inspection, inspect_source
-from efficient_empathy.dialogues.rows import BadRow, BadRowError, Intake, OnBadRow
-from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Role, Sample, Utterance, sample_id
-from efficient_empathy.dialogues.source import Source, open_source, read_evaluations
-from efficient_empathy.dialogues.storage import read, scan_samples, uniform, write_samples
+from typing import TYPE_CHECKING
+
+from efficient_empathy.foundation.exports import exports
+
+if TYPE_CHECKING:
+    from efficient_empathy.dialogues.formats import format_names
+    from efficient_empathy.dialogues.inspection import DistinctCounter, Inspection, inspect_source
+    from efficient_empathy.dialogues.rows import BadRow, BadRowError, Intake, OnBadRow
+    from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Role, Sample, Utterance, sample_id
+    from efficient_empathy.dialogues.source import Source, open_source, read_evaluations
+    from efficient_empathy.dialogues.storage import read, scan_samples, uniform, write_samples
 
 __all__ = [
     "SAMPLE_SCHEMA",
@@ -29,3 +34,29 @@ __all__ = [
     "uniform",
     "write_samples",
 ]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "format_names": "formats",
+        "DistinctCounter": "inspection",
+        "Inspection": "inspection",
+        "inspect_source": "inspection",
+        "BadRow": "rows",
+        "BadRowError": "rows",
+        "Intake": "rows",
+        "OnBadRow": "rows",
+        "Role": "sample",
+        "SAMPLE_SCHEMA": "sample",
+        "Sample": "sample",
+        "Utterance": "sample",
+        "sample_id": "sample",
+        "Source": "source",
+        "open_source": "source",
+        "read_evaluations": "source",
+        "read": "storage",
+        "scan_samples": "storage",
+        "uniform": "storage",
+        "write_samples": "storage",
+    },
+)

@@ -1,6 +1,8 @@
 """A source: a file, a folder or a hub data set, its format recognised, its samples read lazily.
 
 Which format the rows of a file, a hub data set or a folder are of, and which files of a folder are read.
+
+Data sets of the Hugging Face hub as rows, streamed (extra `hub`).
 """
 
 from __future__ import annotations
@@ -18,10 +20,70 @@ from efficient_empathy.dialogues.formats import format_names, reader_named, reco
 from efficient_empathy.dialogues.formats.judged import EVALUATION, Judged
 from efficient_empathy.dialogues.formats.reader import Reader
 from efficient_empathy.dialogues.formats.samples import Samples
-from efficient_empathy.dialogues.hub import HubId, hub_id, hub_rows
-from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, required, shown, split_in_name
+from efficient_empathy.dialogues.rows import SPLITS, Intake, MalformedError, Row, each, required, shown, split_in_name
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
+
+_PREFIX = "hub:"
+_FILE_ENDINGS = {".csv", ".gz", ".json", ".jsonl", ".parquet", ".tsv", ".txt", ".zip"}
+
+
+@dataclass(frozen=True, slots=True)
+class HubId:
+    """A data set on the hub (`org/name`), or a folder that `load_dataset` reads; and one split, or all."""
+
+    name: str
+    split: str | None = None
+
+    def __str__(self) -> str:
+        return f"{_PREFIX}{self.name}" + (f":{self.split}" if self.split else "")
+
+
+def hub_id(source: str) -> HubId | None:
+    """The hub id that `source` is: with `hub:`, or `org/name` where no file or folder of the name can be meant."""
+    if source.startswith(_PREFIX):
+        name, _, split = source.removeprefix(_PREFIX).partition(":")
+        return HubId(name, split or None)
+    path = Path(source)
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", source) or path.suffix in _FILE_ENDINGS or path.parent.exists():
+        return None
+    return HubId(source)
+
+
+def hub_rows(hub: HubId) -> Iterator[Row]:
+    """The data set's rows, streamed, split by split."""
+    for split, dataset in _splits(hub).items():
+        rows = enumerate(dataset, 1)
+        while True:
+            try:
+                number, values = next(rows)
+            except StopIteration:
+                break
+            except Exception as error:
+                raise _unreadable(hub, error) from error
+            yield Row(f"hub:{hub.name}:{split} row {number}", dict(values), hub.name, SPLITS.get(split.lower(), split))
+
+
+def _splits(hub: HubId) -> Mapping[str, Any]:
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise missing_extra(f"reading {hub}, which is not a file or folder here,", "hub") from error
+    try:
+        splits: Mapping[str, Any] = load_dataset(hub.name, streaming=True)
+    except Exception as error:
+        raise _unreadable(hub, error) from error
+    if hub.split is None:
+        return splits
+    if hub.split not in splits:
+        raise UserError(f"{hub.name} has no split {hub.split!r}: it has {', '.join(splits)}")
+    return {hub.split: splits[hub.split]}
+
+
+def _unreadable(hub: HubId, error: Exception) -> UserError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return UserError(f"cannot read {hub} from the Hugging Face hub ({reason}): check the name and the network")
+
 
 Part = Path | HubId
 Columns = Mapping[str, str]

@@ -13,8 +13,7 @@ from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.runner import Ending, Watcher
-from efficient_empathy.scoring.judgement import STATES, Judgement
-from efficient_empathy.scoring.judges.contract import Judge, JudgeOptions, JudgeSpec
+from efficient_empathy.scoring.judges.contract import STATES, Judge, Judgement, JudgeOptions, JudgeSpec
 from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.progress import ProgressDisplay

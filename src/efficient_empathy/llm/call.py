@@ -17,8 +17,8 @@ import yaml
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.errors import FailureKind, Fault
-from efficient_empathy.llm.secrecy import Secrets
 from efficient_empathy.llm.thought import spoken
+from efficient_empathy.llm.transport import Secrets
 from efficient_empathy.llm.wire import Reply
 from efficient_empathy.llm.wire.contract import request_body
 

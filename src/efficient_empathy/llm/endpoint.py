@@ -29,8 +29,15 @@ from efficient_empathy.llm.errors import (
     QuotaExhausted,
 )
 from efficient_empathy.llm.pacing import RATE_LIMITED_CAP_S, Breaker, Drain, Window, backoff, retry_after
-from efficient_empathy.llm.secrecy import Secrets, checked_key, query_secrets
-from efficient_empathy.llm.transport import Response, Transport, checked_url, find_proxy
+from efficient_empathy.llm.transport import (
+    Response,
+    Secrets,
+    Transport,
+    checked_key,
+    checked_url,
+    find_proxy,
+    query_secrets,
+)
 from efficient_empathy.llm.wire import BadBodyError, Messages, Question, Reply, ServerError, Wire
 from efficient_empathy.llm.wire.openai import OpenAIWire
 

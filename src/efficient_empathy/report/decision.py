@@ -28,7 +28,7 @@ from efficient_empathy.selection.policies import (
     policy_words,
 )
 from efficient_empathy.selection.policies.selector import MOST_PROBABLE, PROBABILITIES
-from efficient_empathy.selection.recorded import recorded_selector
+from efficient_empathy.selection.stage import recorded_selector
 
 SCORED_SUBSET = "scored"
 """Where everything with scores goes as long as nothing has been selected."""

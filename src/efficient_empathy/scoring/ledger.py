@@ -16,8 +16,7 @@ import numpy as np
 
 from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.workspace import transaction
-from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 
 VERSION = 2
 SCHEMA = """

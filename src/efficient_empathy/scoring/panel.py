@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.record import Part
-from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Axis, Rubric
 from efficient_empathy.scoring.settings import Pool

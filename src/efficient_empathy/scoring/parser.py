@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from efficient_empathy.llm.thought import spoken
-from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import Judgement
 from efficient_empathy.scoring.rubric import Rubric
 
 WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")

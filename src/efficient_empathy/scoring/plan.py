@@ -12,8 +12,7 @@ from typing import Any
 
 from efficient_empathy.dialogues import Intake, OnBadRow, Sample, open_source
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.judges.checked import CheckedJudge
-from efficient_empathy.scoring.judges.contract import JudgeOptions
+from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions
 from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Rubric

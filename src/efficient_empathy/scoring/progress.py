@@ -26,8 +26,7 @@ from efficient_empathy.foundation.errors import redact
 from efficient_empathy.foundation.run.record import Part, Record
 from efficient_empathy.llm import Window
 from efficient_empathy.llm.runner import Watcher
-from efficient_empathy.scoring.judgement import STATES, Judgement
-from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.contract import STATES, Judgement, JudgeSpec
 
 LINE_EVERY_S = 10.0
 PROGRESS = "progress.json"

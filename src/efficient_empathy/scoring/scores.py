@@ -11,7 +11,7 @@ from polars.io.plugins import register_io_source
 
 from efficient_empathy.dialogues import scan_samples
 from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import Judgement
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel, pooled_columns
 from efficient_empathy.scoring.rubric import Rubric

@@ -11,9 +11,7 @@ from rich.console import Console
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.runner import Ending, Watcher, Work, run
-from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.judges.checked import CheckedJudge
-from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.contract import CheckedJudge, Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.progress import ProgressDisplay, ProgressFile
 

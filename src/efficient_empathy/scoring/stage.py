@@ -25,9 +25,7 @@ from efficient_empathy.dialogues import (
 )
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
-from efficient_empathy.scoring.judgement import STATES
-from efficient_empathy.scoring.judges.checked import CheckedJudge
-from efficient_empathy.scoring.judges.contract import Judge, JudgeOptions
+from efficient_empathy.scoring.judges.contract import STATES, CheckedJudge, Judge, JudgeOptions
 from efficient_empathy.scoring.judges.registry import build_judge, check_options, full_reference, share_budget
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel

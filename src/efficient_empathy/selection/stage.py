@@ -1,11 +1,14 @@
-"""The stage `select`: from a run's scores to its subsets on disk."""
+"""The stage `select`: from a run's scores to its subsets on disk.
+
+The policy that decided a run's selection, as it was applied.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
@@ -178,3 +181,16 @@ def summary(result: Mapping[str, Any], run: Path) -> str:
     decided = f"Policy {result['policy']}{at}, decided on {result['decided_on']}"
     decided += " (nothing had changed):" if result["skipped"] else ":"
     return "\n".join([decided, *lines, f"Next: efficient-empathy report --run {run}"])
+
+
+def recorded_selector(table: RunTable) -> Selector | None:
+    """The policy on the run's axes as its selection applied it; None without a current selection.
+
+    Raises `UserError` where the manifest was edited and holds no policy.
+    """
+    record = table.selecting
+    if record is None or not table.selection.current:
+        return None
+    scales = {axis.name: (axis.low, axis.high) for axis in table.axes}
+    decide = cast(Decide, record.decide or "auto")
+    return make_selector(policy_of_definition(record.policy), scales, decide=decide, seed=record.seed)

@@ -50,7 +50,7 @@ def test_two_processes_learn_what_one_does(tmp_path) -> None:
 
 def test_a_users_error_in_a_worker_is_the_commands(tmp_path, monkeypatch) -> None:
     def worker(job: Path, *_: object) -> list[str]:
-        return [sys.executable, "-m", "efficient_empathy.modelling.training.worker", str(job)]
+        return [sys.executable, "-m", "efficient_empathy.modelling.training.jobs", str(job)]
 
     monkeypatch.setattr("efficient_empathy.modelling.training.launch.command", worker)
     base = tiny_model(tmp_path / "base")
@@ -89,7 +89,7 @@ def workers_of(job: str) -> list[str]:
             words = (entry / "cmdline").read_text().split("\0")
         except OSError:
             continue
-        if "efficient_empathy.modelling.training.worker" in words and job in words:
+        if "efficient_empathy.modelling.training.jobs" in words and job in words:
             found.append(entry.name)
     return found
 

@@ -3,8 +3,7 @@
 Whoever adds a format finds here what it is made of: rows and their values, and turns that become samples.
 """
 
-from efficient_empathy.dialogues.formats.reader import Reader
-from efficient_empathy.dialogues.formats.registry import FORMATS, format_names, reader_named, recognised
+from efficient_empathy.dialogues.formats.reader import FORMATS, Reader, format_names, reader_named, recognised
 from efficient_empathy.dialogues.rows import MalformedError, Row, each, holds_objects, label_of, objects_of, text_of
 from efficient_empathy.dialogues.turns import conversation, pair, turns_of
 

@@ -1,4 +1,9 @@
-"""The contract of every format."""
+"""The contract of every format.
+
+The formats there are: the package's own, and those of installed packages.
+
+A new one is a new file and one line in `BUILT_IN`, or an entry point of a package.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from typing import Any, Protocol
 
 from efficient_empathy.dialogues.rows import Intake, Row
 from efficient_empathy.dialogues.sample import Sample
+from efficient_empathy.foundation.plugins import Plugins
 
 
 class Reader(Protocol):
@@ -28,3 +34,53 @@ class Reader(Protocol):
     def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
         """The samples of one file's rows, in order, lazily."""
         ...
+
+
+BUILT_IN = {
+    "samples": "efficient_empathy.dialogues.formats.samples:Samples",
+    "empathetic-dialogues": "efficient_empathy.dialogues.formats.empathetic_dialogues:EmpatheticDialogues",
+    "esconv": "efficient_empathy.dialogues.formats.esconv:ESConv",
+    "messages": "efficient_empathy.dialogues.formats.messages:Messages",
+    "sharegpt": "efficient_empathy.dialogues.formats.sharegpt:ShareGPT",
+    "alpaca": "efficient_empathy.dialogues.formats.alpaca:Alpaca",
+    "judged": "efficient_empathy.dialogues.formats.judged:Judged",
+    "table": "efficient_empathy.dialogues.formats.table:Table",
+}
+"""Each a class that follows `Reader`, the more specific ones first; the last takes any context beside a response."""
+ENTRY_POINTS = "efficient_empathy.formats"
+"""The group under which an installed package names its formats: each a class that follows `Reader`."""
+
+FORMATS: Plugins[type[Reader]] = Plugins("format", ENTRY_POINTS, BUILT_IN)
+
+_CONTRACT = ("name", "help", "recognises", "samples")
+
+
+def format_names() -> tuple[str, ...]:
+    """The names that `reader_named` knows: the package's own, then those of installed packages."""
+    return FORMATS.names()
+
+
+def reader_named(name: str) -> Reader:
+    """The reader of the format called `name`. Raises `UserError` for none, and for one that breaks `Reader`."""
+    kind = FORMATS.load(name)
+    if name in BUILT_IN:
+        return kind()
+    try:
+        reader = kind()
+    except Exception as error:
+        raise FORMATS.error(name, f"cannot be made: {error or type(error).__name__}") from error
+    if missing := [part for part in _CONTRACT if not hasattr(reader, part)]:
+        raise FORMATS.error(name, f"has no {missing[0]}, which every Reader has")
+    if reader.name != name:
+        raise FORMATS.error(name, f"calls itself {reader.name!r}: its name and its entry point's must be the same")
+    return reader
+
+
+def recognised(rows: Iterable[dict[str, Any]]) -> Reader | None:
+    """The most specific format that any of the rows is of; those of installed packages come before the last of ours."""
+    *specific, last = BUILT_IN
+    readers = [reader_named(name) for name in (*specific, *FORMATS.installed(), last)]
+    best = len(readers)
+    for row in rows:
+        best = next((i for i, reader in enumerate(readers[:best]) if reader.recognises(row)), best)
+    return readers[best] if best < len(readers) else None

@@ -21,8 +21,7 @@ from efficient_empathy.evaluation.agreement.raters import ABOUT, DEPENDENCE, ITE
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 
 RATERS = ("rater", "annotator", "judge")

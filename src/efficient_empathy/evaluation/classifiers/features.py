@@ -17,8 +17,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.encoders import PairTokenizer, normalise
-from efficient_empathy.encoders.pairs import pad
+from efficient_empathy.encoders import PairTokenizer, normalise, pad
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import file_hash
 from efficient_empathy.scoring.judges.distilled import BUNDLED

@@ -17,7 +17,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import load
 from efficient_empathy.modelling.generation.job import few
-from efficient_empathy.scoring.judgement import Judgement
+from efficient_empathy.scoring.judges.contract import Judgement
 from efficient_empathy.scoring.rubric import Rubric, fence
 
 AXIS = "preference"

@@ -36,8 +36,7 @@ from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
 from efficient_empathy.foundation.statistics.resampling import interval
-from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.judges.contract import Judge, JudgeOptions
+from efficient_empathy.scoring.judges.contract import Judge, Judgement, JudgeOptions
 from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.plan import plan_samples
 

@@ -12,9 +12,8 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from efficient_empathy.evaluation.ratings.answers import Answers, answers_to, missing, rater_summaries
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, SCALE
-from efficient_empathy.evaluation.ratings.reading import Reading
+from efficient_empathy.evaluation.ratings.reading import Answers, Reading, answers_to, missing, rater_summaries
 from efficient_empathy.evaluation.ratings.record import (
     Comment,
     Contest,

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import polars as pl
 
-from efficient_empathy.evaluation.ratings.answers import value_of
 from efficient_empathy.evaluation.ratings.design import (
     TITLES,
     Design,
@@ -24,7 +23,7 @@ from efficient_empathy.evaluation.ratings.design import (
     material_of_run,
 )
 from efficient_empathy.evaluation.ratings.questions import Task, comparing, instructions
-from efficient_empathy.evaluation.ratings.reading import Filled, Reading, read_filled
+from efficient_empathy.evaluation.ratings.reading import Filled, Reading, read_filled, value_of
 from efficient_empathy.evaluation.ratings.record import NAME, Key, RatingsRecord, SheetKey, write_key
 from efficient_empathy.evaluation.ratings.results import Resampling, results
 from efficient_empathy.evaluation.ratings.sheets import write_csv, write_xlsx

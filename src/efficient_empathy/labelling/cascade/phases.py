@@ -31,8 +31,7 @@ from efficient_empathy.labelling.cascade.predictions import Predictions, read_sc
 from efficient_empathy.labelling.cascade.record import CheckRecord, GuaranteeRecord, Plan, guarantee_text
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.subsets import Labels, Probabilities
-from efficient_empathy.scoring.judges.checked import CheckedJudge
-from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.session import Session

@@ -20,8 +20,7 @@ from efficient_empathy.labelling.subsets import (
     subset_labels,
     subset_probabilities,
 )
-from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 from efficient_empathy.scoring.judges.distilled import softmax
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.selection.policies import BoundRules

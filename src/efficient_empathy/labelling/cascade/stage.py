@@ -22,8 +22,7 @@ from efficient_empathy.labelling.cascade.predictions import read_predictions
 from efficient_empathy.labelling.cascade.record import CascadeRecord, Plan, plan_text
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.subsets import bind_rules
-from efficient_empathy.scoring.judges.checked import CheckedJudge
-from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeSpec
+from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions, JudgeSpec
 from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from efficient_empathy.encoders.pairs import pad
+from efficient_empathy.encoders import pad
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.labelling.distillation.settings import StudentSettings
 

@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from efficient_empathy.encoders import PairTokenizer
-from efficient_empathy.encoders.pairs import pad
+from efficient_empathy.encoders import PairTokenizer, pad
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.labelling.distillation.model import Encoded, Student, fit, predict

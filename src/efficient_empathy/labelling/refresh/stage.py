@@ -17,8 +17,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.refresh.record import RefreshParameters, RefreshRecord, choice_text
 from efficient_empathy.labelling.refresh.settings import RefreshSettings
 from efficient_empathy.labelling.refresh.uncertainty import Choice, choose, selector_at_stake
-from efficient_empathy.scoring.judges.checked import CheckedJudge
-from efficient_empathy.scoring.judges.contract import Judge, JudgeOptions
+from efficient_empathy.scoring.judges.contract import CheckedJudge, Judge, JudgeOptions
 from efficient_empathy.scoring.judges.registry import build_judge, check_options, share_budget
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel

@@ -3,8 +3,27 @@
 Composing needs no torch; it is imported when routers are trained and models are measured.
 """
 
-from efficient_empathy.modelling.moe.compose import average, compose
-from efficient_empathy.modelling.moe.settings import MixSettings, load_settings
-from efficient_empathy.modelling.moe.stage import mix, summary
+from typing import TYPE_CHECKING
 
-__all__ = ["MixSettings", "average", "compose", "load_settings", "mix", "summary"]
+from efficient_empathy.foundation.exports import exports
+
+if TYPE_CHECKING:
+    from efficient_empathy.modelling.moe.settings import MixSettings, load_settings
+    from efficient_empathy.modelling.moe.stage import mix, summary
+
+__all__ = [
+    "MixSettings",
+    "load_settings",
+    "mix",
+    "summary",
+]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "MixSettings": "settings",
+        "load_settings": "settings",
+        "mix": "stage",
+        "summary": "stage",
+    },
+)

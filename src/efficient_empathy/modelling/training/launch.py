@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.modelling.training.jobs import Job, run
+from efficient_empathy.modelling.training.jobs import PARENT, Job, run
 from efficient_empathy.modelling.training.record import FitRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.modelling.training.worker import PARENT
 
 OnStep = Callable[[int, int, float], None]
 _FILES = {"none": "multi_gpu.yaml", "fsdp2": "fsdp2.yaml", "zero3": "zero3.yaml"}
@@ -76,7 +75,7 @@ def command(job: Path, settings: TrainingSettings, processes: int) -> list[str]:
         "--main_process_port", str(port),
         "--mixed_precision", "bf16" if precision_of(settings) == "bf16" else "no",
         "--num_cpu_threads_per_process", str(max(1, (os.cpu_count() or 1) // processes)),
-        "--module", "efficient_empathy.modelling.training.worker", str(job),
+        "--module", "efficient_empathy.modelling.training.jobs", str(job),
     ]  # fmt: skip
 
 

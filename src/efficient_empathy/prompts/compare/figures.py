@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.robustness.comparison import jaccard
 from efficient_empathy.evaluation.robustness.grid import MOST_PAIRS, Cell, cells_of, whole_scale
 from efficient_empathy.evaluation.robustness.labels import UNION, Labels
+from efficient_empathy.evaluation.robustness.sweep_stage import jaccard
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.facts import FACTS, Axis
 from efficient_empathy.foundation.run.table import scored_on

@@ -38,8 +38,7 @@ from efficient_empathy.prompts.compare.sides import (
 from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.prompts.settings import CompareSettings, chosen_policy
 from efficient_empathy.scoring import Ledger, Rubric
-from efficient_empathy.scoring.judges.checked import CheckedJudge
-from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeSpec
+from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions, JudgeSpec
 from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.plan import plan_samples, together

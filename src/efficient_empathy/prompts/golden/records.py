@@ -15,7 +15,7 @@ from efficient_empathy.scoring.judges.registry import reads_replies
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.policies import RulePolicy
 
-_PARSED_BY = ("llm/thought.py", "scoring/parser.py", "scoring/judges/llm_judge.py")
+_PARSED_BY = ("llm/thought.py", "scoring/parser.py", "scoring/judges/llm.py")
 
 
 def parser_hash() -> str:

@@ -24,8 +24,7 @@ from efficient_empathy.prompts.testing.records import (
     Results,
     Usage,
 )
-from efficient_empathy.scoring.judgement import STATES, Judgement
-from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeSpec
+from efficient_empathy.scoring.judges.contract import STATES, Judgement, JudgeOptions, JudgeSpec
 from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.plan import plan_samples, together

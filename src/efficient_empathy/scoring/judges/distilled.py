@@ -18,8 +18,7 @@ from efficient_empathy.encoders import OnnxEncoder
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import file_hash
 from efficient_empathy.foundation.settings import Flag
-from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.judges.contract import JudgeContext, JudgeSettings, JudgeSpec
+from efficient_empathy.scoring.judges.contract import JudgeContext, Judgement, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.rubric import Rubric
 
 NOTE = (

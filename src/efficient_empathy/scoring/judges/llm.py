@@ -1,16 +1,33 @@
-"""The settings of an LLM judge, whatever wire format its endpoint speaks."""
+"""The settings of an LLM judge, whatever wire format its endpoint speaks.
+
+The LLM judge: a model behind an endpoint, asked for one sample's scores a call.
+
+A score's distribution from the log-probabilities of the token that carried it (as in G-Eval, arXiv 2303.16634).
+"""
 
 from __future__ import annotations
 
+import math
 import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
+import numpy as np
 from pydantic import Field
 
+from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.settings import Flag
-from efficient_empathy.scoring.judges.contract import Judge, JudgeContext, JudgeSettings
+from efficient_empathy.llm import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
+from efficient_empathy.llm.thought import spoken
+from efficient_empathy.scoring.judges.contract import Judge, JudgeContext, Judgement, JudgeSettings, JudgeSpec
+from efficient_empathy.scoring.parser import label_pattern, to_judgement
+from efficient_empathy.scoring.rubric import Axis, Rubric
 
 DECODING = ("reply", "temperature", "max_tokens", "logprobs")
 """The settings of how replies are asked for; they stand in the `JudgeSpec` under these names."""
@@ -69,7 +86,6 @@ class LLMSettings(JudgeSettings):
         """The judge, whose budget begins with what the ledger has come to."""
         from efficient_empathy.llm import Budget, Endpoint, Prices
         from efficient_empathy.llm.wire import WIRES
-        from efficient_empathy.scoring.judges.llm_judge import LLMJudge
 
         if not self.model:
             raise UserError(f"the judge {self.NAME} needs --model: the name that its server gives the model")
@@ -88,3 +104,177 @@ class LLMSettings(JudgeSettings):
             prices=Prices.load(self.prices),
         )
         return LLMJudge(endpoint, context.rubric, self)
+
+
+def distributions(reply: str, tokens: list[Any] | None, rubric: Rubric) -> dict[str, list[float]]:
+    """Per axis the probabilities of its whole numbers, lowest first, from the tokens that the server considered.
+
+    What it considered beside numbers on the scale is left out and the rest scaled to 1. Empty where the server gave no
+    log-probabilities for an axis's number, or none that can be read. Where a tokenizer writes 10 as "1" and
+    "0", an alternative "1" counts as 1.
+    """
+    try:
+        return _distributions(reply, tokens or [], rubric)
+    except (TypeError, ValueError, AttributeError, KeyError, OverflowError):
+        return {}  # not the form that OpenAI documents
+
+
+def _distributions(reply: str, tokens: list[Any], rubric: Rubric) -> dict[str, list[float]]:
+    texts = [str(token.get("token", "")) for token in tokens]
+    starts = [0, *accumulate(map(len, texts))]
+    found = {}
+    for label in label_pattern(rubric.axis_names).finditer(spoken(reply).text):
+        number = re.compile(r"\d+").search(reply, label.end())
+        if number is None:
+            continue
+        index = next((i for i, end in enumerate(starts[1:]) if end > number.start()), None)
+        if index is None:
+            continue
+        axis = rubric.axes[rubric.axis_names.index(label[1].lower())]
+        chosen = texts[index].strip()
+        table = _table(tokens[index], axis, {chosen: number[0]} if chosen else {})
+        if table:
+            found[axis.name] = table
+    return found if len(found) == len(rubric.axes) else {}
+
+
+def _table(token: dict[str, Any], axis: Axis, longer: dict[str, str]) -> list[float] | None:
+    """`longer` maps the chosen token to the whole number that it began."""
+    masses = dict.fromkeys(axis.values, 0.0)
+    for option in token.get("top_logprobs") or [token]:
+        text = str(option.get("token", "")).strip()
+        text = longer.get(text, text)
+        if re.fullmatch(r"[0-9]+", text) and int(text) in masses:
+            masses[int(text)] += _probability(option["logprob"])
+    total = sum(masses.values())
+    return [mass / total for mass in masses.values()] if total > 0 else None
+
+
+def _probability(logprob: Any) -> float:
+    p = math.exp(float(logprob))
+    if not 0 <= p <= 1.001:
+        raise ValueError(f"{logprob} is no log-probability")
+    return p
+
+
+TOP_LOGPROBS = 20
+
+
+class LLMJudge:
+    """Asks an endpoint for one sample's scores a call. The endpoint's window bounds the requests in flight.
+
+    More calls than the window holds are kept under way, so that a slot which a call frees while it waits to be retried
+    is used at once.
+    """
+
+    name: str
+    batch_size = 1
+
+    def __init__(self, endpoint: Endpoint, rubric: Rubric, settings: LLMSettings) -> None:
+        self.endpoint = endpoint
+        self.rubric = rubric
+        self.settings = settings
+        self.name = endpoint.model
+        self.concurrency = 2 * endpoint.window.maximum
+        self._as_json = settings.reply != "text"
+        self._temperature: float | None = settings.temperature
+        self.spec = JudgeSpec(
+            judge=settings.NAME,
+            rubric=rubric.hash,
+            settings={
+                "model": endpoint.model,
+                "at": urlsplit(endpoint.url).hostname,
+                **{name: getattr(settings, name) for name in DECODING},
+            },
+        )
+
+    def request(self, sample: Sample) -> dict[str, Any]:
+        """What is asked of the endpoint for one sample; see `llm.wire.Question`."""
+        fields: dict[str, Any] = {
+            "messages": self.rubric.messages(sample, as_json=self._as_json),
+            "max_tokens": self.settings.max_tokens,
+            "temperature": self._temperature,
+        }
+        if self._as_json:
+            fields["json_schema"] = self.rubric.json_schema
+        if self.settings.logprobs:
+            fields["top_logprobs"] = TOP_LOGPROBS
+        return fields
+
+    async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
+        """One judgement per sample, in order."""
+        return [await self._one(sample) for sample in samples]
+
+    async def _one(self, sample: Sample) -> Judgement:
+        request = self.request(sample)
+        try:
+            return self._read(sample, await self.endpoint.complete(**request))
+        except CallFailed as failure:
+            if self._adapted(failure, request):
+                judgement = await self._one(sample)
+                return replace(judgement, requests=judgement.requests + failure.attempts)
+            failed = self._failed(sample, failure.reason, failure.attempts, failure.cost_usd, failure.latency_s)
+            return replace(failed, state="refused") if failure.code == "content_filter" else failed
+        except (BudgetExhausted, Draining) as ended:
+            if not ended.attempts:
+                raise
+            return self._failed(sample, str(ended), ended.attempts, ended.cost_usd, 0.0)
+
+    def _adapted(self, failure: CallFailed, request: dict[str, Any]) -> bool:
+        """Whether the request can be put otherwise from now on: what the server does not take is left out.
+
+        It goes by what this request asked for, since many are under way when the first one is declined.
+        """
+        if failure.declined in ("logprobs", "top_logprobs"):
+            raise UserError(
+                f"the server gives no log-probabilities: leave --logprobs out ({failure.reason})"
+            ) from failure
+        if failure.declined == "json_schema" and "json_schema" in request and self.settings.reply == "auto":
+            self._as_json = False
+            return True
+        if failure.declined == "temperature" and request["temperature"] == 0:
+            self._temperature = None  # reasoning models have none to set
+            return True
+        return False
+
+    def _read(self, sample: Sample, completion: Completion) -> Judgement:
+        usage = {
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": completion.completion_tokens,
+            "cost_usd": completion.cost_usd,
+            "latency_s": completion.latency_s,
+            "requests": completion.attempts,
+        }
+        judgement = to_judgement(sample.id, completion.text, self.rubric, self.name, **usage)
+        if completion.refusal is not None or completion.finish_reason == "content_filter":
+            reason = completion.refusal or "the server's content filter stopped the reply"
+            raw = completion.text or reason
+            return replace(judgement, state="refused", scores={}, raw=raw, reason=reason[:300])
+        if judgement.state == "parse_error" and completion.finish_reason == "length":
+            return replace(
+                judgement,
+                reason=f"{judgement.reason} (cut off after {self.settings.max_tokens} tokens: raise --max-tokens)",
+            )
+        if judgement.state == "ok" and self.settings.logprobs:
+            return self._expected(judgement, distributions(completion.text, completion.logprobs, self.rubric))
+        return judgement
+
+    def _expected(self, judgement: Judgement, tables: dict[str, list[float]]) -> Judgement:
+        if not tables:
+            reason = "the server gave no log-probabilities for the scores"
+            return replace(judgement, state="parse_error", scores={}, reason=reason)
+        scores = {axis.name: float(np.dot(tables[axis.name], axis.values)) for axis in self.rubric.axes}
+        return replace(judgement, scores=scores, probabilities={name: tables[name] for name in scores})
+
+    def _failed(self, sample: Sample, reason: str, requests: int, cost_usd: float, latency_s: float) -> Judgement:
+        failed = to_judgement(sample.id, "", self.rubric, self.name, requests=requests, cost_usd=cost_usd)
+        return replace(failed, state="api_error", reason=reason, latency_s=latency_s)
+
+    def drain(self) -> None:
+        """Let nothing new go out; what is in flight is waited for."""
+        self.endpoint.drain()
+
+    async def close(self) -> None:
+        """Close the endpoint's connections and its books."""
+        await self.endpoint.close()
+        self.endpoint.budget.close()

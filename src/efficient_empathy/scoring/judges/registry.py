@@ -17,8 +17,14 @@ from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.plugins import Plugins
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import load, unknown
-from efficient_empathy.scoring.judges.checked import CheckedJudge
-from efficient_empathy.scoring.judges.contract import Judge, JudgeContext, JudgeOptions, JudgeReference, JudgeSettings
+from efficient_empathy.scoring.judges.contract import (
+    CheckedJudge,
+    Judge,
+    JudgeContext,
+    JudgeOptions,
+    JudgeReference,
+    JudgeSettings,
+)
 from efficient_empathy.scoring.rubric import Rubric
 
 BUILT_IN = {

@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 from efficient_empathy.dialogues import Intake, Sample, read_evaluations
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
-from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.judges.contract import JudgeContext, JudgeSettings, JudgeSpec
+from efficient_empathy.scoring.judges.contract import JudgeContext, Judgement, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.parser import to_judgement
 from efficient_empathy.scoring.record import ScoreRecord

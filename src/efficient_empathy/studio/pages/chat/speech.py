@@ -95,8 +95,7 @@ def speak(
     stop: threading.Event,
 ) -> SpokenReply:
     """Let a `LocalGenerator` answer a prompt. Raises `UserError` for a prompt that its window does not hold."""
-    from efficient_empathy.modelling.generation.decoding import decode, most_probable, sampling
-    from efficient_empathy.modelling.generation.local import encode_within, room_for
+    from efficient_empathy.modelling.generation.local import decode, encode_within, most_probable, room_for, sampling
 
     model, tokenizer, longest = speaker.model, speaker.tokenizer, speaker.settings.max_new_tokens
     (ids,) = encode_within([prompt], tokenizer, speaker.name, room_for(speaker.window, longest))

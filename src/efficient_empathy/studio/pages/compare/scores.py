@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from efficient_empathy.evaluation.robustness.comparison import jaccard
+from efficient_empathy.evaluation.robustness.sweep_stage import jaccard
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.formatting import clip
 from efficient_empathy.foundation.run.facts import Axis

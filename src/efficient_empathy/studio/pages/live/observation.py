@@ -10,8 +10,7 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.studio.pages.live.control import Control, ScoringState, scoring_state

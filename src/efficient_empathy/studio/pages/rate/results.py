@@ -14,10 +14,9 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import uniform
-from efficient_empathy.evaluation.ratings.answers import answers_to, rater_summaries
 from efficient_empathy.evaluation.ratings.design import COMMENT, layout_of
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, SCALE, Task
-from efficient_empathy.evaluation.ratings.reading import Reading
+from efficient_empathy.evaluation.ratings.reading import Reading, answers_to, rater_summaries
 from efficient_empathy.evaluation.ratings.record import NAME, Key, RatingsRecord
 from efficient_empathy.evaluation.ratings.results import PREFERENCES, Resampling, results
 from efficient_empathy.evaluation.ratings.sheets import as_text

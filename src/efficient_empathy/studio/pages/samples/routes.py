@@ -24,8 +24,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, STD, RunTable, readable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.judgement import Judgement
-from efficient_empathy.scoring.judges.contract import JudgeSpec
+from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import SCORE, ScoreRecord

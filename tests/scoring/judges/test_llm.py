@@ -14,8 +14,8 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm import Budget, Endpoint, Price, Prices
 from efficient_empathy.llm.runner import run_calls
 from efficient_empathy.scoring import Ledger, Rubric
-from efficient_empathy.scoring.judges.checked import CheckedJudge
-from efficient_empathy.scoring.judges.llm_judge import LLMJudge, distributions
+from efficient_empathy.scoring.judges.contract import CheckedJudge
+from efficient_empathy.scoring.judges.llm import LLMJudge, distributions
 from efficient_empathy.scoring.judges.openai import OpenAISettings
 from efficient_empathy.scoring.progress import ProgressDisplay
 from efficient_empathy.scoring.session import judging

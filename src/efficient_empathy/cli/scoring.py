@@ -1,12 +1,11 @@
-"""`efficient-empathy score`."""
+"""`inspect` and `score`: what a source is, and its scores."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from efficient_empathy.cli.options import Options
-from efficient_empathy.cli.shared import DryRun, Json, ReadAgain, Run, Source, err, show, stop
-from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.cli.options import DryRun, Json, Options, ReadAgain, Run, Source, err, show, stop
+from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
 from efficient_empathy.scoring.judges.registry import options_model
 from efficient_empathy.scoring.settings import ScoreSettings
 
@@ -47,3 +46,16 @@ def score(
     show(result, as_json, summary(result, run))
     stop(result["ending"])
     require_scores(result)
+
+
+def inspect(source: Source, reading: InspectionSettings, as_json: Json = False) -> None:
+    """Say what a source is: its format, counts, categories, bad rows, three samples.
+
+    Example: efficient-empathy inspect dialogues.jsonl
+    """
+    from efficient_empathy.dialogues import Intake, inspect_source
+    from efficient_empathy.dialogues.inspection import as_record, as_text
+
+    intake = Intake(on_bad_row=reading.on_bad_row)
+    inspection = inspect_source(source, format=reading.format, columns=reading.columns or None, intake=intake)
+    show(as_record(inspection), as_json, as_text(inspection))

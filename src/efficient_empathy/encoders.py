@@ -1,4 +1,7 @@
-"""A sample as a token pair (context, response), and the pair encoder that onnxruntime runs on it."""
+"""The embedded text encoder: tokenizer and ONNX session, no torch.
+
+A sample as a token pair (context, response), and the pair encoder that onnxruntime runs on it.
+"""
 
 from __future__ import annotations
 
@@ -116,3 +119,6 @@ class OnnxEncoder:
     def _one(self, encoded: tuple[list[int], int]) -> np.ndarray:
         output: np.ndarray = self._session.run(None, pad([encoded]))[0]
         return output
+
+
+__all__ = ["OnnxEncoder", "PairTokenizer", "normalise", "pad"]

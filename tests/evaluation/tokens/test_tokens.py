@@ -3,7 +3,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from awkward_texts import AWKWARD_TEXTS
-from efficient_empathy.evaluation.tokens import Encoder, encoder, split, words
+from efficient_empathy.evaluation import tokens
+from efficient_empathy.evaluation.tokens import Encoder, split, words
 
 
 def decoded(encode: Encoder, texts: list[str]) -> list[list[str]]:
@@ -25,8 +26,8 @@ def test_the_tokens_are_those_of_whole_sentences(texts: list[str]) -> None:
 
 
 def test_it_forgets_when_it_has_seen_much_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder, "_MOST_CHUNKS", 3)
-    monkeypatch.setattr(encoder, "_MOST_TEXTS", 2)
+    monkeypatch.setattr(tokens, "_MOST_CHUNKS", 3)
+    monkeypatch.setattr(tokens, "_MOST_TEXTS", 2)
     texts = ["oh no, not again.", "i know. it is late.", "come in!", "oh no, not again."]
     assert decoded(Encoder(split), texts) == [*map(slow, texts)]
 

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.encoders import OnnxEncoder
-from efficient_empathy.encoders.pairs import PairTokenizer, normalise, pad
+from efficient_empathy.encoders import OnnxEncoder, PairTokenizer, normalise, pad
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.judges.distilled import BUNDLED
 from samples import make_samples

@@ -6,7 +6,7 @@ import pytest
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Rubric
-from efficient_empathy.scoring.judges.checked import CheckedJudge
+from efficient_empathy.scoring.judges.contract import CheckedJudge
 from samples import make_samples
 
 RUBRIC = Rubric.load()

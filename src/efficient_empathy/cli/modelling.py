@@ -1,0 +1,167 @@
+"""`train`, `mix`, `generate`: experts, their mixture, and what models respond."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from efficient_empathy.cli.lazy import INTERRUPTED
+from efficient_empathy.cli.options import Force, Json, Options, Run, err, show
+from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
+from efficient_empathy.modelling.moe.settings import MixSettings
+from efficient_empathy.modelling.training.settings import TrainingSettings
+
+
+def train(
+    run: Run,
+    subset: Annotated[
+        str,
+        typer.Option(
+            help="One of the policy's subsets (sensibility, rationality, discard, both …), all, union (all but "
+            "discard), or random.",
+            show_default=False,
+        ),
+    ],
+    settings: Annotated[TrainingSettings, Options(file="training settings")],
+    name: Annotated[str | None, typer.Option(help="What the expert is called; as its subset by default.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Take so many samples by seeded hash; random: as many as the first subset."),
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train an expert on one subset of a selected run (extra `train`); the paper's settings by default.
+
+    Example: efficient-empathy train --run runs/mine --subset sensibility --base meta-llama/Meta-Llama-3-8B-Instruct
+    """
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.modelling.training import summary
+    from efficient_empathy.modelling.training import train as train_expert
+
+    result = train_expert(Workspace(run), subset, settings, name=name, size=size, console=err, force=force)
+    show(result, as_json, summary(result, run))
+
+
+def mix(
+    settings: Annotated[MixSettings, Options(file="settings for mixing")],
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The run whose experts are mixed and compared.", show_default=False)
+    ] = None,
+    expert: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An expert of the run; without --run a folder or a hub name. Once for each.", show_default=False
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Without --run: the mixture's folder.", show_default=False)
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="Without --run: the experts' base, for --shared base.")] = None,
+    plain: Annotated[
+        bool, typer.Option("--average", help="Without --run: average the experts to one dense model instead.")
+    ] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Mix a run's experts into a standard mixture, train its routers, and compare it with their average and the rest.
+
+    Example: efficient-empathy mix --run runs/mine
+
+    Without a run, any checkpoints of one base are mixed:
+    efficient-empathy mix --expert org/a --expert ./b -o mixture
+    """
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.modelling.moe import mix as mix_run
+    from efficient_empathy.modelling.moe import summary
+
+    if run is None:
+        _outside(expert or [], output, base, plain, settings, as_json)
+        return
+    if output is not None or base is not None or plain:
+        raise UserError("-o, --base and --average go without --run: a run has its places, and always has its average")
+    result = mix_run(Workspace(run), settings, experts=expert, console=err, force=force)
+    show(result, as_json, summary(result, run))
+
+
+def _outside(
+    experts: list[str],
+    output: Path | None,
+    base: str | None,
+    plain: bool,
+    settings: MixSettings,
+    as_json: bool,
+) -> None:
+    """Compose checkpoints that belong to no run: there is no data to train routers on, or to compare with."""
+    from efficient_empathy.modelling.moe.compose import average, compose
+
+    if output is None or not experts:
+        raise UserError("say what to mix: --run RUN, or --expert FOLDER --expert FOLDER -o FOLDER")
+    if idle := sorted(settings.model_fields_set - {"shared", "top_k", "shard_bytes"}):
+        raise UserError(
+            f"--{idle[0].replace('_', '-')} needs a run, whose samples routers are trained on: give --run RUN"
+        )
+    if plain:
+        made = average(experts, output, base=base, shard_bytes=settings.shard_bytes)
+        text = f"The average of {', '.join(made['experts'])}: {output} ({made['parameters']:,} parameters)"
+    else:
+        made = compose(
+            experts, output, base=base, shared=settings.shared, top_k=settings.top_k, shard_bytes=settings.shard_bytes
+        )
+        text = f"{', '.join(made['experts'])} in one {made['family']}: {output} ({made['parameters']:,} parameters).\n"
+        text += "Its routers are zero, so it weighs its experts alike."
+        if made["top_k"] < len(made["experts"]):
+            text += f" Of equals the first {made['top_k']} are taken: train the routers before you use it."
+    show(made, as_json, f"{text}\nServe it: transformers serve {output}")
+
+
+def generate(
+    model: Annotated[
+        str,
+        typer.Option(
+            help="base, one of the run's (sensibility, average, moe …), a model's folder, a name of the hub, or with "
+            "--base-url the name that the endpoint gives it.",
+            show_default=False,
+        ),
+    ],
+    settings: GenerationSettings,
+    endpoint: EndpointOptions | None,
+    reading: Annotated[ReadingSettings, Options(without=("on_bad_row",))],
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The run whose samples are answered.", show_default=False)
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Answer a file, a folder or a hub data set instead of a run; needs -o.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="With --source: FILE.parquet for the responses.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What the responses are kept under; the model's name by default.")
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Let a model respond to held-out contexts. Goes on where it was stopped; responses are kept as they come.
+
+    Example: efficient-empathy generate --run runs/mine --model moe --samples 200
+
+    Example: efficient-empathy generate --run runs/mine --model gpt-4o-mini --base-url https://api.openai.com/v1
+    --template empathetic_instruction --max-cost 2
+    """
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.modelling.generation import generate as run_generate
+    from efficient_empathy.modelling.generation import summary
+
+    how: dict[str, Any] = {"format": reading.format, "columns": reading.columns or None} if source else {}
+    result = run_generate(
+        Workspace(run) if run else None, model, settings,
+        name=name, endpoint=endpoint, source=source, output=output, console=err, force=force, **how,
+    )  # fmt: skip
+    show(result, as_json, summary(result))
+    if result["ending"] == "stopped":
+        raise typer.Exit(INTERRUPTED)

@@ -1,1 +1,0 @@
-"""`efficient-empathy prompts`: golden sets, tests of rubrics and judges, comparisons, and what was used where."""
