@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 import efficient_empathy as ee
+from efficient_empathy.foundation.errors import UserError
 from samples import FORM
 
 
@@ -17,6 +18,8 @@ def test_the_notebook_face_mirrors_the_commands(tmp_path) -> None:
     assert scores["sensibility"].to_list() == [8.0] * 16
     subsets = ee.select(tmp_path / "run", beta=6)
     assert subsets.filter(pl.col("rationality") == 7)["subset"].unique().to_list() == ["rationality"]
+    with pytest.raises(UserError, match=r"the threshold beta .* is 50, which is not on the scale of rationality"):
+        ee.select(tmp_path / "run", beta=50)
     assert ee.write_report(tmp_path / "run").exists()
 
 

@@ -32,7 +32,7 @@ def test_a_grid_as_one_json_object_and_in_words(tmp_path) -> None:
         (["--grid", "gamma=3:5"], "the policy paper has no threshold gamma: it has alpha, beta"),
         (["--grid", "alpha"], "--grid takes NAME=VALUE"),
         (["--grid", "alpha=4", "--alphas", "5"], "alpha are given twice"),
-        (["--betas", "3:12"], "the threshold 12 is not on the scale"),
+        (["--betas", "3:12"], "the threshold beta of the policy paper is 12, which is not on the scale of rationality"),
         (["--alphas", "wide"], "no range of thresholds: write 3:7"),
         (["--policies", "top"], "the policy 'top' has no thresholds to move"),
         (["--policies", ","], "name a policy"),

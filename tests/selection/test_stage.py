@@ -241,6 +241,16 @@ def test_scores_on_other_axes(run):
         select(workspace)
 
 
+@pytest.mark.parametrize("options", [{"alpha": 50}, {"thresholds": {"alpha": -2}}])
+def test_a_threshold_off_the_scale_leaves_the_last_selection_as_it_is(run, options):
+    workspace = run(PAIRS, state=STATES)
+    for end in (-1, 0, 10, 11):
+        select(workspace, alpha=end)
+    with pytest.raises(UserError, match=r"alpha .* is (50|-2), which is not on the scale of sensibility .* 0 to 10"):
+        select(workspace, **options)
+    assert select(workspace, alpha=11)["skipped"]
+
+
 def test_a_file_that_is_no_parquet(run):
     workspace = run(PAIRS, state=STATES)
     workspace.scores.write_bytes(b"nothing")

@@ -24,7 +24,7 @@ Labels = npt.NDArray[np.intp]
 
 
 def bind_rules(policy: RulePolicy, rubric: Rubric) -> BoundRules:
-    """The policy on the rubric's axes. Raises `UserError` where it names an axis that the rubric lacks."""
+    """The policy on the rubric's axes. Raises `UserError` where it does not fit them."""
     return policy.bind({axis.name: axis.scale for axis in rubric.axes})
 
 

@@ -41,14 +41,16 @@ def chosen_policy(settings: PolicySettings, known: RulePolicy | None, scales: Sc
     """The policy at its thresholds; `known` is that of the golden set or the run.
 
     None where nothing is named and the default does not fit the axes. Raises `UserError` for a policy that has no rules
-    or, named or known, looks at other axes.
+    or, named or known, does not fit the axes.
     """
-    if settings.policy is None and known is None and not settings.named:
-        policy = load_policy(DEFAULT)
-        return policy if isinstance(policy, RulePolicy) and set(policy.names) <= set(scales) else None
     policy = known if settings.policy is None and known is not None else _load(settings.policy or DEFAULT)
     policy = policy.with_thresholds(**settings.named)
-    policy.require_axes(scales)
+    try:
+        policy.require_axes(scales)
+    except UserError:
+        if settings.policy is not None or known is not None or settings.named:
+            raise
+        return None
     return policy
 
 

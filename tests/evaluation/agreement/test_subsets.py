@@ -50,6 +50,8 @@ def test_thresholds_by_name_move_the_subsets() -> None:
         assert found.shares["a"]["rationality"] == pytest.approx((first["rationality"] > 8).mean())
     with pytest.raises(UserError, match="paper has no threshold gamma: it has alpha, beta"):
         measure_agreement({"t": frame}, settings=AgreementSettings(thresholds={"gamma": 3}))
+    with pytest.raises(UserError, match=r"the threshold alpha .* is 50, which is not on the scale of sensibility"):
+        measure_agreement({"t": frame}, settings=AgreementSettings(alpha=50))
 
 
 WARM = {

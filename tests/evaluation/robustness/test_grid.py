@@ -108,7 +108,7 @@ def test_thresholds_without_values_lie_around_their_own_or_fill_the_scale(tmp_pa
         (["top"], {}, "no thresholds to move"),
         ([], {}, "name a policy"),
         (["paper"], {"gamma": (5,)}, "the policy paper has no threshold gamma: it has alpha, beta"),
-        (["paper"], {"beta": (3, 12)}, "the threshold 12 is not on the scale: beta .* goes from -1 to 11"),
+        (["paper"], {"beta": (3, 12)}, r"beta .* is 12, which is not on the scale of rationality .* to 11; a range"),
         (["papr"], {}, "did you mean paper"),
     ],
 )  # fmt: skip

@@ -101,6 +101,7 @@ def test_balance_keeps_within_its_shares(run, quiet) -> None:
         ({"target": "share=0.6", "policy": "top"}, "the policy 'top' has no thresholds to move"),
         ({"target": "share=0.6", "subset": "both"}, "the policy paper has no subset 'both'"),
         ({"target": "quality"}, "no target"),
+        ({"target": "share=0.6", "alphas": "40:50"}, "threshold alpha .* is 40, which is not on the scale of sensi"),
     ],
 )
 def test_a_users_error(run, quiet, settings, said) -> None:

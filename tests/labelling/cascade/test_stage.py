@@ -205,6 +205,8 @@ def test_refitting_in_rounds_pays_once_and_keeps_the_guarantee_with_a_harsher_ex
 def test_a_rubric_with_other_axes_has_no_subsets_to_guarantee(predicted, tmp_path) -> None:
     with pytest.raises(UserError, match="rationality stands there, but it is neither an axis of the rubric"):
         cascade(predicted.source, Workspace(tmp_path / "run"), CascadeSettings(), Rubric.load("quality"))
+    with pytest.raises(UserError, match=r"the threshold alpha .* is 50, which is not on the scale of sensibility"):
+        cascade(predicted.source, Workspace(tmp_path / "run"), CascadeSettings(alpha=50))
     assert not (tmp_path / "run").exists()
 
 

@@ -133,6 +133,8 @@ def test_the_thresholds_are_those_of_the_last_selection_or_given(run) -> None:
     refresh(run, judge=other, console=QUIET)
     assert sorted(other.asked) == ["Reply 8.", "Reply 9."]
     assert plan_refresh(run, judge=Fixed("new"), alpha=2, reach=2)["to_judge"] == 4
+    with pytest.raises(UserError, match=r"the threshold alpha .* is 50, which is not on the scale of sensibility"):
+        plan_refresh(run, judge=Fixed("new"), alpha=50)
     select(run, policy="top", top=3)
     with pytest.raises(UserError, match="--policy paper"):
         refresh(run, judge=other, console=QUIET)

@@ -106,6 +106,8 @@ def test_the_policy_is_the_one_that_is_named_or_fits(tmp_path) -> None:
     assert make_golden(lone, tmp_path / "h").golden.manifest.policy is None
     with pytest.raises(UserError, match="neither an axis of the rubric"):
         make_golden(lone, tmp_path / "i", GoldenSettings(policy="paper"))
+    with pytest.raises(UserError, match=r"the threshold alpha .* is 50, which is not on the scale of sensibility"):
+        make_golden(workspace, tmp_path / "i", GoldenSettings(alpha=50))
     (tmp_path / "kind.yaml").write_text("name: kind\nthresholds: {bar: 3}\nrules: [{kind: care > bar}]\n")
     own = make_golden(lone, tmp_path / "j", GoldenSettings(policy=str(tmp_path / "kind.yaml"), thresholds={"bar": 2}))
     assert read_golden(tmp_path / "j").manifest.policy == own.golden.manifest.policy

@@ -69,6 +69,22 @@ def test_what_a_threshold_is_compared_with_gives_its_range(care) -> None:
     assert (mine.threshold_range("least", care), mine.threshold_range("short", care)) == ((0, 6), None)
 
 
+def test_a_threshold_is_on_the_scale_of_its_axes(care) -> None:
+    mine = policy(
+        thresholds={"least": 3, "short": 5},
+        rules=[{"warm": "sensibility > least and not safety <= least"}, {"rest": "response_words < short"}],
+    )
+    for value in (0, 1, 5, 6):
+        assert mine.with_thresholds(least=value, short=99).bind(care).policy.thresholds["least"] == value
+    for value in (-1, 6.5, 99):
+        with pytest.raises(UserError) as error:
+            mine.with_thresholds(least=value).bind(care)
+        assert str(error.value) == (
+            f"the threshold least of the policy mine is {value}, which is not on the scale of sensibility (scores from "
+            "1 to 5) and safety (scores from 1 to 5): give a number from 0 to 6"
+        )
+
+
 @pytest.mark.parametrize("name", ["paper", "exclusive", "both"])
 def test_the_map_of_two_axes_is_that_of_the_rules(name, empathy) -> None:
     mine = load_policy(name, {"alpha": 4, "beta": 6.5})

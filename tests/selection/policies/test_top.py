@@ -147,5 +147,8 @@ def test_what_does_not_fit_the_rubric_or_the_table(table, empathy) -> None:
         make_selector(load_policy("top", top={"warmth": 3}), empathy)
     with pytest.raises(UserError, match="ranks scores and cannot decide on probabilities"):
         make_selector(load_policy("top", top=3), empathy, decide="probabilities")
+    ranked = {"name": "best", "thresholds": {"least": 50}, "where": "rationality > least", "top": 3}
+    with pytest.raises(UserError, match=r"the threshold least .* is 50, which is not on the scale of rationality"):
+        make_selector(policy_of_definition(ranked), empathy)
     with pytest.raises(UserError, match="column `category`"):
         make_selector(load_policy("top", top=3, per_category=True), empathy).assign(table(empathy, 9).drop("category"))

@@ -142,7 +142,13 @@ def subsets_of(rated: RatedItems, settings: AgreementSettings) -> Subsets | None
                 f"scores: there are {', '.join(axis.name for axis in rated.axes)}"
             )
         return None
-    return Subsets(policy, rated, {axis: bounds for axis, bounds in scales.items() if bounds is not None})
+    try:
+        policy.require_axes(scales)
+    except UserError:
+        if {"policy", "thresholds", "alpha", "beta"} & settings.model_fields_set:
+            raise
+        return None
+    return Subsets(policy, rated, scales)
 
 
 def policy_of(settings: AgreementSettings) -> RulePolicy:

@@ -127,19 +127,13 @@ def _ranges(policy: Policy, named: Ranges, scales: Scales, spread: Spread) -> Ra
     ranges = {}
     for name, own in policy.thresholds.items():
         limits = policy.threshold_range(name, scales)
-        if name in named and limits is not None:
-            _require_on_scale(policy.name, name, named[name], limits)
+        for value in named.get(name, ()):
+            try:
+                policy.require_threshold(name, value, scales)
+            except UserError as error:
+                raise UserError(f"{error}; a range in YAML stands in quotes") from error
         ranges[name] = named[name] if name in named else spread(own, limits)
     return ranges
-
-
-def _require_on_scale(policy: str, name: str, values: Iterable[float], limits: tuple[int, int]) -> None:
-    for value in values:
-        if not limits[0] <= value <= limits[1]:
-            raise UserError(
-                f"the threshold {value:g} is not on the scale: {name} of the policy {policy} goes from {limits[0]} to "
-                f"{limits[1]}; a range in YAML stands in quotes"
-            )
 
 
 def cells_of(ranges: Mapping[str, Ranges]) -> list[Cell]:

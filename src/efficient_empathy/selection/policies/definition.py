@@ -115,9 +115,9 @@ class PolicyDefinition(BaseModel, ABC):
         }
 
     def threshold_range(self, name: str, scales: Scales) -> tuple[int, int] | None:
-        """The values at which a threshold still makes a difference, None where it is compared with facts alone.
+        """The values that a threshold may have on these axes, None where it is compared with facts alone.
 
-        One below the lowest score of its axes to one above the highest.
+        They are those that make a difference: from one below the lowest score of its axes to one above the highest.
         """
         ranges = [scales[axis] for axis in self.threshold_axes[name]]
         return (min(low for low, _ in ranges) - 1, max(high for _, high in ranges) + 1) if ranges else None
@@ -148,8 +148,20 @@ class PolicyDefinition(BaseModel, ABC):
         """The policy as plain values that JSON can hold; `policy_of_definition` reads it back."""
         return self.model_dump(mode="json")
 
+    def require_threshold(self, name: str, value: float, scales: Scales) -> None:
+        """Raise `UserError` where a value of that threshold is off the scale of the axes that it is compared with."""
+        limits = self.threshold_range(name, scales)
+        if limits is not None and not limits[0] <= value <= limits[1]:
+            axes = [
+                f"{axis} (scores from {scales[axis][0]} to {scales[axis][1]})" for axis in self.threshold_axes[name]
+            ]
+            raise UserError(
+                f"the threshold {name} of the policy {self.name} is {value:g}, which is not on the scale of "
+                f"{' and '.join(axes)}: give a number from {limits[0]} to {limits[1]}"
+            )
+
     def require_axes(self, scales: Scales) -> None:
-        """Raise `UserError` unless every name of the conditions makes sense with these axes."""
+        """Raise `UserError` unless every name of the conditions and every threshold makes sense with these axes."""
         for name in self.thresholds:
             if name in scales:
                 raise UserError(
@@ -166,6 +178,8 @@ class PolicyDefinition(BaseModel, ABC):
             for name in dict.fromkeys(c.name for a in atoms(tree) for c in a.columns if isinstance(c, AxisScore)):
                 if name not in scales:
                     raise UserError(f"in the policy {self.name}, {place}: {self._unknown(name, scales)}")
+        for name, value in self.thresholds.items():
+            self.require_threshold(name, value, scales)
 
     def _unknown(self, name: str, scales: Scales) -> str:
         known = (*scales, *self.thresholds, *FACTS)

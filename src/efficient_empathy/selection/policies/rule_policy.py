@@ -88,7 +88,10 @@ class RulePolicy(PolicyDefinition):
         return dict(zip(places, self.trees, strict=True))
 
     def bind(self, scales: Scales) -> BoundRules:
-        """The policy on the axes of a rubric. Raises `UserError` where it names an axis that the rubric lacks."""
+        """The policy on the axes of a rubric.
+
+        Raises `UserError` for an axis that the rubric lacks, and for a threshold off the scale of its axes.
+        """
         self.require_axes(scales)
         return BoundRules(self, scales)
 

@@ -126,8 +126,10 @@ def choice_of(table: RunTable, query: Mapping[str, str]) -> Choice:
     if decide not in get_args(Decide):
         raise UserError(f"decide is {decide[:40]!r}: it must be one of {', '.join(get_args(Decide))}")
     values = {name[2:]: number_of(name, value) for name, value in query.items() if name.startswith("t.")}
+    policy = policies[key].with_thresholds(**values)
+    policy.require_axes(scales_of(table))
     last = last_choice(table)
-    return Choice(policies[key].with_thresholds(**values), cast(Decide, decide), last.seed if last else 0)
+    return Choice(policy, cast(Decide, decide), last.seed if last else 0)
 
 
 def number_of(name: str, value: str) -> float:

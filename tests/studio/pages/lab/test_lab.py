@@ -483,6 +483,7 @@ def test_what_cannot_be_shown_is_said(browser: Any, served: Served, tmp_path: Pa
         "policy=mine": "there is no policy",
         "policy=paper&t.gamma=1": "no threshold gamma",
         "policy=paper&t.alpha=x": "must be a number",
+        "policy=paper&t.alpha=50": "the threshold alpha of the policy paper is 50, which is not on the scale of",
     }
     for query, why in wrong.items():
         answer = page.context.request.get(f"{served.url}/api/lab/view?run=whole&{query}")
