@@ -17,24 +17,24 @@ NUMBERS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0
 
 def test_rationality_goes_with_length_and_nothing_else(make_run) -> None:
     table = read_table(make_run())
-    found = {(one["axis"], one["other"]): one for one in correlations(table, [])}
-    length = found["rationality", "response_words"]
+    result = {(one["axis"], one["other"]): one for one in correlations(table, [])}
+    length = result["rationality", "response_words"]
     assert length["value"] > 0.9
     assert length["low"] > 0.85
     assert length["high"] < 1
     assert (length["samples"], length["dialogues"]) == (480, 240)
-    turn = found["rationality", "turn"]
+    turn = result["rationality", "turn"]
     assert turn["low"] < 0 < turn["high"]
-    assert ("sensibility", "rationality") in found
-    assert ("rationality", "sensibility") not in found
-    assert np.isnan(found["rationality", "exclamations"]["value"])
+    assert ("sensibility", "rationality") in result
+    assert ("rationality", "sensibility") not in result
+    assert np.isnan(result["rationality", "exclamations"]["value"])
 
 
 def test_outcomes_are_measured_on_the_samples_that_have_one(make_run) -> None:
     table = read_table(make_run())
     values = np.where(np.arange(480) < 100, -table.column("sensibility"), np.nan)
-    found = correlations(table, [Outcome("rating", "reference: empathy", values)], resamples=50)
-    (one,) = [one for one in found if one["kind"] == "rating" and one["axis"] == "sensibility"]
+    result = correlations(table, [Outcome("rating", "reference: empathy", values)], resamples=50)
+    (one,) = [one for one in result if one["kind"] == "rating" and one["axis"] == "sensibility"]
     assert one["value"] == pytest.approx(-1)
     assert (one["samples"], one["other"]) == (100, "reference: empathy")
     few = Outcome("rating", "x", np.where(np.arange(480) < 5, 1.0 * np.arange(480), np.nan))
@@ -54,10 +54,10 @@ def test_intervals_are_wider_where_samples_hang_together(make_run) -> None:
 
 def test_of_many_samples_whole_dialogues_are_drawn(make_run, monkeypatch) -> None:
     monkeypatch.setattr(module, "MOST_ROWS", 100)
-    found = correlations(read_table(make_run()), [], resamples=20)
-    assert {(one["samples"], one["dialogues"]) for one in found} == {(100, 50)}
+    result = correlations(read_table(make_run()), [], resamples=20)
+    assert {(one["samples"], one["dialogues"]) for one in result} == {(100, 50)}
     assert (
-        next(one for one in found if one["other"] == "response_words" and one["axis"] == "rationality")["value"] > 0.9
+        next(one for one in result if one["other"] == "response_words" and one["axis"] == "rationality")["value"] > 0.9
     )
 
 
@@ -66,12 +66,12 @@ def test_of_many_samples_whole_dialogues_are_drawn(make_run, monkeypatch) -> Non
 def test_weighted_ranks_are_those_of_repeated_rows(rows) -> None:
     stats = pytest.importorskip("scipy.stats", reason="comes with the extra eval")
     a, b, weights = (np.array(column, float) for column in zip(*rows, strict=True))
-    found = Ranks({"a": a, "b": b}, [("a", "b")]).under(weights[None])["a ~ b"][0]
+    result = Ranks({"a": a, "b": b}, [("a", "b")]).under(weights[None])["a ~ b"][0]
     again = [np.repeat(values, weights.astype(int)) for values in (a, b)]
     if any(len(np.unique(values)) < 2 for values in again):
-        assert np.isnan(found)
+        assert np.isnan(result)
     else:
-        assert found == pytest.approx(stats.spearmanr(*again).statistic, abs=1e-9)
+        assert result == pytest.approx(stats.spearmanr(*again).statistic, abs=1e-9)
 
 
 def test_a_run_without_models_or_raters_has_none(make_run) -> None:
@@ -91,12 +91,12 @@ def test_responses_are_compared_and_what_a_judge_said_is_found_again(make_run) -
     key = sample_id(samples[3].context, "zzz")
     with Ledger(folder.ledger) as ledger:
         ledger.record(spec_of("quality"), [Judgement(key, "ok", "gpt", "r", {"empathy": 2.0})])
-    found = {one.name: one.values for one in outcomes(run, read_table(run))}
-    assert list(found) == ["moe: word F1", "moe: empathy"]
-    assert found["moe: word F1"][:4].tolist() == [1, 1, 1, 0]
-    assert np.isnan(found["moe: word F1"][4:]).all()
-    assert found["moe: empathy"][3] == 2
-    assert np.isnan(found["moe: empathy"]).sum() == 11
+    result = {one.name: one.values for one in outcomes(run, read_table(run))}
+    assert list(result) == ["moe: word F1", "moe: empathy"]
+    assert result["moe: word F1"][:4].tolist() == [1, 1, 1, 0]
+    assert np.isnan(result["moe: word F1"][4:]).all()
+    assert result["moe: empathy"][3] == 2
+    assert np.isnan(result["moe: empathy"]).sum() == 11
 
 
 def test_ratings_are_means_over_raters_without_repeats(make_run) -> None:
@@ -112,12 +112,12 @@ def test_ratings_are_means_over_raters_without_repeats(make_run) -> None:
     names = ["rater", "task", "sample_id", "models", "question", "value", "repeat"]
     run.ratings.mkdir()
     pl.DataFrame(rows, schema=names, orient="row").write_parquet(run.ratings / "ratings.parquet")
-    found = {one.name: one.values for one in outcomes(run, read_table(run))}
-    assert list(found) == ["base: empathy", "moe: coherence", "moe: empathy"]
-    assert found["moe: empathy"][0] == found["base: empathy"][0] == 3
-    assert found["moe: coherence"][2] == 5
+    result = {one.name: one.values for one in outcomes(run, read_table(run))}
+    assert list(result) == ["base: empathy", "moe: coherence", "moe: empathy"]
+    assert result["moe: empathy"][0] == result["base: empathy"][0] == 3
+    assert result["moe: coherence"][2] == 5
 
 
 def test_word_f1() -> None:
-    found = word_f1(["I am so sorry", "", "dog dog", ""], ["so sorry!", "x", "a dog", ""])
-    assert found == pytest.approx([2 * 2 / 6, 0, 0.5, 0])
+    result = word_f1(["I am so sorry", "", "dog dog", ""], ["so sorry!", "x", "a dog", ""])
+    assert result == pytest.approx([2 * 2 / 6, 0, 0.5, 0])

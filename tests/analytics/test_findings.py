@@ -43,11 +43,11 @@ def planted(tmp_path):
         sample("Tell me where she went now!", LONG, dialogue="third"),
     ]  # fmt: skip
     run = scored(tmp_path, samples)
-    found = findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings())
+    result = findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings())
     by_id = {}
     for one in samples:
         by_id.setdefault(one.id, one.dialogue_id)
-    return {one["kind"]: {**one, "dialogues": [by_id[i] for i in one["ids"]]} for one in found}, len(samples)
+    return {one["kind"]: {**one, "dialogues": [by_id[i] for i in one["ids"]]} for one in result}, len(samples)
 
 
 @pytest.mark.parametrize(
@@ -68,45 +68,45 @@ def planted(tmp_path):
     ],
 )
 def test_what_was_planted_is_found_and_nothing_else(planted, kind, dialogues) -> None:
-    found, samples = planted
-    assert found[kind]["dialogues"] == dialogues
-    assert found[kind]["count"] == len(dialogues)
-    assert found[kind]["share"] == len(dialogues) / samples
+    result, samples = planted
+    assert result[kind]["dialogues"] == dialogues
+    assert result[kind]["count"] == len(dialogues)
+    assert result[kind]["share"] == len(dialogues) / samples
 
 
 def test_duplicates(planted) -> None:
-    found, _ = planted
-    assert (found["same_sample"]["count"], found["same_sample"]["dialogues"]) == (1, ["second"])
-    near = found["near_duplicate"]
+    result, _ = planted
+    assert (result["same_sample"]["count"], result["same_sample"]["dialogues"]) == (1, ["second"])
+    near = result["near_duplicate"]
     assert (near["count"], near["groups"], near["across_dialogues"]) == (2, 1, 1)
     assert near["largest"][0]["samples"] == 3
     assert 0.8 <= near["largest"][0]["least_similarity"] < 1
 
 
 def test_what_is_repeated_is_shown(planted) -> None:
-    found, _ = planted
-    (one,) = found["repeated_response"]["largest"]
+    result, _ = planted
+    (one,) = result["repeated_response"]["largest"]
     assert (one["text"], one["samples"], len(one["ids"])) == ("I know how you feel!", 6, 6)
-    assert found["wrong_language"]["usual"] == "en"
-    assert found["wrong_language"]["others"] == {"de": 1}
-    assert 14 <= found["wrong_language"]["responses_with_language"] < 26
+    assert result["wrong_language"]["usual"] == "en"
+    assert result["wrong_language"]["others"] == {"de": 1}
+    assert 14 <= result["wrong_language"]["responses_with_language"] < 26
 
 
 def test_without_the_extras_nothing_fails_and_counts_are_none_not_0(tmp_path, monkeypatch) -> None:
     run = scored(tmp_path, [sample("Das tut mir sehr leid für dich.", "My number is 212-555-0123.")])
     monkeypatch.setitem(sys.modules, "py3langid", None)
     monkeypatch.setitem(sys.modules, "phonenumbers", None)
-    found = {one["kind"]: one for one in findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings())}
+    result = {one["kind"]: one for one in findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings())}
     for kind in ("wrong_language", "phone"):
-        assert (found[kind]["count"], found[kind]["share"], found[kind]["ids"]) == (None, None, [])
-    assert found["email"]["count"] == 0
+        assert (result[kind]["count"], result[kind]["share"], result[kind]["ids"]) == (None, None, [])
+    assert result["email"]["count"] == 0
     assert libraries() == {"py3langid": None, "phonenumbers": None}
 
 
 def test_only_so_many_ids_are_listed(tmp_path) -> None:
     run = scored(tmp_path, [sample("ok", f"this is case {i}", dialogue=f"d{i}") for i in range(80)])
-    found = findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings(longest=3, longest_context=1))
-    counts = {one["kind"]: (one["count"], len(one["ids"])) for one in found}
+    result = findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings(longest=3, longest_context=1))
+    counts = {one["kind"]: (one["count"], len(one["ids"])) for one in result}
     assert counts["one_word_response"] == (80, IDS)
     assert counts["long_context"] == (80, IDS)
     assert counts["near_duplicate"] == (0, 0)
@@ -202,14 +202,14 @@ CLEAN = [
 
 @pytest.mark.parametrize("kind", PERSONAL)
 def test_what_is_personal_is_found_and_what_is_not_is_not(kind) -> None:
-    found = personal(pl.Series([*PERSONAL[kind], *CLEAN]), REGIONS)[kind].tolist()
-    assert [text for text, hit in zip(PERSONAL[kind], found, strict=False) if not hit] == []
-    assert [text for text, hit in zip(CLEAN, found[len(PERSONAL[kind]) :], strict=True) if hit] == []
+    result = personal(pl.Series([*PERSONAL[kind], *CLEAN]), REGIONS)[kind].tolist()
+    assert [text for text, hit in zip(PERSONAL[kind], result, strict=False) if not hit] == []
+    assert [text for text, hit in zip(CLEAN, result[len(PERSONAL[kind]) :], strict=True) if hit] == []
 
 
 def test_a_card_number_is_no_telephone_number() -> None:
-    found = personal(pl.Series([*PERSONAL["card"], *PERSONAL["ip_address"]]), REGIONS)
-    assert not found["phone"].any()
+    result = personal(pl.Series([*PERSONAL["card"], *PERSONAL["ip_address"]]), REGIONS)
+    assert not result["phone"].any()
 
 
 def test_a_national_number_is_one_only_within_its_regions() -> None:
@@ -228,9 +228,9 @@ def test_a_region_that_is_none_is_named() -> None:
 
 def test_without_the_extra_numbers_are_unknown_and_all_else_is_found(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "phonenumbers", None)
-    found = personal(pl.Series(["212-555-0123", "a@b.co"]), REGIONS)
-    assert found["phone"] is None
-    assert found["email"].tolist() == [False, True]
+    result = personal(pl.Series(["212-555-0123", "a@b.co"]), REGIONS)
+    assert result["phone"] is None
+    assert result["email"].tolist() == [False, True]
 
 
 def test_the_library_is_not_loaded_where_no_text_has_so_many_digits() -> None:

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from efficient_empathy.analytics.profiles import (
-    TESTED,
+    LEAST_DIALOGUES,
     by_group,
     difference,
     entropy,
@@ -20,21 +20,21 @@ from efficient_empathy.analytics.table import Labels, read_table
 
 def test_the_category_with_a_planted_effect_is_the_one_that_differs(make_run) -> None:
     table = read_table(make_run())
-    found = {one["name"]: one for one in by_group(table, table.labels("category"))["groups"]}
-    assert set(found) == {"sad", "joyful", "angry", "proud"}
-    angry = found["angry"]["axes"]["sensibility"]
+    result = {one["name"]: one for one in by_group(table, table.labels("category"))["groups"]}
+    assert set(result) == {"sad", "joyful", "angry", "proud"}
+    angry = result["angry"]["axes"]["sensibility"]
     assert angry["from_others"]["value"] == pytest.approx(-5, abs=0.4)
     assert angry["from_others"]["p_holm"] < 1e-6
-    assert all(found[name]["axes"]["sensibility"]["from_others"]["value"] > 0 for name in ("sad", "joyful", "proud"))
-    assert all(found[name]["axes"]["rationality"]["from_others"]["p_holm"] > 0.05 for name in found)
+    assert all(result[name]["axes"]["sensibility"]["from_others"]["value"] > 0 for name in ("sad", "joyful", "proud"))
+    assert all(result[name]["axes"]["rationality"]["from_others"]["p_holm"] > 0.05 for name in result)
 
 
 def test_figures_are_those_of_the_frame(make_run) -> None:
     run = make_run(dialogues=40)
     table = read_table(run)
-    found = {one["name"]: one for one in by_group(table, table.labels("category"))["groups"]}
+    result = {one["name"]: one for one in by_group(table, table.labels("category"))["groups"]}
     frame = pl.read_parquet(run.assignments)
-    for name, one in found.items():
+    for name, one in result.items():
         part = frame.filter(category=name)
         axis = one["axes"]["rationality"]
         assert one["samples"] == one["scored"] == len(part)
@@ -51,11 +51,11 @@ def test_figures_are_those_of_the_frame(make_run) -> None:
 
 def test_stretches_of_the_file_show_where_scores_rise(make_run) -> None:
     table = read_table(make_run(dialogues=200, sensibility=lambda i, _: 3 + i // 50))
-    found = over_order(table)
-    assert len(found) == 20
-    assert (found[0]["first"], found[-1]["last"]) == (0, 399)
-    assert sum(one["samples"] for one in found) == 400
-    means = [one["axes"]["sensibility"]["value"] for one in found]
+    result = over_order(table)
+    assert len(result) == 20
+    assert (result[0]["first"], result[-1]["last"]) == (0, 399)
+    assert sum(one["samples"] for one in result) == 400
+    means = [one["axes"]["sensibility"]["value"] for one in result]
     assert means[0] == pytest.approx(3, abs=0.7)
     assert means[-1] == pytest.approx(6, abs=0.7)
     backwards = over_order(table, np.arange(len(table))[::-1].copy())
@@ -81,8 +81,8 @@ def test_an_interval_covers_as_often_as_it_says(rng) -> None:
     hits = 0
     for _ in range(400):
         dialogues = np.repeat(np.arange(40), rng.integers(1, 6, 40))
-        found = mean(rng.normal(size=40)[dialogues] + rng.normal(size=len(dialogues)), dialogues)
-        hits += found.low <= 0 <= found.high
+        result = mean(rng.normal(size=40)[dialogues] + rng.normal(size=len(dialogues)), dialogues)
+        hits += result.low <= 0 <= result.high
     assert 0.91 <= hits / 400 <= 0.98
 
 
@@ -98,10 +98,10 @@ def test_a_test_of_nothing_is_rarely_significant(rng) -> None:
 def test_a_difference_is_found_and_too_few_dialogues_are_not_tested(rng) -> None:
     dialogues = np.repeat(np.arange(50), 2)
     values = rng.normal(size=100) + np.where(dialogues < 25, 2, 0)
-    found = difference(values, dialogues < 25, dialogues)
-    assert 1.2 < found.low < found.value < found.high < 2.8
-    assert found.p < 1e-9
-    few = difference(values, dialogues < TESTED - 1, dialogues)
+    result = difference(values, dialogues < 25, dialogues)
+    assert 1.2 < result.low < result.value < result.high < 2.8
+    assert result.p < 1e-9
+    few = difference(values, dialogues < LEAST_DIALOGUES - 1, dialogues)
     assert math.isnan(few.p)
     assert few.low < few.value < few.high
     assert math.isnan(difference(values, dialogues < 0, dialogues).value)
@@ -120,28 +120,28 @@ def test_students_t_is_near_scipys() -> None:
 def test_a_category_that_is_dropped_more_is_named(make_run) -> None:
     """Angry dialogues have a sensibility of 2 and are kept by rationality alone."""
     table = read_table(make_run())
-    found = filtering(table, {"category": table.labels("category")})
-    balance = found["balance"]["category"]
+    result = filtering(table, {"category": table.labels("category")})
+    balance = result["balance"]["category"]
     assert balance["most_under"] == ["angry"]
     angry = next(row for row in balance["retention"] if row["name"] == "angry")
     assert angry["verdict"] == "under"
     assert angry["p_holm"] < 0.001
-    assert angry["kept"] / angry["samples"] == pytest.approx(angry["share"])
+    assert angry["kept_samples"] / angry["samples"] == pytest.approx(angry["share"])
     assert balance["entropy_before"] == pytest.approx(2)
     assert balance["entropy_after"] < 1.98
     assert balance["effective_after"] == pytest.approx(2 ** balance["entropy_after"])
-    kept = found["kept"] / found["samples"]
-    assert found["kept_share"] == pytest.approx(kept)
-    assert found["kept"] == sum(one["samples"] for one in found["subsets"] if one["kept"])
+    kept = result["kept_samples"] / result["samples"]
+    assert result["kept_share"] == pytest.approx(kept)
+    assert result["kept_samples"] == sum(one["samples"] for one in result["subsets"] if one["is_kept"])
 
 
 def test_longer_responses_are_kept_since_rationality_goes_with_length(make_run) -> None:
     table = read_table(make_run())
-    found = {one["feature"]: one for one in filtering(table, {})["features"]}
-    assert found["response_words"]["kept"] > found["response_words"]["dropped"] + 1
-    assert found["response_words"]["p_holm"] < 0.01
-    assert found["turn"]["p_holm"] > 0.05
-    assert found["exclamations"]["effect"] is None
+    result = {one["feature"]: one for one in filtering(table, {})["features"]}
+    assert result["response_words"]["kept_mean"] > result["response_words"]["dropped_mean"] + 1
+    assert result["response_words"]["p_holm"] < 0.01
+    assert result["turn"]["p_holm"] > 0.05
+    assert result["exclamations"]["effect"] is None
 
 
 def test_a_category_of_few_dialogues_is_shown_and_not_tested(make_run) -> None:
@@ -157,8 +157,8 @@ def test_without_a_selection_there_is_nothing_to_say(make_run) -> None:
 def test_data_without_categories_has_no_balance_of_them(make_run) -> None:
     table = read_table(make_run(dialogues=40, categories=[None]))
     topics = Labels(["a", "b"], np.arange(80) % 2)
-    found = filtering(table, {"category": table.labels("category"), "topic": topics})
-    assert list(found["balance"]) == ["topic"]
+    result = filtering(table, {"category": table.labels("category"), "topic": topics})
+    assert list(result["balance"]) == ["topic"]
 
 
 def test_entropy() -> None:

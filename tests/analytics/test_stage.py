@@ -14,7 +14,7 @@ from efficient_empathy.selection import select
 from judge_specs import spec_of
 
 KEYS = [
-    "version", "run", "categories", "topics", "order", "judged", "filtering", "correlations", "drift", "cost",
+    "version", "run", "categories", "topics", "order", "judging_order", "filtering", "correlations", "drift", "cost",
     "findings", "notes", "settings",
 ]  # fmt: skip
 QUICK = AnalyticsSettings(resamples=20)
@@ -26,11 +26,11 @@ def measure(run: Workspace, settings: AnalyticsSettings) -> dict[str, Any]:
 
 def test_the_file_has_what_is_returned_and_the_manifest_says_so(make_run) -> None:
     run = make_run()
-    found = analytics(run, QUICK)
+    result = analytics(run, QUICK)
     path = run.root / "analytics" / "analytics.json"
     written = json.loads(path.read_text())
     assert list(written) == KEYS
-    assert found == {**written, "path": str(path), "seconds": found["seconds"], "skipped": False}
+    assert result == {**written, "path": str(path), "seconds": result["seconds"], "skipped": False}
     assert written["run"]["samples"] == 480
     assert written["run"]["axes"] == {"sensibility": [0, 10], "rationality": [0, 10]}
     assert written["notes"] == []
@@ -94,21 +94,21 @@ def test_the_same_run_gives_the_same_bytes(make_run) -> None:
 
 
 def test_topics_stand_in_for_categories_that_are_not_there(make_run) -> None:
-    found = measure(make_run(categories=[None]), AnalyticsSettings(topics=4, resamples=20))
-    assert found["categories"]["groups"] == []
-    assert found["categories"]["none"] == 480
-    assert "no categories" in found["notes"][0]
-    assert [one["dialogues"] for one in found["topics"]["groups"]] == [60, 60, 60, 60]
-    angry = next(one for one in found["topics"]["groups"] if "landlord" in one["words"])
+    result = measure(make_run(categories=[None]), AnalyticsSettings(topics=4, resamples=20))
+    assert result["categories"]["groups"] == []
+    assert result["categories"]["none"] == 480
+    assert "no categories" in result["notes"][0]
+    assert [one["dialogues"] for one in result["topics"]["groups"]] == [60, 60, 60, 60]
+    angry = next(one for one in result["topics"]["groups"] if "landlord" in one["words"])
     assert angry["axes"]["sensibility"]["from_others"]["p_holm"] < 1e-6
-    assert found["filtering"]["balance"]["topic"]["most_under"] == [angry["name"]]
+    assert result["filtering"]["balance"]["topic"]["most_under"] == [angry["name"]]
 
 
 def test_drift_against_another_run(make_run) -> None:
     april, may = make_run("april", dialogues=300), make_run("may", dialogues=300, sensibility=lambda *_: 4, seed=1)
     settings = AnalyticsSettings(against=april.root, resamples=20)
-    found = analytics(may, settings)
-    assert (found["drift"]["kind"], found["drift"]["level"]) == ("runs", "alarm")
+    result = analytics(may, settings)
+    assert (result["drift"]["kind"], result["drift"]["level"]) == ("runs", "alarm")
     assert analytics(may, settings)["skipped"]
     select(april, alpha=8)
     assert not analytics(may, settings)["skipped"]
@@ -124,29 +124,29 @@ def test_over_the_time_of_judging(make_run) -> None:
         ledger.record(
             spec_of("s"), [Judgement(one, "ok", "j", "r", created_at=t) for one, t in zip(ids, when, strict=True)]
         )
-    found = measure(run, AnalyticsSettings(periods="judged", resamples=20))
-    means = [one["axes"]["sensibility"]["value"] for one in found["judged"]]
+    result = measure(run, AnalyticsSettings(periods="judged", resamples=20))
+    means = [one["axes"]["sensibility"]["value"] for one in result["judging_order"]]
     assert max(means[:10]) < 4 < 6 < min(means[10:])
-    assert found["judged"][0]["start"] < found["judged"][0]["end"] < found["judged"][-1]["end"]
-    assert found["drift"]["level"] == "alarm"
+    assert result["judging_order"][0]["start"] < result["judging_order"][0]["end"] < result["judging_order"][-1]["end"]
+    assert result["drift"]["level"] == "alarm"
     assert measure(run, QUICK)["drift"]["level"] == "ok"
 
 
 def test_a_run_without_selection_failures_and_one_sample(tmp_path) -> None:
     from analytics_runs import sample, scored
 
-    found = measure(scored(tmp_path, [sample("ok")], states=["refused"]), QUICK)
-    assert found["filtering"] is None
-    assert found["run"]["states"] == {"refused": 1}
-    assert found["run"]["scored"] == 0
-    assert found["drift"]["level"] == "unknown"
-    assert all(one["value"] is None for one in found["correlations"])
+    result = measure(scored(tmp_path, [sample("ok")], states=["refused"]), QUICK)
+    assert result["filtering"] is None
+    assert result["run"]["states"] == {"refused": 1}
+    assert result["run"]["scored"] == 0
+    assert result["drift"]["level"] == "unknown"
+    assert all(one["value"] is None for one in result["correlations"])
 
 
 def test_another_place_for_the_file(make_run, tmp_path) -> None:
     run = make_run(dialogues=20)
-    found = analytics(run, QUICK, output=tmp_path / "out" / "a.json")
-    assert found["path"] == str(tmp_path / "out" / "a.json")
+    result = analytics(run, QUICK, output=tmp_path / "out" / "a.json")
+    assert result["path"] == str(tmp_path / "out" / "a.json")
     assert (tmp_path / "out" / "a.json").read_bytes() == (run.root / "analytics" / "analytics.json").read_bytes()
 
 

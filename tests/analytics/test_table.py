@@ -61,10 +61,10 @@ def test_a_run_that_is_not_scored_says_what_to_do(tmp_path) -> None:
 
 
 def test_labels_are_in_order_of_size() -> None:
-    found = Labels.of(pl.Series(["b", "a", None, "a", " b", "b", ""]))
-    assert found.names == ["b", "a"]
-    assert found.codes.tolist() == [0, 1, -1, 1, 0, 0, -1]
-    assert found.take(np.array([True, True, True] + [False] * 4)).codes.tolist() == [0, 1, -1]
+    result = Labels.of(pl.Series(["b", "a", None, "a", " b", "b", ""]))
+    assert result.names == ["b", "a"]
+    assert result.codes.tolist() == [0, 1, -1, 1, 0, 0, -1]
+    assert result.take(np.array([True, True, True] + [False] * 4)).codes.tolist() == [0, 1, -1]
 
 
 def test_words_of_several_scripts() -> None:

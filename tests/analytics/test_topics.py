@@ -16,38 +16,38 @@ def texts(rng) -> list[str]:
 
 
 def test_planted_topics_are_found_with_their_words(texts) -> None:
-    labels, found, note = topics(texts, 4)
+    labels, result, note = topics(texts, 4)
     assert note == ""
-    assert [one["dialogues"] for one in found] == [40, 40, 40, 40]
-    for place, one in enumerate(found):
+    assert [one["dialogues"] for one in result] == [40, 40, 40, 40]
+    for place, one in enumerate(result):
         (topic,) = {CATEGORIES[i % 4] for i in np.flatnonzero(labels.codes == place)}
         assert set(one["words"]) == set(ABOUT[topic].split())
         assert one["name"] == ", ".join(one["words"][:3])
     again = topics(texts, 4)
     assert again[0].codes.tolist() == labels.codes.tolist()
-    assert again[1] == found
+    assert again[1] == result
 
 
 def test_few_texts_have_no_topics(texts) -> None:
-    labels, found, note = topics(texts[:40])
-    assert (labels.names, found) == ([], [])
+    labels, result, note = topics(texts[:40])
+    assert (labels.names, result) == ([], [])
     assert labels.codes.tolist() == [-1] * 40
     assert "too few" in note
     assert len(topics(texts)[1]) == 6
 
 
 def test_a_text_without_words_has_no_topic(texts) -> None:
-    labels, found, _ = topics([*texts, "", "…"], 4)
+    labels, result, _ = topics([*texts, "", "…"], 4)
     assert labels.codes[-2:].tolist() == [-1, -1]
-    assert sum(one["dialogues"] for one in found) == 160
+    assert sum(one["dialogues"] for one in result) == 160
 
 
 def test_telling_words_are_of_one_topic() -> None:
     split = words(
         pl.Series(["the dog barks", "the dog sleeps", "the dog", "the rain", "the rain falls", "the rain"] * 5)
     )
-    found = telling(split, np.array([0, 0, 0, 1, 1, 1] * 5), 2)
-    assert found == [["dog", "barks", "sleeps"], ["rain", "falls"]]
+    result = telling(split, np.array([0, 0, 0, 1, 1, 1] * 5), 2)
+    assert result == [["dog", "barks", "sleeps"], ["rain", "falls"]]
 
 
 def test_words_that_all_topics_have_tell_none_in_any_language() -> None:
@@ -55,8 +55,8 @@ def test_words_that_all_topics_have_tell_none_in_any_language() -> None:
     nouns = ["Hund", "Regen", "Prüfung", "Reise", "Garten"]
     grammar = ["mit dem", "wegen einer", "obwohl seine", "zwischen unseren", "damals trotzdem", "vielleicht keine"]
     texts = [f"{grammar[i // 5 % 6]} {nouns[i % 5]}" for i in range(180)]
-    found = telling(words(pl.Series(texts)), np.arange(180) % 5, 5)
-    assert found == [[noun.lower()] for noun in nouns]
+    result = telling(words(pl.Series(texts)), np.arange(180) % 5, 5)
+    assert result == [[noun.lower()] for noun in nouns]
 
 
 @settings(max_examples=20)
@@ -64,9 +64,9 @@ def test_words_that_all_topics_have_tell_none_in_any_language() -> None:
 def test_every_row_has_a_cluster(rows, number, seed) -> None:
     vectors = np.random.default_rng(seed).normal(size=(rows, 3)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    found = clusters(vectors, number, seed)
-    assert found.shape == (rows,)
-    assert 0 <= found.min() <= found.max() < number
+    result = clusters(vectors, number, seed)
+    assert result.shape == (rows,)
+    assert 0 <= result.min() <= result.max() < number
 
 
 PAIRS = [

@@ -23,12 +23,10 @@ from efficient_empathy.scoring.ledger import Ledger
 
 POSITION = "position"
 MOST_ROWS = 50_000
-"""Of more rows, whole dialogues are drawn until there are so many."""
+"""Of more rows than this, a sample of whole dialogues is used."""
 LEAST_ROWS = 10
 _TINY = 1e-9
 _CHUNK = 16
-
-
 WORD_F1 = "word F1"
 
 
@@ -52,15 +50,15 @@ def correlations(
     features = [Outcome("feature", name, table.column(name)) for name in FEATURES]
     features.append(Outcome("feature", POSITION, np.arange(len(table), dtype=np.float64)))
     features += [Outcome("axis", axis, table.column(axis)) for axis in table.axes[1:]]
-    found = []
+    records = []
     for together in (features, *([one] for one in outcomes)):
         among = table.scored & ~np.isnan(np.stack([one.values for one in together])).any(0)
-        rows = _drawn(among, table.dialogues, seed)
-        found += _measured(table, together, rows, resamples, confidence, seed)
-    return found
+        rows = _draw_rows(among, table.dialogues, seed)
+        records += _correlate(table, together, rows, resamples, confidence, seed)
+    return records
 
 
-def _measured(
+def _correlate(
     table: Table, others: Sequence[Outcome], rows: Codes, resamples: int, confidence: float, seed: int
 ) -> list[dict[str, Any]]:
     pairs = [
@@ -90,8 +88,8 @@ def _figures(
     plain = ranks.under()
     bounds = dict.fromkeys(ranks.keys, (math.nan, math.nan))
     if resamples and len(set(labels)) > 1 and len(labels) >= LEAST_ROWS:
-        found = replicated({"": ranks}, labels, draws=resamples, seed=seed)[""]
-        bounds = {key: found[name].interval(confidence) for key, name in ranks.keys.items()}
+        replicates = replicated({"": ranks}, labels, draws=resamples, seed=seed)[""]
+        bounds = {key: replicates[name].interval(confidence) for key, name in ranks.keys.items()}
     few = len(labels) < LEAST_ROWS
     return {
         key: {"value": math.nan if few else float(plain[name][0]), "low": bounds[key][0], "high": bounds[key][1]}
@@ -130,14 +128,14 @@ class Ranks:
         total = weights.sum(1, keepdims=True)
         ranks = {name: self._ranks(name, weights, total) for name in self._values}
         spread = {name: np.einsum("ij,ij,ij->i", weights, one, one) for name, one in ranks.items()}
-        found = {}
+        correlations = {}
         for (a, b), name in self.keys.items():
             together = np.einsum("ij,ij,ij->i", weights, ranks[a], ranks[b])
             scale = np.sqrt(spread[a] * spread[b])
-            found[name] = np.divide(
+            correlations[name] = np.divide(
                 together, scale, out=np.full(len(weights), np.nan), where=scale > _TINY * total[:, 0] ** 3
             )
-        return found
+        return correlations
 
     def _ranks(self, name: str, weights: Weights, total: Floats) -> Floats:
         """Mid-ranks less their weighted mean, which is half of all weight."""
@@ -146,7 +144,7 @@ class Ranks:
         return ranks
 
 
-def _drawn(among: Mask, dialogues: Codes, seed: int) -> Codes:
+def _draw_rows(among: Mask, dialogues: Codes, seed: int) -> Codes:
     rows = np.flatnonzero(among)
     if len(rows) <= MOST_ROWS:
         return rows
@@ -173,74 +171,78 @@ def outcome_files(workspace: Workspace) -> list[Path]:
 
 
 def _metrics(workspace: Workspace, places: Mapping[str, int], size: int) -> Iterator[Outcome]:
-    """Of each model the F1 of its response's words against the reference's, and what a judge said of it."""
-    found: dict[str, dict[str, str]] = {}
+    """Each model's word F1 against the reference, and the scores that a judge gave its responses."""
+    model_replies: dict[str, dict[str, str]] = {}
     for path in outcome_files(workspace):
         if path.parent == workspace.generations:
             with error_context(f"read {path}", "run `efficient-empathy generate` again"):
                 frame = pl.read_parquet(path, columns=["sample_id", "response"], glob=False).drop_nulls()
-            found[path.stem] = {sample: text for sample, text in frame.iter_rows() if sample in places}
-    wanted = {sample for replies in found.values() for sample in replies}
-    if not wanted:
+            model_replies[path.stem] = {sample: text for sample, text in frame.iter_rows() if sample in places}
+    sample_ids = {sample for replies in model_replies.values() for sample in replies}
+    if not sample_ids:
         return
-    references, judged = _judged(workspace, found, wanted)
-    for model, replies in found.items():
+    references, judge_scores = _judge_scores(workspace, model_replies, sample_ids)
+    for model, replies in model_replies.items():
         values = np.full(size, np.nan)
         rows = [places[sample] for sample in replies]
         values[rows] = word_f1(list(replies.values()), [references[sample] for sample in replies])
         yield Outcome("metric", f"{model}: {WORD_F1}", values)
-        for axis in sorted({axis for scores in judged[model].values() for axis in scores}):
+        for axis in sorted({axis for scores in judge_scores[model].values() for axis in scores}):
             values = np.full(size, np.nan)
-            for sample, scores in judged[model].items():
+            for sample, scores in judge_scores[model].items():
                 values[places[sample]] = scores.get(axis, np.nan)
             yield Outcome("metric", f"{model}: {axis}", values)
 
 
-def _judged(
-    workspace: Workspace, found: Mapping[str, Mapping[str, str]], wanted: set[str]
+def _judge_scores(
+    workspace: Workspace, model_replies: Mapping[str, Mapping[str, str]], sample_ids: set[str]
 ) -> tuple[dict[str, str], dict[str, dict[str, Mapping[str, float]]]]:
-    """The references of the wanted samples; by model and sample the scores of the judge that the evaluation asked
-    last. A judged response is known by its context and text."""
-    said = {}
+    """The references of some samples, and by model and sample the scores of the evaluation's last judge.
+
+    A response's judgement is looked up by its context and text.
+    """
+    scores_by_response = {}
     path = evaluation_of(workspace.root).ledger
     if path.exists():
         with Ledger(path, read_only=True) as ledger:
-            said = {j.sample_id: j.scores for j in ledger.judgements() if j.state == "ok"}
+            scores_by_response = {j.sample_id: j.scores for j in ledger.judgements() if j.state == "ok"}
     references: dict[str, str] = {}
-    judged: dict[str, dict[str, Mapping[str, float]]] = {model: {} for model in found}
+    judge_scores: dict[str, dict[str, Mapping[str, float]]] = {model: {} for model in model_replies}
     for chunk in scan_samples(workspace.samples):
         for sample in chunk:
-            if sample.id not in wanted or sample.id in references:
+            if sample.id not in sample_ids or sample.id in references:
                 continue
             references[sample.id] = sample.response
-            for model, replies in found.items() if said else ():
-                if sample.id in replies and (scores := said.get(sample_id(sample.context, replies[sample.id]))):
-                    judged[model][sample.id] = scores
-    return references, judged
+            for model, replies in model_replies.items() if scores_by_response else ():
+                if sample.id in replies and (
+                    scores := scores_by_response.get(sample_id(sample.context, replies[sample.id]))
+                ):
+                    judge_scores[model][sample.id] = scores
+    return references, judge_scores
 
 
 def word_f1(predictions: list[str], references: list[str]) -> list[float]:
     """Harmonic mean of the shares of common words, lower case; 0 where nothing is common."""
     split = words(pl.Series([*predictions, *references], dtype=pl.String))
     bags = [Counter(split.codes[a:b].tolist()) for a, b in zip(split.starts[:-1], split.starts[1:], strict=True)]
-    found = []
+    scores = []
     for one, other in zip(bags[: len(predictions)], bags[len(predictions) :], strict=True):
         both = one.total() + other.total()
-        found.append(2 * (one & other).total() / both if both else 0.0)
-    return found
+        scores.append(2 * (one & other).total() / both if both else 0.0)
+    return scores
 
 
 def _ratings(workspace: Workspace, places: Mapping[str, int], size: int) -> Iterator[Outcome]:
-    """Of each rated model and question the mean of people's ratings of a sample, repeats left out."""
+    """For each model and question the mean of people's ratings of a sample, without repeats."""
     path = workspace.ratings / "ratings.parquet"
     if not path.exists():
         return
     with error_context(f"read {path}", "run `efficient-empathy ratings read` again"):
         frame = pl.read_parquet(path, glob=False).filter((pl.col("task") == "likert") & ~pl.col("repeat"))
-    rated = frame.explode("models").group_by("models", "question", "sample_id").agg(pl.col("value").mean())
-    for model, question in rated.select("models", "question").unique().sort("models", "question").iter_rows():
+    means = frame.explode("models").group_by("models", "question", "sample_id").agg(pl.col("value").mean())
+    for model, question in means.select("models", "question").unique().sort("models", "question").iter_rows():
         values = np.full(size, np.nan)
-        for sample, value in rated.filter(models=model, question=question).select("sample_id", "value").iter_rows():
+        for sample, value in means.filter(models=model, question=question).select("sample_id", "value").iter_rows():
             if sample in places:
                 values[places[sample]] = value
         if not np.isnan(values).all():

@@ -16,7 +16,7 @@ from efficient_empathy.scoring.ledger import Ledger
 SUMS = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
 
 
-class Spent:
+class SpendingCount:
     """Judgements, what they took, and how they ended; adds up."""
 
     def __init__(self) -> None:
@@ -52,29 +52,31 @@ def cost(workspace: Workspace, table: Table) -> tuple[dict[str, Any] | None, Flo
         return None, None
     ids = table.rows["sample_id"].to_list()
     categories = dict(zip(ids, table.rows["category"], strict=True))
-    total, others = Spent(), Spent()
-    judges: dict[tuple[str, JudgeSpec], Spent] = {}
-    by_category: defaultdict[str | None, Spent] = defaultdict(Spent)
+    total, others = SpendingCount(), SpendingCount()
+    judges: dict[tuple[str, JudgeSpec], SpendingCount] = {}
+    by_category: defaultdict[str | None, SpendingCount] = defaultdict(SpendingCount)
     when: dict[str, float] = {}
     with Ledger(workspace.ledger, read_only=True) as ledger:
         for spec in ledger.specs():
             for judgement in ledger.judgements(spec):
-                known = judgement.sample_id in categories
-                group = by_category[categories[judgement.sample_id]] if known else others
-                for spent in (total, judges.setdefault((judgement.judge, spec), Spent()), group):
-                    spent.add(judgement)
+                in_run = judgement.sample_id in categories
+                group = by_category[categories[judgement.sample_id]] if in_run else others
+                for spending in (total, judges.setdefault((judgement.judge, spec), SpendingCount()), group):
+                    spending.add(judgement)
                 when[judgement.sample_id] = max(when.get(judgement.sample_id, 0.0), judgement.created_at)
         spent_usd = ledger.spent_usd()
-    kept = int(table.kept.sum())
+    kept_samples = int(table.is_kept.sum())
     found = {
         "total": total.record() | {
             "spent_usd": round(spent_usd, 6), "lost_usd": round(max(0.0, spent_usd - total.sums["cost_usd"]), 6),
-            "usd_per_kept": spent_usd / kept if kept else None,
+            "usd_per_kept": spent_usd / kept_samples if kept_samples else None,
         },
-        "judges": [{"judge": judge, "spec": str(spec), **spent.record()} for (judge, spec), spent in judges.items()],
+        "judges": [
+            {"judge": judge, "spec": str(spec), **spending.record()} for (judge, spec), spending in judges.items()
+        ],
         "categories": [
-            {"category": name, **spent.record()}
-            for name, spent in sorted(by_category.items(), key=lambda one: (-one[1].sums["cost_usd"], one[0] or ""))
+            {"category": name, **spending.record()}
+            for name, spending in sorted(by_category.items(), key=lambda one: (-one[1].sums["cost_usd"], one[0] or ""))
         ],
         "other_samples": others.record() if others.states else None,
     }  # fmt: skip

@@ -42,12 +42,12 @@ class Side:
         }
 
 
-def drift(table: Table, settings: AnalyticsSettings, judged: Floats | None) -> dict[str, Any]:
+def drift(table: Table, settings: AnalyticsSettings, judgement_times: Floats | None) -> dict[str, Any]:
     """`comparisons` with the run that is named, else of periods; `level` is the worst of theirs."""
     if settings.against is not None:
         comparisons = between_runs(table, read_table(Workspace(settings.against)))
         return _worst("runs", comparisons)
-    return _worst(settings.periods, between_periods(table, settings.periods, judged))
+    return _worst(settings.periods, between_periods(table, settings.periods, judgement_times))
 
 
 def _worst(kind: str, comparisons: list[dict[str, Any]]) -> dict[str, Any]:
@@ -64,22 +64,22 @@ def between_runs(table: Table, reference: Table) -> list[dict[str, Any]]:
     return [compare(everything[0], everything[1])]
 
 
-def between_periods(table: Table, periods: str, judged: Floats | None) -> list[dict[str, Any]]:
+def between_periods(table: Table, periods: str, judgement_times: Floats | None) -> list[dict[str, Any]]:
     """Drift of each later period from the first. `judged` is when each sample was judged, where that is known.
 
     Raises `UserError` for periods that there are not.
     """
-    sides = _halves(table, periods, judged) if periods in (HALF, JUDGED) else _values(table, periods)
+    sides = _halves(table, periods, judgement_times) if periods in (HALF, JUDGED) else _values(table, periods)
     return [compare(sides[0], side) for side in sides[1:]]
 
 
-def _halves(table: Table, periods: str, judged: Floats | None) -> list[Side]:
+def _halves(table: Table, periods: str, judgement_times: Floats | None) -> list[Side]:
     """By the order of dialogues: none is in both halves, unless the judge's time is what parts them."""
     if periods == JUDGED:
-        if judged is None:
+        if judgement_times is None:
             raise UserError("the run's ledger does not say when samples were judged: use --periods half")
-        there = ~np.isnan(judged)
-        late = judged > np.nanmedian(judged)
+        there = ~np.isnan(judgement_times)
+        late = judgement_times > np.nanmedian(judgement_times)
         return [Side("judged first", table, there & ~late), Side("judged last", table, there & late)]
     first = np.full(int(table.dialogues.max(initial=-1)) + 1, len(table))
     np.minimum.at(first, table.dialogues, np.arange(len(table)))
@@ -109,17 +109,17 @@ def compare(reference: Side, side: Side) -> dict[str, Any]:
     """
     features = [*_scores(reference, side), *_mix(reference, side)]
     chance = CHANCE / max(1, len(features))
-    measured = [_measure(feature, chance) for feature in features]
-    whole = [one["level"] for one in measured if one["kind"] == "axis" and one["category"] is None]
-    told = [*whole, *(one["level"] for one in measured if one["level"] != "unknown")]
+    shifts = [_measure(feature, chance) for feature in features]
+    whole = [one["level"] for one in shifts if one["kind"] == "axis" and one["category"] is None]
+    levels = [*whole, *(one["level"] for one in shifts if one["level"] != "unknown")]
     return {
         "reference": reference.about(),
         "actual": side.about(),
-        "level": max(told, key=LEVELS.index),
-        "tests": len(measured),
-        "unknown": sum(one["level"] == "unknown" for one in measured),
-        "axes": [one for one in measured if one["kind"] == "axis"],
-        "mix": [one for one in measured if one["kind"] == "mix"],
+        "level": max(levels, key=LEVELS.index),
+        "tests": len(shifts),
+        "unknown": sum(one["level"] == "unknown" for one in shifts),
+        "axes": [one for one in shifts if one["kind"] == "axis"],
+        "mix": [one for one in shifts if one["kind"] == "mix"],
     }
 
 
@@ -139,12 +139,12 @@ def _scores(reference: Side, side: Side) -> Iterator[_Feature]:
     if not axes:
         raise UserError(f"{reference.name} and {side.name} have no axis in common: drift needs one")
     both = [one.table.labels("category") for one in (reference, side)]
-    shared = [name for name in both[1].names if name in set(both[0].names)]
+    names = [name for name in both[1].names if name in set(both[0].names)]
     for axis in axes:
         if reference.table.scales[axis] != side.table.scales[axis]:
             raise UserError(f"the axis {axis} has other scores in {reference.name} than in {side.name}")
         yield _axis(axis, None, (reference, side), (reference.rows, side.rows))
-        for name in shared:
+        for name in names:
             rows = tuple(one.rows & (labels.codes == labels.names.index(name))
                          for one, labels in zip((reference, side), both, strict=True))  # fmt: skip
             if all(some.any() for some in rows):
@@ -169,7 +169,7 @@ def _mix(reference: Side, side: Side) -> Iterator[_Feature]:
         names = list(dict.fromkeys([*both[0].names, *both[1].names]))
         if not both[0].names or not both[1].names:
             continue
-        places = [_renumbered(labels, names)[one.rows] for one, labels in zip((reference, side), both, strict=True)]
+        places = [_renumber(labels, names)[one.rows] for one, labels in zip((reference, side), both, strict=True)]
         yield _Feature("mix", column, None, names, (places[0], places[1]), dialogues)
     lengths = [one.table.column("response_words")[one.rows] for one in (reference, side)]
     if len(lengths[0]) and len(lengths[1]):
@@ -180,7 +180,7 @@ def _mix(reference: Side, side: Side) -> Iterator[_Feature]:
         yield _Feature("mix", "response_words", None, bins, (first, second), dialogues, means)
 
 
-def _renumbered(labels: Labels, names: list[str]) -> Codes:
+def _renumber(labels: Labels, names: list[str]) -> Codes:
     places = np.array([*(names.index(name) for name in labels.names), -1], np.int64)
     return places[labels.codes]
 
@@ -195,17 +195,17 @@ def _measure(feature: _Feature, chance: float) -> dict[str, Any]:
         effective_size(np.bincount(dialogues[some])) if some.any() else 0.0
         for dialogues, some in zip(feature.dialogues, there, strict=True)
     ]
-    found = shift(counts[0], counts[1], expected_size=sizes[0], actual_size=sizes[1], chance=chance)
-    blind = found.level == "ok" and (not all(sizes) or found.limit - found.noise >= PSI_ALARM)
+    drift = shift(counts[0], counts[1], expected_size=sizes[0], actual_size=sizes[1], chance=chance)
+    blind = drift.level == "ok" and (not all(sizes) or drift.limit - drift.noise >= PSI_ALARM)
     return {
         "kind": feature.kind,
         "name": feature.name,
         "category": feature.category,
-        "level": "unknown" if blind else found.level,
-        "psi": found.psi,
-        "psi_expected": found.noise,
-        "psi_limit": found.limit,
-        "jensen_shannon": found.jensen_shannon,
+        "level": "unknown" if blind else drift.level,
+        "psi": drift.psi,
+        "psi_expected": drift.noise,
+        "psi_limit": drift.limit,
+        "jensen_shannon": drift.jensen_shannon,
         "bins": list(feature.bins),
         "reference": counts[0].tolist(),
         "actual": counts[1].tolist(),

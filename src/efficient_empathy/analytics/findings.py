@@ -1,8 +1,7 @@
 """What is wrong with the data, sample by sample: each finding with its count, share and some ids.
 
-Near duplicates: texts that share most of their three-word sequences, found by MinHash, verified exactly.
-
-Personal data in texts: e-mail addresses, telephone and card numbers, network addresses. Counted, never shown.
+Among them are near duplicates, which MinHash finds and an exact comparison verifies, and personal data in texts, which
+is counted and never shown.
 """
 
 from __future__ import annotations
@@ -36,6 +35,18 @@ _MAYBE = {
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]+\.)+[A-Za-z]{2,24}\b")
 _CARD = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 _IP = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+Hashes = npt.NDArray[np.uint64]
+SHINGLE = 3
+LEAST_WORDS = 6
+"""Shorter texts are alike by nature and are not looked at."""
+BANDS, ROWS = 16, 4
+"""Of the signature: a pair is a candidate where a band agrees, which it does with probability 1 − (1 − J⁴)¹⁶: 0.9998 at
+a Jaccard index J of 0.8 (Broder 1997; Leskovec, Rajaraman & Ullman, Mining of Massive Datasets, chapter 3)."""
+ALL_PAIRS = 64
+"""In a band's bucket of more texts each is compared with so many neighbours, not with all."""
+IDS, GROUPS = 50, 20
+REPEATS, REPEAT_WORDS = 5, 3
+"""A response is repeated where so many samples have it and it has so many words: "Thank you!" comes again by nature."""
 
 
 def phones_available() -> bool:
@@ -69,12 +80,12 @@ def has_phone(text: str, regions: Sequence[str]) -> bool:
 
 def has_card(text: str) -> bool:
     """Whether a number of 13 to 19 digits that satisfies Luhn's check (ISO/IEC 7812-1) is in it."""
-    return any(_luhn([int(c) for c in found.group() if c.isdigit()]) for found in _CARD.finditer(text))
+    return any(_luhn([int(c) for c in match.group() if c.isdigit()]) for match in _CARD.finditer(text))
 
 
 def has_ip_address(text: str) -> bool:
     """Whether an IPv4 address is in it."""
-    return any(all(int(part) < 256 for part in found.group().split(".")) for found in _IP.finditer(text))
+    return any(all(int(part) < 256 for part in match.group().split(".")) for match in _IP.finditer(text))
 
 
 def personal(texts: pl.Series, regions: Sequence[str]) -> dict[str, Mask | None]:
@@ -99,19 +110,8 @@ def _marks(texts: pl.Series, kind: str, has: Callable[[str], bool]) -> Mask:
 
 
 def _luhn(digits: list[int]) -> bool:
-    doubled = [2 * d - 9 * (d > 4) if place % 2 else d for place, d in enumerate(reversed(digits))]
-    return sum(doubled) % 10 == 0 and any(digits)
-
-
-Hashes = npt.NDArray[np.uint64]
-SHINGLE = 3
-LEAST_WORDS = 6
-"""Shorter texts are alike by nature and are not looked at."""
-BANDS, ROWS = 16, 4
-"""Of the signature: a pair is a candidate where a band agrees, which it does with probability 1 − (1 − J⁴)¹⁶: 0.9998 at
-a Jaccard index J of 0.8 (Broder 1997; Leskovec, Rajaraman & Ullman, Mining of Massive Datasets, chapter 3)."""
-ALL_PAIRS = 64
-"""In a band's bucket of more texts each is compared with so many neighbours, not with all."""
+    values = [2 * d - 9 * (d > 4) if place % 2 else d for place, d in enumerate(reversed(digits))]
+    return sum(values) % 10 == 0 and any(digits)
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,10 @@ def near_duplicates(split: Words, similarity: float = 0.8, seed: int = 0) -> lis
     rows, shingles, starts = _shingles(split)
     if not len(rows):
         return []
-    mixed = _mixed(shingles)
-    members = _identical(mixed, starts)
+    hashes = _mix_bits(shingles)
+    members = _identical(hashes, starts)
     first = np.array([same[0] for same in members], np.int64)
-    signatures = _signatures(mixed, starts, seed)[first]
+    signatures = _signatures(hashes, starts, seed)[first]
     pairs = {}
     for a, b in _candidates(signatures):
         index = _jaccard(shingles, starts, int(first[a]), int(first[b]))
@@ -139,7 +139,7 @@ def near_duplicates(split: Words, similarity: float = 0.8, seed: int = 0) -> lis
             pairs[a, b] = index
     groups = [
         Group(sorted(int(rows[i]) for place in places for i in members[place]), least)
-        for places, least in _connected(len(members), pairs)
+        for places, least in _components(len(members), pairs)
     ]
     return sorted((g for g in groups if len(g.rows) > 1), key=lambda g: (-len(g.rows), g.rows))
 
@@ -166,38 +166,38 @@ def _shingles(split: Words) -> tuple[Codes, Hashes, Codes]:
     return rows, shingles[new], starts.astype(np.int64)
 
 
-def _mixed(values: Hashes) -> Hashes:
+def _mix_bits(values: Hashes) -> Hashes:
     """splitmix64's finaliser: neighbouring numbers become unlike ones."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
 
 
-def _identical(mixed: Hashes, starts: Codes) -> list[list[int]]:
+def _identical(hashes: Hashes, starts: Codes) -> list[list[int]]:
     """Rows with the same set of shingles together: 128 bits of the set, and its size, are the same."""
-    sums = np.add.reduceat(mixed, starts[:-1])
-    other = np.add.reduceat(_mixed(mixed ^ np.uint64(0x9E3779B97F4A7C15)), starts[:-1])
-    found: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+    sums = np.add.reduceat(hashes, starts[:-1])
+    other = np.add.reduceat(_mix_bits(hashes ^ np.uint64(0x9E3779B97F4A7C15)), starts[:-1])
+    members: dict[tuple[int, int, int], list[int]] = defaultdict(list)
     keys = zip(sums.tolist(), other.tolist(), np.diff(starts).tolist(), strict=True)
     for row, key in enumerate(keys):
-        found[key].append(row)
-    return list(found.values())
+        members[key].append(row)
+    return list(members.values())
 
 
-def _signatures(mixed: Hashes, starts: Codes, seed: int) -> npt.NDArray[np.uint32]:
+def _signatures(hashes: Hashes, starts: Codes, seed: int) -> npt.NDArray[np.uint32]:
     """MinHash with multiply-shift functions (Dietzfelbinger et al. 1997); shape (rows, BANDS × ROWS)."""
     rng = np.random.default_rng(seed)
     signatures = np.empty((len(starts) - 1, BANDS * ROWS), np.uint32)
     for column in range(BANDS * ROWS):
         a, b = (rng.integers(0, 2**64, dtype=np.uint64) for _ in range(2))
-        hashed = ((mixed * (a | np.uint64(1)) + b) >> np.uint64(32)).astype(np.uint32)
-        signatures[:, column] = np.minimum.reduceat(hashed, starts[:-1])
+        values = ((hashes * (a | np.uint64(1)) + b) >> np.uint64(32)).astype(np.uint32)
+        signatures[:, column] = np.minimum.reduceat(values, starts[:-1])
     return signatures
 
 
 def _candidates(signatures: npt.NDArray[np.uint32]) -> Iterator[tuple[int, int]]:
     """Distinct pairs of rows, the smaller first, that agree in a band."""
-    seen: set[tuple[int, int]] = set()
+    pairs: set[tuple[int, int]] = set()
     for band in range(BANDS):
         part = np.ascontiguousarray(signatures[:, band * ROWS : (band + 1) * ROWS])
         order = np.lexsort(part.T)
@@ -207,8 +207,8 @@ def _candidates(signatures: npt.NDArray[np.uint32]) -> Iterator[tuple[int, int]]
             bucket = sorted(order[start : stop + 1].tolist())
             for i, a in enumerate(bucket):
                 for b in bucket[i + 1 : i + 1 + ALL_PAIRS]:
-                    if (a, b) not in seen:
-                        seen.add((a, b))
+                    if (a, b) not in pairs:
+                        pairs.add((a, b))
                         yield a, b
 
 
@@ -218,7 +218,7 @@ def _jaccard(shingles: Hashes, starts: Codes, a: int, b: int) -> float:
     return common / (len(first) + len(second) - common)
 
 
-def _connected(size: int, pairs: dict[tuple[int, int], float]) -> Iterator[tuple[list[int], float]]:
+def _components(size: int, pairs: dict[tuple[int, int], float]) -> Iterator[tuple[list[int], float]]:
     """The parts of 0 … size − 1 that pairs connect, with the smallest value of a pair within."""
     leader = list(range(size))
 
@@ -240,11 +240,6 @@ def _connected(size: int, pairs: dict[tuple[int, int], float]) -> Iterator[tuple
         yield part, least[find(part[0])]
 
 
-IDS, GROUPS = 50, 20
-REPEATED, REPEATED_WORDS = 5, 3
-"""A response is repeated where so many samples have it and it has so many words: "Thank you!" comes again by nature."""
-
-
 def findings(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings) -> list[dict[str, Any]]:
     """Each with `kind, count, share, ids` (the first 50), and what else its kind has; those of no sample too.
 
@@ -252,24 +247,24 @@ def findings(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings)
     of each group. Texts are never in a finding, but for `repeated_response`. What an extra is missing for has no
     `count` and no `share`: they are None.
     """
-    said = words(exchanges["response"])
+    response_words = words(exchanges["response"])
     longest = table.column("response_words") > settings.longest
     context = table.column("context_words")
     listener = (exchanges["role"] != "speaker").fill_null(True).to_numpy()
-    found = [
+    results = [
         _same_sample(table),
         _near(table, exchanges, settings),
-        _finding(table, "empty_response", said.lengths == 0),
-        _finding(table, "one_word_response", said.lengths == 1),
+        _finding(table, "empty_response", response_words.lengths == 0),
+        _finding(table, "one_word_response", response_words.lengths == 1),
         _finding(table, "empty_context", context == 0),
         _finding(table, "long_response", longest, limit=settings.longest),
         _finding(table, "long_context", context > settings.longest_context, limit=settings.longest_context),
         _finding(table, "listener_last", listener),
         _language(table, exchanges),
-        _repeated(table, exchanges["response"], said),
+        _repeated_responses(table, exchanges["response"], response_words),
     ]
     either = exchanges.select(pl.concat_str("last", "response", separator="\n", ignore_nulls=True)).to_series()
-    return found + [_finding(table, kind, marks) for kind, marks in personal(either, settings.regions).items()]
+    return results + [_finding(table, kind, marks) for kind, marks in personal(either, settings.regions).items()]
 
 
 def libraries() -> dict[str, str | None]:
@@ -298,8 +293,8 @@ def _finding(
 
 
 def _ids(table: Table, rows: Sequence[int] | np.ndarray) -> list[str]:
-    found: list[str] = table.rows["sample_id"].gather(pl.Series(rows, dtype=pl.UInt32)).to_list()
-    return found
+    ids: list[str] = table.rows["sample_id"].gather(pl.Series(rows, dtype=pl.UInt32)).to_list()
+    return ids
 
 
 def _same_sample(table: Table) -> dict[str, Any]:
@@ -315,9 +310,9 @@ def _near(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings) ->
     for group in groups:
         spare[group.rows[1:]] = True
     across = sum(len(np.unique(table.dialogues[group.rows])) > 1 for group in groups)
-    listed = [row for group in groups for row in group.rows]
+    rows = [row for group in groups for row in group.rows]
     return _finding(
-        table, "near_duplicate", spare, listed, similarity=settings.similarity, groups=len(groups),
+        table, "near_duplicate", spare, rows, similarity=settings.similarity, groups=len(groups),
         across_dialogues=across, largest=[_group(table, group) for group in groups[:GROUPS]],
     )  # fmt: skip
 
@@ -336,19 +331,19 @@ def _language(table: Table, exchanges: pl.DataFrame) -> dict[str, Any]:
     usual = max(sorted(counts), key=counts.__getitem__, default=None)
     strange = (codes.is_not_null() & codes.ne_missing(usual)).to_numpy()
     others = {code: count for code, count in sorted(counts.items()) if code != usual}
-    known = len(codes.head(len(table)).drop_nulls())
+    responses_with_language = len(codes.head(len(table)).drop_nulls())
     return _finding(
         table, "wrong_language", strange[: len(table)] | strange[len(table) :], usual=usual,
-        responses_with_language=known, others=others,
+        responses_with_language=responses_with_language, others=others,
     )  # fmt: skip
 
 
-def _repeated(table: Table, responses: pl.Series, said: Words) -> dict[str, Any]:
+def _repeated_responses(table: Table, responses: pl.Series, response_words: Words) -> dict[str, Any]:
     """Samples whose response others have too, letter case and punctuation aside; all but the first of each."""
     key = responses.fill_null("").str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}]+", " ").str.strip_chars()
-    frame = pl.DataFrame({"key": key, "words": said.lengths}).with_row_index("row")
-    frame = frame.filter(pl.col("words") >= REPEATED_WORDS).with_columns(pl.len().over("key").alias("times"))
-    frame = frame.filter(pl.col("times") >= REPEATED)
+    frame = pl.DataFrame({"key": key, "words": response_words.lengths}).with_row_index("row")
+    frame = frame.filter(pl.col("words") >= REPEAT_WORDS).with_columns(pl.len().over("key").alias("times"))
+    frame = frame.filter(pl.col("times") >= REPEATS)
     firsts = frame.filter(pl.col("key").is_first_distinct()).sort("times", "row", descending=[True, False])
     marks = np.zeros(len(table), dtype=np.bool_)
     marks[frame.filter(~pl.col("key").is_first_distinct())["row"].to_numpy()] = True
@@ -356,4 +351,4 @@ def _repeated(table: Table, responses: pl.Series, said: Words) -> dict[str, Any]
         {"text": responses[row], "samples": times, "ids": _ids(table, frame.filter(key=key)["row"].to_list()[:IDS])}
         for row, key, times in firsts.head(GROUPS).select("row", "key", "times").iter_rows()
     ]
-    return _finding(table, "repeated_response", marks, least=REPEATED, texts=len(firsts), largest=most)
+    return _finding(table, "repeated_response", marks, least=REPEATS, texts=len(firsts), largest=most)

@@ -1,11 +1,7 @@
-"""Scores and subsets by group: of a category, a topic, or a stretch of the file or of time.
+"""Profiles of groups (categories, topics, stretches of the file or of time), and what a selection keeps and drops.
 
-Means, and differences of means, with intervals and tests that know that samples of one dialogue hang together.
-
-The variance is that of a ratio whose clusters are dialogues, linearised (Cochran, Sampling Techniques, 1977, chapter 6;
-as in Stata's and R's survey packages): exact sums, no resampling, so it costs one pass.
-
-What a selection keeps and what it drops: lengths, turns, questions, and the balance of categories.
+Means and their differences have intervals and tests in which dialogues are clusters: the variance of a linearised
+ratio (Cochran, Sampling Techniques, 1977, chapter 6; as in Stata's and R's survey packages), in one pass.
 """
 
 from __future__ import annotations
@@ -21,13 +17,18 @@ from efficient_empathy.analytics.table import FEATURES, Codes, Labels, Mask, Tab
 from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.foundation.statistics.resampling import holm
 
-TESTED = 10
+LEAST_DIALOGUES = 10
 """Fewer dialogues than so many on one side are shown, not tested."""
+STRETCHES = 20
+MOST_GROUPS = 200
+"""Beyond so many groups the smaller ones are left out, and counted."""
+SIGNIFICANT = 0.05
+MOST_NAMES = 10
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean or difference with its interval; `p` two-sided of being zero. nan where it cannot be told."""
+    """A mean or difference with its interval, and the two-sided p of its being zero; nan where it is undefined."""
 
     value: float
     low: float = math.nan
@@ -55,8 +56,8 @@ def difference(values: Floats, inside: Mask, dialogues: Codes, confidence: float
     first, second = float(values[inside].mean()), float(values[~inside].mean())
     parts = np.where(inside, (values - first) / n, (second - values) / m)
     sides = [len(np.unique(dialogues[side])) for side in (inside, ~inside)]
-    found = _estimate(first - second, parts, dialogues, confidence, min(sides) - 1)
-    return found if min(sides) >= TESTED else Estimate(found.value, found.low, found.high)
+    estimate = _estimate(first - second, parts, dialogues, confidence, min(sides) - 1)
+    return estimate if min(sides) >= LEAST_DIALOGUES else Estimate(estimate.value, estimate.low, estimate.high)
 
 
 def _estimate(value: float, parts: Floats, dialogues: Codes, confidence: float, freedom: int | None = None) -> Estimate:
@@ -86,11 +87,6 @@ def t_quantile(p: float, freedom: int) -> float:
     return math.sqrt(freedom * math.expm1(exponent)) if exponent < 500 else math.inf
 
 
-STRETCHES = 20
-MOST_GROUPS = 200
-"""Beyond so many groups the smaller ones are left out, and counted."""
-
-
 def by_group(table: Table, labels: Labels, confidence: float = 0.95) -> dict[str, Any]:
     """`groups`, the largest first: counts, shares by subset, and by axis mean, median, histogram, and how far the mean
     is from all other samples (`p_holm` over all groups and axes). `none` counts samples without a label."""
@@ -98,11 +94,11 @@ def by_group(table: Table, labels: Labels, confidence: float = 0.95) -> dict[str
     groups = [_group(table, labels.codes == place, confidence) | {"name": name} for place, name in enumerate(names)]
     if len(names) > 1:
         _add_differences(table, labels, groups, confidence)
-    left = labels.names[MOST_GROUPS:]
+    rest = labels.names[MOST_GROUPS:]
     return {
         "groups": [{"name": group.pop("name"), **group} for group in groups],
         "none": int((labels.codes < 0).sum()),
-        "left_out": {"groups": len(left), "samples": int((labels.codes >= MOST_GROUPS).sum())},
+        "left_out": {"groups": len(rest), "samples": int((labels.codes >= MOST_GROUPS).sum())},
     }
 
 
@@ -110,13 +106,13 @@ def over_order(table: Table, order: Codes | None = None, stretches: int = STRETC
     """Stretches of as many samples each along `order` (rows in that order; the file's own by default): as `by_group`,
     with `first` and `last`, places in that order counted from 0."""
     order = np.arange(len(table)) if order is None else order
-    found = []
+    profiles = []
     for part in np.array_split(np.arange(len(order)), min(stretches, len(order)) or 1):
         inside = np.zeros(len(table), dtype=np.bool_)
         inside[order[part]] = True
         if len(part):
-            found.append({"first": int(part[0]), "last": int(part[-1]), **_group(table, inside, 0.95)})
-    return found
+            profiles.append({"first": int(part[0]), "last": int(part[-1]), **_group(table, inside, 0.95)})
+    return profiles
 
 
 def _group(table: Table, inside: Mask, confidence: float) -> dict[str, Any]:
@@ -148,8 +144,13 @@ def _share(table: Table, inside: Mask, subset: str, confidence: float) -> dict[s
     """Of the group's scored samples, those in the subset."""
     among = inside & table.scored
     hits = (table.rows["subset"] == subset).fill_null(False).to_numpy()[among].astype(np.float64)
-    found = mean(hits, table.dialogues[among], confidence)
-    return {"count": int(hits.sum()), "share": found.value, "low": max(0.0, found.low), "high": min(1.0, found.high)}
+    estimate = mean(hits, table.dialogues[among], confidence)
+    return {
+        "count": int(hits.sum()),
+        "share": estimate.value,
+        "low": max(0.0, estimate.low),
+        "high": min(1.0, estimate.high),
+    }
 
 
 def _add_differences(table: Table, labels: Labels, groups: list[dict[str, Any]], confidence: float) -> None:
@@ -159,15 +160,11 @@ def _add_differences(table: Table, labels: Labels, groups: list[dict[str, Any]],
     for axis in table.axes:
         values = table.column(axis)[among]
         for place, group in enumerate(groups):
-            found = difference(values, codes == place, dialogues, confidence)
-            group["axes"][axis]["from_others"] = {**found.record(), "p": found.p}
-            tests.append((group["axes"][axis]["from_others"], found.p))
+            estimate = difference(values, codes == place, dialogues, confidence)
+            group["axes"][axis]["from_others"] = {**estimate.record(), "p": estimate.p}
+            tests.append((group["axes"][axis]["from_others"], estimate.p))
     for (record, _), p in zip(tests, holm([p for _, p in tests]), strict=True):
         record["p_holm"] = p
-
-
-SIGNIFICANT = 0.05
-SHOWN = 10
 
 
 def filtering(table: Table, labels: dict[str, Labels], confidence: float = 0.95) -> dict[str, Any] | None:
@@ -179,11 +176,15 @@ def filtering(table: Table, labels: dict[str, Labels], confidence: float = 0.95)
     return {
         "policy": dict(table.policy),
         "samples": int(among.sum()),
-        "kept": int(table.kept[among].sum()),
-        "kept_share": float(table.kept[among].mean()) if among.any() else None,
+        "kept_samples": int(table.is_kept[among].sum()),
+        "kept_share": float(table.is_kept[among].mean()) if among.any() else None,
         "subsets": [_subset(table, name, labels) for name in table.subsets],
         "features": _features(table, among, confidence),
-        "balance": {kind: balance(table, found, among, confidence) for kind, found in labels.items() if found.names},
+        "balance": {
+            kind: balance(table, group_labels, among, confidence)
+            for kind, group_labels in labels.items()
+            if group_labels.names
+        },
     }
 
 
@@ -192,7 +193,7 @@ def _subset(table: Table, name: str, labels: dict[str, Labels]) -> dict[str, Any
     counts = {kind: np.bincount(found.codes[inside & (found.codes >= 0)]) for kind, found in labels.items()}
     return {
         "name": name,
-        "kept": name != table.otherwise,
+        "is_kept": name != table.otherwise,
         "samples": int(inside.sum()),
         "dialogues": len(np.unique(table.dialogues[inside])),
         "means": {feature: _mean(table.column(feature)[inside]) for feature in FEATURES},
@@ -207,20 +208,20 @@ def _mean(values: Floats) -> float | None:
 
 def _features(table: Table, among: Mask, confidence: float) -> list[dict[str, Any]]:
     """Each feature's mean in what is kept and in what is dropped; `effect` is the difference in standard deviations."""
-    kept, dialogues = table.kept[among], table.dialogues[among]
-    found: list[dict[str, Any]] = []
+    is_kept, dialogues = table.is_kept[among], table.dialogues[among]
+    contrasts: list[dict[str, Any]] = []
     for feature in FEATURES:
         values = table.column(feature)[among]
-        sides = [_mean(values[side]) for side in (kept, ~kept)]
-        less = difference(values, kept, dialogues, confidence)
+        sides = [_mean(values[side]) for side in (is_kept, ~is_kept)]
+        less = difference(values, is_kept, dialogues, confidence)
         spread = float(values.std()) if len(values) else 0.0
-        found.append({
-            "feature": feature, "kept": sides[0], "dropped": sides[1], "difference": less.record(),
+        contrasts.append({
+            "feature": feature, "kept_mean": sides[0], "dropped_mean": sides[1], "difference": less.record(),
             "effect": less.value / spread if spread else None, "p": less.p,
         })  # fmt: skip
-    for record, p in zip(found, holm([record["p"] for record in found]), strict=True):
+    for record, p in zip(contrasts, holm([record["p"] for record in contrasts]), strict=True):
         record["p_holm"] = p
-    return found
+    return contrasts
 
 
 def balance(table: Table, labels: Labels, among: Mask, confidence: float = 0.95) -> dict[str, Any]:
@@ -231,22 +232,22 @@ def balance(table: Table, labels: Labels, among: Mask, confidence: float = 0.95)
     one side has too few dialogues.
     """
     among = among & (labels.codes >= 0)
-    codes, kept, dialogues = labels.codes[among], table.kept[among], table.dialogues[among]
-    hits = kept.astype(np.float64)
+    codes, is_kept, dialogues = labels.codes[among], table.is_kept[among], table.dialogues[among]
+    hits = is_kept.astype(np.float64)
     size = len(labels.names)
-    before, after = np.bincount(codes, minlength=size), np.bincount(codes[kept], minlength=size)
+    before, after = np.bincount(codes, minlength=size), np.bincount(codes[is_kept], minlength=size)
     rows: list[dict[str, Any]] = []
     for place, name in enumerate(labels.names):
         inside = codes == place
         share, less = mean(hits[inside], dialogues[inside], confidence), difference(hits, inside, dialogues, confidence)
         rows.append({
-            "name": name, "samples": int(before[place]), "kept": int(after[place]), "share": share.value,
+            "name": name, "samples": int(before[place]), "kept_samples": int(after[place]), "share": share.value,
             "low": max(0.0, share.low), "high": min(1.0, share.high), "from_others": less.record(), "p": less.p,
         })  # fmt: skip
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = p
         row["verdict"] = _verdict(row["from_others"]["value"], p)
-    ranked = sorted((row for row in rows if row["verdict"] in ("over", "under")), key=_by_difference)
+    uneven = sorted((row for row in rows if row["verdict"] in ("over", "under")), key=_by_difference)
     return {
         "entropy_before": entropy(before),
         "entropy_after": entropy(after),
@@ -254,8 +255,8 @@ def balance(table: Table, labels: Labels, among: Mask, confidence: float = 0.95)
         "effective_before": 2 ** entropy(before),
         "effective_after": 2 ** entropy(after),
         "retention": rows,
-        "most_over": [row["name"] for row in reversed(ranked) if row["verdict"] == "over"][:SHOWN],
-        "most_under": [row["name"] for row in ranked if row["verdict"] == "under"][:SHOWN],
+        "most_over": [row["name"] for row in reversed(uneven) if row["verdict"] == "over"][:MOST_NAMES],
+        "most_under": [row["name"] for row in uneven if row["verdict"] == "under"][:MOST_NAMES],
     }
 
 

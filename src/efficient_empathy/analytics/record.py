@@ -14,14 +14,14 @@ Level = Literal["ok", "watch", "alarm", "unknown"]
 """unknown: there are too few samples to see a shift that would be an alarm."""
 
 
-def _rounded(value: Any) -> Any:
-    """A number to six digits, so that it is the same whatever order sums were made in; None for what is no number."""
+def _round(value: Any) -> Any:
+    """A number to six digits, so that the order of sums does not show; None unless finite."""
     if not isinstance(value, float) or isinstance(value, bool):
         return value
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
-Figure = Annotated[float | None, BeforeValidator(_rounded)]
+Figure = Annotated[float | None, BeforeValidator(_round)]
 """A number, None where it cannot be told."""
 
 
@@ -33,7 +33,7 @@ class Interval(Part):
     high: Figure
 
 
-class Tested(Interval):
+class DifferenceFromOthers(Interval):
     """A difference from all others; `p_holm` is over all groups and axes."""
 
     p: Figure = None
@@ -46,7 +46,7 @@ class GroupAxis(Interval):
     median: Figure
     std: Figure
     histogram: list[int]
-    from_others: Tested | None = None
+    from_others: DifferenceFromOthers | None = None
 
 
 class GroupShare(Part):
@@ -77,7 +77,7 @@ class Group(Samples):
     words: list[str] = Field(default_factory=list)
 
 
-class LeftOut(Part):
+class OmittedGroups(Part):
     """Groups beyond the largest."""
 
     groups: int
@@ -89,7 +89,7 @@ class Groups(Part):
 
     groups: list[Group]
     none: int
-    left_out: LeftOut
+    left_out: OmittedGroups
 
 
 class Stretch(Samples):
@@ -119,7 +119,7 @@ class FilteredSubset(Part):
     """What a subset holds: means of facts and scores, entropy of its categories and topics in bits."""
 
     name: str
-    kept: bool
+    is_kept: bool
     samples: int
     dialogues: int
     means: dict[str, Figure]
@@ -131,8 +131,8 @@ class Contrast(Part):
     """A fact's mean in what is kept and in what is dropped; `effect` is in standard deviations."""
 
     feature: str
-    kept: Figure
-    dropped: Figure
+    kept_mean: Figure
+    dropped_mean: Figure
     difference: Interval
     effect: Figure
     p: Figure
@@ -144,7 +144,7 @@ class Retention(Part):
 
     name: str
     samples: int
-    kept: int
+    kept_samples: int
     share: Figure
     low: Figure
     high: Figure
@@ -172,7 +172,7 @@ class Filtering(Part):
 
     policy: dict[str, Any]
     samples: int
-    kept: int
+    kept_samples: int
     kept_share: Figure
     subsets: list[FilteredSubset]
     features: list[Contrast]
@@ -278,7 +278,7 @@ class Cost(Part):
     other_samples: Spending | None
 
 
-class FoundTogether(Part):
+class AlikeSamples(Part):
     """Samples that are alike: near duplicates, or a response that many have."""
 
     samples: int
@@ -298,7 +298,7 @@ class Finding(Part):
     similarity: Figure = None
     groups: int | None = None
     across_dialogues: int | None = None
-    largest: list[FoundTogether] = Field(default_factory=list)
+    largest: list[AlikeSamples] = Field(default_factory=list)
     usual: str | None = None
     responses_with_language: int | None = None
     others: dict[str, int] = Field(default_factory=dict)
@@ -309,7 +309,7 @@ class Finding(Part):
 class AnalyticsRecord(Record):
     """All of `analytics/analytics.json`; docs/analytics.md says what each key is."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     PLACE: ClassVar[str] = "analytics/analytics.json"
     REMEDY: ClassVar[str] = "`efficient-empathy analytics`"
 
@@ -317,7 +317,7 @@ class AnalyticsRecord(Record):
     categories: Groups
     topics: Groups
     order: list[Stretch]
-    judged: list[Stretch] | None
+    judging_order: list[Stretch] | None
     filtering: Filtering | None
     correlations: list[Correlation]
     drift: Drift

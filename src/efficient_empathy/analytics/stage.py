@@ -76,7 +76,7 @@ def measure(workspace: Workspace, settings: AnalyticsSettings | None = None) -> 
     table = read_table(workspace)
     categories = table.labels("category")
     labels, about, note = _topics(table, settings)
-    spent, judged = cost(workspace, table)
+    costs, judgement_times = cost(workspace, table)
     kinds = {"category": categories, "topic": labels}
     notes = [*table.notes, *([note] if note else []), *missing_libraries()]
     if not categories.names:
@@ -86,14 +86,14 @@ def measure(workspace: Workspace, settings: AnalyticsSettings | None = None) -> 
         "categories": by_group(table, categories, settings.confidence),
         "topics": _with_words(by_group(table, labels, settings.confidence), about),
         "order": over_order(table),
-        "judged": _over_time(table, judged),
+        "judging_order": _over_time(table, judgement_times),
         "filtering": filtering(table, kinds, settings.confidence),
         "correlations": correlations(
             table, outcomes(workspace, table), resamples=settings.resamples,
             confidence=settings.confidence, seed=settings.seed,
         ),
-        "drift": drift(table, settings, judged),
-        "cost": spent,
+        "drift": drift(table, settings, judgement_times),
+        "cost": costs,
         "findings": findings(table, read_exchanges(table.run), settings),
         "notes": notes,
         "settings": settings.model_dump(mode="json"),
@@ -104,14 +104,14 @@ def _inputs(workspace: Workspace, settings: AnalyticsSettings) -> dict[str, str]
     """By name the hash of every file that the numbers hang on."""
     wal = workspace.ledger.with_name(f"{workspace.ledger.name}-wal")
     own = [workspace.samples, workspace.scores, workspace.assignments, workspace.ledger, wal]
-    found = {str(path.relative_to(workspace.root)): file_hash(path) for path in own if path.exists()}
-    found |= {str(path.relative_to(workspace.root)): file_hash(path) for path in outcome_files(workspace)}
+    hashes = {str(path.relative_to(workspace.root)): file_hash(path) for path in own if path.exists()}
+    hashes |= {str(path.relative_to(workspace.root)): file_hash(path) for path in outcome_files(workspace)}
     if settings.against is not None:
         other = Workspace(settings.against)
         for path in (other.samples, other.scores, other.assignments):
             if path.exists():
-                found[f"against {path.name}"] = file_hash(path)
-    return found
+                hashes[f"against {path.name}"] = file_hash(path)
+    return hashes
 
 
 def _about(table: Table, categories: Labels) -> dict[str, Any]:
@@ -141,12 +141,12 @@ def _with_words(groups: dict[str, Any], about: list[dict[str, Any]]) -> dict[str
     return groups | {"groups": [{**one, "words": words[one["name"]]} for one in groups["groups"]]}
 
 
-def _over_time(table: Table, judged: Floats | None) -> list[dict[str, Any]] | None:
+def _over_time(table: Table, judgement_times: Floats | None) -> list[dict[str, Any]] | None:
     """Stretches by the time of judgement, with `start` and `end` in Unix seconds."""
-    if judged is None:
+    if judgement_times is None:
         return None
-    order = np.argsort(judged, kind="stable")[: int((~np.isnan(judged)).sum())]
+    order = np.argsort(judgement_times, kind="stable")[: int((~np.isnan(judgement_times)).sum())]
     return [
-        {**one, "start": int(judged[order[one["first"]]]), "end": int(judged[order[one["last"]]])}
+        {**one, "start": int(judgement_times[order[one["first"]]]), "end": int(judgement_times[order[one["last"]]])}
         for one in over_order(table, order)
     ]

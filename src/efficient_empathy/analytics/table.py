@@ -1,7 +1,4 @@
-"""A run's samples as numbers, a row each in input order: scores, subset, and what can be counted in the text.
-
-Texts as words by number: what topics, languages and duplicates are counted from.
-"""
+"""A run's samples as numbers, a row each in input order: scores, subset, counts of the text; and texts as words."""
 
 from __future__ import annotations
 
@@ -26,6 +23,10 @@ Mask = npt.NDArray[np.bool_]
 
 FEATURES = {name: FACTS[name].words for name in COUNTS}
 """What is counted of each sample, and what it is called."""
+_LETTERS = r"\p{L}\p{M}\p{N}"
+_ALONE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+TOKEN = rf"[{_ALONE}]|[{_LETTERS}]+(?:['’][\p{{L}}]+)*"
+"""A word, or one letter of a script that is written without spaces."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ class Table:
         return self.rows.select(pl.all_horizontal(pl.col(self.axes).is_not_null())).to_series().to_numpy()
 
     @cached_property
-    def kept(self) -> Mask:
+    def is_kept(self) -> Mask:
         """Which rows the selection keeps."""
-        kept = [subset for subset in self.subsets if subset != self.otherwise]
-        return self.rows["subset"].is_in(kept).fill_null(False).to_numpy()
+        names = [subset for subset in self.subsets if subset != self.otherwise]
+        return self.rows["subset"].is_in(names).fill_null(False).to_numpy()
 
     def column(self, name: str) -> Floats:
         """A column as numbers, nan where there is none."""
@@ -110,8 +111,8 @@ def read_table(workspace: Workspace) -> Table:
     """Read a scored run. Raises `UserError` where it is not scored, or its scores are of other samples."""
     run = RunTable(workspace).require("scores")
     selector = recorded_selector(run)
-    named = ["sample_id", "dialogue_id", "category", "split", "source", "state", *COUNTS, *run.axis_names]
-    rows = run.read([*named, *(["subset"] if selector else [])])
+    columns = ["sample_id", "dialogue_id", "category", "split", "source", "state", *COUNTS, *run.axis_names]
+    rows = run.read([*columns, *(["subset"] if selector else [])])
     dialogues = rows["dialogue_id"]
     numbers = dialogues.cast(pl.Enum(dialogues.unique(maintain_order=True))).to_physical().to_numpy().astype(np.int64)
     rows = rows.drop("dialogue_id")
@@ -121,12 +122,6 @@ def read_table(workspace: Workspace) -> Table:
         return Table(run, rows, numbers, scales, notes=tuple(run.notes))
     policy = selector.parameters()["policy"]
     return Table(run, rows, numbers, scales, selector.subsets, selector.otherwise, policy, tuple(run.notes))
-
-
-_LETTERS = r"\p{L}\p{M}\p{N}"
-_ALONE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-TOKEN = rf"[{_ALONE}]|[{_LETTERS}]+(?:['’][\p{{L}}]+)*"
-"""A word, or one letter of a script that is written without spaces."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +148,9 @@ class Words:
 
 def words(texts: pl.Series) -> Words:
     """Split texts; the vocabulary is sorted, so numbers hang on the texts alone."""
-    found = texts.fill_null("").str.to_lowercase().str.extract_all(TOKEN)
-    starts = np.concatenate([[0], found.list.len().to_numpy().astype(np.int64).cumsum()])
-    flat = found.explode(empty_as_null=False)
+    split = texts.fill_null("").str.to_lowercase().str.extract_all(TOKEN)
+    starts = np.concatenate([[0], split.list.len().to_numpy().astype(np.int64).cumsum()])
+    flat = split.explode(empty_as_null=False)
     vocabulary = flat.unique().sort()
     codes = flat.cast(pl.Enum(vocabulary)).to_physical().to_numpy().astype(np.int64)
     return Words(starts, codes, vocabulary.to_list())
@@ -174,8 +169,8 @@ def read_exchanges(run: RunTable) -> pl.DataFrame:
 def read_speakers(run: RunTable) -> pl.DataFrame:
     """Of each dialogue, in order of first samples, `text`: all that its speaker says in its longest context."""
     speaker = pl.element().struct.field("role") == "speaker"
-    said = pl.col("context").list.eval(pl.element().filter(speaker).struct.field("text")).list.join(" ")
+    speech = pl.col("context").list.eval(pl.element().filter(speaker).struct.field("text")).list.join(" ")
     with readable(run.workspace.samples):
-        frame = run.scan(["dialogue_id", "context"]).select("dialogue_id", said.alias("text"))
+        frame = run.scan(["dialogue_id", "context"]).select("dialogue_id", speech.alias("text"))
         longest = pl.col("text").get(pl.col("text").str.len_chars().arg_max())
         return frame.group_by("dialogue_id", maintain_order=True).agg(longest).collect()

@@ -34,7 +34,7 @@ _BATCH = 512
 _TEXTS = 4096
 _CHARACTERS = 2000
 PER_TOPIC, FEWEST, MOST = 25, 2, 20
-FITTED = 10_000
+MOST_FITTED = 10_000
 """On more dialogues than these the centres are fitted on so many of them, drawn with the seed; all are assigned."""
 TELLING, IN_NAME = 10, 3
 STARTS, STEPS = 4, 40
@@ -50,32 +50,36 @@ def topics(texts: Sequence[str], number: int | None = None, seed: int = 0) -> tu
     none: topics need `PER_TOPIC` texts each, or a `number` of their own."""
     vectors, split = embed(texts), words(pl.Series(texts, dtype=pl.String))
     there = np.flatnonzero(vectors.any(1) & (split.lengths > 0))
-    wanted = number or min(MOST, max(FEWEST, len(there) // PER_TOPIC))
+    topic_count = number or min(MOST, max(FEWEST, len(there) // PER_TOPIC))
     none = Labels([], np.full(len(texts), -1, np.int64))
-    if len(there) < (wanted if number else FEWEST * PER_TOPIC):
+    if len(there) < (topic_count if number else FEWEST * PER_TOPIC):
         return none, [], f"{len(there):,} dialogues are too few for topics"
     codes = np.full(len(texts), -1, np.int64)
-    codes[there] = clusters(vectors[there], wanted, seed)
+    codes[there] = clusters(vectors[there], topic_count, seed)
     sizes = np.bincount(codes[there])
     order = np.argsort(-sizes, kind="stable")
     order = order[sizes[order] > 0]
     places = np.full(len(sizes) + 1, -1, np.int64)
     places[order] = np.arange(len(order))
     codes = places[codes]  # the last place, -1, is that of no topic
-    told = telling(split, codes, len(order))
-    names = _names(told)
-    found = [
+    topic_words = telling(split, codes, len(order))
+    names = _names(topic_words)
+    records = [
         {"name": name, "dialogues": int(sizes[old]), "words": some}
-        for name, old, some in zip(names, order, told, strict=True)
+        for name, old, some in zip(names, order, topic_words, strict=True)
     ]
-    return Labels(names, codes), found, ""
+    return Labels(names, codes), records, ""
 
 
 def clusters(vectors: Vectors, number: int, seed: int = 0) -> Codes:
     """Spherical k-means (Dhillon & Modha 2001) with k-means++ starts (Arthur & Vassilvitskii 2007): the best of
     `STARTS` by the similarity of rows and their centres. Rows have length 1."""
     rng = np.random.default_rng(seed)
-    some = vectors if len(vectors) <= FITTED else vectors[np.sort(rng.choice(len(vectors), FITTED, replace=False))]
+    some = (
+        vectors
+        if len(vectors) <= MOST_FITTED
+        else vectors[np.sort(rng.choice(len(vectors), MOST_FITTED, replace=False))]
+    )
     fits = [_fit(some, number, rng) for _ in range(STARTS)]
     centres, _ = max(fits, key=lambda fit: fit[1])
     nearest: Codes = (vectors @ centres.T).argmax(1).astype(np.int64)
@@ -117,9 +121,11 @@ def telling(split: Words, codes: Codes, number: int) -> list[list[str]]:
     in_topic = codes[rows] >= 0
     counts = np.zeros((number, size))
     np.add.at(counts, (codes[rows][in_topic], split.codes[in_topic]), 1)
-    seen = np.bincount(np.unique(rows * size + split.codes) % max(1, size), minlength=size)
+    document_counts = np.bincount(np.unique(rows * size + split.codes) % max(1, size), minlength=size)
     candidate = np.array([len(w) > 1 and not w.isdigit() for w in split.vocabulary], dtype=np.bool_)
-    candidate &= (seen >= min(3, len(split))) & (seen <= max(3, max(_COMMON, 1.5 / number) * len(split)))
+    candidate &= (document_counts >= min(3, len(split))) & (
+        document_counts <= max(3, max(_COMMON, 1.5 / number) * len(split))
+    )
     scores: Floats = np.log1p(counts.sum() / max(1, number) / np.maximum(1, counts.sum(0)))
     rates = counts / np.maximum(1, counts.sum(1, keepdims=True))
     elsewhere = (counts.sum(0) - counts) / np.maximum(1, counts.sum() - counts.sum(1, keepdims=True))
@@ -128,10 +134,10 @@ def telling(split: Words, codes: Codes, number: int) -> list[list[str]]:
     return [[split.vocabulary[w] for w in row if scores[place, w] > 0] for place, row in enumerate(best)]
 
 
-def _names(told: list[list[str]]) -> list[str]:
+def _names(topic_words: list[list[str]]) -> list[str]:
     """The first words of each, with a number where two would be called the same."""
     names: list[str] = []
-    for place, some in enumerate(told, 1):
+    for place, some in enumerate(topic_words, 1):
         name = ", ".join(some[:IN_NAME]) or f"topic {place}"
         names.append(name if name not in names else f"{name} ({place})")
     return names
@@ -147,8 +153,8 @@ def embed(texts: Sequence[str], folder: Path = BUNDLED) -> Vectors:
     tokenizer.no_padding()
     ids: list[npt.NDArray[np.int64]] = []
     for start in range(0, len(texts), _TEXTS):
-        shown = [normalise(text[:_CHARACTERS]) for text in texts[start : start + _TEXTS]]
-        ids += [np.asarray(one.ids, np.int64) for one in tokenizer.encode_batch_fast(shown, add_special_tokens=False)]
+        batch = [normalise(text[:_CHARACTERS]) for text in texts[start : start + _TEXTS]]
+        ids += [np.asarray(one.ids, np.int64) for one in tokenizer.encode_batch_fast(batch, add_special_tokens=False)]
     lengths = np.array([len(one) for one in ids], np.int64)
     flat = np.concatenate([np.zeros(0, np.int64), *ids])
     pieces, codes = np.unique(flat, return_inverse=True)
@@ -169,12 +175,12 @@ def _piece_vectors(pieces: npt.NDArray[np.int64], folder: Path) -> Vectors:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises bare Exceptions of its own
         raise UserError(f"{folder} holds no usable encoder: {error}") from error
-    found = []
+    parts = []
     for start in range(0, len(pieces), _BATCH):
         batch = pieces[start : start + _BATCH, None]
         inputs = {"input_ids": batch, "token_type_ids": np.zeros_like(batch), "attention_mask": np.ones_like(batch)}
-        found.append(session.run([_PIECES], inputs)[0][:, 0])
-    return np.concatenate(found)
+        parts.append(session.run([_PIECES], inputs)[0][:, 0])
+    return np.concatenate(parts)
 
 
 def _sums(vectors: Vectors, codes: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Vectors:

@@ -14,7 +14,7 @@ from efficient_empathy.foundation.figures import charts as figures
 from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
-from efficient_empathy.studio.pages.analytics.views import chosen, correlation_dots, groups, moved
+from efficient_empathy.studio.pages.analytics.views import correlation_dots, groups, read_view, sort_shifts
 from scored_runs import write_run
 from studio_server import axe, serving, visit_url
 
@@ -51,9 +51,9 @@ def test_a_runs_own_numbers_are_shown_and_nothing_is_written_into_it(tmp_path):
     workspace = talked(tmp_path / "run")
     analytics(workspace)
     path = workspace.root / "analytics" / "analytics.json"
-    found = json.loads(path.read_text())
-    found["notes"] = ["these are the run's own"]
-    path.write_text(json.dumps(found))
+    result = json.loads(path.read_text())
+    result["notes"] = ["these are the run's own"]
+    path.write_text(json.dumps(result))
     before = {p: p.read_bytes() for p in workspace.root.rglob("*") if p.is_file()}
     with serving([workspace.root], tmp_path) as served, visit_url(served.url + "/analytics") as seen:
         ready(seen.page, "Scores by category")
@@ -133,21 +133,21 @@ def test_the_page_is_accessible_and_fits_a_phone_in_both_themes(tmp_path):
 
 
 def test_groups_are_sorted_and_what_the_address_does_not_mean_is_as_by_default(tmp_path):
-    found = measure(talked(tmp_path / "run"))
-    by = chosen({"sort": "sensibility", "way": "up"}, found)
+    result = measure(talked(tmp_path / "run"))
+    by = read_view({"sort": "sensibility", "way": "up"}, result)
     assert by.by == "category"
-    assert [one.name for one in groups(found, by)] == ["sad", HOSTILE]
-    assert [one.name for one in groups(found, chosen({"sort": "sensibility"}, found))] == [HOSTILE, "sad"]
-    assert chosen({"by": "x", "along": "y"}, found) == chosen({}, found)
-    assert len(groups(found, chosen({"sort": "discard"}, found))) == 2
-    assert {title for _, title, _ in correlation_dots(found)} == {"What can be counted"}
+    assert [one.name for one in groups(result, by)] == ["sad", HOSTILE]
+    assert [one.name for one in groups(result, read_view({"sort": "sensibility"}, result))] == [HOSTILE, "sad"]
+    assert read_view({"by": "x", "along": "y"}, result) == read_view({}, result)
+    assert len(groups(result, read_view({"sort": "discard"}, result))) == 2
+    assert {title for _, title, _ in correlation_dots(result)} == {"What can be counted"}
 
 
 def test_alarms_come_first():
     rows = [
         {"level": level, "psi": psi} for level, psi in (("ok", 9.0), ("alarm", 1.0), ("watch", 2.0), ("alarm", 3.0))
     ]
-    assert [row["psi"] for row in moved(rows)] == [3.0, 1.0, 2.0, 9.0]
+    assert [row["psi"] for row in sort_shifts(rows)] == [3.0, 1.0, 2.0, 9.0]
 
 
 def test_figures_say_their_numbers_and_have_no_style():

@@ -45,15 +45,15 @@ PERIODS = {
 
 def routes(studio: Studio) -> list[BaseRoute]:
     """The page, and how far its numbers are."""
-    measured = Measured(studio)
+    cache = MeasurementCache(studio)
     return [
-        Route("/analytics", partial(_page, studio, measured)),
-        Route("/api/analytics/numbers", partial(_state, studio, measured, "numbers")),
-        Route("/api/analytics/drift", partial(_state, studio, measured, "drift")),
+        Route("/analytics", partial(_page, studio, cache)),
+        Route("/api/analytics/numbers", partial(_state, studio, cache, "numbers")),
+        Route("/api/analytics/drift", partial(_state, studio, cache, "drift")),
     ]
 
 
-class Measured:
+class MeasurementCache:
     """The numbers of runs, measured once for the same files."""
 
     def __init__(self, studio: Studio) -> None:
@@ -90,9 +90,9 @@ class Measured:
         def work(tell: Tell) -> Mapping[str, Any]:
             tell(0.0, "counting scores in bins")
             table = read_table(workspace)
-            judged = cost(workspace, table)[1] if periods == JUDGED else None
+            times = cost(workspace, table)[1] if periods == JUDGED else None
             settings = AnalyticsSettings(against=other.root if other else None, periods=HALF if other else periods)
-            return Drift.model_validate(drift(table, settings, judged)).model_dump(mode="json")
+            return Drift.model_validate(drift(table, settings, times)).model_dump(mode="json")
 
         return self._results.get(key, work)
 
@@ -117,7 +117,7 @@ class Measured:
             return None
 
 
-def _asked(studio: Studio, request: Request) -> tuple[str, str, str]:
+def _read_query(studio: Studio, request: Request) -> tuple[str, str, str]:
     """The run, the run that its drift is from (or none), and the periods."""
     name, query = studio.run_name(request), request.query_params
     source = query.get("drift", HALF)
@@ -127,16 +127,16 @@ def _asked(studio: Studio, request: Request) -> tuple[str, str, str]:
     return name, against, HALF if against else source
 
 
-def _page(studio: Studio, measured: Measured, request: Request) -> Response:
-    name, against, periods = _asked(studio, request)
+def _page(studio: Studio, cache: MeasurementCache, request: Request) -> Response:
+    name, against, periods = _read_query(studio, request)
     again = request.query_params.get("again") == "1"
-    numbers = measured.numbers(name, again=again)
-    found = _record(numbers)
-    shown = views.chosen(request.query_params, found)
+    numbers = cache.numbers(name, again=again)
+    record = _record(numbers)
+    view = views.read_view(request.query_params, record)
     return studio.render(
-        request, "analytics.html.j2", numbers=numbers, found=found, against=against, periods=periods, chosen=shown,
-        drift=_drift(measured, found, name, against, periods, again=again) if found else None,
-        choices=_choices(studio, name, found), address=partial(_address, request), words=words, look=look,
+        request, "analytics.html.j2", numbers=numbers, record=record, against=against, periods=periods, view=view,
+        drift=_drift(cache, record, name, against, periods, again=again) if record else None,
+        choices=_choices(studio, name, record), address=partial(_address, request), words=words, look=look,
         figures=figures, views=views, titles=TITLES, feature=views.feature,
     )  # fmt: skip
 
@@ -147,17 +147,21 @@ def _record(result: Result) -> AnalyticsRecord | None:
     return AnalyticsRecord.model_validate({name: result.value[name] for name in AnalyticsRecord.model_fields})
 
 
-def _drift(measured: Measured, found: AnalyticsRecord, name: str, against: str, periods: str, *, again: bool) -> Result:
+def _drift(
+    cache: MeasurementCache, record: AnalyticsRecord, name: str, against: str, periods: str, *, again: bool
+) -> Result:
     """That of the numbers themselves where it is the one asked for."""
-    settings = found.settings
+    settings = record.settings
     if not against and not settings["against"] and settings["periods"] == periods:
-        return Result("", found.drift.model_dump(mode="json"))
-    return measured.drift(name, against, periods, again=again)
+        return Result("", record.drift.model_dump(mode="json"))
+    return cache.drift(name, against, periods, again=again)
 
 
-def _choices(studio: Studio, name: str, found: AnalyticsRecord | None) -> list[tuple[str, str]]:
+def _choices(studio: Studio, name: str, record: AnalyticsRecord | None) -> list[tuple[str, str]]:
     """What drift can be measured from: value and words."""
-    periods = [(value, told) for value, told in PERIODS.items() if value != JUDGED or (found and found.judged)]
+    periods = [
+        (value, title) for value, title in PERIODS.items() if value != JUDGED or (record and record.judging_order)
+    ]
     return [*periods, *((f"run:{other}", f"the run {other}") for other in studio.runs if other != name)]
 
 
@@ -167,7 +171,7 @@ def _address(request: Request, **changes: str | None) -> str:
     return "/analytics?" + urlencode(query | {k: v for k, v in changes.items() if v is not None})
 
 
-def _state(studio: Studio, measured: Measured, what: str, request: Request) -> Response:
-    name, against, periods = _asked(studio, request)
-    result = measured.numbers(name) if what == "numbers" else measured.drift(name, against, periods)
+def _state(studio: Studio, cache: MeasurementCache, what: str, request: Request) -> Response:
+    name, against, periods = _read_query(studio, request)
+    result = cache.numbers(name) if what == "numbers" else cache.drift(name, against, periods)
     return JSONResponse({"ended": result.ended, "share": round(result.share, 3) or None, "doing": result.doing})

@@ -16,9 +16,9 @@ from efficient_empathy.foundation.figures.looks import Looks
 
 SHAPES = {"ok": "○", "watch": "△", "alarm": "■", "unknown": "?"}
 """Levels of drift by shape."""
-LINKED = 8
+MOST_LINKS = 8
 """Samples of a finding that are linked to."""
-CORRELATED = 16
+MOST_DOTS = 16
 """Correlations in one figure; all are in the table."""
 SURE = 0.05
 _VERDICTS = {"over": "▲ kept more", "under": "▼ kept less", "even": "as others", "untested": "too few to test"}
@@ -30,8 +30,8 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """What the address asks to see: groups by `category` or `topic`, sorted; values along `order` or `judged`."""
+class View:
+    """What the address asks for: groups by `category` or `topic`, sorted; values along `order` or `judging_order`."""
 
     by: str
     sort: str
@@ -39,31 +39,31 @@ class Chosen:
     along: str
 
 
-def chosen(query: Mapping[str, str], found: AnalyticsRecord | None) -> Chosen:
+def read_view(query: Mapping[str, str], record: AnalyticsRecord | None) -> View:
     """The state of the page; what means nothing is as by default."""
-    has = bool(found and found.categories.groups)
+    has = bool(record and record.categories.groups)
     by = query.get("by", "")
-    along = "judged" if query.get("along") == "judged" and found and found.judged else "order"
+    along = "judging_order" if query.get("along") == "judging_order" and record and record.judging_order else "order"
     if by not in ("category", "topic"):
         by = "category" if has else "topic"
-    return Chosen(by, query.get("sort", "samples"), query.get("way", "down") != "up", along)
+    return View(by, query.get("sort", "samples"), query.get("way", "down") != "up", along)
 
 
-def groups(found: AnalyticsRecord, state: Chosen) -> list[Group]:
-    """The groups in the chosen order; those without the value come last."""
-    listed = (found.categories if state.by == "category" else found.topics).groups
+def groups(record: AnalyticsRecord, view: View) -> list[Group]:
+    """The groups in the view's order; those without the value come last."""
+    profile = (record.categories if view.by == "category" else record.topics).groups
 
     def value(one: Group) -> Any:
-        if state.sort == "response_words":
+        if view.sort == "response_words":
             return one.response_words
-        if state.sort in one.axes:
-            return one.axes[state.sort].value
-        if state.sort in one.subsets:
-            return one.subsets[state.sort].share
-        return one.name.casefold() if state.sort == "name" else one.samples
+        if view.sort in one.axes:
+            return one.axes[view.sort].value
+        if view.sort in one.subsets:
+            return one.subsets[view.sort].share
+        return one.name.casefold() if view.sort == "name" else one.samples
 
-    there = [one for one in listed if value(one) is not None]
-    return sorted(there, key=value, reverse=state.descending) + [one for one in listed if value(one) is None]
+    there = [one for one in profile if value(one) is not None]
+    return sorted(there, key=value, reverse=view.descending) + [one for one in profile if value(one) is None]
 
 
 def unlike(group: Group, axis: str) -> str:
@@ -79,19 +79,19 @@ def shares(group: Group) -> dict[str, float]:
     return {name: one.share or 0.0 for name, one in group.subsets.items()}
 
 
-def over_order(found: AnalyticsRecord, state: Chosen, looks: Looks) -> tuple[Markup, Markup | None]:
+def over_order(record: AnalyticsRecord, view: View, looks: Looks) -> tuple[Markup, Markup | None]:
     """Means by axis along the order, and shares by subset where there is a selection."""
-    stretches = (found.judged or []) if state.along == "judged" else found.order
-    axes, subsets = found.run.axes, found.run.subsets
+    stretches = (record.judging_order or []) if view.along == "judging_order" else record.order
+    axes, subsets = record.run.axes, record.run.subsets
     places = [_stretch(one) for one in stretches]
     means = {axis: [_point(p, one.axes[axis]) for p, one in zip(places, stretches, strict=True)] for axis in axes}
     span = (float(min(low for low, _ in axes.values())), float(max(high for _, high in axes.values())))
-    along = "the order of the file" if state.along == "order" else "the time of judging"
-    drawn = lines(f"Mean score along {along}", means, looks, span)
+    along = "the order of the file" if view.along == "order" else "the time of judging"
+    means_figure = lines(f"Mean score along {along}", means, looks, span)
     if not subsets:
-        return drawn, None
+        return means_figure, None
     shares = {name: [_percent(p, one, name) for p, one in zip(places, stretches, strict=True)] for name in subsets}
-    return drawn, lines(f"Per cent of samples by subset along {along}", shares, looks, (0.0, 100.0))
+    return means_figure, lines(f"Per cent of samples by subset along {along}", shares, looks, (0.0, 100.0))
 
 
 def _stretch(one: Stretch) -> str:
@@ -116,20 +116,20 @@ def _bounds(low: float | None, high: float | None) -> tuple[float, float] | None
     return None if low is None or high is None else (low, high)
 
 
-def correlation_dots(found: AnalyticsRecord) -> list[tuple[str, str, Markup]]:
+def correlation_dots(record: AnalyticsRecord) -> list[tuple[str, str, Markup]]:
     """Axis, what kind of thing it goes with, and the figure; the strongest first."""
-    drawn = []
+    figures = []
     for title, kinds in _KINDS.items():
-        for axis in found.run.axes:
+        for axis in record.run.axes:
             rows = [
                 Dot(clip(feature(one.other), 60), one.value, _bounds(one.low, one.high))
-                for one in sorted(found.correlations, key=lambda one: -abs(one.value or 0))
+                for one in sorted(record.correlations, key=lambda one: -abs(one.value or 0))
                 if one.axis == axis and one.kind in kinds and one.value is not None
-            ][:CORRELATED]
+            ][:MOST_DOTS]
             if rows:
                 picture = dot_rows(f"{title}, and {axis}", rows, lambda v: signed(v, 2), reference=0.0)
-                drawn.append((axis, title, picture))
-    return drawn
+                figures.append((axis, title, picture))
+    return figures
 
 
 def feature(name: str) -> str:
@@ -147,8 +147,8 @@ def level(name: str) -> str:
     return f"{SHAPES.get(name, '?')} {LEVEL_WORDS.get(name, name)}"
 
 
-def moved(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The rows of a comparison, the farthest moved first."""
+def sort_shifts(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows of a comparison, the largest shift first."""
     order = {"alarm": 0, "watch": 1, "ok": 3, "unknown": 2}
     return sorted(rows, key=lambda row: (order.get(row["level"], 3), -(row["psi"] or 0)))
 
