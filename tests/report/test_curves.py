@@ -23,8 +23,8 @@ def test_thinning_loses_neither_the_highest_nor_the_lowest() -> None:
 
 
 def test_few_steps_are_shown_as_they_are() -> None:
-    found = curve([LoggedStep(step=i, loss=3.0) for i in range(11)], [])
-    assert (found.smooth, found.window) == ([], 1)
+    result = curve([LoggedStep(step=i, loss=3.0) for i in range(11)], [])
+    assert (result.smooth, result.window) == ([], 1)
     assert curve([LoggedStep(step=i, loss=3.0) for i in range(12)], []).window == 3
 
 
@@ -36,10 +36,10 @@ def test_losses_that_are_no_numbers_are_left_out() -> None:
         LoggedStep(step=4, loss=2.0),
     ]
     held_out = [HeldOutLoss(step=0, loss={"all": 3.0, "discard": None}), HeldOutLoss(step=4, loss={"all": math.inf})]
-    found = curve(history, held_out)
-    assert found.logged == [(1, 3.0), (4, 2.0)]
-    assert found.held_out == {"all": [(0, 3.0)]}
-    assert found.last == 4
+    result = curve(history, held_out)
+    assert result.steps == [(1, 3.0), (4, 2.0)]
+    assert result.held_out == {"all": [(0, 3.0)]}
+    assert result.last == 4
 
 
 def test_subsets_are_in_the_order_of_the_page_and_all_is_last() -> None:

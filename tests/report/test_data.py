@@ -11,7 +11,7 @@ from efficient_empathy.report.decision import Decision
 from efficient_empathy.selection import select
 
 
-def counted(workspace: Workspace) -> data.Counted:
+def counted(workspace: Workspace) -> data.RunCounts:
     return data.count_run(Decision.of(RunTable(workspace)))
 
 

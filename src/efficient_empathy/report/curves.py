@@ -21,9 +21,9 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One training: what was logged, its moving mean over `window` logged steps, and the held-out losses by subset."""
+    """One training: its logged losses by step, their moving mean over `window` of them, held-out losses by subset."""
 
-    logged: list[Point]
+    steps: list[Point]
     smooth: list[Point]
     window: int
     held_out: dict[str, list[Point]]
@@ -31,25 +31,25 @@ class Curve:
     @property
     def losses(self) -> list[float]:
         """Every loss that is drawn."""
-        return [loss for line in (self.logged, *self.held_out.values()) for _, loss in line]
+        return [loss for line in (self.steps, *self.held_out.values()) for _, loss in line]
 
     @property
     def last(self) -> float:
         """The last step that is drawn."""
-        return max((step for line in (self.logged, *self.held_out.values()) for step, _ in line), default=1.0) or 1.0
+        return max((step for line in (self.steps, *self.held_out.values()) for step, _ in line), default=1.0) or 1.0
 
 
 def curve(history: Sequence[LoggedStep], held_out: Sequence[HeldOutLoss], subsets: Sequence[str] = ()) -> Curve:
     """A training's curve, held-out losses in the order of `subsets`; losses that are missing are left out."""
-    logged = sorted((float(s.step), s.loss) for s in history if s.loss is not None and math.isfinite(s.loss))
-    window = _window(len(logged))
+    steps = sorted((float(s.step), s.loss) for s in history if s.loss is not None and math.isfinite(s.loss))
+    window = _window(len(steps))
     lines: dict[str, list[Point]] = {}
     for evaluation in sorted(held_out, key=lambda e: e.step):
         for subset, loss in evaluation.loss.items():
             if loss is not None and math.isfinite(loss):
                 lines.setdefault(subset, []).append((float(evaluation.step), loss))
-    smooth = moving_mean(logged, window) if window > 1 else []
-    return Curve(envelope(logged), _every(smooth), window, {name: lines[name] for name in by_subset(lines, subsets)})
+    smooth = moving_mean(steps, window) if window > 1 else []
+    return Curve(envelope(steps), _every(smooth), window, {name: lines[name] for name in by_subset(lines, subsets)})
 
 
 def moving_mean(points: Sequence[Point], window: int) -> list[Point]:
@@ -57,11 +57,11 @@ def moving_mean(points: Sequence[Point], window: int) -> list[Point]:
     sums = [0.0]
     for _, loss in points:
         sums.append(sums[-1] + loss)
-    found = []
+    means = []
     for i, (step, _) in enumerate(points):
         start, end = max(0, i - window // 2), min(len(points), i + window // 2 + 1)
-        found.append((step, (sums[end] - sums[start]) / (end - start)))
-    return found
+        means.append((step, (sums[end] - sums[start]) / (end - start)))
+    return means
 
 
 def envelope(points: Sequence[Point]) -> list[Point]:
@@ -69,12 +69,12 @@ def envelope(points: Sequence[Point]) -> list[Point]:
     if len(points) <= POINTS:
         return list(points)
     edges = [i * len(points) // (POINTS // 2) for i in range(POINTS // 2 + 1)]
-    found: list[Point] = []
+    extremes: list[Point] = []
     for start, end in pairwise(edges):
         bucket = points[start:end]
         ends = {min(bucket, key=lambda p: p[1]), max(bucket, key=lambda p: p[1])}
-        found += sorted(ends)
-    return found
+        extremes += sorted(ends)
+    return extremes
 
 
 def _window(points: int) -> int:

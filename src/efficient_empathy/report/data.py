@@ -1,7 +1,4 @@
-"""From a run's table to the few numbers that the report shows. One pass a question; no loop over rows.
-
-Counts by score: the maps of pairs of axes, and the histogram of each axis.
-"""
+"""The counts that the report shows: subsets, categories and states, maps and histograms of scores, and flips."""
 
 from __future__ import annotations
 
@@ -83,8 +80,8 @@ def summary(decision: Decision, axis: Axis) -> AxisSummary:
     """Mean, spread and quartiles of one axis."""
     score = pl.col(axis.name).cast(pl.Float64)
     quartiles = [score.quantile(q, "nearest").alias(f"{q}") for q in (0.25, 0.5, 0.75)]
-    scored = decision.table.scan([axis.name]).drop_nulls()
-    row = scored.select(score.mean().alias("mean"), score.std().alias("std"), *quartiles).collect(engine="streaming")
+    rows = decision.table.scan([axis.name]).drop_nulls()
+    row = rows.select(score.mean().alias("mean"), score.std().alias("std"), *quartiles).collect(engine="streaming")
     mean, std, low, middle, high = row.row(0)
     return AxisSummary(axis.name, axis.low, axis.high, mean, std, (low, middle, high))
 
@@ -112,8 +109,8 @@ def _map(decision: Decision, y: Axis, x: Axis, counts: Counts) -> Map:
 
 def _histogram(decision: Decision, axis: Axis, axes: Sequence[AxisSummary], counts: Counts) -> Histogram:
     mean = next(one.mean for one in axes if one.name == axis.name)
-    told_apart = decision.selector is not None and len(counts) == len(decision.subsets)
-    return Histogram(axis, mean, counts, decision.subsets if told_apart else (NEUTRAL,), _marks(decision, axis))
+    by_subset = decision.selector is not None and len(counts) == len(decision.subsets)
+    return Histogram(axis, mean, counts, decision.subsets if by_subset else (NEUTRAL,), _marks(decision, axis))
 
 
 def _marks(decision: Decision, axis: Axis) -> tuple[ThresholdMark, ...]:
@@ -139,25 +136,25 @@ def _cells(decision: Decision, y: Axis, x: Axis) -> npt.NDArray[np.int16] | None
         return None
     scores = [[(axis.name, value) for value in axis.values] for axis in others]
     facts = [[(text, truth) for truth in (False, True)] for text in rules.fact_atoms]
-    seen = [rules.cells(y.name, x.name, dict(case)) for case in product(*scores, *facts)]
-    lowest, highest = np.minimum.reduce(seen), np.maximum.reduce(seen)
+    codes = [rules.cells(y.name, x.name, dict(case)) for case in product(*scores, *facts)]
+    lowest, highest = np.minimum.reduce(codes), np.maximum.reduce(codes)
     return np.where(lowest == highest, lowest.astype(np.int16), np.int16(-1))
 
 
-def _counts(decision: Decision, wanted: Sequence[tuple[Axis, ...]]) -> dict[tuple[Axis, ...], Counts]:
+def _counts(decision: Decision, groups: Sequence[tuple[Axis, ...]]) -> dict[tuple[Axis, ...], Counts]:
     """Per group of axes how many samples each subset has at each combination of their scores, (subsets, …)."""
     if decision.shows_expectations:
-        return _expected(decision, wanted)
+        return _expected_counts(decision, groups)
     frames = [
         decision.subset_rows(*(axis.name for axis in axes))
         .filter(pl.col("subset") != UNSCORED)
         .drop_nulls([axis.name for axis in axes])
         .group_by("subset", *(axis.level().alias(f"level {k}") for k, axis in enumerate(axes)))
         .agg(pl.len())
-        for axes in wanted
+        for axes in groups
     ]
-    counts = {axes: _zeros(decision, axes) for axes in wanted}
-    for axes, frame in zip(wanted, pl.collect_all(frames, engine="streaming"), strict=True):
+    counts = {axes: _zeros(decision, axes) for axes in groups}
+    for axes, frame in zip(groups, pl.collect_all(frames, engine="streaming"), strict=True):
         places = [frame[f"level {k}"].to_numpy() for k in range(len(axes))]
         np.add.at(counts[axes], (_codes(decision, frame["subset"]), *places), frame["len"].to_numpy())
     return counts
@@ -172,7 +169,7 @@ def _codes(decision: Decision, subsets: pl.Series) -> npt.NDArray[np.int64]:
     return subsets.replace_strict(names, list(range(len(names))), return_dtype=pl.Int64).to_numpy()
 
 
-def _expected(decision: Decision, wanted: Sequence[tuple[Axis, ...]]) -> dict[tuple[Axis, ...], Counts]:
+def _expected_counts(decision: Decision, groups: Sequence[tuple[Axis, ...]]) -> dict[tuple[Axis, ...], Counts]:
     """`_counts` as the judge's distributions expect them.
 
     Axes that cannot be counted together with those that decide have one count for all subsets.
@@ -185,7 +182,7 @@ def _expected(decision: Decision, wanted: Sequence[tuple[Axis, ...]]) -> dict[tu
         for code in range(len(decision.subsets)):
             by_subset[code] += np.where(codes == code, joint, 0)
     counts = {}
-    for axes in wanted:
+    for axes in groups:
         if set(axes) <= set(together):
             counts[axes] = by_subset.sum(axis=tuple(k + 1 for k, axis in enumerate(together) if axis not in axes))
         else:
@@ -195,13 +192,13 @@ def _expected(decision: Decision, wanted: Sequence[tuple[Axis, ...]]) -> dict[tu
 
 def _axes_together(decision: Decision) -> list[Axis]:
     """As many axes as can be counted together in the rubric's order: those that the policy looks at go first."""
-    looked_at = set(decision.rules.axes) if decision.rules else set()
-    wanted = sorted(decision.table.axes, key=lambda a: (a.name not in looked_at, a not in decision.axes))
-    taken: list[Axis] = []
-    for axis in wanted:
-        if axis.name in looked_at or prod(len(a.values) for a in (*taken, axis)) <= MOST_CELLS:
-            taken.append(axis)
-    return sorted(taken, key=decision.table.axes.index)
+    decisive = set(decision.rules.axes) if decision.rules else set()
+    candidates = sorted(decision.table.axes, key=lambda a: (a.name not in decisive, a not in decision.axes))
+    together: list[Axis] = []
+    for axis in candidates:
+        if axis.name in decisive or prod(len(a.values) for a in (*together, axis)) <= MOST_CELLS:
+            together.append(axis)
+    return sorted(together, key=decision.table.axes.index)
 
 
 def _grid(decision: Decision, together: Sequence[Axis], pattern: Sequence[bool]) -> Codes:
@@ -223,8 +220,8 @@ def _joint_counts(decision: Decision, axes: Sequence[Axis], *, by_fact: bool) ->
     columns = [f"{axis.name}{PROBABILITIES}" for axis in axes]
     pairs = list(combinations(table.axis_names, 2))
     places = [pairs.index((a.name, b.name)) for a, b in combinations(axes, 2)] if DEPENDENCE in table.columns else []
-    needed = dict.fromkeys(["state", *table.axis_names, *columns, *facts, *([DEPENDENCE] if places else [])])
-    rows = table.scan(needed).filter(table.scored)
+    names = dict.fromkeys(["state", *table.axis_names, *columns, *facts, *([DEPENDENCE] if places else [])])
+    rows = table.scan(names).filter(table.scored)
     counts: dict[tuple[bool, ...], Counts] = {}
     for batch in _batches(rows.with_columns(on_columns(atom).alias(text) for text, atom in atoms.items())):
         for key, part in batch.partition_by(list(atoms), as_dict=True).items() if atoms else [((), batch)]:
@@ -237,10 +234,10 @@ def _add(
     joint: Counts, rows: pl.DataFrame, axes: Sequence[Axis], columns: Sequence[str], places: Sequence[int]
 ) -> None:
     has_all = rows.select(pl.all_horizontal(pl.col(columns).is_not_null())).to_series()
-    given, others = rows.filter(has_all), rows.filter(~has_all)
-    if len(given):
-        dependence = np.nan_to_num(given[DEPENDENCE].to_numpy().astype(np.float64)[:, places]) if places else 0.0
-        joint += expected_counts([given[column].to_numpy() for column in columns], dependence)
+    tables, others = rows.filter(has_all), rows.filter(~has_all)
+    if len(tables):
+        dependence = np.nan_to_num(tables[DEPENDENCE].to_numpy().astype(np.float64)[:, places]) if places else 0.0
+        joint += expected_counts([tables[column].to_numpy() for column in columns], dependence)
     levels = others.select(axis.level().alias(axis.name) for axis in axes)
     np.add.at(joint, tuple(levels[axis.name].to_numpy() for axis in axes), 1)
 
@@ -296,7 +293,7 @@ class Flips:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class RunCounts:
     """All counts of the report."""
 
     samples: int
@@ -311,14 +308,14 @@ class Counted:
     flips: Flips
 
 
-def count_run(decision: Decision) -> Counted:
+def count_run(decision: Decision) -> RunCounts:
     """Count everything once."""
     table = _table(decision)
     scored = table.filter(pl.col("subset") != UNSCORED)
     samples = _total(table, _COUNT)
     states = table.group_by("state").agg(pl.col(_COUNT).sum()).sort(_COUNT, "state", descending=[True, False])
     selected = scored.filter(pl.col("subset") != decision.otherwise) if decision.selector else scored.clear()
-    return Counted(
+    return RunCounts(
         samples=int(samples),
         scored=int(_total(scored, _COUNT)),
         selected=int(_total(selected, _COUNT)),
@@ -357,9 +354,9 @@ def _total(part: pl.DataFrame, column: str) -> float:
 
 
 def _means(decision: Decision, part: pl.DataFrame) -> dict[str, float | None]:
-    scored = part.filter(pl.col("subset") != UNSCORED)
-    counts = {axis: _total(scored, _scores_of(axis)) for axis in decision.table.axis_names}
-    return {axis: _total(scored, axis) / n if n else None for axis, n in counts.items()}
+    rows = part.filter(pl.col("subset") != UNSCORED)
+    counts = {axis: _total(rows, _scores_of(axis)) for axis in decision.table.axis_names}
+    return {axis: _total(rows, axis) / n if n else None for axis, n in counts.items()}
 
 
 def _subset(decision: Decision, name: str, part: pl.DataFrame) -> Subset:
@@ -371,12 +368,12 @@ def _categories(decision: Decision, table: pl.DataFrame) -> list[Category]:
     """The categories by size; beyond the largest, all others in one row."""
     sizes = table.group_by("category").agg(pl.col(_COUNT).sum())
     names = sizes.sort(_COUNT, "category", descending=[True, False])["category"].to_list()
-    shown = [_category(decision, name, table.filter(category=name)) for name in names[:CATEGORIES_SHOWN]]
+    categories = [_category(decision, name, table.filter(category=name)) for name in names[:CATEGORIES_SHOWN]]
     rest = names[CATEGORIES_SHOWN:]
     if rest:
         others = table.filter(pl.col("category").is_in(rest))
-        shown.append(_category(decision, f"{len(rest):,} others", others))
-    return shown
+        categories.append(_category(decision, f"{len(rest):,} others", others))
+    return categories
 
 
 def _category(decision: Decision, name: str, part: pl.DataFrame) -> Category:
@@ -390,18 +387,18 @@ def _flips(decision: Decision) -> Flips:
     selector, table = decision.selector, decision.table
     if not isinstance(selector, RuleSelector) or not selector.bound.policy.thresholds:
         return Flips()
-    bound = selector.bound
-    distributions = [f"{axis}{PROBABILITIES}" for axis in bound.axes]
+    rules = selector.bound
+    distributions = [f"{axis}{PROBABILITIES}" for axis in rules.axes]
     optional = [*distributions, DEPENDENCE, "answered_by"] if decision.decided_by_distributions else []
-    columns = ["sample_id", "state", *table.axis_names, *bound.policy.facts]
+    columns = ["sample_id", "state", *table.axis_names, *rules.policy.facts]
     columns += [column for column in optional if column in table.columns]
     every = max(1, -(-table.count // FLIP_ROWS))
     frame = table.scan(dict.fromkeys(columns)).gather_every(every).collect(engine="streaming")
     moves = []
-    for key, changed in flips(selector, frame).items():
+    for key, count in flips(selector, frame).items():
         name, step = key[:-2], int(key[-2:])
-        value = bound.policy.thresholds[name]
-        low, high = bound.policy.threshold_range(name, bound.scales) or (-LARGEST, LARGEST)
+        value = rules.policy.thresholds[name]
+        low, high = rules.policy.threshold_range(name, rules.scales) or (-LARGEST, LARGEST)
         after = min(max(high, value), max(min(low, value), value + step))
-        moves.append(Move(display_symbol(name), bound.policy.threshold_axes[name], value, after, changed))
+        moves.append(Move(display_symbol(name), rules.policy.threshold_axes[name], value, after, count))
     return Flips(moves, len(frame))

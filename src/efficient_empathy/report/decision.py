@@ -1,7 +1,4 @@
-"""What decided the samples of a run, as its report shows them: the table, and the policy of a current selection.
-
-Records for the page: read from their files, or the sentence that says why one is not shown; in the page's order.
-"""
+"""What the report's sections share: the run's table and current policy, and how records are read from their files."""
 
 from __future__ import annotations
 
@@ -106,12 +103,12 @@ class Decision:
     def subset_rows(self, *columns: str) -> pl.LazyFrame:
         """These columns of every sample, and its `subset`; a sample without a category is in `UNCATEGORISED`."""
         category = pl.col("category").fill_null(UNCATEGORISED)
-        named = [category if column == "category" else pl.col(column) for column in columns]
+        values = [category if column == "category" else pl.col(column) for column in columns]
         if self.selector:
-            return self.table.scan([*columns, "subset"]).select(*named, "subset")
-        needed = dict.fromkeys([*columns, "state", *self.table.axis_names])
+            return self.table.scan([*columns, "subset"]).select(*values, "subset")
+        names = dict.fromkeys([*columns, "state", *self.table.axis_names])
         subset = pl.when(self.table.scored).then(pl.lit(SCORED_SUBSET)).otherwise(pl.lit(UNSCORED)).alias("subset")
-        return self.table.scan(needed).select(*named, subset)
+        return self.table.scan(names).select(*values, subset)
 
 
 _REASON = 200
@@ -131,22 +128,22 @@ class ShownRecord(BaseModel):
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 
-def read_record(path: Path, kind: type[AnyRecord], shown: str) -> AnyRecord | str:
-    """The record in a file, or the sentence that says why it is not shown; `shown` is the file's name in it."""
+def read_record(path: Path, kind: type[AnyRecord], title: str) -> AnyRecord | str:
+    """The record in a file, or the sentence that says why it is not shown, where the file is called `title`."""
     try:
         return kind.model_validate_json(path.read_bytes(), context={"file": path})
     except OSError as error:
-        return f"{shown} cannot be read ({error.strerror or error})."
+        return f"{title} cannot be read ({error.strerror or error})."
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
-        return f"{shown} cannot be shown ({f'{place}: ' if place else ''}{message})."[:_REASON]
+        return f"{title} cannot be shown ({f'{place}: ' if place else ''}{message})."[:_REASON]
 
 
-def read_if_there(path: Path, kind: type[AnyRecord], shown: str) -> AnyRecord | str | None:
+def read_if_there(path: Path, kind: type[AnyRecord], title: str) -> AnyRecord | str | None:
     """`read_record`, or None where there is no file."""
-    return read_record(path, kind, shown) if path.exists() else None
+    return read_record(path, kind, title) if path.exists() else None
 
 
 def by_subset(names: Iterable[str], subsets: Sequence[str]) -> list[str]:

@@ -47,7 +47,7 @@ def _page(table: RunTable) -> str:
     models = models_of(table)
     looks = Looks.of([*decision.subsets, *models.subsets], decision.otherwise)
     stages = table.workspace.manifest()["stages"]
-    ended = (stage.get("finished_at", 0.0) for stage in (stages.get("score", {}), stages.get("select", {})))
+    times = (stage.get("finished_at", 0.0) for stage in (stages.get("score", {}), stages.get("select", {})))
     return (
         _environment(looks)
         .get_template("report.html.j2")
@@ -55,12 +55,12 @@ def _page(table: RunTable) -> str:
             run=table,
             stages=stages,
             decision=decision,
-            counted=count_run(decision),
+            counts=count_run(decision),
             failures=failures(table),
             examples=examples(table),
             models=models,
             looks=looks,
-            finished_at=max(*ended, latest(stages)),
+            finished_at=max(*times, latest(stages)),
             style=Markup(style_sheet(looks)),
             categories_shown=CATEGORIES_SHOWN,
             names_shown=NAMES_SHOWN,
@@ -101,7 +101,7 @@ def _environment(looks: Looks) -> Environment:
         *(routers.gate_bars, routers.gate_cells),
         *(training.line_key, training.loss_curve, training.loss_dots),
         *(charts.dot_rows, heat_map.heat_map, efficiency.quality_by_cost, efficiency.quality_by_share),
-        *(efficiency.cost, evaluation.omitted, formatting.shown),
+        *(efficiency.cost, evaluation.omitted_turns, formatting.shown),
     )
     environment.globals |= {function.__name__: function for function in functions}
     environment.globals |= {

@@ -19,9 +19,9 @@ MODELS = ("moe", "base", "average")
 
 
 def read(workspace: Workspace) -> Answers:
-    found = answers(RunTable(workspace), workspace.generations)
-    assert found is not None
-    return found
+    result = answers(RunTable(workspace), workspace.generations)
+    assert result is not None
+    return result
 
 
 def page_of(workspace: Workspace) -> Page:
@@ -33,10 +33,10 @@ def test_all_models_answer_the_same_prompts_in_the_comparisons_order(whole_run: 
     select(whole_run)
     for model in MODELS:
         write_generations(whole_run, model)
-    found = read(whole_run)
-    assert len(found.prompts) == PROMPTS
-    assert found.common == 600
-    for prompt in found.prompts:
+    result = read(whole_run)
+    assert len(result.prompts) == PROMPTS
+    assert result.common == 600
+    for prompt in result.prompts:
         assert [a.title for a in prompt.answers] == ["Base model", "Average of the experts", "MoE, routers trained"]
     assert page_of(whole_run).count("article", "prompt") == PROMPTS
 
@@ -45,8 +45,8 @@ def test_prompts_are_of_what_every_model_answered(whole_run: Workspace) -> None:
     ids = pl.read_parquet(whole_run.samples)["sample_id"].to_list()
     write_generations(whole_run, "base", ids=ids[:50])
     write_generations(whole_run, "moe", ids=[*ids[47:90], "not a sample"])
-    found = read(whole_run)
-    assert {p.sample.id for p in found.prompts} == set(ids[47:50])
+    result = read(whole_run)
+    assert {p.sample.id for p in result.prompts} == set(ids[47:50])
     assert "3 samples of the 3 that every model answered" in " ".join(page_of(whole_run).text.split())
 
 

@@ -66,10 +66,10 @@ def test_dots_are_numbered_as_in_the_key(whole_run: Workspace) -> None:
     ("missing", "drawn"), [((), "flops"), (("flops",), "tokens"), (("flops", "tokens"), "seconds")]
 )
 def test_the_first_cost_that_is_known_is_drawn(tmp_path: Path, missing: tuple[str, ...], drawn: str) -> None:
-    found = read(without(write_evaluation(Workspace(tmp_path)), *missing))
-    assert found
-    assert found.drawn_cost == drawn
-    assert [point.number for point in found.by_cost("bleu4")] == [2, 3, 4, 5, 6, 7]
+    result = read(without(write_evaluation(Workspace(tmp_path)), *missing))
+    assert result
+    assert result.cost_axis == drawn
+    assert [point.number for point in result.by_cost("bleu4")] == [2, 3, 4, 5, 6, 7]
 
 
 def test_without_shares_or_costs_there_is_no_section(whole_run: Workspace) -> None:
@@ -95,9 +95,9 @@ def of(tmp_path: Path, *places: tuple[float, float, float]) -> Efficiency:
          "training": {"flops": flops}} for i, (share, flops, value) in enumerate(places)
     ]  # fmt: skip
     metrics = {"x": {"better": "higher", "digits": 1}}
-    found = efficiency(evaluation(write_models(tmp_path / "a.json", models, metrics=metrics)))
-    assert found
-    return found
+    result = efficiency(evaluation(write_models(tmp_path / "a.json", models, metrics=metrics)))
+    assert result
+    return result
 
 
 def dots(figure: str) -> list[tuple[float, float]]:
@@ -105,8 +105,8 @@ def dots(figure: str) -> list[tuple[float, float]]:
 
 
 def numbers(figure: str) -> dict[str, tuple[float, float]]:
-    found = re.findall(r'class="point-of" x="([0-9.]+)" y="([0-9.]+)">(\d+)<', figure)
-    return {number: (float(x), float(y)) for x, y, number in found}
+    result = re.findall(r'class="point-of" x="([0-9.]+)" y="([0-9.]+)">(\d+)<', figure)
+    return {number: (float(x), float(y)) for x, y, number in result}
 
 
 def test_shares_are_on_a_scale_from_nothing_to_all(tmp_path: Path) -> None:
@@ -129,9 +129,9 @@ def test_costs_are_on_a_logarithmic_scale(tmp_path: Path) -> None:
 def test_equal_places_stand_side_by_side_and_can_all_be_read(tmp_path: Path) -> None:
     efficiency = of(tmp_path, *((0.59, 5e12, 20 + 0.01 * i) for i in range(9)))
     for figure in (str(quality_by_share(efficiency, "x")), str(quality_by_cost(efficiency, "x"))):
-        found = dots(figure)
-        assert len({x for x, _ in found}) == 9
-        assert sum(x for x, _ in found) / 9 == pytest.approx(sorted(x for x, _ in found)[4], abs=0.2)
+        result = dots(figure)
+        assert len({x for x, _ in result}) == 9
+        assert sum(x for x, _ in result) / 9 == pytest.approx(sorted(x for x, _ in result)[4], abs=0.2)
         labels = numbers(figure)
         assert sorted(labels, key=int) == [str(i) for i in range(1, 10)]
         assert all(abs(a[0] - b[0]) > 7 or abs(a[1] - b[1]) > 9 for a, b in combinations(labels.values(), 2))

@@ -20,9 +20,9 @@ def page_of(workspace: Workspace) -> Page:
 
 
 def read(path: Path) -> Evaluation:
-    found = evaluation(path)
-    assert found
-    return found
+    result = evaluation(path)
+    assert result
+    return result
 
 
 def changed(path: Path, **figures: dict[str, Any]) -> Path:
@@ -74,8 +74,8 @@ def test_the_best_of_a_column_is_marked_as_it_is_printed(whole_run: Workspace) -
 
 def test_values_that_are_all_equal_have_no_best(tmp_path: Path) -> None:
     models = [{"name": name, "values": {"bleu4": 2.001}} for name in "ab"]
-    found = read(write_models(tmp_path / "a.json", models, metrics={"bleu4": FIGURES["bleu4"]}))
-    assert not any(found.is_best(model, "bleu4") for model in found.models)
+    result = read(write_models(tmp_path / "a.json", models, metrics={"bleu4": FIGURES["bleu4"]}))
+    assert not any(result.is_best(model, "bleu4") for model in result.models)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_marks_follow_the_corrected_test(
 ) -> None:
     models = [{"name": name, "values": {"x": 1.0}} for name in ("base", "moe")]
     tests = [{"model": "moe", "metric": "x", "difference": difference, "interval": None, "p": 0.001, "p_holm": p}]
-    found = read(write_models(tmp_path / "a.json", models, metrics={"x": {"better": better}}, tests=tests))
-    assert found.mark(found.models[1], "x") == mark
-    assert found.mark(found.models[0], "x") == ""
+    result = read(write_models(tmp_path / "a.json", models, metrics={"x": {"better": better}}, tests=tests))
+    assert result.mark(result.models[1], "x") == mark
+    assert result.mark(result.models[0], "x") == ""
 
 
 def test_marks_are_signs_and_words(whole_run: Workspace) -> None:
@@ -122,10 +122,10 @@ def test_missing_values_are_dashes_and_are_not_drawn(whole_run: Workspace) -> No
 
 
 def test_a_few_telling_figures_of_every_set_are_drawn(tmp_path: Path) -> None:
-    found = read(write_evaluation(Workspace(tmp_path)))
-    assert found.drawn == ["perplexity", "bleu4", "rougeL", "dist2", "cf1", "bleu1"]
-    for name in found.drawn:
-        assert [dot.name for dot in found.dots(name)] == list(MODELS.values())
+    result = read(write_evaluation(Workspace(tmp_path)))
+    assert result.charted_figures == ["perplexity", "bleu4", "rougeL", "dist2", "cf1", "bleu1"]
+    for name in result.charted_figures:
+        assert [dot.name for dot in result.dots(name)] == list(MODELS.values())
 
 
 def test_one_model_alone_has_its_numbers_and_no_comparison(whole_run: Workspace) -> None:

@@ -19,23 +19,23 @@ from scored_runs import numbered, write_run
 
 
 def shown(workspace: Workspace) -> dict[str, list[str]]:
-    return {subset: [e.sample.id for e in found] for subset, found in module.examples(RunTable(workspace)).items()}
+    return {subset: [e.sample.id for e in result] for subset, result in module.examples(RunTable(workspace)).items()}
 
 
 def test_examples_come_from_as_many_categories_as_there_are(tmp_path: Path) -> None:
     samples = [numbered(i, "common" if i % 20 else f"rare {i}") for i in range(400)]
     workspace = write_run(tmp_path / "run", samples, {"sensibility": [8.0] * 400, "rationality": [2.0] * 400})
     select(workspace)
-    found = module.examples(RunTable(workspace))["sensibility"]
-    assert len({e.category for e in found}) == module.EXAMPLES
+    result = module.examples(RunTable(workspace))["sensibility"]
+    assert len({e.category for e in result}) == module.EXAMPLES
 
 
 def test_a_category_repeats_when_all_had_their_turn(tmp_path: Path) -> None:
     samples = [numbered(i, ["a", "b"][i % 2]) for i in range(40)]
     workspace = write_run(tmp_path / "run", samples, {"sensibility": [8.0] * 40, "rationality": [2.0] * 40})
     select(workspace)
-    found = [e.category for e in module.examples(RunTable(workspace))["sensibility"]]
-    assert sorted(found) in (["a", "a", "a", "b", "b"], ["a", "a", "b", "b", "b"])
+    result = [e.category for e in module.examples(RunTable(workspace))["sensibility"]]
+    assert sorted(result) in (["a", "a", "a", "b", "b"], ["a", "a", "b", "b", "b"])
 
 
 def test_the_choice_hangs_on_the_seed_and_neither_on_order_nor_on_batches(
@@ -83,8 +83,8 @@ def judged_by_two(root: Path, pool: str) -> Workspace:
 
 def test_the_reply_is_that_of_the_judge_that_gave_the_score(tmp_path: Path) -> None:
     workspace = judged_by_two(tmp_path / "run", "first")
-    found = {e.sample.id: e for e in module.examples(RunTable(workspace))["sensibility"]}
-    first, second = (found[numbered(i).id] for i in range(2))
+    result = {e.sample.id: e for e in module.examples(RunTable(workspace))["sensibility"]}
+    first, second = (result[numbered(i).id] for i in range(2))
     assert (first.scores["sensibility"], [(r.judge, r.raw) for r in first.replies]) == (9, [("gpt", "gpt says nine")])
     assert (second.scores["sensibility"], [(r.judge, r.raw) for r in second.replies]) == (
         7,
@@ -99,8 +99,8 @@ def test_the_reply_is_that_of_the_judge_that_gave_the_score(tmp_path: Path) -> N
 
 def test_pooled_scores_show_what_each_judge_gave_and_wrote(tmp_path: Path) -> None:
     workspace = judged_by_two(tmp_path / "run", "mean")
-    found = {e.sample.id: e for e in module.examples(RunTable(workspace))["sensibility"]}
-    first, second = (found[numbered(i).id] for i in range(2))
+    result = {e.sample.id: e for e in module.examples(RunTable(workspace))["sensibility"]}
+    first, second = (result[numbered(i).id] for i in range(2))
     assert first.scores["sensibility"] == 8
     assert [(r.judge, r.raw) for r in first.replies] == [("gpt", "gpt says nine"), ("claude", "claude says seven")]
     assert [r.judge for r in second.replies] == ["claude"]

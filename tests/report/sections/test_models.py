@@ -48,10 +48,10 @@ def test_sections_appear_where_there_are_files(whole_run: Workspace) -> None:
     for written, write in enumerate(writers.values(), start=1):
         write()
         page = page_of(whole_run)
-        found = [attrs["id"] for tag, attrs in page.tags if tag == "section" and attrs.get("id") in SECTIONS]
-        assert found == list(SECTIONS[:written])
+        result = [attrs["id"] for tag, attrs in page.tags if tag == "section" and attrs.get("id") in SECTIONS]
+        assert result == list(SECTIONS[:written])
         links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
-        assert {f"#{name}" for name in found} <= set(links)
+        assert {f"#{name}" for name in result} <= set(links)
         assert "run report" in page.text
 
 

@@ -95,9 +95,9 @@ def test_files_of_another_shape_are_named(whole_run: Workspace) -> None:
 
 def test_without_statistics_what_moved_is_still_told(whole_run: Workspace) -> None:
     write_routers(whole_run, usage={}, entropy={}, history=[])
-    found = routers(whole_run.moe / "routers.json", SUBSETS)
-    assert found is not None
-    assert found.subsets == []
+    result = routers(whole_run.moe / "routers.json", SUBSETS)
+    assert result is not None
+    assert result.subsets == []
     page = page_of(whole_run)
     assert "6 gate tensors moved" in page.text
     assert page.count("svg", "gates") == page.count("svg", "curve") == 0

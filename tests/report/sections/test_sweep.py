@@ -19,9 +19,9 @@ def page_of(workspace: Workspace) -> Page:
 
 
 def read(path: Path) -> Sweep:
-    found = sweep(path)
-    assert found
-    return found
+    result = sweep(path)
+    assert result
+    return result
 
 
 def words(page: Page) -> str:
@@ -94,8 +94,8 @@ def test_baselines_are_beside_the_default(whole_run: Workspace) -> None:
 
 
 def test_several_policies_are_compared_on_one_scale(tmp_path: Path) -> None:
-    found = read(write_sweep(Workspace(tmp_path), policies=("paper", "exclusive")))
-    paper, exclusive = found.maps[:2]
+    result = read(write_sweep(Workspace(tmp_path), policies=("paper", "exclusive")))
+    paper, exclusive = result.maps[:2]
     assert (paper.policy, exclusive.policy) == ("paper", "exclusive")
     assert paper.span == exclusive.span == pytest.approx((80.6, 98.4))
     assert paper.outlined == {(5, 5): "default"}
@@ -187,9 +187,9 @@ def test_what_could_have_been_chosen_is_a_map_with_both_outlined(whole_run: Work
     ],
 )
 def test_outcomes(tmp_path: Path, changed: dict[str, object], outcome: str) -> None:
-    found = tuning(write_tuning(Workspace(tmp_path), **changed))
-    assert found
-    assert found.outcome == outcome
+    result = tuning(write_tuning(Workspace(tmp_path), **changed))
+    assert result
+    assert result.outcome == outcome
 
 
 def test_three_thresholds_have_a_map_for_each_pair_around_the_choice(whole_run: Workspace) -> None:

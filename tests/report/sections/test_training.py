@@ -81,9 +81,9 @@ def test_what_a_training_took(whole_run: Workspace) -> None:
 def test_all_figures_share_one_scale(whole_run: Workspace) -> None:
     write_training(whole_run, "sensibility")
     write_training(whole_run, "rationality", history=[{"step": 1, "loss": 9.0}], held_out=[])
-    found = training(whole_run.experts, SUBSETS)
-    assert found is not None
-    assert found.extent[1] > 9.0
+    result = training(whole_run.experts, SUBSETS)
+    assert result is not None
+    assert result.extent[1] > 9.0
     report(whole_run)
     figures = [part.split("</svg>")[0] for part in whole_run.report.read_text("utf-8").split('<svg class="curve"')[1:]]
     ticks = [re.findall(r'class="tick end" x="32" y="([0-9.]+)">(\d+)<', figure) for figure in figures]
@@ -138,9 +138,9 @@ def text_of(workspace: Workspace) -> str:
 
 
 def read(workspace: Workspace) -> Comparison:
-    found = comparison(workspace.comparison, SUBSETS)
-    assert found is not None
-    return found
+    result = comparison(workspace.comparison, SUBSETS)
+    assert result is not None
+    return result
 
 
 def test_the_table_is_the_files(whole_run: Workspace) -> None:

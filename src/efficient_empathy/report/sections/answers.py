@@ -77,7 +77,7 @@ class Prompt:
     answers: list[Answer]
 
     @property
-    def omitted(self) -> int:
+    def omitted_turns(self) -> int:
         """Earlier turns that are not shown."""
         return max(0, len(self.sample.context) - TURNS_SHOWN)
 
@@ -109,17 +109,17 @@ def answers(table: RunTable, folder: Path) -> Answers | None:
     if not paths:
         return None
     faults: list[str] = []
-    found: list[tuple[Responder, pl.DataFrame]] = []
+    responses: list[tuple[Responder, pl.DataFrame]] = []
     for name in by_model(paths, table.subsets):
-        with _noted(faults, name):
-            found.append(_responder(name, paths[name], faults))
-    responders = [responder for responder, _ in found]
-    chosen, common = _choose(table, [ids for _, ids in found]) if found else (pl.DataFrame(), 0)
-    return Answers(responders, _prompts(table, chosen, responders, faults), common, faults)
+        with _note_faults(faults, name):
+            responses.append(_responder(name, paths[name], faults))
+    responders = [responder for responder, _ in responses]
+    choice, common = _choose(table, [ids for _, ids in responses]) if responses else (pl.DataFrame(), 0)
+    return Answers(responders, _prompts(table, choice, responders, faults), common, faults)
 
 
 @contextmanager
-def _noted(faults: list[str], name: str) -> Iterator[None]:
+def _note_faults(faults: list[str], name: str) -> Iterator[None]:
     """Turn what polars cannot read in here into a sentence."""
     try:
         with error_context(f"show generations/{name}.parquet"):
@@ -164,46 +164,46 @@ def _choose(table: RunTable, ids: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame,
     common = ids[0]
     for others in ids[1:]:
         common = common.join(others, on="sample_id", how="semi")
-    known = table.scan(["sample_id", "category", *(["subset"] if table.subsets else [])])
-    known = known.with_columns(pl.col("category").fill_null(UNCATEGORISED))
+    samples = table.scan(["sample_id", "category", *(["subset"] if table.subsets else [])])
+    samples = samples.with_columns(pl.col("category").fill_null(UNCATEGORISED))
     if not table.subsets:
-        known = known.with_columns(pl.lit(UNSCORED).alias("subset"))
-    rows = known.join(common.lazy(), on="sample_id", how="semi").collect(engine="streaming")
+        samples = samples.with_columns(pl.lit(UNSCORED).alias("subset"))
+    rows = samples.join(common.lazy(), on="sample_id", how="semi").collect(engine="streaming")
     rows = rows.unique("sample_id", keep="first", maintain_order=True)
     seed = table.selecting.seed if table.selecting else 0
-    hashed = rows.with_columns(pl.Series("tie", tie_hash(rows["sample_id"], seed), dtype=pl.UInt64))
-    first = hashed.sort("tie", "sample_id").group_by("subset", "category", maintain_order=True).head(PROMPTS)
+    order = rows.with_columns(pl.Series("tie", tie_hash(rows["sample_id"], seed), dtype=pl.UInt64))
+    first = order.sort("tie", "sample_id").group_by("subset", "category", maintain_order=True).head(PROMPTS)
     candidates = list(first.iter_rows(named=True))
-    chosen: list[dict[str, Any]] = []
+    choice: list[dict[str, Any]] = []
     subsets: Counter[str] = Counter()
     categories: Counter[str] = Counter()
-    while candidates and len(chosen) < PROMPTS:
+    while candidates and len(choice) < PROMPTS:
         best = min(candidates, key=lambda c: (subsets[c["subset"]], categories[c["category"]], c["tie"]))
         candidates.remove(best)
-        chosen.append(best)
+        choice.append(best)
         subsets[best["subset"]] += 1
         categories[best["category"]] += 1
-    return pl.DataFrame(chosen, schema=first.schema), len(rows)
+    return pl.DataFrame(choice, schema=first.schema), len(rows)
 
 
-def _prompts(table: RunTable, chosen: pl.DataFrame, responders: Sequence[Responder], faults: list[str]) -> list[Prompt]:
-    if chosen.is_empty():
+def _prompts(table: RunTable, choice: pl.DataFrame, responders: Sequence[Responder], faults: list[str]) -> list[Prompt]:
+    if choice.is_empty():
         return []
-    ids = chosen["sample_id"].to_list()
+    ids = choice["sample_id"].to_list()
     samples = {row["sample_id"]: row for row in sample_rows(table.scan(SAMPLE_COLUMNS), ids).iter_rows(named=True)}
-    found: list[tuple[Responder, dict[str, Any]]] = []
+    replies: list[tuple[Responder, dict[str, Any]]] = []
     for responder in responders:
-        with _noted(faults, responder.name):
+        with _note_faults(faults, responder.name):
             rows = sample_rows(_generations(responder.path), ids).iter_rows(named=True)
-            found.append((responder, {row["sample_id"]: row for row in rows}))
+            replies.append((responder, {row["sample_id"]: row for row in rows}))
     return [
         Prompt(
             sample=Sample.from_row(samples[identity]),
             subset="" if subset == UNSCORED else subset,
             category=category,
-            answers=[_answer(responder, rows[identity]) for responder, rows in found],
+            answers=[_answer(responder, rows[identity]) for responder, rows in replies],
         )
-        for identity, subset, category in chosen.select("sample_id", "subset", "category").iter_rows()
+        for identity, subset, category in choice.select("sample_id", "subset", "category").iter_rows()
     ]
 
 

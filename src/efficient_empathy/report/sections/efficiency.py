@@ -1,7 +1,4 @@
-"""The section on what the models' quality took: the share of the data they saw, and the cost of training them.
-
-Figures of quality against what it took: a numbered dot a model, with its interval.
-"""
+"""The section on efficiency: each model's quality against its share of the data and the cost of its training."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from efficient_empathy.foundation.figures.scale import LogScale, Scale, decimals
 from efficient_empathy.foundation.figures.svg import drawing
 from efficient_empathy.report.sections.evaluation import Evaluation
 
-DRAWN = 3
+MOST_FIGURES = 3
 """Figures that are drawn against each."""
 
 _COSTS: dict[str, tuple[str, Callable[[float], str]]] = {
@@ -48,7 +45,7 @@ class Efficiency:
     @property
     def figures(self) -> list[str]:
         """The figures that are drawn."""
-        return self.evaluation.drawn[:DRAWN]
+        return self.evaluation.charted_figures[:MOST_FIGURES]
 
     @cached_property
     def costs(self) -> list[str]:
@@ -56,7 +53,7 @@ class Efficiency:
         return [name for name in _COSTS if any(cost(model, name) for model in self.evaluation.models)]
 
     @property
-    def drawn_cost(self) -> str | None:
+    def cost_axis(self) -> str | None:
         """The cost that is drawn: the first of FLOPs, tokens and time that two models have."""
         models = self.evaluation.models
         return next((name for name in self.costs if sum(bool(cost(model, name)) for model in models) > 1), None)
@@ -72,16 +69,16 @@ class Efficiency:
 
     def by_cost(self, figure: str) -> list[Point]:
         """A figure's points over the cost that is drawn; a model that was not trained has no place on its scale."""
-        name = self.drawn_cost or ""
+        name = self.cost_axis or ""
         return self._points(figure, lambda m: cost(m, name))
 
     def _points(self, figure: str, place: Callable[[EvaluatedModel], float | None]) -> list[Point]:
-        found = []
+        points = []
         for number, model in enumerate(self.evaluation.models, start=1):
             x, y = place(model), model.values.get(figure)
             if x is not None and y is not None:
-                found.append(Point(number, model.title, x, y, model.intervals.get(figure)))
-        return found
+                points.append(Point(number, model.title, x, y, model.intervals.get(figure)))
+        return points
 
 
 def cost(model: EvaluatedModel, name: str) -> float | None:
@@ -104,9 +101,9 @@ def efficiency(evaluation: Evaluation | None) -> Efficiency | None:
     """The section of an evaluation; None where models cannot be compared by what they took."""
     if evaluation is None:
         return None
-    found = Efficiency(evaluation)
-    comparable = bool(found.figures) and (found.has_shares or found.drawn_cost is not None)
-    return found if comparable else None
+    section = Efficiency(evaluation)
+    comparable = bool(section.figures) and (section.has_shares or section.cost_axis is not None)
+    return section if comparable else None
 
 
 _WIDTH, _HEIGHT = 340, 246
@@ -128,7 +125,7 @@ def quality_by_share(efficiency: Efficiency, figure: str) -> Markup:
 
 def quality_by_cost(efficiency: Efficiency, figure: str) -> Markup:
     """A figure over what training took, on a logarithmic scale."""
-    points, cost = efficiency.by_cost(figure), efficiency.drawn_cost or "flops"
+    points, cost = efficiency.by_cost(figure), efficiency.cost_axis or "flops"
     low, high = log_extent(p.x for p in points)
     across = LogScale(low, high, _LEFT, _WIDTH - _RIGHT)
     ticks = [(value, cost_text(cost, value)) for value in across.ticks(4)]
@@ -146,7 +143,7 @@ def _scatter(
     lines: Sequence[str],
 ) -> Markup:
     reference = efficiency.evaluation.reference(figure)
-    down = Scale(*extent(_drawn(points, reference), 0.08), _HEIGHT - _BOTTOM, _TOP)
+    down = Scale(*extent(_values_of(points, reference), 0.08), _HEIGHT - _BOTTOM, _TOP)
     parts = [*_frame(across, down, ticks, axis)]
     if reference is not None:
         parts.append(f'<path class="threshold" d="M{_LEFT} {down(reference):.1f}H{_WIDTH - _RIGHT}"/>')
@@ -182,30 +179,30 @@ def _frame(across: Scale | LogScale, down: Scale, ticks: Sequence[tuple[float, s
 
 def _numbers(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> Iterator[str]:
     """Each point's number where it covers no dot and no other number, with a line to its dot where it is far."""
-    taken: list[tuple[float, float]] = []
+    labels: list[tuple[float, float]] = []
     for point, (x, y) in zip(points, places, strict=True):
-        at, far = _free(x, y, places, taken)
-        taken.append(at)
+        at, far = _free(x, y, places, labels)
+        labels.append(at)
         if far:
             yield f'<path class="lead-to" d="M{x:.1f} {y:.1f}L{at[0]:.1f} {at[1]:.1f}"/>'
         yield f'<text class="point-of" x="{at[0]:.1f}" y="{at[1] + 4:.1f}">{point.number}</text>'
 
 
 def _free(
-    x: float, y: float, dots: Sequence[tuple[float, float]], taken: Sequence[tuple[float, float]]
+    x: float, y: float, dots: Sequence[tuple[float, float]], labels: Sequence[tuple[float, float]]
 ) -> tuple[tuple[float, float], bool]:
     for distance, angle in _AROUND:
         at = x + distance * math.cos(math.radians(angle)), y + distance * math.sin(math.radians(angle))
         inside = _LEFT + 6 < at[0] < _WIDTH - 6 and _TOP < at[1] < _HEIGHT - _BOTTOM - 6
         clear = all(abs(at[0] - a) > _LABEL_WIDE / 2 + _DOT + 1 or abs(at[1] - b) > _LABEL_HIGH / 2 + _DOT
                     for a, b in dots)  # fmt: skip
-        alone = all(abs(at[0] - a) > 1.7 * _LABEL_WIDE or abs(at[1] - b) > _LABEL_HIGH for a, b in taken)
+        alone = all(abs(at[0] - a) > 1.7 * _LABEL_WIDE or abs(at[1] - b) > _LABEL_HIGH for a, b in labels)
         if inside and clear and alone:
             return at, distance > _AROUND[0][0]
     return (x, y - 2 * _DOT - 2), False
 
 
-def _drawn(points: Sequence[Point], reference: float | None) -> list[float | None]:
+def _values_of(points: Sequence[Point], reference: float | None) -> list[float | None]:
     return [reference, *(v for p in points for v in (p.y, *(p.interval or ())))]
 
 

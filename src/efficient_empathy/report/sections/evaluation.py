@@ -21,7 +21,7 @@ from efficient_empathy.foundation.figures.formatting import fixed, probability, 
 from efficient_empathy.report.decision import read_if_there
 from efficient_empathy.report.sections.examples import TURNS_SHOWN
 
-DRAWN = 6
+MOST_DOTS = 6
 """Figures that are drawn; all are in the tables."""
 EXAMPLES_SHOWN = 6
 TESTS_SHOWN = 400
@@ -55,10 +55,10 @@ class Evaluation:
     @cached_property
     def figures(self) -> dict[str, MeasuredFigure]:
         """Every figure that some model has, in the file's order."""
-        known = self.record.metrics if self.record else {}
-        measured = dict.fromkeys(name for model in self.models for name in model.values)
-        ordered = [*(name for name in known if name in measured), *(name for name in measured if name not in known)]
-        return {name: known.get(name, MeasuredFigure()) for name in ordered}
+        metrics = self.record.metrics if self.record else {}
+        names = dict.fromkeys(name for model in self.models for name in model.values)
+        order = [*(name for name in metrics if name in names), *(name for name in names if name not in metrics)]
+        return {name: metrics.get(name, MeasuredFigure()) for name in order}
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -70,18 +70,18 @@ class Evaluation:
         return [Group(name, figures, _notes(about.get(name, {}))) for name, figures in sets.items()]
 
     @cached_property
-    def drawn(self) -> list[str]:
+    def charted_figures(self) -> list[str]:
         """Figures to draw: of every set in turn the most telling; those like one that is drawn already come last."""
         sets = []
         for group in self.groups:
-            names = [n for n, figure in group.figures.items() if figure.better != "neither" and self.measured(n)]
+            names = [n for n, figure in group.figures.items() if figure.better != "neither" and self.models_with(n)]
             sets.append(sorted(names, key=_kind))
         in_turn = [name for turn in zip_longest(*sets) for name in turn if name]
         kinds = [(self.figures[name].group, _kind(name)) for name in in_turn]
         again = [kinds[:i].count(kind) for i, kind in enumerate(kinds)]
-        return [name for _, name in sorted(zip(again, in_turn, strict=True), key=lambda pair: pair[0])][:DRAWN]
+        return [name for _, name in sorted(zip(again, in_turn, strict=True), key=lambda pair: pair[0])][:MOST_DOTS]
 
-    def measured(self, figure: str) -> list[EvaluatedModel]:
+    def models_with(self, figure: str) -> list[EvaluatedModel]:
         """The models that have a value of a figure."""
         return [model for model in self.models if model.values.get(figure) is not None]
 
@@ -108,8 +108,8 @@ class Evaluation:
     def part(self) -> str:
         """Which samples were answered, to be said after their number."""
         part = self.record.part if self.record else ""
-        known = {"": "", "all": "", "test": ", of the test split", "held_out": ", which were held out"}
-        return known.get(part, f", of the part {part}")
+        parts = {"": "", "all": "", "test": ", of the test split", "held_out": ", which were held out"}
+        return parts.get(part, f", of the part {part}")
 
     @property
     def baseline(self) -> EvaluatedModel | None:
@@ -137,12 +137,12 @@ class Evaluation:
         return "better" if (test.difference > 0) == (self.figures[figure].better == "higher") else "worse"
 
     @property
-    def marked(self) -> bool:
+    def has_marks(self) -> bool:
         """Whether any difference is marked."""
         return any(self.mark(model, figure) for model in self.models for figure in self.figures)
 
     @property
-    def tested(self) -> list[tuple[str, str, str, str, str, str]]:
+    def test_rows(self) -> list[tuple[str, str, str, str, str, str]]:
         """The tests as rows: model, figure, difference, interval, p, corrected p."""
         titles = self.record.titles if self.record else {}
         rows = []
@@ -162,7 +162,7 @@ class Evaluation:
         """A figure's values as they are drawn."""
         return [
             Dot(model.title, model.values[figure] or 0.0, model.intervals.get(figure), self.is_best(model, figure))
-            for model in self.measured(figure)
+            for model in self.models_with(figure)
         ]
 
     def reference(self, figure: str) -> float | None:
@@ -179,7 +179,7 @@ class Evaluation:
         return self.record.titles.get(name, name) if self.record else name
 
 
-def omitted(example: EvaluatedExample) -> int:
+def omitted_turns(example: EvaluatedExample) -> int:
     """Earlier turns of an example that are not shown."""
     return max(0, len(example.context) - TURNS_SHOWN)
 

@@ -45,7 +45,7 @@ class Example:
     probabilities: dict[str, list[float]]
     reason: str
     replies: list[Reply]
-    pooled: bool
+    is_pooled: bool
 
     @property
     def category(self) -> str:
@@ -53,7 +53,7 @@ class Example:
         return (self.sample.category or "").strip() or UNCATEGORISED
 
     @property
-    def omitted(self) -> int:
+    def omitted_turns(self) -> int:
         """Earlier turns that are not shown."""
         return max(0, len(self.sample.context) - TURNS_SHOWN)
 
@@ -79,16 +79,16 @@ class Failures:
 
 def examples(table: RunTable) -> dict[str, list[Example]]:
     """Up to five samples of every subset, by seeded hash; a category comes twice only when all had their turn."""
-    chosen = _choose(table)
-    ids = chosen["sample_id"].to_list()
+    choice = _choose(table)
+    ids = choice["sample_id"].to_list()
     samples = {row["sample_id"]: row for row in sample_rows(table.scan(SAMPLE_COLUMNS), ids).iter_rows(named=True)}
     distributions = [f"{axis}{PROBABILITIES}" for axis in table.axis_names if table.has_distributions(axis)]
-    scored = table.scan(["sample_id", "state", *table.axis_names, *distributions])
-    scores = {row["sample_id"]: row for row in sample_rows(scored, ids).iter_rows(named=True)}
+    rows = table.scan(["sample_id", "state", *table.axis_names, *distributions])
+    scores = {row["sample_id"]: row for row in sample_rows(rows, ids).iter_rows(named=True)}
     reasons = _reasons(table, ids)
     replies, pools = _replies(table, ids)
-    found: dict[str, list[Example]] = {subset: [] for subset in table.subsets or (SCORED_SUBSET,)}
-    for subset, identity in chosen.select("subset", "sample_id").iter_rows():
+    by_subset: dict[str, list[Example]] = {subset: [] for subset in table.subsets or (SCORED_SUBSET,)}
+    for subset, identity in choice.select("subset", "sample_id").iter_rows():
         row = scores[identity]
         tables = {axis: row.get(f"{axis}{PROBABILITIES}") for axis in table.axis_names}
         example = Example(
@@ -97,26 +97,26 @@ def examples(table: RunTable) -> dict[str, list[Example]]:
             probabilities={name: levels for name, levels in tables.items() if levels is not None},
             reason=reasons.get((subset, identity), ""),
             replies=replies.get(identity, []),
-            pooled=pools,
+            is_pooled=pools,
         )
-        found[subset].append(example)
-    return found
+        by_subset[subset].append(example)
+    return by_subset
 
 
 def failures(table: RunTable) -> Failures:
     """Why samples have no scores, from the ledger."""
-    failed = (
+    rows = (
         table.scan(["sample_id", "state"])
         .filter(pl.col("state").is_not_null() & (pl.col("state") != "ok"))
         .select("sample_id")
     )
-    ids = failed.head(FAILURES_READ).collect(engine="streaming")["sample_id"].to_list()
-    judged = _answers(table, ids)
+    ids = rows.head(FAILURES_READ).collect(engine="streaming")["sample_id"].to_list()
+    judgements = _answers(table, ids)
     counts: Counter[tuple[str, str]] = Counter()
     replies: dict[tuple[str, str], str] = {}
     for identity in ids:
-        if identity in judged:
-            judgement = judged[identity]
+        if identity in judgements:
+            judgement = judgements[identity]
             key = (judgement.state, judgement.reason or "no reason given")
             counts[key] += 1
             replies[key] = replies.get(key) or judgement.raw
@@ -128,15 +128,15 @@ def failures(table: RunTable) -> Failures:
 def _choose(table: RunTable) -> pl.DataFrame:
     """Subset and id of the samples to show, subset by subset."""
     seed = table.selecting.seed if table.selecting else 0
-    scored = table.scan(["sample_id", "state", "category", *table.axis_names, *(["subset"] if table.subsets else [])])
+    samples = table.scan(["sample_id", "state", "category", *table.axis_names, *(["subset"] if table.subsets else [])])
     if not table.subsets:
         subset = pl.when(table.scored).then(pl.lit(SCORED_SUBSET)).otherwise(pl.lit(UNSCORED))
-        scored = scored.with_columns(subset.alias("subset"))
-    rows = scored.filter(pl.col("subset") != UNSCORED).select("subset", "category", "sample_id")
+        samples = samples.with_columns(subset.alias("subset"))
+    rows = samples.filter(pl.col("subset") != UNSCORED).select("subset", "category", "sample_id")
     best: pl.DataFrame | None = None
     for batch in rows.collect_batches(chunk_size=BATCH, engine="streaming"):
-        hashed = batch.with_columns(pl.Series("tie", tie_hash(batch["sample_id"], seed), dtype=pl.UInt64))
-        best = _best(hashed if best is None else pl.concat([best, hashed]))
+        order = batch.with_columns(pl.Series("tie", tie_hash(batch["sample_id"], seed), dtype=pl.UInt64))
+        best = _best(order if best is None else pl.concat([best, order]))
     return best if best is not None else pl.DataFrame(schema={"subset": pl.String, "sample_id": pl.String})
 
 
@@ -151,17 +151,17 @@ def _best(rows: pl.DataFrame) -> pl.DataFrame:
 
 def sample_rows(frame: pl.LazyFrame, ids: Sequence[str]) -> pl.DataFrame:
     """The rows of some samples, one a sample."""
-    wanted = pl.Series(ids, dtype=pl.String).implode()
-    found = frame.filter(pl.col("sample_id").is_in(wanted)).collect(engine="streaming")
-    return found.unique("sample_id", keep="first", maintain_order=True)
+    series = pl.Series(ids, dtype=pl.String).implode()
+    rows = frame.filter(pl.col("sample_id").is_in(series)).collect(engine="streaming")
+    return rows.unique("sample_id", keep="first", maintain_order=True)
 
 
 def _reasons(table: RunTable, ids: Sequence[str]) -> dict[tuple[str, str], str]:
     if not table.subsets:
         return {}
-    wanted = pl.Series(ids, dtype=pl.String).implode()
-    assigned = table.scan(["subset", "sample_id", "reason"]).filter(pl.col("sample_id").is_in(wanted))
-    rows = assigned.collect(engine="streaming")
+    series = pl.Series(ids, dtype=pl.String).implode()
+    assignments = table.scan(["subset", "sample_id", "reason"]).filter(pl.col("sample_id").is_in(series))
+    rows = assignments.collect(engine="streaming")
     return {(subset, identity): reason for subset, identity, reason in rows.iter_rows()}
 
 
@@ -181,11 +181,11 @@ def _replies(table: RunTable, ids: Sequence[str]) -> tuple[dict[str, list[Reply]
         return {}, False
     with Ledger(table.workspace.ledger, read_only=True) as ledger:
         if panel.pools:
-            judged = dict(zip(ids, panel.judgements(ledger, ids), strict=True))
+            by_sample = dict(zip(ids, panel.judgements(ledger, ids), strict=True))
         else:
-            judged = {identity: [judgement] for identity, judgement in panel.answers(ledger, ids).items()}
-    found = {identity: [j for j in judgements if j.state == "ok"] for identity, judgements in judged.items()}
-    replies = {identity: [Reply(j.judge, j.raw, dict(j.scores)) for j in ok] for identity, ok in found.items()}
+            by_sample = {identity: [judgement] for identity, judgement in panel.answers(ledger, ids).items()}
+    valid = {identity: [j for j in judgements if j.state == "ok"] for identity, judgements in by_sample.items()}
+    replies = {identity: [Reply(j.judge, j.raw, dict(j.scores)) for j in ok] for identity, ok in valid.items()}
     return replies, panel.pools
 
 

@@ -65,15 +65,15 @@ class Models:
 def models_of(table: RunTable) -> Models:
     """Read what the stages after the selection left in a run's folder."""
     workspace, subsets = table.workspace, table.subsets
-    evaluated = evaluation(workspace.evaluation)
-    titles = {model.name: model.title for model in evaluated.models} if evaluated else {}
+    results = evaluation(workspace.evaluation)
+    titles = {model.name: model.title for model in results.models} if results else {}
     return Models(
         training(workspace.experts, subsets),
         comparison(workspace.comparison, subsets),
         routers(workspace.moe / ROUTERS, subsets),
         answers(table, workspace.generations),
-        evaluated,
-        efficiency(evaluated),
+        results,
+        efficiency(results),
         sweep(workspace.sweep / "sweep.json"),
         tuning(workspace.tuning / "tuning.json"),
         preferences(workspace.root / "evaluation" / "pairwise", titles),
@@ -83,5 +83,5 @@ def models_of(table: RunTable) -> Models:
 
 def latest(stages: Mapping[str, dict[str, Any]]) -> float:
     """When the last of these stages ended; 0 where there was none."""
-    ended = [record.get("finished_at", 0.0) for name, record in stages.items() if name.startswith(_STAGES)]
-    return max(ended, default=0.0)
+    times = [record.get("finished_at", 0.0) for name, record in stages.items() if name.startswith(_STAGES)]
+    return max(times, default=0.0)

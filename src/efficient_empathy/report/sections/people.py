@@ -1,7 +1,4 @@
-"""The section on what people said: ratings by dimension, who was preferred, how far raters agree, a ranking.
-
-The section on which of two models an LLM judge prefers, and how far its word can be taken.
-"""
+"""The sections on preferences: people's ratings, agreement and ranking, and an LLM judge's choice of two models."""
 
 from __future__ import annotations
 
@@ -46,22 +43,22 @@ class People:
     def dimensions(self) -> list[str]:
         """The dimensions on which some model has a mean."""
         likert = self.record.likert if self.record else {}
-        return [name for name, found in likert.items() if any(m.mean is not None for m in found.models)]
+        return [name for name, dimension in likert.items() if any(m.mean is not None for m in dimension.models)]
 
     @cached_property
     def models(self) -> list[str]:
         """Every model that was rated."""
         likert = self.record.likert if self.record else {}
-        return list(dict.fromkeys(model.name for found in likert.values() for model in found.models))
+        return list(dict.fromkeys(model.name for dimension in likert.values() for model in dimension.models))
 
-    def rated(self, dimension: str, model: str) -> RatedModel | None:
+    def ratings_of(self, dimension: str, model: str) -> RatedModel | None:
         """A model's ratings on a dimension."""
         return next((m for m in self._on(dimension) if m.name == model), None)
 
     def is_best(self, dimension: str, model: str) -> bool:
         """Whether a mean is the highest of its dimension as it is printed."""
         means = [round(m.mean, DIGITS) for m in self._on(dimension) if m.mean is not None]
-        mine = self.rated(dimension, model)
+        mine = self.ratings_of(dimension, model)
         return len(means) > 1 and mine is not None and mine.mean is not None and round(mine.mean, DIGITS) == max(means)
 
     def dots(self, dimension: str) -> list[Dot]:
@@ -80,9 +77,9 @@ class People:
         """Agreement by dimension, and on preferences by question, where any coefficient is known."""
         if self.record is None:
             return {}
-        found = {name: dimension.agreement for name, dimension in self.record.likert.items()}
-        found |= {f"preference: {question}": agreement for question, agreement in self.record.ab_agreement.items()}
-        return {name: a for name, a in found.items() if any(getattr(a, c) is not None for c in COEFFICIENTS)}
+        agreements = {name: dimension.agreement for name, dimension in self.record.likert.items()}
+        agreements |= {f"preference: {question}": agreement for question, agreement in self.record.ab_agreement.items()}
+        return {name: a for name, a in agreements.items() if any(getattr(a, c) is not None for c in COEFFICIENTS)}
 
     @property
     def questions(self) -> list[str]:
@@ -97,9 +94,9 @@ class People:
     @property
     def rankings(self) -> dict[str, list[Dot]]:
         """Models by strength, the strongest first, by question."""
-        found = [model for model in (self.record.ranking if self.record else ()) if model.strength is not None]
+        models = [model for model in (self.record.ranking if self.record else ()) if model.strength is not None]
         rankings: dict[str, list[Dot]] = {}
-        for model in sorted(found, key=lambda m: -(m.strength or 0.0)):
+        for model in sorted(models, key=lambda m: -(m.strength or 0.0)):
             dot = Dot(self.title(model.name), model.strength or 0.0, model.interval)
             rankings.setdefault(model.question, []).append(dot)
         return rankings
@@ -118,7 +115,7 @@ def people(path: Path, titles: Mapping[str, str]) -> People | None:
     return People(record, titles) if record else None
 
 
-SHOWN = 60
+COMPARISONS_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ class Preferences:
 
 def preferences(folder: Path, titles: Mapping[str, str]) -> Preferences | None:
     """Read every comparison in a folder, by name; None where there is none."""
-    files = sorted(folder.glob("*.json"))[:SHOWN]
+    files = sorted(folder.glob("*.json"))[:COMPARISONS_SHOWN]
     if not files:
         return None
     read = [read_if_there(path, PairwiseRecord, f"pairwise/{path.name}") for path in files]

@@ -1,7 +1,4 @@
-"""The section on routers: where each layer sends each subset, how sure it is, and what training moved.
-
-Figures of routers: what weight each layer gives each expert, one figure a subset.
-"""
+"""The section on routers: what weight each layer gives each expert, by subset, and what training changed."""
 
 from __future__ import annotations
 
@@ -75,8 +72,8 @@ class Routers:
         return _mean(values) if values else None
 
     @property
-    def moved(self) -> str:
-        """What training changed, counted."""
+    def changes(self) -> str:
+        """How many tensors training changed."""
         if self.record is None:
             return ""
         gates = sum(name.endswith(_GATES) for name in self.record.moved)
@@ -90,8 +87,8 @@ class Routers:
 
 def _mean(values: Sequence[float | None]) -> float | None:
     """None where one is missing."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None
+    present = [value for value in values if value is not None]
+    return sum(present) / len(present) if len(present) == len(values) else None
 
 
 def routers(path: Path, subsets: Sequence[str]) -> Routers | None:
@@ -106,7 +103,7 @@ def routers(path: Path, subsets: Sequence[str]) -> Routers | None:
 
 _LEFT, _BARS, _RIGHT = 26, 168, 42
 _TOP, _BOTTOM = 26, 22
-_NUMBERED = 13
+_LEAST_HEIGHT = 13
 """Rows less high than this have no numbers."""
 
 
@@ -147,7 +144,7 @@ def _bar(
     box = f'{place} width="{abs(end - middle):.1f}" height="{high * 0.72:.1f}"'
     title = escape(f"layer {layer}: {_short(first)} {weight:.3f}, {_short(second)} {1 - weight:.3f}")
     yield f'<g><title>{title}</title><rect class="level {name} q8" {box}/><rect class="texture {name}" {box}/></g>'
-    if high >= _NUMBERED:
+    if high >= _LEAST_HEIGHT:
         x = _LEFT + _BARS + _RIGHT
         yield f'<text class="measure end" x="{x}" y="{y + high / 2 + 4:.1f}">{weight:.3f}</text>'
 
@@ -179,7 +176,7 @@ def _cell(
     shade = f"{look(NEUTRAL)} q{step}"
     box = f'<rect class="level {shade}" x="{x:g}" y="{y:g}" width="{wide - 1:g}" height="{high - 1:g}"/>'
     text = ""
-    if weight is not None and wide >= 30 and high >= _NUMBERED:
+    if weight is not None and wide >= 30 and high >= _LEAST_HEIGHT:
         text = f'<text class="on-shade {shade}" x="{x + wide / 2:g}" y="{y + high / 2 + 4:g}">{weight:.2f}</text>'
     title = escape(f"layer {layer}, {_short(expert)}: {'–' if weight is None else f'{weight:.3f}'}")
     return f"<g><title>{title}</title>{box}{text}</g>"

@@ -1,7 +1,4 @@
-"""The section on the sweep: what other thresholds keep, how far that is from the default, and what models it makes.
-
-The section on tuned thresholds: what was chosen for which target, and whether that beats the default.
-"""
+"""The sections on thresholds: what a sweep of others keeps, and whether tuned ones beat the default."""
 
 from __future__ import annotations
 
@@ -92,7 +89,7 @@ class Sweep:
         return ", ".join(map(display_symbol, self.thresholds))
 
     @cached_property
-    def kept(self) -> list[Quantity]:
+    def kept_quantities(self) -> list[Quantity]:
         """What every cell has: the share that it keeps, and the overlap of that with the default's."""
         return [
             Quantity("samples kept", lambda c: 100 * c.kept_share, 1, "\u202f%"),
@@ -113,8 +110,8 @@ class Sweep:
         return [_loss_on(name) for name in subsets if alone or name != ALL]
 
     @property
-    def trained(self) -> list[Quantity]:
-        """All that trained models reached."""
+    def model_quantities(self) -> list[Quantity]:
+        """The figures and losses of trained models."""
         return [*self.figures, *self.losses]
 
     @property
@@ -122,18 +119,18 @@ class Sweep:
         return [*(cell.trained for cell in self.cells if cell.trained), *self.baselines]
 
     def _figure(self, name: str) -> Quantity:
-        known = self.record.training.figures if self.record and self.record.training else {}
+        figures = self.record.training.figures if self.record and self.record.training else {}
         unknown = MeasuredFigure(better="lower" if name == LOSS else "neither", about="", digits=3)
-        figure = known.get(name, unknown)
+        figure = figures.get(name, unknown)
         title, digits = "held-out loss" if name == LOSS else name, min(figure.digits, DIGITS)
         return Quantity(title, lambda place: _values(place).get(name), digits, better=figure.better)
 
     @property
     def quantities(self) -> list[Quantity]:
         """What is drawn; losses by subset only where there is no figure."""
-        return [*self.kept, *list(filter(self._measured, self.figures or self.losses))[:TRAINED_DRAWN]]
+        return [*self.kept_quantities, *list(filter(self._has_values, self.figures or self.losses))[:TRAINED_DRAWN]]
 
-    def _measured(self, quantity: Quantity) -> bool:
+    def _has_values(self, quantity: Quantity) -> bool:
         return any(quantity.of(cell) is not None for cell in self.cells)
 
     @cached_property
@@ -148,13 +145,13 @@ class Sweep:
         cells = [(cell.thresholds, cell) for cell in self.cells if cell.policy == policy.name]
         charts = []
         for part in slices(cells, policy.thresholds):
-            known = {place: v for place, cell in part.cells.items() if (v := quantity.of(cell)) is not None}
-            if known and max(len(part.rows), len(part.columns)) <= MAP_LEVELS:
+            by_place = {place: v for place, cell in part.cells.items() if (v := quantity.of(cell)) is not None}
+            if by_place and max(len(part.rows), len(part.columns)) <= MAP_LEVELS:
                 y = dimension(part.y, part.rows, policy.axes) if part.y else None
-                outlined = {place: "default" for place, cell in part.cells.items() if self.is_default(cell)}
+                outlines = {place: "default" for place, cell in part.cells.items() if self.is_default(cell)}
                 span, note = (min(values), max(values)), at(part.fixed)
                 x = dimension(part.x, part.columns, policy.axes)
-                charts.append(HeatMap(policy.name, quantity, y, x, known, span, outlined, note))
+                charts.append(HeatMap(policy.name, quantity, y, x, by_place, span, outlines, note))
         return charts
 
     @property
@@ -166,7 +163,7 @@ class Sweep:
     def columns(self) -> list[Quantity]:
         """The table's columns after the subsets' sizes."""
         subsets = list(dict.fromkeys(name for cell in self.cells for name in cell.jaccard))
-        return [*self.kept, *map(_overlap, subsets), *filter(self._measured, self.trained)]
+        return [*self.kept_quantities, *map(_overlap, subsets), *filter(self._has_values, self.model_quantities)]
 
     @property
     def subsets(self) -> list[str]:
@@ -192,8 +189,8 @@ class Sweep:
                 for name, counts in cell.categories.items():
                     samples = sum(counts.values())
                     if samples > 0:
-                        kept = sum(n for subset, n in counts.items() if subset not in (policy.otherwise, UNSCORED))
-                        shares.setdefault(name, []).append((kept / samples, cell))
+                        keeps = sum(n for subset, n in counts.items() if subset not in (policy.otherwise, UNSCORED))
+                        shares.setdefault(name, []).append((keeps / samples, cell))
                         sizes[name] = max(samples, sizes.get(name, 0))
         largest = sorted(shares, key=lambda name: (-sizes[name], name))[:CATEGORIES_SHOWN]
         ranges = [self._range(name, sizes[name], shares[name]) for name in largest]
@@ -323,7 +320,7 @@ class Tuning:
         return "worse than the default" if low is not None and low > 0 else "no better than the default"
 
     @property
-    def chosen(self) -> str:
+    def choice(self) -> str:
         """The chosen thresholds, in words."""
         return in_words(self.record.chosen) if self.record else ""
 
@@ -366,22 +363,22 @@ class Tuning:
         if self.record is None:
             return []
         record, charts = self.record, []
-        known = [v for cell in record.cells if (v := self.quantity.of(cell)) is not None]
+        by_place = [v for cell in record.cells if (v := self.quantity.of(cell)) is not None]
         cells = [(cell.thresholds, cell) for cell in record.cells]
         for part in slices(cells, record.chosen):
             values = {place: v for place, cell in part.cells.items() if (v := self.quantity.of(cell)) is not None}
             if len(values) < 2 or max(len(part.rows), len(part.columns)) > MAP_LEVELS:
                 continue
             marks = {"default": record.default, "choice": record.chosen}
-            outlined = {
+            outlines = {
                 part.place(thresholds): what
                 for what, thresholds in marks.items()
                 if all(thresholds[name] == value for name, value in part.fixed.items())
             }
             y = dimension(part.y, part.rows, record.axes) if part.y else None
             x = dimension(part.x, part.columns, record.axes)
-            span = min(known), max(known)
-            charts.append(HeatMap("", self.quantity, y, x, values, span, outlined, at(part.fixed)))
+            span = min(by_place), max(by_place)
+            charts.append(HeatMap("", self.quantity, y, x, values, span, outlines, at(part.fixed)))
         return charts
 
 

@@ -1,9 +1,4 @@
-"""The section on training: every expert's curve, what it took, and what it gained on held-out samples.
-
-The section that compares all models: one table, one figure, and whether the mixing was worth it.
-
-Figures of losses: a training's curve, and all models side by side.
-"""
+"""The sections on losses: every expert's training curve and gain, and all models side by side on held-out samples."""
 
 from __future__ import annotations
 
@@ -62,8 +57,8 @@ class Expert:
     def change(self, subset: str) -> float | None:
         """What training did to the held-out loss; None where there is nothing to subtract from."""
         first, final = self.first(subset), self.final(subset)
-        trained = len(self.curve.held_out.get(subset, [])) > 1
-        return final - first if trained and first is not None and final is not None else None
+        compared = len(self.curve.held_out.get(subset, [])) > 1
+        return final - first if compared and first is not None and final is not None else None
 
     def evaluations(self) -> list[tuple[float, dict[str, float]]]:
         """Step and losses by subset of the evaluations; of very many, some that are evenly spaced, and the last."""
@@ -97,8 +92,8 @@ class Training:
     @property
     def windows(self) -> str:
         """Over how many logged steps the lines are smoothed; nothing where none is."""
-        found = sorted({e.curve.window for e in self.experts if e.curve.window > 1})
-        return f"{found[0]} to {found[-1]}" if len(found) > 1 else f"{found[0]}" if found else ""
+        windows = sorted({e.curve.window for e in self.experts if e.curve.window > 1})
+        return f"{windows[0]} to {windows[-1]}" if len(windows) > 1 else f"{windows[0]}" if windows else ""
 
     @property
     def main(self) -> str:
@@ -111,14 +106,14 @@ def training(experts: Path, subsets: Sequence[str]) -> Training | None:
     paths = {path.parent.name: path for path in experts.glob(f"[!.]*/{TRAINING}")}
     if not paths:
         return None
-    found, faults = [], []
+    records, faults = [], []
     for name in by_model(paths, subsets):
         record = read_record(paths[name], TrainingRecord, f"experts/{name}/{TRAINING}")
         if isinstance(record, str):
             faults.append(record)
         else:
-            found.append(Expert(record.name, record, curve(record.history, record.held_out, subsets)))
-    return Training(found, faults, subsets)
+            records.append(Expert(record.name, record, curve(record.history, record.held_out, subsets)))
+    return Training(records, faults, subsets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +141,7 @@ class Comparison:
         """The samples that were measured on, in words."""
         return (self.record.part if self.record else "").replace("_", "-") or "held-out"
 
-    def named(self, name: str) -> ComparedModel | None:
+    def model_of(self, name: str) -> ComparedModel | None:
         """The model of a name."""
         return next((model for model in self.models if model.name == name), None)
 
@@ -165,7 +160,7 @@ class Comparison:
         """The best model, and the verdict on the MoE, in a few words."""
         if self.verdict is None:
             return ""
-        best = self.named(self.verdict.best)
+        best = self.model_of(self.verdict.best)
         lead = f"{best.label} is best; " if best else ""
         return f"{lead}the MoE {'beats' if self.verdict.moe_beats_average else 'does not beat'} the average"
 
@@ -187,7 +182,7 @@ def comparison(path: Path, subsets: Sequence[str]) -> Comparison | None:
 
 _WIDTH, _HEIGHT = 340, 236
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38, 20, 10, 34
-_MARKED = 24
+_MOST_MARKS = 24
 """More evaluations than this are marked at their ends only."""
 
 
@@ -211,8 +206,8 @@ def loss_curve(name: str, curve: Curve, span: tuple[float, float], looks: Looks)
     down = Scale(*span, _HEIGHT - _BOTTOM, _TOP)
     across = Scale(0, curve.last, _LEFT, _WIDTH - _RIGHT)
     parts = [*_frame(across, down)]
-    if curve.logged:
-        parts.append(f'<path class="logged{" alone" * (not curve.smooth)}" d="{_path(curve.logged, across, down)}"/>')
+    if curve.steps:
+        parts.append(f'<path class="logged{" alone" * (not curve.smooth)}" d="{_path(curve.steps, across, down)}"/>')
     if curve.smooth:
         parts.append(f'<path class="smooth" d="{_path(curve.smooth, across, down)}"/>')
     for subset, points in curve.held_out.items():
@@ -241,8 +236,8 @@ def _path(points: Sequence[Point], across: Scale, down: Scale) -> str:
 
 
 def _marks(subset: str, points: Sequence[Point], across: Scale, down: Scale, looks: Looks) -> Iterator[str]:
-    shown = points if len(points) <= _MARKED else (points[0], points[-1])
-    for step, value in shown:
+    places = points if len(points) <= _MOST_MARKS else (points[0], points[-1])
+    for step, value in places:
         title = escape(f"step {count(step)}: {loss(value)} on {clip(subset, 40)}")
         path = looks.mark(subset, across(step), down(value))
         yield f'<path class="mark-of {line_look(subset)}" d="{path}"><title>{title}</title></path>'
@@ -259,8 +254,8 @@ def _ends(curve: Curve, across: Scale, down: Scale, looks: Looks) -> Iterator[st
 
 def _description(curve: Curve) -> str:
     lines = []
-    if curve.logged:
-        line = curve.smooth or curve.logged
+    if curve.steps:
+        line = curve.smooth or curve.steps
         lines.append(f"training loss from {loss(line[0][1])} to {loss(line[-1][1])} in {count(curve.last)} steps")
     for subset, points in curve.held_out.items():
         lines.append(f"held-out loss on {clip(subset, 40)} from {loss(points[0][1])} to {loss(points[-1][1])}")
@@ -276,6 +271,6 @@ def loss_dots(comparison: Comparison) -> Markup:
         if value is not None and math.isfinite(value):
             finite = interval if interval and all(map(math.isfinite, interval)) else None
             rows.append(Dot(model.label, value, finite, comparison.is_lowest(model, ALL)))
-    average = comparison.named(AVERAGE)
+    average = comparison.model_of(AVERAGE)
     reference = average.loss.get(ALL) if average else None
     return dot_rows("Loss over all held-out samples by model", rows, loss, "lowest", reference)

@@ -242,7 +242,7 @@ def _default_models(known: Mapping[str, Model], names: Sequence[str]) -> list[st
 def _dots(models: Sequence[Model], titles: Sequence[str], groups: Mapping[str, list[FigureRow]]) -> list[Any]:
     """The most telling figures, drawn."""
     by_name = {row.name: row for rows in groups.values() for row in rows}
-    telling = [name for model in models for name in model.evaluation.drawn]
+    telling = [name for model in models for name in model.evaluation.charted_figures]
     names = [name for name in dict.fromkeys(telling) if name in by_name][:DRAWN]
     drawn = []
     for name in names:
