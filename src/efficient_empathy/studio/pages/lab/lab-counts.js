@@ -24,6 +24,7 @@ export class PointCounts {
     this.values = Object.fromEntries(view.thresholds.map((one) => [one.name, one.value]));
     this.scored = new Float64Array(this.categories.length);
     this.cells.n.forEach((n, i) => { this.scored[this.cells.category[i]] += n; });
+    this.totals = { scored: total(this.scored), unscored: total(this.unscored) };
     this.assigned = null;
     this.flipped = null;
   }
@@ -40,8 +41,7 @@ export class PointCounts {
 
   /** Samples with scores, and without: of one category, or of all where it is null. */
   samples(category = null) {
-    if (category !== null) return { scored: this.scored[category], unscored: this.unscored[category] };
-    return { scored: total([...this.scored]), unscored: total(this.unscored) };
+    return category === null ? this.totals : { scored: this.scored[category], unscored: this.unscored[category] };
   }
 
   /** The codes of all points at these thresholds; null where only the studio knows them. */

@@ -40,16 +40,41 @@ export class SizeCurve {
    */
   draw(drawn) {
     this.drawn = drawn;
-    const { threshold, points, value, former, total, subsets, others, about } = drawn;
+    const { threshold, points, total, subsets, others, about } = drawn;
+    const ground = JSON.stringify([threshold.symbol, threshold.low, threshold.high, threshold.of, points, total, others, about, this.wide]);
+    if (ground !== this.ground || subsets !== this.subsets) {
+      Object.assign(this, { ground, subsets });
+      this.drawGround();
+    }
+    this.drawLines();
+  }
+
+  x(value) {
+    const { low, high } = this.drawn.threshold;
+    return EDGE.left + ((value - low) / (high - low)) * (this.wide - EDGE.left - EDGE.right);
+  }
+
+  /** What moves with the slider: the lines, and what they say. */
+  drawLines() {
+    const { threshold, value, former } = this.drawn;
+    this.svg.setAttribute("aria-label", this.sentence());
+    fill(this.lines,
+      former !== null && svg("path", { class: "baseline-edge", d: `M${this.x(former)} ${EDGE.top}V${HIGH - EDGE.bottom}` }),
+      svg("path", { class: "line", d: `M${this.x(value)} ${EDGE.top - 4}V${HIGH - EDGE.bottom}` }),
+      svg("text", { class: "middle now", x: this.x(value), y: EDGE.top - 9 }, `${threshold.symbol} ${written(value)}`));
+  }
+
+  drawGround() {
+    const { threshold, points, total, subsets, others, about } = this.drawn;
     const { symbol, low, high, of } = threshold;
     const bottom = HIGH - EDGE.bottom;
-    const x = (v) => EDGE.left + ((v - low) / (high - low)) * (this.wide - EDGE.left - EDGE.right);
+    const x = (v) => this.x(v);
     const y = (n) => bottom - (total > 0 ? n / total : 0) * (bottom - EDGE.top);
     this.caption.textContent = `Along ${symbol}${others ? `, at ${others}` : ""}${about ? "; about, as the judge expects" : ""}`;
     this.svg.setAttribute("viewBox", `0 0 ${this.wide} ${HIGH}`);
     this.svg.setAttribute("width", this.wide);
     this.svg.setAttribute("height", HIGH);
-    this.svg.setAttribute("aria-label", this.sentence());
+    this.lines = svg("g", {});
     const every = Math.max(1, Math.ceil((high - low) / 14));
     const whole = points.filter((point) => Number.isInteger(point.value));
     const parts = [
@@ -59,9 +84,7 @@ export class SizeCurve {
       ]),
       ...whole.filter((point) => (point.value - low) % every === 0).map((point) => svg("text", { class: "tick middle", x: x(point.value), y: bottom + 16 }, written(point.value))),
       svg("text", { class: "title middle", x: (EDGE.left + this.wide - EDGE.right) / 2, y: HIGH - 6 }, `${symbol}, threshold of ${of.join(" and ")}`),
-      former !== null && svg("path", { class: "baseline-edge", d: `M${x(former)} ${EDGE.top}V${bottom}` }),
-      svg("path", { class: "line", d: `M${x(value)} ${EDGE.top - 4}V${bottom}` }),
-      svg("text", { class: "middle now", x: x(value), y: EDGE.top - 9 }, `${symbol} ${written(value)}`),
+      this.lines,
       ...subsets.map((subset, k) => {
         const at = points.map((point) => [x(point.value).toFixed(1), y(point.sizes[k]).toFixed(1)]);
         const marks = at.filter((_, i) => whole.length < 40 && Number.isInteger(points[i].value)).map(([a, b]) => MARKS[subset.mark](a, b));

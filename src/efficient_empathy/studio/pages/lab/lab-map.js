@@ -1,6 +1,6 @@
 // The map of scores: one axis to the right, another upwards or none; thresholds are lines that can be dragged.
 
-import { fill, h, svg } from "./common.js";
+import { fill, format, h, svg } from "./common.js";
 
 const STEPS = 10;
 const OVER = 0.24; // how far past the scale a threshold beyond it is drawn, in cells
@@ -13,11 +13,15 @@ export function brief(n, narrow = false) {
   if (n <= 0) return "";
   if (n < 0.5) return "<1";
   const whole = Math.round(n);
-  if (whole < (narrow ? 1000 : 10_000)) return whole.toLocaleString("en");
+  if (whole < 1000) return `${whole}`;
+  if (whole < 10_000 && !narrow) return format.count(whole);
   if (whole < 999_500) return `${(whole / 1e3).toFixed(whole < 9950 ? 1 : 0)}k`;
   return `${(whole / 1e6).toFixed(whole < 9.95e6 ? 1 : 0)}M`;
 }
 
+/** Set what has changed and leave the rest, which the browser would lay out anew. */
+const setText = (element, text) => element.textContent === text || (element.textContent = text);
+const setAttribute = (element, name, value) => element.getAttribute(name) === value || element.setAttribute(name, value);
 const named = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export class ScoreMap {
@@ -79,7 +83,9 @@ export class ScoreMap {
     );
     this.listen();
     fill(this.host, this.svg, this.tip);
-    if (this.state) this.draw(this.state);
+    const { state } = this;
+    this.state = null; // every cell is new
+    if (state) this.draw(state);
   }
 
   x(score) {
@@ -158,30 +164,34 @@ export class ScoreMap {
 
   /**
    * `map` and `baseline` are as of `PointCounts.map` (the second null where nothing differs), `subsets` as the studio draws
-   * them, `values` those of the thresholds, `step` the one of the sliders.
+   * them, `values` those of the thresholds, `steps` those of the sliders. `context` is what else `describe` depends on: cells
+   * that hold the same as before in the same context are left as they are.
    */
   draw(state) {
+    const former = this.state?.subsets === state.subsets && this.state.context === state.context ? this.state.map : null;
     this.state = state;
     const { map, baseline, subsets, values } = state;
     const largest = Math.max(...map.n, 1e-9);
+    const wide = subsets.length;
+    const same = (cell) => former.n[cell] === map.n[cell] && former.subset[cell] === map.subset[cell] &&
+      subsets.every((_, k) => former.by[cell * wide + k] === map.by[cell * wide + k]);
     for (let cell = 0; cell < this.cells.length; cell++) {
+      if (former?.largest === largest && same(cell)) continue;
       const n = map.n[cell];
       const subset = subsets[map.subset[cell]];
       const shade = n > 0 ? Math.min(STEPS, Math.ceil(Math.sqrt(n / largest) * STEPS)) : 0;
       const look = `${subset?.look ?? "look-neutral"} mark-${subset?.mark ?? "none"} q${this.up ? shade : 8}`;
       const text = this.texts[cell];
-      if (this.cells[cell].getAttribute("class") !== look) {
-        this.cells[cell].setAttribute("class", look);
-        text.setAttribute("class", this.up ? look : "plain");
-      }
+      setAttribute(this.cells[cell], "class", look);
+      setAttribute(text, "class", this.up ? look : "plain");
       if (!this.up) this.raise(cell, n / largest, text.lastChild);
-      this.cells[cell].setAttribute("aria-label", this.describe(cell));
-      if (text.childElementCount > 1) text.firstChild.textContent = subset?.letter ?? "";
-      const count = this.across >= 16 ? brief(n, this.small || this.across < 40) : "";
-      if (text.lastChild.textContent !== count) text.lastChild.textContent = count;
+      setAttribute(this.cells[cell], "aria-label", this.describe(cell));
+      if (text.childElementCount > 1) setText(text.firstChild, subset?.letter ?? "");
+      setText(text.lastChild, this.across >= 16 ? brief(n, this.small || this.across < 40) : "");
     }
-    this.boundary.setAttribute("d", this.up ? this.edges(map.subset) : "");
-    this.former.setAttribute("d", baseline ? this.edges(baseline) : "");
+    map.largest = largest;
+    setAttribute(this.boundary, "d", this.up ? this.edges(map.subset) : "");
+    setAttribute(this.former, "d", baseline ? this.edges(baseline) : "");
     for (const line of this.lines) this.place(line, values[line.name]);
     if (this.pointed !== undefined) this.showTip(this.pointed);
   }

@@ -184,7 +184,7 @@ function drawMap() {
   if (!shown) return;
   const former = before && !same(before.choice, state.choice) && formerMap(right, up);
   map.shown = { ...shown, split: !about };
-  map.draw({ map: shown, baseline: former || null, subsets: subsets(), values: state.choice.thresholds, steps: Object.fromEntries(present.thresholds.map((one) => [one.name, stepOf(one)])) });
+  map.draw({ map: shown, context: `${right} ${up} ${present.samples(state.category).scored} ${!about}`, baseline: former || null, subsets: subsets(), values: state.choice.thresholds, steps: Object.fromEntries(present.thresholds.map((one) => [one.name, stepOf(one)])) });
 }
 
 /** The subsets of the baseline by name, on the axes that are drawn; null where it looks at others. */
