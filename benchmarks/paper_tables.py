@@ -16,7 +16,7 @@ from efficient_empathy.evaluation.metric import Measured, MetricOptions, Sums
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.models import answered
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.foundation.statistics.resampling import Replicated, replicated
+from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure, replicate
 
 SUBSETS = ("sensibility", "rationality", "discard")
 LONG, REFERENCE = "sensibility-long", "reference"
@@ -45,7 +45,7 @@ EMPATHY = (
 )
 COMPARED = (*PERPLEXITIES, "bleu2", "bleu4", "rougeL", "cf1", "dist2", *EMPATHY)
 RESAMPLES = 2000
-Figures = dict[str, dict[str, Replicated]]
+Figures = dict[str, dict[str, ReplicatedFigure]]
 """By model, by figure."""
 
 
@@ -77,14 +77,14 @@ def figures(work: Path, seed: int, epitome: Path | None) -> Figures:
     rows = pl.read_parquet(test.assignments, columns=["sample_id", "dialogue_id", "subset"])
     there = {name: path for name in LABELS if (path := losses_at(work, name, seed)).exists()}
     measured: dict[str, Measured] = {name: perplexity(rows, pl.read_parquet(path)) for name, path in there.items()}
-    found = replicated(measured, rows["dialogue_id"].to_list(), draws=RESAMPLES)
+    found = replicate(measured, rows["dialogue_id"].to_list(), draws=RESAMPLES)
     contestants = answered(Workspace(work / f"seed-{seed}"), list(there)).contestants
     own = contestants[0].rows.with_columns(prediction=pl.col("reference"))
     contestants.append(Contestant(REFERENCE, LABELS[REFERENCE], own))
     wanted = ["official", "texts", *(["epitome"] if epitome else [])]
     for metric in choose(wanted, MetricOptions(classifiers={"epitome": epitome} if epitome else {})):
         measured = {one.name: metric.measure(one.rows) for one in contestants}
-        more = replicated(measured, contestants[0].rows["dialogue_id"].to_list(), draws=RESAMPLES)
+        more = replicate(measured, contestants[0].rows["dialogue_id"].to_list(), draws=RESAMPLES)
         for name, figure in more.items():
             found[name] = found.get(name, {}) | figure
     return found
@@ -164,7 +164,7 @@ def differences(every: Sequence[Figures], asked: Sequence[str]) -> str:
             continue
         for kind in kinds:
             each = [found[one][kind] - found[other][kind] for found in every]
-            pooled = Replicated(
+            pooled = ReplicatedFigure(
                 statistics.mean(d.value for d in each), np.mean([d.replicates for d in each], axis=0), each[0].method
             )
             low, high = pooled.interval()

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.evaluation.comparison import Contestant
-from efficient_empathy.evaluation.metric import Figure, Joined, Sums
+from efficient_empathy.evaluation.metric import CombinedCounts, Figure, Sums
 from efficient_empathy.evaluation.record import EvaluationRecord
 from efficient_empathy.foundation.errors import UserError
 
@@ -55,7 +55,7 @@ class Lengths:
             np.array(counts, dtype=float),
             lambda s: {"shared": 100 * s[:, 0] / s[:, 1], "length": s[:, 2] / s[:, 3]},
         )
-        return Joined((sums, Kinds(rows["prediction"].to_list())))
+        return CombinedCounts((sums, Kinds(rows["prediction"].to_list())))
 
 
 class OfModel:

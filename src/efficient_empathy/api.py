@@ -44,10 +44,10 @@ def score(
     `{"base_url": URL, "max_cost": 5}`; or it is any object with a `name` and an async `judge` (see `Judge`). Of several
     of either, `pool` makes one score.
     """
-    loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
+    loaded_rubric = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
     reading: dict[str, Any] = {"format": format, "columns": columns, "on_bad_row": on_bad_row}
-    _scoring.score(source, workspace, judge, loaded, options, pool=pool, console=console, **reading)
+    _scoring.score(source, workspace, judge, loaded_rubric, options, pool=pool, console=console, **reading)
     return pl.read_parquet(workspace.scores)
 
 
@@ -69,9 +69,11 @@ def cascade(
     from efficient_empathy.labelling.cascade.settings import CascadeSettings
     from efficient_empathy.labelling.cascade.stage import cascade as run_cascade
 
-    loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
-    chosen, console = load(CascadeSettings, None, "the options", settings), Console(stderr=True, quiet=quiet)
-    result = run_cascade(source, Workspace(run), chosen, loaded, options, console=console, **(reading or {}))
+    loaded_rubric = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
+    stage_settings, console = load(CascadeSettings, None, "the options", settings), Console(stderr=True, quiet=quiet)
+    result = run_cascade(
+        source, Workspace(run), stage_settings, loaded_rubric, options, console=console, **(reading or {})
+    )
     record: dict[str, Any] = result["cascade"]
     return record
 
@@ -94,16 +96,16 @@ def refresh(
     from efficient_empathy.labelling.refresh.settings import RefreshSettings
     from efficient_empathy.labelling.refresh.stage import refresh as judge_again
 
-    loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
+    loaded_rubric = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
     reference = {"judge": judge} if isinstance(judge, str) else {}
-    chosen = load(RefreshSettings, None, "the options", {"which": which, **reference, **settings})
+    stage_settings = load(RefreshSettings, None, "the options", {"which": which, **reference, **settings})
     other = None if isinstance(judge, str) else judge
-    judge_again(workspace, chosen, loaded, options, judge=other, console=console)
+    judge_again(workspace, stage_settings, loaded_rubric, options, judge=other, console=console)
     return pl.read_parquet(workspace.scores)
 
 
-def predict(given: Given, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
+def predict(source: Given, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
     """What the distilled judge makes of new conversations, or of a source; a row a sample or a conversation.
 
     `settings` as of `PredictionSettings` (judge_model, policy, alpha, beta, per) and of `ReadingSettings` (format,
@@ -115,11 +117,13 @@ def predict(given: Given, *, quiet: bool = False, **settings: Any) -> pl.DataFra
 
     reading = {key: settings.pop(key) for key in ReadingSettings.model_fields if key in settings}
     how = load(ReadingSettings, None, "the options", reading)
-    chosen = load(PredictionSettings, None, "the options", settings)
-    found = judge(given, Predictor(chosen), format=how.format, columns=how.columns or None, on_bad_row=how.on_bad_row)
-    if found.drift["verdict"] not in ("ok", "none"):
-        Console(stderr=True, quiet=quiet).print(drift_summary(found.drift, True), markup=False)
-    return found.per(chosen.per)
+    stage_settings = load(PredictionSettings, None, "the options", settings)
+    prediction = judge(
+        source, Predictor(stage_settings), format=how.format, columns=how.columns or None, on_bad_row=how.on_bad_row
+    )
+    if prediction.drift["verdict"] not in ("ok", "none"):
+        Console(stderr=True, quiet=quiet).print(drift_summary(prediction.drift, True), markup=False)
+    return prediction.per(stage_settings.per)
 
 
 def select(run: str | Path, *, force: bool = False, **settings: Any) -> pl.DataFrame:
@@ -174,8 +178,8 @@ def generate(run: str | Path, model: str, *, quiet: bool = False, **settings: An
     from efficient_empathy.modelling.generation import GenerationSettings
     from efficient_empathy.modelling.generation import generate as answer
 
-    chosen = load(GenerationSettings, None, "the options", settings)
-    result = answer(Workspace(run), model, chosen, console=Console(stderr=True, quiet=quiet))
+    stage_settings = load(GenerationSettings, None, "the options", settings)
+    result = answer(Workspace(run), model, stage_settings, console=Console(stderr=True, quiet=quiet))
     return pl.read_parquet(result["output"])
 
 
@@ -187,8 +191,8 @@ def evaluate(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.Dat
     from efficient_empathy.evaluation import EvaluationSettings, frame
     from efficient_empathy.evaluation import evaluate as evaluate_run
 
-    chosen = load(EvaluationSettings, None, "the options", settings)
-    return frame(evaluate_run(Workspace(run), chosen, console=Console(stderr=True, quiet=quiet)))
+    stage_settings = load(EvaluationSettings, None, "the options", settings)
+    return frame(evaluate_run(Workspace(run), stage_settings, console=Console(stderr=True, quiet=quiet)))
 
 
 def evaluate_files(
@@ -198,10 +202,10 @@ def evaluate_files(
     from efficient_empathy.evaluation import EvaluationSettings, frame
     from efficient_empathy.evaluation import evaluate_files as evaluate_systems
 
-    chosen = load(EvaluationSettings, None, "the options", settings)
+    stage_settings = load(EvaluationSettings, None, "the options", settings)
     where = None if references is None else Path(references)
     files = [str(file) for file in predictions]
-    return frame(evaluate_systems(files, where, chosen, console=Console(stderr=True, quiet=quiet)))
+    return frame(evaluate_systems(files, where, stage_settings, console=Console(stderr=True, quiet=quiet)))
 
 
 def sweep(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
@@ -213,8 +217,8 @@ def sweep(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.DataFr
     from efficient_empathy.evaluation.robustness import sweep as sweep_run
 
     workspace = Workspace(run)
-    chosen = load(SweepSettings, None, "the options", _gridded(settings))
-    sweep_run(workspace, chosen, console=Console(stderr=True, quiet=quiet))
+    stage_settings = load(SweepSettings, None, "the options", _with_grids(settings))
+    sweep_run(workspace, stage_settings, console=Console(stderr=True, quiet=quiet))
     return pl.read_parquet(workspace.sweep / "sweep.parquet")
 
 
@@ -226,11 +230,11 @@ def tune(run: str | Path, target: str, *, quiet: bool = False, **settings: Any) 
     from efficient_empathy.evaluation.robustness import TuneSettings
     from efficient_empathy.evaluation.robustness import tune as tune_run
 
-    chosen = load(TuneSettings, None, "the options", {"target": target, **_gridded(settings)})
-    return tune_run(Workspace(run), chosen, console=Console(stderr=True, quiet=quiet)).record.chosen
+    stage_settings = load(TuneSettings, None, "the options", {"target": target, **_with_grids(settings)})
+    return tune_run(Workspace(run), stage_settings, console=Console(stderr=True, quiet=quiet)).record.chosen
 
 
-def _gridded(settings: dict[str, Any]) -> dict[str, Any]:
+def _with_grids(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings whose grids may be text: YAML, which settings are read as, takes 3:7 for a number of base 60."""
     from efficient_empathy.evaluation.robustness.grid import threshold_values
 
@@ -253,8 +257,8 @@ def run_recipe(recipe: str | Path, run: str | Path | None = None, **changes: Any
     from efficient_empathy.pipeline import run_recipe as run_stages
     from efficient_empathy.recipe import Recipe
 
-    loaded = Recipe.load(recipe, changes)
-    return Path(run_stages(loaded, Workspace(run or loaded.folder))["run"])
+    loaded_recipe = Recipe.load(recipe, changes)
+    return Path(run_stages(loaded_recipe, Workspace(run or loaded_recipe.folder))["run"])
 
 
 def write_report(run: str | Path) -> Path:

@@ -1,7 +1,4 @@
-"""The embedded text encoder: tokenizer and ONNX session, no torch.
-
-A sample as a token pair (context, response), and the pair encoder that onnxruntime runs on it.
-"""
+"""The embedded text encoder: a sample as a token pair (context, response), and its ONNX session; no torch."""
 
 from __future__ import annotations
 

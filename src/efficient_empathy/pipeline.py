@@ -75,12 +75,12 @@ def _score(
     recipe: Recipe, section: ScoreSection, workspace: Workspace, console: Console, force: bool
 ) -> dict[str, Any]:
     rubric, options, reading = recipe.load_rubric(), section.model_extra, recipe.data.arguments()
-    scored = score(
+    result = score(
         recipe.data.place, workspace, section.judge, rubric, options,
         pool=section.pool or "median", console=console, force=force, **reading,
     )  # fmt: skip
-    require_scores(scored)
-    return _complete(scored, "judgements")
+    require_scores(result)
+    return _complete(result, "judgements")
 
 
 def _cascade(
@@ -89,20 +89,18 @@ def _cascade(
     from efficient_empathy.labelling.cascade.stage import cascade
 
     rubric, options, reading = recipe.load_rubric(), section.model_extra, recipe.data.arguments()
-    scored = cascade(
+    result = cascade(
         recipe.data.place, workspace, section.settings, rubric, options, console=console, force=force, **reading
     )
-    require_scores(scored)
-    return _complete(scored, "judgements")
+    require_scores(result)
+    return _complete(result, "judgements")
 
 
 def _refresh(recipe: Recipe, section: RefreshSection, workspace: Workspace, console: Console) -> dict[str, Any]:
     from efficient_empathy.labelling.refresh.stage import refresh
 
-    refreshed = refresh(
-        workspace, section, recipe.load_rubric(), section.model_extra, console=console, skip_finished=True
-    )
-    return _complete(refreshed, "judgements")
+    result = refresh(workspace, section, recipe.load_rubric(), section.model_extra, console=console, skip_finished=True)
+    return _complete(result, "judgements")
 
 
 def _robustness(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
@@ -155,8 +153,8 @@ def _generation(recipe: Recipe, workspace: Workspace, console: Console, force: b
     section = recipe.generate
     assert section is not None
     assert recipe.train is not None
-    trained = dict.fromkeys((*recipe.experts, *recipe.train.baselines))
-    names = section.models or ("base", *trained, *(("average", "moe") if recipe.mix is not None else ()))
+    expert_names = dict.fromkeys((*recipe.experts, *recipe.train.baselines))
+    names = section.models or ("base", *expert_names, *(("average", "moe") if recipe.mix is not None else ()))
 
     def answers(model: str) -> Step:
         return f"generate {model}", lambda: _complete(
@@ -175,23 +173,23 @@ def _complete(result: dict[str, Any], what: str) -> dict[str, Any]:
 def summary(result: dict[str, Any]) -> str:
     """What a run of a recipe came to, in words."""
     stages, workspace = result["stages"], Workspace(result["run"])
-    scored = stages.get("score") or stages["cascade"]
-    lines = [f"{scored['states']['ok']:,} of {scored['samples']:,} samples scored."]
+    scores = stages.get("score") or stages["cascade"]
+    lines = [f"{scores['states']['ok']:,} of {scores['samples']:,} samples scored."]
     if "select" in stages:
-        chosen = stages["select"]
-        total = max(1, sum(chosen["subsets"].values()) + chosen["unscored"])
-        parts = [f"{name} {count:,} ({count / total:.1%})" for name, count in chosen["subsets"].items()]
-        lines.append(f"Policy {chosen['policy']}: {', '.join(parts)}")
+        selection = stages["select"]
+        total = max(1, sum(selection["subsets"].values()) + selection["unscored"])
+        parts = [f"{name} {count:,} ({count / total:.1%})" for name, count in selection["subsets"].items()]
+        lines.append(f"Policy {selection['policy']}: {', '.join(parts)}")
     if "tune" in stages:
         lines.append(stages["tune"]["text"])
     if "mix" in stages:
-        from efficient_empathy.modelling.moe import summary as mixed
+        from efficient_empathy.modelling.moe import summary as mix_summary
 
-        lines.append(mixed(stages["mix"], workspace.root))
+        lines.append(mix_summary(stages["mix"], workspace.root))
     if "evaluate" in stages:
         from efficient_empathy.evaluation import EvaluationRecord
-        from efficient_empathy.evaluation import summary as evaluated
+        from efficient_empathy.evaluation import summary as evaluation_summary
 
-        lines.append(evaluated(EvaluationRecord.read(workspace.evaluation)))
+        lines.append(evaluation_summary(EvaluationRecord.read(workspace.evaluation)))
     lines.append(f"Report: {workspace.report}")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.evaluation.robustness.settings import SweepSettings, TuneSettings
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.settings import Settings, load, unknown
+from efficient_empathy.foundation.settings import Settings, describe_unknown, load
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.refresh.settings import RefreshSettings
 from efficient_empathy.modelling.generation.settings import GenerationSettings
@@ -32,7 +32,7 @@ BUNDLED = "bundled"
 DISTILLED = "distilled"
 RECIPES = Path(str(files("efficient_empathy") / "assets" / "recipes"))
 DIALOGUES = Path(str(files("efficient_empathy") / "assets" / "dialogues"))
-_SEEDED = ("cascade", "select", "sweep", "tune", "train", "mix", "generate", "evaluate")
+_STAGES_WITH_SEED = ("cascade", "select", "sweep", "tune", "train", "mix", "generate", "evaluate")
 _NEEDS = (
     ("sweep", "select"), ("tune", "select"), ("train", "select"), ("mix", "train"), ("generate", "train"),
     ("evaluate", "generate"),
@@ -97,10 +97,10 @@ class RefreshSection(RefreshSettings):
 
 def _check_judges(section: Settings, judges: Sequence[str]) -> None:
     options = section.model_extra or {}
-    known = [*type(section).model_fields, *options_model().model_fields]
+    keys = [*type(section).model_fields, *options_model().model_fields]
     for key in options:
-        if key not in known:
-            raise ValueError(unknown(key, known))
+        if key not in keys:
+            raise ValueError(describe_unknown(key, keys))
     try:
         check_options(judges, options)
     except UserError as error:
@@ -170,13 +170,13 @@ class Recipe(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _seeded(cls, content: Any) -> Any:
+    def _share_seed(cls, content: Any) -> Any:
         """Give the recipe's seed to the stages that name none."""
         if not isinstance(content, dict) or "seed" not in content:
             return content
-        stages = {name: content[name] for name in _SEEDED if isinstance(content.get(name), dict)}
-        seeded = {name: {"seed": content["seed"], **stage} for name, stage in stages.items()}
-        return {**content, **seeded}
+        stages = {name: content[name] for name in _STAGES_WITH_SEED if isinstance(content.get(name), dict)}
+        with_seed = {name: {"seed": content["seed"], **stage} for name, stage in stages.items()}
+        return {**content, **with_seed}
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from efficient_empathy.dialogues import Intake, Sample
-from efficient_empathy.dialogues.formats import reader_named
+from efficient_empathy.dialogues.formats import find_reader
 from efficient_empathy.dialogues.rows import Row
 
 Convert = Callable[..., tuple[list[Sample], Intake]]
@@ -23,7 +23,7 @@ def convert() -> Convert:
     def run(format_name: str, *rows: dict[str, Any]) -> tuple[list[Sample], Intake]:
         intake = Intake("skip")
         numbered = [Row(f"file:{number}", values, "file", None) for number, values in enumerate(rows, 1)]
-        return list(reader_named(format_name).samples(numbered, intake)), intake
+        return list(find_reader(format_name).samples(numbered, intake)), intake
 
     return run
 

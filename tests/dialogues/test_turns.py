@@ -6,7 +6,15 @@ from hypothesis import given
 
 from efficient_empathy.dialogues import Intake
 from efficient_empathy.dialogues.rows import MalformedError, Row
-from efficient_empathy.dialogues.turns import MAX_CHARACTERS, MAX_TURNS, Turn, alternating, conversation, labelled, pair
+from efficient_empathy.dialogues.turns import (
+    MAX_CHARACTERS,
+    MAX_TURNS,
+    Turn,
+    alternating,
+    conversation,
+    pair,
+    parse_labelled,
+)
 
 ROW = Row("file:1", {}, "file", "train")
 TURNS = st.lists(st.tuples(st.sampled_from(["speaker", "listener"]), st.sampled_from(["", "a", "b\nc"])), max_size=12)
@@ -96,6 +104,6 @@ def test_alternating_counts_back_from_the_response() -> None:
 def test_labelled_lines_go_on_until_the_next_label() -> None:
     intake = Intake()
     text = "Answer kindly.\nSpeaker: I lost\nmy dog\nLISTENER : Oh no\n speaker:Yes\nListener:"
-    assert labelled(text, intake) == [("speaker", "I lost\nmy dog"), ("listener", "Oh no"), ("speaker", "Yes")]
+    assert parse_labelled(text, intake) == [("speaker", "I lost\nmy dog"), ("listener", "Oh no"), ("speaker", "Yes")]
     assert intake.repairs == {"preambles left out": 1}
-    assert labelled("The speaker: nobody", intake) is None
+    assert parse_labelled("The speaker: nobody", intake) is None

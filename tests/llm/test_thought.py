@@ -2,14 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.llm.thought import spoken
+from efficient_empathy.llm.thought import strip_thoughts
 
 PIECES = st.lists(st.sampled_from(["<think>", "</think>", "<Reasoning>", "</thinking >", "a", "\n", "Sensibility: 7 "]))
 
 
 @given(PIECES.map("".join))
 def test_places_stay_and_nothing_but_thoughts_goes(reply: str) -> None:
-    answer = spoken(reply)
+    answer = strip_thoughts(reply)
     assert len(answer.text) == len(reply)
     assert all(mine in (" ", theirs) for mine, theirs in zip(answer.text, reply, strict=True))
     assert "<" not in answer.text
@@ -20,11 +20,11 @@ def test_places_stay_and_nothing_but_thoughts_goes(reply: str) -> None:
 
 @pytest.mark.parametrize("reply", ["I think <that> you [think]ing", "a < b", "", "<b>thinking</b>"])
 def test_other_marks_are_text(reply: str) -> None:
-    answer = spoken(reply.replace("[think]ing", "rethinking"))
+    answer = strip_thoughts(reply.replace("[think]ing", "rethinking"))
     assert answer.text == reply.replace("[think]ing", "rethinking")
     assert not answer.unfinished
 
 
 def test_what_stands_before_a_thought_and_after_it_is_the_answer() -> None:
-    assert spoken("A<think>b<think>c</think>D").text.replace(" ", "") == "AD"
-    assert spoken("b</think>c</think>D").text.replace(" ", "") == "D"
+    assert strip_thoughts("A<think>b<think>c</think>D").text.replace(" ", "") == "AD"
+    assert strip_thoughts("b</think>c</think>D").text.replace(" ", "") == "D"

@@ -2,7 +2,7 @@ import pytest
 from yarl import URL
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.llm.transport import Secrets, checked_key, checked_url, query_secrets
+from efficient_empathy.llm.transport import Secrets, check_key, check_url, query_secrets
 from efficient_empathy.llm.wire.openai import OpenAIWire
 
 
@@ -16,7 +16,7 @@ from efficient_empathy.llm.wire.openai import OpenAIWire
     ],
 )
 def test_the_chat_url_is_the_base_url_and_a_path(base: str, url: str) -> None:
-    assert str(OpenAIWire().url(checked_url(base))) == url
+    assert str(OpenAIWire().url(check_url(base))) == url
 
 
 KEY = "tok-0123456789abcdef"
@@ -62,10 +62,10 @@ def test_placeholders_are_no_secrets() -> None:
 @pytest.mark.parametrize("key", ["sk-abc\nHost: evil", "my secret key", "schlüssel-12345"])
 def test_a_key_that_no_header_takes_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(UserError, match="MY_KEY") as caught:
-        checked_key(key, "MY_KEY")
+        check_key(key, "MY_KEY")
     assert key not in str(caught.value)
 
 
 def test_white_space_around_a_key_is_forgiven() -> None:
-    assert checked_key(f" {KEY}\n", "MY_KEY") == KEY
-    assert checked_key("  ", "MY_KEY") is None
+    assert check_key(f" {KEY}\n", "MY_KEY") == KEY
+    assert check_key("  ", "MY_KEY") is None

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 
 from efficient_empathy.dialogues import Intake, Sample, open_source
-from efficient_empathy.dialogues.formats import reader_named
+from efficient_empathy.dialogues.formats import find_reader
 from efficient_empathy.dialogues.rows import Row
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection import select
@@ -66,7 +66,7 @@ def samples_of(dialogues: list[tuple[list[tuple[str, str]], str | None, str | No
         for turns, category, split in dialogues
     ]
     numbered = [Row(f"f:{number}", row, "f") for number, row in enumerate(rows, 1)]
-    return [*reader_named("esconv").samples(numbered, Intake("skip"))]
+    return [*find_reader("esconv").samples(numbered, Intake("skip"))]
 
 
 def facts(sample: Sample) -> tuple[object, ...]:

@@ -18,7 +18,7 @@ from efficient_empathy.evaluation.judging import evaluation_of
 from efficient_empathy.foundation.errors import error_context
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.measured import Floats, Weights
-from efficient_empathy.foundation.statistics.resampling import replicated
+from efficient_empathy.foundation.statistics.resampling import replicate
 from efficient_empathy.scoring.ledger import Ledger
 
 POSITION = "position"
@@ -88,7 +88,7 @@ def _figures(
     plain = ranks.under()
     bounds = dict.fromkeys(ranks.keys, (math.nan, math.nan))
     if resamples and len(set(labels)) > 1 and len(labels) >= LEAST_ROWS:
-        replicates = replicated({"": ranks}, labels, draws=resamples, seed=seed)[""]
+        replicates = replicate({"": ranks}, labels, draws=resamples, seed=seed)[""]
         bounds = {key: replicates[name].interval(confidence) for key, name in ranks.keys.items()}
     few = len(labels) < LEAST_ROWS
     return {

@@ -102,12 +102,12 @@ def pairwise(
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.scoring.plan import plan_text
 
-    workspace, loaded = Workspace(run), PairRubric.load(rubric)
+    workspace, pair_rubric = Workspace(run), PairRubric.load(rubric)
     if dry_run:
-        estimate = plan_pairwise(workspace, a, b, judge, loaded, options, settings)
+        estimate = plan_pairwise(workspace, a, b, judge, pair_rubric, options, settings)
         show(estimate, as_json, plan_text(estimate))
         return
-    result = run_pairwise(workspace, a, b, judge, loaded, options, settings, console=err)
+    result = run_pairwise(workspace, a, b, judge, pair_rubric, options, settings, console=err)
     show(result.model_dump(mode="json"), as_json, result.summary())
     if result.ending == "stopped":
         raise typer.Exit(INTERRUPTED)
@@ -184,12 +184,12 @@ def sheets(
     from efficient_empathy.evaluation.ratings import make_sheets, sheets_summary
     from efficient_empathy.foundation.run.workspace import Workspace
 
-    rated = tuple(name.strip() for name in models.split(",") if name.strip())
-    made = make_sheets(
-        Workspace(run), rated, settings.design(len(rated)), output,
+    names = tuple(name.strip() for name in models.split(",") if name.strip())
+    result = make_sheets(
+        Workspace(run), names, settings.design(len(names)), output,
         samples=settings.samples, format=settings.format, force=force,
     )  # fmt: skip
-    show(made.model_dump(mode="json"), as_json, sheets_summary(made))
+    show(result.model_dump(mode="json"), as_json, sheets_summary(result))
 
 
 def read(

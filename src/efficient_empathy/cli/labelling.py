@@ -46,9 +46,17 @@ def cascade(
     from efficient_empathy.scoring.rubric import Rubric as LoadedRubric
     from efficient_empathy.scoring.stage import require_scores
 
-    workspace, loaded = Workspace(run), LoadedRubric.load(rubric)
+    workspace, loaded_rubric = Workspace(run), LoadedRubric.load(rubric)
     result = run_cascade(
-        source, workspace, settings, loaded, options, dry_run=dry_run, console=err, force=force, **reading.arguments()
+        source,
+        workspace,
+        settings,
+        loaded_rubric,
+        options,
+        dry_run=dry_run,
+        console=err,
+        force=force,
+        **reading.arguments(),
     )
     if dry_run:
         show(result, as_json, "Dry run: nothing was asked of the expert.")
@@ -78,12 +86,12 @@ def refresh(
     from efficient_empathy.labelling.refresh.stage import refresh as run_refresh
     from efficient_empathy.scoring.rubric import Rubric as LoadedRubric
 
-    workspace, loaded = Workspace(run), LoadedRubric.load(rubric)
+    workspace, loaded_rubric = Workspace(run), LoadedRubric.load(rubric)
     if dry_run:
-        plan = plan_refresh(workspace, settings, loaded, options)
+        plan = plan_refresh(workspace, settings, loaded_rubric, options)
         show(plan, as_json, plan_text(plan))
         return
-    result = run_refresh(workspace, settings, loaded, options, console=err)
+    result = run_refresh(workspace, settings, loaded_rubric, options, console=err)
     show(result, as_json, summary(result, run))
     stop(result["ending"])
 
@@ -144,22 +152,22 @@ def predict(
         require_reference(predictor)
     streams = source == "-" and not as_json
     if source == "-":
-        done = _stream(predictor, reading, lines=streams, keep=output is not None)
+        prediction = _stream(predictor, reading, lines=streams, keep=output is not None)
     else:
         with err.status("Judging …") as status:
-            done = predict(
+            prediction = predict(
                 source, predictor,
                 format=reading.format, columns=reading.columns or None, on_bad_row=reading.on_bad_row,
                 on_progress=lambda samples: status.update(f"Judging … {samples:,} samples"),
             )  # fmt: skip
     if output is not None:
-        write(done.per(settings.per), output)
-    result = {**done.result, "output": str(output) if output else None, "per": settings.per}
+        write(prediction.per(settings.per), output)
+    result = {**prediction.result, "output": str(output) if output else None, "per": settings.per}
     if streams:
         err.print(summary(result), markup=False)
     else:
         show(result, as_json, summary(result))
-    if fail_on_drift and done.drift["verdict"] == "alarm":
+    if fail_on_drift and prediction.drift["verdict"] == "alarm":
         raise typer.Exit(DRIFTED)
 
 
@@ -170,8 +178,8 @@ def _stream(predictor: Predictor, how: ReadingSettings, *, lines: bool, keep: bo
     from efficient_empathy.labelling.prediction.stream import Reading, answers
 
     reading = Reading(how.format, how.columns or None, Intake(how.on_bad_row))
-    started, collected = time.perf_counter(), Collected(predictor, frames=keep or not lines)
-    for answer in answers(sys.stdin.buffer, predictor, collected, reading):
+    start, collector = time.perf_counter(), Collected(predictor, frames=keep or not lines)
+    for answer in answers(sys.stdin.buffer, predictor, collector, reading):
         if lines:
             typer.echo(json.dumps(answer, ensure_ascii=False))
-    return collected.prediction(time.perf_counter() - started, reading.intake)
+    return collector.prediction(time.perf_counter() - start, reading.intake)

@@ -106,17 +106,18 @@ def _outside(
             f"--{idle[0].replace('_', '-')} needs a run, whose samples routers are trained on: give --run RUN"
         )
     if plain:
-        made = average(experts, output, base=base, shard_bytes=settings.shard_bytes)
-        text = f"The average of {', '.join(made['experts'])}: {output} ({made['parameters']:,} parameters)"
+        record = average(experts, output, base=base, shard_bytes=settings.shard_bytes)
+        text = f"The average of {', '.join(record['experts'])}: {output} ({record['parameters']:,} parameters)"
     else:
-        made = compose(
+        record = compose(
             experts, output, base=base, shared=settings.shared, top_k=settings.top_k, shard_bytes=settings.shard_bytes
         )
-        text = f"{', '.join(made['experts'])} in one {made['family']}: {output} ({made['parameters']:,} parameters).\n"
+        text = f"{', '.join(record['experts'])} in one {record['family']}: {output} "
+        text += f"({record['parameters']:,} parameters).\n"
         text += "Its routers are zero, so it weighs its experts alike."
-        if made["top_k"] < len(made["experts"]):
-            text += f" Of equals the first {made['top_k']} are taken: train the routers before you use it."
-    show(made, as_json, f"{text}\nServe it: transformers serve {output}")
+        if record["top_k"] < len(record["experts"]):
+            text += f" Of equals the first {record['top_k']} are taken: train the routers before you use it."
+    show(record, as_json, f"{text}\nServe it: transformers serve {output}")
 
 
 def generate(

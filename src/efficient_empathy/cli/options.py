@@ -1,9 +1,8 @@
 """Options from settings models: a command names a model among its parameters, and gets it filled in and checked.
 
 `def analytics(run: Run, settings: AnalyticsSettings)` has a flag for every field of the model, named after the field,
-with the field's own help and default. A flag that is not given is absent, so a settings file still counts.
-
-What the commands share: options, consoles, and how results are shown.
+with the field's own help and default. A flag that is not given is absent, so a settings file still counts. Options that
+commands share stand here too, and how results are shown.
 """
 
 from __future__ import annotations
@@ -59,10 +58,10 @@ def show(record: dict[str, Any], as_json: bool, text: str) -> None:
 
 def pairs(items: list[str] | None, option: str) -> dict[str, str]:
     """NAME=VALUE items as a mapping."""
-    found = dict(item.partition("=")[::2] for item in items or [])
+    mapping = dict(item.partition("=")[::2] for item in items or [])
     if bad := [item for item in items or [] if "=" not in item]:
         raise UserError(f"{option} takes NAME=VALUE, not {bad[0]!r}")
-    return found
+    return mapping
 
 
 def stop(ending: str) -> None:
@@ -131,14 +130,14 @@ class Option:
         return get_origin(self.kinds[0]) in (tuple, list) and self.form.metavar is None and not self.form.repeats
 
     @property
-    def required(self) -> bool:
+    def is_required(self) -> bool:
         """Whether the model cannot do without it."""
         return self.field.is_required()
 
     @property
     def default(self) -> str:
         """The model's default as it would be typed; empty where there is none to speak of."""
-        value = self.field.get_default(call_default_factory=True) if not self.required else None
+        value = self.field.get_default(call_default_factory=True) if not self.is_required else None
         if value is None or value is False or value == "" or value in ((), [], {}):
             return ""
         if self.is_switch:
@@ -246,7 +245,9 @@ class ModelOptions:
 
     def parameters(self) -> list[inspect.Parameter]:
         """The parameters that stand for the model."""
-        own = [one.parameter(name, required=one.required and not self.optional) for name, one in self.options.items()]
+        own = [
+            one.parameter(name, required=one.is_required and not self.optional) for name, one in self.options.items()
+        ]
         return own + (_file_parameters(self.how.file, _example(self.model)) if self.how.file else [])
 
     def build(self, values: Mapping[str, Any]) -> Any:
@@ -254,7 +255,7 @@ class ModelOptions:
         present = {name: one for name, one in self.options.items() if values[name] is not None}
         flags = {one.key: (one.flag, one.value(values[name])) for name, one in present.items()}
         if self.optional:
-            missing = [one.flag for name, one in self.options.items() if one.required and name not in present]
+            missing = [one.flag for name, one in self.options.items() if one.is_required and name not in present]
             if missing and flags:
                 raise UserError(f"{next(iter(flags.values()))[0]} needs {missing[0]}")
             if missing:

@@ -32,8 +32,8 @@ def run(
     from efficient_empathy.pipeline import run_recipe, summary
     from efficient_empathy.recipe import Recipe
 
-    loaded = Recipe.load(recipe, pairs(changes, "--set"))
-    result = run_recipe(loaded, Workspace(folder or loaded.folder), console=err, force=force)
+    loaded_recipe = Recipe.load(recipe, pairs(changes, "--set"))
+    result = run_recipe(loaded_recipe, Workspace(folder or loaded_recipe.folder), console=err, force=force)
     show(result, as_json, summary(result))
 
 

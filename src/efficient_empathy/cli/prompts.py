@@ -34,8 +34,8 @@ def list_(
     """
     from efficient_empathy.prompts.listing import list_prompts, summary
 
-    listed = list_prompts(folder)
-    show(listed.as_json(), as_json, summary(listed))
+    listing = list_prompts(folder)
+    show(listing.as_json(), as_json, summary(listing))
 
 
 def golden(
@@ -71,8 +71,8 @@ def golden(
     from efficient_empathy.prompts.golden.making import make_golden, summary
 
     assert run is not None
-    made = make_golden(Workspace(run), output, settings, force=force)
-    show(made.as_json(), as_json, summary(made))
+    result = make_golden(Workspace(run), output, settings, force=force)
+    show(result.as_json(), as_json, summary(result))
 
 
 def _check(folder: Path, write: bool, rubric_file: Path | None, as_json: bool) -> None:
@@ -81,9 +81,9 @@ def _check(folder: Path, write: bool, rubric_file: Path | None, as_json: bool) -
 
     rubric = Rubric.load(rubric_file) if rubric_file is not None else None
     place = golden_folder(folder)
-    problems, found = ([], seal(place, rubric)) if write else look_at(place, rubric)
+    problems, golden = ([], seal(place, rubric)) if write else look_at(place, rubric)
     record: dict[str, Any] = {"folder": str(place), "ok": not problems, "problems": problems}
-    if found is None:
+    if golden is None:
         if as_json:
             show(record, True, "")
         for problem in problems[:SHOWN]:
@@ -91,10 +91,10 @@ def _check(folder: Path, write: bool, rubric_file: Path | None, as_json: bool) -
         if len(problems) > SHOWN:
             err.print(f"… and {len(problems) - SHOWN:,} more.", markup=False)
         raise typer.Exit(1)
-    ranges = sum(any(low < high for low, high in item.expected.values()) for item in found.items)
-    record |= {"name": found.name, "items": len(found.items), "ranges": ranges, "corpus": found.manifest.corpus}
+    ranges = sum(any(low < high for low, high in item.expected.values()) for item in golden.items)
+    record |= {"name": golden.name, "items": len(golden.items), "ranges": ranges, "corpus": golden.manifest.corpus}
     text = (
-        f"{place} is in order: {len(found.items):,} items, {ranges:,} of them with ranges, corpus {record['corpus']}."
+        f"{place} is in order: {len(golden.items):,} items, {ranges:,} of them with ranges, corpus {record['corpus']}."
     )
     show(record, as_json, f"{text}\nNext: efficient-empathy prompts test {folder} --judge openai:MODEL@URL")
 
@@ -141,14 +141,21 @@ def golden_test(
     from efficient_empathy.scoring.plan import plan_text
     from efficient_empathy.scoring.rubric import Rubric as LoadedRubric
 
-    loaded, references = LoadedRubric.load(rubric), judge or ["distilled"]
+    loaded_rubric, references = LoadedRubric.load(rubric), judge or ["distilled"]
     if dry_run:
-        found = read_golden(golden, loaded)
-        estimate = plan(found, loaded, references, procedure.repeats, Workspace(output or folder_of(found)), options)
+        golden_set = read_golden(golden, loaded_rubric)
+        estimate = plan(
+            golden_set,
+            loaded_rubric,
+            references,
+            procedure.repeats,
+            Workspace(output or folder_of(golden_set)),
+            options,
+        )
         show(estimate, as_json, plan_text(estimate))
         return
     try:
-        result = run_tests(golden, references, loaded, procedure, options, output=output, console=err)
+        result = run_tests(golden, references, loaded_rubric, procedure, options, output=output, console=err)
     except StoppedError as stopped:
         err.print(str(stopped), markup=False)
         raise typer.Exit(INTERRUPTED) from None

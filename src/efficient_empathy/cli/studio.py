@@ -45,13 +45,17 @@ def studio(
         token = secrets.token_urlsafe(32)
     listening = listen(host, PORT if port is None else port, tries=1 + PORTS_TRIED if port is None else 1)
     with listening:
-        bound = listening.getsockname()[1]
+        bound_port = listening.getsockname()[1]
         app = make_app(
-            folders, host=host, port=bound, token=token, read_only=settings.read_only,
+            folders, host=host, port=bound_port, token=token, read_only=settings.read_only,
             chat_endpoints=_endpoints(settings),
         )  # fmt: skip
-        url = _url(host, bound, token)
-        show({"url": url, "host": host, "port": bound, "runs": list(app.state.studio.runs)}, as_json, f"Studio: {url}")
+        url = _url(host, bound_port, token)
+        show(
+            {"url": url, "host": host, "port": bound_port, "runs": list(app.state.studio.runs)},
+            as_json,
+            f"Studio: {url}",
+        )
         sys.stdout.flush()
         if settings.open or (settings.open is None and token is None and _has_desktop()):
             webbrowser.open(url)
@@ -74,9 +78,9 @@ def _url(host: str, port: int, token: str | None) -> str:
     """Where a browser finds it; for all of this machine's addresses, by the machine's name."""
     import socket
 
-    shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
-    shown = f"[{shown}]" if ":" in shown else shown
-    return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else host
+    name = f"[{name}]" if ":" in name else name
+    return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
 
 
 def _has_desktop() -> bool:

@@ -74,10 +74,10 @@ def inspect_source(
 
     Holds 16 bytes per sample, however long it is.
     """
-    opened = open_source(source, format=format, columns=columns, intake=intake or Intake("skip"))
-    inspection = Inspection(opened.format, opened.files, opened.skipped_files)
+    dialogues = open_source(source, format=format, columns=columns, intake=intake or Intake("skip"))
+    inspection = Inspection(dialogues.format, dialogues.files, dialogues.skipped_files)
     ids, conversations = DistinctCounter(), DistinctCounter()
-    for sample in opened:
+    for sample in dialogues:
         inspection.samples += 1
         ids.add(sample.id)
         conversations.add(sample.dialogue_id)
@@ -89,9 +89,9 @@ def inspect_source(
             inspection.examples.append(sample)
     inspection.conversations = conversations.count()
     inspection.duplicates = inspection.samples - ids.count()
-    inspection.bad_rows = opened.intake.bad_row_count
-    inspection.bad_row_examples = opened.intake.bad_rows[:_BAD_ROW_EXAMPLES]
-    inspection.repairs = opened.intake.repairs
+    inspection.bad_rows = dialogues.intake.bad_row_count
+    inspection.bad_row_examples = dialogues.intake.bad_rows[:_BAD_ROW_EXAMPLES]
+    inspection.repairs = dialogues.intake.repairs
     return inspection
 
 
@@ -116,10 +116,10 @@ def as_record(inspection: Inspection) -> dict[str, Any]:
 
 def as_text(inspection: Inspection) -> str:
     """What `inspect` prints."""
-    files, repeated = len(inspection.files), inspection.duplicates
+    files, duplicates = len(inspection.files), inspection.duplicates
     lines = [
         f"Format         {inspection.format}{f' ({files} files)' if files > 1 else ''}",
-        f"Samples        {inspection.samples:,}{f' ({repeated:,} repeated)' if repeated else ''}",
+        f"Samples        {inspection.samples:,}{f' ({duplicates:,} repeated)' if duplicates else ''}",
         f"Conversations  {inspection.conversations:,}",
         f"Splits         {_counts(inspection.split_counts)}",
         f"Categories     {len(inspection.category_counts)}: {_counts(inspection.category_counts)}",
@@ -136,16 +136,16 @@ def as_text(inspection: Inspection) -> str:
 
 
 def _counts(counts: Counter[str]) -> str:
-    shown = [f"{name} {count:,}" for name, count in counts.most_common(_CATEGORIES_SHOWN)]
-    rest = len(counts) - len(shown)
-    return ", ".join(shown + ([f"and {rest} more"] if rest > 0 else [])) or "none"
+    parts = [f"{name} {count:,}" for name, count in counts.most_common(_CATEGORIES_SHOWN)]
+    rest = len(counts) - len(parts)
+    return ", ".join(parts + ([f"and {rest} more"] if rest > 0 else [])) or "none"
 
 
 def _chat(sample: Sample) -> list[str]:
     turns = [(turn.role.capitalize(), turn.text) for turn in sample.context] + [("→ Listener", sample.response)]
-    return [f"  {role}: {_clipped(text)}" for role, text in turns]
+    return [f"  {role}: {_clip(text)}" for role, text in turns]
 
 
-def _clipped(text: str) -> str:
+def _clip(text: str) -> str:
     one_line = " ".join(text.split())
     return one_line if len(one_line) <= _CLIP else f"{one_line[:_CLIP]}… ({len(one_line) - _CLIP:,} more characters)"

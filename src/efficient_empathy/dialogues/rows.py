@@ -1,7 +1,4 @@
-"""What a container gives and a format takes: one row, and typed access to its values.
-
-What happened to the rows that were read: which were bad, and which were repaired.
-"""
+"""One row as a container gives it and a format takes it, and the count of rows that were bad or repaired."""
 
 from __future__ import annotations
 
@@ -63,7 +60,7 @@ class Intake:
 
 
 T = TypeVar("T")
-P = TypeVar("P", bound="Placed")
+P = TypeVar("P", bound="HasPlace")
 MAX_TURN = 2**31 - 1
 SPLITS = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid"}
 SPLITS |= {"dev": "valid", "test": "test", "testing": "test"}
@@ -84,7 +81,7 @@ class Row:
     split: str | None = None
 
 
-class Placed(Protocol):
+class HasPlace(Protocol):
     """What stands at a place: a row, or several."""
 
     @property
@@ -101,14 +98,14 @@ def each(rows: Iterable[P], intake: Intake, convert: Callable[[P], Iterable[T]])
     """What `convert` makes of every row; a row that it finds malformed is noted as bad, and none of it is used."""
     for row in rows:
         try:
-            converted = list(convert(row))
+            results = list(convert(row))
         except MalformedError as error:
             intake.bad(row.place, str(error))
         else:
-            yield from converted
+            yield from results
 
 
-def shown(value: object) -> str:
+def show_value(value: object) -> str:
     """A value in an error message: short, and printable whatever it holds."""
     return ascii(reprlib.repr(value) if not isinstance(value, str) else value[:40])
 
@@ -125,7 +122,7 @@ def clean(text: str) -> str:
     return text.strip()
 
 
-def required(values: dict[str, Any], key: str) -> Any:
+def require_value(values: dict[str, Any], key: str) -> Any:
     """The value of `key`; malformed if it is missing or null."""
     value = values.get(key)
     if value is None:
@@ -135,9 +132,9 @@ def required(values: dict[str, Any], key: str) -> Any:
 
 def text_of(values: dict[str, Any], key: str) -> str:
     """The text at `key`, cleaned."""
-    value = required(values, key)
+    value = require_value(values, key)
     if not isinstance(value, str):
-        raise MalformedError(f"{key!r} is {shown(value)}, not text")
+        raise MalformedError(f"{key!r} is {show_value(value)}, not text")
     return clean(value)
 
 
@@ -149,23 +146,23 @@ def has_instruction(values: dict[str, Any]) -> bool:
 
 def list_of(values: dict[str, Any], key: str) -> list[Any]:
     """The list at `key`, which may stand as JSON text, as it does in a CSV cell."""
-    value = required(values, key)
-    listed = parsed_list(value) if isinstance(value, str) else value
-    if not isinstance(listed, list):
-        raise MalformedError(f"{key!r} is {shown(value)}, not a list")
-    return listed
+    value = require_value(values, key)
+    items = parse_list(value) if isinstance(value, str) else value
+    if not isinstance(items, list):
+        raise MalformedError(f"{key!r} is {show_value(value)}, not a list")
+    return items
 
 
 def objects_of(values: dict[str, Any], key: str) -> list[dict[str, Any]]:
     """The list of objects at `key`."""
-    listed = list_of(values, key)
-    for item in listed:
+    items = list_of(values, key)
+    for item in items:
         if not isinstance(item, dict):
-            raise MalformedError(f"{key!r} holds {shown(item)}, not an object")
-    return listed
+            raise MalformedError(f"{key!r} holds {show_value(item)}, not an object")
+    return items
 
 
-def parsed_list(text: str) -> list[Any] | None:
+def parse_list(text: str) -> list[Any] | None:
     """The list that `text` is as JSON, if it is one."""
     if not text.lstrip().startswith("["):
         return None
@@ -179,10 +176,10 @@ def parsed_list(text: str) -> list[Any] | None:
 def holds_objects(values: dict[str, Any], key: str, inner: Iterable[tuple[str, str]]) -> bool:
     """Whether `key` holds a list whose first object has both keys of one of the `inner` pairs."""
     value = values.get(key)
-    listed = parsed_list(value) if isinstance(value, str) else value
-    if not isinstance(listed, list) or not listed or not isinstance(listed[0], dict):
+    items = parse_list(value) if isinstance(value, str) else value
+    if not isinstance(items, list) or not items or not isinstance(items[0], dict):
         return False
-    return any(role in listed[0] and text in listed[0] for role, text in inner)
+    return any(role in items[0] and text in items[0] for role, text in inner)
 
 
 def label_of(values: dict[str, Any], keys: Iterable[str]) -> str | None:
@@ -214,7 +211,7 @@ def turn_of(values: dict[str, Any], key: str = "turn") -> int | None:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value.strip()):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TURN:
-        raise MalformedError(f"{key!r} is {shown(value)}, not a whole number from 0 on")
+        raise MalformedError(f"{key!r} is {show_value(value)}, not a whole number from 0 on")
     return value
 
 

@@ -1,9 +1,4 @@
-"""A source: a file, a folder or a hub data set, its format recognised, its samples read lazily.
-
-Which format the rows of a file, a hub data set or a folder are of, and which files of a folder are read.
-
-Data sets of the Hugging Face hub as rows, streamed (extra `hub`).
-"""
+"""A source: a file, a folder or a data set of the Hugging Face hub, its format recognised, its samples read lazily."""
 
 from __future__ import annotations
 
@@ -16,16 +11,39 @@ from pathlib import Path
 from typing import Any
 
 from efficient_empathy.dialogues.containers import UnknownContentError, file_rows
-from efficient_empathy.dialogues.formats import format_names, reader_named, recognised
-from efficient_empathy.dialogues.formats.judged import EVALUATION, Judged
+from efficient_empathy.dialogues.formats import find_reader, format_names, recognise_format
+from efficient_empathy.dialogues.formats.judged import EVALUATION, JudgedJSON
 from efficient_empathy.dialogues.formats.reader import Reader
 from efficient_empathy.dialogues.formats.samples import Samples
-from efficient_empathy.dialogues.rows import SPLITS, Intake, MalformedError, Row, each, required, shown, split_in_name
+from efficient_empathy.dialogues.rows import (
+    SPLITS,
+    Intake,
+    MalformedError,
+    Row,
+    each,
+    require_value,
+    show_value,
+    split_in_name,
+)
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
 
 _PREFIX = "hub:"
 _FILE_ENDINGS = {".csv", ".gz", ".json", ".jsonl", ".parquet", ".tsv", ".txt", ".zip"}
+Columns = Mapping[str, str]
+"""The name that a format knows a column by, to the name that it has in the file."""
+
+_ROWS_LOOKED_AT = 100
+_KEYS_SHOWN = 12
+_OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.gz)?")
+_OFFICIAL_FORMAT = "empathetic-dialogues"
+_SAMPLES, _MANIFEST = "samples.parquet", "manifest.json"
+"""What every run's folder has, once a source was read into it."""
+_SELECTION = ("assignments.parquet", "dataset_info.json")
+"""What the folder of a run's selection has, beside each subset twice."""
+_NO_DATA = {".txt", ".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".log", ".html", ".pdf", ".png"}
+_ABOUT = re.compile(r"[._]|README|LICENSE|.*\.md$", re.IGNORECASE)
+_SPLIT_ORDER = {"train": 0, "valid": 1, "test": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +55,9 @@ class HubId:
 
     def __str__(self) -> str:
         return f"{_PREFIX}{self.name}" + (f":{self.split}" if self.split else "")
+
+
+Part = Path | HubId
 
 
 def hub_id(source: str) -> HubId | None:
@@ -85,48 +106,31 @@ def _unreadable(hub: HubId, error: Exception) -> UserError:
     return UserError(f"cannot read {hub} from the Hugging Face hub ({reason}): check the name and the network")
 
 
-Part = Path | HubId
-Columns = Mapping[str, str]
-"""The name that a format knows a column by, to the name that it has in the file."""
-
-_ROWS_LOOKED_AT = 100
-_KEYS_SHOWN = 12
-_OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.gz)?")
-_OFFICIAL_FORMAT = "empathetic-dialogues"
-_SAMPLES, _MANIFEST = "samples.parquet", "manifest.json"
-"""What every run's folder has, once a source was read into it."""
-_SELECTION = ("assignments.parquet", "dataset_info.json")
-"""What the folder of a run's selection has, beside each subset twice."""
-_NO_DATA = {".txt", ".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".log", ".html", ".pdf", ".png"}
-_ABOUT = re.compile(r"[._]|README|LICENSE|.*\.md$", re.IGNORECASE)
-_SPLIT_ORDER = {"train": 0, "valid": 1, "test": 2}
-
-
 def rows_of(part: Part, intake: Intake, columns: Columns) -> Iterator[Row]:
     """The rows of a file or hub data set, their columns under the names that formats know."""
 
     def is_row(values: dict[str, Any]) -> bool:
-        return recognised([_renamed(values, columns)]) is not None
+        return recognise_format([_rename_columns(values, columns)]) is not None
 
     rows = hub_rows(part) if isinstance(part, HubId) else file_rows(part, intake, is_row)
     for row in rows:
         missing = next((name for name in columns.values() if name not in row.values), None)
         if missing is not None:
-            intake.bad(row.place, f"no column {shown(missing)}: there are {_keys(row.values)}")
+            intake.bad(row.place, f"no column {show_value(missing)}: there are {_keys(row.values)}")
         else:
-            yield replace(row, values=_renamed(row.values, columns)) if columns else row
+            yield replace(row, values=_rename_columns(row.values, columns)) if columns else row
 
 
 def format_of(part: Part, columns: Columns) -> str:
     """The name of the format that the first rows are of."""
     peek = _Peek(part, columns)
-    reader = recognised(peek)
+    reader = recognise_format(peek)
     if reader is not None:
         return reader.name
     if peek.keys is not None:
-        known = ", ".join(format_names())
+        names = ", ".join(format_names())
         raise UnknownContentError(
-            f"{part}: its rows are of no known format (keys: {peek.keys or 'none'}): pass --format ({known}), or say "
+            f"{part}: its rows are of no known format (keys: {peek.keys or 'none'}): pass --format ({names}), or say "
             "which columns are meant, such as --column response=answer"
         )
     if peek.intake.bad_rows:
@@ -156,16 +160,16 @@ class _Peek:
             yield row.values
 
 
-def _renamed(values: dict[str, Any], columns: Columns) -> dict[str, Any]:
-    return {**values, **{known: values.get(name) for known, name in columns.items()}}
+def _rename_columns(values: dict[str, Any], columns: Columns) -> dict[str, Any]:
+    return {**values, **{format_name: values.get(name) for format_name, name in columns.items()}}
 
 
 def _keys(values: dict[str, Any]) -> str:
-    names = [shown(name) for name in values]
+    names = [show_value(name) for name in values]
     return ", ".join(names[:_KEYS_SHOWN]) + (", …" if len(names) > _KEYS_SHOWN else "")
 
 
-def listed_files(folder: Path) -> list[Path]:
+def list_files(folder: Path) -> list[Path]:
     """The folder's files, by split (train, valid, test, none told), then by name.
 
     Hidden ones are left out, and what tells of the data: README, LICENSE and other Markdown.
@@ -188,21 +192,21 @@ def files_of_format(folder: Path, format_name: str | None, columns: Columns) -> 
         raise UserError(f"{folder} is a selection, with each subset in two files: pass one, such as {_subset(folder)}")
     if format_name in (None, Samples.name) and (folder / _SAMPLES).is_file() and (folder / _MANIFEST).is_file():
         return Samples.name, [folder / _SAMPLES]
-    files = [path for path in listed_files(folder) if path.suffix.lower() not in _NO_DATA]
+    files = [path for path in list_files(folder) if path.suffix.lower() not in _NO_DATA]
     official = [path for path in files if _OFFICIAL.fullmatch(path.name)]
     if format_name in (None, _OFFICIAL_FORMAT) and official:
-        found = _formats(official, None, columns)
-        if set(found.values()) == {_OFFICIAL_FORMAT}:
-            return _OFFICIAL_FORMAT, list(found)
-    found = _formats(files, format_name, columns)
-    if not found:
-        wanted = f"the format {format_name}" if format_name else "a known format"
+        formats = _formats(official, None, columns)
+        if set(formats.values()) == {_OFFICIAL_FORMAT}:
+            return _OFFICIAL_FORMAT, list(formats)
+    formats = _formats(files, format_name, columns)
+    if not formats:
+        kind = f"the format {format_name}" if format_name else "a known format"
         names = ", ".join(path.name for path in files[:20]) or "no file"
-        raise UserError(f"{folder} has no file of {wanted} (looked at {names}): pass a file")
-    if len(set(found.values())) > 1:
-        which = "; ".join(f"{path.name} is {name}" for path, name in found.items())
+        raise UserError(f"{folder} has no file of {kind} (looked at {names}): pass a file")
+    if len(set(formats.values())) > 1:
+        which = "; ".join(f"{path.name} is {name}" for path, name in formats.items())
         raise UserError(f"{folder} has files of different formats ({which}): pass one file, or --format")
-    return next(iter(found.values())), list(found)
+    return next(iter(formats.values())), list(formats)
 
 
 def _subset(folder: Path) -> Path:
@@ -211,17 +215,17 @@ def _subset(folder: Path) -> Path:
 
 
 def _formats(files: list[Path], format_name: str | None, columns: Columns) -> dict[Path, str]:
-    found: dict[Path, str] = {}
-    reader = reader_named(format_name) if format_name else None
+    formats: dict[Path, str] = {}
+    reader = find_reader(format_name) if format_name else None
     for path in files:
         try:
             if reader is None:
-                found[path] = format_of(path, columns)
+                formats[path] = format_of(path, columns)
             elif is_of(path, reader, columns):
-                found[path] = reader.name
+                formats[path] = reader.name
         except UnknownContentError:
             continue
-    return found
+    return formats
 
 
 @dataclass(slots=True)
@@ -241,7 +245,7 @@ class Source:
 
     def __iter__(self) -> Iterator[Sample]:
         """The samples in order. Raises `UserError` for what cannot be read, `BadRowError` as the intake has it."""
-        reader = reader_named(self.format)
+        reader = find_reader(self.format)
         for rows in self.parts():
             yield from reader.samples(rows, self.intake)
 
@@ -278,7 +282,7 @@ def open_source(
     columns = dict(columns or {})
     intake = intake if intake is not None else Intake()
     if format is not None:
-        reader_named(format)
+        find_reader(format)
     path = Path(source)
     try:
         exists, is_folder = bool(str(source)) and path.exists(), path.is_dir()
@@ -297,21 +301,21 @@ def open_source(
     if not is_folder:
         return Source(str(source), format or format_of(path, columns), [path], intake, columns=columns)
     name, files = files_of_format(path, format, columns)
-    skipped = [other for other in listed_files(path) if other not in files]
-    return Source(str(source), name, files, intake, skipped, columns=columns)
+    skipped_files = [other for other in list_files(path) if other not in files]
+    return Source(str(source), name, files, intake, skipped_files, columns=columns)
 
 
 def read_evaluations(source: str | Path, *, intake: Intake | None = None) -> Iterator[tuple[Sample, str]]:
     """Every sample of judged JSON with its reply, as it stands; a row without a reply is a bad row."""
-    opened = open_source(source, format=Judged.name, intake=intake)
-    reader = Judged()
+    dialogues = open_source(source, format=JudgedJSON.name, intake=intake)
+    reader = JudgedJSON()
 
     def convert(row: Row) -> Iterator[tuple[Sample, str]]:
-        reply = required(row.values, EVALUATION)
+        reply = require_value(row.values, EVALUATION)
         if not isinstance(reply, str):
-            raise MalformedError(f"{EVALUATION!r} is {shown(reply)}, not text")
-        for sample in reader.samples([row], opened.intake):
+            raise MalformedError(f"{EVALUATION!r} is {show_value(reply)}, not text")
+        for sample in reader.samples([row], dialogues.intake):
             yield sample, reply
 
-    for rows in opened.parts():
-        yield from each(rows, opened.intake, convert)
+    for rows in dialogues.parts():
+        yield from each(rows, dialogues.intake, convert)

@@ -28,8 +28,8 @@ def read(
     intake: Intake | None = None,
 ) -> pl.DataFrame:
     """All samples of a source as a frame with the columns of `SAMPLE_SCHEMA`. See `open_source` for the parameters."""
-    opened = open_source(source, format=format, columns=columns, intake=intake)
-    return pl.concat([SAMPLE_SCHEMA.to_frame(), *_frames(opened)], rechunk=True)
+    dialogues = open_source(source, format=format, columns=columns, intake=intake)
+    return pl.concat([SAMPLE_SCHEMA.to_frame(), *_frames(dialogues)], rechunk=True)
 
 
 def write_samples(samples: Iterable[Sample], path: Path | str) -> int:

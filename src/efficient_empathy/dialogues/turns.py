@@ -16,8 +16,8 @@ from efficient_empathy.dialogues.rows import (
     Row,
     clean,
     label_of,
-    required,
-    shown,
+    require_value,
+    show_value,
     split_of,
     text_of,
     turn_of,
@@ -49,20 +49,22 @@ def conversation(
     every turn whether it is one to train on, see `targets_of`: a listener turn that is not is context alone.
     """
     dialogue_id, category = label_of(row.values, dialogue_keys), label_of(row.values, category_keys)
-    merged, wanted = _merged(turns, intake, targets)
+    utterances, target_flags = _merge_turns(turns, intake, targets)
     if dialogue_id is None:
-        whole = "\0\0".join(f"{turn.role}\0{turn.text}" for turn in merged)
+        whole = "\0\0".join(f"{turn.role}\0{turn.text}" for turn in utterances)
         dialogue_id = hashlib.sha256(whole.encode()).hexdigest()[:32]
     split = split_of(row)
-    unwanted = sum(turn.role == "listener" and not want for turn, want in zip(merged, wanted, strict=True))
+    unwanted = sum(
+        turn.role == "listener" and not target for turn, target in zip(utterances, target_flags, strict=True)
+    )
     if unwanted:
         intake.repairs["replies not to train on, read as context"] += unwanted
     return [
         Sample.of(
-            merged[:i], turn.text, dialogue_id=dialogue_id, category=category, split=split, source=row.source
+            utterances[:i], turn.text, dialogue_id=dialogue_id, category=category, split=split, source=row.source
         )
-        for i, turn in enumerate(merged)
-        if turn.role == "listener" and wanted[i]
+        for i, turn in enumerate(utterances)
+        if turn.role == "listener" and target_flags[i]
     ]  # fmt: skip
 
 
@@ -81,9 +83,9 @@ def pair(
     """
     if not response:
         raise MalformedError("no listener response: the response is empty")
-    (*merged, last), _ = _merged([*context, ("listener", response)], intake)
+    (*utterances, last), _ = _merge_turns([*context, ("listener", response)], intake)
     return Sample.of(
-        merged,
+        utterances,
         last.text,
         dialogue_id=label_of(row.values, dialogue_keys),
         turn=_turn_number(row, intake),
@@ -101,7 +103,7 @@ def _turn_number(row: Row, intake: Intake) -> int | None:
         return None
 
 
-def _merged(
+def _merge_turns(
     turns: Sequence[Turn], intake: Intake, targets: Sequence[bool] | None = None
 ) -> tuple[list[Utterance], list[bool]]:
     """The turns as they are used: none empty, a speaker's first, roles alternating. Repairs are counted.
@@ -109,39 +111,39 @@ def _merged(
     Beside them, whether each is a target; of merged turns it takes one.
     """
     repairs: Counter[str] = Counter()
-    kept: list[tuple[Role, list[str]]] = []
-    wanted: list[bool] = []
+    groups: list[tuple[Role, list[str]]] = []
+    target_flags: list[bool] = []
     for (role, text), target in zip(turns, targets or [True] * len(turns), strict=True):
         if not text:
             repairs["empty turns left out"] += 1
-        elif not kept and role == "listener":
+        elif not groups and role == "listener":
             repairs["opening listener turns left out"] += 1
-        elif kept and kept[-1][0] == role:
-            kept[-1][1].append(text)
-            wanted[-1] |= target
+        elif groups and groups[-1][0] == role:
+            groups[-1][1].append(text)
+            target_flags[-1] |= target
             repairs["running turns merged"] += 1
         else:
-            kept.append((role, [text]))
-            wanted.append(target)
-    if not kept:
+            groups.append((role, [text]))
+            target_flags.append(target)
+    if not groups:
         raise MalformedError("no speaker turn before a listener's")
-    if len(kept) == 1:
+    if len(groups) == 1:
         raise MalformedError("no listener response")
-    if len(kept) > MAX_TURNS:
-        raise MalformedError(f"a conversation of {len(kept):,} turns, over {MAX_TURNS:,}: split it")
-    merged = [Utterance(role, "\n".join(texts)) for role, texts in kept]
-    longest = max(len(turn.text) for turn in merged)
+    if len(groups) > MAX_TURNS:
+        raise MalformedError(f"a conversation of {len(groups):,} turns, over {MAX_TURNS:,}: split it")
+    utterances = [Utterance(role, "\n".join(texts)) for role, texts in groups]
+    longest = max(len(turn.text) for turn in utterances)
     if longest > MAX_CHARACTERS:
         raise MalformedError(f"a turn of {longest:,} characters, over {MAX_CHARACTERS:,}: is it dialogue?")
     intake.repairs.update(repairs)
-    return merged, wanted
+    return utterances, target_flags
 
 
 def role_of(values: dict[str, Any], key: str, roles: Mapping[str, Role | None]) -> Role | None:
     """The role that the name at `key` stands for, None for one that is left out; malformed if it is unknown."""
-    name = required(values, key)
+    name = require_value(values, key)
     if not isinstance(name, str) or name.strip().lower() not in roles:
-        raise MalformedError(f"unknown role {shown(name)} at {key!r}: known are {', '.join(roles)}")
+        raise MalformedError(f"unknown role {show_value(name)} at {key!r}: known are {', '.join(roles)}")
     return roles[name.strip().lower()]
 
 
@@ -183,17 +185,17 @@ def alternating(texts: Sequence[str]) -> list[Turn]:
     return [("listener" if (len(texts) - i) % 2 == 0 else "speaker", clean(text)) for i, text in enumerate(texts)]
 
 
-def separated(context: str) -> list[Turn]:
+def split_turns(context: str) -> list[Turn]:
     """The turns of a context that joins them by "</s>"; empty ones at its ends are none."""
     return alternating(context.strip().removesuffix(_SEPARATOR).removeprefix(_SEPARATOR).split(_SEPARATOR))
 
 
-def is_separated(context: str) -> bool:
+def has_separator(context: str) -> bool:
     """Whether a context joins its turns by "</s>"."""
     return _SEPARATOR in context
 
 
-def labelled(text: str, intake: Intake) -> list[Turn] | None:
+def parse_labelled(text: str, intake: Intake) -> list[Turn] | None:
     """The turns of a text with lines "Speaker: …" and "Listener: …", none if it has no such line.
 
     A line without a label goes on with the turn before. What stands before the first label is a preamble, left out and
@@ -211,7 +213,7 @@ def labelled(text: str, intake: Intake) -> list[Turn] | None:
     return turns[:-1] if turns[-1] == ("listener", "") else turns
 
 
-def begins_labelled(text: str) -> bool:
+def begins_with_label(text: str) -> bool:
     """Whether a text begins with a line "Speaker: …" or "Listener: …"."""
     return _LABEL.match(text) is not None
 

@@ -25,7 +25,7 @@ from efficient_empathy.evaluation.record import (
     PairedTest,
 )
 from efficient_empathy.foundation.errors import UserError, missing_extra
-from efficient_empathy.foundation.statistics.resampling import Replicated, holm, replicated
+from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure, holm, replicate
 from efficient_empathy.selection.shares import tie_hash
 
 EXAMPLES = 6
@@ -68,12 +68,12 @@ def compare(
     if draws and find_spec("scipy") is None:
         raise missing_extra("evaluate with --resamples", "eval")
     values: dict[str, dict[str, float]] = {one.name: {} for one in contestants}
-    found: dict[str, dict[str, Replicated]] = {one.name: {} for one in contestants}
+    found: dict[str, dict[str, ReplicatedFigure]] = {one.name: {} for one in contestants}
     notes: list[str] = []
     for metric in metrics:
         measured = _measure(metric, contestants, notes, tell)
         if draws:
-            for name, drawn in replicated(measured, rows["dialogue_id"].to_list(), draws=draws, seed=seed).items():
+            for name, drawn in replicate(measured, rows["dialogue_id"].to_list(), draws=draws, seed=seed).items():
                 found[name] |= drawn
                 values[name] |= {figure: one.value for figure, one in drawn.items()}
         else:
@@ -135,7 +135,7 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 6)
 
 
-def _ends(figure: Replicated, confidence: float) -> tuple[float, float] | None:
+def _ends(figure: ReplicatedFigure, confidence: float) -> tuple[float, float] | None:
     low, high = (number(end) for end in figure.interval(confidence))
     return None if low is None or high is None else (low, high)
 
@@ -190,9 +190,9 @@ def _baseline(names: Sequence[str], wanted: str | None) -> str:
 
 
 def _tests(
-    found: Mapping[str, Mapping[str, Replicated]], baseline: str, tested: Sequence[str], confidence: float
+    found: Mapping[str, Mapping[str, ReplicatedFigure]], baseline: str, tested: Sequence[str], confidence: float
 ) -> tuple[PairedTest, ...]:
-    differences: list[tuple[str, str, Replicated, float]] = []
+    differences: list[tuple[str, str, ReplicatedFigure, float]] = []
     for name, figures in found.items():
         for figure in tested:
             if name == baseline or figure not in figures or figure not in found[baseline]:

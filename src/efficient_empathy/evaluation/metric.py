@@ -9,12 +9,12 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import polars as pl
 
-from efficient_empathy.foundation.statistics.measured import Joined, Measured, Sums, Values, Weights
+from efficient_empathy.foundation.statistics.measured import CombinedCounts, Measured, Sums, Values, Weights
 
 __all__ = [
     "MODEL",
+    "CombinedCounts",
     "Figure",
-    "Joined",
     "Measured",
     "Metric",
     "MetricOptions",

@@ -11,9 +11,18 @@ import polars as pl
 from efficient_empathy.dialogues.containers import file_rows
 from efficient_empathy.dialogues.containers.csv_file import csv_rows
 from efficient_empathy.dialogues.containers.json_file import line_rows
-from efficient_empathy.dialogues.containers.opening import NOT_UTF8, TOO_LONG, lines, reading
+from efficient_empathy.dialogues.containers.opening import NOT_UTF8, TOO_LONG, lines, open_bytes
 from efficient_empathy.dialogues.containers.parquet_file import parquet_rows
-from efficient_empathy.dialogues.rows import CATEGORY_KEYS, Intake, MalformedError, Row, clean, label_of, shown, text_of
+from efficient_empathy.dialogues.rows import (
+    CATEGORY_KEYS,
+    Intake,
+    MalformedError,
+    Row,
+    clean,
+    label_of,
+    show_value,
+    text_of,
+)
 from efficient_empathy.foundation.errors import UserError
 
 IDS, DIALOGUES = ("sample_id", "id", "row"), ("dialogue_id", "conv_id", "conversation_id")
@@ -35,7 +44,7 @@ def paired(predictions: Sequence[str], references: Sequence[str]) -> pl.DataFram
     for what, texts in (("prediction", predictions), ("reference", references)):
         number = next((i for i, text in enumerate(texts, 1) if not isinstance(text, str)), None)
         if number is not None:
-            raise UserError(f"{what} {number} is {shown(texts[number - 1])}, not text: give '' for an empty one")
+            raise UserError(f"{what} {number} is {show_value(texts[number - 1])}, not text: give '' for an empty one")
     return _numbered(
         pl.DataFrame({"prediction": predictions, "reference": references}, schema_overrides={"prediction": pl.String})
     )
@@ -104,11 +113,11 @@ def _matched(answered: _File, told: _File) -> pl.Series:
     for one, ids in ((answered, ours), (told, theirs)):
         if ids.is_duplicated().any():
             twice = ids.filter(ids.is_duplicated())[0]
-            raise UserError(f"{one.path} has the id {shown(twice)} more than once: number the rows differently")
+            raise UserError(f"{one.path} has the id {show_value(twice)} more than once: number the rows differently")
     for one, ids, other, others in ((answered, ours, told, theirs), (told, theirs, answered, ours)):
         lacking = ids.filter(~ids.is_in(others.implode()))
         if len(lacking):
-            names = ", ".join(map(shown, lacking.head(_NAMED))) + (", …" if len(lacking) > _NAMED else "")
+            names = ", ".join(map(show_value, lacking.head(_NAMED))) + (", …" if len(lacking) > _NAMED else "")
             raise UserError(f"{counts}; {other.path} lacks {len(lacking):,} of the ids in {one.path}: {names}")
     order = answered.frame.select("id").with_row_index("_row")
     return told.frame.select("id").join(order, on="id", how="left", maintain_order="left")["_row"]
@@ -148,7 +157,7 @@ class Reader:
         known: dict[str, Any] = {}
         if self._own == "prediction" and OUTPUTS in values:
             if not isinstance(values[OUTPUTS], dict):
-                raise MalformedError(f"{OUTPUTS!r} is {shown(values[OUTPUTS])}, not an object of texts by system")
+                raise MalformedError(f"{OUTPUTS!r} is {show_value(values[OUTPUTS])}, not an object of texts by system")
             known[OUTPUTS] = {system: _text(values[OUTPUTS], system) for system in values[OUTPUTS]}
         else:
             key = next((key for key in self._texts if key in values), None)
@@ -220,7 +229,7 @@ def _text(values: dict[str, Any], key: str) -> str:
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """One text a line; a line ends as Python's text files do. A blank one is an empty text."""
-    with reading(path) as stream:
+    with open_bytes(path) as stream:
         for number, line in lines(stream):
             place = f"{path}:{number}"
             try:

@@ -1,6 +1,6 @@
-"""The one exception that a user is meant to read, and what makes one of the faults of disks and libraries.
+"""The one exception that a user is meant to read, and how faults of disks and libraries become one.
 
-Keeping what a URL may hide (a user, a password, a key in its query) out of all that is shown or recorded.
+Whatever is shown or recorded is redacted first: a URL can hide a user, a password or a key in its query.
 """
 
 from __future__ import annotations

@@ -25,17 +25,17 @@ class Plugins(Generic[Kind]):
     def __init__(self, what: str, group: str, built_in: Mapping[str, str]) -> None:
         self.what, self.group, self.built_in = what, group, built_in
 
-    def installed(self) -> dict[str, EntryPoint]:
+    def find_installed(self) -> dict[str, EntryPoint]:
         """The entry points of installed packages by name, in the order of their names."""
         points = _entry_points(self.group, tuple(sys.path))
         return {name: points[name] for name in sorted(points.keys() - self.built_in.keys())}
 
     def names(self) -> tuple[str, ...]:
         """All names, the package's own first."""
-        return (*self.built_in, *self.installed())
+        return (*self.built_in, *self.find_installed())
 
     def __contains__(self, name: object) -> bool:
-        return name in self.built_in or name in self.installed()
+        return name in self.built_in or name in self.find_installed()
 
     def loadable(self) -> dict[str, Kind]:
         """All that load, by name. One that does not is an error only for whoever names it."""
@@ -52,10 +52,10 @@ class Plugins(Generic[Kind]):
             return cast(Kind, getattr(import_module(module), attribute))
         self.require(name)
         try:
-            loaded: Any = self.installed()[name].load()
+            plugin: Any = self.find_installed()[name].load()
         except Exception as error:
             raise self.error(name, f"cannot be loaded: {error or type(error).__name__}") from error
-        return cast(Kind, loaded)
+        return cast(Kind, plugin)
 
     def require(self, name: str) -> None:
         """Raise `UserError` where there is none of that name; nothing is loaded."""
@@ -64,7 +64,7 @@ class Plugins(Generic[Kind]):
 
     def error(self, name: str, fault: str) -> UserError:
         """The error of a package's plug-in that is not as its contract has it; `fault` follows its name."""
-        point = self.installed()[name]
+        point = self.find_installed()[name]
         owner = point.dist.name if point.dist else point.value
         return UserError(f"the {self.what} {name} of the package {owner} {fault}")
 

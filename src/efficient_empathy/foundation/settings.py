@@ -65,13 +65,13 @@ def load(
     content = read(file, what) if file is not None else {}
     content = {key: {} if value is None and section(model, key) else value for key, value in content.items()}
     for key, value in (changes or {}).items():
-        _put(content, key, _from_yaml(key, value))
+        _set_key(content, key, _from_yaml(key, value))
     for key, (_, value) in (flags or {}).items():
-        _put(content, key, value)
+        _set_key(content, key, value)
     try:
         return TypeAdapter(model).validate_python(content)
     except ValidationError as error:
-        place, message = _fault(error, model)
+        place, message = _first_fault(error, model)
         if flag := next((flag for key, (flag, _) in (flags or {}).items() if f"{place}.".startswith(f"{key}.")), None):
             raise UserError(f"{flag}: {message}") from error
         text = f"{place}: {message}" if place else message
@@ -93,12 +93,12 @@ def read(file: Path | Traversable, what: str) -> dict[str, Any]:
     return content or {}
 
 
-def unknown(key: str, known: Sequence[str]) -> str:
+def describe_unknown(key: str, keys: Sequence[str]) -> str:
     """That `key` is none of `known`, with the nearest of them."""
-    close = difflib.get_close_matches(key, known, 1)
+    close = difflib.get_close_matches(key, keys, 1)
     if close:
         return f"{key} is no key: did you mean {close[0]}?"
-    return f"{key} is no key" + (f": the keys here are {', '.join(known)}" if known else "")
+    return f"{key} is no key" + (f": the keys here are {', '.join(keys)}" if keys else "")
 
 
 def fields_of(model: Any) -> dict[str, FieldInfo]:
@@ -129,7 +129,7 @@ def flag_of(field: FieldInfo) -> Flag:
     return next((extra for extra in (*field.metadata, *inner) if isinstance(extra, Flag)), Flag())
 
 
-def _put(content: dict[str, Any], key: str, value: Any) -> None:
+def _set_key(content: dict[str, Any], key: str, value: Any) -> None:
     *sections, last = key.split(".")
     for name in sections:
         inner = content.setdefault(name, {})
@@ -148,13 +148,13 @@ def _from_yaml(key: str, value: Any) -> Any:
         raise UserError(f"cannot set {key}: {value!r} is not YAML: {' '.join(str(error).split())}") from error
 
 
-def _fault(error: ValidationError, model: type[Any]) -> tuple[str, str]:
+def _first_fault(error: ValidationError, model: type[Any]) -> tuple[str, str]:
     """The first fault: its place as a dotted key, and what is wrong there."""
     first = min(error.errors(), key=lambda one: one["type"] not in UNKNOWN_KEY)
     place = [str(part) for part in first["loc"]]
     if first["type"] in UNKNOWN_KEY:
         *sections, last = place
-        return "", ".".join([*sections, unknown(last, _keys(model, sections))])
+        return "", ".".join([*sections, describe_unknown(last, _keys(model, sections))])
     return ".".join(place), str(first["msg"]).removeprefix("Value error, ")
 
 

@@ -34,46 +34,46 @@ class Budget:
                 raise UserError(f"a budget is a number of US dollars, 0 or more, not {value}")
         self.max_usd = max_usd
         self.journal = journal
-        self._max = None if max_usd is None else _units_within(max_usd)
-        self._spent = _units(spent_usd)
-        self._reserved = 0
+        self._max_units = None if max_usd is None else _units_within(max_usd)
+        self._spent_units = _units(spent_usd)
+        self._reserved_units = 0
         self._journalled = False
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def spent_usd(self) -> float:
         """US dollars spent, earlier runs included."""
-        return self._spent / _UNITS
+        return self._spent_units / _UNITS
 
     @property
     def reserved_usd(self) -> float:
         """US dollars set aside for requests under way."""
-        return self._reserved / _UNITS
+        return self._reserved_units / _UNITS
 
     @property
     def committed_usd(self) -> float:
         """Spent and set aside together."""
-        return (self._spent + self._reserved) / _UNITS
+        return (self._spent_units + self._reserved_units) / _UNITS
 
     def reserve(self, usd: float) -> bool:
         """Set `usd` aside if the limit allows it. What `journal` raises is raised, with nothing set aside."""
         units = _units(usd)
-        if self._max is not None and self._spent + self._reserved + units > self._max:
+        if self._max_units is not None and self._spent_units + self._reserved_units + units > self._max_units:
             return False
-        self._reserved += units
+        self._reserved_units += units
         if units and self.journal is not None:
             try:
                 self.journal(self.committed_usd)
             except BaseException:
-                self._reserved -= units
+                self._reserved_units -= units
                 raise
             self._journalled = True
         return True
 
     def settle(self, reserved: float, actual: float) -> None:
         """Turn what was set aside into what was spent."""
-        self._reserved -= _units(reserved)
-        self._spent += _units(actual)
+        self._reserved_units -= _units(reserved)
+        self._spent_units += _units(actual)
         waiting, self._waiting = self._waiting, []
         for turn in waiting:
             if not turn.done():
@@ -94,7 +94,7 @@ class Budget:
         Raises `BudgetExhausted` once even that could not make room.
         """
         while not self.reserve(usd):
-            if self._max is None or self._spent + _units(usd) > self._max:
+            if self._max_units is None or self._spent_units + _units(usd) > self._max_units:
                 raise BudgetExhausted(
                     f"the budget of ${self.max_usd:.6g} is used up: ${self.spent_usd:.6f} spent, "
                     f"and the next request could cost up to ${usd:.6f}"
@@ -114,18 +114,18 @@ def _units_within(usd: float) -> int:
 
 
 class Trial:
-    """A gate that lets one request through at a time while it is `needed`, and all of them once one has `passed`."""
+    """A gate that lets one request through at a time while it is `active`, and all of them after its `end`."""
 
-    def __init__(self, needed: bool) -> None:
-        self._needed = needed
+    def __init__(self, active: bool) -> None:
+        self._active = active
         self._turn = asyncio.Lock()
 
     async def enter(self) -> bool:
         """Wait for a turn if turns are taken; whether this request is alone, for `leave`."""
-        if not self._needed:
+        if not self._active:
             return False
         await self._turn.acquire()
-        if self._needed:
+        if self._active:
             return True
         self._turn.release()
         return False
@@ -135,6 +135,6 @@ class Trial:
         if alone:
             self._turn.release()
 
-    def passed(self) -> None:
+    def end(self) -> None:
         """A bill has stayed within its bound."""
-        self._needed = False
+        self._active = False

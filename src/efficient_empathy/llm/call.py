@@ -1,7 +1,4 @@
-"""One call: what is sent, what it may cost, what its attempts came to, and what it gives.
-
-What models charge, from a file that the user can edit.
-"""
+"""One call: what is sent, what it may cost by the list of prices, what its attempts came to, and its answer."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ import yaml
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.errors import FailureKind, Fault
-from efficient_empathy.llm.thought import spoken
+from efficient_empathy.llm.thought import strip_thoughts
 from efficient_empathy.llm.transport import Secrets
 from efficient_empathy.llm.wire import Reply
 from efficient_empathy.llm.wire.contract import request_body
@@ -71,15 +68,15 @@ class Prices:
 
 def _read(path: Path) -> dict[str, Price]:
     try:
-        loaded = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the prices file {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"the prices file {path} is not YAML ({reason}): write lines such as {_FORM}") from error
-    if not isinstance(loaded, dict):
+    if not isinstance(content, dict):
         raise UserError(f"the prices file {path} has no models: write lines such as {_FORM}")
-    return {str(model): _price(entry, path, model) for model, entry in loaded.items()}
+    return {str(model): _price(entry, path, model) for model, entry in content.items()}
 
 
 def _price(entry: Any, path: Path, model: Any) -> Price:
@@ -111,7 +108,7 @@ class Completion:
     @property
     def answer(self) -> str:
         """The text without what the model thinks aloud, stripped; empty where it ends inside a thought."""
-        answer = spoken(self.text)
+        answer = strip_thoughts(self.text)
         return "" if answer.unfinished else answer.text.strip()
 
 

@@ -1,7 +1,4 @@
-"""One model behind an API: each call is answered, or fails for a named reason.
-
-What a response is: a reply, or a fault of the call, of the server or of the user's settings.
-"""
+"""One model behind an API: each call is answered, or fails for a named reason."""
 
 from __future__ import annotations
 
@@ -33,8 +30,8 @@ from efficient_empathy.llm.transport import (
     Response,
     Secrets,
     Transport,
-    checked_key,
-    checked_url,
+    check_key,
+    check_url,
     find_proxy,
     query_secrets,
 )
@@ -60,16 +57,16 @@ class Diagnosis:
     has_key: bool
     secrets: Secrets
 
-    def read(self, response: Response, sent: Mapping[str, Any]) -> Reply | Fault:
+    def read(self, response: Response, fields: Mapping[str, Any]) -> Reply | Fault:
         """The reply in a response, or why there is none. `sent` are the request's fields."""
         if not 200 <= response.status < 300:
-            return self._refusal(response, sent)
+            return self._refusal(response, fields)
         try:
             return self.wire.read_reply(response.body)
         except BadBodyError as error:
             return Fault("bad_body", self.secrets.tell(str(error)), billed=True, usage=error.usage)
 
-    def _refusal(self, response: Response, sent: Mapping[str, Any]) -> Fault:
+    def _refusal(self, response: Response, fields: Mapping[str, Any]) -> Fault:
         status, error = response.status, self.wire.read_error(response.body)
         wait_s = retry_after(response.headers.get("Retry-After"))
         message = self.secrets.tell(error.message)
@@ -92,7 +89,7 @@ class Diagnosis:
             )
         if status == 413 or _TOO_LONG.search(f"{error.code} {error.message}"):
             return Fault("too_long", reason, retry=False, code=code)
-        return Fault("rejected", reason, retry=False, declined=self.wire.declined(error, sent), code=code)
+        return Fault("rejected", reason, retry=False, declined=self.wire.declined(error, fields), code=code)
 
     def _fatal(self, response: Response, error: ServerError, message: str) -> UserError | None:
         status = response.status
@@ -148,7 +145,7 @@ class Endpoint:
         rng: random.Random | None = None,
     ) -> None:
         self._wire: Wire = wire or OpenAIWire()
-        url = self._wire.url(checked_url(base_url))
+        url = self._wire.url(check_url(base_url))
         key_name = key_name or self._wire.key_variable
         self.url = endpoint_name(str(url))
         self.model = model
@@ -158,7 +155,7 @@ class Endpoint:
         """What the model charges; None where nobody knows, and costs are counted as 0."""
         if self.price is None and self.budget.max_usd is not None:
             raise UserError(f'a limit on cost needs the price of "{model}": add the model to a prices file')
-        key = checked_key(api_key, key_name)
+        key = check_key(api_key, key_name)
         sent_headers = {**self._wire.headers(key), **(headers or {})}
         proxy = find_proxy(url)
         self._secrets = Secrets(key, sent_headers, (*query_secrets(url), *(proxy.secrets if proxy else ())))
@@ -284,18 +281,18 @@ class Endpoint:
         try:
             self._breaker.check()
             await self._hold(call)
-            paid = call.bound_usd
+            cost = call.bound_usd
             sent_at = time.monotonic()
             call.attempts += 1
             self._requests += 1
             try:
                 outcome = await self._exchange(call)
-                paid = call.cost_of(outcome)
+                cost = call.cost_of(outcome)
             finally:
                 call.latency_s = time.monotonic() - sent_at
-                call.cost_usd += paid
-                self._spent_usd += paid
-                self.budget.settle(call.bound_usd, paid)
+                call.cost_usd += cost
+                self._spent_usd += cost
+                self.budget.settle(call.bound_usd, cost)
             if isinstance(outcome, Reply):
                 self._successes += 1
                 self._breaker.success()
@@ -314,7 +311,7 @@ class Endpoint:
             return
         billed = self.price.cost(*outcome.usage) if self.price else 0.0
         if billed <= call.bound_usd:
-            self._trial.passed()
+            self._trial.end()
             return
         prompt, completion = outcome.usage
         self._breaker.trip(
@@ -355,7 +352,7 @@ class Endpoint:
         response = await self._transport.post(call.body)
         if isinstance(response, Fault):
             return response
-        self._breaker.heard()
+        self._breaker.note_response()
         return self._diagnosis.read(response, call.fields)
 
     def _call(self, question: Question) -> Call:

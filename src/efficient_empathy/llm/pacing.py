@@ -20,6 +20,12 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.call import Call
 from efficient_empathy.llm.errors import Draining, EndpointDown, Fault
 
+BASE_S = 0.5
+CAP_S = 20.0
+RATE_LIMITED_CAP_S = 60.0
+RETRY_AFTER_CAP_S = 120.0
+_LEAST_FAILURES = 10
+
 
 class Window:
     """Slots for requests: at most `limit` are given out at a time, and `limit` follows what the server bears.
@@ -84,12 +90,6 @@ class Window:
                 turn.set_result(None)
 
 
-BASE_S = 0.5
-CAP_S = 20.0
-RATE_LIMITED_CAP_S = 60.0
-RETRY_AFTER_CAP_S = 120.0
-
-
 def backoff(attempt: int, retry_after_s: float | None, rng: random.Random, *, cap_s: float = CAP_S) -> float:
     """Seconds to wait after the `attempt`-th failure: exponential with full jitter, from 0.5 s, at most `cap_s`.
 
@@ -118,9 +118,6 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-_LEAST_FAILURES = 10
-
-
 class Breaker:
     """Remembers what concerns all calls.
 
@@ -132,7 +129,7 @@ class Breaker:
         self._url = url
         self._limit = max(_LEAST_FAILURES, concurrency)
         self._given_up = 0
-        self._heard = False
+        self._has_answered = False
         self._error: UserError | None = None
 
     def check(self) -> None:
@@ -140,9 +137,9 @@ class Breaker:
         if self._error is not None:
             raise type(self._error)(*self._error.args)
 
-    def heard(self) -> None:
+    def note_response(self) -> None:
         """The server sent a response, whatever it was."""
-        self._heard = True
+        self._has_answered = True
 
     def success(self) -> None:
         """A call was answered."""
@@ -158,7 +155,7 @@ class Breaker:
             self._error = self._error or fault.fatal
         elif fault.unanswered:
             self._given_up += 1
-            if self._given_up >= self._limit or (fault.refused and not self._heard):
+            if self._given_up >= self._limit or (fault.refused and not self._has_answered):
                 calls = "1 call" if self._given_up == 1 else f"{self._given_up} calls in a row"
                 remedy = "check the base URL, or start the server, and run the command again"
                 if fault.kind == "rate_limited":
@@ -170,19 +167,19 @@ class Drain:
     """Whether the endpoint drains, and the waits that then end."""
 
     def __init__(self) -> None:
-        self._begun = False
+        self._draining = False
         self._waits: set[asyncio.Timeout] = set()
 
     def begin(self) -> None:
         """From now on nothing is sent; all waits end. To be called in the event loop."""
-        if not self._begun:
-            self._begun = True
+        if not self._draining:
+            self._draining = True
             for wait in self._waits:
                 wait.reschedule(asyncio.get_running_loop().time())
 
     def check(self, call: Call) -> None:
         """Raise `Draining` if it has begun."""
-        if self._begun:
+        if self._draining:
             raise Draining(call.attempts, call.cost_usd)
 
     @asynccontextmanager

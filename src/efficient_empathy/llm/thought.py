@@ -19,7 +19,7 @@ _MARK = re.compile("|".join(f"(?P<open{i}>{a})|(?P<close{i}>{b})" for i, (a, b) 
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class SpokenReply:
     """A reply, its thoughts blanked out: `text` is as long as the reply, each place in it the same. `unfinished`: it
     ends inside a thought."""
 
@@ -27,7 +27,7 @@ class Spoken:
     unfinished: bool
 
 
-def spoken(reply: str) -> Spoken:
+def strip_thoughts(reply: str) -> SpokenReply:
     """What of a reply is no thought.
 
     A thought lies between an opening and a closing mark. Where the closing one stands alone, the template has opened
@@ -46,4 +46,4 @@ def spoken(reply: str) -> Spoken:
     text = reply
     for start, end in thoughts:
         text = f"{text[:start]}{' ' * (end - start)}{text[end:]}"
-    return Spoken(text, begin is not None)
+    return SpokenReply(text, begin is not None)

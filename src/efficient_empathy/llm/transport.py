@@ -1,7 +1,4 @@
-"""One POST over a kept connection, bounded in time and size, whose every way to fail has a name.
-
-Keeping keys out of everything that leaves the client.
-"""
+"""One POST over a kept connection, bounded in time and size; every failure has a name, and no key leaves the client."""
 
 from __future__ import annotations
 
@@ -61,13 +58,13 @@ class Secrets:
 def query_secrets(url: URL) -> tuple[str, ...]:
     """The values in a URL's query that may be keys, as they are sent and as they read."""
     secret = [(name, value) for name, value in url.query.items() if name.lower() not in PUBLIC_PARAMETERS]
-    read = {value or name for name, value in secret}
-    sent = {value for part in url.raw_query_string.split("&") for value in [part.rpartition("=")[2]]}
-    encoded = {value for value in sent if URL.build(query_string=f"x={value}", encoded=True).query.get("x") in read}
-    return tuple(read | encoded)
+    plain = {value or name for name, value in secret}
+    raw = {value for part in url.raw_query_string.split("&") for value in [part.rpartition("=")[2]]}
+    encoded = {value for value in raw if URL.build(query_string=f"x={value}", encoded=True).query.get("x") in plain}
+    return tuple(plain | encoded)
 
 
-def checked_key(key: str | None, key_name: str) -> str | None:
+def check_key(key: str | None, key_name: str) -> str | None:
     """The key, fit for a header; None for no key. Raises `UserError` for what cannot be one."""
     key = (key or "").strip()
     if not (key.isascii() and key.isprintable() and " " not in key):
@@ -134,7 +131,7 @@ class Transport:
                     proxy_headers=self._proxy.headers if self._proxy else None,
                 )
                 try:
-                    received = await self._read(response.content)
+                    received = await self._read_body(response.content)
                 finally:
                     response.close()  # does nothing to a connection whose response was read to its end
         except aiohttp.ClientHttpProxyError as error:
@@ -160,7 +157,7 @@ class Transport:
         if session is not None:
             await session.close()
 
-    async def _read(self, stream: aiohttp.StreamReader) -> bytes | None:
+    async def _read_body(self, stream: aiohttp.StreamReader) -> bytes | None:
         received = await stream.readany()
         if stream.at_eof():
             return received if len(received) <= self._max_body_bytes else None
@@ -186,7 +183,7 @@ class Transport:
         return self._secrets.tell(str(error)) or type(error).__name__
 
 
-def checked_url(base_url: str) -> URL:
+def check_url(base_url: str) -> URL:
     """A base URL without its fragment. Raises `UserError` for what is no http(s) URL."""
     try:
         url = URL(base_url.strip())

@@ -101,7 +101,7 @@ def _environment(looks: Looks) -> Environment:
         *(routers.gate_bars, routers.gate_cells),
         *(training.line_key, training.loss_curve, training.loss_dots),
         *(charts.dot_rows, heat_map.heat_map, efficiency.quality_by_cost, efficiency.quality_by_share),
-        *(efficiency.cost, evaluation.omitted_turns, formatting.shown),
+        *(efficiency.cost, evaluation.omitted_turns, formatting.fixed_format),
     )
     environment.globals |= {function.__name__: function for function in functions}
     environment.globals |= {

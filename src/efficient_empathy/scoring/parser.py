@@ -8,7 +8,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from efficient_empathy.llm.thought import spoken
+from efficient_empathy.llm.thought import strip_thoughts
 from efficient_empathy.scoring.judges.contract import Judgement
 from efficient_empathy.scoring.rubric import Rubric
 
@@ -35,7 +35,7 @@ def parse(reply: str, rubric: Rubric) -> dict[str, int]:
     """
     found = _from_json(reply)
     if found is None:
-        answer = spoken(reply)
+        answer = strip_thoughts(reply)
         if answer.unfinished:
             raise ParseError("the reply ends inside its thoughts")
         found = _from_json(answer.text) or _from_form(answer.text, rubric)
@@ -58,7 +58,7 @@ def parse(reply: str, rubric: Rubric) -> dict[str, int]:
 
 def is_refusal(reply: str) -> bool:
     """Whether an unparsable reply declines to judge, in the usual English words, beside its thoughts."""
-    return REFUSAL.search(spoken(reply).text) is not None
+    return REFUSAL.search(strip_thoughts(reply).text) is not None
 
 
 def to_judgement(sample_id: str, reply: str, rubric: Rubric, judge: str, **usage: Any) -> Judgement:

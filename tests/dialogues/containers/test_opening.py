@@ -56,7 +56,7 @@ def test_broken_utf16_is_a_users_error(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_file_is_a_users_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is not a file"), opening.reading(tmp_path):
+    with pytest.raises(UserError, match="is not a file"), opening.open_bytes(tmp_path):
         pass
 
 
@@ -64,5 +64,5 @@ def test_a_line_too_long_to_hold_is_passed_over(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(opening, "MAX_LINE", 10)
     path = tmp_path / "a"
     path.write_bytes(b"short\n" + b"x" * 3_000_000 + b"\n" + b"123456789\nlast")
-    with opening.reading(path) as stream:
+    with opening.open_bytes(path) as stream:
         assert list(opening.lines(stream)) == [(1, b"short\n"), (2, None), (3, b"123456789\n"), (4, b"last")]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from efficient_empathy.dialogues import Intake
-from efficient_empathy.dialogues.formats import reader_named
+from efficient_empathy.dialogues.formats import find_reader
 from efficient_empathy.dialogues.rows import Row
 
 DIALOGUES: dict[str, dict[str, Any]] = {
@@ -56,7 +56,7 @@ def test_a_turn_number_that_is_none_is_left_out_and_counted(convert: Callable[..
 
 @given(name=st.sampled_from([*DIALOGUES]), metadata=st.dictionaries(st.sampled_from(KEYS), ANY))
 def test_no_metadata_costs_a_dialogue(name: str, metadata: dict[str, Any]) -> None:
-    [sample] = reader_named(name).samples([Row("f:1", {**DIALOGUES[name], **metadata}, "f")], Intake())
+    [sample] = find_reader(name).samples([Row("f:1", {**DIALOGUES[name], **metadata}, "f")], Intake())
     assert (sample.context[0].text, sample.response) == ("hi", "hello")
     for text in (sample.category, sample.dialogue_id, sample.split):
         assert text is None or text.encode()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from efficient_empathy.dialogues.formats import format_names, reader_named, recognised
+from efficient_empathy.dialogues.formats import find_reader, format_names, recognise_format
 from efficient_empathy.foundation.errors import UserError
 from installed_package import install_package
 
@@ -88,10 +88,10 @@ def test_the_command_recognises_and_scores_it(install, tmp_path) -> None:
 def test_it_stands_before_the_table_and_after_our_own(install) -> None:
     install(letters="Letters")
     assert format_names()[-1] == "letters"
-    reader = recognised([ROW])
+    reader = recognise_format([ROW])
     assert reader is not None
     assert reader.name == "letters"
-    ours = recognised([ROW, {**ROW, "evaluation": "x"}])
+    ours = recognise_format([ROW, {**ROW, "evaluation": "x"}])
     assert ours is not None
     assert ours.name == "judged"
 
@@ -99,7 +99,7 @@ def test_it_stands_before_the_table_and_after_our_own(install) -> None:
 def test_ours_keep_their_names(install) -> None:
     install(table="Impostor")
     assert format_names().count("table") == 1
-    assert type(reader_named("table")).__module__.startswith("efficient_empathy")
+    assert type(find_reader("table")).__module__.startswith("efficient_empathy")
 
 
 @pytest.mark.parametrize(
@@ -114,5 +114,5 @@ def test_ours_keep_their_names(install) -> None:
 def test_one_that_breaks_the_contract_names_its_package(install, name: str, value: str, fault: str) -> None:
     install(**{name: value})
     with pytest.raises(UserError, match=f"the format {name} of the package letter-format {fault}"):
-        reader_named(name)
-    assert reader_named("messages").name == "messages"
+        find_reader(name)
+    assert find_reader("messages").name == "messages"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from efficient_empathy.dialogues import Intake, format_names
-from efficient_empathy.dialogues.formats import reader_named, recognised
+from efficient_empathy.dialogues.formats import find_reader, recognise_format
 from efficient_empathy.dialogues.rows import Row
 from efficient_empathy.foundation.errors import UserError
 
@@ -55,13 +55,13 @@ ANY = st.recursive(
 def test_every_format_recognises_its_own_rows() -> None:
     assert set(EXAMPLES) == set(format_names())
     for name, row in EXAMPLES.items():
-        found = recognised([{"other": 1}, row])
+        found = recognise_format([{"other": 1}, row])
         assert found is not None
         assert found.name == name
 
 
 def test_a_more_specific_format_further_on_is_found() -> None:
-    found = recognised([EXAMPLES["table"], {"context": "a </s> b </s> c", "response": "d"}])
+    found = recognise_format([EXAMPLES["table"], {"context": "a </s> b </s> c", "response": "d"}])
     assert found is not None
     assert found.name == "judged"
 
@@ -71,7 +71,7 @@ def test_a_more_specific_format_further_on_is_found() -> None:
 )
 def test_lists_may_stand_as_json_text_as_in_a_csv_cell(name: str, key: str) -> None:
     values = {key: json.dumps(EXAMPLES[name][key])}
-    found = recognised([values])
+    found = recognise_format([values])
     assert found is not None
     [sample] = found.samples([Row("f:1", values)], Intake())
     assert sample.response == "hello"
@@ -79,13 +79,13 @@ def test_lists_may_stand_as_json_text_as_in_a_csv_cell(name: str, key: str) -> N
 
 def test_an_unknown_format_is_told_with_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"there is no format 'xml': choose one of samples, .*table"):
-        reader_named("xml")
+        find_reader("xml")
 
 
 @settings(max_examples=300, deadline=None)
 @given(rows=st.lists(st.dictionaries(st.sampled_from(KEYS), ANY, max_size=8), max_size=4))
 def test_no_value_does_more_than_make_a_bad_row(rows: list[dict[str, Any]]) -> None:
-    for reader in map(reader_named, EXAMPLES):
+    for reader in map(find_reader, EXAMPLES):
         intake = Intake("skip")
         for values in rows:
             reader.recognises(values)

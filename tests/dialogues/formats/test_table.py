@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from efficient_empathy.dialogues import Intake
-from efficient_empathy.dialogues.formats import recognised
+from efficient_empathy.dialogues.formats import recognise_format
 from efficient_empathy.dialogues.rows import Row
 
 TURNS = ["I lost my dog.", "Oh no.", "He was old."]
@@ -83,7 +83,7 @@ QUESTION = "Who wrote the letter in this text? Answer kindly."
 )
 def test_an_instruction_is_the_speaker_s_turn_and_the_context_a_passage_after_it(context: Any, turn: str) -> None:
     row = {"instruction": QUESTION, "context": context, "response": "It was the baker, poor man.", "category": "qa"}
-    reader = recognised([row])
+    reader = recognise_format([row])
     assert reader is not None
     [sample] = reader.samples([Row("f:1", row)], Intake())
     assert [(turn.role, turn.text) for turn in sample.context] == [("speaker", turn)]

@@ -48,17 +48,17 @@ def test_the_strongest_comes_first_with_an_interval_around_it() -> None:
     drawn = rng.binomial(50, table / 50, (200, 3, 3)).astype(float)
     drawn = np.triu(drawn) + np.tril(50 - np.swapaxes(drawn, 1, 2), -1)
     ranking = rank(NAMES[:3], table, drawn)
-    assert [one.name for one in ranking.ranked] == ["moe", "base", "average"]
-    assert all(one.low < one.strength < one.high for one in ranking.ranked)
+    assert [one.name for one in ranking.systems] == ["moe", "base", "average"]
+    assert all(one.low < one.strength < one.high for one in ranking.systems)
     assert ranking.notes == []
-    assert ranking.ranked[0].strength - ranking.ranked[1].strength == pytest.approx(np.log(30 / 20), abs=0.1)
+    assert ranking.systems[0].strength - ranking.systems[1].strength == pytest.approx(np.log(30 / 20), abs=0.1)
 
 
 def test_a_system_that_won_everything_is_first_and_finite_and_the_note_says_why() -> None:
     table = np.array([[0, 10, 10], [0, 0, 6], [0, 4, 0.0]])
     ranking = rank(NAMES[:3], table)
-    assert [one.name for one in ranking.ranked] == ["moe", "base", "average"]
-    assert 0 < ranking.ranked[0].strength < 5
+    assert [one.name for one in ranking.systems] == ["moe", "base", "average"]
+    assert 0 < ranking.systems[0].strength < 5
     assert "one tie is added to every pair compared, because here a system" in ranking.notes[0]
 
 
@@ -67,8 +67,8 @@ def test_one_draw_that_is_not_identifiable_regularises_all_alike() -> None:
     drawn = np.array([[[0, 10.0], [0, 0]], [[0, 8.0], [2, 0]]])
     ranking = rank(NAMES[:2], table, drawn)
     assert "in 1 of 2 draws" in ranking.notes[0]
-    assert ranking.ranked[0].strength * 2 == pytest.approx(np.log(9.5 / 1.5))
-    assert np.isfinite([ranking.ranked[0].low, ranking.ranked[0].high]).all()
+    assert ranking.systems[0].strength * 2 == pytest.approx(np.log(9.5 / 1.5))
+    assert np.isfinite([ranking.systems[0].low, ranking.systems[0].high]).all()
 
 
 def test_systems_that_nothing_compares_are_no_ranking() -> None:
@@ -82,4 +82,4 @@ def test_systems_that_nothing_compares_are_no_ranking() -> None:
 def test_a_third_connects_systems_that_never_met() -> None:
     table = np.array([[0, 6, 0], [4, 0, 7], [0, 3, 0.0]])
     assert identifiable(table)
-    assert [one.name for one in rank(NAMES[:3], table).ranked] == ["moe", "base", "average"]
+    assert [one.name for one in rank(NAMES[:3], table).systems] == ["moe", "base", "average"]

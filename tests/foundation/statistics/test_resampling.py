@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from efficient_empathy.foundation.statistics import resampling
 from efficient_empathy.foundation.statistics.resampling import (
-    Replicated,
+    ReplicatedFigure,
     dialogue_draws,
     holm,
     interval,
     leave_out,
     paired_difference,
-    replicated,
+    replicate,
 )
 
 
@@ -140,7 +140,7 @@ def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
 
     values = np.random.default_rng(3).normal(1, 1, 80)
     ids = [str(i) for i in range(80)]
-    found = replicated({"m": Mean(values, repeatable=False)}, ids)["m"]["mean"]
+    found = replicate({"m": Mean(values, repeatable=False)}, ids)["m"]["mean"]
     wanted = ttest_1samp(values, 0)
     assert found.method == "jackknife"
     assert len(found.replicates) == 80
@@ -170,7 +170,7 @@ def test_the_jackknife_covers_what_other_samples_of_the_same_size_give() -> None
 def test_each_part_is_resampled_in_its_own_way() -> None:
     kinds = np.arange(180) % 50
     both = Both((Mean(np.arange(180.0)), Distinct(kinds)))
-    found = replicated({"a": both, "b": both}, IDS, draws=30)
+    found = replicate({"a": both, "b": both}, IDS, draws=30)
     assert {f: (one.method, len(one.replicates)) for f, one in found["a"].items()} == {
         "mean": ("bootstrap", 30),
         "distinct": ("jackknife", 60),
@@ -187,12 +187,12 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 @pytest.mark.parametrize("method", ["bootstrap", "jackknife"])
 def test_what_is_undefined_has_no_interval(method) -> None:
     for broken in (
-        Replicated(math.nan, np.ones(9), method),
-        Replicated(1.0, np.full(9, math.nan), method),
-        Replicated(1.0, np.empty(0), method),
+        ReplicatedFigure(math.nan, np.ones(9), method),
+        ReplicatedFigure(1.0, np.full(9, math.nan), method),
+        ReplicatedFigure(1.0, np.empty(0), method),
     ):
         assert all(map(math.isnan, (*broken.interval(), broken.p_value())))
-    some = Replicated(1.0, np.array([0.9, math.nan, 1.1, 1.0]), method)
+    some = ReplicatedFigure(1.0, np.array([0.9, math.nan, 1.1, 1.0]), method)
     assert some.interval()[0] <= 1 <= some.interval()[1]
 
 

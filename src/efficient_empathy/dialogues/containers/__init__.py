@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 
 from efficient_empathy.dialogues.containers.csv_file import csv_rows, delimiter_of
 from efficient_empathy.dialogues.containers.json_file import IsRow, array_rows, line_rows, line_value, object_rows
-from efficient_empathy.dialogues.containers.opening import lines, reading
+from efficient_empathy.dialogues.containers.opening import lines, open_bytes
 from efficient_empathy.dialogues.containers.parquet_file import parquet_rows
 from efficient_empathy.dialogues.rows import Intake, Row, split_in_name
 from efficient_empathy.foundation.errors import UserError
@@ -18,7 +18,7 @@ Container = Literal["parquet", "array", "object", "lines", "csv"]
 _HEAD_BYTES = 2**16
 _PEEKED_LINES = 20
 _PEEKED_BYTES = 2**20
-_PACKED = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"7z\xbc\xaf": "7z"}
+_ARCHIVES = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"7z\xbc\xaf": "7z"}
 
 
 class UnknownContentError(UserError):
@@ -48,11 +48,11 @@ def _rows(path: Path, container: Container, intake: Intake, is_row: IsRow) -> It
 
 def container_of(path: Path) -> Container:
     """What a file's first lines show it to be; `UserError` if it is empty, `UnknownContentError` if neither."""
-    with reading(path) as stream:
+    with open_bytes(path) as stream:
         head = stream.read(_HEAD_BYTES)
-        packed = next((name for magic, name in _PACKED.items() if head.startswith(magic)), None)
-        if packed:
-            raise UnknownContentError(f"{path} is packed with {packed}: unpack it first")
+        archive = next((name for magic, name in _ARCHIVES.items() if head.startswith(magic)), None)
+        if archive:
+            raise UnknownContentError(f"{path} is packed with {archive}: unpack it first")
         if head.startswith(b"PAR1"):
             with path.open("rb") as raw:
                 if raw.read(4) == b"PAR1":
@@ -60,7 +60,7 @@ def container_of(path: Path) -> Container:
             raise UnknownContentError(f"{path} is Parquet inside gzip: unpack it first")
         if head.lstrip().startswith(b"["):
             return "array"
-    with reading(path) as stream:
+    with open_bytes(path) as stream:
         peek = _peek(stream)
     if peek is None:
         raise UserError(f"{path} is empty: it has no rows")

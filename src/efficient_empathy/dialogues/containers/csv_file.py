@@ -6,8 +6,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from efficient_empathy.dialogues.containers.opening import HOLDS_NUL, MAX_LINE, NOT_UTF8, TOO_LONG, lines, reading
-from efficient_empathy.dialogues.rows import Intake, Row, shown
+from efficient_empathy.dialogues.containers.opening import HOLDS_NUL, MAX_LINE, NOT_UTF8, TOO_LONG, lines, open_bytes
+from efficient_empathy.dialogues.rows import Intake, Row, show_value
 from efficient_empathy.foundation.errors import UserError
 
 DELIMITERS = ",\t;|"
@@ -19,7 +19,7 @@ OPTIONAL_COLUMNS = {"selfeval", "tags"}
 def csv_rows(path: Path, intake: Intake) -> Iterator[Row]:
     """One row a record; a record that has other than the header's number of fields is a bad row."""
     csv.field_size_limit(MAX_LINE)
-    with reading(path) as stream:
+    with open_bytes(path) as stream:
         feed = _Feed(lines(stream), path)
         header = next((line for line in feed if not line.isspace() or feed.fault), "")
         names, delimiter = _header(header, feed)
@@ -31,8 +31,8 @@ def csv_rows(path: Path, intake: Intake) -> Iterator[Row]:
 
 def delimiter_of(header: str) -> str | None:
     """The delimiter that a header line uses most, if it uses any."""
-    found = max(DELIMITERS, key=header.count)
-    return found if found in header else None
+    delimiter = max(DELIMITERS, key=header.count)
+    return delimiter if delimiter in header else None
 
 
 class _Feed:
@@ -89,7 +89,7 @@ def _header(line: str, feed: _Feed) -> tuple[list[str], str]:
     names = [name.strip() for name in names]
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice:
-        raise UserError(f"{place}: the header names {shown(twice)} twice: rename one of the columns")
+        raise UserError(f"{place}: the header names {show_value(twice)} twice: rename one of the columns")
     return names, delimiter
 
 
@@ -117,9 +117,9 @@ def _records(feed: _Feed, names: list[str], delimiter: str, intake: Intake) -> I
 
 
 def _one_line_records(feed: _Feed, names: list[str], delimiter: str, intake: Intake) -> Iterator[Row]:
-    needed = len(names)
-    while needed and names[needed - 1] in OPTIONAL_COLUMNS:
-        needed -= 1
+    least = len(names)
+    while least and names[least - 1] in OPTIONAL_COLUMNS:
+        least -= 1
     while True:
         feed.begin()
         line = next(feed, None)
@@ -128,7 +128,7 @@ def _one_line_records(feed: _Feed, names: list[str], delimiter: str, intake: Int
         if line.isspace() and not feed.fault:
             continue
         fields = _one_line(line.rstrip("\r\n"), delimiter)
-        if feed.fault or len(fields) < needed:
+        if feed.fault or len(fields) < least:
             intake.bad(feed.place, feed.fault or f"{len(fields)} fields where the header has {len(names)}")
             continue
         if len(fields) > len(names):

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from efficient_empathy.dialogues.containers.opening import HOLDS_NUL, MAX_LINE, NOT_UTF8, TOO_LONG, lines, reading
-from efficient_empathy.dialogues.rows import SPLITS, Intake, Row, shown
+from efficient_empathy.dialogues.containers.opening import HOLDS_NUL, MAX_LINE, NOT_UTF8, TOO_LONG, lines, open_bytes
+from efficient_empathy.dialogues.rows import SPLITS, Intake, Row, show_value
 from efficient_empathy.foundation.errors import UserError
 
 IsRow = Callable[[dict[str, Any]], bool]
@@ -24,7 +24,7 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 
 def line_rows(path: Path, intake: Intake) -> Iterator[Row]:
     """One JSON object a line; blank lines are none."""
-    with reading(path) as stream:
+    with open_bytes(path) as stream:
         for number, line in lines(stream):
             if line is not None and line.isspace():
                 continue
@@ -33,7 +33,7 @@ def line_rows(path: Path, intake: Intake) -> Iterator[Row]:
             if isinstance(value, dict):
                 yield Row(place, value)
             else:
-                intake.bad(place, fault or f"{shown(value)} is not a JSON object")
+                intake.bad(place, fault or f"{show_value(value)} is not a JSON object")
 
 
 def line_value(line: bytes | None) -> tuple[Any, str | None]:
@@ -54,7 +54,7 @@ def line_value(line: bytes | None) -> tuple[Any, str | None]:
 
 def array_rows(path: Path, intake: Intake) -> Iterator[Row]:
     """The objects of a JSON array."""
-    with reading(path) as stream:
+    with open_bytes(path) as stream:
         scanner = _Scanner(stream, path, MAX_LINE)
         scanner.expect("[")
         number = 0
@@ -63,7 +63,7 @@ def array_rows(path: Path, intake: Intake) -> Iterator[Row]:
                 scanner.expect(",")
             number += 1
             value, fault = scanner.value(number)
-            yield from _checked(value, fault, f"{path}:row {number}", intake)
+            yield from _object_row(value, fault, f"{path}:row {number}", intake)
         scanner.expect("]")
         if scanner.next_character():
             raise UserError(f"{path}: text after the end of the JSON array: remove it, or write one object a line")
@@ -71,24 +71,24 @@ def array_rows(path: Path, intake: Intake) -> Iterator[Row]:
 
 def object_rows(path: Path, intake: Intake, is_row: IsRow) -> Iterator[Row]:
     """JSON objects one after the other; one alone is a row, or else holds lists of rows, perhaps by split."""
-    with reading(path) as stream:
+    with open_bytes(path) as stream:
         scanner = _Scanner(stream, path, MAX_OBJECT)
         first, fault = scanner.value(1)
         if not scanner.next_character():
             if isinstance(first, dict) and not fault and not is_row(first):
-                yield from _listed_rows(first, path, intake)
+                yield from _nested_rows(first, path, intake)
             else:
-                yield from _checked(first, fault, f"{path}:row 1", intake)
+                yield from _object_row(first, fault, f"{path}:row 1", intake)
             return
-        yield from _checked(first, fault, f"{path}:row 1", intake)
+        yield from _object_row(first, fault, f"{path}:row 1", intake)
         number = 1
         while scanner.next_character():
             number += 1
             value, fault = scanner.value(number)
-            yield from _checked(value, fault, f"{path}:row {number}", intake)
+            yield from _object_row(value, fault, f"{path}:row {number}", intake)
 
 
-def _listed_rows(whole: dict[str, Any], path: Path, intake: Intake) -> Iterator[Row]:
+def _nested_rows(whole: dict[str, Any], path: Path, intake: Intake) -> Iterator[Row]:
     lists = {
         key: value
         for key, value in whole.items()
@@ -98,13 +98,13 @@ def _listed_rows(whole: dict[str, Any], path: Path, intake: Intake) -> Iterator[
         yield Row(f"{path}:row 1", whole)
     for key, values in lists.items():
         for number, value in enumerate(values, 1):
-            for row in _checked(value, None, f"{path}:{shown(key)} row {number}", intake):
+            for row in _object_row(value, None, f"{path}:{show_value(key)} row {number}", intake):
                 yield Row(row.place, row.values, split=SPLITS.get(key.lower()))
 
 
-def _checked(value: Any, fault: str | None, place: str, intake: Intake) -> Iterator[Row]:
+def _object_row(value: Any, fault: str | None, place: str, intake: Intake) -> Iterator[Row]:
     if fault or not isinstance(value, dict):
-        intake.bad(place, fault or f"{shown(value)} is not a JSON object")
+        intake.bad(place, fault or f"{show_value(value)} is not a JSON object")
     else:
         yield Row(place, value)
 
@@ -119,22 +119,22 @@ class _Scanner:
         self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
         self._text = ""
         self._at = 0
-        self._dropped = 0
-        self._ended = False
+        self._offset = 0
+        self._at_end = False
 
     def next_character(self) -> str:
         """The next character that is not blank, not consumed; empty at the file's end."""
         while True:
             self._at = _BLANK.match(self._text, self._at).end()  # type: ignore[union-attr]
-            if self._at < len(self._text) or self._ended:
+            if self._at < len(self._text) or self._at_end:
                 return self._text[self._at : self._at + 1]
             self._more(2**16)
 
     def expect(self, character: str) -> None:
         """Consume one character."""
-        found = self.next_character()
-        if found != character:
-            what = f"{shown(found)} stands" if found else "the file ends"
+        actual = self.next_character()
+        if actual != character:
+            what = f"{show_value(actual)} stands" if actual else "the file ends"
             raise UserError(
                 f"{self._path}: broken JSON: {what} at character {self._position:,} where {character!r} should"
             )
@@ -146,15 +146,17 @@ class _Scanner:
         while True:
             try:
                 value, end = _decoder.raw_decode(self._text, self._at)
-                if end < len(self._text) or self._ended:
+                if end < len(self._text) or self._at_end:
                     break
             except json.JSONDecodeError as error:
-                if self._ended:
-                    raise self._broken(number, f"{error.msg} at character {self._dropped + error.pos + 1:,}") from error
+                if self._at_end:
+                    raise self._syntax_error(
+                        number, f"{error.msg} at character {self._offset + error.pos + 1:,}"
+                    ) from error
             except (ValueError, RecursionError) as error:
-                raise self._broken(number, str(error)) from error
+                raise self._syntax_error(number, str(error)) from error
             if len(self._text) - self._at > self._limit:
-                raise self._broken(number, f"no end within {self._limit // 2**20} MB; write one object a line")
+                raise self._syntax_error(number, f"no end within {self._limit // 2**20} MB; write one object a line")
             self._more(max(2**16, len(self._text) - self._at))
         fault = NOT_UTF8 if _UNDECODED.search(self._text, self._at, end) else None
         self._at = end
@@ -162,16 +164,16 @@ class _Scanner:
 
     @property
     def _position(self) -> int:
-        return self._dropped + self._at + 1
+        return self._offset + self._at + 1
 
-    def _broken(self, number: int, reason: str) -> UserError:
+    def _syntax_error(self, number: int, reason: str) -> UserError:
         return UserError(
             f"{self._path}: broken JSON in row {number}, which begins at character {self._position:,}: {reason}"
         )
 
     def _more(self, size: int) -> None:
         chunk = self._stream.read(size)
-        self._ended = not chunk
+        self._at_end = not chunk
         self._text = self._text[self._at :] + self._decode(chunk, final=not chunk)
-        self._dropped += self._at
+        self._offset += self._at
         self._at = 0

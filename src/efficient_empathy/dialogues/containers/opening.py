@@ -27,14 +27,14 @@ _BOMS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[BinaryIO]:
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """The file's bytes, seekable: unpacked if it is gzip, in UTF-8 if a byte-order mark says UTF-16 or UTF-32."""
     stream: BinaryIO | None = None
     try:
         if not path.is_file():
             raise UserError(f"{path} is not a file")
         with path.open("rb") as raw:
-            stream = _unpacked(raw)
+            stream = _unpack(raw)
             yield _in_utf8(stream)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         at = _position(stream)
@@ -55,7 +55,7 @@ def _position(stream: BinaryIO | None) -> str:
         return ""
 
 
-def _unpacked(raw: BinaryIO) -> BinaryIO:
+def _unpack(raw: BinaryIO) -> BinaryIO:
     magic = raw.read(2)
     raw.seek(0)
     return io.BufferedReader(gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
@@ -65,10 +65,10 @@ def _in_utf8(stream: BinaryIO) -> BinaryIO:
     head = stream.read(4)
     encoding = next((name for bom, name in _BOMS.items() if head.startswith(bom)), None)
     stream.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
-    return io.BufferedReader(_Transcoded(stream, encoding)) if encoding else stream
+    return io.BufferedReader(_Transcoder(stream, encoding)) if encoding else stream
 
 
-class _Transcoded(io.RawIOBase):
+class _Transcoder(io.RawIOBase):
     """Another encoding's bytes as UTF-8."""
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
@@ -86,9 +86,9 @@ class _Transcoded(io.RawIOBase):
             self._ready = self._decoder.decode(chunk, final=not chunk).encode()
             if not chunk:
                 break
-        given, self._ready = self._ready[: len(view)], self._ready[len(view) :]
-        view[: len(given)] = given
-        return len(given)
+        part, self._ready = self._ready[: len(view)], self._ready[len(view) :]
+        view[: len(part)] = part
+        return len(part)
 
 
 def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:

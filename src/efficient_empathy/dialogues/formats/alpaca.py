@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, clean, each, list_of, shown, text_of
+from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, clean, each, list_of, show_value, text_of
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import Turn, labelled, pair
+from efficient_empathy.dialogues.turns import Turn, pair, parse_labelled
 
 _OWN_LABEL = re.compile(r"listener[ \t]*:", re.IGNORECASE)
 
@@ -47,7 +47,7 @@ def _context(values: dict[str, Any], intake: Intake) -> list[Turn]:
     if values.get("input") is not None:
         texts.append(text_of(values, "input"))
     text = "\n".join(text for text in texts if text)
-    return _history(values) + (labelled(text, intake) or [("speaker", text)])
+    return _history(values) + (parse_labelled(text, intake) or [("speaker", text)])
 
 
 def _history(values: dict[str, Any]) -> list[Turn]:
@@ -55,6 +55,6 @@ def _history(values: dict[str, Any]) -> list[Turn]:
     if values.get("history"):
         for item in list_of(values, "history"):
             if not (isinstance(item, list) and len(item) == 2 and all(isinstance(text, str) for text in item)):
-                raise MalformedError(f"'history' holds {shown(item)}, not a pair of texts")
+                raise MalformedError(f"'history' holds {show_value(item)}, not a pair of texts")
             turns += [("speaker", clean(item[0])), ("listener", clean(item[1]))]
     return turns

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
 
-from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, label_of, shown, text_of, turn_of
+from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, label_of, show_value, text_of, turn_of
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.turns import MAX_TURNS, Turn, conversation
 
@@ -61,31 +61,33 @@ class EmpatheticDialogues:
 
 
 def _utterance(row: Row) -> Iterator[_Utterance]:
-    named = {key: label_of(row.values, [key]) for key in ("conv_id", "speaker_idx")}
-    for key, value in named.items():
+    labels = {key: label_of(row.values, [key]) for key in ("conv_id", "speaker_idx")}
+    for key, value in labels.items():
         if value is None:
             raise MalformedError(f"{key!r} is missing")
     text = text_of(row.values, "utterance").replace("_comma_", ",").strip()
-    yield _Utterance(str(named["conv_id"]), turn_of(row.values, "utterance_idx"), str(named["speaker_idx"]), text, row)
+    yield _Utterance(
+        str(labels["conv_id"]), turn_of(row.values, "utterance_idx"), str(labels["speaker_idx"]), text, row
+    )
 
 
 def _samples(run: list[_Utterance], intake: Intake) -> list[Sample]:
     if len(run) > MAX_TURNS:
-        raise MalformedError(f"conversation {shown(run[0].conversation)} has over {MAX_TURNS:,} rows: split it")
-    ordered = sorted(run, key=lambda utterance: utterance.index or 0)
-    if ordered != run:
+        raise MalformedError(f"conversation {show_value(run[0].conversation)} has over {MAX_TURNS:,} rows: split it")
+    utterances = sorted(run, key=lambda utterance: utterance.index or 0)
+    if utterances != run:
         intake.repairs["conversations put in order"] += 1
-    first = ordered[0]
+    first = utterances[0]
     if len(run) == 1:
         intake.repairs["conversations of one utterance left out"] += 1
         return []
-    return conversation(_turns(ordered), first.row, intake, dialogue_keys=["conv_id"], category_keys=["context"])
+    return conversation(_turns(utterances), first.row, intake, dialogue_keys=["conv_id"], category_keys=["context"])
 
 
 def _turns(run: list[_Utterance]) -> list[Turn]:
     voices = list(dict.fromkeys(utterance.voice for utterance in run))
     if len(voices) > 2:
-        raise MalformedError(f"a third voice {shown(voices[2])} in 'speaker_idx': a conversation has two")
+        raise MalformedError(f"a third voice {show_value(voices[2])} in 'speaker_idx': a conversation has two")
     starts_with_listener = run[0].index is not None and run[0].index % 2 == 0
     speaker = voices[starts_with_listener] if len(voices) == 2 else None if starts_with_listener else voices[0]
     return [("speaker" if utterance.voice == speaker else "listener", utterance.text) for utterance in run]

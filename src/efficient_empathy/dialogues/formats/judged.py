@@ -7,12 +7,12 @@ from typing import Any
 
 from efficient_empathy.dialogues.rows import Intake, Row, each, has_instruction, text_of
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import is_separated, pair, separated
+from efficient_empathy.dialogues.turns import has_separator, pair, split_turns
 
 EVALUATION = "evaluation"
 
 
-class Judged:
+class JudgedJSON:
     """`context` joins its turns by "</s>", roles told by counting back from the `response`.
 
     The judge's reply, `evaluation`, is not read here: `read_evaluations` gives it beside its sample.
@@ -26,14 +26,14 @@ class Judged:
         context = row.get("context")
         if not isinstance(context, str) or not isinstance(row.get("response"), str):
             return False
-        return EVALUATION in row or (is_separated(context) and not has_instruction(row))
+        return EVALUATION in row or (has_separator(context) and not has_instruction(row))
 
     def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
         """One sample a row."""
 
         def convert(row: Row) -> Iterator[Sample]:
             yield pair(
-                separated(text_of(row.values, "context")),
+                split_turns(text_of(row.values, "context")),
                 text_of(row.values, "response"),
                 row,
                 intake,

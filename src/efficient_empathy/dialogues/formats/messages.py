@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, holds_objects, objects_of, shown
+from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, holds_objects, objects_of, show_value
 from efficient_empathy.dialogues.sample import Role, Sample
 from efficient_empathy.dialogues.turns import conversation, targets_of, turns_of
 
@@ -50,5 +50,5 @@ def _with_text(message: dict[str, Any]) -> dict[str, Any]:
         return message
     for part in parts:
         if not isinstance(part, dict) or not isinstance(part.get("text"), str):
-            raise MalformedError(f"'content' holds {shown(part)}, which is no text")
+            raise MalformedError(f"'content' holds {show_value(part)}, which is no text")
     return {**message, "content": "\n".join(part["text"] for part in parts)}

@@ -1,6 +1,4 @@
-"""The contract of every format.
-
-The formats there are: the package's own, and those of installed packages.
+"""The contract of every format, and the formats there are: the package's own, and those of installed packages.
 
 A new one is a new file and one line in `BUILT_IN`, or an entry point of a package.
 """
@@ -43,7 +41,7 @@ BUILT_IN = {
     "messages": "efficient_empathy.dialogues.formats.messages:Messages",
     "sharegpt": "efficient_empathy.dialogues.formats.sharegpt:ShareGPT",
     "alpaca": "efficient_empathy.dialogues.formats.alpaca:Alpaca",
-    "judged": "efficient_empathy.dialogues.formats.judged:Judged",
+    "judged": "efficient_empathy.dialogues.formats.judged:JudgedJSON",
     "table": "efficient_empathy.dialogues.formats.table:Table",
 }
 """Each a class that follows `Reader`, the more specific ones first; the last takes any context beside a response."""
@@ -56,11 +54,11 @@ _CONTRACT = ("name", "help", "recognises", "samples")
 
 
 def format_names() -> tuple[str, ...]:
-    """The names that `reader_named` knows: the package's own, then those of installed packages."""
+    """The names that `find_reader` knows: the package's own, then those of installed packages."""
     return FORMATS.names()
 
 
-def reader_named(name: str) -> Reader:
+def find_reader(name: str) -> Reader:
     """The reader of the format called `name`. Raises `UserError` for none, and for one that breaks `Reader`."""
     kind = FORMATS.load(name)
     if name in BUILT_IN:
@@ -76,10 +74,10 @@ def reader_named(name: str) -> Reader:
     return reader
 
 
-def recognised(rows: Iterable[dict[str, Any]]) -> Reader | None:
+def recognise_format(rows: Iterable[dict[str, Any]]) -> Reader | None:
     """The most specific format that any of the rows is of; those of installed packages come before the last of ours."""
     *specific, last = BUILT_IN
-    readers = [reader_named(name) for name in (*specific, *FORMATS.installed(), last)]
+    readers = [find_reader(name) for name in (*specific, *FORMATS.find_installed(), last)]
     best = len(readers)
     for row in rows:
         best = next((i for i, reader in enumerate(readers[:best]) if reader.recognises(row)), best)

@@ -14,19 +14,19 @@ from efficient_empathy.dialogues.rows import (
     has_instruction,
     holds_objects,
     list_of,
-    required,
-    shown,
+    require_value,
+    show_value,
     text_of,
 )
 from efficient_empathy.dialogues.sample import Role, Sample
 from efficient_empathy.dialogues.turns import (
     Turn,
     alternating,
-    begins_labelled,
-    is_separated,
-    labelled,
+    begins_with_label,
+    has_separator,
     pair,
-    separated,
+    parse_labelled,
+    split_turns,
     turns_of,
 )
 
@@ -97,27 +97,27 @@ def _passage(values: dict[str, Any]) -> str | None:
     if not isinstance(value, str):
         return None
     text = text_of(values, "context")
-    return None if begins_labelled(text) or (is_separated(text) and "<s>" not in text) else text
+    return None if begins_with_label(text) or (has_separator(text) and "<s>" not in text) else text
 
 
 def _dialogue(values: dict[str, Any], intake: Intake) -> list[Turn]:
-    value = required(values, "context")
+    value = require_value(values, "context")
     if isinstance(value, str):
         text = text_of(values, "context")
         if text.startswith(("[{", '["')):
-            return _listed(list_of(values, "context"), intake)
-        if is_separated(text):
-            return separated(text)
-        return labelled(text, intake) or [("speaker", text)]
-    return _listed(list_of(values, "context"), intake)
+            return _list_turns(list_of(values, "context"), intake)
+        if has_separator(text):
+            return split_turns(text)
+        return parse_labelled(text, intake) or [("speaker", text)]
+    return _list_turns(list_of(values, "context"), intake)
 
 
-def _listed(items: list[Any], intake: Intake) -> list[Turn]:
+def _list_turns(items: list[Any], intake: Intake) -> list[Turn]:
     texts = [item for item in items if isinstance(item, str)]
     if len(texts) == len(items):
         return alternating(texts)
     objects = [item for item in items if isinstance(item, dict)]
     if len(objects) < len(items):
-        raise MalformedError(f"'context' holds neither texts alone nor objects alone: {shown(items)}")
+        raise MalformedError(f"'context' holds neither texts alone nor objects alone: {show_value(items)}")
     keys = next((keys for keys in _KEYS if keys[0] in objects[0] and keys[1] in objects[0]), _KEYS[0])
     return turns_of(objects, *keys, _ROLES, intake)

@@ -211,7 +211,7 @@ def _environment() -> Environment:
         "shifts": shifts,
         "symbol": display_symbol,
         "dot_rows": dot_rows,
-        "shown": formatting.shown,
+        "fixed_format": formatting.fixed_format,
         "confusion_matrix": confusion_matrix,
         "reliability": reliability,
     }

@@ -30,9 +30,9 @@ from efficient_empathy.foundation.run.record import Estimate
 from efficient_empathy.foundation.statistics.agreement import agreement
 from efficient_empathy.foundation.statistics.closeness import DEFINED, FIGURES, Pair
 from efficient_empathy.foundation.statistics.measured import Floats, Measured, Weights
-from efficient_empathy.foundation.statistics.resampling import Replicated, replicated
+from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure, replicate
 
-Figures = dict[str, Replicated]
+Figures = dict[str, ReplicatedFigure]
 """Figures by name, each on the items as they are and on every resample."""
 
 
@@ -56,12 +56,12 @@ class Closeness(Measured):
 def resampled(
     measured: Mapping[str, Measured], clusters: Sequence[str], *, draws: int, seed: int
 ) -> dict[str, Figures]:
-    """`statistics.resampling.replicated`, without resamples where there is nothing to draw or `draws` is 0."""
+    """`statistics.resampling.replicate`, without resamples where there is nothing to draw or `draws` is 0."""
     if draws and len(set(clusters)) > 1 and measured:
-        return replicated(measured, clusters, draws=draws, seed=seed)
+        return replicate(measured, clusters, draws=draws, seed=seed)
     none = np.empty(0)
     return {
-        name: {figure: Replicated(float(value[0]), none, "bootstrap") for figure, value in found.under().items()}
+        name: {figure: ReplicatedFigure(float(value[0]), none, "bootstrap") for figure, value in found.under().items()}
         for name, found in measured.items()
     }
 
@@ -70,7 +70,7 @@ def mean_of(figures: Iterable[Figures]) -> Figures:
     """The mean of several raters' figures, without those that are undefined."""
     every = list(figures)
     return {
-        name: Replicated(
+        name: ReplicatedFigure(
             float(_mean(np.array([[one[name].value] for one in every]))[0]),
             _mean(np.array([one[name].replicates for one in every])),
             "bootstrap",
@@ -89,7 +89,7 @@ def estimates(figures: Figures, confidence: float) -> Estimates:
     return {name: estimate(one, confidence) for name, one in figures.items()}
 
 
-def estimate(one: Replicated, confidence: float) -> Estimate:
+def estimate(one: ReplicatedFigure, confidence: float) -> Estimate:
     """A figure with its interval; none where it is undefined in more than a tenth of the resamples."""
     known = len(one.replicates) and np.isnan(one.replicates).mean() <= 1 - DEFINED
     low, high = one.interval(confidence) if known else (math.nan, math.nan)

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.dialogues.containers import file_rows
-from efficient_empathy.dialogues.rows import Intake, shown
+from efficient_empathy.dialogues.rows import Intake, show_value
 from efficient_empathy.evaluation.agreement.raters import ABOUT, DEPENDENCE, ITEM, ROUND, Rater
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable
@@ -65,7 +65,9 @@ def raters_of(rows: Rows, source: str, name: str, wanted: str | None = None) -> 
         raise UserError(f"{source} is empty: it has no rows")
     item = next((column for column in ITEMS if column in columns), None)
     if item is None:
-        raise UserError(f"{source} has no column sample_id or item_id: there are {', '.join(map(shown, columns[:12]))}")
+        raise UserError(
+            f"{source} has no column sample_id or item_id: there are {', '.join(map(show_value, columns[:12]))}"
+        )
     rater = next((column for column in RATERS if column in columns), None)
     scored = [c for c in columns if c not in _NO_AXES and not c.startswith("p_") and not c.endswith("_std")]
     axes = [column for column in scored if not column.endswith(PROBABILITIES) and _is_numeric(rows, column)]
@@ -103,8 +105,8 @@ class _Draft:
         first = self.seen.setdefault((item, number, axis), place)
         if first != place:
             raise UserError(
-                f"{place}: the item {shown(item)} was rated by the same rater before ({first}): delete one, or add a "
-                "column round (1, 2, …) to keep both as repeats"
+                f"{place}: the item {show_value(item)} was rated by the same rater before ({first}): delete one, "
+                "or add a column round (1, 2, …) to keep both as repeats"
             )
         score = _score(place, column, values.get(column)) if _state(values) == "ok" else None
         cell = self.cells.setdefault((item, number), {})
@@ -165,7 +167,9 @@ def _score(place: str, column: str, value: Any) -> float | None:
         return None
     number = _number(value)
     if number is None:
-        raise UserError(f"{place}: {column} is {shown(value)}, not a number: mend it, or leave it empty if not rated")
+        raise UserError(
+            f"{place}: {column} is {show_value(value)}, not a number: mend it, or leave it empty if not rated"
+        )
     return number
 
 
@@ -180,7 +184,7 @@ def _round(place: str, values: Mapping[str, Any]) -> int:
     value = next((values[column] for column in ROUNDS if _text(values.get(column)) is not None), 1)
     number = _number(value)
     if number is None or number != int(number):
-        raise UserError(f"{place}: the round is {shown(value)}, not a whole number")
+        raise UserError(f"{place}: the round is {show_value(value)}, not a whole number")
     return int(number)
 
 
@@ -215,7 +219,7 @@ def _whole(place: str, values: Mapping[str, Any], column: str) -> int | None:
         return None
     number = _number(values[column])
     if number is None or number != int(number):
-        raise UserError(f"{place}: {column} is {shown(values[column])}, not a whole number")
+        raise UserError(f"{place}: {column} is {show_value(values[column])}, not a whole number")
     return int(number)
 
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from efficient_empathy.dialogues import Intake, open_source
 from efficient_empathy.dialogues.containers import file_rows
-from efficient_empathy.dialogues.rows import MalformedError, Row, each, parsed_list, required, shown, text_of
+from efficient_empathy.dialogues.rows import MalformedError, Row, each, parse_list, require_value, show_value, text_of
 from efficient_empathy.dialogues.settings import ReadingSettings
-from efficient_empathy.dialogues.turns import is_separated, separated
+from efficient_empathy.dialogues.turns import has_separator, split_turns
 from efficient_empathy.evaluation.classifiers.features import Pair
 from efficient_empathy.evaluation.classifiers.kinds import DIMENSIONS, LEVELS, FitSettings
 from efficient_empathy.foundation.errors import UserError
@@ -130,7 +130,7 @@ def _rated(path: Path, levels: Mapping[str, str], columns: Mapping[str, str], in
 
 def _row(row: Row, levels: Mapping[str, str], columns: Mapping[str, str]) -> Rated:
     if missing := next((name for name in columns.values() if name not in row.values), None):
-        raise MalformedError(f"no column {shown(missing)}: there are {_named(row.values)}")
+        raise MalformedError(f"no column {show_value(missing)}: there are {_named(row.values)}")
     values = {**row.values, **{known: row.values[name] for known, name in columns.items()}}
     context = _turns(values, _first(values, CONTEXT_KEYS, "context"))
     response = text_of(values, _first(values, RESPONSE_KEYS, "response"))
@@ -149,13 +149,13 @@ def _first(values: Mapping[str, Any], keys: Sequence[str], column: str) -> str:
 
 
 def _named(values: Mapping[str, Any]) -> str:
-    return ", ".join(shown(name) for name in list(values)[:12])
+    return ", ".join(show_value(name) for name in list(values)[:12])
 
 
 def _turns(values: dict[str, Any], key: str) -> tuple[str, ...]:
     """A context's turns: of a list, of one text, of a text that joins them."""
     value = values[key]
-    listed = parsed_list(value) if isinstance(value, str) else value
+    listed = parse_list(value) if isinstance(value, str) else value
     if isinstance(listed, list):
         turns = [turn.get("text", turn.get("content")) if isinstance(turn, dict) else turn for turn in listed]
         texts = [turn.strip() for turn in turns if isinstance(turn, str)]
@@ -163,14 +163,14 @@ def _turns(values: dict[str, Any], key: str) -> tuple[str, ...]:
             raise MalformedError(f"{key!r} holds a turn without text")
         return tuple(text for text in texts if text)
     text = text_of(values, key)
-    return tuple(turn for _, turn in separated(text) if turn) if is_separated(text) else (text,)
+    return tuple(turn for _, turn in split_turns(text) if turn) if has_separator(text) else (text,)
 
 
 def _level(values: dict[str, Any], name: str) -> int:
-    value = required(values, name)
+    value = require_value(values, name)
     level = next((level for level in LEVELS if str(value).strip() in (str(level), f"{level}.0")), None)
     if level is None:
-        raise MalformedError(f"{name!r} is {shown(value)}: a level is 0, 1 or 2")
+        raise MalformedError(f"{name!r} is {show_value(value)}: a level is 0, 1 or 2")
     return level
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.metric import Figure, Joined, Measured, MetricOptions, Sums, Tally, Values
+from efficient_empathy.evaluation.metric import CombinedCounts, Figure, Measured, MetricOptions, Sums, Tally, Values
 from efficient_empathy.evaluation.metrics.standard import Normaliser, bleu, f_measures, overlap
 from efficient_empathy.evaluation.metrics.texts import Distinct, Seen, keys_of
 from efficient_empathy.evaluation.tokens import Encoder, Ragged, splitter
@@ -58,7 +58,7 @@ class Official:
             ids.append(predictions.ids)
             lengths[first : first + _ROWS] = predictions.lengths
         words = Ragged(np.concatenate(ids), lengths)
-        return Joined(
+        return CombinedCounts(
             (
                 Sums(counts, _figures),
                 Distinct("dist1", words, 1, _DISTINCT_EPSILON),

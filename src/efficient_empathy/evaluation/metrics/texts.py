@@ -14,7 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.metric import Figure, Joined, Measured, MetricOptions, Sums, Tally, Values, Weights
+from efficient_empathy.evaluation.metric import (
+    CombinedCounts,
+    Figure,
+    Measured,
+    MetricOptions,
+    Sums,
+    Tally,
+    Values,
+    Weights,
+)
 from efficient_empathy.evaluation.tokens import Ragged
 
 _AT_ONCE = 2**24
@@ -129,7 +138,7 @@ class Texts:
     def measure(self, rows: pl.DataFrame, model: Path | str | None = None) -> Measured:
         """Count."""
         replies = Ragged(rows["prediction"].rank("dense").to_numpy().astype(np.int32), np.ones(len(rows), np.int64))
-        return Joined((Distinct("unique", replies), Sums(_counts(rows), _figures)))
+        return CombinedCounts((Distinct("unique", replies), Sums(_counts(rows), _figures)))
 
     def tally(self) -> Tally:
         """See `Streaming`."""

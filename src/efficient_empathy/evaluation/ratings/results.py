@@ -231,5 +231,5 @@ def _ranking(question: str, answers: Answers, key: Key, how: Resampling, problem
     problems += [f"{question}: in the ranking {note}" for note in ranking.notes]
     return [
         RankedModel(question=question, name=one.name, strength=one.strength, interval=(one.low, one.high))
-        for one in ranking.ranked
+        for one in ranking.systems
     ]

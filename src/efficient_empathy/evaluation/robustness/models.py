@@ -29,7 +29,7 @@ from efficient_empathy.evaluation.robustness.records import Difference, ModelOrd
 from efficient_empathy.evaluation.robustness.sweep_stage import kendall
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
-from efficient_empathy.foundation.statistics.resampling import Replicated, replicated
+from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure, replicate
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.modelling.training.examples import conversational
@@ -257,7 +257,7 @@ def compare_models(
     among them. Intervals are 95 % bootstraps over dialogues (see `statistics.resampling`). `against` says by how much a
     model is above the default cell's and each kind of baseline (of a random one the mean of its seeds).
     """
-    replicates = _replicated(nll, groups["all"], draws, seed)
+    replicates = _replicate_losses(nll, groups["all"], draws, seed)
     losses: dict[str, dict[str, float | None]] = {name: {**mean_losses(groups, one)} for name, one in nll.items()}
     yardsticks = _yardsticks(replicates, cells, default)
 
@@ -276,7 +276,9 @@ def compare_models(
     return compared, _order(replicates, [name for name in replicates if name in cells], compared, yardsticks)
 
 
-def _replicated(nll: Mapping[str, pl.DataFrame], rows: pl.DataFrame, draws: int, seed: int) -> dict[str, Replicated]:
+def _replicate_losses(
+    nll: Mapping[str, pl.DataFrame], rows: pl.DataFrame, draws: int, seed: int
+) -> dict[str, ReplicatedFigure]:
     """Every model's loss on all held-out samples, on the same draws of dialogues."""
     ids = rows.select("sample_id", "dialogue_id").unique("sample_id", maintain_order=True)
     sums = {
@@ -287,33 +289,35 @@ def _replicated(nll: Mapping[str, pl.DataFrame], rows: pl.DataFrame, draws: int,
     }
     measured = {name: Sums(table.select("nll", "tokens").to_numpy(), _loss) for name, table in sums.items()}
     dialogues = next(iter(sums.values()))["dialogue_id"].to_list()
-    return {name: one["loss"] for name, one in replicated(measured, dialogues, draws=draws, seed=seed).items()}
+    return {name: one["loss"] for name, one in replicate(measured, dialogues, draws=draws, seed=seed).items()}
 
 
 def _loss(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
     return {"loss": sums[:, 0] / sums[:, 1]}
 
 
-def _yardsticks(found: Mapping[str, Replicated], cells: Collection[str], default: str) -> dict[str, Replicated]:
-    by_kind: dict[str, list[Replicated]] = {"default": [found[default]]} if default in found else {}
+def _yardsticks(
+    found: Mapping[str, ReplicatedFigure], cells: Collection[str], default: str
+) -> dict[str, ReplicatedFigure]:
+    by_kind: dict[str, list[ReplicatedFigure]] = {"default": [found[default]]} if default in found else {}
     for name, one in found.items():
         if name not in cells:
             by_kind.setdefault(kind(name), []).append(one)
     return {
-        what: Replicated(
+        what: ReplicatedFigure(
             float(np.mean([one.value for one in ones])), np.mean([one.replicates for one in ones], axis=0), "bootstrap"
         )
         for what, ones in by_kind.items()
     }
 
 
-def _difference(difference: Replicated) -> Difference:
+def _difference(difference: ReplicatedFigure) -> Difference:
     low, high = difference.interval()
     return Difference(value=difference.value, low=low, high=high)
 
 
 def _order(
-    replicates: Mapping[str, Replicated],
+    replicates: Mapping[str, ReplicatedFigure],
     cells: list[str],
     compared: Mapping[str, ComparedModel],
     yardsticks: Collection[str],

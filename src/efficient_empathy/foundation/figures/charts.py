@@ -1,8 +1,6 @@
-"""Small figures of the studio, as SVG without a style attribute; lengths across are shares, so text keeps its size.
+"""Small figures as SVG without a style attribute; lengths across are shares, so that text keeps its size.
 
 Each has its numbers in words for those who do not see it, and its subsets by letter as well as by colour.
-
-The figure of dots with intervals: a row a model, as wide as its place.
 """
 
 from __future__ import annotations
@@ -22,13 +20,14 @@ _BAR, _TALL = 9, 26
 _LEFT, _RIGHT, _TOP, _HIGH = 7.0, 99.0, 8, 190
 _LETTER = 0.07
 """The least share of a bar that has room for its subset's letter."""
+_ROW, _LABEL_CLIP = 42, 34
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A value at one place of a line, with its interval where it has one; None where there is none."""
+    """A value at one place of a line, called `label`, with its interval; None where there is no value."""
 
-    told: str
+    label: str
     value: float | None
     interval: tuple[float, float] | None = None
 
@@ -41,9 +40,9 @@ def spark(axis: str, low: int, counts: Sequence[float]) -> Markup:
     bars = []
     for place, n in enumerate(counts):
         tall = max(1.0, _TALL * n / largest) if n else 0.0
-        told = escape(f"{axis} {low + place}: {plural(n, 'sample')} ({share(n, total)})")
+        title = escape(f"{axis} {low + place}: {plural(n, 'sample')} ({share(n, total)})")
         box = f'x="{_BAR * place + 1}" y="{_TALL - tall:.1f}" width="{_BAR - 2}" height="{tall:.1f}"'
-        bars.append(f'<rect class="filled {look(MEASURE)} q7" {box}><title>{told}</title></rect>')
+        bars.append(f'<rect class="filled {look(MEASURE)} q7" {box}><title>{title}</title></rect>')
     wide = _BAR * len(counts)
     most = low + max(range(len(counts)), key=lambda place: counts[place])
     about = escape(f"Scores of {axis} from {low} to {low + len(counts) - 1}; most frequent {most}")
@@ -59,9 +58,9 @@ def stack(shares: Mapping[str, float], looks: Looks) -> Markup:
     for name, part in shares.items():
         if part <= 0:
             continue
-        told = escape(f"{name}: {share(part, 1)}")
+        title = escape(f"{name}: {share(part, 1)}")
         parts.append(
-            f'<g><title>{told}</title><rect class="filled {look(name)} q7" x="{100 * at:.2f}%" '
+            f'<g><title>{title}</title><rect class="filled {look(name)} q7" x="{100 * at:.2f}%" '
             f'width="{100 * part:.2f}%" height="16"/>'
         )
         if part >= _LETTER:
@@ -120,8 +119,8 @@ def _line(name: str, line: Sequence[Point], looks: Looks, across: Scale, up: Sca
         if point.value is None:
             continue
         between = f" ({fixed(point.interval[0], 2)} to {fixed(point.interval[1], 2)})" if point.interval else ""
-        told = escape(f"{clip(point.told, 80)}: {name} {fixed(point.value, 2)}{between}")
-        yield f'<svg class="at" x="{across(i):.2f}%" overflow="visible"><g><title>{told}</title>'
+        title = escape(f"{clip(point.label, 80)}: {name} {fixed(point.value, 2)}{between}")
+        yield f'<svg class="at" x="{across(i):.2f}%" overflow="visible"><g><title>{title}</title>'
         if point.interval:
             high, low = (up(v) for v in (point.interval[1], point.interval[0]))
             yield f'<line class="whisker" x1="0" x2="0" y1="{high:.1f}" y2="{low:.1f}"/>'
@@ -136,9 +135,6 @@ def key(name: str, looks: Looks) -> Markup:
     )
 
 
-_ROW, _LABEL_CLIP = 42, 34
-
-
 @dataclass(frozen=True, slots=True)
 class Dot:
     """One model's value, with its interval where it has one."""
@@ -150,7 +146,11 @@ class Dot:
 
 
 def dot_rows(
-    title: str, rows: Sequence[Dot], shown: Callable[[float], str], best: str = "best", reference: float | None = None
+    title: str,
+    rows: Sequence[Dot],
+    format_value: Callable[[float], str],
+    best: str = "best",
+    reference: float | None = None,
 ) -> Markup:
     """A dot a row; `best` is what the best ones are called, `reference` where a dashed line stands."""
     span = extent([reference, *(v for row in rows for v in (row.value, *(row.interval or ())))])
@@ -165,12 +165,12 @@ def dot_rows(
     if reference is not None and math.isfinite(reference):
         x = across(reference)
         parts.append(f'<line class="threshold" x1="{x:.2f}%" x2="{x:.2f}%" y1="4" y2="{base}"/>')
-    told = []
+    sentences = []
     for i, row in enumerate(rows):
-        between = f" ({shown(row.interval[0])} to {shown(row.interval[1])})" if row.interval else ""
-        parts += _row(row, _ROW * i, across, shown(row.value), between, best)
-        told.append(f"{clip(row.name, 80)} {shown(row.value)}{between}{f', the {best}' * row.best}")
-    about = f"{'; '.join(told)}." if told else "No model has a value."
+        between = f" ({format_value(row.interval[0])} to {format_value(row.interval[1])})" if row.interval else ""
+        parts += _row(row, _ROW * i, across, format_value(row.value), between, best)
+        sentences.append(f"{clip(row.name, 80)} {format_value(row.value)}{between}{f', the {best}' * row.best}")
+    about = f"{'; '.join(sentences)}." if sentences else "No model has a value."
     label = escape(f"{title}. {about}")
     return Markup(
         f'<svg class="dots" width="100%" height="{base + 22}" role="img" aria-label="{label}">'

@@ -11,7 +11,7 @@ CLIP = 600
 
 _CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {127: 0x2421}
 
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _ENDINGS = {
     "complete": "",
@@ -26,8 +26,8 @@ UNCATEGORISED = "uncategorised"
 
 def clip(text: str, limit: int = CLIP) -> str:
     """`text`, its control characters made visible, cut after `limit` with a mark that says how much is gone."""
-    shown = text[:limit].translate(_CONTROLS)
-    return shown if len(text) <= limit else f"{shown.rstrip()}… ({len(text) - limit:,} more characters)"
+    start = text[:limit].translate(_CONTROLS)
+    return start if len(text) <= limit else f"{start.rstrip()}… ({len(text) - limit:,} more characters)"
 
 
 def count(value: float) -> str:
@@ -90,7 +90,7 @@ def fixed(value: float | None, decimals: int) -> str:
     return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
 
 
-def shown(decimals: int) -> Callable[[float | None], str]:
+def fixed_format(decimals: int) -> Callable[[float | None], str]:
     """`fixed` with so many decimals."""
     return lambda value: fixed(value, decimals)
 
@@ -120,8 +120,8 @@ def power(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     mantissa, exponent = f"{value:.1e}".split("e")
-    raised = f"10{str(int(exponent)).translate(_RAISED)}"
-    return raised if mantissa == "1.0" else f"{mantissa.removesuffix('.0')} × {raised}"
+    power_of_ten = f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+    return power_of_ten if mantissa == "1.0" else f"{mantissa.removesuffix('.0')} × {power_of_ten}"
 
 
 def rate(value: float | None) -> str:

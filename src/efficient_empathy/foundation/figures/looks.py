@@ -1,11 +1,7 @@
-"""What tells the subsets on a page apart besides their names: a hue, a pattern, a mark and a letter each.
+"""What sets the subsets on a page apart besides their names: a hue, a pattern, a mark and a letter each.
 
-All follow from a subset's place in its policy's order; the subset that is left out is grey. No two of a page are alike.
-
-The colours of figures: one hue a subset, one lightness a count, each with an ink that can be read on it.
-
-Ramps run in equal steps of OKLCH lightness, so that a step looks equally large in every hue and still shows in grey.
-Whatever a colour says, a letter, a pattern or a number says too.
+All follow from a subset's place in its policy's order; the subset that is left out is grey. Each hue is a ramp in equal
+steps of OKLCH lightness, one a count, with an ink that can be read on it; so it also works in grey.
 """
 
 from __future__ import annotations
@@ -20,14 +16,6 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-STEPS = 10
-"""Shades of a ramp, besides that of an empty cell."""
-NEUTRAL = "neutral."
-"""The hue of counts that are of no subset."""
-MEASURE = "measure."
-"""The hue of measured values, in figures that are not of subsets."""
-_SPECIAL = {NEUTRAL: "look-neutral", MEASURE: "look-measure"}
-
 
 class Hue(NamedTuple):
     """An angle of OKLCH, and how colourful the ramp is, from 0 to 1."""
@@ -36,6 +24,42 @@ class Hue(NamedTuple):
     colour: float = 1.0
 
 
+STEPS = 10
+"""Shades of a ramp, besides that of an empty cell."""
+NEUTRAL = "neutral."
+"""The hue of counts that are of no subset."""
+MEASURE = "measure."
+"""The hue of measured values, in figures that are not of subsets."""
+_SPECIAL = {NEUTRAL: "look-neutral", MEASURE: "look-measure"}
+WHOLE = "all"
+"""The name that stands for all subsets together; no subset may have it."""
+_ELSEWHERE = '[class*="look-"]'
+"""What is on the page without a place of its own."""
+
+_FIRST = (Hue(32), Hue(252), Hue(310), Hue(125))
+_OTHERWISE, _UNKNOWN = Hue(80, 0.10), Hue(200, 0.45)
+_GOLDEN = 137.508
+_PATTERNS = (
+    '<path d="M-1 1l2-2M0 8l8-8M7 9l2-2"/>',
+    '<circle cx="2" cy="2" r="0.9"/><circle cx="6" cy="6" r="0.9"/>',
+    '<path d="M4 0v8M0 4h8"/>',
+    '<path d="M0 4h8"/>',
+)
+_BACKGROUNDS = (
+    "repeating-linear-gradient(135deg, transparent 0 7px, rgb(255 255 255 / .16) 7px 8px)",
+    "radial-gradient(rgb(255 255 255 / .3) 1px, transparent 1.3px) 0 0 / 7px 7px",
+    "repeating-linear-gradient(0deg, transparent 0 7px, rgb(255 255 255 / .16) 7px 8px), "
+    "repeating-linear-gradient(90deg, transparent 0 7px, rgb(255 255 255 / .16) 7px 8px)",
+    "repeating-linear-gradient(0deg, transparent 0 7px, rgb(255 255 255 / .16) 7px 8px)",
+)
+_MARKS = (
+    "m-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0 -6.4 0z",
+    "m-2.9 -2.9h5.8v5.8h-5.8z",
+    "m-1.2 -3.8h2.4v2.6h2.6v2.4h-2.6v2.6h-2.4v-2.6h-2.6v-2.4h2.6z",
+    "m0 3.8l3.6 -6.4h-7.2z",
+)
+_OTHERWISE_MARK = "m0 -3.8l3.6 6.4h-7.2z"
+_WHOLE_MARK = "m0 -4.2l4.2 4.2l-4.2 4.2l-4.2 -4.2z"
 SPECIAL_HUES = {NEUTRAL: Hue(210, 0.25), MEASURE: Hue(165, 0.8)}
 _DARK_INK, _LIGHT_INK = "#000000", "#ffffff"
 
@@ -97,39 +121,6 @@ def _hexadecimal(lightness: float, chroma: float, hue: float) -> str:
 
 def _gamma(linear: float) -> float:
     return 12.92 * linear if linear <= 0.0031308 else 1.055 * linear ** (1 / 2.4) - 0.055
-
-
-WHOLE = "all"
-"""The name that stands for all subsets together; no subset may have it."""
-
-_ELSEWHERE = '[class*="look-"]'
-"""What is on the page without a place of its own."""
-
-
-_FIRST = (Hue(32), Hue(252), Hue(310), Hue(125))
-_OTHERWISE, _UNKNOWN = Hue(80, 0.10), Hue(200, 0.45)
-_GOLDEN = 137.508
-_PATTERNS = (
-    '<path d="M-1 1l2-2M0 8l8-8M7 9l2-2"/>',
-    '<circle cx="2" cy="2" r="0.9"/><circle cx="6" cy="6" r="0.9"/>',
-    '<path d="M4 0v8M0 4h8"/>',
-    '<path d="M0 4h8"/>',
-)
-_BACKGROUNDS = (
-    "repeating-linear-gradient(135deg, transparent 0 7px, rgb(255 255 255 / .16) 7px 8px)",
-    "radial-gradient(rgb(255 255 255 / .3) 1px, transparent 1.3px) 0 0 / 7px 7px",
-    "repeating-linear-gradient(0deg, transparent 0 7px, rgb(255 255 255 / .16) 7px 8px), "
-    "repeating-linear-gradient(90deg, transparent 0 7px, rgb(255 255 255 / .16) 7px 8px)",
-    "repeating-linear-gradient(0deg, transparent 0 7px, rgb(255 255 255 / .16) 7px 8px)",
-)
-_MARKS = (
-    "m-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0 -6.4 0z",
-    "m-2.9 -2.9h5.8v5.8h-5.8z",
-    "m-1.2 -3.8h2.4v2.6h2.6v2.4h-2.6v2.6h-2.4v-2.6h-2.6v-2.4h2.6z",
-    "m0 3.8l3.6 -6.4h-7.2z",
-)
-_OTHERWISE_MARK = "m0 -3.8l3.6 6.4h-7.2z"
-_WHOLE_MARK = "m0 -4.2l4.2 4.2l-4.2 4.2l-4.2 -4.2z"
 
 
 @dataclass(frozen=True)

@@ -50,9 +50,9 @@ class LogScale:
 
 def log_extent(values: Iterable[float]) -> tuple[float, float]:
     """Lowest and highest of positive values with a margin, at least a factor of six apart."""
-    found = list(values)
-    room = max(1.25, math.sqrt(6 * min(found) / max(found)))
-    return min(found) / room, max(found) * room
+    numbers = list(values)
+    room = max(1.25, math.sqrt(6 * min(numbers) / max(numbers)))
+    return min(numbers) / room, max(numbers) * room
 
 
 def extent(values: Iterable[float | None], margin: float = 0.05) -> tuple[float, float]:
@@ -81,16 +81,16 @@ def apart(places: Sequence[float], gap: float, low: float, high: float) -> list[
     """Places moved as little as needed, so that neighbours are `gap` apart and all lie from `low` to `high`."""
     order = sorted(range(len(places)), key=places.__getitem__)
     gap = min(gap, (high - low) / max(len(places) - 1, 1))
-    moved = list(places)
+    positions = list(places)
     least = low
     for i in order:
-        moved[i] = max(places[i], least)
-        least = moved[i] + gap
+        positions[i] = max(places[i], least)
+        least = positions[i] + gap
     most = high
     for i in reversed(order):
-        moved[i] = min(moved[i], most)
-        most = moved[i] - gap
-    return moved
+        positions[i] = min(positions[i], most)
+        most = positions[i] - gap
+    return positions
 
 
 def side_by_side(places: Sequence[float], gap: float) -> list[float]:
@@ -98,8 +98,8 @@ def side_by_side(places: Sequence[float], gap: float) -> list[float]:
     groups: dict[int, list[int]] = {}
     for i, place in enumerate(places):
         groups.setdefault(round(place), []).append(i)
-    moved = list(places)
+    positions = list(places)
     for members in groups.values():
         for n, i in enumerate(members):
-            moved[i] += (n - (len(members) - 1) / 2) * gap
-    return moved
+            positions[i] += (n - (len(members) - 1) / 2) * gap
+    return positions

@@ -74,8 +74,8 @@ class Map:
 
     def most(self, row: int, column: int) -> str:
         """The subset that has most of a cell that several share; empty for other cells and for empty ones."""
-        shared = self.codes is not None and self.codes[row, column] < 0 and self.largest[row, column] >= 0
-        return self.subsets[int(self.largest[row, column])] if shared else ""
+        is_shared = self.codes is not None and self.codes[row, column] < 0 and self.largest[row, column] >= 0
+        return self.subsets[int(self.largest[row, column])] if is_shared else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +252,9 @@ def histogram(chart: Histogram, expected: bool) -> Markup:
                 name = look(subset)
                 box = f'x="{middle - step * 0.39:.2f}" y="{y:.2f}" width="{step * 0.78:.2f}" height="{tall:.2f}"'
                 parts.append(f'<rect class="level {name} q7" {box}/><rect class="texture {name}" {box}/>')
-        told = f"{chart.axis.name} {value}: {number(float(totals[i]), 1)} samples ({share(totals[i], total)})"
+        caption = f"{chart.axis.name} {value}: {number(float(totals[i]), 1)} samples ({share(totals[i], total)})"
         hover = f'x="{middle - step / 2:.2f}" y="14" width="{step:.2f}" height="{base - 14}"'
-        parts.append(f'<rect class="hover" {hover}><title>{escape(told)}</title></rect>')
+        parts.append(f'<rect class="hover" {hover}><title>{escape(caption)}</title></rect>')
         percent = 100 * totals[i] / total if total else 0
         if every == 1 and percent >= 0.5:
             labels.append(f'<text class="value" x="{middle:.2f}" y="{y - 4:.2f}">{percent:.0f}</text>')

@@ -1,7 +1,4 @@
-"""The facts of a sample: what can be counted or told from its text alone, whatever a judge says of it.
-
-One axis of a rubric, as figures and tables need it.
-"""
+"""What can be counted or told from a sample's text alone, and the axes of the rubric that it is judged on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The base of every typed record: one class writes an artifact's JSON and reads it again, with a version.
-
-The manifest's entries that the run's table reads: a stage of a higher wing writes each of them.
-"""
+"""The base of every typed record: one class writes an artifact's JSON and reads it again, with a version."""
 
 from __future__ import annotations
 
@@ -184,8 +181,8 @@ class SelectRecord(StageRecord):
     @property
     def thresholds(self) -> dict[str, float]:
         """The policy's thresholds by name, none for one without."""
-        found: Any = self.policy.get("thresholds", {})
-        return dict(found)
+        thresholds: Any = self.policy.get("thresholds", {})
+        return dict(thresholds)
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -79,8 +79,8 @@ class RunTable:
 
     def part(self, name: PartName) -> Part:
         """One part by its name."""
-        found: Part = getattr(self, name)
-        return found
+        part: Part = getattr(self, name)
+        return part
 
     def require(self, *names: PartName) -> RunTable:
         """The table itself. Raises `UserError` unless all these parts are current."""
@@ -123,10 +123,10 @@ class RunTable:
     @cached_property
     def columns(self) -> list[str]:
         """All that `scan` can give now."""
-        found = ["row", *SAMPLE_COLUMNS, *(name for name in FACTS if name not in SAMPLE_COLUMNS)]
+        names = ["row", *SAMPLE_COLUMNS, *(name for name in FACTS if name not in SAMPLE_COLUMNS)]
         for name in ("scores", "selection"):
-            found += [c for c in self._schema(name) if c not in found]
-        return found
+            names += [c for c in self._schema(name) if c not in names]
+        return names
 
     @property
     def scored(self) -> pl.Expr:
@@ -141,8 +141,8 @@ class RunTable:
 
     def has_distributions(self, *axes: str) -> bool:
         """Whether the judge gave distributions on these axes (all of the rubric's if none is named)."""
-        wanted = axes or self.axis_names
-        return bool(wanted) and {f"{axis}{PROBABILITIES}" for axis in wanted} <= set(self._schema("scores"))
+        names = axes or self.axis_names
+        return bool(names) and {f"{axis}{PROBABILITIES}" for axis in names} <= set(self._schema("scores"))
 
     def scan(self, columns: Iterable[str] | None = None) -> pl.LazyFrame:
         """The rows, lazily, with these `columns` in this order; all but costly facts and texts if none are named.
@@ -150,27 +150,29 @@ class RunTable:
         Only the files that have one of the columns are opened. Scores are null unless the row's state is ok. Raises
         `UserError` for a column of a part that is not current, and for one that there is not.
         """
-        wanted = list(columns) if columns is not None else [c for c in self.columns if c not in (*TEXTS, "language")]
-        if unknown := [column for column in wanted if column not in self.columns]:
-            raise UserError(self._unknown(unknown[0]))
+        column_names = (
+            list(columns) if columns is not None else [c for c in self.columns if c not in (*TEXTS, "language")]
+        )
+        if unknown := [column for column in column_names if column not in self.columns]:
+            raise UserError(self._explain_unknown(unknown[0]))
         sources: dict[str, list[str]] = {}
-        for column in wanted:
+        for column in column_names:
             if column != "row":
                 sources.setdefault(self._source(column), []).append(column)
         if not sources:
             sources["samples"] = []
-        frames = [self._selected(name, names) for name, names in sources.items()]
-        joined = frames[0] if len(frames) == 1 else pl.concat(frames, how="horizontal")
-        if "row" in wanted:
-            joined = joined.with_row_index("row")
-        return joined.select(wanted)
+        frames = [self._select(name, names) for name, names in sources.items()]
+        frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="horizontal")
+        if "row" in column_names:
+            frame = frame.with_row_index("row")
+        return frame.select(column_names)
 
     def read(self, columns: Iterable[str] | None = None) -> pl.DataFrame:
         """`scan`, collected. Raises `UserError` also where a file cannot be read."""
         with readable(self.workspace.root):
             return self.scan(columns).collect(engine="streaming")
 
-    def _selected(self, name: str, columns: Sequence[str]) -> pl.LazyFrame:
+    def _select(self, name: str, columns: Sequence[str]) -> pl.LazyFrame:
         if name == "samples":
             return self._frame("samples").select(
                 *([pl.col("sample_id").alias("_id")] if not columns else []),
@@ -193,7 +195,7 @@ class RunTable:
             return "selection"
         return "scores" if column in self._schema("scores") else "selection"
 
-    def _unknown(self, column: str) -> str:
+    def _explain_unknown(self, column: str) -> str:
         """Why there is no such column."""
         belongs: PartName | None = None
         if column in SELECTION_COLUMNS or column.startswith(ODDS):
@@ -234,9 +236,9 @@ class RunTable:
         if not self.scoring.get("rubric", {}).get("axes"):
             return Part(
                 "stale", f"{self.workspace.manifest_path} does not say what {self.workspace.scores.name} is: "
-                f"{self._again('score SOURCE')}",
+                f"{self._rerun('score SOURCE')}",
             )  # fmt: skip
-        return self._about_the_samples("scores", self.scoring.get("inputs", {}), "score SOURCE")
+        return self._compare_samples("scores", self.scoring.get("inputs", {}), "score SOURCE")
 
     def _selection_part(self) -> Part:
         if not self.scores.current:
@@ -250,49 +252,49 @@ class RunTable:
             return Part("stale", str(error))
         inputs = self.selecting.inputs if self.selecting else {}
         if any(inputs.get(f.name) != self._hash(f) for f in (self.workspace.scores, self.workspace.samples)):
-            return Part("stale", f"{self.workspace.assignments} was made from earlier scores: {self._again('select')}")
-        return self._about_the_samples("selection", inputs, "select")
+            return Part("stale", f"{self.workspace.assignments} was made from earlier scores: {self._rerun('select')}")
+        return self._compare_samples("selection", inputs, "select")
 
     def _file_part(self, name: str, path: Path, stage: str) -> Part:
         if not path.exists():
             return Part("missing", f"{path} is missing: run `efficient-empathy {stage} --run {self.workspace.root}`")
         if fault := self.workspace.fault(path):
-            return Part("stale", f"{path} {fault}: {self._again(stage)}")
+            return Part("stale", f"{path} {fault}: {self._rerun(stage)}")
         try:
             self._frame(name)
         except UserError as error:
-            return Part("stale", f"{error}: {self._again(stage)}")
+            return Part("stale", f"{error}: {self._rerun(stage)}")
         return Part("current")
 
-    def _about_the_samples(self, name: str, inputs: Mapping[str, str], stage: str) -> Part:
+    def _compare_samples(self, name: str, inputs: Mapping[str, str], stage: str) -> Part:
         """Whether a part's rows are those of the samples.
 
         A file that a stage has finished is known by the hash of the samples that went into it; of any other, every id
         is compared in its place.
         """
         path = {"scores": self.workspace.scores, "selection": self.workspace.assignments}[name]
-        if self._known_hash(path) and inputs.get(self.workspace.samples.name) == self._hash(self.workspace.samples):
+        if self._recorded_hash(path) and inputs.get(self.workspace.samples.name) == self._hash(self.workspace.samples):
             return Part("current")
         samples, others = self._frame("samples"), self._frame(name)
         with readable(path):
-            rows, expected = (frame.select(pl.len()).collect().item() for frame in (others, samples))
-            same = rows == expected and _same_ids(samples, others)
+            rows, sample_rows = (frame.select(pl.len()).collect().item() for frame in (others, samples))
+            same = rows == sample_rows and _same_ids(samples, others)
         if same:
             return Part("current")
-        counts = f" ({rows:,} rows, {expected:,} samples)" if rows != expected else ""
+        counts = f" ({rows:,} rows, {sample_rows:,} samples)" if rows != sample_rows else ""
         return Part(
-            "stale", f"{path} is about other samples than {self.workspace.samples.name}{counts}: {self._again(stage)}"
+            "stale", f"{path} is about other samples than {self.workspace.samples.name}{counts}: {self._rerun(stage)}"
         )
 
     def _hash(self, path: Path) -> str:
-        return self._known_hash(path) or file_hash(path)
+        return self._recorded_hash(path) or file_hash(path)
 
-    def _known_hash(self, path: Path) -> str | None:
+    def _recorded_hash(self, path: Path) -> str | None:
         """The hash of a stage's file, as the manifest has it; None where no stage has finished it."""
         known = self.workspace.manifest()["artifacts"].get(path.relative_to(self.workspace.root).as_posix(), {})
         return str(known["sha256"]) if "sha256" in known else None
 
-    def _again(self, stage: str) -> str:
+    def _rerun(self, stage: str) -> str:
         return f"run `efficient-empathy {stage} --run {self.workspace.root}` again"
 
 

@@ -226,11 +226,11 @@ def atomic(path: Path) -> Iterator[Path]:
 def _sweep(path: Path) -> None:
     """Remove what killed processes left of their writes to `path`, be it one that had this process's number."""
     pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.[0-9a-f]{{8}}\.tmp")
-    for left in path.parent.iterdir():
-        if found := pattern.fullmatch(left.name):
-            pid = int(found[1])
-            if left.name not in _WRITING if pid == os.getpid() else not process_exists(pid):
-                left.unlink(missing_ok=True)
+    for leftover in path.parent.iterdir():
+        if match := pattern.fullmatch(leftover.name):
+            pid = int(match[1])
+            if leftover.name not in _WRITING if pid == os.getpid() else not process_exists(pid):
+                leftover.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,4 @@
-"""How far raters agree: any number of them, people or judges, on the same items, with intervals.
-
-Kappas: agreement beyond chance on a scale of categories.
-"""
+"""How far any number of raters, people or judges, agree on the same items: kappas and alphas, with intervals."""
 
 from __future__ import annotations
 
@@ -21,6 +18,10 @@ from efficient_empathy.foundation.statistics.resampling import dialogue_draws
 Table = npt.NDArray[np.float64]
 """Ratings, shape (items, raters): values of the scale, nan where a rater did not rate an item."""
 KappaWeights = Literal["linear", "quadratic"]
+Level = Literal["nominal", "ordinal", "interval"]
+Statistic = Callable[[Table], float]
+DEFINED = 0.9
+"""An interval needs so large a share of its draws to be defined."""
 
 
 def fleiss_kappa(table: Table, scale: Sequence[float] | None = None) -> float:
@@ -77,8 +78,8 @@ def weighted_kappa(
 
     nan where all are. `pair_kappas` gives them one by one.
     """
-    found = [kappa for _, _, kappa in pair_kappas(table, weights, scale) if not np.isnan(kappa)]
-    return float(np.mean(found)) if found else float("nan")
+    kappas = [kappa for _, _, kappa in pair_kappas(table, weights, scale) if not np.isnan(kappa)]
+    return float(np.mean(kappas)) if kappas else float("nan")
 
 
 def pair_kappas(
@@ -101,21 +102,15 @@ def _places(values: npt.NDArray[np.float64], scale: Sequence[float] | None) -> t
     """Each value's place on the scale, and how many places it has."""
     categories = np.unique(values) if scale is None else np.array(sorted(scale), dtype=np.float64)
     places = np.searchsorted(categories, values)
-    if scale is not None and not (found := categories[np.minimum(places, len(categories) - 1)] == values).all():
-        told = ", ".join(f"{category:g}" for category in categories)
-        raise ValueError(f"{values[~found][0]:g} is not on the scale {told}")
+    if scale is not None and not (on_scale := categories[np.minimum(places, len(categories) - 1)] == values).all():
+        scale_text = ", ".join(f"{category:g}" for category in categories)
+        raise ValueError(f"{values[~on_scale][0]:g} is not on the scale {scale_text}")
     return places, len(categories)
 
 
 def _beyond_chance(observed: float, expected: float) -> float:
     """1 - observed ÷ expected disagreement; nan where chance alone leaves nothing to disagree about."""
     return float(1 - observed / expected) if expected > 1e-12 else float("nan")
-
-
-Level = Literal["nominal", "ordinal", "interval"]
-Statistic = Callable[[Table], float]
-DEFINED = 0.9
-"""An interval needs so large a share of its draws to be defined."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +138,7 @@ def agreement(
     the values that occur. Items are drawn again by `clusters` (one label an item: its dialogue; each item is its own by
     default), the raters stay: the interval says what other items would give with these raters.
     """
-    found = {}
+    results = {}
     for name, statistic in statistics_for(scale).items():
         value = statistic(table)
         notes = [] if not np.isnan(value) else [f"{name} is undefined: {_why(table)}"]
@@ -154,14 +149,14 @@ def agreement(
             undefined = sum(np.isnan(kappa) for _, _, kappa in pair_kappas(table, scale=scale))
             if undefined:
                 notes.append(f"{name} leaves out {undefined} pairs of raters whose kappa is undefined")
-        found[name] = Agreement(value, low, high, notes)
-    return found
+        results[name] = Agreement(value, low, high, notes)
+    return results
 
 
 def statistics_for(scale: Sequence[float] | None = None) -> Mapping[str, Statistic]:
     """The statistics by name, each of a table of ratings on `scale`.
 
-    The kappas of `kappa.py` (Cohen's as mean over pairs of raters, with quadratic weights and with linear ones) and
+    The kappas (Cohen's as mean over pairs of raters, with quadratic weights and with linear ones) and
     Krippendorff's alpha. They differ in what a scale is to them: nominal to `fleiss_kappa` and `alpha_nominal`, ranks
     to `alpha_ordinal`, distances to `alpha_interval`, distances in places of the scale to the weighted kappas.
     """

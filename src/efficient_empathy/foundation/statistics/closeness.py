@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efficient_empathy.foundation.statistics.measured import Floats, Weights
-from efficient_empathy.foundation.statistics.resampling import replicated
+from efficient_empathy.foundation.statistics.resampling import replicate
 
 FIGURES = ("exact", "within_one", "mean_shift", "mean_absolute", "kappa_quadratic", "alpha_ordinal", "spearman")
 DEFINED = 0.9
@@ -39,8 +39,8 @@ def closeness(
 
     `first` and `second` have shape (items,), nan where a rater has no score. `scale` is `(lowest, highest)`, where
     distances are those of the numbers, or every category in order, where they are places on the scale (as in
-    `statistics.kappa`). `clusters` is one label an item, its dialogue; each item is its own by default. An interval is
-    nan with `draws` 0, with fewer than two clusters, and where more than a tenth of the draws are undefined.
+    `statistics.agreement`). `clusters` is one label an item, its dialogue; each item is its own by default. An interval
+    is nan with `draws` 0, with fewer than two clusters, and where more than a tenth of the draws are undefined.
 
     Raises `ValueError` for a score off the scale.
     """
@@ -48,15 +48,15 @@ def closeness(
     both = ~np.isnan(a) & ~np.isnan(b)
     labels = np.arange(len(a)).astype(str) if clusters is None else np.array([str(label) for label in clusters])
     pair = Pair(a[both], b[both], scale)
-    kept = labels[both].tolist()
-    if not draws or len(set(kept)) < 2:
+    pair_labels = labels[both].tolist()
+    if not draws or len(set(pair_labels)) < 2:
         return {name: Figure(float(value[0]), np.nan, np.nan) for name, value in pair.under().items()}
-    found = replicated({"": pair}, kept, draws=draws, seed=seed)[""]
+    figures = replicate({"": pair}, pair_labels, draws=draws, seed=seed)[""]
     bounds = {
         name: one.interval(confidence) if np.isnan(one.replicates).mean() <= 1 - DEFINED else (np.nan, np.nan)
-        for name, one in found.items()
+        for name, one in figures.items()
     }
-    return {name: Figure(one.value, *bounds[name]) for name, one in found.items()}
+    return {name: Figure(one.value, *bounds[name]) for name, one in figures.items()}
 
 
 class Pair:
@@ -96,7 +96,7 @@ class Pair:
         items = len(self._cell_of_row)
         if not items:
             return dict.fromkeys(FIGURES, np.full(1 if weights is None else len(weights), np.nan))
-        counts = _grouped(np.ones((1, items)) if weights is None else weights, self._cell_of_row)
+        counts = _sum_by_group(np.ones((1, items)) if weights is None else weights, self._cell_of_row)
         with np.errstate(invalid="ignore"):  # a draw may have none of the items
             shares = counts / counts.sum(1, keepdims=True)
         distance = np.abs(self._apart)
@@ -135,7 +135,7 @@ def _steps(values: Floats, scale: Sequence[float]) -> Floats:
     return values
 
 
-def _grouped(weights: Weights, groups: npt.NDArray[np.intp]) -> Floats:
+def _sum_by_group(weights: Weights, groups: npt.NDArray[np.intp]) -> Floats:
     """Sums of columns by the group of each, numbered from 0 without a gap; shape (draws, groups)."""
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
@@ -146,7 +146,7 @@ def _grouped(weights: Weights, groups: npt.NDArray[np.intp]) -> Floats:
 def _mid_ranks(counts: Floats, values: npt.NDArray[np.intp]) -> Floats:
     """The mid-rank of each column's value among all that are counted; ties share the middle. Shape as `counts`."""
     _, dense = np.unique(values, return_inverse=True)
-    totals = _grouped(counts, dense)
+    totals = _sum_by_group(counts, dense)
     ranks: Floats = (np.cumsum(totals, axis=1) - totals / 2)[:, dense]
     return ranks
 
@@ -164,9 +164,9 @@ def _correlation(shares: Floats, first: Floats, second: Floats) -> Floats:
     """Pearson's, of values of shape (draws, cells)."""
     first, second = (values - (shares * values).sum(1, keepdims=True) for values in (first, second))
     spread = np.sqrt((shares * first**2).sum(1) * (shares * second**2).sum(1))
-    found: Floats = np.full(len(shares), np.nan)
-    np.divide((shares * first * second).sum(1), spread, out=found, where=spread > _TINY)
-    return found
+    correlation: Floats = np.full(len(shares), np.nan)
+    np.divide((shares * first * second).sum(1), spread, out=correlation, where=spread > _TINY)
+    return correlation
 
 
 def _beyond(observed: Floats, expected: Floats, unit: Floats | float) -> Floats:

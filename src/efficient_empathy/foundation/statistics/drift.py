@@ -59,7 +59,7 @@ def jensen_shannon(expected: npt.ArrayLike, actual: npt.ArrayLike) -> float:
     Lin (1991), Endres & Schindelin (2003); `scipy.spatial.distance.jensenshannon(base=2)`. Empty bins need no
     smoothing. 0 where either has no counts at all. Raises `UserError` as `psi` does.
     """
-    e, a = _checked(expected, actual)
+    e, a = _as_counts(expected, actual)
     if not e.sum() or not a.sum():
         return 0.0
     e, a = e / e.sum(), a / a.sum()
@@ -86,7 +86,7 @@ def shift(
     Sizes are what the counts are worth as independent samples, by default their sums; see `effective_size`. Raises
     `UserError` as `psi` does.
     """
-    e, a = _checked(expected, actual)
+    e, a = _as_counts(expected, actual)
     n = e.sum() if expected_size is None else expected_size
     m = a.sum() if actual_size is None else actual_size
     if not n or not m:
@@ -128,13 +128,13 @@ def shares(expected: npt.ArrayLike, actual: npt.ArrayLike) -> tuple[Counts, Coun
     sample toward the other side, never toward a shape that neither has, as half a count in every bin would do; so it
     can hide a shift of a few counts, and cannot make one up. Both are empty where either side is.
     """
-    e, a = _checked(expected, actual)
+    e, a = _as_counts(expected, actual)
     if not e.sum() or not a.sum():
         return np.zeros(0), np.zeros(0)
     there = (e + a) > 0
     e, a = e[there], a[there]
-    added = len(e) / 2 * (e + a) / (e + a).sum()
-    return (e + added) / (e + added).sum(), (a + added) / (a + added).sum()
+    pseudo_counts = len(e) / 2 * (e + a) / (e + a).sum()
+    return (e + pseudo_counts) / (e + pseudo_counts).sum(), (a + pseudo_counts) / (a + pseudo_counts).sum()
 
 
 def effective_size(clusters: Sequence[int] | npt.NDArray[np.int64]) -> float:
@@ -160,7 +160,7 @@ def lower_share(hits: float, n: float, chance: float = CHANCE) -> float:
     return max(0.0, (middle - margin) / (1 + z**2 / n))
 
 
-def _checked(expected: npt.ArrayLike, actual: npt.ArrayLike) -> tuple[Counts, Counts]:
+def _as_counts(expected: npt.ArrayLike, actual: npt.ArrayLike) -> tuple[Counts, Counts]:
     e, a = (np.asarray(counts, dtype=np.float64) for counts in (expected, actual))
     if e.shape != a.shape or e.ndim != 1:
         raise UserError(f"distributions are compared in the same bins, not in {e.shape} and {a.shape}")

@@ -1,7 +1,4 @@
-"""What was counted in rows, so that its figures can be asked for under any weights of the rows.
-
-Figures as JSON can hold them.
-"""
+"""What was counted in rows, so that its figures can be computed under any weights of the rows."""
 
 from __future__ import annotations
 
@@ -63,7 +60,7 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class Joined:
+class CombinedCounts:
     """Counts of the same rows that are resampled in different ways, as one: BLEU beside Dist-n."""
 
     parts: Sequence[Measured]

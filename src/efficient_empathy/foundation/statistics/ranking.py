@@ -18,7 +18,7 @@ TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedSystem:
     """A system's place: its log-strength (the mean over systems is 0) and the interval of that."""
 
     name: str
@@ -31,11 +31,11 @@ class Ranked:
 class Ranking:
     """The systems from the strongest to the weakest, and what a reader has to know of the estimate."""
 
-    ranked: list[Ranked]
+    systems: list[RankedSystem]
     notes: list[str] = field(default_factory=list)
 
 
-def rank(names: Sequence[str], wins: Wins, drawn: Wins | None = None, *, confidence: float = 0.95) -> Ranking:
+def rank(names: Sequence[str], wins: Wins, bootstrap_wins: Wins | None = None, *, confidence: float = 0.95) -> Ranking:
     """Rank systems by Bradley and Terry's model (1952): P(a beats b) = 1 / (1 + exp(strength b - strength a)).
 
     `wins` has shape (systems, systems); `drawn`, shape (draws, systems, systems), the same in bootstrap draws, gives
@@ -48,9 +48,9 @@ def rank(names: Sequence[str], wins: Wins, drawn: Wins | None = None, *, confide
     """
     groups = comparable(wins)
     if len(groups) > 1:
-        told = " and ".join("{" + ", ".join(names[i] for i in group) + "}" for group in groups)
-        raise UserError(f"the systems cannot be ranked: nothing compares {told} with one another")
-    every = wins[None] if drawn is None else np.concatenate([wins[None], drawn])
+        groups_text = " and ".join("{" + ", ".join(names[i] for i in group) + "}" for group in groups)
+        raise UserError(f"the systems cannot be ranked: nothing compares {groups_text} with one another")
+    every = wins[None] if bootstrap_wins is None else np.concatenate([wins[None], bootstrap_wins])
     finite = np.array([identifiable(one) for one in every])
     notes = []
     if not finite.all():
@@ -58,10 +58,10 @@ def rank(names: Sequence[str], wins: Wins, drawn: Wins | None = None, *, confide
         notes.append(_note(bool(finite[0]), int((~finite[1:]).sum()), len(finite) - 1))
     strengths = bradley_terry(every)
     bounds = np.full((2, len(names)), np.nan)
-    if drawn is not None and len(drawn):
+    if bootstrap_wins is not None and len(bootstrap_wins):
         bounds = np.quantile(strengths[1:], [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    found = [Ranked(name, *map(float, (strengths[0, i], *bounds[:, i]))) for i, name in enumerate(names)]
-    return Ranking(sorted(found, key=lambda one: -one.strength), notes)
+    systems = [RankedSystem(name, *map(float, (strengths[0, i], *bounds[:, i]))) for i, name in enumerate(names)]
+    return Ranking(sorted(systems, key=lambda one: -one.strength), notes)
 
 
 def bradley_terry(wins: Wins) -> npt.NDArray[np.float64]:
@@ -77,35 +77,35 @@ def bradley_terry(wins: Wins) -> npt.NDArray[np.float64]:
     while change > TOLERANCE:
         worth = np.exp(strengths)
         expected = (compared / (worth[..., :, None] + worth[..., None, :])).sum(-1)
-        moved = np.log(won / expected)
-        moved -= moved.mean(-1, keepdims=True)
-        change = float(np.abs(moved - strengths).max(initial=0.0))
-        strengths = moved
+        estimate = np.log(won / expected)
+        estimate -= estimate.mean(-1, keepdims=True)
+        change = float(np.abs(estimate - strengths).max(initial=0.0))
+        strengths = estimate
     return strengths
 
 
 def comparable(wins: Wins) -> list[list[int]]:
     """The systems in groups that comparisons connect, one table of shape (systems, systems)."""
-    reached = _reached((wins + wins.T) > 0)
+    reachable = _reachability((wins + wins.T) > 0)
     groups: list[list[int]] = []
     for i in range(len(wins)):
         if not any(i in group for group in groups):
-            groups.append([int(j) for j in np.flatnonzero(reached[i])])
+            groups.append([int(j) for j in np.flatnonzero(reachable[i])])
     return groups
 
 
 def identifiable(wins: Wins) -> bool:
     """Whether strengths of maximum likelihood are finite: every system has beaten every other, at least by way of
     others (Ford 1957)."""
-    return bool(_reached(wins > 0).all())
+    return bool(_reachability(wins > 0).all())
 
 
-def _reached(edges: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _reachability(edges: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Which systems can be reached from which along edges, each from itself."""
-    reached = edges | np.eye(len(edges), dtype=bool)
+    reachable = edges | np.eye(len(edges), dtype=bool)
     for middle in range(len(edges)):
-        reached |= np.outer(reached[:, middle], reached[middle])
-    return reached
+        reachable |= np.outer(reachable[:, middle], reachable[middle])
+    return reachable
 
 
 def _note(sample: bool, without: int, draws: int) -> str:

@@ -1,12 +1,10 @@
-"""How much figures would differ on other dialogues: intervals, and tests of paired differences.
+"""How much figures would differ on other dialogues: intervals, tests of paired differences, and Holm's correction.
 
 Replies of one conversation are not independent, so whole dialogues are resampled, never rows. Figures that are
 functions of sums are bootstrapped (Efron & Tibshirani 1993, chapters 8, 13 and 16). A count of distinct things, as in
 Dist-n, is not: a row that is drawn twice adds nothing new to it, so its bootstrap is too low and the interval is
 wrong. There a hundredth of the dialogues at a time is left out (grouped jackknife, Shao & Tu 1995, chapter 2.3), which
 errs on the wide side (Efron & Stein 1981).
-
-Corrections of p-values for the number of tests that were made.
 """
 
 from __future__ import annotations
@@ -28,16 +26,16 @@ _CHUNK = 1 << 22
 
 
 @dataclass(frozen=True)
-class Replicated:
+class ReplicatedFigure:
     """A figure on the rows as they are, and on every resample of their dialogues."""
 
     value: float
     replicates: Floats
     method: Literal["bootstrap", "jackknife"]
 
-    def __sub__(self, other: Replicated) -> Replicated:
-        """The paired difference: both must come from one call of `replicated`, whose resamples they share."""
-        return Replicated(self.value - other.value, self.replicates - other.replicates, self.method)
+    def __sub__(self, other: ReplicatedFigure) -> ReplicatedFigure:
+        """The paired difference: both must come from one call of `replicate`, whose resamples they share."""
+        return ReplicatedFigure(self.value - other.value, self.replicates - other.replicates, self.method)
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Percentiles of the bootstrap's draws; for a jackknife value ± t × standard error. nan for a value of nan."""
@@ -92,7 +90,7 @@ class Difference:
 
 def dialogue_draws(dialogue_ids: Sequence[str], draws: int, seed: int) -> Weights:
     """Cluster bootstrap: as many dialogues as there are, drawn with replacement, `draws` times; shape (draws, rows)."""
-    return np.concatenate([*_drawn(_Dialogues(dialogue_ids), draws, seed)])
+    return np.concatenate([*_bootstrap_weights(_Dialogues(dialogue_ids), draws, seed)])
 
 
 def leave_out(dialogue_ids: Sequence[str], groups: int = GROUPS, seed: int = 0) -> Weights:
@@ -100,46 +98,51 @@ def leave_out(dialogue_ids: Sequence[str], groups: int = GROUPS, seed: int = 0) 
 
     Shape (groups, rows); a group is one dialogue where there are fewer than `groups`.
     """
-    return np.concatenate([*_left_out(_Dialogues(dialogue_ids), groups, seed)])
+    return np.concatenate([*_jackknife_weights(_Dialogues(dialogue_ids), groups, seed)])
 
 
-def replicated(
-    measured: Mapping[str, Measured], dialogue_ids: Sequence[str], *, draws: int = 1000, seed: int = 0
-) -> dict[str, dict[str, Replicated]]:
+def replicate(
+    models: Mapping[str, Measured], dialogue_ids: Sequence[str], *, draws: int = 1000, seed: int = 0
+) -> dict[str, dict[str, ReplicatedFigure]]:
     """Of every model its figures by name, all on the same resamples of dialogues, so that they can be subtracted.
 
     `measured` are models by name, each measured on the same rows, whose dialogues are `dialogue_ids`. Weights are made
     in chunks: memory is bounded by a chunk and by the figures, draws × figures × models.
     """
     dialogues = _Dialogues(dialogue_ids)
-    values = {name: {f: float(v[0]) for f, v in found.under().items()} for name, found in measured.items()}
-    chunks: dict[str, dict[str, list[Floats]]] = {name: {} for name in measured}
+    values = {name: {f: float(v[0]) for f, v in model.under().items()} for name, model in models.items()}
+    chunks: dict[str, dict[str, list[Floats]]] = {name: {} for name in models}
     methods: dict[str, Literal["bootstrap", "jackknife"]] = {}
     for repeatable in (True, False):
-        parts = [(name, p) for name, found in measured.items() for p in found.parts if p.repeatable is repeatable]
+        parts = [(name, p) for name, model in models.items() for p in model.parts if p.repeatable is repeatable]
         if not parts:
             continue
-        for weights in _drawn(dialogues, draws, seed) if repeatable else _left_out(dialogues, GROUPS, seed):
+        for weights in (
+            _bootstrap_weights(dialogues, draws, seed) if repeatable else _jackknife_weights(dialogues, GROUPS, seed)
+        ):
             for name, part in parts:
-                for figure, drawn in part.under(weights).items():
-                    chunks[name].setdefault(figure, []).append(drawn)
+                for figure, replicates in part.under(weights).items():
+                    chunks[name].setdefault(figure, []).append(replicates)
                     methods[figure] = "bootstrap" if repeatable else "jackknife"
     return {
-        name: {f: Replicated(values[name][f], np.concatenate(drawn), methods[f]) for f, drawn in figures.items()}
+        name: {
+            f: ReplicatedFigure(values[name][f], np.concatenate(replicates), methods[f])
+            for f, replicates in figures.items()
+        }
         for name, figures in chunks.items()
     }
 
 
 def interval(
-    measured: Measured, dialogue_ids: Sequence[str], *, draws: int = 1000, seed: int = 0, confidence: float = 0.95
+    model: Measured, dialogue_ids: Sequence[str], *, draws: int = 1000, seed: int = 0, confidence: float = 0.95
 ) -> dict[str, tuple[float, float]]:
     """The interval of each of a model's figures."""
-    found = replicated({"": measured}, dialogue_ids, draws=draws, seed=seed)[""]
-    return {figure: one.interval(confidence) for figure, one in found.items()}
+    intervals = replicate({"": model}, dialogue_ids, draws=draws, seed=seed)[""]
+    return {figure: one.interval(confidence) for figure, one in intervals.items()}
 
 
 def paired_difference(
-    measured: Measured,
+    model: Measured,
     baseline: Measured,
     dialogue_ids: Sequence[str],
     *,
@@ -148,8 +151,8 @@ def paired_difference(
     confidence: float = 0.95,
 ) -> dict[str, Difference]:
     """Of each figure by how much `measured` is higher than `baseline`, which was measured on the same rows."""
-    found = replicated({"a": measured, "b": baseline}, dialogue_ids, draws=draws, seed=seed)
-    less = {figure: one - found["b"][figure] for figure, one in found["a"].items()}
+    figures = replicate({"a": model, "b": baseline}, dialogue_ids, draws=draws, seed=seed)
+    less = {figure: one - figures["b"][figure] for figure, one in figures["a"].items()}
     return {f: Difference(d.value, *d.interval(confidence), d.p_value()) for f, d in less.items()}
 
 
@@ -172,20 +175,20 @@ class _Dialogues:
         return whole if self._of_rows is None else whole[:, self._of_rows]
 
 
-def _drawn(dialogues: _Dialogues, draws: int, seed: int) -> Iterator[Weights]:
+def _bootstrap_weights(dialogues: _Dialogues, draws: int, seed: int) -> Iterator[Weights]:
     rng = np.random.default_rng(seed)
     chances = np.full(dialogues.count, 1 / max(1, dialogues.count))
     for start in range(0, draws, dialogues.chunk):
-        drawn = rng.multinomial(dialogues.count, chances, min(dialogues.chunk, draws - start))
-        yield dialogues.on_rows(drawn)
+        counts = rng.multinomial(dialogues.count, chances, min(dialogues.chunk, draws - start))
+        yield dialogues.on_rows(counts)
 
 
-def _left_out(dialogues: _Dialogues, groups: int, seed: int) -> Iterator[Weights]:
+def _jackknife_weights(dialogues: _Dialogues, groups: int, seed: int) -> Iterator[Weights]:
     groups = min(groups, dialogues.count)
     members = np.random.default_rng(seed).permutation(dialogues.count) % groups
     for start in range(0, groups, dialogues.chunk):
-        left = np.arange(start, min(groups, start + dialogues.chunk))[:, None]
-        yield dialogues.on_rows((members != left).astype(np.float64))
+        group = np.arange(start, min(groups, start + dialogues.chunk))[:, None]
+        yield dialogues.on_rows((members != group).astype(np.float64))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -195,8 +198,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     could not be made, stays nan and does not count in m.
     """
     p = np.asarray(p_values, dtype=np.float64)
-    made = np.flatnonzero(~np.isnan(p))
-    order = made[np.argsort(p[made], kind="stable")]
+    tests = np.flatnonzero(~np.isnan(p))
+    order = tests[np.argsort(p[tests], kind="stable")]
     adjusted = np.full(len(p), np.nan)
     factors = np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * p[order]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 
-def tolerated_errors(population: int, drawn: int, allowed: int, risk: float) -> int:
+def tolerated_errors(population: int, draws: int, limit: int, risk: float) -> int:
     """The largest c such that c errors or fewer among `drawn` prove the rest to have `allowed` or fewer; else -1.
 
     Meant for a nested family of rules (accept what is at most so uncertain), of which the loosest is taken whose errors
@@ -21,15 +21,15 @@ def tolerated_errors(population: int, drawn: int, allowed: int, risk: float) -> 
     This is the bound of probably approximately correct labelling (Candès, Ilyas and Zrnic 2025, arXiv:2506.10908) made
     exact for a loss of 0 or 1 and for a sample whose errors are put right.
     """
-    found = -1
-    while found + 1 <= drawn and allowed + found + 2 <= population:
-        if at_most(found + 1, population, allowed + found + 2, drawn) > risk:
-            return found
-        found += 1
-    return drawn if allowed + found + 2 > population else found
+    errors = -1
+    while errors + 1 <= draws and limit + errors + 2 <= population:
+        if at_most(errors + 1, population, limit + errors + 2, draws) > risk:
+            return errors
+        errors += 1
+    return draws if limit + errors + 2 > population else errors
 
 
-def fewest_draws(population: int, allowed: int, risk: float) -> int:
+def fewest_draws(population: int, limit: int, risk: float) -> int:
     """The smallest sample that can prove anything: one without a single error tolerates none, `tolerated_errors` ≥ 0.
 
     The whole population where nothing less will do.
@@ -37,52 +37,52 @@ def fewest_draws(population: int, allowed: int, risk: float) -> int:
     low, high = 0, population
     while low < high:
         middle = (low + high) // 2
-        if at_most(0, population, min(population, allowed + 1), middle) <= risk:
+        if at_most(0, population, min(population, limit + 1), middle) <= risk:
             high = middle
         else:
             low = middle + 1
     return low
 
 
-def fewest_of(population: int, drawn: int, found: int, risk: float) -> int:
+def fewest_of(population: int, draws: int, hits: int, risk: float) -> int:
     """A lower confidence bound, at 1 - `risk`, on how many of the population are what `found` of the `drawn` are.
 
     The smallest M with P(H ≥ found; M) > risk (Clopper and Pearson 1934, for draws without replacement).
     """
-    low, high = found, population - (drawn - found)
+    low, high = hits, population - (draws - hits)
     while low < high:
         middle = (low + high) // 2
-        if 1 - at_most(found - 1, population, middle, drawn) > risk:
+        if 1 - at_most(hits - 1, population, middle, draws) > risk:
             high = middle
         else:
             low = middle + 1
     return low
 
 
-def most_of(population: int, drawn: int, found: int, risk: float) -> int:
+def most_of(population: int, draws: int, hits: int, risk: float) -> int:
     """The upper confidence bound that belongs to `fewest_of`."""
-    return population - fewest_of(population, drawn, drawn - found, risk)
+    return population - fewest_of(population, draws, draws - hits, risk)
 
 
-def at_most(k: int, population: int, marked: int, drawn: int) -> float:
+def at_most(k: int, population: int, successes: int, draws: int) -> float:
     """P(H ≤ k): at most k of `marked` among `drawn`, drawn without replacement from `population`."""
-    lowest, highest = max(0, drawn - (population - marked)), min(marked, drawn)
+    lowest, highest = max(0, draws - (population - successes)), min(successes, draws)
     if k < lowest:
         return 0.0
     if k >= highest:
         return 1.0
     if k - lowest > highest - k:  # the shorter tail is the faster and the more exact one
-        return max(0.0, 1.0 - _sum(k + 1, highest, population, marked, drawn))
-    return min(1.0, _sum(lowest, k, population, marked, drawn))
+        return max(0.0, 1.0 - _sum(k + 1, highest, population, successes, draws))
+    return min(1.0, _sum(lowest, k, population, successes, draws))
 
 
-def _sum(first: int, last: int, population: int, marked: int, drawn: int) -> float:
+def _sum(first: int, last: int, population: int, successes: int, draws: int) -> float:
     """The masses from `first` to `last`, each from the one before."""
-    rest = population - marked - drawn
-    logarithm = _choose(marked, first) + _choose(population - marked, drawn - first) - _choose(population, drawn)
+    rest = population - successes - draws
+    logarithm = _choose(successes, first) + _choose(population - successes, draws - first) - _choose(population, draws)
     scaled, total, largest = 1.0, 1.0, logarithm
     for i in range(first, last):
-        scaled *= (marked - i) * (drawn - i) / ((i + 1) * (rest + i + 1))
+        scaled *= (successes - i) * (draws - i) / ((i + 1) * (rest + i + 1))
         total += scaled
         if total > 1e250:
             scaled, total, largest = scaled / total, 1.0, largest + math.log(total)

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import Intake, OnBadRow, Sample, open_source, uniform
-from efficient_empathy.dialogues.formats import format_names, reader_named, recognised
+from efficient_empathy.dialogues.formats import find_reader, format_names, recognise_format
 from efficient_empathy.dialogues.rows import Row
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import ODDS
@@ -174,7 +174,7 @@ def row_samples(
 ) -> list[Sample]:
     """The samples of one conversation that stands in one row; a row that has none goes to `intake.bad`."""
     values = {**values, **{known: values.get(name) for known, name in (columns or {}).items()}}
-    reader = reader_named(format) if format else recognised([values])
+    reader = find_reader(format) if format else recognise_format([values])
     if reader is None:
         keys = ", ".join(map(str, values)) or "none"
         intake.bad(place, f"of no known format (keys: {keys[:80]}; known are {', '.join(format_names())})")

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from efficient_empathy.dialogues import Intake, Sample
 from efficient_empathy.dialogues.containers.json_file import line_value
 from efficient_empathy.dialogues.containers.opening import lines
-from efficient_empathy.dialogues.rows import shown
+from efficient_empathy.dialogues.rows import show_value
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.labelling.prediction.predictor import Predictor, by_conversation
 from efficient_empathy.labelling.prediction.stage import Collected, rounded, row_samples
@@ -40,7 +40,7 @@ class Reading:
         if isinstance(value, dict):
             samples = row_samples(value, place, self.intake, self.format, self.columns)
         else:
-            self.intake.bad(place, fault or f"{shown(value)} is not a JSON object")
+            self.intake.bad(place, fault or f"{show_value(value)} is not a JSON object")
         return samples if self.intake.bad_row_count == before else self._reason()
 
     def _reason(self) -> str:

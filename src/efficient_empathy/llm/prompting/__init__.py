@@ -1,12 +1,7 @@
-"""How a model is asked for a response: versioned prompt templates, the same for training and for generation.
+"""How a model is asked for a response, the same for training and for generation.
 
-Messages through a model's own chat template, in the one way that training and generation share.
-
-Dialogue text that carries a model's control tokens, made plain text.
-
-A prompt that is too long for a model, made shorter at its old end.
-
-A prompt template: how a context becomes chat messages. One YAML file, known by its hash.
+A versioned template makes chat messages of a context. Control tokens in dialogue text become plain text, and a prompt
+that is too long loses its oldest turns.
 """
 
 from __future__ import annotations
@@ -130,7 +125,7 @@ def without_markers(messages: Sequence[Message], markers: Iterable[str]) -> list
     if pattern is None:
         return list(messages)
     return [
-        {**message, "content": pattern.sub(lambda found: f"{found[0][0]} {found[0][1:]}", message["content"])}
+        {**message, "content": pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", message["content"])}
         for message in messages
     ]
 
@@ -166,10 +161,10 @@ class ChatText:
     def _text(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         from jinja2 import TemplateError
 
-        cleaned = without_markers(messages, self._markers)
+        plain = without_markers(messages, self._markers)
         try:
             text: str = self._apply(
-                cleaned, tokenize=False, add_generation_prompt=add_generation_prompt, enable_thinking=False
+                plain, tokenize=False, add_generation_prompt=add_generation_prompt, enable_thinking=False
             )
         except TemplateError as error:
             raise UserError(

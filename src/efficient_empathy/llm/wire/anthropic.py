@@ -88,11 +88,11 @@ class AnthropicWire:
 
     def read_reply(self, body: bytes) -> Reply:
         """A message's text, or the input of the tool that it calls, as JSON; what the model thinks is left out."""
-        loaded = read_json(body)
-        if not isinstance(loaded, dict):
+        reply = read_json(body)
+        if not isinstance(reply, dict):
             raise BadBodyError(f"the reply is not a message: {body_start(body)}")
-        usage = _usage(loaded.get("usage"))
-        content, stop = loaded.get("content"), loaded.get("stop_reason")
+        usage = _usage(reply.get("usage"))
+        content, stop = reply.get("content"), reply.get("stop_reason")
         if not isinstance(content, list):
             raise BadBodyError(f"the reply has no content: {body_start(body)}", usage)
         blocks = [block for block in content if isinstance(block, dict)]
@@ -131,8 +131,8 @@ class AnthropicWire:
 def _text(blocks: list[dict[str, Any]]) -> str:
     for block in blocks:
         if block.get("type") == "tool_use":
-            given = block.get("input")
-            return clean(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False))
+            arguments = block.get("input")
+            return clean(arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False))
     texts = [block.get("text") for block in blocks if block.get("type") == "text"]
     return clean("".join(text for text in texts if isinstance(text, str)))
 

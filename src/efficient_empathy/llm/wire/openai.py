@@ -66,11 +66,11 @@ class OpenAIWire:
 
     def read_reply(self, body: bytes) -> Reply:
         """The first choice of a chat completion."""
-        loaded = read_json(body)
-        if not isinstance(loaded, dict):
+        reply = read_json(body)
+        if not isinstance(reply, dict):
             raise BadBodyError(f"the reply is not a chat completion: {body_start(body)}")
-        usage = _usage(loaded.get("usage"))
-        choices = loaded.get("choices")
+        usage = _usage(reply.get("usage"))
+        choices = reply.get("choices")
         if not isinstance(choices, list):
             raise BadBodyError(f"the reply has no choices: {body_start(body)}", usage)
         if not choices:
@@ -112,8 +112,8 @@ class OpenAIWire:
         if "logprobs" in fields and _LOGPROBS.search(words):
             return "logprobs"
         names = [name for name in fields if name not in ("messages", "model")]
-        named = [name for name in names if re.search(rf"\b{re.escape(name)}\b", words)]
-        return max(named, key=len, default=None)
+        matches = [name for name in names if re.search(rf"\b{re.escape(name)}\b", words)]
+        return max(matches, key=len, default=None)
 
     def adapt(self, error: str, declined: str | None) -> bool:
         """Whether the model wants `max_completion_tokens`, as OpenAI's reasoning models do, for `max_tokens`."""

@@ -16,7 +16,7 @@ import polars as pl
 
 from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.foundation.statistics.measured import Weights
-from efficient_empathy.foundation.statistics.resampling import replicated
+from efficient_empathy.foundation.statistics.resampling import replicate
 from efficient_empathy.modelling.moe.checkpoint import open_checkpoint, read_json
 from efficient_empathy.modelling.moe.families import FAMILIES
 from efficient_empathy.modelling.moe.record import (
@@ -212,7 +212,7 @@ class _Group:
         tokens = first["tokens"].to_numpy().astype(np.float64)
         losses = {name: _Loss(table["nll"].to_numpy(), tokens) for name, table in tables.items()}
         dialogues = first["dialogue_id"].to_list()
-        found = replicated(losses, dialogues, draws=resamples, seed=seed)
+        found = replicate(losses, dialogues, draws=resamples, seed=seed)
         self._losses = {name: figures["loss"] for name, figures in found.items()}
 
     def loss(self, name: str) -> float:

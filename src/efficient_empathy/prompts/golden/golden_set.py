@@ -23,7 +23,7 @@ from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.dialogues.containers.json_file import line_value
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.foundation.settings import unknown
+from efficient_empathy.foundation.settings import describe_unknown
 from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote
 from efficient_empathy.scoring.rubric import Rubric
 
@@ -88,7 +88,7 @@ def _line(raw: bytes, scales: Mapping[str, Scale], fill: bool) -> Line:
         raise LineError(f"an item is a JSON object, not a {type(value).__name__}")
     for key in value:
         if key not in KEYS:
-            raise LineError(unknown(key, KEYS))
+            raise LineError(describe_unknown(key, KEYS))
     sample = _sample(value)
     stated = value.get("id")
     if stated is None and not fill:

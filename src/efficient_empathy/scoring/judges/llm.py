@@ -24,7 +24,7 @@ from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.llm import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
-from efficient_empathy.llm.thought import spoken
+from efficient_empathy.llm.thought import strip_thoughts
 from efficient_empathy.scoring.judges.contract import Judge, JudgeContext, Judgement, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.parser import label_pattern, to_judgement
 from efficient_empathy.scoring.rubric import Axis, Rubric
@@ -123,7 +123,7 @@ def _distributions(reply: str, tokens: list[Any], rubric: Rubric) -> dict[str, l
     texts = [str(token.get("token", "")) for token in tokens]
     starts = [0, *accumulate(map(len, texts))]
     found = {}
-    for label in label_pattern(rubric.axis_names).finditer(spoken(reply).text):
+    for label in label_pattern(rubric.axis_names).finditer(strip_thoughts(reply).text):
         number = re.compile(r"\d+").search(reply, label.end())
         if number is None:
             continue

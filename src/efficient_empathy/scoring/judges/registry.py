@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.plugins import Plugins
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.foundation.settings import load, unknown
+from efficient_empathy.foundation.settings import describe_unknown, load
 from efficient_empathy.scoring.judges.contract import (
     CheckedJudge,
     Judge,
@@ -87,7 +87,7 @@ def check_options(references: Sequence[str], options: JudgeOptions) -> None:
             continue
         known = options_model().model_fields
         if key not in known:
-            raise UserError(unknown(key, list(known)))
+            raise UserError(describe_unknown(key, list(known)))
         owners = [name for name, model in JUDGES.loadable().items() if key in model.model_fields]
         raise UserError(f"{key} is an option of the judge {' or '.join(owners)}, which is not asked: leave it out")
 

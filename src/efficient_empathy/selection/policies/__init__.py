@@ -38,7 +38,7 @@ OPTIONS = ("top", "per_category", "quotas", "where")
 
 def policy_names() -> tuple[str, ...]:
     """The names that `load_policy` knows: the package's own, then those of installed packages."""
-    return (*BUNDLED, *(name for name in PLUGINS.installed() if name not in BUNDLED))
+    return (*BUNDLED, *(name for name in PLUGINS.find_installed() if name not in BUNDLED))
 
 
 def load_policy(name: str | Path, thresholds: Mapping[str, float] | None = None, **options: Any) -> Policy:

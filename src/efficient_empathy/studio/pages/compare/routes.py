@@ -252,7 +252,7 @@ def _dots(models: Sequence[Model], titles: Sequence[str], groups: Mapping[str, l
             for title, number, interval, value in zip(titles, row.numbers, row.intervals, row.values, strict=True)
             if number is not None
         ]
-        drawn.append((row, dot_rows(f"{words.clip(name, 40)} by model", rows, words.shown(row.digits))))
+        drawn.append((row, dot_rows(f"{words.clip(name, 40)} by model", rows, words.fixed_format(row.digits))))
     return drawn
 
 
