@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from efficient_empathy.foundation.run.record import SelectRecord
+from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.selection.policies import make_selector, policy_of_definition

@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
+from efficient_empathy.foundation.run.stages import RubricRecord, ScoreSummary, SourceRecord
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.scoring import STATES, Judgement, JudgeSpec, Ledger
 from efficient_empathy.scoring.panel import Panel
-from efficient_empathy.scoring.record import RubricRecord, ScoreRecord, SourceRecord
+from efficient_empathy.scoring.record import ScoreRecord
 
 SPEC = JudgeSpec(judge="test", rubric="0123456789abcdef")
 
@@ -79,24 +80,38 @@ def score_record(
 ) -> ScoreRecord:
     """What the manifest says of a run that one judge scored."""
     counts = Counter(state for state in states if state)
-    return ScoreRecord(
-        source=SourceRecord(name="dialogues.csv", format="table", digest="d" * 64),
+    summary = score_summary(
         samples=len(states),
         conversations=len(states),
-        duplicates=0,
-        bad_rows=0,
         inputs={"samples.parquet": file_hash(workspace.samples)},
         rubric=rubric,
-        judge="test judge",
-        panel=Panel.of([spec]),
-        first_pass=None,
         states={state: counts[state] for state in STATES},
         unjudged=sum(state is None for state in states),
         distributions=distributions,
-        requests=0,
-        prompt_tokens=0,
-        completion_tokens=0,
-        cost_usd=0.0,
-        seconds=0.0,
-        ending="complete",
     )
+    fields = {name: getattr(summary, name) for name in ScoreSummary.model_fields}
+    return ScoreRecord(**fields, panel=Panel.of([spec]), first_pass=None)
+
+
+def score_summary(axes: Sequence[str] = ("sensibility", "rationality"), **fields: object) -> ScoreSummary:
+    """What every reader knows of a scoring on 0–10 that cost nothing and lost nothing, unless `fields` says so."""
+    default = {
+        "source": SourceRecord(name="dialogues.csv", format="table", digest="d" * 64),
+        "samples": 0,
+        "conversations": 0,
+        "duplicates": 0,
+        "bad_rows": 0,
+        "inputs": {},
+        "rubric": RubricRecord(name="empathy", hash="0123456789abcdef", axes=dict.fromkeys(axes, (0, 10))),
+        "judge": "test judge",
+        "states": {},
+        "unjudged": 0,
+        "distributions": False,
+        "requests": 0,
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+        "cost_usd": 0.0,
+        "seconds": 0.0,
+        "ending": "complete",
+    }
+    return ScoreSummary.model_validate(default | fields)

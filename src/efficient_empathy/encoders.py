@@ -1,4 +1,7 @@
-"""The embedded text encoder: a sample as a token pair (context, response), and its ONNX session; no torch."""
+"""The embedded text encoder: a sample as a token pair (context, response), and its ONNX session; no torch.
+
+Both libraries are imported on first use, so that settings and `--help` do without them.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
-from tokenizers import Tokenizer
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
@@ -51,6 +52,8 @@ class PairTokenizer:
     """
 
     def __init__(self, path: Path, max_tokens: int) -> None:
+        from tokenizers import Tokenizer
+
         self._tokenizer = Tokenizer.from_file(str(path))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -97,6 +100,8 @@ class OnnxEncoder:
     """
 
     def __init__(self, folder: Path, max_tokens: int, threads: int = 0) -> None:
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3

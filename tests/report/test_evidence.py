@@ -139,7 +139,7 @@ OUTSIDE = """() => [...document.querySelectorAll("svg.scatter text, svg.heat tex
 
 def test_the_date_is_that_of_the_last_stage(evident_run: Workspace) -> None:
     evident_run.record("sweep", {})
-    manifest = evident_run.manifest()
+    manifest = evident_run.manifest().model_dump()
     manifest["stages"]["sweep"]["finished_at"] = 4_000_000_000.0
     write_json(evident_run.manifest_path, manifest)
     assert "2 October 2096, 07:06 UTC" in page_of(evident_run).text

@@ -10,6 +10,7 @@ import pytest
 
 from efficient_empathy.dialogues import SAMPLE_SCHEMA, Sample, Utterance
 from efficient_empathy.foundation.run.workspace import Workspace
+from scored_runs import score_summary
 
 AXES = ("sensibility", "rationality")
 Scores = Callable[..., pl.DataFrame]
@@ -74,7 +75,7 @@ def run(tmp_path: Path, scores: Scores) -> Callable[..., Workspace]:
         pl.DataFrame([s.row() for s in samples], schema=SAMPLE_SCHEMA).write_parquet(workspace.samples)
         ids = pl.Series("sample_id", [s.id for s in samples], dtype=pl.String)
         scores(pairs, **columns).with_columns(ids).write_parquet(workspace.scores)
-        workspace.record("score", {"judge": "test", "rubric": {"axes": dict.fromkeys(AXES, (0, 10))}})
+        workspace.record("score", score_summary(AXES, judge="test"))
         return workspace
 
     return make

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 import yaml
 
-from efficient_empathy.foundation.run.record import SelectRecord
+from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.selection import select
 from efficient_empathy.selection.exports import RECIPES, SHOWN_CATEGORIES, data_card, messages, write_subsets
 from efficient_empathy.selection.policies import load_policy
+from scored_runs import score_summary
 from tiny_models import tiny_tokenizer
 
 PAIRS = [(8, 2), (4, 7), (4, 3), (6, 6), (9, 0)]
@@ -152,7 +153,7 @@ def card(rows, scoring=None, policy=None):
         inputs={"scores.parquet": "abc"},
         seconds=1,
     )
-    return data_card(counts, record, ["sensibility", "rationality"], scoring or {})
+    return data_card(counts, record, ["sensibility", "rationality"], score_summary(**(scoring or {})))
 
 
 def test_front_matter_has_one_config_per_subset():

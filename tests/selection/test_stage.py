@@ -12,11 +12,12 @@ import polars as pl
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.record import SelectRecord
+from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
 from efficient_empathy.selection.exports import EXPORTS
+from scored_runs import score_summary
 
 PAIRS = [(8, 2), (2, 8), (1, 1), (9, 9), (7, 3), (None, None)]
 STATES = ["ok"] * 5 + ["refused"]
@@ -114,7 +115,7 @@ def test_scores_are_left_alone_and_the_manifest_says_what_went_in(run):
 def test_an_entry_of_another_version_is_told_and_made_anew(run):
     workspace = run(PAIRS, state=STATES)
     select(workspace)
-    manifest = workspace.manifest()
+    manifest = workspace.manifest().model_dump()
     manifest["stages"]["select"] = {"parameters": {"policy": "paper", "alpha": 5, "beta": 5}, "subsets": {}}
     workspace.manifest_path.write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=r"select what this program cannot read \(it has version None.*: run .*select"):
@@ -236,7 +237,7 @@ def test_scores_of_other_samples(run):
 def test_scores_on_other_axes(run):
     workspace = run(PAIRS, state=STATES)
     pl.read_parquet(workspace.scores).rename({"sensibility": "empathy"}).write_parquet(workspace.scores)
-    workspace.record("score", {"rubric": {"axes": dict.fromkeys(("empathy", "rationality"), (0, 10))}})
+    workspace.record("score", score_summary(("empathy", "rationality")))
     with pytest.raises(UserError, match="sensibility stands there, but it is neither an axis of the rubric"):
         select(workspace)
 

@@ -8,16 +8,18 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.errors import FailureKind, Fault
 from efficient_empathy.llm.thought import strip_thoughts
-from efficient_empathy.llm.transport import Secrets
 from efficient_empathy.llm.wire import Reply
 from efficient_empathy.llm.wire.contract import request_body
+
+if TYPE_CHECKING:
+    from efficient_empathy.llm.transport import Secrets
 
 BUNDLED = Path(__file__).with_name("prices.yaml")
 """Public list prices; its comment says of when."""

@@ -46,21 +46,21 @@ def _page(table: RunTable) -> str:
     decision = Decision.of(table)
     models = models_of(table)
     looks = Looks.of([*decision.subsets, *models.subsets], decision.otherwise)
-    stages = table.workspace.manifest()["stages"]
-    times = (stage.get("finished_at", 0.0) for stage in (stages.get("score", {}), stages.get("select", {})))
+    manifest = table.workspace.manifest()
+    table.require("scores")
     return (
         _environment(looks)
         .get_template("report.html.j2")
         .render(
             run=table,
-            stages=stages,
+            scoring=table.scoring,
             decision=decision,
             counts=count_run(decision),
             failures=failures(table),
             examples=examples(table),
             models=models,
             looks=looks,
-            finished_at=max(*times, latest(stages)),
+            finished_at=max(manifest.finished_at("score"), manifest.finished_at("select"), latest(manifest)),
             style=Markup(style_sheet(looks)),
             categories_shown=CATEGORIES_SHOWN,
             names_shown=NAMES_SHOWN,

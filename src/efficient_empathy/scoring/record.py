@@ -4,50 +4,23 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_serializer
+from pydantic import ConfigDict, Field, model_serializer
 
 from efficient_empathy.foundation.run.record import Part, StageRecord
+from efficient_empathy.foundation.run.stages import ReadingRecord, RubricRecord, ScoreSummary
 from efficient_empathy.llm.runner import Ending
 from efficient_empathy.scoring.judges.contract import JudgeReference
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.settings import Pool
 
-READ, SCORE = "read", "score"
+READ, SCORE = "read", ScoreSummary.STAGE
 """The stages' names in the manifest."""
 
 
-class SourceRecord(Part):
-    """Where the samples come from."""
-
-    name: str
-    """The last part of its path."""
-    format: str
-    digest: str | None
-    """SHA-256 over the files."""
-
-
-class BadRowRecord(Part):
-    """A row that carries no sample."""
-
-    place: str
-    reason: str
-
-
-class ReadingRecord(Part):
-    """What was read."""
-
-    source: SourceRecord
-    samples: int
-    """Rows of `samples.parquet`."""
-    conversations: int
-    duplicates: int
-    """Rows whose sample stands in an earlier row."""
-    bad_rows: int
-    bad_row_examples: tuple[BadRowRecord, ...] = ()
-    repairs: dict[str, int] = Field(default_factory=dict)
-    """Rows that were mended, by what was mended."""
-    skipped_files: tuple[str, ...] = ()
+def rubric_record(rubric: Rubric) -> RubricRecord:
+    """What the manifest keeps of a rubric."""
+    return RubricRecord(name=rubric.name, hash=rubric.hash, axes={axis.name: axis.scale for axis in rubric.axes})
 
 
 class ReadParameters(Part):
@@ -63,20 +36,6 @@ class ReadRecord(StageRecord, ReadingRecord):
     STAGE: ClassVar[str] = READ
     REMEDY: ClassVar[str] = "`efficient-empathy score SOURCE`"
     parameters: ReadParameters
-
-
-class RubricRecord(Part):
-    """A rubric as far as scores must be understood."""
-
-    name: str
-    hash: str
-    axes: dict[str, tuple[int, int]]
-    """By axis its scale."""
-
-    @classmethod
-    def of(cls, rubric: Rubric) -> RubricRecord:
-        """That of a rubric."""
-        return cls(name=rubric.name, hash=rubric.hash, axes={axis.name: axis.scale for axis in rubric.axes})
 
 
 class JudgeRecord(Part):
@@ -103,40 +62,23 @@ class MemberRecord(Part):
     cost_usd: float
 
 
-class ScoreRecord(StageRecord, ReadingRecord):
+class ScoreRecord(ScoreSummary):
     """The stage `score`, be it made by `score`, `cascade` or `refresh`; counts and costs are those of the last call."""
 
-    STAGE: ClassVar[str] = SCORE
-    REMEDY: ClassVar[str] = "`efficient-empathy score SOURCE`"
+    model_config = ConfigDict(extra="forbid")
 
-    inputs: dict[str, str]
-    """SHA-256 of `samples.parquet`."""
-    rubric: RubricRecord
-    judge: str
-    """The judges' names, joined by +."""
     panel: Panel
     first_pass: FirstPass | None
     """None of a cascade, whose expert was not asked of every sample."""
-    states: dict[str, int]
-    """Rows by how they stand now."""
-    unjudged: int
-    distributions: bool
-    """Whether the scores come with distributions."""
     pool: Pool | None = None
     """How several judgements were made one, where they were."""
     disagreement: float | None = None
     """The mean of the largest range on any axis; None where no sample has two judgements."""
     members: tuple[MemberRecord, ...] = ()
-    requests: int
-    prompt_tokens: int
-    completion_tokens: int
-    cost_usd: float
-    seconds: float
     ending: Ending | Literal["error"]
+    """How the last call ended."""
     reasons: dict[str, int] = Field(default_factory=dict)
     """The most frequent reasons of failure."""
-    cascade: dict[str, object] | None = None
-    """Goal, settings, plan, guarantee and check of a cascade, as JSON has them."""
 
     @model_serializer(mode="wrap")
     def _with_version(self, dump: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from efficient_empathy.dialogues import (
     write_samples,
 )
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.stages import BadRowRecord, ReadingRecord, SourceRecord
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.scoring.judges.contract import STATES, CheckedJudge, Judge, JudgeOptions
 from efficient_empathy.scoring.judges.registry import build_judge, check_options, full_reference, share_budget
@@ -32,16 +33,13 @@ from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import (
     READ,
     SCORE,
-    BadRowRecord,
     FirstPass,
     JudgeRecord,
     MemberRecord,
-    ReadingRecord,
     ReadParameters,
     ReadRecord,
-    RubricRecord,
     ScoreRecord,
-    SourceRecord,
+    rubric_record,
 )
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.scores import write_scores
@@ -209,7 +207,7 @@ def record_score(workspace: Workspace, read: ReadRecord, rubric: Rubric, facts: 
     totals = facts.pop("totals")
     about = {name: getattr(read, name) for name in ReadingRecord.model_fields}
     inputs = {workspace.samples.name: workspace.hash_of(workspace.samples)}
-    record = ScoreRecord(**{**about, "inputs": inputs, "rubric": RubricRecord.of(rubric), **facts, **totals})
+    record = ScoreRecord(**{**about, "inputs": inputs, "rubric": rubric_record(rubric), **facts, **totals})
     workspace.record(SCORE, record)
 
 

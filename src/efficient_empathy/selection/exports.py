@@ -26,7 +26,7 @@ import yaml
 
 from efficient_empathy.dialogues import uniform
 from efficient_empathy.foundation.errors import error_context
-from efficient_empathy.foundation.run.record import SelectRecord
+from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.table import UNSCORED
 from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.selection.policies import RulePolicy, policy_of_definition, policy_words
@@ -80,20 +80,19 @@ _SIZES = (
 )
 
 
-def data_card(counts: pl.DataFrame, selection: SelectRecord, axes: Sequence[str], scoring: Mapping[str, Any]) -> str:
+def data_card(counts: pl.DataFrame, selection: SelectRecord, axes: Sequence[str], scoring: ScoreSummary) -> str:
     """The card as Markdown with Hugging Face's YAML front matter, one config a subset.
 
     `counts` has `subset, category, state, count`; `axes` are the rubric's; `scoring` is the manifest's record of the
-    scoring, of which whatever is there is told.
+    scoring.
     """
-    judge = f"the judge “{_text(scoring['judge'])}”" if scoring.get("judge") else "a judge"
     subsets = list(selection.subsets)
     return "\n".join(
         [
             _front_matter(counts, subsets, axes),
             f"# {_title(axes)}\n",
             "Each row is one context and one listener's response as `messages`, with the scores that "
-            f"{judge} gave the response. Made with [efficient-empathy](https://arxiv.org/abs/2407.01937).\n",
+            f"the judge “{_text(scoring.judge)}” gave the response. Made with [efficient-empathy](https://arxiv.org/abs/2407.01937).\n",
             "## Subsets\n",
             _table(["subset", "samples", "share of scored"], _sizes(counts, subsets)),
             "## How they were selected\n",
@@ -147,19 +146,20 @@ def _sizes(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str, ...]
     return [(s, f"{n:,}", f"{n / scored:.2%}" if scored else "–") for s, n in size.items()]
 
 
-def _losses(counts: pl.DataFrame, scoring: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _losses(counts: pl.DataFrame, scoring: ScoreSummary) -> list[tuple[str, ...]]:
     lost = counts.filter(subset=UNSCORED).group_by("state").agg(pl.col("count").sum()).sort("count", descending=True)
     rows: list[tuple[str, ...]]
     rows = [(f"without scores: {state or 'not judged'}", f"{n:,}") for state, n in lost.iter_rows()]
-    for key, what in (("bad_rows", "bad rows in the source, skipped"), ("duplicates", "duplicates")):
-        if scoring.get(key) is not None:
-            rows.append((what, f"{scoring[key]:,}"))
-    rows += [(f"mended: {_text(kind)}", f"{n:,}") for kind, n in scoring.get("repairs", {}).items()]
-    if skipped := scoring.get("skipped_files", []):
+    rows += [
+        ("bad rows in the source, skipped", f"{scoring.bad_rows:,}"),
+        ("duplicates", f"{scoring.duplicates:,}"),
+        *((f"mended: {_text(kind)}", f"{n:,}") for kind, n in scoring.repairs.items()),
+    ]
+    if skipped := scoring.skipped_files:
         named = ", ".join(_text(Path(file).name) for file in skipped[:SHOWN_FILES])
         rest = len(skipped) - SHOWN_FILES
         rows.append((f"files not read: {named}" + (f" and {rest:,} more" if rest > 0 else ""), f"{len(skipped):,}"))
-    return rows or [("nothing", "0")]
+    return rows
 
 
 def _categories(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str, ...]]:
@@ -180,21 +180,19 @@ def _categories(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str,
     return rows
 
 
-def _provenance(inputs: Mapping[str, str], scoring: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    source, rubric = scoring.get("source", {}), scoring.get("rubric", {})
-    scales = ", ".join(f"{name} {low}–{high}" for name, (low, high) in rubric.get("axes", {}).items())
-    told = [
-        ("source", source.get("name")),
-        ("read as", source.get("format")),
-        ("SHA-256 of the source", source.get("digest")),
-        ("judge", scoring.get("judge")),
-        ("rubric", rubric.get("name")),
-        ("hash of the rubric", rubric.get("hash")),
-        ("scales", scales),
+def _provenance(inputs: Mapping[str, str], scoring: ScoreSummary) -> list[tuple[str, ...]]:
+    source, rubric = scoring.source, scoring.rubric
+    facts = [
+        ("source", source.name),
+        ("read as", source.format),
+        ("SHA-256 of the source", source.digest),
+        ("judge", scoring.judge),
+        ("rubric", rubric.name),
+        ("hash of the rubric", rubric.hash),
+        ("scales", ", ".join(f"{name} {low}–{high}" for name, (low, high) in rubric.axes.items())),
     ]
-    rows: list[tuple[str, ...]] = [(name, _text(value)) for name, value in told if value]
-    if scoring.get("cost_usd") is not None:
-        rows.append(("cost of scoring", f"${scoring['cost_usd']:,.4f}"))
+    rows: list[tuple[str, ...]] = [(name, _text(value)) for name, value in facts if value]
+    rows.append(("cost of scoring", f"${scoring.cost_usd:,.4f}"))
     return rows + [(f"SHA-256 of {name}", f"`{digest}`") for name, digest in inputs.items()]
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import polars as pl
 
 from efficient_empathy.foundation.errors import error_context
-from efficient_empathy.foundation.run.record import SelectRecord
+from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
 from efficient_empathy.foundation.settings import load
@@ -104,7 +104,8 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> d
     )
     _write_data_sets(table, selector.subsets)
     write_exports(workspace.selection, selector.subsets, selector.otherwise)
-    card = data_card(counts, record, table.axis_names, workspace.stage("score"))
+    assert table.scoring is not None
+    card = data_card(counts, record, table.axis_names, table.scoring)
     with atomic(workspace.selection / "README.md") as path:
         path.write_text(card, "utf-8")
     with error_context(f"remove an earlier policy's files from {workspace.selection}"):

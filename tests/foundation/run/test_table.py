@@ -149,6 +149,19 @@ def test_the_manifest_alone_vouches_for_scores_made_from_these_samples(run: Work
     assert RunTable(run).scores.current
 
 
+def test_a_record_of_the_scoring_that_cannot_be_read_makes_the_scores_stale(run: Workspace) -> None:
+    manifest = json.loads(run.manifest_path.read_text())
+    manifest["stages"]["score"] = {"judge": "gpt", "rubric": {"axes": {"sensibility": [0, 10]}}}
+    run.manifest_path.write_text(json.dumps(manifest))
+    table = RunTable(run)
+    assert (table.scoring, table.scores.state, table.axes) == (None, "stale", ())
+    assert "the stage score what this program cannot read (it has version None" in table.scores.sentence
+    assert "run `efficient-empathy score SOURCE` with" in table.scores.sentence
+    del manifest["stages"]["score"]
+    run.manifest_path.write_text(json.dumps(manifest))
+    assert "does not say what scores.parquet is" in RunTable(run).scores.sentence
+
+
 @pytest.mark.parametrize("name", ["certainty", "row", "response_words", "language", "dialogue", "source"])
 def test_an_axis_never_takes_the_place_of_another_column(tmp_path: Path, name: str) -> None:
     rubric = {

@@ -97,7 +97,8 @@ def test_the_manifest_keeps_each_stage(tmp_path) -> None:
     assert workspace.stage("score")["samples"] == 3
     assert "python" in workspace.stage("select")["versions"]
     assert workspace.stage("never") == {}
-    for broken in ("{", "[]", "{}"):
+    assert workspace.manifest().finished_at("score") > 0
+    for broken in ("{", "[]", "{}", '{"stages": {"score": 3}}', '{"stages": {}, "artifacts": {"scores.parquet": {}}}'):
         workspace.manifest_path.write_text(broken)
         with pytest.raises(UserError, match="no manifest"):
             workspace.manifest()

@@ -20,7 +20,7 @@ from efficient_empathy.labelling.distillation.settings import DistillSettings, S
 from efficient_empathy.labelling.distillation.stage import distill
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
 from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
-from efficient_empathy.scoring.record import RubricRecord
+from efficient_empathy.scoring.record import rubric_record
 from judge_specs import spec_of
 from scored_runs import score_record
 
@@ -63,7 +63,7 @@ def workspace(tmp_path):
                 for i, s in enumerate(samples)
             ],
         )
-    run.record("score", score_record(run, TEACHER, RubricRecord.of(RUBRIC), ["ok"] * len(samples)))
+    run.record("score", score_record(run, TEACHER, rubric_record(RUBRIC), ["ok"] * len(samples)))
     return run
 
 
@@ -109,7 +109,7 @@ def test_too_few_judgements_are_refused(tmp_path) -> None:
     write_samples([sample(0)], run.samples)
     with Ledger(run.ledger) as ledger:
         ledger.record(TEACHER, [Judgement(sample(0).id, "ok", "t", "r", {"sensibility": 1.0, "rationality": 1.0})])
-    run.record("score", score_record(run, TEACHER, RubricRecord.of(RUBRIC), ["ok"]))
+    run.record("score", score_record(run, TEACHER, rubric_record(RUBRIC), ["ok"]))
     with pytest.raises(UserError, match="needs 50"):
         distill(run, tmp_path / "judge", RUBRIC)
 

@@ -57,7 +57,7 @@ def test_sections_appear_where_there_are_files(whole_run: Workspace) -> None:
 
 def test_the_date_is_that_of_the_last_stage(trained_run: Workspace) -> None:
     trained_run.record("generate:moe", {})
-    manifest = trained_run.manifest()
+    manifest = trained_run.manifest().model_dump()
     manifest["stages"]["generate:moe"]["finished_at"] = 4_000_000_000.0
     write_json(trained_run.manifest_path, manifest)
     assert "2 October 2096, 07:06 UTC" in page_of(trained_run).text

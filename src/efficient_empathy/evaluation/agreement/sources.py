@@ -377,10 +377,9 @@ def _rater(ledger: Ledger, name: str, specs: list[JudgeSpec], table: RunTable, a
     if any(j.dependence for _, j in judged):
         columns[DEPENDENCE] = [list(j.dependence) or None for _, j in judged]
         kinds[DEPENDENCE] = pl.List(pl.Float32)
-    rubric = table.scoring.get("rubric", {})
     scales: dict[str, tuple[float, float]] = {}
-    if rubric.get("hash") == judged[0][1].rubric:
-        scales = {a: (float(low), float(high)) for a, (low, high) in rubric.get("axes", {}).items() if a in axes}
+    if table.scoring and table.scoring.rubric.hash == judged[0][1].rubric:
+        scales = {name: scale for name, scale in table.scoring.rubric.axes.items() if name in axes}
     return Rater(name, f"{ledger.path}", pl.DataFrame(columns, schema_overrides=kinds), scales, about, dict(failed))
 
 

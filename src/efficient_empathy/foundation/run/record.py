@@ -13,7 +13,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    JsonValue,
     ValidationError,
     ValidationInfo,
     model_serializer,
@@ -22,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticSerializationError
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.manifest import first_fault
 from efficient_empathy.foundation.run.workspace import atomic
 
 
@@ -81,7 +81,7 @@ class Record(Part):
         except OSError as error:
             raise UserError(f"cannot read {path} ({error.strerror}): run {cls.REMEDY}") from error
         except ValidationError as error:
-            raise UserError(f"cannot read {path} ({_fault(error)}): run {cls.REMEDY} to make it again") from error
+            raise UserError(f"cannot read {path} ({first_fault(error)}): run {cls.REMEDY} to make it again") from error
 
     @classmethod
     def read_if_there(cls, path: Path) -> Self | None:
@@ -107,7 +107,7 @@ class StageRecord(Record):
             return cls.model_validate(entry, context={"file": manifest})
         except ValidationError as error:
             raise UserError(
-                f"{manifest} tells of the stage {cls.STAGE} what this program cannot read ({_fault(error)}): run "
+                f"{manifest} tells of the stage {cls.STAGE} what this program cannot read ({first_fault(error)}): run "
                 f"{cls.REMEDY} with --run {manifest.parent} again"
             ) from error
 
@@ -140,52 +140,3 @@ class Estimate(Part):
     def interval(self) -> tuple[float, float] | None:
         """Both ends, where they are known."""
         return None if self.low is None or self.high is None else (self.low, self.high)
-
-
-def _fault(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(map(str, first["loc"]))
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message
-
-
-class SelectRecord(StageRecord):
-    """What `select` did: by which policy, from which files, and how many samples each subset has."""
-
-    STAGE: ClassVar[str] = "select"
-    REMEDY: ClassVar[str] = "`efficient-empathy select`"
-
-    policy: dict[str, JsonValue]
-    """The policy's definition, as `selection.policies.policy_of_definition` reads it."""
-    decide: str | None = None
-    """What the rules were to decide on; None for a policy without rules."""
-    seed: int
-    """Breaks ties."""
-    decided_on: str
-    """What the policy decided on: whole scores, scores, probabilities or most probable subsets."""
-    subsets: dict[str, int]
-    """The size of each subset, in the order in which they are shown."""
-    otherwise: str
-    """The subset that is left out."""
-    unscored: int
-    """Samples without scores."""
-    inputs: dict[str, str]
-    """SHA-256 by file name of what went in."""
-    seconds: float
-
-    @property
-    def policy_name(self) -> str:
-        """What the policy is called."""
-        return str(self.policy["name"])
-
-    @property
-    def thresholds(self) -> dict[str, float]:
-        """The policy's thresholds by name, none for one without."""
-        thresholds: Any = self.policy.get("thresholds", {})
-        return dict(thresholds)
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What the result depended on besides the files: as `parameters` of the selector that decided."""
-        decide = {} if self.decide is None else {"decide": self.decide}
-        return {"policy": self.policy, **decide, "seed": self.seed}

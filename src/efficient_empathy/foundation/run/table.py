@@ -15,14 +15,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.facts import FACTS, Axis
-from efficient_empathy.foundation.run.record import SelectRecord
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
+from efficient_empathy.foundation.run.workspace import Workspace
 
 PartName = Literal["samples", "scores", "selection"]
 PartState = Literal["current", "stale", "missing"]
@@ -67,12 +67,12 @@ class RunTable:
         self.name = workspace.root.resolve().name
         self.signature = signature(workspace)
         """Changes when one of the files that the table is made of is written anew."""
-        stages = workspace.manifest()["stages"]
-        self.scoring: Mapping[str, Any] = stages.get("score", {})
-        """The manifest's record of the scoring, empty where there is none."""
+        self.scoring: ScoreSummary | None = None
+        """The manifest's record of the scoring, None where there is none that can be read."""
         self.selecting: SelectRecord | None = None
         """The manifest's record of the selection, None where there is none that can be read."""
         self._frames: dict[str, pl.LazyFrame] = {}
+        self._scoring_fault = self._read_scoring()
         self.samples = self._samples_part()
         self.scores = self._scores_part()
         self.selection = self._selection_part()
@@ -102,8 +102,9 @@ class RunTable:
     @cached_property
     def axes(self) -> tuple[Axis, ...]:
         """The axes of the rubric that the run was scored by, in its order; none without current scores."""
-        scales = self.scoring.get("rubric", {}).get("axes", {}) if self.scores.current else {}
-        return tuple(Axis(name, int(low), int(high)) for name, (low, high) in scales.items())
+        if self.scoring is None or not self.scores.current:
+            return ()
+        return tuple(Axis(name, low, high) for name, (low, high) in self.scoring.rubric.axes.items())
 
     @property
     def axis_names(self) -> tuple[str, ...]:
@@ -224,6 +225,16 @@ class RunTable:
             self._frames[name] = frame
         return self._frames[name]
 
+    def _read_scoring(self) -> str:
+        """Set `scoring`; the sentence that says why there is none."""
+        self.workspace.manifest()
+        try:
+            self.scoring = self.workspace.stage(ScoreSummary.STAGE, ScoreSummary)
+        except UserError as error:
+            return str(error)
+        about = f"{self.workspace.manifest_path} does not say what {self.workspace.scores.name} is"
+        return "" if self.scoring else f"{about}: {self._rerun('score SOURCE')}"
+
     def _samples_part(self) -> Part:
         return self._file_part("samples", self.workspace.samples, "score SOURCE")
 
@@ -233,12 +244,9 @@ class RunTable:
         part = self._file_part("scores", self.workspace.scores, "score SOURCE")
         if not part.current:
             return part
-        if not self.scoring.get("rubric", {}).get("axes"):
-            return Part(
-                "stale", f"{self.workspace.manifest_path} does not say what {self.workspace.scores.name} is: "
-                f"{self._rerun('score SOURCE')}",
-            )  # fmt: skip
-        return self._compare_samples("scores", self.scoring.get("inputs", {}), "score SOURCE")
+        if self.scoring is None:
+            return Part("stale", self._scoring_fault)
+        return self._compare_samples("scores", self.scoring.inputs, "score SOURCE")
 
     def _selection_part(self) -> Part:
         if not self.scores.current:
@@ -251,7 +259,9 @@ class RunTable:
         except UserError as error:
             return Part("stale", str(error))
         inputs = self.selecting.inputs if self.selecting else {}
-        if any(inputs.get(f.name) != self._hash(f) for f in (self.workspace.scores, self.workspace.samples)):
+        if any(
+            inputs.get(f.name) != self.workspace.hash_of(f) for f in (self.workspace.scores, self.workspace.samples)
+        ):
             return Part("stale", f"{self.workspace.assignments} was made from earlier scores: {self._rerun('select')}")
         return self._compare_samples("selection", inputs, "select")
 
@@ -273,7 +283,9 @@ class RunTable:
         is compared in its place.
         """
         path = {"scores": self.workspace.scores, "selection": self.workspace.assignments}[name]
-        if self._recorded_hash(path) and inputs.get(self.workspace.samples.name) == self._hash(self.workspace.samples):
+        if self.workspace.recorded_hash(path) and inputs.get(self.workspace.samples.name) == self.workspace.hash_of(
+            self.workspace.samples
+        ):
             return Part("current")
         samples, others = self._frame("samples"), self._frame(name)
         with readable(path):
@@ -285,14 +297,6 @@ class RunTable:
         return Part(
             "stale", f"{path} is about other samples than {self.workspace.samples.name}{counts}: {self._rerun(stage)}"
         )
-
-    def _hash(self, path: Path) -> str:
-        return self._recorded_hash(path) or file_hash(path)
-
-    def _recorded_hash(self, path: Path) -> str | None:
-        """The hash of a stage's file, as the manifest has it; None where no stage has finished it."""
-        known = self.workspace.manifest()["artifacts"].get(path.relative_to(self.workspace.root).as_posix(), {})
-        return str(known["sha256"]) if "sha256" in known else None
 
     def _rerun(self, stage: str) -> str:
         return f"run `efficient-empathy {stage} --run {self.workspace.root}` again"

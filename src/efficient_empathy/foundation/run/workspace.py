@@ -13,14 +13,16 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.manifest import Artifact, Manifest, first_fault
 
 if TYPE_CHECKING:
     from efficient_empathy.foundation.run.record import StageRecord
@@ -71,22 +73,15 @@ class Workspace:
             raise UserError(f"{path} {fault}: run `efficient-empathy {stage} --run {self.root}` to make it again")
         return path
 
-    def manifest(self) -> dict[str, Any]:
-        """The manifest: `{"stages": {name: record}, "artifacts": {path: what it is}}`, empty before the first stage.
-
-        An artifact has the `stage` that wrote it and, when that came to its end, `size`, `mtime_ns` and `sha256`.
-        """
+    def manifest(self) -> Manifest:
+        """The manifest, empty before the first stage. Raises `UserError` where the file is none."""
         if not self.manifest_path.exists():
-            return {"stages": {}, "artifacts": {}}
+            return Manifest(stages={})
         try:
-            loaded: dict[str, Any] = json.loads(self.manifest_path.read_text("utf-8"))
-            if not isinstance(loaded.get("stages"), dict):
-                raise ValueError("it has no stages")
-            if not isinstance(loaded.setdefault("artifacts", {}), dict):
-                raise ValueError("its artifacts are no mapping")
-        except (ValueError, AttributeError) as error:
-            raise UserError(f"{self.manifest_path} is no manifest ({error}): delete it and score again") from error
-        return loaded
+            return Manifest.model_validate(json.loads(self.manifest_path.read_text("utf-8")))
+        except ValueError as error:
+            reason = first_fault(error) if isinstance(error, ValidationError) else str(error)
+            raise UserError(f"{self.manifest_path} is no manifest ({reason}): delete it and score again") from error
 
     @overload
     def stage(self, name: str) -> dict[str, Any]: ...
@@ -97,10 +92,11 @@ class Workspace:
 
         Raises `UserError` that says what to run where the entry is none of the model, or one of another version.
         """
-        entry: dict[str, Any] = self.manifest()["stages"].get(name, {})
+        manifest = self.manifest()
+        entry = manifest.entry(name)
         if model is None:
             return entry
-        return None if not entry or "interrupted" in entry else model.of_entry(entry, self.manifest_path)
+        return model.of_entry(entry, self.manifest_path) if entry and not manifest.is_interrupted(name) else None
 
     def last(self, name: str, model: type[Entry]) -> Entry | None:
         """`stage` for the stage itself, which is about to run: None also for an entry that it cannot read."""
@@ -111,33 +107,36 @@ class Workspace:
 
     def hash_of(self, path: Path) -> str:
         """SHA-256 of a stage's file, as the manifest has it; of the file itself where no stage has finished it."""
-        about = self.manifest()["artifacts"].get(self._key(path), {})
-        return str(about["sha256"]) if "sha256" in about else file_hash(path)
+        return self.recorded_hash(path) or file_hash(path)
+
+    def recorded_hash(self, path: Path) -> str | None:
+        """The hash of a stage's file, as the manifest has it; None where no stage has finished it."""
+        artifact = self.manifest().artifacts.get(self._key(path))
+        return artifact.sha256 if artifact else None
 
     def begin(self, name: str, outputs: Iterable[Path]) -> None:
         """Note that a stage is about to write `outputs`: until it is recorded, they are not finished."""
-        manifest = self.manifest()
-        manifest["stages"][name] = {"interrupted": True}
-        manifest["artifacts"] |= {self._key(path): {"stage": name} for path in outputs}
-        self._write(manifest)
+        manifest = self.manifest().with_entry(name, {"interrupted": True})
+        begun = {self._key(path): Artifact(stage=name) for path in outputs}
+        self._write(manifest.with_artifacts(name, manifest.artifacts_of(name) | begun))
 
     def record(self, name: str, record: dict[str, Any] | StageRecord, outputs: Iterable[Path] | None = None) -> None:
         """Write one stage's record, with the versions it was made with; `outputs` as of `keep`, None: as before."""
         content = record if isinstance(record, dict) else json.loads(record.json_text())
-        artifacts = self.manifest()["artifacts"] if outputs is None else self._artifacts(name, outputs)
-        manifest = self.manifest() | {"artifacts": artifacts}
+        manifest = self.manifest()
+        if outputs is not None:
+            manifest = manifest.with_artifacts(name, self._artifacts(name, outputs))
         versions = {"efficient-empathy": version("efficient-empathy"), "python": platform.python_version()}
-        manifest["stages"][name] = {**content, "finished_at": time.time(), "versions": versions}
-        self._write(manifest)
+        self._write(manifest.with_entry(name, {**content, "finished_at": time.time(), "versions": versions}))
 
     def keep(self, name: str, outputs: Iterable[Path]) -> None:
         """Note what the files are that a stage has written, by size and hash: these `outputs`, and no others."""
-        self._write(self.manifest() | {"artifacts": self._artifacts(name, outputs)})
+        artifacts = self._artifacts(name, outputs)
+        self._write(self.manifest().with_artifacts(name, artifacts))
 
     def outputs(self, name: str) -> list[Path]:
         """The files that a stage has written, or had begun to write, as the manifest has them."""
-        artifacts = self.manifest()["artifacts"].items()
-        return [self.root / key for key, about in artifacts if about["stage"] == name]
+        return [self.root / path for path in self.manifest().artifacts_of(name)]
 
     def whole(self, name: str) -> bool:
         """Whether all files that a stage has written are as it left them."""
@@ -145,33 +144,33 @@ class Workspace:
 
     def fault(self, path: Path) -> str | None:
         """What is wrong with a stage's file, to follow its name; None where it is as written, or no stage wrote it."""
-        about = self.manifest()["artifacts"].get(self._key(path))
-        if about is None:
+        artifact = self.manifest().artifacts.get(self._key(path))
+        if artifact is None:
             return None
-        if "sha256" not in about:
+        if artifact.sha256 is None:
             return "was not finished"
         try:
             status = path.stat()
         except OSError:
             return "is missing"
-        if (status.st_size, status.st_mtime_ns) == (about["size"], about["mtime_ns"]):
+        if (status.st_size, status.st_mtime_ns) == (artifact.size, artifact.mtime_ns):
             return None
-        same = status.st_size == about["size"] and _hash_at(path, status.st_size, status.st_mtime_ns) == about["sha256"]
+        same = status.st_size == artifact.size
+        same = same and _hash_at(path, status.st_size, status.st_mtime_ns) == artifact.sha256
         return None if same else "has changed since it was written"
 
-    def _artifacts(self, name: str, outputs: Iterable[Path]) -> dict[str, Any]:
+    def _artifacts(self, name: str, outputs: Iterable[Path]) -> dict[str, Artifact]:
         files = list(outputs)
-        others = {key: about for key, about in self.manifest()["artifacts"].items() if about["stage"] != name}
         with ThreadPoolExecutor() as pool:
-            identities = list(pool.map(_identity, files))
-        return others | {self._key(f): {"stage": name, **about} for f, about in zip(files, identities, strict=True)}
+            artifacts = list(pool.map(partial(_artifact, name), files))
+        return {self._key(path): artifact for path, artifact in zip(files, artifacts, strict=True)}
 
     def _key(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _write(self, manifest: dict[str, Any]) -> None:
+    def _write(self, manifest: Manifest) -> None:
         with atomic(self.manifest_path) as path:
-            path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            path.write_text(json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     @contextlib.contextmanager
     def lock(self, waiting: Callable[[], None] | None = None) -> Iterator[None]:
@@ -264,9 +263,9 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _identity(path: Path) -> dict[str, Any]:
+def _artifact(stage: str, path: Path) -> Artifact:
     status = path.stat()
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": file_hash(path)}
+    return Artifact(stage=stage, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=file_hash(path))
 
 
 @lru_cache(maxsize=256)

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, JsonValue
 
 from efficient_empathy.foundation.run.record import Part, StageRecord
+from efficient_empathy.foundation.run.stages import SourceRecord
 from efficient_empathy.labelling.refresh.settings import Which
 from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.plan import plan_text as scoring_plan_text
-from efficient_empathy.scoring.record import SourceRecord
 from efficient_empathy.scoring.settings import Pool
 from efficient_empathy.selection.policies import BUNDLED
 from efficient_empathy.selection.policies.conditions import number_text

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,7 @@ import yaml
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
-from efficient_empathy.foundation.run.record import SelectRecord
+from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
@@ -65,7 +65,7 @@ _WORDS = {
 }
 
 
-def card(record: TrainingRecord, selection: SelectRecord | None, scoring: Mapping[str, Any], bundled: bool) -> str:
+def card(record: TrainingRecord, selection: SelectRecord | None, scoring: ScoreSummary | None, bundled: bool) -> str:
     """The card as Markdown with Hugging Face's YAML front matter.
 
     `scoring` is the manifest's record of that stage; `bundled` says that the base is the package's own.
@@ -112,11 +112,13 @@ def _method(record: TrainingRecord) -> str:
     return f"A LoRA adapter (rank {lora.r}, alpha {lora.alpha:g}, dropout {lora.dropout:g})"
 
 
-def _data(record: TrainingRecord, selection: SelectRecord | None, scoring: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _data(
+    record: TrainingRecord, selection: SelectRecord | None, scoring: ScoreSummary | None
+) -> list[tuple[str, str]]:
     thresholds = selection.thresholds if selection else {}
     rows = [
-        ("source", scoring.get("source", {}).get("name")),
-        ("judge", scoring.get("judge")),
+        ("source", scoring.source.name if scoring else None),
+        ("judge", scoring.judge if scoring else None),
         ("policy", selection.policy_name if selection else None),
         ("thresholds", ", ".join(f"{name} = {value:g}" for name, value in thresholds.items())),
         ("subset", record.subset),
@@ -242,7 +244,7 @@ def _train(
     )
     bundled = settings.base is None
     with atomic(work / "README.md") as path:
-        path.write_text(card(record, table.selecting, workspace.stage("score"), bundled), "utf-8")
+        path.write_text(card(record, table.selecting, table.scoring, bundled), "utf-8")
     record.write(work / TRAINING)
     workspace.keep(stage, [])
     with error_context(f"put the expert in its place, {folder}"):

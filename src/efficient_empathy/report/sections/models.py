@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from efficient_empathy.foundation.run.manifest import Manifest
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.modelling.moe.record import ROUTERS
 from efficient_empathy.report.sections.answers import Answers, answers
@@ -81,7 +80,6 @@ def models_of(table: RunTable) -> Models:
     )
 
 
-def latest(stages: Mapping[str, dict[str, Any]]) -> float:
+def latest(manifest: Manifest) -> float:
     """When the last of these stages ended; 0 where there was none."""
-    times = [record.get("finished_at", 0.0) for name, record in stages.items() if name.startswith(_STAGES)]
-    return max(times, default=0.0)
+    return max((manifest.finished_at(name) for name in manifest.stages if name.startswith(_STAGES)), default=0.0)

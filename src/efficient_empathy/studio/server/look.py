@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.looks import NEUTRAL, STEPS, Looks, ink, look, shade
-from efficient_empathy.foundation.run.record import SelectRecord
+from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.selection.policies import RulePolicy, load_policy, policy_names
 from efficient_empathy.studio.server.runs import Runs
@@ -30,7 +30,8 @@ def looks_of(runs: Runs, names: Iterable[str]) -> Looks:
     for name in names:
         with contextlib.suppress(UserError):
             workspace = runs.workspace(name)
-            axes += workspace.stage("score").get("rubric", {}).get("axes", {})
+            if scoring := workspace.stage(ScoreSummary.STAGE, ScoreSummary):
+                axes += scoring.rubric.axes
             if selection := workspace.stage(SelectRecord.STAGE, SelectRecord):
                 subsets += selection.subsets
                 otherwise = otherwise or selection.otherwise

@@ -81,13 +81,13 @@ def stages(sections: Sequence[Section]) -> Section:
 
 def _sections(workspace: Workspace) -> dict[str, dict[str, Any]]:
     """By title, the flat facts of one run: dotted names and plain values."""
-    stages = workspace.manifest()["stages"]
+    stages = workspace.manifest().stages
     found: dict[str, dict[str, Any]] = {}
     for stage, record in stages.items():
-        flat = dict(_flat(record)) if isinstance(record, Mapping) else {"": record}
+        flat = dict(_flat(record))
         data = {name: value for name, value in flat.items() if stage == "score" and _of_data(name, stages)}
         found.setdefault(DATA, {}).update({k: v for k, v in data.items() if k not in found.get(DATA, {})})
-        title = _title(str(stage))
+        title = _title(stage)
         found.setdefault(title, {}).update({k: v for k, v in flat.items() if k not in data})
     for path in sorted(workspace.experts.glob(f"[!.]*/{TRAINING}")):
         with suppress(UserError):

@@ -159,8 +159,8 @@ def _shift_dots(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def _rubric_of(studio: Studio, name: str) -> tuple[str, Rubric | None]:
     """The hash of the rubric that a run was scored by, and the rubric where its text is at hand."""
     workspace = studio.runs.workspace(name)
-    record = workspace.stage("score").get("rubric") or {}
-    digest = str(record.get("hash", "")) if isinstance(record, Mapping) else ""
+    scoring = studio.tables.of(workspace).scoring
+    digest = scoring.rubric.hash if scoring else ""
     return digest, rubrics_of([workspace.root]).get(digest)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.stages import ScoreSummary
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection.policies import display_symbol
 from efficient_empathy.selection.policies.conditions import number_text
@@ -37,7 +38,7 @@ class Overview:
     name: str
     problem: str = ""
     samples: int = 0
-    scoring: dict[str, Any] | None = None
+    scoring: ScoreSummary | None = None
     """The record of the stage `score`, None until it has ended once."""
     policy: str = ""
     stale: str = ""
@@ -57,20 +58,20 @@ def _overview(studio: Studio, name: str) -> Overview:
     try:
         workspace = studio.runs.workspace(name)
         table = studio.tables.of(workspace)
-        stages: dict[str, dict[str, Any]] = workspace.manifest()["stages"]
+        stages = workspace.manifest().stages
         samples = table.require("samples").count if workspace.samples.is_file() else 0
         last, looks = last_choice(table), subset_looks(table)
     except UserError as error:
         return Overview(name, problem=f"{error}")
-    scoring, selection = stages.get("score"), stages.get("select", {})
-    states = {**(scoring or {}).get("states", {}), "not judged": (scoring or {}).get("unjudged", 0)}
-    counts = [*(selection["subsets"][one] for one in table.subsets), selection["unscored"]] if table.subsets else []
+    scoring, selection = table.scoring, table.selecting
+    states = {**scoring.states, "not judged": scoring.unjudged} if scoring else {}
+    counts = [*selection.subsets.values(), selection.unscored] if selection and table.subsets else []
     return Overview(
         name,
         samples=samples,
         scoring=scoring,
         policy=_policy(last) if last and table.subsets else "",
-        stale=table.selection.sentence if selection and not table.subsets else "",
+        stale=table.selection.sentence if "select" in stages and not table.subsets else "",
         parts=_parts(looks, counts),
         failures=tuple((state.replace("_", " "), n) for state, n in states.items() if n and state != "ok"),
         made=_made(workspace, stages),
@@ -93,7 +94,7 @@ def _parts(looks: list[dict[str, str]], counts: list[int]) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _made(workspace: Workspace, stages: dict[str, dict[str, Any]]) -> tuple[str, ...]:
+def _made(workspace: Workspace, stages: Iterable[str]) -> tuple[str, ...]:
     """What has been made of the selection, in words."""
     experts = sum(name.startswith("train:") for name in stages)
     answers = sum(name.startswith("generate:") for name in stages)

@@ -1,0 +1,67 @@
+"""The manifest of a run: what each stage recorded, and which files it wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
+
+
+class Artifact(BaseModel):
+    """A file that a stage writes; size, time and hash are there once the stage has finished it."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    stage: str
+    size: int | None = None
+    mtime_ns: int | None = None
+    sha256: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_gaps(self, dump: Any) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if value is not None}
+
+
+class Manifest(BaseModel):
+    """`manifest.json`: the entries of the stages by name, and the artifacts by their path in the run's folder.
+
+    An entry is JSON here, as its record belongs to the stage's own room: `Workspace.stage` reads it as such.
+    """
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    stages: dict[str, dict[str, Any]]
+    artifacts: dict[str, Artifact] = Field(default_factory=dict)
+
+    def entry(self, stage: str) -> dict[str, Any]:
+        """What a stage recorded, empty if it has not run."""
+        return self.stages.get(stage, {})
+
+    def is_interrupted(self, stage: str) -> bool:
+        """Whether a stage has begun and not come to its end."""
+        return "interrupted" in self.entry(stage)
+
+    def finished_at(self, stage: str) -> float:
+        """When a stage came to its end, in Unix seconds; 0 if it never did."""
+        return float(self.entry(stage).get("finished_at", 0.0))
+
+    def artifacts_of(self, stage: str) -> dict[str, Artifact]:
+        """The files of one stage, by path."""
+        return {path: artifact for path, artifact in self.artifacts.items() if artifact.stage == stage}
+
+    def with_entry(self, stage: str, entry: dict[str, Any]) -> Manifest:
+        """The manifest in which a stage has this entry."""
+        return self.model_copy(update={"stages": {**self.stages, stage: entry}})
+
+    def with_artifacts(self, stage: str, artifacts: dict[str, Artifact]) -> Manifest:
+        """The manifest in which a stage has these files, and no others."""
+        others = {path: artifact for path, artifact in self.artifacts.items() if artifact.stage != stage}
+        return self.model_copy(update={"artifacts": others | artifacts})
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing that is wrong with a JSON file, after its place in it."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

@@ -1,0 +1,121 @@
+"""The manifest's entries that the run's table reads, of reading, scoring and selection: higher wings write them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from efficient_empathy.foundation.run.record import Part, StageRecord
+
+
+class SourceRecord(Part):
+    """Where the samples come from."""
+
+    name: str
+    """The last part of its path."""
+    format: str
+    digest: str | None
+    """SHA-256 over the files."""
+
+
+class BadRowRecord(Part):
+    """A row that carries no sample."""
+
+    place: str
+    reason: str
+
+
+class ReadingRecord(Part):
+    """What was read."""
+
+    source: SourceRecord
+    samples: int
+    """Rows of `samples.parquet`."""
+    conversations: int
+    duplicates: int
+    """Rows whose sample stands in an earlier row."""
+    bad_rows: int
+    bad_row_examples: tuple[BadRowRecord, ...] = ()
+    repairs: dict[str, int] = Field(default_factory=dict)
+    """Rows that were mended, by what was mended."""
+    skipped_files: tuple[str, ...] = ()
+
+
+class RubricRecord(Part):
+    """A rubric as far as scores must be understood."""
+
+    name: str
+    hash: str
+    axes: dict[str, tuple[int, int]]
+    """By axis its scale."""
+
+
+class ScoreSummary(StageRecord, ReadingRecord):
+    """What everybody may know of the stage `score`; `ScoreRecord` adds who judged, and how often."""
+
+    model_config = ConfigDict(extra="ignore")
+    STAGE: ClassVar[str] = "score"
+    REMEDY: ClassVar[str] = "`efficient-empathy score SOURCE`"
+
+    inputs: dict[str, str]
+    """SHA-256 of `samples.parquet`."""
+    rubric: RubricRecord
+    judge: str
+    """The judges' names, joined by +."""
+    states: dict[str, int]
+    """Rows by how they stand now."""
+    unjudged: int
+    distributions: bool
+    """Whether the scores come with distributions."""
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    seconds: float
+    ending: str
+    """How the last call ended: complete, stopped, budget or error."""
+    cascade: dict[str, JsonValue] | None = None
+    """Goal, settings, plan, guarantee and check of a cascade, as JSON has them."""
+
+
+class SelectRecord(StageRecord):
+    """What `select` did: by which policy, from which files, and how many samples each subset has."""
+
+    STAGE: ClassVar[str] = "select"
+    REMEDY: ClassVar[str] = "`efficient-empathy select`"
+
+    policy: dict[str, JsonValue]
+    """The policy's definition, as `selection.policies.policy_of_definition` reads it."""
+    decide: str | None = None
+    """What the rules were to decide on; None for a policy without rules."""
+    seed: int
+    """Breaks ties."""
+    decided_on: str
+    """What the policy decided on: whole scores, scores, probabilities or most probable subsets."""
+    subsets: dict[str, int]
+    """The size of each subset, in the order in which they are shown."""
+    otherwise: str
+    """The subset that is left out."""
+    unscored: int
+    """Samples without scores."""
+    inputs: dict[str, str]
+    """SHA-256 by file name of what went in."""
+    seconds: float
+
+    @property
+    def policy_name(self) -> str:
+        """What the policy is called."""
+        return str(self.policy["name"])
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The policy's thresholds by name, none for one without."""
+        thresholds: Any = self.policy.get("thresholds", {})
+        return dict(thresholds)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the result depended on besides the files: as `parameters` of the selector that decided."""
+        decide = {} if self.decide is None else {"decide": self.decide}
+        return {"policy": self.policy, **decide, "seed": self.seed}
