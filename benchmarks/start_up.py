@@ -1,4 +1,4 @@
-"""Start-up: CPU seconds of `efficient-empathy --help`, median of 9, beside a bare interpreter. The limit is 0.5 s.
+"""Start-up: CPU seconds of `efficient-empathy --help`, median of 9, beside a bare interpreter. The limit is 0.15 s.
 
 python -m benchmarks.start_up
 """
@@ -21,7 +21,7 @@ def cpu_seconds(*arguments: str) -> float:
 def main() -> None:
     helped = statistics.median(cpu_seconds("-m", "efficient_empathy", "--help") for _ in range(RUNS))
     bare = statistics.median(cpu_seconds("-c", "") for _ in range(RUNS))
-    print(f"--help {helped:.2f} s of CPU ({helped / bare:.1f} × a bare interpreter); limit 0.5 s")
+    print(f"--help {helped:.2f} s of CPU ({helped / bare:.1f} × a bare interpreter); limit 0.15 s")
 
 
 if __name__ == "__main__":

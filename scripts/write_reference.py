@@ -1,7 +1,7 @@
 """Writes what the handbook takes from the code alone.
 
-docs/settings.md has every key of every settings model, and every command with its options; docs/records.md the JSON
-Schema of every record; docs/formats.md the table of formats.
+docs/settings.md has every key of every settings model, and every command with its options; docs/records.md the keys of
+every record, docs/schemas/ their JSON Schemas; docs/formats.md the table of formats.
 
 python scripts/write_reference.py
 """
@@ -47,6 +47,14 @@ not this page. What else lies in a run's folder: [A run's folder](runs.md).
 """
 TABLE = re.compile(r"(?<=<!-- formats -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """What stands between the marks of docs/formats.md."""
+SCHEMAS = "schemas"
+JSON_WORDS = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true or false",
+    "null": "null",
+}
 WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path", Any: "any"}
 BOUNDS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<")}
 
@@ -57,6 +65,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "settings.md": settings_page(),
         DOCS / "records.md": records_page(),
+        **{DOCS / SCHEMAS / f"{one.__name__}.json": schema_file(one) for one in written_records()},
         formats: TABLE.sub(lambda _: formats_table(), formats.read_text("utf-8")),
     }
 
@@ -181,33 +190,75 @@ def formats_table() -> str:
 
 def records_page() -> str:
     """Every record by its place."""
-    records = sorted(all_records(), key=lambda record: (record.PLACE, record.__name__))
+    records = written_records()
     rows = [f"| {_place(one)} | [{one.__name__}](#{one.__name__.lower()}) |" for one in records]
     table = "\n".join(["| file | record |", "|---|---|", *rows])
     return "\n".join([RECORDS_HEAD, table, "", *map(record_part, records)])
 
 
-def record_part(record: type[Record]) -> str:
-    """One record: what it is, where it lies, and its JSON Schema, folded."""
-    schema = _untitled(record.model_json_schema())
+def written_records() -> list[type[Record]]:
+    """The records that files hold, by their place; not the results of stages, which say more than their file."""
+    records = [one for one in all_records() if not one.__name__.endswith("Result")]
+    return sorted(records, key=lambda record: (record.PLACE, record.__name__))
+
+
+def record_schema(record: type[Record]) -> dict[str, Any]:
+    """The JSON Schema of one record's file, with its version."""
+    schema: dict[str, Any] = _untitled(record.model_json_schema())
     schema["properties"] = {"version": {"const": record.VERSION}, **schema.get("properties", {})}
     schema["required"] = ["version", *schema.get("required", [])]
-    return "\n".join(
-        [
-            f"## {record.__name__}",
-            "",
-            f"{_place(record)}, version {record.VERSION}. `{record.__module__}`. {_line(inspect.getdoc(record))}",
-            "",
-            "<details><summary>JSON Schema</summary>",
-            "",
-            "```json",
-            json.dumps(schema, indent=2, ensure_ascii=False),
-            "```",
-            "",
-            "</details>",
-            "",
-        ]
-    )
+    return schema
+
+
+def schema_file(record: type[Record]) -> str:
+    """The JSON Schema of one record, as its file has it."""
+    return json.dumps(record_schema(record), indent=1, ensure_ascii=False) + "\n"
+
+
+def record_part(record: type[Record]) -> str:
+    """One record: what it is, where it lies, its keys, and those of the objects within it."""
+    schema = record_schema(record)
+    lines = [
+        f"## {record.__name__}",
+        "",
+        f"{_place(record)}, version {record.VERSION}. {_line(inspect.getdoc(record))} "
+        f"([JSON Schema]({SCHEMAS}/{record.__name__}.json), `{record.__module__}`)",
+        "",
+        *_keys(schema),
+    ]
+    for name, inner in schema.get("$defs", {}).items():
+        if "properties" in inner:
+            lines += ["", f"**{name}**. {_line(inner.get('description'))}", "", *_keys(inner)]
+    return "\n".join([*lines, ""])
+
+
+def _keys(schema: dict[str, Any]) -> list[str]:
+    """The keys of an object as a table."""
+    required = schema.get("required", [])
+    rows = [
+        f"| `{key}` | {_json_type(one)}{'' if key in required else ', optional'} | {_line(one.get('description'))} |"
+        for key, one in schema["properties"].items()
+        if key != "version"
+    ]
+    return ["| key | type | |", "|---|---|---|", *rows]
+
+
+def _json_type(schema: Any) -> str:
+    """A part of a JSON Schema in words."""
+    if not isinstance(schema, dict) or not schema:
+        return "any"
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "const" in schema or "enum" in schema:
+        return ", ".join(f"`{json.dumps(one)}`" for one in schema.get("enum", [schema.get("const")]))
+    if inner := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
+        return " or ".join(dict.fromkeys(map(_json_type, inner)))
+    if schema.get("type") == "array":
+        parts = schema.get("prefixItems")
+        return f"[{', '.join(map(_json_type, parts))}]" if parts else f"list of {_json_type(schema.get('items'))}"
+    if schema.get("type") == "object":
+        return f"mapping to {_json_type(schema.get('additionalProperties'))}"
+    return JSON_WORDS[schema["type"]]
 
 
 def all_records() -> list[type[Record]]:
@@ -255,5 +306,9 @@ def _untitled(schema: Any) -> Any:
 
 
 if __name__ == "__main__":
-    for path, text in pages().items():
+    written = pages()
+    for path in set((DOCS / SCHEMAS).glob("*.json")) - written.keys():
+        path.unlink()
+    (DOCS / SCHEMAS).mkdir(exist_ok=True)
+    for path, text in written.items():
         path.write_text(text, "utf-8")

@@ -16,7 +16,7 @@ import numpy as np
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.prompts.golden.golden_set import GoldenItem, write_golden
-from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote
+from efficient_empathy.prompts.golden.records import GoldenManifest, Origin, RubricNote
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.policies import load_policy
 from misbehaviours import Behaviour, ok
@@ -46,7 +46,7 @@ def golden_set(folder: Path, n: int = 200, **told: Any) -> Path:
         items.append(GoldenItem(sample, expected))
     policy = load_policy("paper")
     fields = {"name": "mine", "rubric": RubricNote.of(RUBRIC), "made": Origin(by="hand"), "policy": policy, **told}
-    write_golden(folder, items, Manifest(items=n, corpus="", **fields))
+    write_golden(folder, items, GoldenManifest(items=n, corpus="", **fields))
     return folder
 
 

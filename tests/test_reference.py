@@ -1,6 +1,6 @@
 import ast
 import importlib.util
-import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,8 +41,15 @@ def settings_classes() -> list[str]:
 
 
 def test_the_pages_are_what_the_script_writes(reference) -> None:
-    stale = [path.name for path, text in reference.pages().items() if path.read_text("utf-8") != text]
+    pages = reference.pages()
+    stale = [path.name for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
     assert stale == [], "run python scripts/write_reference.py"
+    assert {*(DOCS / "schemas").iterdir()} <= pages.keys(), "a schema whose record is gone"
+
+
+def test_every_record_has_a_name_of_its_own(reference) -> None:
+    names = [one.__name__ for one in reference.written_records()]
+    assert sorted(names) == sorted({*names})
 
 
 def test_every_record_has_its_place(reference) -> None:
@@ -64,7 +71,8 @@ def test_a_record_is_found_and_shown_with_its_version(reference, tmp_path, monke
     assert reference._modules_with_records() == ["efficient_empathy_sketches.drawing"]
     part = reference.record_part(importlib.import_module("efficient_empathy_sketches.drawing").Sketch)
     assert "`sketch.json`, version 3." in part
-    schema = json.loads(part.split("```json\n")[1].split("```")[0])
+    assert "| `lines` | whole number | How many. |" in part
+    schema = reference.record_schema(sys.modules["efficient_empathy_sketches.drawing"].Sketch)
     assert schema["properties"]["lines"] == {"description": "How many.", "type": "integer"}
     assert schema["required"] == ["version", "lines"]
 

@@ -141,8 +141,8 @@ def test_the_signature_changes_with_any_of_its_files(run: Workspace) -> None:
     assert RunTable(run).version != before.version
 
 
-def test_the_manifest_alone_vouches_for_scores_made_from_these_samples(run: Workspace) -> None:
-    """Ids are compared only where the record does not say what went in."""
+def test_scores_recorded_from_another_samples_file_count_as_current_where_the_ids_are_the_same(run: Workspace) -> None:
+    """The record says that other samples went in, so the ids are compared."""
     manifest = json.loads(run.manifest_path.read_text())
     manifest["stages"]["score"]["inputs"] = {"samples.parquet": "of another file"}
     run.manifest_path.write_text(json.dumps(manifest))

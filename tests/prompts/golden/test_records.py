@@ -1,4 +1,4 @@
-from efficient_empathy.prompts.golden.records import Manifest, decoding_of, mismatches, parser_hash, read_by
+from efficient_empathy.prompts.golden.records import GoldenManifest, decoding_of, mismatches, parser_hash, read_by
 from judge_specs import spec_of
 
 DECODING = {"reply": "auto", "temperature": 0.2, "max_tokens": 100, "logprobs": False}
@@ -12,7 +12,7 @@ def rubric(**axes):
 def judging(**changes):
     fields = {"name": "g", "items": 1, "corpus": "c", "parser": "p", "decoding": decoding_of(SPEC),
               "rubric": rubric(sensibility=(0, 10))}  # fmt: skip
-    return Manifest.model_validate(fields | changes)
+    return GoldenManifest.model_validate(fields | changes)
 
 
 def test_decoding_and_parser_come_from_the_spec() -> None:

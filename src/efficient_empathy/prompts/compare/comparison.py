@@ -21,10 +21,10 @@ from efficient_empathy.prompts.compare.figures import (
     shared_samples,
 )
 from efficient_empathy.prompts.compare.records import (
-    ComparisonRecord,
     Cost,
     DifferingSample,
     Piece,
+    PromptComparisonRecord,
     PromptDiff,
     SampleCounts,
     Sampling,
@@ -55,7 +55,7 @@ _COSTS = ("requests", "prompt_tokens", "completion_tokens", "cost_usd", "latency
 
 def compare_sides(
     a: Side, b: Side, watched: WatchedPolicy | None, sampling: Sampling, *, examples: int
-) -> ComparisonRecord:
+) -> PromptComparisonRecord:
     """The comparison of two sides; subsets are those that the policy makes of what they share.
 
     Raises `UserError` where nothing can be compared.
@@ -64,7 +64,7 @@ def compare_sides(
     subsets, fault = _subsets(shared, watched, a)
     placed = subsets.placed() if subsets else {}
     differing, left = _differing(a, b, shared, placed, examples)
-    return ComparisonRecord(
+    return PromptComparisonRecord(
         a=_about(a, shared),
         b=_about(b, shared),
         samples=SampleCounts(

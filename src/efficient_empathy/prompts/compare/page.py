@@ -21,9 +21,9 @@ from efficient_empathy.foundation.figures.looks import MEASURE, NEUTRAL, STEPS, 
 from efficient_empathy.foundation.figures.svg import drawing
 from efficient_empathy.prompts.compare.figures import KEPT
 from efficient_empathy.prompts.compare.records import (
-    ComparisonRecord,
     Cost,
     Interval,
+    PromptComparisonRecord,
     PromptDiff,
     SideRecord,
     ThresholdMap,
@@ -33,7 +33,7 @@ from efficient_empathy.selection.policies import display_symbol, policy_words
 _NAME = 80
 
 
-def headline(record: ComparisonRecord) -> str:
+def headline(record: PromptComparisonRecord) -> str:
     """What matters most, in one or two sentences."""
     n, subsets = record.samples.compared, record.subsets
     if subsets is None:
@@ -47,7 +47,7 @@ def headline(record: ComparisonRecord) -> str:
     )
 
 
-def findings(record: ComparisonRecord) -> list[str]:
+def findings(record: PromptComparisonRecord) -> list[str]:
     """The notes, and which side is stricter and dearer, in sentences."""
     sentences = list(record.notes)
     for name, axis in record.axes.items():
@@ -63,7 +63,7 @@ def findings(record: ComparisonRecord) -> list[str]:
     return sentences
 
 
-def prompts_text(record: ComparisonRecord) -> str:
+def prompts_text(record: PromptComparisonRecord) -> str:
     """The word diff in a sentence."""
     prompts = record.prompts
     if prompts is None:
@@ -77,7 +77,7 @@ def prompts_text(record: ComparisonRecord) -> str:
     )
 
 
-def comparison_text(record: ComparisonRecord) -> list[str]:
+def comparison_text(record: PromptComparisonRecord) -> list[str]:
     """The comparison in lines."""
     sides = {"A": record.a, "B": record.b}
     lines = [_side(label, side) for label, side in sides.items()]
@@ -152,11 +152,11 @@ _WORD = re.compile(r"\s*\S+")
 _LEFT, _TOP, _RIGHT, _BOTTOM = 52, 8, 8, 48
 
 
-def page(record: ComparisonRecord) -> str:
+def page(record: PromptComparisonRecord) -> str:
     """The page of a comparison; all text in it is escaped and clipped."""
     subsets = list(record.subsets.subsets) if record.subsets else []
     looks = Looks.of(subsets, record.subsets.otherwise if record.subsets else "")
-    content = {name: getattr(record, name) for name in ComparisonRecord.model_fields}
+    content = {name: getattr(record, name) for name in PromptComparisonRecord.model_fields}
     return (
         _environment(looks)
         .get_template("compare.html.j2")
@@ -209,7 +209,7 @@ def confusion(axis: str, scale: tuple[int, int], counts: tuple[tuple[int, ...], 
     return drawing("heat", right + _RIGHT, bottom + _BOTTOM, f"Scores of {axis}", about, parts)
 
 
-def _charts(part: ThresholdMap, record: ComparisonRecord) -> Iterator[HeatMap]:
+def _charts(part: ThresholdMap, record: PromptComparisonRecord) -> Iterator[HeatMap]:
     """The share with one subset, and the overlaps, over the thresholds of one map."""
     if record.policy is None or record.subsets is None:
         return

@@ -184,7 +184,7 @@ class Sampling(Part):
     seed: int
 
 
-class ComparisonRecord(Record):
+class PromptComparisonRecord(Record):
     """`comparison.json`. Figures are of the samples that both sides scored."""
 
     PLACE: ClassVar[str] = "comparison.json of a comparison of prompts"

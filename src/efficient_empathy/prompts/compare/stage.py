@@ -22,7 +22,7 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.prompts.compare.comparison import compare_sides
 from efficient_empathy.prompts.compare.page import comparison_text, page
-from efficient_empathy.prompts.compare.records import ComparisonRecord, Sampling, WatchedPolicy
+from efficient_empathy.prompts.compare.records import PromptComparisonRecord, Sampling, WatchedPolicy
 from efficient_empathy.prompts.compare.sides import (
     LABELS,
     AskedSide,
@@ -71,7 +71,7 @@ class Comparison:
 class ComparisonResult:
     """A comparison, what this call took, and where it is written."""
 
-    record: ComparisonRecord
+    record: PromptComparisonRecord
     requests: int
     cost_usd: float
     seconds: float
@@ -248,7 +248,7 @@ def _unfinished(ending: str, side: Side, sides: Sides) -> UserError:
     return UserError(f"there is nothing to compare: {state}; {how} from there")
 
 
-def _write(folder: Workspace, record: ComparisonRecord, prompts: list[Rubric | None]) -> None:
+def _write(folder: Workspace, record: PromptComparisonRecord, prompts: list[Rubric | None]) -> None:
     """The record, the page, each rubric under its hash, and the manifest."""
     for rubric in filter(None, prompts):
         with atomic(folder.root / "rubrics" / f"{rubric.hash}.yaml") as path:

@@ -24,7 +24,7 @@ from efficient_empathy.dialogues.containers.json_file import line_value
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.foundation.settings import describe_unknown
-from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote
+from efficient_empathy.prompts.golden.records import GoldenManifest, Origin, RubricNote
 from efficient_empathy.scoring.rubric import Rubric
 
 Scale = tuple[int, int]
@@ -201,7 +201,7 @@ class Golden:
     """A golden set that has been read and found to be in order."""
 
     items: tuple[GoldenItem, ...]
-    manifest: Manifest
+    manifest: GoldenManifest
 
     @property
     def name(self) -> str:
@@ -269,7 +269,7 @@ def look_at(folder: Path, rubric: Rubric | None = None) -> tuple[list[str], Gold
     if not manifest_path.is_file():
         remedy = f"`efficient-empathy prompts golden --check {folder} --write` writes it from {ITEMS}"
         return [f"{manifest_path} is missing: {remedy}"], None
-    manifest = Manifest.read(manifest_path)
+    manifest = GoldenManifest.read(manifest_path)
     lines = read_lines(folder / ITEMS, scales_of(rubric, manifest))
     problems = [*lines.problems, *([] if lines.problems else _misfits(manifest_path, manifest, lines))]
     if problems:
@@ -288,18 +288,18 @@ def seal(folder: Path, rubric: Rubric | None = None) -> Golden:
     What a manifest already says of its origin is kept. Raises `UserError` for the first line that is not in order.
     """
     path = folder / MANIFEST
-    known = Manifest.read_if_there(path)
+    known = GoldenManifest.read_if_there(path)
     lines = read_lines(golden_folder(folder) / ITEMS, scales_of(rubric, known), fill=True)
     if lines.problems:
         raise UserError(lines.problems[0])
     rubric = rubric or (Rubric.load() if known is None else None)
-    origin = known or Manifest(name=folder.resolve().name, items=0, corpus="", made=Origin(by="hand"))
+    origin = known or GoldenManifest(name=folder.resolve().name, items=0, corpus="", made=Origin(by="hand"))
     if rubric is not None:
         origin = origin.model_copy(update={"rubric": RubricNote.of(rubric)})
     return write_golden(folder, _items(lines), origin)
 
 
-def write_golden(folder: Path, items: Sequence[GoldenItem], origin: Manifest) -> Golden:
+def write_golden(folder: Path, items: Sequence[GoldenItem], origin: GoldenManifest) -> Golden:
     """Write a golden set; `origin` is its manifest, whose `items` and `corpus` are made to fit. Raises `UserError`."""
     corpus = corpus_hash([item.sample.id for item in items])
     manifest = origin.model_copy(update={"items": len(items), "corpus": corpus})
@@ -309,14 +309,14 @@ def write_golden(folder: Path, items: Sequence[GoldenItem], origin: Manifest) ->
     return Golden(tuple(items), manifest)
 
 
-def scales_of(rubric: Rubric | None, manifest: Manifest | None) -> dict[str, Scale]:
+def scales_of(rubric: Rubric | None, manifest: GoldenManifest | None) -> dict[str, Scale]:
     """The scales that expectations have to lie on."""
     if rubric is None and manifest is not None and manifest.rubric is not None:
         return dict(manifest.rubric.axes)
     return {axis.name: axis.scale for axis in (rubric or Rubric.load()).axes}
 
 
-def _misfits(path: Path, manifest: Manifest, lines: Lines) -> list[str]:
+def _misfits(path: Path, manifest: GoldenManifest, lines: Lines) -> list[str]:
     """Where a manifest is of other items than those beside it."""
     mend = f"restore {ITEMS}, or let `prompts golden --check {path.parent} --write` make a set of its own of it"
     if manifest.items != len(lines.rows):

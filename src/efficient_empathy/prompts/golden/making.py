@@ -21,7 +21,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import SAMPLE_COLUMNS, STD, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.prompts.golden.golden_set import Golden, GoldenItem, Scale, write_golden
-from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote, decoding_of, read_by
+from efficient_empathy.prompts.golden.records import GoldenManifest, Origin, RubricNote, decoding_of, read_by
 from efficient_empathy.prompts.settings import GoldenSettings, chosen_policy, selected_policy
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.selection.shares import tie_hash
@@ -97,7 +97,7 @@ def make_golden(
         raise UserError(f"{workspace.root} has no scores: run {ScoreRecord.REMEDY} first")
     spec = record.panel.specs[0]
     readings = samples["judgements"].max() if "judgements" in samples.columns else 1
-    origin = Manifest(
+    origin = GoldenManifest(
         name=settings.name or folder.resolve().name,
         items=len(items),
         corpus="",

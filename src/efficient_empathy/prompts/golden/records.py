@@ -68,7 +68,7 @@ class Origin(Part):
     """Hash of the scores' file."""
 
 
-class Manifest(Record):
+class GoldenManifest(Record):
     """`manifest.json`. What is null is not known, as with expectations of people, and is not compared."""
 
     PLACE: ClassVar[str] = "manifest.json of a golden set"
