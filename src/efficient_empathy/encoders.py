@@ -96,7 +96,7 @@ class OnnxEncoder:
     """`model.onnx` and `tokenizer.json` of one folder; raises `UserError` where a file is missing or damaged.
 
     Samples run one by one on `threads` threads (0: one per processor). That wastes nothing on padding, is faster than
-    batches here, and a sample's result never hangs on its company: int8 activations are scaled per call.
+    batches here, and a sample's result never depends on the others: int8 activations are scaled per call.
     """
 
     def __init__(self, folder: Path, max_tokens: int, threads: int = 0) -> None:

@@ -116,7 +116,7 @@ class TrainSection(TrainingSettings):
     baselines: tuple[str, ...] = ()
     """Subsets trained for comparison alone: union, all, discard, random."""
     size: int | None = Field(default=None, gt=0)
-    """Of the baseline `random`; as many as the policy's first subset has by default."""
+    """The size of the baseline `random`; as many as the policy's first subset has by default."""
 
     @property
     def settings(self) -> TrainingSettings:
@@ -144,7 +144,7 @@ class Recipe(Settings):
     run: Path | None = None
     """The run's folder; runs/NAME by default."""
     seed: int = 0
-    """Of every stage that has none of its own."""
+    """The seed of every stage that has none of its own."""
     data: DataSection = DataSection()
     """What is read."""
     score: ScoreSection | None = None

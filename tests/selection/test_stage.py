@@ -118,7 +118,7 @@ def test_an_entry_of_another_version_is_told_and_made_anew(run):
     manifest = workspace.manifest().model_dump()
     manifest["stages"]["select"] = {"parameters": {"policy": "paper", "alpha": 5, "beta": 5}, "subsets": {}}
     workspace.manifest_path.write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=r"select what this program cannot read \(it has version None.*: run .*select"):
+    with pytest.raises(UserError, match=r"says of the stage select \(it has version None.*: run .*select"):
         workspace.stage("select", SelectRecord)
     table = RunTable(workspace)
     assert table.selection.state == "stale"

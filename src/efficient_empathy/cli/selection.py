@@ -1,4 +1,4 @@
-"""`select`, `sweep`, `tune`: subsets, and how they hang on the thresholds."""
+"""`select`, `sweep`, `tune`: subsets, and how they depend on the thresholds."""
 
 from __future__ import annotations
 

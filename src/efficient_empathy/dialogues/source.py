@@ -170,9 +170,9 @@ def _keys(values: dict[str, Any]) -> str:
 
 
 def list_files(folder: Path) -> list[Path]:
-    """The folder's files, by split (train, valid, test, none told), then by name.
+    """The folder's files, by split (train, valid, test, unknown), then by name.
 
-    Hidden ones are left out, and what tells of the data: README, LICENSE and other Markdown.
+    Hidden ones are left out, and what describes the data: README, LICENSE and other Markdown.
     """
     try:
         files = [path for path in folder.iterdir() if path.is_file() and not _ABOUT.match(path.name)]

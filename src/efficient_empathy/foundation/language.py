@@ -30,7 +30,7 @@ def available() -> bool:
 
 
 def languages(texts: Sequence[str]) -> list[str | None]:
-    """Of each text the ISO 639-1 code of its language; None where that is unsure, or has no such code.
+    """The ISO 639-1 code of the language of each text; None where that is unsure, or has no such code.
 
     Short texts, names, numbers and emoji give too little evidence. Each distinct text is looked at once. The model
     takes about 100 MB and is loaded at the first text. Raises `UserError` without the extra.

@@ -94,7 +94,7 @@ def read(file: Path | Traversable, what: str) -> dict[str, Any]:
 
 
 def describe_unknown(key: str, keys: Sequence[str]) -> str:
-    """That `key` is none of `known`, with the nearest of them."""
+    """The message that `key` is none of `keys`, with the nearest of them."""
     close = difflib.get_close_matches(key, keys, 1)
     if close:
         return f"{key} is no key: did you mean {close[0]}?"

@@ -58,7 +58,7 @@ class Diagnosis:
     secrets: Secrets
 
     def read(self, response: Response, fields: Mapping[str, Any]) -> Reply | Fault:
-        """The reply in a response, or why there is none. `sent` are the request's fields."""
+        """The reply in a response, or why there is none. `fields` are the request's."""
         if not 200 <= response.status < 300:
             return self._refusal(response, fields)
         try:

@@ -53,7 +53,7 @@ class Work(Generic[Item, Answer]):
 
 
 class Watcher:
-    """Who is told of a run: whoever reads `console`, and what a subclass adds."""
+    """Who follows a run: whoever reads `console`, and what a subclass adds."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

@@ -155,7 +155,7 @@ def test_a_record_of_the_scoring_that_cannot_be_read_makes_the_scores_stale(run:
     run.manifest_path.write_text(json.dumps(manifest))
     table = RunTable(run)
     assert (table.scoring, table.scores.state, table.axes) == (None, "stale", ())
-    assert "the stage score what this program cannot read (it has version None" in table.scores.sentence
+    assert "says of the stage score (it has version None" in table.scores.sentence
     assert "run `efficient-empathy score SOURCE` with" in table.scores.sentence
     del manifest["stages"]["score"]
     run.manifest_path.write_text(json.dumps(manifest))

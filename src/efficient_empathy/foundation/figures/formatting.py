@@ -161,7 +161,7 @@ def moment(unix: float) -> str:
 
 
 def ending(name: str) -> str:
-    """How a scoring call ended, to be said after its time; nothing where it came to its end."""
+    """How a scoring call ended, to follow its time; empty where it came to its end."""
     return _ENDINGS.get(name, f", ended by {name}")
 
 

@@ -98,7 +98,7 @@ class StageRecord(Record):
     finished_at: float = 0.0
     """When the stage came to its end, in Unix seconds."""
     versions: dict[str, str] = {}
-    """Of the program and of Python."""
+    """The versions of the program and of Python."""
 
     @classmethod
     def of_entry(cls, entry: Mapping[str, Any], manifest: Path) -> Self:
@@ -107,7 +107,7 @@ class StageRecord(Record):
             return cls.model_validate(entry, context={"file": manifest})
         except ValidationError as error:
             raise UserError(
-                f"{manifest} tells of the stage {cls.STAGE} what this program cannot read ({first_fault(error)}): run "
+                f"this program cannot read what {manifest} says of the stage {cls.STAGE} ({first_fault(error)}): run "
                 f"{cls.REMEDY} with --run {manifest.parent} again"
             ) from error
 
@@ -118,7 +118,7 @@ def finite(value: float | None) -> float | None:
 
 
 def _whole_interval(value: Any) -> Any:
-    """An interval that lacks an end is none."""
+    """None for an interval that lacks an end."""
     ends = value if isinstance(value, list | tuple) else ()
     return None if len(ends) == 2 and any(end is None or finite(end) is None for end in ends) else value
 

@@ -117,8 +117,8 @@ class Workspace:
     def begin(self, name: str, outputs: Iterable[Path]) -> None:
         """Note that a stage is about to write `outputs`: until it is recorded, they are not finished."""
         manifest = self.manifest().with_entry(name, {"interrupted": True})
-        begun = {self._key(path): Artifact(stage=name) for path in outputs}
-        self._write(manifest.with_artifacts(name, manifest.artifacts_of(name) | begun))
+        outputs_of_stage = {self._key(path): Artifact(stage=name) for path in outputs}
+        self._write(manifest.with_artifacts(name, manifest.artifacts_of(name) | outputs_of_stage))
 
     def record(self, name: str, record: dict[str, Any] | StageRecord, outputs: Iterable[Path] | None = None) -> None:
         """Write one stage's record, with the versions it was made with; `outputs` as of `keep`, None: as before."""

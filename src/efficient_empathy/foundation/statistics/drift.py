@@ -2,7 +2,7 @@
 
 Two measures of the same shift: the population stability index (PSI), and Jensen and Shannon's distance, which has a
 ceiling. Both are above zero in any sample that is not the reference itself, the more so the smaller it is. A shift is
-therefore told only where PSI exceeds what chance gives, and by how much it exceeds it on average.
+therefore reported only where PSI exceeds what chance gives, and by how much it exceeds it on average.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ PSI_WATCH, PSI_ALARM = 0.1, 0.25
 """Less than 0.1: no change to speak of; 0.1 to 0.25: some, look; more: a large one (Lewis, An Introduction to Credit
 Scoring, 1994; Siddiqi, Credit Risk Scorecards, 2006). Conventions of credit scoring, not derived from anything."""
 JENSEN_SHANNON_WATCH = 0.1
-"""Of the distance, on its scale of 0 to 1: the threshold that CapyMOA's detector has by default (capymoa.drift)."""
+"""A limit on the distance, from 0 to 1: the threshold that CapyMOA's detector has by default (capymoa.drift)."""
 CHANCE = 0.001
-"""How often a feature that has not moved may be told to have."""
+"""How often a feature that has not moved may be reported as moved."""
 
 
 @dataclass(frozen=True)

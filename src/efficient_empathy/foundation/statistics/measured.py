@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 Weights = Floats
 """Shape (draws, rows): how often each row is counted in each draw."""
 Values = Mapping[str, Floats]
-"""Of every figure one value a draw, shape (draws,)."""
+"""One value a draw for every figure, shape (draws,)."""
 
 
 class Measured(Protocol):

@@ -38,11 +38,11 @@ class Ranking:
 def rank(names: Sequence[str], wins: Wins, bootstrap_wins: Wins | None = None, *, confidence: float = 0.95) -> Ranking:
     """Rank systems by Bradley and Terry's model (1952): P(a beats b) = 1 / (1 + exp(strength b - strength a)).
 
-    `wins` has shape (systems, systems); `drawn`, shape (draws, systems, systems), the same in bootstrap draws, gives
-    percentile intervals. The estimate is that of maximum likelihood wherever it exists, in the sample and in every
-    draw: however the systems are split in two, each part has beaten the other (Ford 1957). Where it does not (a
-    system that won or lost everything would be infinitely strong or weak) one tie is added to every pair that was
-    compared, in the sample and all draws alike, and `notes` says so.
+    `wins` has shape (systems, systems); `bootstrap_wins`, shape (draws, systems, systems), has the same in bootstrap
+    draws and gives percentile intervals. The estimate is that of maximum likelihood wherever it exists, in the sample
+    and in every draw: however the systems are split in two, each part has beaten the other (Ford 1957). Where it does
+    not (a system that won or lost everything would be infinitely strong or weak) one tie is added to every pair that
+    was compared, in the sample and all draws alike, and `notes` says so.
 
     Raises `UserError` where some systems were never compared with the others, not even by way of a third.
     """

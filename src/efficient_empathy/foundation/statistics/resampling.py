@@ -20,7 +20,7 @@ import numpy.typing as npt
 from efficient_empathy.foundation.statistics.measured import Floats, Measured, Weights
 
 GROUPS = 100
-"""Of the jackknife, where there are as many dialogues."""
+"""Groups of the jackknife, where there are as many dialogues."""
 _CHUNK = 1 << 22
 """Weights in memory at once."""
 
@@ -73,7 +73,7 @@ class ReplicatedFigure:
 
     @property
     def _standard_error(self) -> float:
-        """Of the grouped jackknife: sqrt((g − 1) / g × Σ (θ₍ᵢ₎ − their mean)²)."""
+        """The standard error of the grouped jackknife: sqrt((g − 1) / g × Σ (θ₍ᵢ₎ − their mean)²)."""
         values = self._defined
         return float(np.sqrt((len(values) - 1) * np.var(values)))
 
@@ -104,9 +104,9 @@ def leave_out(dialogue_ids: Sequence[str], groups: int = GROUPS, seed: int = 0) 
 def replicate(
     models: Mapping[str, Measured], dialogue_ids: Sequence[str], *, draws: int = 1000, seed: int = 0
 ) -> dict[str, dict[str, ReplicatedFigure]]:
-    """Of every model its figures by name, all on the same resamples of dialogues, so that they can be subtracted.
+    """Each model's figures by name, all on the same resamples of dialogues, so that they can be subtracted.
 
-    `measured` are models by name, each measured on the same rows, whose dialogues are `dialogue_ids`. Weights are made
+    `models` are by name, each measured on the same rows, whose dialogues are `dialogue_ids`. Weights are made
     in chunks: memory is bounded by a chunk and by the figures, draws × figures × models.
     """
     dialogues = _Dialogues(dialogue_ids)
@@ -150,7 +150,7 @@ def paired_difference(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> dict[str, Difference]:
-    """Of each figure by how much `measured` is higher than `baseline`, which was measured on the same rows."""
+    """By how much each figure of `model` is higher than that of `baseline`, measured on the same rows."""
     figures = replicate({"a": model, "b": baseline}, dialogue_ids, draws=draws, seed=seed)
     less = {figure: one - figures["b"][figure] for figure, one in figures["a"].items()}
     return {f: Difference(d.value, *d.interval(confidence), d.p_value()) for f, d in less.items()}

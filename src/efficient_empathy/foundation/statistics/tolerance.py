@@ -10,14 +10,14 @@ import math
 
 
 def tolerated_errors(population: int, draws: int, limit: int, risk: float) -> int:
-    """The largest c such that c errors or fewer among `drawn` prove the rest to have `allowed` or fewer; else -1.
+    """The largest c such that c errors or fewer among `draws` prove the rest to have `limit` or fewer; else -1.
 
     Meant for a nested family of rules (accept what is at most so uncertain), of which the loosest is taken whose errors
-    in the sample are c or fewer. Of the rule that is taken, more than `allowed` errors are left outside of the sample
-    with a probability of at most `risk`. Proof: let the errors be sorted by uncertainty. The rule ends before the
-    (c + 1)-th error that was drawn, so more than `allowed` are left only if of the first allowed + c + 1 errors c or
-    fewer were drawn, P = H(c; allowed + c + 1). Where there are fewer errors in all, allowed + j + 1 with j < c, the
-    same holds with j. So H(j; allowed + j + 1) ≤ risk for every j ≤ c is what is asked for.
+    in the sample are c or fewer. That rule leaves more than `limit` errors outside of the sample with a probability of
+    at most `risk`. Proof: let the errors be sorted by uncertainty. The rule ends before the (c + 1)-th error that was
+    drawn, so more than `limit` are left only if c or fewer of the first limit + c + 1 errors were drawn, P = H(c; limit
+    + c + 1). Where there are fewer errors in all, limit + j + 1 with j < c, the same holds with j. So the condition is
+    H(j; limit + j + 1) ≤ risk for every j ≤ c.
     This is the bound of probably approximately correct labelling (Candès, Ilyas and Zrnic 2025, arXiv:2506.10908) made
     exact for a loss of 0 or 1 and for a sample whose errors are put right.
     """
@@ -45,9 +45,9 @@ def fewest_draws(population: int, limit: int, risk: float) -> int:
 
 
 def fewest_of(population: int, draws: int, hits: int, risk: float) -> int:
-    """A lower confidence bound, at 1 - `risk`, on how many of the population are what `found` of the `drawn` are.
+    """A lower confidence bound, at 1 - `risk`, on how many of the population are what `hits` of the `draws` are.
 
-    The smallest M with P(H ≥ found; M) > risk (Clopper and Pearson 1934, for draws without replacement).
+    The smallest M with P(H ≥ hits; M) > risk (Clopper and Pearson 1934, for draws without replacement).
     """
     low, high = hits, population - (draws - hits)
     while low < high:
@@ -65,7 +65,7 @@ def most_of(population: int, draws: int, hits: int, risk: float) -> int:
 
 
 def at_most(k: int, population: int, successes: int, draws: int) -> float:
-    """P(H ≤ k): at most k of `marked` among `drawn`, drawn without replacement from `population`."""
+    """P(H ≤ k): at most k of the `successes` in a population come up in `draws` without replacement."""
     lowest, highest = max(0, draws - (population - successes)), min(successes, draws)
     if k < lowest:
         return 0.0

@@ -177,7 +177,7 @@ class ChatText:
 def without_oldest(messages: list[Message]) -> list[Message]:
     """The messages without the oldest turn and its answer; the system message and the last turn stay.
 
-    Of a single turn its oldest line goes, or where it has one line, a fifth of its words; empty when nothing is left.
+    A single turn loses its oldest line, or a fifth of its words if it has one line; empty when nothing is left.
     """
     system, turns = messages[: messages[0]["role"] == "system"], messages[messages[0]["role"] == "system" :]
     if len(turns) > 1:
