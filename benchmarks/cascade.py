@@ -28,7 +28,7 @@ from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, F1Goal, Goa
 from efficient_empathy.labelling.cascade.phases import BOUGHT, plan_cascade
 from efficient_empathy.labelling.cascade.predictions import Predictions
 from efficient_empathy.labelling.cascade.settings import CascadeSettings, Method
-from efficient_empathy.labelling.distillation.quality import cross_calibrated, cross_fit, dependence_of, read_examples
+from efficient_empathy.labelling.distillation.quality import cross_calibrate, cross_fit, dependence_of, read_examples
 from efficient_empathy.labelling.distillation.settings import StudentSettings
 from efficient_empathy.labelling.distillation.stage import default_base, write_tokenizer
 from efficient_empathy.labelling.subsets import bind_rules
@@ -59,7 +59,7 @@ def cross_fitted(judgements: Path, cache: Path) -> tuple[Predictions, np.ndarray
             console.print(f"{what}: {step} of {steps}, loss {loss:.3f}")
 
     logits = cross_fit(base, encoded, examples, settings, FOLDS, cache / "folds", told)
-    p = cross_calibrated(logits, examples, rubric, FOLDS, 0)
+    p = cross_calibrate(logits, examples, rubric, FOLDS, 0)
     predictions = Predictions(
         [sample.id for sample in examples.samples],
         tuple(np.moveaxis(p, 1, 0)),
@@ -104,7 +104,7 @@ def one_order(
     for _ in range(rounds):
         bought[most_uncertain(goal.uncertainty(predictions.probabilities()), ~bought, batch)] = True
         taught = np.flatnonzero(bought & ~was_drawn)
-        predictions = predictions.refitted(taught, scores[taught])
+        predictions = predictions.refit(taught, scores[taught])
     p = predictions.probabilities()
     labels, uncertainty, seen = p.argmax(1), goal.uncertainty(p), np.where(was_drawn | bought, truth, -1)
     found = prove(goal, method, error, PROMISE.risk, uncertainty, labels, seen, drawn, bought)

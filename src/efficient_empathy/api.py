@@ -22,7 +22,7 @@ from efficient_empathy.scoring.settings import Pool
 from efficient_empathy.selection.settings import SelectSettings
 
 if TYPE_CHECKING:
-    from efficient_empathy.labelling.prediction.stage import Given
+    from efficient_empathy.labelling.prediction.stage import PredictionInput
 
 
 def score(
@@ -105,7 +105,7 @@ def refresh(
     return pl.read_parquet(workspace.scores)
 
 
-def predict(source: Given, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
+def predict(source: PredictionInput, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
     """What the distilled judge makes of new conversations, or of a source; a row a sample or a conversation.
 
     `settings` as of `PredictionSettings` (judge_model, policy, alpha, beta, per) and of `ReadingSettings` (format,

@@ -13,7 +13,7 @@ import yaml
 
 from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.selection import select
-from efficient_empathy.selection.exports import RECIPES, SHOWN_CATEGORIES, data_card, messages, write_subsets
+from efficient_empathy.selection.exports import MOST_CATEGORIES, RECIPES, data_card, messages, write_subsets
 from efficient_empathy.selection.policies import load_policy
 from scored_runs import score_summary
 from tiny_models import tiny_tokenizer
@@ -235,7 +235,7 @@ def test_a_category_cannot_break_out_of_its_cell():
 
 
 def test_many_categories_are_summed_up():
-    text = card([("sensibility", f"c{n}", "ok", 2) for n in range(SHOWN_CATEGORIES + 10)])
+    text = card([("sensibility", f"c{n}", "ok", 2) for n in range(MOST_CATEGORIES + 10)])
     assert "| 10 smaller ones | 20 | 0 | 0 |" in text
 
 

@@ -16,7 +16,7 @@ from efficient_empathy.foundation.run.facts import COUNTS, FACTS
 from efficient_empathy.foundation.run.table import RunTable, readable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.measured import Floats
-from efficient_empathy.selection.stage import recorded_selector
+from efficient_empathy.selection.stage import active_selector
 
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -110,7 +110,7 @@ class Labels:
 def read_table(workspace: Workspace) -> Table:
     """Read a scored run. Raises `UserError` where it is not scored, or its scores are of other samples."""
     run = RunTable(workspace).require("scores")
-    selector = recorded_selector(run)
+    selector = active_selector(run)
     columns = ["sample_id", "dialogue_id", "category", "split", "source", "state", *COUNTS, *run.axis_names]
     rows = run.read([*columns, *(["subset"] if selector else [])])
     dialogues = rows["dialogue_id"]

@@ -174,12 +174,12 @@ def predict(
 def _stream(predictor: Predictor, how: ReadingSettings, *, lines: bool, keep: bool) -> Prediction:
     """Answer stdin line by line; with `lines` on stdout, at once."""
     from efficient_empathy.dialogues import Intake
-    from efficient_empathy.labelling.prediction.stage import Collected
+    from efficient_empathy.labelling.prediction.stage import Collection
     from efficient_empathy.labelling.prediction.stream import Reading, answers
 
     reading = Reading(how.format, how.columns or None, Intake(how.on_bad_row))
-    start, collector = time.perf_counter(), Collected(predictor, frames=keep or not lines)
-    for answer in answers(sys.stdin.buffer, predictor, collector, reading):
+    start, collection = time.perf_counter(), Collection(predictor, frames=keep or not lines)
+    for answer in answers(sys.stdin.buffer, predictor, collection, reading):
         if lines:
             typer.echo(json.dumps(answer, ensure_ascii=False))
-    return collector.prediction(time.perf_counter() - start, reading.intake)
+    return collection.prediction(time.perf_counter() - start, reading.intake)

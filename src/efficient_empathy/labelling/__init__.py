@@ -1,1 +1,1 @@
-"""Labels beyond one judge's single word: judged again where it matters, or by the cheaper judge where it is sure."""
+"""Labels beyond one judgement: cascades of judges, second judgements, distilled judges and their predictions."""

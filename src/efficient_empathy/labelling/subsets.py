@@ -59,11 +59,11 @@ def subset_probabilities(
 
 def subset_labels(bound: BoundRules, scores: npt.NDArray[np.float64], facts: pl.DataFrame) -> Labels:
     """The subset of scores, (samples, axes), by the rules; −1 where a score is missing (nan). `facts` as above."""
-    known = np.asarray(np.isfinite(scores).all(axis=1))
-    columns = {axis: scores[known, place].astype(np.float32) for place, axis in enumerate(bound.scales)}
+    has_scores = np.asarray(np.isfinite(scores).all(axis=1))
+    columns = {axis: scores[has_scores, place].astype(np.float32) for place, axis in enumerate(bound.scales)}
     labels = np.full(len(scores), -1, np.intp)
-    scored = facts.filter(pl.Series(known)) if facts.width else facts
-    labels[known] = _codes(bound, _frame(scored, columns, int(known.sum())))
+    rows = facts.filter(pl.Series(has_scores)) if facts.width else facts
+    labels[has_scores] = _codes(bound, _frame(rows, columns, int(has_scores.sum())))
     return labels
 
 
@@ -76,10 +76,10 @@ def sample_facts(samples: Sequence[Sample], policy: RulePolicy) -> pl.DataFrame:
 
 
 def _frame(facts: pl.DataFrame, scores: Mapping[str, npt.NDArray[np.float32]], rows: int) -> pl.DataFrame:
-    made = pl.DataFrame({"sample_id": ["0" * 32] * rows, "state": ["ok"] * rows, **scores})
-    return pl.concat([made, facts], how="horizontal") if facts.width else made
+    frame = pl.DataFrame({"sample_id": ["0" * 32] * rows, "state": ["ok"] * rows, **scores})
+    return pl.concat([frame, facts], how="horizontal") if facts.width else frame
 
 
 def _codes(bound: BoundRules, frame: pl.DataFrame) -> Labels:
-    found = RuleSelector(bound, "scores").assign(frame)["subset"]
-    return found.cast(pl.Enum(bound.policy.subsets)).to_physical().cast(pl.Int64).to_numpy().astype(np.intp)
+    subsets = RuleSelector(bound, "scores").assign(frame)["subset"]
+    return subsets.cast(pl.Enum(bound.policy.subsets)).to_physical().cast(pl.Int64).to_numpy().astype(np.intp)

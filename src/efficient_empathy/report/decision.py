@@ -25,7 +25,7 @@ from efficient_empathy.selection.policies import (
     policy_words,
 )
 from efficient_empathy.selection.policies.selector import MOST_PROBABLE, PROBABILITIES
-from efficient_empathy.selection.stage import recorded_selector
+from efficient_empathy.selection.stage import active_selector
 
 SCORED_SUBSET = "scored"
 """Where everything with scores goes as long as nothing has been selected."""
@@ -41,7 +41,7 @@ class Decision:
     @classmethod
     def of(cls, table: RunTable) -> Decision:
         """Of a run that has scores. Raises `UserError` for one that has none."""
-        return cls(table.require("scores"), recorded_selector(table))
+        return cls(table.require("scores"), active_selector(table))
 
     @property
     def subsets(self) -> tuple[str, ...]:

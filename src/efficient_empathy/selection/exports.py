@@ -1,11 +1,4 @@
-"""What other trainers read besides the data itself: a register, and one recipe each with the paper's settings.
-
-Only files: none of these tools is imported, since their requirements exclude each other. The recipes name the first
-subset that is not left out.
-
-The data card: what the subsets are, what was lost and why, at what cost, from which inputs.
-
-The data sets that training reads: one subset each, as Parquet and as JSON lines.
+"""What a selection writes for training: a data set a subset, a data card, and the settings of other trainers.
 
 Rows are TRL's conversational format: `messages` with `role` (user, assistant) and `content`, the response last. The
 same lines are what LLaMA-Factory calls sharegpt, and `train`, true for the response alone, is for Axolotl. Read again,
@@ -36,13 +29,24 @@ EXPORTS = ("dataset_info.json", *RECIPES)
 """The names that `write_exports` writes."""
 _SUBSET = "@subset@"
 """Stands for the subset's name in the files that the recipes are made from."""
+ABOUT = ("sample_id", "dialogue_id", "category", "split")
+MOST_CATEGORIES = 200
+MOST_FILES = 20
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
 
 
 def write_exports(folder: Path, subsets: Sequence[str], otherwise: str) -> None:
-    """Write LLaMA-Factory's register and the recipes beside the subsets' files; `otherwise` is what is left out.
+    """Write LLaMA-Factory's register and one recipe a trainer, with the paper's settings, beside the subsets' files.
 
-    In the register `dataset_dir` is the folder and `dataset` is `efficient_empathy_<subset>`. Raises `UserError` when a
-    file cannot be written.
+    The trainers are not imported, since their requirements exclude each other. The recipes name the first subset that
+    is not `otherwise`, the one that is left out. In the register `dataset_dir` is the folder and `dataset` is
+    `efficient_empathy_<subset>`. Raises `UserError` when a file cannot be written.
     """
     info = {f"efficient_empathy_{subset}": _entry(f"{subset}.jsonl") for subset in subsets}
     with atomic(folder / "dataset_info.json") as path:
@@ -67,17 +71,6 @@ def _entry(file_name: str) -> dict[str, Any]:
             "system_tag": "system",
         },
     }
-
-
-SHOWN_CATEGORIES = 200
-SHOWN_FILES = 20
-_SIZES = (
-    (1_000, "n<1K"),
-    (10_000, "1K<n<10K"),
-    (100_000, "10K<n<100K"),
-    (1_000_000, "100K<n<1M"),
-    (10_000_000, "1M<n<10M"),
-)
 
 
 def data_card(counts: pl.DataFrame, selection: SelectRecord, axes: Sequence[str], scoring: ScoreSummary) -> str:
@@ -142,23 +135,23 @@ def _policy(selection: SelectRecord) -> list[str]:
 
 def _sizes(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str, ...]]:
     size = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in subsets}
-    scored = sum(size.values())
-    return [(s, f"{n:,}", f"{n / scored:.2%}" if scored else "–") for s, n in size.items()]
+    total = sum(size.values())
+    return [(s, f"{n:,}", f"{n / total:.2%}" if total else "–") for s, n in size.items()]
 
 
 def _losses(counts: pl.DataFrame, scoring: ScoreSummary) -> list[tuple[str, ...]]:
-    lost = counts.filter(subset=UNSCORED).group_by("state").agg(pl.col("count").sum()).sort("count", descending=True)
+    states = counts.filter(subset=UNSCORED).group_by("state").agg(pl.col("count").sum()).sort("count", descending=True)
     rows: list[tuple[str, ...]]
-    rows = [(f"without scores: {state or 'not judged'}", f"{n:,}") for state, n in lost.iter_rows()]
+    rows = [(f"without scores: {state or 'not judged'}", f"{n:,}") for state, n in states.iter_rows()]
     rows += [
         ("bad rows in the source, skipped", f"{scoring.bad_rows:,}"),
         ("duplicates", f"{scoring.duplicates:,}"),
         *((f"mended: {_text(kind)}", f"{n:,}") for kind, n in scoring.repairs.items()),
     ]
-    if skipped := scoring.skipped_files:
-        named = ", ".join(_text(Path(file).name) for file in skipped[:SHOWN_FILES])
-        rest = len(skipped) - SHOWN_FILES
-        rows.append((f"files not read: {named}" + (f" and {rest:,} more" if rest > 0 else ""), f"{len(skipped):,}"))
+    if unread_files := scoring.skipped_files:
+        names = ", ".join(_text(Path(file).name) for file in unread_files[:MOST_FILES])
+        rest = len(unread_files) - MOST_FILES
+        rows.append((f"files not read: {names}" + (f" and {rest:,} more" if rest > 0 else ""), f"{len(unread_files):,}"))
     return rows
 
 
@@ -172,10 +165,10 @@ def _categories(counts: pl.DataFrame, subsets: Sequence[str]) -> list[tuple[str,
     )
     rows = [
         (_text(r["category"] if r["category"] is not None else "no category"), *(f"{r[c]:,}" for c in columns))
-        for r in table.head(SHOWN_CATEGORIES).iter_rows(named=True)
+        for r in table.head(MOST_CATEGORIES).iter_rows(named=True)
     ]
-    if len(table) > SHOWN_CATEGORIES:
-        rest = table.slice(SHOWN_CATEGORIES)
+    if len(table) > MOST_CATEGORIES:
+        rest = table.slice(MOST_CATEGORIES)
         rows.append((f"{len(rest):,} smaller ones", *(f"{rest[c].sum():,}" for c in columns)))
     return rows
 
@@ -206,9 +199,6 @@ def _text(value: object) -> str:
     return " ".join(str(value).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
 
 
-ABOUT = ("sample_id", "dialogue_id", "category", "split")
-
-
 def messages() -> pl.Expr:
     """`context` and `response` as one list of messages: speaker → user, listener → assistant.
 
@@ -232,12 +222,12 @@ def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str], axes
     `uniform`. Raises `UserError` when a file cannot be written or the samples cannot be read.
     """
     folder = folder.resolve()  # polars compares the paths of the parts with it
-    wanted = rows.filter(pl.col("subset").is_in(subsets)).select(messages(), *ABOUT, *axes, "subset")
+    data = rows.filter(pl.col("subset").is_in(subsets)).select(messages(), *ABOUT, *axes, "subset")
     with ExitStack() as stack:
         tables = {subset: stack.enter_context(atomic(folder / f"{subset}.parquet")) for subset in subsets}
         names = ", ".join(f"{subset}.parquet" for subset in subsets)
         with error_context(f"write {names} to {folder} from the samples"):
-            wanted.sink_parquet(
+            data.sink_parquet(
                 pl.PartitionBy(
                     folder,
                     key="subset",
@@ -248,7 +238,7 @@ def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str], axes
             )
             for table in tables.values():
                 if not table.exists():
-                    pl.DataFrame(schema=wanted.drop("subset").collect_schema()).write_parquet(table)
+                    pl.DataFrame(schema=data.drop("subset").collect_schema()).write_parquet(table)
         for subset, table in tables.items():
             path = folder / f"{subset}.jsonl"
             with error_context(f"write {path}"), atomic(path) as lines:

@@ -109,12 +109,12 @@ class SelectSettings(PolicySettings):
         """The flag's texts: one number, or AXIS=N each."""
         if not isinstance(value, list | tuple):
             return value
-        named = dict(text.partition("=")[::2] for text in value if "=" in str(text))
-        if len(value) == 1 and not named:
+        by_axis = dict(text.partition("=")[::2] for text in value if "=" in str(text))
+        if len(value) == 1 and not by_axis:
             return value[0]
-        if len(named) < len(value):
+        if len(by_axis) < len(value):
             raise ValueError("give one number for all axes, or AXIS=N for each: not both, and no axis twice")
-        return named
+        return by_axis
 
     @property
     def policy_options(self) -> dict[str, Any]:

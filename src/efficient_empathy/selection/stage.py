@@ -1,14 +1,11 @@
-"""The stage `select`: from a run's scores to its subsets on disk.
-
-The policy that decided a run's selection, as it was applied.
-"""
+"""The stage `select`: from a run's scores to its subsets on disk, and the policy that made a run's selection."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
@@ -55,7 +52,10 @@ def select(
 
 
 def active_selector(table: RunTable) -> Selector | None:
-    """What the run's selection was made by; None without a current selection."""
+    """The policy on the run's axes as its selection applied it; None without a current selection.
+
+    Raises `UserError` where the manifest was edited and holds no policy.
+    """
     record = table.selecting if table.selection.current else None
     if record is None:
         return None
@@ -70,11 +70,11 @@ def scales_of(table: RunTable) -> dict[str, tuple[int, int]]:
 
 def scan_for(table: RunTable, policy: Policy, columns: Iterable[str] = ()) -> pl.LazyFrame:
     """The run's rows with all that the policy decides on, and `columns` besides."""
-    wanted = ["sample_id", "state", *table.axis_names, *policy.facts]
-    wanted += ["category"] if isinstance(policy, TopPolicy) and policy.needs_category else []
-    given = [*_DECIDING, *(f"{axis}{PROBABILITIES}" for axis in table.axis_names)]
-    wanted += [name for name in given if name in table.columns]
-    return table.scan(dict.fromkeys([*wanted, *columns]))
+    names = ["sample_id", "state", *table.axis_names, *policy.facts]
+    names += ["category"] if isinstance(policy, TopPolicy) and policy.needs_category else []
+    extras = [*_DECIDING, *(f"{axis}{PROBABILITIES}" for axis in table.axis_names)]
+    names += [name for name in extras if name in table.columns]
+    return table.scan(dict.fromkeys([*names, *columns]))
 
 
 def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> dict[str, Any]:
@@ -130,21 +130,21 @@ def _write_assignments(table: RunTable, selector: Selector) -> str:
     with error_context(f"write {workspace.assignments} from {workspace.scores.name} and {workspace.samples.name}"):
         rows = scan_for(table, selector.policy)
         decided_on = selector.decides_on(rows)
-        planned = selector.plan(rows)
+        plan = selector.plan(rows)
         odds = [f"{ODDS}{subset}" for subset in selector.subsets]
-        shown = ["state", *table.axis_names, "subset", "reason"]
-        shown += [name for name in odds if name in planned.collect_schema()]
+        columns = ["state", *table.axis_names, "subset", "reason"]
+        columns += [name for name in odds if name in plan.collect_schema()]
         samples = pl.scan_parquet(workspace.samples, glob=False).select("sample_id", *_SAMPLE)
         with atomic(workspace.assignments) as path:
-            pl.concat([samples, planned.select(shown)], how="horizontal").sink_parquet(path, engine="streaming")
+            pl.concat([samples, plan.select(columns)], how="horizontal").sink_parquet(path, engine="streaming")
     return decided_on
 
 
 def _write_data_sets(table: RunTable, subsets: Sequence[str]) -> None:
     workspace = table.workspace
     samples = pl.scan_parquet(workspace.samples, glob=False).select("context", "response")
-    assigned = pl.scan_parquet(workspace.assignments, glob=False)
-    rows = pl.concat([assigned, samples], how="horizontal")
+    assignments = pl.scan_parquet(workspace.assignments, glob=False)
+    rows = pl.concat([assignments, samples], how="horizontal")
     write_subsets(rows, workspace.selection, subsets, table.axis_names)
 
 
@@ -179,19 +179,6 @@ def summary(result: Mapping[str, Any], run: Path) -> str:
     counts = {**result["subsets"], **({"unscored": result["unscored"]} if result["unscored"] else {})}
     width = max(12, *map(len, counts))
     lines = [f"  {name:<{width}} {count:>10,}  {count / max(1, total):>6.1%}" for name, count in counts.items()]
-    decided = f"Policy {result['policy']}{at}, decided on {result['decided_on']}"
-    decided += " (nothing had changed):" if result["skipped"] else ":"
-    return "\n".join([decided, *lines, f"Next: efficient-empathy report --run {run}"])
-
-
-def recorded_selector(table: RunTable) -> Selector | None:
-    """The policy on the run's axes as its selection applied it; None without a current selection.
-
-    Raises `UserError` where the manifest was edited and holds no policy.
-    """
-    record = table.selecting
-    if record is None or not table.selection.current:
-        return None
-    scales = {axis.name: (axis.low, axis.high) for axis in table.axes}
-    decide = cast(Decide, record.decide or "auto")
-    return make_selector(policy_of_definition(record.policy), scales, decide=decide, seed=record.seed)
+    headline = f"Policy {result['policy']}{at}, decided on {result['decided_on']}"
+    headline += " (nothing had changed):" if result["skipped"] else ":"
+    return "\n".join([headline, *lines, f"Next: efficient-empathy report --run {run}"])

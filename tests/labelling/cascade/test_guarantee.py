@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficient_empathy.labelling.cascade.guarantee import (
+    DrawFacts,
     ErrorGoal,
     F1Goal,
-    Known,
     conformal_cut,
     f1_score,
     most_uncertain,
     pac_cut,
     prove,
-    shuffled,
+    shuffle,
 )
 
 N = 1500
@@ -104,8 +104,8 @@ def test_conformal_labelling_of_a_sample_that_is_wholly_drawn_answers_nothing() 
 
 
 def test_an_error_goal_allows_a_share_of_all_samples() -> None:
-    assert ErrorGoal(0.05).allowed(Known(5734, 4000, 500, 300, 200), 0.05) == (286, 0.05)
-    assert ErrorGoal(0.29).allowed(Known(100, 100, 10, 5, 0), 0.05)[0] == 29  # 0.29 × 100 is 28.999… in floats
+    assert ErrorGoal(0.05).allowance(DrawFacts(5734, 4000, 500, 300, 200), 0.05) == (286, 0.05)
+    assert ErrorGoal(0.29).allowance(DrawFacts(100, 100, 10, 5, 0), 0.05)[0] == 29  # 0.29 × 100 is 28.999… in floats
 
 
 @given(
@@ -119,15 +119,15 @@ def test_what_an_f1_goal_allows_keeps_the_f1(missed: int, added: int, members: i
     labels[members : members + added] = 0
     n = len(truth)
     goal = F1Goal(f1, 0, "sensibility")
-    allowed, _ = goal.allowed(Known(n, n, n, members, 0), 0.05)  # all drawn: the number of members is known
+    allowed, _ = goal.allowance(DrawFacts(n, n, n, members, 0), 0.05)  # all drawn: the number of members is known
     if goal.wrong(labels, truth).sum() <= allowed:
         assert f1_score(labels, truth, 0) >= f1 - 1e-12
 
 
 def test_fewer_members_drawn_allow_fewer_errors_and_spend_a_part_of_the_risk() -> None:
     goal = F1Goal(0.95, 0, "sensibility")
-    many, left = goal.allowed(Known(5000, 5000, 500, 300, 0), 0.05)
-    few, _ = goal.allowed(Known(5000, 5000, 500, 100, 0), 0.05)
+    many, left = goal.allowance(DrawFacts(5000, 5000, 500, 300, 0), 0.05)
+    few, _ = goal.allowance(DrawFacts(5000, 5000, 500, 100, 0), 0.05)
     assert few < many < int(0.1 / 1.05 * 3000)
     assert left == pytest.approx(0.04)
 
@@ -153,10 +153,10 @@ def judged(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_draw_is_the_same_in_every_order_of_the_file_and_differs_by_seed() -> None:
     ids = [f"{i:032x}" for i in range(100)]
-    first = [ids[i] for i in shuffled(ids, 3)]
+    first = [ids[i] for i in shuffle(ids, 3)]
     turned = ids[::-1]
-    assert [turned[i] for i in shuffled(turned, 3)] == first
-    assert [ids[i] for i in shuffled(ids, 4)] != first
+    assert [turned[i] for i in shuffle(turned, 3)] == first
+    assert [ids[i] for i in shuffle(ids, 4)] != first
     assert sorted(first) == sorted(ids)
 
 

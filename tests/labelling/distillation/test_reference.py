@@ -9,7 +9,7 @@ from efficient_empathy.labelling.distillation.reference import (
     FILE,
     Measuring,
     Reference,
-    binned,
+    count_bins,
     piece_features,
     text_features,
     write_reference,
@@ -104,4 +104,4 @@ def test_a_conversations_own_rare_words_do_not_look_familiar() -> None:
 
 
 def test_an_edge_belongs_to_the_bin_below() -> None:
-    assert binned([1, 3], np.array([0, 1, 2, 3, 4])).tolist() == [2, 2, 1]
+    assert count_bins([1, 3], np.array([0, 1, 2, 3, 4])).tolist() == [2, 2, 1]

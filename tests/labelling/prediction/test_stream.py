@@ -8,7 +8,7 @@ import pytest
 from efficient_empathy.dialogues import Intake
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.labelling.prediction import predict
-from efficient_empathy.labelling.prediction.stage import Collected
+from efficient_empathy.labelling.prediction.stage import Collection
 from efficient_empathy.labelling.prediction.stream import Reading, answers
 from strange_conversations import GERMAN, KIND, STORY
 
@@ -19,21 +19,21 @@ def line(response: str = KIND, **more) -> str:
 
 
 def asked(predictor, text: str | bytes, on_bad_row="skip", **reading):
-    collected = Collected(predictor, frames=False)
+    collection = Collection(predictor, frames=False)
     stream = io.BytesIO(text if isinstance(text, bytes) else text.encode())
-    return [*answers(stream, predictor, collected, Reading(**reading, intake=Intake(on_bad_row)))], collected
+    return [*answers(stream, predictor, collection, Reading(**reading, intake=Intake(on_bad_row)))], collection
 
 
 def test_every_line_has_one_answer_with_the_figures_of_the_same_conversation_in_a_file(predictor, tmp_path) -> None:
     text = "\n".join([line(id="a"), "", line(GERMAN, id="b"), line(id="a")])
-    found, collected = asked(predictor, text)
+    found, collection = asked(predictor, text)
     assert [(one["line"], one["dialogue_id"]) for one in found] == [(1, "a"), (3, "b"), (4, "a")]
     (tmp_path / "same.jsonl").write_text(text)
     frame = predict(tmp_path / "same.jsonl", predictor).samples
     assert found[0]["samples"][0]["sensibility"] == pytest.approx(frame["sensibility"][0], abs=1e-4)
     assert found[0]["conversation"]["turns"] == 1
     assert [one["samples"][0]["outside"] for one in found] == [False, True, False]
-    assert collected.samples == 3
+    assert collection.samples == 3
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_every_line_has_one_answer_with_the_figures_of_the_same_conversation_in_
 )
 def test_a_bad_line_is_answered_with_the_reason_or_ends_it_after_those_before(predictor, bad, said) -> None:
     text = "\n".join([line(), bad, line()]).encode("utf-8", "surrogateescape")
-    found, collected = asked(predictor, text)
+    found, collection = asked(predictor, text)
     assert said in found[1]["error"]
     assert [one["line"] for one in found] == [1, 2, 3]
-    assert collected.samples == 2
+    assert collection.samples == 2
     told = []
     with pytest.raises(UserError, match=f"line 2: .*{said}"):
-        told.extend(answers(io.BytesIO(text), predictor, Collected(predictor), Reading(intake=Intake())))
+        told.extend(answers(io.BytesIO(text), predictor, Collection(predictor), Reading(intake=Intake())))
     many = asked(predictor, b"{\n" * 3)[0]
     assert len(many) == 3
 
@@ -62,7 +62,7 @@ def test_a_bad_line_is_answered_with_the_reason_or_ends_it_after_those_before(pr
 def test_an_answer_comes_before_the_next_line_does(predictor) -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as stream, os.fdopen(writer, "wb", buffering=0) as conversations:
-        found = answers(stream, predictor, Collected(predictor), Reading())
+        found = answers(stream, predictor, Collection(predictor), Reading())
         for number in (1, 2):
             conversations.write(f"{line()}\n".encode())
             assert next(found)["line"] == number

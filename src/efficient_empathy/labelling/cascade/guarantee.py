@@ -27,16 +27,16 @@ MEMBERS = 0.2
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known when the guarantee is given: of `population` samples not judged on purpose, `drawn` at random.
+class DrawFacts:
+    """What the guarantee is given on: `draws` at random from the `population` of samples not judged on purpose.
 
-    `members` of those drawn are in the subset that the goal is about, and `judged_members` of the samples that were
-    judged on purpose; `total` is the number of all samples.
+    `members` of the draw are in the subset that the goal is about, and `judged_members` of the samples that were judged
+    on purpose; `total` is the number of all samples.
     """
 
     total: int
     population: int
-    drawn: int
+    draws: int
     members: int
     judged_members: int
 
@@ -52,7 +52,7 @@ class Goal(Protocol):
         """Which labels are wrong."""
         ...
 
-    def allowed(self, known: Known, risk: float) -> tuple[int, float]:
+    def allowance(self, facts: DrawFacts, risk: float) -> tuple[int, float]:
         """How many wrong ones may be left, and the risk that is left for the bound on them."""
         ...
 
@@ -70,17 +70,17 @@ class ErrorGoal:
 
     def uncertainty(self, probabilities: Probabilities) -> Uncertainty:
         """1 − P(most probable subset)."""
-        found: Uncertainty = 1 - probabilities.max(axis=1)
-        return found
+        rest: Uncertainty = 1 - probabilities.max(axis=1)
+        return rest
 
     def wrong(self, labels: Labels, truth: Labels) -> Flags:
         """Another subset than the expert's."""
         wrong: Flags = labels != truth
         return wrong
 
-    def allowed(self, known: Known, risk: float) -> tuple[int, float]:
+    def allowance(self, facts: DrawFacts, risk: float) -> tuple[int, float]:
         """⌊error × samples⌋."""
-        return int(self.error * known.total + 1e-9), risk
+        return int(self.error * facts.total + 1e-9), risk
 
     def text(self) -> str:
         """For example "the wrong subset for at most 5 % of all"."""
@@ -109,9 +109,9 @@ class F1Goal:
         wrong: Flags = (labels == self.subset) != (truth == self.subset)
         return wrong
 
-    def allowed(self, known: Known, risk: float) -> tuple[int, float]:
+    def allowance(self, facts: DrawFacts, risk: float) -> tuple[int, float]:
         """⌊2 (1 − f) P / (2 − f)⌋, a fifth of the risk being spent on P."""
-        fewest = known.judged_members + fewest_of(known.population, known.drawn, known.members, MEMBERS * risk)
+        fewest = facts.judged_members + fewest_of(facts.population, facts.draws, facts.members, MEMBERS * risk)
         return int(2 * (1 - self.f1) * fewest / (2 - self.f1) + 1e-9), (1 - MEMBERS) * risk
 
     def text(self) -> str:
@@ -138,24 +138,24 @@ class Cut:
 
     def answers(self, uncertainty: Uncertainty) -> Flags:
         """Which samples it answers."""
-        answered: Flags = uncertainty < self.limit
-        return answered
+        below: Flags = uncertainty < self.limit
+        return below
 
 
-def pac_cut(uncertainty: Uncertainty, drawn: Places, wrong: Flags, allowed: int, risk: float) -> Cut:
-    """The loosest cut of which at most `allowed` wrong labels are left outside of the draw, but for a chance of `risk`.
+def pac_cut(uncertainty: Uncertainty, draw: Places, wrong: Flags, allowance: int, risk: float) -> Cut:
+    """The loosest cut that leaves at most `allowance` wrong labels outside of the draw, but for a chance of `risk`.
 
-    `uncertainty` of all samples of the population; `drawn` are places in it, drawn at random without replacement;
-    `wrong` says which of those labels are wrong. A sample whose judging failed counts as wrong: failures are not at
+    `uncertainty` is that of the whole population; `draw` has the places of a random sample of it, without replacement;
+    `wrong` says which of its labels are wrong. A sample whose judging failed counts as wrong: failures are not at
     random, and so the bound holds whatever they would have been.
     """
-    tolerated = tolerated_errors(len(uncertainty), len(drawn), allowed, risk)
-    at = np.sort(uncertainty[drawn][wrong])
-    limit = -np.inf if tolerated < 0 else np.inf if len(at) <= tolerated else float(at[tolerated])
-    return Cut(limit, tolerated, int((at < limit).sum()))
+    tolerance = tolerated_errors(len(uncertainty), len(draw), allowance, risk)
+    at = np.sort(uncertainty[draw][wrong])
+    limit = -np.inf if tolerance < 0 else np.inf if len(at) <= tolerance else float(at[tolerance])
+    return Cut(limit, tolerance, int((at < limit).sum()))
 
 
-def conformal_cut(uncertainty: Uncertainty, drawn: Places, wrong: Flags, error: float) -> Cut:
+def conformal_cut(uncertainty: Uncertainty, draw: Places, wrong: Flags, error: float) -> Cut:
     """The loosest cut whose answers are wrong for a share of at most `error` on average, by false discovery rate.
 
     Conformal labelling (arXiv:2510.14581): a sample outside of the draw has the p-value (1 + wrong ones of the draw
@@ -164,18 +164,18 @@ def conformal_cut(uncertainty: Uncertainty, drawn: Places, wrong: Flags, error: 
     follow the judge's accuracy; the rate is controlled for samples that are drawn alike.
     """
     others = np.ones(len(uncertainty), np.bool_)
-    others[drawn] = False
-    at, left = np.sort(uncertainty[drawn][wrong]), np.sort(uncertainty[others])
-    if not len(left):
+    others[draw] = False
+    at, rest = np.sort(uncertainty[draw][wrong]), np.sort(uncertainty[others])
+    if not len(rest):
         return Cut(-np.inf, 0, 0)
-    p = (1 + np.searchsorted(at, left, side="right")) / (1 + len(drawn))
-    passing = np.flatnonzero(p <= error * np.arange(1, len(left) + 1) / len(left))
-    limit = float(np.nextafter(left[passing[-1]], np.float32(np.inf))) if len(passing) else -np.inf
+    p = (1 + np.searchsorted(at, rest, side="right")) / (1 + len(draw))
+    passing = np.flatnonzero(p <= error * np.arange(1, len(rest) + 1) / len(rest))
+    limit = float(np.nextafter(rest[passing[-1]], np.float32(np.inf))) if len(passing) else -np.inf
     errors = int((at < limit).sum())
     return Cut(limit, errors, errors)
 
 
-def shuffled(ids: list[str], seed: int) -> Places:
+def shuffle(ids: list[str], seed: int) -> Places:
     """The places of all samples in random order: by a seeded hash of their ids, so the same in every process."""
     order: Places = np.argsort(tie_hash(pl.Series(ids, dtype=pl.String), seed), kind="stable")
     return order
@@ -205,9 +205,9 @@ class Guarantee:
 
 def prove(
     goal: Goal, method: Method, error: float, risk: float, uncertainty: Uncertainty, labels: Labels, truth: Labels,
-    drawn: Places, bought: Flags,
+    draw: Places, bought: Flags,
 ) -> Guarantee:  # fmt: skip
-    """The guarantee on samples of whom those `drawn` at random, and those `bought` on purpose, were judged.
+    """The guarantee, from the samples that were judged: a random `draw`, and those `bought` on purpose.
 
     `labels` are the distilled judge's, `truth` the expert's, −1 where there is none. What was bought must have been
     chosen without a look at what was drawn: then the draw is a random one of the rest too.
@@ -215,17 +215,17 @@ def prove(
     rest = np.flatnonzero(~bought)
     place = np.full(len(uncertainty), -1, np.intp)
     place[rest] = np.arange(len(rest))
-    here = drawn[~bought[drawn]]
-    judged = truth[here] >= 0
-    wrong = ~judged
-    wrong[judged] = goal.wrong(labels[here][judged], truth[here][judged])
+    here = draw[~bought[draw]]
+    has_truth = truth[here] >= 0
+    wrong = ~has_truth
+    wrong[has_truth] = goal.wrong(labels[here][has_truth], truth[here][has_truth])
     subset = getattr(goal, "subset", -1)
-    facts = Known(
+    facts = DrawFacts(
         len(uncertainty), len(rest), len(here), int((truth[here] == subset).sum()), int((truth[bought] == subset).sum())
     )
-    allowed, risk = goal.allowed(facts, risk)
+    allowance, risk = goal.allowance(facts, risk)
     if method == "conformal":
         cut = conformal_cut(uncertainty[rest], place[here], wrong, error)
     else:
-        cut = pac_cut(uncertainty[rest], place[here], wrong, allowed, risk)
-    return Guarantee(cut, len(rest), len(here), int((~judged).sum()), allowed)
+        cut = pac_cut(uncertainty[rest], place[here], wrong, allowance, risk)
+    return Guarantee(cut, len(rest), len(here), int((~has_truth).sum()), allowance)

@@ -1,6 +1,6 @@
-"""The phases of a cascade, each of which judges what the ledger lacks and reads it back.
+"""The plan of a cascade, made before anything is spent, and its phases.
 
-What a cascade would cost, before anything is spent: by what the distilled judge believes of itself.
+Each phase judges what the ledger lacks and reads it back.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.tolerance import fewest_draws, fewest_of, most_of, tolerated_errors
 from efficient_empathy.labelling.cascade.guarantee import (
+    DrawFacts,
     Flags,
     Goal,
     Guarantee,
-    Known,
     Places,
     most_uncertain,
     prove,
-    shuffled,
+    shuffle,
 )
 from efficient_empathy.labelling.cascade.predictions import Predictions, read_scores
 from efficient_empathy.labelling.cascade.record import CheckRecord, GuaranteeRecord, Plan, guarantee_text
@@ -68,15 +68,15 @@ class Work:
         samples = (sample for chunk in scan_samples(self.workspace.samples, 1024) for sample in chunk)
         self._judge(judge, samples, sample_ids(self.workspace.samples), total)
 
-    def ask(self, phase: str, wanted: set[str]) -> None:
-        """Let the expert judge what the ledger lacks of the samples `wanted`. Raises `UnfinishedError`."""
-        missing = self.ledger.missing(self.spec, list(wanted))
+    def ask(self, phase: str, ids: set[str]) -> None:
+        """Let the expert judge what the ledger lacks of the samples with these `ids`. Raises `UnfinishedError`."""
+        missing = self.ledger.missing(self.spec, list(ids))
         if not missing:
             return
         expert = self.expert()
         self.console.print(f"{phase}: {len(missing):,} samples for {expert.name}", markup=False, highlight=False)
         samples = (s for chunk in scan_samples(self.workspace.samples, 1024) for s in chunk if s.id in missing)
-        self._judge(expert, samples, [list(wanted)], len(wanted))
+        self._judge(expert, samples, [list(ids)], len(ids))
 
     def _judge(self, judge: CheckedJudge, samples: Iterable[Sample], ids: Iterable[Sequence[str]], total: int) -> None:
         self.sessions.append(Session(self.ledger, self.console, total))
@@ -90,7 +90,7 @@ class Phases:
     def __init__(self, work: Work, predictions: Predictions, goal: Goal, plan: Plan) -> None:
         self._work, self._goal, self._plan = work, goal, plan
         self.predictions = predictions
-        order = shuffled(predictions.ids, work.settings.seed)
+        order = shuffle(predictions.ids, work.settings.seed)
         self._drawn, self._others = order[: plan.calibration], order[plan.calibration :]
         self._bought: Flags = np.zeros(len(predictions.ids), np.bool_)
         self._checked: Places = np.zeros(0, np.intp)
@@ -128,22 +128,22 @@ class Phases:
         self._bought = self._bought | self._flags(new)
         examples = np.flatnonzero(self._bought & ~self._flags(self._drawn))
         scores = self._scores(examples)
-        known = ~np.isnan(scores).any(axis=1)
-        if known.sum() >= FEWEST_EXAMPLES:
-            self.predictions = self.predictions.refitted(examples[known], scores[known])
+        has_scores = ~np.isnan(scores).any(axis=1)
+        if has_scores.sum() >= FEWEST_EXAMPLES:
+            self.predictions = self.predictions.refit(examples[has_scores], scores[has_scores])
 
     def guarantee(self) -> GuaranteeRecord:
         """What was proven."""
-        found = self._guarantee
-        assert found is not None, "there is no guarantee before `run` has come to it"
+        proof = self._guarantee
+        assert proof is not None, "there is no guarantee before `run` has come to it"
         return GuaranteeRecord(
-            population=found.population,
-            drawn=found.drawn,
-            failed=found.failed,
-            allowed=found.allowed,
-            tolerated=found.cut.tolerated,
-            errors=found.cut.errors,
-            limit=None if np.isinf(found.cut.limit) else found.cut.limit,
+            population=proof.population,
+            drawn=proof.drawn,
+            failed=proof.failed,
+            allowed=proof.allowed,
+            tolerated=proof.cut.tolerated,
+            errors=proof.cut.errors,
+            limit=None if np.isinf(proof.cut.limit) else proof.cut.limit,
             answered=int(self._answered.sum()),
         )
 
@@ -155,16 +155,16 @@ class Phases:
         if not len(self._checked):
             return None
         truth = self._truth(self._checked)[self._checked]
-        known = truth >= 0
+        has_truth = truth >= 0
         labels = self.predictions.probabilities().argmax(axis=1)[self._checked]
-        wrong = self._answered[self._checked] & known
-        wrong[known] &= self._goal.wrong(labels[known], truth[known])
-        n, rest, errors = int(known.sum()), len(self._others), int(wrong.sum())
+        wrong = self._answered[self._checked] & has_truth
+        wrong[has_truth] &= self._goal.wrong(labels[has_truth], truth[has_truth])
+        n, rest, errors = int(has_truth.sum()), len(self._others), int(wrong.sum())
         low, high = (bound(rest, n, errors, 0.025) / rest if n else 0.0 for bound in (fewest_of, most_of))
         return CheckRecord(
             checked=n,
             judged=int(self._answered[self._checked].sum()),
-            failed=int((~known).sum()),
+            failed=int((~has_truth).sum()),
             wrong=errors,
             share=round(errors / n, 4) if n else None,
             interval=(round(low, 4), round(high, 4)) if n else None,
@@ -216,10 +216,10 @@ def plan_cascade(
     """
     n = len(probabilities)
     uncertainty = np.sort(goal.uncertainty(probabilities))
-    expected = np.cumsum(uncertainty, dtype=np.float64)
+    errors = np.cumsum(uncertainty, dtype=np.float64)
     members = float(probabilities[:, getattr(goal, "subset", 0)].sum()) / n
     sizes = [calibration] if calibration is not None else _sizes(n)
-    plans = [_plan(expected, goal, risk, n, min(size, n), members, check) for size in sizes]
+    plans = [_plan(errors, goal, risk, n, min(size, n), members, check) for size in sizes]
     best = max(plans, key=lambda plan: (plan.saved, -plan.calibration))
     if best.tolerated < 0:
         fewest = fewest_draws(n, best.allowed, risk)
@@ -244,15 +244,15 @@ def _sizes(n: int) -> list[int]:
     return sorted({int(size) for size in np.geomspace(min(20, n), max(1, 0.9 * n), SIZES)})
 
 
-def _plan(expected: np.ndarray, goal: Goal, risk: float, n: int, drawn: int, members: float, check: int) -> Plan:
-    allowed, left = goal.allowed(Known(n, n, drawn, int(members * drawn), 0), risk)
-    tolerated = tolerated_errors(n, drawn, allowed, left)
-    reached = (tolerated + 1) * (n + 1) / (drawn + 1) if tolerated >= 0 else 0.0
-    answered = int(np.searchsorted(expected, reached))
-    share = answered / n
-    judged = n - round(answered * (1 - drawn / n))
-    checked = round(min(check, max(0, n - drawn)) * share * (1 - drawn / n)) if tolerated >= 0 else 0
+def _plan(errors: np.ndarray, goal: Goal, risk: float, n: int, draws: int, members: float, check: int) -> Plan:
+    allowance, rest_of_risk = goal.allowance(DrawFacts(n, n, draws, int(members * draws), 0), risk)
+    tolerance = tolerated_errors(n, draws, allowance, rest_of_risk)
+    reach = (tolerance + 1) * (n + 1) / (draws + 1) if tolerance >= 0 else 0.0
+    answers = int(np.searchsorted(errors, reach))
+    share = answers / n
+    judgements = n - round(answers * (1 - draws / n))
+    checks = round(min(check, max(0, n - draws)) * share * (1 - draws / n)) if tolerance >= 0 else 0
     return Plan(
-        samples=n, calibration=drawn, judged=judged, check=checked, allowed=allowed, tolerated=tolerated,
-        saved=1 - (judged + checked) / n,
+        samples=n, calibration=draws, judged=judgements, check=checks, allowed=allowance, tolerated=tolerance,
+        saved=1 - (judgements + checks) / n,
     )  # fmt: skip

@@ -63,10 +63,10 @@ class Predictions:
         facts = self.facts if places is None or not self.facts.width else self.facts[places]
         return subset_labels(self.bound, scores, facts)
 
-    def refitted(self, taught: Places, scores: Floats) -> Predictions:
-        """The same samples with distributions refitted to `scores`, shape (taught, axes), of the samples `taught`."""
+    def refit(self, places: Places, scores: Floats) -> Predictions:
+        """The same samples with distributions refitted to the expert's `scores` at `places`, (places, axes)."""
         lowest = np.array([low for low, _ in self.bound.scales.values()], dtype=np.float64)
-        return replace(self, tables=tuple(refit(self.tables, taught, scores - lowest)))
+        return replace(self, tables=tuple(refit(self.tables, places, scores - lowest)))
 
     def judgement(self, place: int, judge: str, rubric: str, created_at: float) -> Judgement:
         """What stands for the sample at `place` where the expert is not asked."""
@@ -92,10 +92,10 @@ def read_predictions(workspace: Workspace, ledger: Ledger, spec: JudgeSpec, boun
     dependence: tuple[float, ...] = ()
     for start in range(0, len(ids), CHUNK):
         part = ids[start : start + CHUNK]
-        judged = ledger.latest(spec, part)
+        judgements = ledger.latest(spec, part)
         for axis, table in rows.items():
-            table += [judged[sample].probabilities[axis] for sample in part]
-        dependence = tuple(judged[part[0]].dependence)
+            table += [judgements[sample].probabilities[axis] for sample in part]
+        dependence = tuple(judgements[part[0]].dependence)
     tables = tuple(
         np.asarray(table, np.float32).reshape(len(ids), high - low + 1)
         for table, (low, high) in zip(rows.values(), bound.scales.values(), strict=True)
@@ -107,16 +107,16 @@ def read_scores(ledger: Ledger, spec: JudgeSpec, ids: list[str], axes: Sequence[
     """The expert's scores, shape (samples, axes); nan where there is no `ok` judgement."""
     scores = np.full((len(ids), len(axes)), np.nan)
     for start in range(0, len(ids), CHUNK):
-        judged = ledger.latest(spec, ids[start : start + CHUNK])
+        judgements = ledger.latest(spec, ids[start : start + CHUNK])
         for place, sample in enumerate(ids[start : start + CHUNK], start):
-            judgement = judged.get(sample)
+            judgement = judgements.get(sample)
             if judgement is not None and judgement.state == "ok":
                 scores[place] = [judgement.scores[axis] for axis in axes]
     return scores
 
 
-def refit(tables: Sequence[Table], taught: Places, scores: Floats) -> list[Table]:
-    """Distributions of all samples, fitted to `scores`, shape (taught, axes), of the samples `taught`.
+def refit(tables: Sequence[Table], places: Places, scores: Floats) -> list[Table]:
+    """Distributions of all samples, fitted to the expert's `scores`, shape (places, axes), of those at `places`.
 
     The distilled judge learnt from another expert, of other habits. Per axis a multinomial logistic regression: to the
     judge's own log-probabilities, for every level, a linear function of the means and spreads of all axes is added,
@@ -128,12 +128,12 @@ def refit(tables: Sequence[Table], taught: Places, scores: Floats) -> list[Table
     spreads = [np.sqrt(np.maximum(square - mean**2, 0)) for square, mean in zip(squares, means, strict=True)]
     features = np.column_stack([*means, *spreads]).astype(np.float64)
     x = np.column_stack([(features - features.mean(0)) / (features.std(0) + 1e-6), np.ones(len(features))])
-    refitted = []
+    fits = []
     for axis, table in enumerate(tables):
         logs = np.log(np.maximum(table, FLOOR)).astype(np.float64)
-        weights = _fit(x[taught], logs[taught], _targets(scores[:, axis], table.shape[1]))
-        refitted.append(softmax(logs + x @ weights).astype(np.float32))
-    return refitted
+        weights = _fit(x[places], logs[places], _targets(scores[:, axis], table.shape[1]))
+        fits.append(softmax(logs + x @ weights).astype(np.float32))
+    return fits
 
 
 def _targets(scores: Floats, levels: int) -> Floats:

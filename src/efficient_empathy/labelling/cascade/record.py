@@ -1,4 +1,4 @@
-"""What a cascade keeps in the manifest beside the scores, and says: its plan, its guarantee, and how that was kept."""
+"""The manifest's record of a cascade (its plan, its guarantee and the check of it), and the same in words."""
 
 from __future__ import annotations
 
@@ -92,21 +92,21 @@ def plan_text(record: CascadeRecord, expert: str) -> str:
     )
 
 
-def guarantee_text(found: GuaranteeRecord, samples: int, expert: str) -> str:
-    """What the random sample proved, and what is left to judge."""
-    failed = (
-        f" ({found.failed:,} of them without a judgement of {expert}, which count as wrong)" if found.failed else ""
+def guarantee_text(proof: GuaranteeRecord, samples: int, expert: str) -> str:
+    """What the random sample proved, and what remains to be judged."""
+    failures = (
+        f" ({proof.failed:,} of them without a judgement of {expert}, which count as wrong)" if proof.failed else ""
     )
-    if not found.answered:
+    if not proof.answered:
         return (
-            f"Of {found.drawn:,} drawn{failed}, too many of the distilled judge's labels are wrong even where it is "
+            f"Of {proof.drawn:,} drawn{failures}, too many of the distilled judge's labels are wrong even where it is "
             "surest: it may answer nothing, and all samples have to be judged. Ctrl-C stops here; what is judged is "
             "kept."
         )
     return (
-        f"Of {found.drawn:,} drawn{failed}, {found.errors:,} of the labels that the distilled judge is surest of are "
-        f"wrong ({found.tolerated:,} tolerated): it answers {found.answered:,} samples, "
-        f"{found.answered / samples:.0%} of all."
+        f"Of {proof.drawn:,} drawn{failures}, {proof.errors:,} of the labels that the distilled judge is surest of are "
+        f"wrong ({proof.tolerated:,} tolerated): it answers {proof.answered:,} samples, "
+        f"{proof.answered / samples:.0%} of all."
     )
 
 

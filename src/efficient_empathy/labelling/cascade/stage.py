@@ -68,16 +68,16 @@ def cascade(
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         behind = expert()  # before anything is written, since it may not come about
         distilled = build_judge(DISTILLED, rubric, workspace, options)
-        read = ingest(source, workspace, **reading)
+        record = ingest(source, workspace, **reading)
         with Ledger(workspace.ledger) as ledger:
             work = Work(workspace, settings, rubric, expert, behind.spec, ledger, console)
-            return _cascade(work, bound, read, distilled, behind, dry_run=dry_run)
+            return _cascade(work, bound, record, distilled, behind, dry_run=dry_run)
 
 
 def _cascade(
     work: Work,
     bound: BoundRules,
-    read: ReadRecord,
+    reading: ReadRecord,
     distilled: CheckedJudge,
     expert: CheckedJudge,
     *,
@@ -90,7 +90,7 @@ def _cascade(
     record = CascadeRecord(goal=goal.text(), settings=plain, policy=bound.policy.definition())
     panel = Panel.of([expert.spec])
     with suppress(UnfinishedError):
-        work.predict(distilled, read.samples - read.duplicates)
+        work.predict(distilled, reading.samples - reading.duplicates)
         predictions = read_predictions(work.workspace, work.ledger, distilled.spec, bound)
         plan = plan_cascade(
             predictions.probabilities(), goal, settings.risk,
@@ -114,7 +114,7 @@ def _cascade(
         )
         panel = Panel.of([expert.spec, own_spec])
         phases.record_answers(own_spec, distilled.name)
-    return _written(work, read, panel, record, f"{distilled.name}, then {expert.name}", started)
+    return _write_scores(work, reading, panel, record, f"{distilled.name}, then {expert.name}", started)
 
 
 def _goal(settings: CascadeSettings, subsets: Sequence[str]) -> Goal:
@@ -132,11 +132,11 @@ def _price(plan: Plan, expert: CheckedJudge, work: Work) -> float | None:
     return round(float(sum(dollars)) / len(dollars) * (plan.judged + plan.check), 4)
 
 
-def _written(
-    work: Work, read: ReadRecord, panel: Panel, record: CascadeRecord, judge: str, started: float
+def _write_scores(
+    work: Work, reading: ReadRecord, panel: Panel, record: CascadeRecord, judge: str, started: float
 ) -> dict[str, Any]:
     """Write the scores and the manifest's record; what the stage returns."""
-    written = write(work.workspace, work.ledger, panel, work.rubric)
+    counts = write(work.workspace, work.ledger, panel, work.rubric)
     last = work.sessions[-1]
     call = call_of(last, started, _reasons(work)) | {
         "requests": sum(session.requests for session in work.sessions),
@@ -144,15 +144,15 @@ def _written(
     }
     content = record.model_dump(mode="json")
     about = {"judge": judge, "panel": panel, "first_pass": None, "cascade": content}
-    record_score(work.workspace, read, work.rubric, {**written, **call, **about})
-    last.give_up(f"{written['states']['ok']:,} of {read.samples:,} samples are judged and kept")
-    return {**result_of(read, written, call), "cascade": content}
+    record_score(work.workspace, reading, work.rubric, {**counts, **call, **about})
+    last.give_up(f"{counts['states']['ok']:,} of {reading.samples:,} samples are judged and kept")
+    return {**result_of(reading, counts, call), "cascade": content}
 
 
 def _reasons(work: Work) -> dict[str, int]:
     """Why the expert failed, the most frequent reasons."""
-    found: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     for ids in sample_ids(work.workspace.samples):
-        failed = [i for i, state in work.ledger.states(work.spec, ids).items() if state != "ok"]
-        found.update(judgement.reason for judgement in work.ledger.latest(work.spec, failed).values())
-    return dict(found.most_common(REASONS_SHOWN))
+        failures = [i for i, state in work.ledger.states(work.spec, ids).items() if state != "ok"]
+        reasons.update(judgement.reason for judgement in work.ledger.latest(work.spec, failures).values())
+    return dict(reasons.most_common(REASONS_SHOWN))

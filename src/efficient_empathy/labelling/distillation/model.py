@@ -78,14 +78,14 @@ def fit(
         optimizer, lambda step: min((step + 1) / warmup, max(0.0, (steps - step) / max(1, steps - warmup)))
     )
     order = random.Random(settings.seed)
-    wanted = torch.as_tensor(targets)
+    all_targets = torch.as_tensor(targets)
     student.train()
     step = 0
     for _ in range(settings.epochs):
         for batch in _batches([len(ids) for ids, _ in encoded], settings.batch, order):
             with torch.autocast("cpu", torch.bfloat16):
                 logits = student(**_inputs([encoded[i] for i in batch]))
-            loss = ordinal_loss(logits.float(), wanted[batch], settings.rank_weight)
+            loss = ordinal_loss(logits.float(), all_targets[batch], settings.rank_weight)
             if not torch.isfinite(loss):
                 raise UserError(f"the loss is {loss.item()} at step {step}: lower the learning rate")
             optimizer.zero_grad()

@@ -1,8 +1,6 @@
-"""How well a student agrees with the judge it learnt from, on samples of dialogues that it has not seen.
+"""The training examples of a distilled judge, its cross-validation, and how well it agrees with its teacher.
 
-What a student says of samples that it has not seen: cross-fitted, whole dialogues held out together.
-
-What a distilled judge learns from: samples, and the score distributions that another judge gave them.
+An example is a sample with the score distributions that another judge gave it.
 """
 
 from __future__ import annotations
@@ -50,8 +48,8 @@ class Examples:
     @property
     def scores(self) -> np.ndarray:
         """The targets' expected scores counted from the scale's lowest, (samples × axes)."""
-        expected: np.ndarray = self.targets @ np.arange(self.targets.shape[-1], dtype=np.float32)
-        return expected
+        means: np.ndarray = self.targets @ np.arange(self.targets.shape[-1], dtype=np.float32)
+        return means
 
     def folds(self, k: int, seed: int) -> np.ndarray:
         """A fold number, 0 to k-1, for each sample; whole dialogues share one."""
@@ -68,15 +66,15 @@ def read_examples(workspace: Workspace, spec: JudgeSpec, rubric: Rubric, folds: 
     Raises `UserError` when there are too few, or fewer dialogues than folds.
     """
     levels = max(len(axis.values) for axis in rubric.axes)
-    samples, targets, seen = [], [], set()
+    samples, targets, ids = [], [], set()
     with Ledger(workspace.require(workspace.ledger, "score")) as ledger:
         for chunk in scan_samples(workspace.require(workspace.samples, "score"), 4096):
-            found = ledger.latest(spec, [sample.id for sample in chunk])
+            judgements = ledger.latest(spec, [sample.id for sample in chunk])
             for sample in chunk:
-                judgement = found.get(sample.id)
-                if judgement is None or judgement.state != "ok" or sample.id in seen:
+                judgement = judgements.get(sample.id)
+                if judgement is None or judgement.state != "ok" or sample.id in ids:
                     continue
-                seen.add(sample.id)
+                ids.add(sample.id)
                 samples.append(sample)
                 tables = [
                     judgement.probabilities.get(axis.name) or target_of(judgement.scores[axis.name], axis)
@@ -143,14 +141,14 @@ def agreement(
     not fit the rubric.
     """
     levels = np.arange(probabilities.shape[-1])
-    expected, wanted = probabilities @ levels, examples.scores
+    scores, truth = probabilities @ levels, examples.scores
     nll = -(examples.targets * np.log(probabilities + 1e-9)).sum(-1).mean(0)
     figures: dict[str, Any] = {
         "samples": len(examples.samples),
         "axes": {
             name: {
-                "spearman": round(_spearman(expected[:, i], wanted[:, i]), 4),
-                "mae": round(float(np.abs(expected[:, i] - wanted[:, i]).mean()), 4),
+                "spearman": round(_spearman(scores[:, i], truth[:, i]), 4),
+                "mae": round(float(np.abs(scores[:, i] - truth[:, i]).mean()), 4),
                 "nll": round(float(nll[i]), 4),
             }
             for i, name in enumerate(rubric.axis_names)
@@ -170,10 +168,10 @@ def _label_figures(
     probabilities: np.ndarray, examples: Examples, bound: BoundRules, dependence: Sequence[float]
 ) -> dict[str, Any]:
     facts = sample_facts(examples.samples, bound.policy)
-    believed = subset_probabilities(bound, _tables(bound, probabilities), dependence, facts)
+    probable = subset_probabilities(bound, _tables(bound, probabilities), dependence, facts)
     true = subset_probabilities(bound, _tables(bound, examples.targets), (), facts).argmax(1)
     ties = tie_hash(pl.Series([sample.id for sample in examples.samples]), seed=0)
-    matched = match_shares(believed, expected_shares(believed), ties)
+    labels_matched = match_shares(probable, expected_shares(probable), ties)
 
     def shares(labels: np.ndarray) -> dict[str, float]:
         counts = np.bincount(labels, minlength=len(bound.policy.subsets)) / len(labels)
@@ -181,17 +179,17 @@ def _label_figures(
 
     return {
         "policy": bound.policy.definition(),
-        "accuracy_most_probable": round(float((believed.argmax(1) == true).mean()), 4),
-        "accuracy_shares_matched": round(float((matched == true).mean()), 4),
+        "accuracy_most_probable": round(float((probable.argmax(1) == true).mean()), 4),
+        "accuracy_shares_matched": round(float((labels_matched == true).mean()), 4),
         "shares_true": shares(true),
-        "shares_expected": shares(matched),
-        "shares_most_probable": shares(believed.argmax(1)),
+        "shares_expected": shares(labels_matched),
+        "shares_most_probable": shares(probable.argmax(1)),
     }
 
 
-def _tables(bound: BoundRules, stacked: np.ndarray) -> list[np.ndarray]:
+def _tables(bound: BoundRules, stack: np.ndarray) -> list[np.ndarray]:
     """A table per axis, without what lies beyond its scale."""
-    return [stacked[:, i, : high - low + 1] for i, (low, high) in enumerate(bound.scales.values())]
+    return [stack[:, i, : high - low + 1] for i, (low, high) in enumerate(bound.scales.values())]
 
 
 Progress = Callable[[str, int, int, float], None]
@@ -215,22 +213,22 @@ def cross_fit(
     digest.update(json.dumps([str(base), folds, asdict(settings), [s.id for s in examples.samples]]).encode())
     logits = np.empty(examples.targets.shape, np.float32)
     for fold in range(folds):
-        kept = cache / f"{digest.hexdigest()[:16]}-{fold}.npy"
+        path = cache / f"{digest.hexdigest()[:16]}-{fold}.npy"
         held_out = np.flatnonzero(number == fold).tolist()
-        if not kept.exists():
-            seen = np.flatnonzero(number != fold).tolist()
+        if not path.exists():
+            others = np.flatnonzero(number != fold).tolist()
             what = f"fold {fold + 1} of {folds}"
             student = fit(
-                base, [encoded[i] for i in seen], examples.targets[seen], settings,
+                base, [encoded[i] for i in others], examples.targets[others], settings,
                 lambda *at, what=what: on_step(what, *at),
             )  # fmt: skip
-            with atomic(kept) as temporary, temporary.open("wb") as handle:
+            with atomic(path) as temporary, temporary.open("wb") as handle:
                 np.save(handle, predict(student, [encoded[i] for i in held_out]))
-        logits[held_out] = np.load(kept)
+        logits[held_out] = np.load(path)
     return logits
 
 
-def cross_calibrated(logits: np.ndarray, examples: Examples, rubric: Rubric, folds: int, seed: int) -> np.ndarray:
+def cross_calibrate(logits: np.ndarray, examples: Examples, rubric: Rubric, folds: int, seed: int) -> np.ndarray:
     """Distributions from held-out logits, each fold calibrated on the others, so that the figures are honest."""
     number = examples.folds(folds, seed)
     probabilities = np.empty_like(logits)

@@ -67,7 +67,7 @@ class Feature(BaseModel):
 
     def count(self, values: Floats) -> npt.NDArray[np.int64]:
         """How many of the values fall into each bin, shape (bins,)."""
-        return binned(self.edges, values)
+        return count_bins(self.edges, values)
 
 
 class Reference(BaseModel):
@@ -102,18 +102,18 @@ class Reference(BaseModel):
         """The reference beside a judge; None where there is none, `UserError` for one that is damaged or another's."""
         path = folder / FILE
         try:
-            found = cls.model_validate_json(path.read_bytes())
+            reference = cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return None
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror or error}") from error
         except ValidationError as error:
-            told = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-            raise UserError(f"{path} is no reference: {told}; delete it, or distil the judge again") from error
+            message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+            raise UserError(f"{path} is no reference: {message}; delete it, or distil the judge again") from error
         names = feature_names(judge.config.axes)
-        if found.model != model_of(judge) or tuple(feature.name for feature in found.features) != names:
+        if reference.model != model_of(judge) or tuple(feature.name for feature in reference.features) != names:
             raise UserError(f"{path} belongs to another judge than the model beside it: delete it, or distil again")
-        return found
+        return reference
 
     @property
     def usual_outside(self) -> float:
@@ -128,7 +128,7 @@ class Reference(BaseModel):
         return counts
 
 
-def binned(edges: Sequence[float], values: Floats) -> npt.NDArray[np.int64]:
+def count_bins(edges: Sequence[float], values: Floats) -> npt.NDArray[np.int64]:
     """How many values fall into each bin between inner edges, shape (edges + 1,); an edge belongs to the bin below."""
     return np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
 
@@ -168,16 +168,16 @@ def write_reference(
     tokenizer = PairTokenizer(folder / "tokenizer.json", judge.config.max_tokens)
     vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size()
     pieces = [*_pieces(tokenizer, samples)]
-    counts = _kept(pieces, vocabulary)
-    known = piece_features(pieces, counts, [sample.dialogue_id for sample in samples])
-    values = _values(samples, probabilities, known, judge.config.axes)
+    counts = _piece_counts(pieces, vocabulary)
+    strangeness = piece_features(pieces, counts, [sample.dialogue_id for sample in samples])
+    values = _values(samples, probabilities, strangeness, judge.config.axes)
     low, high = np.quantile(values, RANGE, 0, method="lower"), np.quantile(values, 1 - RANGE, 0, method="higher")
     for i, axis in enumerate(judge.config.axes, len(TEXT_FEATURES) + len(PIECE_FEATURES)):
         low[i], high[i] = axis.scale  # an extreme score is no strange input
     edges = [*map(_quantile_edges, values.T[: -1 - len(judge.config.axes)]), *map(_level_edges, judge.config.axes)]
     edges.append(_quantile_edges(values[:, -1]))
     features = tuple(
-        Feature(name=name, low=low[i], high=high[i], edges=edges[i], counts=binned(edges[i], values[:, i]).tolist())
+        Feature(name=name, low=low[i], high=high[i], edges=edges[i], counts=count_bins(edges[i], values[:, i]).tolist())
         for i, name in enumerate(feature_names(judge.config.axes))
     )
     ids = np.flatnonzero(counts)
@@ -224,15 +224,15 @@ def piece_features(
     for row, (ids, before) in enumerate(pieces):
         if not len(ids):
             continue
-        seen, of_all = counts[ids], total
+        times_before, of_all = counts[ids], total
         if own is not None and dialogue_ids is not None:
             names, times = own[dialogue_ids[row]]
             theirs = np.where(counts[names] > 0, times, 0)
-            seen, of_all = seen - theirs[np.searchsorted(names, ids)], total - theirs.sum()
-        nats = np.log(of_all + MISSING * vocabulary) - np.log(seen + MISSING)
+            times_before, of_all = times_before - theirs[np.searchsorted(names, ids)], total - theirs.sum()
+        nats = np.log(of_all + MISSING * vocabulary) - np.log(times_before + MISSING)
         response = nats[before:]
         strange = (response.mean() - mean) / deviation * np.sqrt(len(response)) if len(response) else 0.0
-        values[row] = nats.mean(), strange, (seen == 0).mean()
+        values[row] = nats.mean(), strange, (times_before == 0).mean()
     return values
 
 
@@ -261,7 +261,7 @@ def _pieces(tokenizer: PairTokenizer, samples: Sequence[Sample]) -> Iterator[tup
         yield np.concatenate([context, response]), len(context)
 
 
-def _kept(pieces: Sequence[tuple[npt.NDArray[np.int64], int]], vocabulary: int) -> Floats:
+def _piece_counts(pieces: Sequence[tuple[npt.NDArray[np.int64], int]], vocabulary: int) -> Floats:
     """How often each word piece came, 0 for all but the commonest; equal ones in order of their ids."""
     every = np.concatenate([ids for ids, _ in pieces])
     counts = np.bincount(every, minlength=vocabulary).astype(np.float64)

@@ -1,8 +1,6 @@
-"""`efficient-empathy distill`: from a run's judgements to a judge that needs no network.
+"""The stage `distill`: from a run's judgements to a judge that needs no network.
 
-The model card of a distilled judge.
-
-A fitted student as a folder that `DistilledJudge` reads: int8 ONNX, tokenizer, `judge.json`.
+It writes the folder that `DistilledJudge` reads: int8 ONNX, tokenizer, `judge.json` and a model card.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ from efficient_empathy.labelling.distillation.quality import (
     Examples,
     Progress,
     agreement,
-    cross_calibrated,
+    cross_calibrate,
     cross_fit,
     dependence_of,
     fit_heads,
@@ -106,20 +104,20 @@ def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence:
     )
 
 
-def _labels(found: dict[str, Any]) -> str:
+def _labels(figures: dict[str, Any]) -> str:
     """How right the subsets of a policy are."""
-    policy = policy_of_definition(found["policy"])
+    policy = policy_of_definition(figures["policy"])
     assert isinstance(policy, RulePolicy)  # labels are of rules alone
     at = ", ".join(f"{display_symbol(name)} = {number_text(value)}" for name, value in policy.thresholds.items())
-    subsets = list(found["shares_true"])
+    subsets = list(figures["shares_true"])
     rows = [
-        ("most probable subset", found["accuracy_most_probable"], found["shares_most_probable"]),
+        ("most probable subset", figures["accuracy_most_probable"], figures["shares_most_probable"]),
         (
             "probabilities, shares matched (what `select` does)",
-            found["accuracy_shares_matched"],
-            found["shares_expected"],
+            figures["accuracy_shares_matched"],
+            figures["shares_expected"],
         ),
-        ("the judge it learnt from", None, found["shares_true"]),
+        ("the judge it learnt from", None, figures["shares_true"]),
     ]
     lines = [["decided by", "accuracy", *subsets], ["---"] * (2 + len(subsets))]
     for what, accuracy, shares in rows:
@@ -200,15 +198,15 @@ def distill(
     """
     settings = settings or DistillSettings()
     student_settings, folds, base = settings.student, settings.folds, settings.base or default_base()
-    scored = workspace.stage(SCORE, ScoreRecord)
-    if scored is None:
+    scoring = workspace.stage(SCORE, ScoreRecord)
+    if scoring is None:
         raise UserError(f"{workspace.root} has not been scored: run `efficient-empathy score` first")
-    if scored.rubric.hash != rubric.hash:
+    if scoring.rubric.hash != rubric.hash:
         raise UserError(
             f"{workspace.root} was scored with another rubric than {rubric.name}: pass that one with --rubric"
         )
     policy = settings.rules_for(rubric)
-    examples = read_examples(workspace, scored.panel.specs[0], rubric, folds)
+    examples = read_examples(workspace, scoring.panel.specs[0], rubric, folds)
     started = time.monotonic()
     _clear(out)
     write_tokenizer(base, out / "tokenizer.json")
@@ -216,7 +214,7 @@ def distill(
 
     logits = cross_fit(base, encoded, examples, student_settings, folds, out / ".folds", on_step)
     heads = fit_heads(logits, examples.targets, rubric)
-    held_out = cross_calibrated(logits, examples, rubric, folds, student_settings.seed)
+    held_out = cross_calibrate(logits, examples, rubric, folds, student_settings.seed)
     dependence = dependence_of(held_out, examples.targets)
     figures = agreement(held_out, examples, rubric, dependence, policy)
 
@@ -234,7 +232,7 @@ def distill(
     figures |= {
         "folds": folds,
         "settings": asdict(student_settings),
-        "teacher": str(scored.panel.specs[0]),
+        "teacher": str(scoring.panel.specs[0]),
         "base": BASE if base == default_base() else Path(base).name,
         "int8_gap": _int8_gap(student, encoded, examples, rubric, out),
         "megabytes": round(sum(p.stat().st_size for p in out.iterdir() if p.is_file()) / 1e6, 1),

@@ -1,7 +1,4 @@
-"""What the distilled judge expects of samples: figures per sample and per conversation, and what it does not know.
-
-The settings of `predict`.
-"""
+"""The distilled judge's figures for samples and for conversations, and the settings of `predict`."""
 
 from __future__ import annotations
 
@@ -77,7 +74,7 @@ class Predictor:
         """The judge's figures of samples, in order."""
         if not samples:
             return Batch(self.schema.to_frame(), np.zeros((0, len(self.reference.features) if self.reference else 0)))
-        stacked = self.judge.probabilities(samples)
+        stack = self.judge.probabilities(samples)
         columns: dict[str, Any] = {
             "sample_id": [sample.id for sample in samples],
             "dialogue_id": [sample.dialogue_id for sample in samples],
@@ -86,14 +83,14 @@ class Predictor:
         tables = []
         for place, (axis, (low, high)) in enumerate(self.judge.scales.items()):
             levels = np.arange(low, high + 1, dtype=np.float32)
-            tables.append(stacked[:, place, : len(levels)])
+            tables.append(stack[:, place, : len(levels)])
             mean = tables[-1] @ levels
             columns[axis] = mean
             columns[f"{axis}{STD}"] = np.sqrt(np.maximum(tables[-1] @ levels**2 - mean**2, 0))
         facts = sample_facts(samples, self.policy)
         masses = subset_probabilities(self.bound, tables, self.judge.dependence, facts)
         columns |= {f"{ODDS}{subset}": masses[:, i] for i, subset in enumerate(self.policy.subsets)}
-        values = self._measure(samples, stacked) if self._measure else np.zeros((len(samples), 0))
+        values = self._measure(samples, stack) if self._measure else np.zeros((len(samples), 0))
         because = outside_because(self.reference, values) if self.reference else None
         columns["outside"] = [reason is not None for reason in because] if because else None
         columns["outside_because"] = because

@@ -1,8 +1,7 @@
-"""The distilled judge on new conversations, without a run: what it expects, and whether it can know.
+"""The stage `predict`: the distilled judge on new conversations, without a run.
 
-What is given to be judged, as samples: a source, a frame, or conversations as Python has them.
-
-Whether the inputs of a judge are like those that it learnt from: counted as they come, told at the end.
+The conversations come from a source, a frame or Python; a verdict says whether they are like those the judge learnt
+from.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.foundation.statistics.drift import Level, effective_size, lower_share, shift
 from efficient_empathy.labelling.distillation.reference import FILE, Feature, Reference, Values
 from efficient_empathy.labelling.prediction.predictor import Batch, Per, Predictor, by_conversation
-from efficient_empathy.labelling.prediction.words import LISTED, many_outside, moved
+from efficient_empathy.labelling.prediction.words import LONGEST_LIST, many_outside, shift_words
 
 LEVELS: tuple[Level, ...] = ("ok", "watch", "alarm")
 OUTSIDE_WATCH, OUTSIDE_ALARM = 0.05, 0.2
@@ -104,28 +103,32 @@ class Tally:
     def _feature(self, i: int, samples: int, size: float) -> dict[str, Any]:
         assert self._reference is not None
         feature = self._reference.features[i]
-        found = shift(feature.counts, self._counts[i], expected_size=self._reference.effective_size, actual_size=size)
+        difference = shift(
+            feature.counts, self._counts[i], expected_size=self._reference.effective_size, actual_size=size
+        )
         figures = {
-            "psi": found.psi, "psi_expected": found.noise, "psi_limit": found.limit,
-            "jensen_shannon": found.jensen_shannon, "below": self._beyond[0, i] / samples,
+            "psi": difference.psi, "psi_expected": difference.noise, "psi_limit": difference.limit,
+            "jensen_shannon": difference.jensen_shannon, "below": self._beyond[0, i] / samples,
             "above": self._beyond[1, i] / samples,
         }  # fmt: skip
-        rounded = {key: round(float(value), 4) for key, value in figures.items()}
-        return {"feature": feature.name, "level": found.level, "low": feature.low, "high": feature.high, **rounded}
+        short = {key: round(float(value), 4) for key, value in figures.items()}
+        return {"feature": feature.name, "level": difference.level, "low": feature.low, "high": feature.high, **short}
 
     def _words(self, outside: dict[str, Any], features: Sequence[dict[str, Any]], samples: int) -> list[str]:
         """What is out of place, the worst first."""
         assert self._reference is not None
-        told: list[tuple[float, str]] = []
-        for i, found in enumerate(features):
+        sentences: list[tuple[float, str]] = []
+        for i, figures in enumerate(features):
             feature = self._reference.features[i]
-            far = [(found[side], side == "above") for side in ("below", "above")]
+            far = [(figures[side], side == "above") for side in ("below", "above")]
             share, above = max(far)
             if outside["level"] != "ok" and share >= OUTSIDE_WATCH:
-                told.append((1 + share, many_outside(feature, above, share)))
-            elif found["level"] != "ok":
-                told.append((min(1.0, found["psi"]), moved(feature.name, self._higher(feature, i), found["psi"])))
-        return [words for _, words in sorted(told, key=lambda one: -one[0])]
+                sentences.append((1 + share, many_outside(feature, above, share)))
+            elif figures["level"] != "ok":
+                sentences.append(
+                    (min(1.0, figures["psi"]), shift_words(feature.name, self._higher(feature, i), figures["psi"]))
+                )
+        return [words for _, words in sorted(sentences, key=lambda one: -one[0])]
 
     def _higher(self, feature: Feature, i: int) -> bool:
         """Whether the samples stand higher in the feature's bins than the reference, on average."""
@@ -136,28 +139,28 @@ class Tally:
 
 Conversation = Sample | Mapping[str, Any] | list[Mapping[str, Any]]
 """A sample; a row as a JSON line has it; or its messages, `[{"role": "user" | "assistant", "content": …}, …]`."""
-Given = str | Path | pl.DataFrame | Iterable[Conversation]
+PredictionInput = str | Path | pl.DataFrame | Iterable[Conversation]
 """A source as `inspect` reads it, a frame of samples as `ee.read` gives it, or conversations."""
 
 
 def samples_of(
-    given: Given,
+    source: PredictionInput,
     *,
     format: str | None = None,  # noqa: A002
     columns: Mapping[str, str] | None = None,
     intake: Intake,
 ) -> Iterator[Sample]:
     """The samples, one per listener turn, in order. Raises `UserError` for what cannot be read."""
-    if isinstance(given, str | Path):
-        yield from open_source(given, format=format, columns=columns, intake=intake)
-    elif isinstance(given, pl.DataFrame):
-        missing = sorted({"sample_id", "dialogue_id", "turn", "context", "response"} - set(given.columns))
+    if isinstance(source, str | Path):
+        yield from open_source(source, format=format, columns=columns, intake=intake)
+    elif isinstance(source, pl.DataFrame):
+        missing = sorted({"sample_id", "dialogue_id", "turn", "context", "response"} - set(source.columns))
         if missing:
             raise UserError(f"the frame has no column {', '.join(missing)}: pass one that ee.read gives")
         empty = dict.fromkeys(("category", "split", "source"))
-        yield from (Sample.from_row(empty | row) for row in given.iter_rows(named=True))
+        yield from (Sample.from_row(empty | row) for row in source.iter_rows(named=True))
     else:
-        for number, one in enumerate(given, 1):
+        for number, one in enumerate(source, 1):
             if isinstance(one, Sample):
                 yield one
             else:
@@ -173,7 +176,7 @@ def row_samples(
     columns: Mapping[str, str] | None = None,
 ) -> list[Sample]:
     """The samples of one conversation that stands in one row; a row that has none goes to `intake.bad`."""
-    values = {**values, **{known: values.get(name) for known, name in (columns or {}).items()}}
+    values = {**values, **{column: values.get(name) for column, name in (columns or {}).items()}}
     reader = find_reader(format) if format else recognise_format([values])
     if reader is None:
         keys = ", ".join(map(str, values)) or "none"
@@ -213,7 +216,7 @@ class Prediction:
 
 
 def predict(
-    given: Given,
+    source: PredictionInput,
     predictor: Predictor | None = None,
     *,
     format: str | None = None,  # noqa: A002
@@ -223,19 +226,19 @@ def predict(
 ) -> Prediction:
     """Judge all samples of a source, a frame or conversations; nothing is written.
 
-    `on_progress` is told how many samples are done. Holds the figures in memory, some 200 bytes a sample, never the
+    `on_progress` gets the number of samples done. Holds the figures in memory, some 200 bytes a sample, never the
     text. Raises `UserError` for what cannot be read, and for a bad row unless bad rows are skipped.
     """
     predictor, intake = predictor or Predictor(), Intake(on_bad_row)
-    started, collected = time.perf_counter(), Collected(predictor)
-    samples = samples_of(given, format=format, columns=columns, intake=intake)
+    started, collection = time.perf_counter(), Collection(predictor)
+    samples = samples_of(source, format=format, columns=columns, intake=intake)
     while chunk := [*islice(samples, CHUNK)]:
-        collected.add(chunk, predictor(chunk))
-        on_progress(collected.samples)
-    return collected.prediction(time.perf_counter() - started, intake)
+        collection.add(chunk, predictor(chunk))
+        on_progress(collection.samples)
+    return collection.prediction(time.perf_counter() - started, intake)
 
 
-class Collected:
+class Collection:
     """What comes of batches, one after the other."""
 
     def __init__(self, predictor: Predictor, *, frames: bool = True) -> None:
@@ -271,7 +274,7 @@ class Collected:
             "otherwise": policy.otherwise,
             "mean": {axis: means[axis] for axis in self._predictor.axes},
             "expected_shares": {subset: means[f"{ODDS}{subset}"] for subset in policy.subsets},
-            "weakest": [rounded(row) for row in weakest.head(LISTED).iter_rows(named=True)],
+            "weakest": [round_fractions(row) for row in weakest.head(LONGEST_LIST).iter_rows(named=True)],
             "drift": drift,
             "bad_rows": intake.bad_row_count,
             "repairs": dict(intake.repairs),
@@ -302,6 +305,6 @@ def write(frame: pl.DataFrame, path: Path) -> None:
         WRITERS[path.suffix](frame, temporary)
 
 
-def rounded(row: dict[str, Any]) -> dict[str, Any]:
+def round_fractions(row: dict[str, Any]) -> dict[str, Any]:
     """A row with its fractions to four decimals."""
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}

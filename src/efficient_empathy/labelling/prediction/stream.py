@@ -14,7 +14,7 @@ from efficient_empathy.dialogues.containers.opening import lines
 from efficient_empathy.dialogues.rows import show_value
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.labelling.prediction.predictor import Predictor, by_conversation
-from efficient_empathy.labelling.prediction.stage import Collected, rounded, row_samples
+from efficient_empathy.labelling.prediction.stage import Collection, round_fractions, row_samples
 
 TOGETHER = 64
 """Lines judged in one go where as many wait already; a line that comes alone is answered alone."""
@@ -50,7 +50,9 @@ class Reading:
         return reason
 
 
-def answers(stream: BinaryIO, predictor: Predictor, collected: Collected, reading: Reading) -> Iterator[dict[str, Any]]:
+def answers(
+    stream: BinaryIO, predictor: Predictor, collection: Collection, reading: Reading
+) -> Iterator[dict[str, Any]]:
     """One answer per line that is not blank, in order, as soon as it is judged.
 
     `{"line", "dialogue_id", "samples": [figures of each listener turn], "conversation": their means and the weakest
@@ -58,60 +60,60 @@ def answers(stream: BinaryIO, predictor: Predictor, collected: Collected, readin
     before it have been answered.
     """
     for waiting in _waiting(stream):
-        read: list[tuple[int, list[Sample] | str]] = []
+        requests: list[tuple[int, list[Sample] | str]] = []
         fault: UserError | None = None
         for number, line in waiting:
             try:
-                read.append((number, reading.samples(number, line)))
+                requests.append((number, reading.samples(number, line)))
             except UserError as error:
                 fault = error
                 break
-        yield from _answered(read, predictor, collected)
+        yield from _answer(requests, predictor, collection)
         if fault is not None:
             raise fault
 
 
-def _answered(
-    read: list[tuple[int, list[Sample] | str]], predictor: Predictor, collected: Collected
+def _answer(
+    requests: list[tuple[int, list[Sample] | str]], predictor: Predictor, collection: Collection
 ) -> Iterator[dict[str, Any]]:
-    samples = [sample for _, found in read if not isinstance(found, str) for sample in found]
+    samples = [sample for _, content in requests if not isinstance(content, str) for sample in content]
     batch = predictor(samples)
-    collected.add(samples, batch)
+    collection.add(samples, batch)
     at = 0
-    for number, found in read:
-        if isinstance(found, str):
-            yield {"line": number, "error": found}
+    for number, content in requests:
+        if isinstance(content, str):
+            yield {"line": number, "error": content}
             continue
-        frame = batch.frame.slice(at, len(found))
-        at += len(found)
-        whole = rounded(by_conversation(frame, predictor.policy.otherwise).row(0, named=True))
-        rows = [rounded(row) for row in frame.drop("dialogue_id").iter_rows(named=True)]
+        frame = batch.frame.slice(at, len(content))
+        at += len(content)
+        whole = round_fractions(by_conversation(frame, predictor.policy.otherwise).row(0, named=True))
+        rows = [round_fractions(row) for row in frame.drop("dialogue_id").iter_rows(named=True)]
         yield {"line": number, "dialogue_id": whole.pop("dialogue_id"), "samples": rows, "conversation": whole}
 
 
 def _waiting(stream: BinaryIO) -> Iterator[list[_Line]]:
     """Lines that are not blank, as many together as wait already, at most `TOGETHER`; waits for one at least."""
     queue: Queue[_Line | BaseException | None] = Queue(2 * TOGETHER)
-    threading.Thread(target=_read, args=(stream, queue.put), daemon=True).start()
+    threading.Thread(target=_read_lines, args=(stream, queue.put), daemon=True).start()
     ended = False
     while not ended:
-        found: list[_Line] = []
+        batch: list[_Line] = []
         try:
-            while len(found) < TOGETHER and not ended:
-                item = queue.get(block=not found)
+            while len(batch) < TOGETHER and not ended:
+                item = queue.get(block=not batch)
                 if isinstance(item, BaseException):
                     raise item
                 if item is None:
                     ended = True
                 else:
-                    found.append(item)
+                    batch.append(item)
         except Empty:
             pass
-        if found:
-            yield found
+        if batch:
+            yield batch
 
 
-def _read(stream: BinaryIO, put: Callable[[_Line | BaseException | None], None]) -> None:
+def _read_lines(stream: BinaryIO, put: Callable[[_Line | BaseException | None], None]) -> None:
     try:
         for number, line in lines(stream):
             if line is None or not line.isspace():

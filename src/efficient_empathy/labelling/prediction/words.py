@@ -1,4 +1,4 @@
-"""What a judge does not know, and what it expects, in words."""
+"""The results of `predict` in words: the figures, the drift of the inputs, and what to do about it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from efficient_empathy.labelling.distillation.reference import ENTROPY, Feature,
 from efficient_empathy.selection.policies import display_symbol
 from efficient_empathy.selection.policies.conditions import number_text
 
-_TOLD = {
+_FEATURE_WORDS = {
     "response_words": ("a shorter response", "a longer response", "{:.0f} words"),
     "context_words": ("a shorter context", "a longer context", "{:.0f} words"),
     "turns": ("fewer turns before the response", "more turns before the response", "{:.0f}"),
@@ -26,14 +26,14 @@ _TOLD = {
 }
 """What a sample has that lies below a feature's range, or above it, and how the feature is written."""
 STRANGE = ("surprise", "response_surprise", "unseen")
-LISTED, LINES = 10, 4
+LONGEST_LIST, LINES = 10, 4
 """Conversations, and reasons of drift, that the summary shows."""
 
 
-def told(feature: str, above: bool) -> tuple[str, str]:
+def feature_words(feature: str, above: bool) -> tuple[str, str]:
     """What a sample has that is low or high in a feature, and the form its values are written in."""
     axis = feature.removesuffix("_score")
-    low, high, form = _TOLD.get(feature, (f"a lower expected {axis}", f"a higher expected {axis}", "{:.2f}"))
+    low, high, form = _FEATURE_WORDS.get(feature, (f"a lower expected {axis}", f"a higher expected {axis}", "{:.2f}"))
     return (high if above else low), form
 
 
@@ -42,7 +42,7 @@ def outside_because(reference: Reference, values: Values) -> list[str | None]:
     reasons: list[list[str]] = [[] for _ in range(len(values))]
     for i, feature in enumerate(reference.features):
         for above, beyond in ((False, values[:, i] < feature.low), (True, values[:, i] > feature.high)):
-            what, form = told(feature.name, above)
+            what, form = feature_words(feature.name, above)
             number = form.partition(" ")[0]
             bound = f"at most {number.format(feature.high)}" if above else f"at least {number.format(feature.low)}"
             for row in np.flatnonzero(beyond):
@@ -51,17 +51,17 @@ def outside_because(reference: Reference, values: Values) -> list[str | None]:
 
 
 def many_outside(feature: Feature, above: bool, share: float) -> str:
-    """That a share of samples lies outside a feature's range."""
-    what, form = told(feature.name, above)
+    """The sentence that says how many samples lie outside a feature's range."""
+    what, form = feature_words(feature.name, above)
     bound = f"over {form.format(feature.high)}" if above else f"under {form.format(feature.low)}"
     rest = f"than practically all that the judge learnt from ({bound})"
     guess = ": another language, code, jargon?" if above and feature.name in STRANGE else ""
     return f"{percent(share)} of these samples have {what} {rest}{guess}"
 
 
-def moved(feature: str, above: bool, psi: float) -> str:
-    """That a feature's distribution is another one."""
-    what, _ = told(feature, above)
+def shift_words(feature: str, above: bool, psi: float) -> str:
+    """The sentence that says that a feature is distributed differently."""
+    what, _ = feature_words(feature, above)
     return f"on the whole they have {what} than what the judge learnt from (PSI {psi:.2f})"
 
 

@@ -1,4 +1,4 @@
-"""What the manifest says of a refresh, and a refresh in words: its plan, and what came of it."""
+"""The manifest's record of a refresh, and its plan and its result in words."""
 
 from __future__ import annotations
 
@@ -74,17 +74,17 @@ class RefreshRecord(StageRecord):
 POOLED = {"mean": "mean", "median": "median", "vote": "most frequent one"}
 
 
-def choice_text(chosen: Mapping[str, Any]) -> str:
+def choice_text(choice: Mapping[str, Any]) -> str:
     """How many samples were chosen, and why, in words."""
     words = {
         "disagreement": "on which judges disagree",
         "distribution": "whose distribution leaves the subset open",
         "reach": "within reach of a threshold",
     }
-    if chosen["which"] != "uncertain":
-        return f"{chosen['chosen']:,} samples ({chosen['which']}) to judge again."
-    why = ", ".join(f"{count:,} {words[reason]}" for reason, count in chosen["why"].items())
-    return f"{chosen['chosen']:,} uncertain samples{': ' + why if why else ''}."
+    if choice["which"] != "uncertain":
+        return f"{choice['chosen']:,} samples ({choice['which']}) to judge again."
+    why = ", ".join(f"{count:,} {words[reason]}" for reason, count in choice["why"].items())
+    return f"{choice['chosen']:,} uncertain samples{': ' + why if why else ''}."
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:

@@ -133,22 +133,22 @@ class ScoredRun:
                 f"{self.workspace.root} does not tell how its judge can be asked again: name a judge with --judge"
             )
         check_options([one.judge for one in references], options)
-        changed = {key: value for key, value in options.items() if value is not None}
+        changes = {key: value for key, value in options.items() if value is not None}
         again = [
-            one.model_copy(update={"settings": {k: v for k, v in one.settings.items() if k not in changed}})
+            one.model_copy(update={"settings": {k: v for k, v in one.settings.items() if k not in changes}})
             for one in references
         ]
-        return [build_judge(one, self.rubric, self.workspace, changed) for one in again]
+        return [build_judge(one, self.rubric, self.workspace, changes) for one in again]
 
     def write(self, ledger: Ledger, panel: Panel, names: Iterable[str]) -> dict[str, Any]:
         """Write the scores of `panel`, whose judges have these names, and record it; what is counted now."""
-        written = write(self.workspace, ledger, panel, self.rubric)
-        totals = written.pop("totals")
-        pooled = {"pool": panel.pool, "disagreement": mean_disagreement(self.workspace)} if panel.pools else {}
+        counts = write(self.workspace, ledger, panel, self.rubric)
+        totals = counts.pop("totals")
+        pooling = {"pool": panel.pool, "disagreement": mean_disagreement(self.workspace)} if panel.pools else {}
         judges = " + ".join(dict.fromkeys(names))
-        changes = {"pool": None, "disagreement": None, **pooled, **totals, "judge": judges, "panel": panel}
-        self.workspace.record(SCORE, self.record.model_copy(update={**written, **changes}))
-        return written
+        changes = {"pool": None, "disagreement": None, **pooling, **totals, "judge": judges, "panel": panel}
+        self.workspace.record(SCORE, self.record.model_copy(update={**counts, **changes}))
+        return counts
 
 
 class Rounds:
@@ -175,12 +175,10 @@ class Rounds:
         share_budget(self.judges)
         self.numbers = [range(last[one.spec] - rounds + 1, last[one.spec] + 1) for one in self.judges]
         new = tuple(one.spec for one in self)
-        known = run.panel.specs
-        pool = settings.pool or (
-            run.panel.pool if len(known) > 1 else "first" if settings.which == "failed" else "mean"
-        )
+        old = run.panel.specs
+        pool = settings.pool or (run.panel.pool if len(old) > 1 else "first" if settings.which == "failed" else "mean")
         self.specs = new
-        self.panel = Panel.of(dict.fromkeys((*new, *known) if pool == "first" else (*known, *new)), pool)
+        self.panel = Panel.of(dict.fromkeys((*new, *old) if pool == "first" else (*old, *new)), pool)
 
     def __iter__(self) -> Iterator[CheckedJudge]:
         """Each judge in each of its rounds."""
@@ -191,8 +189,8 @@ class Rounds:
     @property
     def note(self) -> str:
         """What a user should know before paying; empty if nothing."""
-        sampled = [one.endpoint is None or one.spec.settings.get("temperature") != 0 for one in self.judges]
-        if all(sampled) or all(numbers[-1] == 1 for numbers in self.numbers):
+        samples = [one.endpoint is None or one.spec.settings.get("temperature") != 0 for one in self.judges]
+        if all(samples) or all(numbers[-1] == 1 for numbers in self.numbers):
             return ""
         return "At temperature 0 a judge mostly repeats itself: --temperature 0.7 tells more."
 
@@ -203,14 +201,14 @@ def _refresh(
     started = time.monotonic()
     workspace = run.workspace
     selector = selector_at_stake(settings, RunTable(workspace).require("scores"))
-    read = workspace.stage(READ, ReadRecord)
+    reading = workspace.stage(READ, ReadRecord)
     parameters = RefreshParameters(
         which=settings.which,
         uncertainty=settings.model_dump(mode="json", include={"disagreement", "reach", "uncertainty"}),
         selector=selector.parameters() if selector else None,
         specs=rounds.specs,
         pool=rounds.panel.pool,
-        source=read.source if read else None,
+        source=reading.source if reading else None,
     )
     last = workspace.last(STAGE, RefreshRecord)
     if last is not None and (last.parameters != parameters or not (workspace.root / FILE).exists()):
@@ -218,13 +216,13 @@ def _refresh(
     if last is not None and last.ending == "complete" and skip_finished:
         return {**last.result(), "skipped": True}
     choice = _choice(run, settings, selector, last, console)
-    begun = RefreshRecord(
+    start = RefreshRecord(
         parameters=parameters, which=settings.which, ending="begun", chosen=choice.count, why=choice.why,
         policy=selector.policy.name if selector else None,
         thresholds=selector.policy.thresholds if selector else {},
         samples=run.record.samples,
     )  # fmt: skip
-    workspace.record(STAGE, begun)
+    workspace.record(STAGE, start)
     if rounds.note:
         console.print(rounds.note)
     panel = rounds.panel if choice.count else run.panel
@@ -238,13 +236,13 @@ def _refresh(
             console.print(_judge_text(one), highlight=False)
             if not session.ask(one, choice.samples(), choice.ids()):
                 break
-        written = run.write(ledger, panel, [*run.names, *(one.name for one in rounds.judges)])
-    record = begun.model_copy(
+        counts = run.write(ledger, panel, [*run.names, *(one.name for one in rounds.judges)])
+    record = start.model_copy(
         update={
             "ending": session.ending,
             "judged": session.judged,
             **choice.outcome(selector),
-            **{key: written[key] for key in ("states", "unjudged")},
+            **{key: counts[key] for key in ("states", "unjudged")},
             "pool": panel.pool,
             "specs": panel.specs,
             "requests": session.requests,
@@ -280,14 +278,14 @@ def _first_pass_again(run: ScoredRun) -> dict[str, Any]:
     started = time.monotonic()
     first = run.record.first_pass
     with Ledger(run.workspace.ledger) as ledger:
-        written = run.write(ledger, run.first_panel, [one.name for one in first.judges] if first else run.names)
+        counts = run.write(ledger, run.first_panel, [one.name for one in first.judges] if first else run.names)
     record = RefreshRecord(
         parameters=None,
         which="none",
         ending="complete",
         samples=run.record.samples,
-        states=written["states"],
-        unjudged=written["unjudged"],
+        states=counts["states"],
+        unjudged=counts["unjudged"],
         pool=run.first_panel.pool,
         specs=run.first_panel.specs,
         seconds=round(time.monotonic() - started, 2),

@@ -96,9 +96,9 @@ class Choice:
             pl.col("subset").alias("now"), *spreads.values()
         )
         before = pl.scan_parquet(self._path, glob=False)
-        chosen = pl.concat([before, now], how="horizontal").filter(pl.col("why").is_not_null())
-        moved = pl.col("subset").ne_missing(pl.col("now")).sum().alias("changed")
-        changed, *means = chosen.select(moved, *(pl.col(c).mean() for c in spreads.values())).collect().row(0)
+        choice = pl.concat([before, now], how="horizontal").filter(pl.col("why").is_not_null())
+        moves = pl.col("subset").ne_missing(pl.col("now")).sum().alias("changed")
+        changed, *means = choice.select(moves, *(pl.col(c).mean() for c in spreads.values())).collect().row(0)
         return {
             "changed": changed if selector else None,
             "spread": {a: round(mean, 4) for a, mean in zip(spreads, means, strict=True) if mean is not None},
@@ -128,10 +128,10 @@ def choose(
             "the run's last selection was by rank, without thresholds that a score could be near: give "
             f"--policy {DEFAULT_POLICY}, or --which all"
         )
-    planned = planned_subsets(table, selector, [DISAGREEMENT] if DISAGREEMENT in table.columns else [])
+    plan = planned_subsets(table, selector, [DISAGREEMENT] if DISAGREEMENT in table.columns else [])
 
     def frames(with_columns: object, predicate: object, n_rows: object, batch_size: object) -> Iterator[pl.DataFrame]:
-        for batch in planned.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming"):
+        for batch in plan.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming"):
             yield batch.with_columns(_why(batch, which, settings, selector, table).alias("why")).select(SCHEMA.names())
 
     with atomic(path) as temporary:
@@ -187,6 +187,6 @@ def _near(batch: pl.DataFrame, reach: float, selector: RuleSelector) -> pl.Serie
     near = pl.repeat(False, len(batch), eager=True)
     for axis in bound.axes:
         for step in (-reach, reach):
-            moved = (pl.col(axis) + step).clip(*bound.scales[axis])
-            near |= subsets(columns.with_columns(moved)) != here
+            shifted_score = (pl.col(axis) + step).clip(*bound.scales[axis])
+            near |= subsets(columns.with_columns(shifted_score)) != here
     return near

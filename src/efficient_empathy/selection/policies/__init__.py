@@ -1,6 +1,6 @@
 """Policies as data: which subset each scored sample is in, by rules or by rank, over any number of axes.
 
-The policies there are: those of the package, those of installed packages, and any YAML file.
+A policy comes with the package, from an installed package, or from a YAML file.
 """
 
 from __future__ import annotations

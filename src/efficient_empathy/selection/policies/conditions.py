@@ -174,17 +174,17 @@ def holds(tree: Tree, truth: Callable[[Atom], Truth]) -> Truth:
 
 def on_columns(atom: Atom) -> pl.Expr:
     """Where a comparison holds, as a polars expression without nulls."""
-    found: pl.Expr = _compared(atom, _expression)
-    return found.fill_null(False)
+    truth: pl.Expr = _compare(atom, _expression)
+    return truth.fill_null(False)
 
 
 def on_arrays(atom: Atom, columns: Columns) -> npt.NDArray[np.bool_]:
     """Where a comparison holds, on numpy arrays: numbers with NaN, text as objects with None, for what is absent."""
     arrays = {column.name: _array(column, columns[column.name]) for column in atom.columns}
-    found = _compared(atom, lambda operand, column: _array_operand(operand, column, arrays))
+    truth = _compare(atom, lambda operand, column: _array_operand(operand, column, arrays))
     for array in arrays.values():
-        found = found & (~np.isnan(array) if array.dtype.kind == "f" else ~np.equal(array, _ABSENT).astype(np.bool_))
-    result: npt.NDArray[np.bool_] = found
+        truth = truth & (~np.isnan(array) if array.dtype.kind == "f" else ~np.equal(array, _ABSENT).astype(np.bool_))
+    result: npt.NDArray[np.bool_] = truth
     return result
 
 
@@ -196,7 +196,7 @@ def number_text(value: float) -> str:
     return short if float(short) == value else repr(float(value))
 
 
-def _compared(atom: Atom, operand: Callable[[Column | Constant, Column], Any]) -> Any:
+def _compare(atom: Atom, operand: Callable[[Column | Constant, Column], Any]) -> Any:
     left = operand(atom.left, atom.left)
     if isinstance(atom, Comparison):
         return COMPARE[atom.symbol](left, operand(atom.right, atom.left))

@@ -74,8 +74,8 @@ class PolicyDefinition(BaseModel, ABC):
 
     @model_validator(mode="after")
     def _check_conditions(self) -> Self:
-        used = {name for atom in self.atoms() for name in _thresholds(atom)}
-        idle = [name for name in self.thresholds if name not in used]
+        in_use = {name for atom in self.atoms() for name in _thresholds(atom)}
+        idle = [name for name in self.thresholds if name not in in_use]
         if idle:
             raise ValueError(f"the threshold {idle[0]} stands in no condition of the policy {self.name}: remove it")
         return self
@@ -126,9 +126,9 @@ class PolicyDefinition(BaseModel, ABC):
         """The same policy at other thresholds. Raises `UserError` for a name or a value that is not allowed."""
         for name, value in values.items():
             if name not in self.thresholds:
-                known = ", ".join(self.thresholds) or "none"
+                names = ", ".join(self.thresholds) or "none"
                 raise UserError(
-                    f"the policy {self.name} has no threshold {name}: it has {known}{closest(name, self.thresholds)}"
+                    f"the policy {self.name} has no threshold {name}: it has {names}{closest(name, self.thresholds)}"
                 )
             try:
                 threshold_number(value)
@@ -182,11 +182,11 @@ class PolicyDefinition(BaseModel, ABC):
             self.require_threshold(name, value, scales)
 
     def _unknown(self, name: str, scales: Scales) -> str:
-        known = (*scales, *self.thresholds, *FACTS)
+        names = (*scales, *self.thresholds, *FACTS)
         kinds = [f"an axis of the rubric ({', '.join(scales)})"]
         kinds += [f"a threshold ({', '.join(self.thresholds)})"] if self.thresholds else []
         kinds += [f"a fact of the sample ({', '.join(FACTS)})"]
-        return f"{name} stands there, but it is neither {' nor '.join(kinds)}{closest(name, known)}"
+        return f"{name} stands there, but it is neither {' nor '.join(kinds)}{closest(name, names)}"
 
 
 def _thresholds(atom: Atom) -> set[str]:

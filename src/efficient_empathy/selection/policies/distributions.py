@@ -86,8 +86,8 @@ class _Batches:
         codes = self.bound.codes_at({name: rows[name].to_numpy() for name in names})
         masses = np.eye(self.subsets, dtype=np.float32)[codes]
         distributions = [distribution_column(axis) for axis in self.bound.axes]
-        given = rows.select(pl.all_horizontal(pl.col(distributions).is_not_null())).to_series().to_numpy()
-        for pattern, members in _patterns(rows, tuple(self.bound.fact_atoms), given):
+        complete = rows.select(pl.all_horizontal(pl.col(distributions).is_not_null())).to_series().to_numpy()
+        for pattern, members in _patterns(rows, tuple(self.bound.fact_atoms), complete):
             part = rows if len(members) == len(rows) else rows[members]
             tables = [part[name].to_numpy() for name in distributions]
             masses[members] = subset_masses(tables, self.cells(pattern), self._dependence(part))
@@ -106,10 +106,10 @@ class _Batches:
 
 
 def _patterns(
-    rows: pl.DataFrame, atoms: tuple[str, ...], given: npt.NDArray[np.bool_]
+    rows: pl.DataFrame, atoms: tuple[str, ...], complete: npt.NDArray[np.bool_]
 ) -> Iterator[tuple[tuple[bool, ...], npt.NDArray[np.intp]]]:
     """Which comparisons with facts hold, and the rows where it is these."""
-    members = np.flatnonzero(given)
+    members = np.flatnonzero(complete)
     if not atoms:
         if len(members):
             yield (), members

@@ -87,9 +87,9 @@ def parse_condition(text: str, thresholds: Mapping[str, float]) -> Tree:
     return _Reader(line, thresholds).tree(root, 0)
 
 
-def closest(name: str, known: Iterable[str]) -> str:
+def closest(name: str, names: Iterable[str]) -> str:
     """A question after the nearest of the known names, empty where none is near."""
-    near = difflib.get_close_matches(name, list(known), 1)
+    near = difflib.get_close_matches(name, list(names), 1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -112,9 +112,9 @@ def _slip(text: str) -> str:
     """What another language writes differently, and how it is written here; empty where there is no such thing."""
     bare = re.sub(r"'[^']*'|\"[^\"]*\"", "''", text)
     for pattern, right in _SLIPS:
-        found = re.search(pattern, bare)
-        if found:
-            return f"{found[0]} stands there: write {right}"
+        match = re.search(pattern, bare)
+        if match:
+            return f"{match[0]} stands there: write {right}"
     return ""
 
 

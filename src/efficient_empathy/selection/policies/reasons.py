@@ -1,7 +1,7 @@
 """Why a row is in its subset, in words, from the policy's definition alone.
 
-Of a rule that holds, the comparisons that hold: "sensibility 6 > 5 and rationality 3 < 5". Where no rule holds, how
-each compared pair stands: "sensibility 3 < 5, rationality 5 = 5".
+Where a rule holds, the reason is the comparisons that hold, "sensibility 6 > 5 and rationality 3 < 5"; where none does,
+it says how each compared pair stands, "sensibility 3 < 5, rationality 5 = 5".
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ def rule_reasons(bound: BoundRules) -> pl.Expr:
 
 
 def grounds(tree: Tree) -> pl.Expr:
-    """Of a condition that holds, what makes it hold, joined by "and"."""
+    """What makes a condition hold where it does: its true comparisons, joined by "and"."""
     literals = dict.fromkeys(_literals(tree, positive=True))
     pieces = {(atom, positive): _says(atom) if positive else _stands(atom) for atom, positive in literals}
     if _is_conjunction(tree, positive=True):
-        return _joined(list(pieces.values()), " and ")
+        return _join(list(pieces.values()), " and ")
     parts = []
     for (atom, positive), line in pieces.items():
         truth = on_columns(atom) if positive else ~on_columns(atom)
-        parts.append(pl.when(truth).then(_joined([line])))
+        parts.append(pl.when(truth).then(_join([line])))
     return pl.concat_str(parts, separator=" and ", ignore_nulls=True)
 
 
@@ -65,18 +65,18 @@ def standing(atoms: Sequence[Atom], axes: Sequence[str]) -> pl.Expr:
         pairs.setdefault(_pair(atom), atom)
     place = {axis: number for number, axis in enumerate(axes)}
     order = sorted(pairs.values(), key=lambda atom: place.get(atom.left.name, len(place)))
-    return _joined([_stands(atom) for atom in order], ", ")
+    return _join([_stands(atom) for atom in order], ", ")
 
 
 def odds(subsets: Sequence[str], *, singly: bool) -> pl.Expr:
     """For example "P(sensibility) 0.71, P(rationality) 0.21, P(discard) 0.08; shares matched"."""
     how = "; the most probable" if singly else "; shares matched"
     hundredths = {n: f"{n / 100:.2f}" for n in range(101)}
-    shown = [
+    percentages = [
         (pl.col(f"p_{subset}") * 100).round().cast(pl.UInt8).replace_strict(hundredths, return_dtype=pl.String)
         for subset in subsets
     ]
-    return pl.format(", ".join(f"P({subset}) {{}}" for subset in subsets) + how, *shown)
+    return pl.format(", ".join(f"P({subset}) {{}}" for subset in subsets) + how, *percentages)
 
 
 def _literals(tree: Tree, *, positive: bool) -> list[tuple[Atom, bool]]:
@@ -104,7 +104,7 @@ def _pair(atom: Atom) -> tuple[object, ...]:
     return (atom.left, atom.right)
 
 
-def _joined(lines: Sequence[_Line], separator: str = "") -> pl.Expr:
+def _join(lines: Sequence[_Line], separator: str = "") -> pl.Expr:
     """All lines as one text; what is the same in every row is put together first, which saves polars work."""
     pieces: _Line = []
     for number, line in enumerate(lines):
@@ -142,7 +142,7 @@ def _stands(atom: Atom) -> _Line:
     line = _line(atom, sign)
     if all(isinstance(column, AxisScore) for column in atom.columns):
         return line
-    return [_joined([line]).fill_null(f"no {' or no '.join(column.name for column in atom.columns)}")]
+    return [_join([line]).fill_null(f"no {' or no '.join(column.name for column in atom.columns)}")]
 
 
 def _line(atom: Atom, sign: pl.Expr | str) -> _Line:
@@ -168,10 +168,10 @@ def _value_text(column: Column, others: Sequence[Any]) -> pl.Expr:
         return value.cast(pl.String) if column.is_text else value.cast(pl.Int64).cast(pl.String)
     value = column_expression(column)
     rounded = value.round(2)
-    changed = [(rounded - other).sign() != (value - other).sign() for other in others]
-    shown = pl.when(pl.any_horizontal(changed)).then(value).otherwise(rounded)
+    differs = [(rounded - other).sign() != (value - other).sign() for other in others]
+    display = pl.when(pl.any_horizontal(differs)).then(value).otherwise(rounded)
     whole = value == value.floor()
-    fraction = pl.when(~whole).then(shown)
+    fraction = pl.when(~whole).then(display)
     return pl.when(whole).then(value.cast(pl.Int32, strict=False).cast(pl.String)).otherwise(fraction.cast(pl.String))
 
 

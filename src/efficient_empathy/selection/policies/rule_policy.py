@@ -18,7 +18,7 @@ from efficient_empathy.selection.policies.conditions import Atom, Tree, holds, l
 from efficient_empathy.selection.policies.definition import PolicyDefinition, Scales, SubsetName, condition
 
 MOST_RULES = 100
-_SHOWN = 200
+_LONGEST_QUOTE = 200
 """Characters of a condition that an error repeats."""
 
 
@@ -43,7 +43,7 @@ class Rule(BaseModel):
         return {"subset": subset, "condition": text}
 
     @model_serializer
-    def _written(self) -> dict[str, str]:
+    def _write(self) -> dict[str, str]:
         return {self.subset: self.condition}
 
 
@@ -59,14 +59,14 @@ class RulePolicy(PolicyDefinition):
 
     @model_validator(mode="after")
     def _check_subsets(self) -> Self:
-        mentioned = tuple(dict.fromkeys(rule.subset for rule in self.rules if rule.subset != self.otherwise))
-        mentioned = (*mentioned, self.otherwise)
+        names = tuple(dict.fromkeys(rule.subset for rule in self.rules if rule.subset != self.otherwise))
+        names = (*names, self.otherwise)
         if not self.subsets:
-            object.__setattr__(self, "subsets", mentioned)
-        if Counter(self.subsets) != Counter(mentioned):
+            object.__setattr__(self, "subsets", names)
+        if Counter(self.subsets) != Counter(names):
             raise ValueError(
                 f"the subsets of the policy {self.name} are listed as {', '.join(self.subsets)}: "
-                f"list each that the rules name once, {', '.join(mentioned)}"
+                f"list each that the rules name once, {', '.join(names)}"
             )
         alike = Counter(subset.lower() for subset in self.subsets)
         twice = [subset for subset in self.subsets if alike[subset.lower()] > 1]
@@ -107,7 +107,7 @@ class RulePolicy(PolicyDefinition):
 
 
 def _place(number: int, rule: Rule) -> str:
-    text = rule.condition if len(rule.condition) <= _SHOWN else f"{rule.condition[:_SHOWN]}…"
+    text = rule.condition if len(rule.condition) <= _LONGEST_QUOTE else f"{rule.condition[:_LONGEST_QUOTE]}…"
     return f'rule {number} "{rule.subset}: {text}"'
 
 
@@ -165,9 +165,9 @@ class BoundRules:
         missing = [name for name in (*self.axes, *self.fact_atoms) if name not in (*fixed, axis_x, axis_y)]
         if missing:
             raise UserError(f"a map of {axis_x} and {axis_y} needs a value for {missing[0]}")
-        drawn = np.meshgrid(self._levels(axis_x), self._levels(axis_y), indexing="ij")
-        points = {name: np.full(drawn[0].shape, value) for name, value in fixed.items()}
-        return self.codes_at({**points, axis_x: drawn[0], axis_y: drawn[1]})
+        grid = np.meshgrid(self._levels(axis_x), self._levels(axis_y), indexing="ij")
+        points = {name: np.full(grid[0].shape, value) for name, value in fixed.items()}
+        return self.codes_at({**points, axis_x: grid[0], axis_y: grid[1]})
 
     def subset_expression(self) -> pl.Expr:
         """Each row's subset on polars columns."""

@@ -119,8 +119,8 @@ class RuleSelector:
             return MOST_PROBABLE if self._singly(names) else PROBABILITIES
         values = [pl.col(axis).cast(pl.Float32) for axis in self.bound.axes]
         whole = [(value.floor() == value).all() for value in values]
-        found = scores.filter(self._scored).select(pl.all_horizontal(pl.lit(True), *whole))
-        return WHOLE_SCORES if found.collect(engine="streaming").item() else SCORES
+        whole_only = scores.filter(self._scored).select(pl.all_horizontal(pl.lit(True), *whole))
+        return WHOLE_SCORES if whole_only.collect(engine="streaming").item() else SCORES
 
     def plan(self, scores: pl.LazyFrame) -> pl.LazyFrame:
         """`scores` in the same order with `subset` and `reason`, and `p_<subset>` where probabilities decided."""
@@ -128,8 +128,8 @@ class RuleSelector:
         require_columns(self.policy, self.bound.axes, self.bound.scales, names)
         if self.by_probability(names):
             marks = self._marks(scores)
-            kept = scores.drop(*marks.columns, *(n for n in names if n.startswith("p_")), strict=False)
-            scores = pl.concat([kept, marks.lazy()], how="horizontal")
+            rows = scores.drop(*marks.columns, *(n for n in names if n.startswith("p_")), strict=False)
+            scores = pl.concat([rows, marks.lazy()], how="horizontal")
             subset, reason = pl.col("subset").cast(pl.String), odds(self.subsets, singly=self._singly(names))
         else:
             subset, reason = self.bound.subset_expression(), rule_reasons(self.bound)
@@ -175,14 +175,14 @@ class RuleSelector:
         singly = self._singly(scores.collect_schema().names())
         labels = rows.p.argmax(axis=1) if singly else match_shares(rows.p, expected_shares(rows.p), rows.ties)
         place = pl.Series(np.where(rows.scored, np.cumsum(rows.scored) - 1, 0)).set(pl.Series(~rows.scored), None)
-        found = pl.DataFrame(
+        marks = pl.DataFrame(
             {
                 "subset": pl.Series(labels, dtype=pl.UInt8),
                 **{f"p_{name}": rows.p[:, k] for k, name in enumerate(self.subsets)},
             }
         )
         names = pl.col("subset").replace_strict(dict(enumerate(self.subsets)), return_dtype=pl.Enum(self.subsets))
-        return found.with_columns(names).select(pl.all().gather(place))
+        return marks.with_columns(names).select(pl.all().gather(place))
 
 
 def require_columns(

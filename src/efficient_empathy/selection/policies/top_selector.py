@@ -1,7 +1,4 @@
-"""A top policy applied to a table of scores.
-
-Who is among the best of which axis, where every axis takes a number of its own.
-"""
+"""A top policy applied to a table of scores: each axis takes its own number of the best samples."""
 
 from __future__ import annotations
 
@@ -24,6 +21,8 @@ from efficient_empathy.selection.policies.top_policy import TopPolicy
 from efficient_empathy.selection.shares import Ties, tie_hash
 
 Ranks = npt.NDArray[np.int64]
+_ALL = "all samples"
+_GROUP, _SIZE = "group of ranks", "size of group"
 
 
 def take_best(ranks: Sequence[Ranks], ties: Ties, amounts: Sequence[int]) -> npt.NDArray[np.intp]:
@@ -50,8 +49,8 @@ def _preferences(ranks: npt.NDArray[np.int64], ties: Ties) -> npt.NDArray[np.int
     """The position of each sample's best rank, (axes, samples) → (samples)."""
     best = ranks == ranks.min(axis=0)
     turn = (ties % best.sum(axis=0).astype(np.uint64)).astype(np.int64) + 1
-    chosen: npt.NDArray[np.intp] = (best.cumsum(axis=0) == turn).argmax(axis=0)
-    return chosen
+    choice: npt.NDArray[np.intp] = (best.cumsum(axis=0) == turn).argmax(axis=0)
+    return choice
 
 
 def _kth(ranks: Ranks, k: int) -> float:
@@ -59,9 +58,6 @@ def _kth(ranks: Ranks, k: int) -> float:
     if k == 0:
         return 0
     return float(np.partition(ranks, k - 1)[k - 1]) if len(ranks) >= k else np.inf
-
-
-_ALL = "all samples"
 
 
 @dataclass(frozen=True)
@@ -115,10 +111,10 @@ class TopSelector:
             group.cast(pl.String).alias("group"),
         ).collect(engine="streaming")
         marks = self._marks(rows)
-        failed = standing(policy.atoms(), tuple(self.scales)) if policy.tree else pl.lit(None, pl.String)
-        kept = scores.drop("subset", "reason", strict=False)
+        standings = standing(policy.atoms(), tuple(self.scales)) if policy.tree else pl.lit(None, pl.String)
+        own_columns = scores.drop("subset", "reason", strict=False)
         return (
-            pl.concat([kept, marks.lazy()], how="horizontal")
+            pl.concat([own_columns, marks.lazy()], how="horizontal")
             .with_columns(
                 pl.when(~scored)
                 .then(pl.lit(UNSCORED))
@@ -127,7 +123,7 @@ class TopSelector:
                 pl.when(~scored)
                 .then(NOT_SCORED_BECAUSE)
                 .when(pl.col("subset").is_null())
-                .then(failed)
+                .then(standings)
                 .otherwise(self._reason())
                 .alias("reason"),
             )
@@ -143,9 +139,9 @@ class TopSelector:
         counts = dict(self.assign(scores)["subset"].value_counts().iter_rows())
         return {subset: counts.get(subset, 0) for subset in self.subsets}
 
-    def _marks(self, found: pl.DataFrame) -> pl.DataFrame:
+    def _marks(self, table: pl.DataFrame) -> pl.DataFrame:
         """Each ranked row's subset, group, ranks, and the number of samples they are ranks of; null for other rows."""
-        rows = found.with_row_index("row").filter("ranked")
+        rows = table.with_row_index("row").filter("ranked")
         missing = set(self.policy.quotas) - set(rows["group"].unique().to_list())
         if missing:
             raise UserError(f"quotas name categories without a sample to rank: {', '.join(sorted(missing))}")
@@ -155,15 +151,15 @@ class TopSelector:
         rows = rows.sort("group", "row")
         ties = tie_hash(rows["sample_id"], self.seed + len(self.scales))
         labels = self._labels(rows, [rows[_rank_of(axis)].to_numpy() for axis in self.amounts], ties)
-        marked = rows.select(
+        marks = rows.select(
             "row",
             pl.Series("subset", labels).replace_strict(dict(enumerate(self.subsets)), return_dtype=pl.String),
             pl.col("group").alias(_GROUP),
             pl.len().over("group").alias(_SIZE),
             *map(_rank_of, self.amounts),
         )
-        every = pl.DataFrame({"row": pl.int_range(len(found), dtype=pl.UInt32, eager=True)})
-        return every.join(marked, on="row", how="left", maintain_order="left").drop("row")
+        every = pl.DataFrame({"row": pl.int_range(len(table), dtype=pl.UInt32, eager=True)})
+        return every.join(marks, on="row", how="left", maintain_order="left").drop("row")
 
     def _rank(self, rows: pl.DataFrame, number: int, axis: str) -> pl.Series:
         """The rank of each row in its group by one axis, 1 for the best; equal scores in order of the axis's hash."""
@@ -179,14 +175,14 @@ class TopSelector:
         for group, size in rows.group_by("group", maintain_order=True).len().iter_rows():
             here, start = slice(start, start + size), start + size
             quota = self.policy.quotas.get(group)
-            wanted = [_count(amount if quota is None else quota, size) for amount in self.amounts.values()]
-            labels[here] = take_best([rank[here] for rank in ranks], ties[here], wanted)
+            numbers = [_count(amount if quota is None else quota, size) for amount in self.amounts.values()]
+            labels[here] = take_best([rank[here] for rank in ranks], ties[here], numbers)
         return labels
 
     def _reason(self) -> pl.Expr:
         """For example "rank 12 of 5734 by sensibility"."""
-        grouped = self.policy.needs_category
-        place = pl.format(" in {}", pl.col(_GROUP).fill_null("no category")) if grouped else pl.lit("")
+        by_category = self.policy.needs_category
+        place = pl.format(" in {}", pl.col(_GROUP).fill_null("no category")) if by_category else pl.lit("")
         pieces = [pl.format(f"{{}} by {axis}", _rank_of(axis)) for axis in self.amounts]
         rest = [pl.concat_str(pieces[:-1], separator=", "), pl.lit(" and ")] if len(pieces) > 1 else []
         ranks = pl.lit("ranks " if rest else "rank ")
@@ -195,9 +191,6 @@ class TopSelector:
             best = pl.format(f"rank {{}} of {{}} by {axis}{{}}", _rank_of(axis), _SIZE, place)
             reason = pl.when(pl.col("subset") == axis).then(best).otherwise(reason)
         return reason
-
-
-_GROUP, _SIZE = "group of ranks", "size of group"
 
 
 def _rank_of(axis: str) -> str:

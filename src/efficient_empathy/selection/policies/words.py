@@ -1,7 +1,4 @@
-"""A policy in plain sentences, for pages and for the command line.
-
-How far a threshold reaches: how many samples change subset when it moves by one.
-"""
+"""A policy in plain sentences, and how many samples change subset when one of its thresholds moves by one."""
 
 from __future__ import annotations
 
@@ -109,16 +106,16 @@ def flips(selector: RuleSelector, scores: pl.DataFrame) -> dict[str, int]:
     above the highest score of the axes that it is compared with.
     """
     variants = {
-        f"{threshold}{step:+d}": _moved(selector, threshold, step)
+        f"{threshold}{step:+d}": _move_threshold(selector, threshold, step)
         for threshold in selector.bound.policy.thresholds
         for step in (-1, 1)
     }
-    planned = [one.plan(scores.lazy()).select(pl.col("subset")) for one in (selector, *variants.values())]
-    before, *after = (frame.to_series() for frame in pl.collect_all(planned))
+    plans = [one.plan(scores.lazy()).select(pl.col("subset")) for one in (selector, *variants.values())]
+    before, *after = (frame.to_series() for frame in pl.collect_all(plans))
     return {name: int((subsets != before).sum()) for name, subsets in zip(variants, after, strict=True)}
 
 
-def _moved(selector: RuleSelector, threshold: str, step: int) -> RuleSelector:
+def _move_threshold(selector: RuleSelector, threshold: str, step: int) -> RuleSelector:
     bound = selector.bound
     here = bound.policy.thresholds[threshold]
     low, high = bound.policy.threshold_range(threshold, bound.scales) or (-LARGEST, LARGEST)
