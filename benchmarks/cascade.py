@@ -100,7 +100,7 @@ def one_order(
     drawn = np.random.default_rng(seed).permutation(n)[: plan.calibration]
     was_drawn, bought = np.zeros(n, bool), np.zeros(n, bool)
     was_drawn[drawn] = True
-    batch = int(BOUGHT * (plan.judged - plan.calibration)) // max(1, rounds)
+    batch = int(BOUGHT * (plan.judgements - plan.calibration)) // max(1, rounds)
     for _ in range(rounds):
         bought[most_uncertain(goal.uncertainty(predictions.probabilities()), ~bought, batch)] = True
         taught = np.flatnonzero(bought & ~was_drawn)

@@ -21,7 +21,7 @@ import yaml
 from efficient_empathy.dialogues import Sample, Utterance, open_source
 from efficient_empathy.prompts.golden.golden_set import BUNDLED, Golden, GoldenItem, write_golden
 from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote
-from efficient_empathy.prompts.testing.readings import Expected, WatchedRules
+from efficient_empathy.prompts.testing.readings import Expectations, WatchedRules
 from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring.judges.distilled import DistilledJudge
 from efficient_empathy.scoring.rubric import Rubric
@@ -63,7 +63,7 @@ def ends(told: int | str) -> tuple[int, int]:
 
 def certain_subsets(golden: Golden) -> list[str]:
     """Each item's subset by the manifest's policy, or `near` where its ranges reach into more than one."""
-    expected = Expected.of([item.expected for item in golden.items], golden.axes)
+    expected = Expectations.of([item.expected for item in golden.items], golden.axes)
     assert golden.manifest.policy is not None
     rules = WatchedRules.of(golden.manifest.policy, golden.scales, golden.samples)
     names = np.array(rules.subsets)
@@ -84,7 +84,7 @@ def distances(golden: Golden) -> list[float]:
     """How far the distilled judge's scores lie outside the ranges, a mean an axis."""
     judgements = asyncio.run(DistilledJudge(Rubric.load()).judge(golden.samples))
     given = np.array([[[judgement.scores[axis] for axis in golden.axes]] for judgement in judgements])
-    nearest = Expected.of([item.expected for item in golden.items], golden.axes).nearest(given)
+    nearest = Expectations.of([item.expected for item in golden.items], golden.axes).nearest(given)
     return [float(axis) for axis in np.abs(given - nearest).mean((0, 1))]
 
 
@@ -119,7 +119,7 @@ def main() -> None:
         items=len(items),
         corpus="",
         rubric=RubricNote.of(Rubric.load()),
-        made=Origin(source="scripts/golden.yaml"),
+        origin=Origin(source="scripts/golden.yaml"),
         policy=policy,
     )
     golden = write_golden(options.output, items, origin)

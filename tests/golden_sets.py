@@ -45,7 +45,7 @@ def golden_set(folder: Path, n: int = 200, **told: Any) -> Path:
         expected = {axis: (round(s), round(s)) for axis, s in zip(AXES, opinion(sample.id[:12]), strict=True)}
         items.append(GoldenItem(sample, expected))
     policy = load_policy("paper")
-    fields = {"name": "mine", "rubric": RubricNote.of(RUBRIC), "made": Origin(by="hand"), "policy": policy, **told}
+    fields = {"name": "mine", "rubric": RubricNote.of(RUBRIC), "origin": Origin(by="hand"), "policy": policy, **told}
     write_golden(folder, items, GoldenManifest(items=n, corpus="", **fields))
     return folder
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.panel import Panel, pooled, pooled_columns
+from efficient_empathy.scoring.panel import Panel, pool_columns, pool_scores
 from judge_specs import spec_of
 
 RUBRIC = Rubric.load()
@@ -25,7 +25,7 @@ def failed(state: str = "refused") -> Judgement:
 
 
 def one(axis: str, *judgements: Judgement, pool: str = "mean") -> float:
-    return pooled_columns([list(judgements)], RUBRIC, pool)[axis][0]
+    return pool_columns([list(judgements)], RUBRIC, pool)[axis][0]
 
 
 @given(VOTES)
@@ -34,8 +34,8 @@ def test_mean_and_median_are_those_of_the_judges_that_have_a_score(rows) -> None
     for k in range(4):
         given_ = [row[k] for row in rows if row[k] is not None]
         if given_:
-            assert pooled(votes, AXIS, "mean")[k] == pytest.approx(statistics.mean(given_))
-            assert pooled(votes, AXIS, "median")[k] == statistics.median(given_)
+            assert pool_scores(votes, AXIS, "mean")[k] == pytest.approx(statistics.mean(given_))
+            assert pool_scores(votes, AXIS, "median")[k] == statistics.median(given_)
 
 
 @given(VOTES)
@@ -46,7 +46,7 @@ def test_a_vote_is_the_most_frequent_then_nearest_the_median_then_lowest(rows) -
         if given_:
             counts, median = Counter(given_), statistics.median(given_)
             best = min(counts, key=lambda score: (-counts[score], abs(score - median), score))
-            assert pooled(votes, AXIS, "vote")[k] == best
+            assert pool_scores(votes, AXIS, "vote")[k] == best
 
 
 def test_a_vote_takes_expected_scores_for_the_whole_number_they_are_next_to() -> None:
@@ -54,7 +54,7 @@ def test_a_vote_takes_expected_scores_for_the_whole_number_they_are_next_to() ->
 
 
 def test_only_ok_judgements_are_pooled() -> None:
-    found = pooled_columns([[judged(4), failed(), judged(8, 6)], [failed("api_error"), failed()], []], RUBRIC, "mean")
+    found = pool_columns([[judged(4), failed(), judged(8, 6)], [failed("api_error"), failed()], []], RUBRIC, "mean")
     assert found["state"] == ["ok", "api_error", None]
     assert found["sensibility"][0] == 6
     assert np.isnan(found["sensibility"][1:]).all()

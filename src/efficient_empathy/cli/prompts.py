@@ -76,7 +76,7 @@ def golden(
 
 
 def _check(folder: Path, write: bool, rubric_file: Path | None, as_json: bool) -> None:
-    from efficient_empathy.prompts.golden.golden_set import SHOWN, golden_folder, look_at, seal
+    from efficient_empathy.prompts.golden.golden_set import LONGEST_LIST, golden_folder, look_at, seal
     from efficient_empathy.scoring.rubric import Rubric
 
     rubric = Rubric.load(rubric_file) if rubric_file is not None else None
@@ -86,10 +86,10 @@ def _check(folder: Path, write: bool, rubric_file: Path | None, as_json: bool) -
     if golden is None:
         if as_json:
             show(record, True, "")
-        for problem in problems[:SHOWN]:
+        for problem in problems[:LONGEST_LIST]:
             err.print(f"Error: {problem}", markup=False, style="bold red")
-        if len(problems) > SHOWN:
-            err.print(f"… and {len(problems) - SHOWN:,} more.", markup=False)
+        if len(problems) > LONGEST_LIST:
+            err.print(f"… and {len(problems) - LONGEST_LIST:,} more.", markup=False)
         raise typer.Exit(1)
     ranges = sum(any(low < high for low, high in item.expected.values()) for item in golden.items)
     record |= {"name": golden.name, "items": len(golden.items), "ranges": ranges, "corpus": golden.manifest.corpus}

@@ -93,8 +93,8 @@ class _Scan:
             self.ledger(path)
         elif path.suffix.lower() not in _YAML:
             self.record(path)
-        elif (loaded := rubric_in(path)) is not None:
-            self.rubric(loaded, str(path))
+        elif (rubric := rubric_in(path)) is not None:
+            self.rubric(rubric, str(path))
 
     def rubric(self, loaded: Rubric, place: str) -> None:
         use = self.of(loaded.hash)
@@ -125,35 +125,35 @@ def list_prompts(folders: Sequence[Path | str] | None = None) -> PromptList:
     Looks through `folders` (those of `FOLDERS` that there are, by default) for ledgers, manifests, results and rubric
     files, and at the rubric files of the current folder and of the package.
     """
-    chosen = [Path(folder) for folder in folders or [name for name in FOLDERS if Path(name).is_dir()]]
+    places = [Path(folder) for folder in folders or [name for name in FOLDERS if Path(name).is_dir()]]
     scan = _Scan()
-    scan.skipped += [f"{folder} is no folder" for folder in chosen if not folder.is_dir()]
+    scan.skipped += [f"{folder} is no folder" for folder in places if not folder.is_dir()]
     for name in BUNDLED:
         scan.rubric(Rubric.load(name), f"{name} (bundled)")
     own = [path for path in _files(Path(), depth=0) if path.suffix.lower() in _YAML]
-    paths = {path.resolve(): path for path in (*own, *(path for folder in chosen for path in _files(folder)))}
+    paths = {path.resolve(): path for path in (*own, *(path for folder in places for path in _files(folder)))}
     for path in paths.values():
         try:
             scan.look(path)
         except (UserError, OSError, ValueError, RecursionError) as error:
             scan.skipped.append(f"{path} is skipped: {' '.join(str(error).split())[:300]}")
     rubrics = sorted(scan.rubrics.values(), key=lambda use: (-(use.last_used or 0), use.name, use.hash))
-    scanned = [str(folder) for folder in chosen if folder.is_dir()]
+    scanned = [str(folder) for folder in places if folder.is_dir()]
     return PromptList(rubrics, scanned, list(dict.fromkeys(scan.skipped)))
 
 
 def known_rubrics(folders: Iterable[Path]) -> dict[str, Rubric]:
     """By hash, the rubrics of the package and of the YAML files that lie directly in `folders`; damaged ones are left
     out."""
-    known = {loaded.hash: loaded for loaded in map(Rubric.load, BUNDLED)}
+    rubrics = {rubric.hash: rubric for rubric in map(Rubric.load, BUNDLED)}
     for path in (path for folder in folders for path in _files(folder, depth=0) if path.suffix.lower() in _YAML):
         try:
-            loaded = rubric_in(path)
+            rubric = rubric_in(path)
         except (UserError, OSError):
             continue
-        if loaded is not None:
-            known.setdefault(loaded.hash, loaded)
-    return known
+        if rubric is not None:
+            rubrics.setdefault(rubric.hash, rubric)
+    return rubrics
 
 
 def rubric_in(path: Path) -> Rubric | None:
@@ -210,10 +210,10 @@ def _files(folder: Path, depth: int = _DEEPEST) -> Iterator[Path]:
             yield path
 
 
-def summary(listed: PromptList) -> str:
+def summary(prompts: PromptList) -> str:
     """The list in words: a paragraph a rubric."""
     lines = []
-    for use in listed.rubrics:
+    for use in prompts.rubrics:
         version = f" version {use.version}" if use.version is not None else ""
         axes = ", ".join(f"{name} {'–'.join(map(str, scale))}".strip() for name, scale in use.axes.items())
         lines.append(f"{use.hash}  {clip(use.name, 60)}{version}" + (f": {axes}" if axes else ""))
@@ -229,8 +229,8 @@ def summary(listed: PromptList) -> str:
         lines += [f"    in {place}" for place in use.where[:PLACES]]
         if len(use.where) > PLACES:
             lines.append(f"    and in {len(use.where) - PLACES} more places")
-    lines += [f"Skipped: {sentence}" for sentence in listed.skipped]
-    scanned = ", ".join(listed.scanned) or "nothing but this folder and the package"
+    lines += [f"Skipped: {sentence}" for sentence in prompts.skipped]
+    scanned = ", ".join(prompts.scanned) or "nothing but this folder and the package"
     lines.append(
         f"Looked through {scanned}. Next: efficient-empathy prompts compare A B puts two of them side by side."
     )

@@ -1,7 +1,4 @@
-"""The settings of `prompts golden`, `prompts test` and `prompts compare`.
-
-Which policy's subsets are watched: as it is named, else as a golden set or a run's selection has it, else paper.
-"""
+"""The settings of `prompts golden`, `prompts test` and `prompts compare`, and the policy whose subsets they watch."""
 
 from __future__ import annotations
 
@@ -13,42 +10,31 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.settings import Flag, Settings
 from efficient_empathy.selection.policies import RulePolicy, Scales, load_policy, policy_of_definition
+from efficient_empathy.selection.settings import ThresholdSettings
 
 DEFAULT = "paper"
 
 
-class PolicySettings(Settings):
+class WatchedPolicySettings(ThresholdSettings):
     """The policy whose subsets are watched, and its thresholds."""
 
     policy: str | None = None
     """Whose subsets are watched: a policy of rules, by name or YAML file; that of the golden set, or of the run's
     selection, by default."""
-    thresholds: Annotated[dict[str, float], Flag("--threshold", metavar="NAME=NUMBER")] = Field(default_factory=dict)
-    """A threshold of the policy, by its name; its own by default."""
-    alpha: float | None = None
-    """Short for --threshold alpha=NUMBER."""
-    beta: float | None = None
-    """Short for --threshold beta=NUMBER."""
-
-    @property
-    def named(self) -> dict[str, float]:
-        """By name the thresholds that are given."""
-        short = {"alpha": self.alpha, "beta": self.beta}
-        return {**self.thresholds, **{name: value for name, value in short.items() if value is not None}}
 
 
-def chosen_policy(settings: PolicySettings, known: RulePolicy | None, scales: Scales) -> RulePolicy | None:
-    """The policy at its thresholds; `known` is that of the golden set or the run.
+def resolve_policy(settings: WatchedPolicySettings, own: RulePolicy | None, scales: Scales) -> RulePolicy | None:
+    """The policy at its thresholds; `own` is that of the golden set or the run.
 
     None where nothing is named and the default does not fit the axes. Raises `UserError` for a policy that has no rules
-    or, named or known, does not fit the axes.
+    or, named or the `own` one, does not fit the axes.
     """
-    policy = known if settings.policy is None and known is not None else _load(settings.policy or DEFAULT)
-    policy = policy.with_thresholds(**settings.named)
+    policy = own if settings.policy is None and own is not None else _load(settings.policy or DEFAULT)
+    policy = policy.with_thresholds(**settings.values)
     try:
         policy.require_axes(scales)
     except UserError:
-        if settings.policy is not None or known is not None or settings.named:
+        if settings.policy is not None or own is not None or settings.values:
             raise
         return None
     return policy
@@ -67,7 +53,7 @@ def _load(reference: str) -> RulePolicy:
     return policy
 
 
-class GoldenSettings(PolicySettings):
+class GoldenSettings(WatchedPolicySettings):
     """What a golden set has of a scored run."""
 
     n: Annotated[int, Flag("-n")] = Field(default=200, ge=1)
@@ -95,7 +81,7 @@ class Tolerances(Settings):
     """Of the intervals."""
 
 
-class Procedure(PolicySettings):
+class Procedure(WatchedPolicySettings):
     """How judges are tested, and against what."""
 
     repeats: Annotated[int, Flag("-k --repeats")] = Field(default=3, ge=1)
@@ -111,7 +97,7 @@ class Procedure(PolicySettings):
     """Of the draws of dialogues and of chance."""
 
 
-class CompareSettings(PolicySettings):
+class CompareSettings(WatchedPolicySettings):
     """On what two sides are compared, and by whom."""
 
     judges: Annotated[tuple[str, ...], Flag("--judge", repeats=True)] = ()

@@ -36,10 +36,10 @@ def subset_masses(
     """
     rows, pairs = len(tables[0]), len(tables) * (len(tables) - 1) // 2
     c = np.broadcast_to(np.asarray(dependence, dtype=np.float64), (rows, pairs))
-    merged, members = _merge_levels(cells)
-    chunk = max(1, _CHUNK // (merged.size // merged.shape[1]))
+    blocks, members = _merge_levels(cells)
+    chunk = max(1, _CHUNK // (blocks.size // blocks.shape[1]))
     masses = [
-        _masses([table[at : at + chunk] for table in tables], merged, members, c[at : at + chunk])
+        _masses([table[at : at + chunk] for table in tables], blocks, members, c[at : at + chunk])
         for at in range(0, max(rows, 1), chunk)
     ]
     return np.concatenate(masses)
@@ -53,13 +53,13 @@ def _masses(
     probabilities = [table @ member for table, member in zip(plain, members, strict=True)]
     mass = _mass_on(cells, probabilities, totals)
     if c.any():
-        kernels = [np.rint(table * _centred(table)) @ member for table, member in zip(plain, members, strict=True)]
+        kernels = [np.rint(table * _centre(table)) @ member for table, member in zip(plain, members, strict=True)]
         for pair, number in zip(combinations(range(len(tables)), 2), c.T, strict=True):
             factors = [kernels[axis] if axis in pair else probabilities[axis] for axis in range(len(tables))]
             mass = mass + number[:, None] * _mass_on(cells, factors, totals)
     total = totals[0] * totals[-1] if len(totals) > 1 else totals[0]
-    found = np.maximum(mass / total[:, None], 0)
-    shares: npt.NDArray[np.float32] = (found / found.sum(axis=1, keepdims=True)).astype(np.float32)
+    masses = np.maximum(mass / total[:, None], 0)
+    shares: npt.NDArray[np.float32] = (masses / masses.sum(axis=1, keepdims=True)).astype(np.float32)
     return shares
 
 
@@ -69,13 +69,13 @@ def _mass_on(cells: npt.NDArray[Any], factors: Sequence[Table], totals: Sequence
     In units of the first and the last axis's total: those of the axes between are divided out at once.
     """
     by_level = np.moveaxis(cells, 1, 0)
-    left: npt.NDArray[np.float64] = factors[0] @ by_level.reshape(len(by_level), -1)
-    left = left.reshape(len(left), *by_level.shape[1:])
+    rest: npt.NDArray[np.float64] = factors[0] @ by_level.reshape(len(by_level), -1)
+    rest = rest.reshape(len(rest), *by_level.shape[1:])
     for axis, factor in enumerate(factors[1:], 1):
-        left = np.einsum("nkj...,nj->nk...", left, factor)
+        rest = np.einsum("nkj...,nj->nk...", rest, factor)
         if axis < len(factors) - 1:
-            left = np.rint(left / totals[axis].reshape(-1, *[1] * (left.ndim - 1)))
-    return left
+            rest = np.rint(rest / totals[axis].reshape(-1, *[1] * (rest.ndim - 1)))
+    return rest
 
 
 def _merge_levels(cells: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.float64], list[npt.NDArray[np.float64]]]:
@@ -103,7 +103,7 @@ def expected_counts(tables: Sequence[Table], dependence: npt.NDArray[Any] | floa
         plain = [np.asarray(table[at : at + chunk], dtype=np.float64) for table in tables]
         together = _sum_of_products(plain)
         if (part := c[at : at + chunk]).any():
-            kernels = [table * _centred(table) for table in plain]
+            kernels = [table * _centre(table) for table in plain]
             for pair, number in zip(combinations(range(len(tables)), 2), part.T, strict=True):
                 factors = [kernels[axis] if axis in pair else plain[axis] for axis in range(len(tables))]
                 together += _sum_of_products([number[:, None] * factors[0], *factors[1:]])
@@ -125,18 +125,18 @@ def fit_dependence(tables: Sequence[Table], targets: Sequence[Table]) -> tuple[f
 
     By moments: what is left of the two true scores' covariance, over the product of the variances expected.
     """
-    left, variances = [], []
+    rest, variances = [], []
     for table, target in zip(tables, targets, strict=True):
         p = np.asarray(table, dtype=np.float64)
         levels = np.arange(p.shape[1])
-        left.append(target @ levels - p @ levels)
-        variances.append((p * _centred(p) ** 2).sum(axis=1))
+        rest.append(target @ levels - p @ levels)
+        variances.append((p * _centre(p) ** 2).sum(axis=1))
     pairs = combinations(range(len(tables)), 2)
-    return tuple(float((left[i] * left[j]).mean() / (variances[i] * variances[j]).mean()) for i, j in pairs)
+    return tuple(float((rest[i] * rest[j]).mean() / (variances[i] * variances[j]).mean()) for i, j in pairs)
 
 
-def _centred(table: Table) -> Table:
+def _centre(table: Table) -> Table:
     """The levels less their mean under each row, (samples, levels)."""
     levels = np.arange(table.shape[1])
-    centred: Table = levels - (table @ levels / table.sum(axis=1))[:, None]
-    return centred
+    values: Table = levels - (table @ levels / table.sum(axis=1))[:, None]
+    return values

@@ -54,13 +54,15 @@ class Ledger:
         with self._guard():
             self._db = _open_read_only(path) if read_only else _open(path)
             self._db.execute("BEGIN")  # both answers from one moment: another process may be making the file
-            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
             tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             self._db.execute("COMMIT")
-            if found != VERSION and (found or tables or read_only):
+            if version != VERSION and (version or tables or read_only):
                 self._db.close()
-                told = f"of version {found}; this program reads version {VERSION}" if found else "by this program"
-                raise UserError(f"{path} is not a ledger {told}: name another file or folder")
+                message = (
+                    f"of version {version}; this program reads version {VERSION}" if version else "by this program"
+                )
+                raise UserError(f"{path} is not a ledger {message}: name another file or folder")
             if not read_only:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
@@ -86,22 +88,22 @@ class Ledger:
     def latest(self, spec: JudgeSpec, sample_ids: Sequence[str]) -> dict[str, Judgement]:
         """By sample: its `ok` judgement under `spec`, else its last failure; samples never judged are absent."""
         with self._guard():
-            found = self._db.execute(
+            judgements = self._db.execute(
                 f"SELECT {', '.join(COLUMNS)} FROM judgements WHERE spec_id = ? "
                 "AND sample_id IN (SELECT value FROM json_each(?)) ORDER BY state = 'ok', id",
                 (self._spec_id(spec), json.dumps(list(sample_ids))),
             )
-            return {row[0]: _from_row(dict(zip(COLUMNS, row, strict=True))) for row in found}
+            return {row[0]: _from_row(dict(zip(COLUMNS, row, strict=True))) for row in judgements}
 
     def states(self, spec: JudgeSpec, sample_ids: Sequence[str]) -> dict[str, str]:
         """By sample, the state of what `latest` gives."""
         with self._guard():
-            found = self._db.execute(
+            states_by_id = self._db.execute(
                 "SELECT sample_id, state FROM judgements WHERE spec_id = ? "
                 "AND sample_id IN (SELECT value FROM json_each(?)) ORDER BY state = 'ok', id",
                 (self._spec_id(spec), json.dumps(list(sample_ids))),
             )
-            return dict(found.fetchall())
+            return dict(states_by_id.fetchall())
 
     def has_probabilities(self, spec: JudgeSpec) -> bool:
         """Whether the judge answers with distributions, going by its first `ok` judgement."""
@@ -132,13 +134,13 @@ class Ledger:
     def history(self, sample_id: str) -> list[tuple[int, JudgeSpec, Judgement]]:
         """All judgements of one sample, failures included, oldest first, each with its number and its spec."""
         with self._guard():
-            found = self._db.execute(
+            judgements = self._db.execute(
                 f"SELECT judgements.id, spec, {', '.join(COLUMNS)} FROM judgements JOIN specs ON specs.id = spec_id "
                 # `by_sample` is by spec first: naming all specs lets it be used
                 "WHERE spec_id IN (SELECT id FROM specs) AND sample_id = ? ORDER BY judgements.id",
                 (sample_id,),
             )
-            return [(row[0], _spec(row[1]), _from_row(dict(zip(COLUMNS, row[2:], strict=True)))) for row in found]
+            return [(row[0], _spec(row[1]), _from_row(dict(zip(COLUMNS, row[2:], strict=True)))) for row in judgements]
 
     def specs(self) -> list[JudgeSpec]:
         """Every spec that has judgements, in the order of first use."""
@@ -153,9 +155,9 @@ class Ledger:
     def spent_usd(self) -> float:
         """What all calls have cost: the judgements' sum, or what was committed if that is more (lost calls count)."""
         with self._guard():
-            recorded = self._db.execute("SELECT coalesce(sum(cost_usd), 0) FROM judgements").fetchone()[0]
-            committed = self._db.execute("SELECT coalesce(max(committed_usd), 0) FROM spending").fetchone()[0]
-            return float(max(recorded, committed))
+            cost = self._db.execute("SELECT coalesce(sum(cost_usd), 0) FROM judgements").fetchone()[0]
+            reserve = self._db.execute("SELECT coalesce(max(committed_usd), 0) FROM spending").fetchone()[0]
+            return float(max(cost, reserve))
 
     def totals(self, spec: JudgeSpec) -> dict[str, float]:
         """Requests, tokens and dollars of all judgements under `spec`, failures included."""
@@ -186,8 +188,8 @@ def _open(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:
 
 def _open_read_only(path: Path) -> sqlite3.Connection:
     """Nothing is left beside the file: where no one has it open for writing, it is read as it lies."""
-    being_written = path.with_name(f"{path.name}-wal").exists()
-    return _open(f"file:{quote(str(path.resolve()))}?{'mode=ro' if being_written else 'immutable=1'}", uri=True)
+    log = path.with_name(f"{path.name}-wal").exists()
+    return _open(f"file:{quote(str(path.resolve()))}?{'mode=ro' if log else 'immutable=1'}", uri=True)
 
 
 @lru_cache(maxsize=256)
@@ -206,11 +208,11 @@ def _to_row(judgement: Judgement) -> dict[str, Any]:
 
 def _from_row(row: dict[str, Any]) -> Judgement:
     scores: Mapping[str, float] = json.loads(row["scores"])
-    read = {
+    values = {
         "probabilities": _from_blob(row["probabilities"], scores),
         "dependence": tuple(json.loads(row["dependence"])),
     }
-    return Judgement(**{**row, "scores": scores, **read})
+    return Judgement(**{**row, "scores": scores, **values})
 
 
 def _to_blob(judgement: Judgement) -> bytes | None:
@@ -219,8 +221,8 @@ def _to_blob(judgement: Judgement) -> bytes | None:
         return None
     rows = [judgement.probabilities[axis] for axis in judgement.scores]
     table = np.full((len(rows), max(map(len, rows))), np.nan, "<f4")
-    for filled, row in zip(table, rows, strict=True):
-        filled[: len(row)] = row
+    for content, row in zip(table, rows, strict=True):
+        content[: len(row)] = row
     return table.tobytes()
 
 

@@ -48,18 +48,20 @@ class Panel(Part):
 
     def answers(self, ledger: Ledger, sample_ids: Sequence[str]) -> dict[str, Judgement]:
         """By sample, the first judge's `ok` judgement that there is, else the first failure; absent if never judged."""
-        found = ledger.latest(self.specs[0], sample_ids)
+        answers_by_id = ledger.latest(self.specs[0], sample_ids)
         for spec in self.specs[1:]:
-            asked = [sample for sample in sample_ids if sample not in found or found[sample].state != "ok"]
-            for sample, judgement in (ledger.latest(spec, asked) if asked else {}).items():
-                if judgement.state == "ok" or sample not in found:
-                    found[sample] = judgement
-        return found
+            ids = [
+                sample for sample in sample_ids if sample not in answers_by_id or answers_by_id[sample].state != "ok"
+            ]
+            for sample, judgement in (ledger.latest(spec, ids) if ids else {}).items():
+                if judgement.state == "ok" or sample not in answers_by_id:
+                    answers_by_id[sample] = judgement
+        return answers_by_id
 
     def judgements(self, ledger: Ledger, sample_ids: Sequence[str]) -> list[list[Judgement]]:
         """By sample, in the given order, what the judges said, in theirs."""
-        found = [ledger.latest(spec, sample_ids) for spec in self.specs]
-        return [[by[sample] for by in found if sample in by] for sample in sample_ids]
+        judgements_by_id = [ledger.latest(spec, sample_ids) for spec in self.specs]
+        return [[by[sample] for by in judgements_by_id if sample in by] for sample in sample_ids]
 
     def totals(self, ledger: Ledger) -> dict[str, float]:
         """Requests, tokens and dollars of all its judgements, failures included."""
@@ -67,26 +69,28 @@ class Panel(Part):
         return {name: sum(totals[name] for totals in each) for name in each[0]}
 
 
-def pooled_columns(found: Sequence[Sequence[Judgement]], rubric: Rubric, pool: Pool) -> dict[str, object]:
+def pool_columns(by_sample: Sequence[Sequence[Judgement]], rubric: Rubric, pool: Pool) -> dict[str, object]:
     """Columns of scores from `Panel.judgements`: `state`, per axis the score and `_std`; `judgements`, `disagreement`.
 
     `_std` is the population standard deviation of the mixture of the judgements: of the scores themselves, or of what
     their distributions say where there are any. It is null for a single score, and so is `disagreement`, the largest
     range on any axis.
     """
-    ok = [[j for j in judgements if j.state == "ok"] for judgements in found]
+    ok = [[j for j in judgements if j.state == "ok"] for judgements in by_sample]
     counts = np.array([len(judgements) for judgements in ok])
     columns: dict[str, object] = {
-        "state": ["ok" if good else given[0].state if given else None for good, given in zip(ok, found, strict=True)]
+        "state": [
+            "ok" if good else values[0].state if values else None for good, values in zip(ok, by_sample, strict=True)
+        ]
     }
     ranges = []
     for axis in rubric.axes:
         votes, variances = _votes(ok, axis)
         centre = np.nansum(votes, axis=0) / np.maximum(counts, 1)
-        within, known = np.nansum(variances, axis=0), ~np.isnan(variances).all(axis=0)
+        within, has_variance = np.nansum(variances, axis=0), ~np.isnan(variances).all(axis=0)
         std = np.sqrt((within + np.nansum((votes - centre) ** 2, axis=0)) / np.maximum(counts, 1))
-        columns[axis.name] = np.where(counts > 0, pooled(votes, axis, pool), np.nan)
-        columns[f"{axis.name}_std"] = np.where((counts > 1) | known, std, np.nan)
+        columns[axis.name] = np.where(counts > 0, pool_scores(votes, axis, pool), np.nan)
+        columns[f"{axis.name}_std"] = np.where((counts > 1) | has_variance, std, np.nan)
         ranges.append(np.max(votes, axis=0, initial=-np.inf, where=~np.isnan(votes)))
         ranges[-1] -= np.min(votes, axis=0, initial=np.inf, where=~np.isnan(votes))
     columns["judgements"] = counts
@@ -94,22 +98,22 @@ def pooled_columns(found: Sequence[Sequence[Judgement]], rubric: Rubric, pool: P
     return columns
 
 
-def pooled(votes: Votes, axis: Axis, pool: Pool) -> Votes:
+def pool_scores(votes: Votes, axis: Axis, pool: Pool) -> Votes:
     """One score a sample by mean, median or vote; 0 or NaN where nobody voted."""
     counts = (~np.isnan(votes)).sum(axis=0)
     if pool == "mean":
         mean: Votes = np.nansum(votes, axis=0) / np.maximum(counts, 1)
         return mean
-    ordered = np.sort(votes, axis=0)  # NaN last
+    order = np.sort(votes, axis=0)  # NaN last
     middle = np.stack([np.maximum(counts - 1, 0) // 2, np.minimum(counts // 2, len(votes) - 1)])
-    median: Votes = np.take_along_axis(ordered, middle, axis=0).mean(axis=0)
+    median: Votes = np.take_along_axis(order, middle, axis=0).mean(axis=0)
     if pool == "median":
         return median
     levels = np.asarray(axis.values, dtype=np.float64)
     frequency = (np.rint(votes)[:, :, None] == levels).sum(axis=0)
     nearness = -np.abs(levels - median[:, None]) / (len(levels) + 1)  # less than one vote
-    chosen: Votes = levels[np.argmax(np.where(np.isnan(nearness), 0, frequency + nearness), axis=1)]
-    return chosen
+    level: Votes = levels[np.argmax(np.where(np.isnan(nearness), 0, frequency + nearness), axis=1)]
+    return level
 
 
 def _votes(ok: Sequence[Sequence[Judgement]], axis: Axis) -> tuple[Votes, Votes]:

@@ -33,15 +33,15 @@ def parse(reply: str, rubric: Rubric) -> dict[str, int]:
     `ParseError` for a reply that ends inside a thought, a missing axis, a value that is no whole number ("4.5/5",
     "high"), one outside the scale, and two different values for one axis.
     """
-    found = _from_json(reply)
-    if found is None:
+    values_by_axis = _from_json(reply)
+    if values_by_axis is None:
         answer = strip_thoughts(reply)
         if answer.unfinished:
             raise ParseError("the reply ends inside its thoughts")
-        found = _from_json(answer.text) or _from_form(answer.text, rubric)
+        values_by_axis = _from_json(answer.text) or _from_form(answer.text, rubric)
     scores = {}
     for axis in rubric.axes:
-        values = set(found.get(axis.name, ()))
+        values = set(values_by_axis.get(axis.name, ()))
         if not values:
             raise ParseError(f"no value for {axis.name}")
         if len(values) > 1:
@@ -86,18 +86,18 @@ def _from_json(reply: str) -> dict[str, list[str]] | None:
         text = text.strip("`").removeprefix("json").strip()
     if not text.startswith("{"):
         return None
-    found: dict[str, list[str]] = {}
+    by_axis: dict[str, list[str]] = {}
 
     def collect(pairs: list[tuple[str, Any]]) -> None:
         for key, value in pairs:
             plain = value if isinstance(value, str) else json.dumps(value)
-            found.setdefault(key.strip().lower(), []).append(plain[:40])
+            by_axis.setdefault(key.strip().lower(), []).append(plain[:40])
 
     try:
         json.loads(text, object_pairs_hook=collect)
     except (ValueError, RecursionError):
         return None
-    return found
+    return by_axis
 
 
 @lru_cache(maxsize=16)
@@ -108,7 +108,7 @@ def label_pattern(axes: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _from_form(reply: str, rubric: Rubric) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    by_axis: dict[str, list[str]] = {}
     labels = list(label_pattern(rubric.axis_names).finditer(reply))
     ends = [label.start() for label in labels[1:]] + [len(reply)]
     for label, end in zip(labels, ends, strict=False):
@@ -117,5 +117,5 @@ def _from_form(reply: str, rubric: Rubric) -> dict[str, list[str]]:
         values = [word.lstrip(OPENING).rstrip(CLOSING) for word in NUMBER_LIKE.findall(line)]
         if not values or not line.lstrip(OPENING).startswith(values[0]):
             values = [line[:40]] * bool(line)  # words or a sign before the number may turn it round
-        found.setdefault(label[1].lower(), []).extend(values)
-    return found
+        by_axis.setdefault(label[1].lower(), []).extend(values)
+    return by_axis

@@ -60,8 +60,8 @@ def plan_samples(samples: Iterable[Sample], judge: CheckedJudge, workspace: Work
                 for sample in batch:
                     estimate = endpoint.estimate(**judge.request(sample))
                     totals.update({"requests": 1, **asdict(estimate)})
-    known = endpoint is None or endpoint.price is not None
-    dollars = {key: round(float(totals[key]), 6) if known else None for key in _DOLLARS}
+    states = endpoint is None or endpoint.price is not None
+    dollars = {key: round(float(totals[key]), 6) if states else None for key in _DOLLARS}
     counts = {key: totals[key] for key in ("requests", "prompt_tokens", "completion_tokens")}
     return {"dry_run": True, "judge": judge.name, "to_judge": to_judge, **counts, **dollars}
 

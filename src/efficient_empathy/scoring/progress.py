@@ -1,7 +1,7 @@
-"""What a scoring run looks like while it runs: on the terminal, and in `progress.json` for who watches from outside.
+"""The progress of a scoring run: a live display on the terminal, and `progress.json` for those who watch from outside.
 
-The terminal has a live display, or plain lines where it is none. The file is written at most once a second, whole or
-not at all, and costs the run nothing: no fsync, and a disk that is full is no error here. Scoring never reads it back.
+Output that is no terminal gets plain lines. The file is written at most once a second, whole or not at all, and costs
+the run nothing: no fsync, and a full disk is no error here. Scoring never reads it back.
 """
 
 from __future__ import annotations
@@ -138,9 +138,9 @@ class ProgressDisplay:
         return (self._done - self._at_start) / max(1e-9, time.monotonic() - self._started)
 
     def _rest(self) -> str:
-        failed = [f"{self.states[state]} {state}" for state in STATES if state != "ok" and self.states[state]]
+        failures = [f"{self.states[state]} {state}" for state in STATES if state != "ok" and self.states[state]]
         parts = [f"${self.cost_usd:.4f}"] if self.cost_usd else []
-        parts += failed
+        parts += failures
         if self._window:
             parts.append(f"concurrency {int(self._window.limit)}")
         return " · ".join(parts)
@@ -148,9 +148,9 @@ class ProgressDisplay:
     def _line(self) -> None:
         self._line_at = time.monotonic()
         rate = self._rate()
-        left = f", {(self._total - self._done) / rate:.0f} s left" if rate > 0 and self._done < self._total else ""
+        time_left = f", {(self._total - self._done) / rate:.0f} s left" if rate > 0 and self._done < self._total else ""
         rest = self._rest()
-        text = f"scored {self._done:,} of {self._total:,} ({rate:.0f}/s{left})" + (f" · {rest}" if rest else "")
+        text = f"scored {self._done:,} of {self._total:,} ({rate:.0f}/s{time_left})" + (f" · {rest}" if rest else "")
         self._console.print(text, highlight=False, soft_wrap=True)
 
 

@@ -13,7 +13,7 @@ from efficient_empathy.dialogues import scan_samples
 from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.scoring.judges.contract import Judgement
 from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.scoring.panel import Panel, pooled_columns
+from efficient_empathy.scoring.panel import Panel, pool_columns
 from efficient_empathy.scoring.rubric import Rubric
 
 CHUNK = 8192
@@ -49,7 +49,7 @@ def write_scores(samples: Path, ledger: Ledger, panel: Panel, rubric: Rubric, pa
         for chunk in scan_samples(samples, CHUNK):
             ids = [sample.id for sample in chunk]
             if panel.pools:
-                columns = pooled_columns(panel.judgements(ledger, ids), rubric, panel.pool)
+                columns = pool_columns(panel.judgements(ledger, ids), rubric, panel.pool)
             else:
                 answers = panel.answers(ledger, ids)
                 columns = _columns([answers.get(sample) for sample in ids], rubric, schema)

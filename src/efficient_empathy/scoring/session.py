@@ -1,4 +1,4 @@
-"""Judges put through samples: only what has no answer yet is asked, and each answer is kept as it comes."""
+"""Judges at work on samples: they are asked only for what has no answer yet, and each answer is kept as it comes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pending:
         self.under_way: set[str] = set()
         self._samples = iter(samples)
         self._ledger, self._spec = ledger, spec
-        self._stream = self._unjudged()
+        self._stream = self._missing()
 
     def take(self, n: int) -> list[Sample]:
         """The next `n` or fewer; empty at the end. They count as under way until `done`."""
@@ -35,7 +35,7 @@ class Pending:
         """They are in the ledger, or were given up."""
         self.under_way.difference_update(sample.id for sample in samples)
 
-    def _unjudged(self) -> Iterator[Sample]:
+    def _missing(self) -> Iterator[Sample]:
         while chunk := list(islice(self._samples, CHUNK)):
             missing = self._ledger.missing(self._spec, [sample.id for sample in chunk])
             for sample in chunk:
@@ -92,7 +92,7 @@ class Session:
     def __init__(self, ledger: Ledger, console: Console, total: int) -> None:
         self.requests = 0
         self.cost_usd = 0.0
-        self.judged = 0
+        self.judgements = 0
         self.ending: Ending | Literal["error"] = "complete"
         self._failure: UserError | None = None
         self._ledger, self._console, self._total = ledger, console, total
@@ -111,7 +111,7 @@ class Session:
         file.end(self.ending, str(self._failure or ""))
         self.requests += display.requests
         self.cost_usd += display.cost_usd
-        self.judged += sum(display.states.values())
+        self.judgements += sum(display.states.values())
         return self.ending == "complete"
 
     def give_up(self, progress: str) -> None:

@@ -1,7 +1,4 @@
-"""The stage `score`: judge what has no judgement yet, write `scores.parquet`.
-
-Reading a source into a run's folder.
-"""
+"""The stage `score`: read a source into a run, judge what has no judgement yet, write `scores.parquet`."""
 
 from __future__ import annotations
 
@@ -46,7 +43,8 @@ from efficient_empathy.scoring.scores import write_scores
 from efficient_empathy.scoring.session import Session
 from efficient_empathy.scoring.settings import Pool
 
-BAD_ROWS_SHOWN = 20
+MOST_BAD_ROWS = 20
+MOST_REASONS = 3
 
 
 def ingest(
@@ -59,44 +57,41 @@ def ingest(
     force: bool = False,
 ) -> ReadRecord:
     """Read `source` into `samples.parquet` unless it holds just that still; what the manifest keeps of it."""
-    opened = open_source(source, format=format, columns=columns, intake=Intake(on_bad_row=on_bad_row))
-    origin = SourceRecord(name=Path(str(source)).name, format=opened.format, digest=opened.digest())
+    stream = open_source(source, format=format, columns=columns, intake=Intake(on_bad_row=on_bad_row))
+    origin = SourceRecord(name=Path(str(source)).name, format=stream.format, digest=stream.digest())
     parameters = ReadParameters(columns=dict(columns or {}), on_bad_row=on_bad_row)
-    known = workspace.last(READ, ReadRecord)
+    last = workspace.last(READ, ReadRecord)
     whole = workspace.samples.exists() and workspace.whole(READ)
-    same = known is not None and known.source == origin and known.parameters == parameters
-    if known is not None and opened.hub is None and same and whole and not force:
-        return known
+    same = last is not None and last.source == origin and last.parameters == parameters
+    if last is not None and stream.hub is None and same and whole and not force:
+        return last
     ids, conversations = DistinctCounter(), DistinctCounter()
 
-    def counted() -> Iterator[Sample]:
-        for sample in opened:
+    def count_samples() -> Iterator[Sample]:
+        for sample in stream:
             ids.add(sample.id)
             conversations.add(sample.dialogue_id)
             yield sample
 
     with atomic(workspace.samples) as temporary:
-        count = write_samples(counted(), temporary)
+        count = write_samples(count_samples(), temporary)
         if not count:
-            raise UserError(f"{source} holds no sample: {opened.intake.bad_row_count} bad rows, nothing to score")
+            raise UserError(f"{source} holds no sample: {stream.intake.bad_row_count} bad rows, nothing to score")
     record = ReadRecord(
         source=origin,
         parameters=parameters,
         samples=count,
         conversations=conversations.count(),
         duplicates=count - ids.count(),
-        bad_rows=opened.intake.bad_row_count,
+        bad_rows=stream.intake.bad_row_count,
         bad_row_examples=tuple(
-            BadRowRecord(place=row.place, reason=row.reason) for row in opened.intake.bad_rows[:BAD_ROWS_SHOWN]
+            BadRowRecord(place=row.place, reason=row.reason) for row in stream.intake.bad_rows[:MOST_BAD_ROWS]
         ),
-        repairs=dict(opened.intake.repairs),
-        skipped_files=tuple(path.name for path in opened.skipped_files),
+        repairs=dict(stream.intake.repairs),
+        skipped_files=tuple(path.name for path in stream.skipped_files),
     )
     workspace.record(READ, record, [workspace.samples])
     return record
-
-
-REASONS_SHOWN = 3
 
 
 def score(
@@ -128,18 +123,22 @@ def score(
     check_options([one for one in judges if isinstance(one, str)], options)
     workspace.create()
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
-        built = [build_judge(one, rubric, workspace, options, source) for one in judges]  # before anything is written
-        share_budget(built)
-        panel = Panel.of([one.spec for one in built], pool if len(built) > 1 else "first")
+        checked_judges = [
+            build_judge(one, rubric, workspace, options, source) for one in judges
+        ]  # before anything is written
+        share_budget(checked_judges)
+        panel = Panel.of([one.spec for one in checked_judges], pool if len(checked_judges) > 1 else "first")
         references = [
             JudgeRecord(name=judge.name, reference=full_reference(one, options))
-            for one, judge in zip(judges, built, strict=True)
+            for one, judge in zip(judges, checked_judges, strict=True)
         ]
         last = workspace.last(SCORE, ScoreRecord)
-        read = ingest(source, workspace, **reading)
-        counts = f"{read.samples:,} samples of {read.conversations:,} conversations"
-        console.print(f"{counts}, read as {read.source.format}")
-        return _score(workspace, built, FirstPass(panel=panel, judges=tuple(references)), last, rubric, read, console)
+        record = ingest(source, workspace, **reading)
+        counts = f"{record.samples:,} samples of {record.conversations:,} conversations"
+        console.print(f"{counts}, read as {record.source.format}")
+        return _score(
+            workspace, checked_judges, FirstPass(panel=panel, judges=tuple(references)), last, rubric, record, console
+        )
 
 
 def _score(
@@ -148,31 +147,31 @@ def _score(
     first_pass: FirstPass,
     last: ScoreRecord | None,
     rubric: Rubric,
-    read: ReadRecord,
+    reading: ReadRecord,
     console: Console,
 ) -> dict[str, Any]:
     started = time.monotonic()
     panel = _with_rounds(first_pass, last)
     with Ledger(workspace.ledger) as ledger:
-        session = Session(ledger, console, read.samples - read.duplicates)
+        session = Session(ledger, console, reading.samples - reading.duplicates)
         for one in judges:
             samples = (sample for chunk in scan_samples(workspace.samples, 1024) for sample in chunk)
             if len(judges) > 1:
                 console.print(one.name, highlight=False)
             if not session.ask(one, samples, sample_ids(workspace.samples)):
                 break
-        written = write(workspace, ledger, panel, rubric)
+        table = write(workspace, ledger, panel, rubric)
         members = [_member(workspace, ledger, one) for one in judges]
     reasons = sum((counts for _, counts in members), Counter[str]())
-    call = call_of(session, started, dict(reasons.most_common(REASONS_SHOWN)))
-    pooled = {"pool": panel.pool, "disagreement": mean_disagreement(workspace)} if panel.pools else {}
+    call = call_of(session, started, dict(reasons.most_common(MOST_REASONS)))
+    pool = {"pool": panel.pool, "disagreement": mean_disagreement(workspace)} if panel.pools else {}
     several = {"members": tuple(member for member, _ in members)} if len(judges) > 1 else {}
     about = {"judge": " + ".join(one.name for one in judges), "panel": panel, "first_pass": first_pass}
-    record_score(workspace, read, rubric, {**written, **call, **pooled, **several, **about})
-    states: dict[str, int] = written["states"]
-    session.give_up(f"{states['ok']:,} of {read.samples:,} samples are judged and kept")
-    shown = {"members": [member.model_dump(mode="json") for member in several["members"]]} if several else {}
-    return {**result_of(read, written, call), **pooled, **shown}
+    record_score(workspace, reading, rubric, {**table, **call, **pool, **several, **about})
+    states: dict[str, int] = table["states"]
+    session.give_up(f"{states['ok']:,} of {reading.samples:,} samples are judged and kept")
+    names = {"members": [member.model_dump(mode="json") for member in several["members"]]} if several else {}
+    return {**result_of(reading, table, call), **pool, **names}
 
 
 def _with_rounds(first_pass: FirstPass, last: ScoreRecord | None) -> Panel:
@@ -192,20 +191,20 @@ def call_of(session: Session, started: float, reasons: dict[str, int]) -> dict[s
     }
 
 
-def result_of(read: ReadingRecord, written: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
+def result_of(reading: ReadingRecord, counts: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
     """What scoring returns, whichever way it was done."""
-    result = {"samples": read.samples, "states": written["states"], "unjudged": written["unjudged"], **call}
-    return {**result, "bad_rows": read.bad_rows, "repairs": read.repairs, "duplicates": read.duplicates}
+    result = {"samples": reading.samples, "states": counts["states"], "unjudged": counts["unjudged"], **call}
+    return {**result, "bad_rows": reading.bad_rows, "repairs": reading.repairs, "duplicates": reading.duplicates}
 
 
-def record_score(workspace: Workspace, read: ReadRecord, rubric: Rubric, facts: dict[str, Any]) -> None:
+def record_score(workspace: Workspace, reading: ReadRecord, rubric: Rubric, facts: dict[str, Any]) -> None:
     """Record the stage `score`: what was read, by what rubric, and `facts` for the other fields of `ScoreRecord`.
 
     Requests, tokens and dollars are those of all judgements behind the scores, `totals` of `write`.
     """
     facts = dict(facts)
     totals = facts.pop("totals")
-    about = {name: getattr(read, name) for name in ReadingRecord.model_fields}
+    about = {name: getattr(reading, name) for name in ReadingRecord.model_fields}
     inputs = {workspace.samples.name: workspace.hash_of(workspace.samples)}
     record = ScoreRecord(**{**about, "inputs": inputs, "rubric": rubric_record(rubric), **facts, **totals})
     workspace.record(SCORE, record)
@@ -215,8 +214,8 @@ def write(workspace: Workspace, ledger: Ledger, panel: Panel, rubric: Rubric) ->
     """Write a run's scores as `panel` has them; `{states, unjudged, totals, distributions}`, counted by row."""
     write_scores(workspace.samples, ledger, panel, rubric, workspace.scores)
     workspace.keep(SCORE, [workspace.scores])
-    found = pl.scan_parquet(workspace.scores, glob=False).group_by("state").len().collect(engine="streaming")
-    counts = dict(found.iter_rows())
+    table = pl.scan_parquet(workspace.scores, glob=False).group_by("state").len().collect(engine="streaming")
+    counts = dict(table.iter_rows())
     return {
         "states": {state: counts.get(state, 0) for state in STATES},
         "unjudged": counts.get(None, 0),
@@ -238,8 +237,8 @@ def _member(workspace: Workspace, ledger: Ledger, judge: CheckedJudge) -> tuple[
     for ids in sample_ids(workspace.samples):
         states = ledger.states(judge.spec, ids)
         counts.update(states[i] for i in ids if i in states)
-        failed = [i for i, state in states.items() if state != "ok"]
-        reasons.update(j.reason for j in ledger.latest(judge.spec, failed).values())
+        failures = [i for i, state in states.items() if state != "ok"]
+        reasons.update(j.reason for j in ledger.latest(judge.spec, failures).values())
     totals = ledger.totals(judge.spec)
     member = MemberRecord(
         judge=judge.name,
@@ -258,10 +257,10 @@ def mean_disagreement(workspace: Workspace) -> float | None:
 
 def require_scores(result: dict[str, Any]) -> None:
     """Raise `UserError` with the reasons where scoring has failed for every sample that was judged."""
-    failed = sum(count for state, count in result["states"].items() if state != "ok")
-    if failed and not result["states"]["ok"] and result["ending"] != "stopped":
+    failures = sum(count for state, count in result["states"].items() if state != "ok")
+    if failures and not result["states"]["ok"] and result["ending"] != "stopped":
         reasons = "; ".join(f"{count:,} × {reason}" for reason, count in result["reasons"].items())
-        raise UserError(f"no sample has a score, since all {failed:,} judgements failed: {reasons}")
+        raise UserError(f"no sample has a score, since all {failures:,} judgements failed: {reasons}")
 
 
 def summary(result: dict[str, Any], run: Path) -> str:

@@ -6,7 +6,7 @@ from efficient_empathy.scoring import Rubric
 pytest.importorskip("scipy", reason='needs the extra "train"')
 
 from efficient_empathy.labelling.distillation.quality import Examples, agreement, fit_heads
-from efficient_empathy.scoring.judges.distilled import calibrated
+from efficient_empathy.scoring.judges.distilled import calibrate
 from efficient_empathy.selection.policies import load_policy
 from samples import make_samples
 
@@ -26,14 +26,14 @@ def test_logits_are_cooled_and_the_shares_of_levels_set_right() -> None:
     heads = fit_heads(sharp, one_hot(drawn), Rubric.load())
     assert [head.temperature for head in heads] == pytest.approx([2.0, 1.0], rel=0.1)
     assert heads[1].bias[10] - heads[1].bias[0] == pytest.approx(2, abs=0.3)
-    found = calibrated(sharp, heads)
+    found = calibrate(sharp, heads)
     assert np.abs(found.mean(0) - one_hot(drawn).mean(0)).max() < 0.005
 
 
 def test_levels_that_were_never_seen_keep_a_little_probability() -> None:
     logits = RNG.normal(0, 1, (200, 2, 11)).astype(np.float32)
     heads = fit_heads(logits, one_hot(np.full((200, 2), 8)), Rubric.load())
-    assert all(0 < p < 0.01 for p in calibrated(logits, heads).mean(0)[0, :8])
+    assert all(0 < p < 0.01 for p in calibrate(logits, heads).mean(0)[0, :8])
 
 
 def test_a_perfect_student_agrees_perfectly() -> None:

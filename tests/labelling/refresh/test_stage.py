@@ -128,7 +128,7 @@ def test_what_failed_is_judged_by_another_and_nothing_else_changes(tmp_path) -> 
 
 def test_the_thresholds_are_those_of_the_last_selection_or_given(run) -> None:
     select(run, alpha=8)
-    assert plan_refresh(run, judge=Fixed("other"))["chosen"] == 2
+    assert plan_refresh(run, judge=Fixed("other"))["targets"] == 2
     other = Fixed("other")
     refresh(run, judge=other, console=QUIET)
     assert sorted(other.asked) == ["Reply 8.", "Reply 9."]
@@ -197,7 +197,7 @@ def test_killed_in_any_round_and_resumed_it_pays_twice_only_for_what_was_in_flig
         result = refresh(Workspace(run), rounds=2, console=QUIET)
         before = len(server.requests)
         assert refresh(Workspace(run), rounds=2, console=QUIET)["judged"] == 0
-    assert (result["chosen"], result["states"]["ok"], result["ending"]) == (n, n, "complete")
+    assert (result["targets"], result["states"]["ok"], result["ending"]) == (n, n, "complete")
     assert before == len(server.requests) <= 3 * n + len(kills) * window
     assert pl.read_parquet(run / "scores.parquet")["judgements"].to_list() == [3] * n
     with Ledger(run / "ledger.sqlite") as ledger:
@@ -213,9 +213,9 @@ def test_a_budget_that_ends_within_a_refresh_is_taken_up_with_the_same_choice(tm
         score(chat, run, judge, console=QUIET)
         spent = run.stage("score")["cost_usd"]
         first = refresh(run, options={"concurrency": 1, "max_cost": spent * 1.5}, console=QUIET)
-        assert (first["ending"], first["chosen"]) == ("budget", 40)
+        assert (first["ending"], first["targets"]) == ("budget", 40)
         assert 0 < first["judged"] < 40
         assert first["cost_usd"] <= spent * 0.5
         rest = refresh(run, options={"max_cost": 10}, console=QUIET)
-    assert (rest["chosen"], rest["judged"]) == (40, 40 - first["judged"])
+    assert (rest["targets"], rest["judged"]) == (40, 40 - first["judged"])
     assert pl.read_parquet(run.scores)["judgements"].to_list() == [2] * 40

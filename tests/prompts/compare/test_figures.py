@@ -43,7 +43,7 @@ def test_subsets_are_counted_by_hand(tmp_path) -> None:
     found = subsets.comparison(EXACT)
     assert found.subsets == ("sensibility", "rationality", "discard")
     assert found.confusion == ((1, 0, 1), (0, 1, 0), (0, 1, 0))
-    assert (found.changed, found.same.value, found.kept) == (2, 0.5, {"a": 3, "b": 3})
+    assert (found.changed, found.same.value, found.kept_samples) == (2, 0.5, {"a": 3, "b": 3})
     assert found.jaccard == {"kept": 0.5, "sensibility": 0.5, "rationality": 0.5, "discard": 0.0}
     axis = axis_figures(both, both.axes[0], EXACT)
     assert axis.confusion[8][3] == axis.confusion[1][2] == 1
@@ -57,7 +57,7 @@ def test_the_map_has_the_active_cell_and_says_where_there_is_nothing(tmp_path) -
     assert found.overlap["sensibility"][5][5] == active.jaccard["sensibility"] == 0.5
     assert found.same[5][5] == pytest.approx(2 / 3, abs=1e-6)
     assert found.overlap["kept"][10][10] is None
-    assert found.kept["a"][10][10] == 0
+    assert found.kept_share["a"][10][10] == 0
 
 
 @settings(max_examples=25, deadline=None)
@@ -65,7 +65,7 @@ def test_the_map_has_the_active_cell_and_says_where_there_is_nothing(tmp_path) -
 def test_subsets_are_those_of_select(tmp_path_factory, scores, name, alpha, beta) -> None:
     both, subsets = watched(tmp_path_factory.mktemp("runs"), scores, scores, name, alpha=alpha, beta=beta)
     selector = make_selector(subsets.policy, both.scales)
-    assert subsets.placed()["a"] == selector.assign(both.a)["subset"].to_list()
+    assert subsets.subsets_by_side()["a"] == selector.assign(both.a)["subset"].to_list()
 
 
 def test_three_thresholds_with_a_fact_have_a_map_for_each_pair(tmp_path) -> None:
@@ -75,7 +75,7 @@ def test_three_thresholds_with_a_fact_have_a_map_for_each_pair(tmp_path) -> None
     found = subsets.comparison(EXACT)
     words = [len(sample.response.split()) > 5 for sample in make_samples(3)]
     rest = ["plain" if long else "rest" for long in words]
-    assert subsets.placed() == {"a": ["golden", rest[1], rest[2]], "b": ["plain", rest[1], "golden"]}
+    assert subsets.subsets_by_side() == {"a": ["golden", rest[1], rest[2]], "b": ["plain", rest[1], "golden"]}
     assert (found.otherwise, found.changed) == ("rest", 2)
     maps = subsets.maps()
     assert [(one.y, one.x, one.fixed) for one in maps] == [

@@ -34,7 +34,7 @@ def test_every_cell_is_there_and_the_run_s_scores_are_expected(tmp_path) -> None
     assert read.weights.mean() == pytest.approx(1.0)
     manifest = read.manifest
     assert (manifest.judge, manifest.decoding["temperature"], manifest.parser) == (SPEC, 0.0, parser_hash())
-    assert (manifest.made.readings, manifest.rubric.axes["sensibility"]) == (1, (0, 10))
+    assert (manifest.origin.readings, manifest.rubric.axes["sensibility"]) == (1, (0, 10))
 
 
 def test_weights_give_back_the_run_s_means(tmp_path) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.prompts.golden.making import allocated, stratified
+from efficient_empathy.prompts.golden.making import allocate, draw_strata
 
 STRATA = st.tuples(st.sampled_from("abcdef"), st.sampled_from("xyz"))
 
@@ -17,7 +17,7 @@ def numbered(strata, seed=0):
 @given(st.lists(STRATA, min_size=1, max_size=80), st.integers(1, 90))
 def test_each_stratum_is_there_if_there_is_room_and_weights_give_back_its_size(strata, n) -> None:
     rows = numbered(strata)
-    found = stratified(rows, n)
+    found = draw_strata(rows, n)
     assert len(found) == min(n, len(rows))
     cells, sizes = Counter(cell for cell, _ in strata), Counter(rows[i][0][0] for i in found)
     if n >= len(cells):
@@ -31,10 +31,10 @@ def test_it_does_not_depend_on_the_order_of_rows() -> None:
     rows = numbered([(a, x) for a in "abc" for x in "xyz" for _ in range(7)])
     shuffled = rows[:]
     random.Random(1).shuffle(shuffled)
-    first, second = stratified(rows, 20), stratified(shuffled, 20)
+    first, second = draw_strata(rows, 20), draw_strata(shuffled, 20)
     assert {rows[i] for i in first} == {shuffled[i] for i in second}
 
 
 def test_seats_are_in_proportion() -> None:
-    assert allocated([600, 300, 99, 1], 10) == [5, 3, 1, 1]
-    assert allocated([1, 1, 5], 7) == [1, 1, 5]
+    assert allocate([600, 300, 99, 1], 10) == [5, 3, 1, 1]
+    assert allocate([1, 1, 5], 7) == [1, 1, 5]

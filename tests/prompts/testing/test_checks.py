@@ -7,11 +7,11 @@ from efficient_empathy.prompts.testing.checks import (
     Setting,
     checks,
     departures,
-    regrouped,
+    regroup_readings,
     splits,
-    swapped,
+    swap_judgings,
 )
-from efficient_empathy.prompts.testing.readings import Expected, Readings, WatchedRules
+from efficient_empathy.prompts.testing.readings import Expectations, Readings, WatchedRules
 from efficient_empathy.selection.policies import load_policy
 
 AXES = ("sensibility", "rationality")
@@ -35,7 +35,7 @@ def by_name(found):
 
 def test_inside_a_range_nothing_has_shifted() -> None:
     now = readings([[7, 2], [9, 5]])
-    expected = Expected.of([{"sensibility": (6, 8), "rationality": (3, 4)}], AXES)
+    expected = Expectations.of([{"sensibility": (6, 8), "rationality": (3, 4)}], AXES)
     assert departures(now, expected).tolist() == [[0.5, 0.0]]  # 0 and 1 above; 1 below and 1 above
 
 
@@ -85,7 +85,7 @@ def test_intervals_are_over_dialogues() -> None:
 
 
 def test_signs_are_drawn_for_whole_clusters() -> None:
-    (null,) = swapped(np.array([[1.0, 2.0, 4.0, np.nan]]), ["a", "a", "b", "c"], 0)
+    (null,) = swap_judgings(np.array([[1.0, 2.0, 4.0, np.nan]]), ["a", "a", "b", "c"], 0)
     assert len(null) == DRAWS
     assert set(np.unique(null)) == {-7.0, -1.0, 1.0, 7.0}
     assert np.mean(null == 7.0) == pytest.approx(0.25, abs=0.01)
@@ -99,6 +99,6 @@ def test_every_way_to_deal_readings_is_there_once() -> None:
 
 
 def test_sums_over_items_of_one_row_each() -> None:
-    null = regrouped([np.array([[0.0], [1.0]]), np.array([[10.0], [10.0]])], 0)
+    null = regroup_readings([np.array([[0.0], [1.0]]), np.array([[10.0], [10.0]])], 0)
     assert set(np.unique(null)) == {10.0, 11.0}
-    assert regrouped([], 0).shape == (1, DRAWS)
+    assert regroup_readings([], 0).shape == (1, DRAWS)

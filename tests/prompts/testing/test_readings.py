@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from efficient_empathy.prompts.testing.readings import NONE, Expected, Readings, WatchedRules, pairs_alike
+from efficient_empathy.prompts.testing.readings import NONE, Expectations, Readings, WatchedRules, pairs_alike
 from efficient_empathy.prompts.testing.records import ItemRounds
 from efficient_empathy.selection.policies import load_policy, policy_of_definition
 from scored_runs import numbered
@@ -48,12 +48,12 @@ def test_a_policy_of_one_axis_and_a_fact_needs_neither_the_other_axes_nor_a_thre
     rules = WatchedRules.of(policy, {"care": (0, 5), "warmth": (1, 3)}, samples)
     scores = np.array([[[np.nan, 2], [0, 1]], [[1, 3], [1, np.nan]]], dtype=float)
     assert rules.codes(scores, ("care", "warmth")).tolist() == [[0, 1], [1, NONE]]
-    expected = Expected.of([{"care": (0, 0), "warmth": (1, 3)}] * 2, ("care", "warmth"))
+    expected = Expectations.of([{"care": (0, 0), "warmth": (1, 3)}] * 2, ("care", "warmth"))
     assert expected.permits(rules).tolist() == [[True, True], [False, True]]
 
 
 def test_ranges() -> None:
-    expected = Expected.of([{"sensibility": (6, 8), "rationality": (4, 5)}], AXES)
+    expected = Expectations.of([{"sensibility": (6, 8), "rationality": (4, 5)}], AXES)
     assert not expected.numbers[0]
     assert expected.nearest(np.array([[[9.0, 4.5], [7.0, 0.0]]]))[0].tolist() == [[8, 4.5], [7, 4]]
     permitted = expected.permits(paper())[0]

@@ -6,7 +6,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.prompts.settings import Procedure, Tolerances
 from efficient_empathy.prompts.testing.checks import Setting, checks
-from efficient_empathy.prompts.testing.readings import Expected, Readings, WatchedRules
+from efficient_empathy.prompts.testing.readings import Expectations, Readings, WatchedRules
 from efficient_empathy.prompts.testing.records import read_result
 from efficient_empathy.prompts.testing.stage import EXIT, decide, run_tests, worst
 from efficient_empathy.prompts.testing.summary import summary
@@ -175,7 +175,7 @@ def test_so_it_does_against_one_reading_of_its_own() -> None:
         rng = np.random.default_rng(seed)
         thought = thoughts(rng)
         once = read(rng, thought, 1).scores[:, 0]
-        found = verdict(read(rng, thought), Expected(AXES, once, once), noise=True)
+        found = verdict(read(rng, thought), Expectations(AXES, once, once), noise=True)
         assert found.verdict == "pass", found
         assert len(of(found, "noise")) == 2
 
@@ -203,7 +203,7 @@ def test_a_judge_that_became_noisier_is_found_against_one_reading_of_its_own() -
     rng = np.random.default_rng(2)
     thought = thoughts(rng)
     once = read(rng, thought, 1).scores[:, 0]
-    found = verdict(read(rng, thought, spread=3), Expected(AXES, once, once), noise=True)
+    found = verdict(read(rng, thought, spread=3), Expectations(AXES, once, once), noise=True)
     assert {check.verdict for check in of(found, "noise")} == {"regression"}
     assert {check.verdict for check in of(found, "shift")} <= {"pass", "insufficient"}
 

@@ -192,13 +192,13 @@ def most_uncertain(uncertainty: Uncertainty, among: Flags, count: int) -> Places
 class Guarantee:
     """What was proven: the cut, and what it was proven from.
 
-    `population` samples were not judged on purpose before, `drawn` of them at random, `failed` of those without a
+    `population` samples were not judged on purpose before; `draws` of them were, at random, `failed` of those without a
     judgement, which count as wrong; `allowed` wrong ones may be left.
     """
 
     cut: Cut
     population: int
-    drawn: int
+    draws: int
     failed: int
     allowed: int
 

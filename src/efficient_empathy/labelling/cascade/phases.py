@@ -101,7 +101,7 @@ class Phases:
         """Everything that costs. Raises `UnfinishedError`."""
         settings, plan = self._work.settings, self._plan
         self._judge("Calibrating", self._drawn)
-        batch = int(BOUGHT * (plan.judged - plan.calibration)) // max(1, settings.rounds)
+        batch = int(BOUGHT * (plan.judgements - plan.calibration)) // max(1, settings.rounds)
         for number in range(1, settings.rounds + 1):
             self._round(number, batch)
         probabilities = self.predictions.probabilities()
@@ -138,7 +138,7 @@ class Phases:
         assert proof is not None, "there is no guarantee before `run` has come to it"
         return GuaranteeRecord(
             population=proof.population,
-            drawn=proof.drawn,
+            draws=proof.draws,
             failed=proof.failed,
             allowed=proof.allowed,
             tolerated=proof.cut.tolerated,
@@ -163,7 +163,7 @@ class Phases:
         low, high = (bound(rest, n, errors, 0.025) / rest if n else 0.0 for bound in (fewest_of, most_of))
         return CheckRecord(
             checked=n,
-            judged=int(self._answered[self._checked].sum()),
+            judgements=int(self._answered[self._checked].sum()),
             failed=int((~has_truth).sum()),
             wrong=errors,
             share=round(errors / n, 4) if n else None,
@@ -253,6 +253,6 @@ def _plan(errors: np.ndarray, goal: Goal, risk: float, n: int, draws: int, membe
     judgements = n - round(answers * (1 - draws / n))
     checks = round(min(check, max(0, n - draws)) * share * (1 - draws / n)) if tolerance >= 0 else 0
     return Plan(
-        samples=n, calibration=draws, judged=judgements, check=checks, allowed=allowance, tolerated=tolerance,
+        samples=n, calibration=draws, judgements=judgements, check=checks, allowed=allowance, tolerated=tolerance,
         saved=1 - (judgements + checks) / n,
     )  # fmt: skip

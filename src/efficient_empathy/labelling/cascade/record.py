@@ -12,11 +12,11 @@ from efficient_empathy.foundation.run.record import Part
 
 
 class Plan(Part):
-    """How many samples are drawn, and how many are then expected to be judged, of `samples`."""
+    """How many of the `samples` are drawn to calibrate, and how many judgements the expert is expected to give."""
 
     samples: int
     calibration: int
-    judged: int
+    judgements: int
     check: int
     allowed: int
     tolerated: int
@@ -30,7 +30,7 @@ class GuaranteeRecord(Part):
     """What was proven, from how many samples drawn at random; see `guarantee.Guarantee`."""
 
     population: int
-    drawn: int
+    draws: int
     failed: int
     allowed: int
     tolerated: int
@@ -45,7 +45,7 @@ class CheckRecord(Part):
     """What was guaranteed, on samples drawn for nothing else: the labels they were to get against the expert's."""
 
     checked: int
-    judged: int
+    judgements: int
     """Those that the expert was asked about for the check alone."""
     failed: int
     wrong: int
@@ -85,7 +85,7 @@ def plan_text(record: CascadeRecord, expert: str) -> str:
     cost = f", about ${plan.cost_usd:.2f}" if plan.cost_usd is not None else ""
     check = f" and {plan.check:,} to check it" if plan.check else ""
     return (
-        f"Plan: judge about {plan.judged:,} of {plan.samples:,} samples by {expert}{check}{cost}; save about "
+        f"Plan: judge about {plan.judgements:,} of {plan.samples:,} samples by {expert}{check}{cost}; save about "
         f"{plan.saved:.0%}.\n"
         f"Guarantee: {record.goal}, {record.confidence}. It will be proven on {plan.calibration:,} samples drawn at "
         "random; how much is saved depends on how right the distilled judge is on them."
@@ -99,12 +99,12 @@ def guarantee_text(proof: GuaranteeRecord, samples: int, expert: str) -> str:
     )
     if not proof.answered:
         return (
-            f"Of {proof.drawn:,} drawn{failures}, too many of the distilled judge's labels are wrong even where it is "
+            f"Of {proof.draws:,} drawn{failures}, too many of the distilled judge's labels are wrong even where it is "
             "surest: it may answer nothing, and all samples have to be judged. Ctrl-C stops here; what is judged is "
             "kept."
         )
     return (
-        f"Of {proof.drawn:,} drawn{failures}, {proof.errors:,} of the labels that the distilled judge is surest of are "
+        f"Of {proof.draws:,} drawn{failures}, {proof.errors:,} of the labels that the distilled judge is surest of are "
         f"wrong ({proof.tolerated:,} tolerated): it answers {proof.answered:,} samples, "
         f"{proof.answered / samples:.0%} of all."
     )

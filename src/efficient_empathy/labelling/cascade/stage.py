@@ -28,7 +28,7 @@ from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import ReadRecord
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.scoring.stage import REASONS_SHOWN, call_of, ingest, record_score, result_of, sample_ids, write
+from efficient_empathy.scoring.stage import MOST_REASONS, call_of, ingest, record_score, result_of, sample_ids, write
 from efficient_empathy.selection.policies import BoundRules
 
 CASCADE, DISTILLED = "cascade", "distilled"
@@ -104,7 +104,7 @@ def _cascade(
         phases = Phases(work, predictions, goal, plan)
         phases.run()
         guarantee, check = phases.guarantee(), phases.check()
-        own = guarantee.answered - (check.judged if check else 0)
+        own = guarantee.answered - (check.judgements if check else 0)
         proven = {"guarantee": guarantee, "check": check, "saved": round(own / plan.samples, 4)}
         record = record.model_copy(update=proven)
         content = [plain, record.policy, guarantee.model_dump(mode="json")]
@@ -129,7 +129,7 @@ def _price(plan: Plan, expert: CheckedJudge, work: Work) -> float | None:
         return None
     first = next(iter(scan_samples(work.workspace.samples, PRICED)))
     dollars = [expert.endpoint.estimate(**expert.request(sample)).cost_usd for sample in first]
-    return round(float(sum(dollars)) / len(dollars) * (plan.judged + plan.check), 4)
+    return round(float(sum(dollars)) / len(dollars) * (plan.judgements + plan.check), 4)
 
 
 def _write_scores(
@@ -155,4 +155,4 @@ def _reasons(work: Work) -> dict[str, int]:
     for ids in sample_ids(work.workspace.samples):
         failures = [i for i, state in work.ledger.states(work.spec, ids).items() if state != "ok"]
         reasons.update(judgement.reason for judgement in work.ledger.latest(work.spec, failures).values())
-    return dict(reasons.most_common(REASONS_SHOWN))
+    return dict(reasons.most_common(MOST_REASONS))

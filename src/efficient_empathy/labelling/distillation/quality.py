@@ -25,7 +25,7 @@ from efficient_empathy.labelling.distillation.settings import StudentSettings
 from efficient_empathy.labelling.subsets import bind_rules, sample_facts, subset_probabilities
 from efficient_empathy.scoring.dependence import fit_dependence
 from efficient_empathy.scoring.judges.contract import JudgeSpec
-from efficient_empathy.scoring.judges.distilled import AxisHead, calibrated, softmax
+from efficient_empathy.scoring.judges.distilled import AxisHead, calibrate, softmax
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Axis, Rubric
 from efficient_empathy.selection.policies import BoundRules, RulePolicy
@@ -234,7 +234,7 @@ def cross_calibrate(logits: np.ndarray, examples: Examples, rubric: Rubric, fold
     probabilities = np.empty_like(logits)
     for fold in range(folds):
         others, here = number != fold, number == fold
-        probabilities[here] = calibrated(logits[here], fit_heads(logits[others], examples.targets[others], rubric))
+        probabilities[here] = calibrate(logits[here], fit_heads(logits[others], examples.targets[others], rubric))
     return probabilities
 
 

@@ -37,7 +37,7 @@ from efficient_empathy.labelling.distillation.quality import (
 from efficient_empathy.labelling.distillation.reference import FILE as REFERENCE
 from efficient_empathy.labelling.distillation.reference import write_reference
 from efficient_empathy.labelling.distillation.settings import DistillSettings
-from efficient_empathy.scoring.judges.distilled import DistilledConfig, DistilledJudge, calibrated
+from efficient_empathy.scoring.judges.distilled import DistilledConfig, DistilledJudge, calibrate
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.policies import RulePolicy, display_symbol, policy_of_definition
@@ -261,7 +261,7 @@ def _int8_gap(student: Student, encoded: Encoded, examples: Examples, rubric: Ru
     exact = predict(student, [encoded[i] for i in few])
     levels = np.arange(exact.shape[-1])
     there = judge.probabilities([examples.samples[i] for i in few]) @ levels
-    here = calibrated(exact, judge.config.axes) @ levels
+    here = calibrate(exact, judge.config.axes) @ levels
     return round(float(np.abs(there - here).mean(0).max()), 4)
 
 

@@ -43,18 +43,19 @@ class RefreshRecord(StageRecord):
     """None for a return to the first pass."""
     which: Which
     ending: Ending
-    chosen: int = 0
+    targets: int = 0
+    """Samples to be judged again."""
     why: dict[str, int] = Field(default_factory=dict)
-    """How many samples were chosen for each reason."""
+    """How many of them there are for each reason."""
     policy: str | None = None
     thresholds: dict[str, float] = Field(default_factory=dict)
     samples: int = 0
     judged: int = 0
     """Judgements made."""
     changed: int | None = None
-    """Chosen samples that the policy now puts elsewhere; None without a policy."""
+    """Those that the policy now puts elsewhere; None without a policy."""
     spread: dict[str, float] = Field(default_factory=dict)
-    """By axis, the mean standard deviation of the chosen samples' scores."""
+    """By axis, the mean standard deviation of their scores."""
     states: dict[str, int] = Field(default_factory=dict)
     unjudged: int = 0
     pool: str = ""
@@ -82,9 +83,9 @@ def choice_text(choice: Mapping[str, Any]) -> str:
         "reach": "within reach of a threshold",
     }
     if choice["which"] != "uncertain":
-        return f"{choice['chosen']:,} samples ({choice['which']}) to judge again."
+        return f"{choice['targets']:,} samples ({choice['which']}) to judge again."
     why = ", ".join(f"{count:,} {words[reason]}" for reason, count in choice["why"].items())
-    return f"{choice['chosen']:,} uncertain samples{': ' + why if why else ''}."
+    return f"{choice['targets']:,} uncertain samples{': ' + why if why else ''}."
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:
@@ -101,14 +102,14 @@ def summary(result: Mapping[str, Any], run: Path) -> str:
         f"{result['judged']:,} judgements in {result['seconds']:.0f} s, {result['requests']:,} requests, "
         f"${result['cost_usd']:.4f}.",
     ]
-    if result["chosen"] and not result["judged"] and result["ending"] == "complete":
+    if result["targets"] and not result["judged"] and result["ending"] == "complete":
         lines.append("They have had these judgements already: a higher -k adds to them.")
     if result["pool"] == "first":
         lines.append("Where a sample has several judgements, the last judge's counts.")
     else:
         lines.append(f"Where a sample has several judgements, its score is their {POOLED[result['pool']]}.")
-    if result["changed"] is not None and result["chosen"]:
-        share = result["changed"] / result["chosen"]
+    if result["changed"] is not None and result["targets"]:
+        share = result["changed"] / result["targets"]
         lines.append(f"{result['changed']:,} of them changed subset ({share:.1%}).")
     if result["spread"]:
         spread = ", ".join(f"{axis} {value:.2f}" for axis, value in result["spread"].items())

@@ -54,9 +54,9 @@ def refresh(
     was. A call that did not come to its end is taken up with the same choice; one that did is not repeated with
     `skip_finished`.
 
-    Returns `{which, samples, chosen, why, judged, changed, spread, states, requests, cost_usd, seconds, ending, …}`:
-    `judged` judgements made now, `changed` the chosen samples that the active policy now puts elsewhere, `spread` the
-    mean `_std` of the chosen ones by axis. Raises `UserError` as `score` does, and where the run was never scored.
+    Returns `{which, samples, targets, why, judged, changed, spread, states, requests, cost_usd, seconds, ending, …}`:
+    `judged` judgements made now, `changed` those of the `targets` that the active policy now puts elsewhere, `spread`
+    their mean `_std` by axis. Raises `UserError` as `score` does, and where the run was never scored.
     """
     console = console or Console(stderr=True)
     settings, rubric = settings or RefreshSettings(), rubric or Rubric.load()
@@ -76,7 +76,7 @@ def plan_refresh(
     *,
     judge: Judge | None = None,
 ) -> dict[str, Any]:
-    """What `refresh` would ask for: `plan_samples` over its rounds, with `chosen` and `why`. Writes nothing."""
+    """What `refresh` would ask for: `plan_samples` over its rounds, with `targets` and `why`. Writes nothing."""
     settings = settings or RefreshSettings()
     run = ScoredRun.open(workspace, rubric or Rubric.load())
     selector = selector_at_stake(settings, RunTable(workspace).require("scores"))
@@ -84,7 +84,7 @@ def plan_refresh(
     with TemporaryDirectory() as folder:
         choice = choose(workspace, settings.which, settings, selector, Path(folder) / FILE)
         plans = [plan_samples(choice.samples(), one, workspace) | {"judge": _judge_text(one)} for one in rounds]
-    return {**together(plans), "which": settings.which, "chosen": choice.count, "why": choice.why}
+    return {**together(plans), "which": settings.which, "targets": choice.count, "why": choice.why}
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _refresh(
         return {**last.result(), "skipped": True}
     choice = _choice(run, settings, selector, last, console)
     start = RefreshRecord(
-        parameters=parameters, which=settings.which, ending="begun", chosen=choice.count, why=choice.why,
+        parameters=parameters, which=settings.which, ending="begun", targets=choice.count, why=choice.why,
         policy=selector.policy.name if selector else None,
         thresholds=selector.policy.thresholds if selector else {},
         samples=run.record.samples,
@@ -240,7 +240,7 @@ def _refresh(
     record = start.model_copy(
         update={
             "ending": session.ending,
-            "judged": session.judged,
+            "judged": session.judgements,
             **choice.outcome(selector),
             **{key: counts[key] for key in ("states", "unjudged")},
             "pool": panel.pool,
@@ -251,7 +251,7 @@ def _refresh(
         }
     )
     workspace.record(STAGE, record)
-    session.give_up(f"{session.judged:,} judgements were made and kept")
+    session.give_up(f"{session.judgements:,} judgements were made and kept")
     return record.result()
 
 
@@ -265,7 +265,7 @@ def _choice(
         console.print(f"Going on with the {choice.count:,} samples that were chosen before.")
         return choice
     choice = choose(workspace, settings.which, settings, selector, path)
-    console.print(choice_text({"which": settings.which, "chosen": choice.count, "why": choice.why}))
+    console.print(choice_text({"which": settings.which, "targets": choice.count, "why": choice.why}))
     return choice
 
 

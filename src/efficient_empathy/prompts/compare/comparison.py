@@ -1,4 +1,4 @@
-"""Two sides put beside each other: from their scores to the record that `comparison.json` holds."""
+"""The comparison of two sides: from their scores to the record that `comparison.json` holds."""
 
 from __future__ import annotations
 
@@ -54,52 +54,52 @@ _COSTS = ("requests", "prompt_tokens", "completion_tokens", "cost_usd", "latency
 
 
 def compare_sides(
-    a: Side, b: Side, watched: WatchedPolicy | None, sampling: Sampling, *, examples: int
+    a: Side, b: Side, policy: WatchedPolicy | None, sampling: Sampling, *, examples: int
 ) -> PromptComparisonRecord:
     """The comparison of two sides; subsets are those that the policy makes of what they share.
 
     Raises `UserError` where nothing can be compared.
     """
-    shared = shared_samples(a, b)
-    subsets, fault = _subsets(shared, watched, a)
-    placed = subsets.placed() if subsets else {}
-    differing, left = _differing(a, b, shared, placed, examples)
+    pairs = shared_samples(a, b)
+    subsets, fault = _subsets(pairs, policy, a)
+    places = subsets.subsets_by_side() if subsets else {}
+    differing, rest = _differing(a, b, pairs, places, examples)
     return PromptComparisonRecord(
-        a=_about(a, shared),
-        b=_about(b, shared),
+        a=_about(a, pairs),
+        b=_about(b, pairs),
         samples=SampleCounts(
             a=len(a.scores),
             b=len(b.scores),
-            in_both=len(shared.in_both),
-            compared=len(shared.a),
-            dialogues=len(set(shared.clusters)),
+            in_both=len(pairs.in_both),
+            compared=len(pairs.a),
+            dialogues=len(set(pairs.clusters)),
         ),
-        axes={axis.name: axis_figures(shared, axis, sampling) for axis in shared.axes},
-        policy=watched if subsets else None,
+        axes={axis.name: axis_figures(pairs, axis, sampling) for axis in pairs.axes},
+        policy=policy if subsets else None,
         subsets=subsets.comparison(sampling) if subsets else None,
         maps=subsets.maps() if subsets else (),
         prompts=_prompts(a, b),
         differences=tuple(differing),
-        differences_left=left,
-        notes=(*_notes(a, b, shared), *([fault] if fault else [])),
+        differences_left=rest,
+        notes=(*_notes(a, b, pairs), *([fault] if fault else [])),
         intervals=sampling,
     )
 
 
-def _subsets(shared: SharedSamples, watched: WatchedPolicy | None, side: Side) -> tuple[WatchedSubsets | None, str]:
+def _subsets(pairs: SharedSamples, policy: WatchedPolicy | None, side: Side) -> tuple[WatchedSubsets | None, str]:
     """The subsets, or the sentence on why there are none."""
-    if watched is None:
+    if policy is None:
         return None, "There are no subsets: no policy was named, and paper looks at other axes than these."
     try:
-        return WatchedSubsets(shared, watched, side.samples), ""
+        return WatchedSubsets(pairs, policy, side.samples), ""
     except UserError as error:
         return None, f"There are no subsets of what both sides score: {error}."
 
 
-def _about(side: Side, shared: SharedSamples) -> SideRecord:
+def _about(side: Side, pairs: SharedSamples) -> SideRecord:
     states = Counter(side.scores["state"].fill_null("not judged").to_list())
-    failed = side.scores.filter(pl.col("state") != "ok")["sample_id"].to_list()
-    reasons, cost = _ledger_facts(side, failed, shared.in_both)
+    failures = side.scores.filter(pl.col("state") != "ok")["sample_id"].to_list()
+    reasons, cost = _ledger_facts(side, failures, pairs.in_both)
     return SideRecord(
         name=side.name,
         judge=redact(side.judge),
@@ -111,7 +111,7 @@ def _about(side: Side, shared: SharedSamples) -> SideRecord:
     )
 
 
-def _ledger_facts(side: Side, failed: list[str], in_both: frozenset[str]) -> tuple[dict[str, int], Cost | None]:
+def _ledger_facts(side: Side, failures: list[str], in_both: frozenset[str]) -> tuple[dict[str, int], Cost | None]:
     """The reasons of failure, and the cost of the samples that both sides were given, failed attempts included.
 
     Cost is None where no ledger tells.
@@ -119,56 +119,56 @@ def _ledger_facts(side: Side, failed: list[str], in_both: frozenset[str]) -> tup
     if not side.ledger.exists():
         return {}, None
     with Ledger(side.ledger, read_only=True) as ledger:
-        reasons = Counter(one.reason[:REASON] for one in side.panel.answers(ledger, failed).values())
+        reasons = Counter(one.reason[:REASON] for one in side.panel.answers(ledger, failures).values())
         every = (one for spec in side.panel.specs for one in ledger.judgements(spec))
-        paid = [[getattr(one, name) for name in _COSTS] for one in every if one.sample_id in in_both]
-    sums = dict(zip(_COSTS, (round(sum(column), 6) for column in zip(*paid, strict=True)), strict=bool(paid)))
-    cost = Cost(**sums, judgements=len(paid)) if paid else None
+        costs = [[getattr(one, name) for name in _COSTS] for one in every if one.sample_id in in_both]
+    sums = dict(zip(_COSTS, (round(sum(column), 6) for column in zip(*costs, strict=True)), strict=bool(costs)))
+    cost = Cost(**sums, judgements=len(costs)) if costs else None
     return dict(reasons.most_common(REASONS)), cost
 
 
 def _differing(
-    a: Side, b: Side, shared: SharedSamples, placed: Mapping[str, list[str]], most: int
+    a: Side, b: Side, pairs: SharedSamples, places: Mapping[str, list[str]], most: int
 ) -> tuple[list[DifferingSample], int]:
     """The samples that change subset, and then those whose scores differ, the farthest first; and how many more."""
-    apart = distances(shared)
-    changed = np.array([x != y for x, y in zip(*placed.values(), strict=True)]) if placed else apart > np.inf
-    order = np.lexsort((tie_hash(shared.a["sample_id"], 0), -apart, ~changed))
-    differing = [int(row) for row in order if changed[row] or apart[row] > 0]
-    chosen = differing[:most]
-    ids = shared.a["sample_id"].gather(chosen).to_list()
+    apart = distances(pairs)
+    changes = np.array([x != y for x, y in zip(*places.values(), strict=True)]) if places else apart > np.inf
+    order = np.lexsort((tie_hash(pairs.a["sample_id"], 0), -apart, ~changes))
+    differing = [int(row) for row in order if changes[row] or apart[row] > 0]
+    choice = differing[:most]
+    ids = pairs.a["sample_id"].gather(choice).to_list()
     replies = [side.replies(ids) for side in (a, b)]
-    known = pl.concat([side.samples.filter(pl.col("sample_id").is_in(ids)) for side in (b, a)])
-    rows = {row["sample_id"]: row for row in known.sort(pl.col("response") != "").iter_rows(named=True)}
+    samples = pl.concat([side.samples.filter(pl.col("sample_id").is_in(ids)) for side in (b, a)])
+    rows = {row["sample_id"]: row for row in samples.sort(pl.col("response") != "").iter_rows(named=True)}
     examples = []
-    for row, sample_id in zip(chosen, ids, strict=True):
+    for row, sample_id in zip(choice, ids, strict=True):
         readings = {
             label: SideReading(
-                scores={axis.name: round(frame[axis.name][row], 3) for axis in shared.axes},
-                subset=placed[label][row] if placed else None,
-                raw=_clipped(raw.get(sample_id, "")),
+                scores={axis.name: round(frame[axis.name][row], 3) for axis in pairs.axes},
+                subset=places[label][row] if places else None,
+                raw=_clip_text(raw.get(sample_id, "")),
             )
-            for label, frame, raw in zip(LABELS, (shared.a, shared.b), replies, strict=True)
+            for label, frame, raw in zip(LABELS, (pairs.a, pairs.b), replies, strict=True)
         }
-        examples.append(_example(Sample.from_row(rows[sample_id]), bool(changed[row]), readings))
-    return examples, len(differing) - len(chosen)
+        examples.append(_example(Sample.from_row(rows[sample_id]), bool(changes[row]), readings))
+    return examples, len(differing) - len(choice)
 
 
 def _example(sample: Sample, changed: bool, readings: Mapping[str, SideReading]) -> DifferingSample:
-    omitted = max(0, len(sample.context) - TURNS)
+    start = max(0, len(sample.context) - TURNS)
     return DifferingSample(
         sample_id=sample.id,
         category=clip(sample.category, 100) if sample.category else None,
-        omitted_turns=omitted,
-        context=tuple(Turn(role=turn.role, text=_clipped(turn.text)) for turn in sample.context[omitted:]),
-        response=_clipped(sample.response),
+        omitted_turns=start,
+        context=tuple(Turn(role=turn.role, text=_clip_text(turn.text)) for turn in sample.context[start:]),
+        response=_clip_text(sample.response),
         changed=changed,
         a=readings["a"],
         b=readings["b"],
     )
 
 
-def _clipped(text: str) -> str:
+def _clip_text(text: str) -> str:
     return clip(text, TEXT)
 
 
@@ -176,14 +176,14 @@ def _prompts(a: Side, b: Side) -> PromptDiff | None:
     """The word diff of the prompts; None where the text of a rubric is not at hand."""
     if a.prompt is None or b.prompt is None:
         return None
-    first, second = (sent(side.prompt, as_json=_as_json(side)) for side in (a, b) if side.prompt)
+    first, second = (prompt_text(side.prompt, as_json=_as_json(side)) for side in (a, b) if side.prompt)
     pieces = word_diff(first, second)
     words: Counter[str] = Counter()
     for piece in pieces:
         words[piece.kind] += piece.words
-    left = [max(0, len(text.split()) - MOST_WORDS) for text in (first, second)]
+    rest = [max(0, len(text.split()) - MOST_WORDS) for text in (first, second)]
     return PromptDiff(
-        same=words["same"], removed=words["removed"], added=words["added"], left_out=sum(left), diff=tuple(pieces)
+        same=words["same"], removed=words["removed"], added=words["added"], left_out=sum(rest), diff=tuple(pieces)
     )
 
 
@@ -191,19 +191,19 @@ def _as_json(side: Side) -> bool:
     return side.panel.specs[0].settings.get("reply") != "text"
 
 
-def sent(rubric: Rubric, *, as_json: bool = True) -> str:
+def prompt_text(rubric: Rubric, *, as_json: bool = True) -> str:
     """The messages of a rubric as they are sent, with marks where the dialogue stands."""
     blank = Sample.of([Utterance("speaker", "[the dialogue so far]")], "[the response]")
     messages = rubric.messages(blank, as_json=as_json)
     return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
 
 
-def _notes(a: Side, b: Side, shared: SharedSamples) -> list[str]:
+def _notes(a: Side, b: Side, pairs: SharedSamples) -> list[str]:
     """What a reader has to know of the figures, in sentences."""
     notes = []
-    compared = {axis.name for axis in shared.axes}
-    for label, side, frame in zip("AB", (a, b), (shared.a, shared.b), strict=True):
-        alone = [f"{axis.name} {axis.low}–{axis.high}" for axis in side.axes if axis.name not in compared]
+    common = {axis.name for axis in pairs.axes}
+    for label, side, frame in zip("AB", (a, b), (pairs.a, pairs.b), strict=True):
+        alone = [f"{axis.name} {axis.low}–{axis.high}" for axis in side.axes if axis.name not in common]
         if alone:
             notes.append(f"Only {label} scores {', '.join(alone)}: that is not compared.")
         if side.prompt is None:
@@ -213,15 +213,15 @@ def _notes(a: Side, b: Side, shared: SharedSamples) -> list[str]:
             )
         if not any(reads_rubric(spec.judge) for spec in side.panel.specs):
             notes.append(f"{label} is the {side.panel.specs[0].judge} judge, which reads no prompt.")
-        if any((frame[axis.name] % 1 > 0).any() for axis in shared.axes):
+        if any((frame[axis.name] % 1 > 0).any() for axis in pairs.axes):
             notes.append(
                 f"Scores of {label} are no whole numbers (expectations or means), so hardly any is exactly the "
                 "other’s; matrices count them at the nearest whole one."
             )
-    in_both = len(shared.in_both)
-    if in_both > len(shared.a):
+    in_both = len(pairs.in_both)
+    if in_both > len(pairs.a):
         notes.append(
-            f"{in_both - len(shared.a):,} of {in_both:,} samples have no scores of one side or both and count nowhere."
+            f"{in_both - len(pairs.a):,} of {in_both:,} samples have no scores of one side or both and count nowhere."
         )
     if a.panel.specs == b.panel.specs:
         notes.append("A and B were judged under the same key (rubric, model, decoding): they are repeats.")
@@ -236,24 +236,24 @@ def word_diff(first: str, second: str) -> list[Piece]:
     """
     a, b = ([*_WORD.findall(text)[:MOST_WORDS]] for text in (first, second))
     matcher = SequenceMatcher(None, [word.strip() for word in a], [word.strip() for word in b], autojunk=False)
-    return [piece for spans in _joined(matcher) for piece in _pieces(a, b, *spans)]
+    return [piece for spans in _join_steps(matcher) for piece in _pieces(a, b, *spans)]
 
 
-def _joined(matcher: SequenceMatcher[str]) -> Iterator[tuple[bool, int, int, int, int]]:
+def _join_steps(matcher: SequenceMatcher[str]) -> Iterator[tuple[bool, int, int, int, int]]:
     """The matcher's steps as (same, from and to in the first, from and to in the second), small islands taken in."""
     steps = [(tag == "equal", a0, a1, b0, b1) for tag, a0, a1, b0, b1 in matcher.get_opcodes()]
-    joined: tuple[bool, int, int, int, int] | None = None
+    span: tuple[bool, int, int, int, int] | None = None
     for place, (equal, a0, a1, b0, b1) in enumerate(steps):
         inside = 0 < place < len(steps) - 1
         same = equal and not (inside and a1 - a0 <= ISLAND)
-        if joined is not None and joined[0] == same:
-            joined = (same, joined[1], a1, joined[3], b1)
+        if span is not None and span[0] == same:
+            span = (same, span[1], a1, span[3], b1)
             continue
-        if joined is not None:
-            yield joined
-        joined = (same, a0, a1, b0, b1)
-    if joined is not None:
-        yield joined
+        if span is not None:
+            yield span
+        span = (same, a0, a1, b0, b1)
+    if span is not None:
+        yield span
 
 
 def _pieces(a: list[str], b: list[str], same: bool, a0: int, a1: int, b0: int, b1: int) -> Iterator[Piece]:

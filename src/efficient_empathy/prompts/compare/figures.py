@@ -30,7 +30,7 @@ from efficient_empathy.prompts.compare.records import (
 from efficient_empathy.prompts.compare.sides import Side, common_axes
 from efficient_empathy.selection.policies import RulePolicy, make_selector
 
-CONFUSED = 21
+LARGEST_MATRIX = 21
 """Axes with more whole numbers than this get no confusion matrix."""
 KEPT = "kept"
 """All that the policy does not leave out."""
@@ -64,8 +64,8 @@ def shared_samples(a: Side, b: Side) -> SharedSamples:
             f"A ({a.name}) and B ({b.name}) have no sample in common: score the same source twice, or let the other "
             "side be judged now"
         )
-    scored = scored_on(axis.name for axis in axes)
-    frames = [side.scores.filter(scored) for side in (a, b)]
+    has_scores = scored_on(axis.name for axis in axes)
+    frames = [side.scores.filter(has_scores) for side in (a, b)]
     first = frames[0].join(frames[1].select("sample_id"), on="sample_id", how="semi", maintain_order="left")
     second = first.select("sample_id").join(frames[1], on="sample_id", how="left", maintain_order="left")
     if first.is_empty():
@@ -89,18 +89,18 @@ def _on_scale(side: Side, frame: pl.DataFrame, axes: tuple[Axis, ...]) -> None:
             )
 
 
-def axis_figures(shared: SharedSamples, axis: Axis, sampling: Sampling) -> AxisComparison:
+def axis_figures(pairs: SharedSamples, axis: Axis, sampling: Sampling) -> AxisComparison:
     """How the scores of both sides on one axis agree."""
-    first, second = (frame[axis.name].cast(pl.Float64).to_numpy() for frame in (shared.a, shared.b))
-    figures = closeness(first, second, scale=(axis.low, axis.high), clusters=shared.clusters, **sampling.model_dump())
+    first, second = (frame[axis.name].cast(pl.Float64).to_numpy() for frame in (pairs.a, pairs.b))
+    figures = closeness(first, second, scale=(axis.low, axis.high), clusters=pairs.clusters, **sampling.model_dump())
     levels = len(axis.values)
     confusion = None
-    if levels <= CONFUSED:
+    if levels <= LARGEST_MATRIX:
         places = [(np.rint(scores) - axis.low).astype(int) for scores in (first, second)]
-        confusion = _crossed(places[0], places[1], levels)
+        confusion = _cross_count(places[0], places[1], levels)
     return AxisComparison(
         scale=(axis.low, axis.high),
-        means={"a": rounded(first.mean()), "b": rounded(second.mean())},
+        means={"a": round_finite(first.mean()), "b": round_finite(second.mean())},
         confusion=confusion,
         **{name: _interval(figure) for name, figure in figures.items()},
     )
@@ -109,46 +109,46 @@ def axis_figures(shared: SharedSamples, axis: Axis, sampling: Sampling) -> AxisC
 class WatchedSubsets:
     """What one policy makes of both sides, at its own thresholds and at others."""
 
-    def __init__(self, shared: SharedSamples, watched: WatchedPolicy, samples: pl.DataFrame) -> None:
+    def __init__(self, pairs: SharedSamples, policy: WatchedPolicy, samples: pl.DataFrame) -> None:
         """`samples` has the samples' texts, for policies that ask for facts of them.
 
         Raises `UserError` where the policy looks at axes that are not shared.
         """
-        self.shared, self.policy, self.decide = shared, watched.definition, watched.decide
-        self.policy.require_axes(shared.scales)
+        self.pairs, self.policy, self.decide = pairs, policy.definition, policy.decide
+        self.policy.require_axes(pairs.scales)
         facts = samples.unique("sample_id", keep="first").select(
             "sample_id", *(FACTS[name].expression.alias(name) for name in self.policy.facts)
         )
-        joined = [
+        frames = [
             frame.drop(self.policy.facts, strict=False).join(facts, on="sample_id", how="left", maintain_order="left")
-            for frame in (shared.a, shared.b)
+            for frame in (pairs.a, pairs.b)
         ]
-        self.a, self.b = joined
+        self.a, self.b = frames
 
     def labels(self, policy: RulePolicy) -> tuple[Labels, Labels]:
         """The subsets of both sides."""
-        selector = make_selector(policy, self.shared.scales, decide=self.decide)
+        selector = make_selector(policy, self.pairs.scales, decide=self.decide)
         return Labels.of(selector, self.a), Labels.of(selector, self.b)
 
     def comparison(self, sampling: Sampling) -> SubsetComparison:
         """The subsets at the policy's own thresholds."""
         a, b = self.labels(self.policy)
         size = len(a.subsets)
-        same = closeness(a.codes, b.codes, scale=(0, size - 1), clusters=self.shared.clusters, **sampling.model_dump())[
+        same = closeness(a.codes, b.codes, scale=(0, size - 1), clusters=self.pairs.clusters, **sampling.model_dump())[
             "exact"
         ]
         return SubsetComparison(
             subsets=a.subsets,
             otherwise=a.otherwise,
             counts={"a": a.counts(), "b": b.counts()},
-            kept={"a": int(a.within(UNION).sum()), "b": int(b.within(UNION).sum())},
+            kept_samples={"a": int(a.within(UNION).sum()), "b": int(b.within(UNION).sum())},
             same=_interval(same),
             changed=int((a.codes != b.codes).sum()),
             jaccard=_overlaps(a, b),
-            confusion=_crossed(a.codes.astype(int), b.codes.astype(int), size),
+            confusion=_cross_count(a.codes.astype(int), b.codes.astype(int), size),
         )
 
-    def placed(self) -> dict[str, list[str]]:
+    def subsets_by_side(self) -> dict[str, list[str]]:
         """By side, the subset of every sample."""
         sides = zip("ab", self.labels(self.policy), strict=True)
         return {label: [side.subsets[code] for code in side.codes] for label, side in sides}
@@ -156,7 +156,7 @@ class WatchedSubsets:
     def maps(self) -> tuple[ThresholdMap, ...]:
         """Agreement over the whole scale of one threshold, of two, or of pairs, the others at their own values."""
         own = {name: float(value) for name, value in self.policy.thresholds.items()}
-        values = {name: whole_scale(own[name], self.policy.threshold_range(name, self.shared.scales)) for name in own}
+        values = {name: whole_scale(own[name], self.policy.threshold_range(name, self.pairs.scales)) for name in own}
         pairs: Iterable[tuple[str, ...]] = list(combinations(own, 2))[:MOST_PAIRS] or [(name,) for name in own]
         return tuple(self._map(pair, own, values) for pair in pairs)
 
@@ -181,27 +181,27 @@ class WatchedSubsets:
             columns=columns,
             same=surface("same"),
             overlap={name: surface(name) for name in names if name not in ("same", "kept a", "kept b")},
-            kept={"a": surface("kept a"), "b": surface("kept b")},
+            kept_share={"a": surface("kept a"), "b": surface("kept b")},
         )
 
     def _cell(self, cell: Cell) -> dict[str, float | None]:
         a, b = self.labels(self.policy.with_thresholds(**cell.thresholds))
-        shares = {f"kept {label}": rounded(side.within(UNION).mean()) for label, side in (("a", a), ("b", b))}
-        return {**_overlaps(a, b), "same": rounded((a.codes == b.codes).mean()), **shares}
+        shares = {f"kept {label}": round_finite(side.within(UNION).mean()) for label, side in (("a", a), ("b", b))}
+        return {**_overlaps(a, b), "same": round_finite((a.codes == b.codes).mean()), **shares}
 
 
 def _place(cell: Cell, y: str, x: str) -> tuple[float, float]:
     return (cell.thresholds[y] if y else 0.0), cell.thresholds[x]
 
 
-def _crossed(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], size: int) -> tuple[tuple[int, ...], ...]:
+def _cross_count(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], size: int) -> tuple[tuple[int, ...], ...]:
     """How often place i of the first meets place j of the second."""
     counts = np.bincount(first * size + second, minlength=size**2).reshape(size, size)
     return tuple(tuple(map(int, row)) for row in counts)
 
 
 def _interval(figure: Figure) -> Interval:
-    return Interval(**{part: rounded(value) for part, value in figure._asdict().items()})
+    return Interval(**{part: round_finite(value) for part, value in figure._asdict().items()})
 
 
 def _overlaps(a: Labels, b: Labels) -> dict[str, float | None]:
@@ -213,7 +213,7 @@ def _overlaps(a: Labels, b: Labels) -> dict[str, float | None]:
     return overlaps
 
 
-def rounded(value: float) -> float | None:
+def round_finite(value: float) -> float | None:
     """Six decimals, None where it is not finite, as JSON has no other word for it."""
     return round(float(value), 6) if math.isfinite(value) else None
 
@@ -221,10 +221,10 @@ def rounded(value: float) -> float | None:
 Distance = npt.NDArray[np.float64]
 
 
-def distances(shared: SharedSamples) -> Distance:
+def distances(pairs: SharedSamples) -> Distance:
     """Shape (samples,): the sum over the axes of how far the scores are apart, each by the length of its scale."""
-    apart = np.zeros(len(shared.a))
-    for axis in shared.axes:
-        first, second = (frame[axis.name].cast(pl.Float64).to_numpy() for frame in (shared.a, shared.b))
+    apart = np.zeros(len(pairs.a))
+    for axis in pairs.axes:
+        first, second = (frame[axis.name].cast(pl.Float64).to_numpy() for frame in (pairs.a, pairs.b))
         apart += np.abs(second - first) / (axis.high - axis.low)
     return apart

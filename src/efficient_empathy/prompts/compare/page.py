@@ -1,7 +1,4 @@
-"""The page of a comparison: one self-contained HTML file, without a script.
-
-A comparison in words: for the terminal, and at the top of the page.
-"""
+"""A comparison in words, for the terminal, and as a page: one self-contained HTML file, without a script."""
 
 from __future__ import annotations
 
@@ -42,8 +39,8 @@ def headline(record: PromptComparisonRecord) -> str:
     return (
         f"A and B put {share(n - subsets.changed, n)} of {plural(n, 'sample')} into the same subset"
         f"{_interval(subsets.same, 100)}; {plural(subsets.changed, 'sample')} "
-        f"{'changes' if subsets.changed == 1 else 'change'}. A keeps {share(subsets.kept['a'], n)}, "
-        f"B {share(subsets.kept['b'], n)}."
+        f"{'changes' if subsets.changed == 1 else 'change'}. A keeps {share(subsets.kept_samples['a'], n)}, "
+        f"B {share(subsets.kept_samples['b'], n)}."
     )
 
 
@@ -104,8 +101,8 @@ def cost_text(cost: Cost | None) -> str:
     if cost is None:
         return "not known, no ledger is beside the scores"
     tokens = f"{cost.prompt_tokens:,} + {cost.completion_tokens:,} tokens"
-    spent = f"{plural(cost.requests, 'request')}, {tokens}, {dollars_of(cost)}"
-    return f"{spent}, {cost.latency_s / cost.judgements:.2g} s a judgement"
+    parts = f"{plural(cost.requests, 'request')}, {tokens}, {dollars_of(cost)}"
+    return f"{parts}, {cost.latency_s / cost.judgements:.2g} s a judgement"
 
 
 def dollars_of(cost: Cost) -> str:
@@ -145,7 +142,7 @@ FIGURES = {
     "spearman": ("Spearman’s ρ", 2),
 }
 """The figures of agreement by name: what the page calls them, and their decimals."""
-UNCHANGED = 60
+LONGEST_RUN = 60
 """Runs of more unchanged words than this are shown by their ends."""
 _ENDS = 25
 _WORD = re.compile(r"\s*\S+")
@@ -165,7 +162,7 @@ def page(record: PromptComparisonRecord) -> str:
             headline=headline(record),
             findings=findings(record),
             prompts_text=prompts_text(record),
-            pieces=list(_shortened(record.prompts)),
+            pieces=list(_shorten(record.prompts)),
             figures=FIGURES,
             charts=[(one, list(_charts(one, record))) for one in record.maps],
             rules=policy_words(record.policy.definition) if record.policy else [],
@@ -222,7 +219,7 @@ def _charts(part: ThresholdMap, record: PromptComparisonRecord) -> Iterator[Heat
     )
     assert x is not None
     own = {name: float(value) for name, value in policy.thresholds.items()}
-    outlined = {((own[part.y] if part.y else 0.0), own[part.x]): "active cell"}
+    marks = {((own[part.y] if part.y else 0.0), own[part.x]): "active cell"}
     note = f"at {thresholds_text(part.fixed)}" if part.fixed else ""
     for name in ("same", *overlaps):
         percent = name == "same"
@@ -237,19 +234,19 @@ def _charts(part: ThresholdMap, record: PromptComparisonRecord) -> Iterator[Heat
         }
         span = (min(cells.values(), default=0.0), 100.0) if percent else (lowest, 1.0)
         if cells:
-            yield HeatMap("", quantity, y, x, cells, span, outlined, note)
+            yield HeatMap("", quantity, y, x, cells, span, marks, note)
 
 
-def _shortened(prompts: PromptDiff | None) -> Iterator[tuple[str, str, str, int, str]]:
+def _shorten(prompts: PromptDiff | None) -> Iterator[tuple[str, str, str, int, str]]:
     """The diff with the middle of long unchanged runs left out: (kind, white space before, text, words left out, text
     after them)."""
     for kind, text, length in prompts.diff if prompts else ():
         bare = text.lstrip()
-        left, after = 0, ""
-        if kind == "same" and length > UNCHANGED:
+        omission, after = 0, ""
+        if kind == "same" and length > LONGEST_RUN:
             spans = [match.span() for match in _WORD.finditer(bare)]
-            left, after, bare = length - 2 * _ENDS, bare[spans[-_ENDS][0] :], bare[: spans[_ENDS - 1][1]]
-        yield kind, text[: len(text) - len(text.lstrip())], bare, left, after
+            omission, after, bare = length - 2 * _ENDS, bare[spans[-_ENDS][0] :], bare[: spans[_ENDS - 1][1]]
+        yield kind, text[: len(text) - len(text.lstrip())], bare, omission, after
 
 
 def _environment(looks: Looks) -> Environment:

@@ -102,7 +102,8 @@ class SubsetComparison(Part):
     otherwise: str
     """The subset that is left out."""
     counts: dict[str, dict[str, int]]
-    kept: dict[str, int]
+    kept_samples: dict[str, int]
+    """How many each side keeps."""
     same: Interval
     changed: int
     jaccard: dict[str, Number]
@@ -122,7 +123,7 @@ class ThresholdMap(Part):
     """The share of samples with one subset."""
     overlap: dict[str, Surface]
     """The Jaccard index of what is kept, and of every subset."""
-    kept: dict[str, Surface]
+    kept_share: dict[str, Surface]
     """The share that each side keeps."""
 
 

@@ -138,10 +138,10 @@ def _side(text: str, kind: str, judge: str | None, rubric: Path | str | None) ->
         return StoredSide(Path(text))
     if kind == "judge":
         return AskedSide(Rubric.load(rubric), text, redact(text))
-    loaded = Rubric.load(text)
+    own = Rubric.load(text)
     if judge is None:
         raise UserError(f"the rubric {text} has to be asked of a judge: add --judge openai:MODEL, or openai:MODEL@URL")
-    return AskedSide(loaded, judge, Path(text).name)
+    return AskedSide(own, judge, Path(text).name)
 
 
 def _different(a: AskedSide, b: AskedSide) -> None:
@@ -159,9 +159,9 @@ def _different(a: AskedSide, b: AskedSide) -> None:
         )
 
 
-def run_side(stored: StoredSide) -> Side:
+def run_side(side: StoredSide) -> Side:
     """A run's side. Raises `UserError` where the run is not scored or its files are damaged."""
-    table = RunTable(Workspace(stored.path)).require("scores")
+    table = RunTable(Workspace(side.path)).require("scores")
     distributions = [f"{axis}{PROBABILITIES}" for axis in table.axis_names if table.has_distributions(axis)]
     others = [name for name in (DEPENDENCE, "answered_by") if name in table.columns]
     columns = ["sample_id", "state", *table.axis_names, *distributions, *others]
@@ -171,10 +171,10 @@ def run_side(stored: StoredSide) -> Side:
     )
     record = table.workspace.stage(SCORE, ScoreRecord)
     if record is None:
-        raise UserError(f"{stored.path} has no scores: run {ScoreRecord.REMEDY} first")
-    about, prompt = rubric_at_hand(record.rubric.name, record.rubric.hash, table.axes, stored.path)
+        raise UserError(f"{side.path} has no scores: run {ScoreRecord.REMEDY} first")
+    about, prompt = rubric_at_hand(record.rubric.name, record.rubric.hash, table.axes, side.path)
     return Side(
-        stored.name,
+        side.name,
         record.judge,
         record.panel,
         about,
@@ -188,23 +188,23 @@ def run_side(stored: StoredSide) -> Side:
     )
 
 
-def result_side(stored: StoredSide, golden: str | None) -> Side:
+def result_side(side: StoredSide, golden: str | None) -> Side:
     """The side of a result of `prompts test`: each item's score is the mean over its rounds.
 
     The dialogues are those of `golden`, or of the package's golden set, where their ids are those of the result; else
     they are not shown. Raises `UserError` for a file that is no result.
     """
-    result = read_result(stored.path)
+    result = read_result(side.path)
     axes = tuple(Axis(name, low, high) for name, (low, high) in result.rubric.axes.items())
     schema = {"sample_id": pl.String(), "state": pl.String(), **{axis.name: pl.Float32() for axis in axes}}
     scores = pl.DataFrame([_mean_scores(item, axes) for item in result.items], schema=schema)
     samples = pl.DataFrame(_samples(result.items, golden), schema=SAMPLE_SCHEMA)
     specs = [result.judge.spec.in_round(number) for number in result.rounds]
-    folder = stored.path.resolve().parents[_LEDGER_ABOVE - 1]
+    folder = side.path.resolve().parents[_LEDGER_ABOVE - 1]
     about, prompt = rubric_at_hand(result.rubric.name, result.rubric.hash, axes, folder)
     panel = Panel.of(specs, "mean" if len(specs) > 1 else "first")
     return Side(
-        stored.name, result.judge.name, panel, about, prompt, axes, scores, samples, Workspace(folder).ledger,
+        side.name, result.judge.name, panel, about, prompt, axes, scores, samples, Workspace(folder).ledger,
         result.policy,
     )  # fmt: skip
 
@@ -218,34 +218,34 @@ def _mean_scores(item: ItemRounds, axes: Sequence[Axis]) -> dict[str, Any]:
 
 def _samples(items: Sequence[ItemRounds], golden: str | None) -> list[dict[str, Any]]:
     """The items' dialogues, without turns where they are not known."""
-    known = {sample.id: sample.row() for sample in read_golden(golden or "bundled").samples}
+    rows = {sample.id: sample.row() for sample in read_golden(golden or "bundled").samples}
     bare = {"turn": 0, "context": [], "response": "", "split": None, "source": None}
     return [
-        known.get(item.id) or {**bare, "sample_id": item.id, "dialogue_id": item.dialogue_id, "category": item.category}
+        rows.get(item.id) or {**bare, "sample_id": item.id, "dialogue_id": item.dialogue_id, "category": item.category}
         for item in items
     ]
 
 
 def rubric_at_hand(name: str, digest: str, axes: Sequence[Axis], folder: Path) -> tuple[RubricNote, Rubric | None]:
     """What is known of a rubric, and the rubric of that hash: of the package, the current folder, or `folder`."""
-    known = known_rubrics([Path(), folder, folder / "rubrics"]).get(digest)
+    rubric = known_rubrics([Path(), folder, folder / "rubrics"]).get(digest)
     note = RubricNote(
         name=name,
         hash=digest,
-        version=known.version if known else None,
+        version=rubric.version if rubric else None,
         axes={axis.name: (axis.low, axis.high) for axis in axes},
     )
-    return note, known
+    return note, rubric
 
 
 def asked_side(
-    asked: AskedSide, judge: str, spec: JudgeSpec, scores: pl.DataFrame, samples: pl.DataFrame, ledger: Path
+    side: AskedSide, judge: str, spec: JudgeSpec, scores: pl.DataFrame, samples: pl.DataFrame, ledger: Path
 ) -> Side:
     """The side of a judge that has been asked."""
-    rubric, axes = asked.rubric, axes_of(asked.rubric)
+    rubric, axes = side.rubric, axes_of(side.rubric)
     scales = {axis.name: (axis.low, axis.high) for axis in axes}
     note = RubricNote(name=rubric.name, version=rubric.version, hash=rubric.hash, axes=scales)
-    return Side(asked.name, judge, Panel.of([spec]), note, rubric, axes, scores, samples, ledger)
+    return Side(side.name, judge, Panel.of([spec]), note, rubric, axes, scores, samples, ledger)
 
 
 def axes_of(rubric: Rubric) -> tuple[Axis, ...]:

@@ -36,7 +36,7 @@ from efficient_empathy.prompts.compare.sides import (
     sides_of,
 )
 from efficient_empathy.prompts.golden.golden_set import read_golden
-from efficient_empathy.prompts.settings import CompareSettings, chosen_policy
+from efficient_empathy.prompts.settings import CompareSettings, resolve_policy
 from efficient_empathy.scoring import Ledger, Rubric
 from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions, JudgeSpec
 from efficient_empathy.scoring.judges.registry import build_judge
@@ -53,7 +53,7 @@ MOST = 200
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sides, and how they are comparison."""
+    """Two sides, and the settings of their comparison."""
 
     a: str
     """A rubric file or name, a judge's reference, or a scored run's folder."""
@@ -107,35 +107,37 @@ def compare(
     """
     console = console or Console(stderr=True)
     started = time.monotonic()
-    sides, known, folder = _prepared(comparison, output, options)
-    watched = _watched(comparison, sides, known)
+    sides, stored, folder = _prepare(comparison, output, options)
+    policy = _resolve_policy(comparison, sides, stored)
     frame = _samples(comparison, sides)
     folder.create()
     with folder.lock(lambda: console.print(f"Another process is working on {folder.root}; waiting for it.")):
         if len(frame):
             write_samples(iter(samples_of(frame)), folder.samples)
-        spent: Counter[str] = Counter()
+        usage: Counter[str] = Counter()
         ending: str = "complete"
         ready: list[Side] = []
-        for label, side, loaded in zip(LABELS, sides, known, strict=True):
+        for label, side, own in zip(LABELS, sides, stored, strict=True):
             if isinstance(side, StoredSide):
-                ready += [loaded] if loaded else []
+                ready += [own] if own else []
                 continue
-            judged = judge_samples(samples_of(frame), _built(side, folder, options), side.rubric, None, folder, console)
-            spent.update({"requests": judged.requests, "cost_usd": judged.cost_usd})
-            ready.append(_judged(label, side, judged.judge, judged.spec, frame, folder))
-            if judged.ending != "complete":
-                ending = judged.ending
+            session = judge_samples(
+                samples_of(frame), _build(side, folder, options), side.rubric, None, folder, console
+            )
+            usage.update({"requests": session.requests, "cost_usd": session.cost_usd})
+            ready.append(_scored_side(label, side, session.judge, session.spec, frame, folder))
+            if session.ending != "complete":
+                ending = session.ending
                 break
         if len(ready) < 2:
             raise _unfinished(ending, ready[0], sides)
         sampling = Sampling(draws=comparison.settings.resamples, seed=comparison.settings.seed)
-        record = compare_sides(ready[0], ready[1], watched, sampling, examples=comparison.settings.examples)
+        record = compare_sides(ready[0], ready[1], policy, sampling, examples=comparison.settings.examples)
         _write(folder, record, [side.prompt for side in ready])
     return ComparisonResult(
         record,
-        requests=int(spent["requests"]),
-        cost_usd=round(float(spent["cost_usd"]), 6),
+        requests=int(usage["requests"]),
+        cost_usd=round(float(usage["cost_usd"]), 6),
         seconds=round(time.monotonic() - started, 2),
         ending=ending,
         output=folder.root / RECORD,
@@ -150,12 +152,12 @@ def plan_compare(
 
     Writes nothing. Raises `UserError` where nobody would be asked.
     """
-    sides, _, folder = _prepared(comparison, output, options)
+    sides, _, folder = _prepare(comparison, output, options)
     to_ask = [side for side in sides if isinstance(side, AskedSide)]
     if not to_ask:
         raise UserError("A and B have their scores already, so nobody would be asked: leave --dry-run out")
     samples = samples_of(_samples(comparison, sides))
-    plans = [plan_samples(samples, _built(side, folder, options), folder) for side in to_ask]
+    plans = [plan_samples(samples, _build(side, folder, options), folder) for side in to_ask]
     return together(
         [plan | {"judge": f"{side.name} ({plan['judge']})"} for side, plan in zip(to_ask, plans, strict=True)]
     )
@@ -164,7 +166,7 @@ def plan_compare(
 Sides = tuple[AskedSide | StoredSide, AskedSide | StoredSide]
 
 
-def _prepared(
+def _prepare(
     comparison: Comparison, output: Path | None, options: JudgeOptions | None
 ) -> tuple[Sides, list[Side | None], Workspace]:
     """Both sides, those that have their scores already loaded, and the folder.
@@ -173,30 +175,30 @@ def _prepared(
     be kept under one key, and where the folder is a run's.
     """
     sides = sides_of(comparison.a, comparison.b, comparison.settings.judges, comparison.settings.rubric)
-    known = [_loaded(side, comparison) if isinstance(side, StoredSide) else None for side in sides]
-    axes = [axes_of(side.rubric) if isinstance(side, AskedSide) else stored.axes if stored else () for side, stored in
-            zip(sides, known, strict=True)]  # fmt: skip
+    stored = [_load_side(side, comparison) if isinstance(side, StoredSide) else None for side in sides]
+    axes = [axes_of(side.rubric) if isinstance(side, AskedSide) else one.axes if one else () for side, one in
+            zip(sides, stored, strict=True)]  # fmt: skip
     common_axes([side.name for side in sides], axes)
     folder = Workspace(output or comparison.folder)
     if folder.scores.exists():
         raise UserError(f"{folder.root} is a scored run's folder: name another one for the comparison with -o")
-    specs = [_built(side, folder, options).spec for side in sides if isinstance(side, AskedSide)]
+    specs = [_build(side, folder, options).spec for side in sides if isinstance(side, AskedSide)]
     if len(specs) == 2 and specs[0] == specs[1]:
         raise UserError(
             "A equals B: both would be asked the same of the same model on the same server, and share one answer "
             f"({specs[0]}); where two servers on one machine have a model each, give the models different names"
         )
-    return sides, known, folder
+    return sides, stored, folder
 
 
-def _loaded(stored: StoredSide, comparison: Comparison) -> Side:
-    return run_side(stored) if stored.is_run else result_side(stored, comparison.settings.golden)
+def _load_side(side: StoredSide, comparison: Comparison) -> Side:
+    return run_side(side) if side.is_run else result_side(side, comparison.settings.golden)
 
 
 def _samples(comparison: Comparison, sides: Sides) -> pl.DataFrame:
     """What the asked sides are to judge; empty where there is none."""
     if any(isinstance(side, AskedSide) for side in sides):
-        return chosen_samples(
+        return draw_samples(
             sides,
             comparison.settings.golden,
             comparison.settings.samples,
@@ -207,38 +209,42 @@ def _samples(comparison: Comparison, sides: Sides) -> pl.DataFrame:
         None if any(isinstance(side, StoredSide) and not side.is_run for side in sides) else comparison.settings.golden
     )
     idle = {"--samples": comparison.settings.samples, "-n": comparison.settings.n, "--golden": texts}
-    if named := [name for name, value in idle.items() if value is not None]:
-        raise UserError(f"{named[0]} says what is judged, and A and B have their scores already: leave it out")
+    if flags := [name for name, value in idle.items() if value is not None]:
+        raise UserError(f"{flags[0]} says what is judged, and A and B have their scores already: leave it out")
     return SAMPLE_SCHEMA.to_frame()
 
 
-def _built(side: AskedSide, folder: Workspace, options: JudgeOptions | None) -> CheckedJudge:
+def _build(side: AskedSide, folder: Workspace, options: JudgeOptions | None) -> CheckedJudge:
     return build_judge(side.judge, side.rubric, folder, options)
 
 
-def _judged(label: str, side: AskedSide, judge: str, spec: JudgeSpec, frame: pl.DataFrame, folder: Workspace) -> Side:
+def _scored_side(
+    label: str, side: AskedSide, judge: str, spec: JudgeSpec, frame: pl.DataFrame, folder: Workspace
+) -> Side:
     path = folder.root / f"{label}.parquet"
     with Ledger(folder.ledger) as ledger:
         write_scores(folder.samples, ledger, Panel.of([spec]), side.rubric, path)
     return asked_side(side, judge, spec, pl.read_parquet(path, glob=False), frame, folder.ledger)
 
 
-def _watched(comparison: Comparison, sides: Sides, known: Sequence[Side | None]) -> WatchedPolicy | None:
+def _resolve_policy(comparison: Comparison, sides: Sides, stored: Sequence[Side | None]) -> WatchedPolicy | None:
     """The policy: as it is named, else as in the golden set, a side's selection, or paper where it fits."""
     settings = comparison.settings
-    axes = [axes_of(side.rubric) if isinstance(side, AskedSide) else stored.axes if stored else ()
-            for side, stored in zip(sides, known, strict=True)]  # fmt: skip
+    axes = [axes_of(side.rubric) if isinstance(side, AskedSide) else one.axes if one else ()
+            for side, one in zip(sides, stored, strict=True)]  # fmt: skip
     common = common_axes([side.name for side in sides], axes)
-    first = next((side for side in known if side and side.policy), None)
+    first = next((side for side in stored if side and side.policy), None)
     policy = read_golden(settings.golden).manifest.policy if settings.golden is not None else None
     scales = {axis.name: (axis.low, axis.high) for axis in common}
-    known_policy = policy or (first.policy if first else None)
-    fits = known_policy is None or set(known_policy.names) <= set(scales)
-    if settings.policy is None and not settings.named and not fits:
-        chosen = known_policy
+    default = policy or (first.policy if first else None)
+    fits = default is None or set(default.names) <= set(scales)
+    if settings.policy is None and not settings.values and not fits:
+        watched_policy = default
     else:
-        chosen = chosen_policy(settings, known_policy, scales)
-    return WatchedPolicy(definition=chosen, decide=first.decide if first else "auto") if chosen else None
+        watched_policy = resolve_policy(settings, default, scales)
+    return (
+        WatchedPolicy(definition=watched_policy, decide=first.decide if first else "auto") if watched_policy else None
+    )
 
 
 def _unfinished(ending: str, side: Side, sides: Sides) -> UserError:
@@ -277,7 +283,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", stem if ":" not in name else name.partition("@")[0]).strip("-.")[:60] or "side"
 
 
-def chosen_samples(
+def draw_samples(
     sides: Sequence[AskedSide | StoredSide], golden: str | None, source: str | None, most: int | None, seed: int
 ) -> pl.DataFrame:
     """The distinct samples to be judged, a frame of `SAMPLE_SCHEMA`: of `golden`, of `source`, else of the side that is

@@ -1,8 +1,7 @@
 """Golden sets: samples with the scores that a judge is expected to give them, in a folder of two files.
 
-`items.jsonl` has one item a line, `manifest.json` says what the expectations came from, by hash.
-
-The lines of a golden set's `items.jsonl`: read, and every fault named by file and line.
+`items.jsonl` has one item a line, and every fault in it is reported by file and line; `manifest.json` says, by hash,
+what the expectations came from.
 """
 
 from __future__ import annotations
@@ -90,12 +89,12 @@ def _line(raw: bytes, scales: Mapping[str, Scale], fill: bool) -> Line:
         if key not in KEYS:
             raise LineError(describe_unknown(key, KEYS))
     sample = _sample(value)
-    stated = value.get("id")
-    if stated is None and not fill:
+    own_id = value.get("id")
+    if own_id is None and not fill:
         raise LineError("it has no id (`prompts golden --check FOLDER --write` fills it in)")
-    if stated is not None and stated != sample.id:
+    if own_id is not None and own_id != sample.id:
         raise LineError(
-            f"the id {stated!r} is not that of its text, which is {sample.id}: a changed text is another item, whose "
+            f"the id {own_id!r} is not that of its text, which is {sample.id}: a changed text is another item, whose "
             "expected scores may be others"
         )
     weight = value.get("weight", 1.0)
@@ -104,7 +103,7 @@ def _line(raw: bytes, scales: Mapping[str, Scale], fill: bool) -> Line:
     note = value.get("note")
     if note is not None and not isinstance(note, str):
         raise LineError(f"note is {note!r}: it must be text")
-    return Line(sample, _expected(value.get("expected"), scales), float(weight), note)
+    return Line(sample, _ranges(value.get("expected"), scales), float(weight), note)
 
 
 def _sample(value: Mapping[str, Any]) -> Sample:
@@ -124,8 +123,8 @@ def _sample(value: Mapping[str, Any]) -> Sample:
     if turn is not None and (isinstance(turn, bool) or not isinstance(turn, int)):
         raise LineError(f"turn is {turn!r}: it must be a whole number")
     sample = Sample.of(context, response, category=value.get("category"), source="golden")
-    known = {key: value[key] for key in ("dialogue_id", "turn") if value.get(key) is not None}
-    return replace(sample, **known)
+    fields = {key: value[key] for key in ("dialogue_id", "turn") if value.get(key) is not None}
+    return replace(sample, **fields)
 
 
 def _turn(turn: Any) -> Utterance:
@@ -136,7 +135,7 @@ def _turn(turn: Any) -> Utterance:
     return Utterance(role, text)
 
 
-def _expected(value: Any, scales: Mapping[str, Scale]) -> dict[str, tuple[float, float]]:
+def _ranges(value: Any, scales: Mapping[str, Scale]) -> dict[str, tuple[float, float]]:
     if not isinstance(value, dict) or not value:
         raise LineError(f"it has no expected scores: name each axis ({', '.join(scales)}) with {FORM}")
     for axis in value:
@@ -166,7 +165,7 @@ def _is_number(value: Any) -> bool:
 
 ITEMS, MANIFEST = "items.jsonl", "manifest.json"
 BUNDLED = Path(str(files("efficient_empathy") / "assets" / "golden"))
-SHOWN = 20
+LONGEST_LIST = 20
 
 
 @dataclass(frozen=True)
@@ -227,8 +226,8 @@ class Golden:
     def weights(self) -> npt.NDArray[np.float64]:
         """What each item counts for, (items,); their mean is 1."""
         weights = np.array([item.weight for item in self.items])
-        counted: npt.NDArray[np.float64] = weights / weights.mean()
-        return counted
+        numbers: npt.NDArray[np.float64] = weights / weights.mean()
+        return numbers
 
 
 def corpus_hash(ids: Sequence[str]) -> str:
@@ -288,12 +287,12 @@ def seal(folder: Path, rubric: Rubric | None = None) -> Golden:
     What a manifest already says of its origin is kept. Raises `UserError` for the first line that is not in order.
     """
     path = folder / MANIFEST
-    known = GoldenManifest.read_if_there(path)
-    lines = read_lines(golden_folder(folder) / ITEMS, scales_of(rubric, known), fill=True)
+    manifest = GoldenManifest.read_if_there(path)
+    lines = read_lines(golden_folder(folder) / ITEMS, scales_of(rubric, manifest), fill=True)
     if lines.problems:
         raise UserError(lines.problems[0])
-    rubric = rubric or (Rubric.load() if known is None else None)
-    origin = known or GoldenManifest(name=folder.resolve().name, items=0, corpus="", made=Origin(by="hand"))
+    rubric = rubric or (Rubric.load() if manifest is None else None)
+    origin = manifest or GoldenManifest(name=folder.resolve().name, items=0, corpus="", origin=Origin(by="hand"))
     if rubric is not None:
         origin = origin.model_copy(update={"rubric": RubricNote.of(rubric)})
     return write_golden(folder, _items(lines), origin)

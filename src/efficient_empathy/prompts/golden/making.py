@@ -1,7 +1,4 @@
-"""A golden set from a scored run: some of its samples, with the scores that they have there as expectations.
-
-Which samples: every occupied stratum as far as there is room, else in proportion; seeded.
-"""
+"""A golden set from a scored run: a stratified, seeded draw of its samples, with their scores there as expectations."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from efficient_empathy.foundation.run.table import SAMPLE_COLUMNS, STD, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.prompts.golden.golden_set import Golden, GoldenItem, Scale, write_golden
 from efficient_empathy.prompts.golden.records import GoldenManifest, Origin, RubricNote, decoding_of, read_by
-from efficient_empathy.prompts.settings import GoldenSettings, chosen_policy, selected_policy
+from efficient_empathy.prompts.settings import GoldenSettings, resolve_policy, selected_policy
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.selection.shares import tie_hash
 
@@ -38,7 +35,7 @@ Row = tuple[Stratum, int]
 
 
 @dataclass(frozen=True)
-class MadeSet:
+class DrawnSet:
     """A golden set that was made, and how much of the run it covers."""
 
     golden: Golden
@@ -74,7 +71,7 @@ def make_golden(
     settings: GoldenSettings | None = None,
     *,
     force: bool = False,
-) -> MadeSet:
+) -> DrawnSet:
     """Draw some of a run's scored samples, stratified over score cells and categories, and write them to `folder`.
 
     Raises `UserError`.
@@ -84,13 +81,13 @@ def make_golden(
     settings = settings or GoldenSettings()
     table = RunTable(workspace).require("scores")
     axes = {axis.name: (axis.low, axis.high) for axis in table.axes}
-    policy = chosen_policy(settings, selected_policy(table), axes)
+    policy = resolve_policy(settings, selected_policy(table), axes)
     samples = _scored_samples(table, settings.seed)
     rows = [((_cell(row, axes), row["category"] or NO_CATEGORY), row["tie"]) for row in samples.iter_rows(named=True)]
-    chosen = stratified(rows, settings.n)
-    mean = sum(chosen.values()) / len(chosen)
-    chosen_rows = samples[sorted(chosen, key=lambda i: rows[i][1])]  # an order that says nothing
-    weights = {samples["sample_id"][i]: weight / mean for i, weight in chosen.items()}
+    weights_by_row = draw_strata(rows, settings.n)
+    mean = sum(weights_by_row.values()) / len(weights_by_row)
+    chosen_rows = samples[sorted(weights_by_row, key=lambda i: rows[i][1])]  # an order that says nothing
+    weights = {samples["sample_id"][i]: weight / mean for i, weight in weights_by_row.items()}
     items = [_item(row, axes, weights[row["sample_id"]]) for row in chosen_rows.iter_rows(named=True)]
     record = workspace.stage(SCORE, ScoreRecord)
     if record is None:
@@ -105,7 +102,7 @@ def make_golden(
         judge=spec,
         decoding=decoding_of(spec),
         parser=read_by(spec),
-        made=Origin(
+        origin=Origin(
             source=record.source.name,
             seed=settings.seed,
             scored=len(samples),
@@ -116,8 +113,8 @@ def make_golden(
     )
     golden = write_golden(folder, items, origin)
     cells, categories = ({row[0][level] for row in rows} for level in (0, 1))
-    strata = [rows[i][0] for i in chosen]
-    return MadeSet(
+    strata = [rows[i][0] for i in weights_by_row]
+    return DrawnSet(
         golden,
         folder,
         len(samples),
@@ -128,19 +125,20 @@ def make_golden(
     )
 
 
-def summary(made: MadeSet) -> str:
+def summary(result: DrawnSet) -> str:
     """What was made, in words, with what to do next."""
-    manifest = made.golden.manifest
+    manifest = result.golden.manifest
     lines = [
-        f"{len(made.golden.items):,} items of {made.scored:,} scored samples in {made.folder}: {made.cells_covered:,} "
-        f"of {made.cells:,} score cells, {made.categories_covered:,} of {made.categories:,} categories.",
+        f"{len(result.golden.items):,} items of {result.scored:,} scored samples in {result.folder}: "
+        f"{result.cells_covered:,} of {result.cells:,} score cells, "
+        f"{result.categories_covered:,} of {result.categories:,} categories.",
         f"Expectations are the scores of {manifest.judge}.",
     ]
-    if made.ranges:
-        lines.insert(1, f"{made.ranges:,} items have ranges: score ± deviation, as their judge gave one.")
+    if result.ranges:
+        lines.insert(1, f"{result.ranges:,} items have ranges: score ± deviation, as their judge gave one.")
     if manifest.policy:
         lines.append(f"Watched: {manifest.policy.name}, {thresholds_text(manifest.policy.thresholds)}.")
-    return "\n".join([*lines, f"Next: efficient-empathy prompts test {made.folder} --judge openai:MODEL@URL"])
+    return "\n".join([*lines, f"Next: efficient-empathy prompts test {result.folder} --judge openai:MODEL@URL"])
 
 
 def expectation(value: float, deviation: float | None, scale: Scale) -> tuple[float, float]:
@@ -160,12 +158,12 @@ def _scored_samples(table: RunTable, seed: int) -> pl.DataFrame:
     """The distinct samples with an ok score, beside their scores and `tie`."""
     extra = [f"{axis}{STD}" for axis in table.axis_names] + ["judgements"]
     columns = [*SAMPLE_COLUMNS, "state", *table.axis_names, *(name for name in extra if name in table.columns)]
-    scored = table.read(columns).filter(table.scored).unique("sample_id", keep="first", maintain_order=True)
-    if scored.is_empty():
+    frame = table.read(columns).filter(table.scored).unique("sample_id", keep="first", maintain_order=True)
+    if frame.is_empty():
         raise UserError(
             f"{table.workspace.root} has no scored sample: a golden set takes its expectations from ok judgements"
         )
-    return scored.with_columns(pl.Series("tie", tie_hash(scored["sample_id"], seed)))
+    return frame.with_columns(pl.Series("tie", tie_hash(frame["sample_id"], seed)))
 
 
 def _cell(row: Mapping[str, Any], axes: Mapping[str, Scale]) -> str:
@@ -173,11 +171,11 @@ def _cell(row: Mapping[str, Any], axes: Mapping[str, Scale]) -> str:
 
 
 def _item(row: Mapping[str, Any], axes: Mapping[str, Scale], weight: float) -> GoldenItem:
-    expected = {axis: expectation(row[axis], row.get(f"{axis}_std"), scale) for axis, scale in axes.items()}
-    return GoldenItem(Sample.from_row(dict(row)), expected, round(weight, 4))
+    ranges = {axis: expectation(row[axis], row.get(f"{axis}_std"), scale) for axis, scale in axes.items()}
+    return GoldenItem(Sample.from_row(dict(row)), ranges, round(weight, 4))
 
 
-def stratified(rows: Sequence[Row], n: int) -> dict[int, float]:
+def draw_strata(rows: Sequence[Row], n: int) -> dict[int, float]:
     """Positions of `n` of the rows (all, if there are fewer), each with how many rows it stands for.
 
     Room for every stratum of a level: each gets one, the rest go in proportion (Webster's method), and the next level
@@ -185,10 +183,10 @@ def stratified(rows: Sequence[Row], n: int) -> dict[int, float]:
     same chance. Depends on the drawn numbers, never on the order of the rows.
     """
     order = sorted(range(len(rows)), key=lambda i: rows[i])
-    return _drawn([(rows[i][0], rows[i][1], i) for i in order], min(n, len(rows)), 0)
+    return _draw([(rows[i][0], rows[i][1], i) for i in order], min(n, len(rows)), 0)
 
 
-def _drawn(rows: list[tuple[Stratum, int, int]], n: int, level: int) -> dict[int, float]:
+def _draw(rows: list[tuple[Stratum, int, int]], n: int, level: int) -> dict[int, float]:
     """Of rows in the order of their strata, which are alike above `level`."""
     if n == len(rows):
         return {at: 1.0 for _, _, at in rows}
@@ -197,15 +195,15 @@ def _drawn(rows: list[tuple[Stratum, int, int]], n: int, level: int) -> dict[int
     groups = [list(group) for _, group in groupby(rows, key=lambda row: row[0][level])]
     if n < len(groups):
         start = min(number for _, number, _ in rows) % len(rows)
-        taken = [rows[(start + k * len(rows) // n) % len(rows)] for k in range(n)]
-        return {at: len(rows) / n for _, _, at in taken}
+        sample = [rows[(start + k * len(rows) // n) % len(rows)] for k in range(n)]
+        return {at: len(rows) / n for _, _, at in sample}
     seats: dict[int, float] = {}
-    for group, share in zip(groups, allocated([len(group) for group in groups], n), strict=True):
-        seats |= _drawn(group, share, level + 1)
+    for group, share in zip(groups, allocate([len(group) for group in groups], n), strict=True):
+        seats |= _draw(group, share, level + 1)
     return seats
 
 
-def allocated(sizes: Sequence[int], n: int) -> list[int]:
+def allocate(sizes: Sequence[int], n: int) -> list[int]:
     """`n` seats: one for each group, none above its size, the rest in proportion to `sizes` by Webster's method.
 
     `n` lies between the number of groups and the sum of sizes.

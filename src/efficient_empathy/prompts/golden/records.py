@@ -86,7 +86,7 @@ class GoldenManifest(Record):
     """How its replies were asked for."""
     parser: str | None = None
     """`parser_hash` of what read its replies."""
-    made: Origin = Origin()
+    origin: Origin = Origin()
     policy: RulePolicy | None = None
     """The policy whose subsets are watched."""
 

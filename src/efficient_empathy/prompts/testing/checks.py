@@ -2,13 +2,13 @@
 
 Each `Check` is a figure of a judging beside a reference, which is an earlier judging of the same items or what the
 golden set expects: the mean `shift` of each axis, its `noise` (how much the judge differs from itself), the `subsets`
-that samples fall into, and `failures`. How verdicts follow from them is in `verdicts`.
+that samples fall into, and `failures`. `stage.decide` gives the verdict on them.
 
-Tests by randomisation: what a figure would be if nothing but chance told two judgings apart. No normal curve.
-
-Two ways to shuffle. `swapped` exchanges the two judgings of whole dialogues: the sign of each dialogue's difference is
-drawn (Fisher 1935, chapter 3). It holds even where a judge repeats itself within a judging and not between two.
-`regrouped` deals an item's readings anew to the two judgings (Pitman 1937), for figures that do not change their sign.
+The tests are randomisation tests: they say what a figure would be if nothing but chance told two judgings apart.
+`swap_judgings` exchanges the two judgings of whole dialogues, so the sign of each dialogue's difference is drawn
+(Fisher 1935, chapter 3); it holds even where a judge repeats itself within a judging and not between two.
+`regroup_readings` deals an item's readings anew to the two judgings (Pitman 1937), for figures that do not change their
+sign.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.foundation.statistics.resampling import dialogue_draws
-from efficient_empathy.prompts.testing.readings import NONE, Codes, Expected, Readings, WatchedRules, pairs_alike
+from efficient_empathy.prompts.testing.readings import NONE, Codes, Expectations, Readings, WatchedRules, pairs_alike
 
 DRAWS = 40_000
 """So many that a p-value can go below a ten-thousandth."""
@@ -33,14 +33,14 @@ MOST_SPLITS = 500
 _CHUNK = 5_000
 
 
-def swapped(differences: Floats, clusters: Sequence[str], seed: int, draws: int = DRAWS) -> Floats:
+def swap_judgings(differences: Floats, clusters: Sequence[str], seed: int, draws: int = DRAWS) -> Floats:
     """Sums of `differences`, shape (figures, items), with the sign of each cluster drawn; shape (figures, draws).
 
     nan, a difference that there is not, counts as 0.
     """
     _, codes = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-    filled = np.nan_to_num(differences)
-    sums = np.stack([np.bincount(codes, row) for row in filled], axis=1)
+    numbers = np.nan_to_num(differences)
+    sums = np.stack([np.bincount(codes, row) for row in numbers], axis=1)
     rng = np.random.default_rng(seed)
     sums_by_draw = []
     for start in range(0, draws, _CHUNK):
@@ -54,14 +54,14 @@ def splits(first: int, second: int, seed: int) -> list[tuple[list[int], list[int
     """The ways to deal `first` + `second` readings into a first and a second judging; all, or `MOST_SPLITS` drawn."""
     together = range(first + second)
     if comb(first + second, first) <= MOST_SPLITS:
-        chosen = [list(one) for one in combinations(together, first)]
+        firsts = [list(one) for one in combinations(together, first)]
     else:
         rng = np.random.default_rng(seed)
-        chosen = [sorted(rng.choice(first + second, first, replace=False).tolist()) for _ in range(MOST_SPLITS)]
-    return [(one, [i for i in together if i not in one]) for one in chosen]
+        firsts = [sorted(rng.choice(first + second, first, replace=False).tolist()) for _ in range(MOST_SPLITS)]
+    return [(one, [i for i in together if i not in one]) for one in firsts]
 
 
-def regrouped(tables: Sequence[Floats], seed: int, draws: int = DRAWS) -> Floats:
+def regroup_readings(tables: Sequence[Floats], seed: int, draws: int = DRAWS) -> Floats:
     """Sums over items of what each would give, one of its `tables`' rows drawn; shape (figures, draws).
 
     A table has shape (splits, figures): an item's figures under each way to deal its readings. Without items, zeros of
@@ -77,7 +77,7 @@ def regrouped(tables: Sequence[Floats], seed: int, draws: int = DRAWS) -> Floats
     return total
 
 
-Reference = Readings | Expected
+Reference = Readings | Expectations
 Which = npt.NDArray[np.bool_]
 RESAMPLES = 2_000
 UNSEEN = 0.05
@@ -109,8 +109,8 @@ class Check:
 
     def p_value(self) -> float:
         """The share of draws as far out as the figure, itself counted in (Phipson & Smyth 2010)."""
-        reached = np.abs(self.null) >= abs(self.value) - _TINY if self.two_sided else self.null >= self.value - _TINY
-        return float((1 + np.count_nonzero(reached)) / (1 + len(self.null)))
+        as_far = np.abs(self.null) >= abs(self.value) - _TINY if self.two_sided else self.null >= self.value - _TINY
+        return float((1 + np.count_nonzero(as_far)) / (1 + len(self.null)))
 
     def resolution(self, level: float) -> float:
         """How large the figure has to be for its p-value to go below `level`: what smaller ones are, is not told."""
@@ -147,13 +147,13 @@ class Setting:
         weights = np.concatenate([np.ones((1, int(there.sum()))), self._draws[:, there]]) * self.weights[there]
         with np.errstate(invalid="ignore"):
             means = (weights @ values[there]) / weights.sum(1)
-        defined: Floats = np.concatenate([means[:1], means[1:][~np.isnan(means[1:])]])
-        return defined
+        finite: Floats = np.concatenate([means[:1], means[1:][~np.isnan(means[1:])]])
+        return finite
 
     def shares(self, there: Which) -> Floats:
         """What each item counts for in a mean over the items that are `there`; 0 elsewhere."""
-        counted = np.where(there, self.weights, 0.0)
-        shares: Floats = counted / max(counted.sum(), _TINY)
+        weights = np.where(there, self.weights, 0.0)
+        shares: Floats = weights / max(weights.sum(), _TINY)
         return shares
 
     def unseen(self, there: Which) -> float:
@@ -187,9 +187,9 @@ def checks(
     if rules is not None:
         parts.append(_subsets(now.subsets(rules), before, rules, setting))
     parts.append(_failures(now, before, setting))
-    nulls = swapped(np.stack([part.signed for part in parts]), setting.dialogues, setting.seed)
-    finished = [part.finish(null) for part, null in zip(parts, nulls, strict=True)]
-    return [check for check in finished if check.items]
+    nulls = swap_judgings(np.stack([part.signed for part in parts]), setting.dialogues, setting.seed)
+    results = [part.finish(null) for part, null in zip(parts, nulls, strict=True)]
+    return [check for check in results if check.items]
 
 
 def departures(now: Readings, before: Reference) -> Floats:
@@ -230,13 +230,13 @@ def _noise(now: Readings, before: Readings, setting: Setting) -> Iterator[_Part]
         def finish(null: Floats, axis: str = axis, mine: Floats = mine, theirs: Floats = theirs,
                    there: Which = there) -> Check:  # fmt: skip
             total = mine[0] + theirs[0]
-            swapped_rise = _deviation((total + null) / 2) - _deviation((total - null) / 2)
-            return _rise(axis, _deviation(mine) - _deviation(theirs), swapped_rise, there, setting)
+            rise_by_chance = _deviation((total + null) / 2) - _deviation((total - null) / 2)
+            return _rise(axis, _deviation(mine) - _deviation(theirs), rise_by_chance, there, setting)
 
         yield _Part(setting.shares(there) * np.nan_to_num(pair[0] - pair[1]), finish)
 
 
-def _noise_of_one(now: Readings, before: Expected, setting: Setting) -> Iterator[_Part]:
+def _noise_of_one(now: Readings, before: Expectations, setting: Setting) -> Iterator[_Part]:
     """The same beside a single reading: from its squared distance to the judge's, less the judge's own variance.
 
     If e is one reading of a judge with variance v, and x one of the judge that is tested, with variance u, the mean of
@@ -254,7 +254,7 @@ def _noise_of_one(now: Readings, before: Expected, setting: Setting) -> Iterator
 
         def finish(_: Floats, axis: str = axis, own: Floats = own, apart: Floats = apart, there: Which = there,
                    tables: list[Floats] = tables) -> Check:  # fmt: skip
-            u, distance = regrouped(tables, setting.seed) if tables else np.zeros((2, 1))
+            u, distance = regroup_readings(tables, setting.seed) if tables else np.zeros((2, 1))
             mine = setting.means(own)
             rise = _deviation(mine) - _deviation(setting.means(apart) - mine)
             return _rise(axis, rise, _deviation(u) - _deviation(distance - u), there, setting)
@@ -292,22 +292,22 @@ def _subsets(now: Codes, before: Reference, rules: WatchedRules, setting: Settin
     1 for an item that has moved from one subset to another for good.
     """
     theirs = _codes(before, rules)
-    permitted = None if isinstance(before, Readings) else before.permits(rules)
+    permits = None if isinstance(before, Readings) else before.permits(rules)
     beyond, signed, tables = np.full(len(now), np.nan), np.zeros(len(now)), {}
     for i in range(len(now)):
         mine, other = now[i][now[i] != NONE], theirs[i][theirs[i] != NONE]
         if len(mine) and len(other):
-            beyond[i] = _moved(tuple(mine.tolist()), tuple(other.tolist()))
-            tables[i] = _dealt(tuple(sorted([*mine.tolist(), *other.tolist()])), len(mine))
-        elif len(mine) and permitted is not None:  # a range: nothing that could be dealt anew
-            signed[i] = beyond[i] = np.mean(~permitted[i][mine]) - _unlike(tuple(mine.tolist()))
+            beyond[i] = _movement(tuple(mine.tolist()), tuple(other.tolist()))
+            tables[i] = _deals(tuple(sorted([*mine.tolist(), *other.tolist()])), len(mine))
+        elif len(mine) and permits is not None:  # a range: nothing that could be dealt anew
+            signed[i] = beyond[i] = np.mean(~permits[i][mine]) - _unlike(tuple(mine.tolist()))
     there = ~np.isnan(beyond)
     shares = setting.shares(there)
     once = now.shape[1] < 2 and (theirs.shape[1] < 2)
     note = "each item was judged once: judge it twice or more (-k) to tell a change from noise" if once else ""
 
     def finish(null: Floats) -> Check:
-        (dealt,) = regrouped([shares[i] * table for i, table in tables.items()], setting.seed)
+        (dealt,) = regroup_readings([shares[i] * table for i, table in tables.items()], setting.seed)
         counts = (setting.unseen(there), int(there.sum()))
         return Check("subsets", None, *setting.interval(beyond), null + dealt, False, *counts, note)
 
@@ -316,23 +316,23 @@ def _subsets(now: Codes, before: Reference, rules: WatchedRules, setting: Settin
 
 def _codes(before: Reference, rules: WatchedRules) -> Codes:
     """The subsets of an earlier judging; of expectations as one reading, `NONE` where they are a range."""
-    if isinstance(before, Expected):
+    if isinstance(before, Expectations):
         numbers = np.where(before.numbers[:, None], before.low, np.nan)[:, None]
         before = Readings(before.axes, numbers, np.ones((len(numbers), 1), dtype=np.bool_))
     return before.subsets(rules)
 
 
 @lru_cache(maxsize=4096)
-def _dealt(together: tuple[int, ...], first: int) -> Floats:
-    """`_moved` under each way to deal readings into two judgings, (splits, 1)."""
+def _deals(together: tuple[int, ...], first: int) -> Floats:
+    """`_movement` under each way to deal readings into two judgings, (splits, 1)."""
     if together[0] == together[-1]:
         return np.zeros((1, 1))
     dealt = splits(first, len(together) - first, 0)
-    return np.array([[_moved(*(tuple(together[i] for i in part) for part in both))] for both in dealt])
+    return np.array([[_movement(*(tuple(together[i] for i in part) for part in both))] for both in dealt])
 
 
 @lru_cache(maxsize=4096)
-def _moved(mine: tuple[int, ...], other: tuple[int, ...]) -> float:
+def _movement(mine: tuple[int, ...], other: tuple[int, ...]) -> float:
     own = [_unlike(one) for one in (mine, other) if len(one) > 1]
     alike = float(pairs_alike(np.array(mine), np.array(other)))
     return 1 - alike - (float(np.mean(own)) if own else 0.0)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from efficient_empathy.foundation.statistics.closeness import closeness
 from efficient_empathy.foundation.statistics.measured import Floats, finite, six_decimals
 from efficient_empathy.prompts.testing.checks import Interval, Reference, Setting
-from efficient_empathy.prompts.testing.readings import NONE, Codes, Expected, Readings, WatchedRules, pairs_alike
+from efficient_empathy.prompts.testing.readings import NONE, Codes, Expectations, Readings, WatchedRules, pairs_alike
 from efficient_empathy.prompts.testing.records import Ends, Flow, SubsetChanges
 
 Which = npt.NDArray[np.bool_]
@@ -74,7 +74,7 @@ def changes(
     """
     codes = now.subsets(rules)
     mine = _usual(codes, len(rules.subsets))
-    if isinstance(before, Expected):
+    if isinstance(before, Expectations):
         theirs = before.permits(rules)
         once = 1 - _within(codes, theirs)
     else:
@@ -82,17 +82,17 @@ def changes(
         theirs = _usual(earlier, len(rules.subsets))
         once = 1 - pairs_alike(codes, earlier)
     there = mine.any(1) & theirs.any(1)
-    moved = there & ~(mine & theirs).any(1)
+    moves = there & ~(mine & theirs).any(1)
     names = rules.subsets
-    flows = Counter((_name(theirs[i], names), _name(mine[i], names)) for i in np.flatnonzero(moved))
+    flows = Counter((_name(theirs[i], names), _name(mine[i], names)) for i in np.flatnonzero(moves))
     return SubsetChanges(
         items=int(there.sum()),
-        changed=int(moved.sum()),
-        share=_rounded(setting.interval(np.where(there, moved, np.nan))),
-        one_scoring=_rounded(setting.interval(once)),
-        by_noise=_rounded(setting.interval(1 - pairs_alike(codes, codes, within=True))),
+        changed=int(moves.sum()),
+        share=_ends(setting.interval(np.where(there, moves, np.nan))),
+        one_scoring=_ends(setting.interval(once)),
+        by_noise=_ends(setting.interval(1 - pairs_alike(codes, codes, within=True))),
         flows=tuple(Flow(before=a, now=b, items=n) for (a, b), n in flows.most_common()),
-        changed_items=tuple(ids[i] for i in np.flatnonzero(moved).tolist()),
+        changed_items=tuple(ids[i] for i in np.flatnonzero(moves).tolist()),
     )
 
 
@@ -103,10 +103,10 @@ def _usual(codes: Codes, subsets: int) -> Which:
     return usual
 
 
-def _within(codes: Codes, permitted: Which) -> Floats:
+def _within(codes: Codes, permits: Which) -> Floats:
     """The share of each item's readings that fall into a permitted subset; nan without a reading."""
     there = codes != NONE
-    inside = there & np.take_along_axis(permitted, np.maximum(codes, 0), axis=1)
+    inside = there & np.take_along_axis(permits, np.maximum(codes, 0), axis=1)
     with np.errstate(invalid="ignore"):
         share: Floats = inside.sum(1) / there.sum(1)
     return share
@@ -116,6 +116,6 @@ def _name(which: Which, names: Sequence[str]) -> str:
     return " or ".join(name for name, there in zip(names, which, strict=True) if there)
 
 
-def _rounded(interval: Interval) -> Ends:
+def _ends(interval: Interval) -> Ends:
     value, low, high = finite(interval, six_decimals)
     return value, low, high

@@ -37,8 +37,8 @@ class WatchedRules:
         if not policy.facts:
             return cls(bound)
         rows = pl.DataFrame([sample.row() for sample in samples], schema=SAMPLE_SCHEMA)
-        known = rows.select(FACTS[name].expression.alias(name) for name in policy.facts)
-        holds = known.select(on_columns(atom).alias(text) for text, atom in bound.fact_atoms.items())
+        facts = rows.select(FACTS[name].expression.alias(name) for name in policy.facts)
+        holds = facts.select(on_columns(atom).alias(text) for text, atom in bound.fact_atoms.items())
         return cls(bound, {text: holds[text].to_numpy() for text in holds.columns})
 
     @property
@@ -55,18 +55,18 @@ class WatchedRules:
         missing = np.isnan(np.stack(list(own.values()))).any(0) if own else np.isnan(scores).any(2)
         return np.where(missing, NONE, codes)
 
-    def permitted(self, low: Floats, high: Floats, axes: Sequence[str]) -> npt.NDArray[np.bool_]:
+    def reachable(self, low: Floats, high: Floats, axes: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Which subsets whole scores from `low` to `high`, each (items, axes), fall into, (items, subsets)."""
         places = [list(axes).index(axis) for axis in self.bound.axes]
-        permitted = np.zeros((len(low), len(self.subsets)), dtype=np.bool_)
+        result = np.zeros((len(low), len(self.subsets)), dtype=np.bool_)
         for i in range(len(low)):
             levels = np.meshgrid(*(np.arange(low[i, k], high[i, k] + 1) for k in places), indexing="ij")
             shape = levels[0].shape if levels else ()
             facts = {text: np.full(shape, holds[i]) for text, holds in self.facts.items()}
-            permitted[
-                i, np.unique(self.bound.codes_at({**dict(zip(self.bound.axes, levels, strict=True)), **facts}))
-            ] = True
-        return permitted
+            result[i, np.unique(self.bound.codes_at({**dict(zip(self.bound.axes, levels, strict=True)), **facts}))] = (
+                True
+            )
+        return result
 
 
 @dataclass(frozen=True)
@@ -94,19 +94,19 @@ class Readings:
     @property
     def failures(self) -> Floats:
         """The share of each item's judgements that are not ok; nan where there is none."""
-        failed = self.present & np.isnan(self.scores).any(2)
-        return _ratio(failed.sum(1).astype(np.float64), self.present.sum(1).astype(np.float64))
+        not_ok = self.present & np.isnan(self.scores).any(2)
+        return _ratio(not_ok.sum(1).astype(np.float64), self.present.sum(1).astype(np.float64))
 
     def means(self) -> Floats:
         """The mean over an item's rounds, (items, axes); nan where none is ok."""
-        counted = ~np.isnan(self.scores)
-        return _ratio(np.nansum(self.scores, 1), counted.sum(1).astype(np.float64))
+        counts = ~np.isnan(self.scores)
+        return _ratio(np.nansum(self.scores, 1), counts.sum(1).astype(np.float64))
 
     def variances(self) -> Floats:
         """The unbiased variance over an item's rounds, (items, axes); nan where fewer than two are ok."""
-        counted = (~np.isnan(self.scores)).sum(1).astype(np.float64)
+        counts = (~np.isnan(self.scores)).sum(1).astype(np.float64)
         apart = np.nansum((self.scores - self.means()[:, None]) ** 2, 1)
-        return np.where(counted > 1, _ratio(apart, counted - 1), np.nan)
+        return np.where(counts > 1, _ratio(apart, counts - 1), np.nan)
 
     def same(self) -> Floats:
         """The share of an item's pairs of rounds with the very same score, (items, axes); nan without a pair."""
@@ -118,7 +118,7 @@ class Readings:
 
 
 @dataclass(frozen=True)
-class Expected:
+class Expectations:
     """Ranges, both ends included, each of shape (items, axes); a number is a range of one."""
 
     axes: tuple[str, ...]
@@ -126,7 +126,7 @@ class Expected:
     high: Floats
 
     @classmethod
-    def of(cls, expected: Sequence[Mapping[str, tuple[float, float]]], axes: Sequence[str]) -> Expected:
+    def of(cls, expected: Sequence[Mapping[str, tuple[float, float]]], axes: Sequence[str]) -> Expectations:
         """From each item's ranges by axis."""
         table = np.array([[item[axis] for axis in axes] for item in expected], dtype=np.float64)
         return cls(tuple(axes), table[:, :, 0], table[:, :, 1])
@@ -143,7 +143,7 @@ class Expected:
 
     def permits(self, rules: WatchedRules) -> npt.NDArray[np.bool_]:
         """Which subsets whole scores in the range fall into, (items, subsets)."""
-        return rules.permitted(self.low, self.high, self.axes)
+        return rules.reachable(self.low, self.high, self.axes)
 
 
 def pairs_alike(first: npt.NDArray[Any], second: npt.NDArray[Any], *, within: bool = False) -> Floats:

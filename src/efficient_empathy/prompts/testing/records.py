@@ -66,7 +66,7 @@ class Usage(Part):
     cost_usd: float
 
 
-class Judged(Record):
+class Answers(Record):
     """A judge's answers to a golden set."""
 
     PLACE: ClassVar[str] = "results/*.json of a test of prompts"
@@ -119,7 +119,7 @@ class SubsetChanges(Part):
 
 
 class CheckRecord(Part):
-    """One check of a verdict; see `verdicts.decide`."""
+    """One check of a verdict; see `stage.decide`."""
 
     name: Literal["shift", "noise", "subsets", "failures"]
     axis: str | None
@@ -136,7 +136,7 @@ class CheckRecord(Part):
     note: str
 
 
-class TestRecord(Judged):
+class TestRecord(Answers):
     """A judge's answers with their figures and the verdict."""
 
     __test__ = False

@@ -1,4 +1,4 @@
-"""A judge put to a golden set, k times an item: asked, kept in a ledger, resumable."""
+"""The rounds of a test: a judge scores each item of a golden set k times, and its answers go into a ledger."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from efficient_empathy.llm.runner import Watcher
 from efficient_empathy.prompts.golden.golden_set import Golden
 from efficient_empathy.prompts.golden.records import RubricNote, decoding_of, read_by
 from efficient_empathy.prompts.testing.records import (
+    Answers,
     GoldenNote,
     ItemRounds,
-    Judged,
     JudgeNote,
     Reading,
     Results,
@@ -47,13 +47,12 @@ def ask(
     folder: Workspace,
     options: JudgeOptions,
     console: Console,
-) -> Judged:
+) -> Answers:
     """Ask the judge `reference` about every item, `repeats` times.
 
-    A finished test is never answered from the ledger: each has rounds of its own, so that a judge that has changed
-    behind its name is found out. A test that was interrupted is gone on with: only what has no `ok` judgement in its
-    rounds is asked. Raises `UserError` (a dead endpoint, a budget that ends) and `StoppedError` after all that came is
-    kept.
+    A finished test is never answered from the ledger: each has rounds of its own, which find out a judge that has
+    changed behind its name. An interrupted test goes on: only what has no `ok` judgement in its rounds is asked.
+    Raises `UserError` (a dead endpoint, a budget that ends) and `StoppedError` after all that came is kept.
     """
     rounds = next_rounds(golden, rubric, reference, repeats, folder, options)
     started = time.monotonic()
@@ -121,17 +120,17 @@ def _result(
     rounds: Sequence[int],
     ledger: Ledger,
     seconds: float,
-) -> Judged:
+) -> Answers:
     specs = [spec.in_round(number) for number in rounds]
     ids = [item.sample.id for item in golden.items]
     by_round = [ledger.latest(one, ids) for one in specs]
     totals: Counter[str] = Counter()
     for one in specs:
-        totals.update(_spent(ledger, one, set(ids)))
-    judgements = [judged[i] for judged in by_round for i in ids if i in judged]
+        totals.update(_usage(ledger, one, set(ids)))
+    judgements = [judge[i] for judge in by_round for i in ids if i in judge]
     states = Counter(judgement.state for judgement in judgements)
     reasons = Counter(judgement.reason for judgement in judgements if judgement.state != "ok")
-    return Judged(
+    return Answers(
         created_at=time.time(),
         versions={"efficient-empathy": version("efficient-empathy")},
         golden=GoldenNote(name=golden.name, corpus=golden.manifest.corpus, items=len(golden.items)),
@@ -151,7 +150,7 @@ def _result(
                 id=item.sample.id,
                 dialogue_id=item.sample.dialogue_id,
                 category=item.sample.category,
-                rounds=tuple(_reading(judged.get(item.sample.id)) for judged in by_round),
+                rounds=tuple(_reading(judge.get(item.sample.id)) for judge in by_round),
             )
             for item in golden.items
         ),
@@ -161,13 +160,13 @@ def _result(
 _USAGE = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
 
 
-def _spent(ledger: Ledger, spec: JudgeSpec, ids: set[str]) -> Counter[str]:
+def _usage(ledger: Ledger, spec: JudgeSpec, ids: set[str]) -> Counter[str]:
     """What all judgements of these samples under `spec` took, those that failed and were asked again included."""
-    spent: Counter[str] = Counter()
+    sums: Counter[str] = Counter()
     for judgement in ledger.judgements(spec):
         if judgement.sample_id in ids:
-            spent.update({key: getattr(judgement, key) for key in _USAGE})
-    return spent
+            sums.update({key: getattr(judgement, key) for key in _USAGE})
+    return sums
 
 
 def _reading(judgement: Judgement | None) -> Reading:

@@ -1,6 +1,4 @@
-"""`prompts test`: judges put to a golden set, measured, and given a verdict.
-
-Regression verdicts: whether a judge has moved, by more than is tolerated, or cannot be told to have.
+"""The stage `prompts test`: judges tested on a golden set, with regression verdicts.
 
 A check is *real* if chance alone would raise so large a figure less often than `false_alarms`, for all checks together
 (Holm). A real one is a `regression`, unless its interval lies within the tolerance: then it is `soft`. One that is not
@@ -23,16 +21,16 @@ from efficient_empathy.foundation.statistics.measured import finite, six_decimal
 from efficient_empathy.foundation.statistics.resampling import holm
 from efficient_empathy.prompts.golden.golden_set import Golden, read_golden
 from efficient_empathy.prompts.golden.records import mismatches
-from efficient_empathy.prompts.settings import Procedure, Tolerances, chosen_policy
+from efficient_empathy.prompts.settings import Procedure, Tolerances, resolve_policy
 from efficient_empathy.prompts.testing.checks import UNSEEN, Check, Reference, Setting, checks
 from efficient_empathy.prompts.testing.figures import changes, close, repeatability
-from efficient_empathy.prompts.testing.readings import Expected, Readings, WatchedRules
+from efficient_empathy.prompts.testing.readings import Expectations, Readings, WatchedRules
 from efficient_empathy.prompts.testing.records import (
     LATEST,
+    Answers,
     CheckRecord,
     GoldenNote,
     ItemRounds,
-    Judged,
     Results,
     TestRecord,
     Verdict,
@@ -67,16 +65,18 @@ def decide(checks: Sequence[Check], tolerances: Tolerances) -> Decision:
     items it would take for that to come down to the tolerance, None where more items would not help.
     """
     p_values = [check.p_value() for check in checks]
-    adjusted = holm(p_values)
+    holm_values = holm(p_values)
     level = tolerances.false_alarms / max(1, len(checks))
-    decided = tuple(
-        _decided(check, p, corrected, level, tolerances)
-        for check, p, corrected in zip(checks, p_values, adjusted, strict=True)
+    records = tuple(
+        _decide_check(check, p, p_holm, level, tolerances)
+        for check, p, p_holm in zip(checks, p_values, holm_values, strict=True)
     )
-    needed = [one.items_needed for one in decided if one.verdict == "insufficient"]
-    known = [items for items in needed if items is not None]
+    sizes = [one.items_needed for one in records if one.verdict == "insufficient"]
+    numbers = [items for items in sizes if items is not None]
     return Decision(
-        worst([one.verdict for one in decided]), decided, max(known) if known and len(known) == len(needed) else None
+        worst([one.verdict for one in records]),
+        records,
+        max(numbers) if numbers and len(numbers) == len(sizes) else None,
     )
 
 
@@ -85,21 +85,21 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return next((one for one in ORDER if one in verdicts), "insufficient")
 
 
-def _decided(check: Check, p: float, corrected: float, level: float, tolerances: Tolerances) -> CheckRecord:
+def _decide_check(check: Check, p: float, p_holm: float, level: float, tolerances: Tolerances) -> CheckRecord:
     tolerance = float(getattr(tolerances, check.name))
     resolution = max(check.high, check.unseen) if check.note else check.resolution(level)
     furthest = max(abs(check.low), abs(check.high)) if check.two_sided else check.high
-    needed = None
+    items = None
     verdict: Verdict
-    if corrected <= tolerances.false_alarms:
+    if p_holm <= tolerances.false_alarms:
         verdict = "soft" if furthest <= tolerance else "regression"
     elif resolution <= tolerance:
         verdict = "pass"
     else:
         verdict = "insufficient"
-        needed = None if check.note else _needed(check, resolution, tolerance)
+        items = None if check.note else _items_needed(check, resolution, tolerance)
     numbers = {
-        "value": check.value, "low": check.low, "high": check.high, "p": p, "p_holm": corrected,
+        "value": check.value, "low": check.low, "high": check.high, "p": p, "p_holm": p_holm,
         "resolution": resolution,
     }  # fmt: skip
     return CheckRecord.model_validate(
@@ -110,13 +110,13 @@ def _decided(check: Check, p: float, corrected: float, level: float, tolerances:
             "tolerance": tolerance,
             "items": check.items,
             "verdict": verdict,
-            "items_needed": needed,
+            "items_needed": items,
             "note": check.note,
         }
     )
 
 
-def _needed(check: Check, resolution: float, tolerance: float) -> int | None:
+def _items_needed(check: Check, resolution: float, tolerance: float) -> int | None:
     """How many items: a resolution falls with their square root, what none of them shows by the rule of three."""
     if not 0 < tolerance < math.inf or not math.isfinite(resolution):
         return None
@@ -185,27 +185,29 @@ def run_tests(
     """
     console, rubric, procedure = console or Console(stderr=True), rubric or Rubric.load(), procedure or Procedure()
     golden = read_golden(golden_set, rubric)
-    policy = chosen_policy(procedure, golden.manifest.policy, {axis.name: axis.scale for axis in rubric.axes})
+    policy = resolve_policy(procedure, golden.manifest.policy, {axis.name: axis.scale for axis in rubric.axes})
     folder = Workspace(output or folder_of(golden)).create()
-    stored, options = Results(folder.root), options or {}
+    earlier_results, options = Results(folder.root), options or {}
     if procedure.baseline not in (None, LATEST):
         read_result(Path(str(procedure.baseline)))  # before anything is paid for
-    if procedure.baseline == LATEST and not stored.paths():
-        raise UserError(NO_EARLIER.format(folder=stored.folder))
+    if procedure.baseline == LATEST and not earlier_results.paths():
+        raise UserError(NO_EARLIER.format(folder=earlier_results.folder))
     results = []
     with folder.lock(lambda: console.print(f"Another process is testing in {folder.root}; waiting for it.")):
-        before = len(stored.paths())
+        before = len(earlier_results.paths())
         for reference in references:
             path: Path | None = None
-            judged: Judged
+            answers: Answers
             if procedure.reuse:
-                path, judged, earlier = _last(golden, rubric, reference, folder, options, before)
+                path, answers, earlier = _last(golden, rubric, reference, folder, options, before)
             else:
-                judged = ask(golden, rubric, reference, procedure.repeats, folder, options, console)
+                answers = ask(golden, rubric, reference, procedure.repeats, folder, options, console)
                 earlier = before
-            result = assess(golden, judged, _baseline(procedure.baseline, stored, judged, earlier), policy, procedure)
+            result = assess(
+                golden, answers, _baseline(procedure.baseline, earlier_results, answers, earlier), policy, procedure
+            )
             if path is None:
-                path = stored.write(result)
+                path = earlier_results.write(result)
             else:
                 result.write(path)
             results.append((path, result))
@@ -215,7 +217,7 @@ def run_tests(
 
 def assess(
     golden: Golden,
-    judged: Judged,
+    answers: Answers,
     baseline: tuple[str, TestRecord] | None,
     policy: RulePolicy | None,
     procedure: Procedure,
@@ -223,26 +225,26 @@ def assess(
     """The answers with their figures and the verdict: beside `baseline`, an earlier result and its name, or by default
     beside what the golden set expects."""
     axes = golden.axes
-    now = Readings.of(judged.items, axes)
+    now = Readings.of(answers.items, axes)
     ids = [item.sample.id for item in golden.items]
     dialogues = [item.sample.dialogue_id for item in golden.items]
     setting = Setting(dialogues, golden.weights, procedure.seed, procedure.tolerances.confidence)
-    expected = Expected.of([item.expected for item in golden.items], axes)
-    rules = WatchedRules.of(policy, judged.rubric.axes, golden.samples) if policy else None
-    scales = judged.rubric.axes
+    expectations = Expectations.of([item.expected for item in golden.items], axes)
+    rules = WatchedRules.of(policy, answers.rubric.axes, golden.samples) if policy else None
+    scales = answers.rubric.axes
     name, against = baseline or ("the golden set's expectations", golden.manifest)
-    differing = mismatches(judged, against)
+    differing = mismatches(answers, against)
     reference: Reference | None = None
     decision = Decision("incomparable")
     if not differing:
-        reference = _reference(ids, baseline[1].items, axes) if baseline else expected
-        one_reading = golden.manifest.judge is not None and golden.manifest.made.readings == 1
+        reference = _reference(ids, baseline[1].items, axes) if baseline else expectations
+        one_reading = golden.manifest.judge is not None and golden.manifest.origin.readings == 1
         decision = decide(checks(now, reference, rules, setting, noise=one_reading), procedure.tolerances)
     return TestRecord.of(
-        **{key: getattr(judged, key) for key in Judged.model_fields},
+        **{key: getattr(answers, key) for key in Answers.model_fields},
         policy=policy,
         seed=procedure.seed,
-        figures=close(now, expected, scales, setting),
+        figures=close(now, expectations, scales, setting),
         repeatability=repeatability(now, setting),
         baseline={"name": name, "kind": "result" if baseline else "expectations"},
         changes=changes(now, reference, rules, setting, ids) if reference is not None and rules else None,
@@ -265,14 +267,14 @@ def _reference(ids: Sequence[str], items: Sequence[ItemRounds], axes: Sequence[s
     return Readings.of([by_id[i] for i in ids], axes)
 
 
-def _baseline(name: str | None, stored: Results, judged: Judged, earlier: int) -> tuple[str, TestRecord] | None:
+def _baseline(name: str | None, results: Results, answers: Answers, earlier: int) -> tuple[str, TestRecord] | None:
     if name is None:
         return None
     if name != LATEST:
         return name, read_result(Path(name))
-    latest = stored.latest(judged.judge.name, earlier)
+    latest = results.latest(answers.judge.name, earlier)
     if latest is None:
-        raise UserError(NO_EARLIER.format(folder=stored.folder))
+        raise UserError(NO_EARLIER.format(folder=results.folder))
     return latest[0].name, latest[1]
 
 

@@ -34,7 +34,7 @@ MEANING = {
     "insufficient": "the set is too small to tell.",
     "incomparable": "there is nothing to compare with.",
 }
-FLOWS_SHOWN = 6
+MOST_FLOWS = 6
 
 
 def summary(record: TestRun) -> str:
@@ -52,7 +52,7 @@ def markdown(record: TestRun) -> str:
     lines = [f"# Prompt test of {_cell(record.golden.name)}: {record.verdict}", ""]
     for _, result in record.results:
         lines += [f"## {_cell(result.judge.name)}: {result.verdict}", "", *_about(result), ""]
-        lines += [*_pipes(figure_table(result)), "", *_changed(result), ""]
+        lines += [*_pipes(figure_table(result)), "", *_subset_lines(result), ""]
         if result.checks:
             lines += [*_pipes(check_table(result.checks)), ""]
         lines += [*verdict_lines(result), ""]
@@ -60,7 +60,7 @@ def markdown(record: TestRun) -> str:
 
 
 def _one(result: TestRecord) -> str:
-    lines = [*_about(result), "", *_columns(figure_table(result)), "", *_changed(result)]
+    lines = [*_about(result), "", *_columns(figure_table(result)), "", *_subset_lines(result)]
     if result.checks:
         lines += ["", f"Against {result.baseline.name}:", *_columns(check_table(result.checks))]
     return "\n".join([*lines, "", *verdict_lines(result)])
@@ -68,15 +68,15 @@ def _one(result: TestRecord) -> str:
 
 def _about(result: TestRecord) -> list[str]:
     rubric, usage = result.rubric, result.usage
-    golden, failed = result.golden, {s: n for s, n in result.states.items() if s != "ok" and n}
+    golden, failures = result.golden, {s: n for s, n in result.states.items() if s != "ok" and n}
     lines = [
         f"{golden.name}: {golden.items:,} items, judged {_times(result.repeats)} each by "
         f"{result.judge.name} with the rubric {rubric.name} ({rubric.hash})."
     ]
-    states = ", ".join(f"{n:,} {state}" for state, n in [("ok", result.states["ok"]), *failed.items()])
-    spent = f"; {usage.requests:,} requests, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens"
+    states = ", ".join(f"{n:,} {state}" for state, n in [("ok", result.states["ok"]), *failures.items()])
+    work = f"; {usage.requests:,} requests, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens"
     cost = f", ${usage.cost_usd:.4f}" if usage.cost_usd else ""
-    lines.append(f"Judgements: {states}{spent + cost if usage.requests else ''}; {result.seconds:.0f} s.")
+    lines.append(f"Judgements: {states}{work + cost if usage.requests else ''}; {result.seconds:.0f} s.")
     return lines + [f"  {count:,} × {reason}" for reason, count in result.reasons.items()]
 
 
@@ -93,9 +93,9 @@ def check_table(checks: Sequence[CheckRecord]) -> list[list[str]]:
     """Checks with what they came to, the first row a head."""
     rows = [["check", "found", "tolerated", "shown from", "p (Holm)", "verdict"]]
     for check in checks:
-        tolerated, least = (_number(check.name, value) for value in (check.tolerance, check.resolution))
+        limit, least = (_number(check.name, value) for value in (check.tolerance, check.resolution))
         p = "–" if check.p_holm is None else f"{check.p_holm:.4f}"
-        rows.append([title(check), _check(check), tolerated, least, p, check.verdict])
+        rows.append([title(check), _check(check), limit, least, p, check.verdict])
     return rows
 
 
@@ -127,13 +127,13 @@ def check_lines(checks: Sequence[CheckRecord]) -> list[str]:
         if check.verdict in ("regression", "soft"):
             lines.append(f"  {title(check)}: {_check(check)}, and {limit} is tolerated")
         elif check.verdict == "insufficient":
-            needed = check.items_needed
-            enough = f"about {needed:,} items would do" if needed else check.note or "more items would not help"
+            items = check.items_needed
+            enough = f"about {items:,} items would do" if items else check.note or "more items would not help"
             lines.append(f"  {title(check)}: shown only from {least} on, and {limit} is tolerated: {enough}")
     return lines
 
 
-def _changed(result: TestRecord) -> list[str]:
+def _subset_lines(result: TestRecord) -> list[str]:
     changes = result.changes
     if changes is None or result.policy is None:
         return []
@@ -143,7 +143,7 @@ def _changed(result: TestRecord) -> list[str]:
         f"{changes.changed:,} of {changes.items:,} samples change subset ({share}), at {at}; "
         f"{once} in a single scoring, of which the judge does {noise} to itself."
     ]
-    flows = [f"{flow.before} → {flow.now} {flow.items:,}" for flow in changes.flows[:FLOWS_SHOWN]]
+    flows = [f"{flow.before} → {flow.now} {flow.items:,}" for flow in changes.flows[:MOST_FLOWS]]
     return lines + ([f"  {', '.join(flows)}"] if flows else [])
 
 
@@ -212,7 +212,7 @@ def write_junit(path: Path, record: TestRun) -> None:
 
 
 def _suite(result: TestRecord) -> ET.Element:
-    cases = [_case(result, check) for check in result.checks] or [_not_compared(result)]
+    cases = [_case(result, check) for check in result.checks] or [_comparability(result)]
     at = datetime.fromtimestamp(result.created_at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     suite = ET.Element(
         "testsuite",
@@ -257,7 +257,7 @@ def _case(result: TestRecord, check: CheckRecord) -> ET.Element:
     return case
 
 
-def _not_compared(result: TestRecord) -> ET.Element:
+def _comparability(result: TestRecord) -> ET.Element:
     case = _test_case(result, "comparable")
     verdict = result.verdict
     error = ET.SubElement(case, "error", type=verdict, message=_text(MEANING[verdict]))

@@ -1,8 +1,6 @@
-"""What a judge is: what it does, what its judgements are kept under, and the settings that it is built from.
+"""The contract of a judge: its judgements, the key that they are kept under, and the settings that it is built from.
 
-A judge as the runner relies on it: defaults for what it leaves out, and a look at each answer.
-
-What a judge answers on one sample.
+`CheckedJudge` is a judge as the runner relies on it: with defaults for what it leaves out, and every answer checked.
 """
 
 from __future__ import annotations
@@ -168,7 +166,7 @@ class JudgeSettings(Settings):
         """The options that stand in a reference behind the colon. Raises `ValueError` for what cannot."""
         raise ValueError("it takes nothing behind a colon")
 
-    def resolved(self) -> Self:
+    def resolve(self) -> Self:
         """The same with what was left to defaults or to the environment, for whoever wants this judge later.
 
         It is kept in files, so it holds no secret.
@@ -208,8 +206,8 @@ class CheckedJudge:
         """The judge's answers, each checked; raises `UserError` for one that breaks the contract."""
         judgements = await self._judge.judge(samples)
         if [j.sample_id for j in judgements] != [sample.id for sample in samples]:
-            raise self._broken("it must answer with one judgement per sample, in order")
-        return [self._checked(judgement) for judgement in judgements]
+            raise self._error("it must answer with one judgement per sample, in order")
+        return [self._check_judgement(judgement) for judgement in judgements]
 
     def check(self) -> None:
         """Raise what its endpoint has found wrong for all calls, even if each was answered."""
@@ -226,30 +224,30 @@ class CheckedJudge:
         if hasattr(self._judge, "close"):
             await self._judge.close()
 
-    def _checked(self, judgement: Judgement) -> Judgement:
+    def _check_judgement(self, judgement: Judgement) -> Judgement:
         if judgement.state not in STATES:
-            raise self._broken(f"there is no state {judgement.state!r}: it must be one of {', '.join(STATES)}")
+            raise self._error(f"there is no state {judgement.state!r}: it must be one of {', '.join(STATES)}")
         if judgement.state != "ok":
             return replace(judgement, scores={}, probabilities={})
         axes = self._rubric.axes
         scores = {axis.name: self._score(judgement.scores, axis) for axis in axes}
-        given = judgement.probabilities
+        answers = judgement.probabilities
         return replace(
-            judgement, scores=scores, probabilities={a.name: self._table(given, a) for a in axes} if given else {}
+            judgement, scores=scores, probabilities={a.name: self._table(answers, a) for a in axes} if answers else {}
         )
 
     def _score(self, scores: Mapping[str, float], axis: Axis) -> float:
         value = float(scores.get(axis.name, math.nan))
         if not axis.scale[0] <= value <= axis.scale[1]:
-            raise self._broken(f"{axis.name} is {value}, not on its scale {axis.scale[0]}–{axis.scale[1]}")
+            raise self._error(f"{axis.name} is {value}, not on its scale {axis.scale[0]}–{axis.scale[1]}")
         return value
 
     def _table(self, probabilities: Mapping[str, Sequence[float]], axis: Axis) -> list[float]:
         table = [float(p) for p in probabilities.get(axis.name, ())]
         total = sum(table)
         if len(table) != len(axis.values) or min(table) < 0 or not abs(total - 1) <= TOLERANCE:
-            raise self._broken(f"the probabilities of {axis.name} must be {len(axis.values)} numbers that sum to 1")
+            raise self._error(f"the probabilities of {axis.name} must be {len(axis.values)} numbers that sum to 1")
         return [p / total for p in table]
 
-    def _broken(self, how: str) -> UserError:
+    def _error(self, how: str) -> UserError:
         return UserError(f"the judge {self.name!r} breaks its contract: {how}")

@@ -103,12 +103,12 @@ class DistilledJudge:
             raise UserError(f"{folder} holds no distilled judge: judge.json is missing") from error
         except ValidationError as error:
             raise UserError(f"{folder / 'judge.json'} is not valid: {error.errors()[0]['msg']}") from error
-        learnt = {head.name: head.scale for head in self.config.axes}
-        self.scales = {axis.name: axis.scale for axis in rubric.axes} if rubric else learnt
+        heads = {head.name: head.scale for head in self.config.axes}
+        self.scales = {axis.name: axis.scale for axis in rubric.axes} if rubric else heads
         """The axes in the order in which they are answered, each with its lowest and its highest score."""
-        if learnt != self.scales:
+        if heads != self.scales:
             raise UserError(
-                f"the distilled judge in {folder} scores {learnt}, the rubric asks for {self.scales}: distil a judge "
+                f"the distilled judge in {folder} scores {heads}, the rubric asks for {self.scales}: distil a judge "
                 "from a run with this rubric, or use --judge openai"
             )
         self.name = self.config.name
@@ -121,8 +121,8 @@ class DistilledJudge:
     @property
     def order(self) -> list[int]:
         """The place of each axis of `scales` among the judge's own."""
-        learnt = [head.name for head in self.config.axes]
-        return [learnt.index(name) for name in self.scales]
+        axes = [head.name for head in self.config.axes]
+        return [axes.index(name) for name in self.scales]
 
     @property
     def dependence(self) -> tuple[float, ...]:
@@ -137,7 +137,7 @@ class DistilledJudge:
 
         There are as many levels as the longest scale has scores; those beyond a shorter one are 0.
         """
-        return calibrated(self._encoder(samples), self.config.axes)
+        return calibrate(self._encoder(samples), self.config.axes)
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """One judgement per sample, in order."""
@@ -171,7 +171,7 @@ class DistilledJudge:
         """Nothing is held open."""
 
 
-def calibrated(logits: np.ndarray, heads: Sequence[AxisHead]) -> np.ndarray:
+def calibrate(logits: np.ndarray, heads: Sequence[AxisHead]) -> np.ndarray:
     """Distributions from a student's logits, (samples × axes × levels); 0 beyond the scale of an axis."""
     temperatures = np.array([head.temperature for head in heads], np.float32)
     biases = np.full(logits.shape[1:], -np.inf, np.float32)
@@ -182,6 +182,6 @@ def calibrated(logits: np.ndarray, heads: Sequence[AxisHead]) -> np.ndarray:
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Softmax over the last axis."""
-    shifted = np.exp(logits - logits.max(-1, keepdims=True))
-    total: np.ndarray = shifted / shifted.sum(-1, keepdims=True)
+    exponents = np.exp(logits - logits.max(-1, keepdims=True))
+    total: np.ndarray = exponents / exponents.sum(-1, keepdims=True)
     return total

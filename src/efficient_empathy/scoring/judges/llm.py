@@ -1,8 +1,7 @@
-"""The settings of an LLM judge, whatever wire format its endpoint speaks.
+"""The LLM judge, whatever wire format its endpoint speaks: one sample's scores a call.
 
-The LLM judge: a model behind an endpoint, asked for one sample's scores a call.
-
-A score's distribution from the log-probabilities of the token that carried it (as in G-Eval, arXiv 2303.16634).
+Where the endpoint gives log-probabilities, a score's distribution comes from those of the token that carried it (as in
+G-Eval, arXiv 2303.16634).
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class LLMSettings(JudgeSettings):
         model, _, url = detail.partition("@")
         return {key: value for key, value in {"model": model, "base_url": url}.items() if value}
 
-    def resolved(self) -> Self:
+    def resolve(self) -> Self:
         """With the endpoint as a URL without its query; what it may cost is for each run to say."""
         from efficient_empathy.llm.wire import WIRES
 
@@ -122,7 +121,7 @@ def distributions(reply: str, tokens: list[Any] | None, rubric: Rubric) -> dict[
 def _distributions(reply: str, tokens: list[Any], rubric: Rubric) -> dict[str, list[float]]:
     texts = [str(token.get("token", "")) for token in tokens]
     starts = [0, *accumulate(map(len, texts))]
-    found = {}
+    tables = {}
     for label in label_pattern(rubric.axis_names).finditer(strip_thoughts(reply).text):
         number = re.compile(r"\d+").search(reply, label.end())
         if number is None:
@@ -131,11 +130,11 @@ def _distributions(reply: str, tokens: list[Any], rubric: Rubric) -> dict[str, l
         if index is None:
             continue
         axis = rubric.axes[rubric.axis_names.index(label[1].lower())]
-        chosen = texts[index].strip()
-        table = _table(tokens[index], axis, {chosen: number[0]} if chosen else {})
+        piece = texts[index].strip()
+        table = _table(tokens[index], axis, {piece: number[0]} if piece else {})
         if table:
-            found[axis.name] = table
-    return found if len(found) == len(rubric.axes) else {}
+            tables[axis.name] = table
+    return tables if len(tables) == len(rubric.axes) else {}
 
 
 def _table(token: dict[str, Any], axis: Axis, longer: dict[str, str]) -> list[float] | None:
@@ -210,17 +209,17 @@ class LLMJudge:
         try:
             return self._read(sample, await self.endpoint.complete(**request))
         except CallFailed as failure:
-            if self._adapted(failure, request):
+            if self._adapt(failure, request):
                 judgement = await self._one(sample)
                 return replace(judgement, requests=judgement.requests + failure.attempts)
-            failed = self._failed(sample, failure.reason, failure.attempts, failure.cost_usd, failure.latency_s)
-            return replace(failed, state="refused") if failure.code == "content_filter" else failed
+            answer = self._failure(sample, failure.reason, failure.attempts, failure.cost_usd, failure.latency_s)
+            return replace(answer, state="refused") if failure.code == "content_filter" else answer
         except (BudgetExhausted, Draining) as ended:
             if not ended.attempts:
                 raise
-            return self._failed(sample, str(ended), ended.attempts, ended.cost_usd, 0.0)
+            return self._failure(sample, str(ended), ended.attempts, ended.cost_usd, 0.0)
 
-    def _adapted(self, failure: CallFailed, request: dict[str, Any]) -> bool:
+    def _adapt(self, failure: CallFailed, request: dict[str, Any]) -> bool:
         """Whether the request can be put otherwise from now on: what the server does not take is left out.
 
         It goes by what this request asked for, since many are under way when the first one is declined.
@@ -256,19 +255,19 @@ class LLMJudge:
                 reason=f"{judgement.reason} (cut off after {self.settings.max_tokens} tokens: raise --max-tokens)",
             )
         if judgement.state == "ok" and self.settings.logprobs:
-            return self._expected(judgement, distributions(completion.text, completion.logprobs, self.rubric))
+            return self._with_expectations(judgement, distributions(completion.text, completion.logprobs, self.rubric))
         return judgement
 
-    def _expected(self, judgement: Judgement, tables: dict[str, list[float]]) -> Judgement:
+    def _with_expectations(self, judgement: Judgement, tables: dict[str, list[float]]) -> Judgement:
         if not tables:
             reason = "the server gave no log-probabilities for the scores"
             return replace(judgement, state="parse_error", scores={}, reason=reason)
         scores = {axis.name: float(np.dot(tables[axis.name], axis.values)) for axis in self.rubric.axes}
         return replace(judgement, scores=scores, probabilities={name: tables[name] for name in scores})
 
-    def _failed(self, sample: Sample, reason: str, requests: int, cost_usd: float, latency_s: float) -> Judgement:
-        failed = to_judgement(sample.id, "", self.rubric, self.name, requests=requests, cost_usd=cost_usd)
-        return replace(failed, state="api_error", reason=reason, latency_s=latency_s)
+    def _failure(self, sample: Sample, reason: str, requests: int, cost_usd: float, latency_s: float) -> Judgement:
+        judgement = to_judgement(sample.id, "", self.rubric, self.name, requests=requests, cost_usd=cost_usd)
+        return replace(judgement, state="api_error", reason=reason, latency_s=latency_s)
 
     def drain(self) -> None:
         """Let nothing new go out; what is in flight is waited for."""

@@ -1,4 +1,4 @@
-"""The judges there are, a judge in one word, and the options of all of them.
+"""The registry of judges: from a reference such as `openai:MODEL` to the judge, and the options of all judges.
 
 A new judge is a file and a line in `BUILT_IN`, or a package with an entry point in `ENTRY_POINTS`.
 """
@@ -81,13 +81,13 @@ def reads_rubric(name: str) -> bool:
 
 def check_options(references: Sequence[str], options: JudgeOptions) -> None:
     """Raise `UserError` for a reference or an option that is none, and for an option that none of the judges has."""
-    taken = {key for reference in references for key in type(settings_of(reference, options)[1]).model_fields}
+    valid = {key for reference in references for key in type(settings_of(reference, options)[1]).model_fields}
     for key, value in options.items():
-        if key in taken or value is None:
+        if key in valid or value is None:
             continue
-        known = options_model().model_fields
-        if key not in known:
-            raise UserError(describe_unknown(key, list(known)))
+        every = options_model().model_fields
+        if key not in every:
+            raise UserError(describe_unknown(key, list(every)))
         owners = [name for name, model in JUDGES.loadable().items() if key in model.model_fields]
         raise UserError(f"{key} is an option of the judge {' or '.join(owners)}, which is not asked: leave it out")
 
@@ -116,7 +116,7 @@ def full_reference(judge: str | JudgeReference | Judge, options: JudgeOptions | 
     if not isinstance(judge, str | JudgeReference):
         return None
     name, settings = settings_of(judge, options)
-    return JudgeReference(judge=name, settings=settings.resolved().model_dump(mode="json", exclude_defaults=True))
+    return JudgeReference(judge=name, settings=settings.resolve().model_dump(mode="json", exclude_defaults=True))
 
 
 def share_budget(judges: Sequence[CheckedJudge]) -> None:
@@ -141,14 +141,14 @@ def options_model() -> type[BaseModel]:
         for key, field in model.model_fields.items():
             owners.setdefault(key, []).append(name)
             fields.setdefault(key, field)
-    made: Mapping[str, Any] = {key: _described(field, owners[key]) for key, field in fields.items()}
-    return create_model("JudgeOptions", __base__=_Options, **made)
+    options: Mapping[str, Any] = {key: _option_help(field, owners[key]) for key, field in fields.items()}
+    return create_model("JudgeOptions", __base__=_Options, **options)
 
 
-def _described(field: Any, owners: list[str]) -> tuple[Any, Any]:
-    described = copy(field)
-    described.description = f"{', '.join(owners)}: {field.description or ''}"
+def _option_help(field: Any, owners: list[str]) -> tuple[Any, Any]:
+    text = copy(field)
+    text.description = f"{', '.join(owners)}: {field.description or ''}"
     if not field.is_required():
-        return field.annotation, described
-    described.default = None
-    return field.annotation | None, described
+        return field.annotation, text
+    text.default = None
+    return field.annotation | None, text

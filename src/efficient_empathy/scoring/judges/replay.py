@@ -51,8 +51,8 @@ class ReplayJudge:
     batch_size = 512
     concurrency = 1
 
-    def __init__(self, collected: Mapping[str, Judgement], rubric: Rubric, origin: str) -> None:
-        self._collected = collected
+    def __init__(self, judgements: Mapping[str, Judgement], rubric: Rubric, origin: str) -> None:
+        self._judgements = judgements
         self._rubric = rubric.hash
         self.spec = JudgeSpec(judge="replay", rubric=rubric.hash, settings={"origin": origin})
 
@@ -74,14 +74,14 @@ class ReplayJudge:
             raise nothing
         with path.open("rb") as handle:
             is_ledger = handle.read(16) == b"SQLite format 3\0"
-        collected = _from_ledger(path, run, rubric) if is_ledger else _from_judged(path, rubric)
-        if not collected:
+        judgements = _from_ledger(path, run, rubric) if is_ledger else _from_judged_file(path, rubric)
+        if not judgements:
             raise nothing
-        return cls(collected, rubric, file_hash(path)[:16])
+        return cls(judgements, rubric, file_hash(path)[:16])
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """One judgement per sample, in order."""
-        return [self._collected.get(sample.id) or self._absent(sample) for sample in samples]
+        return [self._judgements.get(sample.id) or self._absent(sample) for sample in samples]
 
     def _absent(self, sample: Sample) -> Judgement:
         reason = "no reply was collected for this context and response"
@@ -94,7 +94,7 @@ class ReplayJudge:
         """Nothing is held open."""
 
 
-def _from_judged(path: Path, rubric: Rubric) -> dict[str, Judgement]:
+def _from_judged_file(path: Path, rubric: Rubric) -> dict[str, Judgement]:
     replies = read_evaluations(path, intake=Intake("skip"))
     return {sample.id: to_judgement(sample.id, reply, rubric, "replay") for sample, reply in replies}
 
@@ -112,12 +112,12 @@ def _from_ledger(path: Path, run: Workspace, rubric: Rubric) -> dict[str, Judgem
                     "ledger with those of one"
                 )
             spec = specs[0] if specs else None
-        collected: dict[str, Judgement] = {}
+        judgements: dict[str, Judgement] = {}
         for judgement in ledger.judgements(spec) if spec else ():
-            known = collected.get(judgement.sample_id)
-            if known is None or known.state != "ok":
-                collected[judgement.sample_id] = _again(judgement, rubric)
-    return collected
+            earlier = judgements.get(judgement.sample_id)
+            if earlier is None or earlier.state != "ok":
+                judgements[judgement.sample_id] = _again(judgement, rubric)
+    return judgements
 
 
 def _again(judgement: Judgement, rubric: Rubric) -> Judgement:

@@ -25,8 +25,8 @@ from efficient_empathy.foundation.figures.formatting import clip
 from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.foundation.statistics.closeness import closeness
-from efficient_empathy.prompts.compare.comparison import MOST_WORDS, sent, word_diff
-from efficient_empathy.prompts.compare.figures import rounded
+from efficient_empathy.prompts.compare.comparison import MOST_WORDS, prompt_text, word_diff
+from efficient_empathy.prompts.compare.figures import round_finite
 from efficient_empathy.prompts.listing import known_rubrics
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.studio.pages.compare.facts import ABSENT, Fact, Section
@@ -145,9 +145,9 @@ def _pair(a: Scores, b: Scores, draws: int, tell: Tell, done: int, steps: int) -
             continue
         result["axes"][axis.name] = {
             "scale": [axis.low, axis.high],
-            "means": [rounded(first.mean()), rounded(second.mean())],
+            "means": [round_finite(first.mean()), round_finite(second.mean())],
             "rounded": bool((whole[0] != first).any() or (whole[1] != second).any()),
-            **{name: {part: rounded(v) for part, v in one._asdict().items()} for name, one in figures.items()},
+            **{name: {part: round_finite(v) for part, v in one._asdict().items()} for name, one in figures.items()},
         }
     return result, done + len(axes)
 
@@ -217,7 +217,7 @@ def rubrics_of(runs: Iterable[Path]) -> dict[str, Rubric]:
 
 def difference(first: Rubric, second: Rubric) -> Difference:
     """The prompts as they are sent, with marks where the dialogue stands, word by word."""
-    texts = sent(first), sent(second)
+    texts = prompt_text(first), prompt_text(second)
     pieces = word_diff(*texts)
     words: Counter[str] = Counter()
     for piece in pieces:
@@ -237,7 +237,7 @@ def rubric_facts(rubrics: Sequence[Rubric]) -> list[Section]:
         "version": [str(rubric.version) for rubric in rubrics],
         "hash": [rubric.hash for rubric in rubrics],
         "reply form": [clip(rubric.reply_title, 120) for rubric in rubrics],
-        "words of the prompt": [f"{len(sent(rubric).split()):,}" for rubric in rubrics],
+        "words of the prompt": [f"{len(prompt_text(rubric).split()):,}" for rubric in rubrics],
     }
     names = dict.fromkeys(axis.name for rubric in rubrics for axis in rubric.axes)
     for name in names:
