@@ -43,10 +43,10 @@ def test_two_rubrics_against_a_server_as_json_and_as_a_page(tmp_path) -> None:
     subsets = found["subsets"]
     assert sum(map(sum, subsets["confusion"])) == 40
     assert subsets["changed"] == 40 - sum(row[i] for i, row in enumerate(subsets["confusion"])) > 0
-    assert subsets["kept"]["b"] < subsets["kept"]["a"]
+    assert subsets["kept_samples"]["b"] < subsets["kept_samples"]["a"]
     (part,) = found["maps"]
     assert len(part["same"]) == len(part["same"][0]) == 11
-    assert part["kept"]["a"][5][5] == pytest.approx(subsets["kept"]["a"] / 40)
+    assert part["kept_share"]["a"][5][5] == pytest.approx(subsets["kept_samples"]["a"] / 40)
     assert found["prompts"]["removed"] > 0 < found["prompts"]["added"]
     assert found["differences"][0]["changed"]
     assert '"sensibility"' in found["differences"][0]["b"]["raw"]

@@ -95,7 +95,7 @@ def test_an_ensemble_then_a_refresh_tells_what_it_did_and_what_is_next(cli) -> N
         assert "b: 2 ok" in text
         assert "vote" in text
         plan = json.loads(ran("refresh", ["--run", "r", "--dry-run", "--json"]).stdout)
-        assert (plan["chosen"], plan["requests"], len(plan["members"])) == (2, 4, 2)
+        assert (plan["targets"], plan["requests"], len(plan["members"])) == (2, 4, 2)
         text = ran("refresh", ["--run", "r"]).output
     assert len(server.requests) == 8
     assert "2 uncertain samples: 2 within reach of a threshold" in text

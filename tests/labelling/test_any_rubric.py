@@ -62,8 +62,8 @@ class Mine:
 
     def score_of(self, reply: str) -> dict[str, int]:
         """The expert's scores of a reply, by axis."""
-        said = next(known for known in REPLIES if reply.startswith(known))
-        return dict(zip(self.rubric.axis_names, self.scores[said], strict=True))
+        text = next(known for known in REPLIES if reply.startswith(known))
+        return dict(zip(self.rubric.axis_names, self.scores[text], strict=True))
 
 
 class Expert:
@@ -77,9 +77,9 @@ class Expert:
 
     async def judge(self, samples: Any) -> list[Judgement]:
         self.judged += len(samples)
-        found = [self.mine.score_of(sample.response) for sample in samples]
+        result = [self.mine.score_of(sample.response) for sample in samples]
         first = self.mine.rubric.axes[0]
-        lowered = [{**one, first.name: max(first.scale[0], one[first.name] - self.lower)} for one in found]
+        lowered = [{**one, first.name: max(first.scale[0], one[first.name] - self.lower)} for one in result]
         return [
             Judgement(s.id, "ok", self.name, self.mine.rubric.hash, scores)
             for s, scores in zip(samples, lowered, strict=True)
@@ -109,14 +109,14 @@ def mine(request, tmp_path_factory) -> Mine:
     (base / "tokenizer.json").write_bytes((BUNDLED / "tokenizer.json").read_bytes())
     rubric = Rubric.load(folder / "rubric.yaml")
     known = dict(zip(REPLIES, scores, strict=True))
-    made = Mine(rubric, folder / "policy.yaml", folder / "chats.jsonl", known, folder / "judge")
-    score(made.source, Workspace(folder / "run"), Expert(made), rubric, console=QUIET)
-    settings = DistillSettings(base=str(base), folds=2, student=STUDENT, policy=str(made.policy))
-    figures = distill(Workspace(folder / "run"), made.judge, rubric, settings)
+    result = Mine(rubric, folder / "policy.yaml", folder / "chats.jsonl", known, folder / "judge")
+    score(result.source, Workspace(folder / "run"), Expert(result), rubric, console=QUIET)
+    settings = DistillSettings(base=str(base), folds=2, student=STUDENT, policy=str(result.policy))
+    figures = distill(Workspace(folder / "run"), result.judge, rubric, settings)
     assert list(figures["axes"]) == list(scales)
     assert figures["labels"]["accuracy_most_probable"] > 0.8
-    assert "The subsets of the policy `mine`" in (made.judge / "README.md").read_text("utf-8")
-    return made
+    assert "The subsets of the policy `mine`" in (result.judge / "README.md").read_text("utf-8")
+    return result
 
 
 def truth(mine: Mine, workspace: Workspace) -> list[str]:
@@ -147,8 +147,8 @@ def test_a_cascade_guarantees_the_subsets_of_the_policy(mine: Mine, tmp_path: Pa
     record = result["cascade"]
     assert record["policy"]["name"] == "mine"
     assert record["guarantee"]["answered"] > 0
-    told = select(workspace, policy=str(mine.policy))
-    assert told["decided_on"] == "most probable subsets"
+    output = select(workspace, policy=str(mine.policy))
+    assert output["decided_on"] == "most probable subsets"
     labels = pl.read_parquet(workspace.assignments)["subset"].to_list()
     assert np.mean([a != b for a, b in zip(labels, truth(mine, workspace), strict=True)]) <= 0.15
 
@@ -164,7 +164,7 @@ def test_a_refresh_judges_what_is_near_a_threshold_of_the_policy(mine: Mine, tmp
     assert (result["policy"], result["ending"]) == ("mine", "complete")
     record = workspace.stage("refresh", RefreshRecord)
     assert record is not None
-    assert record.chosen == near
+    assert record.targets == near
     assert set(record.spread) == set(mine.rubric.axis_names)
     select(workspace, policy=str(mine.policy))
     assert refresh(workspace, judge=Expert(mine, lower=3), rubric=mine.rubric, console=QUIET)["judged"] == 0

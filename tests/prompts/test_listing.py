@@ -26,16 +26,16 @@ def by_hash(listed) -> dict[str, dict]:
 def judged(root, rubric: str, judge: str, n: int, cost: float = 0.0, at: float = 1e9) -> None:
     root.mkdir(parents=True, exist_ok=True)
     with Ledger(root / "ledger.sqlite") as ledger:
-        found = [Judgement(s.id, "ok", judge, rubric, cost_usd=cost, created_at=at) for s in make_samples(n)]
-        ledger.record(spec_of(judge, rubric=rubric), found)
+        result = [Judgement(s.id, "ok", judge, rubric, cost_usd=cost, created_at=at) for s in make_samples(n)]
+        ledger.record(spec_of(judge, rubric=rubric), result)
 
 
 def test_rubrics_of_the_package_are_there_before_anything_was_done() -> None:
-    found = list_prompts()
-    assert {use.name for use in found.rubrics} == {"empathy-selection", "response-quality"}
-    assert by_hash(found)[EMPATHY.hash]["axes"] == {"sensibility": [0, 10], "rationality": [0, 10]}
-    assert (found.scanned, found.skipped) == ([], [])
-    assert "no judgements found" in summary(found)
+    result = list_prompts()
+    assert {use.name for use in result.rubrics} == {"empathy-selection", "response-quality"}
+    assert by_hash(result)[EMPATHY.hash]["axes"] == {"sensibility": [0, 10], "rationality": [0, 10]}
+    assert (result.scanned, result.skipped) == ([], [])
+    assert "no judgements found" in summary(result)
 
 
 def test_one_row_a_rubric_with_who_was_asked_how_often_at_what_price_and_where(tmp_path) -> None:
@@ -63,11 +63,11 @@ def test_what_is_damaged_or_missing_is_named_and_skipped(tmp_path) -> None:
         (tmp_path / "runs" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "runs" / name).write_text(text)
     (tmp_path / "runs" / "other.yaml").write_text("policy: paper\n")
-    found = list_prompts(["runs", "nowhere"])
-    told = "\n".join(found.skipped)
-    assert len(found.skipped) == 4
-    assert all(name in told for name in ("nowhere", "ledger.sqlite", "manifest.json", "bad.yaml"))
-    assert "Skipped: nowhere is no folder" in summary(found)
+    result = list_prompts(["runs", "nowhere"])
+    output = "\n".join(result.skipped)
+    assert len(result.skipped) == 4
+    assert all(name in output for name in ("nowhere", "ledger.sqlite", "manifest.json", "bad.yaml"))
+    assert "Skipped: nowhere is no folder" in summary(result)
 
 
 def test_a_file_that_is_reached_twice_counts_once(tmp_path) -> None:
@@ -79,9 +79,9 @@ def test_a_file_that_is_reached_twice_counts_once(tmp_path) -> None:
 
 def test_the_command_prints_words_or_one_json_object(tmp_path) -> None:
     judged(tmp_path / "runs" / "one", EMPATHY.hash, "gpt", 4, cost=0.25)
-    told = prompts("list")
-    assert told.exit_code == 0
-    assert f"{EMPATHY.hash}  empathy-selection version 1: sensibility 0–10, rationality 0–10" in told.stdout
-    assert "4 judgements (gpt 4), $1.00, last 9 September 2001, 01:46 UTC" in told.stdout
+    result = prompts("list")
+    assert result.exit_code == 0
+    assert f"{EMPATHY.hash}  empathy-selection version 1: sensibility 0–10, rationality 0–10" in result.stdout
+    assert "4 judgements (gpt 4), $1.00, last 9 September 2001, 01:46 UTC" in result.stdout
     listed = json.loads(prompts("list", "runs", "--json").stdout)["rubrics"]
     assert {use["hash"]: use["judgements"] for use in listed}[EMPATHY.hash] == 4

@@ -176,7 +176,7 @@ def test_a_samples_history_has_every_judge_and_every_failure_oldest_first(ledger
     ledger.record(SPEC, [judgement("a", "api_error"), judgement("b")])
     ledger.record(spec_of("other"), [judgement("a")])
     ledger.record(SPEC, [judgement("a")])
-    found = ledger.history("a")
-    assert [(spec, j.state) for _, spec, j in found] == [(SPEC, "api_error"), (spec_of("other"), "ok"), (SPEC, "ok")]
-    assert [number for number, _, _ in found] == sorted({number for number, _, _ in found})
+    result = ledger.history("a")
+    assert [(spec, j.state) for _, spec, j in result] == [(SPEC, "api_error"), (spec_of("other"), "ok"), (SPEC, "ok")]
+    assert [number for number, _, _ in result] == sorted({number for number, _, _ in result})
     assert ledger.history("nobody") == []

@@ -54,13 +54,13 @@ def test_a_vote_takes_expected_scores_for_the_whole_number_they_are_next_to() ->
 
 
 def test_only_ok_judgements_are_pooled() -> None:
-    found = pool_columns([[judged(4), failed(), judged(8, 6)], [failed("api_error"), failed()], []], RUBRIC, "mean")
-    assert found["state"] == ["ok", "api_error", None]
-    assert found["sensibility"][0] == 6
-    assert np.isnan(found["sensibility"][1:]).all()
-    assert found["judgements"].tolist() == [2, 0, 0]
-    assert found["disagreement"][0] == 4  # on sensibility; 3 on rationality
-    assert np.isnan(found["disagreement"][1:]).all()
+    result = pool_columns([[judged(4), failed(), judged(8, 6)], [failed("api_error"), failed()], []], RUBRIC, "mean")
+    assert result["state"] == ["ok", "api_error", None]
+    assert result["sensibility"][0] == 6
+    assert np.isnan(result["sensibility"][1:]).all()
+    assert result["judgements"].tolist() == [2, 0, 0]
+    assert result["disagreement"][0] == 4  # on sensibility; 3 on rationality
+    assert np.isnan(result["disagreement"][1:]).all()
 
 
 def test_the_spread_is_that_between_judgements_and_unknown_for_one() -> None:
@@ -83,8 +83,8 @@ def test_first_asks_the_next_judge_only_where_the_one_before_has_no_score(tmp_pa
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         ledger.record(spec_of("a"), [Judgement("x", "ok", "A", "r", {"q": 1.0}), Judgement("y", "refused", "A", "r")])
         ledger.record(spec_of("b"), [Judgement(s, "ok", "B", "r", {"q": 2.0}) for s in "xy"] + [failed_as("z")])
-        found = Panel.of([spec_of("a"), spec_of("b")]).answers(ledger, list("xyzw"))
-    assert {sample: (j.judge, j.state) for sample, j in found.items()} == {
+        result = Panel.of([spec_of("a"), spec_of("b")]).answers(ledger, list("xyzw"))
+    assert {sample: (j.judge, j.state) for sample, j in result.items()} == {
         "x": ("A", "ok"), "y": ("B", "ok"), "z": ("B", "parse_error"),
     }  # fmt: skip
 
@@ -94,9 +94,9 @@ def failed_as(sample: str) -> Judgement:
 
 
 @pytest.mark.parametrize(
-    ("specs", "pool", "said"),
+    ("specs", "pool", "message"),
     [((), "mean", "one judge or more"), (("a", "a"), "mean", "named once"), (("a",), "max", "'max'")],
 )
-def test_a_panel_that_cannot_be_is_refused(specs, pool, said) -> None:
-    with pytest.raises(UserError, match=said):
+def test_a_panel_that_cannot_be_is_refused(specs, pool, message) -> None:
+    with pytest.raises(UserError, match=message):
         Panel.of(map(spec_of, specs), pool)

@@ -62,7 +62,7 @@ def test_the_same_in_json(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "message"),
     [
         ("Sensibility: 8", "no value for rationality"),
         ("Rationality: 3\nSensibility: 8\nRationality: 4", "several values for rationality"),
@@ -72,8 +72,8 @@ def test_the_same_in_json(value: str) -> None:
         ("Rationality: 12\nSensibility: 8", "outside 0–10"),
     ],
 )
-def test_the_reason_says_what_is_wrong(reply: str, said: str) -> None:
-    with pytest.raises(ParseError, match=said):
+def test_the_reason_says_what_is_wrong(reply: str, message: str) -> None:
+    with pytest.raises(ParseError, match=message):
         parse(reply, RUBRIC)
 
 

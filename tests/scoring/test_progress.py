@@ -84,8 +84,8 @@ def test_what_ended_it_is_told(tmp_path, source) -> None:
     run = Workspace(tmp_path / "run")
     with pytest.raises(UserError, match="the key is wrong"):
         score(source, run, Judge(run.root / PROGRESS, fails=True))
-    told = json.loads((run.root / PROGRESS).read_text())
-    assert (told["state"], told["reason"], told["stopped_by"]) == ("error", "the key is wrong", [])
+    result = json.loads((run.root / PROGRESS).read_text())
+    assert (result["state"], result["reason"], result["stopped_by"]) == ("error", "the key is wrong", [])
 
 
 def test_a_place_that_cannot_be_written_ends_nothing(tmp_path) -> None:

@@ -72,7 +72,7 @@ def test_it_asks_for_a_form_or_for_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"prompt": "{axes} {context} {reply}"}, "lacks {response}"),
         ({"axes": []}, "axes"),
@@ -83,10 +83,10 @@ def test_it_asks_for_a_form_or_for_json() -> None:
         ({"axes": [{"name": "a", "scale": [1, 3], "description": ""}] * 2}, "share a name"),
     ],
 )
-def test_an_invalid_rubric_is_told_what_is_wrong(tmp_path, change: dict, said: str) -> None:
+def test_an_invalid_rubric_is_told_what_is_wrong(tmp_path, change: dict, message: str) -> None:
     path = tmp_path / "rubric.yaml"
     path.write_text(yaml.safe_dump({**RUBRIC.model_dump(mode="json"), **change}), "utf-8")
-    with pytest.raises(UserError, match=re.escape(said)):
+    with pytest.raises(UserError, match=re.escape(message)):
         Rubric.load(path)
 
 

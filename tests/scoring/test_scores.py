@@ -78,8 +78,8 @@ def test_the_first_answer_keeps_its_distribution_and_says_whose_it_is(table) -> 
 
 def axes(*scales: tuple[int, int]) -> Rubric:
     names = ("warmth", "clarity", "depth")
-    made = [{"name": names[i], "scale": scale, "description": "."} for i, scale in enumerate(scales)]
-    return Rubric.model_validate({**RUBRIC.model_dump(), "axes": made})
+    result = [{"name": names[i], "scale": scale, "description": "."} for i, scale in enumerate(scales)]
+    return Rubric.model_validate({**RUBRIC.model_dump(), "axes": result})
 
 
 def test_any_number_of_axes_on_any_scales_has_a_dependence_for_each_pair(tmp_path) -> None:
@@ -90,11 +90,11 @@ def test_any_number_of_axes_on_any_scales_has_a_dependence_for_each_pair(tmp_pat
         names = rubric.axis_names
         even = {a.name: [1 / len(a.values)] * len(a.values) for a in rubric.axes}
         means = {a.name: sum(a.scale) / 2 for a in rubric.axes}
-        given = (0.1, -0.2, 0.3)[: len(names) * (len(names) - 1) // 2]
+        content = (0.1, -0.2, 0.3)[: len(names) * (len(names) - 1) // 2]
         with Ledger(tmp_path / f"{number}.sqlite") as ledger:
-            judged = Judgement(samples[0].id, "ok", "j", "r", means, probabilities=even, dependence=given)
+            judged = Judgement(samples[0].id, "ok", "j", "r", means, probabilities=even, dependence=content)
             ledger.record(spec_of("a"), [judged, Judgement(samples[1].id, "ok", "j", "r", means, probabilities=even)])
-            assert ledger.latest(spec_of("a"), [samples[0].id])[samples[0].id].dependence == given
+            assert ledger.latest(spec_of("a"), [samples[0].id])[samples[0].id].dependence == content
             write_scores(
                 tmp_path / "samples.parquet", ledger, Panel.of([spec_of("a")]), rubric, tmp_path / "scores.parquet"
             )
@@ -102,8 +102,8 @@ def test_any_number_of_axes_on_any_scales_has_a_dependence_for_each_pair(tmp_pat
         assert [scores.schema[f"{a.name}_probabilities"].shape for a in rubric.axes] == [
             (len(a.values),) for a in rubric.axes
         ]
-        if not given:
+        if not content:
             assert "dependence" not in scores.columns
         else:
             assert scores.schema["dependence"] == pl.Array(pl.Float32, 3)
-            assert scores["dependence"].to_list() == [pytest.approx(list(given)), [0.0, 0.0, 0.0]]
+            assert scores["dependence"].to_list() == [pytest.approx(list(content)), [0.0, 0.0, 0.0]]

@@ -54,7 +54,7 @@ def test_llama_factory_trains_the_paper_s_expert_on_the_last_reply_alone(folder)
     register = json.loads((folder / recipe["dataset_dir"] / "dataset_info.json").read_text())
     assert (folder / register[recipe["dataset"]]["file_name"]).exists()
     assert (recipe["mask_history"], recipe["train_on_prompt"]) == (True, False)
-    found = {
+    result = {
         "r": recipe["lora_rank"],
         "alpha": recipe["lora_alpha"],
         "dropout": recipe["lora_dropout"],
@@ -63,7 +63,7 @@ def test_llama_factory_trains_the_paper_s_expert_on_the_last_reply_alone(folder)
         "epochs": recipe["num_train_epochs"],
         "tokens": recipe["cutoff_len"],
     }
-    assert found == PAPER
+    assert result == PAPER
 
 
 def test_axolotl_trains_the_paper_s_expert_on_the_last_reply_alone(folder):
@@ -74,7 +74,7 @@ def test_axolotl_trains_the_paper_s_expert_on_the_last_reply_alone(folder):
         messages = row[data["field_messages"]]
         learnt = [message[data["message_field_training"]] for message in messages]
         assert learnt == [False] * (len(messages) - 1) + [True]
-    found = {
+    result = {
         "r": recipe["lora_r"],
         "alpha": recipe["lora_alpha"],
         "dropout": recipe["lora_dropout"],
@@ -83,7 +83,7 @@ def test_axolotl_trains_the_paper_s_expert_on_the_last_reply_alone(folder):
         "epochs": recipe["num_epochs"],
         "tokens": recipe["sequence_len"],
     }
-    assert found == PAPER
+    assert result == PAPER
 
 
 @pytest.fixture
@@ -267,11 +267,11 @@ def rows():
 
 
 def test_messages_keep_every_text_and_end_with_the_response():
-    found = rows().select(messages())["messages"].to_list()
-    assert [m["role"] for m in found[0]] == ["user", "assistant"] * 3
-    assert [m["content"] for m in found[0]] == [*TRICKY, ""]
-    assert [m["train"] for m in found[0]] == [False] * 5 + [True]
-    assert found[1] == [
+    result = rows().select(messages())["messages"].to_list()
+    assert [m["role"] for m in result[0]] == ["user", "assistant"] * 3
+    assert [m["content"] for m in result[0]] == [*TRICKY, ""]
+    assert [m["train"] for m in result[0]] == [False] * 5 + [True]
+    assert result[1] == [
         {"role": "user", "content": TRICKY[0], "train": False},
         {"role": "assistant", "content": "unhappy", "train": True},
     ]

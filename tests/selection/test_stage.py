@@ -29,9 +29,9 @@ def names(workspace):
 
 def test_writes_every_file_and_says_what_it_did(run):
     workspace = run(PAIRS, state=STATES)
-    told = select(workspace)
-    assert told.pop("seconds") > 0
-    assert told == {
+    result = select(workspace)
+    assert result.pop("seconds") > 0
+    assert result == {
         "policy": "paper",
         "thresholds": {"alpha": 5, "beta": 5},
         "subsets": {"sensibility": 2, "rationality": 2, "discard": 1},
@@ -188,9 +188,9 @@ def test_an_interrupted_selection_is_never_taken_for_done(run, monkeypatch):
 
 def test_top_uses_categories_of_the_samples(run):
     workspace = run([(n % 11, (n * 7) % 11) for n in range(30)])
-    told = select(workspace, policy="top", top=3, per_category=True)
-    assert told["thresholds"] == {}
-    assert told["subsets"] == {"sensibility": 6, "rationality": 6, "discard": 18}
+    result = select(workspace, policy="top", top=3, per_category=True)
+    assert result["thresholds"] == {}
+    assert result["subsets"] == {"sensibility": 6, "rationality": 6, "discard": 18}
     with pytest.raises(UserError, match="top ranks scores and cannot decide on probabilities"):
         select(workspace, policy="top", top=3, decide="probabilities")
 
@@ -200,14 +200,14 @@ def test_by_probability_assignments_keep_the_odds(run, distributed):
     ids = pl.read_parquet(workspace.scores)["sample_id"]
     judged = distributed(300).with_columns(ids, p_sensibility=0.5, p_rationality=0.5, p_discard=0.0)
     judged.write_parquet(workspace.scores)
-    told = select(workspace)
-    assert told["decided_on"] == "probabilities"
+    result = select(workspace)
+    assert result["decided_on"] == "probabilities"
     odds = pl.read_parquet(workspace.assignments).select(pl.col("^p_.*$"))
     assert odds.columns == ["p_sensibility", "p_rationality", "p_discard"]
     assert (odds.sum_horizontal() - 1).abs().max() < 1e-5
-    assert {s: round(odds[f"p_{s}"].sum()) for s in told["subsets"]} == pytest.approx(told["subsets"], abs=1)
-    told = select(workspace, decide="scores")
-    assert told["decided_on"] == "scores"
+    assert {s: round(odds[f"p_{s}"].sum()) for s in result["subsets"]} == pytest.approx(result["subsets"], abs=1)
+    result = select(workspace, decide="scores")
+    assert result["decided_on"] == "scores"
     assert not pl.read_parquet(workspace.assignments).select(pl.col("^p_.*$")).columns
 
 

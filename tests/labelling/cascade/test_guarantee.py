@@ -177,8 +177,8 @@ def test_a_guarantee_of_few_errors_holds_whatever_was_bought_before(bought_first
         drawn = np.random.default_rng(seed).permutation(N)[:300]
         seen = np.full(N, -1)
         seen[drawn], seen[bought] = truth[drawn], truth[bought]
-        found = prove(goal, "pac", 0.05, 0.05, uncertainty, labels, seen, drawn, bought)
-        answers = found.cut.answers(uncertainty) & ~bought
+        result = prove(goal, "pac", 0.05, 0.05, uncertainty, labels, seen, drawn, bought)
+        answers = result.cut.answers(uncertainty) & ~bought
         answers[drawn] = False
         broken += int((labels[answers] != truth[answers]).sum() > 0.05 * N)
         saved.append(answers.mean())
@@ -195,8 +195,8 @@ def test_a_guarantee_of_f1_holds() -> None:
         drawn = np.random.default_rng(seed).permutation(N)[:300]
         seen = np.full(N, -1)
         seen[drawn] = truth[drawn]
-        found = prove(goal, "pac", 0.05, 0.05, uncertainty, labels, seen, drawn, np.zeros(N, bool))
-        answers = found.cut.answers(uncertainty)
+        result = prove(goal, "pac", 0.05, 0.05, uncertainty, labels, seen, drawn, np.zeros(N, bool))
+        answers = result.cut.answers(uncertainty)
         answers[drawn] = False
         final = np.where(answers, labels, truth)
         broken += int(f1_score(final, truth, 0) < 0.9)
@@ -215,9 +215,9 @@ def test_samples_whose_judging_failed_count_as_wrong() -> None:
     failing = whole.copy()
     failing[drawn[::10]] = -1
     none = np.zeros(N, bool)
-    found = {
+    result = {
         name: prove(goal, "pac", 0.08, 0.05, uncertainty, labels, seen, drawn, none)
         for name, seen in (("whole", whole), ("failing", failing))
     }
-    assert (found["whole"].failed, found["failing"].failed) == (0, 30)
-    assert found["failing"].cut.limit < found["whole"].cut.limit
+    assert (result["whole"].failed, result["failing"].failed) == (0, 30)
+    assert result["failing"].cut.limit < result["whole"].cut.limit

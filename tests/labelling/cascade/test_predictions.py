@@ -30,10 +30,10 @@ def test_it_learns_the_habits_of_another_expert() -> None:
     tables, scores = judge(3000)
     harsher = np.maximum(0, scores - [3, 1])
     taught = np.arange(1000)
-    found = refit(tables, taught, harsher[taught])
-    assert np.allclose(found.sum(-1), 1, atol=1e-5)
-    assert log_loss(found[1000:], harsher[1000:]) < log_loss(tables[1000:], harsher[1000:]) - 0.5
-    means = found[1000:, 0] @ np.arange(11)
+    result = refit(tables, taught, harsher[taught])
+    assert np.allclose(result.sum(-1), 1, atol=1e-5)
+    assert log_loss(result[1000:], harsher[1000:]) < log_loss(tables[1000:], harsher[1000:]) - 0.5
+    means = result[1000:, 0] @ np.arange(11)
     before = tables[1000:, 0] @ np.arange(11)
     wanted = harsher[1000:, 0].mean()
     assert abs(means.mean() - wanted) < abs(before.mean() - wanted) / 4
@@ -42,8 +42,8 @@ def test_it_learns_the_habits_of_another_expert() -> None:
 def test_what_it_already_knows_it_hardly_unlearns() -> None:
     tables, scores = judge(3000)
     taught = np.arange(60)
-    found = refit(tables, taught, scores[taught])
-    assert log_loss(found[60:], scores[60:]) < log_loss(tables[60:], scores[60:]) + 0.1
+    result = refit(tables, taught, scores[taught])
+    assert log_loss(result[60:], scores[60:]) < log_loss(tables[60:], scores[60:]) + 0.1
 
 
 def test_it_learns_from_what_was_bought_for_its_uncertainty_without_bias_elsewhere() -> None:
@@ -51,15 +51,15 @@ def test_it_learns_from_what_was_bought_for_its_uncertainty_without_bias_elsewhe
     harsher = np.maximum(0, scores - [3, 0])
     taught = np.argsort(tables.max(-1).min(-1))[:900]  # the least sure ones alone
     rest = np.setdiff1d(np.arange(3000), taught)
-    found = refit(tables, taught, harsher[taught])
-    assert log_loss(found[rest], harsher[rest]) < log_loss(tables[rest], harsher[rest])
+    result = refit(tables, taught, harsher[taught])
+    assert log_loss(result[rest], harsher[rest]) < log_loss(tables[rest], harsher[rest])
 
 
 def test_scores_between_two_whole_numbers_teach_both() -> None:
     tables, _ = judge(400)
-    found = refit(tables, np.arange(400), np.full((400, 2), 4.5))
-    assert found[:, 0, 4:6].sum(-1).mean() > 0.8
-    assert abs(found[:, 0, 4].mean() - found[:, 0, 5].mean()) < 0.1
+    result = refit(tables, np.arange(400), np.full((400, 2), 4.5))
+    assert result[:, 0, 4:6].sum(-1).mean() > 0.8
+    assert abs(result[:, 0, 4].mean() - result[:, 0, 5].mean()) < 0.1
 
 
 def test_axes_of_other_scales_are_fitted_side_by_side() -> None:

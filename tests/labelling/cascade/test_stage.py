@@ -29,10 +29,10 @@ def run(
     predicted: PredictedRun, workspace: Workspace, server: MisbehavingServer, *, dry_run: bool = False, **settings: Any
 ) -> dict[str, Any]:
     goal = {} if "f1" in settings else {"error": 0.15}
-    told = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", **{"check": 30, **goal, **settings})
+    values = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", **{"check": 30, **goal, **settings})
     options = {"concurrency": 4, "max_attempts": 1}
     console = Console(quiet=True)
-    return cascade(predicted.source, workspace, told, options=options, dry_run=dry_run, console=console)
+    return cascade(predicted.source, workspace, values, options=options, dry_run=dry_run, console=console)
 
 
 def wrong_share(predicted: PredictedRun, workspace: Workspace) -> float:
@@ -47,11 +47,11 @@ def test_the_guarantee_is_kept_by_the_selection_and_only_the_rest_is_paid_for(pr
     workspace = predicted.copy(tmp_path / "run")
     with MisbehavingServer(predicted.expert()) as server:
         result = run(predicted, workspace, server)
-    told = result["cascade"]
+    output = result["cascade"]
     n = len(predicted.predictions.ids)
     assert result["states"]["ok"] == result["samples"] == n
-    assert 0.2 < told["saved"] < 1
-    assert len(server.requests) == result["requests"] == round((1 - told["saved"]) * n)
+    assert 0.2 < output["saved"] < 1
+    assert len(server.requests) == result["requests"] == round((1 - output["saved"]) * n)
     assert max(Counter(map(asked, server.requests)).values()) == 1
     assert wrong_share(predicted, workspace) <= 0.15
     scores = pl.read_parquet(workspace.scores)
@@ -60,7 +60,7 @@ def test_the_guarantee_is_kept_by_the_selection_and_only_the_rest_is_paid_for(pr
     assert sum(counts.values()) == n
     assert scores.filter(answered_by="gpt-4o-mini")["sensibility_probabilities"].null_count() == len(server.requests)
     assert "of the judgements saved" in summary(result, workspace.root)
-    assert told["check"]["wrong"] <= told["check"]["checked"] == 30
+    assert output["check"]["wrong"] <= output["check"]["checked"] == 30
 
 
 def test_the_report_tells_what_was_guaranteed_and_found(predicted, tmp_path) -> None:
@@ -140,21 +140,23 @@ def test_a_dry_run_asks_nothing_and_tells_the_plan(predicted, tmp_path) -> None:
     with MisbehavingServer(predicted.expert()) as server:
         plan = run(predicted, workspace, server, dry_run=True)["plan"]
         assert not server.requests
-    assert 0 < plan["calibration"] < plan["judged"] < len(predicted.predictions.ids)
+    assert 0 < plan["calibration"] < plan["judgements"] < len(predicted.predictions.ids)
     assert plan["cost_usd"] > 0
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"error": 0.001}, "3[0-9][0-9] would have to be drawn"),
         ({"error": 0.05, "calibration": 20}, "6[0-9] might"),
     ],
 )
-def test_what_cannot_be_guaranteed_is_said_before_anything_is_spent(predicted, tmp_path, settings, told: str) -> None:
+def test_what_cannot_be_guaranteed_is_said_before_anything_is_spent(
+    predicted, tmp_path, settings, message: str
+) -> None:
     workspace = predicted.copy(tmp_path / "run")
     with MisbehavingServer(predicted.expert()) as server:
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             run(predicted, workspace, server, **settings)
         assert not server.requests
 
@@ -162,9 +164,9 @@ def test_what_cannot_be_guaranteed_is_said_before_anything_is_spent(predicted, t
 def test_a_budget_that_ends_leaves_no_guarantee_and_more_money_goes_on(predicted, tmp_path) -> None:
     workspace = predicted.copy(tmp_path / "run")
     with MisbehavingServer(predicted.expert()) as server:
-        told = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", error=0.15, check=0)
+        values = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", error=0.15, check=0)
         options = {"concurrency": 4, "max_cost": 0.0007}
-        result = cascade(predicted.source, workspace, told, options=options, console=Console(quiet=True))
+        result = cascade(predicted.source, workspace, values, options=options, console=Console(quiet=True))
         assert result["ending"] == "budget"
         assert result["cascade"]["guarantee"] is None
         assert "Run the same command again" in summary(result, workspace.root)
@@ -194,7 +196,7 @@ def test_refitting_in_rounds_pays_once_and_keeps_the_guarantee_with_a_harsher_ex
         assert max(Counter(map(asked, server.requests)).values()) == 1
     guarantee = result["cascade"]["guarantee"]
     assert guarantee["population"] < len(predicted.predictions.ids)
-    assert guarantee["drawn"] < 80
+    assert guarantee["draws"] < 80
     truth = predicted.predictions.labels_of(np.maximum(0, predicted.scores - [4, 0]))
     select(workspace)
     labels = pl.read_parquet(workspace.assignments)["subset"].to_list()

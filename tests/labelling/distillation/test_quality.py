@@ -26,8 +26,8 @@ def test_logits_are_cooled_and_the_shares_of_levels_set_right() -> None:
     heads = fit_heads(sharp, one_hot(drawn), Rubric.load())
     assert [head.temperature for head in heads] == pytest.approx([2.0, 1.0], rel=0.1)
     assert heads[1].bias[10] - heads[1].bias[0] == pytest.approx(2, abs=0.3)
-    found = calibrate(sharp, heads)
-    assert np.abs(found.mean(0) - one_hot(drawn).mean(0)).max() < 0.005
+    result = calibrate(sharp, heads)
+    assert np.abs(result.mean(0) - one_hot(drawn).mean(0)).max() < 0.005
 
 
 def test_levels_that_were_never_seen_keep_a_little_probability() -> None:

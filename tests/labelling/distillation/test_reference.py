@@ -75,14 +75,14 @@ def test_what_is_written_is_read_back_and_measures_alike(judge, folder, some) ->
 def test_a_folder_without_or_with_another_reference_says_so(judge, folder, some) -> None:
     assert Reference.load(folder, judge) is None
     written = write_reference(judge, folder, some[:5], judge.probabilities(some[:5]))
-    for changed, said in (
+    for changed, message in (
         ({"model": "another"}, "belongs to another judge"),
         ({"pieces": [1]}, "do not fit together"),
         ({"format": 2}, "is no reference"),
         ({"features": [{"name": "turns", "low": 1, "high": 3, "edges": [2], "counts": [1]}]}, "is no reference"),
     ):
         (folder / FILE).write_text(json.dumps({**json.loads(written.model_dump_json()), **changed}))
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             Reference.load(folder, judge)
 
 

@@ -44,8 +44,8 @@ def base(tmp_path_factory):
 
 
 def sample(i: int) -> Sample:
-    said = f"{KIND if i % 2 else COLD} , number {i}"
-    return Sample.of([Utterance("speaker", f"my dog number {i // 3} died")], said, dialogue_id=f"d{i // 3}")
+    text = f"{KIND if i % 2 else COLD} , number {i}"
+    return Sample.of([Utterance("speaker", f"my dog number {i // 3} died")], text, dialogue_id=f"d{i // 3}")
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def workspace(tmp_path):
 
 def test_a_student_learns_its_teacher_and_is_written_as_a_judge(workspace, base, tmp_path) -> None:
     out = tmp_path / "judge"
-    told = {"data": "made by a test", "licence": "cc0-1.0"}
-    figures = distill(workspace, out, RUBRIC, DistillSettings(base=str(base), folds=2, student=STUDENT, **told))
+    options = {"data": "made by a test", "licence": "cc0-1.0"}
+    figures = distill(workspace, out, RUBRIC, DistillSettings(base=str(base), folds=2, student=STUDENT, **options))
     assert figures["axes"]["sensibility"]["spearman"] > 0.8
     assert figures["int8_gap"] < 0.3
     cold, kind = sample(500), sample(501)

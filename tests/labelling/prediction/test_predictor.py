@@ -59,7 +59,7 @@ def test_no_samples_are_an_empty_frame(predictor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"policy": "top"}, "the policy top needs to know how many"),
         ({"policy": "best"}, "no policy 'best'"),
@@ -67,6 +67,6 @@ def test_no_samples_are_an_empty_frame(predictor) -> None:
         ({"judge_model": "nowhere"}, "holds no distilled judge"),
     ],
 )
-def test_what_there_is_not_is_refused(options, said) -> None:
-    with pytest.raises(UserError, match=said):
+def test_what_there_is_not_is_refused(options, message) -> None:
+    with pytest.raises(UserError, match=message):
         Predictor(load(PredictionSettings, None, "the options", options))

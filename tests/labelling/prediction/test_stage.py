@@ -19,12 +19,12 @@ def test_a_source_is_judged_without_a_run_and_without_a_file(predictor, tmp_path
     lines = (DIALOGUES / "test.jsonl").read_text("utf-8").splitlines()[:5]
     (tmp_path / "few.jsonl").write_text("\n".join(lines), "utf-8")
     seen = []
-    found = predict("few.jsonl", predictor, on_progress=seen.append)
-    assert found.result["conversations"] == len(found.conversations) == 5
-    assert seen == [found.result["samples"]] == [len(found.samples)]
-    assert sum(found.result["expected_shares"].values()) == pytest.approx(1, abs=1e-3)
-    assert found.result["mean"]["sensibility"] == pytest.approx(found.samples["sensibility"].mean(), abs=1e-3)
-    weakest = [row["weakest_p_discard"] for row in found.result["weakest"]]
+    result = predict("few.jsonl", predictor, on_progress=seen.append)
+    assert result.result["conversations"] == len(result.conversations) == 5
+    assert seen == [result.result["samples"]] == [len(result.samples)]
+    assert sum(result.result["expected_shares"].values()) == pytest.approx(1, abs=1e-3)
+    assert result.result["mean"]["sensibility"] == pytest.approx(result.samples["sensibility"].mean(), abs=1e-3)
+    weakest = [row["weakest_p_discard"] for row in result.result["weakest"]]
     assert weakest == sorted(weakest, reverse=True)
     assert [path.name for path in tmp_path.iterdir()] == ["few.jsonl"]
 
@@ -87,7 +87,7 @@ def test_conversations_as_python_has_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("content", "message"),
     [
         ([{"a": 1}], "conversation 1: of no known format"),
         ([MESSAGES, [{"role": "user", "content": "alone"}]], "conversation 2: no listener response"),
@@ -98,9 +98,9 @@ def test_conversations_as_python_has_them() -> None:
         ("nowhere.jsonl", "not found"),
     ],
 )  # fmt: skip
-def test_what_carries_no_sample_is_told_with_its_place(given, said) -> None:
-    with pytest.raises(UserError, match=said):
-        ids(given)
+def test_what_carries_no_sample_is_told_with_its_place(content, message) -> None:
+    with pytest.raises(UserError, match=message):
+        ids(content)
 
 
 def test_bad_conversations_are_counted_when_they_are_skipped() -> None:
@@ -110,7 +110,7 @@ def test_bad_conversations_are_counted_when_they_are_skipped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "context", "said"),
+    ("response", "context", "message"),
     [
         (GERMAN, STORY, "stranger words in the response"),
         (GERMAN, "Gestern ist meine Großmutter gestorben und ich vermisse sie so sehr.", "unknown word pieces: "),
@@ -122,11 +122,11 @@ def test_bad_conversations_are_counted_when_they_are_skipped() -> None:
         (KIND, "so much happened . " * 200, "a longer context: 600 words"),
     ],
 )
-def test_what_a_judge_never_saw_is_told_with_the_reason(predictor, response, context, said) -> None:
-    found = predict([sample(response, context)], predictor)
-    assert found.samples["outside"].to_list() == [True]
-    assert said in found.samples["outside_because"][0]
-    assert found.drift["verdict"] == "watch"
+def test_what_a_judge_never_saw_is_told_with_the_reason(predictor, response, context, message) -> None:
+    result = predict([sample(response, context)], predictor)
+    assert result.samples["outside"].to_list() == [True]
+    assert message in result.samples["outside_because"][0]
+    assert result.drift["verdict"] == "watch"
 
 
 @pytest.mark.parametrize("response", ["ok", "oh no !", KIND, "that is awful . did you call the police ?"])

@@ -26,18 +26,18 @@ def asked(predictor, text: str | bytes, on_bad_row="skip", **reading):
 
 def test_every_line_has_one_answer_with_the_figures_of_the_same_conversation_in_a_file(predictor, tmp_path) -> None:
     text = "\n".join([line(id="a"), "", line(GERMAN, id="b"), line(id="a")])
-    found, collection = asked(predictor, text)
-    assert [(one["line"], one["dialogue_id"]) for one in found] == [(1, "a"), (3, "b"), (4, "a")]
+    result, collection = asked(predictor, text)
+    assert [(one["line"], one["dialogue_id"]) for one in result] == [(1, "a"), (3, "b"), (4, "a")]
     (tmp_path / "same.jsonl").write_text(text)
     frame = predict(tmp_path / "same.jsonl", predictor).samples
-    assert found[0]["samples"][0]["sensibility"] == pytest.approx(frame["sensibility"][0], abs=1e-4)
-    assert found[0]["conversation"]["turns"] == 1
-    assert [one["samples"][0]["outside"] for one in found] == [False, True, False]
+    assert result[0]["samples"][0]["sensibility"] == pytest.approx(frame["sensibility"][0], abs=1e-4)
+    assert result[0]["conversation"]["turns"] == 1
+    assert [one["samples"][0]["outside"] for one in result] == [False, True, False]
     assert collection.samples == 3
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("bad", "message"),
     [
         ("{", "not JSON"),
         ("3", "not a JSON object"),
@@ -46,15 +46,15 @@ def test_every_line_has_one_answer_with_the_figures_of_the_same_conversation_in_
         ("\udcff", "not UTF-8"),
     ],
 )
-def test_a_bad_line_is_answered_with_the_reason_or_ends_it_after_those_before(predictor, bad, said) -> None:
+def test_a_bad_line_is_answered_with_the_reason_or_ends_it_after_those_before(predictor, bad, message) -> None:
     text = "\n".join([line(), bad, line()]).encode("utf-8", "surrogateescape")
-    found, collection = asked(predictor, text)
-    assert said in found[1]["error"]
-    assert [one["line"] for one in found] == [1, 2, 3]
+    result, collection = asked(predictor, text)
+    assert message in result[1]["error"]
+    assert [one["line"] for one in result] == [1, 2, 3]
     assert collection.samples == 2
-    told = []
-    with pytest.raises(UserError, match=f"line 2: .*{said}"):
-        told.extend(answers(io.BytesIO(text), predictor, Collection(predictor), Reading(intake=Intake())))
+    output = []
+    with pytest.raises(UserError, match=f"line 2: .*{message}"):
+        output.extend(answers(io.BytesIO(text), predictor, Collection(predictor), Reading(intake=Intake())))
     many = asked(predictor, b"{\n" * 3)[0]
     assert len(many) == 3
 
@@ -62,12 +62,12 @@ def test_a_bad_line_is_answered_with_the_reason_or_ends_it_after_those_before(pr
 def test_an_answer_comes_before_the_next_line_does(predictor) -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as stream, os.fdopen(writer, "wb", buffering=0) as conversations:
-        found = answers(stream, predictor, Collection(predictor), Reading())
+        result = answers(stream, predictor, Collection(predictor), Reading())
         for number in (1, 2):
             conversations.write(f"{line()}\n".encode())
-            assert next(found)["line"] == number
+            assert next(result)["line"] == number
         threading.Thread(target=conversations.close).start()
-        assert [*found] == []
+        assert [*result] == []
 
 
 def test_a_list_of_messages_and_named_columns_are_read_too(predictor) -> None:

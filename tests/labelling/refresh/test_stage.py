@@ -168,8 +168,8 @@ def test_who_cannot_be_asked_again_is_named_with_the_remedy(run, tmp_path) -> No
 
 def answer(body, number):
     """Sensibility 5 for every sample, so that all are within reach; rationality by a hash of what was asked."""
-    told = hashlib.sha256(body["messages"][-1]["content"].encode()).digest()
-    return does.ok(json.dumps({"sensibility": 5, "rationality": told[0] % 4}), usage=(300, 10))
+    result = hashlib.sha256(body["messages"][-1]["content"].encode()).digest()
+    return does.ok(json.dumps({"sensibility": 5, "rationality": result[0] % 4}), usage=(300, 10))
 
 
 def command(run, *options: str) -> subprocess.Popen:

@@ -15,8 +15,8 @@ def words(pieces, *kinds: str) -> list[str]:
 
 
 def test_words_are_marked_not_characters_or_lines() -> None:
-    found = word_diff("Rate the response.\nBe kind and fair.", "Rate the response.\nBe kind and unfair.")
-    assert found == [
+    result = word_diff("Rate the response.\nBe kind and fair.", "Rate the response.\nBe kind and unfair.")
+    assert result == [
         ("same", "Rate the response.\nBe kind and", 6),
         ("removed", " fair.", 1),
         ("added", " unfair.", 1),
@@ -28,8 +28,8 @@ def test_texts_that_only_wrap_elsewhere_are_the_same() -> None:
 
 
 def test_a_word_between_two_changes_counts_as_changed() -> None:
-    found = word_diff("start here old the old end now", "start here new the new end now")
-    assert [piece.text.strip() for piece in found] == ["start here", "old the old", "new the new", "end now"]
+    result = word_diff("start here old the old end now", "start here new the new end now")
+    assert [piece.text.strip() for piece in result] == ["start here", "old the old", "new the new", "end now"]
 
 
 @given(TEXTS, TEXTS)

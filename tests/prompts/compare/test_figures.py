@@ -40,11 +40,11 @@ def watched(root: Path, first, second, policy="paper", scales=OURS, **thresholds
 
 def test_subsets_are_counted_by_hand(tmp_path) -> None:
     both, subsets = watched(tmp_path, [(8, 2), (8, 2), (2, 8), (1, 1)], [(8, 2), (3, 2), (2, 8), (2, 9)])
-    found = subsets.comparison(EXACT)
-    assert found.subsets == ("sensibility", "rationality", "discard")
-    assert found.confusion == ((1, 0, 1), (0, 1, 0), (0, 1, 0))
-    assert (found.changed, found.same.value, found.kept_samples) == (2, 0.5, {"a": 3, "b": 3})
-    assert found.jaccard == {"kept": 0.5, "sensibility": 0.5, "rationality": 0.5, "discard": 0.0}
+    result = subsets.comparison(EXACT)
+    assert result.subsets == ("sensibility", "rationality", "discard")
+    assert result.confusion == ((1, 0, 1), (0, 1, 0), (0, 1, 0))
+    assert (result.changed, result.same.value, result.kept_samples) == (2, 0.5, {"a": 3, "b": 3})
+    assert result.jaccard == {"kept": 0.5, "sensibility": 0.5, "rationality": 0.5, "discard": 0.0}
     axis = axis_figures(both, both.axes[0], EXACT)
     assert axis.confusion[8][3] == axis.confusion[1][2] == 1
     assert (axis.exact.value, axis.mean_shift.value, axis.means["a"]) == (0.5, -1.0, 4.75)
@@ -52,12 +52,12 @@ def test_subsets_are_counted_by_hand(tmp_path) -> None:
 
 def test_the_map_has_the_active_cell_and_says_where_there_is_nothing(tmp_path) -> None:
     _, subsets = watched(tmp_path, [(8, 2), (8, 2), (2, 8)], [(8, 2), (3, 2), (2, 8)])
-    (found,), active = subsets.maps(), subsets.comparison(EXACT)
-    assert (found.y, found.x, found.rows, found.columns) == ("alpha", "beta", tuple(range(11)), tuple(range(11)))
-    assert found.overlap["sensibility"][5][5] == active.jaccard["sensibility"] == 0.5
-    assert found.same[5][5] == pytest.approx(2 / 3, abs=1e-6)
-    assert found.overlap["kept"][10][10] is None
-    assert found.kept_share["a"][10][10] == 0
+    (result,), active = subsets.maps(), subsets.comparison(EXACT)
+    assert (result.y, result.x, result.rows, result.columns) == ("alpha", "beta", tuple(range(11)), tuple(range(11)))
+    assert result.overlap["sensibility"][5][5] == active.jaccard["sensibility"] == 0.5
+    assert result.same[5][5] == pytest.approx(2 / 3, abs=1e-6)
+    assert result.overlap["kept"][10][10] is None
+    assert result.kept_share["a"][10][10] == 0
 
 
 @settings(max_examples=25, deadline=None)
@@ -72,17 +72,17 @@ def test_three_thresholds_with_a_fact_have_a_map_for_each_pair(tmp_path) -> None
     policy = policy_of_definition(yaml.safe_load(WARM))
     first, second = [(3, 4, 5), (1, 0, 0), (2, 5, 5)], [(3, 2, 5), (1, 0, 0), (3, 5, 5)]
     _, subsets = watched(tmp_path, first, second, policy, WARM_SCALES)
-    found = subsets.comparison(EXACT)
+    result = subsets.comparison(EXACT)
     words = [len(sample.response.split()) > 5 for sample in make_samples(3)]
     rest = ["plain" if long else "rest" for long in words]
     assert subsets.subsets_by_side() == {"a": ["golden", rest[1], rest[2]], "b": ["plain", rest[1], "golden"]}
-    assert (found.otherwise, found.changed) == ("rest", 2)
+    assert (result.otherwise, result.changed) == ("rest", 2)
     maps = subsets.maps()
     assert [(one.y, one.x, one.fixed) for one in maps] == [
         ("hope", "tact", {"long": 5}), ("hope", "long", {"tact": 3}), ("tact", "long", {"hope": 2}),
     ]  # fmt: skip
     assert (maps[0].rows, maps[0].columns) == ((1, 2, 3), tuple(range(6)))
-    assert maps[0].same[1][3] == found.same.value
+    assert maps[0].same[1][3] == result.same.value
 
 
 def test_one_threshold_is_a_line(tmp_path) -> None:

@@ -34,21 +34,21 @@ def result(folder, sensibility: int, rounds: int = 2):
     record.write(path)
     with Ledger(folder / "ledger.sqlite") as ledger:
         for turn, one in enumerate(scores, 1):
-            told = [Judgement(i.id, "ok", "tiny", RUBRIC.hash, one, raw=json.dumps(one), requests=1) for i in items]
-            ledger.record(SPEC.in_round(turn), told)
+            output = [Judgement(i.id, "ok", "tiny", RUBRIC.hash, one, raw=json.dumps(one), requests=1) for i in items]
+            ledger.record(SPEC.in_round(turn), output)
     return path
 
 
 def test_two_results_are_compared_by_the_mean_of_their_rounds(tmp_path) -> None:
     first, second = result(tmp_path / "one", 6), result(tmp_path / "two", 3)
-    told = prompts("compare", first, second, "-o", tmp_path / "out", "--json")
-    assert told.exit_code == 0, told.output
-    found = json.loads(told.stdout)
-    assert (found["requests"], found["samples"]["compared"]) == (0, 20)
-    assert found["axes"]["sensibility"]["means"] == {"a": 6.5, "b": 3.5}
-    assert (found["policy"]["definition"]["thresholds"]["alpha"], found["subsets"]["changed"]) == (6, 20)
-    assert found["a"]["cost"]["requests"] == 40
-    assert found["differences"][0]["a"]["raw"].count("tiny: ") == 2
+    output = prompts("compare", first, second, "-o", tmp_path / "out", "--json")
+    assert output.exit_code == 0, output.output
+    outcome = json.loads(output.stdout)
+    assert (outcome["requests"], outcome["samples"]["compared"]) == (0, 20)
+    assert outcome["axes"]["sensibility"]["means"] == {"a": 6.5, "b": 3.5}
+    assert (outcome["policy"]["definition"]["thresholds"]["alpha"], outcome["subsets"]["changed"]) == (6, 20)
+    assert outcome["a"]["cost"]["requests"] == 40
+    assert outcome["differences"][0]["a"]["raw"].count("tiny: ") == 2
     page = Page(tmp_path / "out" / "comparison.html")
     assert read_golden("bundled").samples[0].response.split()[0] in page.text
 
@@ -57,6 +57,6 @@ def test_two_results_are_compared_by_the_mean_of_their_rounds(tmp_path) -> None:
 def test_a_file_that_is_no_result_is_named(tmp_path, text) -> None:
     bad = tmp_path / "bad.json"
     bad.write_text(text)
-    told = prompts("compare", bad, result(tmp_path / "two", 3))
-    assert told.exit_code == 1
-    assert str(bad) in told.stderr
+    output = prompts("compare", bad, result(tmp_path / "two", 3))
+    assert output.exit_code == 1
+    assert str(bad) in output.stderr

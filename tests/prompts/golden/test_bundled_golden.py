@@ -66,13 +66,13 @@ def test_every_category_has_some_items_and_every_subset_many(golden, reached):
     categories = Counter(sample.category for sample in golden.samples)
     assert len(categories) == 32
     assert min(categories.values()) >= 4
-    certain = Counter(*[[subset for found in reached if len(found) == 1 for subset in found]])
+    certain = Counter(*[[subset for result in reached if len(result) == 1 for subset in result]])
     assert set(certain) == {"sensibility", "rationality", "discard"}
     assert min(certain.values()) >= 30
 
 
 def test_some_ranges_straddle_a_threshold_and_few(reached):
-    straddling = sum(len(found) > 1 for found in reached)
+    straddling = sum(len(result) > 1 for result in reached)
     assert 0.05 <= straddling / len(reached) <= 0.2
 
 
@@ -94,12 +94,14 @@ def test_a_text_that_asks_for_a_ten_is_not_expected_to_get_it(golden, ranges):
 
 def test_the_embedded_judge_ranks_as_the_set_expects_and_tells_sensibility_from_rationality(golden, ranges, reached):
     judgements = asyncio.run(DistilledJudge(Rubric.load(), threads=1).judge(golden.samples))
-    given = np.array([[judgement.scores[axis] for axis in AXES] for judgement in judgements])
+    content = np.array([[judgement.scores[axis] for axis in AXES] for judgement in judgements])
     expected = ranges.mean(2)
-    assert spearmanr(given[:, 0], expected[:, 0]).statistic > 0.40
-    assert spearmanr(given[:, 1], expected[:, 1]).statistic > 0.45
-    kept = [(found, row) for found, row in zip(reached, given, strict=True) if found < {"sensibility", "rationality"}]
-    right = [found == {"rationality" if r >= 5 else "sensibility"} for found, (_, r) in kept]
+    assert spearmanr(content[:, 0], expected[:, 0]).statistic > 0.40
+    assert spearmanr(content[:, 1], expected[:, 1]).statistic > 0.45
+    kept = [
+        (result, row) for result, row in zip(reached, content, strict=True) if result < {"sensibility", "rationality"}
+    ]
+    right = [result == {"rationality" if r >= 5 else "sensibility"} for result, (_, r) in kept]
     assert np.mean(right) > 0.8
 
 
@@ -112,6 +114,6 @@ def test_the_set_is_what_its_script_makes_of_its_table(tmp_path, monkeypatch):
 
 def test_the_card_has_the_counts(reached):
     card = (BUNDLED / "README.md").read_text("utf-8")
-    certain = Counter(next(iter(found)) if len(found) == 1 else "near" for found in reached)
+    certain = Counter(next(iter(result)) if len(result) == 1 else "near" for result in reached)
     row = " | ".join(str(certain[column]) for column in ("sensibility", "rationality", "discard", "near"))
     assert f"| **all** | {row} | 200 |" in card

@@ -23,7 +23,7 @@ def change(folder, **changes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"items": 11}, "is of 11 items, and items.jsonl has 12"),
         ({"corpus": "0123456789abcdef"}, "is of other items than items.jsonl has"),
@@ -31,12 +31,12 @@ def change(folder, **changes) -> None:
         ({"policy": {"name": "own", "rules": [{"kind": "warmth > 2"}]}}, "warmth stands there"),
     ],
 )
-def test_a_manifest_that_does_not_fit(tmp_path, changes, said) -> None:
+def test_a_manifest_that_does_not_fit(tmp_path, changes, message) -> None:
     folder = golden_set(tmp_path / "g", 12)
     change(folder, **changes)
     with pytest.raises(UserError, match=r"manifest\.json") as error:
         read_golden(folder)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_several_problems_are_counted_and_listed(tmp_path) -> None:
@@ -86,7 +86,7 @@ SCALES = {"sensibility": (0, 10), "rationality": (0, 10)}
 
 def row(i=0, **changes):
     sample = samples(i + 1)[i]
-    told = {
+    options = {
         "id": sample.id,
         "dialogue_id": sample.dialogue_id,
         "turn": sample.turn,
@@ -95,7 +95,7 @@ def row(i=0, **changes):
         "category": sample.category,
         "expected": {"sensibility": 8, "rationality": [1, 3]},
     }
-    return {key: value for key, value in {**told, **changes}.items() if value is not ...}
+    return {key: value for key, value in {**options, **changes}.items() if value is not ...}
 
 
 def read(tmp_path, *rows, **options):
@@ -105,15 +105,15 @@ def read(tmp_path, *rows, **options):
 
 
 def test_a_line_is_a_sample_and_the_ranges_it_is_expected_in(tmp_path) -> None:
-    found = read(tmp_path, row(0, note="plain", weight=2), "", row(1))
-    assert not found.problems
-    assert found.rows[0].sample.id == samples(1)[0].id
-    assert found.rows[0].expected == {"sensibility": (8, 8), "rationality": (1, 3)}
-    assert (found.rows[0].note, found.rows[0].weight, found.rows[1].weight) == ("plain", 2, 1)
+    result = read(tmp_path, row(0, note="plain", weight=2), "", row(1))
+    assert not result.problems
+    assert result.rows[0].sample.id == samples(1)[0].id
+    assert result.rows[0].expected == {"sensibility": (8, 8), "rationality": (1, 3)}
+    assert (result.rows[0].note, result.rows[0].weight, result.rows[1].weight) == ("plain", 2, 1)
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("{", "not JSON"),
         ("[1]", "an item is a JSON object, not a list"),
@@ -137,11 +137,11 @@ def test_a_line_is_a_sample_and_the_ranges_it_is_expected_in(tmp_path) -> None:
         (row(category=3), "category is 3: it must be text"),
     ],
 )
-def test_what_is_wrong_is_one_sentence_with_file_and_line(tmp_path, line, said) -> None:
-    found = read(tmp_path, row(1), line)
-    (problem,) = found.problems
+def test_what_is_wrong_is_one_sentence_with_file_and_line(tmp_path, line, message) -> None:
+    result = read(tmp_path, row(1), line)
+    (problem,) = result.problems
     assert problem.startswith(f"{tmp_path}/items.jsonl:2: ")
-    assert said in problem
+    assert message in problem
     assert "\n" not in problem
 
 
@@ -154,14 +154,14 @@ def test_a_file_without_items(tmp_path) -> None:
 
 
 def test_ids_are_filled_in_on_request(tmp_path) -> None:
-    found = read(tmp_path, row(0, id=..., dialogue_id=..., turn=...), fill=True)
-    assert found.rows[0].sample.id == samples(1)[0].id
+    result = read(tmp_path, row(0, id=..., dialogue_id=..., turn=...), fill=True)
+    assert result.rows[0].sample.id == samples(1)[0].id
 
 
 @given(st.binary(max_size=200))
 def test_whatever_bytes_there_are_it_says_what_is_wrong(tmp_path_factory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("any") / "items.jsonl"
     path.write_bytes(content)
-    found = read_lines(path, SCALES)
-    assert found.problems
-    assert all(problem.startswith(str(path)) for problem in found.problems)
+    result = read_lines(path, SCALES)
+    assert result.problems
+    assert all(problem.startswith(str(path)) for problem in result.problems)

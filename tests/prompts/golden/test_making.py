@@ -27,10 +27,10 @@ def run(root, n=300, **told):
 
 
 def test_every_cell_is_there_and_the_run_s_scores_are_expected(tmp_path) -> None:
-    made = make_golden(run(tmp_path / "run"), tmp_path / "g", GoldenSettings(n=100))
-    assert (len(made.golden.items), made.cells, made.cells_covered, made.categories_covered) == (100, 49, 49, 5)
+    result = make_golden(run(tmp_path / "run"), tmp_path / "g", GoldenSettings(n=100))
+    assert (len(result.golden.items), result.cells, result.cells_covered, result.categories_covered) == (100, 49, 49, 5)
     read = read_golden(tmp_path / "g")
-    assert [item.row() for item in read.items] == [item.row() for item in made.golden.items]
+    assert [item.row() for item in read.items] == [item.row() for item in result.golden.items]
     assert read.weights.mean() == pytest.approx(1.0)
     manifest = read.manifest
     assert (manifest.judge, manifest.decoding["temperature"], manifest.parser) == (SPEC, 0.0, parser_hash())
@@ -96,12 +96,12 @@ def test_what_cannot_be_made(tmp_path) -> None:
 
 def test_the_policy_is_the_one_that_is_named_or_fits(tmp_path) -> None:
     workspace = run(tmp_path / "run", 40)
-    made = make_golden(workspace, tmp_path / "g", GoldenSettings(n=20, policy="both", thresholds={"beta": 7}))
-    assert (made.golden.manifest.policy.name, made.golden.manifest.policy.thresholds) == (
+    result = make_golden(workspace, tmp_path / "g", GoldenSettings(n=20, policy="both", thresholds={"beta": 7}))
+    assert (result.golden.manifest.policy.name, result.golden.manifest.policy.thresholds) == (
         "both",
         {"alpha": 5, "beta": 7},
     )
-    assert "Watched: both, α = 5, β = 7." in summary(made)
+    assert "Watched: both, α = 5, β = 7." in summary(result)
     lone = write_run(tmp_path / "lone", samples(30), {"care": [i % 6 for i in range(30)]}, scales={"care": (0, 5)})
     assert make_golden(lone, tmp_path / "h").golden.manifest.policy is None
     with pytest.raises(UserError, match="neither an axis of the rubric"):

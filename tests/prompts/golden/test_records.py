@@ -25,9 +25,9 @@ def test_decoding_and_parser_come_from_the_spec() -> None:
 def test_what_differs_is_named_with_a_remedy() -> None:
     hotter = decoding_of(spec_of("openai", **{**DECODING, "temperature": 0.9}))
     other = judging(decoding=hotter, rubric=rubric(warmth=(1, 3)))
-    found = mismatches(judging(corpus="d", parser="q"), other)
-    assert [one.what for one in found] == ["corpus", "axes", "parser", "decoding: temperature"]
-    assert found[-1].remedy == "ask with --temperature 0.9"
+    result = mismatches(judging(corpus="d", parser="q"), other)
+    assert [one.what for one in result] == ["corpus", "axes", "parser", "decoding: temperature"]
+    assert result[-1].remedy == "ask with --temperature 0.9"
 
 
 def test_what_is_not_known_is_not_compared() -> None:

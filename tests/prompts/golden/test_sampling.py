@@ -17,14 +17,14 @@ def numbered(strata, seed=0):
 @given(st.lists(STRATA, min_size=1, max_size=80), st.integers(1, 90))
 def test_each_stratum_is_there_if_there_is_room_and_weights_give_back_its_size(strata, n) -> None:
     rows = numbered(strata)
-    found = draw_strata(rows, n)
-    assert len(found) == min(n, len(rows))
-    cells, sizes = Counter(cell for cell, _ in strata), Counter(rows[i][0][0] for i in found)
+    result = draw_strata(rows, n)
+    assert len(result) == min(n, len(rows))
+    cells, sizes = Counter(cell for cell, _ in strata), Counter(rows[i][0][0] for i in result)
     if n >= len(cells):
         assert sizes.keys() == cells.keys()
         for cell, size in cells.items():
-            assert abs(sum(w for i, w in found.items() if rows[i][0][0] == cell) - size) < 1e-9
-    assert abs(sum(found.values()) - len(rows)) < 1e-9
+            assert abs(sum(w for i, w in result.items() if rows[i][0][0] == cell) - size) < 1e-9
+    assert abs(sum(result.values()) - len(rows)) < 1e-9
 
 
 def test_it_does_not_depend_on_the_order_of_rows() -> None:

@@ -41,24 +41,24 @@ def test_inside_a_range_nothing_has_shifted() -> None:
 
 def test_the_shift_is_weighted_and_its_sign_is_later_less_earlier() -> None:
     now, before = readings([[8, 2]], [[5, 2]]), readings([[6, 2]], [[5, 2]])
-    found = by_name(checks(now, before, PAPER, setting(2, weights=np.array([3.0, 1.0])), noise=False))
-    assert found["shift", "sensibility"].value == pytest.approx(1.5)
-    assert found["shift", "rationality"].p_value() == 1.0
+    result = by_name(checks(now, before, PAPER, setting(2, weights=np.array([3.0, 1.0])), noise=False))
+    assert result["shift", "sensibility"].value == pytest.approx(1.5)
+    assert result["shift", "rationality"].p_value() == 1.0
 
 
 def test_the_rise_of_noise_is_that_of_the_pooled_deviation() -> None:
     now = readings([[8, 2], [6, 2]], [[5, 2], [5, 2]])
     before = readings([[7, 2], [7, 2]], [[5, 2], [5, 2]])
-    found = by_name(checks(now, before, PAPER, setting(2), noise=False))
-    assert found["noise", "sensibility"].value == pytest.approx(1.0)  # variances 2 and 0 against 0 and 0
+    result = by_name(checks(now, before, PAPER, setting(2), noise=False))
+    assert result["noise", "sensibility"].value == pytest.approx(1.0)  # variances 2 and 0 against 0 and 0
 
 
 def test_an_item_that_moves_for_good_counts_one_and_one_that_flickers_alike_none() -> None:
     moved = readings([[8, 2], [8, 2]]), readings([[8, 8], [8, 8]])
     flickers = readings([[8, 2], [8, 8]]), readings([[8, 2], [8, 8]])
     for (now, before), value in ((moved, 1.0), (flickers, -0.5)):  # one pair of two differs, and all pairs within
-        found = by_name(checks(now, before, PAPER, setting(1), noise=False))
-        assert found["subsets", None].value == pytest.approx(value)
+        result = by_name(checks(now, before, PAPER, setting(1), noise=False))
+        assert result["subsets", None].value == pytest.approx(value)
 
 
 def test_without_a_policy_there_are_no_subsets() -> None:

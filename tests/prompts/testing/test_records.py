@@ -31,7 +31,7 @@ def test_numbers_are_short_and_what_is_not_finite_is_null(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "Invalid JSON"),
         ("[]", "no result of `prompts test`"),
@@ -40,10 +40,10 @@ def test_numbers_are_short_and_what_is_not_finite_is_null(tmp_path) -> None:
         ('{"version": 1}', "Field required"),
     ],
 )
-def test_what_is_no_result(tmp_path, text, said) -> None:
+def test_what_is_no_result(tmp_path, text, message) -> None:
     path = tmp_path / "r.json"
     path.write_text(text, "utf-8")
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         read_result(path)
     with pytest.raises(UserError, match="cannot read"):
         read_result(tmp_path / "nowhere.json")

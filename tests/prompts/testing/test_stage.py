@@ -26,17 +26,17 @@ def folder(tmp_path):
 
 
 def go(folder, server, procedure=None, **options):
-    told = {"model": "m", "base_url": server.url, **options}
+    values = {"model": "m", "base_url": server.url, **options}
     procedure = procedure or Procedure(tolerances=LOOSE)
-    return run_tests(folder, ["openai"], None, procedure, told, output=folder.parent / "out", console=QUIET)
+    return run_tests(folder, ["openai"], None, procedure, values, output=folder.parent / "out", console=QUIET)
 
 
 def test_a_result_has_every_reading_and_what_it_took(folder) -> None:
     with MisbehavingServer(Opinionated(1, fail=0.1)) as server:
         run = go(folder, server)
-    ((path, found),) = run.results
+    ((path, result),) = run.results
     stored = read_result(folder.parent / "out" / "results" / "0001-m.json")
-    assert stored == found
+    assert stored == result
     assert path.name == "0001-m.json"
     assert {len(item.rounds) for item in stored.items} == {3}
     assert sum(stored.states.values()) == 120
@@ -162,12 +162,12 @@ def of(found, name):
 
 def test_an_unchanged_noisy_judge_passes_fifty_times_of_fifty() -> None:
     """Noise of a whole point up or down in two of three readings."""
-    found = []
+    result = []
     for seed in range(50):
         rng = np.random.default_rng(seed)
         thought = thoughts(rng)
-        found.append(verdict(read(rng, thought), read(rng, thought)).verdict)
-    assert found == ["pass"] * 50
+        result.append(verdict(read(rng, thought), read(rng, thought)).verdict)
+    assert result == ["pass"] * 50
 
 
 def test_so_it_does_against_one_reading_of_its_own() -> None:
@@ -175,9 +175,9 @@ def test_so_it_does_against_one_reading_of_its_own() -> None:
         rng = np.random.default_rng(seed)
         thought = thoughts(rng)
         once = read(rng, thought, 1).scores[:, 0]
-        found = verdict(read(rng, thought), Expectations(AXES, once, once), noise=True)
-        assert found.verdict == "pass", found
-        assert len(of(found, "noise")) == 2
+        result = verdict(read(rng, thought), Expectations(AXES, once, once), noise=True)
+        assert result.verdict == "pass", result
+        assert len(of(result, "noise")) == 2
 
 
 @pytest.mark.parametrize(
@@ -193,28 +193,28 @@ def test_so_it_does_against_one_reading_of_its_own() -> None:
 def test_what_is_planted_is_found(planted, verdict_of) -> None:
     rng = np.random.default_rng(1)
     thought, quiet = thoughts(rng), {} if "spread" in planted else {"spread": 0}
-    found = verdict(read(rng, thought, **{**quiet, **planted}), read(rng, thought, **quiet))
+    result = verdict(read(rng, thought, **{**quiet, **planted}), read(rng, thought, **quiet))
     expected, check = verdict_of
-    assert found.verdict == expected
-    assert expected in {one.verdict for one in of(found, check)}
+    assert result.verdict == expected
+    assert expected in {one.verdict for one in of(result, check)}
 
 
 def test_a_judge_that_became_noisier_is_found_against_one_reading_of_its_own() -> None:
     rng = np.random.default_rng(2)
     thought = thoughts(rng)
     once = read(rng, thought, 1).scores[:, 0]
-    found = verdict(read(rng, thought, spread=3), Expectations(AXES, once, once), noise=True)
-    assert {check.verdict for check in of(found, "noise")} == {"regression"}
-    assert {check.verdict for check in of(found, "shift")} <= {"pass", "insufficient"}
+    result = verdict(read(rng, thought, spread=3), Expectations(AXES, once, once), noise=True)
+    assert {check.verdict for check in of(result, "noise")} == {"regression"}
+    assert {check.verdict for check in of(result, "shift")} <= {"pass", "insufficient"}
 
 
 def test_a_small_set_is_insufficient_and_says_how_many_items_would_do() -> None:
     rng = np.random.default_rng(3)
     thought = thoughts(rng, 20)
-    found = verdict(read(rng, thought), read(rng, thought))
-    assert found.verdict == "insufficient"
-    assert 60 <= found.items_needed <= 300
-    thought = thoughts(rng, 2 * found.items_needed)
+    result = verdict(read(rng, thought), read(rng, thought))
+    assert result.verdict == "insufficient"
+    assert 60 <= result.items_needed <= 300
+    thought = thoughts(rng, 2 * result.items_needed)
     assert verdict(read(rng, thought), read(rng, thought)).verdict == "pass"
 
 
@@ -222,9 +222,9 @@ def test_a_few_items_that_all_agree_show_nothing_about_rare_changes() -> None:
     rng = np.random.default_rng(4)
     thought = thoughts(rng, 10)
     same = read(rng, thought, spread=0)
-    found = verdict(same, same)
-    assert found.verdict == "insufficient"
-    assert found.items_needed == 60
+    result = verdict(same, same)
+    assert result.verdict == "insufficient"
+    assert result.items_needed == 60
     big = read(rng, thoughts(rng), spread=0)
     assert verdict(big, big).verdict == "pass"
 
@@ -232,8 +232,8 @@ def test_a_few_items_that_all_agree_show_nothing_about_rare_changes() -> None:
 def test_a_regression_is_found_in_a_set_that_is_too_small_for_the_rest() -> None:
     rng = np.random.default_rng(5)
     thought = thoughts(rng, 30)
-    found = verdict(read(rng, np.maximum(0, thought - 3)), read(rng, thought))
-    assert found.verdict == "regression"
+    result = verdict(read(rng, np.maximum(0, thought - 3)), read(rng, thought))
+    assert result.verdict == "regression"
 
 
 def test_judged_once_a_change_of_subset_cannot_be_told_from_noise() -> None:
@@ -247,16 +247,16 @@ def test_judged_once_a_change_of_subset_cannot_be_told_from_noise() -> None:
 def test_a_judge_that_always_fails_is_a_regression_without_any_score() -> None:
     rng = np.random.default_rng(7)
     thought = thoughts(rng)
-    found = verdict(read(rng, thought, fail=1.0), read(rng, thought))
-    assert (found.verdict, [check.name for check in found.checks]) == ("regression", ["failures"])
+    result = verdict(read(rng, thought, fail=1.0), read(rng, thought))
+    assert (result.verdict, [check.name for check in result.checks]) == ("regression", ["failures"])
 
 
 def test_a_judge_that_repeats_itself_within_a_day_and_not_between_days_has_not_shifted() -> None:
     rng = np.random.default_rng(8)
     thought = thoughts(rng)
     days = [np.repeat(read(rng, thought, 1).scores, 3, axis=1) for _ in range(2)]
-    found = verdict(*(Readings(AXES, scores, np.ones((N, 3), dtype=bool)) for scores in days))
-    assert {check.verdict for check in of(found, "shift")} == {"pass"}
+    result = verdict(*(Readings(AXES, scores, np.ones((N, 3), dtype=bool)) for scores in days))
+    assert {check.verdict for check in of(result, "shift")} == {"pass"}
 
 
 def test_the_worst_verdict_stands_for_all() -> None:

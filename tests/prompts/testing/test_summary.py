@@ -65,8 +65,8 @@ def test_what_cannot_be_compared_is_an_error(tmp_path) -> None:
 @pytest.mark.parametrize("tell", [summary, markdown])
 def test_in_words_it_names_the_verdict_the_check_and_the_failures(tell) -> None:
     text = tell(record(CHECK))
-    for said in ("regression", "shift of sensibility", "599 ok, 1 refused", "1 × no", "600 requests", "$0.5000"):
-        assert said in text
+    for message in ("regression", "shift of sensibility", "599 ok, 1 refused", "1 × no", "600 requests", "$0.5000"):
+        assert message in text
     assert "50.0 % (40.0 to 60.0)" in text
     assert "Verdict: regression (exit status 4)" in text
 

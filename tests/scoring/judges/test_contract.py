@@ -28,8 +28,8 @@ SAMPLE = make_samples(1)[0]
 
 
 def ask(*judgements: Judgement) -> Judgement:
-    (found,) = asyncio.run(CheckedJudge(Answers(*judgements), RUBRIC).judge([SAMPLE]))
-    return found
+    (result,) = asyncio.run(CheckedJudge(Answers(*judgements), RUBRIC).judge([SAMPLE]))
+    return result
 
 
 def ok(scores=GOOD, **rest) -> Judgement:
@@ -45,16 +45,16 @@ def test_a_name_and_a_function_are_enough() -> None:
 
 
 def test_scores_come_out_as_plain_numbers_in_the_rubrics_order() -> None:
-    found = ask(ok({name: np.float32(value) for name, value in GOOD.items()}))
-    assert list(found.scores) == ["sensibility", "rationality"]
-    assert all(type(value) is float for value in found.scores.values())
+    result = ask(ok({name: np.float32(value) for name, value in GOOD.items()}))
+    assert list(result.scores) == ["sensibility", "rationality"]
+    assert all(type(value) is float for value in result.scores.values())
 
 
 def test_distributions_follow_the_axes_and_sum_to_1() -> None:
     peak = [0.0] * 10 + [1.004]
-    found = ask(ok(probabilities={"rationality": EVEN, "sensibility": np.array(peak, np.float32)}))
-    assert list(found.probabilities) == ["sensibility", "rationality"]
-    assert found.probabilities["sensibility"][10] == 1
+    result = ask(ok(probabilities={"rationality": EVEN, "sensibility": np.array(peak, np.float32)}))
+    assert list(result.probabilities) == ["sensibility", "rationality"]
+    assert result.probabilities["sensibility"][10] == 1
 
 
 def test_a_failure_has_no_scores_whatever_the_judge_says() -> None:

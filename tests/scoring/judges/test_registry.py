@@ -55,7 +55,7 @@ def test_what_the_run_has_spent_counts_toward_the_limit(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "options", "said"),
+    ("reference", "options", "message"),
     [
         ("openai", {}, "--model"),
         ("anthropic", {}, "the judge anthropic needs --model"),
@@ -66,8 +66,8 @@ def test_what_the_run_has_spent_counts_toward_the_limit(tmp_path) -> None:
         ("openai", {"model": "m", "reply": "poem"}, "reply: "),
     ],
 )
-def test_a_judge_that_cannot_be_built_says_what_it_needs(tmp_path, reference, options, said) -> None:
-    with pytest.raises(UserError, match=said):
+def test_a_judge_that_cannot_be_built_says_what_it_needs(tmp_path, reference, options, message) -> None:
+    with pytest.raises(UserError, match=message):
         build_judge(reference, RUBRIC, Workspace(tmp_path), options)
 
 
@@ -102,14 +102,14 @@ def test_a_full_reference_needs_no_options_and_tells_no_secret(monkeypatch, refe
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"concurency": 3}, "concurency is no key: did you mean concurrency"),
         ({"replies": "a.json"}, "replies is an option of the judge replay, which is not asked"),
     ],
 )
-def test_an_option_that_no_judge_asked_has_is_named(options, said) -> None:
-    with pytest.raises(UserError, match=said):
+def test_an_option_that_no_judge_asked_has_is_named(options, message) -> None:
+    with pytest.raises(UserError, match=message):
         check_options(["openai:m"], options)
 
 

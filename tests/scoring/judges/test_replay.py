@@ -69,8 +69,8 @@ def test_of_a_ledger_of_several_rubrics_the_one_that_is_asked_for_is_replayed(tm
             scores = dict.fromkeys(rubric.axis_names, value)
             ledger.record(spec_of("m", rubric=rubric.hash), [Judgement(one.id, "ok", "m", rubric.hash, scores)])
     for rubric, value in ((RUBRIC, 5.0), (quality, 2.0)):
-        (found,) = ask(ReplayJudge.load(tmp_path, rubric), [one])
-        assert found.scores == dict.fromkeys(rubric.axis_names, value)
+        (result,) = ask(ReplayJudge.load(tmp_path, rubric), [one])
+        assert result.scores == dict.fromkeys(rubric.axis_names, value)
     with pytest.raises(UserError, match="2 judges"):
         ReplayJudge.load(tmp_path, quality.model_copy(update={"version": 9}))
 

@@ -40,8 +40,8 @@ def agree(frame, name, scales, alpha, beta, **options) -> None:
             assert row["subset"] == "unscored"
             assert row["reason"] == (reason if reason != "ok" else "ok, but without a score")
         elif by_probability:
-            found = {subset: row[f"p_{subset}"] for subset in selector.subsets}
-            assert found == pytest.approx(odds_of(name, row, alpha, beta), abs=2e-5)
+            result = {subset: row[f"p_{subset}"] for subset in selector.subsets}
+            assert result == pytest.approx(odds_of(name, row, alpha, beta), abs=2e-5)
         else:
             assert row["subset"] == subset_of(name, *map(np.float32, scores), np.float32(alpha), np.float32(beta))
     scored = planned.filter(pl.col("subset") != "unscored")

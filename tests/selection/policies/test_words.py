@@ -28,10 +28,10 @@ def test_every_threshold_moves_as_two_selections_show(table, care) -> None:
 def test_a_threshold_stays_within_reach_of_the_scale(table, empathy, name, alpha, beta, distributions) -> None:
     frame = table(empathy, 100, failures=True, distributions=distributions)
     policy = load_policy(name, {"alpha": alpha, "beta": beta})
-    found = flips(make_selector(policy, empathy), frame)
+    result = flips(make_selector(policy, empathy), frame)
     before = make_selector(policy, empathy).plan(frame.lazy()).collect()["subset"]
     for threshold, value in (("alpha", alpha), ("beta", beta)):
         for step in (-1, 1):
             moved = policy.with_thresholds(**{threshold: min(11, max(-1, value + step))})
             after = make_selector(moved, empathy).plan(frame.lazy()).collect()["subset"]
-            assert found[f"{threshold}{step:+d}"] == (before != after).sum()
+            assert result[f"{threshold}{step:+d}"] == (before != after).sum()
