@@ -151,7 +151,9 @@ def _losses(counts: pl.DataFrame, scoring: ScoreSummary) -> list[tuple[str, ...]
     if unread_files := scoring.skipped_files:
         names = ", ".join(_text(Path(file).name) for file in unread_files[:MOST_FILES])
         rest = len(unread_files) - MOST_FILES
-        rows.append((f"files not read: {names}" + (f" and {rest:,} more" if rest > 0 else ""), f"{len(unread_files):,}"))
+        rows.append(
+            (f"files not read: {names}" + (f" and {rest:,} more" if rest > 0 else ""), f"{len(unread_files):,}")
+        )
     return rows
 
 
