@@ -144,7 +144,7 @@ def expert(folder: Path, seed: int, hidden: int, width: int, layers: int) -> Pat
     """A random Llama with a small tokenizer, written a tensor at a time."""
     from efficient_empathy.modelling.moe.compose import write_shards
     from efficient_empathy.modelling.moe.families import FAMILIES, dense_config, dense_shapes
-    from efficient_empathy.modelling.moe.stored import Computed
+    from efficient_empathy.modelling.moe.tensors import Computed
 
     folder.mkdir()
     config = {

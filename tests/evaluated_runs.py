@@ -63,8 +63,8 @@ def costed_run(root: Path) -> Workspace:
         tokens=TokenCount(response=10, all=2000),
         trainable_parameters=8,
         history=(),
-        moved=("model.layers.0.mlp.gate.weight",),
-        unmoved=20,
+        changed_tensors=("model.layers.0.mlp.gate.weight",),
+        unchanged_count=20,
     )
     composition_record(training=training).write(workspace.moe / "composition.json")
     write_comparison(workspace)

@@ -164,8 +164,8 @@ def write_routers(
         "init": "centred_means",
         "train": "gates",
         "history": [{"step": s, "loss": 3.2 - 0.02 * s / 60 + float(rng.normal(0, 0.03))} for s in range(1, 61)],
-        "moved": [GATE.format(i) for i in range(layers)],
-        "unmoved": 87,
+        "changed_tensors": [GATE.format(i) for i in range(layers)],
+        "unchanged_count": 87,
         "usage": usage,
         "entropy": entropy,
     }

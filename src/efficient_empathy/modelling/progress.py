@@ -55,8 +55,8 @@ class TrainingProgress:
         elif step == steps or time.monotonic() - self._line_at >= LINE_EVERY_S:
             self._line_at = time.monotonic()
             rate = (step - self._first) / max(1e-9, time.monotonic() - self._began)
-            left = f", {(steps - step) / rate:.0f} s left" if rate and step < steps else ""
-            self._console.print(f"{self._what}: step {step:,} of {steps:,}, loss {loss:.3f}{left}", highlight=False)
+            rest = f", {(steps - step) / rate:.0f} s left" if rate and step < steps else ""
+            self._console.print(f"{self._what}: step {step:,} of {steps:,}, loss {loss:.3f}{rest}", highlight=False)
 
 
 @contextmanager

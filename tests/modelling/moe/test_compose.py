@@ -14,7 +14,7 @@ from torch import nn
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.moe import folder as folders
 from efficient_empathy.modelling.moe.compose import average, compose
-from efficient_empathy.modelling.moe.stored import read_folder
+from efficient_empathy.modelling.moe.tensors import read_folder
 from trained_runs import training_record
 
 FAMILIES = ("llama", "llama3.1", "mistral", "qwen2", "qwen3")

@@ -15,7 +15,7 @@ from efficient_empathy.modelling.moe.compose import compose, rewrite
 from efficient_empathy.modelling.moe.record import RouterTraining
 from efficient_empathy.modelling.moe.routers import centred_means, digests, observe, routers, statistics, train_routers
 from efficient_empathy.modelling.moe.settings import MixSettings
-from efficient_empathy.modelling.training.examples import Encoded
+from efficient_empathy.modelling.training.examples import EncodedSample
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 TRAINING = TrainingSettings(max_length=64, precision="fp32", batch_size=4)
@@ -36,7 +36,7 @@ def rows(n=16):
 
 def samples(n=6, length=20, seed=0):
     rng = np.random.default_rng(seed)
-    return [Encoded(f"s{i}", rng.integers(5, 390, length + i).tolist(), 8 + i) for i in range(n)]
+    return [EncodedSample(f"s{i}", rng.integers(5, 390, length + i).tolist(), 8 + i) for i in range(n)]
 
 
 @pytest.fixture
@@ -57,14 +57,14 @@ def tensors(folder):
 
 
 def training_of(routed, train):
-    fitted = routed.fitted.record
+    fitted = routed.fit.record
     names = ("samples", "steps", "seconds", "tokens", "trainable_parameters", "history")
     return RouterTraining(
         key="k",
         train=train,
         router_data="union",
-        moved=tuple(routed.moved),
-        unmoved=routed.unmoved,
+        changed_tensors=tuple(routed.changed_tensors),
+        unchanged_count=routed.unchanged_count,
         **{name: getattr(fitted, name) for name in names},
     )
 
@@ -74,9 +74,9 @@ def test_exactly_the_routers_move(mixture, tmp_path, family) -> None:
     folder = mixture(family)
     before = tensors(folder)
     routed = train_routers(folder, rows(), MixSettings(**FAST), TRAINING, tmp_path / "work")
-    assert routed.moved == [f"model.layers.{i}.mlp.gate.weight" for i in (0, 1)]
-    assert routed.unmoved == len(digests(load(folder))) - 2
-    assert routed.fitted.record.trainable_parameters == 2 * 2 * 32
+    assert routed.changed_tensors == [f"model.layers.{i}.mlp.gate.weight" for i in (0, 1)]
+    assert routed.unchanged_count == len(digests(load(folder))) - 2
+    assert routed.fit.record.trainable_parameters == 2 * 2 * 32
     untouched = [path.stat().st_ino for path in sorted(folder.glob("*.safetensors"))][:-1]
     rewrite(folder, routed.arrays, training=training_of(routed, "gates"))
     assert [path.stat().st_ino for path in sorted(folder.glob("*.safetensors"))][:-1] == untouched
@@ -96,14 +96,14 @@ def test_the_released_way_moves_every_gate_proj_as_well_and_says_so(mixture, tmp
     before = tensors(folder)
     routed = train_routers(folder, rows(), MixSettings(train="gates+gate_proj", **FAST), TRAINING, tmp_path / "work")
     kinds = ("mlp.gate.weight", "mlp.experts.gate_proj")
-    assert set(routed.moved) == {f"model.layers.{i}.{kind}" for i in (0, 1) for kind in kinds}
+    assert set(routed.changed_tensors) == {f"model.layers.{i}.{kind}" for i in (0, 1) for kind in kinds}
     rewrite(folder, routed.arrays, training=training_of(routed, "gates+gate_proj"))
     after = tensors(folder)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     suffixes = (".gate.weight", ".w1.weight" if family == "mistral" else ".gate_proj.weight")
     assert changed == {name for name in before if name.endswith(suffixes)}
     model = load(folder)
-    parts = dict(module.parts(routed.fitted.model))
+    parts = dict(module.parts(routed.fit.model))
     for name, tensor in module.parts(model):
         torch.testing.assert_close(tensor, parts[name], rtol=0, atol=0)
     assert "every expert's gate_proj" in (folder / "README.md").read_text()
@@ -130,9 +130,9 @@ def test_loads_are_balanced_only_where_top_k_is_less_than_the_experts(
     monkeypatch.setattr(module, "fit", caught)
     routed = train_routers(folder, rows(), MixSettings(aux_loss=0.5, **FAST), TRAINING, tmp_path / "work")
     assert seen["router_aux_loss_coef"] == (0.5 if balanced else 0.0)
-    first = routed.fitted.record.history[0].loss
+    first = routed.fit.record.history[0].loss
     plain = train_routers(folder, rows(), MixSettings(aux_loss=0.0, **FAST), TRAINING, tmp_path / "work")
-    assert (first - plain.fitted.record.history[0].loss > 0.5) == balanced
+    assert (first - plain.fit.record.history[0].loss > 0.5) == balanced
 
 
 def test_observing_sees_the_positions_that_responses_are_predicted_from(mixture) -> None:
@@ -233,7 +233,7 @@ def test_killed_and_called_again_router_training_ends_with_the_same_weights(mixt
     with pytest.raises(KilledError):
         train_routers(folder, rows(), settings, TRAINING, tmp_path / "work", on_step=die)
     resumed = train_routers(folder, rows(), settings, TRAINING, tmp_path / "work")
-    assert resumed.fitted.record.resumed_from == 2
+    assert resumed.fit.record.resumed_from == 2
     for name, array in undisturbed.arrays.items():
         np.testing.assert_array_equal(resumed.arrays[name], array)
 

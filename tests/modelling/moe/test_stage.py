@@ -25,7 +25,7 @@ from efficient_empathy.modelling.moe.compare import sizes
 from efficient_empathy.modelling.moe.record import ComparisonRecord, RouterRecord
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.moe.stage import mix, summary
-from efficient_empathy.modelling.moe.stored import read_folder
+from efficient_empathy.modelling.moe.tensors import read_folder
 from efficient_empathy.modelling.training.models import model_hash
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection import select
@@ -109,12 +109,12 @@ def test_every_model_is_in_the_table(mixed) -> None:
 
 
 def test_losses_are_those_of_the_models_on_disk(mixed) -> None:
-    from efficient_empathy.modelling.training.examples import assigned, held_out_rows
+    from efficient_empathy.modelling.training.examples import assign_parts, held_out_rows
     from efficient_empathy.modelling.training.loss import mean_losses, response_losses
     from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 
     run, result = mixed
-    rows = held_out_rows(assigned(RunTable(run), TRAINING), TRAINING)
+    rows = held_out_rows(assign_parts(RunTable(run), TRAINING), TRAINING)
     for model in result["models"]:
         if model["name"] == "moe_untrained":
             continue
@@ -125,8 +125,8 @@ def test_losses_are_those_of_the_models_on_disk(mixed) -> None:
 def test_routers_are_told(mixed) -> None:
     run, result = mixed
     record = json.loads(RouterRecord.read(run.moe / "routers.json").json_text())
-    assert record["moved"] == [f"model.layers.{i}.mlp.gate.weight" for i in (0, 1)]
-    assert record["unmoved"] > 10
+    assert record["changed_tensors"] == [f"model.layers.{i}.mlp.gate.weight" for i in (0, 1)]
+    assert record["unchanged_count"] > 10
     assert (record["layers"], record["experts"], record["top_k"]) == (2, ["rationality", "sensibility"], 2)
     assert (record["init"], record["train"]) == ("zero", "gates")
     assert [line["step"] for line in record["history"]]
@@ -241,7 +241,7 @@ def test_without_training_there_is_one_mixture(run) -> None:
     result = mix(run, SETTINGS.model_copy(update={"train": "none", "init": "centred_means"}), console=quiet())
     assert [model["name"] for model in result["models"]] == [*MODELS[:-2], "moe"]
     assert result["models"][-1]["label"] == "MoE, routers untrained"
-    assert result["routers"]["moved"] == []
+    assert result["routers"]["changed_tensors"] == []
     gates = [tensor for name, tensor in weights(run.moe).items() if name.endswith("gate.weight")]
     for gate in gates:
         torch.testing.assert_close(gate.norm(dim=-1), torch.ones(2))
@@ -290,7 +290,7 @@ def test_what_a_run_lacks_is_one_sentence(run, spoil, options, said) -> None:
 
 
 def test_routers_can_learn_from_what_the_experts_did_not_see(run, monkeypatch) -> None:
-    from efficient_empathy.modelling.training.examples import assigned
+    from efficient_empathy.modelling.training.examples import assign_parts
 
     for name in ("sensibility", "rationality", "union"):
         recorded(run, name, hold_back=0.5)
@@ -302,7 +302,7 @@ def test_routers_can_learn_from_what_the_experts_did_not_see(run, monkeypatch) -
         lambda folder, rows, *a, **o: seen.extend(rows["sample_id"]) or real(folder, rows, *a, **o),
     )
     mix(run, SETTINGS.model_copy(update={"router_data": "held_back"}), console=quiet())
-    frame = assigned(RunTable(run), TRAINING.model_copy(update={"hold_back": 0.5}))
+    frame = assign_parts(RunTable(run), TRAINING.model_copy(update={"hold_back": 0.5}))
     assert set(seen) == set(frame.filter(part="router")["sample_id"])
     assert not set(seen) & set(frame.filter(part="fit")["sample_id"])
 

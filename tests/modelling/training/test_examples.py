@@ -7,7 +7,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.training.examples import (
-    assigned,
+    assign_parts,
     choose,
     examples,
     held_out_rows,
@@ -55,7 +55,7 @@ def test_the_test_part_is_the_held_out_one_where_the_data_has_none(run) -> None:
 
 
 def test_a_random_subset_has_its_size_and_depends_on_the_seed(run) -> None:
-    frame = assigned(RunTable(run), SETTINGS)
+    frame = assign_parts(RunTable(run), SETTINGS)
     first, second = (choose(frame, "random", size=30, seed=seed) for seed in (0, 1))
     assert len(first) == len(second) == 30
     assert first.equals(choose(frame, "random", size=30, seed=0))
@@ -79,12 +79,12 @@ def test_subsets_of_other_policies_are_known(tmp_path) -> None:
     from efficient_empathy.selection import select
 
     select(run, policy="both")
-    assert "both" in subsets_of(assigned(RunTable(run), SETTINGS))
+    assert "both" in subsets_of(assign_parts(RunTable(run), SETTINGS))
 
 
 def test_held_out_rows_are_capped_and_the_groups_are_parts_of_all(run) -> None:
     settings = SETTINGS.model_copy(update={"max_held_out": 7, "held_out": 0.3})
-    rows = held_out_rows(assigned(RunTable(run), settings), settings)
+    rows = held_out_rows(assign_parts(RunTable(run), settings), settings)
     assert len(rows["all"]) == 7
     assert sum(len(rows[name]) for name in rows if name != "all") == 7
 
@@ -93,11 +93,11 @@ def test_a_run_that_was_scored_again_must_be_selected_again(tmp_path) -> None:
     run = selected_run(tmp_path, 6)
     pl.read_parquet(run.samples).reverse().write_parquet(run.samples)
     with pytest.raises(UserError, match=r"scores.parquet is about other samples than samples.parquet.*score SOURCE"):
-        assigned(RunTable(run), SETTINGS)
+        assign_parts(RunTable(run), SETTINGS)
     run = selected_run(tmp_path / "other", 6)
     run.assignments.unlink()
     with pytest.raises(UserError, match="is missing: run `efficient-empathy select --run"):
-        assigned(RunTable(run), SETTINGS)
+        assign_parts(RunTable(run), SETTINGS)
 
 
 def frame(dialogues: int, split: str | None = "train", each: int = 3) -> pl.DataFrame:

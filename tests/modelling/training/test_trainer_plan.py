@@ -8,12 +8,12 @@ HALVES = (slice(0, 800), slice(800, None))
 LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=200)
 
 
-@given(lengths=LENGTHS, batch=st.integers(1, 17), epoch=st.integers(0, 3), grouped=st.booleans())
+@given(lengths=LENGTHS, batch=st.integers(1, 17), epoch=st.integers(0, 3), group_by_length=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_an_epoch_sees_every_sample_once(lengths, batch, epoch, grouped) -> None:
-    order = epoch_order(lengths, batch, seed=1, epoch=epoch, grouped=grouped)
+def test_an_epoch_sees_every_sample_once(lengths, batch, epoch, group_by_length) -> None:
+    order = epoch_order(lengths, batch, seed=1, epoch=epoch, group_by_length=group_by_length)
     assert sorted(order) == list(range(len(lengths)))
-    assert order == epoch_order(lengths, batch, seed=1, epoch=epoch, grouped=grouped)
+    assert order == epoch_order(lengths, batch, seed=1, epoch=epoch, group_by_length=group_by_length)
 
 
 def padding(lengths: list[int], order: list[int], batch: int) -> float:
@@ -23,7 +23,7 @@ def padding(lengths: list[int], order: list[int], batch: int) -> float:
 
 def test_batches_of_like_length_have_next_to_no_padding() -> None:
     lengths = [20 + (i * 7919) % 180 for i in range(1600)]
-    assert padding(lengths, epoch_order(lengths, 16, seed=0, epoch=0, grouped=False), 16) > 1.5
+    assert padding(lengths, epoch_order(lengths, 16, seed=0, epoch=0, group_by_length=False), 16) > 1.5
     assert padding(lengths, epoch_order(lengths, 16, seed=0, epoch=0), 16) < 1.05
 
 

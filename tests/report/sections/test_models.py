@@ -75,7 +75,12 @@ def test_hostile_text_stays_text(whole_run: Workspace) -> None:
     write_comparison(whole_run, models=[model, model], verdict=verdict, part=HOSTILE)
     usage = {HOSTILE: [[0.6, 0.4]]}
     write_routers(
-        whole_run, layers=1, experts=[HOSTILE, HOSTILE], usage=usage, entropy={HOSTILE: [0.6]}, moved=[HOSTILE]
+        whole_run,
+        layers=1,
+        experts=[HOSTILE, HOSTILE],
+        usage=usage,
+        entropy={HOSTILE: [0.6]},
+        changed_tensors=[HOSTILE],
     )
     ids = [HOSTILE]
     write_generations(

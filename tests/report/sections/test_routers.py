@@ -32,7 +32,7 @@ def page_of(workspace: Workspace) -> Page:
     ],
 )
 def test_what_moved_is_counted(whole_run: Workspace, moved: list[str], unmoved: int | None, said: str) -> None:
-    write_routers(whole_run, moved=moved, unmoved=unmoved)
+    write_routers(whole_run, changed_tensors=moved, unchanged_count=unmoved)
     page = page_of(whole_run)
     assert said in page.text
     assert all(name in page.text for name in moved)

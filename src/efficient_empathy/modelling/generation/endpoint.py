@@ -63,14 +63,14 @@ class EndpointGenerator:
         At Ctrl-C nothing more is sent, and what is in flight is waited for; a second one abandons it. Raises
         `UserError` for a dead endpoint, after what has arrived is kept.
         """
-        left = iter([i for i in range(len(prompts)) if i not in done])
+        pending = iter([i for i in range(len(prompts)) if i not in done])
 
         async def close() -> None:
             await self.endpoint.close()
             self.endpoint.budget.close()
 
         work: Work[int, Reply] = Work(
-            take=lambda _: [i] if (i := next(left, None)) is not None else [],
+            take=lambda _: [i] if (i := next(pending, None)) is not None else [],
             ask=lambda batch: self._one(batch[0], prompts[batch[0]]),
             keep=lambda _, reply: keep([reply]),
             concurrency=2 * self.endpoint.window.maximum,

@@ -44,10 +44,10 @@ def samples_of_run(workspace: Workspace, part: Part, training: TrainingSettings)
     if part == "all":
         return frame.select("sample_id", "context")
     parts = partition(frame, held_out=training.held_out, hold_back=training.hold_back, seed=training.seed)
-    for wanted in ("test", "held_out") if part == "test" else ("held_out",):
-        chosen = parts.filter(pl.col("part") == wanted)
-        if len(chosen):
-            return chosen.select("sample_id", "context")
+    for name in ("test", "held_out") if part == "test" else ("held_out",):
+        rows = parts.filter(pl.col("part") == name)
+        if len(rows):
+            return rows.select("sample_id", "context")
     raise UserError(
         f"{workspace.samples} has no sample that was held out: use --part all, or --source with other samples"
     )

@@ -1,7 +1,4 @@
-"""Any local model through transformers: dense, Mixture-of-Experts, or an adapter on its base.
-
-The decoding loop: a batch of token prompts to token replies, whose finished rows leave the batch.
-"""
+"""Any local model through transformers, decoded in batches that finished rows leave."""
 
 from __future__ import annotations
 
@@ -46,19 +43,19 @@ def encode(prompts: Sequence[Prompt], tokenizer: Any, name: str) -> list[list[in
     """
     chat = ChatText(tokenizer, name)
     texts = [chat.prompt(prompt) for prompt in prompts]
-    encoded: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-    return encoded
+    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    return ids
 
 
 def encode_within(prompts: Sequence[Prompt], tokenizer: Any, name: str, room: int) -> list[list[int]]:
     """`encode`, with the oldest turns left out of prompts of more than `room` tokens; empty where none fits."""
-    encoded = encode(prompts, tokenizer, name)
-    for i, ids in enumerate(encoded):
+    prompt_ids = encode(prompts, tokenizer, name)
+    for i, ids in enumerate(prompt_ids):
         prompt = list(prompts[i])
         while len(ids) > room and (prompt := without_oldest(prompt)):
             (ids,) = encode([prompt], tokenizer, name)
-        encoded[i] = ids if len(ids) <= room else []
-    return encoded
+        prompt_ids[i] = ids if len(ids) <= room else []
+    return prompt_ids
 
 
 def room_for(window: int, new_tokens: int) -> int:
@@ -114,11 +111,11 @@ class LocalGenerator:
         for batch in plan_batches(
             [len(ids[i]) for i in fits], settings.max_new_tokens, settings.batch_size, settings.batch_tokens
         ):
-            left = [fits[i] for i in batch if fits[i] not in done]
-            if left:
-                seeds = [prompt_seed(settings.seed, prompts[i]) for i in left]
-                tokens = self._complete([ids[i] for i in left], seeds)
-                yield [self._reply(i, len(ids[i]), reply) for i, reply in zip(left, tokens, strict=True)]
+            pending = [fits[i] for i in batch if fits[i] not in done]
+            if pending:
+                seeds = [prompt_seed(settings.seed, prompts[i]) for i in pending]
+                tokens = self._complete([ids[i] for i in pending], seeds)
+                yield [self._reply(i, len(ids[i]), reply) for i, reply in zip(pending, tokens, strict=True)]
 
     def _complete(self, prompts: list[list[int]], seeds: list[int]) -> list[list[int]]:
         """Token replies; where the GPU's memory does not suffice, of one half after the other."""
@@ -196,11 +193,11 @@ def _forward(
     model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
 ) -> tuple[torch.Tensor, Any]:
     """The logits after the last of `ids` (rows × vocabulary), and the key-value cache that has all of them."""
-    seen = model(
+    output = model(
         input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
         use_cache=True, logits_to_keep=1,
     )  # fmt: skip
-    return seen.logits[:, -1], seen.past_key_values
+    return output.logits[:, -1], output.past_key_values
 
 
 def _prefill(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor, Any]:
@@ -213,12 +210,12 @@ def _prefill(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor
     width = max(len(prompt) for prompt in prompts)
     logits, masks, caches = [], [], []
     for group in groups:
-        ids, mask = _padded([prompts[i] for i in group], model.device)
+        ids, mask = _pad_left([prompts[i] for i in group], model.device)
         last, cache = _forward(model, ids, mask, (mask.cumsum(-1) - 1).clamp(min=0), None)
         logits.append(last)
         masks.append(pad(mask, (width - mask.shape[1], 0)))
         caches.append(cache)
-    return torch.cat(logits), torch.cat(masks), _joined(caches, width)
+    return torch.cat(logits), torch.cat(masks), _join_caches(caches, width)
 
 
 def _groups(lengths: Sequence[int]) -> list[range]:
@@ -235,20 +232,20 @@ def _plain_cache(model: Any) -> bool:
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
 
 
-def _joined(caches: list[Any], width: int) -> Any:
+def _join_caches(caches: list[Any], width: int) -> Any:
     """One cache for the rows of all, padded on the left to `width` positions."""
     first = caches[0]
     for index, layer in enumerate(first.layers if len(caches) > 1 else ()):
         for name in ("keys", "values"):
             parts = [getattr(cache.layers[index], name) for cache in caches]
-            joined = torch.cat([pad(part, (0, 0, width - part.shape[-2], 0)) for part in parts])
+            tensor = torch.cat([pad(part, (0, 0, width - part.shape[-2], 0)) for part in parts])
             for cache in caches:
                 setattr(cache.layers[index], name, None)  # make room
-            setattr(layer, name, joined)
+            setattr(layer, name, tensor)
     return first
 
 
-def _padded(prompts: Sequence[Sequence[int]], device: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def _pad_left(prompts: Sequence[Sequence[int]], device: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and attention mask, both prompts × longest prompt. The padding token does not matter: it is masked."""
     width = max(len(prompt) for prompt in prompts)
     ids = torch.zeros(len(prompts), width, dtype=torch.long)
@@ -274,7 +271,7 @@ def sampling(seeds: Sequence[int], length: int, temperature: float, top_p: float
         inside = (cumulative - p) < top_p
         mass = (p * inside).sum(-1)
         target = draws[rows, step].to(logits.device) * mass
-        picked = (cumulative <= target[:, None]).sum(-1).minimum(inside.sum(-1) - 1)
-        return order.gather(-1, picked[:, None])[:, 0]
+        ranks = (cumulative <= target[:, None]).sum(-1).minimum(inside.sum(-1) - 1)
+        return order.gather(-1, ranks[:, None])[:, 0]
 
     return choose

@@ -52,25 +52,25 @@ class Journal:
 
     def read(self) -> Replies:
         """What an earlier process finished for the same key. Replies to another key are given up, dollars are not."""
-        found = Replies()
+        replies = Replies()
         whole = 0
         ours = False
         with contextlib.suppress(FileNotFoundError), self.path.open("rb") as lines:
             for line in lines:
-                content = _parsed(line)
+                content = _parse_line(line)
                 if content is None:
                     break
                 ours = ours or (whole == 0 and content == JournalStart(key=self.key))
                 whole += len(line)
                 if isinstance(content, JournalSpending):
-                    found.cost_usd = content.committed_usd
+                    replies.cost_usd = content.committed_usd
                 elif isinstance(content, JournalReplies) and ours:
-                    found.by_sample |= {row[0]: Reply(0, *row[1:]) for row in content.replies}
-                    found.seconds += content.seconds
+                    replies.by_sample |= {row[0]: Reply(0, *row[1:]) for row in content.replies}
+                    replies.seconds += content.seconds
             self.holds_ours = ours
         if ours:
             os.truncate(self.path, whole)
-        return found
+        return replies
 
     @contextlib.contextmanager
     def open(self, *, anew: bool) -> Iterator[Journal]:
@@ -109,7 +109,7 @@ class Journal:
             raise UserError(f"cannot write {self.path}: {error.strerror}; what was finished is kept") from error
 
 
-def _parsed(line: bytes) -> JournalStart | JournalReplies | JournalSpending | None:
+def _parse_line(line: bytes) -> JournalStart | JournalReplies | JournalSpending | None:
     """What a line says; None for one that is cut, or is none of a journal."""
     if not line.endswith(b"\n"):
         return None
@@ -134,12 +134,12 @@ SCHEMA = pl.Schema(
 """
 
 
-def finished(output: Path, key: str) -> tuple[Replies, GenerationRecord | None]:
+def read_output(output: Path, key: str) -> tuple[Replies, GenerationRecord | None]:
     """What `write` wrote last to `output`: its replies if they have the same `key`, and its .json; empty without.
 
     Of a file that has changed since, those replies are left whose rows are as they were written.
     """
-    found = Replies()
+    replies = Replies()
     record = None
     with contextlib.suppress(UserError, OSError, PolarsError):
         record = GenerationRecord.read_if_there(output.with_suffix(".json"))
@@ -149,9 +149,9 @@ def finished(output: Path, key: str) -> tuple[Replies, GenerationRecord | None]:
                 if record.checksums.get(row[0]) == _checksum(row):
                     sample_id, text, finish, prompt_tokens, completion_tokens = row
                     reason = record.failures.get(sample_id, "")
-                    found.by_sample[sample_id] = Reply(0, text, finish, prompt_tokens, completion_tokens, reason)
-            found.seconds = record.seconds
-    return found, record
+                    replies.by_sample[sample_id] = Reply(0, text, finish, prompt_tokens, completion_tokens, reason)
+            replies.seconds = record.seconds
+    return replies, record
 
 
 def _checksum(row: tuple[Any, ...]) -> str:

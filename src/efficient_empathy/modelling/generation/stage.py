@@ -19,7 +19,7 @@ from efficient_empathy.modelling.generation.backends import BACKENDS, Reply, cho
 from efficient_empathy.modelling.generation.endpoint import EndpointGenerator
 from efficient_empathy.modelling.generation.job import Job, plan_job
 from efficient_empathy.modelling.generation.record import GenerationRecord
-from efficient_empathy.modelling.generation.replies import Journal, Replies, finished, write
+from efficient_empathy.modelling.generation.replies import Journal, Replies, read_output, write
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
 from efficient_empathy.modelling.progress import GenerationProgress
 from efficient_empathy.modelling.training.record import TemplateRecord
@@ -60,21 +60,25 @@ def generate(
     if source is None and workspace is None:
         raise UserError("nothing to respond to: give --run RUN, or --source FILE with -o FILE")
     if workspace is None:
-        held: Any = nullcontext()
+        lock: Any = nullcontext()
     else:
         root = workspace.root
-        held = workspace.lock(lambda: console.print(f"Another process is working on {root}; waiting for it."))
-    with held:
+        lock = workspace.lock(lambda: console.print(f"Another process is working on {root}; waiting for it."))
+    with lock:
         job = plan_job(workspace, model, settings, name, endpoint, source, output, reading)
         return _generate(job, workspace, console, force=force)
 
 
 def _generate(job: Job, workspace: Workspace | None, console: Console, *, force: bool) -> dict[str, Any]:
     journal = Journal(job.output.with_name(f".{job.output.stem}.partial.jsonl"), job.key)
-    before, earlier = finished(job.output, job.key)
+    before, earlier = read_output(job.output, job.key)
     journalled = journal.read()
-    spent = journalled.cost_usd or (earlier.cost_usd if earlier else 0.0)
-    replies = Replies(cost_usd=spent) if force else _both(before, journalled, spent, retry=job.endpoint is not None)
+    spent_usd = journalled.cost_usd or (earlier.cost_usd if earlier else 0.0)
+    replies = (
+        Replies(cost_usd=spent_usd)
+        if force
+        else _merge_replies(before, journalled, spent_usd, retry=job.endpoint is not None)
+    )
     done = {i for i, sample_id in enumerate(job.ids) if sample_id in replies.by_sample}
     stage, outputs = f"generate:{job.name}", [job.output, job.output.with_suffix(".json")]
     of_run = workspace if job.inputs else None
@@ -86,8 +90,8 @@ def _generate(job: Job, workspace: Workspace | None, console: Console, *, force:
     ending: Ending = "complete"
     if len(done) < len(job.ids):
         with journal.open(anew=force or not journal.holds_ours):
-            if spent:
-                journal.commit_usd(spent)
+            if spent_usd:
+                journal.commit_usd(spent_usd)
             ending = _answer(job, journal, replies, done, console)
     record = _record(job, replies)
     if ending == "complete":
@@ -124,11 +128,11 @@ def _is_intact(output: Path, record: GenerationRecord) -> bool:
     return output.exists() and file_hash(output) == record.sha256
 
 
-def _both(before: Replies, journalled: Replies, spent: float, *, retry: bool) -> Replies:
+def _merge_replies(before: Replies, journalled: Replies, spent_usd: float, *, retry: bool) -> Replies:
     """What the last file and the journal hold together, but for failures where another try may help."""
     every = before.by_sample | journalled.by_sample
     good = {i: reply for i, reply in every.items() if not (retry and reply.finish_reason == "error")}
-    return Replies(good, before.seconds + journalled.seconds, spent)
+    return Replies(good, before.seconds + journalled.seconds, spent_usd)
 
 
 def _answer(job: Job, journal: Journal, so_far: Replies, done: set[int], console: Console) -> Ending:
@@ -183,12 +187,12 @@ def _ask(
 
 
 def _result(job: Job, replies: Replies, record: GenerationRecord, ending: Ending, *, skipped: bool) -> dict[str, Any]:
-    answered = [replies.by_sample[i] for i in job.rows if i in replies.by_sample]
-    reasons = Counter(reply.reason for reply in answered if reply.reason)
-    finish = Counter(reply.finish_reason for reply in answered)
+    answers = [replies.by_sample[i] for i in job.rows if i in replies.by_sample]
+    reasons = Counter(reply.reason for reply in answers if reply.reason)
+    finish = Counter(reply.finish_reason for reply in answers)
     return {
         **json.loads(record.model_dump_json(exclude={"key", "rows", "failures", "checksums", "sha256"})),
-        "answered": len(answered),
+        "answered": len(answers),
         "finish_reasons": {reason: finish[reason] for reason in ("stop", "length", "error")},
         "reasons": dict(reasons.most_common(REASONS_SHOWN)),
         "output": str(job.output),

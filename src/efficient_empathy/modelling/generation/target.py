@@ -37,20 +37,20 @@ def resolve(model: str, workspace: Workspace | None, name: str | None = None) ->
     """
     if "://" in model:
         raise UserError(f"{model} is an endpoint's URL: give it as --base-url {model}, and its model's name as --model")
-    known = _of_run(workspace) if workspace else {}
+    models = _of_run(workspace) if workspace else {}
     path: Path | str
     kind: Literal["base", "composed", "model"] = "model"
     if model == "base":
         path, kind = _base(workspace), "base"
-    elif workspace and model in known:
-        path = known[model]
+    elif workspace and model in models:
+        path = models[model]
         kind = "composed" if path in (workspace.average, workspace.moe) else "model"
     elif Path(model).is_dir():
         path = Path(model)
     elif HUB_NAME.fullmatch(model) and not model.startswith("."):
         path = model
     else:
-        has = f"{workspace.root} has {', '.join([*known, 'base'])}" if workspace else "without --run there is base"
+        has = f"{workspace.root} has {', '.join([*models, 'base'])}" if workspace else "without --run there is base"
         raise UserError(f"there is no model {model!r}: {has}; or give a model's folder, or --base-url for an endpoint")
     known_as = Path(model).resolve().name if model.startswith(".") else model
     return Target(path, file_name(name or known_as), _label(model, name, workspace), kind)
@@ -61,9 +61,9 @@ def _label(model: str, name: str | None, workspace: Workspace | None) -> str:
     if workspace is not None:
         with contextlib.suppress(UserError):
             table = ComparisonRecord.read_if_there(workspace.comparison)
-            for compared in table.models if table else ():
-                if compared.name == model:
-                    return compared.label
+            for entry in table.models if table else ():
+                if entry.name == model:
+                    return entry.label
         with contextlib.suppress(UserError):
             folder = workspace.experts / model
             if folder.parent == workspace.experts and (training := read_training(folder)):
@@ -73,16 +73,16 @@ def _label(model: str, name: str | None, workspace: Workspace | None) -> str:
 
 def file_name(name: str) -> str:
     """What responses of the model called `name` are kept under; raises `UserError` where nothing of it can be."""
-    kept = re.sub(r"[^\w.+-]+", "--", name.strip("/")).strip("-.")
-    if not kept:
+    stem = re.sub(r"[^\w.+-]+", "--", name.strip("/")).strip("-.")
+    if not stem:
         raise UserError(f"{name!r} cannot be a file's name: name the responses with --name")
-    return kept
+    return stem
 
 
 def _of_run(workspace: Workspace) -> dict[str, Path]:
     folders = sorted(workspace.experts.iterdir()) if workspace.experts.is_dir() else []
-    found = {folder.name: folder for folder in folders if _is_model(folder)}
-    return found | {f.name: f for f in (workspace.average, workspace.moe) if _is_model(f)}
+    models = {folder.name: folder for folder in folders if _is_model(folder)}
+    return models | {f.name: f for f in (workspace.average, workspace.moe) if _is_model(f)}
 
 
 def _is_model(folder: Path) -> bool:
@@ -93,8 +93,8 @@ def _base(workspace: Workspace | None) -> Path | str:
     """What the run's experts were trained from; without experts the bundled base."""
     from efficient_empathy.modelling.training.models import resolve as resolve_base
 
-    trained = _first_training(workspace)
-    return resolve_base(trained.base if trained else None)
+    training = _first_training(workspace)
+    return resolve_base(training.base if training else None)
 
 
 def training_of(target: Target, workspace: Workspace | None) -> TrainingRecord | None:
@@ -109,7 +109,7 @@ def _first_training(workspace: Workspace | None) -> TrainingRecord | None:
     return next(iter(read_trainings(workspace.experts).values()), None) if workspace else None
 
 
-def template_for(target: Target, asked: str | None, workspace: Workspace | None) -> PromptTemplate:
+def template_for(target: Target, template_name: str | None, workspace: Workspace | None) -> PromptTemplate:
     """The prompt template asked for, by default the one that the model was trained with, else chat.
 
     Raises `UserError` where a trained model would be asked in another form than it learnt. A base model may be asked in
@@ -119,11 +119,11 @@ def template_for(target: Target, asked: str | None, workspace: Workspace | None)
     if target.kind != "base":
         training = training_of(target, workspace if target.kind == "composed" else None)
     if training is None:
-        return PromptTemplate.load(asked or "chat")
+        return PromptTemplate.load(template_name or "chat")
     name, digest = training.template.name, training.template.hash
-    if asked is None and name not in BUNDLED:
+    if template_name is None and name not in BUNDLED:
         raise UserError(f"{target.path} was trained with the template {name!r}: pass its file with --template")
-    template = PromptTemplate.load(asked or name)
+    template = PromptTemplate.load(template_name or name)
     if template.hash != digest:
         remedy = f"--template {name}" if name in BUNDLED else f"--template with the file of {name!r}"
         if template.name == name:

@@ -81,12 +81,12 @@ class VllmGenerator:
         from vllm import SamplingParams
 
         settings = self.settings
-        drawn = {"top_p": settings.top_p, "seed": prompt_seed(settings.seed, prompt) % 2**63}
+        sampling = {"top_p": settings.top_p, "seed": prompt_seed(settings.seed, prompt) % 2**63}
         return SamplingParams(
             max_tokens=settings.max_new_tokens,
             temperature=settings.temperature,
             stop_token_ids=[self.tokenizer.eos_token_id],
-            **(drawn if settings.temperature else {}),
+            **(sampling if settings.temperature else {}),
         )
 
     def _reply(self, i: int, output: Any) -> Reply:

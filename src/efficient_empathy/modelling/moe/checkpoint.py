@@ -1,6 +1,6 @@
-"""A model to mix, dense or a LoRA adapter on its base: its configuration, its tensors, its end of turn.
+"""A model to mix: its configuration, its tensors, its end of turn.
 
-LoRA adapters, merged into their base's tensors while these are read: W + scale · B · A.
+A LoRA adapter is merged into its base's tensors while these are read: W + scale · B · A.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from efficient_empathy.foundation.errors import UserError, missing_extra
-from efficient_empathy.modelling.moe.stored import Stored, Tensor, cast, merged, read_folder, read_header
+from efficient_empathy.modelling.moe.tensors import StoredTensor, Tensor, cast, merge_lora, read_folder, read_header
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 _KEY = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 
-_READ = {"peft_type", "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "init_lora_weights"}
+_LORA_KEYS = {"peft_type", "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "init_lora_weights"}
 _HARMLESS = {
     "task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode",
     "target_modules", "exclude_modules", "lora_dropout", "modules_to_save", "layers_to_transform", "layers_pattern",
@@ -30,7 +30,7 @@ _HARMLESS = {
 """What an adapter's configuration may hold without changing what W + scale · B · A is (PEFT 0.21). Where anything else
 is set (`use_dora`, `bias`, `lora_bias`, `layer_replication`, …), merging is another formula, and we refuse."""
 _PLAIN_STARTS = {"gaussian", "eva", "orthogonal"}
-"""Of `init_lora_weights`, those that leave the base's weights as they are (PiSSA, OLoRA, CorDA, LoftQ do not)."""
+"""Values of `init_lora_weights` that leave the base's weights as they are (PiSSA, OLoRA, CorDA, LoftQ do not)."""
 
 _MERGE = "merge it into its base with PEFT's merge_and_unload, save that, and give the folder"
 
@@ -46,7 +46,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if kind != "LORA":
         raise UserError(f"{folder} is an adapter of the kind {kind}, which cannot be merged on the fly: {_MERGE}")
     for key, value in config.items():
-        if key not in _READ | _HARMLESS and value not in (None, False, [], {}, "", "none"):
+        if key not in _LORA_KEYS | _HARMLESS and value not in (None, False, [], {}, "", "none"):
             raise UserError(f"{folder} is a LoRA adapter with {key}, which cannot be merged on the fly: {_MERGE}")
     start = config.get("init_lora_weights", True)
     if isinstance(start, str) and start not in _PLAIN_STARTS:
@@ -54,7 +54,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def adapted(folder: Path, config: Mapping[str, Any], base: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def merge_adapter(folder: Path, config: Mapping[str, Any], base: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The base's tensors with the adapter of `folder` merged in; modules that it trained whole are replaced.
 
     Raises `UserError` for weights that are missing, broken, or have no place in the base.
@@ -62,12 +62,12 @@ def adapted(folder: Path, config: Mapping[str, Any], base: Mapping[str, Tensor])
     if not (folder / WEIGHTS).exists():
         what = "a pickle, adapter_model.bin; save it with safetensors" if list(folder.glob("*.bin")) else "no weights"
         raise UserError(f"{folder} has {what}: {WEIGHTS} is what is read")
-    sides: dict[str, dict[str, Stored]] = {}
+    sides: dict[str, dict[str, StoredTensor]] = {}
     tensors = dict(base)
     for key, tensor in read_header(folder / WEIGHTS).items():
         name = key.removeprefix(_PREFIX)
-        if found := _KEY.fullmatch(name):
-            sides.setdefault(found["module"], {})[found["side"]] = tensor
+        if match := _KEY.fullmatch(name):
+            sides.setdefault(match["module"], {})[match["side"]] = tensor
         elif name in base and base[name].shape == tensor.shape:
             tensors[name] = cast(tensor, base[name].dtype)
         elif ".lora_" in name:
@@ -80,7 +80,7 @@ def adapted(folder: Path, config: Mapping[str, Any], base: Mapping[str, Tensor])
             raise UserError(
                 f"{folder / WEIGHTS} has an update of {name} that does not fit the base: is it this base's?"
             )
-        tensors[name] = merged(base[name], pair["A"], pair["B"], scale(module, config))
+        tensors[name] = merge_lora(base[name], pair["A"], pair["B"], scale(module, config))
     return tensors
 
 
@@ -96,7 +96,7 @@ def _of(patterns: Mapping[str, Any], module: str, default: Any) -> Any:
     return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", module)), default)
 
 
-def _fits(weight: Tensor, a: Stored, b: Stored) -> bool:
+def _fits(weight: Tensor, a: StoredTensor, b: StoredTensor) -> bool:
     two = len(weight.shape) == len(a.shape) == len(b.shape) == 2
     return two and weight.shape == (b.shape[0], a.shape[1]) and a.shape[0] == b.shape[1]
 
@@ -127,9 +127,9 @@ class Checkpoint:
 
     def tokenizer(self) -> dict[str, Path]:
         """The tokenizer's files, all from one folder: the adapter's, else its base's."""
-        found = {name: self.folder / name for name in TOKENIZER_FILES if (self.folder / name).is_file()}
-        whole = any(name in found for name in ("tokenizer.json", "tokenizer.model", "vocab.json"))
-        return found if whole or self.base is None else self.base.tokenizer()
+        paths = {name: self.folder / name for name in TOKENIZER_FILES if (self.folder / name).is_file()}
+        whole = any(name in paths for name in ("tokenizer.json", "tokenizer.model", "vocab.json"))
+        return paths if whole or self.base is None else self.base.tokenizer()
 
 
 def local(name: str | Path, revision: str | None = None) -> Path:
@@ -175,7 +175,7 @@ def _on_base(folder: Path, name: str, base: str | Path | None) -> Checkpoint:
     if not base:
         raise UserError(f"{folder / CONFIG} does not say which base the adapter was trained on: give the base")
     beneath = open_checkpoint(local(base, config.get("revision")), name="base")
-    tensors = adapted(folder, config, beneath.tensors)
+    tensors = merge_adapter(folder, config, beneath.tensors)
     if beneath.config.get("tie_word_embeddings") and tensors[EMBEDDINGS] != beneath.tensors[EMBEDDINGS]:
         raise UserError(
             f"{folder} trained {EMBEDDINGS}, which its base uses for input and output alike: "
@@ -187,14 +187,14 @@ def _on_base(folder: Path, name: str, base: str | Path | None) -> Checkpoint:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises `UserError` that names the file."""
     try:
-        loaded = json.loads(path.read_text("utf-8"))
-        if not isinstance(loaded, dict):
+        content = json.loads(path.read_text("utf-8"))
+        if not isinstance(content, dict):
             raise ValueError("it is no object")
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: {path.parent} is no checkpoint and no adapter") from error
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
-    return loaded
+    return content
 
 
 _REPLY = "REPLYHERE"
@@ -203,13 +203,13 @@ _GENERATION = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}")
 
 def end_tokens(model: Checkpoint) -> list[int]:
     """The ids at which generation stops: what the model's files say, and the token that closes an assistant's turn."""
-    said: list[int] = []
+    tokens: list[int] = []
     generation = model.file("generation_config.json")
     for source in (read_json(generation) if generation else {}, model.config):
         value = source.get("eos_token_id")
-        said += value if isinstance(value, list) else [] if value is None else [value]
+        tokens += value if isinstance(value, list) else [] if value is None else [value]
     closing = closing_token(model)
-    return list(dict.fromkeys([*said, *([] if closing is None else [closing])]))
+    return list(dict.fromkeys([*tokens, *([] if closing is None else [closing])]))
 
 
 def closing_token(model: Checkpoint) -> int | None:
@@ -221,12 +221,12 @@ def closing_token(model: Checkpoint) -> int | None:
     if not isinstance(template, str) or "tokenizer.json" not in files:
         return None
     special = {entry["content"]: entry["id"] for entry in read_json(files["tokenizer.json"]).get("added_tokens", [])}
-    behind = _rendered(template, settings).rpartition(_REPLY)[2].lstrip()
+    behind = _render_dialogue(template, settings).rpartition(_REPLY)[2].lstrip()
     fitting = [token for token in special if behind.startswith(token)]
     return special[max(fitting, key=len)] if fitting else None
 
 
-def _rendered(template: str, settings: Mapping[str, Any]) -> str:
+def _render_dialogue(template: str, settings: Mapping[str, Any]) -> str:
     """A question and a reply in the template, as transformers renders it: sandboxed, with its few functions."""
     import json
 

@@ -28,8 +28,8 @@ from efficient_empathy.modelling.moe.record import (
     SpeedRecord,
     Verdict,
 )
-from efficient_empathy.modelling.moe.stored import read_folder
-from efficient_empathy.modelling.training.examples import Encoded, encode
+from efficient_empathy.modelling.moe.tensors import read_folder
+from efficient_empathy.modelling.training.examples import EncodedSample, encode
 from efficient_empathy.modelling.training.loss import by_length, losses
 from efficient_empathy.modelling.training.models import Dtype, load_model, load_tokenizer
 from efficient_empathy.modelling.training.record import ALL
@@ -76,7 +76,7 @@ def measure(
     model = load_model(contender.path, dtype=dtype_here())
     samples = encode(rows, load_tokenizer(contender.path), max_length).samples
     nll = losses(model, samples, on_batch=on_batch)
-    found = pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "sample_id": [sample.sample_id for sample in samples],
             "tokens": [sample.response_tokens for sample in samples],
@@ -85,16 +85,16 @@ def measure(
         schema={"sample_id": pl.String, "tokens": pl.Int64, "nll": pl.Float64},
     )
     speed = _tokens_per_second(model.merge_and_unload() if hasattr(model, "merge_and_unload") else model, samples)
-    gone = weakref.ref(model)
+    reference = weakref.ref(model)
     del model
-    free_memory(gone)
+    free_memory(reference)
     with atomic(table) as path:
-        found.write_parquet(path)
+        frame.write_parquet(path)
     SpeedRecord(model=contender.name, tokens_per_second=speed).write(facts)
-    return Measurement(found, speed)
+    return Measurement(frame, speed)
 
 
-def _tokens_per_second(model: Any, samples: Sequence[Encoded]) -> float:
+def _tokens_per_second(model: Any, samples: Sequence[EncodedSample]) -> float:
     batch = [samples[i] for i in by_length([len(sample.ids) for sample in samples], TIMED_TOKENS)[0]]
     tokens = sum(len(sample.ids) for sample in batch)
     times = []
@@ -136,15 +136,15 @@ def sizes(path: Path | str) -> dict[str, int]:
     if mixed:
         settings = read_json(config)
         experts = settings.get("num_local_experts") or settings["num_experts"]
-        routed = sum(count for name, count in counts.items() if ".experts." in name)
-        idle = routed * (experts - settings["num_experts_per_tok"]) // experts
-    used = sum(tensor.nbytes for tensor in tensors.values())
-    return {"parameters": total, "active_parameters": total - idle, "bytes": used}
+        routed_parameters = sum(count for name, count in counts.items() if ".experts." in name)
+        idle = routed_parameters * (experts - settings["num_experts_per_tok"]) // experts
+    nbytes = sum(tensor.nbytes for tensor in tensors.values())
+    return {"parameters": total, "active_parameters": total - idle, "bytes": nbytes}
 
 
 def comparison(
     contenders: Sequence[Contender],
-    measured: Mapping[str, Measurement],
+    measurements: Mapping[str, Measurement],
     groups: Mapping[str, pl.DataFrame],
     *,
     resamples: int = 1000,
@@ -156,7 +156,7 @@ def comparison(
     of the paired difference mixture − average, are 95 % percentile bootstraps over dialogues: replies of one
     conversation are not independent (Efron & Tibshirani 1993, chapters 8 and 13).
     """
-    every = {name: _Group(rows, measured, resamples, seed) for name, rows in groups.items() if len(rows)}
+    every = {name: _Group(rows, measurements, resamples, seed) for name, rows in groups.items() if len(rows)}
     models = tuple(
         ComparedModel(
             name=contender.name,
@@ -165,7 +165,7 @@ def comparison(
             loss={name: group.loss(contender.name) for name, group in every.items()},
             interval={name: group.interval(contender.name) for name, group in every.items()},
             **sizes(contender.path),
-            tokens_per_second=measured[contender.name].tokens_per_second,
+            tokens_per_second=measurements[contender.name].tokens_per_second,
         )
         for contender in contenders
     )
@@ -199,21 +199,21 @@ class _Loss:
 class _Group:
     """Held-out rows as sums by dialogue, and the dialogues drawn again and again, the same for every model."""
 
-    def __init__(self, rows: pl.DataFrame, measured: Mapping[str, Measurement], resamples: int, seed: int) -> None:
+    def __init__(self, rows: pl.DataFrame, measurements: Mapping[str, Measurement], resamples: int, seed: int) -> None:
         ids = rows.select("sample_id", "dialogue_id").unique("sample_id", maintain_order=True)
         tables = {
-            name: ids.join(found.nll.unique("sample_id"), on="sample_id", maintain_order="left")
+            name: ids.join(measurement.nll.unique("sample_id"), on="sample_id", maintain_order="left")
             .group_by("dialogue_id", maintain_order=True)
             .agg(pl.sum("nll", "tokens"), pl.len())
-            for name, found in measured.items()
+            for name, measurement in measurements.items()
         }
         first = next(iter(tables.values()))
         self.samples, self.tokens = int(first["len"].sum()), int(first["tokens"].sum())
         tokens = first["tokens"].to_numpy().astype(np.float64)
         losses = {name: _Loss(table["nll"].to_numpy(), tokens) for name, table in tables.items()}
         dialogues = first["dialogue_id"].to_list()
-        found = replicate(losses, dialogues, draws=resamples, seed=seed)
-        self._losses = {name: figures["loss"] for name, figures in found.items()}
+        results = replicate(losses, dialogues, draws=resamples, seed=seed)
+        self._losses = {name: figures["loss"] for name, figures in results.items()}
 
     def loss(self, name: str) -> float:
         return self._losses[name].value
@@ -276,17 +276,17 @@ def _pair_words(mixed: ComparedModel, plain: ComparedModel, interval: tuple[floa
     numbers = f"{_loss(mixed):.3f} against {_loss(plain):.3f}"
     numbers += f" (difference {difference:+.4f}, 95 % interval {low:+.4f} to {high:+.4f})"
     if high < 0:
-        said = f"The mixture has a lower held-out loss than the experts' plain average: {numbers}."
+        sentence = f"The mixture has a lower held-out loss than the experts' plain average: {numbers}."
     elif low > 0:
-        said = f"The mixture has a higher held-out loss than the experts' plain average: {numbers}."
+        sentence = f"The mixture has a higher held-out loss than the experts' plain average: {numbers}."
     else:
-        said = f"The mixture cannot be told from the experts' plain average: {numbers}."
+        sentence = f"The mixture cannot be told from the experts' plain average: {numbers}."
     active, size, speed = (
         getattr(mixed, key) / getattr(plain, key) for key in ("active_parameters", "bytes", "tokens_per_second")
     )
     cost = f"{active:.2f} × the active parameters, {size:.2f} × the bytes and {speed:.2f} × the speed of reading"
     return (
-        f"{said} That costs {cost}."
+        f"{sentence} That costs {cost}."
         if high < 0
-        else f"{said} So the average does as well, and the mixture costs {cost}."
+        else f"{sentence} So the average does as well, and the mixture costs {cost}."
     )

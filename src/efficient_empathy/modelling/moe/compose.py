@@ -1,8 +1,6 @@
-"""Experts of one base → a standard mixture-of-experts checkpoint, or their average, streamed to disk.
+"""Compose experts of one base into a standard mixture-of-experts checkpoint, or their average, streamed to disk.
 
-Whether models can be mixed: the same family, configuration, tokenizer and tensors. Refused by name if not.
-
-Writing a checkpoint's weights: safetensors shards, streamed, and the index that says which tensor is where.
+Models of another family, configuration, tokenizer or set of tensors are refused.
 """
 
 from __future__ import annotations
@@ -43,14 +41,14 @@ from efficient_empathy.modelling.moe.families import (
 )
 from efficient_empathy.modelling.moe.folder import composed_card, link, require_ours, require_space, whole
 from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
-from efficient_empathy.modelling.moe.stored import (
+from efficient_empathy.modelling.moe.tensors import (
     INDEX,
     ON_DISK,
     TORCH_NAMES,
     Float32,
     Tensor,
     constant,
-    given,
+    from_array,
     mean,
     put,
     read_folder,
@@ -171,8 +169,8 @@ _TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json")
 
 
 @dataclass(frozen=True)
-class Matched:
-    """What models that match have in common."""
+class Architecture:
+    """What models that can be mixed have in common."""
 
     family: Family
     config: Mapping[str, Any]
@@ -182,7 +180,7 @@ class Matched:
     """Of most of the weights, as safetensors calls it."""
 
 
-def match(models: Sequence[Checkpoint]) -> Matched:
+def match(models: Sequence[Checkpoint]) -> Architecture:
     """What the models have in common. Raises `UserError` with the name of the first thing that keeps them apart."""
     first = models[0]
     family = family_of(first.config, first.folder)
@@ -199,12 +197,12 @@ def match(models: Sequence[Checkpoint]) -> Matched:
         sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.nbytes
     if not first.tokenizer():
         raise UserError(f"{first.folder} has no tokenizer, without which the mixture could not be used: save it there")
-    return Matched(family, config, shapes, max(sizes, key=lambda dtype: sizes[dtype]))
+    return Architecture(family, config, shapes, max(sizes, key=lambda dtype: sizes[dtype]))
 
 
 def _same_base(first: Checkpoint, other: Checkpoint) -> None:
     bases = [model.base.folder.resolve() for model in (first, other) if model.base is not None]
-    hashes = [_trained_on(model) for model in (first, other)]
+    hashes = [_training_base(model) for model in (first, other)]
     if len(set(bases)) > 1 or (None not in hashes and hashes[0] != hashes[1]):
         names = [str(model.base.folder if model.base else model.folder) for model in (first, other)]
         raise UserError(
@@ -213,7 +211,7 @@ def _same_base(first: Checkpoint, other: Checkpoint) -> None:
         )
 
 
-def _trained_on(model: Checkpoint) -> str | None:
+def _training_base(model: Checkpoint) -> str | None:
     """What our training wrote down of the base."""
     record = read_training(model.folder)
     return record.base_hash if record else None
@@ -274,7 +272,7 @@ def _same_tensors(model: Checkpoint, first: Checkpoint, shapes: Mapping[str, tup
 
 
 def mixture(
-    matched: Matched,
+    common: Architecture,
     experts: Sequence[Checkpoint],
     base: Checkpoint | None,
     routers: Sequence[Float32] | None,
@@ -284,48 +282,48 @@ def mixture(
 
     `routers` has one array of experts × hidden_size for each layer; zeros where it is None, which mix all alike.
     """
-    family = matched.family
-    rest = {name: _shared(name, experts, base) for name in matched.shapes if ".mlp." not in name}
+    family = common.family
+    rest = {name: _shared_tensor(name, experts, base) for name in common.shapes if ".mlp." not in name}
     blocks: dict[str, Tensor] = {}
     gates: dict[str, Tensor] = {}
     if family.shared_expert and HEAD not in rest:
         rest[HEAD] = rest[EMBEDDINGS]  # llama.cpp's Qwen2Moe has no tied embeddings
-    shape = (len(experts), matched.config["hidden_size"])
-    for layer in range(matched.config["num_hidden_layers"]):
+    shape = (len(experts), common.config["hidden_size"])
+    for layer in range(common.config["num_hidden_layers"]):
         block = f"model.layers.{layer}.{family.block}"
         if routers is None:
-            gates[f"{block}.gate.weight"] = constant(0.0, matched.dtype, shape)
+            gates[f"{block}.gate.weight"] = constant(0.0, common.dtype, shape)
         else:
-            gates[f"{block}.gate.weight"] = given(_checked(routers, layer, shape), matched.dtype)
+            gates[f"{block}.gate.weight"] = from_array(_check_router(routers, layer, shape), common.dtype)
         for number, expert in enumerate(experts):
             for name in MLP:
                 tensor = expert.tensors[f"model.layers.{layer}.mlp.{name}.weight"]
                 blocks[f"{block}.experts.{number}.{family.names[name]}.weight"] = tensor
-        rest |= _shared_expert(block, family, matched)
+        rest |= _shared_expert(block, family, common)
     return rest, blocks, gates
 
 
-def averaged(matched: Matched, experts: Sequence[Checkpoint]) -> dict[str, Tensor]:
+def average_tensors(common: Architecture, experts: Sequence[Checkpoint]) -> dict[str, Tensor]:
     """The dense model whose every weight is the experts' mean."""
-    return {name: _shared(name, experts, None) for name in matched.shapes}
+    return {name: _shared_tensor(name, experts, None) for name in common.shapes}
 
 
-def _shared(name: str, experts: Sequence[Checkpoint], base: Checkpoint | None) -> Tensor:
+def _shared_tensor(name: str, experts: Sequence[Checkpoint], base: Checkpoint | None) -> Tensor:
     return base.tensors[name] if base is not None else mean([expert.tensors[name] for expert in experts])
 
 
-def _checked(routers: Sequence[Float32], layer: int, shape: tuple[int, int]) -> Float32:
+def _check_router(routers: Sequence[Float32], layer: int, shape: tuple[int, int]) -> Float32:
     router = np.asarray(routers[layer], np.float32)
     if router.shape != shape:
         raise UserError(f"the router of layer {layer} has the shape {list(router.shape)}, not {list(shape)}")
     return router
 
 
-def _shared_expert(block: str, family: Family, matched: Matched) -> Mapping[str, Tensor]:
+def _shared_expert(block: str, family: Family, common: Architecture) -> Mapping[str, Tensor]:
     """The shared expert that Qwen2Moe has and we do not need: it adds sigmoid(…) × 0."""
     if not family.shared_expert:
         return {}
-    hidden, dtype = matched.config["hidden_size"], matched.dtype
+    hidden, dtype = common.config["hidden_size"], common.dtype
     return {
         f"{block}.shared_expert.gate_proj.weight": constant(0.0, dtype, (SHARED_WIDTH, hidden)),
         f"{block}.shared_expert.up_proj.weight": constant(0.0, dtype, (SHARED_WIDTH, hidden)),
@@ -337,7 +335,7 @@ def _shared_expert(block: str, family: Family, matched: Matched) -> Mapping[str,
 SHARD_BYTES = 5_000_000_000
 
 
-SHARED = ("average", "base")
+SHARED_SOURCES = ("average", "base")
 
 
 def compose(
@@ -364,31 +362,33 @@ def compose(
     sense, and for a disk that is too small.
     """
     models = open_all(experts, names, base)
-    if shared not in SHARED:
-        raise UserError(f"what is outside the experts comes from {' or '.join(SHARED)}, not {shared!r}")
+    if shared not in SHARED_SOURCES:
+        raise UserError(f"what is outside the experts comes from {' or '.join(SHARED_SOURCES)}, not {shared!r}")
     if not 1 <= top_k <= len(models):
         raise UserError(f"top-k must be from 1 to {len(models)}, the number of experts, not {top_k}")
     source = _base_of(models, base) if shared == "base" else None
-    matched = match([*models, source] if source else models)
-    kinds = mixture(matched, models, source, routers)
-    config = moe_config(matched.config, matched.family, len(models), top_k, TORCH_NAMES[matched.dtype])
+    common = match([*models, source] if source else models)
+    kinds = mixture(common, models, source, routers)
+    config = moe_config(common.config, common.family, len(models), top_k, TORCH_NAMES[common.dtype])
     record = CompositionRecord(
         kind="moe",
-        family=matched.family.moe,
+        family=common.family.moe,
         key=key,
         shared=shared,
         top_k=top_k,
         routers="zero" if routers is None else "given",
-        **_common(models, matched, kinds),
+        **_common_fields(models, common, kinds),
     )
-    return write_folder(out, models, matched, config, kinds, record, shard_bytes, on_bytes)
+    return write_folder(out, models, common, config, kinds, record, shard_bytes, on_bytes)
 
 
-def _common(models: Sequence[Checkpoint], matched: Matched, kinds: Sequence[Mapping[str, Tensor]]) -> dict[str, Any]:
+def _common_fields(
+    models: Sequence[Checkpoint], common: Architecture, kinds: Sequence[Mapping[str, Tensor]]
+) -> dict[str, Any]:
     """The fields of the record that a mixture and an average have alike."""
     return {
         "experts": tuple(model.name for model in models),
-        "dtype": TORCH_NAMES[matched.dtype],
+        "dtype": TORCH_NAMES[common.dtype],
         "parameters": sum(math.prod(tensor.shape) for kind in kinds for tensor in kind.values()),
         "end_of_turn": tuple(end_tokens(models[0])),
     }
@@ -398,27 +398,27 @@ def open_all(experts: Sequence[str | Path], names: Sequence[str] | None, base: s
     """Open the experts, of which there must be two or more with different names. Raises `UserError`."""
     if len(experts) < 2:
         raise UserError("mixing takes two or more experts")
-    chosen = list(names or (Path(expert).name for expert in experts))
-    if len(chosen) != len(experts):
-        raise UserError(f"{len(experts)} experts need as many names, not {len(chosen)}")
-    if len(set(chosen)) != len(chosen):
-        chosen = [f"{name}-{number}" for number, name in enumerate(chosen, 1)]
-    return [open_checkpoint(path, base=base, name=name) for path, name in zip(experts, chosen, strict=True)]
+    labels = list(names or (Path(expert).name for expert in experts))
+    if len(labels) != len(experts):
+        raise UserError(f"{len(experts)} experts need as many names, not {len(labels)}")
+    if len(set(labels)) != len(labels):
+        labels = [f"{name}-{number}" for number, name in enumerate(labels, 1)]
+    return [open_checkpoint(path, base=base, name=name) for path, name in zip(experts, labels, strict=True)]
 
 
 def _base_of(models: Sequence[Checkpoint], base: str | Path | None) -> Checkpoint:
     if base is not None:
         return open_checkpoint(base, name="base")
-    found = next((model.base for model in models if model.base is not None), None)
-    if found is None:
+    source = next((model.base for model in models if model.base is not None), None)
+    if source is None:
         raise UserError("the experts are dense and do not say what their base is: give it with --base")
-    return found
+    return source
 
 
 def write_folder(
     out: Path,
     models: Sequence[Checkpoint],
-    matched: Matched,
+    common: Architecture,
     config: Mapping[str, Any],
     kinds: Sequence[Mapping[str, Tensor]],
     record: CompositionRecord,
@@ -430,9 +430,9 @@ def write_folder(
     Returns the record with `path` and `bytes`. Raises `UserError` where it may not or cannot be written.
     """
     tensors = [tensor for kind in kinds for tensor in kind.values()]
-    needed = sum(tensor.nbytes for tensor in tensors)
+    size = sum(tensor.nbytes for tensor in tensors)
     require_ours(out, [part.folder for model in models for part in (model, model.base) if part is not None])
-    require_space(out, needed, f"composing {out}")
+    require_space(out, size, f"composing {out}")
     model = models[0]
     with whole(out) as work:
         write_shards(work, kinds, shard_bytes, on_bytes=on_bytes)
@@ -442,7 +442,7 @@ def write_folder(
             shutil.copyfile(path, work / name)
         write_text(work / "README.md", composed_card(record))
         record.write(work / COMPOSITION)
-    return {**json.loads(record.json_text()), "path": str(out), "bytes": needed}
+    return {**json.loads(record.json_text()), "path": str(out), "bytes": size}
 
 
 def _generation(model: Checkpoint, ends: Sequence[int]) -> dict[str, Any]:
@@ -459,7 +459,7 @@ def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-_DROPPED = {"_name_or_path", "auto_map"}
+_ORIGIN_KEYS = {"_name_or_path", "auto_map"}
 """Of a dense configuration: where it came from, and code that it would have run."""
 
 
@@ -475,11 +475,13 @@ def average(
 ) -> dict[str, Any]:
     """Average two or more experts' weights into one dense model in the folder `out`; otherwise as `compose`."""
     models = open_all(experts, names, base)
-    matched = match(models)
-    dense = {k: v for k, v in models[0].config.items() if k not in _DROPPED} | {"use_cache": True}
-    kinds = (averaged(matched, models),)
-    record = CompositionRecord(kind="average", family=matched.family.dense, key=key, **_common(models, matched, kinds))
-    return write_folder(out, models, matched, dense, kinds, record, shard_bytes, on_bytes)
+    common = match(models)
+    dense = {k: v for k, v in models[0].config.items() if k not in _ORIGIN_KEYS} | {"use_cache": True}
+    kinds = (average_tensors(common, models),)
+    record = CompositionRecord(
+        kind="average", family=common.family.dense, key=key, **_common_fields(models, common, kinds)
+    )
+    return write_folder(out, models, common, dense, kinds, record, shard_bytes, on_bytes)
 
 
 def rewrite(folder: Path, arrays: Mapping[str, Float32], **changes: Any) -> None:
@@ -499,7 +501,7 @@ def rewrite(folder: Path, arrays: Mapping[str, Float32], **changes: Any) -> None
         for path in folder.iterdir():
             if path.name in shards:
                 tensors: dict[str, Tensor] = dict(read_header(path))
-                tensors |= {name: given(arrays[name], tensors[name].dtype) for name in tensors if name in arrays}
+                tensors |= {name: from_array(arrays[name], tensors[name].dtype) for name in tensors if name in arrays}
                 write_shard(work / path.name, tensors)
             elif path.name not in (COMPOSITION, "README.md"):
                 link(path, work / path.name)

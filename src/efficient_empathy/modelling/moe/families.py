@@ -70,24 +70,24 @@ def family_of(config: Mapping[str, Any], where: object) -> Family:
     """The family of a dense configuration. Raises `UserError` for one that becomes no mixture we know."""
     kind = config.get("model_type")
     if kind not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        raise UserError(f"{where} is of the family {kind}, which becomes no standard mixture; these do: {known}")
-    for key, wanted in (("quantization_config", None), ("use_sliding_window", False), ("hidden_act", "silu")):
-        if config.get(key, wanted) not in (wanted, None):
+        names = ", ".join(FAMILIES)
+        raise UserError(f"{where} is of the family {kind}, which becomes no standard mixture; these do: {names}")
+    for key, value in (("quantization_config", None), ("use_sliding_window", False), ("hidden_act", "silu")):
+        if config.get(key, value) not in (value, None):
             raise UserError(f"{where} has {key}: {config[key]!r}, which no {FAMILIES[kind].moe} takes over")
     return FAMILIES[kind]
 
 
 def dense_config(config: Mapping[str, Any], family: Family, where: object) -> dict[str, Any]:
     """What a dense configuration means, defaults filled in, legacy keys read. Raises `UserError` for a missing key."""
-    known = {key: config.get(key, default) for key, default in _COMMON.items()}
+    fields = {key: config.get(key, default) for key, default in _COMMON.items()}
     if family.dense == "llama":
-        known["num_key_value_heads"] = known["num_key_value_heads"] or known["num_attention_heads"]
-    if missing := [key for key, value in known.items() if value is None and key not in _MAY_BE_NULL]:
+        fields["num_key_value_heads"] = fields["num_key_value_heads"] or fields["num_attention_heads"]
+    if missing := [key for key, value in fields.items() if value is None and key not in _MAY_BE_NULL]:
         raise UserError(f"the configuration of {where} lacks {missing[0]}: it is no {family.dense} that can be mixed")
-    head_dim = config.get("head_dim") or family.head_dim or known["hidden_size"] // known["num_attention_heads"]
+    head_dim = config.get("head_dim") or family.head_dim or fields["hidden_size"] // fields["num_attention_heads"]
     window = config.get("sliding_window", 4096) if family.dense == "mistral" else None
-    return {**known, "head_dim": head_dim, "sliding_window": window, "rope_parameters": _rope(config, where)}
+    return {**fields, "head_dim": head_dim, "sliding_window": window, "rope_parameters": _rope(config, where)}
 
 
 def _rope(config: Mapping[str, Any], where: object) -> dict[str, Any]:
@@ -104,13 +104,13 @@ def _rope(config: Mapping[str, Any], where: object) -> dict[str, Any]:
 def moe_config(dense: Mapping[str, Any], family: Family, experts: int, top_k: int, dtype: str) -> dict[str, Any]:
     """The mixture's configuration, in the keys of transformers 5 and in the older ones that other engines read."""
     rope = dense["rope_parameters"]
-    scaled = {key: value for key, value in rope.items() if key != "rope_theta"}
+    scaling = {key: value for key, value in rope.items() if key != "rope_theta"}
     config = {
         "architectures": [family.architecture],
         "model_type": family.moe,
         **dense,
         "rope_theta": rope["rope_theta"],
-        "rope_scaling": None if rope["rope_type"] == "default" else scaled,
+        "rope_scaling": None if rope["rope_type"] == "default" else scaling,
         "num_experts_per_tok": top_k,
         "output_router_logits": False,
         "use_cache": True,

@@ -59,18 +59,18 @@ def sweep(out: Path) -> None:
     work, aside = (out.with_name(f".{out.name}.{kind}") for kind in ("work", "old"))
     if aside.exists() and not out.exists():
         aside.rename(out)
-    for left in (work, aside):
-        if left.exists():
-            shutil.rmtree(left)
+    for folder in (work, aside):
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
-def require_space(out: Path, needed: int, what: str) -> None:
+def require_space(out: Path, size: int, what: str) -> None:
     """Raises `UserError` if the disk of `out` has less than `needed` bytes and a little more free."""
     place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
-    if free < needed + SPARE:
+    if free < size + SPARE:
         raise UserError(
-            f"{what} needs {_gigabytes(needed + SPARE)} on the disk of {place}, which has {_gigabytes(free)} free: "
+            f"{what} needs {_gigabytes(size + SPARE)} on the disk of {place}, which has {_gigabytes(free)} free: "
             "make room, or write to another disk"
         )
 

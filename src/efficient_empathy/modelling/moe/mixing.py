@@ -1,4 +1,4 @@
-"""One mixing: the experts that a run offers, by what its results are known, and which samples serve for what."""
+"""What one mixing starts from: the experts of a run, the keys of its results, and the samples for each step."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.moe.compare import Contender
-from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, UNTRAINED, trained_label
+from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, UNTRAINED, mixture_label
 from efficient_empathy.modelling.moe.settings import MixSettings
-from efficient_empathy.modelling.training.examples import Encoded, choose, choose_part, conversational, encode
+from efficient_empathy.modelling.training.examples import EncodedSample, choose, choose_part, conversational, encode
 from efficient_empathy.modelling.training.models import resolve
 from efficient_empathy.modelling.training.record import ALL, GROUPS, RANDOM, UNION, TrainingRecord, read_trainings
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 _MUST_AGREE = ("template", "held_out", "hold_back", "seed", "max_length")
 """What experts must have been trained alike in: else one has seen what is held out for another."""
-_TAKEN = {BASE, AVERAGE, MIXED, UNTRAINED}
+_COMPARISON_NAMES = {BASE, AVERAGE, MIXED, UNTRAINED}
 
 
 @dataclass(frozen=True)
@@ -43,30 +43,30 @@ class Expert:
         return self.training.subset
 
 
-def trained(workspace: Workspace) -> list[Expert]:
+def list_experts(workspace: Workspace) -> list[Expert]:
     """The run's trained models, by name. Raises `UserError` for a training.json that is none."""
     return [
         Expert(name, workspace.experts / name, record) for name, record in read_trainings(workspace.experts).items()
     ]
 
 
-def chosen(table: RunTable, names: Sequence[str] | None) -> list[Expert]:
-    """The experts to mix: those named, else every one that was trained on a subset which the policy selected.
+def choose_experts(table: RunTable, names: Sequence[str] | None) -> list[Expert]:
+    """The experts to mix: those in `names`, else every one that was trained on a subset which the policy selected.
 
     Raises `UserError` for a name that there is not, and for fewer than two.
     """
     workspace = table.workspace
     left_out = (*GROUPS, *([table.selecting.otherwise] if table.selecting else []), UNSCORED)
-    known = {expert.name: expert for expert in trained(workspace)}
-    if missing := [name for name in names or () if name not in known]:
-        has = f"the run has {', '.join(known)}" if known else "the run has none"
-        raise UserError(f"there is no expert {missing[0]!r} in {workspace.experts} ({has}): train it first")
-    experts = [known[name] for name in names] if names else [
-        expert for expert in known.values() if expert.subset not in left_out
+    by_name = {expert.name: expert for expert in list_experts(workspace)}
+    if unknown := [name for name in names or () if name not in by_name]:
+        has = f"the run has {', '.join(by_name)}" if by_name else "the run has none"
+        raise UserError(f"there is no expert {unknown[0]!r} in {workspace.experts} ({has}): train it first")
+    experts = [by_name[name] for name in names] if names else [
+        expert for expert in by_name.values() if expert.subset not in left_out
     ]  # fmt: skip
-    if taken := [expert.name for expert in experts if expert.name in _TAKEN]:
+    if clashes := [expert.name for expert in experts if expert.name in _COMPARISON_NAMES]:
         raise UserError(
-            f"an expert to be mixed cannot be called {taken[0]}, which the comparison needs: train it with --name"
+            f"an expert to be mixed cannot be called {clashes[0]}, which the comparison needs: train it with --name"
         )
     if len(experts) < 2:
         has = f"there is only {experts[0].name}" if experts else "there is none"
@@ -77,7 +77,7 @@ def chosen(table: RunTable, names: Sequence[str] | None) -> list[Expert]:
     return experts
 
 
-def agreed(experts: Sequence[Expert], training: TrainingSettings | None = None) -> TrainingSettings:
+def common_settings(experts: Sequence[Expert], training: TrainingSettings | None = None) -> TrainingSettings:
     """The settings that the experts were trained with, or `training` but for what decides which sample is held out.
 
     Raises `UserError` where the experts differ in that.
@@ -102,7 +102,7 @@ def base_of(experts: Sequence[Expert]) -> Path | str:
 
 def union_model(workspace: Workspace) -> Expert | None:
     """The model that was trained on all kept subsets together, None where there is none."""
-    return next((expert for expert in trained(workspace) if expert.subset == UNION), None)
+    return next((expert for expert in list_experts(workspace) if expert.subset == UNION), None)
 
 
 _COMPOSING = {"shared", "top_k", "init", "init_samples", "shard_bytes"}
@@ -127,34 +127,34 @@ class Mixing:
     """Of `base`, `union`, and every expert by its name."""
     console: Console
 
-    def composition(self) -> str:
-        """What the untrained mixture is known by."""
+    def composition_key(self) -> str:
+        """A hash of what the untrained mixture follows from."""
         own = [self.hashes[name] for name in ("base", *(expert.name for expert in self.experts))]
-        chosen = self.settings.model_dump(include=_COMPOSING)
+        options = self.settings.model_dump(include=_COMPOSING)
         rows = [] if self.settings.init == "zero" else [self.ids(group) for group in self.own_rows()]
-        return _hash([own, [expert.name for expert in self.experts], chosen, rows])
+        return _hash([own, [expert.name for expert in self.experts], options, rows])
 
-    def trained(self) -> str:
-        """What the trained mixture is known by."""
-        chosen = self.settings.model_dump(exclude=_NO_MATTER)
-        return _hash([self.composition(), chosen, self._how_read(), self.ids(self.router_rows())])
+    def training_key(self) -> str:
+        """A hash of what the trained mixture follows from."""
+        options = self.settings.model_dump(exclude=_NO_MATTER)
+        return _hash([self.composition_key(), options, self._how_read(), self.ids(self.router_rows())])
 
-    def contenders(self, *, finished: bool) -> list[Contender]:
-        """The models to compare; without the trained mixture until it is `finished`."""
+    def contenders(self, *, with_trained: bool) -> list[Contender]:
+        """The models to compare; the trained mixture only `with_trained`."""
         own = [(e.name, e.training.label, e.path, self.hashes[e.name]) for e in self.experts]
         if self.union is not None and self.union.name not in {expert.name for expert in self.experts}:
             own.append(("union", self.union.training.label, self.union.path, self.hashes["union"]))
-        found = [(BASE, LABELS[BASE], self.base, self.hashes["base"]), *own]
-        found.append((AVERAGE, LABELS[AVERAGE], self.workspace.average, f"average {self.composition()}"))
-        untrained = (UNTRAINED, LABELS[UNTRAINED], self.workspace.moe, self.composition())
+        models = [(BASE, LABELS[BASE], self.base, self.hashes["base"]), *own]
+        models.append((AVERAGE, LABELS[AVERAGE], self.workspace.average, f"average {self.composition_key()}"))
+        untrained = (UNTRAINED, LABELS[UNTRAINED], self.workspace.moe, self.composition_key())
         if self.settings.train == "none":
-            found.append((MIXED, *untrained[1:]))
+            models.append((MIXED, *untrained[1:]))
         else:
-            found.append(untrained)
-            if finished:
-                found.append((MIXED, trained_label(self.settings.train), self.workspace.moe, self.trained()))
+            models.append(untrained)
+            if with_trained:
+                models.append((MIXED, mixture_label(self.settings.train), self.workspace.moe, self.training_key()))
         rows = [self._how_read(), self.ids(self.held_out[ALL])]
-        return [Contender(name, label, path, _hash([key, rows])) for name, label, path, key in found]
+        return [Contender(name, label, path, _hash([key, rows])) for name, label, path, key in models]
 
     def router_rows(self) -> pl.DataFrame:
         """The samples that the routers are trained on. Raises `UserError` where none were held back."""
@@ -184,10 +184,12 @@ class Mixing:
     def _few(self, rows: pl.DataFrame, count: int | None) -> pl.DataFrame:
         return rows if count is None or len(rows) <= count else choose(rows, ALL, size=count, seed=self.settings.seed)
 
-    def encoded(self, rows: pl.DataFrame, tokenizer: Any) -> list[Encoded]:
-        """The rows as the experts read them."""
-        asked = rows if "prompt" in rows.columns else conversational(rows, PromptTemplate.load(self.training.template))
-        return encode(asked, tokenizer, self.training.max_length).samples
+    def encode_rows(self, rows: pl.DataFrame, tokenizer: Any) -> list[EncodedSample]:
+        """The rows as tokens, in the experts' template."""
+        examples = (
+            rows if "prompt" in rows.columns else conversational(rows, PromptTemplate.load(self.training.template))
+        )
+        return encode(examples, tokenizer, self.training.max_length).samples
 
     def _how_read(self) -> list[Any]:
         return [PromptTemplate.load(self.training.template).hash, self.training.max_length]

@@ -11,22 +11,22 @@ from efficient_empathy.modelling.training.record import LoggedStep, TokenCount
 
 BASE, AVERAGE, UNTRAINED, MIXED = "base", "average", "moe_untrained", "moe"
 """The names of the models that a comparison has beside the experts."""
-Trained = Literal["gates", "gates+gate_proj", "none"]
+TrainedPart = Literal["gates", "gates+gate_proj", "none"]
 Start = Literal["zero", "given", "centred_means"]
-_TRAINED = {"gates": "MoE, routers trained", "gates+gate_proj": "MoE, routers and gate_proj trained"}
+_MIXTURE_LABELS = {"gates": "MoE, routers trained", "gates+gate_proj": "MoE, routers and gate_proj trained"}
 LABELS = {
     BASE: "Base model",
     AVERAGE: "Average of the experts",
     UNTRAINED: "MoE, routers untrained",
-    MIXED: _TRAINED["gates"],
+    MIXED: _MIXTURE_LABELS["gates"],
 }
 """What they are called in tables."""
 COMPOSITION, ROUTERS = "composition.json", "routers.json"
 
 
-def trained_label(train: str) -> str:
+def mixture_label(train: str) -> str:
     """What a mixture is called whose `train` was trained."""
-    return _TRAINED[train]
+    return _MIXTURE_LABELS[train]
 
 
 class RouterTraining(Part):
@@ -34,7 +34,7 @@ class RouterTraining(Part):
 
     key: str
     """What the trained mixture is known by."""
-    train: Trained
+    train: TrainedPart
     router_data: str
     samples: int = Field(ge=0)
     steps: int = Field(ge=0)
@@ -42,10 +42,10 @@ class RouterTraining(Part):
     tokens: TokenCount
     trainable_parameters: int = Field(ge=0)
     history: tuple[LoggedStep, ...]
-    moved: tuple[str, ...]
-    """The parameters that are not as they were."""
-    unmoved: int = Field(ge=0)
-    """How many are bit by bit as they were."""
+    changed_tensors: tuple[str, ...]
+    """The parameters that training changed."""
+    unchanged_count: int = Field(ge=0)
+    """How many parameters are bit by bit as they were."""
 
 
 class CompositionRecord(Record):
@@ -84,10 +84,10 @@ class RouterRecord(Record):
     experts: tuple[str, ...] = Field(min_length=1)
     top_k: int
     init: Start
-    train: Trained
+    train: TrainedPart
     history: tuple[LoggedStep, ...] = ()
-    moved: tuple[str, ...] = ()
-    unmoved: int | None = None
+    changed_tensors: tuple[str, ...] = ()
+    unchanged_count: int | None = None
     usage: dict[str, list[list[float | None]]]
     """By subset: the mean weight of each expert at response tokens; None where it is not finite."""
     entropy: dict[str, list[float | None]]

@@ -1,7 +1,4 @@
-"""Training routers, and proving that nothing else moved.
-
-What routers do where a model makes response tokens, and where they start from.
-"""
+"""Routers: where they start from, how they are trained with nothing else changed, and what they do on responses."""
 
 from __future__ import annotations
 
@@ -19,9 +16,9 @@ import polars as pl
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.moe.families import FAMILIES
 from efficient_empathy.modelling.moe.settings import MixSettings
-from efficient_empathy.modelling.moe.stored import SINGLE, Float32
-from efficient_empathy.modelling.training.examples import Encoded
-from efficient_empathy.modelling.training.fit import Fitted, fit
+from efficient_empathy.modelling.moe.tensors import SINGLE, Float32
+from efficient_empathy.modelling.training.examples import EncodedSample
+from efficient_empathy.modelling.training.fit import FitResult, fit
 from efficient_empathy.modelling.training.loss import by_length
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 from efficient_empathy.modelling.training.settings import TrainingSettings
@@ -38,7 +35,7 @@ def routers(model: Any) -> list[tuple[str, Any]]:
 
 def observe(
     model: Any,
-    samples: Sequence[Encoded],
+    samples: Sequence[EncodedSample],
     modules: Sequence[Any],
     see: See,
 ) -> None:
@@ -55,33 +52,33 @@ def observe(
     autocast: Any = torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")
     with torch.inference_mode(), autocast:
         for batch in by_length([len(sample.ids) for sample in samples], MAX_TOKENS):
-            ids, mask, wanted = _padded([samples[i] for i in batch], device)
-            owners = torch.tensor(batch, device=device)[wanted.nonzero()[:, 0]]
-            with _watched(modules, wanted.flatten(), owners, see):
+            ids, mask, is_target = _pad_right([samples[i] for i in batch], device)
+            owners = torch.tensor(batch, device=device)[is_target.nonzero()[:, 0]]
+            with _hooks(modules, is_target.flatten(), owners, see):
                 model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
     model.train(was_training)
 
 
-def _padded(samples: Sequence[Encoded], device: Any) -> tuple[Any, Any, Any]:
+def _pad_right(samples: Sequence[EncodedSample], device: Any) -> tuple[Any, Any, Any]:
     import torch
 
     width = max(len(sample.ids) for sample in samples)
     ids = torch.zeros((len(samples), width), dtype=torch.long)
-    mask, wanted = torch.zeros_like(ids), torch.zeros((len(samples), width), dtype=torch.bool)
+    mask, is_target = torch.zeros_like(ids), torch.zeros((len(samples), width), dtype=torch.bool)
     for row, sample in enumerate(samples):
         ids[row, : len(sample.ids)] = torch.tensor(sample.ids)
         mask[row, : len(sample.ids)] = 1
-        wanted[row, max(1, sample.start) - 1 : len(sample.ids) - 1] = True
-    return ids.to(device), mask.to(device), wanted.to(device)
+        is_target[row, max(1, sample.start) - 1 : len(sample.ids) - 1] = True
+    return ids.to(device), mask.to(device), is_target.to(device)
 
 
 @contextmanager
-def _watched(modules: Sequence[Any], wanted: Any, owners: Any, see: See) -> Iterator[None]:
+def _hooks(modules: Sequence[Any], is_target: Any, owners: Any, see: See) -> Iterator[None]:
     def hook(index: int) -> Callable[[Any, Any, Any], None]:
         def watch(_: Any, inputs: Any, output: Any) -> None:
             parts = output if isinstance(output, tuple) else (output,)
-            entered, *left = (part.reshape(-1, part.shape[-1])[wanted] for part in (inputs[0], *parts))
-            see(index, entered, left, owners)
+            entered, *outputs = (part.reshape(-1, part.shape[-1])[is_target] for part in (inputs[0], *parts))
+            see(index, entered, outputs, owners)
 
         return watch
 
@@ -95,7 +92,9 @@ Usage = dict[str, list[list[float]]]
 Entropy = dict[str, list[float]]
 
 
-def statistics(model: Any, samples: Sequence[Encoded], groups: Mapping[str, Collection[str]]) -> tuple[Usage, Entropy]:
+def statistics(
+    model: Any, samples: Sequence[EncodedSample], groups: Mapping[str, Collection[str]]
+) -> tuple[Usage, Entropy]:
     """Mean weight of each expert, and mean entropy in nats, at the response tokens of each group: by group and layer.
 
     `groups` has ids of samples. The weights are those that the experts' outputs are summed with, so they add up to 1,
@@ -110,28 +109,28 @@ def statistics(model: Any, samples: Sequence[Encoded], groups: Mapping[str, Coll
     entropy = torch.zeros((len(samples), len(gates)), dtype=torch.double)
     tokens = torch.zeros(len(samples), dtype=torch.double)
 
-    def see(layer: int, _: Any, left: Sequence[Any], owners: Any) -> None:
-        logits, scores, indices = left
-        taken = torch.zeros((len(scores), experts), dtype=torch.double, device=scores.device)
-        taken.scatter_(1, indices, scores.double())
+    def see(layer: int, _: Any, outputs: Sequence[Any], owners: Any) -> None:
+        logits, scores, indices = outputs
+        expert_weights = torch.zeros((len(scores), experts), dtype=torch.double, device=scores.device)
+        expert_weights.scatter_(1, indices, scores.double())
         odds = logits.double().log_softmax(-1)
         mine = owners.cpu()
-        weights[:, layer].index_add_(0, mine, taken.cpu())
+        weights[:, layer].index_add_(0, mine, expert_weights.cpu())
         entropy[:, layer].index_add_(0, mine, -(odds.exp() * odds).sum(-1).cpu())
         if layer == 0:
             tokens.index_add_(0, mine, torch.ones(len(mine), dtype=torch.double))
 
     observe(model, samples, gates, see)
     usage: Usage = {}
-    decided: Entropy = {}
+    mean_entropy: Entropy = {}
     for name, ids in groups.items():
         if there := [i for i, sample in enumerate(samples) if sample.sample_id in ids]:
             usage[name] = (weights[there].sum(0) / tokens[there].sum()).tolist()
-            decided[name] = (entropy[there].sum(0) / tokens[there].sum()).tolist()
-    return usage, decided
+            mean_entropy[name] = (entropy[there].sum(0) / tokens[there].sum()).tolist()
+    return usage, mean_entropy
 
 
-def centred_means(model: Any, samples: Sequence[Sequence[Encoded]]) -> list[Float32]:
+def centred_means(model: Any, samples: Sequence[Sequence[EncodedSample]]) -> list[Float32]:
     """Routers, one array of experts × hidden_size a layer: the mean input of its feed-forward block at the response
     tokens of each expert's samples, less the mean of these means, scaled to length 1.
 
@@ -148,7 +147,7 @@ def centred_means(model: Any, samples: Sequence[Sequence[Encoded]]) -> list[Floa
         tokens = [0]
 
         def see(
-            layer: int, entered: Any, left: Any, owners: Any, number: int = number, tokens: list[int] = tokens
+            layer: int, entered: Any, outputs: Any, owners: Any, number: int = number, tokens: list[int] = tokens
         ) -> None:
             means[layer, number] += entered.double().sum(0).cpu()
             tokens[0] += len(entered) if layer == 0 else 0
@@ -164,13 +163,13 @@ def centred_means(model: Any, samples: Sequence[Sequence[Encoded]]) -> list[Floa
 @contextmanager
 def _all_experts(gates: Sequence[Any]) -> Iterator[None]:
     """With routers of zero, the top k of equals would be the first k."""
-    kept = [gate.top_k for gate in gates]
+    limits = [gate.top_k for gate in gates]
     for gate in gates:
         gate.top_k = gate.weight.shape[0]
     try:
         yield
     finally:
-        for gate, top_k in zip(gates, kept, strict=True):
+        for gate, top_k in zip(gates, limits, strict=True):
             gate.top_k = top_k
 
 
@@ -182,16 +181,16 @@ _MIXINGS_OWN = ("learning_rate", "scheduler", "epochs", "batch_size", "max_sampl
 
 
 @dataclass(frozen=True)
-class Routed:
+class RouterFit:
     """Trained routers."""
 
     arrays: dict[str, Float32]
-    """What moved, under its names on disk."""
-    moved: list[str]
+    """The changed tensors, under their names on disk."""
+    changed_tensors: list[str]
     """The parameters that are not as they were, by their names in the model; halves of fused ones by themselves."""
-    unmoved: int
+    unchanged_count: int
     """How many parameters are bit by bit as they were."""
-    fitted: Fitted
+    fit: FitResult
 
 
 def train_routers(
@@ -202,7 +201,7 @@ def train_routers(
     out: Path,
     *,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
-) -> Routed:
+) -> RouterFit:
     """Train the routers of the mixture in `folder` on the responses of `rows`; its files are left alone.
 
     `training` says what of its settings mixing has none of: template, lengths, precision. Checkpoints lie in `out`
@@ -221,7 +220,7 @@ def train_routers(
     gates = [module for _, module in routers(model)]
     before = digests(model)
     model.save_pretrained = partial(_save_trained, model)
-    fitted = fit(
+    result = fit(
         model,
         load_tokenizer(folder),
         rows,
@@ -233,18 +232,18 @@ def train_routers(
         on_step=on_step,
         router_aux_loss_coef=mixing.aux_loss if gates[0].top_k < len(gates[0].weight) else 0.0,
     )
-    del fitted.model.save_pretrained
-    after = digests(fitted.model)
-    moved = [name for name, digest in before.items() if after[name] != digest]
-    if wrong := [name for name in moved if not name.endswith((GATE,) if alone else (GATE, GATE_PROJ))]:
+    del result.model.save_pretrained
+    after = digests(result.model)
+    changed_tensors = [name for name, digest in before.items() if after[name] != digest]
+    if wrong := [name for name in changed_tensors if not name.endswith((GATE,) if alone else (GATE, GATE_PROJ))]:
         raise RuntimeError(f"training the routers has moved {wrong[0]}, which it must not")
     arrays = {
-        on_disk(name, number, fitted.model.config.model_type): tensor.float().cpu().numpy()
-        for name, whole in parts(fitted.model)
-        if name in moved
+        on_disk(name, number, result.model.config.model_type): tensor.float().cpu().numpy()
+        for name, whole in parts(result.model)
+        if name in changed_tensors
         for number, tensor in enumerate(whole if name.endswith(GATE_PROJ) else [whole])
     }
-    return Routed(arrays, moved, len(before) - len(moved), fitted)
+    return RouterFit(arrays, changed_tensors, len(before) - len(changed_tensors), result)
 
 
 def _save_trained(model: Any, folder: str, **_: Any) -> None:
@@ -254,8 +253,8 @@ def _save_trained(model: Any, folder: str, **_: Any) -> None:
     """
     from safetensors.torch import save_file
 
-    trained = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
-    save_file(trained, Path(folder) / SINGLE, metadata={"format": "pt"})
+    tensors = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    save_file(tensors, Path(folder) / SINGLE, metadata={"format": "pt"})
 
 
 def parts(model: Any) -> Iterator[tuple[str, Any]]:
@@ -274,19 +273,19 @@ def digests(model: Any) -> dict[str, str]:
     """A hash of every one of `parts`, of all its bits."""
     import torch
 
-    found = {}
+    hashes = {}
     for name, tensor in parts(model):
         digest = hashlib.blake2b(digest_size=16)
         for piece in tensor.reshape(-1).split(1 << 26):
             digest.update(piece.contiguous().view(torch.uint8).cpu().numpy().data)
-        found[name] = digest.hexdigest()
-    return found
+        hashes[name] = digest.hexdigest()
+    return hashes
 
 
 def _first_half_only(gradient: Any) -> Any:
-    kept = gradient.clone()
-    kept[:, gradient.shape[1] // 2 :] = 0
-    return kept
+    half = gradient.clone()
+    half[:, gradient.shape[1] // 2 :] = 0
+    return half
 
 
 def _settings(mixing: MixSettings, training: TrainingSettings, alone: bool) -> TrainingSettings:

@@ -1,6 +1,6 @@
-"""The stage `mix`: a run's experts → one mixture, its routers trained, and the comparison with all there is beside.
+"""The stage `mix`: compose a run's experts into one mixture, train its routers, observe them, compare all models.
 
-The steps of one mixing, each skipped where a killed one has left its result: compose, train, measure, observe.
+A step whose result a killed call has left is skipped.
 """
 
 from __future__ import annotations
@@ -22,10 +22,17 @@ from efficient_empathy.foundation.run.record import finite
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.moe.compare import Contender, Measurement, dtype_here, free_memory, measure
+from efficient_empathy.modelling.moe.compare import (
+    Contender,
+    Measurement,
+    comparison,
+    dtype_here,
+    free_memory,
+    measure,
+)
 from efficient_empathy.modelling.moe.compose import average, compose, rewrite
 from efficient_empathy.modelling.moe.folder import sweep
-from efficient_empathy.modelling.moe.mixing import Mixing
+from efficient_empathy.modelling.moe.mixing import Mixing, base_of, choose_experts, common_settings, union_model
 from efficient_empathy.modelling.moe.record import (
     COMPOSITION,
     ROUTERS,
@@ -37,17 +44,20 @@ from efficient_empathy.modelling.moe.record import (
 from efficient_empathy.modelling.moe.routers import centred_means, on_disk, routers, statistics, train_routers
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.progress import TrainingProgress, progress_bar
-from efficient_empathy.modelling.training.examples import conversational
-from efficient_empathy.modelling.training.models import load_model, load_tokenizer
+from efficient_empathy.modelling.training.examples import assign_parts, conversational, held_out_rows
+from efficient_empathy.modelling.training.models import load_model, load_tokenizer, model_hash, require_intact
 from efficient_empathy.modelling.training.record import ALL
+from efficient_empathy.modelling.training.settings import TrainingSettings
 
 STAGE = "mix"
+_TRAINING_FIELDS = {"history", "changed_tensors", "unchanged_count"}
+_ROUTER_FIELDS = ("init", "train", "changed_tensors", "unchanged_count", "usage", "entropy")
 
 
 def mix(
     workspace: Workspace,
     settings: MixSettings | None = None,
-    training: Any = None,
+    training: TrainingSettings | None = None,
     *,
     experts: Sequence[str] | None = None,
     console: Console | None = None,
@@ -60,8 +70,9 @@ def mix(
     trained with. Writes `moe/` (with routers.json), `average/` and `comparison.json`. Every step that a killed call had
     finished is kept. Skipped when experts, samples and settings are those of the last time, unless `force`.
 
-    Returns `path`, `average`, `experts`, `models`, `verdict`, `routers` {moved, unmoved, usage, entropy}, `seconds`,
-    `skipped`. Raises `UserError` for experts that are missing or do not match, and as `compose` and `fit` do.
+    Returns `path`, `average`, `experts`, `models`, `verdict`, `routers` {changed_tensors, unchanged_count, usage,
+    entropy}, `seconds`, `skipped`. Raises `UserError` for experts that are missing or do not match, and as `compose`
+    and `fit` do.
     """
     if any(find_spec(name) is None for name in ("torch", "transformers", "trl", "safetensors")):
         raise missing_extra("mix", "train")
@@ -73,17 +84,14 @@ def mix(
 def _mix(
     workspace: Workspace,
     settings: MixSettings,
-    training: Any,
+    training: TrainingSettings | None,
     names: Sequence[str] | None,
     console: Console,
     force: bool,
 ) -> dict[str, Any]:
-
-    from efficient_empathy.modelling.moe.compare import comparison
-
     began = time.monotonic()
     mixing = _mixing(workspace, settings, training, names, console)
-    inputs = {**mixing.hashes, "composition": mixing.composition(), "trained": mixing.trained()}
+    inputs = {**mixing.hashes, "composition": mixing.composition_key(), "trained": mixing.training_key()}
     inputs["held_out"] = mixing.ids(mixing.held_out[ALL])
     parameters = settings.model_dump(mode="json")
     last = workspace.stage(STAGE)
@@ -94,12 +102,12 @@ def _mix(
     _clear(workspace, force=force)
     workspace.begin(STAGE, [*workspace.outputs(STAGE), workspace.comparison])
     compose_both(mixing)
-    measure_all(mixing, finished=False)
+    measure_all(mixing, with_trained=False)
     train(mixing)
-    measured = measure_all(mixing, finished=True)
+    measurements = measure_all(mixing, with_trained=True)
     observe(mixing)
-    contenders = mixing.contenders(finished=True)
-    table = comparison(contenders, measured, mixing.held_out, resamples=settings.resamples, seed=settings.seed)
+    contenders = mixing.contenders(with_trained=True)
+    table = comparison(contenders, measurements, mixing.held_out, resamples=settings.resamples, seed=settings.seed)
     table.write(workspace.comparison)
     record = {
         "inputs": inputs,
@@ -120,29 +128,29 @@ def _clear(workspace: Workspace, *, force: bool) -> None:
     """
 
     folders = [workspace.moe, workspace.average]
-    gone = [*folders, workspace.root / CACHE, workspace.root / WORK] if force else []
+    stale = [*folders, workspace.root / CACHE, workspace.root / WORK] if force else []
     if not workspace.stage(STAGE).get("interrupted"):
-        changed = [path for path in workspace.outputs(STAGE) if path.name != ROUTERS and workspace.fault(path)]
-        gone += [folder for folder in folders if any(path.parent == folder for path in changed)]
-    for folder in gone:
+        changes = [path for path in workspace.outputs(STAGE) if path.name != ROUTERS and workspace.fault(path)]
+        stale += [folder for folder in folders if any(path.parent == folder for path in changes)]
+    for folder in stale:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _mixing(
-    workspace: Workspace, settings: MixSettings, training: Any, names: Sequence[str] | None, console: Console
-) -> Any:
+    workspace: Workspace,
+    settings: MixSettings,
+    training: TrainingSettings | None,
+    names: Sequence[str] | None,
+    console: Console,
+) -> Mixing:
     """What the mixing starts from. Raises `UserError` for what it cannot start from."""
-    from efficient_empathy.modelling.moe.mixing import Mixing, agreed, base_of, chosen, union_model
-    from efficient_empathy.modelling.training.examples import assigned, held_out_rows
-    from efficient_empathy.modelling.training.models import model_hash, require_intact
-
     table = RunTable(workspace).require("samples", "selection")
-    experts = chosen(table, names)
+    experts = choose_experts(table, names)
     for expert in experts:
         require_intact(workspace, expert.path)
-    read = agreed(experts, training)
-    frame = assigned(table, read)
-    held_out = held_out_rows(frame, read)
+    common = common_settings(experts, training)
+    frame = assign_parts(table, common)
+    held_out = held_out_rows(frame, common)
     if held_out[ALL].is_empty():
         raise UserError("nothing is held out to compare models on: train the experts with --set held_out=0.05")
     if settings.top_k > len(experts):
@@ -151,7 +159,7 @@ def _mixing(
     hashes = {"base": model_hash(base), **{expert.name: model_hash(expert.path) for expert in experts}}
     if union is not None:
         hashes["union"] = model_hash(union.path)
-    return Mixing(workspace, settings, read, experts, base, union, frame, held_out, hashes, console)
+    return Mixing(workspace, settings, common, experts, base, union, frame, held_out, hashes, console)
 
 
 def _result(workspace: Workspace, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,7 +171,9 @@ def _result(workspace: Workspace, record: Mapping[str, Any]) -> dict[str, Any]:
         "comparison": str(workspace.comparison),
         "experts": record["experts"],
         **{key: table[key] for key in ("subsets", "models", "verdict")},
-        "routers": {key: routers[key] for key in ("init", "train", "moved", "unmoved", "usage", "entropy")},
+        "routers": {
+            key: routers[key] for key in ("init", "train", "changed_tensors", "unchanged_count", "usage", "entropy")
+        },
         "seconds": record["seconds"],
     }
 
@@ -190,7 +200,7 @@ CACHE, WORK = ".comparison", ".routers"
 
 def compose_both(mixing: Mixing) -> None:
     """The average, and the mixture with the routers that it starts with; a mixture that is trained as asked is left."""
-    key = mixing.composition()
+    key = mixing.composition_key()
     options: dict[str, Any] = {
         "names": [expert.name for expert in mixing.experts],
         "base": mixing.base,
@@ -201,15 +211,15 @@ def compose_both(mixing: Mixing) -> None:
     earlier = _record(mixing.workspace.average)
     if earlier is None or earlier.key != key:
         with progress_bar(mixing.console, "averaging the experts") as tell:
-            average(paths, mixing.workspace.average, **options, on_bytes=_summed(tell))
+            average(paths, mixing.workspace.average, **options, on_bytes=_accumulate(tell))
     there = _record(folder)
-    as_asked = there is not None and there.key == key and there.training and there.training.key == mixing.trained()
-    if as_asked and all(_is_measured(mixing, contender) for contender in mixing.contenders(finished=False)):
+    as_asked = there is not None and there.key == key and there.training and there.training.key == mixing.training_key()
+    if as_asked and all(_is_measured(mixing, contender) for contender in mixing.contenders(with_trained=False)):
         return
     if there is None or there.key != key or there.training:
         shared, top_k = mixing.settings.shared, mixing.settings.top_k
         with progress_bar(mixing.console, "composing the mixture") as tell:
-            compose(paths, folder, **options, shared=shared, top_k=top_k, on_bytes=_summed(tell))
+            compose(paths, folder, **options, shared=shared, top_k=top_k, on_bytes=_accumulate(tell))
     if CompositionRecord.read(folder / COMPOSITION).routers != mixing.settings.init:
         with progress_bar(mixing.console, "finding where the routers start"):
             _start_at_means(mixing, folder)
@@ -217,11 +227,11 @@ def compose_both(mixing: Mixing) -> None:
 
 def _start_at_means(mixing: Mixing, folder: Path) -> None:
     model, tokenizer = load_model(folder, dtype=dtype_here()), load_tokenizer(folder)
-    arrays = centred_means(model, [mixing.encoded(rows, tokenizer) for rows in mixing.own_rows()])
+    arrays = centred_means(model, [mixing.encode_rows(rows, tokenizer) for rows in mixing.own_rows()])
     names = [on_disk(f"{name}.weight", 0, model.config.model_type) for name, _ in routers(model)]
-    gone = weakref.ref(model)
+    reference = weakref.ref(model)
     del model
-    free_memory(gone)
+    free_memory(reference)
     rewrite(folder, dict(zip(names, arrays, strict=True)), routers=mixing.settings.init)
 
 
@@ -234,38 +244,38 @@ def train(mixing: Mixing) -> None:
         return
     rows = conversational(mixing.router_rows(), PromptTemplate.load(mixing.training.template))
     with TrainingProgress(mixing.console, "training the routers") as progress:
-        routed = train_routers(folder, rows, mixing.settings, mixing.training, work, on_step=progress)
-    fitted = routed.fitted
+        router_fit = train_routers(folder, rows, mixing.settings, mixing.training, work, on_step=progress)
+    result = router_fit.fit
     training = RouterTraining(
-        key=mixing.trained(),
+        key=mixing.training_key(),
         train=mixing.settings.train,
         router_data=mixing.settings.router_data,
-        **{name: getattr(fitted.record, name) for name in _OF_THE_FIT},
-        moved=tuple(routed.moved),
-        unmoved=routed.unmoved,
+        **{name: getattr(result.record, name) for name in _OF_THE_FIT},
+        changed_tensors=tuple(router_fit.changed_tensors),
+        unchanged_count=router_fit.unchanged_count,
     )
-    rewrite(folder, routed.arrays, training=training)
-    gone = weakref.ref(fitted.model)
-    del routed, fitted
-    free_memory(gone)
+    rewrite(folder, router_fit.arrays, training=training)
+    reference = weakref.ref(result.model)
+    del router_fit, result
+    free_memory(reference)
     shutil.rmtree(work, ignore_errors=True)
 
 
-def measure_all(mixing: Mixing, *, finished: bool) -> dict[str, Measurement]:
-    """What each model makes of the held-out responses, measured once; the trained mixture only if `finished`."""
-    found = {}
-    for contender in mixing.contenders(finished=finished):
-        known = _is_measured(mixing, contender)
+def measure_all(mixing: Mixing, *, with_trained: bool) -> dict[str, Measurement]:
+    """What each model makes of the held-out responses, measured once; the trained mixture only `with_trained`."""
+    measurements = {}
+    for contender in mixing.contenders(with_trained=with_trained):
+        is_cached = _is_measured(mixing, contender)
         quietly = nullcontext(lambda done, total: None)
-        with quietly if known else progress_bar(mixing.console, f"losses of {contender.label}") as tell:
-            found[contender.name] = measure(
+        with quietly if is_cached else progress_bar(mixing.console, f"losses of {contender.label}") as tell:
+            measurements[contender.name] = measure(
                 contender,
                 mixing.held_out[ALL],
                 mixing.workspace.root / CACHE,
                 max_length=mixing.training.max_length,
                 on_batch=tell,
             )
-    return found
+    return measurements
 
 
 def observe(mixing: Mixing) -> RouterRecord:
@@ -273,15 +283,19 @@ def observe(mixing: Mixing) -> RouterRecord:
     folder = mixing.workspace.moe
     with progress_bar(mixing.console, "watching the routers"):
         model = load_model(folder, dtype=dtype_here())
-        samples = mixing.encoded(mixing.held_out[ALL], load_tokenizer(folder))
+        samples = mixing.encode_rows(mixing.held_out[ALL], load_tokenizer(folder))
         groups = {name: set(rows["sample_id"]) for name, rows in mixing.held_out.items()}
         usage, entropy = statistics(model, samples, groups)
         layers = len(routers(model))
-        gone = weakref.ref(model)
+        reference = weakref.ref(model)
         del model
-        free_memory(gone)
+        free_memory(reference)
     composed = CompositionRecord.read(folder / COMPOSITION)
-    training = composed.training.model_dump(include={"history", "moved", "unmoved"}) if composed.training else {}
+    training = (
+        composed.training.model_dump(include={"history", "changed_tensors", "unchanged_count"})
+        if composed.training
+        else {}
+    )
     assert composed.top_k is not None
     assert composed.routers is not None
     record = RouterRecord(
@@ -308,7 +322,7 @@ def _record(folder: Path) -> CompositionRecord | None:
     return CompositionRecord.read_if_there(folder / COMPOSITION)
 
 
-def _summed(tell: Callable[[int, int | None], None]) -> Callable[[int], None]:
+def _accumulate(tell: Callable[[int, int | None], None]) -> Callable[[int], None]:
     done = 0
 
     def add(count: int) -> None:

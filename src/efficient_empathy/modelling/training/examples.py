@@ -1,7 +1,4 @@
-"""The rows that experts and routers are trained and measured on: one target reply a row, as prompt and completion.
-
-From messages to token ids, with the response's place in them.
-"""
+"""The rows that models are trained and measured on: one reply a row, as prompt and completion, and as token ids."""
 
 from __future__ import annotations
 
@@ -50,15 +47,15 @@ def partition(frame: pl.DataFrame, *, held_out: float, hold_back: float = 0.0, s
     )
     rest = dialogues.filter(part="fit").get_column("dialogue_id")
     own = (dialogues["part"] == "held_out").any()
-    drawn = rest.gather(tie_hash(rest, seed).argsort(kind="stable"))
+    order = rest.gather(tie_hash(rest, seed).argsort(kind="stable"))
     first = 0 if own else _count(held_out, len(rest))
     second = first + _count(hold_back, len(rest) - first)
     parts = pl.concat(
         [
             dialogues.filter(pl.col("part") != "fit").select("dialogue_id", "part"),
-            _part(drawn[:first], "held_out"),
-            _part(drawn[first:second], "router"),
-            _part(drawn[second:], "fit"),
+            _part(order[:first], "held_out"),
+            _part(order[first:second], "router"),
+            _part(order[second:], "fit"),
         ]
     )
     return frame.join(parts, on="dialogue_id", how="left", maintain_order="left")
@@ -77,7 +74,7 @@ _COLUMNS = ("sample_id", "dialogue_id", "turn", "category", "split", "subset", "
 _MESSAGES = pl.List(pl.Struct({"role": pl.String(), "content": pl.String()}))
 
 
-def assigned(table: RunTable, settings: TrainingSettings) -> pl.DataFrame:
+def assign_parts(table: RunTable, settings: TrainingSettings) -> pl.DataFrame:
     """Every sample of a run in the run's order, with its `subset`, whether that `is_selected`, and its `part`.
 
     Selected is what the policy put into a subset by a rule. Raises `UserError` when the run has no selection, or one
@@ -89,7 +86,7 @@ def assigned(table: RunTable, settings: TrainingSettings) -> pl.DataFrame:
 
 
 def subsets_of(frame: pl.DataFrame) -> list[str]:
-    """The policy's subsets in a frame of `assigned`, largest first."""
+    """The policy's subsets in a frame of `assign_parts`, largest first."""
     counts = frame.filter(pl.col("subset") != UNSCORED)["subset"].value_counts(sort=True)
     return [str(name) for name in counts["subset"]]
 
@@ -106,12 +103,12 @@ def choose(frame: pl.DataFrame, subset: str, *, size: int | None = None, seed: i
     `size` of them, where it is given, by a seeded hash of their ids; `random` takes `all` and needs it. Raises
     `UserError` for a subset that there is not, and for a size that there is not.
     """
-    known = subsets_of(frame)
-    if subset not in known and subset not in GROUPS:
-        raise UserError(f"there is no subset {subset!r}: this run has {', '.join([*known, *GROUPS])}")
+    names = subsets_of(frame)
+    if subset not in names and subset not in GROUPS:
+        raise UserError(f"there is no subset {subset!r}: this run has {', '.join([*names, *GROUPS])}")
     if subset == UNION:
         frame = frame.filter("is_selected")
-    elif subset in known:
+    elif subset in names:
         frame = frame.filter(subset=subset)
     if subset == RANDOM and size is None:
         raise UserError("the subset random needs its --size, such as that of the subset it is compared with")
@@ -137,19 +134,19 @@ def examples(
 ) -> pl.DataFrame:
     """The rows of one subset and one part of a run, as prompts and completions in `settings.template`.
 
-    Columns: those of `assigned`, `prompt`, `completion`.
+    Columns: those of `assign_parts`, `prompt`, `completion`.
     The part `test` is `held_out` where the data has no test split. Raises
-    `UserError` as `assigned` and `choose` do.
+    `UserError` as `assign_parts` and `choose` do.
     """
-    frame = assigned(RunTable(workspace), settings)
+    frame = assign_parts(RunTable(workspace), settings)
     if part == "test" and not (frame["part"] == "test").any():
         part = "held_out"
-    chosen = choose_part(frame, subset, part, size=size, seed=settings.seed)
-    return conversational(chosen, PromptTemplate.load(settings.template))
+    rows = choose_part(frame, subset, part, size=size, seed=settings.seed)
+    return conversational(rows, PromptTemplate.load(settings.template))
 
 
 def choose_part(frame: pl.DataFrame, subset: str, part: str, *, size: int | None = None, seed: int = 0) -> pl.DataFrame:
-    """`choose` within one part; which subsets there are is judged on the whole frame."""
+    """`choose` within one part; which subsets there are, the whole frame says."""
     choose(frame, subset, size=0)
     there = frame.filter(part=part)
     if subset in GROUPS or (there["subset"] == subset).any():
@@ -170,7 +167,7 @@ Messages = list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedSample:
     """One sample's tokens; those from `start` on are the response's, its end-of-turn token the last."""
 
     sample_id: str
@@ -187,7 +184,7 @@ class Encoded:
 class Encoding:
     """Samples as tokens, and what did not fit."""
 
-    samples: list[Encoded]
+    samples: list[EncodedSample]
     truncated: int = 0
     """Samples whose oldest turns were left out."""
     too_long: list[str] = field(default_factory=list)
@@ -210,13 +207,13 @@ def encode(rows: pl.DataFrame, tokenizer: Any, max_length: int | None = None) ->
         ids, prompts, completions, _tokens(tokenizer, prompts, completions, ends), strict=True
     ):
         if max_length is not None and len(tokens) > max_length:
-            fitting = _shortened(tokenizer, prompt, completion, max_length, ends)
+            fitting = _shorten(tokenizer, prompt, completion, max_length, ends)
             if fitting is None:
                 encoding.too_long.append(sample_id)
                 continue
             encoding.truncated += 1
             tokens, start = fitting
-        encoding.samples.append(Encoded(sample_id, tokens, start))
+        encoding.samples.append(EncodedSample(sample_id, tokens, start))
     return encoding
 
 
@@ -227,25 +224,31 @@ def _tokens(
     if not prompts:
         return []
     chat = ChatText(tokenizer, tokenizer.name_or_path or "the model")
-    asked = [chat.prompt(prompt) for prompt in prompts]
-    answered = [chat.dialogue(prompt + completion) for prompt, completion in zip(prompts, completions, strict=True)]
-    texts = [*asked, *answered, *(after.removeprefix(before) for before, after in zip(asked, answered, strict=True))]
+    prompt_texts = [chat.prompt(prompt) for prompt in prompts]
+    dialogue_texts = [
+        chat.dialogue(prompt + completion) for prompt, completion in zip(prompts, completions, strict=True)
+    ]
+    texts = [
+        *prompt_texts,
+        *dialogue_texts,
+        *(after.removeprefix(before) for before, after in zip(prompt_texts, dialogue_texts, strict=True)),
+    ]
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    parts = zip(*(ids[at : at + len(asked)] for at in range(0, len(ids), len(asked))), strict=True)
+    parts = zip(*(ids[at : at + len(prompt_texts)] for at in range(0, len(ids), len(prompt_texts))), strict=True)
     return [
-        _closed(tokenizer, before, _joined(before, after, rest if text.startswith(ask) else None), ends)
-        for (before, after, rest), ask, text in zip(parts, asked, answered, strict=True)
+        _close(tokenizer, before, _join(before, after, rest if text.startswith(ask) else None), ends)
+        for (before, after, rest), ask, text in zip(parts, prompt_texts, dialogue_texts, strict=True)
     ]
 
 
-def _joined(prompt: list[int], whole: list[int], rest: list[int] | None) -> list[int]:
+def _join(prompt: list[int], whole: list[int], rest: list[int] | None) -> list[int]:
     """`whole`, unless a token reaches over the boundary: then the prompt as it is when a reply is generated, and the
     rest on its own.
     """
     return whole if rest is None or whole[: len(prompt)] == prompt else [*prompt, *rest]
 
 
-def _closed(tokenizer: Any, prompt: list[int], whole: list[int], ends: frozenset[int]) -> tuple[list[int], int]:
+def _close(tokenizer: Any, prompt: list[int], whole: list[int], ends: frozenset[int]) -> tuple[list[int], int]:
     """`whole` up to and with the response's end-of-turn token, and where the response starts."""
     start = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(prompt, whole, strict=False)))
     last = next((place for place in range(len(whole) - 1, start - 1, -1) if whole[place] in ends), None)
@@ -254,7 +257,7 @@ def _closed(tokenizer: Any, prompt: list[int], whole: list[int], ends: frozenset
     return whole[: last + 1], start
 
 
-def _shortened(
+def _shorten(
     tokenizer: Any, prompt: Messages, completion: Messages, max_length: int, ends: frozenset[int]
 ) -> tuple[list[int], int] | None:
     """The sample with as much of its newest context as fits, None where the response alone does not."""

@@ -18,7 +18,7 @@ import polars as pl
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.record import finite
 from efficient_empathy.foundation.run.workspace import atomic
-from efficient_empathy.modelling.training.examples import Encoded, encode
+from efficient_empathy.modelling.training.examples import EncodedSample, encode
 from efficient_empathy.modelling.training.loss import HELD_OUT, HeldOut
 from efficient_empathy.modelling.training.models import device_name, precision_of, quiet
 from efficient_empathy.modelling.training.record import FitRecord, HeldOutLoss, LoggedStep, TokenCount
@@ -31,7 +31,7 @@ _CONFIG = ("use_cache", "pad_token_id", "bos_token_id", "eos_token_id", "output_
 
 
 @dataclass
-class Fitted:
+class FitResult:
     """A fitted model, and how it went."""
 
     model: Any
@@ -51,7 +51,7 @@ def fit(
     save: bool = True,
     on_step: OnStep = lambda step, steps, loss: None,
     **trl: Any,
-) -> Fitted:
+) -> FitResult:
     """Train `model` on the responses of `rows` (as from `examples`) and measure it on every group of `held_out`.
 
     `trainable` is a regular expression: exactly the parameters whose name it finds are trained, instead of what
@@ -75,15 +75,15 @@ def fit(
     with quiet():
         trainer = _trainer(model, tokenizer, plan, held_out, checkpoints, trainable, on_step, trl)
         last = last_checkpoint(checkpoints)
-        resumed = int(last.name.rpartition("-")[2]) if last else 0
+        first_step = int(last.name.rpartition("-")[2]) if last else 0
         trainer.train(resume_from_checkpoint=str(last) if last else None)
         for name, value in original.items():
             setattr(model.config, name, value)
         model.generation_config = generation
-        fitted = _fitted(trainer, plan, resumed)
+        result = _result(trainer, plan, first_step)
         if save:
             _save(trainer, tokenizer, out)
-    return fitted
+    return result
 
 
 def _trainer(
@@ -102,7 +102,7 @@ def _trainer(
     from efficient_empathy.modelling.training.trainer import Order, ResponseTrainer, Watch, quicken
 
     settings = plan.settings
-    order = None if plan.packed else Order(plan.lengths, settings.batch_size, settings.seed, plan.grouped)
+    order = None if plan.packing else Order(plan.lengths, settings.batch_size, settings.seed, plan.group_by_length)
     measure = HeldOut(tokenizer, held_out, settings.max_length, (plan.rank, plan.world))
     every = math.ceil(plan.steps / 4) if settings.evaluate_every is None else settings.evaluate_every
     watch = Watch(measure, every, on_step if plan.rank == 0 else lambda step, steps, loss: None)
@@ -128,15 +128,15 @@ def _trainer(
     return trainer
 
 
-def _fitted(trainer: Any, plan: Plan, resumed: int) -> Fitted:
+def _result(trainer: Any, plan: Plan, first_step: int) -> FitResult:
     lines = trainer.state.log_history
     held_out = []
     for line in lines:
         losses = {name.removeprefix(HELD_OUT): finite(v) for name, v in line.items() if HELD_OUT in name}
         if losses:
             held_out.append(HeldOutLoss(step=line["step"], loss=losses))
-    wanted = ("step", "epoch", "loss", "learning_rate")
-    history = [LoggedStep(**{name: line[name] for name in wanted}) for line in lines if "loss" in line]
+    fields = ("step", "epoch", "loss", "learning_rate")
+    history = [LoggedStep(**{name: line[name] for name in fields}) for line in lines if "loss" in line]
     parameters = trainer.accelerator.unwrap_model(trainer.model).parameters()
     sizes = [(p.numel(), p.requires_grad) for p in parameters]
     record = FitRecord(
@@ -149,12 +149,12 @@ def _fitted(trainer: Any, plan: Plan, resumed: int) -> Fitted:
         truncated=plan.encoding.truncated,
         too_long=len(plan.encoding.too_long),
         parameters=sum(size for size, _ in sizes),
-        trainable_parameters=sum(size for size, trained in sizes if trained),
+        trainable_parameters=sum(size for size, is_trainable in sizes if is_trainable),
         precision=precision_of(plan.settings),
         device=device_name(),
-        resumed_from=resumed,
+        resumed_from=first_step,
     )
-    return Fitted(trainer.model, record)
+    return FitResult(trainer.model, record)
 
 
 def _tokens_seen(trainer: Any, plan: Plan) -> TokenCount:
@@ -187,7 +187,11 @@ _NO_MATTER = {"report_to", "log_every", "allow_pickle", "trust_remote_code"}
 
 
 def fingerprint(
-    model: Any, samples: Sequence[Encoded], settings: TrainingSettings, trainable: str | None, trl: Mapping[str, Any]
+    model: Any,
+    samples: Sequence[EncodedSample],
+    settings: TrainingSettings,
+    trainable: str | None,
+    trl: Mapping[str, Any],
 ) -> str:
     """What a checkpoint must agree in to be gone on from: the data, the settings, the weights it starts with."""
     digest = hashlib.sha256()
@@ -217,8 +221,8 @@ def keep_only(checkpoints: Path, expected: str) -> None:
 
 def last_checkpoint(checkpoints: Path) -> Path | None:
     """The newest checkpoint that is whole: its state is written last."""
-    found = sorted(checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for path in found:
+    folders = sorted(checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for path in folders:
         try:
             json.loads((path / "trainer_state.json").read_text("utf-8"))
         except (OSError, ValueError):

@@ -1,8 +1,7 @@
-"""One fit from files to files: what this process does itself, and what every process of a launched one does.
+"""One fit from files to files, in this process or in each that `accelerate launch` starts.
 
-One of the processes that `accelerate launch` starts: python -m efficient_empathy.modelling.training.jobs JOB.json.
-
-The first process prints one JSON object a line: `{"step", "steps", "loss"}`, or `{"error"}` before it stops with 1.
+There the command is `python -m efficient_empathy.modelling.training.jobs JOB.json`, and the first process prints one
+JSON object a line: `{"step", "steps", "loss"}`, or `{"error"}` before it exits with 1.
 """
 
 from __future__ import annotations
@@ -86,10 +85,10 @@ def load_for_training(path: Path | str, settings: TrainingSettings) -> Any:
     resolved = resolve(str(path))
     if is_adapter(resolved):
         raise UserError(f"{path} is an adapter: train on its base, or merge it first and train on the result")
-    frozen = settings.method == "lora" and torch.cuda.is_available() and precision_of(settings) == "bf16"
+    is_frozen = settings.method == "lora" and torch.cuda.is_available() and precision_of(settings) == "bf16"
     return load_model(
         resolved,
-        dtype="bf16" if frozen else "fp32",
+        dtype="bf16" if is_frozen else "fp32",
         device="cpu" if settings.sharding != "none" else None,
         attention=attention_of(settings),
         allow_pickle=settings.allow_pickle,
@@ -105,7 +104,7 @@ def run(job: Job, on_step: Callable[[int, int, float], None], main: bool = True)
     trusted = job.settings.trust_remote_code
     tokenizer = load_tokenizer(resolve(job.model), trust_remote_code=trusted)
     model = load_for_training(job.model, job.settings)
-    fitted = fit(
+    result = fit(
         model,
         tokenizer,
         pl.read_parquet(job.rows),
@@ -120,7 +119,7 @@ def run(job: Job, on_step: Callable[[int, int, float], None], main: bool = True)
         return
     if job.settings.method == "full" or job.trainable:
         store_as(job.out, stored_dtype(resolve(job.model), trust_remote_code=trusted))
-    fitted.record.write(job.out / RESULT)
+    result.record.write(job.out / RESULT)
 
 
 PARENT = "EFFICIENT_EMPATHY_PARENT"

@@ -29,19 +29,21 @@ def processes_of(settings: TrainingSettings) -> int:
     import torch
 
     gpus = torch.cuda.device_count()
-    wanted = max(1, gpus) if settings.processes == "auto" else settings.processes
-    if wanted < 1 or (gpus and wanted > gpus):
-        raise UserError(f"{wanted} processes cannot train here: there are {gpus} GPUs, so --processes is 1 to {gpus}")
+    processes = max(1, gpus) if settings.processes == "auto" else settings.processes
+    if processes < 1 or (gpus and processes > gpus):
+        raise UserError(
+            f"{processes} processes cannot train here: there are {gpus} GPUs, so --processes is 1 to {gpus}"
+        )
     if settings.sharding != "none" and not gpus:
         raise UserError(f"sharding {settings.sharding} needs GPUs: leave it at none")
     if settings.sharding == "zero3" and importlib.util.find_spec("deepspeed") is None:
         raise UserError("sharding zero3 needs DeepSpeed: pip install deepspeed, or take fsdp2")
-    if settings.batch_size % wanted:
+    if settings.batch_size % processes:
         raise UserError(
-            f"a batch of {settings.batch_size} cannot be shared by {wanted} processes: "
+            f"a batch of {settings.batch_size} cannot be shared by {processes} processes: "
             "make --batch-size divisible by --processes"
         )
-    return wanted
+    return processes
 
 
 def launch(job: Job, on_step: OnStep) -> FitRecord:
@@ -104,9 +106,9 @@ def _launch(job: Job, processes: int, on_step: OnStep) -> None:
 def complaint(lines: Iterable[str]) -> str:
     """The last error that a process raised, else the last that it said."""
     last = [line.strip() for line in deque(lines, maxlen=200) if line.strip()]
-    raised = [line for line in last if re.match(r"(\[rank\d+\]: )?[\w.]*(Error|Exception)\b", line)]
-    raised = [line for line in raised if "ChildFailedError" not in line]
-    return (raised or last or ["it said nothing"])[-1][:800]
+    errors = [line for line in last if re.match(r"(\[rank\d+\]: )?[\w.]*(Error|Exception)\b", line)]
+    errors = [line for line in errors if "ChildFailedError" not in line]
+    return (errors or last or ["it said nothing"])[-1][:800]
 
 
 def _follow(child: subprocess.Popen[str], on_step: OnStep) -> str:
@@ -115,14 +117,14 @@ def _follow(child: subprocess.Popen[str], on_step: OnStep) -> str:
     failure = ""
     for line in child.stdout:
         try:
-            said = json.loads(line)
+            message = json.loads(line)
         except ValueError:
             continue
-        if not isinstance(said, dict):
+        if not isinstance(message, dict):
             continue
-        if "error" in said:
-            failure = failure or said["error"]
-        elif "step" in said:
-            on_step(said["step"], said["steps"], said["loss"])
+        if "error" in message:
+            failure = failure or message["error"]
+        elif "step" in message:
+            on_step(message["step"], message["steps"], message["loss"])
     child.wait()
     return failure if child.returncode else ""

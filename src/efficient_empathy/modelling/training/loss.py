@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.modelling.training.examples import Encoded, encode
+from efficient_empathy.modelling.training.examples import EncodedSample, encode
 
 MAX_TOKENS = 4096
 """Tokens of one evaluation batch, padding included."""
@@ -21,19 +21,19 @@ def response_losses(
     *,
     max_length: int | None = None,
     max_tokens: int = MAX_TOKENS,
-    on_batch: Callable[[int, int], None] = lambda done, samples: None,
+    on_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> pl.DataFrame:
     """The losses of a model on every response: `sample_id`, `tokens`, `nll` (summed, in nats), in the order of `rows`.
 
     `rows` has `sample_id`, `prompt` and `completion`. The tokens counted are the response's, its end-of-turn token
     among them, each given the true tokens before it. Samples whose response exceeds `max_length` are left out.
     """
-    encoded = encode(rows, tokenizer, max_length).samples
-    nll = losses(model, encoded, max_tokens=max_tokens, on_batch=on_batch)
+    samples = encode(rows, tokenizer, max_length).samples
+    nll = losses(model, samples, max_tokens=max_tokens, on_batch=on_batch)
     return pl.DataFrame(
         {
-            "sample_id": pl.Series([sample.sample_id for sample in encoded], dtype=pl.String),
-            "tokens": pl.Series([sample.response_tokens for sample in encoded], dtype=pl.Int32),
+            "sample_id": pl.Series([sample.sample_id for sample in samples], dtype=pl.String),
+            "tokens": pl.Series([sample.response_tokens for sample in samples], dtype=pl.Int32),
             "nll": pl.Series(nll, dtype=pl.Float64),
         }
     )
@@ -41,7 +41,7 @@ def response_losses(
 
 def losses(
     model: Any,
-    samples: Sequence[Encoded],
+    samples: Sequence[EncodedSample],
     *,
     max_tokens: int = MAX_TOKENS,
     forward: Any = None,
@@ -79,7 +79,7 @@ def losses(
     return result
 
 
-def _nll(model: Any, forward: Any, samples: Sequence[Encoded], device: Any) -> list[float]:
+def _nll(model: Any, forward: Any, samples: Sequence[EncodedSample], device: Any) -> list[float]:
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -126,9 +126,9 @@ def by_length(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
     return batches
 
 
-def mean_losses(groups: Mapping[str, pl.DataFrame], measured: pl.DataFrame) -> dict[str, float]:
+def mean_losses(groups: Mapping[str, pl.DataFrame], frame: pl.DataFrame) -> dict[str, float]:
     """Mean nats a response token of each group of rows, from `response_losses` of all; groups without any left out."""
-    unique = measured.unique("sample_id")
+    unique = frame.unique("sample_id")
     means = {}
     for name, rows in groups.items():
         there = rows.select("sample_id").join(unique, on="sample_id")
@@ -167,9 +167,9 @@ class HeldOut:
         nll = torch.tensor(losses(trainer.model, self.samples, forward=forward, share=self.share))
         if self.share[1] > 1:
             nll = trainer.accelerator.reduce(nll.to(trainer.args.device), "sum").cpu()
-        measured = {
+        columns = {
             "sample_id": [sample.sample_id for sample in self.samples],
             "tokens": [sample.response_tokens for sample in self.samples],
             "nll": nll.tolist(),
         }
-        return mean_losses(self.groups, pl.DataFrame(measured))
+        return mean_losses(self.groups, pl.DataFrame(columns))

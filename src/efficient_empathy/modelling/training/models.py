@@ -1,6 +1,6 @@
-"""Finding and loading models and tokenizers: safetensors only, no code of the model's own, adapters on their base.
+"""Find and load models and tokenizers, and ask what this machine can do.
 
-What this machine can do: its precision, its attention, and whether activations fit.
+Only safetensors are loaded, no code of the model's own, and adapters on their base.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 
 BUNDLED_NAME = "the bundled tiny base"
 _WHOLE = 64 * 2**20
-_KEPT = (".json", ".jinja", ".safetensors", ".bin", ".model")
+_MODEL_FILES = (".json", ".jinja", ".safetensors", ".bin", ".model")
 
 
 def bundled_base() -> Path:
@@ -56,7 +56,7 @@ def model_hash(path: Path | str) -> str:
     digest = hashlib.sha256()
     if not isinstance(path, Path):
         return hashlib.sha256(path.encode()).hexdigest()[:16]
-    for file in sorted(p for p in path.iterdir() if p.suffix in _KEPT and not p.name.startswith(".")):
+    for file in sorted(p for p in path.iterdir() if p.suffix in _MODEL_FILES and not p.name.startswith(".")):
         size = file.stat().st_size
         digest.update(f"{file.name}\0{size}\0".encode())
         with file.open("rb") as handle:
@@ -144,10 +144,16 @@ def load_model(
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
 
-def _load_adapter(adapter: Path, dtype: Dtype, device: str | None, attention: str | None, *allowed: bool) -> Any:
+def _load_adapter(
+    adapter: Path,
+    dtype: Dtype,
+    device: str | None,
+    attention: str | None,
+    allow_pickle: bool,
+    trust_remote_code: bool,
+) -> Any:
     from peft import PeftModel
 
-    allow_pickle, trust_remote_code = allowed
     if not allow_pickle and not (adapter / "adapter_model.safetensors").exists():
         raise UserError(f"{adapter} has no adapter_model.safetensors: save the adapter as safetensors")
     model = load_model(
@@ -214,15 +220,15 @@ def store_as(folder: Path, dtype: Any) -> None:
     if dtype == torch.float32:
         return
     for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, "pt") as opened:
-            metadata = opened.metadata()
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
         tensors = {n: t.to(dtype) if t.dtype == torch.float32 else t for n, t in load_file(path).items()}
         with atomic(path) as temporary:
             save_file(tensors, temporary, metadata)
     config = folder / "config.json"
-    stored = json.loads(config.read_text("utf-8")) | {"dtype": str(dtype).removeprefix("torch.")}
+    content = json.loads(config.read_text("utf-8")) | {"dtype": str(dtype).removeprefix("torch.")}
     with atomic(config) as path:
-        path.write_text(json.dumps(stored, indent=2) + "\n", "utf-8")
+        path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
 _LOUD = ("accelerate", "datasets", "peft", "torch.distributed", "torch.distributed.run", "transformers", "trl")
@@ -308,8 +314,8 @@ def checkpointing_of(settings: TrainingSettings, model: Any, widest: int) -> boo
         config, "intermediate_size", 4 * config.hidden_size
     )
     inner *= getattr(config, "num_experts_per_tok", None) or 1
-    kept = widest * 2 * config.num_hidden_layers * (16 * config.hidden_size + 4 * inner)
-    kept += widest * 8 * config.vocab_size
+    activations = widest * 2 * config.num_hidden_layers * (16 * config.hidden_size + 4 * inner)
+    activations += widest * 8 * config.vocab_size
     optimiser = 8 * sum(p.numel() for p in model.parameters() if p.requires_grad) if settings.method == "full" else 0
     free, _ = torch.cuda.mem_get_info()
-    return bool(kept + optimiser > 0.8 * free)
+    return bool(activations + optimiser > 0.8 * free)

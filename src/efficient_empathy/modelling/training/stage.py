@@ -1,7 +1,4 @@
-"""The stage `train`: from a run's subsets to one expert, with its losses and its card.
-
-The model card beside an expert's weights.
-"""
+"""The stage `train`: from a run's subsets to one expert, with its losses and its model card."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.progress import TrainingProgress
 from efficient_empathy.modelling.training.examples import (
-    assigned,
+    assign_parts,
     choose,
     choose_part,
     conversational,
@@ -132,11 +129,11 @@ def _data(
 
 def _settings(record: TrainingRecord) -> list[tuple[str, str]]:
     rows = [(words, f"{getattr(record.settings, key)}") for key, words in _WORDS.items()]
-    trained = record.trainable_parameters / max(1, record.parameters)
+    share = record.trainable_parameters / max(1, record.parameters)
     return [
         *rows,
         ("steps", f"{record.steps:,}"),
-        ("trained parameters", f"{record.trainable_parameters:,} of {record.parameters:,} ({trained:.1%})"),
+        ("trained parameters", f"{record.trainable_parameters:,} of {record.parameters:,} ({share:.1%})"),
         ("precision, device", f"{record.precision}, {record.device}"),
         ("seconds", f"{record.seconds:,.0f}"),
     ]
@@ -207,7 +204,7 @@ def _train(
     base = resolve(settings.base)
     template = PromptTemplate.load(settings.template)
     table = RunTable(workspace)
-    frame = assigned(table, settings)
+    frame = assign_parts(table, settings)
     if subset == RANDOM and size is None:
         size = len(choose_part(frame, selected_subsets(table)[0], "fit"))
     rows = _rows(frame, subset, settings, size)
@@ -228,9 +225,9 @@ def _train(
     work = workspace.experts / f".{name}.work"
     if force:
         shutil.rmtree(work, ignore_errors=True)
-    fitted = _fit(conversational(rows, template), held_out, base, settings, work, name, console)
+    fit_record = _fit(conversational(rows, template), held_out, base, settings, work, name, console)
     record = TrainingRecord(
-        **dict(fitted),
+        **dict(fit_record),
         name=name,
         subset=subset,
         base=str(base),
@@ -239,7 +236,7 @@ def _train(
         settings=settings,
         template=TemplateRecord.of(template),
         dialogues=rows["dialogue_id"].n_unique(),
-        flops=6 * fitted.parameters * fitted.tokens.all,
+        flops=6 * fit_record.parameters * fit_record.tokens.all,
         made_from=made_from,
     )
     bundled = settings.base is None
@@ -306,12 +303,12 @@ def _fit(
 @contextmanager
 def _logs_in(folder: Path) -> Iterator[None]:
     """Where TensorBoard's files go, unless the user has said where: not among checkpoints that are removed."""
-    given = os.environ.get(_LOGS)
+    earlier = os.environ.get(_LOGS)
     os.environ.setdefault(_LOGS, str(folder))
     try:
         yield
     finally:
-        if given is None:
+        if earlier is None:
             del os.environ[_LOGS]
 
 
@@ -332,8 +329,8 @@ def _files(folder: Path) -> list[Path]:
 
 def _stage_record(record: TrainingRecord) -> dict[str, Any]:
     """What the manifest keeps: the expert's own record has the rest."""
-    kept = {"made_from", "subset", "method", "base", "samples", "steps", "tokens", "flops", "seconds", "device"}
-    content: dict[str, Any] = json.loads(record.model_dump_json(include=kept))
+    fields = {"made_from", "subset", "method", "base", "samples", "steps", "tokens", "flops", "seconds", "device"}
+    content: dict[str, Any] = json.loads(record.model_dump_json(include=fields))
     content.pop("version")
     return content
 

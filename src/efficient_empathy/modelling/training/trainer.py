@@ -32,7 +32,9 @@ POOL = 50
 two samples of like length meet in one batch by chance only."""
 
 
-def epoch_order(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int, grouped: bool = True) -> list[int]:
+def epoch_order(
+    lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int, group_by_length: bool = True
+) -> list[int]:
     """Indices of one epoch; consecutive `batch_size` of them are a batch, a smaller last one comes last.
 
     The order depends on nothing but the arguments, so an interrupted run finds it again.
@@ -40,7 +42,7 @@ def epoch_order(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: in
     shuffle = random.Random(f"{seed} {epoch}")
     indices = list(range(len(lengths)))
     shuffle.shuffle(indices)
-    if not grouped:
+    if not group_by_length:
         return indices
     batches: list[list[int]] = []
     for at in range(0, len(indices), POOL * batch_size):
@@ -65,8 +67,8 @@ class Plan:
     world: int
     rank: int
     steps: int
-    grouped: bool
-    packed: bool
+    group_by_length: bool
+    packing: bool
     padding_free: bool
     lengths: list[int] = field(default_factory=list)
 
@@ -75,9 +77,9 @@ def plan_of(model: Any, encoding: Encoding, settings: TrainingSettings, world: i
     """The run's shape. Raises `UserError` when it has none."""
     n = len(encoding.samples)
     if n < settings.batch_size:
-        left = f" ({len(encoding.too_long):,} were left out as too long)" if encoding.too_long else ""
+        note = f" ({len(encoding.too_long):,} were left out as too long)" if encoding.too_long else ""
         raise UserError(
-            f"{n:,} samples are too few to train on with batches of {settings.batch_size}{left}: "
+            f"{n:,} samples are too few to train on with batches of {settings.batch_size}{note}: "
             "lower --batch-size, or select more"
         )
     if settings.batch_size % world:
@@ -85,14 +87,14 @@ def plan_of(model: Any, encoding: Encoding, settings: TrainingSettings, world: i
     flash = "flash" in str(getattr(model.config, "_attn_implementation", ""))
     if settings.packing is True and not flash:
         raise UserError("packing needs flash attention, which is not here: leave packing at auto")
-    packed = settings.packing is True
+    packing = settings.packing is True
     lengths = [len(sample.ids) for sample in encoding.samples]
-    rows = max(1, math.ceil(sum(lengths) / settings.max_length)) if packed else n
+    rows = max(1, math.ceil(sum(lengths) / settings.max_length)) if packing else n
     in_epoch = math.ceil(math.ceil(rows / settings.batch_size) / settings.gradient_accumulation)
     steps = settings.max_steps or math.ceil(in_epoch * settings.epochs)
     padding_free = flash and settings.packing == "auto"
-    grouped = settings.packing == "auto" and not padding_free
-    return Plan(encoding, settings, world, rank, steps, grouped, packed, padding_free, lengths)
+    group_by_length = settings.packing == "auto" and not padding_free
+    return Plan(encoding, settings, world, rank, steps, group_by_length, packing, padding_free, lengths)
 
 
 def set_trainable(model: Any, settings: TrainingSettings, trainable: str | None) -> None:
@@ -102,11 +104,11 @@ def set_trainable(model: Any, settings: TrainingSettings, trainable: str | None)
         pattern = r"\.(mlp|feed_forward)\." if settings.mlp_only else ""
     if pattern is None:
         return
-    found = 0
+    count = 0
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(bool(re.search(pattern, name)))
-        found += parameter.requires_grad
-    if not found:
+        count += parameter.requires_grad
+    if not count:
         raise UserError(f"no parameter of {type(model).__name__} matches {pattern!r}: there is nothing to train")
 
 
@@ -132,10 +134,10 @@ def arguments_of(model: Any, plan: Plan, checkpoints: Path, trl: Mapping[str, An
         "max_grad_norm": settings.max_grad_norm,
         "bf16": precision_of(settings) == "bf16",
         "gradient_checkpointing": checkpointing_of(settings, model, widest_batch(plan.lengths, each)),
-        "packing": plan.packed,
+        "packing": plan.packing,
         "padding_free": plan.padding_free,
-        "max_length": settings.max_length if plan.packed else None,
-        "dataset_kwargs": {"skip_prepare_dataset": not plan.packed},
+        "max_length": settings.max_length if plan.packing else None,
+        "dataset_kwargs": {"skip_prepare_dataset": not plan.packing},
         "seed": settings.seed,
         "logging_steps": settings.log_every,
         "logging_first_step": True,
@@ -165,8 +167,8 @@ def _require_trackers(settings: TrainingSettings) -> None:
     here: list[str] = cast(Any, integrations).get_available_reporting_integrations()
     for name in settings.trackers():
         if name not in here:
-            known = ", ".join(["none", *sorted(here)])
-            raise UserError(f"report_to {name} is not installed: install it, or take one that is there ({known})")
+            names = ", ".join(["none", *sorted(here)])
+            raise UserError(f"report_to {name} is not installed: install it, or take one that is there ({names})")
 
 
 def adapter_of(model: Any, settings: TrainingSettings) -> Any:
@@ -174,9 +176,9 @@ def adapter_of(model: Any, settings: TrainingSettings) -> Any:
     from peft import LoraConfig, TaskType
 
     lora = settings.adapter()
-    wanted = lora.modules()
+    modules = lora.modules()
     there = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-    if missing := [name for name in wanted if name.rpartition(".")[2] not in there]:
+    if missing := [name for name in modules if name.rpartition(".")[2] not in there]:
         raise UserError(
             f"{type(model).__name__} has no modules called {', '.join(missing)}: name its own with --set "
             "lora.targets=[…]"
@@ -185,7 +187,7 @@ def adapter_of(model: Any, settings: TrainingSettings) -> Any:
         r=lora.r,
         lora_alpha=cast(int, lora.alpha),
         lora_dropout=lora.dropout,
-        target_modules=wanted,
+        target_modules=modules,
         task_type=TaskType.CAUSAL_LM,
     )
 
@@ -198,8 +200,8 @@ class QuickDropout(nn.Dropout):
         if not self.training or self.p == 0:
             return input
         draws = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-        kept = draws[: input.numel()].view(input.shape) >= round(self.p * 2**16) - 2**15
-        return input * kept.to(input.dtype).mul_(1 / (1 - self.p))
+        mask = draws[: input.numel()].view(input.shape) >= round(self.p * 2**16) - 2**15
+        return input * mask.to(input.dtype).mul_(1 / (1 - self.p))
 
 
 def quicken(model: Any) -> None:
@@ -218,8 +220,8 @@ _Untyped: Any = SFTTrainer
 class Order(Sampler[int]):
     """The order of samples; `epoch` is set before each epoch starts."""
 
-    def __init__(self, lengths: list[int], batch_size: int, seed: int, grouped: bool) -> None:
-        self.lengths, self.batch_size, self.seed, self.grouped = lengths, batch_size, seed, grouped
+    def __init__(self, lengths: list[int], batch_size: int, seed: int, group_by_length: bool) -> None:
+        self.lengths, self.batch_size, self.seed, self.group_by_length = lengths, batch_size, seed, group_by_length
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -230,7 +232,9 @@ class Order(Sampler[int]):
 
     def of(self, epoch: int) -> list[int]:
         """The order of one epoch."""
-        return epoch_order(self.lengths, self.batch_size, seed=self.seed, epoch=epoch, grouped=self.grouped)
+        return epoch_order(
+            self.lengths, self.batch_size, seed=self.seed, epoch=epoch, group_by_length=self.group_by_length
+        )
 
 
 class ResponseTrainer(_Untyped):  # type: ignore[misc]
@@ -254,17 +258,17 @@ class ResponseTrainer(_Untyped):  # type: ignore[misc]
     ) -> Any:
         """Mean negative log-likelihood of the response tokens, in nats."""
         labels = inputs["labels"][:, 1:]
-        wanted = labels != -100
+        is_response = labels != -100
         vocabulary = self.model.get_output_embeddings().weight.shape[0]
-        if return_outputs or self.aux_loss_enabled or vocabulary * int(wanted.sum()) > _MOST_LOGITS:
+        if return_outputs or self.aux_loss_enabled or vocabulary * int(is_response.sum()) > _MOST_LOGITS:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        positions = torch.nn.functional.pad(wanted, (0, 1))
-        kept = {name: value for name, value in inputs.items() if name != "labels"}
+        positions = torch.nn.functional.pad(is_response, (0, 1))
+        model_inputs = {name: value for name, value in inputs.items() if name != "labels"}
         with output_at(self.model, positions):
-            logits = model(**kept, use_cache=False).logits
-        total = cross_entropy(logits.float(), labels[wanted], reduction="sum")
+            logits = model(**model_inputs, use_cache=False).logits
+        total = cross_entropy(logits.float(), labels[is_response], reduction="sum")
         if num_items_in_batch is None:
-            return total / wanted.sum().clamp(min=1)
+            return total / is_response.sum().clamp(min=1)
         loss = total / torch.as_tensor(num_items_in_batch, device=total.device).clamp(min=1)
         return loss * self.accelerator.num_processes if self.args.average_tokens_across_devices else loss
 

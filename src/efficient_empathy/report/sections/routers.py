@@ -76,10 +76,14 @@ class Routers:
         """How many tensors training changed."""
         if self.record is None:
             return ""
-        gates = sum(name.endswith(_GATES) for name in self.record.moved)
-        others = len(self.record.moved) - gates
-        unmoved = "" if self.record.unmoved is None else f", {plural(self.record.unmoved, 'other tensor')} unchanged"
-        if not self.record.moved:
+        gates = sum(name.endswith(_GATES) for name in self.record.changed_tensors)
+        others = len(self.record.changed_tensors) - gates
+        unmoved = (
+            ""
+            if self.record.unchanged_count is None
+            else f", {plural(self.record.unchanged_count, 'other tensor')} unchanged"
+        )
+        if not self.record.changed_tensors:
             return f"No tensor moved{unmoved}."
         parts = [plural(gates, "gate tensor")] * bool(gates) + [plural(others, "tensor that is no gate")] * bool(others)
         return f"{' and '.join(parts)} moved{unmoved}.".replace("tensor that is no gates", "tensors that are no gates")

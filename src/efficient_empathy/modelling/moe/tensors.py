@@ -1,6 +1,6 @@
-"""Tensors in safetensors files, read by their byte ranges, and their numbers as bytes and as float32.
+"""Tensors of safetensors files, read by their byte ranges, and tensors computed while they are written.
 
-Tensors that are made while they are written, a few megabytes at a time: means, merged adapters, constants.
+Means, merged adapters and constants are made a few megabytes at a time.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _NO_KERNEL_COPY = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, er
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredTensor:
     """A tensor in a file, from the byte `begin` on. Two that are equal are the same bytes."""
 
     path: Path
@@ -95,27 +95,27 @@ class Stored:
         """Rows `start` to `stop` of the first axis, as float32."""
         row = self.shape[1:]
         raw = np.empty((stop - start, *row), ON_DISK[self.dtype])
-        with opened(self.path) as file:
+        with open_file(self.path) as file:
             file.seek(self.begin + start * byte_count(self.dtype, row))
             view, done = as_bytes(raw), 0
             while done < len(view):
                 if not (count := file.readinto(view[done:])):
-                    raise broken(self.path, "it is shorter than it says")
+                    raise file_error(self.path, "it is shorter than it says")
                 done += count
         return widen(raw, self.dtype)
 
     def write(self, out: FileIO, at: int) -> None:
         """Put the bytes at the place `at` of `out`, inside the kernel where it can do that."""
-        with opened(self.path) as file:
+        with open_file(self.path) as file:
             done = 0
             while done < self.nbytes:
                 count = _copy(file, out, self.begin + done, at + done, min(self.nbytes - done, 1 << 30))
                 if not count:
-                    raise broken(self.path, "it is shorter than it says")
+                    raise file_error(self.path, "it is shorter than it says")
                 done += count
 
 
-def opened(path: Path) -> FileIO:
+def open_file(path: Path) -> FileIO:
     """The file, unbuffered. Raises `UserError` that names it."""
     try:
         return FileIO(path)
@@ -143,40 +143,40 @@ def _copy(file: FileIO, out: FileIO, source: int, target: int, count: int) -> in
     return len(block)
 
 
-def broken(path: Path, why: str) -> UserError:
+def file_error(path: Path, why: str) -> UserError:
     """The error of a file that is not whole."""
     return UserError(f"{path} is no whole safetensors file ({why}): download or save it again")
 
 
-def read_header(path: Path) -> dict[str, Stored]:
+def read_header(path: Path) -> dict[str, StoredTensor]:
     """The tensors of a file by their names. Raises `UserError` for one that is missing, cut short or not of this kind.
 
     The data must cover the file without a gap, as the format demands; so a file that was cut short is found here.
     """
     try:
-        with opened(path) as file:
+        with open_file(path) as file:
             size = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
             if size < 8 or length > min(MAX_HEADER, size - 8):
-                raise broken(path, "its header does not fit in it")
+                raise file_error(path, "its header does not fit in it")
             header = json.loads(file.read(length))
         header.pop("__metadata__", None)
         tensors = {name: _entry(path, 8 + length, entry) for name, entry in header.items()}
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise broken(path, "its header makes no sense") from error
+        raise file_error(path, "its header makes no sense") from error
     end = 8 + length
     for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].nbytes)):
         if tensor.begin != end:
-            raise broken(path, f"{name} does not begin where the tensor before it ends")
+            raise file_error(path, f"{name} does not begin where the tensor before it ends")
         end += tensor.nbytes
     if end != size:
-        raise broken(path, f"it has {size:,} bytes where {end:,} were written")
+        raise file_error(path, f"it has {size:,} bytes where {end:,} were written")
     return tensors
 
 
-def _entry(path: Path, data: int, entry: dict[str, Any]) -> Stored:
+def _entry(path: Path, data: int, entry: dict[str, Any]) -> StoredTensor:
     begin, end = entry["data_offsets"]
     shape = tuple(int(n) for n in entry["shape"])
     if (
@@ -185,10 +185,10 @@ def _entry(path: Path, data: int, entry: dict[str, Any]) -> Stored:
         or min(shape, default=0) < 0
     ):
         raise ValueError("dtype, shape and data_offsets do not agree")
-    return Stored(path, data + int(begin), str(entry["dtype"]), shape)
+    return StoredTensor(path, data + int(begin), str(entry["dtype"]), shape)
 
 
-def read_folder(folder: Path) -> dict[str, Stored]:
+def read_folder(folder: Path) -> dict[str, StoredTensor]:
     """The tensors of a checkpoint's folder: of the shards that its index names, or of model.safetensors.
 
     Raises `UserError` for pickle weights, for no weights, and for a shard that is missing, broken or lacks a tensor.
@@ -210,7 +210,7 @@ def read_folder(folder: Path) -> dict[str, Stored]:
     shards = {file: read_header(folder / file) for file in files}
     for name, file in places.items():
         if name not in shards[file]:
-            raise broken(folder / file, f"it lacks {name}")
+            raise file_error(folder / file, f"it lacks {name}")
     return {name: shards[file][name] for name, file in places.items()}
 
 
@@ -315,7 +315,7 @@ def _same(first: Float32, second: Float32) -> bool:
     return np.array_equal(first[:1], second[:1]) and np.array_equal(first, second)
 
 
-def merged(weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+def merge_lora(weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
     """W + scale · B · A (LoRA, arXiv 2106.09685): W is out × in, A is rank × in, B is out × rank."""
     return Computed(partial(_merged_rows, weight, a, b, np.float32(scale)), weight.dtype, weight.shape)
 
@@ -341,6 +341,6 @@ def _constant_rows(value: float, row: tuple[int, ...], start: int, stop: int) ->
     return np.full((stop - start, *row), value, np.float32)
 
 
-def given(array: Float32, dtype: str) -> Tensor:
+def from_array(array: Float32, dtype: str) -> Tensor:
     """An array that is in memory already."""
     return Computed(lambda start, stop: array[start:stop], dtype, array.shape)

@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.modelling.moe.stored import INDEX, byte_count, narrow, read_folder, read_header, widen
+from efficient_empathy.modelling.moe.tensors import INDEX, byte_count, narrow, read_folder, read_header, widen
 
 pytest.importorskip("safetensors", reason='needs the extra "train"')
 
