@@ -14,7 +14,7 @@ import polars as pl
 from efficient_empathy.evaluation.comparison import Contestant
 from efficient_empathy.evaluation.metric import Measured, MetricOptions, Sums
 from efficient_empathy.evaluation.metrics import choose
-from efficient_empathy.evaluation.models import answered
+from efficient_empathy.evaluation.models import read_responses
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure, replicate
 
@@ -78,7 +78,7 @@ def figures(work: Path, seed: int, epitome: Path | None) -> Figures:
     there = {name: path for name in LABELS if (path := losses_at(work, name, seed)).exists()}
     measured: dict[str, Measured] = {name: perplexity(rows, pl.read_parquet(path)) for name, path in there.items()}
     found = replicate(measured, rows["dialogue_id"].to_list(), draws=RESAMPLES)
-    contestants = answered(Workspace(work / f"seed-{seed}"), list(there)).contestants
+    contestants = read_responses(Workspace(work / f"seed-{seed}"), list(there)).contestants
     own = contestants[0].rows.with_columns(prediction=pl.col("reference"))
     contestants.append(Contestant(REFERENCE, LABELS[REFERENCE], own))
     wanted = ["official", "texts", *(["epitome"] if epitome else [])]

@@ -113,7 +113,7 @@ def write_sweep(
                            for name, n in categories.items()},
         }  # fmt: skip
         if trained:
-            cell["trained"] = reached(3.17 + 0.002 * far**2)
+            cell["model"] = reached(3.17 + 0.002 * far**2)
         cells.append(cell)
     baselines = [
         {"name": name, **reached(loss)}
@@ -166,8 +166,8 @@ def write_tuning(
     near = {**chosen, next(iter(chosen)): 5}
     record = {
         "target": {"kind": "balance", "subset": "union"}, "policy": "paper", "decided_on": "whole scores",
-        "axes": {name: ["sensibility"] for name in chosen}, "chosen": chosen, "default": default,
-        "chosen_on_all": 0.008, "default_on_all": 0.0094, "subsets": {"sensibility": 300, "discard": 300},
+        "axes": {name: ["sensibility"] for name in chosen}, "choice": chosen, "default": default,
+        "choice_on_all": 0.008, "default_on_all": 0.0094, "subsets": {"sensibility": 300, "discard": 300},
         "folds": [{"thresholds": chosen, "value": 0.0081 + 0.001 * i, "default_value": 0.009} for i in range(4)]
         + [{"thresholds": near, "value": 0.0079, "default_value": 0.0088}],
         "value": 0.0082, "spread": 0.0016, "default_value": 0.00895,
@@ -206,8 +206,8 @@ def write_ratings(workspace: Workspace, *, models: Sequence[str] = ("base", "uni
     ]  # fmt: skip
     record = {
         "version": RatingsRecord.VERSION, "sheets": ["anna.xlsx", "ben.xlsx"],
-        "raters": [{"name": "anna", "rated": 60, "asked": 60, "self_consistency": 0.8},
-                   {"name": "ben", "rated": 31, "asked": 60, "self_consistency": None}],
+        "raters": [{"name": "anna", "rated_items": 60, "item_count": 60, "self_consistency": 0.8},
+                   {"name": "ben", "rated_items": 31, "item_count": 60, "self_consistency": None}],
         "samples": 50, "likert": likert, "ab": ab, "ab_agreement": {"overall": agreement},
         "ranking": [{"question": "overall", "name": m, "strength": i - 1, "interval": [i - 1.4, i - 0.5]}
                     for i, m in enumerate(models)],

@@ -46,7 +46,7 @@ def responded_run(
 
 def by_quality(rater: str, item: Item, question: str) -> object:
     """A rater who sees through the blinding."""
-    values = [QUALITY[group[0]] for group in item.shown]
+    values = [QUALITY[group[0]] for group in item.sides]
     if item.task == "likert":
         return values[0]
     return "tie" if values[0] == values[1] else ("left", "right")[values[0] < values[1]]

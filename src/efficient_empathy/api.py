@@ -231,7 +231,7 @@ def tune(run: str | Path, target: str, *, quiet: bool = False, **settings: Any) 
     from efficient_empathy.evaluation.robustness import tune as tune_run
 
     stage_settings = load(TuneSettings, None, "the options", {"target": target, **_with_grids(settings)})
-    return tune_run(Workspace(run), stage_settings, console=Console(stderr=True, quiet=quiet)).record.chosen
+    return tune_run(Workspace(run), stage_settings, console=Console(stderr=True, quiet=quiet)).record.choice
 
 
 def _with_grids(settings: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from efficient_empathy.evaluation.comparison import compare, differing, token_f1
+from efficient_empathy.evaluation.comparison import choose_examples, compare, token_f1
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.statistics.resampling import holm
 from fake_metrics import REFERENCES, Lengths, OfModel, contestant, three
@@ -110,7 +110,7 @@ def test_the_samples_that_models_differ_most_on_come_first_one_a_dialogue() -> N
     said = ["nothing shared"] * 12
     right = list(said)
     right[5], right[8], right[9] = REFERENCES[1], REFERENCES[0], REFERENCES[1][:9]
-    first, second = differing([contestant("base", said), contestant("moe", right)])
+    first, second = choose_examples([contestant("base", said), contestant("moe", right)])
     assert {first.sample_id, second.sample_id} == {"s5", "s8"}
     assert first.responses == {"base": "nothing shared", "moe": first.reference}
     assert first.why == "word overlap with the reference: The moe 1.00, The base 0.00"
@@ -119,11 +119,11 @@ def test_the_samples_that_models_differ_most_on_come_first_one_a_dialogue() -> N
 
 def test_there_are_a_handful_and_the_seed_orders_equals() -> None:
     said = contestant("base", ["x"] * 80), contestant("moe", [REFERENCES[i % 4] for i in range(80)])
-    ids = [[one.sample_id for one in differing(said, seed=seed)] for seed in (0, 0, 1)]
+    ids = [[one.sample_id for one in choose_examples(said, seed=seed)] for seed in (0, 0, 1)]
     assert [len(i) for i in ids] == [6, 6, 6]
     assert ids[0] == ids[1] != ids[2]
 
 
 def test_models_that_say_the_same_have_no_examples() -> None:
     base, same, _ = three()
-    assert differing([base, same]) == ()
+    assert choose_examples([base, same]) == ()

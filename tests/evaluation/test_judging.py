@@ -29,7 +29,7 @@ def test_distinct_samples_are_judged_once_and_kept_apart_from_the_run_s_own(fold
     with MisbehavingServer(does.ok(GOOD)) as server:
         found = judge([*samples, *samples], folder, server.url)
         again = judge(samples, folder, server.url)
-    assert (found.wanted, found.requests, again.requests) == (5, 5, 0)
+    assert (found.total, found.requests, again.requests) == (5, 5, 0)
     assert set(found.judgements) == set(again.judgements) == {sample.id for sample in samples}
     assert folder.ledger.exists()
     assert not (folder.root.parent / "ledger.sqlite").exists()

@@ -3,7 +3,7 @@ import json
 import polars as pl
 import pytest
 
-from efficient_empathy.evaluation.models import Cost, answered, cost_files, costs, in_order
+from efficient_empathy.evaluation.models import Cost, cost_files, costs, in_order, read_responses
 from efficient_empathy.evaluation.record import TrainingCost
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -13,7 +13,7 @@ from trained_runs import write_generations, write_json
 
 def test_every_model_that_answered_is_there_in_the_order_of_the_tables(tmp_path) -> None:
     workspace = answered_run(tmp_path)
-    found = answered(workspace)
+    found = read_responses(workspace)
     assert [one.name for one in found.contestants] == ["base", "sensibility", "moe"]
     assert [one.label for one in found.contestants] == ["Base model", "Sensibility expert", "MoE, routers trained"]
     assert found.part == "test"
@@ -28,7 +28,7 @@ def test_every_model_that_answered_is_there_in_the_order_of_the_tables(tmp_path)
 def test_without_a_test_split_the_part_is_what_was_held_out(tmp_path) -> None:
     workspace = answered_run(tmp_path)
     pl.read_parquet(workspace.samples).with_columns(split=pl.lit(None, pl.String)).write_parquet(workspace.samples)
-    assert answered(workspace).part == "held_out"
+    assert read_responses(workspace).part == "held_out"
 
 
 def test_the_order_is_base_experts_baselines_average_mixture_others(tmp_path) -> None:
@@ -40,7 +40,7 @@ def test_the_order_is_base_experts_baselines_average_mixture_others(tmp_path) ->
 
 
 def test_those_asked_for_come_in_the_order_asked(tmp_path) -> None:
-    assert [one.name for one in answered(answered_run(tmp_path), ["moe", "base"]).contestants] == ["moe", "base"]
+    assert [one.name for one in read_responses(answered_run(tmp_path), ["moe", "base"]).contestants] == ["moe", "base"]
 
 
 def test_a_repeated_sample_stands_in_every_row(tmp_path) -> None:
@@ -48,7 +48,7 @@ def test_a_repeated_sample_stands_in_every_row(tmp_path) -> None:
     path = workspace.generations / "moe.parquet"
     frame = pl.read_parquet(path)
     pl.concat([frame, frame[:3]]).write_parquet(path)
-    assert len(answered(workspace).contestants[0].rows) == len(frame) + 3
+    assert len(read_responses(workspace).contestants[0].rows) == len(frame) + 3
 
 
 def test_where_models_are_is_known_but_for_those_behind_an_endpoint(tmp_path) -> None:
@@ -57,7 +57,7 @@ def test_where_models_are_is_known_but_for_those_behind_an_endpoint(tmp_path) ->
     own.mkdir()
     for name, path in (("gpt-4o", "https://api.example/v1"), ("mine", str(own)), ("moe", "/gone")):
         write_generations(workspace, name, path=path, part="test")
-    paths = {one.name: one.path for one in answered(workspace).contestants}
+    paths = {one.name: one.path for one in read_responses(workspace).contestants}
     assert (paths["gpt-4o"], paths["mine"], paths["moe"]) == (None, own, None)
     assert (paths["base"] / "config.json").exists()
 
@@ -65,18 +65,18 @@ def test_where_models_are_is_known_but_for_those_behind_an_endpoint(tmp_path) ->
 def test_errors_name_the_row_and_the_command(tmp_path) -> None:
     empty = Workspace(tmp_path / "empty").create()
     with pytest.raises(UserError, match=r"no model has answered in .*generate --run .*empty --model NAME"):
-        answered(empty)
+        read_responses(empty)
     workspace = answered_run(tmp_path / "run")
     with pytest.raises(UserError, match=r"'gpt' has not answered in .* \(there is base, sensibility, moe\)"):
-        answered(workspace, ["gpt"])
+        read_responses(workspace, ["gpt"])
     sample = spoil(workspace, "moe", 4)
     told = rf"in 1 of 60 rows, the first in row 5, sample {sample} \(HTTP 503\): run .*generate .*--model moe` again"
     with pytest.raises(UserError, match=told):
-        answered(workspace)
-    assert len(answered(workspace, ["base"]).contestants) == 1
+        read_responses(workspace)
+    assert len(read_responses(workspace, ["base"]).contestants) == 1
     (workspace.generations / "base.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match=r"cannot read .*base.parquet .*--model base` again"):
-        answered(workspace, ["base"])
+        read_responses(workspace, ["base"])
 
 
 def test_responses_to_samples_that_the_run_does_not_have_are_told(tmp_path) -> None:
@@ -86,14 +86,14 @@ def test_responses_to_samples_that_the_run_does_not_have_are_told(tmp_path) -> N
     frame.with_columns(sample_id=pl.when(pl.col("sample_id") == frame["sample_id"][2]).then(pl.lit("zz"))
                        .otherwise("sample_id")).write_parquet(path)  # fmt: skip
     with pytest.raises(UserError, match=r"does not have \(row 3, zz\)"):
-        answered(workspace)
+        read_responses(workspace)
 
 
 def test_models_that_were_decoded_differently_are_told(tmp_path) -> None:
     workspace = answered_run(tmp_path)
-    assert answered(workspace).notes == []
+    assert read_responses(workspace).notes == []
     write_generations(workspace, "moe", decoding={"max_new_tokens": 9, "temperature": 0.0})
-    (note,) = answered(workspace).notes
+    (note,) = read_responses(workspace).notes
     assert note.startswith("responses were decoded differently: base, sensibility with ")
     assert note.endswith("; moe with max_new_tokens 9, temperature 0.0")
 
@@ -101,7 +101,7 @@ def test_models_that_were_decoded_differently_are_told(tmp_path) -> None:
 def test_labels_that_are_alike_are_told_apart_by_name(tmp_path) -> None:
     workspace = answered_run(tmp_path)
     write_generations(workspace, "warm", label="Base model", part="test")
-    labels = [one.label for one in answered(workspace, ["base", "moe", "warm"]).contestants]
+    labels = [one.label for one in read_responses(workspace, ["base", "moe", "warm"]).contestants]
     assert labels == ["Base model (base)", "MoE, routers trained", "Base model (warm)"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from efficient_empathy.evaluation.pairs import paired, read_pairs, read_systems
+from efficient_empathy.evaluation.pairs import pair_texts, read_pairs, read_systems
 from efficient_empathy.foundation.errors import UserError
 
 TEXTS = ["oh no .", "", "i see !"]
@@ -35,16 +35,16 @@ def lines(texts: list[str]) -> str:
 
 
 def test_lists_are_rows_of_one_dialogue_each() -> None:
-    assert paired(["a", ""], ["b", "c"]).to_dict(as_series=False) == {
+    assert pair_texts(["a", ""], ["b", "c"]).to_dict(as_series=False) == {
         "id": ["1", "2"], "dialogue_id": ["1", "2"], "prediction": ["a", ""], "reference": ["b", "c"],
     }  # fmt: skip
 
 
 def test_lists_of_different_lengths_and_nulls_are_errors() -> None:
     with pytest.raises(UserError, match="2 predictions and 1 references"):
-        paired(["a", "b"], ["c"])
+        pair_texts(["a", "b"], ["c"])
     with pytest.raises(UserError, match="prediction 2 is 'None'"):
-        paired(["a", None], ["c", "d"])  # type: ignore[list-item]
+        pair_texts(["a", None], ["c", "d"])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

@@ -67,7 +67,7 @@ def test_a_broken_file_is_named_and_the_rest_stands(evident_run: Workspace, brok
     assert ("efficiency" in sections(page)) == (broken != "evaluation")
 
 
-NAMED = ("thresholds", "chosen", "default", "grid", "axes", "values", "intervals", "metrics", "responses", "likert",
+NAMED = ("thresholds", "choice", "default", "grid", "axes", "values", "intervals", "metrics", "responses", "likert",
          "categories", "subsets", "jaccard", "subset_losses", "ab_agreement", "lowest", "better_than")  # fmt: skip
 """Mappings whose keys are names that somebody chose."""
 

@@ -1,4 +1,4 @@
-"""A cache of counts that are slow to get, in the run's folder, so that the same ones are counted once."""
+"""A cache, in the run's folder, of counts that are slow to get."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = ".evaluation"
 Counts = npt.NDArray[np.float64]
 
 
-def cached(
+def load_or_count(
     work: Path | None, name: str, parts: Sequence[object], columns: Sequence[str], count: Callable[[], Counts]
 ) -> Counts:
     """What `count` gives, shape (rows, columns); read from `work` where it was counted before.
@@ -32,8 +32,8 @@ def cached(
     path = work / FOLDER / f"{name}-{digest}.parquet"
     if path.exists():
         try:
-            found: Counts = pl.read_parquet(path, columns=list(columns), glob=False).to_numpy().astype(np.float64)
-            return found
+            table: Counts = pl.read_parquet(path, columns=list(columns), glob=False).to_numpy().astype(np.float64)
+            return table
         except (OSError, PolarsError):
             path.unlink(missing_ok=True)
     counts = count()

@@ -68,20 +68,20 @@ def compare(
     if draws and find_spec("scipy") is None:
         raise missing_extra("evaluate with --resamples", "eval")
     values: dict[str, dict[str, float]] = {one.name: {} for one in contestants}
-    found: dict[str, dict[str, ReplicatedFigure]] = {one.name: {} for one in contestants}
+    replicates: dict[str, dict[str, ReplicatedFigure]] = {one.name: {} for one in contestants}
     notes: list[str] = []
     for metric in metrics:
-        measured = _measure(metric, contestants, notes, tell)
+        measures = _measure(metric, contestants, notes, tell)
         if draws:
-            for name, drawn in replicate(measured, rows["dialogue_id"].to_list(), draws=draws, seed=seed).items():
-                found[name] |= drawn
-                values[name] |= {figure: one.value for figure, one in drawn.items()}
+            for name, own in replicate(measures, rows["dialogue_id"].to_list(), draws=draws, seed=seed).items():
+                replicates[name] |= own
+                values[name] |= {figure: one.value for figure, one in own.items()}
         else:
-            for name, one in measured.items():
+            for name, one in measures.items():
                 values[name] |= {figure: float(value[0]) for figure, value in one.under().items()}
     figures = {figure.name: figure for metric in metrics for figure in metric.figures}
-    tested = [name for name, figure in figures.items() if figure.better != "neither"]
-    tests = _tests(found, against, tested, confidence) if draws else ()
+    directed = [name for name, figure in figures.items() if figure.better != "neither"]
+    tests = _tests(replicates, against, directed, confidence) if draws else ()
     if resamples and not draws:
         notes.append("all rows are of one dialogue, so there are neither intervals nor tests")
     if tests and len(tests) / (draws + 1) > 1 - confidence:
@@ -96,7 +96,7 @@ def compare(
         resamples=draws,
         seed=seed,
         confidence=confidence,
-        metrics=described(metrics),
+        metrics=describe_figures(metrics),
         about=about_of(metrics),
         models=tuple(
             EvaluatedModel(
@@ -104,7 +104,7 @@ def compare(
                 label=one.label,
                 n=len(one.rows),
                 values={f: number(values[one.name][f]) for f in figures if f in values[one.name]},
-                intervals={f: _ends(found[one.name][f], confidence) for f in figures if f in found[one.name]},
+                intervals={f: _ends(replicates[one.name][f], confidence) for f in figures if f in replicates[one.name]},
             )
             for one in contestants
         ),
@@ -113,7 +113,7 @@ def compare(
     )
 
 
-def described(metrics: Sequence[Metric]) -> dict[str, MeasuredFigure]:
+def describe_figures(metrics: Sequence[Metric]) -> dict[str, MeasuredFigure]:
     """What the figures are, by their names."""
     return {
         figure.name: MeasuredFigure(group=metric.name, better=figure.better, about=figure.about, digits=figure.digits)
@@ -124,10 +124,10 @@ def described(metrics: Sequence[Metric]) -> dict[str, MeasuredFigure]:
 
 def about_of(metrics: Sequence[Metric]) -> dict[str, dict[str, Any]]:
     """What metrics say of themselves, by their names, as JSON has it."""
-    found: dict[str, dict[str, Any]] = json.loads(
+    about: dict[str, dict[str, Any]] = json.loads(
         json.dumps({metric.name: dict(metric.about) for metric in metrics}, default=str)
     )
-    return found
+    return about
 
 
 def number(value: float) -> float | None:
@@ -143,7 +143,7 @@ def _ends(figure: ReplicatedFigure, confidence: float) -> tuple[float, float] | 
 def _measure(
     metric: Metric, contestants: Sequence[Contestant], notes: list[str], tell: Callable[[str], None]
 ) -> dict[str, Measured]:
-    measured: dict[str, Measured] = {}
+    measures: dict[str, Measured] = {}
     if MODEL in metric.columns and all(one.path is None for one in contestants):
         raise UserError(f"{metric.name} needs the models themselves, and only responses are here: leave it out")
     if MODEL not in metric.columns:
@@ -155,10 +155,10 @@ def _measure(
         if MODEL in metric.columns:
             tell(f"{metric.name}: {one.label}")
         try:
-            measured[one.name] = metric.measure(one.rows, one.path)
+            measures[one.name] = metric.measure(one.rows, one.path)
         except UserError as error:
             raise UserError(f"{one.name}: {error}" if len(contestants) > 1 else str(error)) from error
-    return measured
+    return measures
 
 
 def _same_rows(contestants: Sequence[Contestant]) -> pl.DataFrame:
@@ -183,21 +183,21 @@ def _same_rows(contestants: Sequence[Contestant]) -> pl.DataFrame:
     return first.rows
 
 
-def _baseline(names: Sequence[str], wanted: str | None) -> str:
-    if wanted is not None and wanted not in names:
-        raise UserError(f"the baseline {wanted!r} is not among the models: {', '.join(names)}")
-    return wanted or ("base" if "base" in names else names[0])
+def _baseline(names: Sequence[str], choice: str | None) -> str:
+    if choice is not None and choice not in names:
+        raise UserError(f"the baseline {choice!r} is not among the models: {', '.join(names)}")
+    return choice or ("base" if "base" in names else names[0])
 
 
 def _tests(
-    found: Mapping[str, Mapping[str, ReplicatedFigure]], baseline: str, tested: Sequence[str], confidence: float
+    replicates: Mapping[str, Mapping[str, ReplicatedFigure]], baseline: str, names: Sequence[str], confidence: float
 ) -> tuple[PairedTest, ...]:
     differences: list[tuple[str, str, ReplicatedFigure, float]] = []
-    for name, figures in found.items():
-        for figure in tested:
-            if name == baseline or figure not in figures or figure not in found[baseline]:
+    for name, figures in replicates.items():
+        for figure in names:
+            if name == baseline or figure not in figures or figure not in replicates[baseline]:
                 continue
-            difference = figures[figure] - found[baseline][figure]
+            difference = figures[figure] - replicates[baseline][figure]
             if not math.isnan(p := difference.p_value()):
                 differences.append((name, figure, difference, p))
     corrected = holm([p for *_, p in differences])
@@ -210,7 +210,7 @@ def _tests(
     )  # fmt: skip
 
 
-def differing(
+def choose_examples(
     contestants: Sequence[Contestant], *, count: int = EXAMPLES, seed: int = 0
 ) -> tuple[EvaluatedExample, ...]:
     """At most `count` samples, no two of a dialogue, on which the models' word overlap with the reference differs most.
@@ -232,12 +232,12 @@ def differing(
     short = np.array([words.total() < LONG_ENOUGH for words in references])
     order = np.lexsort((tie_hash(first["id"], seed), -spread, short))
     dialogues = first["dialogue_id"].to_list()
-    chosen: dict[str, int] = {}
+    rows: dict[str, int] = {}
     for row in order[spread[order] > 0].tolist():
-        if len(chosen) == count:
+        if len(rows) == count:
             break
-        chosen.setdefault(dialogues[row], row)
-    return tuple(_example(contestants, row, overlaps[:, row]) for row in chosen.values())
+        rows.setdefault(dialogues[row], row)
+    return tuple(_example(contestants, row, overlaps[:, row]) for row in rows.values())
 
 
 def token_f1(prediction: Counter[str], reference: Counter[str]) -> float:

@@ -24,14 +24,14 @@ REASONS_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgingResult:
     """What a judge has said of samples, by sample id; those not reached before it ended are absent.
 
     `requests` and `cost_usd` are what this call made and spent.
     """
 
     judgements: Mapping[str, Judgement]
-    wanted: int
+    total: int
     """Distinct samples."""
     judge: str
     spec: JudgeSpec
@@ -42,7 +42,7 @@ class Judged:
     @property
     def unjudged(self) -> int:
         """Distinct samples without a judgement."""
-        return self.wanted - len(self.judgements)
+        return self.total - len(self.judgements)
 
     @property
     def states(self) -> dict[str, int]:
@@ -53,8 +53,8 @@ class Judged:
     @property
     def reasons(self) -> dict[str, int]:
         """The most frequent reasons of judgements that are not ok."""
-        failed = Counter(judgement.reason for judgement in self.judgements.values() if judgement.state != "ok")
-        return dict(failed.most_common(REASONS_SHOWN))
+        reasons = Counter(judgement.reason for judgement in self.judgements.values() if judgement.state != "ok")
+        return dict(reasons.most_common(REASONS_SHOWN))
 
 
 def evaluation_of(run: Path) -> Workspace:
@@ -70,25 +70,27 @@ def judge_samples(
     options: JudgeOptions | None,
     folder: Workspace,
     console: Console,
-) -> Judged:
+) -> JudgingResult:
     """Judge every distinct sample that `folder`'s ledger has no `ok` judgement of; each answer is kept as it comes.
 
     A `UserError` that ends it (dead endpoint, wrong key) comes after all that was received is kept.
     """
     folder.create()
     with folder.lock(lambda: console.print(f"Another process is judging in {folder.root}; waiting for it.")):
-        built = build_judge(judge, rubric, folder, options)
-        if built.note:
-            console.print(built.note)
+        instance = build_judge(judge, rubric, folder, options)
+        if instance.note:
+            console.print(instance.note)
         ids = list(dict.fromkeys(sample.id for sample in samples))
         with Ledger(folder.ledger) as ledger:
-            done = len(ids) - len(ledger.missing(built.spec, ids))
-            display = ProgressDisplay(console, len(ids), done, built.window)
+            done = len(ids) - len(ledger.missing(instance.spec, ids))
+            display = ProgressDisplay(console, len(ids), done, instance.window)
             try:
-                ending = run_judge(samples, built, ledger, display, Watcher(console))
+                ending = run_judge(samples, instance, ledger, display, Watcher(console))
             except UserError as error:
-                kept = len(ids) - len(ledger.missing(built.spec, ids))
-                remains = f"{kept:,} of {len(ids):,} judgements are made and kept; the same command goes on from there"
+                count = len(ids) - len(ledger.missing(instance.spec, ids))
+                remains = f"{count:,} of {len(ids):,} judgements are made and kept; the same command goes on from there"
                 raise UserError(f"{error} ({remains}.)") from error
-            found = ledger.latest(built.spec, ids)
-    return Judged(found, len(ids), built.name, built.spec, ending, display.requests, round(display.cost_usd, 6))
+            judgements = ledger.latest(instance.spec, ids)
+    return JudgingResult(
+        judgements, len(ids), instance.name, instance.spec, ending, display.requests, round(display.cost_usd, 6)
+    )

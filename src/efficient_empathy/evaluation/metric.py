@@ -43,7 +43,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class MetricOptions:
-    """What metrics can be told."""
+    """The options of all metrics."""
 
     splitter: Literal["auto", "nltk", "builtin"] = "auto"
     """What splits sentences before words: NLTK's where its data is found, else builtin, by auto."""
@@ -106,6 +106,8 @@ class Streaming(Protocol):
 
 def compute(metric: Metric, predictions: Sequence[str], references: Sequence[str]) -> dict[str, float]:
     """The figures of plain lists, one dialogue a row. Raises `UserError` for lists of different lengths."""
-    from efficient_empathy.evaluation.pairs import paired
+    from efficient_empathy.evaluation.pairs import pair_texts
 
-    return {name: float(value[0]) for name, value in metric.measure(paired(predictions, references)).under().items()}
+    return {
+        name: float(value[0]) for name, value in metric.measure(pair_texts(predictions, references)).under().items()
+    }

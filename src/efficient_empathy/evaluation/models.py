@@ -30,12 +30,12 @@ from efficient_empathy.modelling.moe.record import (
 from efficient_empathy.modelling.training.examples import partition
 from efficient_empathy.modelling.training.record import TrainingRecord, read_trainings
 
-_EXPERTS, _COMPARED = ("sensibility", "rationality"), ("union", "all", "random", "discard")
+_EXPERTS, _BASELINES = ("sensibility", "rationality"), ("union", "all", "random", "discard")
 _COLUMNS = ("sample_id", "dialogue_id", "context", "response", "category", "split")
 
 
 @dataclass(frozen=True)
-class Answered:
+class RunResponses:
     """A run's models to compare, and the part of its samples that they answered."""
 
     contestants: list[Contestant]
@@ -47,59 +47,59 @@ class Answered:
     """What makes them less comparable."""
 
 
-def answered(workspace: Workspace, names: Sequence[str] = ()) -> Answered:
+def read_responses(workspace: Workspace, names: Sequence[str] = ()) -> RunResponses:
     """The models called `names`, in that order, or all that have answered: base, experts, average, mixture, others.
 
     Raises `UserError` where nobody has answered, for a name that has not, for a response that is missing, and for
     responses to samples that the run does not have.
     """
-    known = {path.stem: path for path in workspace.generations.glob("*.parquet") if not path.name.startswith(".")}
-    if not known:
+    files = {path.stem: path for path in workspace.generations.glob("*.parquet") if not path.name.startswith(".")}
+    if not files:
         raise UserError(
             f"no model has answered in {workspace.root}: run `efficient-empathy generate --run {workspace.root} "
             "--model NAME` for each model first"
         )
-    if missing := [name for name in names if name not in known]:
+    if missing := [name for name in names if name not in files]:
         raise UserError(
-            f"{missing[0]!r} has not answered in {workspace.root} (there is {', '.join(in_order(workspace, known))}): "
+            f"{missing[0]!r} has not answered in {workspace.root} (there is {', '.join(in_order(workspace, files))}): "
             f"run `efficient-empathy generate --run {workspace.root} --model {missing[0]}` first"
         )
-    chosen = list(dict.fromkeys(names)) or in_order(workspace, known)
+    order = list(dict.fromkeys(names)) or in_order(workspace, files)
     samples_path = workspace.require(workspace.samples, "score SOURCE")
     samples = pl.read_parquet(samples_path, columns=list(_COLUMNS), glob=False).unique("sample_id", keep="first")
-    records = {name: GenerationRecord.read_if_there(known[name].with_suffix(".json")) for name in chosen}
+    records = {name: GenerationRecord.read_if_there(files[name].with_suffix(".json")) for name in order}
     labels = _labels(workspace, records)
     contestants = [
         Contestant(
             name,
             labels[name],
-            _rows(workspace, name, known[name], samples),
+            _rows(workspace, name, files[name], samples),
             _path(workspace, name, record),
         )
         for name, record in records.items()
     ]
-    first = records[chosen[0]]
+    first = records[order[0]]
     part = first.part if first else "all"
     if part == "test" and not (samples["split"].str.to_lowercase() == "test").any():
         part = "held_out"
-    return Answered(contestants, part, [known[name] for name in chosen], _notes(records))
+    return RunResponses(contestants, part, [files[name] for name in order], _notes(records))
 
 
 def in_order(workspace: Workspace, names: Sequence[str] | dict[str, Any]) -> list[str]:
     """Models in the order of every table: base, experts, what else was trained, average, mixture, others."""
-    trained = [path.name for path in sorted(workspace.experts.glob("*")) if path.name not in (*_EXPERTS, *_COMPARED)]
-    order = ["base", *_EXPERTS, *trained, *_COMPARED, "average", "moe_untrained", "moe"]
+    others = [path.name for path in sorted(workspace.experts.glob("*")) if path.name not in (*_EXPERTS, *_BASELINES)]
+    order = ["base", *_EXPERTS, *others, *_BASELINES, "average", "moe_untrained", "moe"]
     return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
 def _notes(records: Mapping[str, GenerationRecord | None]) -> list[str]:
-    decoded: dict[str, list[str]] = {}
+    by_settings: dict[str, list[str]] = {}
     for name, record in records.items():
         settings = ", ".join(f"{key} {value}" for key, value in (record.decoding if record else {}).items())
-        decoded.setdefault(settings or "unknown", []).append(name)
-    if len(decoded) == 1:
+        by_settings.setdefault(settings or "unknown", []).append(name)
+    if len(by_settings) == 1:
         return []
-    differ = "; ".join(f"{', '.join(names)} with {settings}" for settings, names in decoded.items())
+    differ = "; ".join(f"{', '.join(names)} with {settings}" for settings, names in by_settings.items())
     return [f"responses were decoded differently: {differ}"]
 
 
@@ -118,36 +118,36 @@ def _rows(workspace: Workspace, name: str, path: Path, samples: pl.DataFrame) ->
             f"{path} has no response in {responses['response'].null_count():,} of {len(responses):,} rows, the first "
             f"in row {row + 1}, sample {sample} ({failures.get(sample, 'it failed')}): {again}"
         )
-    joined = responses.rename({"response": "prediction"}).join(
+    rows = responses.rename({"response": "prediction"}).join(
         samples.rename({"response": "reference"}), on="sample_id", how="left", maintain_order="left"
     )
-    if joined["dialogue_id"].has_nulls():
-        row = joined["dialogue_id"].is_null().arg_max() or 0
+    if rows["dialogue_id"].has_nulls():
+        row = rows["dialogue_id"].is_null().arg_max() or 0
         raise UserError(
             f"{path} answers a sample that {workspace.samples} does not have (row {row + 1}, "
-            f"{joined['sample_id'][row]}): {again}"
+            f"{rows['sample_id'][row]}): {again}"
         )
-    return joined.rename({"sample_id": "id"})
+    return rows.rename({"sample_id": "id"})
 
 
 def _path(workspace: Workspace, name: str, record: GenerationRecord | None) -> Path | str | None:
     """Where the model itself is; None for one behind an endpoint, or gone."""
-    recorded = record.path if record else ""
-    if "://" in recorded:
+    place = record.path if record else ""
+    if "://" in place:
         return None
     try:
         return resolve(name, workspace).path
     except UserError:
-        if Path(recorded).is_dir():
-            return Path(recorded)
-        return recorded if HUB_NAME.fullmatch(recorded) else None
+        if Path(place).is_dir():
+            return Path(place)
+        return place if HUB_NAME.fullmatch(place) else None
 
 
 def _labels(workspace: Workspace, records: Mapping[str, GenerationRecord | None]) -> dict[str, str]:
     """What the run's comparison calls its models, else their own records; with the name where labels are alike."""
     table = ComparisonRecord.read_if_there(workspace.comparison)
-    compared = {model.name: model.label for model in table.models} if table else {}
-    labels = {name: compared.get(name) or (record.label if record else name) for name, record in records.items()}
+    table_labels = {model.name: model.label for model in table.models} if table else {}
+    labels = {name: table_labels.get(name) or (record.label if record else name) for name, record in records.items()}
     alike = [label for label, count in Counter(labels.values()).items() if count > 1]
     return {name: f"{label} ({name})" if label in alike else label for name, label in labels.items()}
 
@@ -169,18 +169,18 @@ def costs(workspace: Workspace, names: list[str]) -> dict[str, Cost]:
     trainings = read_trainings(workspace.experts)
     offered = _offered(workspace, trainings)
     own = {name: _own(training, offered) for name, training in trainings.items()}
-    found = {}
+    by_name = {}
     for name in names:
         if name in own:
-            found[name] = own[name]
+            by_name[name] = own[name]
         elif name == "base":
-            found[name] = Cost(0.0, None)
+            by_name[name] = Cost(0.0, None)
         else:
             folder = workspace.average if name == "average" else workspace.moe
             is_composed = name in (AVERAGE, MIXED, UNTRAINED)
             record = CompositionRecord.read_if_there(folder / COMPOSITION) if is_composed else None
-            found[name] = _composed(record, own, name) if record else Cost(None, None)
-    return found
+            by_name[name] = _composed(record, own, name) if record else Cost(None, None)
+    return by_name
 
 
 def cost_files(workspace: Workspace) -> list[Path]:
@@ -194,21 +194,21 @@ def cost_files(workspace: Workspace) -> list[Path]:
 
 
 def _own(training: TrainingRecord, offered: int) -> Cost:
-    spent = TrainingCost(tokens=training.tokens.all, seconds=training.seconds, flops=training.flops)
-    return Cost(training.samples / offered if offered else None, spent)
+    training_cost = TrainingCost(tokens=training.tokens.all, seconds=training.seconds, flops=training.flops)
+    return Cost(training.samples / offered if offered else None, training_cost)
 
 
 def _composed(record: CompositionRecord, own: Mapping[str, Cost], name: str) -> Cost:
     parts = [own.get(expert, Cost(None, None)) for expert in record.experts]
     shares = [part.share_of_data for part in parts]
     share = min(1.0, sum(one for one in shares if one is not None)) if shares and None not in shares else None
-    spent = [part.training for part in parts]
+    trainings = [part.training for part in parts]
     if name == MIXED and record.training:
-        spent.append(_routers(record, record.training))
-    known = [one for one in spent if one is not None]
-    if not known or len(known) < len(spent):
+        trainings.append(_routers(record, record.training))
+    present = [one for one in trainings if one is not None]
+    if not present or len(present) < len(trainings):
         return Cost(share, None)
-    sums = {key: sum(getattr(one, key) for one in known) for key in TrainingCost.model_fields}
+    sums = {key: sum(getattr(one, key) for one in present) for key in TrainingCost.model_fields}
     return Cost(share, TrainingCost(**sums))
 
 

@@ -34,10 +34,10 @@ OUTPUTS = "outputs"
 
 _CONTEXT = pl.List(pl.Struct({"role": pl.String(), "text": pl.String()}))
 _AT_ONCE = 50_000
-_NAMED = 3
+_IDS_SHOWN = 3
 
 
-def paired(predictions: Sequence[str], references: Sequence[str]) -> pl.DataFrame:
+def pair_texts(predictions: Sequence[str], references: Sequence[str]) -> pl.DataFrame:
     """Plain lists as rows with ids 1, 2, …, one dialogue a row. Raises `UserError` for lists of different lengths."""
     if len(predictions) != len(references):
         raise UserError(f"{len(predictions):,} predictions and {len(references):,} references: give one to each")
@@ -45,19 +45,19 @@ def paired(predictions: Sequence[str], references: Sequence[str]) -> pl.DataFram
         number = next((i for i, text in enumerate(texts, 1) if not isinstance(text, str)), None)
         if number is not None:
             raise UserError(f"{what} {number} is {show_value(texts[number - 1])}, not text: give '' for an empty one")
-    return _numbered(
+    return _add_ids(
         pl.DataFrame({"prediction": predictions, "reference": references}, schema_overrides={"prediction": pl.String})
     )
 
 
 def read_pairs(predictions: Path, references: Path | None = None, system: str | None = None) -> pl.DataFrame:
     """The rows of one system: see `read_systems`, of which `system` picks one. Raises `UserError` for several."""
-    found = read_systems(predictions, references)
-    if system is None and len(found) > 1:
-        raise UserError(f"{predictions} has the outputs of {len(found)} systems: choose of {', '.join(found)}")
-    if system is not None and system not in found:
-        raise UserError(f"{predictions} has no outputs of {system!r}: it has {', '.join(found)}")
-    return found[system] if system is not None else next(iter(found.values()))
+    systems = read_systems(predictions, references)
+    if system is None and len(systems) > 1:
+        raise UserError(f"{predictions} has the outputs of {len(systems)} systems: choose of {', '.join(systems)}")
+    if system is not None and system not in systems:
+        raise UserError(f"{predictions} has no outputs of {system!r}: it has {', '.join(systems)}")
+    return systems[system] if system is not None else next(iter(systems.values()))
 
 
 def read_systems(predictions: Path, references: Path | None = None) -> dict[str, pl.DataFrame]:
@@ -71,25 +71,29 @@ def read_systems(predictions: Path, references: Path | None = None) -> dict[str,
     Raises `UserError` that names file and line for what cannot be read, a text that is null or missing, and for files
     with different ids or numbers of rows.
     """
-    answered = _File(predictions, PREDICTIONS)
-    told = answered if references is None else _File(references, REFERENCES_ALONE)
-    if told is answered and "reference" not in answered.frame.columns:
+    prediction_file = _File(predictions, PREDICTIONS)
+    reference_file = prediction_file if references is None else _File(references, REFERENCES_ALONE)
+    if reference_file is prediction_file and "reference" not in prediction_file.frame.columns:
         raise UserError(
             f"{predictions} has no references: give their file with --references, or a `reference` beside each response"
         )
-    frame = told.frame if told is answered else told.frame.with_columns(_matched(answered, told))
-    known = [name for name in ("dialogue_id", "category", "context") if name not in frame.columns]
-    extra = answered.frame.select("_row", *(name for name in known if name in answered.frame.columns))
-    if "id" not in frame.columns and "id" in answered.frame.columns:
-        extra = extra.with_columns(answered.frame["id"])
+    frame = (
+        reference_file.frame
+        if reference_file is prediction_file
+        else reference_file.frame.with_columns(_match_rows(prediction_file, reference_file))
+    )
+    absent = [name for name in ("dialogue_id", "category", "context") if name not in frame.columns]
+    extra = prediction_file.frame.select("_row", *(name for name in absent if name in prediction_file.frame.columns))
+    if "id" not in frame.columns and "id" in prediction_file.frame.columns:
+        extra = extra.with_columns(prediction_file.frame["id"])
     frame = frame.join(extra, on="_row", how="left", maintain_order="left") if extra.width > 1 else frame
     return {
-        name: _numbered(frame.join(texts, on="_row", how="inner", maintain_order="left").drop("_row"))
-        for name, texts in answered.systems.items()
+        name: _add_ids(frame.join(texts, on="_row", how="inner", maintain_order="left").drop("_row"))
+        for name, texts in prediction_file.systems.items()
     }
 
 
-def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
+def _add_ids(frame: pl.DataFrame) -> pl.DataFrame:
     """With an id and a dialogue for every row, in the order that metrics name them."""
     if "id" not in frame.columns:
         frame = frame.with_columns(pl.Series("id", range(1, len(frame) + 1), pl.Int64).cast(pl.String))
@@ -99,28 +103,32 @@ def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(*first, pl.exclude(first))
 
 
-def _matched(answered: _File, told: _File) -> pl.Series:
+def _match_rows(prediction_file: _File, reference_file: _File) -> pl.Series:
     """The row of the prediction for each reference."""
-    ours, theirs = (one.frame["id"] if "id" in one.frame.columns else None for one in (answered, told))
-    counts = f"{answered.path} has {len(answered.frame):,} rows and {told.path} {len(told.frame):,}"
-    rows = pl.int_range(len(told.frame), dtype=pl.UInt32, eager=True).alias("_row")
+    ours, theirs = (one.frame["id"] if "id" in one.frame.columns else None for one in (prediction_file, reference_file))
+    sizes = len(prediction_file.frame), len(reference_file.frame)
+    counts = f"{prediction_file.path} has {sizes[0]:,} rows and {reference_file.path} {sizes[1]:,}"
+    rows = pl.int_range(sizes[1], dtype=pl.UInt32, eager=True).alias("_row")
     if ours is None or theirs is None:
-        if len(answered.frame) != len(told.frame):
+        if sizes[0] != sizes[1]:
             raise UserError(f"{counts}, and not both have ids: give one prediction for each reference, in their order")
         return rows
     if len(ours) == len(theirs) and (ours == theirs).all():
         return rows
-    for one, ids in ((answered, ours), (told, theirs)):
+    for one, ids in ((prediction_file, ours), (reference_file, theirs)):
         if ids.is_duplicated().any():
             twice = ids.filter(ids.is_duplicated())[0]
             raise UserError(f"{one.path} has the id {show_value(twice)} more than once: number the rows differently")
-    for one, ids, other, others in ((answered, ours, told, theirs), (told, theirs, answered, ours)):
+    for one, ids, other, others in (
+        (prediction_file, ours, reference_file, theirs),
+        (reference_file, theirs, prediction_file, ours),
+    ):
         lacking = ids.filter(~ids.is_in(others.implode()))
         if len(lacking):
-            names = ", ".join(map(show_value, lacking.head(_NAMED))) + (", …" if len(lacking) > _NAMED else "")
+            names = ", ".join(map(show_value, lacking.head(_IDS_SHOWN))) + (", …" if len(lacking) > _IDS_SHOWN else "")
             raise UserError(f"{counts}; {other.path} lacks {len(lacking):,} of the ids in {one.path}: {names}")
-    order = answered.frame.select("id").with_row_index("_row")
-    return told.frame.select("id").join(order, on="id", how="left", maintain_order="left")["_row"]
+    order = prediction_file.frame.select("id").with_row_index("_row")
+    return reference_file.frame.select("id").join(order, on="id", how="left", maintain_order="left")["_row"]
 
 
 class Reader:
@@ -148,35 +156,35 @@ class Reader:
                 return
         for row in rows:
             try:
-                yield row.place, self._known(row)
+                yield row.place, self._read_row(row)
             except MalformedError as error:
                 raise UserError(f"{row.place}: {error}") from error
 
-    def _known(self, row: Row) -> dict[str, Any]:
+    def _read_row(self, row: Row) -> dict[str, Any]:
         values = row.values
-        known: dict[str, Any] = {}
+        facts: dict[str, Any] = {}
         if self._own == "prediction" and OUTPUTS in values:
             if not isinstance(values[OUTPUTS], dict):
                 raise MalformedError(f"{OUTPUTS!r} is {show_value(values[OUTPUTS])}, not an object of texts by system")
-            known[OUTPUTS] = {system: _text(values[OUTPUTS], system) for system in values[OUTPUTS]}
+            facts[OUTPUTS] = {system: _text(values[OUTPUTS], system) for system in values[OUTPUTS]}
         else:
             key = next((key for key in self._texts if key in values), None)
             if key is None:
                 raise MalformedError(f"has none of {', '.join(self._texts)}: call the {self._own}'s column so")
-            known[self._own] = _text(values, key)
+            facts[self._own] = _text(values, key)
         reference = next((key for key in REFERENCES if key in values), None)
         if reference is not None:
-            known["reference"] = _text(values, reference)
+            facts["reference"] = _text(values, reference)
         for name, keys in (("id", IDS), ("dialogue_id", DIALOGUES), ("category", CATEGORY_KEYS[:-1])):
             label = label_of(values, keys)
             if label is not None:
-                known[name] = label
+                facts[name] = label
         context = values.get("context")
         if isinstance(context, list) and all(
             isinstance(turn, dict) and {"role", "text"} <= {*turn} for turn in context
         ):
-            known["context"] = [{"role": text_of(turn, "role"), "text": text_of(turn, "text")} for turn in context]
-        return known
+            facts["context"] = [{"role": text_of(turn, "role"), "text": text_of(turn, "text")} for turn in context]
+        return facts
 
 
 class _File(Reader):

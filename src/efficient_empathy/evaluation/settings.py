@@ -48,7 +48,7 @@ class EvaluationSettings(Settings):
 
     @field_validator("metrics")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if not names:
             raise ValueError(f"choose at least one of {', '.join(METRICS.names())}")
         try:

@@ -1,7 +1,4 @@
-"""The stage `evaluate`: what a run's models answered → figures, intervals, tests, examples, in `evaluation.json`.
-
-Responses from files instead of a run: any system's, beside their references; of one system in any length.
-"""
+"""The stage `evaluate`: figures, intervals, tests and examples of a run's models, or of any system's files."""
 
 from __future__ import annotations
 
@@ -17,10 +14,17 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy.evaluation.classifiers.kinds import classifier_folders
-from efficient_empathy.evaluation.comparison import Contestant, about_of, compare, described, differing, number
+from efficient_empathy.evaluation.comparison import (
+    Contestant,
+    about_of,
+    choose_examples,
+    compare,
+    describe_figures,
+    number,
+)
 from efficient_empathy.evaluation.metric import MODEL, Metric, Streaming
 from efficient_empathy.evaluation.metrics import choose
-from efficient_empathy.evaluation.models import answered, cost_files, costs
+from efficient_empathy.evaluation.models import cost_files, costs, read_responses
 from efficient_empathy.evaluation.pairs import OUTPUTS, PREDICTIONS, REFERENCES_ALONE, Reader, read_systems
 from efficient_empathy.evaluation.record import EvaluatedModel, EvaluationRecord, EvaluationResult
 from efficient_empathy.evaluation.settings import EvaluationSettings
@@ -52,48 +56,50 @@ def evaluate(
 
 def _evaluate(workspace: Workspace, settings: EvaluationSettings, console: Console, *, force: bool) -> EvaluationResult:
     began = time.monotonic()
-    found = answered(workspace, settings.models)
+    responses = read_responses(workspace, settings.models)
     metrics = choose(settings.metrics, settings.options(workspace.root))
-    read = [workspace.samples, *found.files, *cost_files(workspace)]
-    inputs = {str(path.relative_to(workspace.root)): file_hash(path) for path in read}
-    inputs |= {one.name: one.label for one in found.contestants} | {"notes": " ".join(found.notes)}
+    sources = [workspace.samples, *responses.files, *cost_files(workspace)]
+    inputs = {str(path.relative_to(workspace.root)): file_hash(path) for path in sources}
+    inputs |= {one.name: one.label for one in responses.contestants} | {"notes": " ".join(responses.notes)}
     if any(MODEL in metric.columns for metric in metrics):
-        inputs |= {f"model of {one.name}": fingerprint(one.path) for one in found.contestants if one.path is not None}
+        inputs |= {
+            f"model of {one.name}": fingerprint(one.path) for one in responses.contestants if one.path is not None
+        }
     inputs |= {kind: _folder_hash(folder) for kind, folder in classifier_folders(settings).items()}
     parameters = redact_all(settings.model_dump(mode="json"))
     last = workspace.stage(STAGE)
     same = last.get("inputs") == inputs and last.get("parameters") == parameters
     if same and not force and workspace.evaluation.exists() and workspace.whole(STAGE):
-        written = EvaluationRecord.read(workspace.evaluation)
-        if not any(about.get("not_ok") for about in written.about.values()):  # a judge is asked for those again
-            return _result(workspace, written, last["seconds"], skipped=True)
+        last_record = EvaluationRecord.read(workspace.evaluation)
+        if not any(about.get("not_ok") for about in last_record.about.values()):  # a judge is asked for those again
+            return _result(workspace, last_record, last["seconds"], skipped=True)
 
     record = compare(
-        found.contestants, metrics, baseline=settings.baseline, resamples=settings.resamples,
+        responses.contestants, metrics, baseline=settings.baseline, resamples=settings.resamples,
         confidence=settings.confidence, seed=settings.seed,
         tell=lambda doing: console.print(doing, style="dim", markup=False, highlight=False),
     )  # fmt: skip
     record = record.model_copy(
         update={
-            "part": found.part,
+            "part": responses.part,
             "models": _with_costs(workspace, record),
-            "examples": differing(found.contestants, seed=settings.seed),
-            "notes": (*found.notes, *record.notes),
+            "examples": choose_examples(responses.contestants, seed=settings.seed),
+            "notes": (*responses.notes, *record.notes),
         }
     )
     record.write(workspace.evaluation)
     seconds = round(time.monotonic() - began, 3)
     entry = {"inputs": inputs, "parameters": parameters, "n": record.n, "seconds": seconds}
-    entry["models"] = [one.name for one in found.contestants]
+    entry["models"] = [one.name for one in responses.contestants]
     workspace.record(STAGE, entry, [workspace.evaluation])
     return _result(workspace, record, seconds, skipped=False)
 
 
 def _with_costs(workspace: Workspace, record: EvaluationRecord) -> tuple[EvaluatedModel, ...]:
-    spent = costs(workspace, [model.name for model in record.models])
+    by_name = costs(workspace, [model.name for model in record.models])
     return tuple(
         model.model_copy(
-            update={"share_of_data": spent[model.name].share_of_data, "training": spent[model.name].training}
+            update={"share_of_data": by_name[model.name].share_of_data, "training": by_name[model.name].training}
         )
         for model in record.models
     )
@@ -133,9 +139,9 @@ def evaluate_files(
     metrics = choose(settings.metrics, settings.options(work))
     alone = len(predictions) == 1 and not settings.models and settings.baseline is None
     if alone and (settings.resamples == 0 or "resamples" not in settings.model_fields_set):
-        name, file = _named(str(predictions[0]))
-        if found := stream(name or file.name.split(".")[0], file, references, metrics):
-            return found
+        name, file = _split_name(str(predictions[0]))
+        if record := stream(name or file.name.split(".")[0], file, references, metrics):
+            return record
     contestants = _systems(predictions, references, settings.models)
     if len(contestants) == 1 and "resamples" not in settings.model_fields_set:
         settings = settings.model_copy(update={"resamples": 0})
@@ -144,19 +150,19 @@ def evaluate_files(
         confidence=settings.confidence, seed=settings.seed,
         tell=lambda doing: console.print(doing, style="dim", markup=False, highlight=False),
     )  # fmt: skip
-    return result.model_copy(update={"examples": differing(contestants, seed=settings.seed)})
+    return result.model_copy(update={"examples": choose_examples(contestants, seed=settings.seed)})
 
 
-def _named(argument: str) -> tuple[str, Path]:
+def _split_name(argument: str) -> tuple[str, Path]:
     """NAME=FILE, or FILE with an empty name."""
     name, equals, file = argument.partition("=")
     return (name, Path(file)) if equals and name and not Path(argument).exists() else ("", Path(argument))
 
 
-def _systems(predictions: Sequence[str | Path], references: Path | None, chosen: Sequence[str]) -> list[Contestant]:
-    found: list[Contestant] = []
+def _systems(predictions: Sequence[str | Path], references: Path | None, only: Sequence[str]) -> list[Contestant]:
+    contestants: list[Contestant] = []
     for argument in map(str, predictions):
-        name, file = _named(argument)
+        name, file = _split_name(argument)
         systems = read_systems(file, references)
         if name and len(systems) == 1:
             systems = {name: next(iter(systems.values()))}
@@ -164,13 +170,13 @@ def _systems(predictions: Sequence[str | Path], references: Path | None, chosen:
             if name not in systems:
                 raise UserError(f"{file} has no outputs of {name!r}: it has {', '.join(systems)}")
             systems = {name: systems[name]}
-        found += [Contestant(system, system, rows) for system, rows in systems.items()]
-    names = [one.name for one in found]
+        contestants += [Contestant(system, system, rows) for system, rows in systems.items()]
+    names = [one.name for one in contestants]
     if twice := next((name for name, count in Counter(names).items() if count > 1), None):
         raise UserError(f"two files are called {twice!r}: name them, --predictions NAME=FILE")
-    if missing := [name for name in chosen if name not in names]:
+    if missing := [name for name in only if name not in names]:
         raise UserError(f"there is no system {missing[0]!r} in the files: they have {', '.join(names)}")
-    return [found[names.index(name)] for name in dict.fromkeys(chosen)] or found
+    return [contestants[names.index(name)] for name in dict.fromkeys(only)] or contestants
 
 
 class NotInStepError(Exception):
@@ -195,7 +201,7 @@ def stream(name: str, predictions: Path, references: Path | None, metrics: Seque
     except NotInStepError:
         return None
     values = {figure: number(float(value[0])) for tally in tallies for figure, value in tally.values().items()}
-    figures = described(metrics)
+    figures = describe_figures(metrics)
     model = EvaluatedModel(name=name, label=name, n=n, values={figure: values[figure] for figure in figures})
     return EvaluationRecord(
         n=n, dialogues=n, baseline=name, resamples=0, metrics=figures, about=about_of(metrics), models=(model,)
@@ -220,13 +226,13 @@ def _parts(predictions: Path, references: Path | None) -> Iterator[pl.DataFrame]
 
 
 def _pairs(predictions: Path, references: Path | None) -> Iterator[tuple[str, str]]:
-    answered = Reader(predictions, PREDICTIONS).rows()
+    prediction_rows = Reader(predictions, PREDICTIONS).rows()
     if references is None:
-        for _, row in answered:
+        for _, row in prediction_rows:
             yield _text(row, "prediction"), _text(row, "reference")
         return
-    expected = Reader(references, REFERENCES_ALONE).rows()
-    for both in zip_longest(answered, expected):
+    reference_rows = Reader(references, REFERENCES_ALONE).rows()
+    for both in zip_longest(prediction_rows, reference_rows):
         if None in both:
             raise NotInStepError  # which says how many rows each file has
         (_, ours), (_, theirs) = both

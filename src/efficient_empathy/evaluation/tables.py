@@ -1,7 +1,4 @@
-"""A comparison as tables: what stands in every cell, and the same as aligned text, Markdown and LaTeX.
-
-The result of an evaluation: a summary, one JSON object, a frame, and files of tables.
-"""
+"""The result of an evaluation as tables (text, Markdown, LaTeX), one JSON object, a frame, and a summary."""
 
 from __future__ import annotations
 
@@ -63,7 +60,7 @@ class Block:
 
 def blocks(record: EvaluationRecord) -> list[Block]:
     """The tables of a comparison: one a metric, and one of what training took where that is known."""
-    found = []
+    tables = []
     for name, about in record.about.items():
         figures = {figure: one for figure, one in record.metrics.items() if one.group == name}
         columns = [_column(record, figure, one) for figure, one in figures.items()]
@@ -72,11 +69,11 @@ def blocks(record: EvaluationRecord) -> list[Block]:
             for model, cells in zip(record.models, zip(*columns, strict=True), strict=True)
         ]
         heads = [f"{figure}{_ARROWS[one.better]}" for figure, one in figures.items()]
-        found.append(Block(name, ["N", *heads], rows, _line(about)))
+        tables.append(Block(name, ["N", *heads], rows, _line(about)))
     training = [(model.title, _training(model)) for model in record.models]
     if any(cell.value != "–" for _, cells in training for cell in cells):
-        found.append(Block("training", ["share of data", "tokens", "seconds", "FLOPs"], training))
-    return found
+        tables.append(Block("training", ["share of data", "tokens", "seconds", "FLOPs"], training))
+    return tables
 
 
 def caption(record: EvaluationRecord) -> str:
@@ -128,27 +125,27 @@ def _column(record: EvaluationRecord, figure: str, about: MeasuredFigure) -> lis
     digits = about.digits
     values = [model.values.get(figure) for model in record.models]
     printed = [None if value is None else round(value, digits) for value in values]
-    known = [value for value in printed if value is not None]
+    numbers = [value for value in printed if value is not None]
     best = None
-    if len(set(known)) > 1 and about.better != "neither":
-        best = max(known) if about.better == "higher" else min(known)
-    marked = {test.model for test in record.tests if test.metric == figure and record.is_significant(test)}
+    if len(set(numbers)) > 1 and about.better != "neither":
+        best = max(numbers) if about.better == "higher" else min(numbers)
+    significant = {test.model for test in record.tests if test.metric == figure and record.is_significant(test)}
     cells = []
     for model, value in zip(record.models, printed, strict=True):
         ends = model.intervals.get(figure)
         interval = f"[{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]" if ends else ""
         text = "–" if value is None else f"{value:.{digits}f}"
-        cells.append(Cell(text, interval, value is not None and value == best, model.name in marked))
+        cells.append(Cell(text, interval, value is not None and value == best, model.name in significant))
     return cells
 
 
 def _training(model: EvaluatedModel) -> list[Cell]:
-    spent = model.training or TrainingCost()
+    cost = model.training or TrainingCost()
     return [
         Cell("–" if model.share_of_data is None else f"{model.share_of_data:.1%}"),
-        Cell("–" if spent.tokens is None else f"{spent.tokens:,.0f}"),
-        Cell("–" if spent.seconds is None else f"{spent.seconds:,.0f}"),
-        Cell("–" if spent.flops is None else f"{spent.flops:.2e}"),
+        Cell("–" if cost.tokens is None else f"{cost.tokens:,.0f}"),
+        Cell("–" if cost.seconds is None else f"{cost.seconds:,.0f}"),
+        Cell("–" if cost.flops is None else f"{cost.flops:.2e}"),
     ]
 
 
@@ -230,17 +227,17 @@ def figures(record: EvaluationRecord) -> dict[str, Any]:
     """
     content = record.model_dump(mode="json")
     models = content["models"]
-    found: dict[str, Any] = {"n": record.n}
+    result: dict[str, Any] = {"n": record.n}
     if len(models) == 1:
-        found["metrics"] = models[0]["values"]
-        found |= {"intervals": models[0]["intervals"]} if models[0]["intervals"] else {}
+        result["metrics"] = models[0]["values"]
+        result |= {"intervals": models[0]["intervals"]} if models[0]["intervals"] else {}
     else:
-        found["metrics"] = {model["name"]: model["values"] for model in models}
-        found |= {key: content[key] for key in ("baseline", "models", "tests")}
-    found |= {"notes": content["notes"]} if record.notes else {}
+        result["metrics"] = {model["name"]: model["values"] for model in models}
+        result |= {key: content[key] for key in ("baseline", "models", "tests")}
+    result |= {"notes": content["notes"]} if record.notes else {}
     if isinstance(record, EvaluationResult):
-        found |= {"path": record.path, "seconds": record.seconds, "skipped": record.skipped}
-    return found
+        result |= {"path": record.path, "seconds": record.seconds, "skipped": record.skipped}
+    return result
 
 
 def frame(record: EvaluationRecord) -> pl.DataFrame:
@@ -252,8 +249,8 @@ def frame(record: EvaluationRecord) -> pl.DataFrame:
         for figure, value in model.values.items():
             low, high = model.intervals.get(figure) or (None, None)
             test = tests.get((model.name, figure))
-            tested = (test.difference, test.p, test.p_holm) if test else (None, None, None)
-            rows.append((model.name, figure, value, low, high, *tested))
+            tail = (test.difference, test.p, test.p_holm) if test else (None, None, None)
+            rows.append((model.name, figure, value, low, high, *tail))
     numbers = dict.fromkeys(("value", "low", "high", "difference", "p", "p_holm"), pl.Float64())
     return pl.DataFrame(rows, {"model": pl.String(), "metric": pl.String(), **numbers}, orient="row")
 

@@ -24,7 +24,7 @@ def test_the_fit_is_the_one_that_scikit_learn_finds() -> None:
     dense = rng.normal(0, 0.3, (60, 5)).astype(np.float32)
     labels = (np.arange(60) % 3 + (rng.random(60) < 0.1)).astype(np.int64) % 3
     found = grams(WORDS)
-    sparse = found.weighted(found.idf())
+    sparse = found.weigh(found.idf())
     table = np.zeros((60, BUCKETS), np.float32)
     for row in range(60):
         at = slice(sparse.starts[row], sparse.starts[row + 1])
@@ -38,9 +38,9 @@ def test_unseen_words_change_nothing() -> None:
     found = grams(WORDS)
     idf = found.idf()
     labels = (np.arange(60) % 3).astype(np.int64)
-    weights = fit(np.zeros((60, 1), np.float32), found.weighted(idf), labels, 3, 3.0)
+    weights = fit(np.zeros((60, 1), np.float32), found.weigh(idf), labels, 3, 3.0)
     nothing = np.zeros((2, 1), np.float32)
-    new = weights.probabilities(nothing, grams(["", "zebra xylophone"]).weighted(idf))
+    new = weights.probabilities(nothing, grams(["", "zebra xylophone"]).weigh(idf))
     assert np.allclose(new[0], new[1])
     assert new.sum(1) == pytest.approx([1, 1], rel=1e-5)
 

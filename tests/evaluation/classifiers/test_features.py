@@ -53,7 +53,7 @@ def test_contractions_and_case_make_no_difference() -> None:
 
 def test_rows_are_brought_to_length_one_and_empty_ones_stay_empty() -> None:
     found = grams(["so sorry", "so sorry", "zebra"])
-    weighted = dense(found.weighted(found.idf()))
+    weighted = dense(found.weigh(found.idf()))
     assert np.allclose((weighted**2).sum(1), [1, 1, 0])
 
 

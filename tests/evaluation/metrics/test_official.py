@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from efficient_empathy.evaluation.metric import MetricOptions, compute
 from efficient_empathy.evaluation.metrics.official import Official
-from efficient_empathy.evaluation.pairs import paired, read_systems
+from efficient_empathy.evaluation.pairs import pair_texts, read_systems
 from efficient_empathy.evaluation.tokens import split, words
 from shared_data import FOLDER, needs_shared_data
 
@@ -73,7 +73,7 @@ def test_two_empty_texts_have_a_rouge_of_100_as_in_the_released_code() -> None:
 def test_weights_count_rows_as_often_as_they_say() -> None:
     predictions = ["i am so sorry .", "oh no !", "", "that is great . i am happy"]
     references = ["i am sorry to hear that .", "oh no , why ?", "yes", "great !"]
-    counted = Official(BUILTIN).measure(paired(predictions, references))
+    counted = Official(BUILTIN).measure(pair_texts(predictions, references))
     weights = np.array([[1, 0, 1, 0], [2, 1, 0, 3], [1, 1, 1, 1]], np.float64)
     found = counted.under(weights)
     for draw, times in enumerate(weights.astype(int)):
@@ -89,13 +89,13 @@ def test_weights_count_rows_as_often_as_they_say() -> None:
 
 
 def test_no_rows_are_undefined_or_nothing_but_no_crash() -> None:
-    found = Official(BUILTIN).measure(paired([], [])).under()
+    found = Official(BUILTIN).measure(pair_texts([], [])).under()
     assert math.isnan(found["rouge1"][0])
     assert found["bleu1"][0] == 0
 
 
 def test_rows_are_counted_the_same_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = paired(["oh no .", "i see", "why ?", "oh no ."] * 3, ["oh .", "i do not see", "why not ?", "no ."] * 3)
+    rows = pair_texts(["oh no .", "i see", "why ?", "oh no ."] * 3, ["oh .", "i do not see", "why not ?", "no ."] * 3)
     whole = Official(BUILTIN).measure(rows).under()
     monkeypatch.setattr("efficient_empathy.evaluation.metrics.official._ROWS", 5)
     assert Official(BUILTIN).measure(rows).under() == whole

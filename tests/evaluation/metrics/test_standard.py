@@ -3,7 +3,7 @@ import pytest
 
 from efficient_empathy.evaluation.metric import MetricOptions, compute
 from efficient_empathy.evaluation.metrics.standard import Standard
-from efficient_empathy.evaluation.pairs import paired, read_pairs
+from efficient_empathy.evaluation.pairs import pair_texts, read_pairs
 from efficient_empathy.foundation.errors import UserError
 from shared_data import FOLDER, needs_shared_data
 
@@ -31,7 +31,7 @@ def test_multibleu_is_sacrebleu_without_tokenising_and_smoothing() -> None:
 
 def test_draws_are_of_rows() -> None:
     weights = np.array([[2, 0, 1, 1], [0, 0, 0, 0]], np.float64)
-    found = Standard(MetricOptions()).measure(paired(PREDICTIONS, REFERENCES)).under(weights)
+    found = Standard(MetricOptions()).measure(pair_texts(PREDICTIONS, REFERENCES)).under(weights)
     drawn = [0, 0, 2, 3]
     alone = sacrebleu.corpus_bleu([PREDICTIONS[i] for i in drawn], [[REFERENCES[i] for i in drawn]])
     assert found["sacrebleu"].tolist() == pytest.approx([alone.score, 0])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from efficient_empathy.evaluation.metrics.standard import Normaliser, f_measures, normalised, overlap
+from efficient_empathy.evaluation.metrics.standard import Normaliser, f_measures, normalise, overlap
 from efficient_empathy.evaluation.tokens import Ragged, Vocabulary
 
 TOKENS = st.lists(st.integers(0, 5), max_size=12)
@@ -42,12 +42,12 @@ class Words:
     """What rouge-score takes as a tokenizer."""
 
     def tokenize(self, text: str) -> list[str]:
-        return [word for token in text.split() for word in normalised(token)] or [""]
+        return [word for token in text.split() for word in normalise(token)] or [""]
 
 
 @pytest.mark.parametrize(("token", "bare"), [("the", []), ("don't", ["don", "t"]), ("a-b", ["b"]), ("“", ["“"])])
 def test_punctuation_and_articles_go(token: str, bare: list[str]) -> None:
-    assert normalised(token) == bare
+    assert normalise(token) == bare
 
 
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4))

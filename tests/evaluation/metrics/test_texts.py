@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics import texts
 from efficient_empathy.evaluation.metrics.texts import Distinct, Texts
-from efficient_empathy.evaluation.pairs import paired
+from efficient_empathy.evaluation.pairs import pair_texts
 from efficient_empathy.evaluation.tokens import Ragged
 
-ROWS = paired(["oh no", "oh no", "", "I see ."], ["x"] * 4)
+ROWS = pair_texts(["oh no", "oh no", "", "I see ."], ["x"] * 4)
 
 
 def test_figures() -> None:

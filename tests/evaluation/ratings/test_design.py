@@ -44,14 +44,14 @@ def test_every_rater_is_asked_everything_once_and_some_twice(rows, raters, seed)
     wanted = {(f"s{i}", m) for i in range(len(rows)) for m in "abc"}
     pairs = {(f"s{i}", a + b) for i in range(len(rows)) for a, b in ("ab", "ac", "bc")}
     for tasks in sheets.rows.values():
-        rated = [(r.key.sample_id, m) for r in tasks["likert"] if not r.key.repeat_of for m in r.key.shown[0]]
+        rated = [(r.key.sample_id, m) for r in tasks["likert"] if not r.key.repeat_of for m in r.key.sides[0]]
         assert sorted(rated) == sorted(wanted)
         compared = [
             (row.key.sample_id, "".join(sorted(left + right)))
             for row in tasks.get("ab", ())
             if not row.key.repeat_of
-            for left in row.key.shown[0]
-            for right in row.key.shown[1]
+            for left in row.key.sides[0]
+            for right in row.key.sides[1]
         ]
         same = [(one.sample_id, one.a + one.b) for one in sheets.identical]
         assert sorted(compared + same) == sorted(pairs)
@@ -76,9 +76,9 @@ def test_orders_and_sides_differ_by_rater_and_stay_with_the_seed() -> None:
     sheets = design_sheets(distinct(), Design(("ann", "bo")))
     assert sheets == design_sheets(distinct(), Design(("ann", "bo")))
     assert sheets != design_sheets(distinct(), Design(("ann", "bo"), seed=1))
-    shown = [[(row.key.sample_id, row.key.shown) for row in tasks["ab"]] for tasks in sheets.rows.values()]
+    shown = [[(row.key.sample_id, row.key.sides) for row in tasks["ab"]] for tasks in sheets.rows.values()]
     assert shown[0] != shown[1]
-    left = [row.key.shown[0][0] for tasks in sheets.rows.values() for row in tasks["ab"]]
+    left = [row.key.sides[0][0] for tasks in sheets.rows.values() for row in tasks["ab"]]
     assert 20 < left.count("moe") < 60  # of some 80 comparisons that moe is in
     assert [row.key.sample_id for row in sheets.rows["ann"]["likert"]][:20] != [f"s{i}" for i in range(20)]
 
@@ -103,14 +103,14 @@ def test_one_response_of_two_models_is_rated_once_and_never_compared() -> None:
         of({"a": ["same", "x"], "b": [" same", "y"], "c": ["other", "y"]}), Design(("ann",), repeats=0)
     )
     assert [(one.sample_id, one.a, one.b) for one in sheets.identical] == [("s0", "a", "b"), ("s1", "b", "c")]
-    likert = sorted(str(row.key.shown) for row in sheets.rows["ann"]["likert"])
+    likert = sorted(str(row.key.sides) for row in sheets.rows["ann"]["likert"])
     assert likert == ["[['a', 'b']]", "[['a']]", "[['b', 'c']]", "[['c']]"]
     assert len(sheets.rows["ann"]["ab"]) == 2
 
 
 def test_against_compares_with_one_model_alone() -> None:
     sheets = design_sheets(distinct(4), Design(("ann",), ("ab",), against="moe", repeats=0))
-    pairs = {frozenset(m for group in row.key.shown for m in group) for row in sheets.rows["ann"]["ab"]}
+    pairs = {frozenset(m for group in row.key.sides for m in group) for row in sheets.rows["ann"]["ab"]}
     assert pairs == {frozenset(("moe", "base")), frozenset(("moe", "average"))}
 
 
@@ -137,48 +137,48 @@ def test_the_columns_of_each_task() -> None:
         "item", "context", "response", "coherence", "empathy", "informativeness", "continuity", "comment"
     )  # fmt: skip
     assert layout_of("ab", ["better"]).columns == ("item", "context", "left", "right", "better", "comment")
-    assert layout_of("likert", []).allowed == ("1", "2", "3", "4", "5")
-    assert layout_of("ab", []).allowed == ("left", "tie", "right")
+    assert layout_of("likert", []).choices == ("1", "2", "3", "4", "5")
+    assert layout_of("ab", []).choices == ("left", "tie", "right")
 
 
 def test_samples_come_from_as_many_dialogues_as_can_be(tmp_path) -> None:
     run = responded_run(tmp_path / "run", dialogues=12)
-    few = material_of_run(run, ["moe", "base"], wanted=12, seed=0).samples
+    few = material_of_run(run, ["moe", "base"], count=12, seed=0).samples
     assert few["dialogue_id"].n_unique() == 12
-    more = material_of_run(run, ["moe", "base"], wanted=15, seed=0).samples
+    more = material_of_run(run, ["moe", "base"], count=15, seed=0).samples
     assert more["dialogue_id"].n_unique() == 12
     assert more.head(12).equals(few)
-    other = material_of_run(run, ["moe", "base"], wanted=12, seed=1).samples
+    other = material_of_run(run, ["moe", "base"], count=12, seed=1).samples
     assert set(other["sample_id"]) != set(few["sample_id"])
-    assert material_of_run(run, ["moe"], wanted=None, seed=0).samples.height == 24
+    assert material_of_run(run, ["moe"], count=None, seed=0).samples.height == 24
 
 
 def test_only_what_every_model_responded_to_is_rated_and_the_rest_is_counted(tmp_path) -> None:
     failing = {"moe": RESPONSES["moe"], "base": lambda i: None if i % 3 == 0 else "ok"}
-    found = material_of_run(responded_run(tmp_path / "run", responses=failing), ["moe", "base"], wanted=None, seed=0)
+    found = material_of_run(responded_run(tmp_path / "run", responses=failing), ["moe", "base"], count=None, seed=0)
     assert (found.samples.height, found.available, found.without) == (16, 16, 8)
     assert set(found.responses["base"].values()) == {"ok"}
 
 
 def test_the_reference_can_be_rated_as_if_it_were_a_model(tmp_path) -> None:
-    found = material_of_run(responded_run(tmp_path / "run"), ["moe", "reference"], wanted=3, seed=0)
+    found = material_of_run(responded_run(tmp_path / "run"), ["moe", "reference"], count=3, seed=0)
     assert all(text.startswith("oh no, poor thing") for text in found.responses["reference"].values())
 
 
 def test_errors_say_what_there_is(tmp_path) -> None:
     run = responded_run(tmp_path / "run")
     with pytest.raises(UserError, match=r"no responses of 'gpt' \(there are average, base, moe and reference\): run "):
-        material_of_run(run, ["moe", "gpt"], wanted=3, seed=0)
+        material_of_run(run, ["moe", "gpt"], count=3, seed=0)
     with pytest.raises(UserError, match="names a model twice"):
-        material_of_run(run, ["moe", "moe"], wanted=3, seed=0)
+        material_of_run(run, ["moe", "moe"], count=3, seed=0)
     (run.generations / "moe.parquet").write_text("broken")
     with pytest.raises(UserError, match=r"cannot read .*moe\.parquet"):
-        material_of_run(run, ["moe"], wanted=3, seed=0)
+        material_of_run(run, ["moe"], count=3, seed=0)
     context = pl.Series("context", [[{"role": "speaker", "text": "hi"}]])
     samples = pl.DataFrame({"sample_id": ["1"], "dialogue_id": ["d"]}).with_columns(context)
     responses = {"a": pl.DataFrame({"sample_id": ["2"], "response": ["x"]})}
     with pytest.raises(UserError, match="no sample has a response of every one of a"):
-        material(samples, responses, wanted=None, seed=0)
+        material(samples, responses, count=None, seed=0)
 
 
 def test_a_context_is_a_line_a_turn() -> None:

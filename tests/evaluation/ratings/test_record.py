@@ -7,7 +7,7 @@ from efficient_empathy.foundation.errors import UserError
 
 
 def key(seed=0):
-    item = Item(task="likert", sample_id="s", shown=[["moe"]], text=fingerprint(["a"]))
+    item = Item(task="likert", sample_id="s", sides=[["moe"]], text=fingerprint(["a"]))
     sheet = SheetKey(rater="ann", files=["ann.xlsx"], sha256="0" * 64, items={"bcdfgh": item})
     return Key(seed=seed, models=["moe"], questions=[], dialogues={"s": "d"}, identical=[], sheets=[sheet])
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS
-from efficient_empathy.evaluation.ratings.reading import read_filled
+from efficient_empathy.evaluation.ratings.reading import read_rows
 from efficient_empathy.evaluation.ratings.results import Resampling, results
 from efficient_empathy.foundation.statistics.agreement import fleiss_kappa
 from rated_runs import QUALITY, RESPONSES, by_quality, fill, responded_run
@@ -16,8 +16,8 @@ FEW = Resampling(resamples=100)
 
 
 def noisy(rater, item, question):
-    rng = random.Random(f"{rater}{item.sample_id}{sorted(item.shown)}{question}")
-    values = [QUALITY[group[0]] + rng.choice((-1, 0, 0, 1)) for group in item.shown]
+    rng = random.Random(f"{rater}{item.sample_id}{sorted(item.sides)}{question}")
+    values = [QUALITY[group[0]] + rng.choice((-1, 0, 0, 1)) for group in item.sides]
     if item.task == "likert":
         return min(5, max(1, values[0]))
     return by_quality(rater, item, question) if rng.random() < 0.8 else rng.choice(("left", "right", "tie"))
@@ -30,7 +30,7 @@ def rated(handed_out):
     def rate(answer=noisy, how=FEW, who=None, **made):
         _, folder, key = handed_out(**made)
         fill(folder, key, answer, who)
-        return results(read_filled([folder], key), key, how), key
+        return results(read_rows([folder], key), key, how), key
 
     return rate
 
@@ -61,19 +61,19 @@ def test_numbers_are_those_of_the_plain_formulas(rated) -> None:
     def remembered(rater, item, question):
         answer = noisy(rater, item, question)
         if item.repeat_of is None:
-            answers[rater, item.sample_id, str(item.shown), question] = (item, answer)
+            answers[rater, item.sample_id, str(item.sides), question] = (item, answer)
         return answer
 
     found, key = rated(remembered, raters=("ann", "bo", "cy"), samples=12)
-    mine = {k: a for k, (item, a) in answers.items() if item.shown == [["moe"]] and k[3] == "empathy"}
+    mine = {k: a for k, (item, a) in answers.items() if item.sides == [["moe"]] and k[3] == "empathy"}
     moe = found.likert["empathy"].models[0]
     assert moe.mean == pytest.approx(np.mean(list(mine.values())))
     table = np.array([[mine[r, s, "[['moe']]", "empathy"] for r in ("ann", "bo", "cy")] for s in key.dialogues], float)
     assert moe.fleiss_kappa == pytest.approx(fleiss_kappa(table))
     votes = dict.fromkeys(key.dialogues, 0)
     for (_, sample, _, _), (item, answer) in answers.items():
-        if item.task == "ab" and sorted(group[0] for group in item.shown) == ["average", "moe"]:
-            chosen = {"left": item.shown[0], "right": item.shown[1], "tie": [""]}[answer][0]
+        if item.task == "ab" and sorted(group[0] for group in item.sides) == ["average", "moe"]:
+            chosen = {"left": item.sides[0], "right": item.sides[1], "tie": [""]}[answer][0]
             votes[sample] += (chosen == "moe") - (chosen == "average")
     won, lost = sum(v > 0 for v in votes.values()), sum(v < 0 for v in votes.values())
     assert found.ab[1].p == pytest.approx(binomtest(won, won + lost).pvalue)
@@ -81,9 +81,9 @@ def test_numbers_are_those_of_the_plain_formulas(rated) -> None:
 
 def test_it_is_seeded(rated) -> None:
     found, key = rated()
-    again = results(read_filled([*map(Path, found.sheets)], key), key, FEW)
+    again = results(read_rows([*map(Path, found.sheets)], key), key, FEW)
     assert again == found
-    other = results(read_filled([*map(Path, found.sheets)], key), key, Resampling(100, seed=1))
+    other = results(read_rows([*map(Path, found.sheets)], key), key, Resampling(100, seed=1))
     assert other.likert["empathy"].agreement.intervals != found.likert["empathy"].agreement.intervals
     values = [[one.mean for one in each.likert["empathy"].models] for each in (found, other)]
     assert values[0] == values[1]
@@ -147,9 +147,9 @@ def test_who_rated_half_and_who_not_at_all(rated) -> None:
 
     found, _ = rated(half, raters=("ann", "bo", "cy"), who=("ann", "bo"))
     ann, bo, cy = found.raters
-    assert (ann.rated, ann.asked) == (38, 38)
-    assert (bo.rated, bo.asked, cy.rated) == (19, 38, 0)
-    assert bo.left is None
+    assert (ann.rated_items, ann.item_count) == (38, 38)
+    assert (bo.rated_items, bo.item_count, cy.rated_items) == (19, 38, 0)
+    assert bo.left_share is None
     assert "bo left 19 of 38 items without an answer" in found.problems
     assert any("cy left 38 of 38 items without an answer" in one for one in found.problems)
     assert found.ab[0].win + found.ab[0].tie + found.ab[0].lose == 6

@@ -3,8 +3,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from efficient_empathy.evaluation.robustness.cell_models import BINS, baselines, length_matched
 from efficient_empathy.evaluation.robustness.models import kind
-from efficient_empathy.evaluation.robustness.trained import BINS, baselines, length_matched
 
 
 def table(lengths):

@@ -92,7 +92,7 @@ def test_a_cell_that_is_better_everywhere_is_chosen_and_beats_the_default() -> N
     better = cell(6, 5)
     table = {DEFAULT: 3 + hard, better: 2.8 + hard + rng.normal(0, 0.05, 180)}
     found = cross_validate([DEFAULT, better], DEFAULT, mean_loss(table), Folds.of(rows, 5, 0), draws=500, seed=0)
-    assert found.chosen == 1
+    assert found.choice == 1
     assert {cell for cell, _, _ in found.folds} == {1}
     assert found.difference == pytest.approx(-0.2, abs=0.02)
     assert found.low < found.difference < found.high < 0
@@ -110,7 +110,7 @@ def test_luck_does_not_beat_the_default() -> None:
         table = {cell: 3 + rng.normal(0, 0.5, 60) for cell in cells}
         found = cross_validate(cells, DEFAULT, mean_loss(table), Folds.of(rows, 5, seed), draws=300, seed=seed)
         verdicts.append(found.high < 0)
-        apparent.append(table[cells[found.chosen]].mean() - table[DEFAULT].mean())
+        apparent.append(table[cells[found.choice]].mean() - table[DEFAULT].mean())
     assert np.mean(apparent) < -0.1
     assert sum(verdicts) <= 3
 

@@ -43,7 +43,7 @@ def test_every_cell_is_what_select_gives_there(run, quiet) -> None:
         assert cell["kept_share"] == pytest.approx(1 - told["subsets"]["discard"] / 237)
         for name, count in told["subsets"].items():
             assert sum(table[name] for table in cell["categories"].values()) == count
-        assert cell["trained"] is None
+        assert cell["model"] is None
     default = cell_at(result["cells"], "paper", 5, 5)
     assert default["kept_jaccard"] == 1
     assert set(default["jaccard"].values()) == {1}

@@ -16,10 +16,10 @@ from efficient_empathy.selection import select
 
 def test_a_share_is_met_by_what_select_then_gives(run, quiet) -> None:
     result = tune(run, TuneSettings(target="share=0.6"), console=quiet).as_json()
-    told = select(run, policy="paper", **result["chosen"])
+    told = select(run, policy="paper", **result["choice"])
     share = 1 - told["subsets"]["discard"] / 237
     assert abs(share - 0.6) < 0.05
-    assert result["chosen_on_all"] == pytest.approx(share)
+    assert result["choice_on_all"] == pytest.approx(share)
     assert result["subsets"] == told["subsets"]
     assert len(result["folds"]) == 5
     nearest = min(abs(cell["value"] - 0.6) for cell in result["cells"])
@@ -33,7 +33,7 @@ def test_the_fragment_is_a_recipe_when_pasted(run, quiet, tmp_path) -> None:
     fragment = (run.tuning / "select.yaml").read_text()
     (tmp_path / "recipe.yaml").write_text(f"name: mine\n{fragment}")
     recipe = Recipe.load(tmp_path / "recipe.yaml")
-    assert (recipe.select.alpha, recipe.select.beta) == (result["chosen"]["alpha"], result["chosen"]["beta"])
+    assert (recipe.select.alpha, recipe.select.beta) == (result["choice"]["alpha"], result["choice"]["beta"])
     assert recipe.select.model_dump()["decide"] == "scores"
     assert result["text"] in fragment
     again = select(run, **recipe.select.model_dump(exclude_none=True))
@@ -77,7 +77,7 @@ def test_what_cannot_be_reached_names_the_nearest(run, quiet) -> None:
 def test_when_nothing_is_better_the_default_stays(run, quiet) -> None:
     at_default = 1 - select(run)["subsets"]["discard"] / 237
     result = tune(run, TuneSettings(target=f"share={at_default:.4f}"), console=quiet).as_json()
-    assert result["chosen"] == result["default"] == {"alpha": 5, "beta": 5}
+    assert result["choice"] == result["default"] == {"alpha": 5, "beta": 5}
     assert not result["better_than_default"]
     assert "the default itself is chosen" in result["text"]
     assert yaml.safe_load((run.tuning / "select.yaml").read_text()) == {
@@ -124,20 +124,20 @@ def test_thresholds_of_any_name_are_chosen(warm_run, warm_policy, quiet) -> None
     settings = TuneSettings(target="share=0.5", policy=warm_policy, grids={"long": "5:8"}, tolerance=0.1)
     found = tune(warm_run, settings, console=quiet)
     record = found.record
-    assert set(record.chosen) == {"hope", "tact", "long"}
+    assert set(record.choice) == {"hope", "tact", "long"}
     assert len(record.cells) == 3 * 4 * 4
     kept = 1 - record.subsets["rest"] / 120
-    assert kept == pytest.approx(record.chosen_on_all)
+    assert kept == pytest.approx(record.choice_on_all)
     assert abs(kept - 0.5) <= min(abs(cell.value - 0.5) for cell in record.cells) + 0.01
     section = yaml.safe_load(found.fragment.read_text())["select"]
-    assert section == {"policy": warm_policy, "thresholds": record.chosen}
-    assert f"--threshold hope={record.chosen['hope']:g}" in tune_summary(found, warm_run.root)
+    assert section == {"policy": warm_policy, "thresholds": record.choice}
+    assert f"--threshold hope={record.choice['hope']:g}" in tune_summary(found, warm_run.root)
     assert "hope = " in record.text
 
 
 def test_one_threshold_is_chosen(lone_run, lone_policy, quiet) -> None:
     settings = TuneSettings(target="samples=80", policy=lone_policy, subset="helpful")
     record = tune(lone_run, settings, console=quiet).record
-    assert record.chosen == {"bar": 2}
+    assert record.choice == {"bar": 2}
     assert record.subsets == {"helpful": 80, "useless": 40}
     assert record.default == {"bar": 3}

@@ -106,14 +106,14 @@ def test_losses_by_subset_are_drawn_where_there_is_nothing_else(tmp_path: Path) 
     path = write_sweep(Workspace(tmp_path), trained=True)
     content = json.loads(path.read_text())
     for cell in content["cells"]:
-        cell["trained"]["values"] = {}
+        cell["model"]["values"] = {}
     write_json(path, content | {"baselines": []})
     assert [q.title for q in read(path).quantities][2] == "held-out loss on all"
 
 
 def test_cells_without_a_model_are_left_empty(whole_run: Workspace) -> None:
     content = json.loads(write_sweep(whole_run, trained=True).read_text())
-    content["cells"][3] |= {"trained": None, "untrained": "3 samples to train on are too few for batches of 16"}
+    content["cells"][3] |= {"model": None, "untrained": "3 samples to train on are too few for batches of 16"}
     write_json(whole_run.sweep / "sweep.json", content)
     page = page_of(whole_run)
     assert page.count("rect", "missing") == 2
@@ -183,7 +183,7 @@ def test_what_could_have_been_chosen_is_a_map_with_both_outlined(whole_run: Work
         ({"better_than_default": True}, "better than the default"),
         ({}, "no better than the default"),
         ({"difference": {"value": 0.2, "low": 0.1, "high": 0.3}}, "worse than the default"),
-        ({"chosen": {"alpha": 5, "beta": 5}}, "the default itself"),
+        ({"choice": {"alpha": 5, "beta": 5}}, "the default itself"),
     ],
 )
 def test_outcomes(tmp_path: Path, changed: dict[str, object], outcome: str) -> None:
@@ -194,7 +194,7 @@ def test_outcomes(tmp_path: Path, changed: dict[str, object], outcome: str) -> N
 
 def test_three_thresholds_have_a_map_for_each_pair_around_the_choice(whole_run: Workspace) -> None:
     chosen, default = {"hope": 4, "tact": 6, "nerve": 3}, {"hope": 5, "tact": 5, "nerve": 3}
-    write_tuning(whole_run, chosen=chosen, default=default)
+    write_tuning(whole_run, choice=chosen, default=default)
     page = page_of(whole_run)
     assert page.count("rect", "choice") == 3
     assert page.count("rect", "default") == 1
@@ -203,7 +203,7 @@ def test_three_thresholds_have_a_map_for_each_pair_around_the_choice(whole_run: 
 
 
 def test_one_threshold_has_a_line(whole_run: Workspace) -> None:
-    write_tuning(whole_run, chosen={"bar": 4}, default={"bar": 5})
+    write_tuning(whole_run, choice={"bar": 4}, default={"bar": 5})
     page = page_of(whole_run)
     assert page.count("rect", "choice") == page.count("rect", "default") == 1
     rows = page.table("Divergence of categories, nats by bar (columns)")

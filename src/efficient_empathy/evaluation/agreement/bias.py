@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.agreement.pairs import estimate, resampled
+from efficient_empathy.evaluation.agreement.pairs import estimate, resample
 from efficient_empathy.evaluation.agreement.raters import ComparedAxis, RatedItems
 from efficient_empathy.evaluation.agreement.record import Bias, TestVerdict
 from efficient_empathy.evaluation.agreement.settings import AgreementSettings
@@ -31,7 +31,7 @@ _MOST = 6 * 10**7
 _NUMBER = re.compile(r"\d+")
 
 
-def biases(rated: RatedItems, settings: AgreementSettings) -> tuple[Bias, ...]:
+def biases(ratings: RatedItems, settings: AgreementSettings) -> tuple[Bias, ...]:
     """A row a judge, axis, kind and group: how far the judge is above its reference there, and how much more than
     elsewhere.
 
@@ -39,12 +39,12 @@ def biases(rated: RatedItems, settings: AgreementSettings) -> tuple[Bias, ...]:
     people's median, else the first of the other raters; without people, nobody is held against themselves.
     """
     rows: list[Bias] = []
-    for axis in rated.axes:
-        for judge in rated.judges if rated.people else range(1, len(rated.raters)):
-            reference = rated.reference(axis, judge)
+    for axis in ratings.axes:
+        for judge in ratings.judges if ratings.people else range(1, len(ratings.raters)):
+            reference = ratings.reference(axis, judge)
             if reference is not None:
                 name, scores = reference
-                rows += _rows(axis, judge, name, axis.scores[:, judge] - scores, rated, settings)
+                rows += _rows(axis, judge, name, axis.scores[:, judge] - scores, ratings, settings)
     adjusted = holm([math.nan if row.p is None else row.p for row in rows])
     return tuple(
         row.model_copy(update={"p_holm": finite(p), "verdict": _verdict(p, settings.confidence)})
@@ -59,37 +59,37 @@ def _verdict(p: float, confidence: float) -> TestVerdict:
 
 
 def _rows(
-    axis: ComparedAxis, judge: int, reference: str, apart: Floats, rated: RatedItems, settings: AgreementSettings
+    axis: ComparedAxis, judge: int, reference: str, apart: Floats, ratings: RatedItems, settings: AgreementSettings
 ) -> list[Bias]:
-    known = np.flatnonzero(~np.isnan(apart))
-    if not len(known):
+    present = np.flatnonzero(~np.isnan(apart))
+    if not len(present):
         return []
-    clusters = np.array(rated.clusters)[known]
+    clusters = np.array(ratings.clusters)[present]
     rows = []
-    for kind, labels in groups(rated.about[known]).items():
-        marked = np.array([label is not None for label in labels])
-        members = {label: np.array([one == label for one in labels]) for label in _ordered(labels)}
+    for kind, labels in groups(ratings.about[present]).items():
+        has_label = np.array([label is not None for label in labels])
+        members = {label: np.array([one == label for one in labels]) for label in _sort_labels(labels)}
         if len(members) < 2:
             continue
-        differences, dialogues = apart[known][marked], clusters[marked]
-        measured = _Groups(differences, {label: own[marked] for label, own in members.items()})
-        found = resampled({"": measured}, dialogues.tolist(), draws=settings.resamples, seed=settings.seed)[""]
-        p = measured.p_values(dialogues.tolist(), settings.seed)
-        for i, (label, own) in enumerate(measured.members.items()):
+        differences, dialogues = apart[present][has_label], clusters[has_label]
+        statistic = _Groups(differences, {label: own[has_label] for label, own in members.items()})
+        figures = resample({"": statistic}, dialogues.tolist(), draws=settings.resamples, seed=settings.seed)[""]
+        p = statistic.p_values(dialogues.tolist(), settings.seed)
+        for i, (label, own) in enumerate(statistic.members.items()):
             count = len(set(dialogues[own]))
-            tested = min(count, len(set(dialogues[~own]))) >= FEWEST
+            is_testable = min(count, len(set(dialogues[~own]))) >= FEWEST
             rows.append(
                 Bias(
                     axis=axis.name,
-                    judge=rated.raters[judge].name,
+                    judge=ratings.raters[judge].name,
                     reference=reference,
                     kind=kind,
                     group=label,
                     items=int(own.sum()),
                     dialogues=count,
-                    shift=estimate(found[f"shift {label}"], settings.confidence),
-                    excess=estimate(found[f"excess {label}"], settings.confidence),
-                    p=float(p[i]) if tested else None,
+                    shift=estimate(figures[f"shift {label}"], settings.confidence),
+                    excess=estimate(figures[f"excess {label}"], settings.confidence),
+                    p=float(p[i]) if is_testable else None,
                     p_holm=None,
                     verdict="untested",
                 )
@@ -102,23 +102,23 @@ def groups(about: pl.DataFrame) -> dict[str, list[str | None]]:
 
     Lengths are parted at their quartiles, so that each group has about as many items as the next.
     """
-    found: dict[str, list[str | None]] = {}
+    groups: dict[str, list[str | None]] = {}
     words = [int(count) for count in about["response_words"].drop_nulls()]
     if words:
         inner = np.floor(np.quantile(words, [0.25, 0.5, 0.75])).astype(int) + 1
         bounds = sorted({min(words), *inner.tolist(), max(words) + 1})
         names = [f"{a}–{b - 1} words" if b - 1 > a else f"{a} words" for a, b in pairwise(bounds)]
-        found["length"] = [None if w is None else names[bisect_right(bounds, w) - 1] for w in about["response_words"]]
+        groups["length"] = [None if w is None else names[bisect_right(bounds, w) - 1] for w in about["response_words"]]
     if about["category"].drop_nulls().len():
-        found["category"] = about["category"].to_list()
+        groups["category"] = about["category"].to_list()
     turns = sorted(about["turn"].drop_nulls().unique().to_list())
     if turns:
         last = turns[POSITIONS - 1] if len(turns) > POSITIONS else None
-        found["position"] = [
+        groups["position"] = [
             None if turn is None else f"turn {last} or later" if last is not None and turn >= last else f"turn {turn}"
             for turn in about["turn"]
         ]
-    return found
+    return groups
 
 
 def permutation_tests(
@@ -134,26 +134,26 @@ def permutation_tests(
     """
     rng = np.random.default_rng(seed)
     centred = differences - differences.mean()
-    found = np.abs(centred @ marks)
+    statistics = np.abs(centred @ marks)
     blocks = _blocks(dialogues)
-    extreme, squares, made = np.zeros(marks.shape[1]), np.zeros(marks.shape[1]), 0
-    while made < permutations:
-        count = min(permutations - made, max(1, _CHUNK // len(centred)))
+    extreme, squares, done = np.zeros(marks.shape[1]), np.zeros(marks.shape[1]), 0
+    while done < permutations:
+        count = min(permutations - done, max(1, _CHUNK // len(centred)))
         dealt = np.empty((count, len(centred)))
         for places in blocks:
             own = np.broadcast_to(centred[places], (count, *places.shape))
             if places.shape[1] > 1:
                 own = np.take_along_axis(own, rng.random(own.shape[:2]).argsort(1)[:, :, None], axis=1)
-            moved = rng.permuted(own, axis=2 if places.shape[1] > 1 else 1)
-            dealt[:, places.ravel()] = moved.reshape(count, -1)
+            shuffle = rng.permuted(own, axis=2 if places.shape[1] > 1 else 1)
+            dealt[:, places.ravel()] = shuffle.reshape(count, -1)
         sums = np.abs(dealt @ marks)
-        extreme += (sums >= found - 1e-9).sum(0)
+        extreme += (sums >= statistics - 1e-9).sum(0)
         squares += (sums**2).sum(0)
-        made += count
-    spread = np.sqrt(squares / made)
-    p = (1 + extreme) / (1 + made)
+        done += count
+    spread = np.sqrt(squares / done)
+    p = (1 + extreme) / (1 + done)
     for i in np.flatnonzero((extreme == 0) & (spread > 1e-9)):
-        p[i] = min(p[i], math.erfc(found[i] / spread[i] / math.sqrt(2)))
+        p[i] = min(p[i], math.erfc(statistics[i] / spread[i] / math.sqrt(2)))
     return np.where(spread > 1e-9, p, np.nan)
 
 
@@ -186,11 +186,11 @@ class _Groups(Measured):
             shift = sums / counts
             excess = shift - (all_sums - sums) / (all_counts - counts)
         excess[~np.isfinite(excess)] = np.nan
-        found = {f"shift {label}": shift[:, i] for i, label in enumerate(self.members)}
-        return found | {f"excess {label}": excess[:, i] for i, label in enumerate(self.members)}
+        values = {f"shift {label}": shift[:, i] for i, label in enumerate(self.members)}
+        return values | {f"excess {label}": excess[:, i] for i, label in enumerate(self.members)}
 
 
-def _ordered(labels: list[str | None]) -> list[str]:
+def _sort_labels(labels: list[str | None]) -> list[str]:
     """The labels, those with a number by it."""
-    found = {label for label in labels if label is not None}
-    return sorted(found, key=lambda label: (int(number.group()) if (number := _NUMBER.search(label)) else 0, label))
+    names = {label for label in labels if label is not None}
+    return sorted(names, key=lambda label: (int(number.group()) if (number := _NUMBER.search(label)) else 0, label))

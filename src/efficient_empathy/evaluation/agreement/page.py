@@ -1,7 +1,4 @@
-"""The page: one self-contained HTML file in the form of the report's, with figures of its own.
-
-What raters agree on, in words.
-"""
+"""The page on agreement: one self-contained HTML file in the form of the report's, with its findings in words."""
 
 from __future__ import annotations
 
@@ -69,8 +66,8 @@ def findings(record: AgreementRecord) -> list[str]:
         sentences += [f"On {ceiling.axis}, {gap(judge, ceiling)}." for judge in ceiling.judges]
         if ceiling.note:
             sentences.append(f"On {ceiling.axis} {ceiling.note}.")
-    tested = [row for row in record.bias if row.p is not None]
-    biased = sorted((row for row in tested if row.verdict == "bias"), key=lambda row: row.p_holm or 0.0)
+    tests = [row for row in record.bias if row.p is not None]
+    biased = sorted((row for row in tests if row.verdict == "bias"), key=lambda row: row.p_holm or 0.0)
     for row in biased[:BIASES_TOLD]:
         sentences.append(
             f"Bias: on {row.axis}, against {row.reference}, {row.judge} is shifted by "
@@ -78,9 +75,9 @@ def findings(record: AgreementRecord) -> list[str]:
         )
     if len(biased) > BIASES_TOLD:
         sentences.append(f"And {len(biased) - BIASES_TOLD} more biases.")
-    if tested and not biased:
+    if tests and not biased:
         sentences.append(
-            f"No bias by length, category or position: none of {len(tested)} tests holds after Holm’s correction."
+            f"No bias by length, category or position: none of {len(tests)} tests holds after Holm’s correction."
         )
     for calibration in record.calibration:
         error, chance = calibration.figures["ece"], calibration.chance
@@ -233,8 +230,8 @@ def confusion_matrix(first: str, second: str, confusion: Confusion) -> Markup:
             f'<text class="tick end" x="{left - 8}" y="{bottom - (i + 0.5) * high + 4:g}">{escape(name)}</text>'
         )
     parts.append(f'<text class="axis" x="{(left + right) / 2:g}" y="{bottom + 38}">{escape(_short(second))} →</text>')
-    turned = f'transform="translate(16 {(_TOP + bottom) / 2:g}) rotate(-90)"'
-    parts.append(f'<text class="axis" {turned}>{escape(_short(first))} →</text>')
+    rotation = f'transform="translate(16 {(_TOP + bottom) / 2:g}) rotate(-90)"'
+    parts.append(f'<text class="axis" {rotation}>{escape(_short(first))} →</text>')
     total = sum(map(sum, counts))
     same = sum(counts[i][i] for i in range(len(levels)))
     about = f"{len(levels)} by {len(levels)} levels; {count(same)} of {count(total)} items have the same from both."
@@ -289,8 +286,8 @@ def reliability(title: str, bins: Sequence[Bin]) -> Markup:
         parts.append(f'<circle class="dot" {place}><title>{escape(line)}</title></circle>')
         sentences.append(line)
     parts.append(f'<text class="axis" x="{(left + right) / 2:g}" y="{_HEIGHT - 8}">probability it gave →</text>')
-    turned = f'transform="translate(12 {(bottom + top) / 2:g}) rotate(-90)"'
-    parts.append(f'<text class="axis" {turned}>share it was right →</text>')
+    rotation = f'transform="translate(12 {(bottom + top) / 2:g}) rotate(-90)"'
+    parts.append(f'<text class="axis" {rotation}>share it was right →</text>')
     return drawing("scatter", _WIDTH, _HEIGHT, title, f"{'; '.join(sentences)}.", parts)
 
 

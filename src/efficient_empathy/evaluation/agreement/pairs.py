@@ -1,7 +1,4 @@
-"""Raters against one another on every axis: every two, all at once, and judges beside the people's own agreement.
-
-Figures under resamples of the items, and how they are written.
-"""
+"""Raters against one another on every axis: every two, all at once, and judges beside the people's own agreement."""
 
 from __future__ import annotations
 
@@ -53,16 +50,14 @@ class Closeness(Measured):
         return self._pair.under(None if weights is None else weights[:, self._rows])
 
 
-def resampled(
-    measured: Mapping[str, Measured], clusters: Sequence[str], *, draws: int, seed: int
-) -> dict[str, Figures]:
+def resample(measures: Mapping[str, Measured], clusters: Sequence[str], *, draws: int, seed: int) -> dict[str, Figures]:
     """`statistics.resampling.replicate`, without resamples where there is nothing to draw or `draws` is 0."""
-    if draws and len(set(clusters)) > 1 and measured:
-        return replicate(measured, clusters, draws=draws, seed=seed)
+    if draws and len(set(clusters)) > 1 and measures:
+        return replicate(measures, clusters, draws=draws, seed=seed)
     none = np.empty(0)
     return {
-        name: {figure: ReplicatedFigure(float(value[0]), none, "bootstrap") for figure, value in found.under().items()}
-        for name, found in measured.items()
+        name: {figure: ReplicatedFigure(float(value[0]), none, "bootstrap") for figure, value in measure.under().items()}
+        for name, measure in measures.items()
     }
 
 
@@ -91,18 +86,18 @@ def estimates(figures: Figures, confidence: float) -> Estimates:
 
 def estimate(one: ReplicatedFigure, confidence: float) -> Estimate:
     """A figure with its interval; none where it is undefined in more than a tenth of the resamples."""
-    known = len(one.replicates) and np.isnan(one.replicates).mean() <= 1 - DEFINED
-    low, high = one.interval(confidence) if known else (math.nan, math.nan)
+    is_defined = len(one.replicates) and np.isnan(one.replicates).mean() <= 1 - DEFINED
+    low, high = one.interval(confidence) if is_defined else (math.nan, math.nan)
     return Estimate(value=one.value, low=low, high=high)
 
 
 def _mean(values: Floats) -> Floats:
     """The mean over rows without nan, nan where all are."""
-    known = ~np.isnan(values)
-    count = known.sum(0)
-    found = np.full(values.shape[1], np.nan)
-    np.divide(np.where(known, values, 0).sum(0), count, out=found, where=count > 0)
-    return found
+    present = ~np.isnan(values)
+    count = present.sum(0)
+    means = np.full(values.shape[1], np.nan)
+    np.divide(np.where(present, values, 0).sum(0), count, out=means, where=count > 0)
+    return means
 
 
 DECIDING = "kappa_quadratic"
@@ -115,24 +110,24 @@ MOST_VALUES = 101
 """With more distinct scores there are no such coefficients: their cost is by pairs of values."""
 
 
-def pairs(rated: RatedItems, settings: AgreementSettings) -> tuple[PairAgreement, ...]:
+def pairs(ratings: RatedItems, settings: AgreementSettings) -> tuple[PairAgreement, ...]:
     """Every two raters on every axis."""
     rows = []
-    for axis in rated.axes:
-        twos = list(combinations(range(len(rated.raters)), 2))
-        measured = {
+    for axis in ratings.axes:
+        twos = list(combinations(range(len(ratings.raters)), 2))
+        measures = {
             f"{a} {b}": Closeness(*(columns := (axis.scores[:, a], axis.scores[:, b])), axis.scale_for(*columns))
             for a, b in twos
         }
-        figures = resampled(measured, rated.clusters, draws=settings.resamples, seed=settings.seed)
+        figures = resample(measures, ratings.clusters, draws=settings.resamples, seed=settings.seed)
         for a, b in twos:
             first, second = axis.scores[:, a], axis.scores[:, b]
             rows.append(
                 PairAgreement(
                     axis=axis.name,
-                    first=rated.raters[a].name,
-                    second=rated.raters[b].name,
-                    items=measured[f"{a} {b}"].items,
+                    first=ratings.raters[a].name,
+                    second=ratings.raters[b].name,
+                    items=measures[f"{a} {b}"].items,
                     figures=estimates(figures[f"{a} {b}"], settings.confidence),
                     confusion=confusion(axis, first, second),
                     note=note(first, second),
@@ -148,12 +143,12 @@ def confusion(axis: ComparedAxis, first: Floats, second: Floats) -> Confusion | 
     more than `MOST_LEVELS`.
     """
     both = ~np.isnan(first) & ~np.isnan(second)
-    given = np.unique(np.concatenate([first[both], second[both]]))
+    values = np.unique(np.concatenate([first[both], second[both]]))
     scale = axis.scale_for(first, second)
-    whole = len(scale) == 2 and (np.append(given, scale) % 1 == 0).all()
+    whole = len(scale) == 2 and (np.append(values, scale) % 1 == 0).all()
     levels = np.arange(scale[0], scale[1] + 1) if whole else np.array(scale)
-    if not np.isin(given, levels).all():
-        levels = given
+    if not np.isin(values, levels).all():
+        levels = values
     if len(levels) > MOST_LEVELS or not both.any():
         return None
     cells = np.searchsorted(levels, first[both]) * len(levels) + np.searchsorted(levels, second[both])
@@ -172,41 +167,45 @@ def note(first: Floats, second: Floats) -> str:
             f"kappa, alpha and Spearman are undefined: both gave {values[0][0]:g} throughout, so there is nothing to "
             "agree about beyond chance"
         )
-    for which, found in zip(("the first", "the second"), values, strict=True):
-        if len(found) == 1:
-            return f"Spearman is undefined: {which} gave {found[0]:g} throughout"
+    for which, own in zip(("the first", "the second"), values, strict=True):
+        if len(own) == 1:
+            return f"Spearman is undefined: {which} gave {own[0]:g} throughout"
     if (np.concatenate(values) % 1 != 0).any():
         return "a rater’s scores are not whole: the same score, or one within one, means little"
     return ""
 
 
-def all_together(rated: RatedItems, settings: AgreementSettings) -> tuple[GroupAgreement, ...]:
+def all_together(ratings: RatedItems, settings: AgreementSettings) -> tuple[GroupAgreement, ...]:
     """On every axis, of all raters and of the people alone, the coefficients of `statistics.agreement`.
 
     Empty with two raters, of whom `pairs` says it all. Krippendorff's alpha needs the extra `eval`: without it there
     are notes only.
     """
-    every = list(range(len(rated.raters)))
-    groups = [every, rated.people] if len(rated.people) < len(every) else [every]
-    return tuple(_group(axis, group, rated, settings) for axis in rated.axes for group in groups if len(group) > 2)
+    every = list(range(len(ratings.raters)))
+    groups = [every, ratings.people] if len(ratings.people) < len(every) else [every]
+    return tuple(_group(axis, group, ratings, settings) for axis in ratings.axes for group in groups if len(group) > 2)
 
 
-def _group(axis: ComparedAxis, group: list[int], rated: RatedItems, settings: AgreementSettings) -> GroupAgreement:
+def _group(axis: ComparedAxis, group: list[int], ratings: RatedItems, settings: AgreementSettings) -> GroupAgreement:
     table = axis.scores[:, group]
-    shared = (~np.isnan(table)).sum(1) >= 2
-    table = table[shared]
-    figures, notes = _coefficients(axis, table, rated, shared, settings)
+    in_common = (~np.isnan(table)).sum(1) >= 2
+    table = table[in_common]
+    figures, notes = _coefficients(axis, table, ratings, in_common, settings)
     return GroupAgreement(
         axis=axis.name,
-        raters=tuple(rated.raters[i].name for i in group),
-        items=int(shared.sum()),
+        raters=tuple(ratings.raters[i].name for i in group),
+        items=int(in_common.sum()),
         figures=figures,
         notes=tuple(notes),
     )
 
 
 def _coefficients(
-    axis: ComparedAxis, table: Floats, rated: RatedItems, shared: npt.NDArray[np.bool_], settings: AgreementSettings
+    axis: ComparedAxis,
+    table: Floats,
+    ratings: RatedItems,
+    in_common: npt.NDArray[np.bool_],
+    settings: AgreementSettings,
 ) -> tuple[Estimates, list[str]]:
     """The coefficients of all raters of `table`, or why there are none."""
     if find_spec("krippendorff") is None:
@@ -215,82 +214,84 @@ def _coefficients(
         ]
     if len(np.unique(table[~np.isnan(table)])) > MOST_VALUES:
         return {}, [f"scores on {axis.name} are not whole: how close raters are is said for every two of them"]
-    clusters = [one for one, is_shared in zip(rated.clusters, shared, strict=True) if is_shared]
+    clusters = [one for one, is_common in zip(ratings.clusters, in_common, strict=True) if is_common]
     draws = settings.resamples if (~np.isnan(table)).sum() <= MOST_RATINGS else 0
-    found = agreement(
+    coefficients = agreement(
         table, _categories(axis, table), clusters=clusters, draws=draws, seed=settings.seed,
         confidence=settings.confidence,
     )  # fmt: skip
-    notes = [note for one in found.values() for note in one.notes]
+    notes = [note for one in coefficients.values() for note in one.notes]
     if draws < settings.resamples:
         notes.append(f"no intervals: there are more than {MOST_RATINGS:,} ratings")
-    return {name: Estimate(value=one.value, low=one.low, high=one.high) for name, one in found.items()}, notes
+    return {name: Estimate(value=one.value, low=one.low, high=one.high) for name, one in coefficients.items()}, notes
 
 
 def _categories(axis: ComparedAxis, table: Floats) -> list[float] | None:
     """Every category in order, where all scores are one; None, the values that occur, otherwise."""
     if axis.scale is None:
         return None
-    given = np.unique(table[~np.isnan(table)])
+    values = np.unique(table[~np.isnan(table)])
     levels = axis.scale if len(axis.scale) > 2 else tuple(np.arange(axis.scale[0], axis.scale[1] + 1))
-    return [float(level) for level in levels] if np.isin(given, levels).all() else None
+    return [float(level) for level in levels] if np.isin(values, levels).all() else None
 
 
-def ceilings(rated: RatedItems, settings: AgreementSettings) -> tuple[Ceiling, ...]:
+def ceilings(ratings: RatedItems, settings: AgreementSettings) -> tuple[Ceiling, ...]:
     """On every axis what the people's own agreement is, and what each judge reaches of it.
 
     A judge's `pairwise` and `leave_one_out` are the same as the people's with the judge in a person's place, so that
     the two can be compared. Means have no `mean_shift`, since two people have no order. Empty without people. With one
     person there is no ceiling, and `note` says so.
     """
-    return tuple(_ceiling(axis, rated, settings) for axis in rated.axes if rated.people)
+    return tuple(_ceiling(axis, ratings, settings) for axis in ratings.axes if ratings.people)
 
 
-def _ceiling(axis: ComparedAxis, rated: RatedItems, settings: AgreementSettings) -> Ceiling:
-    people, judges = rated.people, rated.judges
+def _ceiling(axis: ComparedAxis, ratings: RatedItems, settings: AgreementSettings) -> Ceiling:
+    people, judges = ratings.people, ratings.judges
     scores = axis.scores
     middle = medians(scores[:, people])
     rest = {p: medians(scores[:, [other for other in people if other != p]]) for p in people}
-    measured = {f"people {a} {b}": _closeness(axis, scores[:, a], scores[:, b]) for a, b in combinations(people, 2)}
-    measured |= {f"rest {p}": _closeness(axis, rest[p], scores[:, p]) for p in people}
+    measures = {f"people {a} {b}": _closeness(axis, scores[:, a], scores[:, b]) for a, b in combinations(people, 2)}
+    measures |= {f"rest {p}": _closeness(axis, rest[p], scores[:, p]) for p in people}
     for judge in judges:
         own = scores[:, judge]
-        measured[f"median {judge}"] = _closeness(axis, middle, own)
-        measured |= {f"judge {judge} {p}": _closeness(axis, scores[:, p], own) for p in people}
-        measured |= {f"judge rest {judge} {p}": _closeness(axis, rest[p], own) for p in people}
-    figures = resampled(measured, rated.clusters, draws=settings.resamples, seed=settings.seed)
+        measures[f"median {judge}"] = _closeness(axis, middle, own)
+        measures |= {f"judge {judge} {p}": _closeness(axis, scores[:, p], own) for p in people}
+        measures |= {f"judge rest {judge} {p}": _closeness(axis, rest[p], own) for p in people}
+    figures = resample(measures, ratings.clusters, draws=settings.resamples, seed=settings.seed)
 
     def mean(*names: str) -> Figures:
-        found = mean_of(figures[one] for one in names)
-        return {name: one for name, one in found.items() if name != "mean_shift"}
+        means = mean_of(figures[one] for one in names)
+        return {name: one for name, one in means.items() if name != "mean_shift"}
 
     pairwise = mean(*(f"people {a} {b}" for a, b in combinations(people, 2)))
-    left = mean(*(f"rest {p}" for p in people)) if len(people) > 1 else {}
-    found = []
+    leave_one_out = mean(*(f"rest {p}" for p in people)) if len(people) > 1 else {}
+    rows = []
     for judge in judges:
         each = mean(*(f"judge {judge} {p}" for p in people))
         others = mean(*(f"judge rest {judge} {p}" for p in people)) if len(people) > 1 else {}
         short = estimates(less(each, pairwise), settings.confidence)
-        found.append(
+        rows.append(
             JudgeAgreement(
-                name=rated.raters[judge].name,
-                items=measured[f"median {judge}"].items,
+                name=ratings.raters[judge].name,
+                items=measures[f"median {judge}"].items,
                 median=estimates(figures[f"median {judge}"], settings.confidence),
                 confusion=confusion(axis, middle, scores[:, judge]),
                 pairwise=estimates(each, settings.confidence),
                 leave_one_out=estimates(others, settings.confidence),
-                less=Shortfall(pairwise=short, leave_one_out=estimates(less(others, left), settings.confidence)),
+                less=Shortfall(
+                    pairwise=short, leave_one_out=estimates(less(others, leave_one_out), settings.confidence)
+                ),
                 verdict=_verdict(short),
             )
         )
     return Ceiling(
         axis=axis.name,
         people=PeopleAgreement(
-            names=tuple(rated.raters[person].name for person in people),
+            names=tuple(ratings.raters[person].name for person in people),
             pairwise=estimates(pairwise, settings.confidence),
-            leave_one_out=estimates(left, settings.confidence),
+            leave_one_out=estimates(leave_one_out, settings.confidence),
         ),
-        judges=tuple(found),
+        judges=tuple(rows),
         note="" if len(people) > 1 else "one person alone has no agreement, so there is no ceiling",
     )
 

@@ -53,7 +53,7 @@ class Rater:
         """The rounds it has scores of, in order."""
         return sorted(self.scores[ROUND].unique().to_list())
 
-    def named(self, name: str) -> Rater:
+    def rename(self, name: str) -> Rater:
         """The same rater under another name."""
         return replace(self, name=name)
 
@@ -107,12 +107,12 @@ class RatedItems:
     @property
     def clusters(self) -> list[str]:
         """Each item's dialogue; an item whose dialogue is not known is one of its own."""
-        named = self.about.select(
+        labels = self.about.select(
             pl.when(pl.col("dialogue_id").is_null())
             .then(pl.lit("item ") + pl.col(ITEM))
             .otherwise(pl.lit("dialogue ") + pl.col("dialogue_id"))
         )
-        return named.to_series().to_list()
+        return labels.to_series().to_list()
 
     def reference(self, axis: ComparedAxis, judge: int) -> tuple[str, Floats] | None:
         """Whom a judge is held against on an axis, and their scores: the people's median, without people the first of
@@ -127,10 +127,10 @@ class RatedItems:
 
 def medians(scores: Floats) -> Floats:
     """The median of each row's scores, nan where there are none."""
-    found = np.full(len(scores), np.nan)
-    rated = ~np.isnan(scores).all(1)
-    found[rated] = np.nanmedian(scores[rated], axis=1)
-    return found
+    values = np.full(len(scores), np.nan)
+    has_scores = ~np.isnan(scores).all(1)
+    values[has_scores] = np.nanmedian(scores[has_scores], axis=1)
+    return values
 
 
 def align_raters(raters: Sequence[Rater], settings: AgreementSettings) -> RatedItems:
@@ -148,16 +148,16 @@ def align_raters(raters: Sequence[Rater], settings: AgreementSettings) -> RatedI
             f"{names[0]} is the only rater, asked once: agreement needs two raters, or several rounds of one (a column "
             "round, or a ledger with rounds)"
         )
-    wanted, notes = _axes(raters, settings)
-    tables = {axis: _table(raters, axis) for axis in wanted}
+    common, notes = _axes(raters, settings)
+    tables = {axis: _table(raters, axis) for axis in common}
     together = pl.concat([table.select(ITEM) for table in tables.values()]).unique(maintain_order=True)
     together = together.join(
         pl.concat([_in_common(table, alone) for table in tables.values()]), on=ITEM, how="semi", maintain_order="left"
     )
     if together.is_empty():
-        listed = "; ".join(f"{r.name}: {r.scores[ITEM][0]} …" for r in raters[:4] if len(r.scores))
+        examples = "; ".join(f"{r.name}: {r.scores[ITEM][0]} …" for r in raters[:4] if len(r.scores))
         raise UserError(
-            f"no item has scores of two raters: the items have to be known by the same ids everywhere ({listed})"
+            f"no item has scores of two raters: the items have to be known by the same ids everywhere ({examples})"
         )
     axes = []
     for axis, table in tables.items():
@@ -181,29 +181,29 @@ def _axes(raters: Sequence[Rater], settings: AgreementSettings) -> tuple[list[st
     for rater in raters:
         for axis in rater.axes:
             having.setdefault(axis, []).append(rater.name)
-    needed = min(2, len(raters))
+    fewest = min(2, len(raters))
     for axis in settings.axes:
-        if len(having.get(axis, [])) < needed:
+        if len(having.get(axis, [])) < fewest:
             who = f"only {having[axis][0]} has it" if axis in having else f"there are {', '.join(having)}"
             raise UserError(f"the axis {axis!r} cannot be compared: {who}")
-    shared = [axis for axis, names in having.items() if len(names) >= needed]
-    if not shared:
-        listed = "; ".join(f"{rater.name}: {', '.join(rater.axes)}" for rater in raters[:12])
-        raise UserError(f"no axis is shared by two raters ({listed}): give the columns the same names")
-    notes = [f"{axis} is left out: only {names[0]} has it" for axis, names in having.items() if axis not in shared]
-    return (list(dict.fromkeys(settings.axes)), []) if settings.axes else (shared, notes)
+    common = [axis for axis, names in having.items() if len(names) >= fewest]
+    if not common:
+        by_rater = "; ".join(f"{rater.name}: {', '.join(rater.axes)}" for rater in raters[:12])
+        raise UserError(f"no axis is shared by two raters ({by_rater}): give the columns the same names")
+    notes = [f"{axis} is left out: only {names[0]} has it" for axis, names in having.items() if axis not in common]
+    return (list(dict.fromkeys(settings.axes)), []) if settings.axes else (common, notes)
 
 
 def _table(raters: Sequence[Rater], axis: str) -> pl.DataFrame:
     """Each item's score by rater, the median of its rounds; columns `0`, `1`, … beside the item."""
-    found = pl.concat([rater.scores.select(ITEM) for rater in raters]).unique(maintain_order=True)
+    items = pl.concat([rater.scores.select(ITEM) for rater in raters]).unique(maintain_order=True)
     for i, rater in enumerate(raters):
         if axis in rater.axes:
             own = rater.scores.group_by(ITEM).agg(pl.col(axis).median().alias(str(i)))
-            found = found.join(own, on=ITEM, how="left", maintain_order="left")
+            items = items.join(own, on=ITEM, how="left", maintain_order="left")
         else:
-            found = found.with_columns(pl.lit(None, pl.Float64).alias(str(i)))
-    return found
+            items = items.with_columns(pl.lit(None, pl.Float64).alias(str(i)))
+    return items
 
 
 def _in_common(table: pl.DataFrame, alone: bool) -> pl.DataFrame:
@@ -215,21 +215,21 @@ def _scale(
     raters: Sequence[Rater], axis: str, settings: AgreementSettings, table: pl.DataFrame
 ) -> tuple[tuple[float, ...] | None, str]:
     """The axis's scale, perhaps that of the package's own rubric, and perhaps a note on it; checks every score."""
-    wanted = settings.scale_of(axis)
-    if wanted == OCCURRING:
+    choice = settings.scale_of(axis)
+    if choice == OCCURRING:
         return None, ""
     default = {one.name: (float(one.scale[0]), float(one.scale[1])) for one in Rubric.load().axes}
-    known = {rater.name: rater.scales[axis] for rater in raters if axis in rater.scales}
-    if not isinstance(wanted, tuple) and len(set(known.values())) > 1:
-        listed = ", ".join(f"{name} {low:g}–{high:g}" for name, (low, high) in known.items())
+    scales = {rater.name: rater.scales[axis] for rater in raters if axis in rater.scales}
+    if not isinstance(choice, tuple) and len(set(scales.values())) > 1:
+        names = ", ".join(f"{name} {low:g}–{high:g}" for name, (low, high) in scales.items())
         raise UserError(
-            f"{axis} is on different scales ({listed}): compare raters of one scale, or name it with --scale"
+            f"{axis} is on different scales ({names}): compare raters of one scale, or name it with --scale"
         )
     note = ""
-    if isinstance(wanted, tuple):
-        scale = wanted
-    elif known:
-        scale = next(iter(known.values()))
+    if isinstance(choice, tuple):
+        scale = choice
+    elif scales:
+        scale = next(iter(scales.values()))
     elif axis in default:
         scale = default[axis]
     else:
@@ -247,10 +247,10 @@ def _check(rater: Rater, axis: str, scale: tuple[float, ...]) -> None:
     bad = ~value.is_in(list(scale)) if len(scale) > 2 else ~value.is_between(scale[0], scale[1])
     off = rater.scores.filter(value.is_not_null() & bad).head(1)
     if len(off) and (len(scale) == 2 or not _is_even(scale)):
-        listed = f"{scale[0]:g}–{scale[1]:g}" if len(scale) == 2 else ", ".join(f"{v:g}" for v in scale)
+        levels = f"{scale[0]:g}–{scale[1]:g}" if len(scale) == 2 else ", ".join(f"{v:g}" for v in scale)
         raise UserError(
             f"{rater.source}: {rater.name} gave {off[ITEM][0]!r} {axis} {off[axis][0]:g}, which is not on the scale "
-            f"{listed}: mend it, or name another with --scale"
+            f"{levels}: mend it, or name another with --scale"
         )
 
 
@@ -260,10 +260,10 @@ def _is_even(scale: tuple[float, ...]) -> bool:
 
 def _about(raters: Sequence[Rater], items: pl.DataFrame) -> pl.DataFrame:
     """What any rater's source tells of the items, the first that tells it."""
-    known = [rater.about for rater in raters if len(rater.about)]
-    if not known:
+    frames = [rater.about for rater in raters if len(rater.about)]
+    if not frames:
         return items.select(ITEM, *(pl.lit(None, ABOUT[c]).alias(c) for c in ABOUT.names() if c != ITEM))
-    every = pl.concat(known, how="diagonal").group_by(ITEM).agg(pl.exclude(ITEM).drop_nulls().first())
+    every = pl.concat(frames, how="diagonal").group_by(ITEM).agg(pl.exclude(ITEM).drop_nulls().first())
     return items.join(every, on=ITEM, how="left", maintain_order="left")
 
 

@@ -48,15 +48,15 @@ class AgreementSettings(Settings):
 
         Raises `UserError` for what is no scale.
         """
-        found: tuple[float, ...] | str | None = None
-        for written in self.scales:
-            name, equals, text = written.rpartition("=")
+        scale: tuple[float, ...] | str | None = None
+        for entry in self.scales:
+            name, equals, text = entry.rpartition("=")
             if not equals or name.strip().lower() == axis:
-                found = _scale(written, text)
-        return found
+                scale = _scale(entry, text)
+        return scale
 
 
-def _scale(written: str, text: str) -> tuple[float, ...] | str:
+def _scale(entry: str, text: str) -> tuple[float, ...] | str:
     if text == OCCURRING:
         return OCCURRING
     low, dash, high = text.partition("-")
@@ -65,5 +65,5 @@ def _scale(written: str, text: str) -> tuple[float, ...] | str:
     except ValueError:
         values = ()
     if len(values) < 2 or any(b <= a for a, b in pairwise(values)):
-        raise UserError(f"--scale {written!r} is no scale: write 1-5, AXIS=1-5, AXIS=1,2,5 or AXIS={OCCURRING}")
+        raise UserError(f"--scale {entry!r} is no scale: write 1-5, AXIS=1-5, AXIS=1,2,5 or AXIS={OCCURRING}")
     return values

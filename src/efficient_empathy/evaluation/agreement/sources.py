@@ -1,7 +1,4 @@
-"""Raters by reference, `NAME=PATH`, PATH or `PATH#WHICH`: of runs, of ledgers with all their rounds, of tables.
-
-Raters out of tables: CSV, JSON, JSON lines or Parquet, a row a rating or a column a rater and axis.
-"""
+"""Read raters from runs, from ledgers with all their rounds, and from tables of ratings."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ Rows = Sequence[tuple[str, Mapping[str, Any]]]
 """Rows with their places: values by column."""
 
 
-def from_table(path: Path, name: str | None = None, wanted: str | None = None) -> list[Rater]:
+def from_table(path: Path, name: str | None = None, only: str | None = None) -> list[Rater]:
     """The raters of a table's file.
 
     Long: a rater's column (`rater`, `annotator`, `judge`), an item's (`sample_id`, `item_id`), one an axis, perhaps
@@ -54,12 +51,12 @@ def from_table(path: Path, name: str | None = None, wanted: str | None = None) -
     rows = [(row.place, row.values) for row in file_rows(path, intake, lambda _: True)]
     if intake.bad_rows:
         raise UserError(f"{intake.bad_rows[0].place}: {intake.bad_rows[0].reason}: mend the row")
-    return raters_of(rows, str(path), name or path.name.split(".")[0], wanted)
+    return raters_of(rows, str(path), name or path.name.split(".")[0], only)
 
 
-def raters_of(rows: Rows, source: str, name: str, wanted: str | None = None) -> list[Rater]:
+def raters_of(rows: Rows, source: str, name: str, only: str | None = None) -> list[Rater]:
     """The raters in rows; `name` is that of a rater without one, `source` where the rows come from."""
-    rows = [(place, _flat(values)) for place, values in rows]
+    rows = [(place, _flatten(values)) for place, values in rows]
     columns = list(dict.fromkeys(column for _, values in rows for column in values))
     if not rows:
         raise UserError(f"{source} is empty: it has no rows")
@@ -77,19 +74,19 @@ def raters_of(rows: Rows, source: str, name: str, wanted: str | None = None) -> 
     axes = [axis for axis in axes if _JOINT in axis or not wide]
     drafts: dict[str, _Draft] = {}
     for place, values in rows:
-        known = _text(values.get(item))
-        if known is None:
+        item_id = _text(values.get(item))
+        if item_id is None:
             raise UserError(f"{place}: {item} is empty: name the item that was rated")
         who = _text(values.get(rater)) if rater else name
         if who is None:
             raise UserError(f"{place}: {rater} is empty: name the rater")
         for axis in axes:
             owner, what = axis.split(_JOINT, 1) if wide else (who, axis)
-            drafts.setdefault(owner, _Draft()).add(place, known, what.lower(), values, axis)
-    if wanted is not None and wanted not in drafts:
-        raise UserError(f"{source} has no rater {wanted!r}: there are {', '.join(drafts)}")
+            drafts.setdefault(owner, _Draft()).add(place, item_id, what.lower(), values, axis)
+    if only is not None and only not in drafts:
+        raise UserError(f"{source} has no rater {only!r}: there are {', '.join(drafts)}")
     about = _categories_of(rows, item, [column for column in _CATEGORIES if column not in axes])
-    return [d.rater(who, source, about) for who, d in drafts.items() if wanted in (None, who)]
+    return [d.rater(who, source, about) for who, d in drafts.items() if only in (None, who)]
 
 
 @dataclass
@@ -97,12 +94,12 @@ class _Draft:
     """One rater's scores as they are collected."""
 
     cells: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
-    seen: dict[tuple[str, int, str], str] = field(default_factory=dict)
+    places: dict[tuple[str, int, str], str] = field(default_factory=dict)
     axes: dict[str, None] = field(default_factory=dict)
 
     def add(self, place: str, item: str, axis: str, values: Mapping[str, Any], column: str) -> None:
         number = _round(place, values)
-        first = self.seen.setdefault((item, number, axis), place)
+        first = self.places.setdefault((item, number, axis), place)
         if first != place:
             raise UserError(
                 f"{place}: the item {show_value(item)} was rated by the same rater before ({first}): delete one, "
@@ -135,21 +132,21 @@ class _Draft:
         return Rater(name, source, pl.DataFrame(columns, schema=kinds), about=about, failed=failed)
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:
     """A row with its objects' entries as columns of their own, names in lower case."""
-    found: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            found |= {str(inner).strip().lower(): v for inner, v in value.items()}
+            columns |= {str(inner).strip().lower(): v for inner, v in value.items()}
         else:
-            found[key.strip().lower() if _JOINT not in key else key.strip()] = value
-    return found
+            columns[key.strip().lower() if _JOINT not in key else key.strip()] = value
+    return columns
 
 
 def _is_numeric(rows: Rows, column: str) -> bool:
     """Whether most of a column's cells are numbers: the others are then faults, else it is a column of text."""
-    filled = [values[column] for _, values in rows if _text(values.get(column)) is not None]
-    return sum(_number(value) is not None for value in filled) * 2 > len(filled)
+    cells = [values[column] for _, values in rows if _text(values.get(column)) is not None]
+    return sum(_number(value) is not None for value in cells) * 2 > len(cells)
 
 
 def _number(value: Any) -> float | None:
@@ -194,9 +191,9 @@ def _state(values: Mapping[str, Any]) -> str:
 
 def _categories_of(rows: Rows, item: str, categories: Sequence[str]) -> pl.DataFrame:
     """What the rows tell of their items, the first one that tells it."""
-    found: dict[str, dict[str, Any]] = {}
+    by_item: dict[str, dict[str, Any]] = {}
     for place, values in rows:
-        one = found.setdefault(str(_text(values[item])), {})
+        one = by_item.setdefault(str(_text(values[item])), {})
         turn, words = (_whole(place, values, column) for column in ("turn", "words"))
         if words is None and (response := _text(values.get("response"))) is not None:
             words = len(response.split())
@@ -207,7 +204,7 @@ def _categories_of(rows: Rows, item: str, categories: Sequence[str]) -> pl.DataF
             "response_words": words,
         }
         one.update({key: value for key, value in known_of_item.items() if value is not None and one.get(key) is None})
-    return pl.DataFrame([{ITEM: known, **one} for known, one in found.items()], schema=ABOUT)
+    return pl.DataFrame([{ITEM: item_id, **one} for item_id, one in by_item.items()], schema=ABOUT)
 
 
 def _first(values: Mapping[str, Any], columns: Iterable[str]) -> str | None:
@@ -223,7 +220,7 @@ def _whole(place: str, values: Mapping[str, Any], column: str) -> int | None:
     return int(number)
 
 
-_NAMED = re.compile(r"([^=/\\#]+)=(.+)", re.DOTALL)
+_NAME_AND_PATH = re.compile(r"([^=/\\#]+)=(.+)", re.DOTALL)
 
 
 def read_raters(references: Sequence[str] | Mapping[str, Any], facts: Sequence[str] = ()) -> list[Rater]:
@@ -232,8 +229,10 @@ def read_raters(references: Sequence[str] | Mapping[str, Any], facts: Sequence[s
     As a mapping, names to paths or to polars frames (in the form of tables; one of several raters keeps their names).
     Raises `UserError` for what cannot be read and for two raters of one name.
     """
-    named = references.items() if isinstance(references, Mapping) else [_named(reference) for reference in references]
-    raters = [rater for name, place in named for rater in _read(name, place, facts)]
+    pairs = (
+        references.items() if isinstance(references, Mapping) else [_split_name(reference) for reference in references]
+    )
+    raters = [rater for name, place in pairs for rater in _read(name, place, facts)]
     if not raters:
         raise UserError("no rater is named: pass runs, ledgers or tables, such as gpt=runs/gpt people.csv")
     for i, rater in enumerate(raters):
@@ -246,53 +245,53 @@ def read_raters(references: Sequence[str] | Mapping[str, Any], facts: Sequence[s
     return raters
 
 
-def _named(reference: str) -> tuple[str | None, str]:
-    found = None if Path(reference).exists() else _NAMED.fullmatch(reference)
-    return (found.group(1).strip(), found.group(2)) if found else (None, reference)
+def _split_name(reference: str) -> tuple[str | None, str]:
+    match = None if Path(reference).exists() else _NAME_AND_PATH.fullmatch(reference)
+    return (match.group(1).strip(), match.group(2)) if match else (None, reference)
 
 
 def _read(name: str | None, place: Any, facts: Sequence[str]) -> list[Rater]:
     if isinstance(place, pl.DataFrame):
         rows = [(f"{name}: row {n}", row) for n, row in enumerate(place.iter_rows(named=True), 1)]
-        found = raters_of(rows, str(name), str(name))
-        return [found[0].named(str(name))] if len(found) == 1 else found
-    path, wanted = _parted(str(place))
+        raters = raters_of(rows, str(name), str(name))
+        return [raters[0].rename(str(name))] if len(raters) == 1 else raters
+    path, only = _split_path(str(place))
     if path.is_dir():
-        found = _in_folder(path, wanted, name, facts)
+        raters = _in_folder(path, only, name, facts)
     elif not path.exists():
         raise UserError(f"{path} is not there: pass a run's folder, a ledger.sqlite or a table of ratings")
     elif is_ledger(path):
-        found = from_ledger(path, wanted, facts)
+        raters = from_ledger(path, only, facts)
     else:
-        found = from_table(path, name, wanted)
-    return _renamed(found, name, str(place))
+        raters = from_table(path, name, only)
+    return _rename(raters, name, str(place))
 
 
-def _renamed(raters: list[Rater], name: str | None, place: str) -> list[Rater]:
+def _rename(raters: list[Rater], name: str | None, place: str) -> list[Rater]:
     if name is None or [rater.name for rater in raters] == [name]:
         return raters
     if len(raters) > 1:
-        listed = ", ".join(rater.name for rater in raters[:12])
-        raise UserError(f"{place} holds {len(raters)} raters ({listed}), so it cannot be {name!r} alone: add #RATER")
-    return [raters[0].named(name)]
+        names = ", ".join(rater.name for rater in raters[:12])
+        raise UserError(f"{place} holds {len(raters)} raters ({names}), so it cannot be {name!r} alone: add #RATER")
+    return [raters[0].rename(name)]
 
 
-def _parted(place: str) -> tuple[Path, str | None]:
-    """The path and what is wanted of it, parted by the first `#` that leaves a path which is there."""
+def _split_path(place: str) -> tuple[Path, str | None]:
+    """The path and what follows it, split at the first `#` that leaves a path which is there."""
     if Path(place).exists():
         return Path(place), None
-    for found in re.finditer("#", place):
-        if Path(place[: found.start()]).exists():
-            return Path(place[: found.start()]), place[found.end() :] or None
+    for mark in re.finditer("#", place):
+        if Path(place[: mark.start()]).exists():
+            return Path(place[: mark.start()]), place[mark.end() :] or None
     return Path(place), None
 
 
-def _in_folder(root: Path, wanted: str | None, name: str | None, facts: Sequence[str]) -> list[Rater]:
-    """The raters that a run's folder stands for: its last score, or the `wanted` ones of its ledger."""
-    if not wanted:
+def _in_folder(root: Path, only: str | None, name: str | None, facts: Sequence[str]) -> list[Rater]:
+    """The raters that a run's folder stands for: its last score, or the raters called `only` in its ledger."""
+    if not only:
         return [from_run(root, name, facts)]
     run = Workspace(root)
-    return from_ledger(run.require(run.ledger, "score SOURCE"), wanted, facts)
+    return from_ledger(run.require(run.ledger, "score SOURCE"), only, facts)
 
 
 def from_run(root: Path, name: str | None = None, facts: Sequence[str] = ()) -> Rater:
@@ -314,71 +313,71 @@ def from_run(root: Path, name: str | None = None, facts: Sequence[str] = ()) -> 
     return Rater(name or table.name, str(root), scores, scales, _about(table, facts), dict(states))
 
 
-def from_ledger(path: Path, wanted: str | None = None, facts: Sequence[str] = ()) -> list[Rater]:
-    """The judges of a ledger, each with all its rounds; with `wanted` those of that name, or of that key.
+def from_ledger(path: Path, only: str | None = None, facts: Sequence[str] = ()) -> list[Rater]:
+    """The judges of a ledger, each with all its rounds; with `only` those of that name or key.
 
-    The key of a later round is that round alone. Raises `UserError` where nothing is `wanted`.
+    The key of a later round is that round alone. Raises `UserError` where there is no such judge.
     """
     table = RunTable(Workspace(path.parent))
     with Ledger(path, read_only=True) as ledger:
         judges = {spec: first.judge for spec in ledger.specs() if (first := next(ledger.judgements(spec), None))}
         if not judges:
             raise UserError(f"{path} holds no judgements: score the run first")
-        chosen = _chosen_specs(judges, wanted)
-        if not chosen:
-            known = ", ".join(dict.fromkeys(judges.values()))
-            raise UserError(f"{path} has no judge {wanted!r}: there are {known}")
+        specs = _choose_specs(judges, only)
+        if not specs:
+            available = ", ".join(dict.fromkeys(judges.values()))
+            raise UserError(f"{path} has no judge {only!r}: there are {available}")
         about = _about(table, facts)
-        names = Counter(judges[members[0]] for members in chosen.values())
+        names = Counter(judges[members[0]] for members in specs.values())
         return [
             _rater(ledger, str(base) if names[judges[members[0]]] > 1 else judges[members[0]], members, table, about)
-            for base, members in chosen.items()
+            for base, members in specs.items()
         ]
 
 
-def _chosen_specs(judges: Mapping[JudgeSpec, str], wanted: str | None) -> dict[JudgeSpec, list[JudgeSpec]]:
-    """The specs of each judge that is wanted, by the spec of its first round."""
-    alone = next((spec for spec in judges if spec.key == wanted and spec.round > 1), None)
+def _choose_specs(judges: Mapping[JudgeSpec, str], only: str | None) -> dict[JudgeSpec, list[JudgeSpec]]:
+    """The specs of each judge, or of the one called `only`, by the spec of its first round."""
+    alone = next((spec for spec in judges if spec.key == only and spec.round > 1), None)
     if alone is not None:
         return {alone: [alone]}
-    chosen: dict[JudgeSpec, list[JudgeSpec]] = {}
+    specs: dict[JudgeSpec, list[JudgeSpec]] = {}
     for spec, judge in judges.items():
         base = spec.in_round(1)
-        if wanted in (None, base.key, judge):
-            chosen.setdefault(base, []).append(spec)
-    return chosen
+        if only in (None, base.key, judge):
+            specs.setdefault(base, []).append(spec)
+    return specs
 
 
 def _rater(ledger: Ledger, name: str, specs: list[JudgeSpec], table: RunTable, about: pl.DataFrame) -> Rater:
-    judged: list[tuple[int, Judgement]] = []
+    judgements: list[tuple[int, Judgement]] = []
     failed: Counter[str] = Counter()
     for spec in specs:
         last: dict[str, Judgement] = {}
         for judgement in ledger.judgements(spec):
             if judgement.state == "ok" or judgement.sample_id not in last or last[judgement.sample_id].state != "ok":
                 last[judgement.sample_id] = judgement
-        judged += [(spec.round, j) for j in last.values() if j.state == "ok"]
+        judgements += [(spec.round, j) for j in last.values() if j.state == "ok"]
         failed.update(j.state for j in last.values() if j.state != "ok")
-    if not judged:
+    if not judgements:
         raise UserError(f"the judge {name} has no ok judgement in {ledger.path}: score again")
-    axes = list(dict.fromkeys(axis for _, j in judged for axis in j.scores))
+    axes = list(dict.fromkeys(axis for _, j in judgements for axis in j.scores))
     columns: dict[str, Any] = {
-        ITEM: [j.sample_id for _, j in judged],
-        ROUND: [number for number, _ in judged],
-        **{axis: [j.scores.get(axis) for _, j in judged] for axis in axes},
+        ITEM: [j.sample_id for _, j in judgements],
+        ROUND: [number for number, _ in judgements],
+        **{axis: [j.scores.get(axis) for _, j in judgements] for axis in axes},
     }
-    distributed = [axis for axis in axes if any(axis in j.probabilities for _, j in judged)]
+    distributed = [axis for axis in axes if any(axis in j.probabilities for _, j in judgements)]
     columns |= {
-        f"{axis}{PROBABILITIES}": [list(j.probabilities.get(axis, [])) or None for _, j in judged]
+        f"{axis}{PROBABILITIES}": [list(j.probabilities.get(axis, [])) or None for _, j in judgements]
         for axis in distributed
     }
     kinds = {ITEM: pl.String(), ROUND: pl.Int32(), **dict.fromkeys(axes, pl.Float64())}
     kinds |= {f"{axis}{PROBABILITIES}": pl.List(pl.Float32) for axis in distributed}
-    if any(j.dependence for _, j in judged):
-        columns[DEPENDENCE] = [list(j.dependence) or None for _, j in judged]
+    if any(j.dependence for _, j in judgements):
+        columns[DEPENDENCE] = [list(j.dependence) or None for _, j in judgements]
         kinds[DEPENDENCE] = pl.List(pl.Float32)
     scales: dict[str, tuple[float, float]] = {}
-    if table.scoring and table.scoring.rubric.hash == judged[0][1].rubric:
+    if table.scoring and table.scoring.rubric.hash == judgements[0][1].rubric:
         scales = {name: scale for name, scale in table.scoring.rubric.axes.items() if name in axes}
     return Rater(name, f"{ledger.path}", pl.DataFrame(columns, schema_overrides=kinds), scales, about, dict(failed))
 
@@ -387,8 +386,8 @@ def _about(table: RunTable, facts: Sequence[str]) -> pl.DataFrame:
     """What the run's samples tell of the items; nothing where it has none."""
     if not table.workspace.samples.exists():
         return pl.DataFrame(schema=ABOUT)
-    known = [column for column in ABOUT.names() if column != ITEM]
-    frame = table.require("samples").read(["sample_id", *known, *(fact for fact in facts if fact not in known)])
+    columns = [column for column in ABOUT.names() if column != ITEM]
+    frame = table.require("samples").read(["sample_id", *columns, *(fact for fact in facts if fact not in columns)])
     return frame.unique("sample_id", keep="first", maintain_order=True).rename({"sample_id": ITEM})
 
 

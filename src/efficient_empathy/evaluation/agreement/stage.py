@@ -39,23 +39,23 @@ def measure_agreement(
     """
     settings = settings or AgreementSettings()
     began = time.perf_counter()
-    rated = align_raters(read_raters(raters, policy_of(settings).facts), settings)
-    subsets = subsets_of(rated, settings)
-    alone = len(rated.raters) == 1
+    ratings = align_raters(read_raters(raters, policy_of(settings).facts), settings)
+    subsets = subsets_of(ratings, settings)
+    alone = len(ratings.raters) == 1
     record = AgreementRecord(
-        raters=tuple(_rater(rated, i) for i in range(len(rated.raters))),
-        people=tuple(rated.raters[i].name for i in rated.people),
-        items=len(rated.items),
-        dialogues=len(set(rated.clusters)),
-        axes=tuple(AxisSummary(name=axis.name, scale=axis.scale) for axis in rated.axes),
-        pairs=() if alone else pairs(rated, settings),
-        together=() if alone else all_together(rated, settings),
-        ceiling=() if alone else ceilings(rated, settings),
+        raters=tuple(_rater(ratings, i) for i in range(len(ratings.raters))),
+        people=tuple(ratings.raters[i].name for i in ratings.people),
+        items=len(ratings.items),
+        dialogues=len(set(ratings.clusters)),
+        axes=tuple(AxisSummary(name=axis.name, scale=axis.scale) for axis in ratings.axes),
+        pairs=() if alone else pairs(ratings, settings),
+        together=() if alone else all_together(ratings, settings),
+        ceiling=() if alone else ceilings(ratings, settings),
         subsets=None if alone or subsets is None else agreement_on_subsets(subsets, settings),
-        bias=() if alone else biases(rated, settings),
-        calibration=() if alone else calibrations(rated, subsets, settings),
-        repeats=repeatability(rated, subsets, settings),
-        notes=tuple(rated.notes),
+        bias=() if alone else biases(ratings, settings),
+        calibration=() if alone else calibrations(ratings, subsets, settings),
+        repeats=repeatability(ratings, subsets, settings),
+        notes=tuple(ratings.notes),
         settings=settings,
         seconds=round(time.perf_counter() - began, 2),
     )
@@ -68,14 +68,14 @@ def measure_agreement(
     return AgreementResult(**dict(record), output={"json": str(json_file), "html": str(html_file)})
 
 
-def _rater(rated: RatedItems, place: int) -> RaterSummary:
-    rater = rated.raters[place]
+def _rater(ratings: RatedItems, place: int) -> RaterSummary:
+    rater = ratings.raters[place]
     return RaterSummary(
         name=rater.name,
-        kind="person" if place in rated.people else "judge",
+        kind="person" if place in ratings.people else "judge",
         source=rater.source,
         rounds=len(rater.rounds()),
-        items={axis.name: int((~np.isnan(axis.scores[:, place])).sum()) for axis in rated.axes},
+        items={axis.name: int((~np.isnan(axis.scores[:, place])).sum()) for axis in ratings.axes},
         failed=dict(rater.failed),
         distributions=any(column.endswith(PROBABILITIES) for column in rater.scores.columns),
     )

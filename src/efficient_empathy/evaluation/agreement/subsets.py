@@ -1,7 +1,4 @@
-"""Which subset a policy puts each rater's samples into, and how far raters agree on that.
-
-Repeatability: how far a judge agrees with itself when it is asked again.
-"""
+"""How far raters agree on the subset that a policy puts each sample into, and with themselves when asked again."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.agreement.pairs import Closeness, estimate, estimates, mean_of, resampled
+from efficient_empathy.evaluation.agreement.pairs import Closeness, estimate, estimates, mean_of, resample
 from efficient_empathy.evaluation.agreement.raters import (
     DEPENDENCE,
     ITEM,
@@ -41,7 +38,7 @@ class Subsets:
     """A policy of rules on the axes that raters are compared on."""
 
     policy: RulePolicy
-    rated: RatedItems
+    ratings: RatedItems
     scales: Scales
     """Of the axes that the policy looks at."""
 
@@ -58,7 +55,7 @@ class Subsets:
         """The subsets by the rules on scores alone, shape (items,); `scores` has an array an axis."""
         columns = {axis: scores[axis] for axis in self.axes}
         frame = pl.DataFrame({ITEM: items, **columns}, schema_overrides={ITEM: pl.String()})
-        return self._codes(self._assigned(frame, self.scales, "scores")["subset"])
+        return self._codes(self._assign(frame, self.scales, "scores")["subset"])
 
     def of_rater(self, rater: Rater) -> Codes:
         """A rater's subsets of the items.
@@ -70,33 +67,33 @@ class Subsets:
         if len(rater.rounds()) > 1:
             frame = frame.group_by(ITEM, maintain_order=True).agg(pl.col(self.axes).median())
         scales = self._scales_of(rater)
-        assigned = self._assigned(_as_arrays(frame, self.axes, scales), scales, "auto").select(ITEM, "subset")
-        items = pl.DataFrame({ITEM: self.rated.items}, schema={ITEM: pl.String()})
-        return self._codes(items.join(assigned, on=ITEM, how="left", maintain_order="left")["subset"])
+        assignment = self._assign(_as_arrays(frame, self.axes, scales), scales, "auto").select(ITEM, "subset")
+        items = pl.DataFrame({ITEM: self.ratings.items}, schema={ITEM: pl.String()})
+        return self._codes(items.join(assignment, on=ITEM, how="left", maintain_order="left")["subset"])
 
     def probabilities(self, rater: Rater, tables: Mapping[str, Floats]) -> Floats:
         """P(subset) of every item, (items, subsets), nan where an axis has no distribution.
 
         `tables` are a rater's distributions of the items by axis, (items, levels).
         """
-        masses = np.full((len(self.rated.items), len(self.policy.subsets)), np.nan)
-        known = np.flatnonzero(~np.any([np.isnan(tables[axis][:, 0]) for axis in self.axes], axis=0))
-        if not len(known):
+        masses = np.full((len(self.ratings.items), len(self.policy.subsets)), np.nan)
+        places = np.flatnonzero(~np.any([np.isnan(tables[axis][:, 0]) for axis in self.axes], axis=0))
+        if not len(places):
             return masses
-        frame = pl.DataFrame({ITEM: [self.rated.items[i] for i in known]}, {ITEM: pl.String()})
+        frame = pl.DataFrame({ITEM: [self.ratings.items[i] for i in places]}, {ITEM: pl.String()})
         if DEPENDENCE in rater.scores.columns:
             own = rater.scores.group_by(ITEM).agg(pl.col(DEPENDENCE).first())
             frame = frame.join(own, on=ITEM, how="left", maintain_order="left")
         for axis in self.axes:
-            table = tables[axis][known]
+            table = tables[axis][places]
             low = self.scales[axis][0]
             frame = frame.with_columns(
                 pl.Series(axis, table @ (low + np.arange(table.shape[1]))),
                 pl.Series(f"{axis}{PROBABILITIES}", table.tolist(), dtype=pl.List(pl.Float32)),
             )
         scales = self._scales_of(rater)
-        planned = self._assigned(_as_arrays(frame, self.axes, scales), scales, "probabilities")
-        masses[known] = planned.select(f"{ODDS}{name}" for name in self.policy.subsets).to_numpy()
+        assignment = self._assign(_as_arrays(frame, self.axes, scales), scales, "probabilities")
+        masses[places] = assignment.select(f"{ODDS}{name}" for name in self.policy.subsets).to_numpy()
         return masses
 
     def _scales_of(self, rater: Rater) -> Scales:
@@ -106,7 +103,7 @@ class Subsets:
             return {axis: (int(low), int(high)) for axis, (low, high) in own.items()}
         return {axis: scale for axis in rater.axes if (scale := self.scales.get(axis)) is not None}
 
-    def _assigned(self, frame: pl.DataFrame, scales: Scales, decide: Decide) -> pl.DataFrame:
+    def _assign(self, frame: pl.DataFrame, scales: Scales, decide: Decide) -> pl.DataFrame:
         """`frame` with the subset of each row, and `p_<subset>` where probabilities decide."""
         ready = frame.join(self._facts(), on=ITEM, how="left", maintain_order="left") if self.policy.facts else frame
         ready = ready.with_columns(state=pl.lit("ok"), sample_id=pl.col(ITEM))
@@ -114,32 +111,32 @@ class Subsets:
 
     def _facts(self) -> pl.DataFrame:
         """What is known of all samples that any rater scored. Raises `UserError` for a fact that no source has."""
-        known = [rater.about for rater in self.rated.raters if set(self.policy.facts) <= set(rater.about.columns)]
-        if not known:
+        frames = [rater.about for rater in self.ratings.raters if set(self.policy.facts) <= set(rater.about.columns)]
+        if not frames:
             raise UserError(
                 f"the policy {self.policy.name} asks for {', '.join(self.policy.facts)} of each sample, which no "
                 "rater's source has: compare a scored run, or name another policy with --policy"
             )
-        return pl.concat([about.select(ITEM, *self.policy.facts) for about in known]).unique(ITEM, keep="first")
+        return pl.concat([about.select(ITEM, *self.policy.facts) for about in frames]).unique(ITEM, keep="first")
 
     def _codes(self, labels: pl.Series) -> Codes:
         places = {subset: place for place, subset in enumerate(self.policy.subsets)}
         return np.array([places.get(label, -1) for label in labels], dtype=np.intp)
 
 
-def subsets_of(rated: RatedItems, settings: AgreementSettings) -> Subsets | None:
+def subsets_of(ratings: RatedItems, settings: AgreementSettings) -> Subsets | None:
     """The policy of the settings on the axes that are compared; None where these are not all that it looks at.
 
     Raises `UserError` for a policy that ranks samples, and for one that is named and does not fit the axes.
     """
     policy = policy_of(settings)
-    scales = {axis.name: axis.bounds for axis in rated.axes if axis.name in policy.names and axis.bounds is not None}
+    scales = {axis.name: axis.bounds for axis in ratings.axes if axis.name in policy.names and axis.bounds is not None}
     missing = [axis for axis in policy.names if axis not in scales]
     if not policy.names or missing:
         if missing and "policy" in settings.model_fields_set:
             raise UserError(
                 f"the policy {policy.name} looks at {missing[0]}, and no two raters can be compared on that in whole "
-                f"scores: there are {', '.join(axis.name for axis in rated.axes)}"
+                f"scores: there are {', '.join(axis.name for axis in ratings.axes)}"
             )
         return None
     try:
@@ -148,7 +145,7 @@ def subsets_of(rated: RatedItems, settings: AgreementSettings) -> Subsets | None
         if {"policy", "thresholds", "alpha", "beta"} & settings.model_fields_set:
             raise
         return None
-    return Subsets(policy, rated, scales)
+    return Subsets(policy, ratings, scales)
 
 
 def policy_of(settings: AgreementSettings) -> RulePolicy:
@@ -164,32 +161,32 @@ def agreement_on_subsets(subsets: Subsets, settings: AgreementSettings) -> Subse
 
     None where fewer than two raters have all axes that the policy looks at.
     """
-    rated, policy = subsets.rated, subsets.policy
-    codes = {i: subsets.of_rater(rater) for i, rater in enumerate(rated.raters) if subsets.covers(rater)}
+    ratings, policy = subsets.ratings, subsets.policy
+    codes = {i: subsets.of_rater(rater) for i, rater in enumerate(ratings.raters) if subsets.covers(rater)}
     if len(codes) < 2:
         return None
-    named = {rated.raters[i].name: found for i, found in codes.items()}
-    twos = list(combinations(named, 2))
-    people = [i for i in rated.people if i in codes]
+    by_name = {ratings.raters[i].name: own for i, own in codes.items()}
+    twos = list(combinations(by_name, 2))
+    people = [i for i in ratings.people if i in codes]
     if len(people) > 1:
-        middle = {axis.name: medians(axis.scores[:, people]) for axis in rated.axes if axis.name in subsets.axes}
-        named[MEDIAN] = subsets.by_scores(rated.items, middle)
-        twos += [(MEDIAN, rated.raters[i].name) for i in rated.judges if i in codes]
-    measured = {f"{a}\0{b}": _Same(named[a], named[b], policy.subsets) for a, b in twos}
-    figures = resampled(measured, rated.clusters, draws=settings.resamples, seed=settings.seed)
+        middle = {axis.name: medians(axis.scores[:, people]) for axis in ratings.axes if axis.name in subsets.axes}
+        by_name[MEDIAN] = subsets.by_scores(ratings.items, middle)
+        twos += [(MEDIAN, ratings.raters[i].name) for i in ratings.judges if i in codes]
+    measures = {f"{a}\0{b}": _Same(by_name[a], by_name[b], policy.subsets) for a, b in twos}
+    figures = resample(measures, ratings.clusters, draws=settings.resamples, seed=settings.seed)
     pairs = [
         SubsetPair(
             first=a,
             second=b,
-            items=measured[f"{a}\0{b}"].items,
+            items=measures[f"{a}\0{b}"].items,
             figures=estimates(figures[f"{a}\0{b}"], settings.confidence),
-            confusion=Confusion(levels=policy.subsets, counts=tuple(map(tuple, measured[f"{a}\0{b}"].table.tolist()))),
+            confusion=Confusion(levels=policy.subsets, counts=tuple(map(tuple, measures[f"{a}\0{b}"].table.tolist()))),
         )
         for a, b in twos
     ]
     shares = {
-        name: {s: float((found == k).sum() / max(1, (found >= 0).sum())) for k, s in enumerate(policy.subsets)}
-        for name, found in named.items()
+        name: {s: float((own == k).sum() / max(1, (own >= 0).sum())) for k, s in enumerate(policy.subsets)}
+        for name, own in by_name.items()
     }
     return SubsetAgreement(
         policy=policy.name,
@@ -251,16 +248,18 @@ class _Same(Measured):
         return {"same": same, "kappa": kappa, **{f"f1 {name}": f1[:, i] for i, name in enumerate(self._names)}}
 
 
-def repeatability(rated: RatedItems, subsets: Subsets | None, settings: AgreementSettings) -> tuple[Repeatability, ...]:
+def repeatability(
+    ratings: RatedItems, subsets: Subsets | None, settings: AgreementSettings
+) -> tuple[Repeatability, ...]:
     """Of every rater with several rounds, on every axis, and on the subset by the rules on each round's scores.
 
     `items` are those with two rounds or more, whoever else scored them.
     """
     rows = []
-    for rater in rated.raters:
+    for rater in ratings.raters:
         if len(rater.rounds()) < 2:
             continue
-        rows += [_on(axis, rater, settings) for axis in rated.axes if axis.name in rater.axes]
+        rows += [_on(axis, rater, settings) for axis in ratings.axes if axis.name in rater.axes]
         if subsets is not None and subsets.covers(rater):
             rows.append(_on_subset(subsets, rater, settings))
     return tuple(row for row in rows if row.items)
@@ -269,11 +268,11 @@ def repeatability(rated: RatedItems, subsets: Subsets | None, settings: Agreemen
 def _on(axis: ComparedAxis, rater: Rater, settings: AgreementSettings) -> Repeatability:
     items, scores = rounds_of(rater, axis.name)
     twos = list(combinations(range(scores.shape[1]), 2))
-    measured: dict[str, Measured] = {
+    measures: dict[str, Measured] = {
         f"{a} {b}": Closeness(scores[:, a], scores[:, b], axis.scale_for(scores[:, a], scores[:, b])) for a, b in twos
     }
-    measured["within"] = _Within(_is_same(scores), _variance(scores))
-    figures = resampled(measured, _clusters(rater, items), draws=settings.resamples, seed=settings.seed)
+    measures["within"] = _Within(_is_same(scores), _variance(scores))
+    figures = resample(measures, _clusters(rater, items), draws=settings.resamples, seed=settings.seed)
     return Repeatability(
         rater=rater.name,
         axis=axis.name,
@@ -294,8 +293,8 @@ def _on_subset(subsets: Subsets, rater: Rater, settings: AgreementSettings) -> R
         [subsets.by_scores(items, {axis: one[:, k] for axis, one in scores.items()}) for k in range(rounds)], axis=1
     ).astype(np.float64)
     codes[codes < 0] = np.nan
-    measured = {"": _Within(_is_same(codes), np.zeros(len(codes)))}
-    figures = resampled(measured, _clusters(rater, items), draws=settings.resamples, seed=settings.seed)[""]
+    measures = {"": _Within(_is_same(codes), np.zeros(len(codes)))}
+    figures = resample(measures, _clusters(rater, items), draws=settings.resamples, seed=settings.seed)[""]
     return Repeatability(
         rater=rater.name,
         axis=SUBSET,
@@ -322,16 +321,16 @@ class _Within(Measured):
 def _is_same(scores: Floats) -> np.ndarray:
     if not len(scores):
         return np.zeros(0, dtype=bool)
-    found: np.ndarray = np.nanmax(scores, axis=1) == np.nanmin(scores, axis=1)
-    return found
+    same: np.ndarray = np.nanmax(scores, axis=1) == np.nanmin(scores, axis=1)
+    return same
 
 
 def _variance(scores: Floats) -> Floats:
     """Of each item's rounds, unbiased."""
-    found: Floats = np.nanvar(scores, axis=1, ddof=1) if len(scores) else np.zeros(0)
-    return found
+    variance: Floats = np.nanvar(scores, axis=1, ddof=1) if len(scores) else np.zeros(0)
+    return variance
 
 
 def _clusters(rater: Rater, items: list[str]) -> list[str]:
     dialogues = dict(rater.about.select(ITEM, "dialogue_id").iter_rows())
-    return [f"dialogue {found}" if (found := dialogues.get(item)) else f"item {item}" for item in items]
+    return [f"dialogue {dialogue}" if (dialogue := dialogues.get(item)) else f"item {item}" for item in items]

@@ -1,7 +1,4 @@
-"""A fitted classifier and its folder: `metric.json`, `weights.npz`, `README.md`. It runs without torch.
-
-Fitting a classifier: multinomial logistic regression, and how well it agrees with labels it has not seen.
-"""
+"""Classifiers by multinomial logistic regression: fit, quality, and the folder. They run without torch."""
 
 from __future__ import annotations
 
@@ -59,28 +56,28 @@ def fit(dense: Floats, sparse: Grams, labels: Ints, classes: int, strength: floa
     from scipy.sparse import csr_array
 
     rows, width = dense.shape
-    used, columns = np.unique(sparse.columns, return_inverse=True)
-    lexical = csr_array((sparse.values, columns, sparse.starts), shape=(rows, len(used)))
-    turned = lexical.T.tocsr()
-    wanted = np.zeros((rows, classes), np.float32)
-    wanted[np.arange(rows), labels] = 1
-    start = np.zeros((width + len(used) + 1, classes))
-    start[-1] = np.log((wanted.sum(0) + 1) / (rows + classes))
+    vocabulary, columns = np.unique(sparse.columns, return_inverse=True)
+    lexical = csr_array((sparse.values, columns, sparse.starts), shape=(rows, len(vocabulary)))
+    transpose = lexical.T.tocsr()
+    targets = np.zeros((rows, classes), np.float32)
+    targets[np.arange(rows), labels] = 1
+    start = np.zeros((width + len(vocabulary) + 1, classes))
+    start[-1] = np.log((targets.sum(0) + 1) / (rows + classes))
 
     def loss(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         w = flat.reshape(start.shape)
         narrow = w.astype(np.float32)
         p = softmax(dense @ narrow[:width] + lexical @ narrow[width:-1] + narrow[-1])
-        off = p - wanted
-        slope = np.concatenate([dense.T @ off, turned @ off, off.sum(0, keepdims=True)]).astype(np.float64)
+        off = p - targets
+        slope = np.concatenate([dense.T @ off, transpose @ off, off.sum(0, keepdims=True)]).astype(np.float64)
         slope[:-1] += w[:-1] / strength
         value = -np.log(p[np.arange(rows), labels] + 1e-12).sum(dtype=np.float64)
         return float(value + (w[:-1] ** 2).sum() / (2 * strength)), slope.ravel()
 
-    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": iterations, "ftol": 1e-7})
-    w = found.x.reshape(start.shape).astype(np.float32)
+    solution = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": iterations, "ftol": 1e-7})
+    w = solution.x.reshape(start.shape).astype(np.float32)
     whole = np.zeros((BUCKETS, classes), np.float32)
-    whole[used] = w[width:-1]
+    whole[vocabulary] = w[width:-1]
     return Weights(w[:width], whole, w[-1])
 
 
@@ -89,13 +86,13 @@ def folds_of(groups: Sequence[str], folds: int, seed: int) -> Ints:
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     numbers = np.arange(len(names)) % folds
     np.random.default_rng(seed).shuffle(numbers)
-    found: Ints = numbers[index]
-    return found
+    fold_numbers: Ints = numbers[index]
+    return fold_numbers
 
 
-def confusion(true: Ints, found: Ints, classes: int) -> npt.NDArray[np.float64]:
+def confusion(true: Ints, predictions: Ints, classes: int) -> npt.NDArray[np.float64]:
     """(classes × classes): how many rows of each true label got each label."""
-    return np.bincount(true * classes + found, minlength=classes**2).reshape(classes, classes).astype(np.float64)
+    return np.bincount(true * classes + predictions, minlength=classes**2).reshape(classes, classes).astype(np.float64)
 
 
 def quadratic_kappa(counts: npt.NDArray[np.float64]) -> float:
@@ -111,12 +108,12 @@ def macro_f1(counts: npt.NDArray[np.float64]) -> float:
     return float((2 * np.diag(counts) / np.maximum(counts.sum(0) + counts.sum(1), 1)).mean())
 
 
-def figures(true: Ints, found: Ints, classes: int, *, ordinal: bool) -> dict[str, float]:
+def figures(true: Ints, predictions: Ints, classes: int, *, ordinal: bool) -> dict[str, float]:
     """`accuracy`, `macro_f1`, of levels also `quadratic_kappa`, and `majority`: what always saying one label gets."""
-    counts = confusion(true, found, classes)
-    measured = {"quadratic_kappa": quadratic_kappa(counts)} if ordinal else {}
-    measured |= {"accuracy": float(np.diag(counts).sum() / len(true)), "macro_f1": macro_f1(counts)}
-    return {name: round(value, 4) for name, value in measured.items()} | {
+    counts = confusion(true, predictions, classes)
+    values = {"quadratic_kappa": quadratic_kappa(counts)} if ordinal else {}
+    values |= {"accuracy": float(np.diag(counts).sum() / len(true)), "macro_f1": macro_f1(counts)}
+    return {name: round(value, 4) for name, value in values.items()} | {
         "majority": round(float(counts.sum(1).max() / len(true)), 4)
     }
 
@@ -132,8 +129,8 @@ def best_cuts(expected: npt.NDArray[np.floating], true: Ints, classes: int) -> t
     places = np.searchsorted(grid, expected)
     table = np.stack([np.bincount(places[true == level], minlength=len(grid) + 1) for level in range(classes)])
 
-    def kappa(chosen: tuple[int, ...]) -> float:
-        edges = [0, *(cut + 1 for cut in chosen), len(grid) + 1]
+    def kappa(cuts: tuple[int, ...]) -> float:
+        edges = [0, *(cut + 1 for cut in cuts), len(grid) + 1]
         parts = [table[:, a:b].sum(1) for a, b in pairwise(edges)]
         return quadratic_kappa(np.stack(parts, 1).astype(np.float64))
 
@@ -210,8 +207,8 @@ class Classifier:
 
     def probabilities(self, pairs: Sequence[Pair]) -> dict[str, Floats]:
         """By head, (rows × labels)."""
-        scaled = self.scale(features_of(self._encoder, pairs))
-        return {head.name: self.weights[head.name].probabilities(scaled.dense, scaled.sparse) for head in self.heads}
+        inputs = self.scale(features_of(self._encoder, pairs))
+        return {head.name: self.weights[head.name].probabilities(inputs.dense, inputs.sparse) for head in self.heads}
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -272,5 +269,5 @@ def load(folder: Path, kind: str) -> Classifier:
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}

@@ -24,7 +24,7 @@ from efficient_empathy.foundation.errors import UserError
 MOST_TEXTS = 30_000
 CONTEXT_KEYS = ("seeker_post", "seeker", "context", "prompt")
 RESPONSE_KEYS = ("response_post", "response")
-Rated = tuple[str, Pair, list[int]]
+RatedRow = tuple[str, Pair, list[int]]
 """Where a row stands, its texts, and its levels."""
 
 
@@ -83,17 +83,17 @@ def read_epitome(
     columns = reading.columns
     if not source.exists():
         raise UserError(f"{source} is not found: give the file with the labelled rows")
-    known = ("context", "response", *DIMENSIONS)
-    if wrong := [name for name in columns if name not in known]:
-        raise UserError(f"--column {wrong[0]}=… names no column that is read: there are {', '.join(known)}")
+    keys = ("context", "response", *DIMENSIONS)
+    if wrong := [name for name in columns if name not in keys]:
+        raise UserError(f"--column {wrong[0]}=… names no column that is read: there are {', '.join(keys)}")
     intake = Intake(reading.on_bad_row)
     if source.is_dir():
-        rows = _joined(source, columns, intake)
+        rows = _join_files(source, columns, intake)
     else:
-        rows = list(_rated(source, dict(zip(DIMENSIONS, DIMENSIONS, strict=True)), columns, intake))
+        rows = list(_read_rows(source, dict(zip(DIMENSIONS, DIMENSIONS, strict=True)), columns, intake))
     if not rows:
         raise UserError(f"{source} holds no labelled row: nothing to learn from")
-    pairs, levels = [pair for _, pair, _ in rows], np.array([found for _, _, found in rows], np.int64)
+    pairs, levels = [pair for _, pair, _ in rows], np.array([own for _, _, own in rows], np.int64)
     labels = tuple(map(str, LEVELS))
     dimensions = [Dimension(name, labels, levels[:, place]) for place, name in enumerate(DIMENSIONS)]
     left_out = {"bad rows": intake.bad_row_count} if intake.bad_row_count else {}
@@ -104,16 +104,19 @@ def read_epitome(
     return data
 
 
-def _joined(folder: Path, columns: Mapping[str, str], intake: Intake) -> list[Rated]:
+def _join_files(folder: Path, columns: Mapping[str, str], intake: Intake) -> list[RatedRow]:
     """The rows of a folder with one file for each dimension; each pair of posts must stand in all of them."""
     files = {}
     for name in DIMENSIONS:
-        found = [path for path in sorted(folder.iterdir()) if name in path.name.lower().replace("-", "_")]
-        if len(found) != 1:
-            raise UserError(f"{folder} has {len(found)} files named after {name}, not one: give one with all levels")
-        files[name] = found[0]
-    first, *others = ({pair: (place, levels) for place, pair, levels in _rated(path, {name: "level"}, columns, intake)}
-                      for name, path in files.items())  # fmt: skip
+        paths = [path for path in sorted(folder.iterdir()) if name in path.name.lower().replace("-", "_")]
+        if len(paths) != 1:
+            raise UserError(f"{folder} has {len(paths)} files named after {name}, not one: give one with all levels")
+        files[name] = paths[0]
+    tables = [
+        {pair: (place, levels) for place, pair, levels in _read_rows(path, {name: "level"}, columns, intake)}
+        for name, path in files.items()
+    ]
+    first, *others = tables
     for other, path in zip(others, list(files.values())[1:], strict=True):
         for one, more, lacking in ((first, other, path), (other, first, files[DIMENSIONS[0]])):
             if missing := next((place for pair, (place, _) in one.items() if pair not in more), None):
@@ -123,15 +126,15 @@ def _joined(folder: Path, columns: Mapping[str, str], intake: Intake) -> list[Ra
     ]
 
 
-def _rated(path: Path, levels: Mapping[str, str], columns: Mapping[str, str], intake: Intake) -> Iterator[Rated]:
+def _read_rows(path: Path, levels: Mapping[str, str], columns: Mapping[str, str], intake: Intake) -> Iterator[RatedRow]:
     """The rows of a file; `levels` says which column has which dimension's."""
     return each(file_rows(path, intake, lambda values: True), intake, lambda row: [_row(row, levels, columns)])
 
 
-def _row(row: Row, levels: Mapping[str, str], columns: Mapping[str, str]) -> Rated:
+def _row(row: Row, levels: Mapping[str, str], columns: Mapping[str, str]) -> RatedRow:
     if missing := next((name for name in columns.values() if name not in row.values), None):
-        raise MalformedError(f"no column {show_value(missing)}: there are {_named(row.values)}")
-    values = {**row.values, **{known: row.values[name] for known, name in columns.items()}}
+        raise MalformedError(f"no column {show_value(missing)}: there are {_list_names(row.values)}")
+    values = {**row.values, **{key: row.values[name] for key, name in columns.items()}}
     context = _turns(values, _first(values, CONTEXT_KEYS, "context"))
     response = text_of(values, _first(values, RESPONSE_KEYS, "response"))
     if not response or not any(context):
@@ -140,24 +143,25 @@ def _row(row: Row, levels: Mapping[str, str], columns: Mapping[str, str]) -> Rat
 
 
 def _first(values: Mapping[str, Any], keys: Sequence[str], column: str) -> str:
-    found = next((key for key in (column, *keys) if values.get(key) is not None), None)
-    if found is None:
+    name = next((key for key in (column, *keys) if values.get(key) is not None), None)
+    if name is None:
         raise MalformedError(
-            f"no {column} ({' or '.join(keys)}): there are {_named(values)}; --column {column}=NAME says which it is"
+            f"no {column} ({' or '.join(keys)}): there are {_list_names(values)}; "
+            f"--column {column}=NAME says which it is"
         )
-    return found
+    return name
 
 
-def _named(values: Mapping[str, Any]) -> str:
+def _list_names(values: Mapping[str, Any]) -> str:
     return ", ".join(show_value(name) for name in list(values)[:12])
 
 
 def _turns(values: dict[str, Any], key: str) -> tuple[str, ...]:
     """A context's turns: of a list, of one text, of a text that joins them."""
     value = values[key]
-    listed = parse_list(value) if isinstance(value, str) else value
-    if isinstance(listed, list):
-        turns = [turn.get("text", turn.get("content")) if isinstance(turn, dict) else turn for turn in listed]
+    items = parse_list(value) if isinstance(value, str) else value
+    if isinstance(items, list):
+        turns = [turn.get("text", turn.get("content")) if isinstance(turn, dict) else turn for turn in items]
         texts = [turn.strip() for turn in turns if isinstance(turn, str)]
         if len(texts) < len(turns):
             raise MalformedError(f"{key!r} holds a turn without text")
@@ -189,10 +193,10 @@ def read_emotion(
     """
     settings, reading = settings or FitSettings(), reading or ReadingSettings()
     folds, intake = settings.folds, Intake(reading.on_bad_row)
-    opened = open_source(source, format=reading.format, columns=reading.columns or None, intake=intake)
+    dialogue_samples = open_source(source, format=reading.format, columns=reading.columns or None, intake=intake)
     texts: dict[tuple[str, str, bool], str] = {}
     without = 0
-    for sample in opened:
+    for sample in dialogue_samples:
         category = sample.category.strip().lower() if sample.category else ""
         if not category:
             without += 1
@@ -204,9 +208,9 @@ def read_emotion(
             f"{source} has no category: the emotion is learnt from the dialogues' categories "
             "(--column category=NAME says where they are)"
         )
-    chosen, left_out = _sample(texts, most, settings.seed)
-    keys = list(chosen)
-    dialogues = Counter(category for _, category in {(key[0], category) for key, category in chosen.items()})
+    selection, left_out = _sample(texts, most, settings.seed)
+    keys = list(selection)
+    dialogues = Counter(category for _, category in {(key[0], category) for key, category in selection.items()})
     labels = tuple(sorted(dialogues))
     if len(labels) < 2:
         raise UserError(f"{source} has one category alone, {labels[0]!r}: there is nothing to tell apart")
@@ -216,8 +220,8 @@ def read_emotion(
         )
     places = {label: place for place, label in enumerate(labels)}
     opening = np.array([key[2] for key in keys])
-    dimension = Dimension("emotion", labels, np.array([places[chosen[key]] for key in keys], np.int64))
-    unused = {"no category": without, "bad rows": opened.intake.bad_row_count, "drawn out": left_out}
+    dimension = Dimension("emotion", labels, np.array([places[selection[key]] for key in keys], np.int64))
+    unused = {"no category": without, "bad rows": dialogue_samples.intake.bad_row_count, "drawn out": left_out}
     return TrainingData(
         [((), text) for _, text, _ in keys], [dimension], [key[0] for key in keys],
         {"openings": opening, "responses": ~opening}, {reason: count for reason, count in unused.items() if count},
@@ -233,10 +237,10 @@ def _sample(
     sizes = Counter(dialogue for dialogue, _, _ in texts)
     order = sorted(sizes)
     random.Random(seed).shuffle(order)
-    chosen, total = set(), 0
+    dialogues, total = set(), 0
     for dialogue in order:
         if total + sizes[dialogue] > most:
             break
-        chosen.add(dialogue)
+        dialogues.add(dialogue)
         total += sizes[dialogue]
-    return {key: category for key, category in texts.items() if key[0] in chosen}, len(texts) - total
+    return {key: category for key, category in texts.items() if key[0] in dialogues}, len(texts) - total

@@ -79,16 +79,16 @@ class LayerEncoder:
                 on_pair(len(rows))
         return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
 
-    def _one(self, encoded: tuple[list[int], int]) -> Floats:
-        ids, boundary = encoded
-        states = self._session.run(self._outputs, pad([encoded]))
-        return np.concatenate([part for state in states for part in self._pooled(state[0], boundary, len(ids) - 1)])
+    def _one(self, tokens: tuple[list[int], int]) -> Floats:
+        ids, boundary = tokens
+        states = self._session.run(self._outputs, pad([tokens]))
+        return np.concatenate([part for state in states for part in self._pool(state[0], boundary, len(ids) - 1)])
 
-    def _pooled(self, state: Floats, boundary: int, end: int) -> list[Floats]:
+    def _pool(self, state: Floats, boundary: int, end: int) -> list[Floats]:
         """Of an empty response its closing [SEP] stands for it; of an empty context the [SEP] after it."""
         response = state[boundary : max(end, boundary + 1)]
-        pooled = [state[0], response.mean(0), response.max(0)]
-        return [*pooled, state[1 : max(2, boundary - 1)].mean(0)] if self._context else pooled
+        parts = [state[0], response.mean(0), response.max(0)]
+        return [*parts, state[1 : max(2, boundary - 1)].mean(0)] if self._context else parts
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Grams:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def weighted(self, idf: Floats) -> Grams:
+    def weigh(self, idf: Floats) -> Grams:
         """Each value times its column's `idf`, each row brought to length 1 (an empty one stays empty)."""
         values = self.values * idf[self.columns]
         rows = np.repeat(np.arange(len(self)), np.diff(self.starts))
@@ -114,8 +114,8 @@ class Grams:
 
     def idf(self) -> Floats:
         """log((1 + n) / (1 + rows with the column)) + 1; 0 for columns of fewer than two rows."""
-        seen = np.bincount(self.columns, minlength=BUCKETS)
-        return np.where(seen > 1, np.log((1 + len(self)) / (1 + seen)) + 1, 0).astype(np.float32)
+        rows = np.bincount(self.columns, minlength=BUCKETS)
+        return np.where(rows > 1, np.log((1 + len(self)) / (1 + rows)) + 1, 0).astype(np.float32)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Grams:
         """The rows at these places, in that order."""
@@ -139,13 +139,13 @@ def grams(texts: Sequence[str]) -> Grams:
     values: list[int] = []
     for text in texts:
         tokens = _TOKEN.findall(normalise(text))
-        found = [*tokens, *(f"{a} {b}" for a, b in zip(["", *tokens], [*tokens, ""], strict=True))]
-        counts = Counter(zlib.crc32(one.encode("utf-8", "surrogatepass")) % BUCKETS for one in found)
+        words = [*tokens, *(f"{a} {b}" for a, b in zip(["", *tokens], [*tokens, ""], strict=True))]
+        counts = Counter(zlib.crc32(one.encode("utf-8", "surrogatepass")) % BUCKETS for one in words)
         columns += counts
         values += counts.values()
         starts.append(len(columns))
-    counted = np.asarray(values, np.float32)
-    return Grams(np.asarray(starts, np.int64), np.asarray(columns, np.int64), 1 + np.log(counted))
+    occurrences = np.asarray(values, np.float32)
+    return Grams(np.asarray(starts, np.int64), np.asarray(columns, np.int64), 1 + np.log(occurrences))
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class Scale:
     def __call__(self, features: Features) -> Features:
         """States to mean 0 and an expected squared length of 1, words to length 1: both weigh alike."""
         dense = (features.dense - self.mean) / (self.std * np.float32(np.sqrt(features.dense.shape[1])))
-        return Features(dense, features.sparse.weighted(self.idf))
+        return Features(dense, features.sparse.weigh(self.idf))
 
 
 def features_of(
@@ -201,9 +201,9 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    encoded = bytearray()
+    content = bytearray()
     while value >= 0x80:
-        encoded.append(value & 0x7F | 0x80)
+        content.append(value & 0x7F | 0x80)
         value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    content.append(value)
+    return bytes(content)

@@ -28,7 +28,7 @@ class Kind:
     """What it is fitted on, for an error that asks for it."""
     reads: str
     """What it does, in the words of its card."""
-    grouped: str
+    fold_unit: str
     """What its card calls the rows that folds keep together."""
 
 
@@ -42,7 +42,7 @@ KINDS = {
         data="rated responses",
         reads="Reads a context and a response, and says how much empathy the response shows in three ways, each 0\n"
         "(none), 1 (weak) or 2 (strong): emotional reactions, interpretations, explorations (Sharma et al. 2020).",
-        grouped="seekers' posts",
+        fold_unit="seekers' posts",
     ),
     "emotion": Kind(
         "emotion",
@@ -53,7 +53,7 @@ KINDS = {
         data="dialogues with categories",
         reads="Reads one text, a response or a speaker's opening, without its context, and says which emotional\n"
         "category the dialogue around it has.",
-        grouped="dialogues",
+        fold_unit="dialogues",
     ),
 }
 

@@ -1,7 +1,4 @@
-"""`efficient-empathy fit-metric`: from labelled rows to a folder that the metrics epitome and emotion read.
-
-The card of a fitted metric.
-"""
+"""`efficient-empathy fit-metric`: from labelled rows to a folder, with its card, that epitome and emotion read."""
 
 from __future__ import annotations
 
@@ -46,7 +43,7 @@ license: other
 
 ## Data
 
-{rows:,} labelled texts of {groups:,} {grouped}, from `{source}` (SHA-256 {digest}…).{left_out}
+{rows:,} labelled texts of {groups:,} {fold_unit}, from `{source}` (SHA-256 {digest}…).{left_out}
 
 {counts}
 
@@ -56,7 +53,7 @@ use, so is this folder. The embedded encoder they stand on is the package's own 
 
 ## Figures
 
-{folds}-fold cross-validation, {grouped} never divided between folds. The weights here were then fitted on all rows.
+{folds}-fold cross-validation, {fold_unit} never divided between folds. The weights here were then fitted on all rows.
 
 {figures}
 
@@ -88,7 +85,7 @@ def card(kind: Kind, fit: Fit) -> str:
     return CARD.format(
         kind=kind.name,
         reads=kind.reads,
-        grouped=kind.grouped,
+        fold_unit=kind.fold_unit,
         source=fit.data,
         digest=fit.sha256[:16],
         left_out=f" Not used: {left_out}." if left_out else "",
@@ -103,12 +100,12 @@ def card(kind: Kind, fit: Fit) -> str:
 
 def _counts(counts: Mapping[str, Mapping[str, int]]) -> str:
     if len(counts) == 1:
-        ((_, found),) = counts.items()
-        return ", ".join(f"{label} {count:,}" for label, count in found.items()) + "."
+        ((_, own),) = counts.items()
+        return ", ".join(f"{label} {count:,}" for label, count in own.items()) + "."
     labels = list(next(iter(counts.values())))
     lines = [f"| | {' | '.join(labels)} |", "|---" * (1 + len(labels)) + "|"]
     return "\n".join(
-        lines + [f"| {name} | {' | '.join(f'{n:,}' for n in found.values())} |" for name, found in counts.items()]
+        lines + [f"| {name} | {' | '.join(f'{n:,}' for n in own.values())} |" for name, own in counts.items()]
     )
 
 
@@ -173,11 +170,11 @@ def fit_metric(
         raise UserError(f"cannot write to {out}: {error.strerror}") from error
     encoder = LayerEncoder(context=of.context)
     features = features_of(encoder, data.pairs, lambda done: on_step("reading texts", done, len(data.pairs)))
-    held_out = _cross_validated(of, data, features, folds, seed, on_step)
+    held_out = _cross_validate(of, data, features, folds, seed, on_step)
     on_step("all rows", 0, 1)
-    scale, weights = _fitted(of, data, features)
+    scale, weights = _fit_heads(of, data, features)
     on_step("all rows", 1, 1)
-    found = Fit(
+    fit_record = Fit(
         data=source.name,
         sha256=_digest(source),
         rows=len(data.pairs),
@@ -193,9 +190,9 @@ def fit_metric(
         Head(name=one.name, labels=one.labels, cuts=_cuts(one.values, held_out[one.name]) if of.ordinal else None)
         for one in data.dimensions
     )
-    record = ClassifierRecord(kind=kind, encoder=encoder.hash, heads=heads, fit=found)
-    Classifier(record, scale, weights).save(out, card(of, found))
-    return FitResult(kind=kind, path=str(out), **dict(found))
+    record = ClassifierRecord(kind=kind, encoder=encoder.hash, heads=heads, fit=fit_record)
+    Classifier(record, scale, weights).save(out, card(of, fit_record))
+    return FitResult(kind=kind, path=str(out), **dict(fit_record))
 
 
 def _digest(source: Path) -> str:
@@ -212,35 +209,35 @@ def _check(data: TrainingData, source: Path, folds: int) -> None:
         raise UserError(f"{folds} folds need {folds} different contexts or more; {source} has {len(set(data.groups))}")
 
 
-def _fitted(
+def _fit_heads(
     kind: Kind, data: TrainingData, features: Features, rows: npt.NDArray[np.int64] | None = None
 ) -> tuple[Scale, dict[str, Weights]]:
     """Scale and weights from `rows`, all by default."""
-    chosen = np.arange(len(data.pairs)) if rows is None else rows
-    seen = features.take(chosen)
-    scale = Scale.of(seen)
-    scaled = scale(seen)
+    places = np.arange(len(data.pairs)) if rows is None else rows
+    own = features.take(places)
+    scale = Scale.of(own)
+    inputs = scale(own)
     return scale, {
-        one.name: fit(scaled.dense, scaled.sparse, one.values[chosen], len(one.labels), kind.strength)
+        one.name: fit(inputs.dense, inputs.sparse, one.values[places], len(one.labels), kind.strength)
         for one in data.dimensions
     }
 
 
-def _cross_validated(
+def _cross_validate(
     kind: Kind, data: TrainingData, features: Features, folds: int, seed: int, on_step: Progress
 ) -> Probabilities:
     """Every row's probabilities from weights that saw no row of its group."""
     number = folds_of(data.groups, folds, seed)
-    found = {one.name: np.empty((len(data.pairs), len(one.labels)), np.float32) for one in data.dimensions}
+    probabilities = {one.name: np.empty((len(data.pairs), len(one.labels)), np.float32) for one in data.dimensions}
     for fold in range(folds):
         on_step("cross-validating", fold, folds)
         here = np.flatnonzero(number == fold)
-        scale, weights = _fitted(kind, data, features, np.flatnonzero(number != fold))
-        scaled = scale(features.take(here))
-        for name, fitted in weights.items():
-            found[name][here] = fitted.probabilities(scaled.dense, scaled.sparse)
+        scale, weights = _fit_heads(kind, data, features, np.flatnonzero(number != fold))
+        inputs = scale(features.take(here))
+        for name, own in weights.items():
+            probabilities[name][here] = own.probabilities(inputs.dense, inputs.sparse)
     on_step("cross-validating", folds, folds)
-    return found
+    return probabilities
 
 
 def _cuts(true: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]) -> tuple[float, ...]:
@@ -251,16 +248,16 @@ def _quality(
     kind: Kind, data: TrainingData, held_out: Probabilities, number: npt.NDArray[np.int64]
 ) -> dict[str, dict[str, float]]:
     """Figures of each dimension, and of each part of the rows; the cuts of a fold's rows come from the other folds."""
-    measured: dict[str, dict[str, float]] = {}
+    quality: dict[str, dict[str, float]] = {}
     for one in data.dimensions:
-        head, found = Head(name=one.name, labels=one.labels), held_out[one.name]
-        given = head.decide(found)
+        head, probabilities = Head(name=one.name, labels=one.labels), held_out[one.name]
+        predictions = head.decide(probabilities)
         if kind.ordinal:
             for fold in np.unique(number):
                 others, here = number != fold, number == fold
-                cut = head.model_copy(update={"cuts": _cuts(one.values[others], found[others])})
-                given[here] = cut.decide(found[here])
-        measured[one.name] = figures(one.values, given, len(one.labels), ordinal=kind.ordinal)
+                cut = head.model_copy(update={"cuts": _cuts(one.values[others], probabilities[others])})
+                predictions[here] = cut.decide(probabilities[here])
+        quality[one.name] = figures(one.values, predictions, len(one.labels), ordinal=kind.ordinal)
         for part, rows in data.parts.items():
-            measured[part] = figures(one.values[rows], given[rows], len(one.labels), ordinal=kind.ordinal)
-    return measured
+            quality[part] = figures(one.values[rows], predictions[rows], len(one.labels), ordinal=kind.ordinal)
+    return quality

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.cache import cached
+from efficient_empathy.evaluation.cache import load_or_count
 from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
 from efficient_empathy.foundation.errors import UserError, missing_extra
 
@@ -47,7 +47,7 @@ class BertScore:
         except ImportError as error:
             raise missing_extra("the metric bertscore", "bertscore") from error
         self._work = options.work
-        self._model, self._layer = chosen(options.bertscore_model)
+        self._model, self._layer = choose_layer(options.bertscore_model)
         signature = f"{Path(self._model).name}_L{self._layer}_no-idf_version={version('bert-score')}"
         self.about: dict[str, Any] = {
             "hash": f"{signature}(hug_trans={version('transformers')})",
@@ -58,11 +58,11 @@ class BertScore:
     def measure(self, rows: pl.DataFrame, model: Path | str | None = None) -> Measured:
         """Count; cached in the options' `work`. Raises `UserError` for weights that cannot be loaded."""
         predictions, references = rows["prediction"].to_list(), rows["reference"].to_list()
-        known = [self.about, predictions, references]
-        counts = cached(self._work, self.name, known, COLUMNS, lambda: self._counted(predictions, references))
+        parts = [self.about, predictions, references]
+        counts = load_or_count(self._work, self.name, parts, COLUMNS, lambda: self._count(predictions, references))
         return Sums(np.column_stack([counts, np.ones(len(counts))]), _means)
 
-    def _counted(self, predictions: list[str], references: list[str]) -> npt.NDArray[np.float64]:
+    def _count(self, predictions: list[str], references: list[str]) -> npt.NDArray[np.float64]:
         scorer = self._scorer()
         with _quiet():  # the library warns of each empty text, which scores 0 here
             scored = scorer.score(predictions, references)
@@ -80,7 +80,7 @@ class BertScore:
         return scorer
 
 
-def chosen(model: str) -> tuple[str, int]:
+def choose_layer(model: str) -> tuple[str, int]:
     """The model and the layer to read: what follows `@`, else the one that the library found best for that model.
 
     A folder counts as the model that it is named after. Raises `UserError` where no layer is known.
@@ -97,15 +97,15 @@ def chosen(model: str) -> tuple[str, int]:
         raise UserError(f"there is no folder {name}: name BERTScore's weights with --bertscore-model")
     if layer:
         return name, int(layer)
-    known = next((key for key in model2layers if name in (key,) or Path(name).name == key.split("/")[-1]), None)
-    if known is None:
+    key_of_model = next((key for key in model2layers if name in (key,) or Path(name).name == key.split("/")[-1]), None)
+    if key_of_model is None:
         deepest = _layers(folder)
-        told = f" (1 to {deepest})" if deepest else ""
+        hint = f" (1 to {deepest})" if deepest else ""
         raise UserError(
-            f"bert-score knows no best layer for {model}: say which one{told}, as in --bertscore-model {model}@"
+            f"bert-score knows no best layer for {model}: say which one{hint}, as in --bertscore-model {model}@"
             f"{deepest * 3 // 4 if deepest else 9}"
         )
-    return name, int(model2layers[known])
+    return name, int(model2layers[key_of_model])
 
 
 def _layers(folder: Path) -> int:
@@ -141,18 +141,18 @@ def _quiet() -> Iterator[None]:
     """Without progress bars, and without the report of weights that are left out, such as the pooler's."""
     import transformers
 
-    told: Any = transformers.utils.logging
-    bars, level = told.is_progress_bar_enabled(), told.get_verbosity()
-    told.disable_progress_bar()
-    told.set_verbosity_error()
+    logging: Any = transformers.utils.logging
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        told.set_verbosity(level)
+        logging.set_verbosity(level)
         if bars:
-            told.enable_progress_bar()
+            logging.enable_progress_bar()
 
 
 def _means(sums: npt.NDArray[np.float64]) -> Values:

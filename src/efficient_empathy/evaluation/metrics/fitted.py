@@ -154,18 +154,24 @@ class Emotion(FittedMetric):
     def counts(self, predicted: Ints, reference: Ints, rows: pl.DataFrame) -> list[npt.NDArray[Any]]:
         """See `FittedMetric`. Raises `UserError` for a category that the classifier does not know."""
         true = self._categories(rows)
-        known = true >= 0
-        said, expected = predicted[:, 0], reference[:, 0]
-        return [said == expected, np.ones(len(rows)), known & (said == true), known & (expected == true), known]
+        has_category = true >= 0
+        guesses, expected = predicted[:, 0], reference[:, 0]
+        return [
+            guesses == expected,
+            np.ones(len(rows)),
+            has_category & (guesses == true),
+            has_category & (expected == true),
+            has_category,
+        ]
 
     def figures_of(self, sums: npt.NDArray[np.float64]) -> Values:
         """See `FittedMetric`."""
-        same, rows, predicted, reference, known = sums.T
+        same, rows, predicted, reference, with_category = sums.T
         with np.errstate(invalid="ignore"):
             return {
                 "emotion_match": 100 * same / rows,
-                "emotion_accuracy": 100 * predicted / known,
-                "emotion_accuracy_reference": 100 * reference / known,
+                "emotion_accuracy": 100 * predicted / with_category,
+                "emotion_accuracy_reference": 100 * reference / with_category,
             }
 
     def _categories(self, rows: pl.DataFrame) -> Ints:
@@ -173,7 +179,7 @@ class Emotion(FittedMetric):
         if "category" not in rows.columns:
             return np.full(len(rows), -1)
         places = {label: place for place, label in enumerate(self.classifier.heads[0].labels)}
-        found = []
+        categories = []
         for name, category in rows.select("id", "category").iter_rows():
             label = (category or "").strip().lower()
             if label and label not in places:
@@ -181,8 +187,8 @@ class Emotion(FittedMetric):
                     f"row {name} has the category {category!r}, which the classifier was not fitted on: fit one on "
                     "dialogues with these categories"
                 )
-            found.append(places[label] if label else -1)
-        return np.asarray(found, np.int64)
+            categories.append(places[label] if label else -1)
+        return np.asarray(categories, np.int64)
 
 
 def contexts_of(rows: pl.DataFrame, metric: str) -> list[tuple[str, ...]]:

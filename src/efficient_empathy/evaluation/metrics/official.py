@@ -12,7 +12,7 @@ import polars as pl
 
 from efficient_empathy.evaluation.metric import CombinedCounts, Figure, Measured, MetricOptions, Sums, Tally, Values
 from efficient_empathy.evaluation.metrics.standard import Normaliser, bleu, f_measures, overlap
-from efficient_empathy.evaluation.metrics.texts import Distinct, Seen, keys_of
+from efficient_empathy.evaluation.metrics.texts import Distinct, DistinctCount, keys_of
 from efficient_empathy.evaluation.tokens import Encoder, Ragged, splitter
 
 _ROWS = 20_000
@@ -39,9 +39,9 @@ class Official:
     )
 
     def __init__(self, options: MetricOptions) -> None:
-        split, named = splitter(options.splitter)
+        split, splitter_name = splitter(options.splitter)
         self.about: Mapping[str, Any] = {
-            "splitter": named,
+            "splitter": splitter_name,
             "words": "lower-cased, Penn Treebank, as NLTK's word_tokenize",
             "source": "Aurora-slz/Efficient-Empathy, empathy/metrics.py",
         }
@@ -53,8 +53,8 @@ class Official:
         counts = np.empty((len(rows), 2 * _ORDERS + 6))
         ids = [np.empty(0, np.int32)]
         lengths = np.empty(len(rows), np.int64)
-        for first, (predictions, references) in zip(range(0, len(rows), _ROWS), self.encoded(rows), strict=False):
-            counts[first : first + _ROWS] = self.counted(predictions, references)
+        for first, (predictions, references) in zip(range(0, len(rows), _ROWS), self.token_rows(rows), strict=False):
+            counts[first : first + _ROWS] = self.count(predictions, references)
             ids.append(predictions.ids)
             lengths[first : first + _ROWS] = predictions.lengths
         words = Ragged(np.concatenate(ids), lengths)
@@ -70,12 +70,12 @@ class Official:
         """See `Streaming`."""
         return _Tally(self)
 
-    def encoded(self, rows: pl.DataFrame) -> Iterator[tuple[Ragged, Ragged]]:
+    def token_rows(self, rows: pl.DataFrame) -> Iterator[tuple[Ragged, Ragged]]:
         """The tokens of predictions and references, some thousand rows at a time."""
         for part in rows.iter_slices(_ROWS):
             yield self._encode(part["prediction"]), self._encode(part["reference"])
 
-    def counted(self, predictions: Ragged, references: Ragged) -> npt.NDArray[np.float64]:
+    def count(self, predictions: Ragged, references: Ragged) -> npt.NDArray[np.float64]:
         """Shape (rows, 14): 1, both lengths, matches and n-grams of each order, the three ROUGEs."""
         lengths = predictions.lengths[:, None]
         return np.hstack(
@@ -96,18 +96,21 @@ class _Tally:
     def __init__(self, metric: Official) -> None:
         self._metric = metric
         self._sums = np.zeros((1, 2 * _ORDERS + 6))
-        self._seen = {order: Seen(_DISTINCT_EPSILON) for order in (1, 2)}
+        self._distinct = {order: DistinctCount(_DISTINCT_EPSILON) for order in (1, 2)}
 
     def add(self, rows: pl.DataFrame) -> None:
         """See `Tally`."""
-        for predictions, references in self._metric.encoded(rows):
-            self._sums += self._metric.counted(predictions, references).sum(0)
-            for order, seen in self._seen.items():
-                seen.add(keys_of(predictions, order))
+        for predictions, references in self._metric.token_rows(rows):
+            self._sums += self._metric.count(predictions, references).sum(0)
+            for order, distinct in self._distinct.items():
+                distinct.add(keys_of(predictions, order))
 
     def values(self) -> Values:
         """See `Tally`."""
-        return {**_figures(self._sums), **{f"dist{order}": seen.share for order, seen in self._seen.items()}}
+        return {
+            **_figures(self._sums),
+            **{f"dist{order}": distinct.share for order, distinct in self._distinct.items()},
+        }
 
 
 def _figures(sums: npt.NDArray[np.float64]) -> Values:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.cache import cached
+from efficient_empathy.evaluation.cache import load_or_count
 from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -64,11 +64,11 @@ class Perplexity:
             [[turn["text"] for turn in context] for context in rows["context"].to_list()],
             rows["reference"].to_list(),
         ]
-        known = [fingerprint(target.path), template.hash, self._options.max_length, texts]
-        counts = cached(work, self.name, known, COLUMNS, lambda: self._counted(rows, target, template))
+        parts = [fingerprint(target.path), template.hash, self._options.max_length, texts]
+        counts = load_or_count(work, self.name, parts, COLUMNS, lambda: self._count(rows, target, template))
         return Sums(counts, _figures)
 
-    def _counted(self, rows: pl.DataFrame, target: Target, template: PromptTemplate) -> npt.NDArray[np.float64]:
+    def _count(self, rows: pl.DataFrame, target: Target, template: PromptTemplate) -> npt.NDArray[np.float64]:
         try:
             import torch  # noqa: F401
             import transformers  # noqa: F401
@@ -80,21 +80,21 @@ class Perplexity:
         from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 
         frame = rows.select(sample_id=pl.col("id").cast(pl.String), context="context", response="reference")
-        loaded = load_model(target.path, dtype=dtype_here())
-        window = int(getattr(loaded.config, "max_position_embeddings", None) or 2**31)
+        language_model = load_model(target.path, dtype=dtype_here())
+        window = int(getattr(language_model.config, "max_position_embeddings", None) or 2**31)
         limit = min(self._options.max_length, window)
-        encoded = encode(conversational(frame, template), load_tokenizer(target.path), limit)
-        if encoded.too_long:
+        encoding = encode(conversational(frame, template), load_tokenizer(target.path), limit)
+        if encoding.too_long:
             raise UserError(
-                f"row {encoded.too_long[0]}: its reference and the prompt around it take more than {limit:,} tokens"
+                f"row {encoding.too_long[0]}: its reference and the prompt around it take more than {limit:,} tokens"
                 + (": raise --max-length" if limit < window else f", which is all that {target.name} can read")
-                + f" ({len(encoded.too_long):,} of {len(rows):,} rows)"
+                + f" ({len(encoding.too_long):,} of {len(rows):,} rows)"
             )
-        nll = losses(loaded, encoded.samples)
-        gone = weakref.ref(loaded)
-        del loaded
-        free_memory(gone)
-        tokens = [sample.response_tokens for sample in encoded.samples]
+        nll = losses(language_model, encoding.samples)
+        handle = weakref.ref(language_model)
+        del language_model
+        free_memory(handle)
+        tokens = [sample.response_tokens for sample in encoding.samples]
         words = [len(reference.split()) + 1 for reference in rows["reference"]]
         return np.column_stack([nll, tokens, words]).astype(np.float64)
 

@@ -20,7 +20,7 @@ from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.plan import plan_samples
 from efficient_empathy.scoring.rubric import Rubric
 
-JUDGED = "quality_judged"
+JUDGED_SHARE = "quality_judged"
 
 
 class Quality:
@@ -38,15 +38,15 @@ class Quality:
     columns: Sequence[str] = ("context",)
 
     def __init__(self, options: MetricOptions, console: Console | None = None) -> None:
-        given = dict(options.judge)
+        judge_options = dict(options.judge)
         if options.work is None:
             raise UserError("quality keeps what the judge was paid for in a run's folder: say which with --run RUN")
         self._folder = evaluation_of(options.work)
         self._console = console or Console(stderr=True)
-        self._judge = given.pop("judge", None) or "openai"
-        self._rubric = Rubric.load(given.pop("rubric", None) or "quality")
-        self._options = given
-        check_options([self._judge], given)
+        self._judge = judge_options.pop("judge", None) or "openai"
+        self._rubric = Rubric.load(judge_options.pop("rubric", None) or "quality")
+        self._options = judge_options
+        check_options([self._judge], judge_options)
         self._states: dict[str, str] = {}
         spec = build_judge(self._judge, self._rubric, self._folder, self._options).spec
         self._about: dict[str, Any] = {
@@ -57,7 +57,9 @@ class Quality:
         }
         self.figures: Sequence[Figure] = [
             *(Figure(axis.name, "higher", _about(axis.scale, axis.name)) for axis in self._rubric.axes),
-            Figure(JUDGED, "neither", "Responses with an ok judgement, in percent; only those are in the means.", 1),
+            Figure(
+                JUDGED_SHARE, "neither", "Responses with an ok judgement, in percent; only those are in the means.", 1
+            ),
         ]
 
     @property
@@ -79,20 +81,20 @@ class Quality:
         means over the responses that happened to be reached would compare different responses.
         """
         samples = _samples(rows)
-        judged = judge_samples(samples, self._judge, self._rubric, self._options, self._folder, self._console)
-        if judged.ending == "stopped":
+        result = judge_samples(samples, self._judge, self._rubric, self._options, self._folder, self._console)
+        if result.ending == "stopped":
             raise KeyboardInterrupt
-        if judged.ending == "budget":
+        if result.ending == "budget":
             raise UserError(
-                f"the judge's budget ends with {judged.unjudged:,} of {judged.wanted:,} responses to go; what was "
+                f"the judge's budget ends with {result.unjudged:,} of {result.total:,} responses to go; what was "
                 "judged is kept: the same command with a higher --max-cost goes on from there"
             )
-        self._states |= {key: judgement.state for key, judgement in judged.judgements.items()}
+        self._states |= {key: judgement.state for key, judgement in result.judgements.items()}
         axes = self._rubric.axis_names
         counts = np.zeros((len(samples), len(axes) + 2))
         counts[:, -1] = 1
         for row, sample in enumerate(samples):
-            judgement = judged.judgements[sample.id]
+            judgement = result.judgements[sample.id]
             if judgement.state == "ok":
                 counts[row, :-1] = [*(judgement.scores[axis] for axis in axes), 1]
         return Sums(counts, lambda sums: _means(sums, axes))
@@ -104,10 +106,10 @@ def _about(scale: tuple[int, int], axis: str) -> str:
 
 
 def _means(sums: npt.NDArray[np.float64], axes: Sequence[str]) -> Values:
-    judged, rows = sums[:, -2], sums[:, -1]
+    counts, rows = sums[:, -2], sums[:, -1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = {axis: sums[:, column] / judged for column, axis in enumerate(axes)}
-        return {**means, JUDGED: 100 * judged / rows}
+        means = {axis: sums[:, column] / counts for column, axis in enumerate(axes)}
+        return {**means, JUDGED_SHARE: 100 * counts / rows}
 
 
 def _samples(rows: pl.DataFrame) -> list[Sample]:

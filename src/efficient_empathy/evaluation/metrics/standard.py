@@ -1,7 +1,4 @@
-"""The same kinds of figures as the field's standard libraries compute them, and the BLEU of the published baselines.
-
-What two texts share, counted for all rows at once: n-gram overlap, corpus BLEU, and the released code's ROUGE.
-"""
+"""Figures as the field's standard libraries compute them, and n-gram overlap, BLEU and ROUGE of all rows at once."""
 
 from __future__ import annotations
 
@@ -60,8 +57,8 @@ def overlap(predictions: Ragged, references: Ragged, orders: int, *, subsequence
         row_of = np.empty(len(grams), np.int64)
         row_of[which] = text[positions] % max(1, rows)
         matches[:, order] = np.bincount(row_of, weights=clipped, minlength=rows)
-        kept = clipped[which] > 0
-        positions, which = positions[kept], which[kept]
+        is_common = clipped[which] > 0
+        positions, which = positions[is_common], which[is_common]
         if order == 0 and subsequence:
             longest = _longest(which, text[positions], rows)
         if order + 1 < orders:
@@ -128,11 +125,11 @@ def bleu(matches: Floats, totals: Floats, lengths: Floats, reference_lengths: Fl
         precisions = np.log(np.where(totals > 0, matches / totals, 0.0))
         means = np.cumsum(precisions, axis=1) / np.arange(1, matches.shape[1] + 1)
         penalty = np.where(lengths < reference_lengths, np.exp(1 - reference_lengths / lengths), 1.0)
-    found: Floats = np.exp(means) * np.where(lengths > 0, penalty, 0.0)[:, None]
-    return found
+    scores: Floats = np.exp(means) * np.where(lengths > 0, penalty, 0.0)[:, None]
+    return scores
 
 
-def normalised(token: str) -> list[str]:
+def normalise(token: str) -> list[str]:
     """The words of a lower-cased token once punctuation and articles are blanks: `don't` → don, t; `the` → none."""
     return _ARTICLES.sub(" ", _PUNCTUATION.sub(" ", token)).split()
 
@@ -162,22 +159,22 @@ class Normaliser:
     def _extend(self) -> None:
         """Take in the tokens that are new since the last time."""
         new = list(self._tokens)[len(self._lengths) :]
-        added = Ragged.of([[self._words[word] for word in normalised(token)] for token in new])
-        self._flat = np.concatenate((self._flat, added.ids))
-        self._lengths = np.concatenate((self._lengths, added.lengths))
+        rows = Ragged.of([[self._words[word] for word in normalise(token)] for token in new])
+        self._flat = np.concatenate((self._flat, rows.ids))
+        self._lengths = np.concatenate((self._lengths, rows.lengths))
 
 
 def f_measures(predictions: Ragged, references: Ragged) -> npt.NDArray[np.float64]:
     """ROUGE-1, -2 and -L F1 of every row, shape (rows, 3) (Lin 2004, aclanthology.org/W04-1013)."""
     common = overlap(predictions, references, 2, subsequence=True)
-    found = np.zeros((len(predictions.lengths), 3))
+    scores = np.zeros((len(predictions.lengths), 3))
     for column, less in enumerate((0, 1, 0)):
         matches = common.longest if column == 2 else common.matches[:, column]
         precision = matches / np.maximum(predictions.lengths - less, 1)
         recall = matches / np.maximum(references.lengths - less, 1)
         total = precision + recall
-        np.divide(2 * precision * recall, total, out=found[:, column], where=total > 0)
-    return found
+        np.divide(2 * precision * recall, total, out=scores[:, column], where=total > 0)
+    return scores
 
 
 _ORDERS = 4
@@ -245,7 +242,7 @@ class Standard:
 
     def _figures(self, sums: Floats) -> Values:
         sacrebleu, plain, rouge = np.split(sums, (2 * _ORDERS + 2, 4 * _ORDERS + 4), axis=1)
-        lengths, reference_lengths, matches, totals = _parted(plain)
+        lengths, reference_lengths, matches, totals = _parts_of(plain)
         with np.errstate(invalid="ignore"):
             means = 100 * rouge[:, :-1] / rouge[:, -1:]
         return {
@@ -255,7 +252,7 @@ class Standard:
         }
 
     def _sacrebleu(self, sums: Floats) -> float:
-        length, reference_length, matches, totals = _parted(sums)
+        length, reference_length, matches, totals = _parts_of(sums)
         score = self._bleu.compute_bleu(
             correct=matches.tolist(), total=totals.tolist(), sys_len=round(float(length)),
             ref_len=round(float(reference_length)),
@@ -264,16 +261,16 @@ class Standard:
         return float(score.score)
 
 
-def _parted(sums: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+def _parts_of(sums: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Lengths, references' lengths, matches and n-grams of BLEU."""
     return sums[..., 0], sums[..., 1], sums[..., 2 : 2 + _ORDERS], sums[..., 2 + _ORDERS :]
 
 
 def _split_counts(predictions: Sequence[str], references: Sequence[str]) -> Floats:
-    """Shape (rows, 10): what `_parted` parts, of words between blanks, lower-cased."""
+    """Shape (rows, 10): what `_parts_of` takes apart, of words between blanks, lower-cased."""
     words = Vocabulary()
     ours, theirs = (Ragged.of([[words[w] for w in t.lower().split()] for t in ts]) for ts in (predictions, references))
     lengths = ours.lengths[:, None]
     totals = np.maximum(lengths - np.arange(_ORDERS), 0)
-    counted = (lengths, theirs.lengths[:, None], overlap(ours, theirs, _ORDERS).matches, totals)
-    return np.hstack(counted).astype(np.float64)
+    columns = (lengths, theirs.lengths[:, None], overlap(ours, theirs, _ORDERS).matches, totals)
+    return np.hstack(columns).astype(np.float64)

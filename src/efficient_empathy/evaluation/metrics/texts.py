@@ -1,7 +1,4 @@
-"""What responses are like whatever was expected: how many are the same, how long they are, how many are empty.
-
-Shares of distinct things, under leaving rows out.
-"""
+"""What responses are like whatever their references: how many are distinct, how long they are, how many are empty."""
 
 from __future__ import annotations
 
@@ -71,8 +68,8 @@ class Distinct(Measured):
         return rows, np.flatnonzero(np.diff(keys[order], prepend=-1))
 
 
-class Seen:
-    """The same of things that come part by part: each different one is kept once, as a number."""
+class DistinctCount:
+    """The same share of keys that come part by part; each distinct one is kept once."""
 
     def __init__(self, epsilon: float = 0.0) -> None:
         self._epsilon = epsilon
@@ -150,16 +147,16 @@ class _Tally:
 
     def __init__(self) -> None:
         self._sums = np.zeros((1, 3))
-        self._seen = Seen()
+        self._distinct = DistinctCount()
 
     def add(self, rows: pl.DataFrame) -> None:
         """See `Tally`."""
         self._sums += _counts(rows).sum(0)
-        self._seen.add(rows["prediction"].hash().reinterpret(signed=True).to_numpy())
+        self._distinct.add(rows["prediction"].hash().reinterpret(signed=True).to_numpy())
 
     def values(self) -> Values:
         """See `Tally`."""
-        return {"unique": self._seen.share, **_figures(self._sums)}
+        return {"unique": self._distinct.share, **_figures(self._sums)}
 
 
 def _counts(rows: pl.DataFrame) -> npt.NDArray[np.float64]:

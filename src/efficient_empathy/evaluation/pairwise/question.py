@@ -107,12 +107,12 @@ def read_pairs(workspace: Workspace, a: str, b: str, samples: int | None = None)
             f"{a} answered {len(ids[a]):,} samples and {b} {len(ids[b]):,}, {len(ids[a] & ids[b]):,} of them the same: "
             "generate both on the same samples"
         )
-    wanted = next(iter(ids.values()))
-    rows = everything.filter(pl.col("sample_id").is_in(list(wanted)))
-    if len(rows) != len(wanted):
+    sample_ids = next(iter(ids.values()))
+    rows = everything.filter(pl.col("sample_id").is_in(list(sample_ids)))
+    if len(rows) != len(sample_ids):
         raise UserError(
-            f"{len(wanted) - len(rows):,} of the responses are to samples that {path} does not hold any more: generate "
-            "again"
+            f"{len(sample_ids) - len(rows):,} of the responses are to samples that {path} does not hold any more: "
+            "generate again"
         )
     rows = few(rows, samples)
     responses[REFERENCE] = everything.select("sample_id", "response")
@@ -127,9 +127,9 @@ def _responses(workspace: Workspace, name: str) -> pl.DataFrame:
     path = workspace.generations / f"{name}.parquet"
     there = sorted(one.stem for one in workspace.generations.glob("*.parquet") if not one.name.startswith("."))
     if name not in there:
-        known = f"there are {', '.join([*there, REFERENCE])}" if there else "there are none yet"
+        available = f"there are {', '.join([*there, REFERENCE])}" if there else "there are none yet"
         raise UserError(
-            f"{workspace.root} has no responses of {name!r}, {known}: `efficient-empathy generate --run "
+            f"{workspace.root} has no responses of {name!r}, {available}: `efficient-empathy generate --run "
             f"{workspace.root} --model {name}` makes them"
         )
     try:

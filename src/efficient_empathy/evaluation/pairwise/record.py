@@ -15,7 +15,7 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """win and lose of `a`, tie: both orders agree; inconsistent: they do not, which counts as a tie; identical: the same
 text twice, a tie that nobody is asked about; failed: no ok judgement in one order or both; missing: a model gave no
 response; unjudged: not reached yet. The last three are in no rate."""
-COUNTED: tuple[Verdict, ...] = ("win", "lose", "tie", "inconsistent", "identical")
+RATED_VERDICTS: tuple[Verdict, ...] = ("win", "lose", "tie", "inconsistent", "identical")
 LEFT_OUT: dict[Verdict, str] = {
     "failed": "without an ok answer in both orders",
     "missing": "without a response of one model",

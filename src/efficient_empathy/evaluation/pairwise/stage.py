@@ -1,7 +1,5 @@
 """The stage `pairwise`: an LLM judge says which of two models' responses is better, in both orders.
 
-From the answers in both orders to verdicts, and from verdicts to rates.
-
 Judging in both orders, and a win only where both agree, is the remedy of Zheng et al. 2023 (MT-Bench, arXiv 2306.05685,
 section 3.4) against a judge that prefers a position; their consistency is `consistency_rate` here.
 """
@@ -25,7 +23,7 @@ from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
 from efficient_empathy.evaluation.metric import Sums, Values
 from efficient_empathy.evaluation.pairwise.question import REFERENCE, Pair, PairRubric, choice_of, read_pairs
 from efficient_empathy.evaluation.pairwise.record import (
-    COUNTED,
+    RATED_VERDICTS,
     VERDICTS,
     PairwiseRecord,
     PairwiseResult,
@@ -67,9 +65,9 @@ def decide(
         if question is None:
             verdict: Verdict = "missing" if row["a"] is None or row["b"] is None else "identical"
         else:
-            found = [judgements.get(pair.id) for pair in question]
-            answers = (_winner(found[0], "a", "b"), _winner(found[1], "b", "a"))
-            verdict = "unjudged" if None in found else _verdict(*answers)
+            pair_judgements = [judgements.get(pair.id) for pair in question]
+            answers = (_winner(pair_judgements[0], "a", "b"), _winner(pair_judgements[1], "b", "a"))
+            verdict = "unjudged" if None in pair_judgements else _verdict(*answers)
         decided.append((row["sample_id"], row["dialogue_id"], verdict, *answers))
     schema = pl.Schema(dict.fromkeys(("sample_id", "dialogue_id", "verdict", "a_first", "b_first"), pl.String()))
     return pl.DataFrame(decided, schema=schema, orient="row")
@@ -97,12 +95,19 @@ def rates(decided: pl.DataFrame) -> Sums:
     win, lose, inconsistent, identical = (
         (verdict == name).to_numpy().astype(float) for name in ("win", "lose", "inconsistent", "identical")
     )
-    counted = verdict.is_in(COUNTED).to_numpy().astype(float)
-    asked = counted - identical
+    has_verdict = verdict.is_in(RATED_VERDICTS).to_numpy().astype(float)
+    is_question = has_verdict - identical
     firsts = [(decided[f"{side}_first"] == side).fill_null(value=False).to_numpy() for side in "ab"]
-    named = [decided[f"{side}_first"].is_in(["a", "b"]).fill_null(value=False).to_numpy() for side in "ab"]
-    points = win + (counted - win - lose) / 2
-    columns = (points, counted, asked - inconsistent, asked, asked * np.sum(firsts, 0), asked * np.sum(named, 0))
+    winners = [decided[f"{side}_first"].is_in(["a", "b"]).fill_null(value=False).to_numpy() for side in "ab"]
+    points = win + (has_verdict - win - lose) / 2
+    columns = (
+        points,
+        has_verdict,
+        is_question - inconsistent,
+        is_question,
+        is_question * np.sum(firsts, 0),
+        is_question * np.sum(winners, 0),
+    )
     return Sums(np.stack(columns, 1), _ratios)
 
 
@@ -143,33 +148,33 @@ def pairwise(
     console, rubric = console or Console(stderr=True), rubric or PairRubric.load()
     settings = settings or PairwiseSettings()
     rows = read_pairs(workspace, a, b, settings.samples)
-    started = time.monotonic()
+    began = time.monotonic()
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         questions = both_orders(rows)
         folder = evaluation_of(workspace.root)
-        judged = judge_samples(_flat(questions), judge, rubric, options, folder, console)
-        decided = decide(rows, questions, judged.judgements)
-        complete = judged.ending == "complete"
+        judging = judge_samples(_flat(questions), judge, rubric, options, folder, console)
+        decided = decide(rows, questions, judging.judgements)
+        complete = judging.ending == "complete"
         record = PairwiseRecord(
             a=a,
             b=b,
             **_counts(decided),
             **(_figures(decided, settings) if complete else {}),
             **settings.model_dump(include={"resamples", "confidence", "seed"}),
-            judge=judged.judge,
-            spec=judged.spec,
+            judge=judging.judge,
+            spec=judging.spec,
             rubric=RubricName(name=rubric.name, version=rubric.version, hash=rubric.hash),
         )
         output = _write(workspace, folder, record, decided) if complete else None
     return PairwiseResult(
         **dict(record),
-        states=judged.states,
-        reasons=judged.reasons,
+        states=judging.states,
+        reasons=judging.reasons,
         unjudged=record.verdicts["unjudged"],
-        requests=judged.requests,
-        cost_usd=judged.cost_usd,
-        seconds=round(time.monotonic() - started, 2),
-        ending=judged.ending,
+        requests=judging.requests,
+        cost_usd=judging.cost_usd,
+        seconds=round(time.monotonic() - began, 2),
+        ending=judging.ending,
         output=str(output) if output else None,
     )
 
@@ -196,20 +201,20 @@ def _flat(questions: list[tuple[Pair, Pair] | None]) -> list[Pair]:
 def _counts(decided: pl.DataFrame) -> dict[str, Any]:
     counts = Counter(decided["verdict"])
     verdicts = {name: counts[name] for name in VERDICTS}
-    n, win, lose = sum(verdicts[name] for name in COUNTED), verdicts["win"], verdicts["lose"]
+    n, win, lose = sum(verdicts[name] for name in RATED_VERDICTS), verdicts["win"], verdicts["lose"]
     sizes = {"samples": len(decided), "dialogues": decided["dialogue_id"].n_unique(), "n": n}
     return {**sizes, "win": win, "tie": n - win - lose, "lose": lose, "verdicts": verdicts}
 
 
 def _figures(decided: pl.DataFrame, settings: PairwiseSettings) -> dict[str, Any]:
-    measured, counts = rates(decided), Counter(decided["verdict"])
+    measure, counts = rates(decided), Counter(decided["verdict"])
     intervals = interval(
-        measured, decided["dialogue_id"].to_list(),
+        measure, decided["dialogue_id"].to_list(),
         draws=settings.resamples, confidence=settings.confidence, seed=settings.seed,
     )  # fmt: skip
     return {
         "p": sign_test(counts["win"], counts["lose"]),
-        "values": {name: round(float(value[0]), 6) for name, value in measured.under().items()},
+        "values": {name: round(float(value[0]), 6) for name, value in measure.under().items()},
         "intervals": {name: (round(low, 6), round(high, 6)) for name, (low, high) in intervals.items()},
     }
 

@@ -1,7 +1,4 @@
-"""The design of a rating: who sees which response when, on which side, what is hidden in it; and its columns.
-
-What is rated: responses of several models to the same samples.
-"""
+"""The design of a rating: which responses are rated, and which rater sees them when and on which side."""
 
 from __future__ import annotations
 
@@ -41,21 +38,19 @@ class Material:
     """Samples that some model responded to and another did not, so that they are left out."""
 
 
-def material(
-    samples: pl.DataFrame, responses: Mapping[str, pl.DataFrame], *, wanted: int | None, seed: int
-) -> Material:
-    """At most `wanted` samples that every model responded to: by seeded hash, from as many dialogues as can be.
+def material(samples: pl.DataFrame, responses: Mapping[str, pl.DataFrame], *, count: int | None, seed: int) -> Material:
+    """At most `count` samples that every model responded to: by seeded hash, from as many dialogues as can be.
 
     `samples` has `sample_id`, `dialogue_id` and `context`; `responses` has of each model a frame of `sample_id` and
     `response`, null where it failed. Raises `UserError` where no sample has a response of every model.
     """
-    answered = {
+    answers = {
         name: frame.drop_nulls("response").unique("sample_id", keep="first") for name, frame in responses.items()
     }
     common = samples.unique("sample_id", keep="first", maintain_order=True)
-    some = pl.concat([frame.select("sample_id") for frame in answered.values()]).unique()
+    some = pl.concat([frame.select("sample_id") for frame in answers.values()]).unique()
     any_model = len(common.join(some, on="sample_id", how="semi"))
-    for frame in answered.values():
+    for frame in answers.values():
         common = common.join(frame, on="sample_id", how="semi")
     if common.is_empty():
         raise UserError(
@@ -63,16 +58,16 @@ def material(
         )
     hashed = common.with_columns(tie=pl.Series(tie_hash(common["sample_id"], seed), dtype=pl.UInt64))
     first = pl.col("tie").rank("ordinal").over("dialogue_id").alias("nth")
-    chosen = hashed.with_columns(first).sort("nth", "tie", "sample_id").head(wanted or len(common))
-    rows = chosen.select("sample_id", "dialogue_id", "context")
+    selection = hashed.with_columns(first).sort("nth", "tie", "sample_id").head(count or len(common))
+    rows = selection.select("sample_id", "dialogue_id", "context")
     texts = {
         name: dict(rows.join(frame, on="sample_id").select("sample_id", "response").iter_rows())
-        for name, frame in answered.items()
+        for name, frame in answers.items()
     }
     return Material(rows, texts, len(common), any_model - len(common))
 
 
-def material_of_run(workspace: Workspace, models: Sequence[str], *, wanted: int | None, seed: int) -> Material:
+def material_of_run(workspace: Workspace, models: Sequence[str], *, count: int | None, seed: int) -> Material:
     """The `material` of a run's `generations/MODEL.parquet`; `reference` is the samples' own response."""
     if len(set(models)) < len(models):
         raise UserError("--models names a model twice: name each once")
@@ -80,19 +75,19 @@ def material_of_run(workspace: Workspace, models: Sequence[str], *, wanted: int 
     columns = ["sample_id", "dialogue_id", "context", "response"]
     samples = _read(path, columns)
     responses = {
-        name: samples.select("sample_id", "response") if name == REFERENCE else _generated(workspace, name)
+        name: samples.select("sample_id", "response") if name == REFERENCE else _read_responses(workspace, name)
         for name in models
     }
-    return material(samples, responses, wanted=wanted, seed=seed)
+    return material(samples, responses, count=count, seed=seed)
 
 
-def _generated(workspace: Workspace, model: str) -> pl.DataFrame:
+def _read_responses(workspace: Workspace, model: str) -> pl.DataFrame:
     path = workspace.generations / f"{model}.parquet"
     if not path.exists():
-        found = sorted(one.stem for one in workspace.generations.glob("*.parquet") if not one.name.startswith("."))
-        known = f"there are {', '.join(found)} and {REFERENCE}" if found else "nothing was generated yet"
+        names = sorted(one.stem for one in workspace.generations.glob("*.parquet") if not one.name.startswith("."))
+        available = f"there are {', '.join(names)} and {REFERENCE}" if names else "nothing was generated yet"
         raise UserError(
-            f"{workspace.root} has no responses of {model!r} ({known}): run `efficient-empathy generate` with "
+            f"{workspace.root} has no responses of {model!r} ({available}): run `efficient-empathy generate` with "
             f"--run {workspace.root} --model {model} first"
         )
     return _read(path, ["sample_id", "response"])
@@ -168,7 +163,7 @@ class Layout:
         return (ITEM, *self.texts, *self.answers, COMMENT)
 
     @property
-    def allowed(self) -> tuple[str, ...]:
+    def choices(self) -> tuple[str, ...]:
         """What an answer may be."""
         return tuple(map(str, SCALE)) if self.task == "likert" else CHOICES
 
@@ -201,22 +196,22 @@ def design_sheets(material: Material, design: Design) -> Sheets:
     identical: list[Identical] = []
     for sample_id, _, context in material.samples.iter_rows():
         groups = _groups(material, sample_id)
-        written = _writable(shown_context(context))
+        context_text = _writable(shown_context(context))
         for a, b in _pairs(models, design.against):
             if any(a in group and b in group for group in groups):
                 identical.append(Identical(sample_id=sample_id, a=a, b=b))
         for task, rows in units.items():
-            for shown in _shown(task, groups, design.against):
-                texts = tuple(_writable(material.responses[group[0]][sample_id].strip()) for group in shown)
-                rows.append(_row(task, sample_id, shown, written, tuple(text or NO_RESPONSE for text in texts)))
+            for sides in _sides(task, groups, design.against):
+                texts = tuple(_writable(material.responses[group[0]][sample_id].strip()) for group in sides)
+                rows.append(_row(task, sample_id, sides, context_text, tuple(text or NO_RESPONSE for text in texts)))
     if not any(units.values()):
         raise UserError("all responses are identical: there is nothing to compare")
     ids = _ids(np.random.default_rng([design.seed, 0]))
     sheets: dict[str, dict[Task, list[Row]]] = {}
     for number, rater in enumerate(design.raters):
         rng = np.random.default_rng([design.seed, number + 1])
-        ordered = {task: _ordered(rows, design.repeats, ids, rng) for task, rows in units.items()}
-        sheets[rater] = {task: rows for task, rows in ordered.items() if rows}
+        orders = {task: _shuffle(rows, design.repeats, ids, rng) for task, rows in units.items()}
+        sheets[rater] = {task: rows for task, rows in orders.items() if rows}
     return Sheets(sheets, identical if "ab" in design.tasks else [])
 
 
@@ -232,7 +227,7 @@ def _pairs(models: Sequence[str], against: str | None) -> list[tuple[str, str]]:
     return [(a, b) for a, b in combinations(models, 2) if against in (None, a, b)]
 
 
-def _shown(task: Task, groups: list[list[str]], against: str | None) -> Iterator[list[list[str]]]:
+def _sides(task: Task, groups: list[list[str]], against: str | None) -> Iterator[list[list[str]]]:
     """The responses that one row shows together, for every row that a sample gives."""
     if task == "likert":
         yield from ([group] for group in groups)
@@ -240,38 +235,38 @@ def _shown(task: Task, groups: list[list[str]], against: str | None) -> Iterator
         yield from ([a, b] for a, b in combinations(groups, 2) if against is None or against in (*a, *b))
 
 
-def _row(task: Task, sample_id: str, shown: list[list[str]], context: str, responses: tuple[str, ...]) -> Row:
-    key = Item(task=task, sample_id=sample_id, shown=shown, text=fingerprint([context, *responses]))
+def _row(task: Task, sample_id: str, sides: list[list[str]], context: str, responses: tuple[str, ...]) -> Row:
+    key = Item(task=task, sample_id=sample_id, sides=sides, text=fingerprint([context, *responses]))
     return Row("", key, context, responses)
 
 
-def _ordered(rows: Sequence[Row], repeats: float, ids: Iterator[str], rng: np.random.Generator) -> list[Row]:
-    order = [_swapped(rows[i]) if rng.random() < 0.5 else rows[i] for i in rng.permutation(len(rows))]
-    named = [replace(row, item=next(ids)) for row in order]
-    again = min(len(named), math.ceil(repeats * len(named)))
-    chosen = rng.permutation(max(again, len(named) // 3))[:again]
-    for row in [named[i] for i in chosen]:
-        repeated = _swapped(row)
+def _shuffle(rows: Sequence[Row], repeats: float, ids: Iterator[str], rng: np.random.Generator) -> list[Row]:
+    order = [_swap(rows[i]) if rng.random() < 0.5 else rows[i] for i in rng.permutation(len(rows))]
+    items = [replace(row, item=next(ids)) for row in order]
+    again = min(len(items), math.ceil(repeats * len(items)))
+    places = rng.permutation(max(again, len(items) // 3))[:again]
+    for row in [items[i] for i in places]:
+        repeated = _swap(row)
         key = repeated.key.model_copy(update={"repeat_of": row.item})
-        place = int(rng.integers(max(named.index(row) + 1, len(named) * 2 // 3), len(named) + 1))
-        named.insert(place, replace(repeated, item=next(ids), key=key))
-    return named
+        place = int(rng.integers(max(items.index(row) + 1, len(items) * 2 // 3), len(items) + 1))
+        items.insert(place, replace(repeated, item=next(ids), key=key))
+    return items
 
 
-def _swapped(row: Row) -> Row:
+def _swap(row: Row) -> Row:
     """The row with its sides swapped; a rating has none."""
-    shown, responses = row.key.shown[::-1], row.responses[::-1]
+    sides, responses = row.key.sides[::-1], row.responses[::-1]
     text = fingerprint([row.context, *responses])
-    return replace(row, key=row.key.model_copy(update={"shown": shown, "text": text}), responses=responses)
+    return replace(row, key=row.key.model_copy(update={"sides": sides, "text": text}), responses=responses)
 
 
 def _ids(rng: np.random.Generator) -> Iterator[str]:
-    used: set[str] = set()
+    ids: set[str] = set()
     while True:
-        made = "".join(LETTERS[i] for i in rng.integers(len(LETTERS), size=ID_LENGTH))
-        if made not in used:
-            used.add(made)
-            yield made
+        item = "".join(LETTERS[i] for i in rng.integers(len(LETTERS), size=ID_LENGTH))
+        if item not in ids:
+            ids.add(item)
+            yield item
 
 
 def _writable(text: str) -> str:

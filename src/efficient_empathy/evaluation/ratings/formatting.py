@@ -11,21 +11,21 @@ from efficient_empathy.foundation.run.record import Interval
 _NAMES = {"likert": "ratings", "ab": "comparisons"}
 
 
-def sheets_summary(made: SheetsResult) -> str:
+def sheets_summary(result: SheetsResult) -> str:
     """What was made, and what to do with it."""
-    items = " and ".join(f"{count:,} {_NAMES[task]}" for task, count in made.items.items())
-    repeats = sum(made.repeats.values())
+    items = " and ".join(f"{count:,} {_NAMES[task]}" for task, count in result.items.items())
+    repeats = sum(result.repeats.values())
     lines = [
-        f"Sheets for {len(made.raters):,} raters, of {made.samples:,} samples and {len(made.models):,} "
+        f"Sheets for {len(result.raters):,} raters, of {result.samples:,} samples and {len(result.models):,} "
         f"models: {items} each, and {repeats:,} hidden repeats."
     ]
-    if made.identical:
-        lines.append(f"  {made.identical:,} comparisons of identical responses are not asked: they are ties")
-    if made.left_out:
-        lines.append(f"  {made.left_out:,} samples are left out: not every model responded to them")
-    lines += [f"  {file}" for file in made.files]
-    lines.append(f"Hand out those files alone; the key stays here: {made.key}")
-    run = Path(made.key).parents[1]
+    if result.identical:
+        lines.append(f"  {result.identical:,} comparisons of identical responses are not asked: they are ties")
+    if result.left_out:
+        lines.append(f"  {result.left_out:,} samples are left out: not every model responded to them")
+    lines += [f"  {file}" for file in result.files]
+    lines.append(f"Hand out those files alone; the key stays here: {result.key}")
+    run = Path(result.key).parents[1]
     lines.append(f"When they come back: efficient-empathy ratings read --run {run} SHEET…")
     return "\n".join(lines)
 
@@ -39,7 +39,7 @@ def results_summary(record: RatingsRecord) -> str:
     for rater in record.raters:
         steady = rater.self_consistency
         repeats = f", {steady:.0%} of repeated answers the same" if steady is not None else ""
-        lines.append(f"  {rater.name}: {rater.rated:,} of {rater.asked:,} items{repeats}")
+        lines.append(f"  {rater.name}: {rater.rated_items:,} of {rater.item_count:,} items{repeats}")
     for dimension, one in record.likert.items():
         lines.append(dimension)
         lines += [

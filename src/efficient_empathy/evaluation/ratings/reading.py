@@ -1,7 +1,4 @@
-"""Filled-in sheets read back: every row checked against the key, every fault named by its place.
-
-What was filled in: tables of units by raters, which the statistics take, and what each rater did.
-"""
+"""Read filled-in sheets back: check every row against the key, and make tables of units by raters."""
 
 from __future__ import annotations
 
@@ -22,12 +19,12 @@ from efficient_empathy.evaluation.ratings.record import Consistency, Item, Key, 
 from efficient_empathy.evaluation.ratings.sheets import Table, letter, read_csv, read_xlsx
 from efficient_empathy.foundation.errors import UserError
 
-SHOWN = 5
+FAULTS_SHOWN = 5
 """Bad cells that one error names."""
 
 
 @dataclass(frozen=True)
-class Filled:
+class FilledRow:
     """One item as a rater filled it in: the answers by question, without those that are missing."""
 
     rater: str
@@ -44,12 +41,12 @@ class Reading:
     """What the sheets say, in the order of the key's items, and what was found on the way."""
 
     files: list[str] = field(default_factory=list)
-    filled: dict[str, Filled] = field(default_factory=dict)
+    rows: dict[str, FilledRow] = field(default_factory=dict)
     """By item."""
     problems: list[str] = field(default_factory=list)
 
 
-def read_filled(paths: Sequence[Path], key: Key) -> Reading:
+def read_rows(paths: Sequence[Path], key: Key) -> Reading:
     """Read sheets (CSV or XLSX; of a folder, all it has) that were made with `key`.
 
     Raises `UserError`, naming file, row and column, for columns that are missing or renamed, values that are no answer
@@ -64,28 +61,28 @@ def read_filled(paths: Sequence[Path], key: Key) -> Reading:
         raters: dict[str, str] = {}
         again: list[str] = []
         for table in _tables(path):
-            for filled in _rows(table, key, faults, reading.problems):
-                _one_rater(raters, filled)
-                if _add(reading, filled):
-                    again.append(filled.place)
+            for row in _rows(table, key, faults, reading.problems):
+                _one_rater(raters, row)
+                if _add(reading, row):
+                    again.append(row.place)
         if again:
             reading.problems.append(f"{again[0]}: {len(again):,} rows were read before; each is counted once")
     if faults:
-        more = f" (and {len(faults) - SHOWN:,} more)" if len(faults) > SHOWN else ""
-        raise UserError("; ".join(faults[:SHOWN]) + f"{more}: mend the cells, or leave empty what was not rated")
+        more = f" (and {len(faults) - FAULTS_SHOWN:,} more)" if len(faults) > FAULTS_SHOWN else ""
+        raise UserError("; ".join(faults[:FAULTS_SHOWN]) + f"{more}: mend the cells, or leave empty what was not rated")
     order = {item: number for number, item in enumerate(item for sheet in key.sheets for item in sheet.items)}
-    reading.filled = dict(sorted(reading.filled.items(), key=lambda one: order[one[0]]))
+    reading.rows = dict(sorted(reading.rows.items(), key=lambda one: order[one[0]]))
     return reading
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            found = sorted(one for one in path.iterdir() if one.suffix.lower() in (".csv", ".tsv", ".xlsx"))
-            found = [one for one in found if not one.name.startswith((".", "~$"))]
-            if not found:
+            files = sorted(one for one in path.iterdir() if one.suffix.lower() in (".csv", ".tsv", ".xlsx"))
+            files = [one for one in files if not one.name.startswith((".", "~$"))]
+            if not files:
                 raise UserError(f"{path} has no sheet: no .csv, .tsv or .xlsx")
-            yield from found
+            yield from files
         elif path.suffix.lower() in (".xls", ".ods", ".numbers"):
             raise UserError(f"{path} is a {path.suffix} file: save it as XLSX or CSV")
         else:
@@ -105,7 +102,7 @@ def _tables(path: Path) -> list[Table]:
     return tables
 
 
-def _rows(table: Table, key: Key, faults: list[str], problems: list[str]) -> Iterator[Filled]:
+def _rows(table: Table, key: Key, faults: list[str], problems: list[str]) -> Iterator[FilledRow]:
     """The rows of a table; cells that are no answer go to `faults`."""
     start = next((i for i, row in enumerate(table.rows) if any(cell.strip() for cell in row)), None)
     if start is None:
@@ -114,39 +111,41 @@ def _rows(table: Table, key: Key, faults: list[str], problems: list[str]) -> Ite
     layout = layout_of("ab" if {"left", "right"} & set(header) else "likert", key.questions)
     columns = _columns(table, start + 1, header, layout, problems)
     for number, cells in enumerate(table.rows[start + 1 :], start + 2):
-        padded = [cell.strip() for cell in cells] + [""] * (len(header) - len(cells))
-        if not any(padded):
+        texts = [cell.strip() for cell in cells] + [""] * (len(header) - len(cells))
+        if not any(texts):
             continue
-        rater, known = _known(table, number, {name: padded[place] for name, place in columns.items()}, key, layout)
+        rater, key_item = _find_item(
+            table, number, {name: texts[place] for name, place in columns.items()}, key, layout
+        )
         answers = {}
         for name in layout.answers:
-            answer = _answer(padded[columns[name]], layout)
+            answer = _answer(texts[columns[name]], layout)
             if answer is None:
                 where = table.place(number, columns[name])
-                faults.append(f"{where}: {name} is {padded[columns[name]]!r}, not {_either(layout.allowed)}")
+                faults.append(f"{where}: {name} is {texts[columns[name]]!r}, not {_either(layout.choices)}")
             elif answer:
                 answers[name] = answer
         missing = tuple(name for name in layout.answers if name not in answers)
-        comment = padded[columns[COMMENT]] if COMMENT in columns else ""
-        yield Filled(rater, padded[columns[ITEM]], known, answers, missing, comment, table.place(number))
+        comment = texts[columns[COMMENT]] if COMMENT in columns else ""
+        yield FilledRow(rater, texts[columns[ITEM]], key_item, answers, missing, comment, table.place(number))
 
 
-def _known(table: Table, number: int, cells: Mapping[str, str], key: Key, layout: Layout) -> tuple[str, Item]:
+def _find_item(table: Table, number: int, cells: Mapping[str, str], key: Key, layout: Layout) -> tuple[str, Item]:
     """The rater and the item that a row is, checked against the key."""
     item, place = cells[ITEM], table.place(number)
-    found = key.find(item)
-    if found is None:
+    match = key.find(item)
+    if match is None:
         fault = f"{ITEM} is {item!r}, which is on none of this run's sheets" if item else f"{ITEM} is empty"
         raise UserError(f"{place}: {fault}: restore it, or remove the row")
-    sheet, known = found
-    if known.task != layout.task:
+    sheet, key_item = match
+    if key_item.task != layout.task:
         raise UserError(f"{place}: item {item} belongs on the other sheet: move the row back")
-    if fingerprint([cells[text] for text in layout.texts]) != known.text:
+    if fingerprint([cells[text] for text in layout.texts]) != key_item.text:
         raise UserError(
             f"{place}: item {item} was handed out with other texts: they were changed, or columns were sorted apart "
             "from one another; copy the answers into a fresh sheet"
         )
-    return sheet.rater, known
+    return sheet.rater, key_item
 
 
 def _columns(table: Table, row: int, header: Sequence[str], layout: Layout, problems: list[str]) -> dict[str, int]:
@@ -156,12 +155,12 @@ def _columns(table: Table, row: int, header: Sequence[str], layout: Layout, prob
         raise UserError(f"{table.place(row)}: two columns are called {twice}: remove or rename one")
     columns = {name: header.index(name) for name in layout.columns if name in header}
     extra = [name for name in header if name and name not in layout.columns]
-    lost = [name for name in layout.columns if name not in columns and name != COMMENT]
-    if lost:
-        fault = f"the column {lost[0]} is missing"
-        if close := difflib.get_close_matches(lost[0], extra, 1, 0.5):
+    absent = [name for name in layout.columns if name not in columns and name != COMMENT]
+    if absent:
+        fault = f"the column {absent[0]} is missing"
+        if close := difflib.get_close_matches(absent[0], extra, 1, 0.5):
             fault += (
-                f": was it renamed to {close[0]} (column {letter(header.index(close[0]))})? Call it {lost[0]} again"
+                f": was it renamed to {close[0]} (column {letter(header.index(close[0]))})? Call it {absent[0]} again"
             )
         else:
             fault += ": restore it, empty if need be"
@@ -182,29 +181,29 @@ def _answer(cell: str, layout: Layout) -> str | None:
     return None if text else ""
 
 
-def _either(allowed: Sequence[str]) -> str:
-    return f"a whole number from {allowed[0]} to {allowed[-1]}" if allowed[0].isdigit() else ", ".join(allowed)
+def _either(choices: Sequence[str]) -> str:
+    return f"a whole number from {choices[0]} to {choices[-1]}" if choices[0].isdigit() else ", ".join(choices)
 
 
-def _one_rater(raters: dict[str, str], filled: Filled) -> None:
+def _one_rater(raters: dict[str, str], row: FilledRow) -> None:
     """A file is one rater's."""
-    raters.setdefault(filled.rater, filled.place)
+    raters.setdefault(row.rater, row.place)
     if len(raters) > 1:
         (one, where), (other, there) = raters.items()
         raise UserError(
-            f"{there}: item {filled.item} is of the sheet of {other}, but {where} is of that of {one}: a file holds "
+            f"{there}: item {row.item} is of the sheet of {other}, but {where} is of that of {one}: a file holds "
             "one rater's rows"
         )
 
 
-def _add(reading: Reading, filled: Filled) -> bool:
+def _add(reading: Reading, row: FilledRow) -> bool:
     """Keep a row; whether it had been read before."""
-    before = reading.filled.get(filled.item)
+    before = reading.rows.get(row.item)
     if before is None or not before.answers:
-        reading.filled[filled.item] = filled
-    elif filled.answers and before.answers != filled.answers:
+        reading.rows[row.item] = row
+    elif row.answers and before.answers != row.answers:
         raise UserError(
-            f"{filled.place}: item {filled.item} is answered otherwise than {before.place}: remove one of the two rows"
+            f"{row.place}: item {row.item} is answered otherwise than {before.place}: remove one of the two rows"
         )
     return before is not None
 
@@ -229,47 +228,47 @@ class Answers:
     values: npt.NDArray[np.float64]
 
 
-def unit_of(filled: Filled, key: Key) -> Unit:
+def unit_of(row: FilledRow, key: Key) -> Unit:
     """What an item shows, sides and raters aside."""
-    groups = sorted((tuple(group) for group in filled.key.shown), key=lambda group: key.models.index(group[0]))
-    return filled.key.sample_id, tuple(groups)
+    groups = sorted((tuple(group) for group in row.key.sides), key=lambda group: key.models.index(group[0]))
+    return row.key.sample_id, tuple(groups)
 
 
-def value_of(filled: Filled, question: str, key: Key) -> float:
+def value_of(row: FilledRow, question: str, key: Key) -> float:
     """The answer as a number, as `Answers` has it; nan where it is missing."""
-    answer = filled.answers.get(question)
+    answer = row.answers.get(question)
     if answer is None:
         return float("nan")
-    if filled.key.task == "likert":
+    if row.key.task == "likert":
         return float(answer)
     toward_left = 1.0 - CHOICES.index(answer)
-    left, right = (key.models.index(group[0]) for group in filled.key.shown)
+    left, right = (key.models.index(group[0]) for group in row.key.sides)
     return toward_left if left < right else 0.0 - toward_left
 
 
-def answers_to(question: str, task: Task, filled: Sequence[Filled], key: Key) -> Answers:
+def answers_to(question: str, task: Task, rows: Sequence[FilledRow], key: Key) -> Answers:
     """All answers to a question. What was asked twice counts once: the first time, or where that is missing the second.
 
-    `filled` has an item before those that repeat it, as `Reading.filled` does.
+    `rows` has an item before those that repeat it, as `Reading.rows` does.
     """
-    found: dict[Unit, dict[str, float]] = {}
-    for one in filled:
+    by_unit: dict[Unit, dict[str, float]] = {}
+    for one in rows:
         value = value_of(one, question, key)
         if one.key.task == task and not np.isnan(value):
-            found.setdefault(unit_of(one, key), {}).setdefault(one.rater, value)
-    raters = [sheet.rater for sheet in key.sheets if any(sheet.rater in answers for answers in found.values())]
+            by_unit.setdefault(unit_of(one, key), {}).setdefault(one.rater, value)
+    raters = [sheet.rater for sheet in key.sheets if any(sheet.rater in answers for answers in by_unit.values())]
     places = {sample: place for place, sample in enumerate(key.dialogues)}
-    units = sorted(found, key=lambda unit: (places[unit[0]], unit[1]))
-    values = np.array([[found[unit].get(rater, np.nan) for rater in raters] for unit in units], dtype=np.float64)
+    units = sorted(by_unit, key=lambda unit: (places[unit[0]], unit[1]))
+    values = np.array([[by_unit[unit].get(rater, np.nan) for rater in raters] for unit in units], dtype=np.float64)
     return Answers(
         raters, units, [key.dialogues[sample] for sample, _ in units], values.reshape(len(units), len(raters))
     )
 
 
-def repeated(filled: Sequence[Filled], key: Key) -> Iterator[tuple[str, Task, float, float]]:
+def repeated(rows: Sequence[FilledRow], key: Key) -> Iterator[tuple[str, Task, float, float]]:
     """Rater, task and both values of every question that a rater answered twice."""
-    by_item = {one.item: one for one in filled}
-    for one in filled:
+    by_item = {one.item: one for one in rows}
+    for one in rows:
         first = by_item.get(one.key.repeat_of or "")
         if first is None:
             continue
@@ -279,24 +278,24 @@ def repeated(filled: Sequence[Filled], key: Key) -> Iterator[tuple[str, Task, fl
                 yield one.rater, one.key.task, *values
 
 
-def rater_summaries(filled: Sequence[Filled], key: Key) -> tuple[RaterSummary, ...]:
+def rater_summaries(filled_rows: Sequence[FilledRow], key: Key) -> tuple[RaterSummary, ...]:
     """Of each rater how much was answered, how far they agree with themselves, and how often left was preferred."""
-    twice = list(repeated(filled, key))
+    twice = list(repeated(filled_rows, key))
     rows = []
     for sheet in key.sheets:
-        own = [one for one in filled if one.rater == sheet.rater]
+        own = [one for one in filled_rows if one.rater == sheet.rater]
         sides = Counter(a for one in own if one.key.task == "ab" for a in one.answers.values())
         decided = sides["left"] + sides["right"]
         pairs = {task: [(a, b) for rater, t, a, b in twice if (rater, t) == (sheet.rater, task)] for task in _TASKS}
-        every = [pair for found in pairs.values() for pair in found]
+        every = [pair for values in pairs.values() for pair in values]
         rows.append(
             RaterSummary(
                 name=sheet.rater,
-                rated=sum(not one.missing for one in own),
-                asked=len(sheet.items),
+                rated_items=sum(not one.missing for one in own),
+                item_count=len(sheet.items),
                 self_consistency=_share(a == b for a, b in every),
-                repeated={task: _consistency(found) for task, found in pairs.items() if found},
-                left=sides["left"] / decided if decided else math.nan,
+                repeated={task: _consistency(values) for task, values in pairs.items() if values},
+                left_share=sides["left"] / decided if decided else math.nan,
             )
         )
     return tuple(rows)
@@ -311,15 +310,15 @@ def _consistency(pairs: list[tuple[float, float]]) -> Consistency:
 
 
 def _share(hits: Iterable[bool]) -> float:
-    found = list(hits)
-    return sum(found) / len(found) if found else math.nan
+    values = list(hits)
+    return sum(values) / len(values) if values else math.nan
 
 
-def missing(filled: Sequence[Filled], key: Key) -> list[str]:
+def describe_gaps(rows: Sequence[FilledRow], key: Key) -> list[str]:
     """What each rater left out: whole rows, and single cells by question."""
     sentences = []
     for sheet in key.sheets:
-        own = {one.item: one for one in filled if one.rater == sheet.rater}
+        own = {one.item: one for one in rows if one.rater == sheet.rater}
         if not own:
             sentences.append(
                 f"{sheet.rater} handed in nothing: {len(sheet.items):,} items are without an answer of theirs"
@@ -330,6 +329,6 @@ def missing(filled: Sequence[Filled], key: Key) -> list[str]:
         if empty:
             sentences.append(f"{sheet.rater} left {empty:,} of {len(sheet.items):,} items without an answer")
         if cells:
-            named = ", ".join(f"{name} {count:,}" for name, count in cells.items())
-            sentences.append(f"{sheet.rater} left single cells empty: {named}")
+            counts = ", ".join(f"{name} {count:,}" for name, count in cells.items())
+            sentences.append(f"{sheet.rater} left single cells empty: {counts}")
     return sentences

@@ -22,7 +22,7 @@ class Item(Part):
 
     task: Task
     sample_id: str
-    shown: list[list[str]]
+    sides: list[list[str]]
     """The models whose response is shown: one list for a rating, the left and the right one for a comparison. Models
     that gave the same response share a list."""
     repeat_of: str | None = None
@@ -88,8 +88,8 @@ def write_key(key: Key, folder: Path, *, force: bool = False) -> Path:
                 f"{path} belongs to other sheets, which could not be read back without it: read those first, then use "
                 "--force to make new ones"
             )
-        taken = sum(1 for _ in folder.glob("key-*.json"))
-        path.rename(folder / f"key-{taken + 1}.json")
+        earlier = sum(1 for _ in folder.glob("key-*.json"))
+        path.rename(folder / f"key-{earlier + 1}.json")
     with atomic(path) as temporary:
         temporary.touch(mode=0o600)
         temporary.write_text(text, "utf-8")
@@ -109,12 +109,12 @@ class RaterSummary(Part):
     """One person: how much of their sheet was rated, and how often hidden repeats got the same answer."""
 
     name: str
-    rated: int
-    asked: int
+    rated_items: int
+    item_count: int
     """Items on their sheet."""
     self_consistency: Number
     repeated: dict[Task, Consistency] = Field(default_factory=dict)
-    left: Number = None
+    left_share: Number = None
     """Of comparisons with a preference, the share for the left response."""
 
 

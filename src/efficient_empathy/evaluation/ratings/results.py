@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, SCALE
-from efficient_empathy.evaluation.ratings.reading import Answers, Reading, answers_to, missing, rater_summaries
+from efficient_empathy.evaluation.ratings.reading import Answers, Reading, answers_to, describe_gaps, rater_summaries
 from efficient_empathy.evaluation.ratings.record import (
     Comment,
     Contest,
@@ -53,8 +53,8 @@ class Resampling:
         if not self.resamples or len(set(dialogues)) < 2:
             return None
         weights = dialogue_draws(dialogues, self.resamples, self.seed)
-        drawn, of = weights @ sums, weights @ counts
-        values = drawn[of > 0] / of[of > 0]
+        totals, of = weights @ sums, weights @ counts
+        values = totals[of > 0] / of[of > 0]
         tail = (1 - self.confidence) / 2
         if not len(values):
             return None
@@ -65,20 +65,20 @@ class Resampling:
 def results(reading: Reading, key: Key, how: Resampling | None = None) -> RatingsRecord:
     """Everything that `results.json` has; docs/ratings.md says what each number is."""
     how = how or Resampling()
-    filled = list(reading.filled.values())
-    problems = list(reading.problems) + missing(filled, key)
+    rows = list(reading.rows.values())
+    problems = list(reading.problems) + describe_gaps(rows, key)
     likert = {
-        one.name: found
+        one.name: dimension
         for one in DIMENSIONS
-        if (found := _dimension(answers_to(one.name, "likert", filled, key), key, how)) is not None
+        if (dimension := _dimension(answers_to(one.name, "likert", rows, key), key, how)) is not None
     }
-    compared = {question: answers_to(question, "ab", filled, key) for question in key.questions}
-    ab = _corrected([row for question, answers in compared.items() for row in _pairs(question, answers, key, how)])
+    by_question = {question: answers_to(question, "ab", rows, key) for question in key.questions}
+    ab = _correct([row for question, answers in by_question.items() for row in _pairs(question, answers, key, how)])
     ranking: list[RankedModel] = []
-    for question, answers in compared.items():
+    for question, answers in by_question.items():
         if len(answers.units):
             ranking += _ranking(question, answers, key, how, problems)
-    problems += [f"{name}: {note}" for name, found in likert.items() for note in found.agreement.notes]
+    problems += [f"{name}: {note}" for name, dimension in likert.items() for note in dimension.agreement.notes]
     ties = Counter((one.a, one.b) for one in key.identical)
     problems += [
         f"{a} and {b} gave the same response to {count:,} samples: nobody was asked to compare those, and each "
@@ -87,18 +87,18 @@ def results(reading: Reading, key: Key, how: Resampling | None = None) -> Rating
     ]
     return RatingsRecord(
         sheets=tuple(reading.files),
-        raters=rater_summaries(filled, key),
+        raters=rater_summaries(rows, key),
         samples=len(key.dialogues),
         likert=likert,
         ab=ab,
-        ab_agreement={q: _agreement(answers, PREFERENCES, how) for q, answers in compared.items() if answers.units},
+        ab_agreement={q: _agreement(answers, PREFERENCES, how) for q, answers in by_question.items() if answers.units},
         ranking=tuple(ranking),
         comments=tuple(
             Comment(
                 rater=one.rater, item=one.item, sample_id=one.key.sample_id, text=one.comment,
-                models=tuple(map(tuple, one.key.shown)),
+                models=tuple(map(tuple, one.key.sides)),
             )
-            for one in filled if one.comment
+            for one in rows if one.comment
         ),
         problems=tuple(problems),
         resamples=how.resamples,
@@ -109,11 +109,11 @@ def results(reading: Reading, key: Key, how: Resampling | None = None) -> Rating
 
 def _dimension(answers: Answers, key: Key, how: Resampling) -> RatedDimension | None:
     """Means and agreement on a dimension; None where nobody rated it."""
-    rated = ~np.isnan(answers.values)
-    sums, counts = np.where(rated, answers.values, 0).sum(1), rated.sum(1).astype(np.float64)
+    has_rating = ~np.isnan(answers.values)
+    sums, counts = np.where(has_rating, answers.values, 0).sum(1), has_rating.sum(1).astype(np.float64)
     models = []
     for model in key.models:
-        own = np.array([model in shown[0] for _, shown in answers.units], dtype=bool)
+        own = np.array([model in sides[0] for _, sides in answers.units], dtype=bool)
         if not own.any():
             continue
         models.append(
@@ -133,27 +133,27 @@ def _agreement(answers: Answers, scale: Sequence[float], how: Resampling) -> Rat
     items, raters = len(answers.units), len(answers.raters)
     if raters < 2:
         return RaterAgreement(items=items, raters=raters, notes=("one rater alone has no agreement",))
-    found = agreement(
+    coefficients = agreement(
         answers.values, scale, clusters=answers.dialogues, draws=how.resamples, seed=how.seed, confidence=how.confidence
     )
     return RaterAgreement(
-        **{name: one.value for name, one in found.items()},
-        intervals={name: (one.low, one.high) for name, one in found.items()},
+        **{name: one.value for name, one in coefficients.items()},
+        intervals={name: (one.low, one.high) for name, one in coefficients.items()},
         items=items,
         raters=raters,
-        notes=tuple(note for one in found.values() for note in one.notes),
+        notes=tuple(note for one in coefficients.values() for note in one.notes),
     )
 
 
 def _toward(answers: Answers, a: str, b: str) -> npt.NDArray[np.float64]:
     """The answers to comparisons of `a` with `b`: 1 where `a` was preferred; nan in the rows of other comparisons."""
-    found = np.full(answers.values.shape, np.nan)
+    values = np.full(answers.values.shape, np.nan)
     for row, (_, (first, second)) in enumerate(answers.units):
         if a in first and b in second:
-            found[row] = answers.values[row]
+            values[row] = answers.values[row]
         elif b in first and a in second:
-            found[row] = -answers.values[row]
-    return found
+            values[row] = -answers.values[row]
+    return values
 
 
 def _pair(answers: Answers, a: str, b: str, key: Key) -> tuple[npt.NDArray[np.float64], list[str]]:
@@ -168,11 +168,11 @@ def _pairs(question: str, answers: Answers, key: Key, how: Resampling) -> list[C
     rows = []
     for a, b in combinations(key.models, 2):
         values, dialogues = _pair(answers, a, b, key)
-        win, tie, lose = (int((values == wanted).sum()) for wanted in (1, 0, -1))
+        win, tie, lose = (int((values == vote).sum()) for vote in (1, 0, -1))
         if not win + tie + lose:
             continue
-        rated = ~np.isnan(values)
-        halves, counts = np.where(rated, (values + 1) / 2, 0).sum(1), rated.sum(1).astype(np.float64)
+        has_vote = ~np.isnan(values)
+        halves, counts = np.where(has_vote, (values + 1) / 2, 0).sum(1), has_vote.sum(1).astype(np.float64)
         p = _sign_test(values, dialogues)
         rows.append(
             Contest(
@@ -187,7 +187,7 @@ def _pairs(question: str, answers: Answers, key: Key, how: Resampling) -> list[C
     return rows
 
 
-def _corrected(contests: Sequence[Contest]) -> tuple[Contest, ...]:
+def _correct(contests: Sequence[Contest]) -> tuple[Contest, ...]:
     """The contests with Holm's correction over all their tests."""
     adjusted = holm([math.nan if one.p is None else one.p for one in contests])
     return tuple(one.model_copy(update={"p_holm": finite(p)}) for one, p in zip(contests, adjusted, strict=True))
@@ -206,8 +206,8 @@ def _sign_test(values: npt.NDArray[np.float64], dialogues: Sequence[str]) -> flo
     votes: Counter[str] = Counter()
     for dialogue, row in zip(dialogues, np.nansum(values, axis=1), strict=True):
         votes[dialogue] += int(row)
-    won, lost = sum(vote > 0 for vote in votes.values()), sum(vote < 0 for vote in votes.values())
-    return float(binomtest(won, won + lost).pvalue) if won + lost else math.nan
+    wins, losses = sum(vote > 0 for vote in votes.values()), sum(vote < 0 for vote in votes.values())
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else math.nan
 
 
 def _ranking(question: str, answers: Answers, key: Key, how: Resampling, problems: list[str]) -> list[RankedModel]:
@@ -217,14 +217,14 @@ def _ranking(question: str, answers: Answers, key: Key, how: Resampling, problem
     for (i, a), (j, b) in combinations(enumerate(key.models), 2):
         values, dialogues = _pair(answers, a, b, key)
         for row, dialogue in zip(values, dialogues, strict=True):
-            answered = row[~np.isnan(row)]
-            wins[places[dialogue], i, j] += ((answered + 1) / 2).sum()
-            wins[places[dialogue], j, i] += ((1 - answered) / 2).sum()
-    drawn = None
+            own = row[~np.isnan(row)]
+            wins[places[dialogue], i, j] += ((own + 1) / 2).sum()
+            wins[places[dialogue], j, i] += ((1 - own) / 2).sum()
+    draws = None
     if how.resamples and len(places) > 1:
-        drawn = np.tensordot(dialogue_draws(list(places), how.resamples, how.seed), wins, 1)
+        draws = np.tensordot(dialogue_draws(list(places), how.resamples, how.seed), wins, 1)
     try:
-        ranking = rank(key.models, wins.sum(0), drawn, confidence=how.confidence)
+        ranking = rank(key.models, wins.sum(0), draws, confidence=how.confidence)
     except UserError as error:
         problems.append(f"{question}: {error}")
         return []

@@ -36,7 +36,7 @@ class SheetSettings(Settings):
 
     @field_validator("raters", mode="before")
     @classmethod
-    def _named(cls, raters: Any) -> Any:
+    def _split_names(cls, raters: Any) -> Any:
         """Names from text: a count, or names with commas between them."""
         if not isinstance(raters, str):
             return raters

@@ -72,7 +72,7 @@ def read_csv(path: Path) -> Table:
 
     The delimiter is the one that the header uses most. Raises `UserError`.
     """
-    text = _decoded(path)
+    text = _decode(path)
     if text.startswith("sep=") and "\n" in text:
         text = text.split("\n", 1)[1]
     csv.field_size_limit(LARGEST_FIELD)
@@ -84,7 +84,7 @@ def read_csv(path: Path) -> Table:
         raise UserError(f"{path} is not CSV ({error}): save it as CSV or XLSX anew") from error
 
 
-def _decoded(path: Path) -> str:
+def _decode(path: Path) -> str:
     content = path.read_bytes()
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", errors="replace")
@@ -145,11 +145,15 @@ def _fill(sheet: Any, layout: Layout, rows: Sequence[Row]) -> None:
     sheet.freeze_panes = "B2"
     first = len(layout.texts) + 2
     answers = f"{get_column_letter(first)}2:{get_column_letter(first + len(layout.answers) - 1)}{len(rows) + 1}"
-    allowed = ", ".join(layout.allowed[:-1]) + f" or {layout.allowed[-1]}"
-    listed = DataValidation(type="list", formula1=f'"{",".join(layout.allowed)}"', allow_blank=True)
-    listed.errorTitle, listed.error, listed.showErrorMessage = "Not an answer", f"Please write {allowed}.", True
-    listed.add(answers)
-    sheet.add_data_validation(listed)
+    choices = ", ".join(layout.choices[:-1]) + f" or {layout.choices[-1]}"
+    validation = DataValidation(type="list", formula1=f'"{",".join(layout.choices)}"', allow_blank=True)
+    validation.errorTitle, validation.error, validation.showErrorMessage = (
+        "Not an answer",
+        f"Please write {choices}.",
+        True,
+    )
+    validation.add(answers)
+    sheet.add_data_validation(validation)
 
 
 def _write_text(cell: Any, text: str, sample_id: str) -> None:

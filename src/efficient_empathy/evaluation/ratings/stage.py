@@ -23,7 +23,7 @@ from efficient_empathy.evaluation.ratings.design import (
     material_of_run,
 )
 from efficient_empathy.evaluation.ratings.questions import Task, comparing, instructions
-from efficient_empathy.evaluation.ratings.reading import Filled, Reading, read_filled, value_of
+from efficient_empathy.evaluation.ratings.reading import FilledRow, Reading, read_rows, value_of
 from efficient_empathy.evaluation.ratings.record import NAME, Key, RatingsRecord, SheetKey, write_key
 from efficient_empathy.evaluation.ratings.results import Resampling, results
 from efficient_empathy.evaluation.ratings.sheets import write_csv, write_xlsx
@@ -76,8 +76,8 @@ def make_sheets(
     for rater in design.raters:
         if not re.fullmatch(r"[\w-]+", rater) or design.raters.count(rater) > 1:
             raise UserError(f"a rater cannot be called {rater!r}: take letters, digits, - and _, and each name once")
-    found = material_of_run(workspace, models, wanted=samples, seed=design.seed)
-    sheets = design_sheets(found, design)
+    rated_material = material_of_run(workspace, models, count=samples, seed=design.seed)
+    sheets = design_sheets(rated_material, design)
     questions = comparing(design.by_dimension) if "ab" in design.tasks else ()
     text = instructions(design.tasks, questions)
     names = [question.name for question in questions]
@@ -85,7 +85,7 @@ def make_sheets(
         seed=design.seed,
         models=list(models),
         questions=names,
-        dialogues=dict(found.samples.select("sample_id", "dialogue_id").iter_rows()),
+        dialogues=dict(rated_material.samples.select("sample_id", "dialogue_id").iter_rows()),
         identical=sheets.identical,
         sheets=[sheet_key(rater, rows, format) for rater, rows in sheets.rows.items()],
     )
@@ -93,23 +93,23 @@ def make_sheets(
         here = [folder / name for sheet in key.sheets for name in sheet.files if (folder / name).exists()]
         if here and not force:
             raise UserError(f"{here[0]} is there already and may be filled in: choose another folder, or use --force")
-        with _beside(folder) as made:
+        with _beside(folder) as work:
             for rater, rows in sheets.rows.items():
-                WRITERS[format](made, rater, rows, [layout_of(task, names) for task in rows], text)
+                WRITERS[format](work, rater, rows, [layout_of(task, names) for task in rows], text)
             key_path = write_key(key, workspace.ratings, force=force)
-            for path in made.iterdir():
+            for path in work.iterdir():
                 path.replace(folder / path.name)
-    items, repeats = _counted(sheets)
+    items, repeats = _count_items(sheets)
     return SheetsResult(
         files=tuple(str(folder / name) for sheet in key.sheets for name in sheet.files),
         key=str(key_path),
         raters=design.raters,
         models=tuple(models),
-        samples=len(found.samples),
+        samples=len(rated_material.samples),
         items=items,
         repeats=repeats,
         identical=len(sheets.identical),
-        left_out=found.without,
+        left_out=rated_material.without,
     )
 
 
@@ -118,8 +118,8 @@ def _beside(folder: Path) -> Iterator[Path]:
     """A folder in `folder` to write to first: no sheet is there before its key, no key without all of its sheets."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".sheets-", dir=folder) as made:
-            yield Path(made)
+        with TemporaryDirectory(prefix=".sheets-", dir=folder) as work:
+            yield Path(work)
     except OSError as error:
         raise UserError(f"cannot write sheets to {folder}: {error.strerror or error}") from error
 
@@ -128,19 +128,19 @@ def sheet_key(rater: str, rows: Mapping[Task, Sequence[Row]], format: Format) ->
     """What the key keeps of a rater's rows: their files, their hash, and what each item is."""
     titles = [TITLES[task].lower() for task in rows]
     files = [f"{rater}.xlsx"] if format == "xlsx" else [f"{rater}-{title}.csv" for title in titles]
-    shown = [[row.item, row.context, *row.responses] for task in rows.values() for row in task]
-    digest = hashlib.sha256(json.dumps(shown, ensure_ascii=False).encode()).hexdigest()
+    texts = [[row.item, row.context, *row.responses] for task in rows.values() for row in task]
+    digest = hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()
     return SheetKey(
         rater=rater, files=files, sha256=digest, items={row.item: row.key for task in rows.values() for row in task}
     )
 
 
-def _counted(sheets: Sheets) -> tuple[dict[Task, int], dict[Task, int]]:
+def _count_items(sheets: Sheets) -> tuple[dict[Task, int], dict[Task, int]]:
     """Items and repeats by task: every rater has as many."""
     rows = next(iter(sheets.rows.values()))
     return (
-        {task: sum(row.key.repeat_of is None for row in found) for task, found in rows.items()},
-        {task: sum(row.key.repeat_of is not None for row in found) for task, found in rows.items()},
+        {task: sum(row.key.repeat_of is None for row in own) for task, own in rows.items()},
+        {task: sum(row.key.repeat_of is not None for row in own) for task, own in rows.items()},
     )
 
 
@@ -161,21 +161,21 @@ def read_sheets(
     if not key_path.exists():
         raise UserError(f"{key_path} is missing: make sheets with `efficient-empathy ratings sheets` first")
     key = Key.read(key_path)
-    reading = read_filled(paths, key)
-    gap = next((one for one in reading.filled.values() if one.missing), None)
+    reading = read_rows(paths, key)
+    gap = next((one for one in reading.rows.values() if one.missing), None)
     if on_missing == "fail" and gap is not None:
         raise UserError(f"{gap.place}: {gap.missing[0]} is empty: fill it in, or use --on-missing skip")
-    unread = [item for sheet in key.sheets for item in sheet.items if item not in reading.filled]
-    if on_missing == "fail" and unread:
-        raise UserError(f"{len(unread):,} items are on no sheet that was read, such as {unread[0]}: add their sheets")
-    if not any(one.answers for one in reading.filled.values()):
+    gaps = [item for sheet in key.sheets for item in sheet.items if item not in reading.rows]
+    if on_missing == "fail" and gaps:
+        raise UserError(f"{len(gaps):,} items are on no sheet that was read, such as {gaps[0]}: add their sheets")
+    if not any(one.answers for one in reading.rows.values()):
         raise UserError(f"{', '.join(reading.files)}: no item has an answer yet")
-    found = results(reading, key, how)
+    record = results(reading, key, how)
     with workspace.lock():
         with atomic(workspace.ratings / "ratings.parquet") as path:
             answers_frame(reading, key).write_parquet(path, compression="zstd")
-        found.write(workspace.ratings / RESULTS)
-    return found
+        record.write(workspace.ratings / RESULTS)
+    return record
 
 
 def answers_frame(reading: Reading, key: Key) -> pl.DataFrame:
@@ -184,7 +184,7 @@ def answers_frame(reading: Reading, key: Key) -> pl.DataFrame:
     `value` is 1–5 for a rating of `models`; for a comparison 1, 0 or -1: `models`, `against` or neither was preferred.
     `side` is where `models` stood.
     """
-    rows = [row for one in reading.filled.values() for row in _answer_rows(one, key)]
+    rows = [row for one in reading.rows.values() for row in _answer_rows(one, key)]
     return pl.DataFrame(
         rows,
         schema={
@@ -196,13 +196,13 @@ def answers_frame(reading: Reading, key: Key) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _answer_rows(one: Filled, key: Key) -> list[tuple[Any, ...]]:
-    shown = sorted(one.key.shown, key=lambda group: key.models.index(group[0]))
-    against = shown[1] if len(shown) > 1 else None
-    side = None if against is None else ("left" if one.key.shown[0] == shown[0] else "right")
+def _answer_rows(one: FilledRow, key: Key) -> list[tuple[Any, ...]]:
+    sides = sorted(one.key.sides, key=lambda group: key.models.index(group[0]))
+    against = sides[1] if len(sides) > 1 else None
+    side = None if against is None else ("left" if one.key.sides[0] == sides[0] else "right")
     sample = one.key.sample_id
     return [
-        (one.rater, one.item, one.key.task, sample, key.dialogues[sample], shown[0], against, side, question,
+        (one.rater, one.item, one.key.task, sample, key.dialogues[sample], sides[0], against, side, question,
          value_of(one, question, key), one.key.repeat_of is not None)
         for question in one.answers
     ]  # fmt: skip

@@ -99,8 +99,8 @@ def load_policies(references: Sequence[str]) -> dict[str, Policy]:
             raise _no_thresholds(policy.name)
         if policy.name in policies:
             raise UserError(f"two of the policies are called {policy.name}: give one of them another name")
-        if taken := [name for name in policy.thresholds if name in TABLE_COLUMNS]:
-            raise UserError(f"the policy {policy.name} has a threshold called {taken[0]}: call it something else")
+        if clashes := [name for name in policy.thresholds if name in TABLE_COLUMNS]:
+            raise UserError(f"the policy {policy.name} has a threshold called {clashes[0]}: call it something else")
         policies[policy.name] = policy
     if not policies:
         raise UserError("name a policy, such as paper, or its YAML file")
@@ -111,28 +111,28 @@ def _no_thresholds(policy: str) -> UserError:
     return UserError(f"the policy {policy!r} has no thresholds to move: take a policy of rules with named thresholds")
 
 
-def ranges_of(policies: Mapping[str, Policy], named: Ranges, scales: Scales, spread: Spread) -> dict[str, Ranges]:
+def ranges_of(policies: Mapping[str, Policy], explicit: Ranges, scales: Scales, spread: Spread) -> dict[str, Ranges]:
     """By policy the values of each of its thresholds: as `named`, else by `spread`.
 
     Raises `UserError` for a threshold that no policy has, and for a value off its scale.
     """
-    for name in named:
+    for name in explicit:
         if all(name not in policy.thresholds for policy in policies.values()):
             next(iter(policies.values())).with_thresholds(**{name: 0})  # raises, and names what there is
-    return {policy.name: _ranges(policy, named, scales, spread) for policy in policies.values()}
+    return {policy.name: _ranges(policy, explicit, scales, spread) for policy in policies.values()}
 
 
-def _ranges(policy: Policy, named: Ranges, scales: Scales, spread: Spread) -> Ranges:
+def _ranges(policy: Policy, explicit: Ranges, scales: Scales, spread: Spread) -> Ranges:
     policy.require_axes(scales)
     ranges = {}
     for name, own in policy.thresholds.items():
         limits = policy.threshold_range(name, scales)
-        for value in named.get(name, ()):
+        for value in explicit.get(name, ()):
             try:
                 policy.require_threshold(name, value, scales)
             except UserError as error:
                 raise UserError(f"{error}; a range in YAML stands in quotes") from error
-        ranges[name] = named[name] if name in named else spread(own, limits)
+        ranges[name] = explicit[name] if name in explicit else spread(own, limits)
     return ranges
 
 

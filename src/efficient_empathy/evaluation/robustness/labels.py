@@ -113,9 +113,9 @@ class ScoredSamples:
         column = self.rows["category"]
         if column.is_null().all():
             return [], np.zeros(len(column), dtype=np.intp)
-        filled = column.fill_null(NO_CATEGORY)
-        names = sorted(filled.unique().to_list())
-        return names, filled.cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy().astype(np.intp)
+        labels = column.fill_null(NO_CATEGORY)
+        names = sorted(labels.unique().to_list())
+        return names, labels.cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy().astype(np.intp)
 
     def require_subset(self, policy: str, subset: str) -> str:
         """`subset`, where it is one of the policy's or `union`. Raises `UserError` else."""
@@ -139,7 +139,7 @@ def columns_of(table: RunTable, policies: Iterable[Policy]) -> list[str]:
         axes += policy.names if isinstance(policy, RulePolicy) else table.axis_names
         facts += policy.facts
     distributions = [f"{axis}{PROBABILITIES}" for axis in axes if table.has_distributions(axis)]
-    kept = [name for name in (DEPENDENCE, "answered_by") if name in table.columns]
+    extras = [name for name in (DEPENDENCE, "answered_by") if name in table.columns]
     return list(
-        dict.fromkeys(["row", "sample_id", "dialogue_id", "category", "state", *axes, *distributions, *kept, *facts])
+        dict.fromkeys(["row", "sample_id", "dialogue_id", "category", "state", *axes, *distributions, *extras, *facts])
     )

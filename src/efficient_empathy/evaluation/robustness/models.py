@@ -1,6 +1,6 @@
-"""Models that are trained only to be measured: known by what went in, their figures stored as soon as they exist.
+"""Models that are trained only to be measured, and how their losses compare.
 
-The models of a sweep beside each other: losses with intervals, and whether their order holds.
+A model is known by what went in; its figures are stored as soon as they exist.
 """
 
 from __future__ import annotations
@@ -130,24 +130,24 @@ class Store:
         model = folder / MODEL
         job = Job.with_rows(self.base, conversational(rows, self.template), {}, self.settings, model)
         with TrainingProgress(console, what) as progress:
-            fitted = launch(job, progress)
+            fit_record = launch(job, progress)
         with atomic(folder / "nll.parquet") as path:
             self._losses(model, held_out).write_parquet(path)
         if self.generation is not None:
-            self._answer(folder, model, fitted, console)
+            self._answer(folder, model, fit_record, console)
         if self.keep:
             for name in ("rows", "checkpoints"):
                 shutil.rmtree(model / name, ignore_errors=True)
-        self._record(fitted).write(folder / RECORD)
+        self._record(fit_record).write(folder / RECORD)
         if not self.keep:
             shutil.rmtree(model, ignore_errors=True)
 
-    def _record(self, fitted: FitRecord) -> ModelRecord:
-        content = fitted.model_dump(mode="json")
+    def _record(self, fit_record: FitRecord) -> ModelRecord:
+        content = fit_record.model_dump(mode="json")
         names = ("samples", "steps", "tokens", "seconds", "parameters", "device", "precision", "too_long")
         return ModelRecord(
             **{name: content[name] for name in names},
-            flops=6 * fitted.parameters * fitted.tokens.all,
+            flops=6 * fit_record.parameters * fit_record.tokens.all,
             generation=self.generation.model_dump(mode="json") if self.generation else None,
         )
 
@@ -156,21 +156,21 @@ class Store:
         from efficient_empathy.modelling.training.loss import response_losses
         from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 
-        loaded = load_model(model, dtype=dtype_here(), trust_remote_code=self.settings.trust_remote_code)
+        language_model = load_model(model, dtype=dtype_here(), trust_remote_code=self.settings.trust_remote_code)
         rows = conversational(held_out, self.template)
-        losses = response_losses(loaded, load_tokenizer(model), rows, max_length=self.settings.max_length)
-        gone = weakref.ref(loaded)
-        del loaded
-        free_memory(gone)
+        losses = response_losses(language_model, load_tokenizer(model), rows, max_length=self.settings.max_length)
+        reference = weakref.ref(language_model)
+        del language_model
+        free_memory(reference)
         return losses
 
-    def _answer(self, folder: Path, model: Path, fitted: FitRecord, console: Console) -> None:
+    def _answer(self, folder: Path, model: Path, fit_record: FitRecord, console: Console) -> None:
         """Let the model answer the run's test samples, as any other model of the run."""
         from efficient_empathy.modelling.generation import generate
 
         assert self.samples is not None  # comes with `generation`
         training = TrainingRecord(
-            **dict(fitted),
+            **dict(fit_record),
             name=MODEL,
             subset=MODEL,
             base=str(self.base),
@@ -179,7 +179,7 @@ class Store:
             settings=self.settings,
             template=TemplateRecord.of(self.template),
             dialogues=0,
-            flops=6 * fitted.parameters * fitted.tokens.all,
+            flops=6 * fit_record.parameters * fit_record.tokens.all,
             made_from=Origin(inputs={"base": self.base_hash}),
         )
         training.write(model / TRAINING)
@@ -213,13 +213,13 @@ def metrics_of(names: Sequence[str], options: MetricOptions) -> list[Metric]:
 
 def figures_of(metrics: Sequence[Metric], responses: Path, samples: Path) -> dict[str, float | None]:
     """Every figure of a file of responses, against the samples' own; None where a figure is undefined."""
-    answered = pl.read_parquet(responses, glob=False, columns=["sample_id", "response"])
-    known = pl.read_parquet(
+    replies = pl.read_parquet(responses, glob=False, columns=["sample_id", "response"])
+    sample_facts = pl.read_parquet(
         samples, glob=False, columns=["sample_id", "dialogue_id", "context", "response", "category"]
     ).unique("sample_id", keep="first")
     rows = (
-        answered.rename({"response": "prediction"})
-        .join(known, on="sample_id", how="left", maintain_order="left")
+        replies.rename({"response": "prediction"})
+        .join(sample_facts, on="sample_id", how="left", maintain_order="left")
         .rename({"sample_id": "id", "response": "reference"})
         .with_columns(pl.col("prediction").fill_null(""))
     )
@@ -264,7 +264,7 @@ def compare_models(
     def own(name: str) -> str:
         return "default" if name == default else kind(name)
 
-    compared = {
+    by_name = {
         name: ComparedModel(
             loss=one.value,
             interval=one.interval(),
@@ -273,12 +273,10 @@ def compare_models(
         )
         for name, one in replicates.items()
     }
-    return compared, _order(replicates, [name for name in replicates if name in cells], compared, yardsticks)
+    return by_name, _order(replicates, [name for name in replicates if name in cells], by_name, yardsticks)
 
 
-def _replicate_losses(
-    nll: Mapping[str, pl.DataFrame], rows: pl.DataFrame, draws: int, seed: int
-) -> dict[str, ReplicatedFigure]:
+def _replicate_losses(nll: Mapping[str, pl.DataFrame], rows: pl.DataFrame, draws: int, seed: int) -> dict[str, ReplicatedFigure]:
     """Every model's loss on all held-out samples, on the same draws of dialogues."""
     ids = rows.select("sample_id", "dialogue_id").unique("sample_id", maintain_order=True)
     sums = {
@@ -287,20 +285,18 @@ def _replicate_losses(
         .agg(pl.col("nll").sum(), pl.col("tokens").cast(pl.Float64).sum())
         for name, table in nll.items()
     }
-    measured = {name: Sums(table.select("nll", "tokens").to_numpy(), _loss) for name, table in sums.items()}
+    measures = {name: Sums(table.select("nll", "tokens").to_numpy(), _loss) for name, table in sums.items()}
     dialogues = next(iter(sums.values()))["dialogue_id"].to_list()
-    return {name: one["loss"] for name, one in replicate(measured, dialogues, draws=draws, seed=seed).items()}
+    return {name: one["loss"] for name, one in replicate(measures, dialogues, draws=draws, seed=seed).items()}
 
 
 def _loss(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
     return {"loss": sums[:, 0] / sums[:, 1]}
 
 
-def _yardsticks(
-    found: Mapping[str, ReplicatedFigure], cells: Collection[str], default: str
-) -> dict[str, ReplicatedFigure]:
-    by_kind: dict[str, list[ReplicatedFigure]] = {"default": [found[default]]} if default in found else {}
-    for name, one in found.items():
+def _yardsticks(replicates: Mapping[str, ReplicatedFigure], cells: Collection[str], default: str) -> dict[str, ReplicatedFigure]:
+    by_kind: dict[str, list[ReplicatedFigure]] = {"default": [replicates[default]]} if default in replicates else {}
+    for name, one in replicates.items():
         if name not in cells:
             by_kind.setdefault(kind(name), []).append(one)
     return {
@@ -319,7 +315,7 @@ def _difference(difference: ReplicatedFigure) -> Difference:
 def _order(
     replicates: Mapping[str, ReplicatedFigure],
     cells: list[str],
-    compared: Mapping[str, ComparedModel],
+    by_name: Mapping[str, ComparedModel],
     yardsticks: Collection[str],
 ) -> ModelOrder:
     values = {"cells": [replicates[name].value for name in cells]}
@@ -333,8 +329,8 @@ def _order(
     if len(cells) < 2:
         return order
     losses = {
-        group: np.array([compared[name].subset_losses[group] for name in cells], dtype=np.float64)
-        for group in compared[cells[0]].subset_losses
+        group: np.array([by_name[name].subset_losses[group] for name in cells], dtype=np.float64)
+        for group in by_name[cells[0]].subset_losses
     }
     draws = np.stack([replicates[name].replicates for name in cells])
     best = int(losses["all"].argmin())
@@ -343,7 +339,7 @@ def _order(
             "agreement": {g: kendall(losses["all"], own) for g, own in losses.items() if g != "all"},
             "best": cells[best],
             "best_in_draws": float((draws.argmin(axis=0) == best).mean()),
-            "better_than": {what: sum(_below(compared[name], what) for name in cells) for what in yardsticks},
+            "better_than": {what: sum(_below(by_name[name], what) for name in cells) for what in yardsticks},
             "cells": len(cells),
         }
     )

@@ -1,7 +1,4 @@
-"""Small models, quickly trained, whose held-out loss stands for that of the model one would like to train.
-
-Cross-validation of a choice by dialogue: the choice is made on all folds but one, and measured on that one.
-"""
+"""Cross-validate a choice of thresholds, and train small models whose loss stands for that of a large one."""
 
 from __future__ import annotations
 
@@ -13,12 +10,12 @@ import numpy.typing as npt
 import polars as pl
 from rich.console import Console
 
+from efficient_empathy.evaluation.robustness.cell_models import samples_of
 from efficient_empathy.evaluation.robustness.grid import Cell
 from efficient_empathy.evaluation.robustness.labels import ScoredSamples
 from efficient_empathy.evaluation.robustness.models import Store
 from efficient_empathy.evaluation.robustness.settings import TuneSettings
 from efficient_empathy.evaluation.robustness.targets import Criterion
-from efficient_empathy.evaluation.robustness.trained import samples_of
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.statistics.measured import Floats
@@ -100,8 +97,8 @@ def choose(sums: Floats, cells: Sequence[Cell], criterion: Criterion, default: C
     thresholds = [tuple(value for _, value in cell.values) for cell in cells]
     miss = np.round(criterion.miss(criterion.value(sums)), 12)
     fault = np.round(criterion.fault(sums), 12)
-    allowed = np.flatnonzero(fault == fault.min())
-    near = [int(i) for i in allowed if miss[i] <= miss[allowed].min() + criterion.slack]
+    candidates = np.flatnonzero(fault == fault.min())
+    near = [int(i) for i in candidates if miss[i] <= miss[candidates].min() + criterion.slack]
     return min(near, key=lambda i: (far[i], miss[i], thresholds[i]))
 
 
@@ -109,7 +106,7 @@ def choose(sums: Floats, cells: Sequence[Cell], criterion: Criterion, default: C
 class Validation:
     """A choice of thresholds, and what cross-validation says of choosing so."""
 
-    chosen: int
+    choice: int
     """Which cell is the best on all samples."""
     folds: list[tuple[int, float, float]]
     """Of each fold the cell chosen without it, its value there, and the default's."""
@@ -138,8 +135,8 @@ def cross_validate(
     values = [float(criterion.value(by_fold[cell, fold])) for fold, cell in enumerate(choices)]
     base_cell = cells.index(default)
     own, base = (
-        sum((_of_fold(folds, fold, criterion.counts(cells[c])) for fold, c in enumerate(chosen)), np.zeros(()))
-        for chosen in (choices, [base_cell] * folds.count)
+        sum((_of_fold(folds, fold, criterion.counts(cells[c])) for fold, c in enumerate(by_fold_choice)), np.zeros(()))
+        for by_fold_choice in (choices, [base_cell] * folds.count)
     )
 
     def excess(weights: Floats) -> Floats:
@@ -147,11 +144,11 @@ def cross_validate(
         difference: Floats = less - more
         return difference
 
-    resampled = np.concatenate([excess(weights) for weights in folds.draws(draws, seed)])
+    excesses = np.concatenate([excess(weights) for weights in folds.draws(draws, seed)])
     difference = float(excess(np.ones((1, len(folds.of_dialogue))))[0])
-    high, low = 2 * difference - np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    high, low = 2 * difference - np.quantile(excesses, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Validation(
-        chosen=choose(every, cells, criterion, default),
+        choice=choose(every, cells, criterion, default),
         folds=list(zip(choices, values, [float(v) for v in criterion.value(by_fold[base_cell])], strict=True)),
         value=float(criterion.value(own.sum(axis=0))),
         default_value=float(criterion.value(base.sum(axis=0))),
@@ -192,23 +189,23 @@ class Proxies:
 
         Cells with too few samples to train on have none. Raises `UserError` where the default is among them.
         """
-        measured = {}
+        by_cell = {}
         for number, cell in enumerate(cells, 1):
-            measured[cell] = np.zeros((len(self.samples), 2))
+            by_cell[cell] = np.zeros((len(self.samples), 2))
             own = self.scored.labels(cell).within(self.settings.subset)[self.places]
             for fold in range(self.folds.count):
                 what = f"proxy of {cell} ({number} of {len(cells)}), fold {fold + 1} of {self.folds.count}"
-                measured[cell] += self._measured(own, fold, what, console)
-        return measured.__getitem__
+                by_cell[cell] += self._measure(own, fold, what, console)
+        return by_cell.__getitem__
 
-    def _measured(self, own: npt.NDArray[np.bool_], fold: int, what: str, console: Console) -> Floats:
+    def _measure(self, own: npt.NDArray[np.bool_], fold: int, what: str, console: Console) -> Floats:
         within = self.folds.of_sample == fold
-        rows = self._first(self.samples.filter(pl.Series(own & ~within)), self._needed)
+        rows = self._first(self.samples.filter(pl.Series(own & ~within)), self._sample_count)
         if len(rows) < self.training.batch_size:
             return np.zeros((len(self.samples), 2))
         most = self.training.max_held_out
-        measured = self.samples.filter(pl.Series(within)).unique("sample_id", keep="first", maintain_order=True)
-        held_out = self._first(measured, None if most is None else max(1, most // self.folds.count))
+        samples = self.samples.filter(pl.Series(within)).unique("sample_id", keep="first", maintain_order=True)
+        held_out = self._first(samples, None if most is None else max(1, most // self.folds.count))
         key = self.store.key(rows, held_out)
         model = self.store.get(rows, held_out, what, console, force=self.force and key not in self._done)
         self._done.add(key)
@@ -216,11 +213,11 @@ class Proxies:
         ids = self.samples.select(
             pl.when(pl.Series(within) & pl.col("sample_id").is_first_distinct()).then("sample_id").alias("sample_id")
         )
-        joined = ids.join(table, on="sample_id", how="left", maintain_order="left").select("nll", "tokens")
-        return joined.fill_null(0.0).to_numpy()
+        columns = ids.join(table, on="sample_id", how="left", maintain_order="left").select("nll", "tokens")
+        return columns.fill_null(0.0).to_numpy()
 
     @property
-    def _needed(self) -> int:
+    def _sample_count(self) -> int:
         """Samples that a proxy's steps take."""
         training = self.training
         steps = training.max_steps or self.settings.proxy_steps
@@ -234,10 +231,10 @@ class Proxies:
 
 def with_proxy(cells: Sequence[Cell], counts: Callable[[Cell], Floats], default: Cell, folds: Folds) -> list[Cell]:
     """The cells that have a proxy in every fold. Raises `UserError` where the default has none."""
-    trained = [cell for cell in cells if (folds.sums(counts(cell))[:, 1] > 0).all()]
-    if default not in trained:
+    measurable = [cell for cell in cells if (folds.sums(counts(cell))[:, 1] > 0).all()]
+    if default not in measurable:
         raise UserError(
             f"the default cell, {default}, has too few samples to train a proxy on: lower the batch "
             "(--set batch_size=4), take fewer --folds, or another --subset"
         )
-    return trained
+    return measurable

@@ -99,7 +99,7 @@ class SweptCell(Part):
     kept_jaccard: float
     categories: dict[str, dict[str, int]]
     """By category how many of its samples each subset has."""
-    trained: TrainedModel | None = None
+    model: TrainedModel | None = None
     untrained: str = ""
     """Why there is no model, where models were trained."""
 
@@ -186,7 +186,7 @@ class SweepRecord(Record):
     cells: tuple[SweptCell, ...]
     rank_stability: RankStability
     baselines: tuple[Baseline, ...] = ()
-    default_trained: TrainedModel | None = None
+    default_model: TrainedModel | None = None
     training: SweepTraining | None = None
 
     @property
@@ -233,9 +233,9 @@ class TuningRecord(Record):
     axes: dict[str, tuple[str, ...]]
     """By threshold the axes that it is compared with."""
     decided_on: str
-    chosen: dict[str, float]
+    choice: dict[str, float]
     default: dict[str, float]
-    chosen_on_all: Number
+    choice_on_all: Number
     default_on_all: Number
     folds: tuple[FoldChoice, ...]
     value: Number

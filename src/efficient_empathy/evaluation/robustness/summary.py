@@ -53,7 +53,7 @@ def tune_summary(result: TuneResult, run: Path) -> str:
     counts = ", ".join(f"{name} {n:,}" for name, n in record.subsets.items())
     options = " ".join(
         f"--{name} {value:g}" if name in SHORT else f"--threshold {name}={value:g}"
-        for name, value in record.chosen.items()
+        for name, value in record.choice.items()
     )
     return "\n".join(
         [
@@ -79,7 +79,7 @@ def _table(record: SweepRecord) -> list[str]:
         line += [f"{cell.subsets.get(name, 0):>12,}" for name in subsets]
         line += [f"{cell.kept_share:>7.1%} {cell.kept_jaccard:>8.3f}"]
         if record.training:
-            line += [_model(cell.trained) if cell.trained else f"{'–':>8}  {cell.untrained}"]
+            line += [_model(cell.model) if cell.model else f"{'–':>8}  {cell.untrained}"]
         lines.append(" ".join(line))
     if len(record.cells) > MOST_ROWS:
         lines.append(f"  … and {len(record.cells) - MOST_ROWS:,} more in sweep.parquet")
@@ -100,7 +100,7 @@ def _number(value: float | None) -> str:
 
 
 def _loss(cell: SweptCell) -> float | None:
-    return cell.trained.values["loss"] if cell.trained else None
+    return cell.model.values["loss"] if cell.model else None
 
 
 def _maps(title: str, policy: SweptPolicy, record: SweepRecord, value: Value, form: str) -> list[str]:
@@ -119,12 +119,12 @@ def _map(title: str, part: Slice[SweptCell], record: SweepRecord, value: Value, 
 
     The default cell is in brackets.
     """
-    known = {place: value(cell) for place, cell in part.cells.items()}
-    values = [v for v in known.values() if v is not None]
+    by_place = {place: value(cell) for place, cell in part.cells.items()}
+    values = [v for v in by_place.values() if v is not None]
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
 
     def text(place: tuple[float, float]) -> str:
-        number = known.get(place)
+        number = by_place.get(place)
         if number is None:
             return f"{'–':>10} "
         shade = SHADES[round((number - low) / (high - low) * (len(SHADES) - 1))] if high > low else SHADES[0]
@@ -162,7 +162,7 @@ def _figures(record: SweepRecord) -> list[str]:
     names = [name for name in record.training.figures if name != "loss"] if record.training else []
     if not names:
         return []
-    rows = [(str(Cell.of(c.policy, c.thresholds)), c.trained) for c in record.cells if c.trained]
+    rows = [(str(Cell.of(c.policy, c.thresholds)), c.model) for c in record.cells if c.model]
     models: list[tuple[str, TrainedModel]] = [*rows, *((one.name, one) for one in record.baselines)]
     lines = ["Responses to the test samples:", f"  {'':<30} " + " ".join(f"{name:>9}" for name in names)]
     for label, one in models:

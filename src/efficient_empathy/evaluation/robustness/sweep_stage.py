@@ -1,7 +1,4 @@
-"""The stage `sweep`: what becomes of the selection, and of models trained on it, when the thresholds move.
-
-What the cells say without any training: sizes, shares by category, overlap, and the categories' order.
-"""
+"""The stage `sweep`: what becomes of the selection, and of models trained on it, when the thresholds move."""
 
 from __future__ import annotations
 
@@ -114,15 +111,15 @@ def compare_cells(
     for done, cell in enumerate(cells, 1):
         labels = scored.labels(cell)
         table = _by_category(labels, names, place)
-        kept = labels.within(UNION)
+        selection = labels.within(UNION)
         records.append(
             SweptCell(
                 policy=cell.policy,
                 thresholds=cell.thresholds,
                 subsets=labels.counts(),
-                kept_share=float(kept.mean()),
+                kept_share=float(selection.mean()),
                 jaccard=overlap(labels, base),
-                kept_jaccard=jaccard(kept, kept_by_default),
+                kept_jaccard=jaccard(selection, kept_by_default),
                 categories={name: dict(zip(labels.subsets, row, strict=True)) for name, row in table.items()},
             )
         )
@@ -155,13 +152,13 @@ def _lowest(orders: Sequence[CellOrder]) -> dict[str, FarthestOrder]:
     """By subset the cell whose order of categories agrees least with the default's."""
     lowest = {}
     for name in dict.fromkeys(name for one in orders for name in one.agreement):
-        known = [
+        rows = [
             (own.kendall, one, own)
             for one in orders
             if (own := one.agreement.get(name)) is not None and own.kendall is not None
         ]
-        if known:
-            _, worst, own = min(known, key=lambda row: row[0])
+        if rows:
+            _, worst, own = min(rows, key=lambda row: row[0])
             lowest[name] = FarthestOrder(policy=worst.policy, thresholds=worst.thresholds, **own.model_dump())
     return lowest
 
@@ -226,13 +223,13 @@ def _sweep(
     workspace, cells, default = table.workspace, cells_of(ranges), scored.default(next(iter(ranges)))
     models = None
     if settings.train:
-        from efficient_empathy.evaluation.robustness.trained import SweepModels
+        from efficient_empathy.evaluation.robustness.cell_models import SweepModels
 
         models = SweepModels.of(table, scored, cells, default, settings, training, generation)
     grid = {policy: {name: list(values) for name, values in own.items()} for policy, own in ranges.items()}
     made_from = {
         "selected": {**scored.made_from(), "grid": grid, "version": SweepRecord.VERSION},
-        "trained": models.made_from() if models else None,
+        "training": models.made_from() if models else None,
     }
     path, parquet = workspace.sweep / RESULT, workspace.sweep / TABLE
     if not force and path.exists() and parquet.exists() and _same(workspace, made_from):
@@ -253,14 +250,14 @@ def _sweep(
         rows.write_parquet(temporary, compression="zstd")
     record.write(path)
     if models:
-        trained = models.train(swept, console, force=force)
+        training_results = models.train(swept, console, force=force)
         record = record.model_copy(
             update={
-                "cells": trained.cells,
-                "baselines": trained.baselines,
-                "default_trained": trained.default,
-                "training": trained.training,
-                "rank_stability": stability.model_copy(update={"models": trained.order}),
+                "cells": training_results.cells,
+                "baselines": training_results.baselines,
+                "default_model": training_results.default,
+                "training": training_results.training,
+                "rank_stability": stability.model_copy(update={"models": training_results.order}),
             }
         )
         record.write(path)
@@ -272,8 +269,8 @@ def _sweep(
 def _same(workspace: Workspace, made_from: dict[str, Any]) -> bool:
     """Whether the last sweep came to its end with the same; one that trained has the grid too."""
     last = workspace.stage(STAGE).get("made_from", {})
-    trained = made_from["trained"]
-    same = last.get("selected") == made_from["selected"] and (trained is None or last.get("trained") == trained)
+    training = made_from["training"]
+    same = last.get("selected") == made_from["selected"] and (training is None or last.get("training") == training)
     return same and workspace.whole(STAGE)
 
 

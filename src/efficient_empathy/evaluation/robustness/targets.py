@@ -76,10 +76,10 @@ def amount_criterion(scored: ScoredSamples, target: Target, settings: TuneSettin
     Of a part of the samples, a number is what it would be of all of them.
     """
     assert target.amount is not None
-    wanted, n = target.amount, len(scored.rows)
+    goal, n = target.amount, len(scored.rows)
     whole = 1 if target.kind == "share" else n
-    if target.kind == "samples" and wanted > n:
-        raise UserError(f"there are {n:,} scored samples, so {wanted:,.0f} of them cannot be kept")
+    if target.kind == "samples" and goal > n:
+        raise UserError(f"there are {n:,} scored samples, so {goal:,.0f} of them cannot be kept")
 
     def counts(cell: Cell) -> Floats:
         own = scored.labels(cell).within(settings.subset)
@@ -92,8 +92,8 @@ def amount_criterion(scored: ScoredSamples, target: Target, settings: TuneSettin
     return Criterion(
         counts,
         value,
-        lambda values: np.abs(values - wanted),
-        lambda sums: np.maximum(np.abs(value(sums) - wanted) / whole - settings.tolerance, 0),
+        lambda values: np.abs(values - goal),
+        lambda sums: np.maximum(np.abs(value(sums) - goal) / whole - settings.tolerance, 0),
         lambda v: f"{v:.1%}" if target.kind == "share" else f"{v:,.0f} samples",
         slack=SLACK * whole,
     )
@@ -120,11 +120,11 @@ def balance_criterion(scored: ScoredSamples, settings: TuneSettings) -> Criterio
         return np.concatenate([one_hot * scored.labels(cell).within(settings.subset)[:, None], one_hot], axis=1)
 
     def value(sums: Floats) -> Floats:
-        kept, every = sums[..., :k], sums[..., k:]
+        selection, every = sums[..., :k], sums[..., k:]
         with np.errstate(divide="ignore", invalid="ignore"):
-            p, q = kept / kept.sum(-1, keepdims=True), every / every.sum(-1, keepdims=True)
+            p, q = selection / selection.sum(-1, keepdims=True), every / every.sum(-1, keepdims=True)
             divergence: Floats = np.where(p > 0, p * np.log(p / q), 0.0).sum(-1)
-        return np.where(kept.sum(-1) > 0, divergence, np.inf)
+        return np.where(selection.sum(-1) > 0, divergence, np.inf)
 
     def fault(sums: Floats) -> Floats:
         share = sums[..., :k].sum(-1) / sums[..., k:].sum(-1)

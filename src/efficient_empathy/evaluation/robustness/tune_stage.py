@@ -134,7 +134,7 @@ def _tune(
             else amount_criterion(scored, target, settings)
         )
     validation = cross_validate(candidates, default, criterion, folds, draws=settings.resamples, seed=settings.seed)
-    _require_reached(candidates[validation.chosen], criterion, folds, target, settings, len(scored.rows))
+    _require_reached(candidates[validation.choice], criterion, folds, target, settings, len(scored.rows))
     record = _record(target, settings, candidates, default, criterion, validation, scored, folds)
     with atomic(fragment) as temporary:
         temporary.write_text(_fragment(settings.policy, record, scored.decide), "utf-8")
@@ -185,15 +185,15 @@ def _record(
     def on_all(cell: Cell) -> float:
         return float(criterion.value(sums(cell)))
 
-    chosen = cells[validation.chosen]
+    choice = cells[validation.choice]
     return TuningRecord(
         target=TuningTarget(kind=target.kind, amount=target.amount, subset=settings.subset),
-        policy=chosen.policy,
-        axes=dict(scored.policies[chosen.policy].threshold_axes),
-        decided_on=scored.decided_on(chosen),
-        chosen=chosen.thresholds,
+        policy=choice.policy,
+        axes=dict(scored.policies[choice.policy].threshold_axes),
+        decided_on=scored.decided_on(choice),
+        choice=choice.thresholds,
         default=default.thresholds,
-        chosen_on_all=on_all(chosen),
+        choice_on_all=on_all(choice),
         default_on_all=on_all(default),
         folds=tuple(
             FoldChoice(thresholds=cells[cell].thresholds, value=value, default_value=at_default)
@@ -204,17 +204,17 @@ def _record(
         default_value=validation.default_value,
         difference=Difference(value=validation.difference, low=validation.low, high=validation.high),
         better_than_default=validation.high < 0,
-        subsets=scored.labels(chosen).counts(),
+        subsets=scored.labels(choice).counts(),
         cells=tuple(TunedCell(thresholds=cell.thresholds, value=on_all(cell)) for cell in cells),
-        text=_text(target, chosen, default, criterion, validation, sums(default)),
+        text=_text(target, choice, default, criterion, validation, sums(default)),
     )
 
 
 def _text(
-    target: Target, chosen: Cell, default: Cell, criterion: Criterion, validation: Validation, on_default: Floats
+    target: Target, choice: Cell, default: Cell, criterion: Criterion, validation: Validation, on_default: Floats
 ) -> str:
     """The verdict as one sentence."""
-    at = thresholds_text(chosen.thresholds)
+    at = thresholds_text(choice.thresholds)
     numbers = f"{criterion.text(validation.value)} cross-validated, against {criterion.text(validation.default_value)}"
     if target.kind == "balance" and criterion.fault(on_default):
         numbers += "; the default has a share that is not allowed here"
@@ -223,7 +223,7 @@ def _text(
     )
     ends = f"{_signed(validation.low)} to {_signed(validation.high)}"
     interval = f"{of_miss} {_signed(validation.difference)}, 95 % interval {ends}"
-    if chosen == default:
+    if choice == default:
         return f"For {target} the default itself is chosen ({at}): nothing on the grid is better."
     if validation.high < 0:
         return f"For {target} choose {at}: better than the default, {numbers} ({interval})."
@@ -234,7 +234,7 @@ def _text(
 
 def _fragment(policy: str, record: TuningRecord, decide: str) -> str:
     """A part of a recipe that has the thresholds, with the verdict as a comment."""
-    plain = {name: int(value) if value == int(value) else value for name, value in record.chosen.items()}
+    plain = {name: int(value) if value == int(value) else value for name, value in record.choice.items()}
     short = {name: value for name, value in plain.items() if name in SHORT}
     others = {name: value for name, value in plain.items() if name not in SHORT}
     section = {"policy": policy, **short, **({"thresholds": others} if others else {})}

@@ -1,6 +1,6 @@
-"""Text to the tokens that the official metrics count: sentences, then Treebank words, as numbers.
+"""Texts to the tokens that the official metrics count, as numbers: sentences, then Treebank words.
 
-Texts as numbered tokens, fast: every word between blanks is tokenised once, and looked up from then on.
+Every word between blanks is tokenised once, and looked up from then on.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class _Memo(dict[str, Ids | None]):
     def __missing__(self, chunk: str) -> Ids | None:
         if len(self) >= _MOST_CHUNKS:
             self.clear()
-        self[chunk] = made = self._make(chunk)
-        return made
+        self[chunk] = ids = self._make(chunk)
+        return ids
 
 
 class Encoder:
@@ -95,12 +95,12 @@ class Encoder:
         return Ragged.of([self._text(text) for text in texts])
 
     def _text(self, text: str) -> Ids:
-        found = self._texts.get(text)
-        if found is None:
+        ids = self._texts.get(text)
+        if ids is None:
             if len(self._texts) >= _MOST_TEXTS:
                 self._texts.clear()
-            self._texts[text] = found = self._tokens(text.lower().rstrip())
-        return found
+            self._texts[text] = ids = self._tokens(text.lower().rstrip())
+        return ids
 
     def _tokens(self, text: str) -> Ids:
         chunks = text.split(" ")
@@ -113,7 +113,7 @@ class Encoder:
         chunks = sentence.split(" ")
         parts = [*map(self._inner.__getitem__, chunks[:-1]), self._last[chunks[-1]]]
         if None in parts or not chunks[-1].strip(CLOSERS):
-            return self._numbered(words(sentence))
+            return self._number(words(sentence))
         return tuple(chain.from_iterable(parts))  # type: ignore[arg-type]
 
     def _inside(self, chunk: str) -> Ids | None:
@@ -129,9 +129,9 @@ class Encoder:
             return (self.vocabulary[chunk],)
         if chunk.startswith(_QUOTED) or "".join(chunk.split()) != chunk:
             return None
-        return self._numbered(words(f"a {chunk}{after}")[1 : -1 if after else None])
+        return self._number(words(f"a {chunk}{after}")[1 : -1 if after else None])
 
-    def _numbered(self, tokens: Sequence[str]) -> Ids:
+    def _number(self, tokens: Sequence[str]) -> Ids:
         return tuple(map(self.vocabulary.__getitem__, tokens))
 
 

@@ -1,8 +1,7 @@
-"""Sentences of lower-cased English text: NLTK's Punkt where its data is found, else a splitter that needs none.
+"""Sentences of lower-cased English text, and their words, token for token as NLTK's `NLTKWordTokenizer` has them.
 
-The words of a sentence by the Penn Treebank's conventions, token for token as NLTK's `NLTKWordTokenizer` has them.
-
-The conventions are R. MacIntyre's (tokenizer.sed, Penn Treebank project, 1995) with NLTK's additions: typographic
+Sentences are those of NLTK's Punkt where its data is found, else of a splitter that needs none. The conventions for
+words are R. MacIntyre's (tokenizer.sed, Penn Treebank project, 1995) with NLTK's additions: typographic
 quotes and dashes, runs of dots as one token, clitics as CoreNLP splits them. Their order matters: later rules see the
 blanks that earlier ones set.
 """
@@ -89,10 +88,10 @@ def _may_have_data() -> bool:
     """Whether NLTK may find its data, told without importing it, which takes a second."""
     if "nltk" in sys.modules:
         return True
-    given = os.environ.get("NLTK_DATA", "").split(os.pathsep)
+    places = os.environ.get("NLTK_DATA", "").split(os.pathsep)
     roots = [sys.prefix, "/usr", "/usr/local", *(os.environ.get(name, "") for name in ("APPDATA", "SystemDrive"))]
     usual = [Path(root, *inside) for root in roots if root for inside in ((), ("share",), ("lib",))]
-    folders = [Path.home() / "nltk_data", *map(Path, filter(None, given)), *(path / "nltk_data" for path in usual)]
+    folders = [Path.home() / "nltk_data", *map(Path, filter(None, places)), *(path / "nltk_data" for path in usual)]
     return any((folder / "tokenizers" / name).exists() for folder in folders for name in _DATA)
 
 
@@ -105,19 +104,19 @@ def split(text: str) -> list[str]:
     written large: in lower-cased text, the trained evidence decides that way for all but a few rare words.
     """
     spans = list(_spans(text))
-    found: list[str] = []
-    moved = 0
+    sentences: list[str] = []
+    shift = 0
     for i, (start, stop) in enumerate(spans):
-        start += moved
-        moved = 0
+        start += shift
+        shift = 0
         if i + 1 < len(spans):
             after = spans[i + 1][0]
             closing = _CLOSING.match(text[slice(*spans[i + 1])])
             if closing:
-                stop, moved = after + len(closing.group().rstrip()), closing.end()
-        if moved or text[start:stop]:
-            found.append(text[start:stop])
-    return found
+                stop, shift = after + len(closing.group().rstrip()), closing.end()
+        if shift or text[start:stop]:
+            sentences.append(text[start:stop])
+    return sentences
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
@@ -190,7 +189,7 @@ _CLOSING_QUOTES = (
     (re.compile(r"([^' ])('[sS]|'[mM]|'[dD]|') "), r"\1 \2 "),
     (re.compile(r"([^' ])('ll|'LL|'re|'RE|'ve|'VE|n't|N'T) "), r"\1 \2 "),
 )
-_JOINED = (
+_CONTRACTION_PARTS = (
     (r"\b", "can", "not", r"\b"),
     (r"\b", "d", "'ye", r"\b"),
     (r"\b", "gim", "me", r"\b"),
@@ -204,10 +203,10 @@ _JOINED = (
 )
 _CONTRACTIONS = tuple(
     (re.compile(f"{before}({first})({second}){after}", re.IGNORECASE), r" \1 \2 ")
-    for before, first, second, after in _JOINED
+    for before, first, second, after in _CONTRACTION_PARTS
 )
 
-CONTRACTED = frozenset(first + second for _, first, second, _ in _JOINED)
+CONTRACTED = frozenset(first + second for _, first, second, _ in _CONTRACTION_PARTS)
 """Words that are two tokens."""
 
 

@@ -91,7 +91,7 @@ def _mix(
 ) -> dict[str, Any]:
     began = time.monotonic()
     mixing = _mixing(workspace, settings, training, names, console)
-    inputs = {**mixing.hashes, "composition": mixing.composition_key(), "trained": mixing.training_key()}
+    inputs = {**mixing.hashes, "composition": mixing.composition_key(), "training": mixing.training_key()}
     inputs["held_out"] = mixing.ids(mixing.held_out[ALL])
     parameters = settings.model_dump(mode="json")
     last = workspace.stage(STAGE)

@@ -116,7 +116,7 @@ class Sweep:
 
     @property
     def _models(self) -> list[TrainedModel]:
-        return [*(cell.trained for cell in self.cells if cell.trained), *self.baselines]
+        return [*(cell.model for cell in self.cells if cell.model), *self.baselines]
 
     def _figure(self, name: str) -> Quantity:
         figures = self.record.training.figures if self.record and self.record.training else {}
@@ -268,7 +268,7 @@ def dimension(name: str, values: list[float], axes: Mapping[str, tuple[str, ...]
 
 def _model(place: Any) -> TrainedModel | None:
     """The model of a cell or of a baseline."""
-    return place if isinstance(place, TrainedModel) else place.trained
+    return place if isinstance(place, TrainedModel) else place.model
 
 
 def _values(place: Any) -> Mapping[str, float | None]:
@@ -314,7 +314,7 @@ class Tuning:
             return ""
         if self.record.better_than_default:
             return "better than the default"
-        if self.record.chosen == self.record.default:
+        if self.record.choice == self.record.default:
             return "the default itself"
         low = self.record.difference.low
         return "worse than the default" if low is not None and low > 0 else "no better than the default"
@@ -322,7 +322,7 @@ class Tuning:
     @property
     def choice(self) -> str:
         """The chosen thresholds, in words."""
-        return in_words(self.record.chosen) if self.record else ""
+        return in_words(self.record.choice) if self.record else ""
 
     @property
     def default(self) -> str:
@@ -348,7 +348,7 @@ class Tuning:
         """How many folds chose what was chosen in the end."""
         if self.record is None or not self.record.folds:
             return ""
-        same = sum(fold.thresholds == self.record.chosen for fold in self.record.folds)
+        same = sum(fold.thresholds == self.record.choice for fold in self.record.folds)
         return f"{same} of {len(self.record.folds)} folds chose the same thresholds"
 
     @property
@@ -365,11 +365,11 @@ class Tuning:
         record, charts = self.record, []
         by_place = [v for cell in record.cells if (v := self.quantity.of(cell)) is not None]
         cells = [(cell.thresholds, cell) for cell in record.cells]
-        for part in slices(cells, record.chosen):
+        for part in slices(cells, record.choice):
             values = {place: v for place, cell in part.cells.items() if (v := self.quantity.of(cell)) is not None}
             if len(values) < 2 or max(len(part.rows), len(part.columns)) > MAP_LEVELS:
                 continue
-            marks = {"default": record.default, "choice": record.chosen}
+            marks = {"default": record.default, "choice": record.choice}
             outlines = {
                 part.place(thresholds): what
                 for what, thresholds in marks.items()

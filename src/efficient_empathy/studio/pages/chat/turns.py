@@ -172,8 +172,8 @@ def waiting(workspace: Workspace) -> dict[str, Any]:
     return {"turns": len(queued), "models": in_order(workspace, sorted(names))}
 
 
-def chat_material(workspace: Workspace, models: Sequence[str], *, wanted: int | None, seed: int) -> Material:
-    """The `material` of at most `wanted` turns of the chat in which every one of `models` replied.
+def chat_material(workspace: Workspace, models: Sequence[str], *, count: int | None, seed: int) -> Material:
+    """The `material` of at most `count` turns of the chat in which every one of `models` replied.
 
     Raises `UserError` where there is no such turn, and for a model that is named twice.
     """
@@ -188,7 +188,7 @@ def chat_material(workspace: Workspace, models: Sequence[str], *, wanted: int | 
         [(turn["id"], _dialogue(turn), turn["context"]) for turn in queued], schema=SAMPLES, orient="row"
     )  # fmt: skip
     responses = {model: _replies(queued, model) for model in models}
-    return material(samples, responses, wanted=wanted, seed=seed)
+    return material(samples, responses, count=count, seed=seed)
 
 
 def _dialogue(turn: dict[str, Any]) -> str:

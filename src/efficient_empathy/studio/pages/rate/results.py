@@ -42,7 +42,7 @@ def live(store: RatingStore, study: Study) -> dict[str, Any]:
     """
     rows = store.standing(study.id)
     reading = _reading(study, rows)
-    filled = list(reading.filled.values())
+    filled = list(reading.rows.values())
     asked: list[tuple[str, Task]] = [(one.name, "likert") for one in DIMENSIONS]
     asked += [(question, "ab") for question in study.key.questions]
     found = []
@@ -58,7 +58,7 @@ def live(store: RatingStore, study: Study) -> dict[str, Any]:
         found.append(line)
     quick = _seconds(rows)
     people = [
-        {"name": one.name, "steady": one.self_consistency, "left": one.left, "seconds": quick.get(one.name)}
+        {"name": one.name, "steady": one.self_consistency, "left": one.left_share, "seconds": quick.get(one.name)}
         for one in rater_summaries(filled, study.key)
     ]  # fmt: skip
     return {"agreement": found, "raters": people, "answers": sum(row["question"] != COMMENT for row in rows)}
@@ -76,7 +76,7 @@ def finish(workspace: Workspace, store: RatingStore, study: Study, *, replace: b
     store.close_study(study.id, closed=True)
     try:
         reading = _reading(study, store.standing(study.id))
-        if not any(one.answers for one in reading.filled.values()):
+        if not any(one.answers for one in reading.rows.values()):
             raise UserError("nobody has rated anything yet: finish when there are ratings")
         found = results(reading, study.key, how)
         with workspace.lock():

@@ -23,7 +23,7 @@ from efficient_empathy.evaluation.ratings.design import (
     material_of_run,
 )
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, Question, Task, comparing
-from efficient_empathy.evaluation.ratings.reading import Filled, Reading
+from efficient_empathy.evaluation.ratings.reading import FilledRow, Reading
 from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.evaluation.ratings.stage import sheet_key
 from efficient_empathy.foundation.errors import UserError
@@ -152,7 +152,7 @@ def draw(workspace: Workspace, models: Sequence[str], design: Design, samples: i
         if model not in known:
             raise UserError(f"{model!r} is none of {', '.join(known) or 'no models'}: choose among those")
     made = material_of_run if source == "run" else chat_material
-    found = made(workspace, models, wanted=samples, seed=design.seed)
+    found = made(workspace, models, count=samples, seed=design.seed)
     sheets = design_sheets(found, design)
     if sum(len(rows) for of in sheets.rows.values() for rows in of.values()) > MOST_TASKS:
         raise UserError(f"that is more than {MOST_TASKS:,} tasks in all: take fewer samples, models or raters")
@@ -182,7 +182,7 @@ def _tasks(rows: Mapping[Task, Sequence[Row]], turns: Mapping[str, tuple[tuple[s
     return [
         RatingTask(
             place, row.item, row.key.task, row.key.sample_id, turns[row.key.sample_id], row.responses,
-            tuple(tuple(group) for group in row.key.shown),
+            tuple(tuple(group) for group in row.key.sides),
         )
         for place, row in enumerate((row for of in rows.values() for row in of), 1)
     ]  # fmt: skip
@@ -215,8 +215,8 @@ def check_value(task: Task, question: str, value: str, names: Sequence[str]) -> 
     layout = layout_of(task, names)
     if question not in layout.answers:
         raise UserError(f"{question!r} is not asked here: reload the page")
-    if value not in (*layout.allowed, CANNOT_JUDGE):
-        raise UserError(f"{value!r} is no answer to {question}: take one of {', '.join(layout.allowed)}")
+    if value not in (*layout.choices, CANNOT_JUDGE):
+        raise UserError(f"{value!r} is no answer to {question}: take one of {', '.join(layout.choices)}")
 
 
 def reading_of(key: Key, answers: Mapping[tuple[str, str], Mapping[str, str]], source: str) -> Reading:
@@ -225,7 +225,7 @@ def reading_of(key: Key, answers: Mapping[tuple[str, str], Mapping[str, str]], s
     return Reading([source], {one.item: one for one in filled})
 
 
-def _filled(key: Key, given: Mapping[tuple[str, str], Mapping[str, str]]) -> Iterator[Filled]:
+def _filled(key: Key, given: Mapping[tuple[str, str], Mapping[str, str]]) -> Iterator[FilledRow]:
     for sheet in key.sheets:
         for place, (item, known) in enumerate(sheet.items.items(), 1):
             own = given.get((sheet.rater, item), {})
@@ -234,7 +234,7 @@ def _filled(key: Key, given: Mapping[tuple[str, str], Mapping[str, str]]) -> Ite
             if not answers and not own.get(COMMENT):
                 continue
             missing = tuple(name for name in asked if name not in answers)
-            yield Filled(sheet.rater, item, known, answers, missing, own.get(COMMENT, ""), f"{sheet.rater}, {place}")
+            yield FilledRow(sheet.rater, item, known, answers, missing, own.get(COMMENT, ""), f"{sheet.rater}, {place}")
 
 
 def as_shown(task: RatingTask) -> dict[str, Any]:

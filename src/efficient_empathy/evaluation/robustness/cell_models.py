@@ -49,7 +49,7 @@ LOSS = MeasuredFigure(
 )
 BINS = 20
 """Quantile bins of response length at most."""
-RANDOM, MATCHED = "random", "length-matched random"
+RANDOM, LENGTH_MATCHED = "random", "length-matched random"
 _OWN = ("subset", "seeds", "metrics", "epitome", "emotion", "resamples", "keep")
 _TRAINING = ("samples", "steps", "tokens", "seconds", "flops")
 _SAMPLE = ("sample_id", "dialogue_id", "category", "split", "context", "response")
@@ -61,7 +61,7 @@ def samples_of(table: RunTable, settings: TrainingSettings) -> pl.DataFrame:
     return partition(samples, held_out=settings.held_out, hold_back=settings.hold_back, seed=settings.seed)
 
 
-def labelled(samples: pl.DataFrame, scored: ScoredSamples, labels: Labels) -> pl.DataFrame:
+def label_samples(samples: pl.DataFrame, scored: ScoredSamples, labels: Labels) -> pl.DataFrame:
     """`samples` with one cell's `subset`."""
     subset = np.full(len(samples), UNSCORED, dtype=object)
     subset[scored.rows["row"].to_numpy()] = np.array(labels.subsets, dtype=object)[labels.codes]
@@ -89,11 +89,11 @@ def length_matched(rows: pl.DataFrame, like: pl.DataFrame, seed: int, bins: int 
     Columns: `sample_id`, `response`.
     """
     cuts = np.unique(np.quantile(_words(like), np.linspace(0, 1, bins + 1)[1:-1], method="inverted_cdf"))
-    needed = np.bincount(np.searchsorted(cuts, _words(like)), minlength=len(cuts) + 1)
+    sizes = np.bincount(np.searchsorted(cuts, _words(like)), minlength=len(cuts) + 1)
     there = np.searchsorted(cuts, _words(rows))
     order = np.argsort(tie_hash(rows["sample_id"], seed), kind="stable")
-    chosen = np.concatenate([order[there[order] == k][:n] for k, n in enumerate(needed)])
-    return rows[np.sort(chosen)]
+    places = np.concatenate([order[there[order] == k][:n] for k, n in enumerate(sizes)])
+    return rows[np.sort(places)]
 
 
 def _words(rows: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -114,7 +114,7 @@ def baselines(
         first = np.argsort(tie_hash(rows["sample_id"], seed), kind="stable")[: len(selected)]
         yield f"{RANDOM} (seed {seed})", rows[np.sort(first)]
     for seed in range(1, seeds + 1):
-        yield f"{MATCHED} (seed {seed})", length_matched(rows, selected, seed)
+        yield f"{LENGTH_MATCHED} (seed {seed})", length_matched(rows, selected, seed)
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class SweepModels:
         Raises `UserError` where nothing is held out, and as training does.
         """
         samples = samples_of(self.table, self.training)
-        frame = labelled(samples, self.scored, self.scored.labels(self.default))
+        frame = label_samples(samples, self.scored, self.scored.labels(self.default))
         groups = held_out_rows(frame, self.training)
         held_out = groups["all"].unique("sample_id", keep="first", maintain_order=True)
         if held_out.is_empty():
@@ -206,7 +206,7 @@ class SweepModels:
     def _sets(self, samples: pl.DataFrame, cells: Iterable[Cell]) -> Iterator[tuple[str, pl.DataFrame]]:
         for cell in cells:
             labels = self.scored.labels(cell)
-            frame = labelled(samples, self.scored, labels)
+            frame = label_samples(samples, self.scored, labels)
             yield str(cell), to_train_on(frame, self.subset, labels.otherwise, self.training)
 
     def _baselines(self, frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -225,11 +225,11 @@ class SweepModels:
     ) -> TrainingResults:
         values, figures = self._values(models)
         cells = {str(cell): cell for cell in (*self.cells, self.default)}
-        compared, order = compare_models(
+        by_name, order = compare_models(
             {name: one.nll for name, one in models.items()}, groups, cells, str(self.default),
             draws=self.settings.resamples, seed=self.settings.seed,
         )  # fmt: skip
-        trained = {
+        trained_models = {
             name: TrainedModel(
                 key=models[name].key,
                 values={"loss": one.loss, **values[name]},
@@ -238,22 +238,24 @@ class SweepModels:
                 against=one.against,
                 **{part: getattr(models[name].record, part) for part in _TRAINING},
             )
-            for name, one in compared.items()
+            for name, one in by_name.items()
         }
         return TrainingResults(
-            cells=tuple(self._with_model(cell, trained, sizes) for cell in swept),
+            cells=tuple(self._with_model(cell, trained_models, sizes) for cell in swept),
             baselines=tuple(
-                Baseline(name=name, **one.model_dump()) for name, one in trained.items() if name not in cells
+                Baseline(name=name, **one.model_dump()) for name, one in trained_models.items() if name not in cells
             ),
-            default=trained.get(str(self.default)),
+            default=trained_models.get(str(self.default)),
             order=order,
             training=self._about(models, groups, figures),
         )
 
-    def _with_model(self, swept: SweptCell, trained: Mapping[str, TrainedModel], sizes: Mapping[str, int]) -> SweptCell:
+    def _with_model(
+        self, swept: SweptCell, trained_models: Mapping[str, TrainedModel], sizes: Mapping[str, int]
+    ) -> SweptCell:
         name = str(Cell.of(swept.policy, swept.thresholds))
-        if name in trained:
-            return swept.model_copy(update={"trained": trained[name]})
+        if name in trained_models:
+            return swept.model_copy(update={"model": trained_models[name]})
         few = f"{sizes[name]:,} samples to train on are too few for batches of {self.training.batch_size}"
         return swept.model_copy(update={"untrained": few})
 
@@ -263,14 +265,14 @@ class SweepModels:
         groups: Mapping[str, pl.DataFrame],
         figures: Mapping[str, MeasuredFigure],
     ) -> SweepTraining:
-        measured = groups["all"].unique("sample_id")
+        samples = groups["all"].unique("sample_id")
         return SweepTraining(
             subset=self.subset,
             base=str(self.store.base),
             distinct_models=len({one.key for one in models.values()}),
             held_out=HeldOut(
-                samples=len(measured),
-                dialogues=measured["dialogue_id"].n_unique(),
+                samples=len(samples),
+                dialogues=samples["dialogue_id"].n_unique(),
                 subsets={name: len(rows) for name, rows in groups.items()},
             ),
             figures={"loss": LOSS, **figures},

@@ -58,7 +58,7 @@ def test_every_cell_and_every_baseline_is_measured_on_the_same_samples(swept) ->
     held_out = result["training"]["held_out"]
     assert held_out["dialogues"] == 24
     assert held_out["subsets"]["all"] == held_out["samples"] == 48
-    cells = [cell["trained"] for cell in result["cells"][:3]]
+    cells = [cell["model"] for cell in result["cells"][:3]]
     names = [one["name"] for one in result["baselines"]]
     assert names == ["all", "discard", "random (seed 1)", "length-matched random (seed 1)"]
     for one in (*cells, *result["baselines"]):
@@ -72,7 +72,7 @@ def test_every_cell_and_every_baseline_is_measured_on_the_same_samples(swept) ->
     assert sizes["random (seed 1)"] == sizes["length-matched random (seed 1)"] == cells[0]["samples"]
     assert set(cells[2]["against"]) == {"default", "all", "discard", "random", "length-matched random"}
     assert set(cells[0]["against"]) == {"all", "discard", "random", "length-matched random"}
-    assert result["default_trained"] == cells[0]
+    assert result["default_model"] == cells[0]
     models = result["rank_stability"]["models"]
     assert set(models["better_than"]) == {"default", "all", "discard", "random", "length-matched random"}
 
@@ -88,12 +88,12 @@ def test_the_words_have_models_and_baselines_and_weights_are_not_kept(swept) -> 
 def test_cells_with_the_same_samples_are_trained_once(swept) -> None:
     result = swept[1].as_json()
     assert result["training"]["distinct_models"] == 6
-    assert result["cells"][0]["trained"]["key"] == result["cells"][1]["trained"]["key"]
+    assert result["cells"][0]["model"]["key"] == result["cells"][1]["model"]["key"]
 
 
 def test_a_cell_with_too_few_samples_says_so(swept) -> None:
     workspace, result = swept
-    assert result.record.cells[3].trained is None
+    assert result.record.cells[3].model is None
     assert result.record.cells[3].untrained == "0 samples to train on are too few for batches of 8"
     assert "0 samples to train on are too few" in sweep_summary(result, workspace.root)
 
@@ -101,7 +101,7 @@ def test_a_cell_with_too_few_samples_says_so(swept) -> None:
 def test_a_cells_model_is_what_train_makes_there(run, training, quiet) -> None:
     settings = SMALL.model_copy(update={"alphas": (6.0,), "keep": True})
     result = sweep(run, settings, training, console=quiet).as_json()
-    cell = result["cells"][0]["trained"]
+    cell = result["cells"][0]["model"]
     select(run, alpha=6, beta=5)
     expert = train(run, "sensibility", training, console=quiet)
     assert expert["samples"] == cell["samples"]
@@ -123,7 +123,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(run, training, trainings, quiet, m
     with pytest.raises(KeyboardInterrupt):
         sweep(run, SMALL, training, console=quiet)
     assert len(list((run.sweep / "cells").glob("*/model.json"))) == 2
-    assert json.loads((run.sweep / "sweep.json").read_text())["cells"][0]["trained"] is None
+    assert json.loads((run.sweep / "sweep.json").read_text())["cells"][0]["model"] is None
     monkeypatch.setattr(launch, "launch", counted)
     trainings.clear()
     whole = sweep(run, SMALL, training, console=quiet)
@@ -143,7 +143,7 @@ def test_models_may_answer_and_be_measured_by_it(run, training, trainings, quiet
     answers = GenerationSettings(samples=4, max_new_tokens=4)
     found = sweep(run, settings, training, answers, console=quiet)
     result = found.as_json()
-    cell = result["cells"][0]["trained"]
+    cell = result["cells"][0]["model"]
     assert {"loss", "bleu1", "rougeL", "dist1"} <= set(cell["values"])
     assert result["training"]["figures"]["bleu1"]["better"] == "higher"
     folder = run.sweep / "cells" / cell["key"]
@@ -154,7 +154,7 @@ def test_models_may_answer_and_be_measured_by_it(run, training, trainings, quiet
     more = answers.model_copy(update={"samples": 5})
     again = sweep(run, settings, training, more, console=quiet).as_json()
     assert len(trainings) == 3
-    assert again["cells"][0]["trained"]["values"]["loss"] == cell["values"]["loss"]
+    assert again["cells"][0]["model"]["values"]["loss"] == cell["values"]["loss"]
 
 
 @pytest.mark.parametrize(
@@ -179,10 +179,10 @@ def test_nothing_held_out_is_an_error(run, training, quiet) -> None:
 
 def test_a_broken_result_is_told_by_its_folder_and_made_anew_by_force(swept, training, trainings, quiet) -> None:
     workspace, result = swept[0], swept[1].as_json()
-    first = result["cells"][0]["trained"]
+    first = result["cells"][0]["model"]
     (workspace.sweep / "cells" / first["key"] / "nll.parquet").write_bytes(b"")
     with pytest.raises(UserError, match=f"{first['key']} is broken .*: delete it"):
         sweep(workspace, SMALL, training, console=quiet)
-    again = sweep(workspace, SMALL, training, console=quiet, force=True).as_json()["cells"][0]["trained"]
+    again = sweep(workspace, SMALL, training, console=quiet, force=True).as_json()["cells"][0]["model"]
     assert len(trainings) == 3
     assert again["values"]["loss"] == pytest.approx(first["values"]["loss"])
