@@ -45,33 +45,36 @@ def main() -> None:
         return
     metrics = choose(("official", "texts", "standard"), MetricOptions(splitter=options.splitter))
     systems = read_systems(file)
-    found = {}
+    by_system = {}
     for name, rows in systems.items():
         print(f"{name}: {len(rows):,} rows", file=sys.stderr)
         figures = [metric.measure(rows).under() for metric in metrics]
-        found[name] = {figure: float(value[0]) for values in figures for figure, value in values.items()}
+        by_system[name] = {figure: float(value[0]) for values in figures for figure, value in values.items()}
     print(f"Splitter: {metrics[0].about['splitter']}. sacrebleu: {metrics[2].about['sacrebleu']}.\n")
     sizes = {name: f"{len(rows):,}" for name, rows in systems.items()}
     table(
-        ("system", "N", *OFFICIAL, *TEXTS), ((n, sizes[n], *numbers(v, (*OFFICIAL, *TEXTS))) for n, v in found.items())
+        ("system", "N", *OFFICIAL, *TEXTS),
+        ((n, sizes[n], *numbers(v, (*OFFICIAL, *TEXTS))) for n, v in by_system.items()),
     )
     print()
-    table(("system", "N", *STANDARD), ((n, sizes[n], *numbers(v, STANDARD)) for n, v in found.items()))
+    table(("system", "N", *STANDARD), ((n, sizes[n], *numbers(v, STANDARD)) for n, v in by_system.items()))
     print()
-    with (FOLDER / "metrics.csv").open(newline="", encoding="utf-8") as told:
-        published = {row["system"]: row for row in csv.DictReader(told)}
+    with (FOLDER / "metrics.csv").open(newline="", encoding="utf-8") as lines:
+        published = {row["system"]: row for row in csv.DictReader(lines)}
     table(
         ("system", "N", "multi-bleu: ours", "theirs",
          "Dist-1: ours", "recounted", "CASE", "Dist-2: ours", "recounted", "CASE"),
-        (beside(name, sizes[name], values, published[name]) for name, values in found.items()),
+        (beside(name, sizes[name], values, published[name]) for name, values in by_system.items()),
     )  # fmt: skip
 
 
 def beside(name: str, size: str, ours: Mapping[str, float], theirs: Mapping[str, str]) -> tuple[str, ...]:
     papers = [f"{value:.2f}" for value in PAPERS.get(name, ())] or ["", ""]
     bleu, first, second = numbers(ours, ("multibleu", "dist1", "dist2"))
-    told = theirs["bleu_multi_bleu_lc"] + (" (published)" if theirs["published_value_found"].startswith("BLEU") else "")
-    return name, size, bleu, told, first, theirs["dist1_x100"], papers[0], second, theirs["dist2_x100"], papers[1]
+    reported = theirs["bleu_multi_bleu_lc"] + (
+        " (published)" if theirs["published_value_found"].startswith("BLEU") else ""
+    )
+    return name, size, bleu, reported, first, theirs["dist1_x100"], papers[0], second, theirs["dist2_x100"], papers[1]
 
 
 def numbers(values: Mapping[str, float], names: Iterable[str]) -> list[str]:

@@ -43,7 +43,7 @@ SUBSET = "sensibility"
 SHARES = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
-def cross_fitted(judgements: Path, cache: Path) -> tuple[Predictions, np.ndarray]:
+def cross_fit_predictions(judgements: Path, cache: Path) -> tuple[Predictions, np.ndarray]:
     """The distilled judge's predictions on samples that it has not seen, and the expert's scores, (samples, 2)."""
     rubric, workspace = Rubric.load(), Workspace(cache / "run")
     console = Console(stderr=True)
@@ -52,13 +52,13 @@ def cross_fitted(judgements: Path, cache: Path) -> tuple[Predictions, np.ndarray
     base = default_base()
     write_tokenizer(base, cache / "tokenizer.json")
     settings = StudentSettings()
-    encoded = PairTokenizer(cache / "tokenizer.json", settings.max_tokens)(examples.samples)
+    tokens = PairTokenizer(cache / "tokenizer.json", settings.max_tokens)(examples.samples)
 
-    def told(what: str, step: int, steps: int, loss: float) -> None:
+    def tell(what: str, step: int, steps: int, loss: float) -> None:
         if step % 100 == 0:
             console.print(f"{what}: {step} of {steps}, loss {loss:.3f}")
 
-    logits = cross_fit(base, encoded, examples, settings, FOLDS, cache / "folds", told)
+    logits = cross_fit(base, tokens, examples, settings, FOLDS, cache / "folds", tell)
     p = cross_calibrate(logits, examples, rubric, FOLDS, 0)
     predictions = Predictions(
         [sample.id for sample in examples.samples],
@@ -74,13 +74,13 @@ def curve(predictions: Predictions, truth: np.ndarray, goal: Goal) -> list[tuple
     """Calls saved, error and F1 where the least uncertain share is answered: no draw, no promise."""
     p = predictions.probabilities()
     labels, order = p.argmax(1), np.argsort(goal.uncertainty(p), kind="stable")
-    found = []
+    points = []
     for share in SHARES:
         final = truth.copy()
-        answered = order[: round(share * len(truth))]
-        final[answered] = labels[answered]
-        found.append((share, float((final != truth).mean()), f1_score(final, truth, 0)))
-    return found
+        surest = order[: round(share * len(truth))]
+        final[surest] = labels[surest]
+        points.append((share, float((final != truth).mean()), f1_score(final, truth, 0)))
+    return points
 
 
 def one_order(
@@ -97,42 +97,42 @@ def one_order(
     """Of one cascade the calls saved, the share of wrong labels, that of the distilled judge's own, and F1."""
     n = len(truth)
     plan = plan_cascade(predictions.probabilities(), goal, PROMISE.risk)
-    drawn = np.random.default_rng(seed).permutation(n)[: plan.calibration]
-    was_drawn, bought = np.zeros(n, bool), np.zeros(n, bool)
-    was_drawn[drawn] = True
+    draw = np.random.default_rng(seed).permutation(n)[: plan.calibration]
+    is_drawn, is_bought = np.zeros(n, bool), np.zeros(n, bool)
+    is_drawn[draw] = True
     batch = int(BOUGHT * (plan.judgements - plan.calibration)) // max(1, rounds)
     for _ in range(rounds):
-        bought[most_uncertain(goal.uncertainty(predictions.probabilities()), ~bought, batch)] = True
-        taught = np.flatnonzero(bought & ~was_drawn)
-        predictions = predictions.refit(taught, scores[taught])
+        is_bought[most_uncertain(goal.uncertainty(predictions.probabilities()), ~is_bought, batch)] = True
+        lessons = np.flatnonzero(is_bought & ~is_drawn)
+        predictions = predictions.refit(lessons, scores[lessons])
     p = predictions.probabilities()
-    labels, uncertainty, seen = p.argmax(1), goal.uncertainty(p), np.where(was_drawn | bought, truth, -1)
-    found = prove(goal, method, error, PROMISE.risk, uncertainty, labels, seen, drawn, bought)
-    answered = found.cut.answers(uncertainty) & ~was_drawn & ~bought
-    final = np.where(answered, labels, truth)
+    labels, uncertainty, labels_seen = p.argmax(1), goal.uncertainty(p), np.where(is_drawn | is_bought, truth, -1)
+    proof = prove(goal, method, error, PROMISE.risk, uncertainty, labels, labels_seen, draw, is_bought)
+    is_answered = proof.cut.answers(uncertainty) & ~is_drawn & ~is_bought
+    final = np.where(is_answered, labels, truth)
     wrong = final != truth
-    return answered.mean(), wrong.mean(), wrong.sum() / max(1, answered.sum()), f1_score(final, truth, 0)
+    return is_answered.mean(), wrong.mean(), wrong.sum() / max(1, is_answered.sum()), f1_score(final, truth, 0)
 
 
 def row(
     name: str,
-    found: Sequence[tuple[float, float, float, float]],
+    orders: Sequence[tuple[float, float, float, float]],
     goal: Goal,
     error: float,
     method: Method = "pac",
     rounds: int = 0,
 ) -> str:
     """One line of the table; last comes how many orders kept the promise; of conformal, the mean."""
-    saved, realised, own, f1 = (np.array(column) for column in zip(*found, strict=True))
+    savings, realised, own, f1 = (np.array(column) for column in zip(*orders, strict=True))
     if method == "conformal":
-        realised, held = own, f"mean {own.mean():.2%}"
+        realised, share = own, f"mean {own.mean():.2%}"
     else:
-        kept = f1 >= goal.f1 if isinstance(goal, F1Goal) else realised <= error
-        held = f"{kept.mean():.1%}"
-    low, high = np.quantile(saved, [0.05, 0.95])
+        in_bounds = f1 >= goal.f1 if isinstance(goal, F1Goal) else realised <= error
+        share = f"{in_bounds.mean():.1%}"
+    low, high = np.quantile(savings, [0.05, 0.95])
     return (
-        f"| {name} | {saved.mean():.1%} ({low:.1%} to {high:.1%}) | {realised.mean():.2%} | "
-        f"{np.quantile(realised, 0.95):.2%} | {f1.mean():.3f} | {held} |"
+        f"| {name} | {savings.mean():.1%} ({low:.1%} to {high:.1%}) | {realised.mean():.2%} | "
+        f"{np.quantile(realised, 0.95):.2%} | {f1.mean():.3f} | {share} |"
     )
 
 
@@ -142,12 +142,12 @@ def main() -> None:
     parser.add_argument("--judgements", type=Path, default=released, help="judged JSON: context, response, evaluation")
     parser.add_argument("--orders", type=int, default=200)
     parser.add_argument("--cache", type=Path)
-    given = parser.parse_args()
-    if not given.judgements.exists():
-        print(f"{given.judgements} is not here: set EMPATHY_SHARED_DATA to the data's folder, or pass --judgements")
+    options = parser.parse_args()
+    if not options.judgements.exists():
+        print(f"{options.judgements} is not here: set EMPATHY_SHARED_DATA to the data's folder, or pass --judgements")
         return
     with TemporaryDirectory() as folder:
-        predictions, scores = cross_fitted(given.judgements, given.cache or Path(folder))
+        predictions, scores = cross_fit_predictions(options.judgements, options.cache or Path(folder))
     truth = predictions.labels_of(scores)
     p = predictions.probabilities()
     print(f"{len(truth):,} samples; most probable subset right: {(p.argmax(1) == truth).mean():.3f}\n")
@@ -158,17 +158,17 @@ def main() -> None:
     )
     for (share, error, f1), (_, other_error, other_f1) in both:
         print(f"| {share:.0%} | {error:.2%} | {f1:.3f} | {other_error:.2%} | {other_f1:.3f} |")
-    print(f"\n{given.orders} random orders, confidence {PROMISE.confidence:.0%}\n")
+    print(f"\n{options.orders} random orders, confidence {PROMISE.confidence:.0%}\n")
     print(
         "| promise | calls saved, mean (5–95 %) | realised error, mean | 95th percentile | F1 of sensibility | held |"
     )
     print("|---|---|---|---|---|---|")
 
     def show(name: str, goal: Goal, error: float = 0.05, **how: Any) -> None:
-        found = [
-            one_order(predictions, scores, truth, goal, error=error, seed=seed, **how) for seed in range(given.orders)
+        orders = [
+            one_order(predictions, scores, truth, goal, error=error, seed=seed, **how) for seed in range(options.orders)
         ]
-        print(row(name, found, goal, error, **how), flush=True)
+        print(row(name, orders, goal, error, **how), flush=True)
 
     for error in (0.01, 0.02, 0.05, 0.1):
         show(f"error ≤ {error:.0%}", ErrorGoal(error), error=error)

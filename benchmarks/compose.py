@@ -77,8 +77,8 @@ def compare(folder: Path, millions: int, rounds: int, mergekit: Path) -> float:
             figures[name].append(timed([str(part) for part in command], outputs[name]))
             if name != "ours":
                 shutil.rmtree(outputs[name])
-    written = sum(path.stat().st_size for path in outputs["ours"].iterdir())
-    print(f"\n2 experts of {millions} M parameters, bf16; {written / 1e6:,.0f} MB written; median of {rounds}")
+    size = sum(path.stat().st_size for path in outputs["ours"].iterdir())
+    print(f"\n2 experts of {millions} M parameters, bf16; {size / 1e6:,.0f} MB written; median of {rounds}")
     ours = statistics.median(seconds for seconds, _ in figures["ours"])
     for name, runs in figures.items():
         seconds, memory = statistics.median(s for s, _ in runs), max(m for _, m in runs)
@@ -88,9 +88,9 @@ def compare(folder: Path, millions: int, rounds: int, mergekit: Path) -> float:
             f"{memory:6.0f} MiB anonymous",
             flush=True,
         )
-    copied = statistics.median(seconds for seconds, _ in figures["cp"])
+    copy_seconds = statistics.median(seconds for seconds, _ in figures["cp"])
     peer = statistics.median(s for s, _ in figures["mergekit"]) / ours if "mergekit" in figures else float("nan")
-    print(f"ours takes {ours / copied:.2f} × the copy (limit 1.5); mergekit takes {peer:.1f} × ours (limit 2)")
+    print(f"ours takes {ours / copy_seconds:.2f} × the copy (limit 1.5); mergekit takes {peer:.1f} × ours (limit 2)")
     return max(memory for _, memory in figures["ours"])
 
 
@@ -124,10 +124,10 @@ def watch(pid: int, peak: list[float]) -> None:
             lines = status.read_text().splitlines()
         except OSError:
             return
-        found = next((line for line in lines if line.startswith("RssAnon")), None)
-        if found is None:
+        rss = next((line for line in lines if line.startswith("RssAnon")), None)
+        if rss is None:
             return
-        peak[0] = max(peak[0], int(found.split()[1]) / 1024)
+        peak[0] = max(peak[0], int(rss.split()[1]) / 1024)
         time.sleep(0.01)
 
 
@@ -169,15 +169,15 @@ def expert(folder: Path, seed: int, hidden: int, width: int, layers: int) -> Pat
 def tokenizer(folder: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokens = Tokenizer(models.BPE())
+    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     special = ["<|begin|>", "<|end|>"]
-    made.train_from_iterator(
+    tokens.train_from_iterator(
         ["a short text"],
         trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
     )
-    made.save(str(folder / "tokenizer.json"))
+    tokens.save(str(folder / "tokenizer.json"))
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin|>", "eos_token": "<|end|>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 

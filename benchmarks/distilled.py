@@ -29,10 +29,10 @@ ROUNDS = 3
 
 
 def torch_judge(samples: list[Sample], student: Student, tokenizer: PairTokenizer) -> None:
-    encoded = sorted(tokenizer(samples), key=lambda pair: len(pair[0]))
+    tokens = sorted(tokenizer(samples), key=lambda pair: len(pair[0]))
     with torch.inference_mode():
-        for start in range(0, len(encoded), 32):
-            inputs = pad(encoded[start : start + 32])
+        for start in range(0, len(tokens), 32):
+            inputs = pad(tokens[start : start + 32])
             student(**{name: torch.from_numpy(array) for name, array in inputs.items()})
 
 

@@ -52,7 +52,9 @@ def main() -> None:
     print("\n| all at once | three experts | three judges | experts and judges |\n|---|---|---|---|")
     groups = [agreement(group, WHOLE) for group in (experts, judges, np.concatenate([experts, judges], 1))]
     for name in groups[0]:
-        cells = [f"{found[name].value:.2f} ({found[name].low:.2f} to {found[name].high:.2f})" for found in groups]
+        cells = [
+            f"{figures[name].value:.2f} ({figures[name].low:.2f} to {figures[name].high:.2f})" for figures in groups
+        ]
         print(f"| {name} | {' | '.join(cells)} |")
 
 

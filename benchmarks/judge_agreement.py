@@ -14,9 +14,9 @@ import polars as pl
 
 from benchmarks.human_agreement import EXPERTS, FOLDER
 from efficient_empathy.evaluation.agreement import AgreementSettings, measure_agreement
-from efficient_empathy.evaluation.agreement.page import between as told
+from efficient_empathy.evaluation.agreement.page import between
 
-ASKED = ("emotion", "validation", "helpfulness", "safety", "overall")
+AXES = ("emotion", "validation", "helpfulness", "safety", "overall")
 FIGURES = {
     "all_same": "same in all three",
     "exact": "same in two",
@@ -40,41 +40,41 @@ def main() -> None:
 
 def repeatability(rows: pl.DataFrame) -> None:
     """A judge with itself."""
-    asked = rows.select("sample_id", "model", "response", "judgements").explode("judgements").unnest("judgements")
-    table = asked.select(
+    judgements = rows.select("sample_id", "model", "response", "judgements").explode("judgements").unnest("judgements")
+    table = judgements.select(
         pl.concat_str("sample_id", "model", separator=" ").alias("item_id"),
         pl.col("sample_id").alias("dialogue_id"),
         (pl.col("repeat") + 1).alias("round"),
-        *ASKED,
+        *AXES,
     )
-    found = measure_agreement({"deepseek-chat": table}, settings=AgreementSettings(scales=("1-5",)))
-    print(f"| {rows['judge_model'][0]}, {found.items} responses | {' | '.join(FIGURES.values())} |")
+    record = measure_agreement({"deepseek-chat": table}, settings=AgreementSettings(scales=("1-5",)))
+    print(f"| {rows['judge_model'][0]}, {record.items} responses | {' | '.join(FIGURES.values())} |")
     print("|---" * (1 + len(FIGURES)) + "|")
-    for row in found.repeats:
-        print(f"| {row.axis} | {' | '.join(told(row.figures[name]) for name in FIGURES)} |")
+    for row in record.repeats:
+        print(f"| {row.axis} | {' | '.join(between(row.figures[name]) for name in FIGURES)} |")
 
 
 def experts_and_judges(rows: pl.DataFrame) -> None:
     """Experts, a crowd and judges on empathy."""
-    rated = rows.filter(dataset="empatheticdialogues").select(
+    ratings = rows.filter(dataset="empatheticdialogues").select(
         "annotator", "item_id", pl.col("scores").struct.unnest(), pl.col("item_id").alias("dialogue_id")
     )
     settings = AgreementSettings(people=tuple(EXPERTS), axes=("empathy",), scales=("1-5",))
-    found = measure_agreement({"kumar2025": rated}, settings=settings)
-    [ceiling] = found.ceiling
+    record = measure_agreement({"kumar2025": ratings}, settings=settings)
+    [ceiling] = record.ceiling
     print("| empathy | with each expert | less the experts’ own | with the median of the others | verdict |")
     print("|---|---|---|---|---|")
     own = ceiling.people
-    between = [told(getattr(own, how)["kappa_quadratic"]) for how in ("pairwise", "leave_one_out")]
-    print(f"| experts, between themselves | {between[0]} | – | {between[1]} | the ceiling |")
+    cells = [between(getattr(own, how)["kappa_quadratic"]) for how in ("pairwise", "leave_one_out")]
+    print(f"| experts, between themselves | {cells[0]} | – | {cells[1]} | the ceiling |")
     for judge in ceiling.judges:
-        each, rest = (told(getattr(judge, how)["kappa_quadratic"]) for how in ("pairwise", "leave_one_out"))
-        short = told(judge.less.pairwise["kappa_quadratic"])
+        each, rest = (between(getattr(judge, how)["kappa_quadratic"]) for how in ("pairwise", "leave_one_out"))
+        short = between(judge.less.pairwise["kappa_quadratic"])
         print(f"| {judge.name} | {each} | {short} | {rest} | {judge.verdict} |")
     print("\n| against the experts’ median | weighted κ | ordinal α | Spearman’s ρ | same | within one | shift |")
     print("|---|---|---|---|---|---|---|")
     for judge in ceiling.judges:
-        print(f"| {judge.name} | {' | '.join(told(judge.median[name]) for name in COLUMNS)} |")
+        print(f"| {judge.name} | {' | '.join(between(judge.median[name]) for name in COLUMNS)} |")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def compare(count: int) -> None:
 
     from benchmarks.contenders.official_procedure import official
 
-    split, named = splitter()
+    split, splitter_name = splitter()
     words = NLTKWordTokenizer().tokenize
     predictions, references, source = pairs(count)
     plain, theirs = timed(
@@ -62,7 +62,7 @@ def compare(count: int) -> None:
     fast, ours = timed(lambda: metric.compute(Official(metric.MetricOptions()), predictions, references))
     same = sum(round(ours[name], 6) == round(value, 6) for name, value in theirs.items())
     print(
-        f"{len(predictions):,} pairs ({source}), splitter {named}: plain {plain:.2f} s, ours {fast:.2f} s, "
+        f"{len(predictions):,} pairs ({source}), splitter {splitter_name}: plain {plain:.2f} s, ours {fast:.2f} s, "
         f"{plain / fast:.1f} × as fast; {same} of {len(theirs)} figures the same to 6 decimals"
     )
 
@@ -72,9 +72,9 @@ def timed(job: Callable[[], dict[str, float]]) -> tuple[float, dict[str, float]]
     best = float("inf")
     for _ in range(RUNS):
         began = time.process_time()
-        found = job()
+        result = job()
         best = min(best, time.process_time() - began)
-    return best, found
+    return best, result
 
 
 def pairs(count: int) -> tuple[list[str], list[str], str]:

@@ -36,7 +36,7 @@ from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.selection.shares import tie_hash
 
 ROOT = Path(__file__).parents[1]
-TRAINED = ("all", "random", *SUBSETS)
+MODELS = ("all", "random", *SUBSETS)
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
     if not options.tables:
         base(options.data, work)
         for part in ("train", "test"):
-            scored(options.data, work, part)
+            score_split(options.data, work, part)
         for step in (paper, equal_steps):
             for seed in options.seeds:
                 step(work, seed, options)
@@ -87,8 +87,8 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 def epitome(data: Path) -> Iterator[tuple[str, list[dict[str, str]]]]:
     """EPITOME's pairs of posts."""
     for row in lines_of(data / "ratings" / "epitome.jsonl.gz"):
-        said = (("user", row["seeker_post"]), ("assistant", row["response_post"]))
-        yield str(row["row"]), [{"role": role, "content": text} for role, text in said]
+        turns = (("user", row["seeker_post"]), ("assistant", row["response_post"]))
+        yield str(row["row"]), [{"role": role, "content": text} for role, text in turns]
 
 
 def lend_an_ear(data: Path) -> Iterator[tuple[str, list[dict[str, str]]]]:
@@ -107,7 +107,7 @@ def lend_an_ear(data: Path) -> Iterator[tuple[str, list[dict[str, str]]]]:
         yield row["item_id"], [turn for turn in turns if turn["content"]]
 
 
-def scored(data: Path, work: Path, part: str) -> None:
+def score_split(data: Path, work: Path, part: str) -> None:
     """Score one split of ED and select it."""
     ee.score(data / "empathetic_dialogues" / f"{part}.csv.gz", work / f"ed-{part}")
     ee.select(work / f"ed-{part}")
@@ -123,39 +123,39 @@ def settings(work: Path, seed: int, options: argparse.Namespace) -> dict[str, An
 
 def paper(work: Path, seed: int, options: argparse.Namespace) -> None:
     """One seed as in the paper: an epoch on each part, the average, the mixture."""
-    workspace = drawn(work, seed, options.dialogues)
-    for name in TRAINED:
+    workspace = draw_run(work, seed, options.dialogues)
+    for name in MODELS:
         ee.train_expert(workspace.root, name, **settings(work, seed, options))
     ee.mix(workspace.root, seed=seed)
-    measure(work, workspace, seed, ("base", *TRAINED, "average", "moe"), options.answers)
+    measure(work, workspace, seed, ("base", *MODELS, "average", "moe"), options.answers)
 
 
 def equal_steps(work: Path, seed: int, options: argparse.Namespace) -> None:
     """Sensibility for as many steps as all."""
-    workspace = drawn(work, seed, options.dialogues)
+    workspace = draw_run(work, seed, options.dialogues)
     steps = json.loads((workspace.experts / "all" / "training.json").read_text("utf-8"))["steps"]
     ee.train_expert(workspace.root, "sensibility", name=LONG, max_steps=steps, **settings(work, seed, options))
     measure(work, workspace, seed, [LONG], options.answers)
 
 
-def drawn(work: Path, seed: int, dialogues: int) -> Workspace:
+def draw_run(work: Path, seed: int, dialogues: int) -> Workspace:
     """A run with the seed's own dialogues of the training split, and all of the test split."""
     workspace = Workspace(work / f"seed-{seed}")
     if workspace.assignments.exists():
         return workspace
     train, test = (Workspace(work / f"ed-{part}") for part in ("train", "test"))
-    samples, tested = pl.read_parquet(train.samples), pl.read_parquet(test.samples)
-    met = samples.filter(pl.col("sample_id").is_in(tested["sample_id"].implode()))["dialogue_id"]
+    samples, test_samples = pl.read_parquet(train.samples), pl.read_parquet(test.samples)
+    in_test = samples.filter(pl.col("sample_id").is_in(test_samples["sample_id"].implode()))["dialogue_id"]
     ids = samples["dialogue_id"].unique(maintain_order=True)
-    ids = ids.filter(~ids.is_in(met.implode()))
+    ids = ids.filter(~ids.is_in(in_test.implode()))
     order = tie_hash(ids, 0).argsort(kind="stable")[seed * dialogues : (seed + 1) * dialogues]
-    kept = samples["dialogue_id"].is_in(ids.gather(order).implode())
+    in_draw = samples["dialogue_id"].is_in(ids.gather(order).implode())
     for name in ("samples", "scores", "assignments"):
-        joined = pl.concat([pl.read_parquet(getattr(train, name)).filter(kept), pl.read_parquet(getattr(test, name))])
+        rows = pl.concat([pl.read_parquet(getattr(train, name)).filter(in_draw), pl.read_parquet(getattr(test, name))])
         with atomic(getattr(workspace, name)) as path:
-            joined.write_parquet(path)
-    workspace.record("score", {**train.stage("score"), "samples": len(joined)})
-    counts = {str(name): count for name, count in joined["subset"].value_counts().iter_rows()}
+            rows.write_parquet(path)
+    workspace.record("score", {**train.stage("score"), "samples": len(rows)})
+    counts = {str(name): count for name, count in rows["subset"].value_counts().iter_rows()}
     workspace.record("select", {**train.stage("select"), "subsets": counts})
     return workspace
 

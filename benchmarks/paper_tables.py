@@ -43,7 +43,7 @@ EMPATHY = (
     "unique",
     *(f"{kind}_{short}" for kind in ("epitome", "diff_epitome") for short in ("er", "ip", "ex")),
 )
-COMPARED = (*PERPLEXITIES, "bleu2", "bleu4", "rougeL", "cf1", "dist2", *EMPATHY)
+DIFFERENCES = (*PERPLEXITIES, "bleu2", "bleu4", "rougeL", "cf1", "dist2", *EMPATHY)
 RESAMPLES = 2000
 Figures = dict[str, dict[str, ReplicatedFigure]]
 """By model, by figure."""
@@ -53,20 +53,20 @@ def losses_at(work: Path, name: str, seed: int) -> Path:
     return work / "losses" / (f"{name}.parquet" if name == "base" else f"{name}-{seed}.parquet")
 
 
-def tables(work: Path, asked: Sequence[int], epitome: Path | None) -> str:
+def tables(work: Path, choice: Sequence[int], epitome: Path | None) -> str:
     """The Markdown of what is there: what each model costs, its figures, differences."""
-    seeds = [seed for seed in asked if losses_at(work, "moe", seed).exists()]
+    seeds = [seed for seed in choice if losses_at(work, "moe", seed).exists()]
     if not seeds:
         return "No seed has come to its end yet."
     every = [figures(work, seed, epitome) for seed in seeds]
-    paid = [costs(Workspace(work / f"seed-{seed}")) for seed in seeds]
-    names = [name for name in LABELS if all(name in found for found in every)]
+    seed_costs = [costs(Workspace(work / f"seed-{seed}")) for seed in seeds]
+    names = [name for name in LABELS if all(name in own for own in every)]
     return "\n\n".join(
         [
             f"{len(seeds)} seeds; mean ± standard deviation over seeds.",
-            cost_table([name for name in names if name in paid[0]], paid),
+            cost_table([name for name in names if name in seed_costs[0]], seed_costs),
             *(table(names, every, kinds) for kinds in (PERPLEXITIES, OFFICIAL, EMPATHY)),
-            differences(every, COMPARED),
+            differences(every, DIFFERENCES),
         ]
     )
 
@@ -76,26 +76,26 @@ def figures(work: Path, seed: int, epitome: Path | None) -> Figures:
     test = Workspace(work / "ed-test")
     rows = pl.read_parquet(test.assignments, columns=["sample_id", "dialogue_id", "subset"])
     there = {name: path for name in LABELS if (path := losses_at(work, name, seed)).exists()}
-    measured: dict[str, Measured] = {name: perplexity(rows, pl.read_parquet(path)) for name, path in there.items()}
-    found = replicate(measured, rows["dialogue_id"].to_list(), draws=RESAMPLES)
+    measures: dict[str, Measured] = {name: perplexity(rows, pl.read_parquet(path)) for name, path in there.items()}
+    replicates = replicate(measures, rows["dialogue_id"].to_list(), draws=RESAMPLES)
     contestants = read_responses(Workspace(work / f"seed-{seed}"), list(there)).contestants
     own = contestants[0].rows.with_columns(prediction=pl.col("reference"))
     contestants.append(Contestant(REFERENCE, LABELS[REFERENCE], own))
-    wanted = ["official", "texts", *(["epitome"] if epitome else [])]
-    for metric in choose(wanted, MetricOptions(classifiers={"epitome": epitome} if epitome else {})):
-        measured = {one.name: metric.measure(one.rows) for one in contestants}
-        more = replicate(measured, contestants[0].rows["dialogue_id"].to_list(), draws=RESAMPLES)
+    names = ["official", "texts", *(["epitome"] if epitome else [])]
+    for metric in choose(names, MetricOptions(classifiers={"epitome": epitome} if epitome else {})):
+        measures = {one.name: metric.measure(one.rows) for one in contestants}
+        more = replicate(measures, contestants[0].rows["dialogue_id"].to_list(), draws=RESAMPLES)
         for name, figure in more.items():
-            found[name] = found.get(name, {}) | figure
-    return found
+            replicates[name] = replicates.get(name, {}) | figure
+    return replicates
 
 
 def perplexity(rows: pl.DataFrame, losses: pl.DataFrame) -> Measured:
     """exp(mean nats a response token) of all references and of each subset's."""
-    joined = rows.with_columns(losses["nll", "tokens"]) if losses["sample_id"].equals(rows["sample_id"]) else None
-    assert joined is not None, "losses are not of the test split"
+    table = rows.with_columns(losses["nll", "tokens"]) if losses["sample_id"].equals(rows["sample_id"]) else None
+    assert table is not None, "losses are not of the test split"
     groups = {"": pl.lit(True), **{f", {name}": pl.col("subset") == name for name in SUBSETS}}
-    counts = np.hstack([joined.select(pl.col("nll", "tokens") * mask).to_numpy() for mask in groups.values()])
+    counts = np.hstack([table.select(pl.col("nll", "tokens") * mask).to_numpy() for mask in groups.values()])
 
     def under(sums: np.ndarray) -> dict[str, np.ndarray]:
         return {f"perplexity{group}": np.exp(sums[:, 2 * i] / sums[:, 2 * i + 1]) for i, group in enumerate(groups)}
@@ -107,18 +107,18 @@ def costs(workspace: Workspace) -> dict[str, dict[str, float]]:
     """Of every model the samples, tokens (context and response) and seconds of its training, its experts' included."""
     records = {path.parent.name: json.loads(path.read_text("utf-8"))
                for path in workspace.experts.glob("*/training.json")}  # fmt: skip
-    found = {"base": dict.fromkeys(("samples", "steps", "tokens", "response", "seconds"), 0.0)}
+    by_name = {"base": dict.fromkeys(("samples", "steps", "tokens", "response", "seconds"), 0.0)}
     for name, record in records.items():
-        found[name] = {"samples": record["samples"], **spent(record)}
-    both = [found["sensibility"], found["rationality"]]
-    found["average"] = {key: sum(expert[key] for expert in both) for key in both[0]}
+        by_name[name] = {"samples": record["samples"], **training_cost(record)}
+    both = [by_name["sensibility"], by_name["rationality"]]
+    by_name["average"] = {key: sum(expert[key] for expert in both) for key in both[0]}
     routers = json.loads((workspace.moe / "composition.json").read_text("utf-8"))["training"]
-    added = {key: found["average"][key] + value for key, value in spent(routers).items()}
-    found["moe"] = {"samples": found["average"]["samples"], **added}
-    return found
+    sums = {key: by_name["average"][key] + value for key, value in training_cost(routers).items()}
+    by_name["moe"] = {"samples": by_name["average"]["samples"], **sums}
+    return by_name
 
 
-def spent(record: Mapping[str, Any]) -> dict[str, float]:
+def training_cost(record: Mapping[str, Any]) -> dict[str, float]:
     tokens = record["tokens"]
     return {"steps": record["steps"], "tokens": tokens["all"], "response": tokens["response"],
             "seconds": record["seconds"]}  # fmt: skip
@@ -134,10 +134,10 @@ def cost_table(names: Sequence[str], every: Sequence[Mapping[str, Mapping[str, f
     return markdown(["trained on", *columns.values()], rows)
 
 
-def table(names: Sequence[str], every: Sequence[Figures], asked: Sequence[str]) -> str:
-    kinds = [kind for kind in asked if kind in every[0]["base"]]
+def table(names: Sequence[str], every: Sequence[Figures], figures: Sequence[str]) -> str:
+    kinds = [kind for kind in figures if kind in every[0]["base"]]
     rows = [
-        [LABELS[name], *(spread([found[name][kind].value for found in every], digits(kind)) for kind in kinds)]
+        [LABELS[name], *(spread([own[name][kind].value for own in every], digits(kind)) for kind in kinds)]
         for name in names
         if kinds[0] in every[0][name]
     ]
@@ -155,22 +155,22 @@ def spread(values: Sequence[float], digits: int) -> str:
     return f"{mean:.{digits}f} ± {statistics.stdev(values):.{digits}f}"
 
 
-def differences(every: Sequence[Figures], asked: Sequence[str]) -> str:
+def differences(every: Sequence[Figures], figures: Sequence[str]) -> str:
     """Mean over seeds, its 95 % interval over test dialogues, and each seed's own."""
-    kinds = [kind for kind in asked if kind in every[0]["base"]]
+    kinds = [kind for kind in figures if kind in every[0]["base"]]
     rows = []
     for one, other in PAIRS:
-        if not all(one in found and other in found for found in every):
+        if not all(one in own_figures and other in own_figures for own_figures in every):
             continue
         for kind in kinds:
-            each = [found[one][kind] - found[other][kind] for found in every]
-            pooled = ReplicatedFigure(
+            each = [own_figures[one][kind] - own_figures[other][kind] for own_figures in every]
+            mean = ReplicatedFigure(
                 statistics.mean(d.value for d in each), np.mean([d.replicates for d in each], axis=0), each[0].method
             )
-            low, high = pooled.interval()
+            low, high = mean.interval()
             of = f"+.{digits(kind)}f"
             own = ", ".join(f"{d.value:{of}}" for d in each)
-            rows.append([f"{one} − {other}", kind, f"{pooled.value:{of}}", f"{low:{of}} to {high:{of}}", own])
+            rows.append([f"{one} − {other}", kind, f"{mean.value:{of}}", f"{low:{of}} to {high:{of}}", own])
     return markdown(["", "figure", "difference", "95 % interval over test dialogues", "each seed"], rows)
 
 

@@ -90,12 +90,12 @@ def free_bytes() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
 
 
-def told(began: float, subsets: dict[str, int]) -> None:
-    used = resource.getrusage(resource.RUSAGE_SELF)
+def print_figures(began: float, subsets: dict[str, int]) -> None:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
     figures = {
         "seconds": time.perf_counter() - began,
-        "cpu": used.ru_utime + used.ru_stime,
-        "peak_mb": used.ru_maxrss / 1024,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "peak_mb": usage.ru_maxrss / 1024,
     }
     print(json.dumps({**figures, "subsets": subsets}))
 
@@ -127,7 +127,7 @@ def make(folder: Path, rows: int) -> None:
         split=pl.lit("train"),
         source=pl.lit("benchmark"),
     ).sink_parquet(folder / "samples.parquet", engine="streaming")
-    told(time.perf_counter(), {})
+    print_figures(time.perf_counter(), {})
 
 
 def ours(folder: Path, rows: int) -> None:
@@ -135,7 +135,7 @@ def ours(folder: Path, rows: int) -> None:
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.selection import select
 
-    told(began, select(Workspace(folder), force=True)["subsets"])
+    print_figures(began, select(Workspace(folder), force=True)["subsets"])
 
 
 def peer(folder: Path, rows: int) -> None:
@@ -169,7 +169,7 @@ def peer(folder: Path, rows: int) -> None:
         rows_of[columns].to_parquet(target / f"{subset}.parquet")
         rows_of[columns].to_json(target / f"{subset}.jsonl", orient="records", lines=True)
         subsets[subset] = len(rows_of)
-    told(began, subsets)
+    print_figures(began, subsets)
 
 
 if __name__ == "__main__":

@@ -58,14 +58,14 @@ class Clock:
 
         (wall, cpu), (wall_end, cpu_end) = self.marks[WARM_UP - 1], self.marks[-1]
         steps = len(self.marks)
-        counted = tokens * (steps - WARM_UP) / steps
+        count = tokens * (steps - WARM_UP) / steps
         on_gpu = torch.cuda.is_available()
         peak = (
             torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         )
         return {
-            "tokens_per_second": counted / (wall_end - wall),
-            "tokens_per_cpu_second": counted / (cpu_end - cpu),
+            "tokens_per_second": count / (wall_end - wall),
+            "tokens_per_cpu_second": count / (cpu_end - cpu),
             "seconds": wall_end - wall,
             "peak_gb": peak / 1e9,
         }
@@ -110,8 +110,8 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
     tokenizer, model = tokenizer_and_model(options, attention_of(settings))
     clock = Clock()
     with tempfile.TemporaryDirectory() as out:
-        fitted = fit(model, tokenizer, rows_of(options), {}, settings, Path(out), save=False, on_step=clock.step)
-    return {**clock.result(fitted.record.tokens.all), "loss": fitted.record.history[-1].loss}
+        result = fit(model, tokenizer, rows_of(options), {}, settings, Path(out), save=False, on_step=clock.step)
+    return {**clock.result(result.record.tokens.all), "loss": result.record.history[-1].loss}
 
 
 def released(options: argparse.Namespace, checkpointing: bool = True) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def released(options: argparse.Namespace, checkpointing: bool = True) -> dict[st
     from peft import LoraConfig, get_peft_model
 
     tokenizer, model = tokenizer_and_model(options, "sdpa")
-    samples = encoded(options, tokenizer)
+    samples = encode_rows(options, tokenizer)
     tokens = sum(len(ids) for ids, _ in samples)
     model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **lora()))
     model.enable_input_require_grads()
@@ -148,7 +148,7 @@ def trl_defaults(options: argparse.Namespace) -> dict[str, Any]:
     from trl import SFTConfig, SFTTrainer
 
     tokenizer, model = tokenizer_and_model(options, "sdpa")
-    tokens = sum(len(ids) for ids, _ in encoded(options, tokenizer))
+    tokens = sum(len(ids) for ids, _ in encode_rows(options, tokenizer))
     data = datasets.Dataset.from_list(rows_of(options).select("prompt", "completion").to_dicts())
     with tempfile.TemporaryDirectory() as out:
         trainer = SFTTrainer(
@@ -167,7 +167,7 @@ def lora() -> dict[str, Any]:
     return {"r": RANK, "lora_alpha": ALPHA, "lora_dropout": DROPOUT, "target_modules": list(LINEAR)}
 
 
-def encoded(options: argparse.Namespace, tokenizer: Any) -> list[tuple[list[int], int]]:
+def encode_rows(options: argparse.Namespace, tokenizer: Any) -> list[tuple[list[int], int]]:
     from efficient_empathy.modelling.training.examples import encode
 
     return [(sample.ids, sample.start) for sample in encode(rows_of(options), tokenizer, LENGTH).samples]
@@ -224,8 +224,8 @@ def child(name: str, rest: list[str]) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{name} failed:\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return figures
 
 
 def main() -> None:

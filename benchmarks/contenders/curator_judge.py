@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import tiktoken
-from measured import measured
+from meter import meter
 
 
 def byte_encoding(name: str) -> tiktoken.Encoding:
@@ -24,8 +24,8 @@ from bespokelabs import curator  # noqa: E402
 
 def main() -> None:
     _, prompts, url, n, concurrency = sys.argv[1:]
-    asked = json.loads(Path(prompts).read_text())
-    with measured():
+    messages = json.loads(Path(prompts).read_text())
+    with meter():
         llm = curator.LLM(
             model_name="m",
             backend="openai",
@@ -38,8 +38,8 @@ def main() -> None:
             },
             generation_params={"max_tokens": 100, "temperature": 0.0},
         )
-        found = llm(asked)
-        assert len(found.dataset if hasattr(found, "dataset") else found) == int(n)
+        responses = llm(messages)
+        assert len(responses.dataset if hasattr(responses, "dataset") else responses) == int(n)
 
 
 if __name__ == "__main__":

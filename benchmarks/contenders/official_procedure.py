@@ -21,12 +21,12 @@ def official(
     answers = [tokenize(text.lower()) for text in predictions]
     golds = [tokenize(text.lower()) for text in references]
     smooth = SmoothingFunction(epsilon=1e-12).method1
-    found = {"cf1": token_f1(answers, golds)}
+    figures = {"cf1": token_f1(answers, golds)}
     for n in (1, 2, 3, 4):
-        found[f"bleu{n}"] = float(
+        figures[f"bleu{n}"] = float(
             corpus_bleu([[gold] for gold in golds], answers, weights=(1 / n,) * n, smoothing_function=smooth)
         )
-    return {name: 100 * v for name, v in (found | distinct(answers) | rouge(answers, golds)).items()}
+    return {name: 100 * v for name, v in (figures | distinct(answers) | rouge(answers, golds)).items()}
 
 
 def token_f1(answers: Tokens, golds: Tokens) -> float:
@@ -37,8 +37,8 @@ def token_f1(answers: Tokens, golds: Tokens) -> float:
 
 
 def distinct(answers: Tokens) -> dict[str, float]:
-    counted = {n: Counter(gram for tokens in answers for gram in grams(tokens, n)) for n in (1, 2)}
-    return {f"dist{n}": (len(found) + 1e-5) / (found.total() + 1e-5) for n, found in counted.items()}
+    counts = {n: Counter(gram for tokens in answers for gram in grams(tokens, n)) for n in (1, 2)}
+    return {f"dist{n}": (len(own) + 1e-5) / (own.total() + 1e-5) for n, own in counts.items()}
 
 
 def rouge(answers: Tokens, golds: Tokens) -> dict[str, float]:

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from measured import measured
+from meter import meter
 from rich.console import Console
 
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
@@ -27,12 +27,12 @@ def main() -> None:
     mode, prompts, url, n, concurrency = sys.argv[1:]
     rubric = Rubric.load()
     if mode == "prompts":
-        asked = [rubric.messages(sample, as_json=True) for sample in samples(int(n))]
-        Path(prompts).write_text(json.dumps(asked))
+        messages = [rubric.messages(sample, as_json=True) for sample in samples(int(n))]
+        Path(prompts).write_text(json.dumps(messages))
         print("{}")
         return
     write_samples(samples(int(n)), "dialogues.parquet")
-    with measured():
+    with meter():
         judge = LLMJudge(Endpoint(url, "m", concurrency=int(concurrency)), rubric, OpenAISettings())
         result = score("dialogues.parquet", Workspace("run"), judge, rubric, console=Console(file=io.StringIO()))
         assert result["states"]["ok"] == int(n), result

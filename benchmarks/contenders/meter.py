@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def measured() -> Iterator[None]:
-    before, started = os.times(), time.perf_counter()
+def meter() -> Iterator[None]:
+    before, began = os.times(), time.perf_counter()
     yield
-    seconds, after = time.perf_counter() - started, os.times()
+    seconds, after = time.perf_counter() - began, os.times()
     cpu = sum(after[:4]) - sum(before[:4])
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
     print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak}), flush=True)
