@@ -134,7 +134,7 @@ def _training(recipe: Recipe, workspace: Workspace, console: Console, force: boo
         size = section.size if subset == "random" else None
         return f"train {subset}", lambda: train(
             workspace, subset, section.settings, size=size, console=console, force=force
-        )
+        ).model_dump(mode="json")
 
     return [expert(subset) for subset in dict.fromkeys((*recipe.experts, *section.baselines))]
 

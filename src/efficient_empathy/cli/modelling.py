@@ -44,7 +44,7 @@ def train(
     from efficient_empathy.modelling.training import train as train_expert
 
     result = train_expert(Workspace(run), subset, settings, name=name, size=size, console=err, force=force)
-    show(result, as_json, summary(result, run))
+    show(result.model_dump(mode="json"), as_json, summary(result, run))
 
 
 def mix(
@@ -106,18 +106,17 @@ def _outside(
             f"--{idle[0].replace('_', '-')} needs a run, whose samples routers are trained on: give --run RUN"
         )
     if plain:
-        record = average(experts, output, base=base, shard_bytes=settings.shard_bytes)
-        text = f"The average of {', '.join(record['experts'])}: {output} ({record['parameters']:,} parameters)"
+        result = average(experts, output, base=base, shard_bytes=settings.shard_bytes)
+        text = f"The average of {', '.join(result.experts)}: {output} ({result.parameters:,} parameters)"
     else:
-        record = compose(
+        result = compose(
             experts, output, base=base, shared=settings.shared, top_k=settings.top_k, shard_bytes=settings.shard_bytes
         )
-        text = f"{', '.join(record['experts'])} in one {record['family']}: {output} "
-        text += f"({record['parameters']:,} parameters).\n"
+        text = f"{', '.join(result.experts)} in one {result.family}: {output} ({result.parameters:,} parameters).\n"
         text += "Its routers are zero, so it weighs its experts alike."
-        if record["top_k"] < len(record["experts"]):
-            text += f" Of equals the first {record['top_k']} are taken: train the routers before you use it."
-    show(record, as_json, f"{text}\nServe it: transformers serve {output}")
+        if settings.top_k < len(result.experts):
+            text += f" Of equals the first {settings.top_k} are taken: train the routers before you use it."
+    show(result.model_dump(mode="json"), as_json, f"{text}\nServe it: transformers serve {output}")
 
 
 def generate(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -85,7 +84,7 @@ def read_responses(workspace: Workspace, names: Sequence[str] = ()) -> RunRespon
     return RunResponses(contestants, part, [files[name] for name in order], _notes(records))
 
 
-def in_order(workspace: Workspace, names: Sequence[str] | dict[str, Any]) -> list[str]:
+def in_order(workspace: Workspace, names: Collection[str]) -> list[str]:
     """Models in the order of every table: base, experts, what else was trained, average, mixture, others."""
     others = [path.name for path in sorted(workspace.experts.glob("*")) if path.name not in (*_EXPERTS, *_BASELINES)]
     order = ["base", *_EXPERTS, *others, *_BASELINES, "average", "moe_untrained", "moe"]

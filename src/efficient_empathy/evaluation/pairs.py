@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import polars as pl
 
@@ -33,6 +33,11 @@ OUTPUTS = "outputs"
 """The responses of several systems to one context, `{system: text}`."""
 
 _CONTEXT = pl.List(pl.Struct({"role": pl.String(), "text": pl.String()}))
+_LABELS: tuple[tuple[Literal["id", "dialogue_id", "category"], Sequence[str]], ...] = (
+    ("id", IDS),
+    ("dialogue_id", DIALOGUES),
+    ("category", CATEGORY_KEYS[:-1]),
+)
 _AT_ONCE = 50_000
 _IDS_SHOWN = 3
 
@@ -131,16 +136,28 @@ def _match_rows(prediction_file: _File, reference_file: _File) -> pl.Series:
     return reference_file.frame.select("id").join(order, on="id", how="left", maintain_order="left")["_row"]
 
 
+class FileRow(TypedDict, total=False):
+    """What a row of a file has."""
+
+    id: str
+    dialogue_id: str
+    prediction: str
+    reference: str
+    category: str
+    context: list[dict[str, str]]
+    outputs: dict[str, str]
+
+
 class Reader:
     """One file's rows as they come; `texts` are the names that its own texts may have."""
 
     def __init__(self, path: Path, texts: Sequence[str]) -> None:
         self.path = path
         self._texts = texts
-        self._own = "prediction" if texts is PREDICTIONS else "reference"
+        self._own: Literal["prediction", "reference"] = "prediction" if texts is PREDICTIONS else "reference"
 
-    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every row's place and what is known of it."""
+    def rows(self) -> Iterator[tuple[str, FileRow]]:
+        """Every row's place and what it has."""
         suffixes = [suffix.lower() for suffix in self.path.suffixes if suffix.lower() != ".gz"]
         match suffixes[-1] if suffixes else "":
             case ".jsonl" | ".ndjson":
@@ -152,7 +169,10 @@ class Reader:
             case ".json":
                 rows = file_rows(self.path, _Strict(), lambda values: True)
             case _:
-                yield from ((place, {self._own: text}) for place, text in _lines(self.path))
+                for place, text in _lines(self.path):
+                    content: FileRow = {}
+                    content[self._own] = text
+                    yield place, content
                 return
         for row in rows:
             try:
@@ -160,31 +180,31 @@ class Reader:
             except MalformedError as error:
                 raise UserError(f"{row.place}: {error}") from error
 
-    def _read_row(self, row: Row) -> dict[str, Any]:
+    def _read_row(self, row: Row) -> FileRow:
         values = row.values
-        facts: dict[str, Any] = {}
+        content: FileRow = {}
         if self._own == "prediction" and OUTPUTS in values:
             if not isinstance(values[OUTPUTS], dict):
                 raise MalformedError(f"{OUTPUTS!r} is {show_value(values[OUTPUTS])}, not an object of texts by system")
-            facts[OUTPUTS] = {system: _text(values[OUTPUTS], system) for system in values[OUTPUTS]}
+            content["outputs"] = {system: _text(values[OUTPUTS], system) for system in values[OUTPUTS]}
         else:
             key = next((key for key in self._texts if key in values), None)
             if key is None:
                 raise MalformedError(f"has none of {', '.join(self._texts)}: call the {self._own}'s column so")
-            facts[self._own] = _text(values, key)
+            content[self._own] = _text(values, key)
         reference = next((key for key in REFERENCES if key in values), None)
         if reference is not None:
-            facts["reference"] = _text(values, reference)
-        for name, keys in (("id", IDS), ("dialogue_id", DIALOGUES), ("category", CATEGORY_KEYS[:-1])):
+            content["reference"] = _text(values, reference)
+        for name, keys in _LABELS:
             label = label_of(values, keys)
             if label is not None:
-                facts[name] = label
+                content[name] = label
         context = values.get("context")
         if isinstance(context, list) and all(
             isinstance(turn, dict) and {"role", "text"} <= {*turn} for turn in context
         ):
-            facts["context"] = [{"role": text_of(turn, "role"), "text": text_of(turn, "text")} for turn in context]
-        return facts
+            content["context"] = [{"role": text_of(turn, "role"), "text": text_of(turn, "text")} for turn in context]
+        return content
 
 
 class _File(Reader):
@@ -201,7 +221,7 @@ class _File(Reader):
             start = sum(map(len, parts))
             parts.append(self._frame(batch, parts[0].schema if parts else None))
             for number, (_, row) in enumerate(batch, start):
-                for system, text in row.get(OUTPUTS, {}).items():
+                for system, text in row.get("outputs", {}).items():
                     outputs.setdefault(system, []).append((number, text))
         if not parts:
             raise UserError(f"{path} is empty: it has no rows")
@@ -212,14 +232,14 @@ class _File(Reader):
             self.systems = {path.name.split(".")[0]: whole.select("_row", "prediction")}
         self.frame = whole.drop("prediction", strict=False)
 
-    def _frame(self, batch: Sequence[tuple[str, dict[str, Any]]], schema: pl.Schema | None) -> pl.DataFrame:
+    def _frame(self, batch: Sequence[tuple[str, FileRow]], schema: pl.Schema | None) -> pl.DataFrame:
         names = [name for name in batch[0][1] if name != OUTPUTS] if schema is None else schema.names()
         for place, row in batch:
             if row.keys() - {OUTPUTS} != set(names):
                 name = next(iter(row.keys() - {OUTPUTS} ^ set(names)))
                 raise UserError(f"{place}: not all rows of the file have {name!r}: give it to all or to none")
         types = {name: _CONTEXT if name == "context" else pl.String for name in names}
-        return pl.DataFrame({name: [row[name] for _, row in batch] for name in names}, types)
+        return pl.DataFrame({name: [row.get(name) for _, row in batch] for name in names}, types)
 
 
 class _Strict(Intake):
@@ -251,8 +271,8 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
                 raise UserError(f"{place}: {error}") from error
 
 
-def _batches(rows: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    batch: list[tuple[str, dict[str, Any]]] = []
+def _batches(rows: Iterable[tuple[str, FileRow]]) -> Iterator[list[tuple[str, FileRow]]]:
+    batch: list[tuple[str, FileRow]] = []
     for row in rows:
         batch.append(row)
         if len(batch) == _AT_ONCE:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import polars as pl
 from rich.console import Console
@@ -25,7 +25,7 @@ from efficient_empathy.evaluation.comparison import (
 from efficient_empathy.evaluation.metric import MODEL, Metric, Streaming
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.models import cost_files, costs, read_responses
-from efficient_empathy.evaluation.pairs import OUTPUTS, PREDICTIONS, REFERENCES_ALONE, Reader, read_systems
+from efficient_empathy.evaluation.pairs import OUTPUTS, PREDICTIONS, REFERENCES_ALONE, FileRow, Reader, read_systems
 from efficient_empathy.evaluation.record import EvaluatedModel, EvaluationRecord, EvaluationResult
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.foundation.errors import UserError, redact_all
@@ -241,8 +241,7 @@ def _pairs(predictions: Path, references: Path | None) -> Iterator[tuple[str, st
         yield _text(ours, "prediction"), _text(theirs, "reference")
 
 
-def _text(row: dict[str, Any], which: str) -> str:
+def _text(row: FileRow, which: Literal["prediction", "reference"]) -> str:
     if which not in row or "dialogue_id" in row or OUTPUTS in row:
         raise NotInStepError
-    text: str = row[which]
-    return text
+    return row[which]

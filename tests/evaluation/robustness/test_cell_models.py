@@ -104,8 +104,8 @@ def test_a_cells_model_is_what_train_makes_there(run, training, quiet) -> None:
     cell = result["cells"][0]["model"]
     select(run, alpha=6, beta=5)
     expert = train(run, "sensibility", training, console=quiet)
-    assert expert["samples"] == cell["samples"]
-    assert expert["held_out"][-1]["loss"]["all"] == pytest.approx(cell["values"]["loss"], abs=1e-3)
+    assert expert.samples == cell["samples"]
+    assert expert.held_out[-1].loss["all"] == pytest.approx(cell["values"]["loss"], abs=1e-3)
     model = run.sweep / "cells" / cell["key"] / "model"
     own, other = ((folder / "model.safetensors").read_bytes() for folder in (model, run.experts / "sensibility"))
     assert own == other

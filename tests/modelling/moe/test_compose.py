@@ -79,9 +79,9 @@ def test_identical_experts_are_the_dense_model(made, tmp_path, family) -> None:
     torch.testing.assert_close(logits(mixed), logits(expected), rtol=0, atol=1e-5)
     assert torch.equal(continued(mixed), continued(expected))
     on_disk = sum(tensor.nbytes for tensor in read_folder(tmp_path / "moe").values())
-    assert (record["parameters"], record["bytes"]) == (on_disk // 4, on_disk)
+    assert (record.parameters, record.bytes) == (on_disk // 4, on_disk)
     tied = family == "llama3.1"
-    assert record["parameters"] == sum(parameter.numel() for parameter in mixed.parameters())
+    assert record.parameters == sum(parameter.numel() for parameter in mixed.parameters())
     assert ("lm_head.weight" not in read_folder(tmp_path / "moe")) == tied
 
 
@@ -208,7 +208,7 @@ def test_the_end_of_a_turn_is_where_generation_stops(made, tmp_path) -> None:
         for name in ("config.json", "generation_config.json"):
             content = json.loads((folder / name).read_text())
             (folder / name).write_text(json.dumps(content | {"eos_token_id": 1}))
-    assert compose(folders, tmp_path / "moe")["end_of_turn"] == [1, 3]
+    assert compose(folders, tmp_path / "moe").end_of_turn == (1, 3)
     assert json.loads((tmp_path / "moe" / "generation_config.json").read_text())["eos_token_id"] == [1, 3]
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "moe")
     asked = tokenizer.apply_chat_template(

@@ -200,7 +200,7 @@ def test_a_flipped_byte_in_a_shard_is_refused_by_name_and_mixing_again_makes_it_
 KILL = """
 import io, os, sys
 from rich.console import Console
-from efficient_empathy.modelling.moe import steps, routers
+from efficient_empathy.modelling.moe import routers, stage
 from efficient_empathy.modelling.moe.stage import mix
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -212,13 +212,13 @@ def dying(function):
     return call
 
 place, name = sys.argv[1].split(".")
-module = {"steps": steps, "routers": routers}[place]
+module = {"stage": stage, "routers": routers}[place]
 setattr(module, name, dying(getattr(module, name)))
 mix(Workspace(sys.argv[2]), MixSettings.model_validate_json(sys.argv[3]), console=Console(file=io.StringIO()))
 """
 
 
-@pytest.mark.parametrize("at", ["steps.compose", "routers.fit"])
+@pytest.mark.parametrize("at", ["stage.compose", "routers.fit"])
 def test_killed_after_any_step_the_rerun_ends_as_the_undisturbed_run(run, mixed, at) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     done = subprocess.run(

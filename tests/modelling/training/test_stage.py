@@ -51,7 +51,7 @@ def test_an_expert_is_whole_with_its_record_and_its_card(run, settings) -> None:
     assert [path.name for path in run.experts.iterdir()] == ["sensibility"]
     assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
     record = json.loads((folder / "training.json").read_text())
-    assert {**record, "path": str(folder), "skipped": False} == result
+    assert {**record, "path": str(folder), "skipped": False} == result.model_dump(mode="json")
     assert record["subset"] == record["name"] == "sensibility"
     assert record["samples"] == 2 * record["dialogues"]
     assert record["flops"] == 6 * record["parameters"] * record["tokens"]["all"]
@@ -74,29 +74,29 @@ def test_nothing_is_trained_twice(run, settings) -> None:
     first = train(run, "rationality", settings, console=QUIET)
     written = (run.experts / "rationality" / "training.json").stat().st_mtime_ns
     again = train(run, "rationality", settings.model_copy(update={"processes": 1}), console=QUIET)
-    assert again == {**first, "skipped": True}
+    assert again == first.model_copy(update={"skipped": True})
     assert (run.experts / "rationality" / "training.json").stat().st_mtime_ns == written
     card = run.experts / "rationality" / "README.md"
     whole = card.read_text()
     card.write_text(whole[:100])
     forced = train(run, "rationality", settings, console=QUIET)
-    assert not forced["skipped"]
+    assert not forced.skipped
     assert card.read_text().splitlines()[:9] == whole.splitlines()[:9]
     forced = train(run, "rationality", settings, console=QUIET, force=True)
-    assert not forced["skipped"]
-    assert forced["history"] == first["history"]
+    assert not forced.skipped
+    assert forced.history == first.history
     other = train(run, "rationality", settings.model_copy(update={"seed": 1}), console=QUIET)
-    assert not other["skipped"]
-    assert other["history"] != first["history"]
+    assert not other.skipped
+    assert other.history != first.history
 
 
 def test_groups_of_subsets_and_names(run, settings) -> None:
     size = {}
     for subset in ("union", "all", "random"):
-        size[subset] = train(run, subset, settings, name=f"on-{subset}", console=QUIET)["samples"]
-    sensibility = train(run, "sensibility", settings, console=QUIET)["samples"]
+        size[subset] = train(run, subset, settings, name=f"on-{subset}", console=QUIET).samples
+    sensibility = train(run, "sensibility", settings, console=QUIET).samples
     assert size["random"] == sensibility < size["union"] < size["all"]
-    assert train(run, "random", settings, size=16, console=QUIET)["samples"] == 16
+    assert train(run, "random", settings, size=16, console=QUIET).samples == 16
     assert {path.name for path in run.experts.iterdir()} == {"on-union", "on-all", "on-random", "sensibility", "random"}
 
 
@@ -161,7 +161,7 @@ def test_kill_9_while_training_loses_nothing(run, settings, method, tmp_path) ->
                "learning_rate": 1e-3, "evaluate_every": 4}  # fmt: skip
     settings = settings.model_copy(update=changes)
     undisturbed = train(selected_run(tmp_path / "other"), "sensibility", settings, console=QUIET)
-    at = random.Random().randint(4, undisturbed["steps"])
+    at = random.Random().randint(4, undisturbed.steps)
     arguments = [sys.executable, "-c", KILLED, str(run.root), settings.model_dump_json(), str(at)]
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     killed = subprocess.run(arguments, check=False, env={**os.environ, **threads}, capture_output=True, text=True)
@@ -170,9 +170,9 @@ def test_kill_9_while_training_loses_nothing(run, settings, method, tmp_path) ->
     assert (run.experts / ".sensibility.work" / "checkpoints" / f"checkpoint-{(at - 1) // 3 * 3}").exists()
 
     resumed = train(run, "sensibility", settings, console=QUIET)
-    assert resumed["resumed_from"] == (at - 1) // 3 * 3
+    assert resumed.resumed_from == (at - 1) // 3 * 3
     for key in ("history", "held_out", "tokens", "steps"):
-        assert resumed[key] == undisturbed[key], f"{key} differs after a kill at step {at}"
+        assert getattr(resumed, key) == getattr(undisturbed, key), f"{key} differs after a kill at step {at}"
     name = "adapter_model.safetensors" if method == "lora" else "model.safetensors"
     here, there = (load_file(w / "experts" / "sensibility" / name) for w in (run.root, tmp_path / "other"))
     for tensor in here:
@@ -193,5 +193,5 @@ def test_a_kill_after_the_last_step_trains_no_step_again(run, settings, monkeypa
             train(run, "sensibility", settings, console=QUIET)
     assert not (run.experts / "sensibility").exists()
     result = train(run, "sensibility", settings, console=QUIET)
-    assert result["resumed_from"] == result["steps"]
-    assert [line["step"] for line in result["held_out"]][-1] == result["steps"]
+    assert result.resumed_from == result.steps
+    assert result.held_out[-1].step == result.steps

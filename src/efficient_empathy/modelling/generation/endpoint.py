@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -108,15 +109,17 @@ class EndpointGenerator:
 
 
 def _read(i: int, completion: Completion) -> Reply:
-    usage: dict[str, Any] = {
-        "prompt_tokens": completion.prompt_tokens,
-        "completion_tokens": completion.completion_tokens,
-        "cost_usd": completion.cost_usd,
-    }
+    reply = partial(
+        Reply,
+        i,
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+        cost_usd=completion.cost_usd,
+    )
     if completion.refusal is not None or completion.finish_reason == "content_filter":
-        return Reply(i, None, "error", reason=completion.refusal or "the server's content filter stopped it", **usage)
+        return reply(None, "error", reason=completion.refusal or "the server's content filter stopped it")
     finish: FinishReason = "length" if completion.finish_reason == "length" else "stop"
     if completion.text.strip() and not completion.answer:
         reason = "it only thought aloud: raise --max-new-tokens" if finish == "length" else "it only thought aloud"
-        return Reply(i, None, "error", reason=reason, **usage)
-    return Reply(i, completion.answer, finish, **usage)
+        return reply(None, "error", reason=reason)
+    return reply(completion.answer, finish)

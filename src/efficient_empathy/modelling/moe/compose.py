@@ -40,7 +40,7 @@ from efficient_empathy.modelling.moe.families import (
     moe_config,
 )
 from efficient_empathy.modelling.moe.folder import composed_card, link, require_ours, require_space, whole
-from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
+from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord, CompositionResult
 from efficient_empathy.modelling.moe.tensors import (
     INDEX,
     ON_DISK,
@@ -350,14 +350,14 @@ def compose(
     shard_bytes: int = SHARD_BYTES,
     key: str = "",
     on_bytes: Progress = lambda count: None,
-) -> dict[str, Any]:
+) -> CompositionResult:
     """Mix two or more experts (folders or hub names, dense or LoRA adapters) into one mixture in the folder `out`.
 
     Everything outside the feed-forward blocks is the experts' mean, or the base's (`shared`); `base` overrides the base
     that adapters name, and says which one dense experts have. `routers` holds one array of experts × hidden_size a
     layer, zeros by default. The routers lie in a shard of their own, the last one. What was in `out` is replaced, if it
-    was composed here. Returns the record that is kept in composition.json (with `key`, by which a caller may know the
-    folder again), `path` and `bytes`.
+    was composed here. The record in composition.json has `key`, by which a caller may know the folder again.
+
     Raises `UserError` before anything is written for experts that do not match, for `shared` or `top_k` that make no
     sense, and for a disk that is too small.
     """
@@ -370,28 +370,31 @@ def compose(
     common = match([*models, source] if source else models)
     kinds = mixture(common, models, source, routers)
     config = moe_config(common.config, common.family, len(models), top_k, TORCH_NAMES[common.dtype])
-    record = CompositionRecord(
+    record = _record(
+        models,
+        common,
+        kinds,
         kind="moe",
         family=common.family.moe,
         key=key,
         shared=shared,
         top_k=top_k,
         routers="zero" if routers is None else "given",
-        **_common_fields(models, common, kinds),
     )
     return write_folder(out, models, common, config, kinds, record, shard_bytes, on_bytes)
 
 
-def _common_fields(
-    models: Sequence[Checkpoint], common: Architecture, kinds: Sequence[Mapping[str, Tensor]]
-) -> dict[str, Any]:
-    """The fields of the record that a mixture and an average have alike."""
-    return {
-        "experts": tuple(model.name for model in models),
-        "dtype": TORCH_NAMES[common.dtype],
-        "parameters": sum(math.prod(tensor.shape) for kind in kinds for tensor in kind.values()),
-        "end_of_turn": tuple(end_tokens(models[0])),
-    }
+def _record(
+    models: Sequence[Checkpoint], common: Architecture, kinds: Sequence[Mapping[str, Tensor]], **fields: Any
+) -> CompositionRecord:
+    """The record of a composition; `fields` are those in which a mixture and an average differ."""
+    return CompositionRecord(
+        experts=tuple(model.name for model in models),
+        dtype=TORCH_NAMES[common.dtype],
+        parameters=sum(math.prod(tensor.shape) for kind in kinds for tensor in kind.values()),
+        end_of_turn=tuple(end_tokens(models[0])),
+        **fields,
+    )
 
 
 def open_all(experts: Sequence[str | Path], names: Sequence[str] | None, base: str | Path | None) -> list[Checkpoint]:
@@ -424,10 +427,10 @@ def write_folder(
     record: CompositionRecord,
     shard_bytes: int,
     on_bytes: Progress,
-) -> dict[str, Any]:
+) -> CompositionResult:
     """Write a whole checkpoint: weights, `config`, the first model's generation settings and tokenizer, card, `record`.
 
-    Returns the record with `path` and `bytes`. Raises `UserError` where it may not or cannot be written.
+    Raises `UserError` where it may not or cannot be written.
     """
     tensors = [tensor for kind in kinds for tensor in kind.values()]
     size = sum(tensor.nbytes for tensor in tensors)
@@ -442,7 +445,7 @@ def write_folder(
             shutil.copyfile(path, work / name)
         write_text(work / "README.md", composed_card(record))
         record.write(work / COMPOSITION)
-    return {**json.loads(record.json_text()), "path": str(out), "bytes": size}
+    return CompositionResult(**dict(record), path=str(out), bytes=size)
 
 
 def _generation(model: Checkpoint, ends: Sequence[int]) -> dict[str, Any]:
@@ -472,15 +475,13 @@ def average(
     shard_bytes: int = SHARD_BYTES,
     key: str = "",
     on_bytes: Progress = lambda count: None,
-) -> dict[str, Any]:
+) -> CompositionResult:
     """Average two or more experts' weights into one dense model in the folder `out`; otherwise as `compose`."""
     models = open_all(experts, names, base)
     common = match(models)
     dense = {k: v for k, v in models[0].config.items() if k not in _ORIGIN_KEYS} | {"use_cache": True}
     kinds = (average_tensors(common, models),)
-    record = CompositionRecord(
-        kind="average", family=common.family.dense, key=key, **_common_fields(models, common, kinds)
-    )
+    record = _record(models, common, kinds, kind="average", family=common.family.dense, key=key)
     return write_folder(out, models, common, dense, kinds, record, shard_bytes, on_bytes)
 
 

@@ -74,6 +74,13 @@ class CompositionRecord(Record):
     """Of a mixture whose routers were trained."""
 
 
+class CompositionResult(CompositionRecord):
+    """What composing wrote: the record, the folder, and its weights' bytes."""
+
+    path: str
+    bytes: int
+
+
 class RouterRecord(Record):
     """`moe/routers.json`: `usage` has a row a layer and a number an expert, `entropy` a number a layer in nats."""
 

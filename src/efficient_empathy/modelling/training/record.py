@@ -117,6 +117,13 @@ class TrainingRecord(FitRecord):
         return _LABELS.get(self.subset) or f"{self.name.capitalize()} expert"
 
 
+class TrainingResult(TrainingRecord):
+    """What `train` did: the record, the expert's folder, and whether nothing had changed."""
+
+    path: str
+    skipped: bool
+
+
 TRAINING = "training.json"
 
 

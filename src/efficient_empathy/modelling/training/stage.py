@@ -41,6 +41,7 @@ from efficient_empathy.modelling.training.record import (
     Origin,
     TemplateRecord,
     TrainingRecord,
+    TrainingResult,
     read_training,
 )
 from efficient_empathy.modelling.training.settings import TrainingSettings
@@ -172,7 +173,7 @@ def train(
     size: int | None = None,
     console: Console | None = None,
     force: bool = False,
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Train one expert on a subset of a selected run and write it to `experts/NAME` (the subset's name by default).
 
     `subset` is one of the policy's, `all`, `union` (all that the policy selected) or `random`, which takes `size`
@@ -180,7 +181,7 @@ def train(
     a killed training goes on from its last checkpoint when it is called again. Skipped when data, base, template and
     settings are those of the expert that is there, unless `force`.
 
-    Returns what `training.json` holds, with `path` and `skipped`. Raises `UserError` for a subset that there is not
+    Raises `UserError` for a subset that there is not
     or that is too small, for a base that cannot be trained, and when the loss is no number.
     """
     _require_extra()
@@ -200,7 +201,7 @@ def _train(
     size: int | None,
     console: Console,
     force: bool,
-) -> dict[str, Any]:
+) -> TrainingResult:
     base = resolve(settings.base)
     template = PromptTemplate.load(settings.template)
     table = RunTable(workspace)
@@ -220,7 +221,7 @@ def _train(
         _tidy(folder)
         if workspace.stage(stage).get("made_from") != made_from.model_dump():
             workspace.record(stage, _stage_record(earlier), _files(folder))
-        return _result(earlier, folder, skipped=True)
+        return TrainingResult(**dict(earlier), path=str(folder), skipped=True)
 
     work = workspace.experts / f".{name}.work"
     if force:
@@ -253,11 +254,7 @@ def _train(
         work.rename(folder)
     _tidy(folder)
     workspace.record(stage, _stage_record(record), _files(folder))
-    return _result(record, folder, skipped=False)
-
-
-def _result(record: TrainingRecord, folder: Path, *, skipped: bool) -> dict[str, Any]:
-    return {**json.loads(record.json_text()), "path": str(folder), "skipped": skipped}
+    return TrainingResult(**dict(record), path=str(folder), skipped=False)
 
 
 def _rows(frame: pl.DataFrame, subset: str, settings: TrainingSettings, size: int | None) -> pl.DataFrame:
@@ -345,18 +342,16 @@ def _require_extra() -> None:
         raise missing_extra("train", "train")
 
 
-def summary(result: dict[str, Any], run: Path) -> str:
+def summary(result: TrainingResult, run: Path) -> str:
     """The result of `train` in words, with what to do next."""
-    done = "nothing had changed" if result["skipped"] else f"{result['steps']:,} steps in {result['seconds']:,.0f} s"
+    outcome = "nothing had changed" if result.skipped else f"{result.steps:,} steps in {result.seconds:,.0f} s"
     lines = [
-        f"Expert {result['name']} ({result['method']}) on {result['samples']:,} samples of the subset "
-        f"{result['subset']}: {done}."
+        f"Expert {result.name} ({result.method}) on {result.samples:,} samples of the subset "
+        f"{result.subset}: {outcome}."
     ]
-    if held_out := result["held_out"]:
-        first, last = held_out[0]["loss"], held_out[-1]["loss"]
+    if result.held_out:
+        first, last = result.held_out[0].loss, result.held_out[-1].loss
         lines.append("Held-out loss, nats a response token:    before    after")
         pairs = {name: (first.get(name), last[name]) for name in last}
         lines += [f"  {name:<36} {a:>8.4f} {b:>8.4f}" for name, (a, b) in pairs.items() if None not in (a, b)]
-    return "\n".join(
-        [*lines, f"The weights and their card: {result['path']}", f"Next: efficient-empathy mix --run {run}"]
-    )
+    return "\n".join([*lines, f"The weights and their card: {result.path}", f"Next: efficient-empathy mix --run {run}"])
