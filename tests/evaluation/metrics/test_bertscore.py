@@ -80,7 +80,7 @@ def test_what_is_needed_to_get_the_same_numbers_is_told(tiny_bert: Path) -> None
 def test_a_rerun_reads_what_was_kept(tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     metric = BertScore(MetricOptions(bertscore_model=f"{tiny_bert}@2", work=tmp_path))
     first = metric.measure(rows(PREDICTIONS, REFERENCES)).under()
-    monkeypatch.setattr(BertScore, "_counted", None)
+    monkeypatch.setattr(BertScore, "_count", None)
     assert metric.measure(rows(PREDICTIONS, REFERENCES)).under() == first
 
 

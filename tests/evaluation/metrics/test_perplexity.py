@@ -104,7 +104,7 @@ def test_adapters_averages_and_mixtures_are_measured(model: Path, tmp_path: Path
 
 def test_a_rerun_reads_what_was_kept(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = figures(model, rows(REFERENCES), work=tmp_path)
-    monkeypatch.setattr(Perplexity, "_counted", None)
+    monkeypatch.setattr(Perplexity, "_count", None)
     assert figures(model, rows(REFERENCES), work=tmp_path) == first
     with pytest.raises(TypeError):
         figures(model, rows(["another"]), work=tmp_path)

@@ -27,7 +27,7 @@ def test_undefined_numbers_are_told_as_such_and_problems_stand_last() -> None:
     agreement |= {"raters": 2, "items": 3, "intervals": intervals}
     found = {
         "sheets": ["a.xlsx"], "samples": 3, "confidence": 0.95, "ab": [], "ab_agreement": {}, "ranking": [],
-        "raters": [{"name": "ann", "rated": 3, "asked": 4, "self_consistency": None}],
+        "raters": [{"name": "ann", "rated_items": 3, "item_count": 4, "self_consistency": None}],
         "likert": {"empathy": {"models": [{"name": "moe", "mean": 4.5, "interval": [None, None], "n": 3}],
                                "agreement": agreement}},
         "problems": ["ann left 1 of 4 items without an answer"],
