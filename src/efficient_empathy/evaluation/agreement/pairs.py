@@ -56,7 +56,9 @@ def resample(measures: Mapping[str, Measured], clusters: Sequence[str], *, draws
         return replicate(measures, clusters, draws=draws, seed=seed)
     none = np.empty(0)
     return {
-        name: {figure: ReplicatedFigure(float(value[0]), none, "bootstrap") for figure, value in measure.under().items()}
+        name: {
+            figure: ReplicatedFigure(float(value[0]), none, "bootstrap") for figure, value in measure.under().items()
+        }
         for name, measure in measures.items()
     }
 

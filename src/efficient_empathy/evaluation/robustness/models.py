@@ -276,7 +276,9 @@ def compare_models(
     return by_name, _order(replicates, [name for name in replicates if name in cells], by_name, yardsticks)
 
 
-def _replicate_losses(nll: Mapping[str, pl.DataFrame], rows: pl.DataFrame, draws: int, seed: int) -> dict[str, ReplicatedFigure]:
+def _replicate_losses(
+    nll: Mapping[str, pl.DataFrame], rows: pl.DataFrame, draws: int, seed: int
+) -> dict[str, ReplicatedFigure]:
     """Every model's loss on all held-out samples, on the same draws of dialogues."""
     ids = rows.select("sample_id", "dialogue_id").unique("sample_id", maintain_order=True)
     sums = {
@@ -294,7 +296,9 @@ def _loss(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
     return {"loss": sums[:, 0] / sums[:, 1]}
 
 
-def _yardsticks(replicates: Mapping[str, ReplicatedFigure], cells: Collection[str], default: str) -> dict[str, ReplicatedFigure]:
+def _yardsticks(
+    replicates: Mapping[str, ReplicatedFigure], cells: Collection[str], default: str
+) -> dict[str, ReplicatedFigure]:
     by_kind: dict[str, list[ReplicatedFigure]] = {"default": [replicates[default]]} if default in replicates else {}
     for name, one in replicates.items():
         if name not in cells:
