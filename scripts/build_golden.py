@@ -20,7 +20,7 @@ import yaml
 
 from efficient_empathy.dialogues import Sample, Utterance, open_source
 from efficient_empathy.prompts.golden.golden_set import BUNDLED, Golden, GoldenItem, write_golden
-from efficient_empathy.prompts.golden.records import Manifest, Origin, RubricNote
+from efficient_empathy.prompts.golden.records import GoldenManifest, Origin, RubricNote
 from efficient_empathy.prompts.testing.readings import Expectations, WatchedRules
 from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring.judges.distilled import DistilledJudge
@@ -114,7 +114,7 @@ def main() -> None:
     )
     policy = load_policy("paper")
     assert isinstance(policy, RulePolicy)
-    origin = Manifest(
+    origin = GoldenManifest(
         name="bundled",
         items=len(items),
         corpus="",
