@@ -30,7 +30,7 @@ class StudioSettings(Settings):
     """Chat: the environment variable that holds the endpoint's key."""
 
     @model_validator(mode="after")
-    def _paired(self) -> StudioSettings:
+    def _both_chat_options(self) -> StudioSettings:
         if (self.chat_url is None) != (self.chat_model is None):
             raise ValueError("--chat-url and --chat-model belong together: name both")
         return self

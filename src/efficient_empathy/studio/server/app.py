@@ -26,7 +26,7 @@ from efficient_empathy.studio.pages.rate import routes as rate
 from efficient_empathy.studio.pages.samples import routes as samples
 from efficient_empathy.studio.server.context import NavigationEntry, Studio, data_folder
 from efficient_empathy.studio.server.runs import Runs
-from efficient_empathy.studio.server.security import Guard, Rates, checked_token, told
+from efficient_empathy.studio.server.security import Guard, Rates, checked_token, error_response
 
 PORT = 8321
 PAGES: tuple[tuple[str, str, Callable[[Studio], list[BaseRoute]]], ...] = (
@@ -72,8 +72,8 @@ def make_app(
         routes=routes,
         middleware=[Middleware(Guard, studio=studio, rates=rates or Rates())],
         exception_handlers={
-            HTTPException: lambda request, error: told(request, studio, error),
-            UserError: lambda request, error: told(request, studio, HTTPException(400, f"{error}")),
+            HTTPException: lambda request, error: error_response(request, studio, error),
+            UserError: lambda request, error: error_response(request, studio, HTTPException(400, f"{error}")),
         },
     )
     app.state.studio = studio

@@ -84,8 +84,8 @@ class Static:
             for file in folder.iterdir():
                 if file.name.endswith((".js", ".css")):
                     self._files[file.name] = file.read_bytes()
-        told = "".join(f"{name} {sha256(content).hexdigest()}\n" for name, content in sorted(self._files.items()))
-        self.version = sha256(told.encode()).hexdigest()[:12]
+        listing = "".join(f"{name} {sha256(content).hexdigest()}\n" for name, content in sorted(self._files.items()))
+        self.version = sha256(listing.encode()).hexdigest()[:12]
 
     def address(self, name: str) -> str:
         """The path of a file, which changes with any file, so that browsers may keep it for ever."""
@@ -101,9 +101,9 @@ class Static:
             content = palette_css(looks_in(request.query_params)).encode()
         if content is None:
             return Response("no such file\n", 404, media_type="text/plain")
-        kept = "public, max-age=31536000, immutable" if version == self.version else "no-cache"
+        caching = "public, max-age=31536000, immutable" if version == self.version else "no-cache"
         media = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
-        return Response(content, media_type=media, headers={"Cache-Control": kept})
+        return Response(content, media_type=media, headers={"Cache-Control": caching})
 
 
 @dataclass
@@ -140,8 +140,8 @@ class Studio:
 
     def annotator(self, request: Request) -> Annotator | None:
         """Who rates here by a link; None where the owner asks."""
-        found: Annotator | None = request.scope["state"]["annotator"]
-        return found
+        annotator: Annotator | None = request.scope["state"]["annotator"]
+        return annotator
 
     def run_name(self, request: Request) -> str:
         """The run that a request is about: `?run=NAME`, else the first; an annotator's is always the link's.

@@ -79,7 +79,7 @@ class Links:
 
     def of(self, root: Path) -> list[Link]:
         """All links to a run, oldest first, those that work no more included."""
-        return self._found("root = ? ORDER BY created_at", str(root.resolve()))
+        return self._select("root = ? ORDER BY created_at", str(root.resolve()))
 
     def revoke(self, id_: str) -> None:
         """End a link, and with it every session that it opened."""
@@ -92,32 +92,32 @@ class Links:
         expires, _, _ = rest.partition(".")
         if not (expires.isascii() and expires.isdigit() and len(expires) < 15) or not self._database.exists():
             return None
-        if not hmac.compare_digest(self._signed(id_, int(expires)).encode(), key.encode()):
+        if not hmac.compare_digest(self._sign(id_, int(expires)).encode(), key.encode()):
             return None
-        return next((link for link in self._found("id = ?", id_) if link.works), None)
+        return next((link for link in self._select("id = ?", id_) if link.works), None)
 
-    def _found(self, where: str, value: str) -> list[Link]:
+    def _select(self, where: str, value: str) -> list[Link]:
         if not self._database.exists():
             return []
         columns = "id, root, annotator, created_at, expires_at, revoked_at"
-        with _told(self._folder), contextlib.closing(sqlite3.connect(self._database, timeout=30)) as db:
+        with _explain_errors(self._folder), contextlib.closing(sqlite3.connect(self._database, timeout=30)) as db:
             rows = db.execute(f"SELECT {columns} FROM links WHERE {where}", (value,)).fetchall()
         return [self._link(*row) for row in rows]
 
     def _link(
         self, id_: str, root: str, annotator: str, created_at: float, expires_at: int, revoked_at: float | None
     ) -> Link:
-        return Link(id_, Path(root), annotator, created_at, expires_at, revoked_at, self._signed(id_, expires_at))
+        return Link(id_, Path(root), annotator, created_at, expires_at, revoked_at, self._sign(id_, expires_at))
 
-    def _signed(self, id_: str, expires_at: int) -> str:
-        told = f"{id_}.{expires_at}"
-        return f"{told}.{hmac.digest(self._secret(), told.encode(), 'sha256').hex()}"
+    def _sign(self, id_: str, expires_at: int) -> str:
+        message = f"{id_}.{expires_at}"
+        return f"{message}.{hmac.digest(self._secret(), message.encode(), 'sha256').hex()}"
 
     def _secret(self) -> bytes:
         """The key, made on first use: readable by its owner alone, and never half written."""
         if self._key:
             return self._key
-        with _told(self._folder):
+        with _explain_errors(self._folder):
             if not self._key_path.exists():
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 temporary = self._folder / f".links.key.{secrets.token_hex(8)}"
@@ -135,13 +135,13 @@ class Links:
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         self._secret()
-        with _told(self._folder), contextlib.closing(sqlite3.connect(self._database, timeout=30)) as db, db:
+        with _explain_errors(self._folder), contextlib.closing(sqlite3.connect(self._database, timeout=30)) as db, db:
             db.execute(_SCHEMA)
             yield db
 
 
 @contextlib.contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def _explain_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:

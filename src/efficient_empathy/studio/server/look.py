@@ -44,11 +44,11 @@ def looks_of(runs: Runs, names: Iterable[str]) -> Looks:
     return Looks.of(list(dict.fromkeys([*subsets, *axes]))[:MOST_NAMES], otherwise)
 
 
-def drawn_looks(subsets: Sequence[str], otherwise: str) -> list[dict[str, str]]:
+def look_records(subsets: Sequence[str], otherwise: str) -> list[dict[str, str]]:
     """How each subset is drawn: its `name`, CSS class `look`, `letter`, and `mark` (`rest`, or a number's)."""
     looks = Looks.of(subsets, otherwise)
-    selected = [name for name in subsets if name != otherwise]
-    marks = {name: str(place % TEXTURES) for place, name in enumerate(selected)} | {otherwise: "rest"}
+    names = [name for name in subsets if name != otherwise]
+    marks = {name: str(place % TEXTURES) for place, name in enumerate(names)} | {otherwise: "rest"}
     return [{"name": name, "look": look(name), "letter": looks.letter(name), "mark": marks[name]} for name in subsets]
 
 
@@ -56,8 +56,8 @@ def subset_looks(table: RunTable) -> list[dict[str, str]]:
     """How the subsets of a run's selection are drawn, with that of rows without scores; none without a selection."""
     if not table.subsets:
         return []
-    drawn = drawn_looks(table.subsets, table.otherwise or "")
-    return [*drawn, {"name": UNSCORED, "look": look(NEUTRAL), "letter": "–", "mark": "none"}]
+    looks = look_records(table.subsets, table.otherwise or "")
+    return [*looks, {"name": UNSCORED, "look": look(NEUTRAL), "letter": "–", "mark": "none"}]
 
 
 def query_of(looks: Looks) -> str:
@@ -76,8 +76,8 @@ def palette_css(looks: Looks) -> str:
     light = "\n".join(_rules(looks, dark=False))
     dark = list(_rules(looks, dark=True))
     system = "\n".join(f":root:not([data-theme=light]) {rule}" for rule in dark)
-    chosen = "\n".join(f":root[data-theme=dark] {rule}" for rule in dark)
-    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{system}\n}}\n{chosen}\n"
+    manual = "\n".join(f":root[data-theme=dark] {rule}" for rule in dark)
+    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{system}\n}}\n{manual}\n"
 
 
 def _rules(looks: Looks, *, dark: bool) -> Iterator[str]:

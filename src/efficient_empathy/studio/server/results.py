@@ -1,4 +1,4 @@
-"""Results that take long: worked out in a thread, once for all inputs that they depend on, and kept as JSON."""
+"""Results that take long: computed in a thread, once for the same inputs, and stored as JSON."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import atomic, file_hash
 
 Tell = Callable[[float, str], None]
-"""Told the share of the work that is done, and what is being done."""
+"""Takes the share of the work that is done, and what is being done."""
 Work = Callable[[Tell], Mapping[str, Any]]
-_HELD = 16
+_MOST_IN_MEMORY = 16
 """Results in memory."""
-_KEPT = 200
+_MOST_ON_DISK = 200
 """Results on disk."""
 log = logging.getLogger(__name__)
 
@@ -46,32 +46,29 @@ class Results:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._known: OrderedDict[str, Result] = OrderedDict()
+        self._results: OrderedDict[str, Result] = OrderedDict()
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
     def get(self, key: str, work: Work) -> Result:
         """The result of that key; if there is none yet, `work` begins. What failed is tried again by `retry`."""
         with self._lock:
-            if (known := self._known.get(key)) is not None:
-                self._known.move_to_end(key)
-                return known
-            if (kept := self._read(key)) is not None:
-                return self._put(kept)
-            begun = self._put(Result(key, doing="waiting"))
-            threading.Thread(target=self._work, args=(key, work), name="studio-result", daemon=True).start()
-            return begun
+            result = self._results.get(key) or self._read(key)
+            if result is None:
+                result = Result(key, doing="waiting")
+                threading.Thread(target=self._work, args=(key, work), name="studio-result", daemon=True).start()
+            return self._put(result)
 
     def state(self, key: str) -> Result | None:
         """How far the result of a key is; None where nobody asked for it."""
         with self._lock:
-            return self._known.get(key)
+            return self._results.get(key)
 
     def retry(self, key: str) -> None:
         """Forget that a result failed."""
         with self._lock:
-            if (known := self._known.get(key)) is not None and known.fault:
-                del self._known[key]
+            if (result := self._results.get(key)) is not None and result.fault:
+                del self._results[key]
 
     def _work(self, key: str, work: Work) -> None:
         def tell(share: float, doing: str) -> None:
@@ -80,22 +77,22 @@ class Results:
 
         try:
             with self._turn:
-                found = Result(key, dict(work(tell)))
-            self._keep(found)
+                result = Result(key, dict(work(tell)))
+            self._keep(result)
         except UserError as error:
-            found = Result(key, fault=str(error))
+            result = Result(key, fault=str(error))
         except Exception:
             log.exception("a result could not be worked out")
-            found = Result(key, fault="this could not be worked out; the studio's terminal says why")
+            result = Result(key, fault="this could not be worked out; the studio's terminal says why")
         with self._lock:
-            self._put(found)
+            self._put(result)
 
     def _put(self, result: Result) -> Result:
-        self._known[result.key] = result
-        self._known.move_to_end(result.key)
-        ended = [key for key, one in self._known.items() if one.ended]
-        for key in ended[: max(0, len(ended) - _HELD)]:
-            del self._known[key]
+        self._results[result.key] = result
+        self._results.move_to_end(result.key)
+        finished = [key for key, one in self._results.items() if one.ended]
+        for key in finished[: max(0, len(finished) - _MOST_IN_MEMORY)]:
+            del self._results[key]
         return result
 
     def _path(self, key: str) -> Path:
@@ -103,17 +100,17 @@ class Results:
 
     def _read(self, key: str) -> Result | None:
         try:
-            loaded = json.loads(self._path(key).read_text("utf-8"))
+            value = json.loads(self._path(key).read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        return Result(key, loaded) if isinstance(loaded, dict) else None
+        return Result(key, value) if isinstance(value, dict) else None
 
     def _keep(self, result: Result) -> None:
         """Write a result; a disk that is full or read-only costs no more than the next start."""
         try:
             with atomic(self._path(result.key)) as path:
                 path.write_text(json.dumps(result.value, ensure_ascii=False, default=str), "utf-8")
-            for path in sorted(self._folder.glob("*.json"), key=lambda one: one.stat().st_mtime)[:-_KEPT]:
+            for path in sorted(self._folder.glob("*.json"), key=lambda one: one.stat().st_mtime)[:-_MOST_ON_DISK]:
                 path.unlink(missing_ok=True)
         except (UserError, OSError) as error:
             log.warning("%s", error)
@@ -123,18 +120,18 @@ class Hashes:
     """Hashes of files, worked out anew only where size or time of a file have changed."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Path, int, int], str] = {}
+        self._hashes: dict[tuple[Path, int, int], str] = {}
 
     def of(self, path: Path) -> str:
         """SHA-256 of a file, "absent" where there is none."""
         try:
-            told = path.stat()
+            stat = path.stat()
         except OSError:
             return "absent"
-        key = (path, told.st_mtime_ns, told.st_size)
-        if key not in self._known:
-            self._known[key] = file_hash(path)
-        return self._known[key]
+        key = (path, stat.st_mtime_ns, stat.st_size)
+        if key not in self._hashes:
+            self._hashes[key] = file_hash(path)
+        return self._hashes[key]
 
 
 def key_of(*parts: object) -> str:

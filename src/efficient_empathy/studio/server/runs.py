@@ -42,8 +42,8 @@ class Runs:
 
     def name_of(self, root: Path | str) -> str | None:
         """The name of the run in a folder, None if it is not one of these."""
-        resolved = Path(root).resolve()
-        return next((name for name, known in self._roots.items() if known == resolved), None)
+        folder = Path(root).resolve()
+        return next((name for name, path in self._roots.items() if path == folder), None)
 
     def workspace(self, name: str) -> Workspace:
         """The run of that name.
@@ -78,12 +78,12 @@ def is_run(folder: Path) -> bool:
 
 def runs_under(folder: Path) -> list[Path]:
     """The runs right under a folder, by name. Raises `UserError` if there is none."""
-    found = sorted(path for path in folder.iterdir() if path.is_dir() and is_run(path)) if folder.is_dir() else []
-    if not found:
+    runs = sorted(path for path in folder.iterdir() if path.is_dir() and is_run(path)) if folder.is_dir() else []
+    if not runs:
         raise UserError(
             f"there is no run under {folder}: name a run's folder, or make one with `efficient-empathy demo`"
         )
-    return found
+    return runs
 
 
 def _root(folder: Path) -> Path:
@@ -122,12 +122,12 @@ def _require_no_way_out(root: Path, folder: Path, levels: int) -> None:
 
 def _require_inside(root: Path, path: Path) -> Path:
     try:
-        resolved = path.resolve()
+        target = path.resolve()
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError("that is no path inside the run") from error
-    if not resolved.is_relative_to(root):
+    if not target.is_relative_to(root):
         raise UserError(
             f"{path.name} leads out of the run {root.name}, and the studio reads nothing outside its runs: "
             "put the file itself there"
         )
-    return resolved
+    return target

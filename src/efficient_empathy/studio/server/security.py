@@ -49,10 +49,10 @@ class Addresses:
 
     def include(self, host: str) -> bool:
         """Whether a Host header names the studio, at whatever port (it may be forwarded)."""
-        found = _HOST.fullmatch(host.lower())
-        if not found:
+        match = _HOST.fullmatch(host.lower())
+        if not match:
             return False
-        name = found["name"]
+        name = match["name"]
         address = _address(name.removeprefix("[").removesuffix("]"))
         if name in self._names or (address is not None and address.is_loopback):
             return True
@@ -87,30 +87,30 @@ class Rates:
 
     per_second: float = 100.0
     burst: float = 300.0
-    _left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict, repr=False)
+    _budgets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict, repr=False)
 
     def wait(self, client: str) -> float:
         """Count a request; the seconds to wait until one is possible again, 0 where this one is."""
-        left = self._now(client)
-        if left < 1:
-            return (1 - left) / self.per_second
+        budget = self._now(client)
+        if budget < 1:
+            return (1 - budget) / self.per_second
         self.charge(client, 1)
         return 0.0
 
     def charge(self, client: str, requests: float) -> None:
         """Count something that costs as much as so many requests, even where the client has fewer left."""
-        self._left[client] = (max(-self.burst, self._now(client) - requests), time.monotonic())
-        self._left.move_to_end(client)
-        if len(self._left) > CLIENTS:
-            self._left.popitem(last=False)
+        self._budgets[client] = (max(-self.burst, self._now(client) - requests), time.monotonic())
+        self._budgets.move_to_end(client)
+        if len(self._budgets) > CLIENTS:
+            self._budgets.popitem(last=False)
 
     def _now(self, client: str) -> float:
         now = time.monotonic()
-        left, since = self._left.get(client, (self.burst, now))
-        return min(self.burst, left + (now - since) * self.per_second)
+        budget, since = self._budgets.get(client, (self.burst, now))
+        return min(self.burst, budget + (now - since) * self.per_second)
 
 
-__all__ = ["Guard", "checked_token", "is_loopback", "owner_only", "told"]
+__all__ = ["Guard", "checked_token", "error_response", "is_loopback", "owner_only"]
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -151,12 +151,12 @@ class Guard:
             return
         request = Request(scope)
         scope.setdefault("state", {})["annotator"] = None
-        started = False
+        began = False
 
         async def send_guarded(message: Message) -> None:
-            nonlocal started
+            nonlocal began
             if message["type"] == "http.response.start":
-                started = True
+                began = True
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
                 headers.setdefault("Cache-Control", "no-store")
@@ -166,16 +166,16 @@ class Guard:
             if (answer := self._answer(request)) is not None:
                 await answer(scope, receive, send_guarded)
             else:
-                await self._app(scope, _limited(receive, self._studio.limit), send_guarded)
+                await self._app(scope, _limit_body(receive, self._studio.limit), send_guarded)
         except HTTPException as error:
-            await told(request, self._studio, error)(scope, receive, send_guarded)
+            await error_response(request, self._studio, error)(scope, receive, send_guarded)
         except UserError as error:
-            await told(request, self._studio, HTTPException(500, f"{error}"))(scope, receive, send_guarded)
+            await error_response(request, self._studio, HTTPException(500, f"{error}"))(scope, receive, send_guarded)
         except Exception as error:
             log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
-            if not started:
-                failed = HTTPException(500, "Something went wrong here; the studio's terminal says what.")
-                await told(request, self._studio, failed)(scope, receive, send_guarded)
+            if not began:
+                problem = HTTPException(500, "Something went wrong here; the studio's terminal says what.")
+                await error_response(request, self._studio, problem)(scope, receive, send_guarded)
 
     def _answer(self, request: Request) -> Response | None:
         """None where the request may pass, else what to answer instead. Raises `HTTPException`."""
@@ -192,24 +192,24 @@ class Guard:
         if path == "/leave":
             return self._without_link(RedirectResponse("/", 303))
         if path == "/rate" and "link" in request.query_params:
-            return self._arrived(request, request.query_params["link"])
+            return self._accept_link(request, request.query_params["link"])
         if (key := request.cookies.get(self._annotator_cookie)) is not None:
             return self._annotator_asks(request, key)
         return self._owner_asks(request)
 
-    def _arrived(self, request: Request, key: str) -> Response:
+    def _accept_link(self, request: Request, key: str) -> Response:
         """Someone opened an annotator's link."""
         self._take(_client(request))
         if self._annotator(key) is None:
             self._rates.charge(_client(request), WRONG_SECRET)
             raise HTTPException(401, _WRONG_LINK)
-        return _moved(request, self._annotator_cookie, key)
+        return _redirect(request, self._annotator_cookie, key)
 
     def _annotator_asks(self, request: Request, key: str) -> Response | None:
         annotator = self._annotator(key)
         if annotator is None:
             self._take(_client(request))
-            return self._without_link(told(request, self._studio, HTTPException(401, _WRONG_LINK)))
+            return self._without_link(error_response(request, self._studio, HTTPException(401, _WRONG_LINK)))
         request.scope["state"]["annotator"] = annotator
         self._take(f"{annotator.run}/{annotator.name}")
         path: str = request.scope["path"]
@@ -220,17 +220,17 @@ class Guard:
 
     def _owner_asks(self, request: Request) -> Response | None:
         self._take(_client(request))
-        shown = request.query_params.get("token")
+        token = request.query_params.get("token")
         if self._studio.token is not None:
             scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
             bearer = credentials if scheme.lower() == "bearer" else ""
-            given = shown or bearer or request.cookies.get(self._owner_cookie, "")
-            if not hmac.compare_digest(given.encode(), self._studio.token.encode()):
+            credential = token or bearer or request.cookies.get(self._owner_cookie, "")
+            if not hmac.compare_digest(credential.encode(), self._studio.token.encode()):
                 self._rates.charge(_client(request), WRONG_SECRET)
-                why = "This is not the studio's token" if given else "The studio needs its token"
+                why = "This is not the studio's token" if credential else "The studio needs its token"
                 raise HTTPException(401, f"{why}: open the address that it printed.")
-            if shown and request.method == "GET":
-                return _moved(request, self._owner_cookie, shown)
+            if token and request.method == "GET":
+                return _redirect(request, self._owner_cookie, token)
         self._check_writes(request)
         return None
 
@@ -258,7 +258,7 @@ def owner_only(studio: Studio, request: Request) -> None:
         raise HTTPException(403, "This is for the owner of the run.")
 
 
-def told(request: Request, studio: Studio, error: HTTPException) -> Response:
+def error_response(request: Request, studio: Studio, error: HTTPException) -> Response:
     """An error as `{"error": "one sentence"}` below `/api/`, and as a page elsewhere."""
     if error.status_code in _OURS and error.detail == HTTPStatus(error.status_code).phrase:
         error = HTTPException(error.status_code, _OURS[error.status_code], error.headers)
@@ -279,32 +279,32 @@ def checked_token(token: str) -> str:
     return token
 
 
-def _moved(request: Request, cookie: str, secret: str) -> Response:
+def _redirect(request: Request, cookie: str, secret: str) -> Response:
     """A page that keeps `secret` in a cookie and goes on to the same address without it.
 
     Not a redirect: a browser that came by a link on another site would follow that without a strict cookie.
     """
     query = [(k, v) for k, v in request.query_params.multi_items() if k not in ("token", "link")]
     address = "/" + request.scope["path"].lstrip("/\\") + (f"?{urlencode(query)}" if query else "")
-    shown = escape(address)
+    target = escape(address)
     answer = HTMLResponse(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Efficient-Empathy studio</title>'
-        f'<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url={shown}"></head>'
-        f'<body><p><a href="{shown}">Go on to the studio</a></p></body></html>'
+        f'<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url={target}"></head>'
+        f'<body><p><a href="{target}">Go on to the studio</a></p></body></html>'
     )
     answer.set_cookie(cookie, secret, httponly=True, samesite="strict", secure=request.url.scheme == "https")
     return answer
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
+def _limit_body(receive: Receive, limit: int) -> Receive:
     """`receive`, which breaks off a body that does not say its length and goes on too long."""
-    taken = 0
+    size = 0
 
     async def receive_limited() -> Message:
-        nonlocal taken
+        nonlocal size
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
+        size += len(message.get("body", b""))
+        if size > limit:
             raise HTTPException(413, f"The request is larger than {limit:,} bytes.")
         return message
 

@@ -1,7 +1,4 @@
-"""The policies that fit a run, that of its last selection, and what any of them selects.
-
-The table of each run, opened once for as long as its files are the same.
-"""
+"""The table of each run, the policies that fit it, and what any of them selects; the latest stay in memory."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ UNSCORED_CODE = 255
 """The code of a row without scores."""
 OWN = "run:"
 """Before the name of the run's own policy, where no policy of that name says the same."""
-_HELD_BYTES = 1 << 28
+_MOST_BYTES = 1 << 28
 Codes = npt.NDArray[np.uint8]
 
 
@@ -107,10 +104,10 @@ def policies_for(table: RunTable) -> dict[str, Policy]:
 
 def key_of(policy: Policy, fitting: Mapping[str, Policy]) -> str:
     """The key of a policy among those that fit: its name where that says the same, else that of the run's own."""
-    named = fitting.get(policy.name)
-    if named is None or set(named.thresholds) != set(policy.thresholds):
+    same_name = fitting.get(policy.name)
+    if same_name is None or set(same_name.thresholds) != set(policy.thresholds):
         return OWN + policy.name
-    return policy.name if named.with_thresholds(**policy.thresholds) == policy else OWN + policy.name
+    return policy.name if same_name.with_thresholds(**policy.thresholds) == policy else OWN + policy.name
 
 
 def choice_of(table: RunTable, query: Mapping[str, str]) -> Choice:
@@ -145,21 +142,21 @@ class Selections:
     """What policies select, worked out once for the same files; the last ones are held."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[object, ...], Selection] = OrderedDict()
+        self._recent: OrderedDict[tuple[object, ...], Selection] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, table: RunTable, choice: Choice) -> Selection:
         """The selection. Raises `UserError` where the policy does not fit, or the scores are not current."""
         key = (table.workspace.root, table.signature, choice.key)
         with self._lock:
-            if (known := self._known.get(key)) is not None:
-                self._known.move_to_end(key)
-                return known
+            if (selection := self._recent.get(key)) is not None:
+                self._recent.move_to_end(key)
+                return selection
         selection = _select(table, choice)
         with self._lock:
-            self._known[key] = selection
-            while len(self._known) > 1 and sum(one.codes.nbytes for one in self._known.values()) > _HELD_BYTES:
-                self._known.popitem(last=False)
+            self._recent[key] = selection
+            while len(self._recent) > 1 and sum(one.codes.nbytes for one in self._recent.values()) > _MOST_BYTES:
+                self._recent.popitem(last=False)
         return selection
 
 
@@ -179,17 +176,17 @@ def _select(table: RunTable, choice: Choice) -> Selection:
 def selector_columns(table: RunTable, policy: Policy, scales: Scales) -> list[str]:
     """The columns of the table that a selector reads."""
     axes = axes_of(policy, scales)
-    wanted = ["sample_id", "state", *axes, *policy.facts]
-    wanted += [c for axis in axes if (c := f"{axis}{PROBABILITIES}") in table.columns]
-    wanted += [c for c in ("dependence", "answered_by") if c in table.columns]
+    columns = ["sample_id", "state", *axes, *policy.facts]
+    columns += [c for axis in axes if (c := f"{axis}{PROBABILITIES}") in table.columns]
+    columns += [c for c in ("dependence", "answered_by") if c in table.columns]
     if not isinstance(policy, RulePolicy) and policy.needs_category:
-        wanted.append("category")
-    return list(dict.fromkeys(wanted))
+        columns.append("category")
+    return list(dict.fromkeys(columns))
 
 
 UNCATEGORISED = "uncategorised"
 """What pages call the category of samples that have none."""
-_HELD = 16
+_MOST_TABLES = 16
 _TRIES = 3
 T = TypeVar("T")
 
@@ -198,19 +195,19 @@ class Tables:
     """The tables of runs, the last ones that were asked for. Any thread may ask."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Path, RunTable] = OrderedDict()
+        self._recent: OrderedDict[Path, RunTable] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, workspace: Workspace) -> RunTable:
         """The run's table. Raises `UserError` where the manifest cannot be read."""
         with self._lock:
-            known = self._known.get(workspace.root)
-            if known is None or known.signature != signature(workspace):
-                known = self._known[workspace.root] = RunTable(workspace)
-                while len(self._known) > _HELD:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(workspace.root)
-            return known
+            table = self._recent.get(workspace.root)
+            if table is None or table.signature != signature(workspace):
+                table = self._recent[workspace.root] = RunTable(workspace)
+                while len(self._recent) > _MOST_TABLES:
+                    self._recent.popitem(last=False)
+            self._recent.move_to_end(workspace.root)
+            return table
 
     def steady(self, workspace: Workspace, work: Callable[[RunTable], T]) -> T:
         """What `work` makes of a table whose files did not change meanwhile; it is tried three times.

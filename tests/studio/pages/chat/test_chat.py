@@ -25,7 +25,7 @@ from efficient_empathy.studio.pages.chat.turns import (
     ChatEndpoint,
     ChatRequest,
     RatingRequest,
-    listed,
+    list_models,
     path_of,
     read,
     send,
@@ -98,7 +98,7 @@ def test_gates_are_those_of_a_plain_forward_pass(run) -> None:
 
 
 def test_every_model_of_the_run_answers_as_generate_does(run) -> None:
-    names = [one["name"] for one in listed(run, ())]
+    names = [one["name"] for one in list_models(run, ())]
     assert names == ["base", "sensibility", "rationality", "average", "moe"]
     found = heard(run, asking(*names))
     assert {name: one["done"]["text"] for name, one in found.items()} == {
@@ -184,7 +184,7 @@ def test_a_model_that_is_missing_is_said_with_what_makes_it(run, tmp_path) -> No
     spoilt = copied(run, tmp_path)
     shutil.rmtree(spoilt.moe)
     (spoilt.experts / "rationality" / "model.safetensors").write_bytes(b"nothing")
-    (missing,) = [one for one in listed(spoilt, ()) if one["problem"]]
+    (missing,) = [one for one in list_models(spoilt, ()) if one["problem"]]
     assert missing["name"] == "moe"
     assert "efficient-empathy mix" in missing["problem"]
     assert "cannot load" in heard(spoilt, asking("rationality"))["rationality"]["failed"]["message"]
@@ -193,9 +193,9 @@ def test_a_model_that_is_missing_is_said_with_what_makes_it(run, tmp_path) -> No
 def test_without_torch_the_extra_is_named(run, monkeypatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else real(name))
-    assert all('pip install "efficient-empathy[train]"' in one["problem"] for one in listed(run, ()))
+    assert all('pip install "efficient-empathy[train]"' in one["problem"] for one in list_models(run, ()))
     assert "[train]" in heard(run, asking("base"))["base"]["failed"]["message"]
-    assert not listed(run, [endpoint("http://localhost/v1")])[-1]["problem"]
+    assert not list_models(run, [endpoint("http://localhost/v1")])[-1]["problem"]
 
 
 def raising(error: BaseException) -> Any:
@@ -279,7 +279,7 @@ def test_line_breaks_of_every_kind_stay_inside_a_turn(tmp_path) -> None:
     workspace = Workspace(tmp_path / "run").create()
     text = "one\u2028two\u0085three\x0bfour\r\nfive"
     told = [send(workspace, sent(text), {"base": "Base model"}) for _ in range(2)]
-    assert [one["added"] for one in told] == [True, False]
+    assert [one["is_new"] for one in told] == [True, False]
     assert [one["context"][0]["text"] for one in turns(workspace)] == [text]
 
 

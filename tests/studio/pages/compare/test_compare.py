@@ -60,11 +60,11 @@ def test_only_what_differs_is_shown_and_a_stage_that_one_lacks_is_said(tmp_path)
     select(b, policy="exclusive")
     sections = facts([a, b])
     scoring = next(section for section in sections if section.title == "Scoring")
-    assert [(fact.name, fact.values) for fact in scoring.shown(False)] == [("judge", ("test judge", "another judge"))]
-    assert len(scoring.shown(True)) > 3
+    assert [(fact.name, fact.values) for fact in scoring.rows(False)] == [("judge", ("test judge", "another judge"))]
+    assert len(scoring.rows(True)) > 3
     assert {fact.name: fact.values for fact in stages(sections).facts}["Selection"] == ("–", "yes")
     selection = next(section for section in sections if section.title == "Selection")
-    assert selection.shown(False) == ()
+    assert selection.rows(False) == ()
     assert {fact.name: fact.values[1] for fact in selection.facts}["policy › name"] == "exclusive"
 
 
@@ -73,9 +73,9 @@ def test_times_versions_and_inputs_are_kept_for_everything(tmp_path):
     for workspace, beta in ((a, 5), (b, 6)):
         select(workspace, beta=beta)
     by_title = {section.title: section for section in facts([a, b])}
-    assert by_title["Scoring"].shown(False) == ()
-    assert "1 min 30 s" in str(by_title["Scoring"].shown(True))
-    names = [fact.name for fact in by_title["Selection"].shown(False)]
+    assert by_title["Scoring"].rows(False) == ()
+    assert "1 min 30 s" in str(by_title["Scoring"].rows(True))
+    names = [fact.name for fact in by_title["Selection"].rows(False)]
     assert "policy › thresholds › beta" in names
     assert not [name for name in names if name.startswith("inputs")]
     assert any("%" in value for fact in by_title["Selection"].facts for value in fact.values if "subsets" in fact.name)
@@ -87,15 +87,15 @@ def test_the_scores_of_shared_samples_are_compared_with_intervals(tmp_path):
         select(workspace)
     found = agreement([read_scores(RunTable(a), "a"), read_scores(RunTable(b), "b")], tell, draws=100)
     assert found["sizes"] == {"a": 60, "b": 60}
-    assert found["shared"] == 30
+    assert found["common"] == 30
     (pair,) = found["pairs"]
-    assert pair["compared"] == 30
+    assert pair["scored"] == 30
     shift = pair["axes"]["sensibility"]["mean_shift"]
     assert shift["low"] <= shift["value"] <= shift["high"]
     assert 0.5 < shift["value"] <= 1
     assert pair["axes"]["rationality"]["exact"]["value"] == 1
     (overlap,) = found["overlaps"]
-    assert overlap["shared"] == 30
+    assert overlap["common"] == 30
     assert overlap["jaccard"]["rationality"] == 1
     assert 0 < overlap["jaccard"]["kept"] <= 1
     json.dumps(found, allow_nan=False)
@@ -109,7 +109,7 @@ def test_runs_that_share_nothing_or_have_no_scores_are_said(tmp_path):
     assert found["pairs"][0]["fault"] == "a and b have no sample in common"
     assert any("c" in note and "score" in note for note in found["notes"])
     assert found["overlaps"] == []
-    assert found["shared"] == 0
+    assert found["common"] == 0
     assert str(tmp_path) not in json.dumps(found)
 
 
@@ -129,7 +129,7 @@ def test_the_prompts_differ_word_by_word():
     assert found.words["added"] == 3
     assert found.words["removed"] == 0
     assert not found.same
-    assert any(piece.left for piece in found.pieces)
+    assert any(piece.omitted_words for piece in found.pieces)
     assert difference(first, first).same
 
 

@@ -259,12 +259,12 @@ class TestSearch:
         data = sample_data()
         found = data.steady(run, lambda index: data.find(index, {"q": "e"}))["search"]
         assert found["capped"]
-        assert found["found"] == 7 == len(data.steady(run, lambda index: data.rows(index, {"q": "e"}))["rows"])
+        assert found["hits"] == 7 == len(data.steady(run, lambda index: data.rows(index, {"q": "e"}))["rows"])
 
 
 class TestOneSample:
     def test_every_judgement_failures_included(self, run: Workspace) -> None:
-        told = ask(run, "one", row="0")["rounds"]["shown"]
+        told = ask(run, "one", row="0")["rounds"]["judgements"]
         assert [(one["judge"], one["state"], one["counts"]) for one in told] == [
             ("test", "ok", True), ("other judge", "refused", False), ("other judge", "ok", False),
         ]  # fmt: skip
@@ -300,7 +300,7 @@ class TestUnfinishedRuns:
         assert "scores.parquet is missing: run `efficient-empathy score" in about["notes"][0]
         assert about["facets"]["state"] == [["unjudged", 5]]
         assert len(rows(run)) == 5
-        assert ask(run, "one", row="0")["rounds"] == {"total": 0, "shown": [], "fault": ""}
+        assert ask(run, "one", row="0")["rounds"] == {"total": 0, "judgements": [], "fault": ""}
 
     def test_without_samples_and_without_rows(self, tmp_path: Path) -> None:
         run = Workspace(tmp_path / "run").create()

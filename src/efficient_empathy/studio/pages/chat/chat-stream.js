@@ -2,14 +2,14 @@
 
 import { RUN } from "./common.js";
 
-/** Ask for replies and call `take(kind, told)` for each event. Throws what a person should read; aborting is silent. */
-export async function replies(asked, take, signal) {
+/** Ask for replies and call `take(kind, data)` for each event. Throws what a person should read; aborting is silent. */
+export async function replies(request, take, signal) {
   const answer = await fetch(`/api/chat/replies?${new URLSearchParams({ run: RUN })}`, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked), signal,
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(request), signal,
   });
   if (!answer.ok) {
-    const told = await answer.json().catch(() => null);
-    throw new Error(told?.error ?? `The studio answered ${answer.status}.`);
+    const answerBody = await answer.json().catch(() => null);
+    throw new Error(answerBody?.error ?? `The studio answered ${answer.status}.`);
   }
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

@@ -22,21 +22,21 @@ async function start() {
   $("max-tokens").value = urlState.get("max_tokens", "96");
   if (urlState.get("history") === "own") $("history").value = "own";
   $("temperature-shown").value = $("temperature").value;
-  const found = await api("/api/chat/models");
-  models = found.models;
-  looks = found.looks;
+  const answer = await api("/api/chat/models");
+  models = answer.models;
+  looks = answer.looks;
   experts = models.filter((model) => model.expert).map(({ name }) => name);
-  showQueued(found.queued);
+  showQueue(answer.queue);
   showModels();
   busy(false);
 }
 
 function showModels() {
-  const asked = urlState.getAll("model");
+  const names = urlState.getAll("model");
   const able = models.filter((model) => !model.problem);
-  const made = able.filter(({ name, expert }) => expert || name === "average" || name === "moe");
-  const wanted = [...made.slice(0, MOST), ...able.filter(({ name }) => name.startsWith("endpoint:"))];
-  const first = asked.length ? asked : (wanted.length ? wanted : able.slice(0, 3)).map((model) => model.name);
+  const own = able.filter(({ name, expert }) => expert || name === "average" || name === "moe");
+  const defaults = [...own.slice(0, MOST), ...able.filter(({ name }) => name.startsWith("endpoint:"))];
+  const first = names.length ? names : (defaults.length ? defaults : able.slice(0, 3)).map((model) => model.name);
   const problems = [...new Set(models.map((model) => model.problem).filter(Boolean))];
   const all = problems.length === 1 && able.every((model) => model.name.startsWith("endpoint:")) && models.length > 1;
   $("lacking").hidden = !all;
@@ -60,13 +60,13 @@ function remember() {
 
 /** What a model is to answer: all turns so far, with its own replies or those that were chosen for all. */
 function context(model, until) {
-  const found = [];
+  const context = [];
   for (const turn of turns.slice(0, until)) {
-    found.push({ role: "speaker", text: turn.text });
+    context.push({ role: "speaker", text: turn.text });
     const text = turn.replies.get(shared() ? turn.chosen : model)?.text;
-    if (text) found.push({ role: "listener", text });
+    if (text) context.push({ role: "listener", text });
   }
-  return found;
+  return context;
 }
 
 async function send(event) {
@@ -81,14 +81,14 @@ async function send(event) {
   showProblem("");
   const turn = { text, asked: names, replies: new Map(), chosen: null, settings: settings() };
   const asks = names.map((model) => ({ model, context: [...context(model, turns.length), { role: "speaker", text }] }));
-  for (const { model, context: told } of asks) turn.replies.set(model, { model, text: "", tokens: [], experts: null, state: "waiting", context: told });
+  for (const { model, context: history } of asks) turn.replies.set(model, { model, text: "", tokens: [], experts: null, state: "waiting", context: history });
   turns.push(turn);
   $("message").value = "";
   show(turn);
   running = new AbortController();
   busy(true);
   try {
-    await replies({ asks, ...turn.settings }, (kind, told) => take(turn, kind, told), running.signal);
+    await replies({ asks, ...turn.settings }, (kind, data) => take(turn, kind, data), running.signal);
   } catch (error) {
     if (error.name !== "AbortError") showProblem(error instanceof TypeError ? "The studio does not answer: is it still running?" : error.message);
   }
@@ -106,19 +106,19 @@ function choice(turn) {
   return answered.includes("moe") ? "moe" : answered[0] ?? null;
 }
 
-function take(turn, kind, told) {
-  const reply = turn.replies.get(told.model);
+function take(turn, kind, data) {
+  const reply = turn.replies.get(data.model);
   if (!reply) return;
   if (kind === "loading") reply.state = "loading";
   else if (kind === "experts") {
-    reply.experts = experts = told.experts;
+    reply.experts = experts = data.experts;
     colours(experts, looks);
   } else if (kind === "token") {
     reply.state = "speaking";
-    grow(reply, told);
+    grow(reply, data);
     return;
-  } else if (kind === "failed") Object.assign(reply, { state: "failed", message: told.message });
-  else if (kind === "done") Object.assign(reply, told, { state: "done" });
+  } else if (kind === "failed") Object.assign(reply, { state: "failed", message: data.message });
+  else if (kind === "done") Object.assign(reply, data, { state: "done" });
   draw(turn, reply);
 }
 
@@ -168,7 +168,7 @@ function draw(turn, reply) {
   const parts = [h("header", {}, h("h2", {}, label(reply.model)), goesOn(turn, reply))];
   if (state === "failed") parts.push(h("p", { class: "failed" }, `No reply: ${reply.message}`));
   else parts.push(line);
-  if (state === "done") parts.push(h("p", { class: "facts-line quiet small" }, told(reply)));
+  if (state === "done") parts.push(h("p", { class: "facts-line quiet small" }, factsLine(reply)));
   if (spans?.length) {
     underline(spans, reply.tokens);
     const place = h("div", { class: "token-facts" }, h("p", { class: "quiet" }, "Point at a token, or move through them with the arrow keys."));
@@ -185,7 +185,7 @@ function heat(reply) {
   } }, h("summary", {}, "Token by layer"), scroll);
 }
 
-function told(reply) {
+function factsLine(reply) {
   const how = { length: "cut at its longest", stopped: "stopped" }[reply.finish];
   return [
     format.plural(reply.completion_tokens ?? reply.tokens.length, "token"),
@@ -219,15 +219,15 @@ async function rate(turn, answered) {
     replies: answered.map((reply) => ({ model: reply.model, response: reply.text })),
   };
   try {
-    const { added, queued } = await api("/api/chat/turns", { body });
-    turn.sent = added ? "Sent to rating." : "This turn was sent to rating before.";
-    showQueued(queued);
+    const { is_new, queue } = await api("/api/chat/turns", { body });
+    turn.sent = is_new ? "Sent to rating." : "This turn was sent to rating before.";
+    showQueue(queue);
     announce(turn.sent);
     after(turn);
   } catch { /* shown already */ }
 }
 
-function showQueued(n) {
+function showQueue(n) {
   $("queued").textContent = n ? `${format.plural(n, "turn")} wait for raters.` : "";
 }
 

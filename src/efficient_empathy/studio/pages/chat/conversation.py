@@ -33,32 +33,32 @@ class LoadedModels:
     """Local models by folder. Not safe in several threads at once: one thread loads and speaks."""
 
     def __init__(self) -> None:
-        self._loaded: dict[str, Any] = {}
+        self._models: dict[str, Any] = {}
 
     def take(self, path: Path | str, max_new_tokens: int) -> Any:
         """The `LocalGenerator` of a model, loaded where it is not. Raises `UserError` as loading does."""
         from efficient_empathy.modelling.generation.local import LocalGenerator
 
         stamp = _stamp(path)
-        if (found := self._loaded.pop(stamp, None)) is None:
+        if (model := self._models.pop(stamp, None)) is None:
             need = _bytes_of(path) * SPARE
-            while self._loaded and (free := free_memory()) is not None and free < need:
-                self._drop(next(iter(self._loaded)))
-            found = LocalGenerator.load(path, GenerationSettings(max_new_tokens=max_new_tokens))
-        found.settings = GenerationSettings(max_new_tokens=max_new_tokens)
-        self._loaded[stamp] = found
-        return found
+            while self._models and (free := free_memory()) is not None and free < need:
+                self._drop(next(iter(self._models)))
+            model = LocalGenerator.load(path, GenerationSettings(max_new_tokens=max_new_tokens))
+        model.settings = GenerationSettings(max_new_tokens=max_new_tokens)
+        self._models[stamp] = model
+        return model
 
     def clear(self) -> None:
         """Let go of all models."""
-        for stamp in list(self._loaded):
+        for stamp in list(self._models):
             self._drop(stamp)
 
     def __len__(self) -> int:
-        return len(self._loaded)
+        return len(self._models)
 
     def _drop(self, stamp: str) -> None:
-        del self._loaded[stamp]
+        del self._models[stamp]
         gc.collect()
         if not missing():
             import torch
@@ -83,9 +83,9 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether what was raised says that there is not enough memory."""
     import torch
 
-    told = str(error)
+    message = str(error)
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and ("not enough memory" in told or "can't allocate memory" in told)
+        isinstance(error, RuntimeError) and ("not enough memory" in message or "can't allocate memory" in message)
     )
 
 
@@ -127,7 +127,7 @@ class Conversations:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="chat")
 
     async def replies(
-        self, workspace: Workspace, endpoints: Sequence[ChatEndpoint], asked: ChatRequest
+        self, workspace: Workspace, endpoints: Sequence[ChatEndpoint], chat: ChatRequest
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Events, each with its `model`: loading, experts, token, done, failed; then one end.
 
@@ -135,19 +135,19 @@ class Conversations:
         """
         queue: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
         loop, stop = asyncio.get_running_loop(), threading.Event()
-        known = {endpoint.name: endpoint for endpoint in endpoints}
+        by_name = {endpoint.name: endpoint for endpoint in endpoints}
 
-        def tell(kind: str, told: dict[str, Any]) -> None:
-            loop.call_soon_threadsafe(queue.put_nowait, (kind, told))
+        def tell(kind: str, data: dict[str, Any]) -> None:
+            loop.call_soon_threadsafe(queue.put_nowait, (kind, data))
 
         async def one(ask: Question) -> None:
-            said = _about(ask.model, tell)
-            if ask.model in known:
-                await _guarded_call(_call(known[ask.model], ask, asked, said), said)
+            tell_about = _about(ask.model, tell)
+            if ask.model in by_name:
+                await _guarded_call(_call(by_name[ask.model], ask, chat, tell_about), tell_about)
             else:
-                await loop.run_in_executor(self._thread, self._answer, workspace, ask, asked, said, stop)
+                await loop.run_in_executor(self._thread, self._answer, workspace, ask, chat, tell_about, stop)
 
-        tasks = asyncio.gather(*(one(ask) for ask in asked.asks))
+        tasks = asyncio.gather(*(one(ask) for ask in chat.asks))
         tasks.add_done_callback(lambda _: queue.put_nowait(("end", {})))
         try:
             while (event := await queue.get())[0] != "end":
@@ -159,37 +159,35 @@ class Conversations:
             await asyncio.gather(tasks, return_exceptions=True)
 
     def _answer(
-        self, workspace: Workspace, ask: Question, asked: ChatRequest, tell: Tell, stop: threading.Event
+        self, workspace: Workspace, ask: Question, chat: ChatRequest, tell: Tell, stop: threading.Event
     ) -> None:
         """In the thread: load, speak, tell; whatever goes wrong is one sentence."""
         if stop.is_set():
             return
         try:
-            self._speak(workspace, ask, asked, tell, stop)
+            self._speak(workspace, ask, chat, tell, stop)
         except UserError as error:
             tell("failed", {"message": str(error)})
         except Exception as error:
             if not missing() and out_of_memory(error):
                 self._models.clear()
-                told = "there is not enough memory for it here: close what else needs it, or ask fewer models at a time"
+                message = "there is not enough memory for it here: close other programs, or ask fewer models at a time"
             else:
                 log.warning("the model %s failed", ask.model, exc_info=error)
-                told = (
+                message = (
                     f"it failed with {type(error).__name__}: {' '.join(str(error).split())[:200] or 'no reason given'}"
                 )
-            tell("failed", {"message": told})
+            tell("failed", {"message": message})
 
-    def _speak(
-        self, workspace: Workspace, ask: Question, asked: ChatRequest, tell: Tell, stop: threading.Event
-    ) -> None:
+    def _speak(self, workspace: Workspace, ask: Question, chat: ChatRequest, tell: Tell, stop: threading.Event) -> None:
         if lacking := missing():
             raise UserError(lacking)
-        found = target(ask.model, workspace)
-        prompt = template_for(found, None, workspace).messages([turn.model_dump() for turn in ask.context])
+        model = target(ask.model, workspace)
+        prompt = template_for(model, None, workspace).messages([turn.model_dump() for turn in ask.context])
         tell("loading", {})
-        speaker = self._models.take(found.path, asked.max_tokens)
-        started, first = time.monotonic(), True
-        seed = secrets.randbelow(2**31) if asked.temperature else 0
+        speaker = self._models.take(model.path, chat.max_tokens)
+        began, first = time.monotonic(), True
+        seed = secrets.randbelow(2**31) if chat.temperature else 0
 
         def on_token(token: Token) -> None:
             nonlocal first
@@ -198,23 +196,23 @@ class Conversations:
             first = False
             tell("token", {"text": token.text, **({"gates": token.gates} if token.gates else {})})
 
-        said = speak(speaker, prompt, temperature=asked.temperature, seed=seed, on_token=on_token, stop=stop)
+        reply = speak(speaker, prompt, temperature=chat.temperature, seed=seed, on_token=on_token, stop=stop)
         tell(
             "done",
             {
-                "text": said.text,
-                "finish": said.finish,
-                "completion_tokens": said.tokens,
-                "seconds": round(time.monotonic() - started, 2),
-                "mean": said.mean(),
-                "seed": seed if asked.temperature else None,
+                "text": reply.text,
+                "finish": reply.finish,
+                "completion_tokens": reply.tokens,
+                "seconds": round(time.monotonic() - began, 2),
+                "mean": reply.mean(),
+                "seed": seed if chat.temperature else None,
             },
         )
 
 
 def _about(model: str, tell: Tell) -> Tell:
     """`tell` with the model's name on everything."""
-    return lambda kind, told: tell(kind, {"model": model, **told})
+    return lambda kind, data: tell(kind, {"model": model, **data})
 
 
 async def _guarded_call(call: Any, tell: Tell) -> None:
@@ -229,13 +227,13 @@ async def _guarded_call(call: Any, tell: Tell) -> None:
         tell("failed", {"message": f"the endpoint failed with {type(error).__name__}"})
 
 
-async def _call(endpoint: ChatEndpoint, ask: Question, asked: ChatRequest, tell: Tell) -> None:
+async def _call(endpoint: ChatEndpoint, ask: Question, chat: ChatRequest, tell: Tell) -> None:
     """One reply of an endpoint, which comes whole: with the client's retries, its limits and its secrecy."""
     options = endpoint.options
     wire = WIRES.load(options.wire)()
     key_name = options.api_key_env or wire.key_variable
     messages = PromptTemplate.load("chat").messages([turn.model_dump() for turn in ask.context])
-    started = time.monotonic()
+    began = time.monotonic()
     async with Endpoint(
         options.base_url,
         endpoint.model,
@@ -248,24 +246,35 @@ async def _call(endpoint: ChatEndpoint, ask: Question, asked: ChatRequest, tell:
         patience_s=PATIENCE_S,
     ) as client:
         tell("loading", {})
-        temperature: float | None = asked.temperature
+        temperature: float | None = chat.temperature
         try:
-            found = await client.complete(messages, max_tokens=asked.max_tokens, temperature=temperature)
+            completion = await client.complete(messages, max_tokens=chat.max_tokens, temperature=temperature)
         except CallFailed as failure:
             if failure.declined != "temperature":
                 raise
-            found = await client.complete(messages, max_tokens=asked.max_tokens, temperature=None)
-    text = found.answer
-    if found.refusal is not None or not text:
-        tell("failed", {"message": f"it gave no reply: {found.refusal or found.finish_reason or 'an empty one'}"})
+            completion = await client.complete(messages, max_tokens=chat.max_tokens, temperature=None)
+    text = completion.answer
+    if completion.refusal is not None or not text:
+        reason = completion.refusal or completion.finish_reason or "an empty one"
+        tell("failed", {"message": f"it gave no reply: {reason}"})
         return
     tell("token", {"text": text})
-    finish = "length" if found.finish_reason == "length" else "stop"
-    seconds = round(time.monotonic() - started, 2)
-    told = {"completion_tokens": found.completion_tokens, "cost_usd": found.cost_usd, "mean": [], "seed": None}
-    tell("done", {"text": text, "finish": finish, "seconds": seconds, **told})
+    finish = "length" if completion.finish_reason == "length" else "stop"
+    seconds = round(time.monotonic() - began, 2)
+    tell(
+        "done",
+        {
+            "text": text,
+            "finish": finish,
+            "seconds": seconds,
+            "completion_tokens": completion.completion_tokens,
+            "cost_usd": completion.cost_usd,
+            "mean": [],
+            "seed": None,
+        },
+    )
 
 
-def event(kind: str, told: dict[str, Any]) -> str:
+def event(kind: str, data: dict[str, Any]) -> str:
     """A server-sent event."""
-    return f"event: {kind}\ndata: {json.dumps(told, ensure_ascii=False)}\n\n"
+    return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

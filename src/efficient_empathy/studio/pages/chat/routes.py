@@ -14,7 +14,7 @@ from efficient_empathy.studio.pages.chat.turns import (
     ChatEndpoint,
     ChatRequest,
     RatingRequest,
-    listed,
+    list_models,
     read,
     send,
     turns,
@@ -33,18 +33,18 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
     def models(request: Request) -> Response:
         workspace = studio.run(request)
-        drawn = {one["name"]: one["look"] for one in subset_looks(studio.tables.of(workspace))}
-        found = {"models": listed(workspace, studio.chat_endpoints), "queued": len(turns(workspace)), "looks": drawn}
-        return JSONResponse(found)
+        looks = {one["name"]: one["look"] for one in subset_looks(studio.tables.of(workspace))}
+        listing = list_models(workspace, studio.chat_endpoints)
+        return JSONResponse({"models": listing, "queue": len(turns(workspace)), "looks": looks})
 
     async def replies(request: Request) -> Response:
-        workspace, asked = studio.run(request), read(ChatRequest, await request.body())
-        return StreamingResponse(_events(talk, workspace, studio.chat_endpoints, asked), media_type="text/event-stream")
+        workspace, chat = studio.run(request), read(ChatRequest, await request.body())
+        return StreamingResponse(_events(talk, workspace, studio.chat_endpoints, chat), media_type="text/event-stream")
 
     async def rating(request: Request) -> Response:
-        workspace, sent = studio.run(request), read(RatingRequest, await request.body())
-        labels = {str(one["name"]): str(one["label"]) for one in listed(workspace, studio.chat_endpoints)}
-        return JSONResponse(send(workspace, sent, labels))
+        workspace, turn = studio.run(request), read(RatingRequest, await request.body())
+        labels = {str(one["name"]): str(one["label"]) for one in list_models(workspace, studio.chat_endpoints)}
+        return JSONResponse(send(workspace, turn, labels))
 
     return [
         Route("/chat", page),
@@ -55,7 +55,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
 
 async def _events(
-    talk: Conversations, workspace: Workspace, endpoints: Sequence[ChatEndpoint], asked: ChatRequest
+    talk: Conversations, workspace: Workspace, endpoints: Sequence[ChatEndpoint], chat: ChatRequest
 ) -> AsyncIterator[str]:
-    async for kind, told in talk.replies(workspace, endpoints, asked):
-        yield event(kind, told)
+    async for kind, data in talk.replies(workspace, endpoints, chat):
+        yield event(kind, data)

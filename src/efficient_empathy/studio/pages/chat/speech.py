@@ -24,7 +24,7 @@ class RouterWeights:
 
     def __init__(self, model: Any) -> None:
         self._gates = [module for _, module in routers(model)]
-        self._seen: list[Any] = [None] * len(self._gates)
+        self._weights: list[Any] = [None] * len(self._gates)
         self._stack = ExitStack()
 
     def __bool__(self) -> bool:
@@ -40,12 +40,12 @@ class RouterWeights:
 
     def weights(self) -> list[list[float]]:
         """One row a layer, first layer first, one number an expert; rows sum to 1."""
-        return [[round(weight, 4) for weight in row.tolist()] for row in self._seen]
+        return [[round(weight, 4) for weight in row.tolist()] for row in self._weights]
 
     def _hook(self, layer: int) -> Any:
         def see(_: Any, inputs: Any, output: Any) -> None:
             logits, scores, indices = (part.reshape(-1, part.shape[-1])[-1] for part in output)
-            self._seen[layer] = logits.new_zeros(logits.shape).float().scatter(0, indices, scores.float())
+            self._weights[layer] = logits.new_zeros(logits.shape).float().scatter(0, indices, scores.float())
 
         return see
 
@@ -103,27 +103,27 @@ def speak(
         raise UserError(f"the conversation is longer than the model's window of {speaker.window:,} tokens: clear it")
     limit = min(longest, speaker.window - len(ids))
     pick = sampling([seed], limit, temperature, 1.0) if temperature else most_probable
-    said, pieces = SpokenReply(), _Pieces(tokenizer)
+    reply, pieces = SpokenReply(), _Pieces(tokenizer)
     with RouterWeights(model) as gates:
 
         def choose(logits: Any, rows: list[int], step: int) -> Any:
             if stop.is_set():
                 raise _StoppedError
-            chosen = pick(logits, rows, step)
-            said.tokens += 1
-            if (token := int(chosen[0])) not in speaker.stops:
+            tokens = pick(logits, rows, step)
+            reply.tokens += 1
+            if (token := int(tokens[0])) not in speaker.stops:
                 weights = gates.weights()
-                said.weights.append(weights)
+                reply.weights.append(weights)
                 on_token(Token(pieces.add(token), weights))
-            return chosen
+            return tokens
 
         try:
-            (made,) = decode(model, [ids], [limit], speaker.stops, choose)
-            said.finish = "stop" if made[-1] in speaker.stops else "length"
+            (sequence,) = decode(model, [ids], [limit], speaker.stops, choose)
+            reply.finish = "stop" if sequence[-1] in speaker.stops else "length"
         except _StoppedError:
-            said.finish = "stopped"
-    said.text = pieces.whole().strip()
-    return said
+            reply.finish = "stopped"
+    reply.text = pieces.whole().strip()
+    return reply
 
 
 class _Pieces:
@@ -132,15 +132,15 @@ class _Pieces:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._ids: list[int] = []
-        self._shown = ""
+        self._text = ""
 
     def add(self, token: int) -> str:
         self._ids.append(token)
         text = self.whole()
         if text.endswith("\ufffd"):
             return ""
-        common = len(self._shown) if text.startswith(self._shown) else 0
-        piece, self._shown = text[common:], text
+        common = len(self._text) if text.startswith(self._text) else 0
+        piece, self._text = text[common:], text
         return piece
 
     def whole(self) -> str:

@@ -9,9 +9,8 @@
 As material for a rating each turn is a sample. Turns that began with the same words are of one dialogue, so that
 several turns of one conversation do not count as independent.
 
-Whom one can talk to: the run's models, and endpoints that the command was given. The browser names, never points.
-
-What the page may ask of the chat: every field checked, nothing that names an address.
+The page's requests are checked field by field, and name models (the run's own, and the command's endpoints) but never
+an address.
 """
 
 from __future__ import annotations
@@ -118,43 +117,43 @@ def turns(workspace: Workspace) -> list[dict[str, Any]]:
     path = path_of(workspace)
     if not path.exists():
         return []
-    found = []
+    result = []
     for line in path.read_text("utf-8").split("\n"):
         try:
             turn = json.loads(line)
         except ValueError:
             continue
         if isinstance(turn, dict) and turn.get("version") == 1:
-            found.append(turn)
-    return found
+            result.append(turn)
+    return result
 
 
-def send(workspace: Workspace, sent: RatingRequest, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Append a turn unless it is there; `{id, added, queued}`. `labels` are those of the models that may be named."""
-    if unknown := [reply.model for reply in sent.replies if reply.model not in labels]:
+def send(workspace: Workspace, request: RatingRequest, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Append a turn unless it is there; `{id, is_new, queue}`. `labels` has the models that may be named."""
+    if unknown := [reply.model for reply in request.replies if reply.model not in labels]:
         raise UserError(f"there is no model {unknown[0]!r} in this chat")
-    if sent.context[-1].role != "speaker":
+    if request.context[-1].role != "speaker":
         raise UserError("the last turn of the context is the speaker's: the replies come after it")
-    told = {
-        "context": [turn.model_dump() for turn in sent.context],
-        "replies": [{"model": r.model, "label": labels[r.model], "response": r.response} for r in sent.replies],
+    body = {
+        "context": [turn.model_dump() for turn in request.context],
+        "replies": [{"model": r.model, "label": labels[r.model], "response": r.response} for r in request.replies],
     }
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-    settings = {"temperature": sent.temperature, "max_tokens": sent.max_tokens}
-    line = {"version": 1, "id": digest, "created_at": time.time(), **told, **settings}
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+    settings = {"temperature": request.temperature, "max_tokens": request.max_tokens}
+    line = {"version": 1, "id": digest, "created_at": time.time(), **body, **settings}
     path = path_of(workspace)
     try:
         path.parent.mkdir(exist_ok=True)
         with path.open("ab") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            known = turns(workspace)
-            added = all(turn.get("id") != digest for turn in known)
-            if added:
+            before = turns(workspace)
+            is_new = all(turn.get("id") != digest for turn in before)
+            if is_new:
                 os.write(handle.fileno(), json.dumps(line, ensure_ascii=False).encode() + b"\n")
                 os.fsync(handle.fileno())
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
-    return {"id": digest, "added": added, "queued": len(known) + added}
+    return {"id": digest, "is_new": is_new, "queue": len(before) + is_new}
 
 
 SAMPLES = {
@@ -167,9 +166,9 @@ RESPONSES = {"sample_id": pl.String, "response": pl.String}
 
 def waiting(workspace: Workspace) -> dict[str, Any]:
     """How many turns wait for raters, and the models that replied in any of them: `{turns, models}`."""
-    queued = turns(workspace)
-    names = {reply["model"] for turn in queued for reply in turn["replies"]}
-    return {"turns": len(queued), "models": in_order(workspace, sorted(names))}
+    queue = turns(workspace)
+    names = {reply["model"] for turn in queue for reply in turn["replies"]}
+    return {"turns": len(queue), "models": in_order(workspace, sorted(names))}
 
 
 def chat_material(workspace: Workspace, models: Sequence[str], *, count: int | None, seed: int) -> Material:
@@ -179,15 +178,15 @@ def chat_material(workspace: Workspace, models: Sequence[str], *, count: int | N
     """
     if len(set(models)) < len(models):
         raise UserError("a model is named twice: name each once")
-    queued = turns(workspace)
-    if not any({reply["model"] for reply in turn["replies"]}.issuperset(models) for turn in queued):
+    queue = turns(workspace)
+    if not any({reply["model"] for reply in turn["replies"]}.issuperset(models) for turn in queue):
         raise UserError(
             f"no turn of the chat has a reply of every one of {', '.join(models)}: send one that all of them answered"
         )
     samples = pl.DataFrame(
-        [(turn["id"], _dialogue(turn), turn["context"]) for turn in queued], schema=SAMPLES, orient="row"
+        [(turn["id"], _dialogue(turn), turn["context"]) for turn in queue], schema=SAMPLES, orient="row"
     )  # fmt: skip
-    responses = {model: _replies(queued, model) for model in models}
+    responses = {model: _replies(queue, model) for model in models}
     return material(samples, responses, count=count, seed=seed)
 
 
@@ -195,14 +194,14 @@ def _dialogue(turn: dict[str, Any]) -> str:
     return hashlib.sha256(turn["context"][0]["text"].encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _replies(queued: Sequence[dict[str, Any]], model: str) -> pl.DataFrame:
+def _replies(queue: Sequence[dict[str, Any]], model: str) -> pl.DataFrame:
     rows = [
-        (turn["id"], reply["response"]) for turn in queued for reply in turn["replies"] if reply["model"] == model
+        (turn["id"], reply["response"]) for turn in queue for reply in turn["replies"] if reply["model"] == model
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=RESPONSES, orient="row")
 
 
-MADE = ("base", "average", "moe")
+NO_EXPERTS = ("base", "average", "moe")
 """A run's models that are no experts."""
 
 
@@ -230,23 +229,23 @@ def missing() -> str:
     return "" if there else str(missing_extra("the chat with local models", "train"))
 
 
-def listed(workspace: Workspace, endpoints: Sequence[ChatEndpoint]) -> list[dict[str, Any]]:
+def list_models(workspace: Workspace, endpoints: Sequence[ChatEndpoint]) -> list[dict[str, Any]]:
     """All that can be asked, `{name, label, expert, mixture, problem}`, in the order of every table; endpoints last."""
-    found = []
+    models = []
     folders = workspace.experts.iterdir() if workspace.experts.is_dir() else ()
-    names = {*MADE, *(f.name for f in folders if f.is_dir() and not f.name.startswith("."))}
+    names = {*NO_EXPERTS, *(f.name for f in folders if f.is_dir() and not f.name.startswith("."))}
     lacking = missing()
     for name in in_order(workspace, sorted(names)):
         try:
             label, problem = target(name, workspace).label, lacking
         except UserError as error:
-            if name not in MADE:
+            if name not in NO_EXPERTS:
                 continue
             label, problem = {"average": "Average of the experts", "moe": "MoE"}.get(name, "Base model"), str(error)
-        kind = {"expert": name not in MADE, "mixture": name == "moe"}
-        found.append({"name": name, "label": label, **kind, "problem": problem})
+        kind = {"expert": name not in NO_EXPERTS, "mixture": name == "moe"}
+        models.append({"name": name, "label": label, **kind, "problem": problem})
     plain = {"expert": False, "mixture": False, "problem": ""}
-    return found + [{"name": e.name, "label": e.label, **plain} for e in endpoints]
+    return models + [{"name": e.name, "label": e.label, **plain} for e in endpoints]
 
 
 def target(name: str, workspace: Workspace) -> Target:
@@ -255,6 +254,6 @@ def target(name: str, workspace: Workspace) -> Target:
     folder = places.get(name, workspace.experts / name)
     plain = "/" not in name and "\\" not in name and not name.startswith(".")
     if name != "base" and not (plain and any((folder / f).is_file() for f in ("config.json", "adapter_config.json"))):
-        made = "mix" if name in places else "train"
-        raise UserError(f"this run has no model {name!r}: `efficient-empathy {made} --run {workspace.root}` makes it")
+        command = f"efficient-empathy {'mix' if name in places else 'train'} --run {workspace.root}"
+        raise UserError(f"this run has no model {name!r}: `{command}` makes it")
     return resolve(name, workspace)

@@ -29,7 +29,7 @@ LONGEST = 300
 _FEW = 12
 _HEX = re.compile(r"[0-9a-f]{24,}")
 _ASIDE = ("version", "seconds", "finished at", "bytes", "path")
-_LEFT_OUT = ("bad_row_examples",)
+_OMITTED = ("bad_row_examples",)
 _SETTINGS = ("subset", "base", "method", "settings", "samples", "dialogues", "tokens", "steps", "device", "precision")
 
 
@@ -55,7 +55,7 @@ class Section:
     facts: tuple[Fact, ...]
     has: tuple[bool, ...]
 
-    def shown(self, everything: bool) -> tuple[Fact, ...]:
+    def rows(self, everything: bool) -> tuple[Fact, ...]:
         """All facts, or those that differ and are not aside."""
         return tuple(one for one in self.facts if everything or (one.differs and not one.aside))
 
@@ -67,9 +67,9 @@ def facts(workspaces: Sequence[Workspace]) -> list[Section]:
     """
     every = [_sections(workspace) for workspace in workspaces]
     titles = dict.fromkeys(title for sections in every for title in sections)
-    known = [title for title in dict.fromkeys(TITLES.values()) if title in titles]
-    ordered = [*known, *(title for title in titles if title not in known)]
-    return [_section(title, [one.get(title, {}) for one in every]) for title in ordered]
+    standard = [title for title in dict.fromkeys(TITLES.values()) if title in titles]
+    order = [*standard, *(title for title in titles if title not in standard)]
+    return [_section(title, [one.get(title, {}) for one in every]) for title in order]
 
 
 def stages(sections: Sequence[Section]) -> Section:
@@ -82,19 +82,19 @@ def stages(sections: Sequence[Section]) -> Section:
 def _sections(workspace: Workspace) -> dict[str, dict[str, Any]]:
     """By title, the flat facts of one run: dotted names and plain values."""
     stages = workspace.manifest().stages
-    found: dict[str, dict[str, Any]] = {}
+    sections: dict[str, dict[str, Any]] = {}
     for stage, record in stages.items():
         flat = dict(_flat(record))
         data = {name: value for name, value in flat.items() if stage == "score" and _of_data(name, stages)}
-        found.setdefault(DATA, {}).update({k: v for k, v in data.items() if k not in found.get(DATA, {})})
+        sections.setdefault(DATA, {}).update({k: v for k, v in data.items() if k not in sections.get(DATA, {})})
         title = _title(stage)
-        found.setdefault(title, {}).update({k: v for k, v in flat.items() if k not in data})
+        sections.setdefault(title, {}).update({k: v for k, v in flat.items() if k not in data})
     for path in sorted(workspace.experts.glob(f"[!.]*/{TRAINING}")):
         with suppress(UserError):
             record = TrainingRecord.read(path).model_dump(mode="json")
             settings = {name: record[name] for name in _SETTINGS}
-            found.setdefault(_title(f"train:{path.parent.name}"), {}).update(_flat(settings))
-    return {title: told for title, told in found.items() if told}
+            sections.setdefault(_title(f"train:{path.parent.name}"), {}).update(_flat(settings))
+    return {title: facts for title, facts in sections.items() if facts}
 
 
 def _title(stage: str) -> str:
@@ -112,7 +112,7 @@ def _of_data(name: str, stages: Mapping[str, Any]) -> bool:
 
 def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     for key, inner in value.items():
-        if key in _LEFT_OUT:
+        if key in _OMITTED:
             continue
         name = f"{before}{str(key).replace('_', ' ')}"
         if isinstance(inner, Mapping):
@@ -125,16 +125,16 @@ def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
 
 
 def _section(title: str, columns: Sequence[Mapping[str, Any]]) -> Section:
-    found = []
+    facts = []
     for name in dict.fromkeys(name for column in columns for name in column):
         values = [column.get(name) for column in columns if column]
         differs = any(value != values[0] for value in values)
         aside = name.startswith(("versions › ", "inputs › ")) or name.split(" › ")[-1] in _ASIDE
-        found.append(Fact(name, tuple(_told(name, column) for column in columns), differs, aside))
-    return Section(title, tuple(found), tuple(bool(column) for column in columns))
+        facts.append(Fact(name, tuple(_value_text(name, column) for column in columns), differs, aside))
+    return Section(title, tuple(facts), tuple(bool(column) for column in columns))
 
 
-def _told(name: str, column: Mapping[str, Any]) -> str:
+def _value_text(name: str, column: Mapping[str, Any]) -> str:
     """A value as a reader wants it: moments, money and shares as such, hashes by their beginning."""
     value, last = column.get(name), name.split(" › ")[-1]
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -154,8 +154,8 @@ def _told(name: str, column: Mapping[str, Any]) -> str:
     if isinstance(value, int):
         return count(value)
     if isinstance(value, list):
-        listed = ", ".join(f"{one:.4g}" if isinstance(one, float) else str(one) for one in value[:_FEW])
-        return clip(listed + (f" and {len(value) - _FEW:,} more" if len(value) > _FEW else ""), LONGEST)
+        items = ", ".join(f"{one:.4g}" if isinstance(one, float) else str(one) for one in value[:_FEW])
+        return clip(items + (f" and {len(value) - _FEW:,} more" if len(value) > _FEW else ""), LONGEST)
     if isinstance(value, str):
-        return clip(_HEX.sub(lambda found: f"{found.group()[:12]}…", value), LONGEST)
+        return clip(_HEX.sub(lambda match: f"{match.group()[:12]}…", value), LONGEST)
     return f"{value:g}" if number else clip(str(value), LONGEST)

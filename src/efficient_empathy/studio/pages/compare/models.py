@@ -38,7 +38,7 @@ class Model:
         return clip(self.record.title, 80)
 
     @cached_property
-    def answered(self) -> frozenset[str] | None:
+    def answer_ids(self) -> frozenset[str] | None:
         """The samples that it responded to; None where that is not kept."""
         if self.record.name != self.record.name.split("/")[-1]:
             return None
@@ -57,7 +57,7 @@ class Value:
     between: str = ""
     best: bool = False
     mark: str = ""
-    told: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class FigureRow:
 
 def models_of(runs: Iterable[tuple[str, Workspace]]) -> tuple[dict[str, Model], list[str]]:
     """Every model by its key, in the runs' order, and a sentence on each run that has none."""
-    found: dict[str, Model] = {}
+    by_key: dict[str, Model] = {}
     notes = []
     for name, workspace in runs:
         read = evaluation(workspace.evaluation)
@@ -90,8 +90,8 @@ def models_of(runs: Iterable[tuple[str, Workspace]]) -> tuple[dict[str, Model], 
             notes.append(f"{name}: {read.fault}")
         else:
             models = [Model(name, read, record, workspace) for record in read.models]
-            found |= {model.key: model for model in models}
-    return found, notes
+            by_key |= {model.key: model for model in models}
+    return by_key, notes
 
 
 def figure_rows(models: Sequence[Model]) -> dict[str, list[FigureRow]]:
@@ -109,15 +109,15 @@ def figure_rows(models: Sequence[Model]) -> dict[str, list[FigureRow]]:
 
 def model_facts(models: Sequence[Model]) -> list[Section]:
     """What the models are, and what they took."""
-    trained = [model.record.training for model in models]
+    costs = [model.record.training for model in models]
     rows = {
         "run": [model.run for model in models],
         "responses": [whole(model.record.n) for model in models],
         "samples of": [_part(model) for model in models],
         "share of the data": [ABSENT if (v := m.record.share_of_data) is None else share(v, 1) for m in models],
-        "tokens trained on": [amount(one.tokens) if one else ABSENT for one in trained],
-        "training time": [duration(one.seconds) if one and one.seconds is not None else ABSENT for one in trained],
-        "training FLOPs": [power(one.flops) if one else ABSENT for one in trained],
+        "tokens trained on": [amount(one.tokens) if one else ABSENT for one in costs],
+        "training time": [duration(one.seconds) if one and one.seconds is not None else ABSENT for one in costs],
+        "training FLOPs": [power(one.flops) if one else ABSENT for one in costs],
         "baseline of its run": [clip(m.evaluation.title(m.evaluation.record.baseline), 80)
                                 if m.evaluation.record and m.evaluation.record.baseline else ABSENT for m in models],
     }  # fmt: skip
@@ -127,11 +127,11 @@ def model_facts(models: Sequence[Model]) -> list[Section]:
 
 def shared_answers(models: Sequence[Model]) -> tuple[int, int] | None:
     """The samples that all models responded to, and that any did; None where that is not known of one of them."""
-    answered = [model.answered for model in models]
-    known = [one for one in answered if one is not None]
-    if not known or len(known) < len(answered):
+    answers = [model.answer_ids for model in models]
+    sets = [one for one in answers if one is not None]
+    if not sets or len(sets) < len(answers):
         return None
-    return len(frozenset.intersection(*known)), len(frozenset.union(*known))
+    return len(frozenset.intersection(*sets)), len(frozenset.union(*sets))
 
 
 def _part(model: Model) -> str:
@@ -140,17 +140,17 @@ def _part(model: Model) -> str:
 
 def _row(name: str, look: MeasuredFigure, models: Sequence[Model]) -> FigureRow:
     numbers = tuple(model.record.values.get(name) for model in models)
-    printed = [round(v, look.digits) for v in numbers if v is not None and math.isfinite(v)]
+    figures = [round(v, look.digits) for v in numbers if v is not None and math.isfinite(v)]
     best = None
-    if look.better != "neither" and len(set(printed)) > 1:
-        best = max(printed) if look.better == "higher" else min(printed)
+    if look.better != "neither" and len(set(figures)) > 1:
+        best = max(figures) if look.better == "higher" else min(figures)
     values = []
     for model, number in zip(models, numbers, strict=True):
         mark = model.evaluation.mark(model.record, name) if number is not None else ""
-        told = f"{mark} {'from' if mark == 'different' else 'than'} {_baseline(model)}" if mark else ""
+        note = f"{mark} {'from' if mark == 'different' else 'than'} {_baseline(model)}" if mark else ""
         is_best = number is not None and best is not None and round(number, look.digits) == best
         between = model.evaluation.between(model.record, name) if name in model.evaluation.figures else ""
-        values.append(Value(fixed(number, look.digits), between, is_best, _MARKS.get(mark, ""), told))
+        values.append(Value(fixed(number, look.digits), between, is_best, _MARKS.get(mark, ""), note))
     intervals = tuple(
         model.record.intervals.get(name) if number is not None else None
         for model, number in zip(models, numbers, strict=True)

@@ -43,18 +43,18 @@ FIGURES = {
     "spearman": ("Spearman’s ρ", "fixed"),
 }
 """The figures of agreement: what the page calls them, and how they are written."""
-DRAWN = 6
+MOST_DOTS = 6
 """Figures of models that are drawn; all are in the tables."""
-_VERSION = 2
+_VERSION = 3
 """Of the results that are kept: raised when what is worked out changes."""
 
 
 def routes(studio: Studio) -> list[BaseRoute]:
     """The page, and how far the comparison of scores is."""
-    compared = Agreements(studio)
+    agreements = Agreements(studio)
     return [
-        Route("/compare", partial(_page, studio, compared)),
-        Route("/api/compare/agreement", partial(_state, studio, compared)),
+        Route("/compare", partial(_page, studio, agreements)),
+        Route("/api/compare/agreement", partial(_state, studio, agreements)),
     ]
 
 
@@ -84,14 +84,14 @@ class Agreements:
         return self._results.get(key, work)
 
 
-def chosen_runs(studio: Studio, request: Request) -> list[str]:
+def run_names(studio: Studio, request: Request) -> list[str]:
     """The run of the page and those beside it (`with`), each once; by default the next of the studio's runs.
 
     Raises `UserError` for a run that there is not.
     """
     first = studio.run_name(request)
-    given = request.query_params.getlist("with")
-    beside = [name for name in given if name]
+    others = request.query_params.getlist("with")
+    beside = [name for name in others if name]
     if "with" not in request.query_params:
         beside = [name for name in studio.runs if name != first][:1]
     for name in beside:
@@ -99,16 +99,16 @@ def chosen_runs(studio: Studio, request: Request) -> list[str]:
     return list(dict.fromkeys((first, *beside)))[:MOST]
 
 
-def _page(studio: Studio, compared: Agreements, request: Request) -> Response:
+def _page(studio: Studio, agreements: Agreements, request: Request) -> Response:
     what = request.query_params.get("what", "runs")
     if what not in KINDS:
         raise UserError(f"there is nothing to compare by the name {what!r}: take {', '.join(KINDS)}")
-    names = chosen_runs(studio, request)
+    names = run_names(studio, request)
     everything = request.query_params.get("all") == "1"
-    shown = {"runs": _runs, "rubrics": _rubrics, "models": _models}[what](studio, compared, request, names)
+    context = {"runs": _runs, "rubrics": _rubrics, "models": _models}[what](studio, agreements, request, names)
     return studio.render(
         request, "compare.html.j2", what=what, kinds=_kinds(names), letters=LETTERS, everything=everything,
-        most=MOST, switch=_switched(request, everything), words=words, look=look, **shown,
+        most=MOST, switch=_switch_address(request, everything), words=words, look=look, **context,
     )  # fmt: skip
 
 
@@ -118,24 +118,24 @@ def _kinds(names: Sequence[str]) -> list[tuple[str, str, str]]:
     return [(kind, title, "/compare?" + urlencode([*query, ("what", kind)])) for kind, title in KINDS.items()]
 
 
-def _switched(request: Request, everything: bool) -> str:
+def _switch_address(request: Request, everything: bool) -> str:
     """The address of the same comparison that shows all, or only what differs."""
     query = [(k, v) for k, v in request.query_params.multi_items() if k != "all"]
     return "/compare?" + urlencode([*query, *([] if everything else [("all", "1")])])
 
 
-def _runs(studio: Studio, compared: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
+def _runs(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
     sections = facts([studio.runs.workspace(name) for name in names])
     several = len(names) > 1
-    found = compared.of(names, again=request.query_params.get("again") == "1") if several else None
+    result = agreements.of(names, again=request.query_params.get("again") == "1") if several else None
     return {
         "columns": names,
         "choices": [(name, name) for name in studio.runs],
         "sections": [stages(sections), *sections],
-        "result": found,
+        "result": result,
         "retry": "/compare?" + urlencode([*request.query_params.multi_items(), ("again", "1")]),
         "figures": FIGURES,
-        "shift_dots": _shift_dots(found.value) if found and found.value else [],
+        "shift_dots": _shift_dots(result.value) if result and result.value else [],
         **_prompts(studio, names, [_rubric_of(studio, name) for name in names]),
     }
 
@@ -143,7 +143,7 @@ def _runs(studio: Studio, compared: Agreements, request: Request, names: list[st
 def _shift_dots(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """A figure an axis: by how much each run scores higher than the first; none where all are the same."""
     axes = dict.fromkeys(axis for pair in value["pairs"] for axis in pair["axes"])
-    drawn = []
+    figures = []
     for axis in axes:
         rows = [
             Dot(words.clip(pair["b"], 60), one["value"], (one["low"], one["high"]) if one["low"] is not None else None)
@@ -152,8 +152,8 @@ def _shift_dots(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
         ]
         if any(row.value or any(row.interval or ()) for row in rows):
             title = f"Mean shift of {axis} from {words.clip(value['pairs'][0]['a'], 60)}"
-            drawn.append((axis, dot_rows(title, rows, lambda v: words.signed(v, 2), reference=0.0)))
-    return drawn
+            figures.append((axis, dot_rows(title, rows, lambda v: words.signed(v, 2), reference=0.0)))
+    return figures
 
 
 def _rubric_of(studio: Studio, name: str) -> tuple[str, Rubric | None]:
@@ -170,8 +170,8 @@ def _prompts(studio: Studio, names: Sequence[str], rubrics: Sequence[tuple[str, 
     (first_hash, first), *others = rubrics
     for name, (digest, rubric) in zip(names, rubrics, strict=True):
         if rubric is None:
-            told = f"its rubric ({digest[:16]})" if digest else "its rubric"
-            notes.append(f"{name}: the text of {told} is not at hand; put its YAML file into the run’s folder.")
+            what = f"its rubric ({digest[:16]})" if digest else "its rubric"
+            notes.append(f"{name}: the text of {what} is not at hand; put its YAML file into the run’s folder.")
     for name, (digest, rubric) in zip(names[1:], others, strict=True):
         if rubric is None or first is None:
             continue
@@ -182,21 +182,21 @@ def _prompts(studio: Studio, names: Sequence[str], rubrics: Sequence[tuple[str, 
     return {"diffs": diffs, "prompt_notes": notes if len(rubrics) > 1 else []}
 
 
-def _rubrics(studio: Studio, compared: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
-    known = rubrics_of(studio.runs.workspace(name).root for name in studio.runs)
+def _rubrics(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
+    by_hash = rubrics_of(studio.runs.workspace(name).root for name in studio.runs)
     used = {digest: name for name in reversed(names) if (digest := _rubric_of(studio, name)[0])}
-    given = [digest for digest in request.query_params.getlist("rubric") if digest]
-    for digest in given:
-        if digest not in known:
+    requested = [digest for digest in request.query_params.getlist("rubric") if digest]
+    for digest in requested:
+        if digest not in by_hash:
             raise UserError(f"there is no rubric {digest[:40]!r} here: its YAML file belongs into a run’s folder")
-    by_default = [digest for digest in dict.fromkeys((*used, *known)) if digest in known]
-    chosen = list(dict.fromkeys(given or by_default[:2]))[:MOST]
-    rubrics = [known[digest] for digest in chosen]
+    by_default = [digest for digest in dict.fromkeys((*used, *by_hash)) if digest in by_hash]
+    digests = list(dict.fromkeys(requested or by_default[:2]))[:MOST]
+    rubrics = [by_hash[digest] for digest in digests]
     titles = [_rubric_title(rubric) for rubric in rubrics]
     return {
-        "columns": chosen,
+        "columns": digests,
         "titles": titles,
-        "choices": [(digest, _rubric_title(rubric)) for digest, rubric in known.items()],
+        "choices": [(digest, _rubric_title(rubric)) for digest, rubric in by_hash.items()],
         "kept_names": names,
         "sections": rubric_facts(rubrics),
         **_prompts(studio, titles, [(rubric.hash, rubric) for rubric in rubrics]),
@@ -207,34 +207,34 @@ def _rubric_title(rubric: Rubric) -> str:
     return f"{words.clip(rubric.name, 60)} v{rubric.version} ({rubric.hash[:8]})"
 
 
-def _models(studio: Studio, compared: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
-    known, notes = models_of((name, studio.runs.workspace(name)) for name in studio.runs)
-    given = [key for key in request.query_params.getlist("model") if key]
-    for key in given:
-        if key not in known:
+def _models(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
+    by_key, notes = models_of((name, studio.runs.workspace(name)) for name in studio.runs)
+    requested = [key for key in request.query_params.getlist("model") if key]
+    for key in requested:
+        if key not in by_key:
             raise UserError(f"there is no evaluated model {words.clip(key, 80)!r} here")
-    chosen = list(dict.fromkeys(given))[:MOST] or _default_models(known, names)
-    models = [known[key] for key in chosen]
+    keys = list(dict.fromkeys(requested))[:MOST] or _default_models(by_key, names)
+    models = [by_key[key] for key in keys]
     groups = figure_rows(models)
     several_runs = len({model.run for model in models}) > 1
     titles = [f"{model.title} · {model.run}" if several_runs else model.title for model in models]
     return {
-        "columns": chosen,
+        "columns": keys,
         "titles": titles,
-        "choices": [(key, f"{model.title} · {model.run}") for key, model in known.items()],
+        "choices": [(key, f"{model.title} · {model.run}") for key, model in by_key.items()],
         "kept_names": names,
         "sections": model_facts(models) if models else [],
         "groups": groups,
         "dots": _dots(models, titles, groups),
-        "answered": shared_answers(models) if len(models) > 1 else None,
+        "answers": shared_answers(models) if len(models) > 1 else None,
         "several_runs": several_runs,
         "notes": notes,
     }
 
 
-def _default_models(known: Mapping[str, Model], names: Sequence[str]) -> list[str]:
+def _default_models(by_key: Mapping[str, Model], names: Sequence[str]) -> list[str]:
     """The models of the chosen runs, in turn."""
-    by_run = [[key for key, model in known.items() if model.run == name] for name in names]
+    by_run = [[key for key, model in by_key.items() if model.run == name] for name in names]
     longest = max((len(keys) for keys in by_run), default=0)
     return [keys[i] for i in range(longest) for keys in by_run if i < len(keys)][:MOST]
 
@@ -243,8 +243,8 @@ def _dots(models: Sequence[Model], titles: Sequence[str], groups: Mapping[str, l
     """The most telling figures, drawn."""
     by_name = {row.name: row for rows in groups.values() for row in rows}
     telling = [name for model in models for name in model.evaluation.charted_figures]
-    names = [name for name in dict.fromkeys(telling) if name in by_name][:DRAWN]
-    drawn = []
+    names = [name for name in dict.fromkeys(telling) if name in by_name][:MOST_DOTS]
+    figures = []
     for name in names:
         row = by_name[name]
         rows = [
@@ -252,10 +252,10 @@ def _dots(models: Sequence[Model], titles: Sequence[str], groups: Mapping[str, l
             for title, number, interval, value in zip(titles, row.numbers, row.intervals, row.values, strict=True)
             if number is not None
         ]
-        drawn.append((row, dot_rows(f"{words.clip(name, 40)} by model", rows, words.fixed_format(row.digits))))
-    return drawn
+        figures.append((row, dot_rows(f"{words.clip(name, 40)} by model", rows, words.fixed_format(row.digits))))
+    return figures
 
 
-def _state(studio: Studio, compared: Agreements, request: Request) -> Response:
-    result = compared.of(chosen_runs(studio, request))
+def _state(studio: Studio, agreements: Agreements, request: Request) -> Response:
+    result = agreements.of(run_names(studio, request))
     return JSONResponse({"ended": result.ended, "share": round(result.share, 3), "doing": result.doing})

@@ -1,9 +1,7 @@
-"""How far runs agree on the samples that they share: scores with intervals, and what their selections have in common.
+"""How far runs agree on the samples that they share, in scores and selections, and how their rubrics differ.
 
 Scores are compared with those of the first run, each at the nearest whole one: so expectations and means can be the
 same as another judge's, and an interval costs seconds on any number of samples.
-
-The rubrics of runs and of the package, and what their prompts have in common, word by word.
 """
 
 from __future__ import annotations
@@ -34,10 +32,10 @@ from efficient_empathy.studio.server.selections import last_choice
 
 DRAWS, LARGE, DRAWS_OF_LARGE = 1000, 10_000, 300
 """Bootstrap draws, and fewer on more samples than `LARGE`, whose intervals are narrow."""
-KEPT = "kept"
+KEEP = "kept"
 """All but what a policy leaves out."""
 Tell = Callable[[float, str], None]
-"""Told the share of the work that is done, and what is being done."""
+"""Takes the share of the work that is done, and what is being done."""
 
 
 @dataclass(frozen=True)
@@ -84,31 +82,31 @@ def _score(axis: str) -> str:
 
 
 def agreement(runs: Sequence[Scores], tell: Tell, draws: int = DRAWS) -> dict[str, Any]:
-    """`{sizes, shared, pairs, overlaps, notes}` of the runs, as JSON has it.
+    """`{sizes, common, pairs, overlaps, notes}` of the runs, as JSON has it.
 
-    `sizes` are the samples of each, `shared` those that all have. `pairs` has, for each run but the first,
-    `{a, b, shared, compared, axes, fault}`, where `axes` has `{scale, means, rounded, <figure>: {value, low, high}}` by
-    name; `overlaps` has, for each pair of runs with a selection, `{a, b, shared, moved}`, and `jaccard`, `both` and
+    `sizes` are the samples of each, `common` those that all have. `pairs` has, for each run but the first,
+    `{a, b, common, scored, axes, fault}`, where `axes` has `{scale, means, rounded, <figure>: {value, low, high}}` by
+    name; `overlaps` has, for each pair of runs with a selection, `{a, b, common, changes}`, and `jaccard`, `both` and
     `either` by subset.
     """
     usable = [run for run in runs if not run.fault]
     notes = [run.fault for run in runs if run.fault] + [run.selection for run in runs if run.selection]
-    shared = set(usable[0].rows["sample_id"]) if usable else set()
+    common = set(usable[0].rows["sample_id"]) if usable else set()
     for run in usable[1:]:
-        shared &= set(run.rows["sample_id"])
+        common &= set(run.rows["sample_id"])
     pairs = [(usable[0], other) for other in usable[1:]]
     steps = max(1, sum(len(_common_axes(a, b)) for a, b in pairs))
     done = 0
-    found = []
+    comparisons = []
     for a, b in pairs:
         pair, done = _pair(a, b, draws, tell, done, steps)
-        found.append(pair)
-    selected = [run for run in usable if run.subsets]
+        comparisons.append(pair)
+    with_selection = [run for run in usable if run.subsets]
     return {
         "sizes": {run.name: len(run.rows) for run in usable},
-        "shared": len(shared) if len(usable) > 1 else None,
-        "pairs": found,
-        "overlaps": [_overlap(a, b) for a, b in combinations(selected, 2)],
+        "common": len(common) if len(usable) > 1 else None,
+        "pairs": comparisons,
+        "overlaps": [_overlap(a, b) for a, b in combinations(with_selection, 2)],
         "notes": notes,
     }
 
@@ -117,17 +115,17 @@ def _common_axes(a: Scores, b: Scores) -> list[Axis]:
     return [axis for axis in a.axes if axis in b.axes]
 
 
-def _joined(a: Scores, b: Scores, both: pl.Expr) -> pl.DataFrame:
+def _join(a: Scores, b: Scores, both: pl.Expr) -> pl.DataFrame:
     """The rows of both, those of `b` with the ending `_b`, in the order of `a`."""
     return a.rows.join(b.rows, on="sample_id", how="inner", suffix="_b", maintain_order="left").filter(both)
 
 
 def _pair(a: Scores, b: Scores, draws: int, tell: Tell, done: int, steps: int) -> tuple[dict[str, Any], int]:
     axes = _common_axes(a, b)
-    given = _joined(a, b, pl.lit(True))
-    rows = given.filter(pl.col("_scored") & pl.col("_scored_b"))
-    result: dict[str, Any] = {"a": a.name, "b": b.name, "shared": len(given), "compared": len(rows), "axes": {}}
-    result["fault"] = _fault(a, b, axes, len(given), len(rows))
+    common = _join(a, b, pl.lit(True))
+    rows = common.filter(pl.col("_scored") & pl.col("_scored_b"))
+    result: dict[str, Any] = {"a": a.name, "b": b.name, "common": len(common), "scored": len(rows), "axes": {}}
+    result["fault"] = _fault(a, b, axes, len(common), len(rows))
     if result["fault"]:
         return result, done + len(axes)
     clusters = rows["dialogue_id"].to_list()
@@ -152,44 +150,44 @@ def _pair(a: Scores, b: Scores, draws: int, tell: Tell, done: int, steps: int) -
     return result, done + len(axes)
 
 
-def _fault(a: Scores, b: Scores, axes: Sequence[Axis], given: int, compared: int) -> str:
+def _fault(a: Scores, b: Scores, axes: Sequence[Axis], common: int, scored: int) -> str:
     if not axes:
         sides = [f"{run.name} scores {', '.join(f'{x.name} {x.low}–{x.high}' for x in run.axes)}" for run in (a, b)]
         return f"no axis in common: {', and '.join(sides)}"
-    if not given:
+    if not common:
         return f"{a.name} and {b.name} have no sample in common"
-    return "" if compared else f"none of the {given:,} samples that {a.name} and {b.name} share has scores in both"
+    return "" if scored else f"none of the {common:,} samples that {a.name} and {b.name} share has scores in both"
 
 
 def _overlap(a: Scores, b: Scores) -> dict[str, Any]:
-    decided = (pl.col("_subset") != UNSCORED) & (pl.col("_subset_b") != UNSCORED)
-    rows = _joined(a, b, decided)
+    in_subsets = (pl.col("_subset") != UNSCORED) & (pl.col("_subset_b") != UNSCORED)
+    rows = _join(a, b, in_subsets)
     first, second = rows["_subset"].to_numpy(), rows["_subset_b"].to_numpy()
     names = list(dict.fromkeys((*a.subsets, *b.subsets)))
-    masks = {KEPT: (first != a.otherwise, second != b.otherwise)} | {n: (first == n, second == n) for n in names}
+    masks = {KEEP: (first != a.otherwise, second != b.otherwise)} | {n: (first == n, second == n) for n in names}
     return {
         "a": a.name,
         "b": b.name,
-        "shared": len(rows),
+        "common": len(rows),
         "jaccard": {n: round(jaccard(x, y), 6) if (x | y).any() else None for n, (x, y) in masks.items()},
         "both": {n: int((x & y).sum()) for n, (x, y) in masks.items()},
         "either": {n: int((x | y).sum()) for n, (x, y) in masks.items()},
-        "moved": int(np.count_nonzero(first != second)),
+        "changes": int(np.count_nonzero(first != second)),
     }
 
 
-UNCHANGED = 60
+LONGEST_SAME = 60
 """Runs of more unchanged words than this are shown by their ends."""
 _ENDS = 25
 _WORD = re.compile(r"\s*\S+")
 
 
-class Shown(NamedTuple):
+class Piece(NamedTuple):
     """A run of words, with the middle of a long unchanged one left out: `left` words stand between text and after."""
 
     kind: str
     text: str
-    left: int = 0
+    omitted_words: int = 0
     after: str = ""
 
 
@@ -200,7 +198,7 @@ class Difference:
     `cut` are the words of both that were too many to compare.
     """
 
-    pieces: list[Shown]
+    pieces: list[Piece]
     words: dict[str, int]
     cut: int
 
@@ -224,7 +222,7 @@ def difference(first: Rubric, second: Rubric) -> Difference:
         words[piece.kind] += piece.words
     cut = sum(max(0, len(text.split()) - MOST_WORDS) for text in texts)
     return Difference(
-        [_shortened(piece.kind, piece.text, piece.words) for piece in pieces],
+        [_shorten(piece.kind, piece.text, piece.words) for piece in pieces],
         {kind: words[kind] for kind in ("same", "removed", "added")},
         cut,
     )
@@ -250,8 +248,8 @@ def rubric_facts(rubrics: Sequence[Rubric]) -> list[Section]:
     return [Section("Rubric", facts, (True,) * len(rubrics))]
 
 
-def _shortened(kind: str, text: str, words: int) -> Shown:
-    if kind != "same" or words <= UNCHANGED:
-        return Shown(kind, text)
+def _shorten(kind: str, text: str, words: int) -> Piece:
+    if kind != "same" or words <= LONGEST_SAME:
+        return Piece(kind, text)
     spans = [match.span() for match in _WORD.finditer(text)]
-    return Shown(kind, text[: spans[_ENDS - 1][1]], words - 2 * _ENDS, text[spans[-_ENDS][0] :])
+    return Piece(kind, text[: spans[_ENDS - 1][1]], words - 2 * _ENDS, text[spans[-_ENDS][0] :])

@@ -38,15 +38,15 @@ export async function loadCounts(choice, before, signal) {
 /** Ask for what `select` would write, where the browser cannot count it. */
 export async function loadSelection(present, signal) {
   if (present.settled) return;
-  const { assigned } = await api("/api/lab/selection", { query: query(present.choice), signal });
-  present.assigned = assigned;
+  const { assignment } = await api("/api/lab/selection", { query: query(present.choice), signal });
+  present.assignment = assignment;
 }
 
 /** Ask for what flips at one step, where the browser cannot count it. */
 export async function loadFlips(present, signal) {
-  if (present.exact || present.flipped) return;
+  if (present.exact || present.flipDetails) return;
   const { flips } = await api("/api/lab/flips", { query: query(present.choice), signal });
-  present.flipped = flips;
+  present.flipDetails = flips;
 }
 
 const name = (policy) => (policy.file ? `${policy.name.replace(/[^\w.-]+/g, "-")}.yaml` : policy.name);
@@ -88,6 +88,6 @@ export function cellAddress(run, scores, category) {
 /** The page of the samples that go from one subset to another when a threshold moves. */
 export function moveAddress(run, choice, flip, [from, to], category) {
   const { decide, ...rest } = query(choice);
-  const move = { move: `${flip.threshold}=${flip.moved}`, from, to };
+  const move = { move: `${flip.threshold}=${flip.to}`, from, to };
   return `/samples?${new URLSearchParams({ run, ...(category && { category }), ...rest, ...(decide && { decide }), ...move })}`;
 }

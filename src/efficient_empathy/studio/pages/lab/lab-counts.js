@@ -25,8 +25,8 @@ export class PointCounts {
     this.scored = new Float64Array(this.categories.length);
     this.cells.n.forEach((n, i) => { this.scored[this.cells.category[i]] += n; });
     this.totals = { scored: total(this.scored), unscored: total(this.unscored) };
-    this.assigned = null;
-    this.flipped = null;
+    this.assignment = null;
+    this.flipDetails = null;
   }
 
   /** Whether the browser's own counts are those of `select`. */
@@ -36,7 +36,7 @@ export class PointCounts {
 
   /** Whether all that `select` would write is here. */
   get settled() {
-    return this.exact || this.assigned !== null;
+    return this.exact || this.assignment !== null;
   }
 
   /** Samples with scores, and without: of one category, or of all where it is null. */
@@ -46,17 +46,17 @@ export class PointCounts {
 
   /** The codes of all points at these thresholds; null where only the studio knows them. */
   codesAt(values) {
-    const moved = Object.keys(values).filter((name) => values[name] !== this.values[name]);
-    if (!moved.length) return this.codes;
-    const slice = moved.length === 1 ? this.slices.get(moved[0]) : undefined;
-    const step = slice ? slice.values.indexOf(values[moved[0]]) : -1;
+    const names = Object.keys(values).filter((name) => values[name] !== this.values[name]);
+    if (!names.length) return this.codes;
+    const slice = names.length === 1 ? this.slices.get(names[0]) : undefined;
+    const step = slice ? slice.values.indexOf(values[names[0]]) : -1;
     return step < 0 ? null : slice.codes.subarray(step * this.points, (step + 1) * this.points);
   }
 
   /** Counts of every category, `[category * subsets + subset]`: by codes, or as selected where `codes` is null. */
   byCategory(codes) {
     const counts = new Float64Array(this.categories.length * this.subsets.length);
-    const { point, category, n, code } = codes ? (this.expected ?? this.cells) : this.assigned;
+    const { point, category, n, code } = codes ? (this.expected ?? this.cells) : this.assignment;
     for (let i = 0; i < n.length; i++) counts[category[i] * this.subsets.length + (codes ? codes[point[i]] : code[i])] += n[i];
     return counts;
   }
@@ -86,9 +86,9 @@ export class PointCounts {
 
   /** What changes subset when one threshold moves by one, the largest move first; null while the studio works it out. */
   flips(category = null) {
-    if (!this.exact && !this.flipped) return null;
-    const steps = this.exact ? this.thresholds.flatMap((one) => [-1, 1].map((by) => this.flip(one, by))) : this.flipped;
-    return steps.map(({ threshold, value, moved, moves }) => {
+    if (!this.exact && !this.flipDetails) return null;
+    const steps = this.exact ? this.thresholds.flatMap((one) => [-1, 1].map((by) => this.flip(one, by))) : this.flipDetails;
+    return steps.map(({ threshold, value, to, moves }) => {
       const sums = new Map();
       moves.n.forEach((n, i) => {
         if (category !== null && moves.category[i] !== category) return;
@@ -96,13 +96,13 @@ export class PointCounts {
         sums.set(pair, (sums.get(pair) ?? 0) + n);
       });
       const pairs = [...sums].map(([pair, n]) => ({ from: Math.floor(pair / this.subsets.length), to: pair % this.subsets.length, n }));
-      return { threshold, value, moved, count: total(pairs.map((one) => one.n)), moves: pairs.sort((a, b) => b.n - a.n) };
+      return { threshold, value, to, count: total(pairs.map((one) => one.n)), moves: pairs.sort((a, b) => b.n - a.n) };
     });
   }
 
   flip({ name, low, high, value }, by) {
-    const moved = Math.min(Math.max(high, value), Math.max(Math.min(low, value), value + by));
-    const codes = this.codesAt({ ...this.values, [name]: moved });
+    const to = Math.min(Math.max(high, value), Math.max(Math.min(low, value), value + by));
+    const codes = this.codesAt({ ...this.values, [name]: to });
     const moves = { from: [], to: [], category: [], n: [] };
     this.cells.n.forEach((n, i) => {
       const point = this.cells.point[i];
@@ -112,7 +112,7 @@ export class PointCounts {
       moves.category.push(this.cells.category[i]);
       moves.n.push(n);
     });
-    return { threshold: name, value, moved, moves };
+    return { threshold: name, value, to, moves };
   }
 
   /** The drawn cell of each point for two axes by their place, `up` null for one axis: `[upward * width + rightward]`. */
@@ -133,7 +133,7 @@ export class PointCounts {
     const [cells, wide] = [width * height, this.subsets.length];
     const n = new Float64Array(cells);
     const by = new Float64Array(cells * wide);
-    const { point, category: categories, n: counts, code } = codes ? this.cells : this.assigned;
+    const { point, category: categories, n: counts, code } = codes ? this.cells : this.assignment;
     counts.forEach((count, i) => {
       if (category !== null && categories[i] !== category) return;
       n[of[point[i]]] += count;

@@ -38,9 +38,9 @@ export class SizeCurve {
    * `points` are as of `PointCounts.curve`, out of `total` samples; lines stand at the present `value` and at the baseline's
    * (`former`, or null). `others` are the other thresholds in words; `about` says that the sizes are expected ones.
    */
-  draw(drawn) {
-    this.drawn = drawn;
-    const { threshold, points, total, subsets, others, about } = drawn;
+  draw(frame) {
+    this.drawn = frame;
+    const { threshold, points, total, subsets, others, about } = frame;
     const ground = JSON.stringify([threshold.symbol, threshold.low, threshold.high, threshold.of, points, total, others, about, this.wide]);
     if (ground !== this.ground || subsets !== this.subsets) {
       Object.assign(this, { ground, subsets });

@@ -22,7 +22,7 @@ export function brief(n, narrow = false) {
 /** Set what has changed and leave the rest, which the browser would lay out anew. */
 const setText = (element, text) => element.textContent === text || (element.textContent = text);
 const setAttribute = (element, name, value) => element.getAttribute(name) === value || element.setAttribute(name, value);
-const named = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const capitalise = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export class ScoreMap {
   /**
@@ -132,9 +132,9 @@ export class ScoreMap {
     const middle = (this.edge.top + this.bottom) / 2;
     return [
       every(this.right, this.across).map((v) => svg("text", { class: "tick middle", x: this.x(v), y: this.bottom + 16 }, v)),
-      svg("text", { class: "title middle", x: (this.edge.left + this.end) / 2, y: this.bottom + 38 }, `${named(this.right.name)} →`),
+      svg("text", { class: "title middle", x: (this.edge.left + this.end) / 2, y: this.bottom + 38 }, `${capitalise(this.right.name)} →`),
       this.up && every(this.up, this.high).map((v) => svg("text", { class: "tick end", x: this.edge.left - 8, y: this.y(v) + 4 }, v)),
-      this.up && svg("text", { class: "title middle", transform: `translate(${this.small ? 11 : 18} ${middle}) rotate(-90)` }, `${named(this.up.name)} →`),
+      this.up && svg("text", { class: "title middle", transform: `translate(${this.small ? 11 : 18} ${middle}) rotate(-90)` }, `${capitalise(this.up.name)} →`),
     ];
   }
 
@@ -303,9 +303,9 @@ export class ScoreMap {
     const value = { Home: low, End: high }[event.key] ?? (far && this.state.values[name] + far * this.state.steps[name]);
     if (value === undefined) return;
     event.preventDefault();
-    const moved = { [name]: Math.min(high, Math.max(low, value)) };
-    this.state = { ...this.state, values: { ...this.state.values, ...moved } }; // the next key may come before the next frame
-    this.moved(moved, true);
+    const change = { [name]: Math.min(high, Math.max(low, value)) };
+    this.state = { ...this.state, values: { ...this.state.values, ...change } }; // the next key may come before the next frame
+    this.moved(change, true);
   }
 
   cellKey(event) {

@@ -69,11 +69,11 @@ export class SizeTable {
 /** What changes when a threshold moves by one; `address(flip, move)` is where these samples are. */
 export function flipRows(flips, subsets, symbols, scored, address) {
   return flips.map((flip) => {
-    const { threshold, value, moved, count, moves } = flip;
+    const { threshold, value, to, count, moves } = flip;
     const links = moves.map((move) => h("a", { class: "move", href: address(flip, move) },
       `${format.count(move.n)} `, swatch(subsets[move.from]), ` ${subsets[move.from].name} → `, swatch(subsets[move.to]), ` ${subsets[move.to].name}`));
-    const nothing = h("span", { class: "quiet" }, value === moved ? "the threshold ends here" : "none");
-    return h("tr", {}, h("th", { scope: "row" }, `${symbols[threshold]} ${written(value)} → ${written(moved)}`),
+    const nothing = h("span", { class: "quiet" }, value === to ? "the threshold ends here" : "none");
+    return h("tr", {}, h("th", { scope: "row" }, `${symbols[threshold]} ${written(value)} → ${written(to)}`),
       h("td", { class: "n" }, format.count(count)), h("td", { class: "n" }, format.share(count, scored)), h("td", {}, links.length ? links : nothing));
   });
 }

@@ -96,10 +96,10 @@ async function load() {
   if (pending) return pending;
   pending = (async () => {
     while (!present || !current()) {
-      const found = await loadCounts(state.choice, present);
+      const latest = await loadCounts(state.choice, present);
       loading?.abort();
-      const frame = !present || present.key !== found.key || present.choice.policy !== found.choice.policy || present.choice.decide !== found.choice.decide;
-      present = found;
+      const frame = !present || present.key !== latest.key || present.choice.policy !== latest.choice.policy || present.choice.decide !== latest.choice.decide;
+      present = latest;
       if (frame) drawFrame();
       redraw();
     }
@@ -113,14 +113,14 @@ async function load() {
 }
 
 /** Let the studio work out what only it can tell of a choice. */
-async function complete(wanted) {
+async function complete(latest) {
   loading = new AbortController();
   const { signal } = loading;
   try {
-    await loadSelection(wanted, signal);
-    if (wanted === present) { redraw(); settle(); }
-    await loadFlips(wanted, signal);
-    if (wanted === present) redraw();
+    await loadSelection(latest, signal);
+    if (latest === present) { redraw(); settle(); }
+    await loadFlips(latest, signal);
+    if (latest === present) redraw();
   } catch (error) {
     if (error.name !== "AbortError") throw error;
   }
@@ -128,13 +128,13 @@ async function complete(wanted) {
 
 /** The baseline with all its counts; it is drawn when it is there. */
 async function loadBaseline() {
-  const wanted = baseline();
-  if (before && same(before.choice, wanted)) return;
+  const choice = baseline();
+  if (before && same(before.choice, choice)) return;
   before = null;
-  const found = await loadCounts(wanted, null);
-  await loadSelection(found);
-  if (!same(found.choice, baseline())) return;
-  before = found;
+  const latest = await loadCounts(choice, null);
+  await loadSelection(latest);
+  if (!same(latest.choice, baseline())) return;
+  before = latest;
   drawBaseline();
   redraw();
 }
@@ -192,8 +192,8 @@ function formerMap(right, up) {
   const place = (i) => (i === null ? null : before.axes.findIndex((axis) => axis.name === present.axes[i].name));
   const [x, y] = [place(right), place(up)];
   if (x < 0 || y < 0) return null;
-  const found = before.map(before.exact ? before.codes : null, x, y, state.category);
-  return Array.from(found.subset, (k) => names(before)[k]?.name ?? "");
+  const cells = before.map(before.exact ? before.codes : null, x, y, state.category);
+  return Array.from(cells.subset, (k) => names(before)[k]?.name ?? "");
 }
 
 function drawThresholds() {
@@ -203,11 +203,11 @@ function drawThresholds() {
     slider.value = thresholds[name];
     slider.nextElementSibling.textContent = written(thresholds[name]);
   }
-  const told = present.words.map((sentence) => present.thresholds.reduce(
+  const sentences = present.words.map((sentence) => present.thresholds.reduce(
     (text, { name, symbol, value }) => text.replaceAll(`${symbol} = ${value}`, `${symbol} = ${thresholds[name]}`), sentence));
   const lines = [...at("rule").children];
-  if (lines.length === told.length) lines.forEach((line, i) => { if (line.textContent !== told[i]) line.textContent = told[i]; });
-  else fill(at("rule"), ...told.map((sentence) => h("li", {}, sentence)));
+  if (lines.length === sentences.length) lines.forEach((line, i) => { if (line.textContent !== sentences[i]) line.textContent = sentences[i]; });
+  else fill(at("rule"), ...sentences.map((sentence) => h("li", {}, sentence)));
 }
 
 function drawCurves() {
@@ -385,8 +385,8 @@ function listen() {
   });
   at("save").addEventListener("click", () => {
     const { choice } = state;
-    const found = present.sizes(counts().selected);
-    const words = subsets().map(({ name }, k) => `${format.count(found[k])} ${name}`).join(", ");
+    const sizes = present.sizes(counts().selected);
+    const words = subsets().map(({ name }, k) => `${format.count(sizes[k])} ${name}`).join(", ");
     const file = [RUN, choice.policy, ...Object.values(choice.thresholds)].join("-").replace(/[^\w.-]+/g, "-");
     download(`${file}.yaml`, recipe(offered.recipe, policy(), choice, offered.seed, `Chosen on the page Thresholds: ${words}`));
     done("Saved. Run it with efficient-empathy run FILE.");

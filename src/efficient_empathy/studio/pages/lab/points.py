@@ -34,7 +34,7 @@ CATEGORIES = 200
 STEPS = (0.5, 1, 2, 5, 10)
 MOST_STEPS = 60
 """Steps of a slider; its step is the first of `STEPS` that needs no more."""
-FILLED, SPREAD = 4096, 1 << 16
+MOST_FILLERS, SPREAD = 4096, 1 << 16
 """Combinations of whole scores that are points also where no sample is, so that a map shows their subset; and as many
 over which distributions are added up."""
 Values = npt.NDArray[Any]
@@ -86,14 +86,15 @@ class Rows:
 def read_rows(table: RunTable, policy: Policy, extra: Sequence[str] = ()) -> Rows:
     """The rows of a run for a policy, with `extra` columns of the table; a policy without axes is drawn on all."""
     scales = scales_of(table)
-    looked_at = axes_of(policy, scales)
-    drawn = tuple(axis for axis in table.axes if axis.name in (looked_at or scales))
-    columns = dict.fromkeys(["row", "state", "category", *(a.name for a in drawn), *policy.facts, *extra])
+    compared_axes = axes_of(policy, scales)
+    axes = tuple(axis for axis in table.axes if axis.name in (compared_axes or scales))
+    columns = dict.fromkeys(["row", "state", "category", *(a.name for a in axes), *policy.facts, *extra])
     with readable(table.workspace.root):
         frame = (
             table.scan(columns)
             .with_columns(
-                pl.col("category").fill_null(UNCATEGORISED).alias("place of"), scored_on(looked_at).alias("has scores")
+                pl.col("category").fill_null(UNCATEGORISED).alias("place of"),
+                scored_on(compared_axes).alias("has scores"),
             )
             .collect(engine="streaming")
         )
@@ -102,7 +103,7 @@ def read_rows(table: RunTable, policy: Policy, extra: Sequence[str] = ()) -> Row
     frame = frame.with_columns(place)
     lacking = frame.filter(~pl.col("has scores"))["place of"].to_numpy()
     unscored = np.bincount(lacking, minlength=len(categories))
-    return Rows(drawn, frame.filter("has scores"), categories, tuple(unscored.tolist()))
+    return Rows(axes, frame.filter("has scores"), categories, tuple(unscored.tolist()))
 
 
 def reaches(policy: Policy, rows: Rows) -> tuple[Reach, ...]:
@@ -143,8 +144,8 @@ class Points:
         """The subset of each point at the thresholds of `policy`, as its position in the policy's subsets."""
 
         def truth(atom: Atom) -> npt.NDArray[np.bool_]:
-            fixed = self.truths.get(str(atom))
-            return on_arrays(atom, self.values) if fixed is None else fixed
+            constant = self.truths.get(str(atom))
+            return on_arrays(atom, self.values) if constant is None else constant
 
         conditions = [holds(tree, truth) for tree in policy.trees]
         choices = [np.uint8(code) for code in policy.rule_codes]
@@ -160,45 +161,43 @@ class Sorter:
 
     def __init__(self, policy: RulePolicy, rows: Rows, reach: Sequence[Reach], *, spread: bool = False) -> None:
         self.policy, self.rows, self.reach, self.spread = policy, rows, reach, spread
-        self.fixed = [atom for atom in policy.atoms() if not _thresholds(atom)]
+        self.constants = [atom for atom in policy.atoms() if not _thresholds(atom)]
 
     @cached_property
     def positions(self) -> dict[str, npt.NDArray[np.float64]]:
         """By column that a threshold is compared with: the values that tell its scores apart."""
-        known: dict[str, set[float]] = {}
+        values: dict[str, set[float]] = {}
         for reach in self.reach:
             for column in reach.columns:
-                known.setdefault(column, set()).update(reach.values(self.policy.thresholds[reach.name]))
+                values.setdefault(column, set()).update(reach.values(self.policy.thresholds[reach.name]))
         for atom in self.policy.atoms():
             if _thresholds(atom):
-                known[atom.left.name].update(c.value for c in atom.constants if isinstance(c, Number))
-        kinds = {name: np.float32 if name not in FACTS else np.float64 for name in known}
-        return {name: np.unique(np.array(sorted(v), kinds[name])).astype(np.float64) for name, v in known.items()}
+                values[atom.left.name].update(c.value for c in atom.constants if isinstance(c, Number))
+        kinds = {name: np.float32 if name not in FACTS else np.float64 for name in values}
+        return {name: np.unique(np.array(sorted(v), kinds[name])).astype(np.float64) for name, v in values.items()}
 
     def points(self) -> Points:
         """Sort the rows."""
         keys = self._keys(self._columns())
-        about_facts = [f"truth {i}" for i, atom in enumerate(self.fixed) if looks_at_facts(atom)]
+        about_facts = [f"truth {i}" for i, atom in enumerate(self.constants) if looks_at_facts(atom)]
         about_facts += [f"level {name}" for name in self.positions if name in FACTS]
         patterns = _patterns(keys, about_facts, everything=self.spread)
         fillers = self._fillers(keys, patterns)
         unique = pl.concat([keys, fillers]).unique(maintain_order=True)
-        numbered = unique.with_row_index("point")
+        numbers = unique.with_row_index("point")
         of_rows, of_grid = (
-            frame.join(numbered, on=keys.columns, how="left", maintain_order="left")["point"]
-            .to_numpy()
-            .astype(np.int64)
+            frame.join(numbers, on=keys.columns, how="left", maintain_order="left")["point"].to_numpy().astype(np.int64)
             for frame in (keys, fillers)
         )
         at = unique.select(pl.col(f"at {axis.name}") for axis in self.rows.axes).to_numpy().astype(np.int32)
-        truths = {str(atom): unique[f"truth {i}"].to_numpy() for i, atom in enumerate(self.fixed)}
+        truths = {str(atom): unique[f"truth {i}"].to_numpy() for i, atom in enumerate(self.constants)}
         values = {name: _representatives(unique[f"level {name}"], p) for name, p in self.positions.items()}
         grid = of_grid.reshape(len(patterns), -1) if len(fillers) else None
         rows = np.zeros(len(keys), np.int64)
         if about_facts:
-            known = patterns.with_row_index("pattern")
-            joined = keys.select(about_facts).join(known, on=about_facts, how="left", maintain_order="left")
-            rows = joined["pattern"].fill_null(0).to_numpy().astype(np.int64)
+            numbered_patterns = patterns.with_row_index("pattern")
+            by_row = keys.select(about_facts).join(numbered_patterns, on=about_facts, how="left", maintain_order="left")
+            rows = by_row["pattern"].fill_null(0).to_numpy().astype(np.int64)
         return Points(at, truths, values, of_rows, grid, rows)
 
     def _columns(self) -> dict[str, Values]:
@@ -221,7 +220,7 @@ class Sorter:
             keys[f"at {axis.name}"] = whole.fill_null(axis.low).cast(pl.Int32) - axis.low
         for name, positions in self.positions.items():
             keys[f"level {name}"] = _levels(columns[name], positions)
-        for i, atom in enumerate(self.fixed):
+        for i, atom in enumerate(self.constants):
             keys[f"truth {i}"] = np.broadcast_to(on_arrays(atom, columns), (len(self.rows.frame),))
         return pl.DataFrame(keys)
 
@@ -229,29 +228,28 @@ class Sorter:
         """Every combination of whole scores under each of these patterns of facts; none where there are too many."""
         axes = self.rows.axes
         size = int(np.prod([len(axis.values) for axis in axes], dtype=np.float64))
-        if not len(patterns) or size * len(patterns) > (SPREAD if self.spread else FILLED):
+        if not len(patterns) or size * len(patterns) > (SPREAD if self.spread else MOST_FILLERS):
             return keys.clear()
         grid = np.meshgrid(*(np.array(axis.values, np.float32) for axis in axes), indexing="ij")
         columns: dict[str, Values] = {axis.name: one.ravel() for axis, one in zip(axes, grid, strict=True)}
-        filled: dict[str, Any] = {f"at {axis.name}": (columns[axis.name] - axis.low).astype(np.int32) for axis in axes}
-        filled |= {
-            f"level {name}": _levels(columns[name], p) for name, p in self.positions.items() if name not in FACTS
-        }
-        filled |= {
+        cells: dict[str, Any] = {f"at {axis.name}": (columns[axis.name] - axis.low).astype(np.int32) for axis in axes}
+        cells |= {f"level {name}": _levels(columns[name], p) for name, p in self.positions.items() if name not in FACTS}
+        cells |= {
             f"truth {i}": np.broadcast_to(on_arrays(atom, columns), (size,))
-            for i, atom in enumerate(self.fixed)
+            for i, atom in enumerate(self.constants)
             if not looks_at_facts(atom)
         }
-        combined = patterns.join(pl.DataFrame(filled), how="cross", maintain_order="left_right")
-        return combined.select(keys.columns).cast(keys.schema)
+        rows = patterns.join(pl.DataFrame(cells), how="cross", maintain_order="left_right")
+        return rows.select(keys.columns).cast(keys.schema)
 
 
 def _patterns(keys: pl.DataFrame, about_facts: list[str], *, everything: bool) -> pl.DataFrame:
     """The patterns of facts among the samples, the most frequent first; that one alone unless `everything`."""
     if not about_facts:
         return pl.DataFrame({"one": [True]}) if len(keys) else pl.DataFrame({"one": pl.Series([], dtype=pl.Boolean)})
-    found = keys.group_by(about_facts).len().sort(["len", *about_facts], descending=[True, *[False] * len(about_facts)])
-    return (found if everything else found.head(1)).select(about_facts)
+    by, descending = ["len", *about_facts], [True, *[False] * len(about_facts)]
+    counts = keys.group_by(about_facts).len().sort(by, descending=descending)
+    return (counts if everything else counts.head(1)).select(about_facts)
 
 
 def count(places: npt.NDArray[np.int64], *others: npt.NDArray[Any]) -> pl.DataFrame:

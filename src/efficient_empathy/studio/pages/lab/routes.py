@@ -25,7 +25,7 @@ from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.selection.policies import Policy, RulePolicy, make_selector
 from efficient_empathy.studio.pages.lab.views import Views
 from efficient_empathy.studio.server.context import Studio
-from efficient_empathy.studio.server.look import drawn_looks
+from efficient_empathy.studio.server.look import look_records
 from efficient_empathy.studio.server.selections import (
     OWN,
     choice_of,
@@ -110,7 +110,7 @@ def _offer(table: RunTable, key: str, policy: Policy) -> dict[str, Any]:
         "name": policy.name,
         "description": policy.description,
         "thresholds": policy.thresholds,
-        "subsets": drawn_looks(subsets, policy.otherwise),
+        "subsets": look_records(subsets, policy.otherwise),
         "decides": decides,
         "file": yaml.safe_dump(policy.definition(), sort_keys=False, allow_unicode=True) if key.startswith(OWN) else "",
     }
@@ -127,11 +127,11 @@ def _recipe_from_manifest(workspace: Workspace) -> str:
     record = workspace.stage(SCORE, ScoreRecord)
     source = record.source.name if record else "dialogues.csv"
     judge = record.panel.specs[0].judge if record else "distilled"
-    named = yaml.safe_dump({"name": _plain(workspace.root.name), "run": shown_path(workspace.root)}, sort_keys=False)
+    head = yaml.safe_dump({"name": _plain(workspace.root.name), "run": shown_path(workspace.root)}, sort_keys=False)
     data = yaml.safe_dump({"data": {"source": source}}, allow_unicode=True)
     score = yaml.safe_dump({"score": {"judge": judge if judge in JUDGES else "distilled"}})
     return (
-        f"{named}# This run was not made from a recipe: give the path of what was scored, and the judge's options,\n"
+        f"{head}# This run was not made from a recipe: give the path of what was scored, and the judge's options,\n"
         f"# as you gave them to `efficient-empathy score`.\n{data}{score}"
     )
 

@@ -2,8 +2,6 @@
 
 `view` comes at once; where probabilities or ranks decide, `selection` gives what `select` would write. Neither leaves a
 rule to the browser.
-
-How many samples of each category the judge expects at each point, from its distributions.
 """
 
 from __future__ import annotations
@@ -49,13 +47,13 @@ def expected_counts(table: RunTable, rows: Rows, points: Points) -> pl.DataFrame
     columns = ["row", *names, *(["dependence"] if "dependence" in table.columns else [])]
     patterns, cells = points.grid.shape
     categories = rows.frame["place of"].to_numpy().astype(np.int64)
-    scored, group = rows.frame["row"].to_numpy(), categories * patterns + points.pattern_of_rows
+    samples, group = rows.frame["row"].to_numpy(), categories * patterns + points.pattern_of_rows
     sums = np.zeros((len(rows.categories) * patterns, cells))
-    alone = np.zeros(len(scored), np.bool_)
+    alone = np.zeros(len(samples), np.bool_)
     pairs = _pairs(table, rows)
     with readable(table.workspace.scores):
         for batch in table.scan(columns).collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
-            _add(batch, names, pairs, (scored, group), sums, alone)
+            _add(batch, names, pairs, (samples, group), sums, alone)
     counts = [(points.grid[g % patterns], g // patterns, sums[g]) for g in np.flatnonzero(sums.sum(axis=1))]
     parts = [
         pl.DataFrame({"point": at[n > 0], "other 0": np.full((n > 0).sum(), category), "n": n[n > 0]})
@@ -74,7 +72,7 @@ def joint_counts(tables: Sequence[Table], dependence: npt.NDArray[np.float64]) -
     together = _outer_sum(tables)
     for pair, number in zip(combinations(range(len(tables)), 2), dependence.T, strict=True):
         if number.any():
-            factors = [t * _centred(t) if axis in pair else t for axis, t in enumerate(tables)]
+            factors = [t * _centre(t) if axis in pair else t for axis, t in enumerate(tables)]
             factors[pair[0]] = factors[pair[0]] * number[:, None]
             together = together + _outer_sum(factors)
     positive: Table = np.maximum(together, 0)
@@ -85,14 +83,14 @@ def _add(
     batch: pl.DataFrame,
     names: Sequence[str],
     pairs: Sequence[int],
-    known: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]],
+    rows_and_groups: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]],
     sums: Table,
     alone: npt.NDArray[np.bool_],
 ) -> None:
     """Add a batch of the table to the sums of its groups; mark what has no distributions as `alone`."""
-    scored, group = known
-    first, last = np.searchsorted(scored, [batch["row"][0], batch["row"][-1] + 1]) if len(batch) else (0, 0)
-    here = batch[(scored[first:last] - batch["row"][0]).astype(np.int64)] if last > first else batch.clear()
+    samples, group = rows_and_groups
+    first, last = np.searchsorted(samples, [batch["row"][0], batch["row"][-1] + 1]) if len(batch) else (0, 0)
+    here = batch[(samples[first:last] - batch["row"][0]).astype(np.int64)] if last > first else batch.clear()
     whole = here.select(pl.all_horizontal(pl.col(names).is_not_null())).to_series().to_numpy()
     alone[first:last] = ~whole
     here, groups = here.filter(pl.Series(whole)), group[first:last][whole]
@@ -115,28 +113,28 @@ def _pairs(table: RunTable, rows: Rows) -> list[int]:
 
 def _outer_sum(factors: Sequence[Table]) -> Table:
     """Σ over samples of the outer product of their rows, flat."""
-    left = factors[0]
+    product = factors[0]
     for factor in factors[1:-1]:
-        left = (left[:, :, None] * factor[:, None, :]).reshape(len(left), -1)
-    summed: Table = left.T @ factors[-1] if len(factors) > 1 else left.sum(axis=0)
-    return summed.ravel()
+        product = (product[:, :, None] * factor[:, None, :]).reshape(len(product), -1)
+    total: Table = product.T @ factors[-1] if len(factors) > 1 else product.sum(axis=0)
+    return total.ravel()
 
 
-def _centred(table: Table) -> Table:
+def _centre(table: Table) -> Table:
     levels = np.arange(table.shape[1])
-    centred: Table = levels - (table @ levels)[:, None]
-    return centred
+    result: Table = levels - (table @ levels)[:, None]
+    return result
 
 
 Kind = Literal["counted", "expected", "ranked"]
 """`counted`: rules on scores, which the browser counts exactly. `expected`: rules on the judge's distributions, whose
 exact selection only `selection` has. `ranked`: a policy that takes the top; so has its."""
-_HELD = 8
+_MOST_VALUES = 8
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Sorted:
+class Sorting:
     """The samples of a run in the points of one policy, with their counts."""
 
     key: str
@@ -152,16 +150,16 @@ class Latest(Generic[T]):
     """Values by key, made once; the last ones are held."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[object, ...], T] = OrderedDict()
+        self._values: OrderedDict[tuple[object, ...], T] = OrderedDict()
 
     def get(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
         """The value of a key."""
-        if key not in self._known:
-            self._known[key] = make()
-        self._known.move_to_end(key)
-        while len(self._known) > _HELD:
-            self._known.popitem(last=False)
-        return self._known[key]
+        if key not in self._values:
+            self._values[key] = make()
+        self._values.move_to_end(key)
+        while len(self._values) > _MOST_VALUES:
+            self._values.popitem(last=False)
+        return self._values[key]
 
 
 class Views:
@@ -170,69 +168,72 @@ class Views:
     def __init__(self, selections: Selections) -> None:
         self.selections = selections
         self._rows: Latest[Rows] = Latest()
-        self._found: Latest[Sorted] = Latest()
+        self._sortings: Latest[Sorting] = Latest()
         self._lock = threading.Lock()
 
     def view(self, table: RunTable, choice: Choice, have: str = "") -> dict[str, Any]:
         """The points and their codes; without what follows from the samples alone where the browser `have`s it."""
-        found = self._sorted(table, choice)
-        policy, rows = choice.policy, found.rows
+        sorting = self._sort_samples(table, choice)
+        policy, rows = choice.policy, sorting.rows
         selector = make_selector(policy, scales_of(table), decide=choice.decide, seed=choice.seed)
         view: dict[str, Any] = {
-            "key": found.key,
-            "kind": found.kind,
+            "key": sorting.key,
+            "kind": sorting.kind,
             "subsets": list(selector.subsets),
             "otherwise": selector.otherwise,
             "words": policy_words(policy),
-            "thresholds": [_slider(reach, policy) for reach in found.reach],
+            "thresholds": [_slider(reach, policy) for reach in sorting.reach],
         }
         if isinstance(policy, RulePolicy):
-            view["codes"] = _packed(found.points.codes(policy))
-            view["slices"] = {reach.name: _slice(found.points, policy, reach) for reach in found.reach}
-        if have == found.key:
+            view["codes"] = _pack(sorting.points.codes(policy))
+            view["slices"] = {reach.name: _slice(sorting.points, policy, reach) for reach in sorting.reach}
+        if have == sorting.key:
             return view
         return view | {
             "axes": [{"name": axis.name, "low": axis.low, "high": axis.high} for axis in rows.axes],
             "categories": list(rows.categories),
             "unnamed": rows.unnamed,
             "unscored": list(rows.unscored),
-            "at": found.points.at.T.tolist(),
-            "grid": None if found.points.grid is None else found.points.grid[0].tolist(),
-            "cells": _columns(found.cells, "point", "category", "n"),
-            "expected": None if found.expected is None else _columns(found.expected, "point", "category", "n"),
+            "at": sorting.points.at.T.tolist(),
+            "grid": None if sorting.points.grid is None else sorting.points.grid[0].tolist(),
+            "cells": _columns(sorting.cells, "point", "category", "n"),
+            "expected": None if sorting.expected is None else _columns(sorting.expected, "point", "category", "n"),
         }
 
     def selection(self, table: RunTable, choice: Choice) -> dict[str, Any]:
         """What the policy selects: samples by point, category and subset."""
-        found = self._sorted(table, choice)
+        sorting = self._sort_samples(table, choice)
         selection = self.selections.of(table, choice)
-        codes = selection.codes[found.rows.frame["row"].to_numpy()]
-        assigned = count(found.points.of_rows, found.rows.frame["place of"].to_numpy(), codes)
-        return {"decided_on": selection.decided_on, "assigned": _columns(assigned, "point", "category", "code", "n")}
+        codes = selection.codes[sorting.rows.frame["row"].to_numpy()]
+        assignment = count(sorting.points.of_rows, sorting.rows.frame["place of"].to_numpy(), codes)
+        return {
+            "decided_on": selection.decided_on,
+            "assignment": _columns(assignment, "point", "category", "code", "n"),
+        }
 
     def flips(self, table: RunTable, choice: Choice) -> dict[str, Any]:
         """What changes subset, by category, when one threshold moves by one: the differences of two selections."""
-        found = self._sorted(table, choice)
-        scored = found.rows.frame["row"].to_numpy()
-        categories = found.rows.frame["place of"].to_numpy()
-        codes = self.selections.of(table, choice).codes[scored]
+        sorting = self._sort_samples(table, choice)
+        rows = sorting.rows.frame["row"].to_numpy()
+        categories = sorting.rows.frame["place of"].to_numpy()
+        codes = self.selections.of(table, choice).codes[rows]
         flips = []
-        for reach in found.reach:
+        for reach in sorting.reach:
             here = choice.policy.thresholds[reach.name]
             for by in (-1, 1):
                 to = reach.neighbour(here, by)
-                moved = self._codes(table, choice, reach.name, to)[scored]
-                differs = moved != codes
-                pairs = count(codes[differs].astype(np.int64), moved[differs], categories[differs])
+                codes_after = self._codes(table, choice, reach.name, to)[rows]
+                differs = codes_after != codes
+                pairs = count(codes[differs].astype(np.int64), codes_after[differs], categories[differs])
                 moves = _columns(pairs, "from", "to", "category", "n")
-                flips.append({"threshold": reach.name, "value": here, "moved": to, "moves": moves})
+                flips.append({"threshold": reach.name, "value": here, "to": to, "moves": moves})
         return {"flips": flips}
 
     def _codes(self, table: RunTable, choice: Choice, threshold: str, value: float) -> Codes:
-        moved = replace(choice, policy=choice.policy.with_thresholds(**{threshold: value}))
-        return self.selections.of(table, moved).codes
+        choice_after = replace(choice, policy=choice.policy.with_thresholds(**{threshold: value}))
+        return self.selections.of(table, choice_after).codes
 
-    def _sorted(self, table: RunTable, choice: Choice) -> Sorted:
+    def _sort_samples(self, table: RunTable, choice: Choice) -> Sorting:
         policy, kind = choice.policy, kind_of(table, choice)
         with self._lock:
             files = (table.workspace.root, table.version)
@@ -242,10 +243,10 @@ class Views:
             reach = reaches(policy, rows)
             sorter = Sorter(policy, rows, reach, spread=kind == "expected") if isinstance(policy, RulePolicy) else None
             positions = {name: one.tolist() for name, one in sorter.positions.items()} if sorter else {}
-            told = (*files, kind, {**policy.definition(), "thresholds": list(policy.thresholds)}, positions)
-            key = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
-            found = self._found.get((key,), lambda: _sort(table, key, kind, rows, sorter))
-        return replace(found, reach=reach)
+            identity = (*files, kind, {**policy.definition(), "thresholds": list(policy.thresholds)}, positions)
+            key = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+            sorting = self._sortings.get((key,), lambda: _sort(table, key, kind, rows, sorter))
+        return replace(sorting, reach=reach)
 
 
 def kind_of(table: RunTable, choice: Choice) -> Kind:
@@ -258,10 +259,10 @@ def kind_of(table: RunTable, choice: Choice) -> Kind:
     return "expected" if by_probability else "counted"
 
 
-def _sort(table: RunTable, key: str, kind: Kind, rows: Rows, sorter: Sorter | None) -> Sorted:
+def _sort(table: RunTable, key: str, kind: Kind, rows: Rows, sorter: Sorter | None) -> Sorting:
     points = sorter.points() if sorter else _places(rows)
     cells = count(points.of_rows, rows.frame["place of"].to_numpy())
-    return Sorted(
+    return Sorting(
         key, kind, rows, (), points, cells, expected_counts(table, rows, points) if kind == "expected" else None
     )
 
@@ -292,10 +293,10 @@ def _slice(points: Points, policy: RulePolicy, reach: Reach) -> dict[str, Any]:
     """The codes of every point at each value of one threshold, the others as they are."""
     values = reach.values(policy.thresholds[reach.name])
     codes = [points.codes(policy.with_thresholds(**{reach.name: value})) for value in values]
-    return {"values": values, "codes": _packed(np.concatenate(codes))}
+    return {"values": values, "codes": _pack(np.concatenate(codes))}
 
 
-def _packed(codes: Codes) -> str:
+def _pack(codes: Codes) -> str:
     return base64.b64encode(codes.tobytes()).decode()
 
 

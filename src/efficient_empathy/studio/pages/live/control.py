@@ -1,12 +1,10 @@
-"""Stop and go on: a signal to the process that scores, and the command that it was started with.
+"""The state of a run's scoring, and the ways to stop it and to go on with it.
 
 A run's folder may come from anywhere, and whoever wrote its files must not be able to have this machine run a command
 or end a process. So both are done only for a process that this studio has itself seen at work here: one of this user's,
 on this machine, that has the run's lock open. What it was started with is remembered while it is seen; it is started
 again as this same program, with those arguments, in that folder, with the studio's own environment (so that a key is
 where it was, and never in a file). For any other run the page shows the command instead.
-
-Whether a run is being scored now, by whom, and how the last scoring ended: from its sign of life and its lock.
 """
 
 from __future__ import annotations
@@ -63,12 +61,12 @@ def scoring_state(workspace: Workspace, now: float | None = None) -> ScoringStat
     quiet = abs((time.time() if now is None else now) - report.written_at)
     if report.host != socket.gethostname():
         return ScoringState(condition=report.state if quiet < AWAY_S else "silent", report=report)
-    if not process_exists(report.pid) or (quiet >= QUIET_S and not locked(workspace)):
+    if not process_exists(report.pid) or (quiet >= QUIET_S and not is_locked(workspace)):
         return ScoringState(condition="died", report=report)
     return ScoringState(condition=report.state if quiet < QUIET_S else "silent", report=report)
 
 
-def locked(workspace: Workspace) -> bool:
+def is_locked(workspace: Workspace) -> bool:
     """Whether some process holds the run; see `Workspace.lock`."""
     try:
         with (workspace.root / ".lock").open("rb") as handle:
@@ -82,12 +80,12 @@ def locked(workspace: Workspace) -> bool:
 
 def holds(pid: int, workspace: Workspace) -> bool:
     """Whether that very process has the run's lock file open, where the system tells; else whether anyone holds it."""
-    opened = Path("/proc") / str(pid) / "fd"
+    handles = Path("/proc") / str(pid) / "fd"
     if not Path("/proc/self/fd").is_dir():
-        return locked(workspace)
+        return is_locked(workspace)
     lock = str((workspace.root / ".lock").resolve())
     with contextlib.suppress(OSError):
-        for handle in opened.iterdir():
+        for handle in handles.iterdir():
             with contextlib.suppress(OSError):
                 if str(handle.readlink()) == lock:
                     return True
@@ -95,7 +93,7 @@ def holds(pid: int, workspace: Workspace) -> bool:
 
 
 @dataclass(frozen=True)
-class Started:
+class StartCommand:
     """How a process that was seen at work had been started."""
 
     command: tuple[str, ...]
@@ -107,32 +105,32 @@ class Control:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.started: Started | None = None
+        self.start_command: StartCommand | None = None
         """Of the last process that was seen at work; what `go_on` starts again."""
-        self._looked_at = 0
+        self._last_pid = 0
         self._child: subprocess.Popen[bytes] | None = None
-        self._said: IO[bytes] | None = None
+        self._errors: IO[bytes] | None = None
 
     def see(self, scoring: ScoringState) -> None:
         """Remember how a process was started, while it is at work and ours."""
         report = scoring.report
-        if report is None or not scoring.working or report.pid == self._looked_at:
+        if report is None or not scoring.working or report.pid == self._last_pid:
             return
         if self._ours(report):
-            self._looked_at = report.pid
-            self.started = Started(tuple(report.command), report.folder) if report.command else None
+            self._last_pid = report.pid
+            self.start_command = StartCommand(tuple(report.command), report.folder) if report.command else None
 
     def describe(self, scoring: ScoringState) -> dict[str, object]:
         """For the page: what can be done (`can_stop`, `can_go_on`), else the command to copy, and what went wrong."""
-        working, ended = scoring.working, scoring.condition in ("died", "stopped", "budget", "error")
+        working, has_ended = scoring.working, scoring.condition in ("died", "stopped", "budget", "error")
         ours = scoring.report is not None and scoring.condition == "running" and self._ours(scoring.report)
-        told_by_child = self._child is not None and scoring.report is not None and scoring.report.pid == self._child.pid
+        child_reports = self._child is not None and scoring.report is not None and scoring.report.pid == self._child.pid
         return {
             "can_stop": bool(ours and scoring.report and _signal(scoring.report)),
-            "can_go_on": ended and self.started is not None and not self.starting,
-            "starting": self.starting and not told_by_child,
-            "command": _shown(scoring.report) if ended or scoring.condition == "silent" else None,
-            "stop_command": _stopping(scoring.report) if working or scoring.condition == "silent" else None,
+            "can_go_on": has_ended and self.start_command is not None and not self.starting,
+            "starting": self.starting and not child_reports,
+            "command": _start_line(scoring.report) if has_ended or scoring.condition == "silent" else None,
+            "stop_command": _stop_line(scoring.report) if working or scoring.condition == "silent" else None,
             "failure": self._failure(scoring),
         }
 
@@ -149,30 +147,30 @@ class Control:
             raise UserError("nothing is scoring this run now: there is nothing to stop")
         how = _signal(report)
         if how is None or not self._ours(report):
-            raise UserError(f"the studio cannot stop that process: {_stopping(report)}")
+            raise UserError(f"the studio cannot stop that process: {_stop_line(report)}")
         try:
             os.kill(report.pid, how)
         except OSError as error:
-            raise UserError(f"cannot stop the process {report.pid} ({error.strerror}): {_stopping(report)}") from error
+            raise UserError(f"cannot stop the process {report.pid} ({error.strerror}): {_stop_line(report)}") from error
 
     def go_on(self) -> None:
         """Start again what was seen at work. Raises `UserError` where nothing was, or something is at work now."""
         scoring = scoring_state(self.workspace)
         if scoring.condition in ("running", "stopping", "silent") or self.starting:
             raise UserError("this run is being scored already")
-        if self.started is None:
+        if self.start_command is None:
             raise UserError(
                 "the studio only starts what it has itself seen scoring: run the command on the page in a terminal"
             )
-        if not Path(self.started.folder).is_dir():
-            raise UserError(f"the folder {self.started.folder}, where scoring was started, is gone: start it yourself")
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - read when the child has ended
+        if not Path(self.start_command.folder).is_dir():
+            raise UserError(f"scoring was started in {self.start_command.folder}, which is gone: start it yourself")
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the child has ended
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "efficient_empathy", *self.started.command],
-            cwd=self.started.folder,
+            [sys.executable, "-m", "efficient_empathy", *self.start_command.command],
+            cwd=self.start_command.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=self._said,
+            stderr=self._errors,
             start_new_session=True,
         )
 
@@ -187,24 +185,24 @@ class Control:
 
     def _failure(self, scoring: ScoringState) -> str:
         """The last line of a child that ended with an error before it report of itself."""
-        child, said = self._child, self._said
-        if child is None or said is None or child.poll() in (None, 0, 130) or scoring.condition == "error":
+        child, errors = self._child, self._errors
+        if child is None or errors is None or child.poll() in (None, 0, 130) or scoring.condition == "error":
             return ""
         if scoring.report is not None and scoring.report.pid == child.pid:
             return ""
-        said.seek(0)
-        lines = said.read()[-4000:].decode("utf-8", "replace").split("\n")
+        errors.seek(0)
+        lines = errors.read()[-4000:].decode("utf-8", "replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), f"it ended with {child.returncode}")
 
 
-def _shown(report: Progress | None) -> str | None:
+def _start_line(report: Progress | None) -> str | None:
     """The command for a terminal; None where the process did not tell it."""
     if report is None or not report.command:
         return None
     return f"cd {shlex.quote(report.folder)} && {shlex.join(['efficient-empathy', *report.command])}"
 
 
-def _stopping(report: Progress | None) -> str | None:
+def _stop_line(report: Progress | None) -> str | None:
     """How a person stops it."""
     if report is None:
         return None

@@ -38,19 +38,19 @@ function connect() {
   });
 }
 
-function take(seen) {
-  latest = seen;
-  if (seen.whole) {
+function take(report) {
+  latest = report;
+  if (report.whole) {
     cells.clear();
     recent = [];
   }
-  for (const [right, up, count] of seen.cells) cells.set(`${right} ${up}`, count);
-  recent = [...recent, ...seen.recent].slice(-SHOWN);
-  showState(seen);
-  showFigures(seen);
-  if (seen.whole || seen.cells.length) showMap(seen.axes);
-  showFailures(seen);
-  if (seen.whole || seen.recent.length) showRecent(seen.axes);
+  for (const [right, up, count] of report.cells) cells.set(`${right} ${up}`, count);
+  recent = [...recent, ...report.recent].slice(-SHOWN);
+  showState(report);
+  showFigures(report);
+  if (report.whole || report.cells.length) showMap(report.axes);
+  showFailures(report);
+  if (report.whole || report.recent.length) showRecent(report.axes);
 }
 
 function state(name, look, sentence) {
@@ -59,23 +59,23 @@ function state(name, look, sentence) {
   $("sentence").textContent = sentence;
 }
 
-function showState(seen) {
-  const [name, look, sentence] = STATES[seen.condition];
-  const { control, process } = seen;
-  const by = seen.judge ? ` ${seen.judge}.` : "";
-  let told = control.starting ? "Starting again." : sentence || process?.reason || "It ended with an error.";
-  if (seen.condition === "running") told = `By${by}`;
-  else if (seen.condition === "silent") told = `${sentence} Last heard of ${format.moment(process.written_at)}, process ${process.pid} on ${process.host}.`;
-  else if (seen.condition === "died") told = `Process ${process.pid} is gone without a word. What was judged is kept.`;
-  else if (seen.condition === "complete" && seen.samples) told = `Every sample has been asked about, by${by}`;
-  if (seen.problem) told = seen.problem;
-  state(control.starting ? "Starting" : name, look, told);
-  if (condition !== null && condition !== seen.condition) announce(`${name}. ${told}`);
-  condition = seen.condition;
+function showState(report) {
+  const [name, look, sentence] = STATES[report.condition];
+  const { control, process } = report;
+  const by = report.judge ? ` ${report.judge}.` : "";
+  let text = control.starting ? "Starting again." : sentence || process?.reason || "It ended with an error.";
+  if (report.condition === "running") text = `By${by}`;
+  else if (report.condition === "silent") text = `${sentence} Last heard of ${format.moment(process.written_at)}, process ${process.pid} on ${process.host}.`;
+  else if (report.condition === "died") text = `Process ${process.pid} is gone without a word. What was judged is kept.`;
+  else if (report.condition === "complete" && report.samples) text = `Every sample has been asked about, by${by}`;
+  if (report.problem) text = report.problem;
+  state(control.starting ? "Starting" : name, look, text);
+  if (condition !== null && condition !== report.condition) announce(`${name}. ${text}`);
+  condition = report.condition;
   document.body.dataset.condition = condition;
   button($("stop"), ["running", "stopping"].includes(condition) && control.can_stop && !READ_ONLY);
   button($("go-on"), control.can_go_on && !READ_ONLY);
-  byHand(seen);
+  byHand(report);
 }
 
 function button(element, shown) {
@@ -99,25 +99,25 @@ function byHand({ control, condition: now }) {
   $("command").parentElement.hidden = !command;
 }
 
-function showFigures(seen) {
-  const { process, samples } = seen;
-  const working = ["running", "stopping", "silent"].includes(seen.condition);
-  const failed = Object.values(seen.failed).reduce((sum, n) => sum + n, 0);
+function showFigures(report) {
+  const { process, samples } = report;
+  const working = ["running", "stopping", "silent"].includes(report.condition);
+  const failures = Object.values(report.failed).reduce((sum, n) => sum + n, 0);
   const total = working ? process.total : samples ?? process?.total ?? 0;
-  const done = working ? process.done : seen.ok + failed;
+  const done = working ? process.done : report.ok + failures;
   const progress = $("progress");
   progress.max = Math.max(1, total);
   progress.value = Math.min(done, progress.max);
   put("done", format.count(done), total ? `of ${format.count(total)}, ${format.share(done, total)}` : "");
   const rate = working ? process.rate : null;
   put("rate", rate === null ? "–" : `${rate >= 10 ? format.count(rate) : format.decimal(rate, 1)}/s`,
-    seen.latency_s === null ? "" : `${format.decimal(seen.latency_s, 2)} s a reply`);
+    report.latency_s === null ? "" : `${format.decimal(report.latency_s, 2)} s a reply`);
   put("left", working && process.left_s !== null ? format.duration(process.left_s) : "–",
     working && total > done ? `${format.plural(total - done, "sample")} to go` : "");
-  const each = done > 0 ? seen.cost_usd / done : 0;
-  put("cost", format.dollars(seen.cost_usd), working && each ? `about ${format.dollars(each * total)} in all`
-    : seen.tokens ? format.plural(seen.tokens, "token") : "");
-  put("failed", format.count(failed), seen.requests ? `in ${format.plural(seen.requests, "request")}` : "");
+  const each = done > 0 ? report.cost_usd / done : 0;
+  put("cost", format.dollars(report.cost_usd), working && each ? `about ${format.dollars(each * total)} in all`
+    : report.tokens ? format.plural(report.tokens, "token") : "");
+  put("failed", format.count(failures), report.requests ? `in ${format.plural(report.requests, "request")}` : "");
   const flying = working ? process.in_flight : null;
   put("in-flight", flying === null ? "–" : format.count(flying),
     working && process.concurrency !== null ? `of ${format.count(process.concurrency)} at most now` : "");
@@ -171,17 +171,17 @@ function showMap(axes) {
   $("map-note").textContent = `${format.plural(total, "sample")}; each score rounded to a whole number.`;
 }
 
-function showFailures(seen) {
-  const kinds = Object.entries(seen.failed).filter(([, n]) => n > 0);
-  if (!kinds.length && !seen.reasons.length) {
-    fill($("failures"), h("p", { class: "quiet" }, seen.ok ? "None so far." : "Nothing has been judged yet."));
+function showFailures(report) {
+  const kinds = Object.entries(report.failed).filter(([, n]) => n > 0);
+  if (!kinds.length && !report.reasons.length) {
+    fill($("failures"), h("p", { class: "quiet" }, report.ok ? "None so far." : "Nothing has been judged yet."));
     return;
   }
   fill($("failures"),
     kinds.length
       ? h("ul", { class: "live-kinds" }, kinds.map(([kind, n]) => h("li", {}, h("b", {}, format.count(n)), KINDS[kind] ?? kind)))
       : h("p", { class: "quiet" }, "All that failed was answered later."),
-    h("ul", { class: "live-reasons", "aria-label": "Latest reasons" }, seen.reasons.map((one) => h("li", {},
+    h("ul", { class: "live-reasons", "aria-label": "Latest reasons" }, report.reasons.map((one) => h("li", {},
       h("span", { class: "tag bad" }, one.state), h("span", {}, one.reason || "no reason given"),
       h("span", { class: "quiet small" }, `${format.plural(one.count, "time")}, last ${clock(one.at)}`)))));
 }
@@ -192,14 +192,14 @@ function showRecent(axes) {
   const score = (x) => (Number.isInteger(x) ? String(x) : x.toFixed(2));
   const rows = recent.toReversed().map((one) => {
     const names = axes.map(([name]) => name).filter((name) => name in one.scores);
-    const told = one.state === "ok" ? one.raw : one.reason || one.raw;
+    const text = one.state === "ok" ? one.raw : one.reason || one.raw;
     return h("li", {},
       h("span", { class: "quiet" }, clock(one.at)),
       h("a", { class: "mono", href: `/samples?${new URLSearchParams({ run: RUN, sample: one.sample_id })}` }, one.sample_id.slice(0, 10)),
       one.state === "ok" ? null : h("span", { class: "tag bad" }, one.state),
       ...names.map((name) => h("span", {}, `${name} `, h("b", {}, score(one.scores[name])))),
       one.latency_s >= 0.05 ? h("span", { class: "quiet" }, `${format.decimal(one.latency_s, 1)} s`) : null,
-      told ? h("span", { class: "told quiet", title: told }, told) : null);
+      text ? h("span", { class: "told quiet", title: text }, text) : null);
   });
   fill($("recent"), ...(rows.length ? rows : [h("li", { class: "quiet" }, "No judgement yet.")]));
 }

@@ -39,7 +39,7 @@ class JudgementCounts:
         self.requests = 0
         self.tokens = 0
         self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
-        self._failed: dict[str, str] = {}
+        self._failures: dict[str, str] = {}
         self._reasons: dict[tuple[str, str], list[float]] = {}
         self._latencies: deque[float] = deque(maxlen=200)
 
@@ -52,7 +52,7 @@ class JudgementCounts:
 
     def failed(self) -> dict[str, int]:
         """Samples without a good judgement, by the state of the last one."""
-        return dict(Counter(self._failed.values()))
+        return dict(Counter(self._failures.values()))
 
     def reasons(self) -> list[dict[str, Any]]:
         """Why judgements failed, repaired ones included: the latest first, `{state, reason, count, at}`."""
@@ -72,10 +72,10 @@ class JudgementCounts:
             self._latencies.append(judgement.latency_s)
         if judgement.state == "ok":
             self.ok += 1
-            self._failed.pop(judgement.sample_id, None)
+            self._failures.pop(judgement.sample_id, None)
             self._place(judgement)
         else:
-            self._failed[judgement.sample_id] = judgement.state
+            self._failures[judgement.sample_id] = judgement.state
             self._note(judgement)
         self.recent.append(
             {
@@ -131,7 +131,7 @@ class Observer:
         self._workspace, self._control = workspace, control
         self._counts = JudgementCounts(None)
         self._file = 0
-        self._seen: deque[tuple[float, int]] = deque(maxlen=64)
+        self._progress: deque[tuple[float, int]] = deque(maxlen=64)
         self._behind = False
 
     def look(self) -> Observation:
@@ -139,15 +139,20 @@ class Observer:
         scoring = scoring_state(self._workspace)
         self._control.see(scoring)
         record = self._workspace.stage("score")
-        scored = None if scoring.report else self._workspace.stage(SCORE, ScoreRecord)
-        spent = self._read(scoring.report.spec if scoring.report else scored.panel.specs[0] if scored else None)
-        return self._observation(scoring, record, spent)
+        return self._observation(scoring, record, self._read(self._spec(scoring)))
+
+    def _spec(self, scoring: ScoringState) -> JudgeSpec | None:
+        """The spec of the scoring that is at work, else of the run's scores."""
+        if scoring.report:
+            return scoring.report.spec
+        record = self._workspace.stage(SCORE, ScoreRecord)
+        return record.panel.specs[0] if record else None
 
     def nothing(self) -> Observation:
         """What is shown of a run that cannot be read."""
         return self._observation(ScoringState(condition="none"), {}, 0.0)
 
-    def _observation(self, scoring: ScoringState, record: dict[str, Any], spent: float) -> Observation:
+    def _observation(self, scoring: ScoringState, record: dict[str, Any], cost_usd: float) -> Observation:
         counts = self._counts
         frame = {
             "condition": scoring.condition,
@@ -159,7 +164,7 @@ class Observer:
             "failed": counts.failed(),
             "reasons": counts.reasons(),
             "axes": _scales(counts, record),
-            "cost_usd": spent,
+            "cost_usd": cost_usd,
             "requests": counts.requests,
             "tokens": counts.tokens,
             "latency_s": counts.latency_s(),
@@ -177,36 +182,36 @@ class Observer:
             file = self._workspace.ledger.stat().st_ino
             if (spec, file) != (self._counts.spec, self._file):
                 self._counts, self._file = JudgementCounts(spec), file
-                self._seen.clear()
+                self._progress.clear()
             self._behind = self._counts.read(ledger)
             return ledger.spent_usd()
 
     def _rate(self, scoring: ScoringState) -> float | None:
         """Samples a second over the last quarter of a minute; None while nobody works."""
         if scoring.report is None or not scoring.working:
-            self._seen.clear()
+            self._progress.clear()
             return None
         counts = scoring.report.counts
         now, done = scoring.report.written_at, counts.done
-        if not self._seen or done < self._seen[-1][1]:
-            self._seen.clear()
-            self._seen.append((scoring.report.started_at, counts.done_at_start))
-        if now > self._seen[-1][0]:
-            self._seen.append((now, done))
-        while len(self._seen) > 2 and now - self._seen[1][0] > RATE_OVER_S:
-            self._seen.popleft()
-        (began, before), (at, after) = self._seen[0], self._seen[-1]
+        if not self._progress or done < self._progress[-1][1]:
+            self._progress.clear()
+            self._progress.append((scoring.report.started_at, counts.done_at_start))
+        if now > self._progress[-1][0]:
+            self._progress.append((now, done))
+        while len(self._progress) > 2 and now - self._progress[1][0] > RATE_OVER_S:
+            self._progress.popleft()
+        (began, before), (at, after) = self._progress[0], self._progress[-1]
         return (after - before) / (at - began) if at - began > 0.2 else None
 
 
 def _scales(counts: JudgementCounts, record: dict[str, Any]) -> list[tuple[str, int, int]]:
     """The axes of the map, upwards first, with their scales: as the run was scored before, else as far as scores go."""
-    known = record.get("rubric", {}).get("axes", {})
-    reached = [
+    axes = record.get("rubric", {}).get("axes", {})
+    highest = [
         max((cell[place] for cell in counts.cells), default=0) for place in ((1, 0) if len(counts.axes) > 1 else (0,))
     ]
-    scales = zip(counts.axes, reached, strict=False)
-    return [(axis, *known[axis]) if axis in known else (axis, 0, max(USUAL, top)) for axis, top in scales]
+    scales = zip(counts.axes, highest, strict=False)
+    return [(axis, *axes[axis]) if axis in axes else (axis, 0, max(USUAL, top)) for axis, top in scales]
 
 
 def _of_process(scoring: ScoringState, rate: float | None) -> dict[str, Any] | None:
@@ -214,10 +219,10 @@ def _of_process(scoring: ScoringState, rate: float | None) -> dict[str, Any] | N
     report = scoring.report
     if report is None:
         return None
-    left = max(0, report.counts.total - report.counts.done)
-    kept = report.model_dump(exclude={"version", "command", "folder", "spec", "stopped_by", "judge", "counts"})
-    kept |= report.counts.model_dump()
-    return {**kept, "rate": rate, "left_s": left / rate if rate else None}
+    remaining = max(0, report.counts.total - report.counts.done)
+    process = report.model_dump(exclude={"version", "command", "folder", "spec", "stopped_by", "judge", "counts"})
+    process |= report.counts.model_dump()
+    return {**process, "rate": rate, "left_s": remaining / rate if rate else None}
 
 
 def _samples(workspace: Workspace, record: dict[str, Any]) -> int | None:

@@ -22,7 +22,7 @@ from efficient_empathy.studio.server.context import Studio
 
 LOOK_EVERY_S = 0.5
 COMMENT_EVERY_S = 10.0
-KEPT = 300
+MOST_MESSAGES = 300
 """Messages that a reader who lost the connection can still be given; one who missed more begins anew."""
 
 
@@ -30,13 +30,13 @@ class Watches:
     """The runs that are, or were, watched."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, Watch] = {}
+        self._watches: dict[Path, Watch] = {}
 
     def of(self, workspace: Workspace) -> Watch:
         """The one that all watchers of a run share."""
-        if workspace.root not in self._known:
-            self._known[workspace.root] = Watch(workspace)
-        return self._known[workspace.root]
+        if workspace.root not in self._watches:
+            self._watches[workspace.root] = Watch(workspace)
+        return self._watches[workspace.root]
 
 
 class Watch:
@@ -55,7 +55,7 @@ class Watch:
         self._problem = ""
         self._name = secrets.token_hex(4)
         self._number = 0
-        self._messages: deque[tuple[int, str]] = deque(maxlen=KEPT)
+        self._messages: deque[tuple[int, str]] = deque(maxlen=MOST_MESSAGES)
         self._news = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
 
@@ -68,18 +68,18 @@ class Watch:
         try:
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._keep_looking())
-            sent = self._number_of(last_id)
+            last = self._number_of(last_id)
             while True:
-                if self._number and (sent is None or self._forgotten(sent)):
-                    sent = self._number
+                if self._number and (last is None or self._is_forgotten(last)):
+                    last = self._number
                     yield self._text(self._whole())
                 for number, text in list(self._messages):
-                    if sent is not None and number > sent:
-                        sent = number
+                    if last is not None and number > last:
+                        last = number
                         yield text
                 try:
                     async with asyncio.timeout(COMMENT_EVERY_S), self._news:
-                        while self._number <= (sent or 0):
+                        while self._number <= (last or 0):
                             await self._news.wait()
                 except TimeoutError:
                     yield ": still here\n\n"
@@ -119,7 +119,7 @@ class Watch:
                 return
             cells = {cell: n for cell, n in observation.cells.items() if before.cells.get(cell) != n}
             last = before.recent[-1]["number"] if before.recent else 0
-            report = self._told(cells, [one for one in observation.recent if one["number"] > last])
+            report = self._report(cells, [one for one in observation.recent if one["number"] > last])
         async with self._news:
             self._number += 1
             self._messages.append((self._number, self._text(report)))
@@ -127,12 +127,12 @@ class Watch:
 
     def _whole(self) -> dict[str, Any]:
         assert self._observation is not None
-        return {**self._told(self._observation.cells, self._observation.recent), "whole": True}
+        return {**self._report(self._observation.cells, self._observation.recent), "whole": True}
 
-    def _told(self, cells: dict[tuple[int, int], int], recent: list[dict[str, Any]]) -> dict[str, Any]:
+    def _report(self, cells: dict[tuple[int, int], int], recent: list[dict[str, Any]]) -> dict[str, Any]:
         frame = self._observation.frame if self._observation else {}
-        listed = [[right, up, count] for (right, up), count in cells.items()]
-        return {**frame, "whole": False, "problem": self._problem, "cells": listed, "recent": recent}
+        cell_rows = [[right, up, count] for (right, up), count in cells.items()]
+        return {**frame, "whole": False, "problem": self._problem, "cells": cell_rows, "recent": recent}
 
     def _text(self, report: dict[str, Any]) -> str:
         return f"id: {self._name}-{self._number}\nevent: look\ndata: {json.dumps(report, ensure_ascii=False)}\n\n"
@@ -140,10 +140,10 @@ class Watch:
     def _number_of(self, last_id: str) -> int | None:
         """The number in an id of ours; None for any other."""
         name, _, number = last_id.partition("-")
-        known = name == self._name and number.isascii() and number.isdigit() and int(number) <= self._number
-        return int(number) if known else None
+        is_ours = name == self._name and number.isascii() and number.isdigit() and int(number) <= self._number
+        return int(number) if is_ours else None
 
-    def _forgotten(self, number: int) -> bool:
+    def _is_forgotten(self, number: int) -> bool:
         """Whether the message after that one is kept no more."""
         return bool(self._messages) and number + 1 < self._messages[0][0]
 

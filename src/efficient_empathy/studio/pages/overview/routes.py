@@ -45,7 +45,7 @@ class Overview:
     """The sentence on a selection that there is and that holds no more."""
     parts: tuple[Part, ...] = ()
     failures: tuple[tuple[str, int], ...] = ()
-    made: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
 
 
 def overview(studio: Studio, request: Request) -> Response:
@@ -74,7 +74,7 @@ def _overview(studio: Studio, name: str) -> Overview:
         stale=table.selection.sentence if "select" in stages and not table.subsets else "",
         parts=_parts(looks, counts),
         failures=tuple((state.replace("_", " "), n) for state, n in states.items() if n and state != "ok"),
-        made=_made(workspace, stages),
+        products=_products(workspace, stages),
     )
 
 
@@ -94,11 +94,11 @@ def _parts(looks: list[dict[str, str]], counts: list[int]) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _made(workspace: Workspace, stages: Iterable[str]) -> tuple[str, ...]:
+def _products(workspace: Workspace, stages: Iterable[str]) -> tuple[str, ...]:
     """What has been made of the selection, in words."""
     experts = sum(name.startswith("train:") for name in stages)
     answers = sum(name.startswith("generate:") for name in stages)
-    told = {
+    products = {
         f"{experts} trained {'model' if experts == 1 else 'models'}": experts > 0,
         "mixture of experts": workspace.moe.is_dir(),
         f"responses of {answers} {'model' if answers == 1 else 'models'}": answers > 0,
@@ -106,4 +106,4 @@ def _made(workspace: Workspace, stages: Iterable[str]) -> tuple[str, ...]:
         "thresholds compared": workspace.sweep.is_dir(),
         "rated": workspace.ratings.is_dir(),
     }
-    return tuple(words for words, holds in told.items() if holds)
+    return tuple(words for words, holds in products.items() if holds)

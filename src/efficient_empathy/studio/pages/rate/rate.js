@@ -7,11 +7,11 @@ const EXPORTS = [["csv", "CSV"], ["jsonl", "JSONL"], ["parquet", "Parquet"], ["s
 const studies = document.getElementById("studies");
 const form = document.getElementById("setup-form");
 const cards = new Map();
-let found;
+let overview;
 
 async function load({ quiet = false } = {}) {
   try {
-    found = await api("/api/rate/studies", { quiet });
+    overview = await api("/api/rate/studies", { quiet });
   } catch (error) {
     if (!quiet) studies.removeAttribute("aria-busy");
     if (quiet && error.status !== 0) showProblem(error.message);
@@ -23,16 +23,16 @@ async function load({ quiet = false } = {}) {
 function draw() {
   offerChat();
   if (!document.getElementById("models").childElementCount) {
-    if (found.chat.turns && found.models.length < 2) form.source.value = "chat";
+    if (overview.chat.turns && overview.models.length < 2) form.source.value = "chat";
     fillForm();
   }
   document.getElementById("setup").hidden = READ_ONLY;
-  if (!found.studies.length) fill(studies, h("div", { class: "empty" }, h("p", {}, "Nothing is rated in this run yet.")));
+  if (!overview.studies.length) fill(studies, h("div", { class: "empty" }, h("p", {}, "Nothing is rated in this run yet.")));
   else if (studies.querySelector(".empty")) fill(studies);
-  found.studies.forEach((study, i) => {
+  overview.studies.forEach((study, i) => {
     let card = cards.get(study.id);
     if (!card) {
-      card = made(study, found.studies.length - i);
+      card = made(study, overview.studies.length - i);
       cards.set(study.id, card);
     }
     if (studies.children[i] !== card.root) studies.insertBefore(card.root, studies.children[i] ?? null);
@@ -44,14 +44,14 @@ function draw() {
 const ofChat = () => form.source.value === "chat";
 
 function offerChat() {
-  const { turns } = found.chat;
+  const { turns } = overview.chat;
   document.getElementById("sources").hidden = !turns;
   document.getElementById("chat-turns").textContent = `${format.plural(turns, "turn")} sent from the chat`;
 }
 
 function fillForm() {
   const models = document.getElementById("models");
-  const names = ofChat() ? found.chat.models : found.models;
+  const names = ofChat() ? overview.chat.models : overview.models;
   const own = (name) => !ofChat() && name === "reference";
   fill(models, ...names.map((name) =>
     h("label", {}, h("input", { type: "checkbox", name: "model", value: name, checked: !own(name) }),
@@ -194,7 +194,7 @@ function chosen() {
 
 function estimate() {
   const { models, samples: most, likert, ab, against, repeats } = chosen();
-  const samples = ofChat() ? Math.min(most, found.chat.turns) : most;
+  const samples = ofChat() ? Math.min(most, overview.chat.turns) : most;
   const pairs = !ab ? 0 : against ? models.length - 1 : models.length * (models.length - 1) / 2;
   const tasks = [likert ? samples * models.length : 0, samples * pairs].reduce((sum, n) => sum + n + Math.ceil(repeats * n), 0);
   document.getElementById("estimate").textContent = tasks ? `At most ${format.plural(tasks, "task")} for each rater.` : "";
@@ -218,5 +218,5 @@ form.addEventListener("submit", async (event) => {
   }
 });
 addEventListener("unhandledrejection", (event) => event.reason?.status !== undefined && event.preventDefault());
-setInterval(() => document.visibilityState === "visible" && found?.studies.some((study) => !study.closed_at) && load({ quiet: true }), EVERY_MS);
+setInterval(() => document.visibilityState === "visible" && overview?.studies.some((study) => !study.closed_at) && load({ quiet: true }), EVERY_MS);
 load();

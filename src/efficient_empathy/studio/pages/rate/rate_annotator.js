@@ -13,8 +13,8 @@ const sent = outbox({
     if (shown) shown.textContent = text;
     if (bad) announce(text);
   },
-  onprogress(found) {
-    Object.assign(mine, found);
+  onprogress(progress) {
+    Object.assign(mine, progress);
     showProgress();
   },
   onend: ended,
@@ -124,10 +124,10 @@ function done() {
 
 async function show(wanted, { push = true } = {}) {
   const at = Math.min(Math.max(1, Math.trunc(wanted) || 1), mine.total);
-  const found = await asked("/api/rate/task", { query: { place: at } });
-  if (!found) return;
-  task = found;
-  Object.assign(mine, { done: found.done, next: found.next });
+  const next = await asked("/api/rate/task", { query: { place: at } });
+  if (!next) return;
+  task = next;
+  Object.assign(mine, { done: next.done, next: next.next });
   urlState.set({ place: at }, { push: push && urlState.get("place") !== String(at) });
   draw();
   shownAt = performance.now();
@@ -227,13 +227,13 @@ function lacking() {
 
 async function undo() {
   await sent.flush();
-  const found = await sent.undo();
-  if (!found) return;
-  if (found.place === null) {
+  const answer = await sent.undo();
+  if (!answer) return;
+  if (answer.place === null) {
     announce("There is nothing to take back.");
     return;
   }
-  await show(found.place);
+  await show(answer.place);
   announce("Your last answer was taken back.");
   (lacking()[0]?.querySelector("input") ?? place.querySelector("h1")).focus();
 }

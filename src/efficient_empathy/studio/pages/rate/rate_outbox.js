@@ -9,7 +9,7 @@ export function isEnd(error) {
   return [401, 403, 410].includes(error.status);
 }
 
-/** `onstate(text, bad)`, `onprogress(found)`, `onend(sentence)`, `onrefused(sentence)` are told how it goes. */
+/** `onstate(text, bad)`, `onprogress(progress)`, `onend(sentence)`, `onrefused(sentence)` are told how it goes. */
 export function outbox({ onstate, onprogress, onend, onrefused }) {
   const waiting = [];
   let sending = null;
@@ -17,10 +17,10 @@ export function outbox({ onstate, onprogress, onend, onrefused }) {
   async function send() {
     for (let failures = 0; waiting.length; ) {
       try {
-        const found = await api("/api/rate/answer", { body: waiting[0], quiet: true });
+        const progress = await api("/api/rate/answer", { body: waiting[0], quiet: true });
         waiting.shift();
         failures = 0;
-        onprogress(found);
+        onprogress(progress);
         if (!waiting.length) onstate("Saved", false);
       } catch (error) {
         if (error.status === 0 || error.status === 429 || error.status >= 500) {

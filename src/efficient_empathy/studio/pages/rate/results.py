@@ -30,7 +30,7 @@ from efficient_empathy.studio.pages.rate.tasks import reading_of
 
 Format = Literal["csv", "jsonl", "parquet", "sheets"]
 SOURCE = "ratings/studio.sqlite"
-SHOWN = ("alpha_ordinal", "weighted_kappa", "fleiss_kappa")
+COEFFICIENTS = ("alpha_ordinal", "weighted_kappa", "fleiss_kappa")
 JOINT = " | "
 """Between the models of one response in a CSV's cell."""
 
@@ -42,26 +42,26 @@ def live(store: RatingStore, study: Study) -> dict[str, Any]:
     """
     rows = store.standing(study.id)
     reading = _reading(study, rows)
-    filled = list(reading.rows.values())
-    asked: list[tuple[str, Task]] = [(one.name, "likert") for one in DIMENSIONS]
-    asked += [(question, "ab") for question in study.key.questions]
-    found = []
-    for question, task in asked:
-        answers = answers_to(question, task, filled, study.key)
+    sheets = list(reading.rows.values())
+    questions: list[tuple[str, Task]] = [(one.name, "likert") for one in DIMENSIONS]
+    questions += [(question, "ab") for question in study.key.questions]
+    lines = []
+    for question, task in questions:
+        answers = answers_to(question, task, sheets, study.key)
         if not answers.units:
             continue
         common = int(((~np.isnan(answers.values)).sum(1) > 1).sum())
         line = {"question": question, "task": task, "items": len(answers.units), "common": common}
         if common:
             values = agreement(answers.values, SCALE if task == "likert" else PREFERENCES, draws=0)
-            line |= {name: finite(values[name].value) for name in SHOWN}
-        found.append(line)
+            line |= {name: finite(values[name].value) for name in COEFFICIENTS}
+        lines.append(line)
     quick = _seconds(rows)
     people = [
         {"name": one.name, "steady": one.self_consistency, "left": one.left_share, "seconds": quick.get(one.name)}
-        for one in rater_summaries(filled, study.key)
+        for one in rater_summaries(sheets, study.key)
     ]  # fmt: skip
-    return {"agreement": found, "raters": people, "answers": sum(row["question"] != COMMENT for row in rows)}
+    return {"agreement": lines, "raters": people, "answers": sum(row["question"] != COMMENT for row in rows)}
 
 
 def finish(workspace: Workspace, store: RatingStore, study: Study, *, replace: bool, how: Resampling) -> RatingsRecord:
@@ -125,9 +125,9 @@ _GIVEN = ("rater", "item", "question", "place", "milliseconds", "at")
 def _reading(study: Study, rows: list[dict[str, Any]]) -> Reading:
     answers = _by_item(rows)
     reading = reading_of(study.key, answers, "")
-    answered = {rater for rater, _ in answers}
+    raters = {rater for rater, _ in answers}
     reading.files = [
-        f"{SOURCE}, {study.id}, {sheet.rater}" for sheet in study.key.sheets if sheet.rater in answered
+        f"{SOURCE}, {study.id}, {sheet.rater}" for sheet in study.key.sheets if sheet.rater in raters
     ]  # fmt: skip
     return reading
 
@@ -142,12 +142,12 @@ def _by_item(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, str]
 def results_of(workspace: Workspace, study: Study) -> RatingsRecord | None:
     """The run's `ratings/results.json` where it was made of this study; None also for a file that cannot be read."""
     try:
-        found = RatingsRecord.read_if_there(workspace.ratings / RESULTS)
+        record = RatingsRecord.read_if_there(workspace.ratings / RESULTS)
     except UserError:
         return None
-    if found is None or not found.sheets:
+    if record is None or not record.sheets:
         return None
-    return found if all(sheet.startswith(f"{SOURCE}, {study.id}, ") for sheet in found.sheets) else None
+    return record if all(sheet.startswith(f"{SOURCE}, {study.id}, ") for sheet in record.sheets) else None
 
 
 def _seconds(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -168,11 +168,11 @@ def _sheets(store: RatingStore, study: Study, rows: list[dict[str, Any]]) -> byt
         for rater in store.raters(study.id):
             by_task: dict[Task, list[list[str]]] = defaultdict(list)
             for task in store.tasks(rater):
-                given = answers.get((rater.name, task.item), {})
+                own = answers.get((rater.name, task.item), {})
                 layout = layout_of(task.task, study.key.questions)
                 context = "\n".join(f"{role.capitalize()}: {text}" for role, text in task.turns)
-                told = [given.get(name, "") for name in (*layout.answers, COMMENT)]
-                by_task[task.task].append([task.item, context, *task.responses, *told])
+                cells = [own.get(name, "") for name in (*layout.answers, COMMENT)]
+                by_task[task.task].append([task.item, context, *task.responses, *cells])
             for name, text in _csv_files(study.key, rater.name, by_task):
                 archive.writestr(name, text)
     return buffer.getvalue()

@@ -1,7 +1,4 @@
-"""The page Rate: the owner sets up ratings and watches; whoever comes by a link rates, and sees nothing else.
-
-What the pages of a rating ask for: those of the annotators, and those of the owner.
-"""
+"""The page Rate: the owner sets up ratings and watches; whoever comes by a link rates, and sees nothing else."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.links import Link
 from efficient_empathy.studio.server.security import is_loopback, owner_only
 
-CLOSED = "This rating is closed: what you rated is kept. Thank you."
+CLOSED_MESSAGE = "This rating is closed: what you rated is kept. Thank you."
 
 
 class Annotators:
@@ -54,18 +51,18 @@ class Annotators:
 
     def start(self, request: Request) -> dict[str, Any]:
         """How far the annotator is, and what they are asked."""
-        store, rater, closed = self._who(request)
+        store, rater, is_closed = self._who(request)
         key = store.key(rater.study)
         items = next(sheet.items for sheet in key.sheets if sheet.rater == rater.name)
         tasks: list[Task] = [task for task in TASKS if any(one.task == task for one in items.values())]
-        asked = {task: [vars(one) for one in questions_of(task, key.questions)] for task in tasks}
-        return {"closed": closed, "questions": asked, **store.progress(rater)}
+        questions = {task: [vars(one) for one in questions_of(task, key.questions)] for task in tasks}
+        return {"closed": is_closed, "questions": questions, **store.progress(rater)}
 
     def task(self, request: Request) -> dict[str, Any]:
         """One task with the annotator's own answers so far."""
-        store, rater, closed = self._who(request)
-        if closed:
-            raise HTTPException(410, CLOSED)
+        store, rater, is_closed = self._who(request)
+        if is_closed:
+            raise HTTPException(410, CLOSED_MESSAGE)
         place = request.query_params.get("place", "")
         task = store.task(rater, int(place)) if place.isascii() and place.isdigit() and len(place) < 9 else None
         if task is None:
@@ -74,9 +71,9 @@ class Annotators:
 
     def answer(self, request: Request, answer: Answer) -> dict[str, Any]:
         """Keep an answer; when this returns, it is on the disk."""
-        store, rater, closed = self._who(request)
-        if closed:
-            raise HTTPException(410, CLOSED)
+        store, rater, is_closed = self._who(request)
+        if is_closed:
+            raise HTTPException(410, CLOSED_MESSAGE)
         task = store.task_of(rater, answer.item)
         if task is None:
             raise HTTPException(404, "That is none of your tasks: reload the page.")
@@ -86,18 +83,18 @@ class Annotators:
 
     def undo(self, request: Request, undoing: Undoing) -> dict[str, Any]:
         """Take back the last answer that stands; `place` is where, null where there is none."""
-        store, rater, closed = self._who(request)
-        if closed:
-            raise HTTPException(410, CLOSED)
+        store, rater, is_closed = self._who(request)
+        if is_closed:
+            raise HTTPException(410, CLOSED_MESSAGE)
         return {"place": store.undo(rater, undoing.submission)}
 
     def _who(self, request: Request) -> tuple[RatingStore, Rater, bool]:
         annotator = self._studio.annotator(request)
         store = self._stores.of(self._studio.run(request)) if annotator else None
-        found = store.rater_of(annotator.link) if store and annotator else None
-        if store is None or found is None:
+        rater = store.rater_of(annotator.link) if store and annotator else None
+        if store is None or rater is None:
             raise HTTPException(403, "Only a rater's link opens this: ask for one.")
-        return store, *found
+        return store, *rater
 
 
 MEDIA = {
@@ -126,22 +123,22 @@ class Owner:
             "chat": waiting(workspace),
             "local": is_loopback(self._studio.host),
             "now": time.time(),
-            "studies": [self._told(workspace, store, study, links) for study in studies if store],
+            "studies": [self._study_record(workspace, store, study, links) for study in studies if store],
         }
 
     def set_up(self, request: Request, setup: Setup) -> dict[str, Any]:
         """Draw a design, keep it, and make its links."""
         workspace = self._studio.run(request)
-        drawn = draw(workspace, setup.models, setup.design(), setup.samples, setup.source)
-        store = self._stores.made(workspace)
-        study = store.add_study(drawn, setup.model_dump() | {"left_out": drawn.left_out})
+        drawing = draw(workspace, setup.models, setup.design(), setup.samples, setup.source)
+        store = self._stores.open_or_make(workspace)
+        study = store.add_study(drawing, setup.model_dump() | {"left_out": drawing.left_out})
         for rater in store.raters(study):
             store.give_link(rater, self._studio.links.issue(workspace.root, rater.name, days=setup.days).id)
         return {"study": study}
 
     def change_link(self, request: Request, change: LinkChange) -> dict[str, Any]:
         """Withdraw a rater's link; `renew` gives another, with which they go on where they were."""
-        workspace, store, study = self._named(request, change.study)
+        workspace, store, study = self._study(request, change.study)
         rater = store.rater(study.id, change.rater)
         if rater.link:
             self._studio.links.revoke(rater.link)
@@ -152,7 +149,7 @@ class Owner:
 
     def close(self, request: Request, closing: Closing) -> dict[str, Any]:
         """Finish a study, which writes the run's results; or let its raters go on."""
-        workspace, store, study = self._named(request, closing.study)
+        workspace, store, study = self._study(request, closing.study)
         if closing.action == "reopen":
             store.close_study(study.id, closed=False)
         else:
@@ -161,28 +158,30 @@ class Owner:
 
     def export(self, request: Request) -> Response:
         """The answers of a study as a file."""
-        _, store, study = self._named(request, request.query_params.get("study", ""))
+        _, store, study = self._study(request, request.query_params.get("study", ""))
         kind = request.query_params.get("format", "csv")
         if kind not in MEDIA:
             raise UserError(f"there is no format {kind!r}: take one of {', '.join(MEDIA)}")
-        wanted: Format = kind  # type: ignore[assignment]
+        file_format: Format = kind  # type: ignore[assignment]
         name = f"ratings-{study.id}.{'zip' if kind == 'sheets' else kind}"
-        told = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(export(store, study, wanted), media_type=MEDIA[kind], headers=told)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(export(store, study, file_format), media_type=MEDIA[kind], headers=headers)
 
-    def _named(self, request: Request, study: str) -> tuple[Workspace, RatingStore, Study]:
+    def _study(self, request: Request, study: str) -> tuple[Workspace, RatingStore, Study]:
         workspace = self._studio.run(request)
         store = self._stores.of(workspace)
         if store is None:
             raise UserError("nothing is rated in this run yet: set up a rating first")
         return workspace, store, store.study(study)
 
-    def _told(self, workspace: Workspace, store: RatingStore, study: Study, links: dict[str, Link]) -> dict[str, Any]:
+    def _study_record(
+        self, workspace: Workspace, store: RatingStore, study: Study, links: dict[str, Link]
+    ) -> dict[str, Any]:
         last = store.last(study.id)
         if self._live.get(study.id, (-1, {}))[0] != last:
             self._live[study.id] = last, live(store, study)
-        found = self._live[study.id][1]
-        progress, people = store.progress_of_all(study.id), {one["name"]: one for one in found["raters"]}
+        standing = self._live[study.id][1]
+        progress, people = store.progress_of_all(study.id), {one["name"]: one for one in standing["raters"]}
         results = results_of(workspace, study)
         return {
             "id": study.id,
@@ -190,8 +189,8 @@ class Owner:
             "closed_at": study.closed_at,
             "setup": study.setup,
             "samples": len(study.key.dialogues),
-            "answers": found["answers"],
-            "agreement": found["agreement"],
+            "answers": standing["answers"],
+            "agreement": standing["agreement"],
             "raters": [
                 {**people[one.name], **progress[one.name], "seen_at": one.seen_at, **_link(links.get(one.link or ""))}
                 for one in store.raters(study.id)
@@ -218,11 +217,11 @@ def routes(studio: Studio) -> list[BaseRoute]:
         return studio.render(request, "rate.html.j2", page="rate")
 
     def mine(handle: Callable[..., Any]) -> Callable[..., Any]:
-        def checked(request: Request, *body: Any) -> Any:
+        def check_owner(request: Request, *body: Any) -> Any:
             owner_only(studio, request)
             return handle(request, *body)
 
-        return checked
+        return check_owner
 
     return [
         Route("/rate", page),

@@ -20,7 +20,7 @@ from efficient_empathy.evaluation.ratings.questions import DIMENSIONS
 from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.workspace import Workspace, transaction
-from efficient_empathy.studio.pages.rate.tasks import Drawn, RatingTask
+from efficient_empathy.studio.pages.rate.tasks import Drawing, RatingTask
 
 VERSION = 1
 SCHEMA = """
@@ -119,10 +119,10 @@ class RatingStore:
 
     def _make(self) -> None:
         self._db.execute("BEGIN")  # both answers from one moment: another process may be making the file
-        found = self._db.execute("PRAGMA user_version").fetchone()[0]
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
         tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         self._db.execute("COMMIT")
-        if found != VERSION and (found or tables):
+        if version != VERSION and (version or tables):
             raise UserError(f"{self.path} holds no ratings of this version of the studio: move it elsewhere")
         self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
@@ -131,26 +131,26 @@ class RatingStore:
         with self._turn:
             self._db.close()
 
-    def add_study(self, drawn: Drawn, setup: Mapping[str, Any]) -> str:
+    def add_study(self, drawing: Drawing, setup: Mapping[str, Any]) -> str:
         """Keep a drawn design; returns the study's id. Its raters have no links yet."""
         study, now = secrets.token_hex(6), time.time()
-        asked = {"likert": len(DIMENSIONS), "ab": len(drawn.key.questions)}
+        question_counts = {"likert": len(DIMENSIONS), "ab": len(drawing.key.questions)}
         with self._guard(), self._transaction():
             self._db.execute(
                 "INSERT INTO studies VALUES (?, ?, NULL, ?, ?)",
-                (study, now, drawn.key.model_dump_json(), json.dumps(dict(setup))),
+                (study, now, drawing.key.model_dump_json(), json.dumps(dict(setup))),
             )
-            turns = {task.sample_id: task.turns for tasks in drawn.tasks.values() for task in tasks}
+            turns = {task.sample_id: task.turns for tasks in drawing.tasks.values() for task in tasks}
             self._db.executemany(
                 "INSERT INTO turns VALUES (?, ?, ?)",
-                [(study, sample, json.dumps(said, ensure_ascii=False)) for sample, said in turns.items()],
+                [(study, sample, json.dumps(turn, ensure_ascii=False)) for sample, turn in turns.items()],
             )
-            for name, tasks in drawn.tasks.items():
+            for name, tasks in drawing.tasks.items():
                 rater = secrets.token_hex(8)
                 self._db.execute("INSERT INTO raters VALUES (?, ?, ?, NULL, NULL)", (rater, study, name))
                 self._db.executemany(
                     "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    [_item_row(rater, task, asked[task.task]) for task in tasks],
+                    [_item_row(rater, task, question_counts[task.task]) for task in tasks],
                 )
         return study
 
@@ -164,10 +164,10 @@ class RatingStore:
 
     def study(self, study: str) -> Study:
         """One study; raises `UserError` where there is none of that id."""
-        found = next((one for one in self.studies() if one.id == study), None)
-        if found is None:
+        result = next((one for one in self.studies() if one.id == study), None)
+        if result is None:
             raise UserError("this run has no such rating: choose one from the list")
-        return found
+        return result
 
     def key(self, study: str) -> Key:
         """The design of a study, which never changes."""
@@ -186,19 +186,19 @@ class RatingStore:
 
     def rater_of(self, link: str) -> tuple[Rater, bool] | None:
         """Whose tasks a link opens, by its id, and whether their study is closed; None where it opens none."""
-        found = self._all(f"{RATERS} WHERE link = ?", (link,))
-        if not found:
+        rows = self._all(f"{RATERS} WHERE link = ?", (link,))
+        if not rows:
             return None
-        rater = Rater(**found[0])
-        closed = self._all("SELECT closed_at FROM studies WHERE id = ?", (rater.study,))
-        return rater, closed[0]["closed_at"] is not None
+        rater = Rater(**rows[0])
+        study = self._all("SELECT closed_at FROM studies WHERE id = ?", (rater.study,))
+        return rater, study[0]["closed_at"] is not None
 
     def rater(self, study: str, name: str) -> Rater:
         """One rater of a study; raises `UserError` where it has none of that name."""
-        found = next((one for one in self.raters(study) if one.name == name), None)
-        if found is None:
+        result = next((one for one in self.raters(study) if one.name == name), None)
+        if result is None:
             raise UserError(f"this rating has no rater {name!r}: choose one from the list")
-        return found
+        return result
 
     def give_link(self, rater: Rater, link: str) -> None:
         """Let a link, by its id, open a rater's tasks from now on, and no other."""
@@ -283,8 +283,8 @@ class RatingStore:
             return int(last["place"])
 
     def _came(self, rater: Rater, submission: str) -> bool:
-        found = self._db.execute("SELECT 1 FROM ratings WHERE rater = ? AND submission = ?", (rater.id, submission))
-        return found.fetchone() is not None
+        rows = self._db.execute("SELECT 1 FROM ratings WHERE rater = ? AND submission = ?", (rater.id, submission))
+        return rows.fetchone() is not None
 
     def _standing(self, rater: Rater, rating: Rating) -> str | None:
         row = self._db.execute(
@@ -298,14 +298,14 @@ class RatingStore:
             "SELECT place, sides FROM items WHERE rater = ? AND item = ?", (rater.id, rating.item)
         ).fetchone()
         now = time.time()
-        added = self._db.execute(
+        cursor = self._db.execute(
             "INSERT INTO ratings VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (rater.id, rating.item, rating.question, value, where["place"], where["sides"], rating.milliseconds, now,
              rating.submission, undoes),
         )  # fmt: skip
         self._db.execute(
             "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)",
-            (rater.id, rating.item, rating.question, value, added.lastrowid),
+            (rater.id, rating.item, rating.question, value, cursor.lastrowid),
         )
         self._db.execute("UPDATE raters SET seen_at = ? WHERE id = ?", (now, rater.id))
 
@@ -345,9 +345,9 @@ class RatingStore:
         return error_context(f"use the file of ratings {self.path}", remedy)
 
 
-def _item_row(rater: str, task: RatingTask, asked: int) -> tuple[Any, ...]:
+def _item_row(rater: str, task: RatingTask, questions: int) -> tuple[Any, ...]:
     responses, sides = (json.dumps(one, ensure_ascii=False) for one in (task.responses, task.sides))
-    return rater, task.place, task.item, task.task, task.sample_id, responses, sides, asked
+    return rater, task.place, task.item, task.task, task.sample_id, responses, sides, questions
 
 
 def _task(row: sqlite3.Row) -> RatingTask:
@@ -369,9 +369,9 @@ class Stores:
 
     def of(self, workspace: Workspace) -> RatingStore | None:
         """The run's store; None where nothing was ever rated."""
-        return self.made(workspace) if (workspace.ratings / FILE).exists() else None
+        return self.open_or_make(workspace) if (workspace.ratings / FILE).exists() else None
 
-    def made(self, workspace: Workspace) -> RatingStore:
+    def open_or_make(self, workspace: Workspace) -> RatingStore:
         """The run's store, made where it is missing."""
         path = workspace.ratings / FILE
         with self._turn:

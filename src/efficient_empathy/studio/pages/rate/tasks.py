@@ -59,8 +59,8 @@ class Setup(Body):
 
     def design(self) -> Design:
         """The same as the ratings room has it."""
-        asked = {"likert": self.likert, "ab": self.ab}
-        tasks = tuple(task for task in TASKS if asked[task])
+        choices = {"likert": self.likert, "ab": self.ab}
+        tasks = tuple(task for task in TASKS if choices[task])
         return Design(tuple(self.raters), tasks, self.against, self.by_dimension, self.repeats, self.seed)
 
 
@@ -124,7 +124,7 @@ class RatingTask:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Drawing:
     """A design that was drawn: its key, and of each rater the tasks in their order."""
 
     key: Key
@@ -135,11 +135,11 @@ class Drawn:
 
 def rateable(workspace: Workspace) -> list[str]:
     """The names that can be rated: of the run's generations, then `reference`."""
-    found = sorted(one.stem for one in workspace.generations.glob("*.parquet") if not one.name.startswith("."))
-    return [*found, REFERENCE] if workspace.samples.exists() else []
+    names = sorted(one.stem for one in workspace.generations.glob("*.parquet") if not one.name.startswith("."))
+    return [*names, REFERENCE] if workspace.samples.exists() else []
 
 
-def draw(workspace: Workspace, models: Sequence[str], design: Design, samples: int, source: Source = "run") -> Drawn:
+def draw(workspace: Workspace, models: Sequence[str], design: Design, samples: int, source: Source = "run") -> Drawing:
     """Draw a design over at most `samples` samples of a run, or turns of its chat.
 
     The same arguments give the same tasks, as long as no turn was added.
@@ -147,21 +147,21 @@ def draw(workspace: Workspace, models: Sequence[str], design: Design, samples: i
     Raises `UserError` for names that cannot be a rater's or a model's, and for a design that asks nothing.
     """
     _check(models, design)
-    known = rateable(workspace) if source == "run" else waiting(workspace)["models"]
+    names = rateable(workspace) if source == "run" else waiting(workspace)["models"]
     for model in models:
-        if model not in known:
-            raise UserError(f"{model!r} is none of {', '.join(known) or 'no models'}: choose among those")
-    made = material_of_run if source == "run" else chat_material
-    found = made(workspace, models, count=samples, seed=design.seed)
-    sheets = design_sheets(found, design)
+        if model not in names:
+            raise UserError(f"{model!r} is none of {', '.join(names) or 'no models'}: choose among those")
+    read_material = material_of_run if source == "run" else chat_material
+    material = read_material(workspace, models, count=samples, seed=design.seed)
+    sheets = design_sheets(material, design)
     if sum(len(rows) for of in sheets.rows.values() for rows in of.values()) > MOST_TASKS:
         raise UserError(f"that is more than {MOST_TASKS:,} tasks in all: take fewer samples, models or raters")
     turns = {
         sample: tuple((turn["role"], turn["text"]) for turn in context)
-        for sample, context in found.samples.select("sample_id", "context").iter_rows()
+        for sample, context in material.samples.select("sample_id", "context").iter_rows()
     }
     tasks = {rater: _tasks(rows, turns) for rater, rows in sheets.rows.items()}
-    return Drawn(_key(found, sheets, models, design), tasks, found.without)
+    return Drawing(_key(material, sheets, models, design), tasks, material.without)
 
 
 def _check(models: Sequence[str], design: Design) -> None:
@@ -188,12 +188,12 @@ def _tasks(rows: Mapping[Task, Sequence[Row]], turns: Mapping[str, tuple[tuple[s
     ]  # fmt: skip
 
 
-def _key(found: Material, sheets: Sheets, models: Sequence[str], design: Design) -> Key:
+def _key(material: Material, sheets: Sheets, models: Sequence[str], design: Design) -> Key:
     return Key(
         seed=design.seed,
         models=list(models),
         questions=[one.name for one in comparing(design.by_dimension)] if "ab" in design.tasks else [],
-        dialogues=dict(found.samples.select("sample_id", "dialogue_id").iter_rows()),
+        dialogues=dict(material.samples.select("sample_id", "dialogue_id").iter_rows()),
         identical=sheets.identical,
         sheets=[sheet_key(rater, rows, "csv") for rater, rows in sheets.rows.items()],
     )
@@ -203,7 +203,8 @@ def questions_of(task: Task, names: Sequence[str]) -> tuple[Question, ...]:
     """The questions of a task; `names` are those of a comparison in the key."""
     if task == "likert":
         return DIMENSIONS
-    return next(asked for asked in (comparing(False), comparing(True)) if [one.name for one in asked] == list(names))
+    sets = (comparing(False), comparing(True))
+    return next(questions for questions in sets if [one.name for one in questions] == list(names))
 
 
 def check_value(task: Task, question: str, value: str, names: Sequence[str]) -> None:
@@ -221,20 +222,20 @@ def check_value(task: Task, question: str, value: str, names: Sequence[str]) -> 
 
 def reading_of(key: Key, answers: Mapping[tuple[str, str], Mapping[str, str]], source: str) -> Reading:
     """What raters answered, as the ratings room reads it; `answers` are by rater and item, then by question."""
-    filled = list(_filled(key, answers))
-    return Reading([source], {one.item: one for one in filled})
+    sheets = list(_fill(key, answers))
+    return Reading([source], {one.item: one for one in sheets})
 
 
-def _filled(key: Key, given: Mapping[tuple[str, str], Mapping[str, str]]) -> Iterator[FilledRow]:
+def _fill(key: Key, answers_by_item: Mapping[tuple[str, str], Mapping[str, str]]) -> Iterator[FilledRow]:
     for sheet in key.sheets:
-        for place, (item, known) in enumerate(sheet.items.items(), 1):
-            own = given.get((sheet.rater, item), {})
-            asked = layout_of(known.task, key.questions).answers
-            answers = {name: own[name] for name in asked if own.get(name)}
+        for place, (item, task_key) in enumerate(sheet.items.items(), 1):
+            own = answers_by_item.get((sheet.rater, item), {})
+            names = layout_of(task_key.task, key.questions).answers
+            answers = {name: own[name] for name in names if own.get(name)}
             if not answers and not own.get(COMMENT):
                 continue
-            missing = tuple(name for name in asked if name not in answers)
-            yield FilledRow(sheet.rater, item, known, answers, missing, own.get(COMMENT, ""), f"{sheet.rater}, {place}")
+            missing = tuple(name for name in names if name not in answers)
+            yield FilledRow(sheet.rater, item, task_key, answers, missing, own.get(COMMENT, ""), f"{sheet.rater}, {place}")
 
 
 def as_shown(task: RatingTask) -> dict[str, Any]:

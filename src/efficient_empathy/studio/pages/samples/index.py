@@ -1,7 +1,4 @@
-"""What the list of samples is filtered, counted and sorted by: one short row a sample, in memory, without its text.
-
-The texts of samples, read from Parquet a few rows at a time: previews, whole dialogues, and the search.
-"""
+"""The samples of a run: an index in memory to filter, count and sort by, and texts that are read as they are shown."""
 
 from __future__ import annotations
 
@@ -24,11 +21,11 @@ from efficient_empathy.studio.server.selections import UNCATEGORISED
 
 FACETS = ("subset", "category", "state", "split", "answered_by")
 """The columns that a filter takes one value of."""
-UNJUDGED = "unjudged"
+NOT_JUDGED = "unjudged"
 DISAGREEMENT, CERTAINTY = "disagreement", "certainty"
 MOST_CELLS = 2601
 """Cells that a map is drawn with."""
-_HELD = 4
+_MOST_INDEXES = 4
 """Indexes in memory, one a run."""
 
 
@@ -73,37 +70,37 @@ class SampleIndex:
         """The axes of the map: those that are named, by default the second and the first; None where none is drawn."""
         if not self.axes:
             return None
-        known = {axis.name: axis for axis in self.axes}
-        if len(known) == 1:
-            drawn: tuple[Axis, Axis | None] = (self.axes[0], None)
+        by_name = {axis.name: axis for axis in self.axes}
+        if len(by_name) == 1:
+            pair: tuple[Axis, Axis | None] = (self.axes[0], None)
         else:
-            above = known.get(up) or next(axis for axis in self.axes if axis.name != right)
-            beside = known.get(right)
+            above = by_name.get(up) or next(axis for axis in self.axes if axis.name != right)
+            beside = by_name.get(right)
             if beside is None or beside == above:
                 beside = next(axis for axis in self.axes if axis != above)
-            drawn = (beside, above)
-        cells = len(drawn[0].values) * (len(drawn[1].values) if drawn[1] else 1)
-        return drawn if cells <= MOST_CELLS else None
+            pair = (beside, above)
+        cells = len(pair[0].values) * (len(pair[1].values) if pair[1] else 1)
+        return pair if cells <= MOST_CELLS else None
 
 
 class Indexes:
     """The index of each run, made once for as long as its files are the same."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Path, SampleIndex] = OrderedDict()
+        self._indexes: OrderedDict[Path, SampleIndex] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, table: RunTable) -> SampleIndex:
         """The run's index. Raises `UserError` where there are no samples, or files that cannot be read."""
         root = table.workspace.root
         with self._lock:
-            known = self._known.get(root)
-            if known is None or known.table.signature != table.signature:
-                known = self._known[root] = make_index(table)
-                while len(self._known) > _HELD:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(root)
-            return known
+            index = self._indexes.get(root)
+            if index is None or index.table.signature != table.signature:
+                index = self._indexes[root] = make_index(table)
+                while len(self._indexes) > _MOST_INDEXES:
+                    self._indexes.popitem(last=False)
+            self._indexes.move_to_end(root)
+            return index
 
 
 def make_index(table: RunTable) -> SampleIndex:
@@ -114,7 +111,7 @@ def make_index(table: RunTable) -> SampleIndex:
     with readable(table.workspace.root):
         frame = table.scan([*own, *table.axis_names, *odds]).collect(engine="streaming")
     columns = [pl.col(c) if c in own else pl.lit(None, pl.String).alias(c) for c in FACETS if c != "state"]
-    state = pl.col("state").fill_null(UNJUDGED) if "state" in own else pl.lit(UNJUDGED)
+    state = pl.col("state").fill_null(NOT_JUDGED) if "state" in own else pl.lit(NOT_JUDGED)
     columns.append(state.alias("state"))
     for axis in table.axes:
         columns.append(pl.col(axis.name).cast(pl.Float32).alias(score_column(axis.name)))
@@ -123,8 +120,8 @@ def make_index(table: RunTable) -> SampleIndex:
         columns.append(pl.col(DISAGREEMENT).cast(pl.Float32))
     if odds:
         columns.append(pl.max_horizontal(pl.col(odds).cast(pl.Float32)).alias(CERTAINTY))
-    told = frame.select(columns).with_columns(pl.col("category").fill_null(UNCATEGORISED))
-    return SampleIndex(table, told.with_columns(_as_enum(told[name]) for name in FACETS).rechunk())
+    rows = frame.select(columns).with_columns(pl.col("category").fill_null(UNCATEGORISED))
+    return SampleIndex(table, rows.with_columns(_as_enum(rows[name]) for name in FACETS).rechunk())
 
 
 def _as_enum(column: pl.Series) -> pl.Series:
@@ -164,20 +161,20 @@ class Texts:
             pl.col("response").str.slice(0, PREVIEW),
             pl.col("response").str.len_chars().alias("length"),
         ]
-        found: dict[int, dict[str, Any]] = {}
+        previews: dict[int, dict[str, Any]] = {}
         for first, count in _stretches(sorted(set(rows))):
-            found |= dict(enumerate(self._read(first, count, *columns).iter_rows(named=True), first))
-        return {row: found[row] for row in rows if row in found}
+            previews |= dict(enumerate(self._read(first, count, *columns).iter_rows(named=True), first))
+        return {row: previews[row] for row in rows if row in previews}
 
     def sample(self, row: int) -> dict[str, Any]:
         """A sample with the last turns of its dialogue, texts clipped; `context.first` counts what comes before."""
         values = self._one(row, pl.exclude("context"), *_turns(None))
         context = {"total": values.pop("total"), "first": values.pop("first"), "turns": values.pop("turns")}
-        return {**values, "response": clipped(values["response"]), "context": _clipped_turns(context)}
+        return {**values, "response": clip_text(values["response"]), "context": _clip_turns(context)}
 
     def turns(self, row: int, end: int) -> dict[str, Any]:
         """The turns of a dialogue before the one at `end`, texts clipped: `{total, first, turns}`."""
-        return _clipped_turns(self._one(row, *_turns(end)))
+        return _clip_turns(self._one(row, *_turns(end)))
 
     def whole(self, row: int, turn: int | None) -> str:
         """The text of a turn, or of the response, as long as it may be."""
@@ -193,24 +190,24 @@ class Texts:
         """The first row of a sample; None where the run does not have it."""
         with readable(self._path):
             ids = pl.scan_parquet(self._path, glob=False, row_index_name="row").filter(pl.col("sample_id") == sample_id)
-            found = ids.select(pl.col("row").min()).collect(engine="streaming").item()
-        return None if found is None else int(found)
+            row = ids.select(pl.col("row").min()).collect(engine="streaming").item()
+        return None if row is None else int(row)
 
     def matches(self, rows: npt.NDArray[np.uint32], text: str) -> tuple[int, npt.NDArray[np.uint32]]:
         """Look for `text` in the first of `rows` (ascending), whatever its case: how many were looked at, the hits."""
         first = int(rows[0])
         stop = min(first + self._rows_at_once, (first // _MOST + 1) * _MOST)  # not past a row group's end
-        looked_at = int(np.searchsorted(rows, stop))
+        count = int(np.searchsorted(rows, stop))
         pattern = f"(?i){pl.escape_regex(text)}"
-        frame = self._read(first, int(rows[looked_at - 1]) - first + 1, "context", "response")
+        frame = self._read(first, int(rows[count - 1]) - first + 1, "context", "response")
         turns = frame.select("context").with_row_index("at").explode("context")
-        said = turns["context"].struct.field("text")
-        found = frame["response"].str.contains(pattern).fill_null(False).to_numpy().copy()
-        found[turns["at"].filter(said.str.contains(pattern).fill_null(False)).to_numpy()] = True
-        size = int(frame["response"].str.len_bytes().sum()) + int(said.str.len_bytes().sum())
+        texts = turns["context"].struct.field("text")
+        hits = frame["response"].str.contains(pattern).fill_null(False).to_numpy().copy()
+        hits[turns["at"].filter(texts.str.contains(pattern).fill_null(False)).to_numpy()] = True
+        size = int(frame["response"].str.len_bytes().sum()) + int(texts.str.len_bytes().sum())
         self._rows_at_once = max(_FEWEST, min(_MOST, len(frame) * _READ_BYTES // max(1, size)))
-        wanted = rows[:looked_at]
-        return looked_at, wanted[found[wanted - first]]
+        part = rows[:count]
+        return count, part[hits[part - first]]
 
     def _one(self, row: int, *columns: str | pl.Expr) -> dict[str, Any]:
         frame = self._read(row, 1, *columns)
@@ -223,7 +220,7 @@ class Texts:
             return pl.scan_parquet(self._path, glob=False).slice(first, count).select(*columns).collect()
 
 
-def clipped(text: str, limit: int = CLIP) -> dict[str, Any]:
+def clip_text(text: str, limit: int = CLIP) -> dict[str, Any]:
     """A text's beginning and its whole length, in characters."""
     return {"text": text[:limit], "length": len(text)}
 
@@ -237,8 +234,8 @@ def _turns(end: int | None) -> list[pl.Expr]:
     return [total.alias("total"), first.alias("first"), turns.alias("turns")]
 
 
-def _clipped_turns(context: dict[str, Any]) -> dict[str, Any]:
-    turns = [{"role": turn["role"], **clipped(turn["text"])} for turn in context["turns"]]
+def _clip_turns(context: dict[str, Any]) -> dict[str, Any]:
+    turns = [{"role": turn["role"], **clip_text(turn["text"])} for turn in context["turns"]]
     return {**context, "turns": turns}
 
 

@@ -5,8 +5,6 @@ The address holds what is shown: `/samples?run=NAME` and any of `subset`, `categ
 disagreement of pooled judgements), `p` (the most probable subset less probable than that), `move` (what changes subset
 when a threshold moves, see `views.Filters.of`), `q` (a text), `sort` (`position`, `score.AXIS`, `disagreement`),
 `order=desc`, `right` and `up` (the axes of the map), `sample` (the id of the one that is open).
-
-Every judgement of one sample from a run's ledger: who said what, under which key, and which of them counts.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ from efficient_empathy.studio.pages.samples.index import (
     Indexes,
     SampleIndex,
     Texts,
-    clipped,
+    clip_text,
     score_column,
 )
 from efficient_empathy.studio.pages.samples.views import Filters, View, Views, counts, move_of, orders
@@ -50,24 +48,24 @@ ROUNDS = 100
 
 
 def rounds(workspace: Workspace, sample_id: str) -> dict[str, Any]:
-    """The judgements of a sample: `total`, and as `shown` the last of them, oldest first; `fault` where unreadable.
+    """A sample's judgements: `total`, the last of them as `judgements`, oldest first; `fault` if they cannot be read.
 
     `counts` marks those that the run's scores are made from.
     """
     try:
-        found = _history(workspace, sample_id)
+        history = _history(workspace, sample_id)
         panel = _panel(workspace)
     except UserError as error:
-        return {"total": 0, "shown": [], "fault": f"{error}"}
-    counting = _counting(panel, found)
-    shown = [_told(number, spec, j, counts=number in counting) for number, spec, j in found[-ROUNDS:]]
-    return {"total": len(found), "shown": shown, "fault": ""}
+        return {"total": 0, "judgements": [], "fault": f"{error}"}
+    counting = _counting(panel, history)
+    judgements = [_judgement(number, spec, j, counts=number in counting) for number, spec, j in history[-ROUNDS:]]
+    return {"total": len(history), "judgements": judgements, "fault": ""}
 
 
 def reply(workspace: Workspace, sample_id: str, number: int) -> str:
     """The raw reply of one of a sample's judgements. Raises `UserError` where there is none of that number."""
-    for known, _, judgement in _history(workspace, sample_id):
-        if known == number:
+    for own, _, judgement in _history(workspace, sample_id):
+        if own == number:
             return judgement.raw[:WHOLE]
     raise UserError("the sample has no such judgement")
 
@@ -84,26 +82,26 @@ def _panel(workspace: Workspace) -> Panel | None:
     return record.panel if record else None
 
 
-def _counting(panel: Panel | None, found: list[tuple[int, JudgeSpec, Judgement]]) -> set[int]:
+def _counting(panel: Panel | None, history: list[tuple[int, JudgeSpec, Judgement]]) -> set[int]:
     """The numbers of the judgements in the score: one ok judgement a spec, of which `first` takes the first judge's."""
     if panel is None:
         return set()
-    ok = {spec: number for number, spec, judgement in found if judgement.state == "ok"}
+    ok = {spec: number for number, spec, judgement in history if judgement.state == "ok"}
     numbers = [ok[spec] for spec in panel.specs if spec in ok]
     return set(numbers if panel.pools else numbers[:1])
 
 
-def _told(number: int, spec: JudgeSpec, judgement: Judgement, *, counts: bool) -> dict[str, Any]:
+def _judgement(number: int, spec: JudgeSpec, judgement: Judgement, *, counts: bool) -> dict[str, Any]:
     return {
         "number": number,
         "spec": str(spec),
         "judge": judgement.judge,
         "rubric": judgement.rubric,
         "state": judgement.state,
-        "reason": clipped(judgement.reason, CLIP)["text"],
+        "reason": clip_text(judgement.reason, CLIP)["text"],
         "scores": dict(judgement.scores),
         "probabilities": {axis: list(p) for axis, p in judgement.probabilities.items()},
-        "raw": clipped(judgement.raw),
+        "raw": clip_text(judgement.raw),
         "tokens": [judgement.prompt_tokens, judgement.completion_tokens],
         "cost_usd": judgement.cost_usd,
         "seconds": judgement.latency_s,
@@ -150,12 +148,12 @@ class SampleData:
     def view(self, index: SampleIndex, query: Mapping[str, str]) -> Answer:
         """How many samples there are, of each kind, and what they can be filtered and sorted by."""
         pair = (query.get("right", ""), query.get("up", ""))
-        drawn, move, table = index.pair(*pair), move_of(query, index), index.table
+        axes, move, table = index.pair(*pair), move_of(query, index), index.table
         parts = (table.scores, table.selection)
         return {
             "samples": len(index.frame),
             "axes": [_axis(axis) for axis in index.axes],
-            "pair": [axis.name for axis in drawn if axis] if drawn else [],
+            "pair": [axis.name for axis in axes if axis] if axes else [],
             "pooled": DISAGREEMENT in index.frame.columns,
             "certain": CERTAINTY in index.frame.columns,
             "orders": orders(index),
@@ -171,9 +169,9 @@ class SampleData:
         view = self._view(index, query)
         numbers = view.page(_whole(query, "offset", 0), min(PAGE_LIMIT, _whole(query, "limit", PAGE_LIMIT)))
         texts = Texts(index.workspace).previews(numbers)
-        known = index.frame[numbers].to_dicts()
+        records = index.frame[numbers].to_dicts()
         rows = [
-            {"row": n, **_short(row, index), **texts[n]} for n, row in zip(numbers, known, strict=True) if n in texts
+            {"row": n, **_short(row, index), **texts[n]} for n, row in zip(numbers, records, strict=True) if n in texts
         ]
         return {"rows": rows, "search": view.progress()}
 
@@ -200,8 +198,8 @@ class SampleData:
             "row": row,
             "axes": [_axis(axis) for axis in index.axes],
             "place": self._view(index, query).place(row),
-            **_scored(index, row),
-            **_assigned(index, row),
+            **_score_details(index, row),
+            **_assignment(index, row),
             "rounds": rounds(index.workspace, sample["sample_id"]),
         }
 
@@ -249,32 +247,32 @@ def _axis(axis: Axis) -> tuple[str, int, int]:
 
 def _short(row: Mapping[str, Any], index: SampleIndex) -> Answer:
     """A row of the index for the browser."""
-    told = {name: row[name] for name in (*FACETS, DISAGREEMENT, CERTAINTY) if row.get(name) is not None}
-    return {**told, "scores": {axis.name: row[score_column(axis.name)] for axis in index.axes}}
+    values = {name: row[name] for name in (*FACETS, DISAGREEMENT, CERTAINTY) if row.get(name) is not None}
+    return {**values, "scores": {axis.name: row[score_column(axis.name)] for axis in index.axes}}
 
 
-def _scored(index: SampleIndex, row: int) -> Answer:
+def _score_details(index: SampleIndex, row: int) -> Answer:
     """Spreads, distributions and the number of judgements behind one row's scores."""
     table = index.table
-    wanted = [f"{axis}{end}" for axis in table.axis_names for end in (STD, PROBABILITIES)]
-    columns = [name for name in (*wanted, "judgements") if name in table.columns]
-    found = _one(table, row, columns)
-    spreads = {axis: found.get(f"{axis}{STD}") for axis in table.axis_names}
-    tables = {axis: found.get(f"{axis}{PROBABILITIES}") for axis in table.axis_names}
+    names = [f"{axis}{end}" for axis in table.axis_names for end in (STD, PROBABILITIES)]
+    columns = [name for name in (*names, "judgements") if name in table.columns]
+    values = _one(table, row, columns)
+    spreads = {axis: values.get(f"{axis}{STD}") for axis in table.axis_names}
+    tables = {axis: values.get(f"{axis}{PROBABILITIES}") for axis in table.axis_names}
     return {
         "spreads": {axis: spread for axis, spread in spreads.items() if spread is not None},
         "probabilities": {axis: list(one) for axis, one in tables.items() if one is not None},
-        "judgements": found.get("judgements"),
+        "judgements": values.get("judgements"),
     }
 
 
-def _assigned(index: SampleIndex, row: int) -> Answer:
+def _assignment(index: SampleIndex, row: int) -> Answer:
     """Why one row is in its subset, and the probability of each."""
     table = index.table
     odds = [name for name in table.columns if name.startswith(ODDS) and name.removeprefix(ODDS) in table.subsets]
-    found = _one(table, row, [*odds, *(["reason"] if "reason" in table.columns else [])])
-    told = {name.removeprefix(ODDS): found[name] for name in odds if found[name] is not None}
-    return {"reason": found.get("reason") or "", "odds": told}
+    values = _one(table, row, [*odds, *(["reason"] if "reason" in table.columns else [])])
+    odds_by_subset = {name.removeprefix(ODDS): values[name] for name in odds if values[name] is not None}
+    return {"reason": values.get("reason") or "", "odds": odds_by_subset}
 
 
 def _one(table: RunTable, row: int, columns: list[str]) -> dict[str, Any]:
@@ -286,9 +284,9 @@ def _one(table: RunTable, row: int, columns: list[str]) -> dict[str, Any]:
 
 
 def _whole(query: Mapping[str, str], name: str, otherwise: int) -> int:
-    told = query.get(name)
-    if not told:
+    text = query.get(name)
+    if not text:
         return otherwise
-    if not (told.isascii() and told.isdecimal() and len(told) < 12):
-        raise UserError(f"{name} is {told[:40]!r}: it must be a whole number")
-    return int(told)
+    if not (text.isascii() and text.isdecimal() and len(text) < 12):
+        raise UserError(f"{name} is {text[:40]!r}: it must be a whole number")
+    return int(text)

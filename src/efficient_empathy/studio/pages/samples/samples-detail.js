@@ -38,20 +38,20 @@ export function detail(sample) {
     dialogue(sample),
     h("h3", {}, "Scores"),
     ...scores(sample),
-    h("h3", {}, "Judgements", sample.rounds.total ? h("span", { class: "quiet small" }, ` ${judgementsTold(sample.rounds)}`) : ""),
+    h("h3", {}, "Judgements", sample.rounds.total ? h("span", { class: "quiet small" }, ` ${judgementsSummary(sample.rounds)}`) : ""),
     judgements(sample),
     links(sample),
   ];
 }
 
 function facts(sample) {
-  const told = [
+  const tags = [
     sample.category && h("span", { class: "tag" }, h("bdi", {}, marked(sample.category))),
     sample.split && h("span", { class: "tag" }, h("bdi", {}, marked(sample.split))),
     stateTag(sample.state),
     sample.subset && subsetTag(sample.subset),
   ];
-  return h("p", { class: "tags" }, told.filter(Boolean));
+  return h("p", { class: "tags" }, tags.filter(Boolean));
 }
 
 function dialogue(sample) {
@@ -92,15 +92,15 @@ function scores(sample) {
   if (axes.some(([axis]) => sample.scores[axis] !== null)) {
     parts.push(h("div", { class: "axes" }, axes.map(([axis, low, high]) => axisFigure(sample, axis, low, high))));
   } else parts.push(h("p", { class: "quiet" }, sample.state === "ok" ? "No scores." : `No scores: ${sample.state === "unjudged" ? "not judged" : sample.state.replace("_", " ")}.`));
-  const told = [];
-  if (sample.subset) told.push(["Subset", subsetTag(sample.subset)]);
-  if (sample.reason) told.push(["Because", sample.reason]);
+  const facts = [];
+  if (sample.subset) facts.push(["Subset", subsetTag(sample.subset)]);
+  if (sample.reason) facts.push(["Because", sample.reason]);
   const odds = Object.entries(sample.odds ?? {}).sort((a, b) => b[1] - a[1]);
-  if (odds.length && !sample.reason?.startsWith("P(")) told.push(["Probability", odds.map(([subset, p]) => `${subset} ${format.decimal(p, 2)}`).join(" · ")]);
-  if (sample.judgements) told.push(["Pooled from", format.plural(sample.judgements, "judgement")]);
-  if (sample.disagreement !== undefined) told.push(["Judges apart by", score(sample.disagreement)]);
-  if (sample.answered_by) told.push(["Answered by", sample.answered_by]);
-  if (told.length) parts.push(h("dl", { class: "facts" }, told.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+  if (odds.length && !sample.reason?.startsWith("P(")) facts.push(["Probability", odds.map(([subset, p]) => `${subset} ${format.decimal(p, 2)}`).join(" · ")]);
+  if (sample.judgements) facts.push(["Pooled from", format.plural(sample.judgements, "judgement")]);
+  if (sample.disagreement !== undefined) facts.push(["Judges apart by", score(sample.disagreement)]);
+  if (sample.answered_by) facts.push(["Answered by", sample.answered_by]);
+  if (facts.length) parts.push(h("dl", { class: "facts" }, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
   return parts;
 }
 
@@ -135,19 +135,19 @@ export function bars(axis, value, low, high, table) {
     svg("path", { class: "grid", d: `M0 ${high_}H${levels * wide}` }));
 }
 
-function judgementsTold({ total, shown }) {
-  const failed = shown.filter((one) => one.state !== "ok").length;
-  const told = [format.plural(total, "in the ledger", "in the ledger")];
-  if (failed) told.push(`${format.count(failed)} failed`);
-  if (shown.length < total) told.push(`the last ${shown.length} are shown`);
-  return told.join(", ");
+function judgementsSummary({ total, judgements }) {
+  const failed = judgements.filter((one) => one.state !== "ok").length;
+  const parts = [format.plural(total, "in the ledger", "in the ledger")];
+  if (failed) parts.push(`${format.count(failed)} failed`);
+  if (judgements.length < total) parts.push(`the last ${judgements.length} are shown`);
+  return parts.join(", ");
 }
 
 function judgements(sample) {
   const { rounds } = sample;
   if (rounds.fault) return h("p", { class: "notice" }, rounds.fault);
   if (!rounds.total) return h("p", { class: "quiet" }, "The ledger has no judgement of this sample.");
-  return h("ol", { class: "rounds" }, rounds.shown.map((one) => judgement(sample, one)));
+  return h("ol", { class: "rounds" }, rounds.judgements.map((one) => judgement(sample, one)));
 }
 
 function judgement(sample, one) {

@@ -18,8 +18,8 @@ const state = { about: null, version: null, search: null, shown: null, place: nu
 
 const list = new VirtualList($("list"), {
   async fetchRows(offset, limit, signal) {
-    const found = await ask("rows", { offset, limit }, signal);
-    return found.rows;
+    const answer = await ask("rows", { offset, limit }, signal);
+    return answer.rows;
   },
   draw: (row) => [
     h("span", { class: "row-head" },
@@ -59,14 +59,14 @@ function scoresTold(row) {
 
 /** Ask the studio under the filters of the address; files that have changed since are read anew. */
 async function ask(what, query = {}, signal = undefined) {
-  const found = await api(`/api/samples/${what}`, { query: { ...Object.fromEntries(address()), ...query }, signal });
-  if (state.version && found.version !== state.version) {
-    state.version = found.version;
+  const answer = await api(`/api/samples/${what}`, { query: { ...Object.fromEntries(address()), ...query }, signal });
+  if (state.version && answer.version !== state.version) {
+    state.version = answer.version;
     announce("The run's files have changed: the list is read anew.");
     refresh({ keep: true });
   }
-  state.version = found.version;
-  return found;
+  state.version = answer.version;
+  return answer;
 }
 
 /** Other filters or another order; a text that is still being typed goes with them. */
@@ -110,15 +110,15 @@ async function refresh({ keep = false } = {}) {
 
 /** Find the place of the open sample in a list that has changed. */
 async function placeShown(ticket) {
-  let found;
+  let sample;
   try {
-    found = await ask("one", { sample: state.shown.sample_id }, state.control.signal);
+    sample = await ask("one", { sample: state.shown.sample_id }, state.control.signal);
   } catch (error) {
     if (error.status === 404) close({ focus: false });
     return;
   }
-  if (ticket !== state.ticket || found.sample_id !== state.shown?.sample_id) return;
-  state.place = found.place;
+  if (ticket !== state.ticket || sample.sample_id !== state.shown?.sample_id) return;
+  state.place = sample.place;
   list.mark(state.place);
   $("detail").firstElementChild.replaceWith(detailHead());
 }
@@ -132,43 +132,43 @@ function failed(error) {
 async function search(ticket) {
   let refreshed = 0;
   while (ticket === state.ticket && !state.stopped) {
-    let found;
+    let search;
     try {
-      found = (await ask("find", {}, state.control.signal)).search;
+      search = (await ask("find", {}, state.control.signal)).search;
     } catch (error) {
       if (error.name !== "AbortError") { state.stopped = true; showSearch(); }
       return;
     }
     if (ticket !== state.ticket) return;
-    state.search = found;
-    const due = found.ended || !refreshed || Date.now() - refreshed > 1000;
+    state.search = search;
+    const due = search.ended || !refreshed || Date.now() - refreshed > 1000;
     showSearch();
     showCount();
-    if (found.found !== list.count && due) {
-      list.reset(found.found, { keep: true });
+    if (search.hits !== list.count && due) {
+      list.reset(search.hits, { keep: true });
       refreshed = Date.now();
     }
-    if (found.ended) break;
+    if (search.ended) break;
   }
   if (state.search?.ended) announce(`${$("count").textContent}. ${$("search-told").textContent}`);
-  if (ticket === state.ticket && state.search && state.search.found !== list.count) list.reset(state.search.found, { keep: true });
+  if (ticket === state.ticket && state.search && state.search.hits !== list.count) list.reset(state.search.hits, { keep: true });
 }
 
 function showSearch() {
-  const { search: found } = state;
+  const { search } = state;
   $("search").hidden = !urlState.get("q");
-  if (!found) return;
-  Object.assign($("search-bar"), { max: Math.max(1, found.of), value: found.searched });
-  $("search-bar").hidden = found.ended;
-  $("search-told").textContent = `Searched ${format.count(found.searched)} of ${format.count(found.of)}`
-    + (found.capped && found.searched < found.of ? `; ended at ${format.count(found.found)} found.` : found.ended ? "." : state.stopped ? "; stopped." : " …");
-  $("search-stop").hidden = found.ended;
+  if (!search) return;
+  Object.assign($("search-bar"), { max: Math.max(1, search.of), value: search.searched });
+  $("search-bar").hidden = search.ended;
+  $("search-told").textContent = `Searched ${format.count(search.searched)} of ${format.count(search.of)}`
+    + (search.capped && search.searched < search.of ? `; ended at ${format.count(search.hits)} found.` : search.ended ? "." : state.stopped ? "; stopped." : " …");
+  $("search-stop").hidden = search.ended;
   $("search-stop").textContent = state.stopped ? "Go on" : "Stop";
 }
 
 function showCount() {
   const searching = Boolean(urlState.get("q"));
-  const n = searching ? state.search?.found ?? 0 : state.about.matching;
+  const n = searching ? state.search?.hits ?? 0 : state.about.matching;
   const all = state.about.samples;
   $("count").textContent = n === all ? format.plural(n, "sample") : `${format.count(n)} of ${format.plural(all, "sample")}`;
   const under = !searching || state.search?.ended || state.stopped;
@@ -224,19 +224,19 @@ function showFilters() {
 /** Open a sample, by its row or by its id; `place` is where it is in the list, where that is known. */
 async function open({ row, sample, place = null }, { push = true, focus = true } = {}) {
   const ticket = ++state.opening;
-  let found;
+  let answer;
   try {
-    found = await ask("one", sample ? { sample } : { row });
+    answer = await ask("one", sample ? { sample } : { row });
   } catch (error) {
     if (error.name !== "AbortError" && ticket === state.opening) failed(error);
     return;
   }
   if (ticket !== state.opening) return;
-  state.place = place ?? found.place;
-  urlState.set({ sample: found.sample_id }, { push: push && !urlState.get("sample") });
+  state.place = place ?? answer.place;
+  urlState.set({ sample: answer.sample_id }, { push: push && !urlState.get("sample") });
   if (state.place !== null && place === null) list.activate(state.place);
   list.mark(state.place);
-  showDetail(found, focus);
+  showDetail(answer, focus);
 }
 
 function showDetail(sample, focus) {

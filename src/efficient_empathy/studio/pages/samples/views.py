@@ -29,7 +29,7 @@ from efficient_empathy.studio.pages.samples.index import (
 )
 from efficient_empathy.studio.server.selections import Choice, Codes, Selections, choice_of, number_of
 
-FAILED = "failed"
+ANY_FAILURE = "failed"
 """The filter on `state` that takes every kind of failure."""
 FAILURES = ("parse_error", "api_error", "refused")
 TEXT_LIMIT = 200
@@ -41,7 +41,7 @@ NAMES_LIMIT = 300
 SPANS = "spans"
 """The filters on scores."""
 POSITION = "position"
-_HELD = 8
+_MOST_VIEWS = 8
 Rows = npt.NDArray[np.uint32]
 
 
@@ -68,14 +68,14 @@ class Move:
 
     def rows(self, index: SampleIndex, selections: Selections) -> pl.Series:
         """Which samples of the run it is about."""
-        moved = replace(self.choice, policy=self.choice.policy.with_thresholds(**{self.threshold: self.value}))
-        before, after = (selections.of(index.table, one) for one in (self.choice, moved))
+        choice_after = replace(self.choice, policy=self.choice.policy.with_thresholds(**{self.threshold: self.value}))
+        before, after = (selections.of(index.table, one) for one in (self.choice, choice_after))
 
         def among(codes: Codes, subset: str) -> npt.NDArray[np.bool_]:
             if subset not in before.subsets:
                 raise UserError(f"the policy {self.choice.policy.name} has no subset {subset[:80]!r}")
-            chosen: npt.NDArray[np.bool_] = codes == before.subsets.index(subset)
-            return chosen
+            mask: npt.NDArray[np.bool_] = codes == before.subsets.index(subset)
+            return mask
 
         return pl.Series(among(before.codes, self.subsets[0]) & among(after.codes, self.subsets[1]))
 
@@ -94,7 +94,7 @@ class Filters:
     apart: float | None = None
     below: float | None = None
     move: tuple[object, ...] | None = None
-    moved: pl.Series | None = field(default=None, compare=False, repr=False)
+    move_rows: pl.Series | None = field(default=None, compare=False, repr=False)
     text: str = ""
     sort: str = POSITION
     descending: bool = False
@@ -113,7 +113,7 @@ class Filters:
             apart=_number(query, "apart"),
             below=_number(query, "p"),
             move=move.key if move else None,
-            moved=move.rows(index, selections) if move else None,
+            move_rows=move.rows(index, selections) if move else None,
             text=query.get("q", "").strip()[:TEXT_LIMIT],
             sort=query.get("sort") or POSITION,
             descending=query.get("order") == "desc",
@@ -128,8 +128,8 @@ class Filters:
             parts.append(pl.col(DISAGREEMENT) >= self.apart if DISAGREEMENT in index.frame.columns else pl.lit(False))
         if self.below is not None:
             parts.append(pl.col(CERTAINTY) < self.below if CERTAINTY in index.frame.columns else pl.lit(False))
-        if self.moved is not None:
-            parts.append(pl.lit(self.moved))
+        if self.move_rows is not None:
+            parts.append(pl.lit(self.move_rows))
         return pl.all_horizontal(pl.col("state").is_not_null(), *parts).fill_null(False)
 
 
@@ -145,9 +145,9 @@ def move_of(query: Mapping[str, str], index: SampleIndex) -> Move | None:
 
 
 def _has(index: SampleIndex, name: str, value: str) -> pl.Expr:
-    known = index.values(name)
-    wanted = [v for v in (FAILURES if name == "state" and value == FAILED else (value,)) if v in known]
-    return pl.any_horizontal(*(pl.col(name) == v for v in wanted)) if wanted else pl.lit(False)
+    names = index.values(name)
+    values = [v for v in (FAILURES if name == "state" and value == ANY_FAILURE else (value,)) if v in names]
+    return pl.any_horizontal(*(pl.col(name) == v for v in values)) if values else pl.lit(False)
 
 
 class View:
@@ -157,9 +157,9 @@ class View:
         self._index, self._filters = index, filters
         self._texts = Texts(index.workspace)
         self._candidates: Rows = _rows(index, filters)
-        self._found: list[Rows] = []
-        self._searched, self._hits = 0, 0
-        self._sorted: tuple[int, Rows] | None = None
+        self._hits_by_step: list[Rows] = []
+        self._searched_rows, self._hits = 0, 0
+        self._order: tuple[int, Rows] | None = None
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -168,69 +168,69 @@ class View:
     @property
     def ended(self) -> bool:
         """Whether nothing more will be found."""
-        return not self._filters.text or self._searched == len(self._candidates) or self._hits >= FOUND_LIMIT
+        return not self._filters.text or self._searched_rows == len(self._candidates) or self._hits >= FOUND_LIMIT
 
     def search(self, seconds: float) -> None:
         """Go on searching for so long, or to the end."""
         until = time.monotonic() + seconds
         with self._lock:
             while not self.ended:
-                rows, hits = self._texts.matches(self._candidates[self._searched :], self._filters.text)
+                rows, hits = self._texts.matches(self._candidates[self._searched_rows :], self._filters.text)
                 hits = hits[: FOUND_LIMIT - self._hits]
-                self._searched += rows
+                self._searched_rows += rows
                 self._hits += len(hits)
-                self._found.append(hits)
+                self._hits_by_step.append(hits)
                 if time.monotonic() >= until:
                     return
 
     def progress(self) -> dict[str, Any]:
-        """How far a search is: `searched` of `of` rows that pass the other filters; `found`, `ended`, `capped`."""
+        """How far a search is: `searched` of `of` rows that pass the other filters; `hits`, `ended`, `capped`."""
         return {
-            "searched": self._searched,
+            "searched": self._searched_rows,
             "of": len(self._candidates),
-            "found": len(self),
+            "hits": len(self),
             "ended": self.ended,
             "capped": bool(self._filters.text) and self._hits >= FOUND_LIMIT,
         }
 
     def page(self, offset: int, limit: int) -> list[int]:
         """Row numbers from a place in the view on."""
-        found: list[int] = self._ordered()[offset : offset + limit].tolist()
-        return found
+        rows: list[int] = self._rows_in_order()[offset : offset + limit].tolist()
+        return rows
 
     def place(self, row: int) -> int | None:
         """Where a row is in the view; None where it is not."""
-        places = np.flatnonzero(self._ordered() == row)
+        places = np.flatnonzero(self._rows_in_order() == row)
         return int(places[0]) if len(places) else None
 
-    def _ordered(self) -> Rows:
+    def _rows_in_order(self) -> Rows:
         with self._lock:
-            if self._sorted is None or self._sorted[0] != len(self):  # a search has found more
-                rows = np.concatenate([np.zeros(0, np.uint32), *self._found])
-                self._sorted = (
+            if self._order is None or self._order[0] != len(self):  # a search has found more
+                rows = np.concatenate([np.zeros(0, np.uint32), *self._hits_by_step])
+                self._order = (
                     len(self),
                     _in_order(self._index, self._filters, rows if self._filters.text else self._candidates),
                 )
-            return self._sorted[1]
+            return self._order[1]
 
 
 @dataclass
 class Views:
     """The views that were looked at last; those of a run whose files have changed are dropped as others come."""
 
-    _known: OrderedDict[tuple[object, ...], View] = field(default_factory=OrderedDict)
+    _views: OrderedDict[tuple[object, ...], View] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, index: SampleIndex, filters: Filters) -> View:
         """The view of a run under filters. Raises `UserError` for an order that it cannot be in."""
         key = (index.workspace.root, index.table.signature, filters)
         with self._lock:
-            if key not in self._known:
-                self._known[key] = View(index, filters)
-                while len(self._known) > _HELD:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(key)
-            return self._known[key]
+            if key not in self._views:
+                self._views[key] = View(index, filters)
+                while len(self._views) > _MOST_VIEWS:
+                    self._views.popitem(last=False)
+            self._views.move_to_end(key)
+            return self._views[key]
 
 
 def counts(index: SampleIndex, filters: Filters, pair: tuple[str, str] = ("", "")) -> dict[str, Any]:
@@ -241,17 +241,17 @@ def counts(index: SampleIndex, filters: Filters, pair: tuple[str, str] = ("", ""
     passing = index.frame.filter(filters.condition(index))
 
     def but(*names: str) -> pl.DataFrame:
-        filtered = (SPANS in names and filters.spans) or any(name in names for name, _ in filters.facets)
-        return index.frame.filter(filters.condition(index, *names)) if filtered else passing
+        is_filtered = (SPANS in names and filters.spans) or any(name in names for name, _ in filters.facets)
+        return index.frame.filter(filters.condition(index, *names)) if is_filtered else passing
 
     facets = {}
     for name in FACETS:
-        found = but(name).group_by(name).len().drop_nulls()
-        told = found.sort(pl.col("len"), pl.col(name).cast(pl.String), descending=[True, False]).head(NAMES_LIMIT)
-        facets[name] = [[value, count] for value, count in told.iter_rows()]
+        sizes = but(name).group_by(name).len().drop_nulls()
+        largest = sizes.sort(pl.col("len"), pl.col(name).cast(pl.String), descending=[True, False]).head(NAMES_LIMIT)
+        facets[name] = [[value, count] for value, count in largest.iter_rows()]
     cells: list[list[int]] = []
-    if drawn := index.pair(*pair):
-        columns = [level_column(axis.name) for axis in drawn if axis]
+    if axes := index.pair(*pair):
+        columns = [level_column(axis.name) for axis in axes if axis]
         rows = but(SPANS).group_by(columns).len().drop_nulls()
         cells = [list(row) for row in rows.sort(columns).iter_rows()]
     return {"matching": len(passing), "facets": facets, "map": cells}
@@ -281,21 +281,22 @@ def _in_order(index: SampleIndex, filters: Filters, rows: Rows) -> Rows:
         name, descending = CERTAINTY, not descending  # the more certain, the less disagreement
     keys = index.frame[name].gather(rows)
     order = keys.to_frame().select(pl.arg_sort_by(name, descending=descending, nulls_last=True, maintain_order=True))
-    ordered: Rows = rows[order.to_series().to_numpy()]
-    return ordered
+    result: Rows = rows[order.to_series().to_numpy()]
+    return result
 
 
 def _spans(query: Mapping[str, str], index: SampleIndex) -> Iterator[tuple[str, int, int]]:
     """The filters on scores as positions on the axes' scales; one on an axis that the run lacks raises."""
-    known = {score_column(axis.name): axis for axis in index.axes}
-    for name, told in query.items():
-        if not name.startswith(score_column("")) or not told:
+    by_column = {score_column(axis.name): axis for axis in index.axes}
+    for name, text in query.items():
+        if not name.startswith(score_column("")) or not text:
             continue
-        if name not in known:
-            raise UserError(f"{name[:40]} cannot be filtered: it must be one of {', '.join(known) or 'none'}")
-        axis = known[name]
-        with _none(name, told, f"two whole numbers from {axis.low} to {axis.high}, such as {axis.low}-{axis.high}"):
-            low, _, high = told.partition("-")
+        if name not in by_column:
+            raise UserError(f"{name[:40]} cannot be filtered: it must be one of {', '.join(by_column) or 'none'}")
+        axis = by_column[name]
+        scale = f"from {axis.low} to {axis.high}, such as {axis.low}-{axis.high}"
+        with _explain_value(name, text, f"two whole numbers {scale}"):
+            low, _, high = text.partition("-")
             span = int(low), int(high or low)
             if not axis.low <= span[0] <= span[1] <= axis.high:
                 raise ValueError
@@ -303,18 +304,18 @@ def _spans(query: Mapping[str, str], index: SampleIndex) -> Iterator[tuple[str, 
 
 
 def _number(query: Mapping[str, str], name: str) -> float | None:
-    told = query.get(name)
-    if not told:
+    text = query.get(name)
+    if not text:
         return None
-    with _none(name, told, "a number"):
-        if not math.isfinite(number := float(told)):
+    with _explain_value(name, text, "a number"):
+        if not math.isfinite(number := float(text)):
             raise ValueError
         return number
 
 
 @contextmanager
-def _none(name: str, told: str, what: str) -> Iterator[None]:
+def _explain_value(name: str, text: str, what: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise UserError(f"{name} is {told[:40]!r}: it must be {what}") from error
+        raise UserError(f"{name} is {text[:40]!r}: it must be {what}") from error
