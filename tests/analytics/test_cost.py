@@ -26,26 +26,26 @@ def test_what_was_spent_by_judge_and_by_category(make_run) -> None:
         )
         ledger.commit_usd(10)
     result, when = cost(run, read_table(run))
-    assert result["total"]["judgements"] == 18
-    assert result["total"]["requests"] == 36
-    assert result["total"]["prompt_tokens"] == 1800
-    assert result["total"]["cost_usd"] == pytest.approx(4.75)
-    assert (result["total"]["spent_usd"], result["total"]["lost_usd"]) == (10, 5.25)
-    assert result["total"]["usd_per_kept"] == pytest.approx(10 / read_table(run).is_kept.sum())
+    assert result.total.judgements == 18
+    assert result.total.requests == 36
+    assert result.total.prompt_tokens == 1800
+    assert result.total.cost_usd == pytest.approx(4.75)
+    assert (result.total.spent_usd, result.total.lost_usd) == (10, 5.25)
+    assert result.total.usd_per_kept == pytest.approx(10 / read_table(run).is_kept.sum())
     gpt, small = str(spec_of("gpt")), str(spec_of("small"))
-    judges = [(one["judge"], one["spec"], one["judgements"], one["cost_usd"]) for one in result["judges"]]
+    judges = [(one.judge, one.spec, one.judgements, one.cost_usd) for one in result.judges]
     assert judges == [("gpt", gpt, 16, 4.0), ("small", small, 1, 0.5), ("gpt", small, 1, 0.25)]
-    assert result["judges"][1]["states"] == {"refused": 1}
-    categories = {one["category"]: one["cost_usd"] for one in result["categories"]}
+    assert result.judges[1].states == {"refused": 1}
+    categories = {one.category: one.cost_usd for one in result.categories}
     assert categories == {"sad": 1.5, "joyful": 1.0, "angry": 1.0, "proud": 1.0}
-    assert result["other_samples"]["judgements"] == 1
+    assert result.other_samples.judgements == 1
     assert when.tolist() == [100.0 + i for i in range(16)]
 
 
 def test_without_a_ledger_or_times(make_run) -> None:
     run = make_run(dialogues=4)
     result, when = cost(run, read_table(run))
-    assert result["total"]["cost_usd"] == 0
+    assert result.total.cost_usd == 0
     assert when is None
     run.ledger.unlink()
     assert cost(run, read_table(run)) == (None, None)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from efficient_empathy.analytics.record import CategorySpending, Cost, JudgeSpending, Spending, TotalSpending
 from efficient_empathy.analytics.table import Table
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.measured import Floats
@@ -31,8 +32,8 @@ class SpendingCount:
         self.states[judgement.state] += 1
         self.latency += judgement.latency_s
 
-    def record(self) -> dict[str, Any]:
-        """Counts as whole numbers, dollars as they are."""
+    def fields(self) -> dict[str, Any]:
+        """The fields of `Spending`: counts as whole numbers, dollars to six places."""
         judgements = self.states.total()
         whole = {name: int(self.sums[name]) for name in SUMS if name != "cost_usd"}
         return {
@@ -42,7 +43,7 @@ class SpendingCount:
         }  # fmt: skip
 
 
-def cost(workspace: Workspace, table: Table) -> tuple[dict[str, Any] | None, Floats | None]:
+def cost(workspace: Workspace, table: Table) -> tuple[Cost | None, Floats | None]:
     """`total`, `judges` (name and spec, in the order of first use) and `categories` (the dearest first); and of each
     row when its last judgement was made. None without a ledger; no times where they are all the same.
 
@@ -66,20 +67,20 @@ def cost(workspace: Workspace, table: Table) -> tuple[dict[str, Any] | None, Flo
                 when[judgement.sample_id] = max(when.get(judgement.sample_id, 0.0), judgement.created_at)
         spent_usd = ledger.spent_usd()
     kept_samples = int(table.is_kept.sum())
-    found = {
-        "total": total.record() | {
-            "spent_usd": round(spent_usd, 6), "lost_usd": round(max(0.0, spent_usd - total.sums["cost_usd"]), 6),
-            "usd_per_kept": spent_usd / kept_samples if kept_samples else None,
-        },
-        "judges": [
-            {"judge": judge, "spec": str(spec), **spending.record()} for (judge, spec), spending in judges.items()
+    record = Cost(
+        total=TotalSpending(
+            **total.fields(),
+            spent_usd=round(spent_usd, 6),
+            lost_usd=round(max(0.0, spent_usd - total.sums["cost_usd"]), 6),
+            usd_per_kept=spent_usd / kept_samples if kept_samples else None,
+        ),
+        judges=[JudgeSpending(judge=judge, spec=str(spec), **one.fields()) for (judge, spec), one in judges.items()],
+        categories=[
+            CategorySpending(category=name, **one.fields())
+            for name, one in sorted(by_category.items(), key=lambda item: (-item[1].sums["cost_usd"], item[0] or ""))
         ],
-        "categories": [
-            {"category": name, **spending.record()}
-            for name, spending in sorted(by_category.items(), key=lambda one: (-one[1].sums["cost_usd"], one[0] or ""))
-        ],
-        "other_samples": others.record() if others.states else None,
-    }  # fmt: skip
+        other_samples=Spending(**others.fields()) if others.states else None,
+    )
     times = np.array([when.get(sample) or np.nan for sample in ids], np.float64)
     varies = len(np.unique(times[~np.isnan(times)])) > 1
-    return found, times if varies else None
+    return record, times if varies else None

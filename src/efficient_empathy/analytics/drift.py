@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from efficient_empathy.analytics.record import Level
+from efficient_empathy.analytics.record import Comparison, Drift, DriftSide, Level, Shift
 from efficient_empathy.analytics.settings import HALF, JUDGED, AnalyticsSettings
 from efficient_empathy.analytics.table import Codes, Labels, Mask, Table, read_table
 from efficient_empathy.foundation.errors import UserError
@@ -17,7 +17,7 @@ from efficient_empathy.foundation.statistics.drift import CHANCE, PSI_ALARM, eff
 from efficient_empathy.foundation.statistics.measured import Floats
 
 LEVELS: tuple[Level, ...] = ("ok", "unknown", "watch", "alarm")
-"""Of a shift, the worst last."""
+"""Levels of a shift, the worst last."""
 COLUMNS = ("split", "source", "category", "turn")
 MOST_PERIODS = 12
 _QUANTILES = np.linspace(0, 1, 11)[1:-1]
@@ -31,18 +31,18 @@ class Side:
     table: Table
     rows: Mask
 
-    def about(self) -> dict[str, Any]:
-        """What is compared; `effective_samples` are as many as independent ones would be worth."""
+    def about(self) -> DriftSide:
+        """The side as the record has it."""
         dialogues = self.table.dialogues[self.rows]
-        return {
-            "name": self.name,
-            "samples": int(self.rows.sum()),
-            "dialogues": len(np.unique(dialogues)),
-            "effective_samples": effective_size(np.bincount(dialogues)) if len(dialogues) else 0.0,
-        }
+        return DriftSide(
+            name=self.name,
+            samples=int(self.rows.sum()),
+            dialogues=len(np.unique(dialogues)),
+            effective_samples=effective_size(np.bincount(dialogues)) if len(dialogues) else 0.0,
+        )
 
 
-def drift(table: Table, settings: AnalyticsSettings, judgement_times: Floats | None) -> dict[str, Any]:
+def drift(table: Table, settings: AnalyticsSettings, judgement_times: Floats | None) -> Drift:
     """`comparisons` with the run that is named, else of periods; `level` is the worst of theirs."""
     if settings.against is not None:
         comparisons = between_runs(table, read_table(Workspace(settings.against)))
@@ -50,12 +50,12 @@ def drift(table: Table, settings: AnalyticsSettings, judgement_times: Floats | N
     return _worst(settings.periods, between_periods(table, settings.periods, judgement_times))
 
 
-def _worst(kind: str, comparisons: list[dict[str, Any]]) -> dict[str, Any]:
-    level = max((one["level"] for one in comparisons), key=LEVELS.index, default="unknown")
-    return {"kind": kind, "level": level, "comparisons": comparisons}
+def _worst(kind: str, comparisons: list[Comparison]) -> Drift:
+    level: Level = max((one.level for one in comparisons), key=LEVELS.index, default="unknown")
+    return Drift(kind=kind, level=level, comparisons=comparisons)
 
 
-def between_runs(table: Table, reference: Table) -> list[dict[str, Any]]:
+def between_runs(table: Table, reference: Table) -> list[Comparison]:
     """Drift of a run from another. Raises `UserError` where they have no axis in common."""
     everything = [Side(one.name, one, np.ones(len(one), dtype=np.bool_)) for one in (reference, table)]
     if everything[0].name == everything[1].name:
@@ -64,7 +64,7 @@ def between_runs(table: Table, reference: Table) -> list[dict[str, Any]]:
     return [compare(everything[0], everything[1])]
 
 
-def between_periods(table: Table, periods: str, judgement_times: Floats | None) -> list[dict[str, Any]]:
+def between_periods(table: Table, periods: str, judgement_times: Floats | None) -> list[Comparison]:
     """Drift of each later period from the first. `judged` is when each sample was judged, where that is known.
 
     Raises `UserError` for periods that there are not.
@@ -93,13 +93,13 @@ def _values(table: Table, column: str) -> list[Side]:
     labels = table.labels(column)
     names = list(dict.fromkeys(labels.names[code] for code in labels.codes if code >= 0))
     if len(names) < 2:
-        raise UserError(f"the column {column} has {'one value' if names else 'no value'}: there are no two periods")
+        raise UserError(f"the column {column} has {'one value' if names else 'no value'}: drift needs two periods")
     if len(names) > MOST_PERIODS:
         raise UserError(f"the column {column} has {len(names):,} values, more than {MOST_PERIODS} periods")
     return [Side(name, table, labels.codes == labels.names.index(name)) for name in names]
 
 
-def compare(reference: Side, side: Side) -> dict[str, Any]:
+def compare(reference: Side, side: Side) -> Comparison:
     """`level`, the worst of `axes` (of all samples, and of each category that both sides have) and of `mix` (what the
     samples are: category, subset, length of the response); it is unknown where that of all samples is, and no other
     tells of a shift.
@@ -110,17 +110,17 @@ def compare(reference: Side, side: Side) -> dict[str, Any]:
     features = [*_scores(reference, side), *_mix(reference, side)]
     chance = CHANCE / max(1, len(features))
     shifts = [_measure(feature, chance) for feature in features]
-    whole = [one["level"] for one in shifts if one["kind"] == "axis" and one["category"] is None]
-    levels = [*whole, *(one["level"] for one in shifts if one["level"] != "unknown")]
-    return {
-        "reference": reference.about(),
-        "actual": side.about(),
-        "level": max(levels, key=LEVELS.index),
-        "tests": len(shifts),
-        "unknown": sum(one["level"] == "unknown" for one in shifts),
-        "axes": [one for one in shifts if one["kind"] == "axis"],
-        "mix": [one for one in shifts if one["kind"] == "mix"],
-    }
+    whole = [one.level for one in shifts if one.kind == "axis" and one.category is None]
+    levels = [*whole, *(one.level for one in shifts if one.level != "unknown")]
+    return Comparison(
+        reference=reference.about(),
+        actual=side.about(),
+        level=max(levels, key=LEVELS.index),
+        tests=len(shifts),
+        unknown=sum(one.level == "unknown" for one in shifts),
+        axes=[one for one in shifts if one.kind == "axis"],
+        mix=[one for one in shifts if one.kind == "mix"],
+    )
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def _renumber(labels: Labels, names: list[str]) -> Codes:
     return places[labels.codes]
 
 
-def _measure(feature: _Feature, chance: float) -> dict[str, Any]:
+def _measure(feature: _Feature, chance: float) -> Shift:
     there = [places >= 0 for places in feature.places]
     counts = [
         np.bincount(places[some], minlength=len(feature.bins))
@@ -197,17 +197,17 @@ def _measure(feature: _Feature, chance: float) -> dict[str, Any]:
     ]
     drift = shift(counts[0], counts[1], expected_size=sizes[0], actual_size=sizes[1], chance=chance)
     blind = drift.level == "ok" and (not all(sizes) or drift.limit - drift.noise >= PSI_ALARM)
-    return {
-        "kind": feature.kind,
-        "name": feature.name,
-        "category": feature.category,
-        "level": "unknown" if blind else drift.level,
-        "psi": drift.psi,
-        "psi_expected": drift.noise,
-        "psi_limit": drift.limit,
-        "jensen_shannon": drift.jensen_shannon,
-        "bins": list(feature.bins),
-        "reference": counts[0].tolist(),
-        "actual": counts[1].tolist(),
-        "means": list(feature.means) if feature.means else None,
-    }
+    return Shift(
+        kind=feature.kind,
+        name=feature.name,
+        category=feature.category,
+        level="unknown" if blind else drift.level,
+        psi=drift.psi,
+        psi_expected=drift.noise,
+        psi_limit=drift.limit,
+        jensen_shannon=drift.jensen_shannon,
+        bins=list(feature.bins),
+        reference=counts[0].tolist(),
+        actual=counts[1].tolist(),
+        means=feature.means,
+    )

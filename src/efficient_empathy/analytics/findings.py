@@ -71,7 +71,7 @@ def has_email(text: str) -> bool:
 
 
 def has_phone(text: str, regions: Sequence[str]) -> bool:
-    """Whether a telephone number is in it that its numbering plan has (libphonenumber's leniency VALID): in
+    """Whether it has a telephone number that is valid in its numbering plan (libphonenumber's leniency VALID): in
     international form, or as it is written within one of the `regions`, ISO 3166-1 codes. Needs the extra."""
     from phonenumbers import PhoneNumberMatcher
 
@@ -273,7 +273,7 @@ def libraries() -> dict[str, str | None]:
 
 
 def missing_libraries() -> list[str]:
-    """What is not looked for here, and what installs it."""
+    """What cannot be searched for here, and what installs it."""
     notes = []
     if not language.available():
         notes.append(str(missing_extra("languages are not told apart, which", language.EXTRA)))

@@ -141,7 +141,7 @@ def _group(table: Table, inside: Mask, confidence: float) -> dict[str, Any]:
 
 
 def _share(table: Table, inside: Mask, subset: str, confidence: float) -> dict[str, Any]:
-    """Of the group's scored samples, those in the subset."""
+    """The share of the group's scored samples that are in the subset."""
     among = inside & table.scored
     hits = (table.rows["subset"] == subset).fill_null(False).to_numpy()[among].astype(np.float64)
     estimate = mean(hits, table.dialogues[among], confidence)

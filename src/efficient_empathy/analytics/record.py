@@ -50,7 +50,7 @@ class GroupAxis(Interval):
 
 
 class GroupShare(Part):
-    """Of a group's scored samples, those in one subset."""
+    """The group's scored samples in one subset: number and share."""
 
     count: int
     share: Figure

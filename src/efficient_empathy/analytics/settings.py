@@ -33,7 +33,7 @@ class AnalyticsSettings(Settings):
     resamples: int = Field(default=200, ge=0)
     """Draws of dialogues behind the intervals of correlations; 0 for none."""
     confidence: float = Field(default=0.95, ge=0.5, le=0.999)
-    """Of the intervals."""
+    """Confidence of the intervals."""
     seed: int = Field(default=0, ge=0)
     """Of topics, resamples and MinHash."""
 

@@ -22,7 +22,7 @@ Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 FEATURES = {name: FACTS[name].words for name in COUNTS}
-"""What is counted of each sample, and what it is called."""
+"""The counts of each sample by column, and what people call them."""
 _LETTERS = r"\p{L}\p{M}\p{N}"
 _ALONE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 TOKEN = rf"[{_ALONE}]|[{_LETTERS}]+(?:['’][\p{{L}}]+)*"
@@ -95,7 +95,7 @@ class Labels:
 
     @classmethod
     def of(cls, column: pl.Series) -> Labels:
-        """Of a column; blanks around a label do not count, and an empty one is none."""
+        """The labels of a column, without blanks around them; an empty label counts as none."""
         text = column.cast(pl.String).str.strip_chars().replace("", None).rename("label")
         counts = text.drop_nulls().value_counts().sort("count", "label", descending=[True, False])
         names = counts["label"].to_list()
@@ -157,7 +157,7 @@ def words(texts: pl.Series) -> Words:
 
 
 def read_exchanges(run: RunTable) -> pl.DataFrame:
-    """Of each sample `last`, the turn that is responded to, the `role` of whose turn that is, and `response`."""
+    """For each sample `last` (the turn before the response), the `role` of its speaker, and `response`."""
     last = pl.col("context").list.last().struct
     rows = run.scan(["context", "response"])
     with readable(run.workspace.samples):
@@ -167,7 +167,7 @@ def read_exchanges(run: RunTable) -> pl.DataFrame:
 
 
 def read_speakers(run: RunTable) -> pl.DataFrame:
-    """Of each dialogue, in order of first samples, `text`: all that its speaker says in its longest context."""
+    """For each dialogue, in order of first samples, `text`: all that its speaker says in its longest context."""
     speaker = pl.element().struct.field("role") == "speaker"
     speech = pl.col("context").list.eval(pl.element().filter(speaker).struct.field("text")).list.join(" ")
     with readable(run.workspace.samples):

@@ -1,4 +1,4 @@
-"""What is shown word for word: samples of every subset with the judge's reply, and why judgements failed."""
+"""The texts that the report quotes: samples of every subset with the judge's reply, and why judgements failed."""
 
 from __future__ import annotations
 

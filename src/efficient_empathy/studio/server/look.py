@@ -20,7 +20,7 @@ TEXTURES = 4
 
 
 def looks_of(runs: Runs, names: Iterable[str]) -> Looks:
-    """Of the subsets of these runs' selections, their axes and all policies: a name looks alike on every page.
+    """The looks of these runs' subsets and axes and of all policies, so that a name looks alike on every page.
 
     A run that cannot be read has no part in it, nor has a policy that needs more than its name.
     """

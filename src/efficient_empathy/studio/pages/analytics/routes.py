@@ -22,7 +22,7 @@ from efficient_empathy.analytics.cost import cost
 from efficient_empathy.analytics.drift import COLUMNS, drift
 from efficient_empathy.analytics.findings import libraries
 from efficient_empathy.analytics.formatting import TITLES
-from efficient_empathy.analytics.record import AnalyticsRecord, Drift
+from efficient_empathy.analytics.record import AnalyticsRecord
 from efficient_empathy.analytics.settings import HALF, JUDGED, AnalyticsSettings
 from efficient_empathy.analytics.stage import FILE, STAGE
 from efficient_empathy.analytics.table import read_table
@@ -92,7 +92,7 @@ class MeasurementCache:
             table = read_table(workspace)
             times = cost(workspace, table)[1] if periods == JUDGED else None
             settings = AnalyticsSettings(against=other.root if other else None, periods=HALF if other else periods)
-            return Drift.model_validate(drift(table, settings, times)).model_dump(mode="json")
+            return drift(table, settings, times).model_dump(mode="json")
 
         return self._results.get(key, work)
 

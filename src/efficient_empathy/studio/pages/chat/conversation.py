@@ -80,7 +80,7 @@ def free_memory() -> int | None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether what was raised says that there is not enough memory."""
+    """Whether an error means that memory ran out."""
     import torch
 
     message = str(error)

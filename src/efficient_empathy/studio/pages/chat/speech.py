@@ -73,7 +73,7 @@ class SpokenReply:
     finish: Literal["stop", "length", "stopped"] = "stop"
     tokens: int = 0
     weights: list[list[list[float]]] = field(default_factory=list)
-    """Of each token: one row a layer, one number an expert."""
+    """For each token one row a layer, in it one number an expert."""
 
     def mean(self) -> list[float]:
         """The experts' mean weights over tokens and layers; empty without a mixture."""

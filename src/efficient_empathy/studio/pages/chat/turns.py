@@ -113,7 +113,7 @@ def path_of(workspace: Workspace) -> Path:
 
 
 def turns(workspace: Workspace) -> list[dict[str, Any]]:
-    """All turns that were sent to rating, in order; a line that is none of ours is left out."""
+    """All turns that were sent to rating, in order; lines in another form are skipped."""
     path = path_of(workspace)
     if not path.exists():
         return []

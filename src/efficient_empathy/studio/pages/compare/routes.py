@@ -46,7 +46,7 @@ FIGURES = {
 MOST_DOTS = 6
 """Figures of models that are drawn; all are in the tables."""
 _VERSION = 3
-"""Of the results that are kept: raised when what is worked out changes."""
+"""Version of the stored results: raise it when their content changes."""
 
 
 def routes(studio: Studio) -> list[BaseRoute]:
@@ -165,7 +165,7 @@ def _rubric_of(studio: Studio, name: str) -> tuple[str, Rubric | None]:
 
 
 def _prompts(studio: Studio, names: Sequence[str], rubrics: Sequence[tuple[str, Rubric | None]]) -> dict[str, Any]:
-    """The word diff of each rubric to the first, and sentences where there is none to show."""
+    """Each rubric's word diff to the first, or a sentence that says why there is none."""
     notes, diffs = [], []
     (first_hash, first), *others = rubrics
     for name, (digest, rubric) in zip(names, rubrics, strict=True):

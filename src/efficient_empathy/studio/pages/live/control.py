@@ -51,7 +51,7 @@ class ScoringState(BaseModel):
 
 
 def scoring_state(workspace: Workspace, now: float | None = None) -> ScoringState:
-    """The run's scoring. A file that is none of scoring's is as good as none."""
+    """The run's scoring. A file that scoring did not write counts as absent."""
     try:
         report = Progress.read(workspace.root / PROGRESS)
     except UserError:
@@ -106,7 +106,7 @@ class Control:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.start_command: StartCommand | None = None
-        """Of the last process that was seen at work; what `go_on` starts again."""
+        """The command of the last process seen at work, which `go_on` runs again."""
         self._last_pid = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None

@@ -95,7 +95,7 @@ def _parts(looks: list[dict[str, str]], counts: list[int]) -> tuple[Part, ...]:
 
 
 def _products(workspace: Workspace, stages: Iterable[str]) -> tuple[str, ...]:
-    """What has been made of the selection, in words."""
+    """What later stages made of the selection, in words."""
     experts = sum(name.startswith("train:") for name in stages)
     answers = sum(name.startswith("generate:") for name in stages)
     products = {

@@ -72,22 +72,22 @@ def finish(workspace: Workspace, store: RatingStore, study: Study, *, replace: b
     """
     path = workspace.ratings / RESULTS
     if not replace and path.exists() and results_of(workspace, study) is None:
-        raise UserError(f"{path} has the results of other ratings: say that they are to be replaced")
+        raise UserError(f"{path} has the results of other ratings: confirm that these replace them")
     store.close_study(study.id, closed=True)
     try:
         reading = _reading(study, store.standing(study.id))
         if not any(one.answers for one in reading.rows.values()):
             raise UserError("nobody has rated anything yet: finish when there are ratings")
-        found = results(reading, study.key, how)
+        record = results(reading, study.key, how)
         with workspace.lock():
             with atomic(workspace.ratings / "ratings.parquet") as temporary:
                 answers_frame(reading, study.key).write_parquet(temporary, compression="zstd")
-            found.write(path)
+            record.write(path)
     except BaseException:
         if study.closed_at is None:
             store.close_study(study.id, closed=False)
         raise
-    return found
+    return record
 
 
 def export(store: RatingStore, study: Study, format: Format) -> bytes:  # noqa: A002
@@ -100,26 +100,26 @@ def export(store: RatingStore, study: Study, format: Format) -> bytes:  # noqa: 
     if format == "sheets":
         return _sheets(store, study, rows)
     frame = answers_frame(_reading(study, rows), study.key)
-    given = pl.DataFrame(
-        [[row[name] for name in _GIVEN] for row in rows],
-        schema=dict(zip(_GIVEN, [pl.String, pl.String, pl.String, pl.Int64, pl.Int64, pl.Float64], strict=True)),
+    details = pl.DataFrame(
+        [[row[name] for name in _DETAILS] for row in rows],
+        schema=dict(zip(_DETAILS, [pl.String, pl.String, pl.String, pl.Int64, pl.Int64, pl.Float64], strict=True)),
         orient="row",
     )
     moment = (pl.col("at") * 1_000_000).cast(pl.Int64).cast(pl.Datetime("us", "UTC"))
-    told = given.with_columns(rated_at=moment).drop("at")
-    frame = frame.join(told, on=["rater", "item", "question"], how="left", maintain_order="left")
+    details = details.with_columns(rated_at=moment).drop("at")
+    frame = frame.join(details, on=["rater", "item", "question"], how="left", maintain_order="left")
     buffer = io.BytesIO()
     if format == "parquet":
         frame.write_parquet(buffer, compression="zstd")
     elif format == "jsonl":
         uniform(frame).write_ndjson(buffer)
     else:
-        joined = [pl.col(name).list.join(JOINT).map_elements(as_text, pl.String) for name in ("models", "against")]
-        frame.with_columns(joined).write_csv(buffer, include_bom=True)
+        texts = [pl.col(name).list.join(JOINT).map_elements(as_text, pl.String) for name in ("models", "against")]
+        frame.with_columns(texts).write_csv(buffer, include_bom=True)
     return buffer.getvalue()
 
 
-_GIVEN = ("rater", "item", "question", "place", "milliseconds", "at")
+_DETAILS = ("rater", "item", "question", "place", "milliseconds", "at")
 
 
 def _reading(study: Study, rows: list[dict[str, Any]]) -> Reading:
@@ -151,7 +151,7 @@ def results_of(workspace: Workspace, study: Study) -> RatingsRecord | None:
 
 
 def _seconds(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Of each rater the median time from a task's showing to its last answer."""
+    """Each rater's median time from a task's showing to its last answer."""
     slowest: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
         if row["question"] != COMMENT:

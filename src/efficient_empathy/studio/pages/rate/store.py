@@ -82,7 +82,7 @@ class Rating:
     value: str
     milliseconds: int
     submission: str
-    """Of the sender's making, unlike any other: one that comes again changes nothing."""
+    """The sender's unique key: a rating that comes again under it changes nothing."""
 
 
 RATERS = "SELECT id, study, name, link, seen_at FROM raters"
@@ -163,7 +163,7 @@ class RatingStore:
         ]
 
     def study(self, study: str) -> Study:
-        """One study; raises `UserError` where there is none of that id."""
+        """One study; raises `UserError` for an unknown id."""
         result = next((one for one in self.studies() if one.id == study), None)
         if result is None:
             raise UserError("this run has no such rating: choose one from the list")

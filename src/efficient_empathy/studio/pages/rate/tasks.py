@@ -101,10 +101,10 @@ class Undoing(Body):
 COMMENT = "comment"
 LONGEST_COMMENT = 2000
 CANNOT_JUDGE = ""
-"""What is kept where a rater was asked and cannot judge: a missing answer, as an empty cell of a sheet is."""
+"""The stored value where a rater cannot judge: a missing answer, like an empty cell of a sheet."""
 MOST_RATERS = 200
 MOST_TASKS = 200_000
-"""Of all raters together: what one design may come to."""
+"""The most tasks of one design, all raters together."""
 
 
 @dataclass(frozen=True)
