@@ -72,7 +72,7 @@ def finish(workspace: Workspace, store: RatingStore, study: Study, *, replace: b
     """
     path = workspace.ratings / RESULTS
     if not replace and path.exists() and results_of(workspace, study) is None:
-        raise UserError(f"{path} has the results of other ratings: confirm that these replace them")
+        raise UserError(f"{path} has the results of other ratings: say that they are to be replaced")
     store.close_study(study.id, closed=True)
     try:
         reading = _reading(study, store.standing(study.id))

@@ -235,7 +235,9 @@ def _fill(key: Key, answers_by_item: Mapping[tuple[str, str], Mapping[str, str]]
             if not answers and not own.get(COMMENT):
                 continue
             missing = tuple(name for name in names if name not in answers)
-            yield FilledRow(sheet.rater, item, task_key, answers, missing, own.get(COMMENT, ""), f"{sheet.rater}, {place}")
+            yield FilledRow(
+                sheet.rater, item, task_key, answers, missing, own.get(COMMENT, ""), f"{sheet.rater}, {place}"
+            )
 
 
 def as_shown(task: RatingTask) -> dict[str, Any]:
