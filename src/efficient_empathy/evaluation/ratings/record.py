@@ -51,6 +51,7 @@ class Identical(Part):
 class Key(Record):
     """`ratings/key.json`: it stays in the run's folder; whoever has it is not blind."""
 
+    VERSION: ClassVar[int] = 2
     PLACE: ClassVar[str] = "ratings/key.json"
     REMEDY: ClassVar[str] = "`efficient-empathy ratings sheets` with the same options"
 
@@ -193,6 +194,7 @@ class Comment(Part):
 class RatingsRecord(Record):
     """`ratings/results.json`; docs/ratings.md says what each number is."""
 
+    VERSION: ClassVar[int] = 2
     PLACE: ClassVar[str] = "ratings/results.json"
     REMEDY: ClassVar[str] = "`efficient-empathy ratings read`"
 

@@ -174,6 +174,7 @@ class SweepTraining(Part):
 class SweepRecord(Record):
     """`sweep/sweep.json`. The default cell is the first policy at its own thresholds."""
 
+    VERSION: ClassVar[int] = 2
     PLACE: ClassVar[str] = "sweep/sweep.json"
     REMEDY = "`efficient-empathy sweep`"
 
@@ -225,6 +226,7 @@ class TunedCell(Part):
 class TuningRecord(Record):
     """`tuning/tuning.json`."""
 
+    VERSION: ClassVar[int] = 2
     PLACE: ClassVar[str] = "tuning/tuning.json"
     REMEDY = "`efficient-empathy tune`"
 

@@ -134,7 +134,7 @@ def _tune(
             else amount_criterion(scored, target, settings)
         )
     validation = cross_validate(candidates, default, criterion, folds, draws=settings.resamples, seed=settings.seed)
-    _require_reached(candidates[validation.choice], criterion, folds, target, settings, len(scored.rows))
+    _require_reached(candidates[validation.choice], criterion, folds, target, settings, scored)
     record = _record(target, settings, candidates, default, criterion, validation, scored, folds)
     with atomic(fragment) as temporary:
         temporary.write_text(_fragment(settings.policy, record, scored.decide), "utf-8")
@@ -145,14 +145,16 @@ def _tune(
 
 
 def _require_reached(
-    nearest: Cell, criterion: Criterion, folds: Folds, target: Target, settings: TuneSettings, n: int
+    nearest: Cell, criterion: Criterion, folds: Folds, target: Target, settings: TuneSettings, scored: ScoredSamples
 ) -> None:
     """Raise `UserError` where even the best cell is not near enough."""
     sums = folds.sums(criterion.counts(nearest)).sum(axis=0)
     if not criterion.fault(sums):
         return
     at = thresholds_text(nearest.thresholds)
-    wider = f"give other values (for example --grid {nearest.values[0][0]}=0:10:0.5)"
+    name = nearest.values[0][0]
+    low, high = scored.policies[nearest.policy].threshold_range(name, scored.scales) or (0, 10)
+    wider = f"give other values (for example --grid {name}={low + 1}:{high - 1}:0.5)"
     if target.kind == "balance":
         half = len(sums) // 2
         share = float(sums[:half].sum() / sums[half:].sum())
@@ -161,7 +163,7 @@ def _require_reached(
             f"{share:.1%} at {at}: change --least or --most, or {wider}"
         )
     value = criterion.text(float(criterion.value(sums)))
-    tolerated = f"{settings.tolerance:.1%} of {n:,} samples"
+    tolerated = f"{settings.tolerance:.1%} of {len(scored.rows):,} samples"
     raise UserError(
         f"the target {target} cannot be reached within {tolerated}; the nearest is {value}, at {at}: "
         f"{wider}, raise --tolerance, or take the policy top for exact numbers"

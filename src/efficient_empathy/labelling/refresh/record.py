@@ -37,6 +37,7 @@ class RefreshRecord(StageRecord):
     """What `refresh` did; `begun` as long as it has not ended, and then most of it is not known yet."""
 
     STAGE: ClassVar[str] = "refresh"
+    VERSION: ClassVar[int] = 2
     REMEDY: ClassVar[str] = "`efficient-empathy refresh`"
 
     parameters: RefreshParameters | None

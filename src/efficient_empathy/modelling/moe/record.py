@@ -51,6 +51,7 @@ class RouterTraining(Part):
 class CompositionRecord(Record):
     """`composition.json` in every folder that is composed: from what, and how."""
 
+    VERSION: ClassVar[int] = 2
     PLACE: ClassVar[str] = "moe/composition.json"
     REMEDY: ClassVar[str] = "`efficient-empathy mix`"
 
@@ -84,6 +85,7 @@ class CompositionResult(CompositionRecord):
 class RouterRecord(Record):
     """`moe/routers.json`: `usage` has a row a layer and a number an expert, `entropy` a number a layer in nats."""
 
+    VERSION: ClassVar[int] = 2
     PLACE: ClassVar[str] = "moe/routers.json"
     REMEDY: ClassVar[str] = "`efficient-empathy mix`"
 

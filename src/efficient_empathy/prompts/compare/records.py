@@ -188,6 +188,7 @@ class Sampling(Part):
 class PromptComparisonRecord(Record):
     """`comparison.json`. Figures are of the samples that both sides scored."""
 
+    VERSION: ClassVar[int] = 2
     PLACE: ClassVar[str] = "comparison.json of a comparison of prompts"
     REMEDY = "`efficient-empathy prompts compare`"
 

@@ -71,6 +71,7 @@ class Origin(Part):
 class GoldenManifest(Record):
     """`manifest.json`. What is null is not known, as with expectations of people, and is not compared."""
 
+    VERSION: ClassVar[int] = 2
     PLACE: ClassVar[str] = "manifest.json of a golden set"
     REMEDY = "`efficient-empathy prompts golden --check FOLDER --write`"
 

@@ -199,7 +199,7 @@ function showRecent(axes) {
       one.state === "ok" ? null : h("span", { class: "tag bad" }, one.state),
       ...names.map((name) => h("span", {}, `${name} `, h("b", {}, score(one.scores[name])))),
       one.latency_s >= 0.05 ? h("span", { class: "quiet" }, `${format.decimal(one.latency_s, 1)} s`) : null,
-      text ? h("span", { class: "told quiet", title: text }, text) : null);
+      text ? h("span", { class: "detail quiet", title: text }, text) : null);
   });
   fill($("recent"), ...(rows.length ? rows : [h("li", { class: "quiet" }, "No judgement yet.")]));
 }

@@ -150,7 +150,7 @@ async function search(ticket) {
     }
     if (search.ended) break;
   }
-  if (state.search?.ended) announce(`${$("count").textContent}. ${$("search-told").textContent}`);
+  if (state.search?.ended) announce(`${$("count").textContent}. ${$("search-status").textContent}`);
   if (ticket === state.ticket && state.search && state.search.hits !== list.count) list.reset(state.search.hits, { keep: true });
 }
 
@@ -160,7 +160,7 @@ function showSearch() {
   if (!search) return;
   Object.assign($("search-bar"), { max: Math.max(1, search.of), value: search.searched });
   $("search-bar").hidden = search.ended;
-  $("search-told").textContent = `Searched ${format.count(search.searched)} of ${format.count(search.of)}`
+  $("search-status").textContent = `Searched ${format.count(search.searched)} of ${format.count(search.of)}`
     + (search.capped && search.searched < search.of ? `; ended at ${format.count(search.hits)} found.` : search.ended ? "." : state.stopped ? "; stopped." : " …");
   $("search-stop").hidden = search.ended;
   $("search-stop").textContent = state.stopped ? "Go on" : "Stop";

@@ -171,7 +171,7 @@ export function debounce(f, ms = 150) {
 }
 
 /** Put text on the clipboard and say so; false where the browser does not let us. */
-export async function copy(text, told = "Copied") {
+export async function copy(text, message = "Copied") {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -183,7 +183,7 @@ export async function copy(text, told = "Copied") {
     area.remove();
     if (!done) return false;
   }
-  announce(told);
+  announce(message);
   return true;
 }
 

@@ -9,7 +9,7 @@ export async function waitFor(id, done = () => {}) {
   const place = document.getElementById(id);
   const path = place?.dataset.waits;
   if (!path) return;
-  for (const told of place.querySelectorAll(".unscripted")) told.hidden = true;
+  for (const element of place.querySelectorAll(".unscripted")) element.hidden = true;
   for (;;) {
     const query = {};
     for (const [name, value] of new URLSearchParams(location.search)) (query[name] ??= []).push(value);
