@@ -156,26 +156,26 @@ def reached(loss: float) -> dict[str, Any]:
 def write_tuning(
     workspace: Workspace,
     *,
-    chosen: Mapping[str, float] | None = None,
+    choice: Mapping[str, float] | None = None,
     default: Mapping[str, float] | None = None,
     **changed: object,
 ) -> Path:
     """`tuning/tuning.json` and the recipe fragment: a choice that is no better than the default."""
     levels = range(3, 8)
-    chosen, default = chosen or {"alpha": 4, "beta": 6}, default or {"alpha": 5, "beta": 5}
-    near = {**chosen, next(iter(chosen)): 5}
+    choice, default = choice or {"alpha": 4, "beta": 6}, default or {"alpha": 5, "beta": 5}
+    near = {**choice, next(iter(choice)): 5}
     record = {
         "target": {"kind": "balance", "subset": "union"}, "policy": "paper", "decided_on": "whole scores",
-        "axes": {name: ["sensibility"] for name in chosen}, "choice": chosen, "default": default,
+        "axes": {name: ["sensibility"] for name in choice}, "choice": choice, "default": default,
         "choice_on_all": 0.008, "default_on_all": 0.0094, "subsets": {"sensibility": 300, "discard": 300},
-        "folds": [{"thresholds": chosen, "value": 0.0081 + 0.001 * i, "default_value": 0.009} for i in range(4)]
+        "folds": [{"thresholds": choice, "value": 0.0081 + 0.001 * i, "default_value": 0.009} for i in range(4)]
         + [{"thresholds": near, "value": 0.0079, "default_value": 0.0088}],
         "value": 0.0082, "spread": 0.0016, "default_value": 0.00895,
         "difference": {"value": -0.00075, "low": -0.0021, "high": 0.0006}, "better_than_default": False,
-        "cells": [{"thresholds": dict(zip(chosen, values, strict=True)),
-                   "value": 0.008 + 0.0007 * sum(abs(v - c) for v, c in zip(values, chosen.values(), strict=True))}
-                  for values in product(levels, repeat=len(chosen))],
-        "text": "For balance α = 4, β = 6 is chosen, but it is no better than the default.",
+        "cells": [{"thresholds": dict(zip(choice, values, strict=True)),
+                   "value": 0.008 + 0.0007 * sum(abs(v - c) for v, c in zip(values, choice.values(), strict=True))}
+                  for values in product(levels, repeat=len(choice))],
+        "text": "For balance α = 4, β = 6 is choice, but it is no better than the default.",
     }  # fmt: skip
     path = workspace.tuning / "tuning.json"
     TuningRecord.model_validate(record | changed).write(path)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
     ("name", "options", "said"),
     [
         ("judge_loop", ["--samples", "64", "--latency", "0.01", "--peers-python", "nowhere"], "× ideal"),
-        ("start_up", [], "limit 0.5 s"),
+        ("start_up", [], "limit 0.15 s"),
         ("compose", ["--parameters", "80", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
         ("generation", ["--samples", "8"], "×"),
         ("official_metrics", ["--pairs", "200", "--memory", "0"], "× as fast"),

@@ -1,14 +1,14 @@
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 import misbehaviours as does
+from efficient_empathy.cli import app
 from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring import Rubric
 from misbehaving_server import MisbehavingServer
@@ -44,6 +44,7 @@ def folder(tmp_path_factory):
 
 def test_every_command_of_the_readme_works_in_order(folder, monkeypatch) -> None:
     assert len(COMMANDS) >= 9
+    monkeypatch.chdir(folder)
     with MisbehavingServer(does.ok(json.dumps({"sensibility": 8, "rationality": 2}))) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
@@ -52,11 +53,8 @@ def test_every_command_of_the_readme_works_in_order(folder, monkeypatch) -> None
             assert program == "efficient-empathy"
             arguments += [part for change in QUICKLY.get(arguments[0], "").split() for part in ("--set", change)]
             arguments += ["--samples", "4"] if arguments[0] == "generate" else []
-            done = subprocess.run(
-                [sys.executable, "-m", "efficient_empathy", *arguments],
-                cwd=folder, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            assert done.returncode == 0, (command, done.stderr)
+            done = CliRunner().invoke(app, arguments)
+            assert done.exit_code == 0, (command, done.output)
     assert (folder / "runs" / "mine" / "report.html").exists()
 
 

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,6 +50,8 @@ class Ledger:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self._spec_ids: dict[str, int] = {}
+        """Of specs that are written for good."""
         with self._guard():
             self._db = _open_read_only(path) if read_only else _open(path)
             self._db.execute("BEGIN")  # both answers from one moment: another process may be making the file
@@ -77,8 +78,9 @@ class Ledger:
     def record(self, spec: JudgeSpec, judgements: Sequence[Judgement]) -> None:
         """Write judgements in one transaction; when this returns, they survive the process."""
         with self._guard(), transaction(self._db):
-            spec_id = self._spec_id(spec, add=True)
+            spec_id = self._spec_ids.get(spec.key) or self._spec_id(spec, add=True)
             self._db.executemany(INSERT, [{"spec_id": spec_id, **_to_row(j)} for j in judgements])
+        self._spec_ids[spec.key] = spec_id
 
     def missing(self, spec: JudgeSpec, sample_ids: Sequence[str]) -> set[str]:
         """Those of `sample_ids` that have no `ok` judgement under `spec`."""
@@ -199,7 +201,7 @@ def _spec(content: str) -> JudgeSpec:
 
 def _to_row(judgement: Judgement) -> dict[str, Any]:
     return {
-        **asdict(judgement),
+        **{column: getattr(judgement, column) for column in COLUMNS},
         "scores": json.dumps(dict(judgement.scores)),
         "probabilities": _to_blob(judgement),
         "dependence": json.dumps(list(judgement.dependence)),

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from efficient_empathy.modelling.moe import routers as module
 from efficient_empathy.modelling.moe.compose import compose, rewrite
 from efficient_empathy.modelling.moe.record import RouterTraining
-from efficient_empathy.modelling.moe.routers import centred_means, digests, observe, routers, statistics, train_routers
+from efficient_empathy.modelling.moe.router_statistics import centred_means, observe, routers, statistics
+from efficient_empathy.modelling.moe.routers import digests, train_routers
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.training.examples import EncodedSample
 from efficient_empathy.modelling.training.settings import TrainingSettings

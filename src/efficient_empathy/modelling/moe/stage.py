@@ -41,7 +41,8 @@ from efficient_empathy.modelling.moe.record import (
     RouterRecord,
     RouterTraining,
 )
-from efficient_empathy.modelling.moe.routers import centred_means, on_disk, routers, statistics, train_routers
+from efficient_empathy.modelling.moe.router_statistics import centred_means, routers, statistics
+from efficient_empathy.modelling.moe.routers import on_disk, train_routers
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.progress import TrainingProgress, progress_bar
 from efficient_empathy.modelling.training.examples import assign_parts, conversational, held_out_rows

@@ -21,9 +21,9 @@ from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.modelling.training.examples import EncodedSample, encode
 from efficient_empathy.modelling.training.loss import HELD_OUT, HeldOut
 from efficient_empathy.modelling.training.models import device_name, precision_of, quiet
+from efficient_empathy.modelling.training.plan import Plan, adapter_of, arguments_of, plan_of, set_trainable
 from efficient_empathy.modelling.training.record import FitRecord, HeldOutLoss, LoggedStep, TokenCount
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.modelling.training.trainer import Plan, adapter_of, arguments_of, plan_of, set_trainable
 
 OnStep = Callable[[int, int, float], None]
 CHECKPOINTS = "checkpoints"

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation.backends import Prompt
 from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
-from efficient_empathy.modelling.moe.routers import routers
+from efficient_empathy.modelling.moe.router_statistics import routers
 
 
 class RouterWeights:

@@ -2,7 +2,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from efficient_empathy.modelling.training.loss import by_length
-from efficient_empathy.modelling.training.trainer import epoch_order
+from efficient_empathy.modelling.training.plan import epoch_order
 
 HALVES = (slice(0, 800), slice(800, None))
 LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=200)
