@@ -74,3 +74,11 @@ def test_a_step_is_equally_light_in_every_subset(dark: bool) -> None:
 def test_steps_go_by_the_square_root() -> None:
     assert [looks.step_of(n, 100) for n in (0, 0.001, 1, 25, 26, 100)] == [0, 1, 1, 5, 6, 10]
     assert looks.step_of(0, 0) == 0
+
+
+def test_letters_set_apart_the_subsets_of_one_run_whatever_else_has_a_hue() -> None:
+    looks = Looks.of(["warm", "cold", "warmth", "calm"], "cold")
+    assert looks.letter("warm") == "Warm"
+    of_one_run = looks.with_letters(["warm", "cold"])
+    assert [of_one_run.letter(name) for name in ("warm", "cold")] == ["W", "C"]
+    assert of_one_run.hue("warm") == looks.hue("warm")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from typing import NamedTuple
@@ -129,6 +129,8 @@ class Looks:
 
     subsets: tuple[str, ...] = ()
     otherwise: str = ""
+    lettered: tuple[str, ...] = ()
+    """Those that letters set apart; all of them where none is named."""
 
     @classmethod
     def of(cls, subsets: Iterable[str], otherwise: str = "") -> Looks:
@@ -138,7 +140,12 @@ class Looks:
     @cached_property
     def letters(self) -> dict[str, str]:
         """Per subset the shortest beginning of its name that no other shares, its first letter a capital."""
-        return {name: _shortest(name, [other for other in self.subsets if other != name]) for name in self.subsets}
+        names = self.lettered or self.subsets
+        return {name: _shortest(name, [other for other in names if other != name]) for name in names}
+
+    def with_letters(self, subsets: Iterable[str]) -> Looks:
+        """The same hues and marks, with letters that set these alone apart: those of one run where several are shown."""
+        return replace(self, lettered=tuple(dict.fromkeys(subsets)))
 
     def letter(self, subset: str) -> str:
         """What stands for a subset where there is no room for its name."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field
 
 from efficient_empathy.foundation.run.record import Part, Record
-from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from efficient_empathy.llm.prompting import PromptTemplate
 
 ALL = "all"
 """The name under which losses over all held-out samples stand."""

@@ -226,6 +226,7 @@ def test_what_a_finished_run_shows_and_how(tmp_path) -> None:
             assert page.locator("#state").inner_text() == "Not scoring"
             assert page.locator("#done").inner_text() == "5"
             assert page.locator("#map svg").get_attribute("aria-label").startswith("Map of 3 judged samples")
+            assert page.locator("#recent").inner_text().count("safety 4") == 3  # the map has two axes, the list all
             assert axe(page) == []
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             assert visit.console == []
@@ -240,7 +241,7 @@ def hostile_run(folder: Path) -> Workspace:
         ledger.record(
             SECOND,
             [
-                Judgement(s.id, state, "j", "r", {"sensibility": 7, "rationality": 2} if state == "ok" else {},
+                Judgement(s.id, state, "j", "r", {"sensibility": 7, "rationality": 2, "safety": 4} if state == "ok" else {},
                           raw=HOSTILE, reason=HOSTILE, latency_s=0.5, created_at=1e9)
                 for s, state in zip(samples, states, strict=True)
             ],

@@ -50,7 +50,7 @@ function take(report) {
   showFigures(report);
   if (report.whole || report.cells.length) showMap(report.axes);
   showFailures(report);
-  if (report.whole || report.recent.length) showRecent(report.axes);
+  if (report.whole || report.recent.length) showRecent();
 }
 
 function state(name, look, sentence) {
@@ -188,16 +188,15 @@ function showFailures(report) {
 
 const clock = (s) => (s ? new Date(s * 1000).toLocaleTimeString("en-GB") : "–");
 
-function showRecent(axes) {
+function showRecent() {
   const score = (x) => (Number.isInteger(x) ? String(x) : x.toFixed(2));
   const rows = recent.toReversed().map((one) => {
-    const names = axes.map(([name]) => name).filter((name) => name in one.scores);
     const text = one.state === "ok" ? one.raw : one.reason || one.raw;
     return h("li", {},
       h("span", { class: "quiet" }, clock(one.at)),
       h("a", { class: "mono", href: `/samples?${new URLSearchParams({ run: RUN, sample: one.sample_id })}` }, one.sample_id.slice(0, 10)),
       one.state === "ok" ? null : h("span", { class: "tag bad" }, one.state),
-      ...names.map((name) => h("span", {}, `${name} `, h("b", {}, score(one.scores[name])))),
+      ...Object.entries(one.scores).map(([name, value]) => h("span", {}, `${name} `, h("b", {}, score(value)))),
       one.latency_s >= 0.05 ? h("span", { class: "quiet" }, `${format.decimal(one.latency_s, 1)} s`) : null,
       text ? h("span", { class: "detail quiet", title: text }, text) : null);
   });
