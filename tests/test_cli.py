@@ -1,10 +1,11 @@
+import contextlib
 import json
 import os
 import subprocess
 import sys
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from efficient_empathy.cli import COMMANDS, app
 from efficient_empathy.cli.lazy import commands_of
@@ -14,17 +15,30 @@ from samples import FORM
 ALL = commands_of(COMMANDS)
 
 
-def run(*arguments: str, cwd=None, code: int = 0) -> subprocess.CompletedProcess:
-    done = subprocess.run(
-        [sys.executable, "-m", "efficient_empathy", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
+def run(*arguments: str, cwd=None, code: int = 0) -> Result:
+    """Run a command in this process, which is spared the start of another; `test_in_a_process_of_its_own` has that."""
+    with contextlib.chdir(cwd or "."):
+        done = CliRunner().invoke(app, [*map(str, arguments)])
+    assert done.exit_code == code, done.stderr
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     assert "Traceback" not in done.stderr
     return done
+
+
+def in_a_process(*arguments: str, cwd) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "efficient_empathy", *arguments], capture_output=True, text=True, cwd=cwd, check=False
+    )
+
+
+def test_in_a_process_of_its_own(tmp_path) -> None:
+    judged(tmp_path / "judged.json")
+    done = in_a_process("score", "judged.json", "--run", "r", "--judge", "replay", "--json", cwd=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)["samples"]) == (0, 40)
+    failed = in_a_process("select", "--run", "nowhere", cwd=tmp_path)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.startswith("Error: nowhere is no run's folder")
+    assert "Traceback" not in failed.stderr
 
 
 def judged(path, n: int = 40):

@@ -50,7 +50,7 @@ def test_two_rubrics_against_a_server_as_json_and_as_a_page(tmp_path) -> None:
     assert found["prompts"]["removed"] > 0 < found["prompts"]["added"]
     assert found["differences"][0]["changed"]
     assert '"sensibility"' in found["differences"][0]["b"]["raw"]
-    assert json.loads((tmp_path / found["output"]).read_text())["version"] == 1
+    assert json.loads((tmp_path / found["output"]).read_text())["version"] == 2
     page = Page(tmp_path / found["page"])
     assert page.table("Agreement by axis")[1][0] == "sensibility 0–10"
     assert page.table("From A’s subset to B’s")[1][1] == str(subsets["confusion"][0][0])

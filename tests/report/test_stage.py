@@ -378,8 +378,7 @@ def test_it_can_be_read_without_seeing_it(whole_run: Workspace) -> None:
     assert len(identities) == len(set(identities))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_in_a_browser_it_fits_and_stays_silent(probability_run: Workspace, width: int, scheme: str) -> None:
     select(probability_run)
     report(probability_run)

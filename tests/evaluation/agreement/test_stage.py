@@ -52,8 +52,7 @@ def test_the_json_and_the_page_say_the_same(tmp_path, raters) -> None:
     assert "judge is" in told
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_fits_and_asks_for_nothing(tmp_path, raters, width, scheme) -> None:
     measure_agreement(raters, tmp_path / "out", settings(resamples=20))
     with visit(tmp_path / "out" / "agreement.html", width=width, scheme=scheme) as seen:

@@ -27,7 +27,7 @@ def change(folder, **changes) -> None:
     [
         ({"items": 11}, "is of 11 items, and items.jsonl has 12"),
         ({"corpus": "0123456789abcdef"}, "is of other items than items.jsonl has"),
-        ({"version": 2}, "it has version 2 and this program reads version 1"),
+        ({"version": 1}, "it has version 1 and this program reads version 2"),
         ({"policy": {"name": "own", "rules": [{"kind": "warmth > 2"}]}}, "warmth stands there"),
     ],
 )

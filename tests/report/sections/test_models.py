@@ -127,8 +127,7 @@ def test_it_needs_nothing_from_outside_and_can_be_read_without_seeing_it(trained
     assert str(trained_run.root) not in html
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_in_a_browser_it_fits_and_can_be_read(
     trained_run: Workspace, lowest_contrast: Callable[[Visit], float], width: int, scheme: str
 ) -> None:

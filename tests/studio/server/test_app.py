@@ -87,8 +87,7 @@ def test_names_from_outside_are_only_ever_text(served, browser) -> None:
     assert (dialogs, visit.console) == ([], [])
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_first_page_is_accessible_fits_and_asks_this_machine_alone(served, browser, width, scheme) -> None:
     visit = open_page(browser, served.url, width=width, scheme=scheme)
     assert axe(visit.page) == []

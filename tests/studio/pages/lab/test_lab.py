@@ -242,11 +242,11 @@ def test_the_browser_counts_what_select_counts(browser: Any, served: Served, lev
         };
     }"""
 
-    @settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=10, suppress_health_check=list(HealthCheck), deadline=None)
     @given(
         st.lists(st.tuples(level, level, st.sampled_from("abc")), min_size=1, max_size=60),
         st.lists(
-            st.tuples(st.sampled_from(["paper", "exclusive", "both"]), halves, halves, halves), min_size=4, max_size=8
+            st.tuples(st.sampled_from(["paper", "exclusive", "both"]), halves, halves, halves), min_size=2, max_size=4
         ),
     )
     def same(rows: list[tuple[float, float, str]], choices: list[tuple[str, float, float, float]]) -> None:
