@@ -144,7 +144,7 @@ class Looks:
         return {name: _shortest(name, [other for other in names if other != name]) for name in names}
 
     def with_letters(self, subsets: Iterable[str]) -> Looks:
-        """The same hues and marks, with letters that set these alone apart: those of one run where several are shown."""
+        """The same hues and marks, with letters that set these alone apart: one run's, where several are shown."""
         return replace(self, lettered=tuple(dict.fromkeys(subsets)))
 
     def letter(self, subset: str) -> str:

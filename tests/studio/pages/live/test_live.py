@@ -237,11 +237,12 @@ def hostile_run(folder: Path) -> Workspace:
     states = ["ok", "ok", "ok", "api_error", "refused"]
     values = {axis: [7, 7, 2, None, None] for axis in ("sensibility", "rationality")}
     run = write_run(folder / "run", samples, values, states=states, reasons=[HOSTILE] * 5)
+    scores = {"sensibility": 7, "rationality": 2, "safety": 4}
     with Ledger(run.ledger) as ledger:
         ledger.record(
             SECOND,
             [
-                Judgement(s.id, state, "j", "r", {"sensibility": 7, "rationality": 2, "safety": 4} if state == "ok" else {},
+                Judgement(s.id, state, "j", "r", scores if state == "ok" else {},
                           raw=HOSTILE, reason=HOSTILE, latency_s=0.5, created_at=1e9)
                 for s, state in zip(samples, states, strict=True)
             ],
