@@ -142,8 +142,8 @@ def warm(folders: list[Path]) -> None:
 
 def expert(folder: Path, seed: int, hidden: int, width: int, layers: int) -> Path:
     """A random Llama with a small tokenizer, written a tensor at a time."""
-    from efficient_empathy.modelling.moe.compose import write_shards
     from efficient_empathy.modelling.moe.families import FAMILIES, dense_config, dense_shapes
+    from efficient_empathy.modelling.moe.shards import write_shards
     from efficient_empathy.modelling.moe.tensors import Computed
 
     folder.mkdir()

@@ -6,7 +6,7 @@ import pytest
 
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.report import data
+from efficient_empathy.report import charts, data
 from efficient_empathy.report.decision import Decision
 from efficient_empathy.selection import select
 
@@ -18,7 +18,7 @@ def counted(workspace: Workspace) -> data.RunCounts:
 def test_batches_do_not_show_in_the_counts(probability_run: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     select(probability_run)
     whole = counted(probability_run)
-    monkeypatch.setattr(data, "BATCH", 17)
+    monkeypatch.setattr(charts, "BATCH", 17)
     parts = counted(probability_run)
     np.testing.assert_allclose(parts.charts.maps[0].counts, whole.charts.maps[0].counts)
     assert parts.subsets == whole.subsets

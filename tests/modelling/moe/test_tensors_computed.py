@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from efficient_empathy.modelling.moe import tensors
-from efficient_empathy.modelling.moe.compose import write_shard
+from efficient_empathy.modelling.moe.shards import write_shard
 from efficient_empathy.modelling.moe.tensors import read_header
 
 RNG = np.random.default_rng(0)

@@ -8,7 +8,8 @@ import pytest
 from browser import Page
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
-from efficient_empathy.report.sections.sweep import Sweep, sweep, tuning
+from efficient_empathy.report.sections.sweep import Sweep, sweep
+from efficient_empathy.report.sections.tuning import tuning
 from evidence_files import write_sweep, write_tuning
 from trained_runs import write_json
 

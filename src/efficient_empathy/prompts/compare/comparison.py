@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -43,6 +44,9 @@ MOST_WORDS = 10_000
 ISLAND = 2
 """Shared words between two changes that count as changed."""
 _WORD = re.compile(r"\s*\S+")
+LONGEST_RUN = 60
+"""Runs of more unchanged words than this are shown by their ends, `_ENDS` words each."""
+_ENDS = 25
 TEXT = 560
 """Characters of a turn or a reply that are kept: with the mark of what is cut, not more than the page shows whole."""
 TURNS = 20
@@ -177,14 +181,7 @@ def _prompts(a: Side, b: Side) -> PromptDiff | None:
     if a.prompt is None or b.prompt is None:
         return None
     first, second = (prompt_text(side.prompt, as_json=_as_json(side)) for side in (a, b) if side.prompt)
-    pieces = word_diff(first, second)
-    words: Counter[str] = Counter()
-    for piece in pieces:
-        words[piece.kind] += piece.words
-    rest = [max(0, len(text.split()) - MOST_WORDS) for text in (first, second)]
-    return PromptDiff(
-        same=words["same"], removed=words["removed"], added=words["added"], left_out=sum(rest), diff=tuple(pieces)
-    )
+    return diff_prompts(first, second)
 
 
 def _as_json(side: Side) -> bool:
@@ -226,6 +223,41 @@ def _notes(a: Side, b: Side, pairs: SharedSamples) -> list[str]:
     if a.panel.specs == b.panel.specs:
         notes.append("A and B were judged under the same key (rubric, model, decoding): they are repeats.")
     return notes
+
+
+def diff_prompts(first: str, second: str) -> PromptDiff:
+    """What turns the text of one prompt into another's, word by word, up to `MOST_WORDS` of each."""
+    pieces = word_diff(first, second)
+    words: Counter[str] = Counter()
+    for piece in pieces:
+        words[piece.kind] += piece.words
+    rest = sum(max(0, len(text.split()) - MOST_WORDS) for text in (first, second))
+    return PromptDiff(
+        same=words["same"], removed=words["removed"], added=words["added"], left_out=rest, diff=tuple(pieces)
+    )
+
+
+class ShownPiece(NamedTuple):
+    """A piece as pages show it: the white space before it, its text, and how many words are left out before `after`."""
+
+    kind: str
+    space: str
+    text: str
+    omitted_words: int = 0
+    after: str = ""
+
+
+def shown_pieces(pieces: Iterable[Piece]) -> Iterator[ShownPiece]:
+    """The pieces, with the middle of long unchanged runs left out."""
+    for kind, text, words in pieces:
+        bare = text.lstrip()
+        space = text[: len(text) - len(bare)]
+        if kind != "same" or words <= LONGEST_RUN:
+            yield ShownPiece(kind, space, bare)
+            continue
+        spans = [match.span() for match in _WORD.finditer(bare)]
+        start, end = spans[_ENDS - 1][1], spans[-_ENDS][0]
+        yield ShownPiece(kind, space, bare[:start], words - 2 * _ENDS, bare[end:])
 
 
 def word_diff(first: str, second: str) -> list[Piece]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -16,12 +15,12 @@ from efficient_empathy.foundation.figures.formatting import clip, count, dollars
 from efficient_empathy.foundation.figures.heat_map import Dimension, HeatMap, Quantity
 from efficient_empathy.foundation.figures.looks import MEASURE, NEUTRAL, STEPS, Looks, look, step_of, style_sheet
 from efficient_empathy.foundation.figures.svg import drawing
+from efficient_empathy.prompts.compare.comparison import shown_pieces
 from efficient_empathy.prompts.compare.figures import KEPT
 from efficient_empathy.prompts.compare.records import (
     Cost,
     Interval,
     PromptComparisonRecord,
-    PromptDiff,
     SideRecord,
     ThresholdMap,
 )
@@ -142,10 +141,6 @@ FIGURES = {
     "spearman": ("Spearman’s ρ", 2),
 }
 """The figures of agreement by name: what the page calls them, and their decimals."""
-LONGEST_RUN = 60
-"""Runs of more unchanged words than this are shown by their ends."""
-_ENDS = 25
-_WORD = re.compile(r"\s*\S+")
 _LEFT, _TOP, _RIGHT, _BOTTOM = 52, 8, 8, 48
 
 
@@ -162,7 +157,7 @@ def page(record: PromptComparisonRecord) -> str:
             headline=headline(record),
             findings=findings(record),
             prompts_text=prompts_text(record),
-            pieces=list(_shorten(record.prompts)),
+            pieces=list(shown_pieces(record.prompts.diff)) if record.prompts else [],
             figures=FIGURES,
             charts=[(one, list(_charts(one, record))) for one in record.maps],
             rules=policy_words(record.policy.definition) if record.policy else [],
@@ -235,18 +230,6 @@ def _charts(part: ThresholdMap, record: PromptComparisonRecord) -> Iterator[Heat
         span = (min(cells.values(), default=0.0), 100.0) if percent else (lowest, 1.0)
         if cells:
             yield HeatMap("", quantity, y, x, cells, span, marks, note)
-
-
-def _shorten(prompts: PromptDiff | None) -> Iterator[tuple[str, str, str, int, str]]:
-    """The diff with the middle of long unchanged runs left out: (kind, white space before, text, words left out, text
-    after them)."""
-    for kind, text, length in prompts.diff if prompts else ():
-        bare = text.lstrip()
-        omission, after = 0, ""
-        if kind == "same" and length > LONGEST_RUN:
-            spans = [match.span() for match in _WORD.finditer(bare)]
-            omission, after, bare = length - 2 * _ENDS, bare[spans[-_ENDS][0] :], bare[: spans[_ENDS - 1][1]]
-        yield kind, text[: len(text) - len(text.lstrip())], bare, omission, after
 
 
 def _environment(looks: Looks) -> Environment:

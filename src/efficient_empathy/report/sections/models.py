@@ -12,8 +12,9 @@ from efficient_empathy.report.sections.efficiency import Efficiency, efficiency
 from efficient_empathy.report.sections.evaluation import Evaluation, evaluation
 from efficient_empathy.report.sections.people import People, Preferences, people, preferences
 from efficient_empathy.report.sections.routers import Routers, routers
-from efficient_empathy.report.sections.sweep import Sweep, Tuning, sweep, tuning
+from efficient_empathy.report.sections.sweep import Sweep, sweep
 from efficient_empathy.report.sections.training import Comparison, Training, comparison, training
+from efficient_empathy.report.sections.tuning import Tuning, tuning
 
 _STAGES = ("mix", "train:", "generate:", "evaluate", "pairwise:", "sweep", "tune")
 """How the names of the stages that these sections show begin."""

@@ -11,11 +11,12 @@ import yaml
 
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.prompts.compare.comparison import diff_prompts, prompt_text, shown_pieces
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection import select
 from efficient_empathy.studio.pages.compare.facts import facts, stages
 from efficient_empathy.studio.pages.compare.models import figure_rows, models_of, shared_answers
-from efficient_empathy.studio.pages.compare.scores import agreement, difference, read_scores, rubrics_of
+from efficient_empathy.studio.pages.compare.scores import agreement, read_scores, rubrics_of
 from evidence_files import write_models
 from scored_runs import numbered, write_run
 from studio_server import axe, serving, visit_url
@@ -125,12 +126,14 @@ def test_runs_of_other_axes_have_nothing_to_compare(tmp_path):
 def test_the_prompts_differ_word_by_word():
     first = Rubric.load()
     second = first.model_copy(update={"system": first.system + " Be strict, always."})
-    found = difference(first, second)
-    assert found.words["added"] == 3
-    assert found.words["removed"] == 0
-    assert not found.same
-    assert any(piece.omitted_words for piece in found.pieces)
-    assert difference(first, first).same
+    found = diff_prompts(prompt_text(first), prompt_text(second))
+    assert (found.added, found.removed) == (3, 0)
+    shown = list(shown_pieces(found.diff))
+    assert sum(piece.omitted_words for piece in shown) > 0
+    words = sum(len(f"{piece.text}{piece.after}".split()) + piece.omitted_words for piece in shown)
+    assert words == len(prompt_text(second).split())
+    alike = diff_prompts(prompt_text(first), prompt_text(first))
+    assert (alike.added, alike.removed) == (0, 0)
 
 
 def test_models_of_two_runs_stand_side_by_side(tmp_path):

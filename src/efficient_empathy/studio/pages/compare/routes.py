@@ -15,6 +15,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.foundation.figures.charts import Dot, dot_rows
 from efficient_empathy.foundation.figures.looks import look
+from efficient_empathy.prompts.compare.comparison import diff_prompts, prompt_text, shown_pieces
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.studio.pages.compare.facts import facts, stages
 from efficient_empathy.studio.pages.compare.models import (
@@ -25,7 +26,7 @@ from efficient_empathy.studio.pages.compare.models import (
     models_of,
     shared_answers,
 )
-from efficient_empathy.studio.pages.compare.scores import agreement, difference, read_scores, rubric_facts, rubrics_of
+from efficient_empathy.studio.pages.compare.scores import agreement, read_scores, rubric_facts, rubrics_of
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.results import Hashes, Result, Results, Tell, key_of
 
@@ -178,8 +179,8 @@ def _prompts(studio: Studio, names: Sequence[str], rubrics: Sequence[tuple[str, 
         if digest == first_hash:
             notes.append(f"{name} was asked by the same rubric as {names[0]}.")
         else:
-            diffs.append((name, difference(first, rubric)))
-    return {"diffs": diffs, "prompt_notes": notes if len(rubrics) > 1 else []}
+            diffs.append((name, diff_prompts(prompt_text(first), prompt_text(rubric))))
+    return {"diffs": diffs, "shown_pieces": shown_pieces, "prompt_notes": notes if len(rubrics) > 1 else []}
 
 
 def _rubrics(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:

@@ -6,13 +6,11 @@ same as another judge's, and an interval costs seconds on any number of samples.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,7 +21,7 @@ from efficient_empathy.foundation.figures.formatting import clip
 from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.foundation.statistics.closeness import closeness
-from efficient_empathy.prompts.compare.comparison import MOST_WORDS, prompt_text, word_diff
+from efficient_empathy.prompts.compare.comparison import prompt_text
 from efficient_empathy.prompts.compare.figures import round_finite
 from efficient_empathy.prompts.listing import known_rubrics
 from efficient_empathy.scoring.rubric import Rubric
@@ -176,56 +174,9 @@ def _overlap(a: Scores, b: Scores) -> dict[str, Any]:
     }
 
 
-LONGEST_SAME = 60
-"""Runs of more unchanged words than this are shown by their ends."""
-_ENDS = 25
-_WORD = re.compile(r"\s*\S+")
-
-
-class Piece(NamedTuple):
-    """A run of words, with the middle of a long unchanged one left out: `left` words stand between text and after."""
-
-    kind: str
-    text: str
-    omitted_words: int = 0
-    after: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What turns one rubric's prompt into another's: pieces, and how many words are same, removed and added.
-
-    `cut` are the words of both that were too many to compare.
-    """
-
-    pieces: list[Piece]
-    words: dict[str, int]
-    cut: int
-
-    @property
-    def same(self) -> bool:
-        """Whether the prompts have the same words."""
-        return not self.words["removed"] and not self.words["added"] and not self.cut
-
-
 def rubrics_of(runs: Iterable[Path]) -> dict[str, Rubric]:
     """By hash, the rubrics of the package and of the YAML files in the runs' folders and their `rubrics/`."""
     return known_rubrics([folder for root in runs for folder in (root, root / "rubrics")])
-
-
-def difference(first: Rubric, second: Rubric) -> Difference:
-    """The prompts as they are sent, with marks where the dialogue stands, word by word."""
-    texts = prompt_text(first), prompt_text(second)
-    pieces = word_diff(*texts)
-    words: Counter[str] = Counter()
-    for piece in pieces:
-        words[piece.kind] += piece.words
-    cut = sum(max(0, len(text.split()) - MOST_WORDS) for text in texts)
-    return Difference(
-        [_shorten(piece.kind, piece.text, piece.words) for piece in pieces],
-        {kind: words[kind] for kind in ("same", "removed", "added")},
-        cut,
-    )
 
 
 def rubric_facts(rubrics: Sequence[Rubric]) -> list[Section]:
@@ -246,10 +197,3 @@ def rubric_facts(rubrics: Sequence[Rubric]) -> list[Section]:
         Fact(name, tuple(value or ABSENT for value in values), len(set(values)) > 1) for name, values in rows.items()
     )
     return [Section("Rubric", facts, (True,) * len(rubrics))]
-
-
-def _shorten(kind: str, text: str, words: int) -> Piece:
-    if kind != "same" or words <= LONGEST_SAME:
-        return Piece(kind, text)
-    spans = [match.span() for match in _WORD.finditer(text)]
-    return Piece(kind, text[: spans[_ENDS - 1][1]], words - 2 * _ENDS, text[spans[-_ENDS][0] :])

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.moe import tensors
-from efficient_empathy.modelling.moe.compose import write_shard, write_shards
+from efficient_empathy.modelling.moe.shards import write_shard, write_shards
 from efficient_empathy.modelling.moe.tensors import INDEX, read_folder, read_header
 
 pytest.importorskip("safetensors", reason='needs the extra "train"')
