@@ -144,6 +144,8 @@ class TestFilters:
         selected_by(run, policy)
         about = ask(run, "view")
         assert [axis for axis, _, _ in about["axes"]] == list(names)
+        assert (about["letters"]["s"], about["letters"]["score"]) == ("S", "Sc")
+        assert len({*about["letters"].values()}) == len(names)
         assert not about["certain"]
         shown = rows(run, sort="score.position", order="desc")
         assert [row["scores"]["position"] for row in shown] == sorted(scores["position"], reverse=True)

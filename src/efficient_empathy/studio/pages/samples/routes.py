@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, STD, RunTable, readable
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -153,6 +154,7 @@ class SampleData:
         return {
             "samples": len(index.frame),
             "axes": [_axis(axis) for axis in index.axes],
+            "letters": Looks.of(axis.name for axis in index.axes).letters,
             "pair": [axis.name for axis in axes if axis] if axes else [],
             "pooled": DISAGREEMENT in index.frame.columns,
             "certain": CERTAINTY in index.frame.columns,

@@ -25,7 +25,7 @@ const list = new VirtualList($("list"), {
     h("span", { class: "row-head" },
       row.subset && subsetSwatch(row.subset),
       row.subset && h("span", { class: "unseen" }, `${row.subset},`),
-      scoresTold(row), h("span", { class: "quiet ellipsis" }, h("bdi", {}, marked(row.category ?? "")))),
+      rowScores(row), h("span", { class: "quiet ellipsis" }, h("bdi", {}, marked(row.category ?? "")))),
     h("span", { class: "row-last quiet", dir: "auto" }, marked(row.last ?? "")),
     h("span", { class: "row-response", dir: "auto" }, marked(row.response || " "), row.length > 240 ? "…" : ""),
   ],
@@ -51,10 +51,10 @@ const set = () => address().map(([name]) => name).filter((name) => ["q", "move",
 const cleared = (names) => Object.fromEntries(names.map((name) => [name, null]));
 const moveNames = () => [...MOVE, ...address().map(([name]) => name).filter((name) => name.startsWith("t."))];
 
-function scoresTold(row) {
+function rowScores(row) {
   if (row.state !== "ok") return h("span", { class: "bad-state" }, row.state.replace("_", " "));
   return h("span", { class: "row-scores" }, Object.entries(row.scores).map(([axis, x]) => [
-    h("span", { class: "quiet" }, `${axis[0].toUpperCase()} `), x === null ? "–" : score(x), " "]));
+    h("span", { class: "quiet" }, `${state.about?.letters[axis] ?? axis} `), x === null ? "–" : score(x), " "]));
 }
 
 /** Ask the studio under the filters of the address; files that have changed since are read anew. */
