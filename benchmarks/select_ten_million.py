@@ -127,7 +127,36 @@ def make(folder: Path, rows: int) -> None:
         split=pl.lit("train"),
         source=pl.lit("benchmark"),
     ).sink_parquet(folder / "samples.parquet", engine="streaming")
+    record_scoring(folder, rows, list(scores))
     print_figures(time.perf_counter(), {})
+
+
+def record_scoring(folder: Path, rows: int, axes: list[str]) -> None:
+    """What the manifest says once `score` has written these two files."""
+    from efficient_empathy.foundation.run.stages import RubricRecord, ScoreSummary, SourceRecord
+    from efficient_empathy.foundation.run.workspace import Workspace
+
+    workspace = Workspace(folder)
+    record = ScoreSummary(
+        source=SourceRecord(name="benchmark", format="table", digest="0" * 64),
+        samples=rows,
+        conversations=rows,
+        duplicates=0,
+        bad_rows=0,
+        inputs={workspace.samples.name: workspace.hash_of(workspace.samples)},
+        rubric=RubricRecord(name="random", hash="0" * 16, axes=dict.fromkeys(axes, (0, 10))),
+        judge="random",
+        states={"ok": rows},
+        unjudged=0,
+        distributions=False,
+        requests=0,
+        prompt_tokens=0,
+        completion_tokens=0,
+        cost_usd=0.0,
+        seconds=0.0,
+        ending="complete",
+    )
+    workspace.record("score", record, [workspace.samples, workspace.scores])
 
 
 def ours(folder: Path, rows: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +22,7 @@ from efficient_empathy.dialogues import uniform
 from efficient_empathy.foundation.errors import error_context
 from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.table import UNSCORED
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.workspace import atomic, file_hash
 from efficient_empathy.selection.policies import RulePolicy, policy_of_definition, policy_words
 
 RECIPES = ("llamafactory.yaml", "axolotl.yaml", "train_unsloth.py")
@@ -236,12 +237,15 @@ def write_subsets(rows: pl.LazyFrame, folder: Path, subsets: Sequence[str], axes
                     include_key=False,
                     file_path_provider=lambda file: str(tables[file.partition_keys["subset"].item()]),
                 ),
+                compression_level=1,
                 engine="streaming",
             )
             for table in tables.values():
                 if not table.exists():
                     pl.DataFrame(schema=data.drop("subset").collect_schema()).write_parquet(table)
+        hashes = stack.enter_context(ThreadPoolExecutor(1))  # the manifest will ask for them; see `file_hash`
         for subset, table in tables.items():
             path = folder / f"{subset}.jsonl"
             with error_context(f"write {path}"), atomic(path) as lines:
                 uniform(pl.scan_parquet(table)).sink_ndjson(lines, check_extension=False, engine="streaming")
+            hashes.submit(file_hash, path)

@@ -12,7 +12,7 @@ import polars as pl
 from efficient_empathy.foundation.errors import error_context
 from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, UNSCORED, RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.foundation.settings import load
 from efficient_empathy.selection.exports import EXPORTS, data_card, write_exports, write_subsets
 from efficient_empathy.selection.policies import (
@@ -81,7 +81,7 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> d
     began = time.perf_counter()
     table = RunTable(workspace).require("scores")
     selector = _selector(table, settings.load_policy(), settings.decide, settings.seed)
-    inputs = {path.name: file_hash(path) for path in (workspace.scores, workspace.samples)}
+    inputs = {path.name: workspace.hash_of(path) for path in (workspace.scores, workspace.samples)}
     outputs = _outputs(workspace, selector.subsets)
 
     last = workspace.last(STAGE, SelectRecord)
@@ -128,15 +128,16 @@ def _write_assignments(table: RunTable, selector: Selector) -> str:
     """Write every sample's subset and reason beside what it is known by; what the policy decided on."""
     workspace = table.workspace
     with error_context(f"write {workspace.assignments} from {workspace.scores.name} and {workspace.samples.name}"):
-        rows = scan_for(table, selector.policy)
-        decided_on = selector.decides_on(rows)
-        plan = selector.plan(rows)
+        scores = scan_for(table, selector.policy)
+        decided_on = selector.decides_on(scores)
+        plan = selector.plan(scores, decided_on)
         odds = [f"{ODDS}{subset}" for subset in selector.subsets]
         columns = ["state", *table.axis_names, "subset", "reason"]
         columns += [name for name in odds if name in plan.collect_schema()]
         samples = pl.scan_parquet(workspace.samples, glob=False).select("sample_id", *_SAMPLE)
         with atomic(workspace.assignments) as path:
-            pl.concat([samples, plan.select(columns)], how="horizontal").sink_parquet(path, engine="streaming")
+            rows = pl.concat([samples, plan.select(columns)], how="horizontal")
+            rows.sink_parquet(path, compression_level=1, engine="streaming")
     return decided_on
 
 

@@ -46,6 +46,7 @@ def agree(frame, name, scales, alpha, beta, **options) -> None:
             assert row["subset"] == subset_of(name, *map(np.float32, scores), np.float32(alpha), np.float32(beta))
     scored = planned.filter(pl.col("subset") != "unscored")
     decided = selector.decides_on(frame.lazy())
+    assert selector.plan(frame.lazy(), decided).collect().equals(planned)
     sizes = dict(scored["subset"].value_counts().iter_rows())
     assert selector.expected_counts(frame) == {subset: sizes.get(subset, 0) for subset in selector.subsets}
     if decided == "probabilities":

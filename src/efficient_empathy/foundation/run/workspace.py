@@ -156,7 +156,7 @@ class Workspace:
         if (status.st_size, status.st_mtime_ns) == (artifact.size, artifact.mtime_ns):
             return None
         same = status.st_size == artifact.size
-        same = same and _hash_at(path, status.st_size, status.st_mtime_ns) == artifact.sha256
+        same = same and file_hash(path) == artifact.sha256
         return None if same else "has changed since it was written"
 
     def _artifacts(self, name: str, outputs: Iterable[Path]) -> dict[str, Artifact]:
@@ -258,9 +258,9 @@ def process_exists(pid: int) -> bool:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    """SHA-256 of a file's bytes, in hexadecimal; read once for as long as the file, its size and time are the same."""
+    status = path.stat()
+    return _hash_at(path.resolve(), status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _artifact(stage: str, path: Path) -> Artifact:
@@ -269,6 +269,6 @@ def _artifact(stage: str, path: Path) -> Artifact:
 
 
 @lru_cache(maxsize=256)
-def _hash_at(path: Path, size: int, mtime_ns: int) -> str:
-    """`file_hash`, once for as long as size and time are the same."""
-    return file_hash(path)
+def _hash_at(path: Path, inode: int, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,8 @@ from efficient_empathy.selection.shares import expected_shares, match_shares
 
 WHOLE_SCORES, SCORES, PROBABILITIES = "whole scores", "scores", "probabilities"
 MOST_PROBABLE = "most probable subsets"
+MOST_CELLS = 10_000
+"""As many combinations of whole scores are looked up; where a rubric has more, every row is worked out."""
 ANSWERED_BY = "answered_by"
 """The column that says whose judgement a row has, where several judges shared the work; see `labelling.cascade`."""
 NOT_SCORED_BECAUSE = (
@@ -63,8 +66,11 @@ class Selector(Protocol):
         """`whole scores`, `scores`, `probabilities` or `most probable subsets`."""
         ...
 
-    def plan(self, scores: pl.LazyFrame) -> pl.LazyFrame:
-        """`assign` for tables past memory; has `p_<subset>` too where probabilities decide."""
+    def plan(self, scores: pl.LazyFrame, decided_on: str = "") -> pl.LazyFrame:
+        """`assign` for tables past memory; has `p_<subset>` too where probabilities decide.
+
+        It is faster for who says what `decides_on` has answered for these scores.
+        """
         ...
 
     def assign(self, scores: pl.DataFrame) -> pl.DataFrame:
@@ -117,13 +123,16 @@ class RuleSelector:
         names = scores.collect_schema().names()
         if self.by_probability(names):
             return MOST_PROBABLE if self._singly(names) else PROBABILITIES
-        values = [pl.col(axis).cast(pl.Float32) for axis in self.bound.axes]
-        whole = [(value.floor() == value).all() for value in values]
+        values = {axis: pl.col(axis).cast(pl.Float32) for axis in self.bound.axes}
+        whole = [((v.floor() == v) & v.is_between(*self.bound.scales[axis])).all() for axis, v in values.items()]
         whole_only = scores.filter(self._scored).select(pl.all_horizontal(pl.lit(True), *whole))
         return WHOLE_SCORES if whole_only.collect(engine="streaming").item() else SCORES
 
-    def plan(self, scores: pl.LazyFrame) -> pl.LazyFrame:
-        """`scores` in the same order with `subset` and `reason`, and `p_<subset>` where probabilities decided."""
+    def plan(self, scores: pl.LazyFrame, decided_on: str = "") -> pl.LazyFrame:
+        """`scores` in the same order with `subset` and `reason`, and `p_<subset>` where probabilities decided.
+
+        Whole scores are few: if `decided_on` says that there are no others, each cell of the axes is decided once.
+        """
         names = scores.collect_schema().names()
         require_columns(self.policy, self.bound.axes, self.bound.scales, names)
         if self.by_probability(names):
@@ -131,6 +140,8 @@ class RuleSelector:
             rows = scores.drop(*marks.columns, *(n for n in names if n.startswith("p_")), strict=False)
             scores = pl.concat([rows, marks.lazy()], how="horizontal")
             subset, reason = pl.col("subset").cast(pl.String), odds(self.subsets, singly=self._singly(names))
+        elif decided_on == WHOLE_SCORES and not self.policy.facts and self._cells <= MOST_CELLS:
+            subset, reason = self._look_up()
         else:
             subset, reason = self.bound.subset_expression(), rule_reasons(self.bound)
         return scores.with_columns(
@@ -168,6 +179,25 @@ class RuleSelector:
     def _singly(self, columns: Sequence[str]) -> bool:
         """Whether each sample's subset is decided without a look at the others."""
         return self.decide == "auto" and ANSWERED_BY in columns
+
+    @cached_property
+    def _cells(self) -> int:
+        return math.prod(high - low + 1 for low, high in map(self.bound.scales.__getitem__, self.bound.axes))
+
+    def _look_up(self) -> tuple[pl.Expr, pl.Expr]:
+        """The subset and the reason of whole scores, found by the number of their cell."""
+        cell, cells = pl.lit(0), pl.LazyFrame({"cell": range(self._cells)})
+        stride = 1
+        for axis in self.bound.axes:
+            low, high = self.bound.scales[axis]
+            cell += (pl.col(axis).cast(pl.Int32, strict=False) - low) * stride
+            level = pl.col("cell") // stride % (high - low + 1) + low
+            cells = cells.with_columns(level.cast(pl.Float32).alias(axis))
+            stride *= high - low + 1
+        decided = cells.select(subset=self.bound.subset_expression(), reason=rule_reasons(self.bound)).collect()
+        old = range(self._cells)
+        subset, reason = (cell.replace_strict(old, decided[name], default=None) for name in ("subset", "reason"))
+        return subset, reason
 
     def _marks(self, scores: pl.LazyFrame) -> pl.DataFrame:
         """What one row cannot know alone: each row's subset, and P of every subset; null for rows without scores."""

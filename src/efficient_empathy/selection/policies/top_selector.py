@@ -94,7 +94,7 @@ class TopSelector:
         """Always `scores`."""
         return SCORES
 
-    def plan(self, scores: pl.LazyFrame) -> pl.LazyFrame:
+    def plan(self, scores: pl.LazyFrame, decided_on: str = "") -> pl.LazyFrame:
         """`scores` in the same order with `subset` and `reason`."""
         names, policy = scores.collect_schema().names(), self.policy
         axes = [axis for axis in self.scales if axis in self.amounts or axis in policy.names]
