@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,6 +27,20 @@ ARGUMENTS = [
 ]
 
 
+NO_TEXT = re.compile(r"\[object \w+\]|\bundefined\b|\bNaN\b|\bnull\b|\bNone\b(?! \w)|\bInfinity\b")
+TEXTS = """() => {
+    const found = [document.title];
+    for (const one of document.querySelectorAll("details")) one.open = true;
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const { data, parentElement } = texts.currentNode;
+        if (!parentElement.closest("script, style")) found.push(data);
+    }
+    for (const name of ["aria-label", "title", "placeholder", "alt", "value", "href", "class"])
+        for (const one of document.querySelectorAll(`[${name}]`)) found.push(one.getAttribute(name));
+    return found;
+}"""
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
@@ -37,25 +54,85 @@ class Visit:
 
 
 @contextlib.contextmanager
-def visit(path: Path, *, width: int = 1280, scheme: Literal["light", "dark"] = "light") -> Iterator[Visit]:
-    """Open a file; skips the test where there is no Chromium or no playwright."""
+def chromium() -> Iterator[Any]:
+    """A browser; skips the test where there is no Chromium or no playwright."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
         pytest.skip("no Chromium on this machine: install chromium to look at pages")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:
-            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            seen = Visit(page)
-            page.on("console", lambda message: seen.console.append(message.text))
-            page.on("pageerror", lambda error: seen.console.append(str(error)))
-            page.on("request", lambda request: seen.requests.append(request.url))
-            page.goto(path.resolve().as_uri())
-            seen.requests.remove(path.resolve().as_uri())
-            yield seen
+            yield browser
         finally:
             browser.close()
+
+
+def open_page(
+    browser: Any, url: str, *, width: int = 1280, height: int = 900, scheme: Literal["light", "dark"] = "light"
+) -> Visit:
+    """A page in a session of its own (no cookie of another page), and what it said and asked for."""
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    seen = Visit(page)
+    page.on("console", lambda message: seen.console.append(message.text))
+    page.on("pageerror", lambda error: seen.console.append(str(error)))
+    page.on("request", lambda request: seen.requests.append(request.url))
+    answer = page.goto(url)
+    if answer is not None and answer.ok and ("link=" in url or "token=" in url):  # a page that goes on by itself
+        page.wait_for_url(lambda now: "link=" not in now and "token=" not in now)
+    return seen
+
+
+def run_async(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """`asyncio.run` in a thread of its own: where a browser is open, its loop runs in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
+@contextlib.contextmanager
+def visit_url(browser: Any, url: str, **options: Any) -> Iterator[Visit]:
+    """One address, and the page closed again; `options` are those of `open_page`.
+
+    `console` has everything that the page said, violations of its content-security policy included; `requests` every
+    address that it asked for.
+    """
+    visit = open_page(browser, url, **options)
+    try:
+        yield visit
+    finally:
+        visit.page.context.close()
+
+
+@contextlib.contextmanager
+def visit(browser: Any, path: Path, **options: Any) -> Iterator[Visit]:
+    """A file, as `visit_url` opens an address; `requests` is what it asked for beside itself."""
+    address = path.resolve().as_uri()
+    with visit_url(browser, address, **options) as seen:
+        seen.requests.remove(address)
+        yield seen
+
+
+def axe(page: Any) -> list[str]:
+    """What axe-core finds wrong with a page, one line a violation: `rule: help (target)`; empty when all is well."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate(
+        "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })"
+    )
+    return [
+        f"{violation['id']}: {violation['help']} ({node['target'][0]}: {node.get('failureSummary', '')})"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def text_of(page: Any) -> str:
+    """All the text of a page, what is hidden, read aloud or an address included; none is a value that is no text."""
+    texts = page.evaluate(TEXTS)
+    wrong = [one for one in texts if NO_TEXT.search(one)]
+    assert not wrong, wrong
+    return "\n".join(texts)
 
 
 class Page(HTMLParser):

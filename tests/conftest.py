@@ -7,9 +7,13 @@ Ctrl-C interrupts, as on a terminal, wherever the tests run: a shell has its bac
 
 import os
 import signal
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from browser import chromium
 
 LONGEST = ("test_readme.py", "test_pipeline.py", "test_benchmarks.py")
 
@@ -21,3 +25,20 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+@pytest.fixture(scope="module")
+def browser_of_the_file() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(browser_of_the_file: Any) -> Iterator[Any]:
+    """One browser for the tests of a file.
+
+    What a test opened is closed after it: pages left open would go on asking and drawing beside the tests that follow.
+    """
+    yield browser_of_the_file
+    for context in browser_of_the_file.contexts:
+        context.close()

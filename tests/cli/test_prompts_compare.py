@@ -177,7 +177,7 @@ def test_what_cannot_be_compared_is_said_before_anything_is_asked(tmp_path, monk
 HOSTILE = ["<script>alert(1)</script>", "\u202egnorw", "\x1b[31m\x07", "x" * 90_000, "{{ 7 * 7 }}", "</pre><b>"]
 
 
-def test_hostile_text_is_shown_as_text_and_the_page_asks_for_nothing(tmp_path) -> None:
+def test_hostile_text_is_shown_as_text_and_the_page_asks_for_nothing(tmp_path, browser) -> None:
     said = [Sample.of([Utterance("speaker", f"{text} {i}")], f"{text} {i}") for i, text in enumerate(HOSTILE)]
     write_samples(iter(said), tmp_path / "hostile.parquet")
     stricter(tmp_path, name="<script>name</script>")
@@ -199,7 +199,7 @@ def test_hostile_text_is_shown_as_text_and_the_page_asks_for_nothing(tmp_path) -
     assert len(html) < 400_000
     assert "more characters)" in html
     assert "{{ 7 * 7 }}" in html
-    with visit(tmp_path / "out" / "comparison.html", width=390, scheme="dark") as seen:
+    with visit(browser, tmp_path / "out" / "comparison.html", width=390, scheme="dark") as seen:
         assert (seen.console, seen.requests) == ([], [])
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -98,10 +99,10 @@ def test_one_axis_has_a_histogram_with_its_thresholds_and_no_map(tmp_path: Path)
     ]  # fmt: skip
 
 
-def test_no_two_subsets_have_one_letter_or_one_colour(tmp_path: Path) -> None:
+def test_no_two_subsets_have_one_letter_or_one_colour(tmp_path: Path, browser: Any) -> None:
     run = one_axis_run(tmp_path / "run")
     report(run)
-    with visit(run.report) as seen:
+    with visit(browser, run.report) as seen:
         swatches = seen.page.locator("#subsets .swatch:not(.unscored)")
         letters = swatches.all_inner_texts()
         colours = swatches.evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ def hostile(value: object, key: str = "") -> object:
     return HOSTILE + value if isinstance(value, str) and key not in ("better", "role") else value
 
 
-def test_hostile_text_stays_text(evident_run: Workspace) -> None:
+def test_hostile_text_stays_text(evident_run: Workspace, browser: Any) -> None:
     for _, shown in SECTIONS.values():
         path = evident_run.root / shown
         write_json(path, hostile(json.loads(path.read_text("utf-8"))))
@@ -93,7 +94,7 @@ def test_hostile_text_stays_text(evident_run: Workspace) -> None:
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
     assert page.text.count("<script>alert(1)") >= 300
     assert "\x00" not in page.text
-    with visit(evident_run.report, width=390) as seen:
+    with visit(browser, evident_run.report, width=390) as seen:
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390
         assert not seen.console
 
@@ -115,14 +116,14 @@ def test_it_needs_nothing_from_outside_and_can_be_read_without_seeing_it(evident
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_in_a_browser_it_fits_and_can_be_read(
-    whole_run: Workspace, lowest_contrast: Callable[[Visit], float], width: int, scheme: str
+    whole_run: Workspace, lowest_contrast: Callable[[Visit], float], width: int, scheme: str, browser: Any
 ) -> None:
     write_evaluation(whole_run, models=MANY)
     write_sweep(whole_run, levels=range(11), trained=True)
     write_tuning(whole_run)
     write_ratings(whole_run, models=list(MANY)[-4:])
     report(whole_run)
-    with visit(whole_run.report, width=width, scheme=scheme) as seen:  # type: ignore[arg-type]
+    with visit(browser, whole_run.report, width=width, scheme=scheme) as seen:
         seen.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
         assert lowest_contrast(seen) >= 4.5

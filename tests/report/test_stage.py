@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -379,19 +380,23 @@ def test_it_can_be_read_without_seeing_it(whole_run: Workspace) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_in_a_browser_it_fits_and_stays_silent(probability_run: Workspace, width: int, scheme: str) -> None:
+def test_in_a_browser_it_fits_and_stays_silent(
+    probability_run: Workspace, width: int, scheme: str, browser: Any
+) -> None:
     select(probability_run)
     report(probability_run)
-    with visit(probability_run.report, width=width, scheme=scheme) as seen:  # type: ignore[arg-type]
+    with visit(browser, probability_run.report, width=width, scheme=scheme) as seen:
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
         assert seen.page.locator("svg.map .cell").count() == 121
         assert not seen.console
         assert [url for url in seen.requests if not url.startswith("data:")] == []
 
 
-def test_text_stands_out_in_both_schemes(whole_run: Workspace, lowest_contrast: Callable[[Visit], float]) -> None:
+def test_text_stands_out_in_both_schemes(
+    whole_run: Workspace, lowest_contrast: Callable[[Visit], float], browser: Any
+) -> None:
     select(whole_run)
     report(whole_run)
     for scheme in ("light", "dark"):
-        with visit(whole_run.report, scheme=scheme) as seen:  # type: ignore[arg-type]
+        with visit(browser, whole_run.report, scheme=scheme) as seen:
             assert lowest_contrast(seen) >= 4.5

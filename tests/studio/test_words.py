@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("krippendorff", reason='needs the extra "eval"')
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
+from browser import open_page, text_of
 from chat_turns import send_turn
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -21,7 +22,7 @@ from rated_runs import responded_run
 from scored_runs import numbered, write_run
 from selected_runs import selected_run
 from studio_raters import set_up
-from studio_server import Served, chromium, open_page, serving, text_of
+from studio_server import Served, serving
 
 AXES = ("sensibility", "rationality")
 PAGES = ("lab", "samples", "live", "analytics", "compare", "rate", "chat")
@@ -67,12 +68,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Workspace]:
 def served(runs: dict[str, Workspace], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving([run.root for run in runs.values()], tmp_path_factory.mktemp("state")) as studio:
         yield studio
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
 
 
 def settle(page: Any, name: str) -> None:

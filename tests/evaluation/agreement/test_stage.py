@@ -53,9 +53,9 @@ def test_the_json_and_the_page_say_the_same(tmp_path, raters) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_the_page_fits_and_asks_for_nothing(tmp_path, raters, width, scheme) -> None:
+def test_the_page_fits_and_asks_for_nothing(tmp_path, raters, width, scheme, browser) -> None:
     measure_agreement(raters, tmp_path / "out", settings(resamples=20))
-    with visit(tmp_path / "out" / "agreement.html", width=width, scheme=scheme) as seen:
+    with visit(browser, tmp_path / "out" / "agreement.html", width=width, scheme=scheme) as seen:
         assert seen.console == []
         assert seen.requests == []
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= width

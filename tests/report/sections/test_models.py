@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 import polars as pl
 import pytest
@@ -63,7 +64,7 @@ def test_the_date_is_that_of_the_last_stage(trained_run: Workspace) -> None:
     assert "2 October 2096, 07:06 UTC" in page_of(trained_run).text
 
 
-def test_hostile_text_stays_text(whole_run: Workspace) -> None:
+def test_hostile_text_stays_text(whole_run: Workspace, browser: Any) -> None:
     select(whole_run)
     write_training(whole_run, "sensibility", name=HOSTILE, subset=HOSTILE, base=HOSTILE, method=HOSTILE, device=HOSTILE)
     held_out = [{"step": 0, "loss": {HOSTILE: 3.0}}, {"step": 5, "loss": {HOSTILE: 2.0}}]
@@ -99,7 +100,7 @@ def test_hostile_text_stays_text(whole_run: Workspace) -> None:
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
     assert page.text.count("<script>alert(1)") >= 20
     assert "\x00" not in page.text
-    with visit(whole_run.report, width=390) as seen:
+    with visit(browser, whole_run.report, width=390) as seen:
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390
         assert not seen.console
 
@@ -129,10 +130,10 @@ def test_it_needs_nothing_from_outside_and_can_be_read_without_seeing_it(trained
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_in_a_browser_it_fits_and_can_be_read(
-    trained_run: Workspace, lowest_contrast: Callable[[Visit], float], width: int, scheme: str
+    trained_run: Workspace, lowest_contrast: Callable[[Visit], float], width: int, scheme: str, browser: Any
 ) -> None:
     report(trained_run)
-    with visit(trained_run.report, width=width, scheme=scheme) as seen:  # type: ignore[arg-type]
+    with visit(browser, trained_run.report, width=width, scheme=scheme) as seen:
         seen.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
         assert lowest_contrast(seen) >= 4.5

@@ -10,6 +10,7 @@ import pytest
 from starlette.requests import Request
 from starlette.routing import Route
 
+from browser import axe, open_page
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -17,7 +18,7 @@ from efficient_empathy.selection import select
 from efficient_empathy.studio.server.app import listen, make_app
 from scored_runs import numbered, write_run
 from selected_runs import selected_run
-from studio_server import ask, axe, chromium, open_page, serving
+from studio_server import ask, serving
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -51,12 +52,6 @@ def runs(folder):
 def served(runs, folder):
     with serving(runs, folder) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 def test_the_first_page_tells_of_every_run(served, browser) -> None:

@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from browser import open_page
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.studio.server.app import make_app
 from efficient_empathy.studio.server.security import Addresses, Rates, checked_token, is_loopback, is_own_page
 from selected_runs import selected_run
-from studio_server import ask, chromium, open_page, serving
+from studio_server import ask, serving
 
 TOKEN = "a-token-of-the-owner"
 LIMIT = 1 << 20
@@ -38,12 +39,6 @@ def local(runs, tmp_path_factory):
 def guarded(runs, tmp_path_factory):
     with serving(runs, tmp_path_factory.mktemp("guarded"), token=TOKEN) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 def cookie_of(headers) -> str:

@@ -8,6 +8,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from browser import axe, visit_url
 from efficient_empathy.analytics import analytics, measure
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.figures import charts as figures
@@ -16,7 +17,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
 from efficient_empathy.studio.pages.analytics.views import correlation_dots, groups, read_view, sort_shifts
 from scored_runs import write_run
-from studio_server import axe, serving, visit_url
+from studio_server import serving
 
 HOSTILE = "<script>alert('x')</script>"
 REPLIES = ("oh no, that is hard to hear, I am sorry", "did you look in the garden? what would help you now?", "ok")
@@ -47,7 +48,7 @@ def ready(page: object, name: str) -> None:
     page.get_by_role("heading", name=name).first.wait_for(timeout=30_000)  # type: ignore[attr-defined]
 
 
-def test_a_runs_own_numbers_are_shown_and_nothing_is_written_into_it(tmp_path):
+def test_a_runs_own_numbers_are_shown_and_nothing_is_written_into_it(tmp_path, browser):
     workspace = talked(tmp_path / "run")
     analytics(workspace)
     path = workspace.root / "analytics" / "analytics.json"
@@ -55,15 +56,18 @@ def test_a_runs_own_numbers_are_shown_and_nothing_is_written_into_it(tmp_path):
     result["notes"] = ["these are the run's own"]
     path.write_text(json.dumps(result))
     before = {p: p.read_bytes() for p in workspace.root.rglob("*") if p.is_file()}
-    with serving([workspace.root], tmp_path) as served, visit_url(served.url + "/analytics") as seen:
+    with serving([workspace.root], tmp_path) as served, visit_url(browser, served.url + "/analytics") as seen:
         ready(seen.page, "Scores by category")
         seen.page.get_by_text("These are the run's own").wait_for()
     assert {p: p.read_bytes() for p in workspace.root.rglob("*") if p.is_file()} == before
 
 
-def test_without_a_file_of_the_run_the_numbers_are_kept_by_the_studio(tmp_path):
+def test_without_a_file_of_the_run_the_numbers_are_kept_by_the_studio(tmp_path, browser):
     workspace = talked(tmp_path / "run")
-    with serving([workspace.root], tmp_path) as served, visit_url(served.url + "/analytics?by=category") as seen:
+    with (
+        serving([workspace.root], tmp_path) as served,
+        visit_url(browser, served.url + "/analytics?by=category") as seen,
+    ):
         page = seen.page
         ready(page, "Scores by category")
         page.get_by_role("heading", name="Data quality").wait_for()
@@ -80,11 +84,11 @@ def test_without_a_file_of_the_run_the_numbers_are_kept_by_the_studio(tmp_path):
     assert not (workspace.root / "analytics").exists()
 
 
-def test_findings_lead_to_their_samples(tmp_path):
+def test_findings_lead_to_their_samples(tmp_path, browser):
     workspace = talked(tmp_path / "run")
     measured = {one["kind"]: one for one in measure(workspace).model_dump(mode="json")["findings"]}
     assert measured["one_word_response"]["count"] == 20
-    with serving([workspace.root], tmp_path) as served, visit_url(served.url + "/analytics") as seen:
+    with serving([workspace.root], tmp_path) as served, visit_url(browser, served.url + "/analytics") as seen:
         ready(seen.page, "Data quality")
         links = seen.page.locator("#findings a")
         addresses = [links.nth(i).get_attribute("href") for i in range(links.count())]
@@ -92,11 +96,11 @@ def test_findings_lead_to_their_samples(tmp_path):
         assert f"/samples?run=run&sample={sample}" in addresses
 
 
-def test_drift_is_told_between_periods_and_between_runs(tmp_path):
+def test_drift_is_told_between_periods_and_between_runs(tmp_path, browser):
     moved_on = talked(tmp_path / "moved", dialogues=400, later=5)
     steady = talked(tmp_path / "steady", dialogues=400)
     with serving([moved_on.root, steady.root], tmp_path) as served:
-        with visit_url(served.url + "/analytics?run=moved") as seen:
+        with visit_url(browser, served.url + "/analytics?run=moved") as seen:
             page = seen.page
             ready(page, "Drift")
             assert "■ a large shift" in page.locator("#drift").inner_text()
@@ -112,19 +116,19 @@ def test_drift_is_told_between_periods_and_between_runs(tmp_path):
             assert error.value.code == 400
 
 
-def test_a_run_without_scores_is_a_sentence(tmp_path):
+def test_a_run_without_scores_is_a_sentence(tmp_path, browser):
     workspace = Workspace(tmp_path / "run").create()
     workspace.record("read", {"samples": 3})
-    with serving([workspace.root], tmp_path) as served, visit_url(served.url + "/analytics") as seen:
+    with serving([workspace.root], tmp_path) as served, visit_url(browser, served.url + "/analytics") as seen:
         seen.page.locator(".empty", has_text="samples.parquet is missing").wait_for()
         assert axe(seen.page) == []
 
 
-def test_the_page_is_accessible_and_fits_a_phone_in_both_themes(tmp_path):
+def test_the_page_is_accessible_and_fits_a_phone_in_both_themes(tmp_path, browser):
     workspace = talked(tmp_path / "run")
     with serving([workspace.root], tmp_path) as served:
         for width, scheme, query in ((390, "dark", ""), (1280, "light", "?by=topic")):
-            with visit_url(served.url + "/analytics" + query, width=width, scheme=scheme) as seen:
+            with visit_url(browser, served.url + "/analytics" + query, width=width, scheme=scheme) as seen:
                 ready(seen.page, "Data quality")
                 assert axe(seen.page) == []
                 assert seen.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("transformers", reason='needs the extra "train"')
 
+from browser import axe, open_page, run_async, text_of
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation import EndpointOptions, GenerationSettings
@@ -34,7 +35,7 @@ from efficient_empathy.studio.pages.chat.turns import (
 )
 from misbehaving_server import MisbehavingServer, refusing_url
 from misbehaviours import echo, ok, server_error, unauthorized
-from studio_server import axe, chromium, open_page, serving, text_of
+from studio_server import serving
 from talking_runs import copied, reference_gates, write_talkers
 
 QUESTION = "I lost my keys and my whole day went wrong."
@@ -70,7 +71,7 @@ def heard(
             else:
                 one[kind] = told
 
-    asyncio.run(listen())
+    run_async(listen())
     return found
 
 
@@ -140,7 +141,7 @@ def test_who_stops_reading_frees_the_voice_for_others(run) -> None:
         again = [kind async for kind, _ in talk.replies(run, (), asking("average", max_tokens=2))]
         assert again[-2:] == ["done", "end"]
 
-    asyncio.run(asyncio.wait_for(listen(), 30))
+    run_async(asyncio.wait_for(listen(), 30))
 
 
 def endpoint(url: str) -> ChatEndpoint:
@@ -310,15 +311,16 @@ def test_over_http_a_stream_comes_and_hanging_up_ends_it(run, tmp_path) -> None:
                 assert answer.status == 403
 
     with studio(run, tmp_path) as url:
-        asyncio.run(asyncio.wait_for(talk(url), 30))
+        run_async(asyncio.wait_for(talk(url), 30))
 
 
-def test_the_page_talks_by_keyboard_alone_shows_hostile_text_as_text_and_sends_to_rating(run, tmp_path) -> None:
+def test_the_page_talks_by_keyboard_alone_shows_hostile_text_as_text_and_sends_to_rating(
+    run, tmp_path, browser
+) -> None:
     workspace = copied(run, tmp_path)
     with (
         MisbehavingServer(echo()) as server,
         studio(workspace, tmp_path, endpoint(server.url)) as url,
-        chromium() as browser,
     ):
         address = f"{url}/chat?model=moe&model=endpoint:gpt-4o&max_tokens=8"
         visit = open_page(browser, address)
@@ -375,7 +377,7 @@ def test_the_page_talks_by_keyboard_alone_shows_hostile_text_as_text_and_sends_t
         assert all(one.startswith((url, f"blob:{url}")) for one in visit.requests)
 
 
-def test_stop_keeps_what_was_said(run, tmp_path, monkeypatch) -> None:
+def test_stop_keeps_what_was_said(run, tmp_path, monkeypatch, browser) -> None:
     def pausing(speaker: Any, prompt: Any, *, on_token: Any, stop: threading.Event, **how: Any) -> Any:
         spoken = itertools.count(1)
 
@@ -387,7 +389,7 @@ def test_stop_keeps_what_was_said(run, tmp_path, monkeypatch) -> None:
         return speak(speaker, prompt, on_token=tell, stop=stop, **how)
 
     monkeypatch.setattr("efficient_empathy.studio.pages.chat.conversation.speak", pausing)
-    with studio(run, tmp_path) as url, chromium() as browser:
+    with studio(run, tmp_path) as url:
         visit = open_page(browser, f"{url}/chat?model=moe&max_tokens=8", width=390, scheme="dark")
         page = visit.page
         page.set_default_timeout(30_000)
@@ -403,12 +405,12 @@ def test_stop_keeps_what_was_said(run, tmp_path, monkeypatch) -> None:
         assert visit.console == []
 
 
-def test_a_run_without_models_says_what_makes_them(tmp_path) -> None:
+def test_a_run_without_models_says_what_makes_them(tmp_path, browser) -> None:
     from scored_runs import numbered, write_run
 
     bare = write_run(tmp_path / "run", [numbered(0)], {"sensibility": [5], "rationality": [5]})
     assert not path_of(bare).exists()
-    with studio(bare, tmp_path) as url, chromium() as browser:
+    with studio(bare, tmp_path) as url:
         page = open_page(browser, f"{url}/chat").page
         page.get_by_text("efficient-empathy mix").first.wait_for()
         assert page.get_by_role("checkbox", name="MoE").is_disabled()

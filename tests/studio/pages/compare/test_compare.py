@@ -9,6 +9,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from browser import axe, visit_url
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.prompts.compare.comparison import diff_prompts, prompt_text, shown_pieces
@@ -19,7 +20,7 @@ from efficient_empathy.studio.pages.compare.models import figure_rows, models_of
 from efficient_empathy.studio.pages.compare.scores import agreement, read_scores, rubrics_of
 from evidence_files import write_models
 from scored_runs import numbered, write_run
-from studio_server import axe, serving, visit_url
+from studio_server import serving
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)> \u202eevil'
 
@@ -165,15 +166,18 @@ def test_the_page_says_what_is_missing(tmp_path):
             assert error.value.code == 400
 
 
-def test_nothing_is_written_into_the_runs(tmp_path):
+def test_nothing_is_written_into_the_runs(tmp_path, browser):
     a, b = scored(tmp_path / "a", range(20)), scored(tmp_path / "b", range(20))
     before = {path: path.stat().st_mtime_ns for run in (a, b) for path in run.root.rglob("*")}
-    with serving([a.root, b.root], tmp_path) as served, visit_url(served.url + "/compare?run=a&with=b") as seen:
+    with (
+        serving([a.root, b.root], tmp_path) as served,
+        visit_url(browser, served.url + "/compare?run=a&with=b") as seen,
+    ):
         seen.page.get_by_role("heading", name="Selections").wait_for()
     assert {path: path.stat().st_mtime_ns for run in (a, b) for path in run.root.rglob("*")} == before
 
 
-def test_hostile_rubrics_are_text_and_the_page_is_accessible(tmp_path):
+def test_hostile_rubrics_are_text_and_the_page_is_accessible(tmp_path, browser):
     rubric = Rubric.load().model_copy(update={"name": HOSTILE, "system": HOSTILE})
     axes = {"sensibility": [0, 10], "rationality": [0, 10]}
     default, hostile = ({"name": one.name, "hash": one.hash, "axes": axes} for one in (Rubric.load(), rubric))
@@ -192,7 +196,7 @@ def test_hostile_rubrics_are_text_and_the_page_is_accessible(tmp_path):
     }
     with serving([a.root, b.root], tmp_path) as served:
         first, *others = addresses
-        with visit_url(served.url + first, width=390, scheme="dark") as seen:
+        with visit_url(browser, served.url + first, width=390, scheme="dark") as seen:
             for address in (first, *others):
                 if address != first:
                     seen.page.goto(served.url + address)
@@ -204,11 +208,11 @@ def test_hostile_rubrics_are_text_and_the_page_is_accessible(tmp_path):
             assert all(request.startswith(served.url) for request in seen.requests)
 
 
-def test_by_keyboard_alone_a_run_is_put_beside_another(tmp_path):
+def test_by_keyboard_alone_a_run_is_put_beside_another(tmp_path, browser):
     runs = [scored(tmp_path / name, range(20), judge=f"judge {name}") for name in "abc"]
     with (
         serving([run.root for run in runs], tmp_path) as served,
-        visit_url(served.url + "/compare?run=a&with=b") as seen,
+        visit_url(browser, served.url + "/compare?run=a&with=b") as seen,
     ):
         page = seen.page
         page.get_by_label("C beside it").focus()

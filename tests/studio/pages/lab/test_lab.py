@@ -17,6 +17,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from browser import axe, open_page
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
@@ -26,7 +27,7 @@ from efficient_empathy.studio.pages.lab.views import Views
 from efficient_empathy.studio.server.selections import Choice, Selections
 from own_policy_runs import ONE, THREE, distributed_run, one_axis_run, selected_by, three_axis_run
 from scored_runs import numbered, write_run
-from studio_server import Served, axe, chromium, open_page, serving
+from studio_server import Served, serving
 
 CATEGORIES = [f"category {i:02}" for i in range(32)]
 AXES = ("sensibility", "rationality")
@@ -85,12 +86,6 @@ def served(
         yield studio
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
 def address(run: str, policy: str = "paper", decide: str = "auto", **thresholds: float) -> str:
     values = {f"t.{name}": value for name, value in thresholds.items()}
     return urlencode({"run": run, "policy": policy, **values, **({} if decide == "auto" else {"decide": decide})})
@@ -101,6 +96,12 @@ def lab(browser: Any, served: Served, query: str = "run=whole", **options: Any) 
     seen = open_page(browser, f"{served.url}/lab?{query}", **options)
     seen.page.wait_for_selector("body[data-ready=lab]")
     return seen
+
+
+def go(page: Any, served: Served, query: str) -> None:
+    """The same page at another address, counted and drawn."""
+    page.goto(f"{served.url}/lab?{query}")
+    page.wait_for_selector("body[data-ready=lab]")
 
 
 def sizes(page: Any) -> dict[str, int]:
@@ -169,16 +170,16 @@ class TestThePageSaysWhatSelectDoes:
         """Not counts that come near: a category's row is what `select` gives its samples."""
         workspace: Workspace = request.getfixturevalue("run" if name == "whole" else name)
         categories = pl.read_parquet(workspace.samples)["category"].to_list()
+        page = open_page(browser, f"{served.url}/").page
         for policy, alpha, beta in (("paper", 5, 5), ("exclusive", 4, 6), ("both", 6.5, 3)):
             choice = Choice(load_policy(policy, {"alpha": alpha, "beta": beta}), decide)
             subsets = selected(workspace, choice)
-            page = lab(browser, served, address(name, policy, decide, alpha=alpha, beta=beta)).page
+            go(page, served, address(name, policy, decide, alpha=alpha, beta=beta))
             shows(page, {subset: subsets.count(subset) for subset in choice.policy.subsets})
             pairs = Counter(zip(categories, subsets, strict=True))
             told = {(c, s): n for c, found in by_category(page).items() for s, n in found.items() if n}
             assert told == {pair: n for pair, n in pairs.items() if pair[1] != "unscored"}
             assert flips(page) == differences(workspace, choice)
-            page.context.close()
 
     def test_the_selection_that_the_stage_writes_has_these_counts(
         self, browser: Any, served: Served, judged: Workspace, tmp_path: Path
@@ -199,10 +200,9 @@ class TestThePageSaysWhatSelectDoes:
         grids = [(value - 1, value, value + 1.5) for value in policy.thresholds.values()]
         for values in list(itertools.product(*grids))[::4]:
             changed = policy.with_thresholds(**dict(zip(policy.thresholds, values, strict=True)))
-            page = lab(browser, served, address(name, f"run:{policy.name}", **changed.thresholds)).page
+            go(seen.page, served, address(name, f"run:{policy.name}", **changed.thresholds))
             subsets = selected(workspace, Choice(changed))
-            shows(page, {subset: subsets.count(subset) for subset in policy.subsets})
-            page.context.close()
+            shows(seen.page, {subset: subsets.count(subset) for subset in policy.subsets})
         assert seen.console == []
 
     def test_while_a_slider_moves_expected_sizes_are_marked(

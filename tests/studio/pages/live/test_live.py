@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from browser import axe, open_page, run_async, text_of, visit_url
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, JudgeSpec, Ledger
@@ -26,7 +27,7 @@ from efficient_empathy.studio.pages.live.routes import Watch
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, prose, refusal
 from scored_runs import SPEC, numbered, write_run
-from studio_server import axe, chromium, open_page, serving, text_of, visit_url
+from studio_server import serving
 
 N = 240
 SECOND = JudgeSpec(judge="second", rubric="0123456789abcdef")
@@ -122,12 +123,12 @@ def scoring(folder: Path) -> Iterator[tuple[Scoring, subprocess.Popen, Pace]]:
                 os.kill(scoring.report.pid, signal.SIGKILL)
 
 
-def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch) -> None:
+def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch, browser) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
     with (
         scoring(tmp_path) as (one, process, pace),
         serving([one.run.root], tmp_path) as served,
-        visit_url(f"{served.url}/live?run=run") as visit,
+        visit_url(browser, f"{served.url}/live?run=run") as visit,
     ):
         page = visit.page
         page.set_default_timeout(30_000)
@@ -174,7 +175,7 @@ def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch) -> N
 
 @pytest.mark.parametrize("wrapper", ["", "nohup"])
 @pytest.mark.parametrize("by_hand", [True, False], ids=["by hand", "by the page"])
-def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypatch, wrapper, by_hand) -> None:
+def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypatch, wrapper, by_hand, browser) -> None:
     """A shell has its background processes ignore SIGINT. By hand: a studio that may not write shows the command."""
     monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
     pace = Pace()
@@ -199,7 +200,10 @@ def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypa
                 assert "Ctrl-C" not in sentence
                 subprocess.run(["sh", "-c", command], check=True)
             else:
-                with serving([one.run.root], tmp_path) as served, visit_url(f"{served.url}/live?run=run") as visit:
+                with (
+                    serving([one.run.root], tmp_path) as served,
+                    visit_url(browser, f"{served.url}/live?run=run") as visit,
+                ):
                     visit.page.get_by_role("button", name="Stop").click()
                     visit.page.locator("body[data-condition=stopping]").wait_for()
             until(lambda: scoring_state(one.run).condition == "stopping")
@@ -215,9 +219,9 @@ def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypa
         assert scoring_state(one.run).condition == "complete"
 
 
-def test_what_a_finished_run_shows_and_how(tmp_path) -> None:
+def test_what_a_finished_run_shows_and_how(tmp_path, browser) -> None:
     run = hostile_run(tmp_path)
-    with serving([run.root], tmp_path) as served, chromium() as browser:
+    with serving([run.root], tmp_path) as served:
         for scheme, width in (("light", 1280), ("dark", 390)):
             visit = open_page(browser, f"{served.url}/live", scheme=scheme, width=width)
             page = visit.page
@@ -295,7 +299,7 @@ def test_who_comes_back_gets_what_they_missed_and_a_stranger_the_whole(tmp_path)
             assert anew["whole"]
             assert len(anew["recent"]) == 4
 
-        asyncio.run(watch())
+        run_async(watch())
 
 
 def test_all_watchers_share_one_look_and_none_is_taken_when_nobody_watches(tmp_path) -> None:
@@ -315,7 +319,7 @@ def test_all_watchers_share_one_look_and_none_is_taken_when_nobody_watches(tmp_p
         await asyncio.sleep(0.7)
         assert one.looks == looks
 
-    asyncio.run(watch())
+    run_async(watch())
     assert run.ledger.read_bytes() == before
     assert sorted(path.name for path in run.root.iterdir() if "ledger" in path.name) == ["ledger.sqlite"]
 

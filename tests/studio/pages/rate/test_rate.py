@@ -20,6 +20,7 @@ pytest.importorskip("starlette", reason='needs the extra "studio"')
 pytest.importorskip("krippendorff", reason='needs the extra "eval"')
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
+from browser import run_async
 from chat_turns import send_turn
 from rated_runs import responded_run
 from studio_raters import Annotator, Asking, set_up, the
@@ -228,7 +229,7 @@ def test_sides_are_drawn_for_every_rater_and_kept_with_each_rating(run, served):
 def test_fifty_raters_at_once_lose_nothing(run, served, capsys):
     _, study = set_up(served.url, raters=[f"rater-{i}" for i in range(50)], samples=1)
     times, sent = [], []
-    everyone = asyncio.run(_all_at_once(served.url, [one["link"] for one in study["raters"]], times, sent))
+    everyone = run_async(_all_at_once(served.url, [one["link"] for one in study["raters"]], times, sent))
     kept = rows(run, "SELECT n.name, r.* FROM ratings r JOIN raters n ON n.id = r.rater")
     assert everyone == 50
     assert {(row["submission"], row["value"]) for row in kept} == set(sent)

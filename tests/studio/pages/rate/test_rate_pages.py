@@ -10,10 +10,11 @@ pytest.importorskip("starlette", reason='needs the extra "studio"')
 pytest.importorskip("krippendorff", reason='needs the extra "eval"')
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
+from browser import axe, open_page
 from chat_turns import send_turn
 from rated_runs import responded_run
 from studio_raters import Annotator, set_up, the
-from studio_server import axe, chromium, open_page, serving
+from studio_server import serving
 
 HOSTILE = '<script>document.title="owned"</script><img src=x onerror="document.title=1">'
 SAVED = re.compile("^Saved$")
@@ -21,12 +22,6 @@ SAID = {
     "moe": lambda i: f"That hurts, number {i}. What happened next?",
     "base": lambda i: f"{HOSTILE} {i}",
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture

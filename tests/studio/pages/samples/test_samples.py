@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 from starlette.exceptions import HTTPException
 
+from browser import axe, open_page
 from efficient_empathy.dialogues import Sample, Utterance, read, write_samples
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
@@ -25,7 +26,7 @@ from efficient_empathy.studio.pages.samples.routes import SampleData
 from efficient_empathy.studio.server.selections import Selections, Tables
 from own_policy_runs import one_axis_run, selected_by, three_axis_run
 from scored_runs import SPEC, write_run
-from studio_server import Served, axe, chromium, open_page, serving
+from studio_server import Served, serving
 
 OTHER = JudgeSpec(judge="other", rubric="0123456789abcdef")
 DIALOGUES = Path(str(files("efficient_empathy"))) / "assets" / "dialogues" / "train.jsonl"
@@ -67,12 +68,6 @@ def make_run(root: Path) -> Workspace:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return make_run(tmp_path_factory.mktemp("samples") / "run")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
