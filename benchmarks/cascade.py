@@ -32,6 +32,7 @@ from efficient_empathy.labelling.distillation.quality import cross_calibrate, cr
 from efficient_empathy.labelling.distillation.settings import StudentSettings
 from efficient_empathy.labelling.distillation.stage import default_base, write_tokenizer
 from efficient_empathy.labelling.subsets import bind_rules
+from efficient_empathy.scoring.record import ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection.policies import load_policy
@@ -48,7 +49,9 @@ def cross_fit_predictions(judgements: Path, cache: Path) -> tuple[Predictions, n
     rubric, workspace = Rubric.load(), Workspace(cache / "run")
     console = Console(stderr=True)
     score(judgements, workspace, "replay", rubric, console=console)
-    examples = read_examples(workspace, workspace.stage("score")["spec"], rubric, FOLDS)
+    scoring = workspace.stage("score", ScoreRecord)
+    assert scoring is not None
+    examples = read_examples(workspace, scoring.panel.specs[0], rubric, FOLDS)
     base = default_base()
     write_tokenizer(base, cache / "tokenizer.json")
     settings = StudentSettings()

@@ -20,7 +20,7 @@ from rich.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.pipeline import run_recipe, summary
-from efficient_empathy.recipe import Recipe
+from efficient_empathy.recipe import DIALOGUES, Recipe
 from tiny_models import tiny_model
 
 MODELS = ("base", "sensibility", "rationality", "union", "average", "moe")
@@ -31,7 +31,12 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a base model and a run that is scored, to be copied."""
     folder = tmp_path_factory.mktemp("scored")
     tiny_model(folder / "base")
-    run_recipe(Recipe(name="scored"), Workspace(folder / "run"), console=quiet())
+    (folder / "dialogues").mkdir()
+    for file in DIALOGUES.glob("*.jsonl"):
+        lines = file.read_bytes().splitlines(keepends=True)
+        (folder / "dialogues" / file.name).write_bytes(b"".join(lines[: len(lines) // 3]))
+    recipe = Recipe.model_validate({"name": "scored", "data": {"source": str(folder / "dialogues")}})
+    run_recipe(recipe, Workspace(folder / "run"), console=quiet())
     return folder
 
 
@@ -42,7 +47,9 @@ def quiet() -> Console:
 def small(folder: Path, **changes: str) -> Recipe:
     """The demo's recipe, cut to seconds."""
     few = {
+        "data.source": str(folder / "dialogues"),
         "train.base": str(folder / "base"), "train.max_samples": "48", "train.epochs": "1", "train.max_length": "128",
+        "train.max_held_out": "40",
         "mix.max_samples": "48", "mix.epochs": "1", "generate.samples": "6", "generate.max_new_tokens": "8",
     }  # fmt: skip
     return Recipe.load("demo", few | {name.replace("__", "."): value for name, value in changes.items()})
@@ -142,7 +149,8 @@ def test_an_early_end_of_scoring_stops_the_run(tmp_path: Path) -> None:
 
 def test_without_a_section_a_stage_is_not_run(scored: Path, tmp_path: Path) -> None:
     workspace = run_of(scored, tmp_path)
-    result = run_recipe(Recipe.model_validate({"name": "x", "select": {"alpha": 6}}), workspace, console=quiet())
+    recipe = {"name": "x", "data": small(scored).data.model_dump(), "select": {"alpha": 6}}
+    result = run_recipe(Recipe.model_validate(recipe), workspace, console=quiet())
     assert list(result["stages"]) == ["score", "select", "report"]
     assert result["stages"]["select"]["thresholds"]["alpha"] == 6
     assert not workspace.experts.exists()

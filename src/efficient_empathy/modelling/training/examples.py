@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -261,8 +262,12 @@ def _shorten(
     tokenizer: Any, prompt: Messages, completion: Messages, max_length: int, ends: frozenset[int]
 ) -> tuple[list[int], int] | None:
     """The sample with as much of its newest context as fits, None where the response alone does not."""
+    shorter: list[Messages] = []
     while prompt := without_oldest(prompt):
-        ((tokens, start),) = _tokens(tokenizer, [prompt], [completion], ends)
-        if len(tokens) <= max_length:
-            return tokens, start
-    return None
+        shorter.append(prompt)
+
+    def tokens(place: int) -> tuple[list[int], int]:
+        return _tokens(tokenizer, [shorter[place]], [completion], ends)[0]
+
+    place = bisect_left(range(len(shorter)), True, key=lambda place: len(tokens(place)[0]) <= max_length)
+    return tokens(place) if place < len(shorter) else None
