@@ -40,10 +40,12 @@ bench: .venv/ready .venv-bench/ready
 # The browser tests need a Chromium. Where there is none and we may not install one, they say so and skip.
 .PHONY: chromium
 chromium:
-	@command -v chromium chromium-browser google-chrome >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	  else echo "no Chromium: the browser tests will skip (install the package chromium)"; fi; } || true
+	@for name in chromium-headless-shell chromium chromium-browser google-chrome; do \
+	  if command -v $$name >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq; install="apt-get install -y -qq --no-install-recommends"; \
+	  $$install chromium-headless-shell >/dev/null || $$install chromium >/dev/null || true; \
+	else echo "no Chromium: the browser tests will skip (install chromium-headless-shell or chromium)"; fi
 
 clean:
 	rm -rf .venv .venv-bench runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import pytest
 
+CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""Programs, the best first: without windows to draw, Chromium takes half the processor time."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -57,9 +59,9 @@ class Visit:
 def chromium() -> Iterator[Any]:
     """A browser; skips the test where there is no Chromium or no playwright."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None:
-        pytest.skip("no Chromium on this machine: install chromium to look at pages")
+        pytest.skip("no Chromium on this machine: install chromium-headless-shell or chromium to look at pages")
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:
