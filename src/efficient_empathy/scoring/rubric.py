@@ -116,6 +116,11 @@ class Rubric(BaseModel):
         """The axes, in the rubric's order."""
         return tuple(axis.name for axis in self.axes)
 
+    @property
+    def scales(self) -> dict[str, tuple[int, int]]:
+        """Each axis's lowest and highest score, as policies take them."""
+        return {axis.name: axis.scale for axis in self.axes}
+
     @cached_property
     def json_schema(self) -> dict[str, Any]:
         """The reply as a JSON schema: one integer an axis."""
