@@ -204,7 +204,7 @@ def sweep(
     console = console or Console(stderr=True)
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         table = RunTable(workspace).require("scores")
-        policies, ranges = load_policies(settings.policies), sweep_ranges(settings, scales_of(table))
+        policies, ranges = load_policies(settings.policy), sweep_ranges(settings, scales_of(table))
         scored = ScoredSamples(table, policies, decide=settings.decide, seed=settings.seed)
         return _sweep(table, scored, ranges, settings, training, generation, console, force)
 
@@ -214,7 +214,7 @@ def sweep_ranges(settings: SweepSettings, scales: Scales) -> dict[str, Ranges]:
 
     Raises `UserError` for policies and thresholds that are not allowed or do not fit these axes.
     """
-    return ranges_of(load_policies(settings.policies), settings.ranges, scales, around)
+    return ranges_of(load_policies(settings.policy), settings.ranges, scales, around)
 
 
 def _sweep(
