@@ -15,8 +15,8 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.foundation.figures.charts import Dot, dot_rows
 from efficient_empathy.foundation.figures.looks import look
-from efficient_empathy.prompts.compare.comparison import diff_prompts, prompt_text, shown_pieces
-from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.prompts.compare.comparison import diff_prompts, shown_pieces
+from efficient_empathy.scoring.rubric import Rubric, prompt_text
 from efficient_empathy.studio.pages.compare.facts import facts, stages
 from efficient_empathy.studio.pages.compare.models import (
     FigureRow,
