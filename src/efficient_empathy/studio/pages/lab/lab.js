@@ -1,11 +1,12 @@
 // The page of thresholds: one choice, kept in the address. While a slider moves it is drawn from what the studio has
 // sent; once it rests, the studio sends the points for the new place and, where only it can tell, the selection itself.
 
+import { AxisPair, pairOf } from "./axis-pair.js";
 import { RUN, announce, api, copy, debounce, fill, format, h, urlState } from "./common.js";
 import { cellAddress, command, download, inWords, loadFlips, loadSelection, loadCounts, moveAddress, packed, query, recipe, same, unpacked } from "./lab-choice.js";
 import { SizeCurve, written } from "./lab-curve.js";
-import { ScoreMap } from "./lab-map.js";
 import { CategoryTable, SizeTable, Stack, counted, flipRows, swatch } from "./lab-tables.js";
+import { ScoreMap } from "./score-map.js";
 
 const at = (id) => document.getElementById(id);
 const SETTLED = 250;
@@ -16,7 +17,7 @@ const KINDS = {
 };
 
 const state = { choice: null, category: null, half: false, pinned: null, sort: "samples", up: null, right: null };
-let offered, present, before, map, curves, sizes, stack, categories, drawing, loading, pending = null;
+let offered, present, before, map, axes, curves, sizes, stack, categories, drawing, loading, pending = null;
 
 const policy = () => offered.policies[state.choice.policy];
 const subsets = () => policy().subsets;
@@ -245,11 +246,8 @@ const sampled = () => (state.category === null || present.unnamed.includes(state
 
 /** The axes that are drawn, by their place: to the right, and upwards or null. */
 function pair() {
-  const place = (name, fallback) => Math.max(0, present.axes.findIndex((axis) => axis.name === name)) || (present.axes[0].name === name ? 0 : fallback);
-  if (present.axes.length === 1) return [0, null];
-  const up = place(state.up, 0);
-  const right = place(state.right, up === 1 ? 0 : 1);
-  return [right === up ? (up === 0 ? 1 : 0) : right, up];
+  const names = present.axes.map(({ name }) => name);
+  return pairOf(names, state).map((name) => (name === null ? null : names.indexOf(name)));
 }
 
 /** What changes with the policy, the category or the samples, and not with the thresholds. */
@@ -274,11 +272,7 @@ function drawFrame() {
 function fillFrame() {
   const [right, up] = pair();
   map.lay(present.axes[right], up === null ? null : present.axes[up], present.thresholds);
-  at("pair").hidden = present.axes.length < 3;
-  for (const [id, chosen] of [["up", up], ["right", right]]) {
-    fill(at(id), ...present.axes.map(({ name }) => h("option", { value: name }, name)));
-    if (chosen !== null) at(id).value = present.axes[chosen].name;
-  }
+  axes.show(present.axes.map(({ name }) => name), present.axes[right].name, up === null ? null : present.axes[up].name);
   fill(at("keys"), ...subsets().map((subset) => h("li", { dataset: { subset: subset.name } }, swatch(subset), ` ${subset.name}`)),
     h("li", { id: "baseline-key" }, h("span", { class: "dashes", "aria-hidden": "true" }), " where the baseline divides"));
   fill(at("sliders"), ...present.thresholds.flatMap((one) => {
@@ -353,16 +347,6 @@ function listen() {
     state.category = null;
     chooseCategory(event.target.value === "" ? null : Number(event.target.value));
   });
-  for (const id of ["up", "right"]) {
-    at(id).addEventListener("change", (event) => {
-      const [right, up] = pair().map((i) => present.axes[i].name);
-      Object.assign(state, { up, right }, { [id]: event.target.value });
-      if (state.up === state.right) state[id === "up" ? "right" : "up"] = id === "up" ? up : right;
-      fillFrame();
-      redraw();
-      settle();
-    });
-  }
   at("sort").addEventListener("change", (event) => {
     state.sort = event.target.value;
     categories.sort(state.sort);
@@ -427,6 +411,12 @@ async function begin() {
     } }), h("span", { title: one.description || null }, one.name))));
   const dragged = (values, settled) => move(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, snapped(name, value)])), settled);
   map = new ScoreMap(at("map"), { describe, moved: dragged, chosen: chosenCell });
+  axes = new AxisPair(at("pair"), (chosen) => {
+    Object.assign(state, chosen);
+    fillFrame();
+    redraw();
+    settle();
+  });
   sizes = new SizeTable(at("sizes").tBodies[0]);
   stack = new Stack(at("stack"), true);
   categories = new CategoryTable(at("categories"), chooseCategory);

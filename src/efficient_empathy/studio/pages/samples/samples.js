@@ -1,5 +1,6 @@
 // The page of samples: what is asked for is in the address, everything shown follows from it.
 
+import { AxisPair } from "./axis-pair.js";
 import { RUN, add, announce, api, debounce, fill, format, h, showProblem, urlState } from "./common.js";
 import { detail, score, subsetSwatch, useLooks } from "./samples-detail.js";
 import { VirtualList } from "./samples-list.js";
@@ -35,6 +36,7 @@ const brush = new ScoreBrush($("map"), {
   chosen: (spans) => change(Object.fromEntries(drawn().map(([axis, ...scale]) => [SCORE + axis, spans && written(spans[axis], scale)]))),
   pointed: (sentence) => { $("cell").textContent = sentence || "Drag over cells to choose them."; },
 });
+const axisPair = new AxisPair($("pair"), change);
 
 /** A span of scores for the address; null for the whole scale. */
 const written = ([low, high], [lowest, highest]) => (low === lowest && high === highest ? null : `${low}-${high}`);
@@ -291,11 +293,7 @@ function fillScores(about) {
     brush.lay(right, up ?? null);
     brush.fill(about.map);
   }
-  $("pair").hidden = about.axes.length < 3;
-  for (const [id, axis] of [["right", right], ["up", up]]) {
-    fill($(id), ...about.axes.map(([name]) => h("option", { value: name }, name)));
-    if (axis) $(id).value = axis[0];
-  }
+  axisPair.show(about.axes.map(([name]) => name), right?.[0], up?.[0]);
   const axes = JSON.stringify(about.axes);
   if (axes === state.axes) return;
   state.axes = axes;
@@ -314,13 +312,6 @@ function fillScores(about) {
 }
 
 function wire() {
-  for (const [id, other] of [["up", "right"], ["right", "up"]]) {
-    $(id).addEventListener("change", () => {
-      const [right, up] = state.about.pair;
-      const now = { right, up };
-      change({ [id]: $(id).value, [other]: now[other] === $(id).value ? now[id] : now[other] });
-    });
-  }
   $("move-clear").addEventListener("click", () => change(cleared(moveNames())));
   for (const name of SELECTS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));
   for (const name of NUMBERS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));

@@ -1,4 +1,4 @@
-// The map of scores: one axis to the right, another upwards or none; thresholds are lines that can be dragged.
+// The map of scores: one axis to the right, another upwards or none (a histogram); thresholds are lines that can be dragged.
 
 import { fill, format, h, svg } from "./common.js";
 
@@ -29,8 +29,9 @@ export class ScoreMap {
    * `describe(cell)` says what a cell holds; `moved({ NAME: value }, settled)` hears of dragged thresholds and
    * `chosen(cell)` of a cell that was clicked, or reached with the keys.
    */
-  constructor(host, { describe, moved, chosen }) {
+  constructor(host, { describe, moved = () => {}, chosen = () => {} }) {
     Object.assign(this, { host, describe, moved, chosen, active: 0 });
+    host.classList.add("map-place");
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
     new ResizeObserver(() => {
       const wide = Math.min(660, host.clientWidth);
@@ -58,7 +59,8 @@ export class ScoreMap {
       ...(one.axes.includes(this.right.name) ? [{ ...one, upright: true }] : []),
     ]);
     const knob = Math.max(0, ...this.lines.filter((line) => !line.upright).map((line) => this.knob(line.symbol) + 10));
-    const edge = { left: this.up ? (small ? 36 : 56) : 14, right: this.up ? Math.max(small ? 38 : 58, knob) : 30, top: 34, bottom: 48 };
+    const bare = !this.lines.length; // no room for the ends of lines
+    const edge = { left: this.up ? (small ? 36 : 56) : 14, right: bare ? 10 : this.up ? Math.max(small ? 38 : 58, knob) : 30, top: bare ? 8 : 34, bottom: 48 };
     const across = Math.max(4, Math.min(WIDEST[this.up ? 0 : 1], (this.wide - edge.left - edge.right) / this.columns));
     const high = this.up ? Math.max(4, Math.min(across * (small ? 0.9 : 0.98), 620 / this.rows)) : 190;
     Object.assign(this, { edge, across, high, end: edge.left + this.columns * across, bottom: edge.top + this.rows * high });
@@ -74,7 +76,7 @@ export class ScoreMap {
     for (const line of this.lines) Object.assign(line, { path: svg("path", { class: "line" }), handle: this.handle(line) });
     this.svg = svg(
       "svg",
-      { class: "map", viewBox: `0 0 ${full} ${tall}`, width: full, height: tall, role: "group", "aria-label": "Map of scores with the thresholds" },
+      { class: "map", viewBox: `0 0 ${full} ${tall}`, width: full, height: tall, role: "group", "aria-label": this.lines.length ? "Map of scores with the thresholds" : "Map of scores" },
       svg("g", { role: "grid", "aria-label": `Samples by score: ${where}` }, rows), this.former, this.boundary,
       this.lines.map((line) => line.path),
       svg("g", { class: "numbers", "aria-hidden": "true" }, this.texts),
