@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -181,6 +182,13 @@ def test_nothing_is_written_into_the_runs(tmp_path, browser):
     assert {path: path.stat().st_mtime_ns for run in (a, b) for path in run.root.rglob("*")} == before
 
 
+def wait_for_scores(url: str) -> str:
+    """The page of the runs a and b once their scores are compared."""
+    while "Comparing the scores" in (page := get(url + "/compare?run=a&with=b")):
+        time.sleep(0.1)
+    return page
+
+
 class Kind:
     """Gives every sample the same scores."""
 
@@ -201,8 +209,11 @@ def test_the_prompts_of_runs_are_compared_when_their_rubric_files_are_gone(tmp_p
     with serving([one.root for one in runs], tmp_path) as served:
         page = get(served.url + "/compare?run=a&with=b")
         assert "not at hand" not in page
+        assert '<p class="notice">a/selection/assignments.parquet is missing' in wait_for_scores(served.url)
         assert "nurse" in page
         assert "teacher" in page
+        page = get(served.url + "/compare?run=a&with=b&what=rubrics")
+        assert page.index("nurse") < page.index("teacher")  # the rubric of A is the first
 
 
 def test_hostile_rubrics_are_text_and_the_page_is_accessible(tmp_path, browser):

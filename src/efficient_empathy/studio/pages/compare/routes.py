@@ -185,7 +185,7 @@ def _prompts(studio: Studio, names: Sequence[str], rubrics: Sequence[tuple[str, 
 
 def _rubrics(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
     by_hash = rubrics_of(studio.runs.workspace(name).root for name in studio.runs)
-    used = {digest: name for name in reversed(names) if (digest := _rubric_of(studio, name)[0])}
+    used = dict.fromkeys(digest for name in names if (digest := _rubric_of(studio, name)[0]))
     requested = [digest for digest in request.query_params.getlist("rubric") if digest]
     for digest in requested:
         if digest not in by_hash:
