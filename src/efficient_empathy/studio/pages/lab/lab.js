@@ -16,14 +16,14 @@ const KINDS = {
   ranked: "This policy ranks the samples, so the studio works every count out anew when a threshold moves.",
 };
 
-const state = { choice: null, category: null, half: false, pinned: null, sort: "samples", up: null, right: null };
+const state = { choice: null, category: null, half: false, pin: null, sort: "samples", up: null, right: null };
 let offered, present, before, map, axes, curves, sizes, stack, categories, drawing, loading, pending = null;
 
 const policy = () => offered.policies[state.choice.policy];
 const subsets = () => policy().subsets;
 const symbols = () => Object.fromEntries(present.thresholds.map(({ name, symbol }) => [name, symbol]));
 const stepOf = ({ step }) => (state.half ? step : Math.max(1, step));
-const baseline = () => state.pinned ?? offered.last ?? offered.first;
+const baseline = () => state.pin ?? offered.last ?? offered.first;
 const current = () => same(present.choice, state.choice);
 /** Whether what the studio has sent is of the policy that is chosen, decided in the same way: only then can it be drawn. */
 const fits = () => present?.choice.policy === state.choice.policy && present.choice.decide === state.choice.decide;
@@ -47,17 +47,17 @@ function fromUrl() {
   state.choice = { policy: key, thresholds: Object.fromEntries(values), decide: decide in offered.policies[key].decides ? decide : "auto" };
   state.half = urlState.get("half") === "1" || values.some(([, value]) => !Number.isInteger(value));
   state.sort = urlState.get("sort", "samples");
-  state.pinned = unpacked(urlState.get("base"), offered.policies, state.choice.decide);
+  state.pin = unpacked(urlState.get("base"), offered.policies, state.choice.decide);
   [state.up, state.right] = [urlState.get("up"), urlState.get("right")];
 }
 
 const toUrl = debounce(() => {
-  const { choice, category, half, pinned, sort, up, right } = state;
+  const { choice, category, half, pin: base, sort, up, right } = state;
   const stale = [...new URLSearchParams(location.search).keys()].filter((name) => name.startsWith("t."));
   urlState.set({
     ...Object.fromEntries(stale.map((name) => [name, null])), ...query(choice),
     half: half ? 1 : null, category: category === null ? null : present.categories[category],
-    base: pinned && packed(pinned), sort: sort === "samples" ? null : sort, up, right,
+    base: base && packed(base), sort: sort === "samples" ? null : sort, up, right,
   });
 }, 200);
 
@@ -87,7 +87,7 @@ const later = debounce(() => current() || load(), SETTLED);
 const settle = debounce(() => {
   categories.sort(state.sort);
   toUrl();
-  if (!present.settled || !current()) return;
+  if (!present.complete || !current()) return;
   const counts = present.sizes(present.exact ? present.codes : null, state.category);
   announce(`${inWords(state.choice, symbols())}: ${subsets().map(({ name }, k) => `${name} ${format.count(counts[k])}`).join(", ")}`);
 }, SETTLED);
@@ -142,9 +142,9 @@ async function loadBaseline() {
 
 /** What is drawn: the counts by category, and whether they are those of `select`. */
 function counts() {
-  if (!present.exact && current() && present.settled) return { codes: present.codes, selected: null, about: false };
+  if (!present.exact && current() && present.complete) return { codes: present.codes, selected: null, about: false };
   const codes = present.codesAt(state.choice.thresholds);
-  if (!codes) return { codes: present.codes, selected: present.settled ? null : present.codes, about: true };
+  if (!codes) return { codes: present.codes, selected: present.complete ? null : present.codes, about: true };
   return { codes, selected: codes, about: !present.exact };
 }
 
@@ -157,7 +157,7 @@ function draw() {
   const { selected, about } = counts();
   const samples = present.samples(category);
   const waits = about || !current();
-  if (present.codes || present.settled) {
+  if (present.codes || present.complete) {
     const now = counted(subsets(), present.sizes(selected, category), present.otherwise);
     const was = before && counted(names(before), before.sizes(before.exact ? before.codes : null, category), before.otherwise);
     stack.draw(subsets(), subsets().map(({ name }) => now.by[name]), samples.scored);
@@ -184,7 +184,7 @@ function drawMap() {
   const shown = !about && !present.exact ? present.map(null, right, up, state.category) : present.codes ? present.map(codes, right, up, state.category) : null;
   if (!shown) return;
   const former = before && !same(before.choice, state.choice) && formerMap(right, up);
-  map.shown = { ...shown, split: !about };
+  map.counts = { ...shown, split: !about };
   map.draw({ map: shown, context: `${right} ${up} ${present.samples(state.category).scored} ${!about}`, baseline: former || null, subsets: subsets(), values: state.choice.thresholds, steps: Object.fromEntries(present.thresholds.map((one) => [one.name, stepOf(one)])) });
 }
 
@@ -218,7 +218,7 @@ function drawCurves() {
     const all = present.curve(threshold.name, state.category);
     if (!all.length) return;
     const points = all.filter(({ value }) => state.half || Number.isInteger(value) || value === thresholds[threshold.name]);
-    if (!present.exact && present.settled && current()) {
+    if (!present.exact && present.complete && current()) {
       const here = points.find(({ value }) => value === thresholds[threshold.name]);
       if (here) here.sizes = present.sizes(null, state.category);
     }
@@ -229,7 +229,7 @@ function drawCurves() {
       former: before && former !== undefined && !same(before.choice, state.choice) ? former : null,
     });
   });
-  if (at("curve-table").open) fill(at("curve-table").querySelector(".tables"), ...curves.filter((one) => one.drawn).map((one) => one.table()));
+  if (at("curve-table").open) fill(at("curve-table").querySelector(".tables"), ...curves.filter((one) => one.frame).map((one) => one.table()));
 }
 
 function drawFlips() {
@@ -301,16 +301,16 @@ function fillFrame() {
 }
 
 function drawBaseline() {
-  const base = state.pinned ? "pinned" : offered.last ? "the run's last selection" : "the policy's own thresholds";
+  const base = state.pin ? "pinned" : offered.last ? "the run's last selection" : "the policy's own thresholds";
   const marks = before ? Object.fromEntries(before.thresholds.map(({ name, symbol }) => [name, symbol])) : symbols();
   at("baseline").textContent = `The baseline is ${inWords(baseline(), marks)} (${base}).${offered.stale ? ` ${offered.stale}.` : ""}`;
-  at("unpin").hidden = !state.pinned;
+  at("unpin").hidden = !state.pin;
 }
 
 function describe(cell) {
   const [right, up] = pair();
   const [x, y] = map.scores(cell);
-  const { n, by, subset, split } = map.shown;
+  const { n, by, subset, split } = map.counts;
   const wide = subsets().length;
   const within = subsets().map(({ name }, k) => [name, by[cell * wide + k]]).filter(([, count]) => count > 0);
   const whose = split && within.length ? within.map(([name, count]) => (within.length > 1 ? `${name} ${format.count(count)}` : name)).join(", ") : subsets()[subset[cell]]?.name ?? "none";
@@ -378,7 +378,7 @@ function listen() {
 }
 
 function pin(choice) {
-  state.pinned = choice;
+  state.pin = choice;
   loadBaseline();
   drawBaseline();
   redraw();
@@ -410,7 +410,7 @@ async function begin() {
       settle();
     } }), h("span", { title: one.description || null }, one.name))));
   const dragged = (values, settled) => move(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, snapped(name, value)])), settled);
-  map = new ScoreMap(at("map"), { describe, moved: dragged, chosen: chosenCell });
+  map = new ScoreMap(at("map"), { describe, onmove: dragged, onchoose: chosenCell });
   axes = new AxisPair(at("pair"), (chosen) => {
     Object.assign(state, chosen);
     fillFrame();

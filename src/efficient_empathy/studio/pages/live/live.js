@@ -21,7 +21,7 @@ const KINDS = { parse_error: "unreadable replies", api_error: "failed calls", re
 const $ = (id) => document.getElementById(id);
 const SAMPLES = [{ name: "", look: "look-measure", mark: "none", letter: "" }];
 const cells = new Map(); // by the places of two axes, of their two scores: how many samples
-const map = new ScoreMap($("map"), { describe: (cell) => `${inWords(cell)}: ${format.plural(map.shown.n[cell], "sample")}` });
+const map = new ScoreMap($("map"), { describe: (cell) => `${inWords(cell)}: ${format.plural(map.counts.n[cell], "sample")}` });
 const axisPair = new AxisPair($("pair"), (chosen) => {
   urlState.set(chosen);
   showMap(latest.axes);
@@ -156,8 +156,8 @@ function showMap(axes) {
     const scores = up === null ? [a, a] : x < y ? [a, b] : [b, a];
     return cells.get([Math.min(x, y), Math.max(x, y), ...scores].join(" ")) ?? 0;
   });
-  map.shown = { n, by: n, subset: n.map(() => 0) };
-  map.draw({ map: map.shown, baseline: null, subsets: SAMPLES, values: {}, steps: {}, context: `${right} ${up}` });
+  map.counts = { n, by: n, subset: n.map(() => 0) };
+  map.draw({ map: map.counts, baseline: null, subsets: SAMPLES, values: {}, steps: {}, context: `${right} ${up}` });
   const total = n.reduce((sum, count) => sum + count, 0);
   const most = n.indexOf(Math.max(...n));
   $("map-note").textContent = `${format.plural(total, "sample")}, each score rounded to a whole number. The most frequent: ${inWords(most)} (${format.plural(n[most], "sample")}).`;

@@ -11,14 +11,14 @@ export function pairOf(names, { right, up }) {
 }
 
 export class AxisPair {
-  /** `chosen({ right, up })` hears of another pair; an axis that takes the other's place gives it its own. */
-  constructor(host, chosen) {
+  /** `onchoose({ right, up })` hears of another pair; an axis that takes the other's place gives it its own. */
+  constructor(host, onchoose) {
     this.host = host;
     this.selects = Object.fromEntries(["up", "right"].map((id) => [id, h("select", { id, onchange: () => {
       const former = this.pair;
       this.pair = { ...former, [id]: this.selects[id].value };
       if (this.pair.up === this.pair.right) this.pair[id === "up" ? "right" : "up"] = former[id];
-      chosen({ ...this.pair });
+      onchoose({ ...this.pair });
     } })]));
     host.className = "pair small";
     fill(host, h("label", {}, "Upwards ", this.selects.up), " ", h("label", {}, "to the right ", this.selects.right));

@@ -26,11 +26,11 @@ const capitalise = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export class ScoreMap {
   /**
-   * `describe(cell)` says what a cell holds; `moved({ NAME: value }, settled)` hears of dragged thresholds and
-   * `chosen(cell)` of a cell that was clicked, or reached with the keys.
+   * `describe(cell)` says what a cell holds; `onmove({ NAME: value }, settled)` hears of dragged thresholds and
+   * `onchoose(cell)` of a cell that was clicked, or reached with the keys.
    */
-  constructor(host, { describe, moved = () => {}, chosen = () => {} }) {
-    Object.assign(this, { host, describe, moved, chosen, active: 0 });
+  constructor(host, { describe, onmove = () => {}, onchoose = () => {} }) {
+    Object.assign(this, { host, describe, onmove, onchoose, active: 0 });
     host.classList.add("map-place");
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
     new ResizeObserver(() => {
@@ -195,7 +195,7 @@ export class ScoreMap {
     setAttribute(this.boundary, "d", this.up ? this.edges(map.subset) : "");
     setAttribute(this.former, "d", baseline ? this.edges(baseline) : "");
     for (const line of this.lines) this.place(line, values[line.name]);
-    if (this.pointed !== undefined) this.showTip(this.pointed);
+    if (this.target !== undefined) this.showTip(this.target);
   }
 
   /** A bar of one axis as tall as its share of the tallest. */
@@ -234,16 +234,16 @@ export class ScoreMap {
   listen() {
     const cellOf = (event) => event.target.closest("[data-cell]");
     this.svg.addEventListener("pointerdown", (event) => this.take(event));
-    this.svg.addEventListener("pointermove", (event) => (this.held ? this.drag(event) : this.point(event)));
+    this.svg.addEventListener("pointermove", (event) => (this.grip ? this.drag(event) : this.point(event)));
     for (const end of ["pointerup", "pointercancel"]) this.svg.addEventListener(end, () => this.release());
     this.svg.addEventListener("pointerleave", () => this.showTip());
     this.svg.addEventListener("click", (event) => {
       const cell = this.cellAt(event);
-      if (cell !== undefined && !this.dragged && !event.target.closest(".handle")) this.focusCell(cell);
+      if (cell !== undefined && !this.afterDrag && !event.target.closest(".handle")) this.focusCell(cell);
     });
     this.svg.addEventListener("focusin", (event) => {
       if (!cellOf(event)) return;
-      this.chosen(this.active);
+      this.onchoose(this.active);
       this.showTip(this.active);
     });
     this.svg.addEventListener("focusout", () => this.showTip());
@@ -266,7 +266,7 @@ export class ScoreMap {
   }
 
   take(event) {
-    this.dragged = false;
+    this.afterDrag = false;
     const handle = event.target.closest(".handle");
     if (!handle || event.button) return;
     const own = this.lines.find((line) => line.handle === handle);
@@ -276,7 +276,7 @@ export class ScoreMap {
       return upright ? Math.abs(right - value) * this.across < NEAR : Math.abs(up - value) * this.high < NEAR;
     };
     const crossing = near(own) && this.lines.find((line) => line.upright !== own.upright && line.name !== own.name && near(line));
-    this.held = crossing ? [own, crossing] : [own];
+    this.grip = crossing ? [own, crossing] : [own];
     this.svg.setPointerCapture(event.pointerId);
     this.showTip();
     handle.focus({ preventScroll: true });
@@ -284,19 +284,19 @@ export class ScoreMap {
   }
 
   drag(event) {
-    this.dragged = true;
+    this.afterDrag = true;
     const [right, up] = this.scoresAt(event);
-    this.moved(Object.fromEntries(this.held.map((line) => [line.name, line.upright ? right : up])), false);
+    this.onmove(Object.fromEntries(this.grip.map((line) => [line.name, line.upright ? right : up])), false);
   }
 
   release() {
-    if (this.held) this.moved({}, true);
-    this.held = null;
+    if (this.grip) this.onmove({}, true);
+    this.grip = null;
   }
 
   point(event) {
     const cell = this.cellAt(event);
-    if (cell !== this.pointed) this.showTip(cell);
+    if (cell !== this.target) this.showTip(cell);
   }
 
   handleKey(event, name) {
@@ -307,7 +307,7 @@ export class ScoreMap {
     event.preventDefault();
     const change = { [name]: Math.min(high, Math.max(low, value)) };
     this.state = { ...this.state, values: { ...this.state.values, ...change } }; // the next key may come before the next frame
-    this.moved(change, true);
+    this.onmove(change, true);
   }
 
   cellKey(event) {
@@ -328,12 +328,12 @@ export class ScoreMap {
     this.active = cell;
     this.cells[cell].setAttribute("tabindex", 0);
     this.cells[cell].focus({ preventScroll: true });
-    this.chosen(cell);
+    this.onchoose(cell);
     this.showTip(cell);
   }
 
   showTip(cell) {
-    this.pointed = cell;
+    this.target = cell;
     this.tip.hidden = cell === undefined || !this.state;
     if (this.tip.hidden) return;
     this.tip.textContent = this.describe(cell);
