@@ -143,6 +143,37 @@ def test_what_is_wrong_is_told_with_file_and_key(tmp_path: Path, text: str, told
     assert told in str(caught.value)
 
 
+OFF_SCALE = "the threshold alpha of the policy paper is 50, which is not on the scale of sensibility"
+WARM = "name: warm\nthresholds: {low: 4}\nrules:\n  - warm: warmth > low\notherwise: cold\n"
+NO_WARMTH = "warmth stands there, but it is neither an axis of the rubric (sensibility, rationality)"
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("select: {alpha: 50}", f"select: {OFF_SCALE}"),
+        ("cascade: {}\nselect: {alpha: 50}", f"select: {OFF_SCALE}"),
+        ("select: {}\nsweep: {alphas: [5, 50]}", f"sweep: {OFF_SCALE}"),
+        ("select: {}\nsweep: {policy: [best]}", "sweep: there is no policy 'best'"),
+        ("select: {}\ntune: {target: balance, grids: {alpha: 50}}", f"tune: {OFF_SCALE}"),
+        ("select: {}\ntune: {target: balanced}", "tune: 'balanced' is no target"),
+        ("select: {policy: FOLDER/warm.yaml}", NO_WARMTH),
+        ("select: {}\nsweep: {policy: [paper, FOLDER/warm.yaml]}", NO_WARMTH),
+        ("select: {}\ntune: {target: balance, policy: FOLDER/warm.yaml}", NO_WARMTH),
+        ("select: {policy: top, top: {warmth: 3}}", "takes the top of warmth, and the rubric has no such axis"),
+        ("score: {rubric: quality}\nselect: {}", "but it is neither an axis of the rubric (naturalness, coherence"),
+        ("score: {rubric: FOLDER/none.yaml}", "score: cannot read the rubric"),
+    ],
+)
+def test_a_policy_that_does_not_fit_the_rubric_is_refused_before_scores_are_paid_for(
+    tmp_path: Path, text: str, error: str
+) -> None:
+    (tmp_path / "warm.yaml").write_text(WARM, "utf-8")
+    with pytest.raises(UserError) as caught:
+        Recipe.load(write(tmp_path, f"name: x\n{text.replace('FOLDER', str(tmp_path))}\n"))
+    assert error in str(caught.value)
+
+
 def test_a_recipe_that_is_nowhere_names_those_there_are() -> None:
     with pytest.raises(UserError, match=r"nowhere\.yaml is no recipe: .*demo"):
         Recipe.load("nowhere.yaml")

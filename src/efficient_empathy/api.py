@@ -211,7 +211,8 @@ def evaluate_files(
 def sweep(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
     """Move the thresholds over a grid; a row a cell, category and subset, as in `sweep/sweep.parquet`.
 
-    `settings` as of `SweepSettings`: policies, grids ({"alpha": "3:7"}), alphas, betas, train and so on.
+    `settings` as of `SweepSettings`: policy (one or a list), grids ({"alpha": "3:7"}), alphas, betas, train and so
+    on.
     """
     from efficient_empathy.evaluation.robustness import SweepSettings
     from efficient_empathy.evaluation.robustness import sweep as sweep_run

@@ -25,7 +25,7 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.scoring.judges.registry import check_options, options_model
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.settings import ScoreSettings
-from efficient_empathy.selection.policies import RulePolicy
+from efficient_empathy.selection.policies import RulePolicy, make_selector
 from efficient_empathy.selection.settings import SelectSettings
 
 BUNDLED = "bundled"
@@ -185,9 +185,31 @@ class Recipe(Settings):
         for later, earlier in _NEEDS:
             if getattr(self, later) is not None and getattr(self, earlier) is None:
                 raise ValueError(f"a section `{later}` needs a section `{earlier}`")
+        self._require_axes()
         if self.mix is not None and len(self.experts) < 2:
             raise ValueError("a section `mix` needs two or more train.experts")
         return self
+
+    def _require_axes(self) -> None:
+        """Refuse policies that do not fit the rubric, which stages would refuse only after scores are paid for."""
+        from efficient_empathy.evaluation.robustness.grid import cells_of
+        from efficient_empathy.evaluation.robustness.sweep_stage import sweep_ranges
+        from efficient_empathy.evaluation.robustness.tune_stage import tune_cells
+
+        place = "cascade" if self.cascade else "score"
+        try:
+            scales = self.load_rubric().scales
+            if self.select is not None:
+                place = "select"
+                make_selector(self.select.load_policy(), scales, decide=self.select.decide)
+            if self.sweep is not None:
+                place = "sweep"
+                cells_of(sweep_ranges(self.sweep, scales))
+            if self.tune is not None:
+                place = "tune"
+                tune_cells(self.tune, scales)
+        except UserError as error:
+            raise ValueError(f"{place}: {error}") from error
 
     @property
     def experts(self) -> tuple[str, ...]:

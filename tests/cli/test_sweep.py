@@ -5,8 +5,12 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from efficient_empathy.cli import app
+from efficient_empathy.cli import COMMANDS, app
+from efficient_empathy.cli.lazy import Place
+from efficient_empathy.evaluation.robustness import SweepSettings
 from selected_runs import selected_run
+
+POLICIES = ("--policy", "paper", "--policy", "exclusive")
 
 
 def run(*arguments):
@@ -15,12 +19,12 @@ def run(*arguments):
 
 def test_a_grid_as_one_json_object_and_in_words(tmp_path) -> None:
     workspace = selected_run(tmp_path / "run")
-    done = run("--run", workspace.root, "--alphas", "4:6", "--betas", "5", "--policies", "paper, exclusive", "--json")
+    done = run("--run", workspace.root, "--alphas", "4:6", "--betas", "5", *POLICIES, "--json")
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
     assert len(result["cells"]) == 6
     assert result["cells"][1]["subsets"] == {"sensibility": 60, "rationality": 40, "discard": 20}
-    told = run("--run", workspace.root, "--grid", "alpha=4:6", "--grid", "beta=5", "--policies", "paper,exclusive")
+    told = run("--run", workspace.root, "--grid", "alpha=4:6", "--grid", "beta=5", *POLICIES)
     assert "(nothing had changed)" in told.stdout
     assert "exclusive: share kept" in told.stdout
 
@@ -34,8 +38,8 @@ def test_a_grid_as_one_json_object_and_in_words(tmp_path) -> None:
         (["--grid", "alpha=4", "--alphas", "5"], "alpha are given twice"),
         (["--betas", "3:12"], "the threshold beta of the policy paper is 12, which is not on the scale of rationality"),
         (["--alphas", "wide"], "no range of thresholds: write 3:7"),
-        (["--policies", "top"], "the policy 'top' has no thresholds to move"),
-        (["--policies", ","], "name a policy"),
+        (["--policy", "top"], "the policy 'top' has no thresholds to move"),
+        (["--policy", "best"], "there is no policy 'best'"),
         (["--decide", "dice"], "--decide: Input should be 'auto', 'scores' or 'probabilities'"),
         (["--subset", "discard", "--keep"], "--subset, --keep needs --train"),
         (["--train", "--samples", "4"], "--samples needs --metrics"),
@@ -68,3 +72,19 @@ def test_the_help_is_light_and_has_an_example() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
     assert "Example: efficient-empathy sweep --run" in done.stdout
+
+
+def test_one_policy_or_several_go_by_one_name_in_recipes_and_commands() -> None:
+    for policy in ("exclusive", ["exclusive"]):
+        assert SweepSettings.model_validate({"policy": policy}).policy == ("exclusive",)
+    for command in ("select", "sweep", "tune"):
+        assert "--policy " in CliRunner().invoke(app, [command, "--help"]).stdout
+
+
+MAKE_THE_RUN = {"score", "cascade"}
+
+
+@pytest.mark.parametrize("command", sorted(name for name, at in COMMANDS.items() if isinstance(at, Place)))
+def test_only_what_scores_says_that_it_makes_the_run(command) -> None:
+    text = " ".join(CliRunner().invoke(app, [command, "--help"]).stdout.split())
+    assert ("made when it is missing" in text) == (command in MAKE_THE_RUN)

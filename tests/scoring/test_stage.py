@@ -20,6 +20,7 @@ from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.record import ScoreRecord
+from efficient_empathy.scoring.rubric import Rubric, read_rubric
 from efficient_empathy.scoring.stage import ingest, score
 from efficient_empathy.selection import select
 from judge_specs import spec_of
@@ -136,6 +137,19 @@ def test_a_judge_may_be_a_name_and_a_function(tmp_path) -> None:
 
     result = score(source(tmp_path / "a.jsonl", 5), Workspace(tmp_path / "run"), Plain(), console=QUIET)
     assert result["states"]["ok"] == 5
+
+
+def test_the_rubric_stays_with_the_run(tmp_path) -> None:
+    workspace = Workspace(tmp_path / "run")
+    rubric = Rubric.load().model_copy(update={"name": "mine", "system": "Judge as a <nurse> would."})
+    score(source(tmp_path / "a.jsonl", 4), workspace, Even(), rubric, console=QUIET)
+    assert read_rubric(workspace, rubric.hash) == rubric
+    report(workspace)
+    assert "Judge as a &lt;nurse&gt; would." in workspace.report.read_text("utf-8")
+    workspace.rubrics.joinpath(f"{rubric.hash}.yaml").write_text("name: other\n", "utf-8")
+    assert read_rubric(workspace, rubric.hash) is None
+    score(tmp_path / "a.jsonl", workspace, Even(), rubric, console=QUIET)
+    assert read_rubric(workspace, rubric.hash) == rubric
 
 
 def test_it_works_where_an_event_loop_is_running_as_in_a_notebook(tmp_path) -> None:

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from efficient_empathy.cli.options import DryRun, Json, Options, ReadAgain, Rubric, Run, Source, err, show, stop
+from efficient_empathy.cli.options import (
+    DryRun,
+    Json,
+    Options,
+    ReadAgain,
+    Rubric,
+    Run,
+    RunToScore,
+    Source,
+    err,
+    show,
+    stop,
+)
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.distillation.settings import DistillSettings
@@ -25,7 +37,7 @@ if TYPE_CHECKING:
 
 def cascade(
     source: Source,
-    run: Run,
+    run: RunToScore,
     settings: CascadeSettings,
     options: Annotated[dict[str, Any], Options(options_model())],
     reading: ReadingSettings,

@@ -31,7 +31,10 @@ out = Console(highlight=False, soft_wrap=True)
 Source = Annotated[
     str, typer.Argument(help="A file, a folder, or a hub data set id (hub:org/name).", show_default=False)
 ]
-Run = Annotated[Path, typer.Option("--run", help="The run's folder; made when it is missing.", show_default=False)]
+Run = Annotated[Path, typer.Option("--run", help="The folder of a scored run.", show_default=False)]
+RunToScore = Annotated[
+    Path, typer.Option("--run", help="The run's folder; made when it is missing.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")]
 Force = Annotated[bool, typer.Option("--force", help="Do it again even if nothing changed.")]
 ReadAgain = Annotated[bool, typer.Option("--force", help="Read the source again; judgements are kept all the same.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from efficient_empathy.cli.options import DryRun, Json, Options, ReadAgain, Run, Source, err, show, stop
+from efficient_empathy.cli.options import DryRun, Json, Options, ReadAgain, RunToScore, Source, err, show, stop
 from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
 from efficient_empathy.scoring.judges.registry import options_model
 from efficient_empathy.scoring.settings import ScoreSettings
@@ -12,7 +12,7 @@ from efficient_empathy.scoring.settings import ScoreSettings
 
 def score(
     source: Source,
-    run: Run,
+    run: RunToScore,
     settings: ScoreSettings,
     options: Annotated[dict[str, Any], Options(options_model())],
     reading: ReadingSettings,

@@ -25,7 +25,7 @@ Labels = npt.NDArray[np.intp]
 
 def bind_rules(policy: RulePolicy, rubric: Rubric) -> BoundRules:
     """The policy on the rubric's axes. Raises `UserError` where it does not fit them."""
-    return policy.bind({axis.name: axis.scale for axis in rubric.axes})
+    return policy.bind(rubric.scales)
 
 
 def expected_scores(bound: BoundRules, tables: Sequence[Table]) -> dict[str, npt.NDArray[np.float32]]:

@@ -217,7 +217,9 @@ def summary(prompts: PromptList) -> str:
         version = f" version {use.version}" if use.version is not None else ""
         axes = ", ".join(f"{name} {'–'.join(map(str, scale))}".strip() for name, scale in use.axes.items())
         lines.append(f"{use.hash}  {clip(use.name, 60)}{version}" + (f": {axes}" if axes else ""))
-        lines += [f"    file: {place}" for place in use.files]
+        lines += [f"    file: {place}" for place in use.files[:PLACES]]
+        if len(use.files) > PLACES:
+            lines.append(f"    and {len(use.files) - PLACES} more files")
         if use.judgements:
             judges = ", ".join(f"{clip(name, 60)} {count:,}" for name, count in use.judges.items())
             lines.append(

@@ -22,6 +22,7 @@ from efficient_empathy.report.sections.answers import CUT, FAILED
 from efficient_empathy.report.sections.examples import examples, failures
 from efficient_empathy.report.sections.models import latest, models_of
 from efficient_empathy.report.sections.routers import NAMES_SHOWN
+from efficient_empathy.scoring.rubric import prompt_text, read_rubric
 from efficient_empathy.selection.policies import display_symbol
 
 
@@ -56,6 +57,7 @@ def _page(table: RunTable) -> str:
             scoring=table.scoring,
             decision=decision,
             counts=count_run(decision),
+            prompt=_prompt(table),
             failures=failures(table),
             examples=examples(table),
             models=models,
@@ -68,6 +70,12 @@ def _page(table: RunTable) -> str:
             failed=FAILED,
         )
     )
+
+
+def _prompt(table: RunTable) -> str | None:
+    """The prompt of the rubric that scored the run; None where its text is not in the run."""
+    rubric = read_rubric(table.workspace, table.scoring.rubric.hash) if table.scoring else None
+    return prompt_text(rubric) if rubric else None
 
 
 def _environment(looks: Looks) -> Environment:

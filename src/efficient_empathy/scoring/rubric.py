@@ -11,11 +11,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, RESERVED, STD
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.foundation.settings import load
 
 BUNDLED = ("empathy", "quality")
@@ -116,6 +118,11 @@ class Rubric(BaseModel):
         """The axes, in the rubric's order."""
         return tuple(axis.name for axis in self.axes)
 
+    @property
+    def scales(self) -> dict[str, tuple[int, int]]:
+        """Each axis's lowest and highest score, as policies take them."""
+        return {axis.name: axis.scale for axis in self.axes}
+
     @cached_property
     def json_schema(self) -> dict[str, Any]:
         """The reply as a JSON schema: one integer an axis."""
@@ -168,3 +175,32 @@ def fence(what: str, mark: str, turns: Sequence[Utterance]) -> str:
     """Turns between two lines that no text in them can hold, as long as `mark` comes from a hash of the text."""
     lines = [f"{turn.role.capitalize()}: " + "\n    ".join(turn.text.splitlines()) for turn in turns]
     return "\n".join([f"<<<{what} {mark}", *lines, f"{what} {mark}>>>"])
+
+
+def keep_rubric(workspace: Workspace, rubric: Rubric) -> None:
+    """Write the rubric beside the scores that it gives: `rubrics/HASH.yaml`, since its own file may go or change."""
+    if read_rubric(workspace, rubric.hash) is None:
+        with atomic(_path(workspace, rubric.hash)) as path:
+            path.write_text(
+                yaml.safe_dump(rubric.model_dump(), sort_keys=False, allow_unicode=True, width=120), "utf-8"
+            )
+
+
+def read_rubric(workspace: Workspace, digest: str) -> Rubric | None:
+    """The rubric of that hash as scoring wrote it; None where it did not, or where the file was edited."""
+    try:
+        rubric = load(Rubric, _path(workspace, digest), "the rubric")
+    except UserError:
+        return None
+    return rubric if rubric.hash == digest else None
+
+
+def _path(workspace: Workspace, digest: str) -> Path:
+    return workspace.rubrics / f"{digest}.yaml"
+
+
+def prompt_text(rubric: Rubric, *, as_json: bool = True) -> str:
+    """The messages of a rubric as they are sent, with marks where the dialogue stands."""
+    blank = Sample.of([Utterance("speaker", "[the dialogue so far]")], "[the response]")
+    messages = rubric.messages(blank, as_json=as_json)
+    return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)

@@ -38,7 +38,7 @@ from efficient_empathy.scoring.record import (
     ScoreRecord,
     rubric_record,
 )
-from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.rubric import Rubric, keep_rubric
 from efficient_empathy.scoring.scores import write_scores
 from efficient_empathy.scoring.session import Session
 from efficient_empathy.scoring.settings import Pool
@@ -134,6 +134,7 @@ def score(
         ]
         last = workspace.last(SCORE, ScoreRecord)
         record = ingest(source, workspace, **reading)
+        keep_rubric(workspace, rubric)
         counts = f"{record.samples:,} samples of {record.conversations:,} conversations"
         console.print(f"{counts}, read as {record.source.format}")
         return _score(

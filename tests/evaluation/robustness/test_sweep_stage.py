@@ -33,7 +33,7 @@ def cell_at(cells, policy, alpha, beta):
 
 
 def test_every_cell_is_what_select_gives_there(run, quiet) -> None:
-    result = sweep(run, SweepSettings(policies=("paper", "exclusive")), console=quiet).as_json()
+    result = sweep(run, SweepSettings(policy=("paper", "exclusive")), console=quiet).as_json()
     assert len(result["cells"]) == 50
     assert (result["samples"], result["unscored"], result["decided_on"]) == (237, 3, "whole scores")
     assert (result["policies"][0]["name"], result["policies"][0]["thresholds"]) == ("paper", {"alpha": 5, "beta": 5})
@@ -129,14 +129,14 @@ def test_the_released_judgements_give_the_published_sizes(tmp_path, quiet) -> No
     axes = ("sensibility", "rationality")
     scores = {axis: [int(re.search(rf"{axis}\D*(\d+)", one["evaluation"], re.I)[1]) for one in judged] for axis in axes}
     workspace = write_run(tmp_path / "run", [numbered(i) for i in range(len(judged))], scores)
-    result = sweep(workspace, SweepSettings(policies=("paper", "exclusive")), console=quiet)
+    result = sweep(workspace, SweepSettings(policy=("paper", "exclusive")), console=quiet)
     at_5 = [tuple(c.subsets.values()) for c in result.record.cells if c.thresholds == {"alpha": 5, "beta": 5}]
     assert at_5 == [(3473, 1805, 456), (3473, 393, 1868)]
 
 
 def test_a_policy_of_a_file_is_swept_over_its_own_thresholds(warm_run, warm_policy, quiet) -> None:
     grids = {"hope": "1:2", "tact": "2:4", "long": "4,6"}
-    found = sweep(warm_run, SweepSettings(policies=(warm_policy,), grids=grids), console=quiet)
+    found = sweep(warm_run, SweepSettings(policy=(warm_policy,), grids=grids), console=quiet)
     record = found.record
     assert len(record.cells) == 2 * 3 * 2
     assert record.default.axes == {"hope": ("warmth",), "tact": ("care", "truth"), "long": ()}
@@ -158,7 +158,7 @@ def test_a_policy_of_a_file_is_swept_over_its_own_thresholds(warm_run, warm_poli
 
 
 def test_one_threshold_is_a_line(lone_run, lone_policy, quiet) -> None:
-    found = sweep(lone_run, SweepSettings(policies=(lone_policy,)), console=quiet)
+    found = sweep(lone_run, SweepSettings(policy=(lone_policy,)), console=quiet)
     assert [cell.thresholds["bar"] for cell in found.record.cells] == [1, 2, 3, 4, 5]
     assert [cell.subsets["helpful"] for cell in found.record.cells] == [100, 80, 60, 40, 20]
     lines = sweep_summary(found, lone_run.root).splitlines()
@@ -170,7 +170,7 @@ def test_one_threshold_is_a_line(lone_run, lone_policy, quiet) -> None:
 def test_policies_with_other_thresholds_stand_side_by_side(run, tmp_path, quiet) -> None:
     path = tmp_path / "one.yaml"
     path.write_text("name: one\nthresholds: {bar: 6}\nrules: [{sensibility: sensibility > bar}]\n")
-    settings = SweepSettings(policies=("paper", str(path)), grids={"bar": "6,7"}, alphas="5", betas="5")
+    settings = SweepSettings(policy=("paper", str(path)), grids={"bar": "6,7"}, alphas="5", betas="5")
     found = sweep(run, settings, console=quiet)
     assert [cell.thresholds for cell in found.record.cells] == [{"alpha": 5, "beta": 5}, {"bar": 6}, {"bar": 7}]
     table = pl.read_parquet(run.sweep / "sweep.parquet")
@@ -181,7 +181,7 @@ def test_policies_with_other_thresholds_stand_side_by_side(run, tmp_path, quiet)
 
 def test_short_forms_need_a_policy_that_has_them(lone_run, lone_policy, quiet) -> None:
     with pytest.raises(UserError, match="the policy lone has no threshold alpha: it has bar"):
-        sweep(lone_run, SweepSettings(policies=(lone_policy,), alphas="3:5"), console=quiet)
+        sweep(lone_run, SweepSettings(policy=(lone_policy,), alphas="3:5"), console=quiet)
 
 
 PAPER = ("sensibility", "rationality", "discard")

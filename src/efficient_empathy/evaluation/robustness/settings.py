@@ -31,6 +31,11 @@ def _checked(value: Any) -> tuple[float, ...]:
         raise ValueError(str(error)) from error
 
 
+def _as_tuple(value: Any) -> Any:
+    """One policy's name as a tuple of one."""
+    return (value,) if isinstance(value, str) else value
+
+
 Values = Annotated[tuple[float, ...], BeforeValidator(_checked)]
 Range = Annotated[Values, Flag(metavar="RANGE")]
 
@@ -68,9 +73,9 @@ class GridSettings(Settings):
 class SweepSettings(GridSettings):
     """A grid of cells, and whether each of them is trained on."""
 
-    policies: tuple[str, ...] = ("paper",)
-    """Policies by name or YAML file. The default cell is the first one's, at its own thresholds; a threshold without
-    values takes its own, and up to two steps below and above."""
+    policy: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Flag(metavar="POLICY", repeats=True)] = ("paper",)
+    """A policy by name or YAML file, or several. The default cell is the first one's, at its own thresholds; a
+    threshold without values takes its own, and up to two steps below and above."""
     train: bool = False
     """Train and measure a model on the subset of every cell, and baselines (extra train)."""
     subset: str | None = None

@@ -29,6 +29,7 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.selection.policies import Scales
 
 Values = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -201,12 +202,19 @@ def sweep(
     """
     settings = settings or SweepSettings()
     console = console or Console(stderr=True)
-    policies = load_policies(settings.policies)
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         table = RunTable(workspace).require("scores")
-        ranges = ranges_of(policies, settings.ranges, scales_of(table), around)
+        policies, ranges = load_policies(settings.policy), sweep_ranges(settings, scales_of(table))
         scored = ScoredSamples(table, policies, decide=settings.decide, seed=settings.seed)
         return _sweep(table, scored, ranges, settings, training, generation, console, force)
+
+
+def sweep_ranges(settings: SweepSettings, scales: Scales) -> dict[str, Ranges]:
+    """By policy the values of each of its thresholds on the axes of a rubric.
+
+    Raises `UserError` for policies and thresholds that are not allowed or do not fit these axes.
+    """
+    return ranges_of(load_policies(settings.policy), settings.ranges, scales, around)
 
 
 def _sweep(

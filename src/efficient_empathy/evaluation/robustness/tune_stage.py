@@ -44,6 +44,7 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.selection.policies import Scales
 
 STAGE = "tune"
 RESULT, FRAGMENT = "tuning.json", "select.yaml"
@@ -86,14 +87,21 @@ def tune(
     """
     console = console or Console(stderr=True)
     target = target_of(settings.target)
-    policies = load_policies([settings.policy])
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         table = RunTable(workspace).require("scores")
-        spread = coarse if target.kind == "proxy-loss" else wide
-        cells = cells_of(ranges_of(policies, settings.ranges, scales_of(table), spread))
+        policies, cells = load_policies([settings.policy]), tune_cells(settings, scales_of(table))
         scored = ScoredSamples(table, policies, decide=settings.decide, seed=settings.seed)
         scored.require_subset(cells[0].policy, settings.subset)
         return _tune(table, scored, settings, target, cells, proxy or proxy_settings(settings), console, force)
+
+
+def tune_cells(settings: TuneSettings, scales: Scales) -> list[Cell]:
+    """The cells that thresholds are chosen from, on the axes of a rubric.
+
+    Raises `UserError` for a target, a policy or a threshold that is not allowed, and for what does not fit these axes.
+    """
+    spread = coarse if target_of(settings.target).kind == "proxy-loss" else wide
+    return cells_of(ranges_of(load_policies([settings.policy]), settings.ranges, scales, spread))
 
 
 def _tune(

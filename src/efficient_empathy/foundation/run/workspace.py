@@ -42,6 +42,7 @@ class Workspace:
         self.samples = self.root / "samples.parquet"
         self.ledger = self.root / "ledger.sqlite"
         self.scores = self.root / "scores.parquet"
+        self.rubrics = self.root / "rubrics"
         self.selection = self.root / "selection"
         self.assignments = self.selection / "assignments.parquet"
         self.manifest_path = self.root / "manifest.json"

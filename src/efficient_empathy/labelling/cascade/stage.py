@@ -27,7 +27,7 @@ from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import ReadRecord
-from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.rubric import Rubric, keep_rubric
 from efficient_empathy.scoring.stage import MOST_REASONS, call_of, ingest, record_score, result_of, sample_ids, write
 from efficient_empathy.selection.policies import BoundRules
 
@@ -69,6 +69,7 @@ def cascade(
         behind = expert()  # before anything is written, since it may not come about
         distilled = build_judge(DISTILLED, rubric, workspace, options)
         record = ingest(source, workspace, **reading)
+        keep_rubric(workspace, rubric)
         with Ledger(workspace.ledger) as ledger:
             work = Work(workspace, settings, rubric, expert, behind.spec, ledger, console)
             return _cascade(work, bound, record, distilled, behind, dry_run=dry_run)

@@ -61,7 +61,7 @@ class DistillSettings(RulePolicySettings):
         """
         policy = self.load_rules()
         try:
-            policy.require_axes({axis.name: axis.scale for axis in rubric.axes})
+            policy.require_axes(rubric.scales)
         except UserError:
             if {"policy", "thresholds", "alpha", "beta"} & self.model_fields_set:
                 raise

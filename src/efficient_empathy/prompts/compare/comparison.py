@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from efficient_empathy.dialogues import Sample, Utterance
+from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.figures.formatting import clip
 from efficient_empathy.prompts.compare.figures import (
@@ -35,8 +35,9 @@ from efficient_empathy.prompts.compare.records import (
     WatchedPolicy,
 )
 from efficient_empathy.prompts.compare.sides import LABELS, Side
-from efficient_empathy.scoring import STATES, Ledger, Rubric
+from efficient_empathy.scoring import STATES, Ledger
 from efficient_empathy.scoring.judges.registry import reads_rubric
+from efficient_empathy.scoring.rubric import prompt_text
 from efficient_empathy.selection.shares import tie_hash
 
 MOST_WORDS = 10_000
@@ -186,13 +187,6 @@ def _prompts(a: Side, b: Side) -> PromptDiff | None:
 
 def _as_json(side: Side) -> bool:
     return side.panel.specs[0].settings.get("reply") != "text"
-
-
-def prompt_text(rubric: Rubric, *, as_json: bool = True) -> str:
-    """The messages of a rubric as they are sent, with marks where the dialogue stands."""
-    blank = Sample.of([Utterance("speaker", "[the dialogue so far]")], "[the response]")
-    messages = rubric.messages(blank, as_json=as_json)
-    return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
 
 
 def _notes(a: Side, b: Side, pairs: SharedSamples) -> list[str]:

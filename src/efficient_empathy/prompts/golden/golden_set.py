@@ -312,7 +312,7 @@ def scales_of(rubric: Rubric | None, manifest: GoldenManifest | None) -> dict[st
     """The scales that expectations have to lie on."""
     if rubric is None and manifest is not None and manifest.rubric is not None:
         return dict(manifest.rubric.axes)
-    return {axis.name: axis.scale for axis in (rubric or Rubric.load()).axes}
+    return (rubric or Rubric.load()).scales
 
 
 def _misfits(path: Path, manifest: GoldenManifest, lines: Lines) -> list[str]:

@@ -48,8 +48,7 @@ class RubricNote(Part):
     @classmethod
     def of(cls, rubric: Rubric) -> RubricNote:
         """What is kept of a rubric."""
-        axes = {axis.name: axis.scale for axis in rubric.axes}
-        return cls(name=rubric.name, version=rubric.version, hash=rubric.hash, axes=axes)
+        return cls(name=rubric.name, version=rubric.version, hash=rubric.hash, axes=rubric.scales)
 
 
 class Origin(Part):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import time
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -8,12 +10,15 @@ from urllib.request import urlopen
 
 import pytest
 import yaml
+from rich.console import Console
 
 from browser import axe, visit_url
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.prompts.compare.comparison import diff_prompts, prompt_text, shown_pieces
-from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.prompts.compare.comparison import diff_prompts, shown_pieces
+from efficient_empathy.scoring import Judgement, JudgeSpec
+from efficient_empathy.scoring.rubric import Rubric, prompt_text
+from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
 from efficient_empathy.studio.pages.compare.facts import facts, stages
 from efficient_empathy.studio.pages.compare.models import figure_rows, models_of, shared_answers
@@ -175,6 +180,40 @@ def test_nothing_is_written_into_the_runs(tmp_path, browser):
     ):
         seen.page.get_by_role("heading", name="Selections").wait_for()
     assert {path: path.stat().st_mtime_ns for run in (a, b) for path in run.root.rglob("*")} == before
+
+
+def wait_for_scores(url: str) -> str:
+    """The page of the runs a and b once their scores are compared."""
+    while "Comparing the scores" in (page := get(url + "/compare?run=a&with=b")):
+        time.sleep(0.1)
+    return page
+
+
+class Kind:
+    """Gives every sample the same scores."""
+
+    name, spec, batch_size, concurrency = "kind", JudgeSpec(judge="kind", rubric="r"), 8, 1
+
+    async def judge(self, samples):
+        return [Judgement(one.id, "ok", "kind", "r", {"sensibility": 8, "rationality": 2}) for one in samples]
+
+
+def test_the_prompts_of_runs_are_compared_when_their_rubric_files_are_gone(tmp_path):
+    source = tmp_path / "a.jsonl"
+    turns = [{"role": "user", "content": "I lost my keys."}, {"role": "assistant", "content": "Oh no."}]
+    source.write_text(json.dumps({"messages": turns}))
+    runs = [Workspace(tmp_path / name) for name in ("a", "b")]
+    for workspace, words in zip(runs, ("Judge as a nurse would.", "Judge as a teacher would."), strict=True):
+        rubric = Rubric.load().model_copy(update={"name": "mine", "system": words})
+        score(source, workspace, Kind(), rubric, console=Console(file=io.StringIO()))
+    with serving([one.root for one in runs], tmp_path) as served:
+        page = get(served.url + "/compare?run=a&with=b")
+        assert "not at hand" not in page
+        assert '<p class="notice">a/selection/assignments.parquet is missing' in wait_for_scores(served.url)
+        assert "nurse" in page
+        assert "teacher" in page
+        page = get(served.url + "/compare?run=a&with=b&what=rubrics")
+        assert page.index("nurse") < page.index("teacher")  # the rubric of A is the first
 
 
 def test_hostile_rubrics_are_text_and_the_page_is_accessible(tmp_path, browser):

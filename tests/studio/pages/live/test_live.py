@@ -22,6 +22,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, JudgeSpec, Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.progress import PROGRESS
+from efficient_empathy.scoring.rubric import Axis, Rubric, keep_rubric
 from efficient_empathy.studio.pages.live.control import Control, scoring_state
 from efficient_empathy.studio.pages.live.routes import Watch
 from misbehaving_server import MisbehavingServer
@@ -139,7 +140,7 @@ def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch, brow
         page.locator("#rate", has_text="/s").wait_for()
         assert page.locator("#in-flight-note").inner_text() == "of 4 at most now"
         assert page.locator("#cost").inner_text().startswith("$0.00")
-        page.locator("#map .count").nth(7).wait_for()
+        page.locator("#map .count:not(:empty)").nth(7).wait_for()
         page.get_by_text("refusals").or_(page.get_by_text("unreadable replies")).first.wait_for()
         text_of(page)
 
@@ -229,11 +230,60 @@ def test_what_a_finished_run_shows_and_how(tmp_path, browser) -> None:
             assert "owned" not in page.title()
             assert page.locator("#state").inner_text() == "Not scoring"
             assert page.locator("#done").inner_text() == "5"
-            assert page.locator("#map svg").get_attribute("aria-label").startswith("Map of 3 judged samples")
+            page.locator("#map-note", has_text="3 samples, each score rounded").wait_for()
             assert page.locator("#recent").inner_text().count("safety 4") == 3  # the map has two axes, the list all
             assert axe(page) == []
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             assert visit.console == []
+
+
+SPREAD = [{"warmth": 1 + i % 5, "clarity": i % 3, "safety": 4} for i in range(30)]
+
+
+def judged_run(folder: Path, scores: list[dict[str, float]]) -> Workspace:
+    """A run that is being scored for the first time by a rubric of these axes, each on 0–6."""
+    run = Workspace(folder / "run").create()
+    axes = tuple(Axis(name=name, scale=(0, 6), description=".") for name in scores[0])
+    rubric = Rubric.load().model_copy(update={"name": "mine", "axes": axes})
+    keep_rubric(run, rubric)
+    spec = JudgeSpec(judge="j", rubric=rubric.hash)
+    judged = [Judgement(f"{i:064x}", "ok", "j", rubric.hash, one, created_at=1e9) for i, one in enumerate(scores)]
+    with Ledger(run.ledger) as ledger:
+        ledger.record(spec, judged)
+    return run
+
+
+def test_the_pair_of_three_axes_is_chosen_as_on_the_page_of_thresholds(tmp_path, browser) -> None:
+    run = judged_run(tmp_path, SPREAD)
+    with serving([run.root], tmp_path) as served, visit_url(browser, f"{served.url}/live?run=run") as visit:
+        page = visit.page
+        page.locator("[aria-label='warmth 1, clarity 0: 2 samples']").wait_for()
+        assert page.locator("[data-cell]").count() == 49
+        page.locator("#right").select_option("safety")
+        page.locator("[aria-label='warmth 1, safety 4: 6 samples']").wait_for()
+        page.locator("#up").select_option("safety")
+        page.locator("[aria-label='safety 4, warmth 1: 6 samples']").wait_for()
+        page.reload()
+        page.locator("[aria-label='safety 4, warmth 1: 6 samples']").wait_for()
+        assert "30 samples" in page.locator("#map-note").inner_text()
+        assert axe(page) == []
+        text_of(page)
+        assert visit.console == []
+
+
+def test_one_axis_is_a_histogram(tmp_path, browser) -> None:
+    run = judged_run(tmp_path, [{"warmth": one["warmth"]} for one in SPREAD[:7]])
+    with serving([run.root], tmp_path) as served, visit_url(browser, f"{served.url}/live?run=run") as visit:
+        page = visit.page
+        page.locator("[aria-label='warmth 2: 2 samples']").wait_for()
+        assert page.locator("[data-cell]").count() == 7
+        assert page.locator("#pair").is_hidden()
+        bars = page.locator("[data-cell] .fill").evaluate_all(
+            "all => all.map((one) => Number(one.getAttribute('height')))"
+        )
+        assert [round(bar / max(bars), 2) for bar in bars] == [0, 1, 1, 0.5, 0.5, 0.5, 0]
+        text_of(page)
+        assert visit.console == []
 
 
 def hostile_run(folder: Path) -> Workspace:
@@ -294,7 +344,7 @@ def test_who_comes_back_gets_what_they_missed_and_a_stranger_the_whole(tmp_path)
             missed = await asyncio.wait_for(read(url, 3, first), 10)
             assert missed == [one for one in seen if one[0] != first][-3:]
             assert [one["recent"][0]["sample_id"] for _, one in missed] == ["new-0", "new-1", "new-2"]
-            assert [one["cells"] for _, one in missed] == [[[0, 9, 1]], [[1, 9, 1]], [[2, 9, 1]]]
+            assert [one["cells"] for _, one in missed] == [[[0, 1, 9, i, 1]] for i in range(3)]
             ((_, anew),) = await read(url, 1, "another-7")
             assert anew["whole"]
             assert len(anew["recent"]) == 4

@@ -550,7 +550,7 @@ class TestPage:
               document.getElementById("list").after(host);
               const list = new VirtualList(host, {
                 fetchRows: async (offset, n) => Array.from({ length: n }, (_, i) => ({ row: offset + i })),
-                draw: (row) => [String(row.row)], opened: () => {},
+                draw: (row) => [String(row.row)], onopen: () => {},
               });
               list.reset(1_000_000);
               const frame = () => new Promise((done) => setTimeout(done, 80));

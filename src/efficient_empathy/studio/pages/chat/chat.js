@@ -63,7 +63,7 @@ function context(model, until) {
   const context = [];
   for (const turn of turns.slice(0, until)) {
     context.push({ role: "speaker", text: turn.text });
-    const text = turn.replies.get(shared() ? turn.chosen : model)?.text;
+    const text = turn.replies.get(shared() ? turn.choice : model)?.text;
     if (text) context.push({ role: "listener", text });
   }
   return context;
@@ -79,7 +79,7 @@ async function send(event) {
     return;
   }
   showProblem("");
-  const turn = { text, asked: names, replies: new Map(), chosen: null, settings: settings() };
+  const turn = { text, models: names, replies: new Map(), choice: null, settings: settings() };
   const asks = names.map((model) => ({ model, context: [...context(model, turns.length), { role: "speaker", text }] }));
   for (const { model, context: history } of asks) turn.replies.set(model, { model, text: "", tokens: [], experts: null, state: "waiting", context: history });
   turns.push(turn);
@@ -94,15 +94,15 @@ async function send(event) {
   }
   running = null;
   for (const reply of turn.replies.values()) if (!["done", "failed"].includes(reply.state)) stopped(turn, reply);
-  turn.chosen ??= choice(turn);
+  turn.choice ??= defaultChoice(turn);
   show(turn, true);
   busy(false);
   announce("The replies are there.");
   if (document.activeElement === document.body || document.activeElement === $("stop")) $("message").focus();
 }
 
-function choice(turn) {
-  const answered = turn.asked.filter((name) => turn.replies.get(name).text);
+function defaultChoice(turn) {
+  const answered = turn.models.filter((name) => turn.replies.get(name).text);
   return answered.includes("moe") ? "moe" : answered[0] ?? null;
 }
 
@@ -195,11 +195,11 @@ function factsLine(reply) {
 }
 
 function goesOn(turn, reply) {
-  if (!shared() || turn.asked.length < 2 || reply.state !== "done") return null;
+  if (!shared() || turn.models.length < 2 || reply.state !== "done") return null;
   const last = turn === turns.at(-1);
   return h("label", { class: "goes-on" }, h("input", {
-    type: "radio", name: `goes-on-${turns.indexOf(turn)}`, checked: (turn.chosen ?? choice(turn)) === reply.model, disabled: !last || !!running,
-    onchange: () => { turn.chosen = reply.model; },
+    type: "radio", name: `goes-on-${turns.indexOf(turn)}`, checked: (turn.choice ?? defaultChoice(turn)) === reply.model, disabled: !last || !!running,
+    onchange: () => { turn.choice = reply.model; },
   }), "goes on");
 }
 
@@ -208,7 +208,7 @@ function after(turn) {
   if (!turn.after || READ_ONLY) return;
   const answered = [...turn.replies.values()].filter((reply) => reply.state === "done" && reply.text);
   const alike = new Set(answered.map((reply) => JSON.stringify(reply.context))).size === 1;
-  fill(turn.after, ...(!answered.length ? [] : turn.sent ? [h("p", { class: "quiet" }, turn.sent)] : alike
+  fill(turn.after, ...(!answered.length ? [] : turn.note ? [h("p", { class: "quiet" }, turn.note)] : alike
     ? [h("button", { type: "button", onclick: () => rate(turn, answered) }, answered.length > 1 ? "Send these replies to rating" : "Send this reply to rating")]
     : [h("p", { class: "quiet" }, "The models answered different conversations here, so these replies cannot be rated side by side.")]));
 }
@@ -220,9 +220,9 @@ async function rate(turn, answered) {
   };
   try {
     const { is_new, queue } = await api("/api/chat/turns", { body });
-    turn.sent = is_new ? "Sent to rating." : "This turn was sent to rating before.";
+    turn.note = is_new ? "Sent to rating." : "This turn was sent to rating before.";
     showQueue(queue);
-    announce(turn.sent);
+    announce(turn.note);
     after(turn);
   } catch { /* shown already */ }
 }
@@ -241,7 +241,7 @@ function busy(is) {
 
 /** One line a model that answered: its conversation as chat messages, which `inspect` and `score` read. */
 function lines() {
-  const names = [...new Set(turns.flatMap((turn) => turn.asked))].filter((name) => turns.some((turn) => turn.replies.get(name)?.text));
+  const names = [...new Set(turns.flatMap((turn) => turn.models))].filter((name) => turns.some((turn) => turn.replies.get(name)?.text));
   return names.map((model) => {
     const messages = [];
     turns.forEach((turn, i) => {

@@ -15,8 +15,8 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.foundation.figures.charts import Dot, dot_rows
 from efficient_empathy.foundation.figures.looks import look
-from efficient_empathy.prompts.compare.comparison import diff_prompts, prompt_text, shown_pieces
-from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.prompts.compare.comparison import diff_prompts, shown_pieces
+from efficient_empathy.scoring.rubric import Rubric, prompt_text
 from efficient_empathy.studio.pages.compare.facts import facts, stages
 from efficient_empathy.studio.pages.compare.models import (
     FigureRow,
@@ -185,7 +185,7 @@ def _prompts(studio: Studio, names: Sequence[str], rubrics: Sequence[tuple[str, 
 
 def _rubrics(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
     by_hash = rubrics_of(studio.runs.workspace(name).root for name in studio.runs)
-    used = {digest: name for name in reversed(names) if (digest := _rubric_of(studio, name)[0])}
+    used = dict.fromkeys(digest for name in names if (digest := _rubric_of(studio, name)[0]))
     requested = [digest for digest in request.query_params.getlist("rubric") if digest]
     for digest in requested:
         if digest not in by_hash:

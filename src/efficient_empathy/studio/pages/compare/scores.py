@@ -21,10 +21,9 @@ from efficient_empathy.foundation.figures.formatting import clip
 from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.foundation.statistics.closeness import closeness
-from efficient_empathy.prompts.compare.comparison import prompt_text
 from efficient_empathy.prompts.compare.figures import round_finite
 from efficient_empathy.prompts.listing import known_rubrics
-from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.rubric import Rubric, prompt_text
 from efficient_empathy.studio.pages.compare.facts import ABSENT, Fact, Section
 from efficient_empathy.studio.server.selections import last_choice
 

@@ -37,7 +37,7 @@ export async function loadCounts(choice, before, signal) {
 
 /** Ask for what `select` would write, where the browser cannot count it. */
 export async function loadSelection(present, signal) {
-  if (present.settled) return;
+  if (present.complete) return;
   const { assignment } = await api("/api/lab/selection", { query: query(present.choice), signal });
   present.assignment = assignment;
 }

@@ -16,8 +16,8 @@ export function wholeCounts(counts) {
 export class PointCounts {
   /** `view` is what `/api/lab/view` says; `before` the counts whose samples stand in the same points (`key`), or null. */
   constructor(view, before) {
-    Object.assign(this, view.at ? view : { ...before?.sent, ...view });
-    this.sent = { axes: this.axes, categories: this.categories, unnamed: this.unnamed, unscored: this.unscored, at: this.at, grid: this.grid, cells: this.cells, expected: this.expected };
+    Object.assign(this, view.at ? view : { ...before?.source, ...view });
+    this.source = { axes: this.axes, categories: this.categories, unnamed: this.unnamed, unscored: this.unscored, at: this.at, grid: this.grid, cells: this.cells, expected: this.expected };
     this.codes = view.codes === undefined ? null : bytes(view.codes);
     this.points = this.at[0].length;
     this.slices = new Map(Object.entries(view.slices ?? {}).map(([name, { values, codes }]) => [name, { values, codes: bytes(codes) }]));
@@ -35,7 +35,7 @@ export class PointCounts {
   }
 
   /** Whether all that `select` would write is here. */
-  get settled() {
+  get complete() {
     return this.exact || this.assignment !== null;
   }
 
@@ -118,13 +118,13 @@ export class PointCounts {
   /** The drawn cell of each point for two axes by their place, `up` null for one axis: `[upward * width + rightward]`. */
   places(right, up) {
     const key = `${right} ${up}`;
-    if (this.drawn?.key !== key) {
+    if (this.cellPlaces?.key !== key) {
       const width = this.axes[right].high - this.axes[right].low + 1;
       const height = up === null ? 1 : this.axes[up].high - this.axes[up].low + 1;
       const of = Uint32Array.from(this.at[right], (x, i) => (up === null ? 0 : this.at[up][i]) * width + x);
-      this.drawn = { key, width, height, of };
+      this.cellPlaces = { key, width, height, of };
     }
-    return this.drawn;
+    return this.cellPlaces;
   }
 
   /** Per drawn cell how many samples it holds (`n`), of which subset (`by`, cell * subsets + subset), and which leads. */

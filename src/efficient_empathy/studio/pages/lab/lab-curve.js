@@ -14,22 +14,22 @@ const MARKS = {
 export const written = (value) => `${value}`.replace("-", "−");
 
 export class SizeCurve {
-  /** `moved({ NAME: value })` hears where in the figure was clicked. */
-  constructor(moved) {
+  /** `onmove({ NAME: value })` hears where in the figure was clicked. */
+  constructor(onmove) {
     this.wide = 520;
     this.caption = h("figcaption", { class: "small" });
     this.svg = svg("svg", { class: "curve", role: "img" });
     this.host = h("figure", {}, this.caption, this.svg);
     this.svg.addEventListener("click", (event) => {
-      const { threshold } = this.drawn;
+      const { threshold } = this.frame;
       const box = this.svg.getBoundingClientRect();
       const at = (((event.clientX - box.left) / box.width) * this.wide - EDGE.left) / (this.wide - EDGE.left - EDGE.right);
-      moved({ [threshold.name]: threshold.low + at * (threshold.high - threshold.low) });
+      onmove({ [threshold.name]: threshold.low + at * (threshold.high - threshold.low) });
     });
     new ResizeObserver(() => {
       if (this.host.clientWidth && this.host.clientWidth !== this.wide) {
         this.wide = this.host.clientWidth;
-        if (this.drawn) this.draw(this.drawn);
+        if (this.frame) this.draw(this.frame);
       }
     }).observe(this.host);
   }
@@ -39,7 +39,7 @@ export class SizeCurve {
    * (`former`, or null). `others` are the other thresholds in words; `about` says that the sizes are expected ones.
    */
   draw(frame) {
-    this.drawn = frame;
+    this.frame = frame;
     const { threshold, points, total, subsets, others, about } = frame;
     const ground = JSON.stringify([threshold.symbol, threshold.low, threshold.high, threshold.of, points, total, others, about, this.wide]);
     if (ground !== this.ground || subsets !== this.subsets) {
@@ -50,13 +50,13 @@ export class SizeCurve {
   }
 
   x(value) {
-    const { low, high } = this.drawn.threshold;
+    const { low, high } = this.frame.threshold;
     return EDGE.left + ((value - low) / (high - low)) * (this.wide - EDGE.left - EDGE.right);
   }
 
   /** What moves with the slider: the lines, and what they say. */
   drawLines() {
-    const { threshold, value, former } = this.drawn;
+    const { threshold, value, former } = this.frame;
     this.svg.setAttribute("aria-label", this.sentence());
     fill(this.lines,
       former !== null && svg("path", { class: "baseline-edge", d: `M${this.x(former)} ${EDGE.top}V${HIGH - EDGE.bottom}` }),
@@ -65,7 +65,7 @@ export class SizeCurve {
   }
 
   drawGround() {
-    const { threshold, points, total, subsets, others, about } = this.drawn;
+    const { threshold, points, total, subsets, others, about } = this.frame;
     const { symbol, low, high, of } = threshold;
     const bottom = HIGH - EDGE.bottom;
     const x = (v) => this.x(v);
@@ -100,7 +100,7 @@ export class SizeCurve {
   }
 
   sentence() {
-    const { threshold, points, value, total, subsets } = this.drawn;
+    const { threshold, points, value, total, subsets } = this.frame;
     const now = points.find((point) => point.value === value) ?? points[0];
     const shares = subsets.map((subset, k) => `${subset.name} ${format.share(now.sizes[k], total)}`).join(", ");
     return `${this.caption.textContent}: share of every subset from ${written(threshold.low)} to ${written(threshold.high)}. At ${threshold.symbol} = ${written(now.value)}: ${shares}.`;
@@ -108,7 +108,7 @@ export class SizeCurve {
 
   /** The same as a table. */
   table() {
-    const { threshold, points, value, subsets, about } = this.drawn;
+    const { threshold, points, value, subsets, about } = this.frame;
     const head = h("tr", {}, h("th", { scope: "col" }, threshold.symbol), subsets.map((s) => h("th", { scope: "col", class: "n" }, s.name)));
     const rows = points.map((point) => {
       const sizes = point.sizes.map((n) => h("td", { class: "n" }, `${about && point.value !== value ? "≈ " : ""}${format.count(n)}`));

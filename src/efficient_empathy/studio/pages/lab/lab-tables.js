@@ -15,15 +15,15 @@ const points = (now, before) => {
 
 /** Segments of a bar, one a subset, whose lengths follow counts. */
 export class Stack {
-  constructor(host, named = false) {
+  constructor(host, withLetters = false) {
     this.host = host;
-    this.named = named;
+    this.withLetters = withLetters;
   }
 
   draw(subsets, counts, total) {
     if (this.subsets !== subsets) {
       this.subsets = subsets;
-      this.parts = subsets.map(({ look, mark, letter }) => h("span", { class: `${look} mark-${mark} q7` }, this.named && h("b", {}, letter)));
+      this.parts = subsets.map(({ look, mark, letter }) => h("span", { class: `${look} mark-${mark} q7` }, this.withLetters && h("b", {}, letter)));
       fill(this.host, ...this.parts);
     }
     this.parts.forEach((part, k) => part.style.setProperty("flex-basis", `${total > 0 ? (100 * counts[k]) / total : 0}%`));
@@ -80,9 +80,9 @@ export function flipRows(flips, subsets, symbols, scored, address) {
 
 /** Categories with bars, sorted; a category's button makes it the one that is shown. */
 export class CategoryTable {
-  constructor(host, chosen) {
+  constructor(host, onchoose) {
     this.host = host;
-    this.chosen = chosen;
+    this.onchoose = onchoose;
     this.all = false;
   }
 
@@ -93,7 +93,7 @@ export class CategoryTable {
     this.rows = names.map((name, place) => {
       const bar = h("div", { class: "stack" });
       const cells = ["n", "n", "n"].map((kind) => h("td", { class: kind }));
-      const button = h("button", { type: "button", class: "plain name", onclick: () => this.chosen(place) }, name);
+      const button = h("button", { type: "button", class: "plain name", onclick: () => this.onchoose(place) }, name);
       const row = h("tr", {}, h("th", { scope: "row" }, button), cells[0], h("td", { class: "bar-cell", "aria-hidden": "true" }, bar), cells.slice(1));
       return { row, button, cells, stack: new Stack(bar) };
     });

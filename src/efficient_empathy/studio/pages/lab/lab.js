@@ -1,11 +1,12 @@
 // The page of thresholds: one choice, kept in the address. While a slider moves it is drawn from what the studio has
 // sent; once it rests, the studio sends the points for the new place and, where only it can tell, the selection itself.
 
+import { AxisPair, pairOf } from "./axis-pair.js";
 import { RUN, announce, api, copy, debounce, fill, format, h, urlState } from "./common.js";
 import { cellAddress, command, download, inWords, loadFlips, loadSelection, loadCounts, moveAddress, packed, query, recipe, same, unpacked } from "./lab-choice.js";
 import { SizeCurve, written } from "./lab-curve.js";
-import { ScoreMap } from "./lab-map.js";
 import { CategoryTable, SizeTable, Stack, counted, flipRows, swatch } from "./lab-tables.js";
+import { ScoreMap } from "./score-map.js";
 
 const at = (id) => document.getElementById(id);
 const SETTLED = 250;
@@ -15,14 +16,14 @@ const KINDS = {
   ranked: "This policy ranks the samples, so the studio works every count out anew when a threshold moves.",
 };
 
-const state = { choice: null, category: null, half: false, pinned: null, sort: "samples", up: null, right: null };
-let offered, present, before, map, curves, sizes, stack, categories, drawing, loading, pending = null;
+const state = { choice: null, category: null, half: false, pin: null, sort: "samples", up: null, right: null };
+let offered, present, before, map, axes, curves, sizes, stack, categories, drawing, loading, pending = null;
 
 const policy = () => offered.policies[state.choice.policy];
 const subsets = () => policy().subsets;
 const symbols = () => Object.fromEntries(present.thresholds.map(({ name, symbol }) => [name, symbol]));
 const stepOf = ({ step }) => (state.half ? step : Math.max(1, step));
-const baseline = () => state.pinned ?? offered.last ?? offered.first;
+const baseline = () => state.pin ?? offered.last ?? offered.first;
 const current = () => same(present.choice, state.choice);
 /** Whether what the studio has sent is of the policy that is chosen, decided in the same way: only then can it be drawn. */
 const fits = () => present?.choice.policy === state.choice.policy && present.choice.decide === state.choice.decide;
@@ -46,17 +47,17 @@ function fromUrl() {
   state.choice = { policy: key, thresholds: Object.fromEntries(values), decide: decide in offered.policies[key].decides ? decide : "auto" };
   state.half = urlState.get("half") === "1" || values.some(([, value]) => !Number.isInteger(value));
   state.sort = urlState.get("sort", "samples");
-  state.pinned = unpacked(urlState.get("base"), offered.policies, state.choice.decide);
+  state.pin = unpacked(urlState.get("base"), offered.policies, state.choice.decide);
   [state.up, state.right] = [urlState.get("up"), urlState.get("right")];
 }
 
 const toUrl = debounce(() => {
-  const { choice, category, half, pinned, sort, up, right } = state;
+  const { choice, category, half, pin: base, sort, up, right } = state;
   const stale = [...new URLSearchParams(location.search).keys()].filter((name) => name.startsWith("t."));
   urlState.set({
     ...Object.fromEntries(stale.map((name) => [name, null])), ...query(choice),
     half: half ? 1 : null, category: category === null ? null : present.categories[category],
-    base: pinned && packed(pinned), sort: sort === "samples" ? null : sort, up, right,
+    base: base && packed(base), sort: sort === "samples" ? null : sort, up, right,
   });
 }, 200);
 
@@ -86,7 +87,7 @@ const later = debounce(() => current() || load(), SETTLED);
 const settle = debounce(() => {
   categories.sort(state.sort);
   toUrl();
-  if (!present.settled || !current()) return;
+  if (!present.complete || !current()) return;
   const counts = present.sizes(present.exact ? present.codes : null, state.category);
   announce(`${inWords(state.choice, symbols())}: ${subsets().map(({ name }, k) => `${name} ${format.count(counts[k])}`).join(", ")}`);
 }, SETTLED);
@@ -141,9 +142,9 @@ async function loadBaseline() {
 
 /** What is drawn: the counts by category, and whether they are those of `select`. */
 function counts() {
-  if (!present.exact && current() && present.settled) return { codes: present.codes, selected: null, about: false };
+  if (!present.exact && current() && present.complete) return { codes: present.codes, selected: null, about: false };
   const codes = present.codesAt(state.choice.thresholds);
-  if (!codes) return { codes: present.codes, selected: present.settled ? null : present.codes, about: true };
+  if (!codes) return { codes: present.codes, selected: present.complete ? null : present.codes, about: true };
   return { codes, selected: codes, about: !present.exact };
 }
 
@@ -156,7 +157,7 @@ function draw() {
   const { selected, about } = counts();
   const samples = present.samples(category);
   const waits = about || !current();
-  if (present.codes || present.settled) {
+  if (present.codes || present.complete) {
     const now = counted(subsets(), present.sizes(selected, category), present.otherwise);
     const was = before && counted(names(before), before.sizes(before.exact ? before.codes : null, category), before.otherwise);
     stack.draw(subsets(), subsets().map(({ name }) => now.by[name]), samples.scored);
@@ -183,7 +184,7 @@ function drawMap() {
   const shown = !about && !present.exact ? present.map(null, right, up, state.category) : present.codes ? present.map(codes, right, up, state.category) : null;
   if (!shown) return;
   const former = before && !same(before.choice, state.choice) && formerMap(right, up);
-  map.shown = { ...shown, split: !about };
+  map.counts = { ...shown, split: !about };
   map.draw({ map: shown, context: `${right} ${up} ${present.samples(state.category).scored} ${!about}`, baseline: former || null, subsets: subsets(), values: state.choice.thresholds, steps: Object.fromEntries(present.thresholds.map((one) => [one.name, stepOf(one)])) });
 }
 
@@ -217,7 +218,7 @@ function drawCurves() {
     const all = present.curve(threshold.name, state.category);
     if (!all.length) return;
     const points = all.filter(({ value }) => state.half || Number.isInteger(value) || value === thresholds[threshold.name]);
-    if (!present.exact && present.settled && current()) {
+    if (!present.exact && present.complete && current()) {
       const here = points.find(({ value }) => value === thresholds[threshold.name]);
       if (here) here.sizes = present.sizes(null, state.category);
     }
@@ -228,7 +229,7 @@ function drawCurves() {
       former: before && former !== undefined && !same(before.choice, state.choice) ? former : null,
     });
   });
-  if (at("curve-table").open) fill(at("curve-table").querySelector(".tables"), ...curves.filter((one) => one.drawn).map((one) => one.table()));
+  if (at("curve-table").open) fill(at("curve-table").querySelector(".tables"), ...curves.filter((one) => one.frame).map((one) => one.table()));
 }
 
 function drawFlips() {
@@ -245,11 +246,8 @@ const sampled = () => (state.category === null || present.unnamed.includes(state
 
 /** The axes that are drawn, by their place: to the right, and upwards or null. */
 function pair() {
-  const place = (name, fallback) => Math.max(0, present.axes.findIndex((axis) => axis.name === name)) || (present.axes[0].name === name ? 0 : fallback);
-  if (present.axes.length === 1) return [0, null];
-  const up = place(state.up, 0);
-  const right = place(state.right, up === 1 ? 0 : 1);
-  return [right === up ? (up === 0 ? 1 : 0) : right, up];
+  const names = present.axes.map(({ name }) => name);
+  return pairOf(names, state).map((name) => (name === null ? null : names.indexOf(name)));
 }
 
 /** What changes with the policy, the category or the samples, and not with the thresholds. */
@@ -274,11 +272,7 @@ function drawFrame() {
 function fillFrame() {
   const [right, up] = pair();
   map.lay(present.axes[right], up === null ? null : present.axes[up], present.thresholds);
-  at("pair").hidden = present.axes.length < 3;
-  for (const [id, chosen] of [["up", up], ["right", right]]) {
-    fill(at(id), ...present.axes.map(({ name }) => h("option", { value: name }, name)));
-    if (chosen !== null) at(id).value = present.axes[chosen].name;
-  }
+  axes.show(present.axes.map(({ name }) => name), present.axes[right].name, up === null ? null : present.axes[up].name);
   fill(at("keys"), ...subsets().map((subset) => h("li", { dataset: { subset: subset.name } }, swatch(subset), ` ${subset.name}`)),
     h("li", { id: "baseline-key" }, h("span", { class: "dashes", "aria-hidden": "true" }), " where the baseline divides"));
   fill(at("sliders"), ...present.thresholds.flatMap((one) => {
@@ -307,16 +301,16 @@ function fillFrame() {
 }
 
 function drawBaseline() {
-  const base = state.pinned ? "pinned" : offered.last ? "the run's last selection" : "the policy's own thresholds";
+  const base = state.pin ? "pinned" : offered.last ? "the run's last selection" : "the policy's own thresholds";
   const marks = before ? Object.fromEntries(before.thresholds.map(({ name, symbol }) => [name, symbol])) : symbols();
   at("baseline").textContent = `The baseline is ${inWords(baseline(), marks)} (${base}).${offered.stale ? ` ${offered.stale}.` : ""}`;
-  at("unpin").hidden = !state.pinned;
+  at("unpin").hidden = !state.pin;
 }
 
 function describe(cell) {
   const [right, up] = pair();
   const [x, y] = map.scores(cell);
-  const { n, by, subset, split } = map.shown;
+  const { n, by, subset, split } = map.counts;
   const wide = subsets().length;
   const within = subsets().map(({ name }, k) => [name, by[cell * wide + k]]).filter(([, count]) => count > 0);
   const whose = split && within.length ? within.map(([name, count]) => (within.length > 1 ? `${name} ${format.count(count)}` : name)).join(", ") : subsets()[subset[cell]]?.name ?? "none";
@@ -353,16 +347,6 @@ function listen() {
     state.category = null;
     chooseCategory(event.target.value === "" ? null : Number(event.target.value));
   });
-  for (const id of ["up", "right"]) {
-    at(id).addEventListener("change", (event) => {
-      const [right, up] = pair().map((i) => present.axes[i].name);
-      Object.assign(state, { up, right }, { [id]: event.target.value });
-      if (state.up === state.right) state[id === "up" ? "right" : "up"] = id === "up" ? up : right;
-      fillFrame();
-      redraw();
-      settle();
-    });
-  }
   at("sort").addEventListener("change", (event) => {
     state.sort = event.target.value;
     categories.sort(state.sort);
@@ -394,7 +378,7 @@ function listen() {
 }
 
 function pin(choice) {
-  state.pinned = choice;
+  state.pin = choice;
   loadBaseline();
   drawBaseline();
   redraw();
@@ -426,7 +410,13 @@ async function begin() {
       settle();
     } }), h("span", { title: one.description || null }, one.name))));
   const dragged = (values, settled) => move(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, snapped(name, value)])), settled);
-  map = new ScoreMap(at("map"), { describe, moved: dragged, chosen: chosenCell });
+  map = new ScoreMap(at("map"), { describe, onmove: dragged, onchoose: chosenCell });
+  axes = new AxisPair(at("pair"), (chosen) => {
+    Object.assign(state, chosen);
+    fillFrame();
+    redraw();
+    settle();
+  });
   sizes = new SizeTable(at("sizes").tBodies[0]);
   stack = new Stack(at("stack"), true);
   categories = new CategoryTable(at("categories"), chooseCategory);

@@ -1,9 +1,9 @@
 // The live page: one stream of events, drawn as they come.
 
-import { READ_ONLY, RUN, announce, api, copy, fill, format, h, showProblem, svg } from "./common.js";
+import { AxisPair, pairOf } from "./axis-pair.js";
+import { READ_ONLY, RUN, announce, api, copy, fill, format, h, showProblem, urlState } from "./common.js";
+import { ScoreMap } from "./score-map.js";
 
-const CELL = 40;
-const LEFT = 44;
 const SHOWN = 12;
 const STATES = {
   none: ["Not scoring", "", "Nothing is scoring this run now."],
@@ -19,7 +19,13 @@ const STATES = {
 const KINDS = { parse_error: "unreadable replies", api_error: "failed calls", refused: "refusals" };
 
 const $ = (id) => document.getElementById(id);
-const cells = new Map();
+const SAMPLES = [{ name: "", look: "look-measure", mark: "none", letter: "" }];
+const cells = new Map(); // by the places of two axes, of their two scores: how many samples
+const map = new ScoreMap($("map"), { describe: (cell) => `${inWords(cell)}: ${format.plural(map.counts.n[cell], "sample")}` });
+const axisPair = new AxisPair($("pair"), (chosen) => {
+  urlState.set(chosen);
+  showMap(latest.axes);
+});
 let recent = [];
 let condition = null;
 let latest = null;
@@ -44,7 +50,7 @@ function take(report) {
     cells.clear();
     recent = [];
   }
-  for (const [right, up, count] of report.cells) cells.set(`${right} ${up}`, count);
+  for (const [first, second, a, b, count] of report.cells) cells.set(`${first} ${second} ${a} ${b}`, count);
   recent = [...recent, ...report.recent].slice(-SHOWN);
   showState(report);
   showFigures(report);
@@ -128,47 +134,33 @@ function put(id, value, note) {
   $(`${id}-note`).textContent = note;
 }
 
-const short = (n) => (n < 1000 ? String(n) : n < 9950 ? `${(n / 1000).toFixed(1)}k` : n < 999500 ? `${Math.round(n / 1000)}k` : `${(n / 1e6).toFixed(1)}M`);
+/** The scores of a cell of the map, in words. */
+function inWords(cell) {
+  const scores = map.scores(cell);
+  return [map.up, map.right].filter(Boolean).map(({ name }, i, shown) => `${name} ${scores[shown.length - 1 - i]}`).join(", ");
+}
 
 function showMap(axes) {
   if (!axes.length) {
     $("map-note").textContent = "No score has been given yet.";
     return;
   }
-  const [right, up] = axes.length === 2 ? [axes[1], axes[0]] : [axes[0], ["", 0, 0]];
-  const [columns, rows] = [right, up].map(([, low, high]) => high - low + 1);
-  const cell = Math.max(6, Math.min(CELL, Math.floor(440 / Math.max(columns, rows))));
-  const most = Math.max(1, ...cells.values());
-  const bottom = 6 + rows * cell;
-  const named = (x, y) => `${up[0] && `${up[0]} ${y}, `}${right[0]} ${x}`;
-  const parts = [];
-  let total = 0;
-  for (let row = 0; row < rows; row++) {
-    const y = up[1] + row;
-    for (let column = 0; column < columns; column++) {
-      const x = right[1] + column;
-      const count = cells.get(`${x} ${y}`) ?? 0;
-      total += count;
-      const step = count ? Math.min(10, Math.ceil(Math.sqrt(count / most) * 10)) : 0;
-      const [left, top] = [LEFT + column * cell, bottom - (row + 1) * cell];
-      parts.push(svg("g", {},
-        svg("title", {}, `${named(x, y)}: ${format.plural(count, "sample")}`),
-        svg("rect", { class: `filled box look-measure q${step}`, x: left, y: top, width: cell, height: cell, rx: 3 }),
-        count && cell > 24 ? svg("text", { class: `count look-measure q${step}`, x: left + cell / 2, y: top + cell / 2 + 4 }, short(count)) : null));
-    }
-    if (up[0] && row % Math.ceil(16 / cell) === 0) parts.push(svg("text", { class: "tick end", x: LEFT - 6, y: bottom - (row + 0.5) * cell + 4 }, y));
-  }
-  for (let column = 0; column < columns; column += Math.ceil(20 / cell)) {
-    parts.push(svg("text", { class: "tick", x: LEFT + (column + 0.5) * cell, y: bottom + 15 }, right[1] + column));
-  }
-  const wide = LEFT + columns * cell + 4;
-  parts.push(svg("text", { class: "axis", x: LEFT + (columns * cell) / 2, y: bottom + 34 }, `${right[0]} →`));
-  if (up[0]) parts.push(svg("text", { class: "axis", transform: `translate(13 ${6 + (rows * cell) / 2}) rotate(-90)` }, `${up[0]} →`));
-  const peak = [...cells].sort((a, b) => b[1] - a[1])[0];
-  const about = `Map of ${format.plural(total, "judged sample")} by ${up[0] && `${up[0]} and `}${right[0]}`
-    + (peak ? `; most, ${format.count(peak[1])}, at ${named(...peak[0].split(" "))}.` : ".");
-  fill($("map"), svg("svg", { viewBox: `0 0 ${wide} ${bottom + 42}`, role: "img", "aria-label": about }, parts));
-  $("map-note").textContent = `${format.plural(total, "sample")}; each score rounded to a whole number.`;
+  const names = axes.map(([name]) => name);
+  const [right, up] = pairOf(names, { right: urlState.get("right"), up: urlState.get("up") });
+  const [x, y] = [names.indexOf(right), up === null ? names.indexOf(right) : names.indexOf(up)];
+  const axis = (place) => ({ name: axes[place][0], low: axes[place][1], high: axes[place][2] });
+  axisPair.show(names, right, up);
+  map.lay(axis(x), up === null ? null : axis(y), []);
+  const n = Array.from({ length: map.rows * map.columns }, (_, cell) => {
+    const [a, b] = map.scores(cell);
+    const scores = up === null ? [a, a] : x < y ? [a, b] : [b, a];
+    return cells.get([Math.min(x, y), Math.max(x, y), ...scores].join(" ")) ?? 0;
+  });
+  map.counts = { n, by: n, subset: n.map(() => 0) };
+  map.draw({ map: map.counts, baseline: null, subsets: SAMPLES, values: {}, steps: {}, context: `${right} ${up}` });
+  const total = n.reduce((sum, count) => sum + count, 0);
+  const most = n.indexOf(Math.max(...n));
+  $("map-note").textContent = `${format.plural(total, "sample")}, each score rounded to a whole number. The most frequent: ${inWords(most)} (${format.plural(n[most], "sample")}).`;
 }
 
 function showFailures(report) {

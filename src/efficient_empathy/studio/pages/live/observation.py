@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import polars as pl
@@ -13,12 +15,15 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
+from efficient_empathy.scoring.rubric import read_rubric
 from efficient_empathy.studio.pages.live.control import Control, ScoringState, scoring_state
 
 RECENT = 20
 REASONS = 8
 HIGHEST = 100
 """Scores above are not drawn."""
+Cell = tuple[int, int, int, int]
+"""The places of two of the rubric's axes, and a whole score on each; of one axis both are the same."""
 _STEP = 20_000
 _CLIP = 240
 _MOST_REASONS = 200
@@ -32,8 +37,7 @@ class JudgementCounts:
         self.last = 0
         """The number of the last row that was read."""
         self.ok = 0
-        self.cells: Counter[tuple[int, int]] = Counter()
-        """By the rubric's second and first axis, rounded to whole numbers; or by the only axis and 0."""
+        self.cells: Counter[Cell] = Counter()
         self.axes: list[str] = []
         self.cost_usd = 0.0
         self.requests = 0
@@ -99,12 +103,13 @@ class JudgementCounts:
 
     def _place(self, judgement: Judgement) -> None:
         if not self.axes:
-            self.axes = list(judgement.scores)[:2]
-        if self.axes and set(self.axes) <= judgement.scores.keys():
-            first, *second = (int(judgement.scores[axis] + 0.5) for axis in self.axes)
-            right, up = (second[0], first) if second else (first, 0)
-            if 0 <= up <= HIGHEST and 0 <= right <= HIGHEST:
-                self.cells[right, up] += 1
+            self.axes = list(judgement.scores)
+        if not self.axes or not set(self.axes) <= judgement.scores.keys():
+            return
+        scores = [int(judgement.scores[axis] + 0.5) for axis in self.axes]
+        for first, second in combinations(range(len(scores)), 2) if len(scores) > 1 else [(0, 0)]:
+            if 0 <= scores[first] <= HIGHEST and 0 <= scores[second] <= HIGHEST:
+                self.cells[first, second, scores[first], scores[second]] += 1
 
 
 RATE_OVER_S = 15.0
@@ -114,11 +119,11 @@ USUAL = 10
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen. `cells` are `{(right, up): count}`, `recent` the last judgements, oldest first."""
+    """What was seen. `recent` are the last judgements, oldest first."""
 
     spec: JudgeSpec | None
     frame: dict[str, Any]
-    cells: dict[tuple[int, int], int]
+    cells: dict[Cell, int]
     recent: list[dict[str, Any]]
     behind: bool
     """Whether the ledger holds more than has been read yet."""
@@ -131,6 +136,7 @@ class Observer:
         self._workspace, self._control = workspace, control
         self._counts = JudgementCounts(None)
         self._file = 0
+        self._scales: Mapping[str, tuple[int, int]] = {}
         self._progress: deque[tuple[float, int]] = deque(maxlen=64)
         self._behind = False
 
@@ -163,7 +169,7 @@ class Observer:
             "ok": counts.ok,
             "failed": counts.failed(),
             "reasons": counts.reasons(),
-            "axes": _scales(counts, record),
+            "axes": self._axes(record),
             "cost_usd": cost_usd,
             "requests": counts.requests,
             "tokens": counts.tokens,
@@ -171,6 +177,18 @@ class Observer:
             "reading": self._behind,
         }
         return Observation(counts.spec, frame, dict(counts.cells), list(counts.recent), self._behind)
+
+    def _axes(self, record: dict[str, Any]) -> list[tuple[str, int, int]]:
+        """The axes with their scales: of the rubric, else as the run was scored before, else as far as scores go."""
+        counts = self._counts
+        scales = self._scales or record.get("rubric", {}).get("axes", {})
+        highest: Counter[int] = Counter()
+        for first, second, a, b in counts.cells:
+            highest[first], highest[second] = max(highest[first], a), max(highest[second], b)
+        return [
+            (axis, *(scales[axis] if axis in scales else (0, max(USUAL, highest[place]))))
+            for place, axis in enumerate(counts.axes)
+        ]
 
     def _read(self, spec: JudgeSpec | None) -> float:
         """Count what is new; what all calls have cost."""
@@ -182,6 +200,8 @@ class Observer:
             file = self._workspace.ledger.stat().st_ino
             if (spec, file) != (self._counts.spec, self._file):
                 self._counts, self._file = JudgementCounts(spec), file
+                rubric = read_rubric(self._workspace, spec.rubric) if spec else None
+                self._scales = rubric.scales if rubric else {}
                 self._progress.clear()
             self._behind = self._counts.read(ledger)
             return ledger.spent_usd()
@@ -202,16 +222,6 @@ class Observer:
             self._progress.popleft()
         (began, before), (at, after) = self._progress[0], self._progress[-1]
         return (after - before) / (at - began) if at - began > 0.2 else None
-
-
-def _scales(counts: JudgementCounts, record: dict[str, Any]) -> list[tuple[str, int, int]]:
-    """The axes of the map, upwards first, with their scales: as the run was scored before, else as far as scores go."""
-    axes = record.get("rubric", {}).get("axes", {})
-    highest = [
-        max((cell[place] for cell in counts.cells), default=0) for place in ((1, 0) if len(counts.axes) > 1 else (0,))
-    ]
-    scales = zip(counts.axes, highest, strict=False)
-    return [(axis, *axes[axis]) if axis in axes else (axis, 0, max(USUAL, top)) for axis, top in scales]
 
 
 def _of_process(scoring: ScoringState, rate: float | None) -> dict[str, Any] | None:

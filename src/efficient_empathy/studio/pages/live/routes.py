@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.live.control import Control
-from efficient_empathy.studio.pages.live.observation import Observation, Observer
+from efficient_empathy.studio.pages.live.observation import Cell, Observation, Observer
 from efficient_empathy.studio.server.context import Studio
 
 LOOK_EVERY_S = 0.5
@@ -129,9 +129,9 @@ class Watch:
         assert self._observation is not None
         return {**self._report(self._observation.cells, self._observation.recent), "whole": True}
 
-    def _report(self, cells: dict[tuple[int, int], int], recent: list[dict[str, Any]]) -> dict[str, Any]:
+    def _report(self, cells: dict[Cell, int], recent: list[dict[str, Any]]) -> dict[str, Any]:
         frame = self._observation.frame if self._observation else {}
-        cell_rows = [[right, up, count] for (right, up), count in cells.items()]
+        cell_rows = [[*cell, count] for cell, count in cells.items()]
         return {**frame, "whole": False, "problem": self._problem, "cells": cell_rows, "recent": recent}
 
     def _text(self, report: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ const sent = outbox({
     showProgress();
   },
   onend: ended,
-  onrefused(sentence) {
+  onrefusal(sentence) {
     showProblem(sentence);
     if (task) show(task.place, { push: false });
   },

@@ -9,8 +9,8 @@ export function isEnd(error) {
   return [401, 403, 410].includes(error.status);
 }
 
-/** `onstate(text, bad)`, `onprogress(progress)`, `onend(sentence)`, `onrefused(sentence)` are told how it goes. */
-export function outbox({ onstate, onprogress, onend, onrefused }) {
+/** `onstate(text, bad)`, `onprogress(progress)`, `onend(sentence)`, `onrefusal(sentence)` are told how it goes. */
+export function outbox({ onstate, onprogress, onend, onrefusal }) {
   const waiting = [];
   let sending = null;
 
@@ -30,7 +30,7 @@ export function outbox({ onstate, onprogress, onend, onrefused }) {
         }
         waiting.length = 0;
         if (isEnd(error)) onend(error.message);
-        else onrefused(error.message);
+        else onrefusal(error.message);
       }
     }
   }
@@ -53,7 +53,7 @@ export function outbox({ onstate, onprogress, onend, onrefused }) {
         return await api("/api/rate/undo", { body: { submission: unlike() }, quiet: true });
       } catch (error) {
         if (isEnd(error)) onend(error.message);
-        else onrefused(error.message);
+        else onrefusal(error.message);
         return null;
       }
     },

@@ -9,31 +9,31 @@ const SETTLED = 60; // milliseconds without a scroll before rows are asked for
 
 export class VirtualList {
   /**
-   * `fetchRows(offset, limit, signal)` resolves to rows; `draw(row)` gives a row's children; `opened(place, row)` hears
+   * `fetchRows(offset, limit, signal)` resolves to rows; `draw(row)` gives a row's children; `onopen(place, row)` hears
    * of a row that was chosen. Rows are as tall as the CSS variable --row says.
    */
-  constructor(host, { fetchRows, draw, opened }) {
-    Object.assign(this, { host, fetchRows, draw, opened });
-    Object.assign(this, { count: 0, top: 0, active: 0, open: null, pages: new Map(), asked: new Map(), shown: new Map() });
+  constructor(host, { fetchRows, draw, onopen }) {
+    Object.assign(this, { host, fetchRows, draw, onopen });
+    Object.assign(this, { count: 0, top: 0, active: 0, open: null, pages: new Map(), requests: new Map(), elements: new Map() });
     this.layer = h("div", { class: "layer", role: "presentation" });
     this.spacer = h("div", { class: "spacer", role: "presentation" }, this.layer);
     fill(host, this.spacer);
-    host.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    host.addEventListener("keydown", (event) => this.pressed(event));
-    host.addEventListener("click", (event) => this.clicked(event));
-    host.addEventListener("wheel", (event) => this.wheeled(event), { passive: false });
+    host.addEventListener("scroll", () => this.handleScroll(), { passive: true });
+    host.addEventListener("keydown", (event) => this.handleKey(event));
+    host.addEventListener("click", (event) => this.handleClick(event));
+    host.addEventListener("wheel", (event) => this.handleWheel(event), { passive: false });
     host.addEventListener("touchstart", (event) => { this.touch = event.touches[0].clientY; }, { passive: true });
-    host.addEventListener("touchmove", (event) => this.touched(event), { passive: false });
+    host.addEventListener("touchmove", (event) => this.handleTouch(event), { passive: false });
     new ResizeObserver(() => this.measure()).observe(host);
   }
 
   /** Another list: `count` rows, from the top or from where it was. Rows that were read are forgotten. */
   reset(count, { keep = false } = {}) {
-    for (const control of this.asked.values()) control.abort();
-    this.asked.clear();
+    for (const control of this.requests.values()) control.abort();
+    this.requests.clear();
     this.pages.clear();
-    this.shown.forEach((element) => element.remove());
-    this.shown.clear();
+    this.elements.forEach((element) => element.remove());
+    this.elements.clear();
     if (!keep) Object.assign(this, { top: 0, active: 0 });
     this.count = count;
     this.active = Math.max(0, Math.min(this.active, count - 1));
@@ -52,7 +52,7 @@ export class VirtualList {
     this.moveTo(this.top);
   }
 
-  get scaled() {
+  get isScaled() {
     return this.height < this.total;
   }
 
@@ -63,36 +63,36 @@ export class VirtualList {
   /** Show the list from a pixel on, counted as if nothing were scaled. */
   moveTo(top) {
     this.top = Math.max(0, Math.min(top, this.total - this.view));
-    const ratio = this.scaled ? (this.height - this.view) / (this.total - this.view) : 1;
+    const ratio = this.isScaled ? (this.height - this.view) / (this.total - this.view) : 1;
     this.host.scrollTop = this.top * ratio;
-    this.expected = this.host.scrollTop;
+    this.position = this.host.scrollTop;
     this.render();
   }
 
-  scrolled() {
+  handleScroll() {
     const at = this.host.scrollTop;
-    if (Math.abs(at - this.expected) < 1) return;
-    this.expected = at;
-    this.top = this.scaled ? (at / (this.height - this.view)) * (this.total - this.view) : at;
+    if (Math.abs(at - this.position) < 1) return;
+    this.position = at;
+    this.top = this.isScaled ? (at / (this.height - this.view)) * (this.total - this.view) : at;
     this.render();
   }
 
-  wheeled(event) {
-    if (!this.scaled || event.ctrlKey) return;
+  handleWheel(event) {
+    if (!this.isScaled || event.ctrlKey) return;
     event.preventDefault();
     const unit = [1, this.row, this.view][event.deltaMode] ?? 1;
     this.moveTo(this.top + event.deltaY * unit);
   }
 
-  touched(event) {
-    if (!this.scaled) return;
+  handleTouch(event) {
+    if (!this.isScaled) return;
     event.preventDefault();
     const at = event.touches[0].clientY;
     this.moveTo(this.top + this.touch - at);
     this.touch = at;
   }
 
-  pressed(event) {
+  handleKey(event) {
     if (event.altKey || event.metaKey || !this.count) return;
     const step = this.visible;
     const target = {
@@ -105,7 +105,7 @@ export class VirtualList {
     event.preventDefault();
   }
 
-  clicked(event) {
+  handleClick(event) {
     const place = Number(event.target.closest("[role=option]")?.dataset.place ?? -1);
     if (place < 0) return;
     this.activate(place);
@@ -125,7 +125,7 @@ export class VirtualList {
     const row = await this.rowAt(place);
     if (!row) return;
     this.mark(place);
-    this.opened(place, row);
+    this.onopen(place, row);
   }
 
   /** Mark a row as the one that is open; null for none. */
@@ -146,13 +146,13 @@ export class VirtualList {
     if (!this.row || !this.view) return;
     const first = Math.floor(this.top / this.row);
     const last = Math.min(this.count - 1, Math.floor((this.top + this.view - 0.5) / this.row));
-    for (const [place, element] of this.shown) {
+    for (const [place, element] of this.elements) {
       if (place >= first && place <= last) continue;
       element.remove();
-      this.shown.delete(place);
+      this.elements.delete(place);
     }
     for (let place = first; place <= last; place++) this.renderRow(place);
-    const active = this.shown.get(this.active);
+    const active = this.elements.get(this.active);
     if (active) this.host.setAttribute("aria-activedescendant", active.id);
     else this.host.removeAttribute("aria-activedescendant");
     clearTimeout(this.timer);
@@ -160,10 +160,10 @@ export class VirtualList {
   }
 
   renderRow(place) {
-    let element = this.shown.get(place);
+    let element = this.elements.get(place);
     if (!element) {
       element = h("div", { role: "option", id: `sample-${place}`, class: "row", "aria-posinset": place + 1, dataset: { place } });
-      this.shown.set(place, element);
+      this.elements.set(place, element);
       const next = [...this.layer.children].find((one) => Number(one.dataset.place) > place) ?? null;
       this.layer.insertBefore(element, next);
     }
@@ -181,8 +181,8 @@ export class VirtualList {
   need(first, last) {
     const pages = [];
     for (let page = Math.floor(first / PAGE); page <= Math.floor(last / PAGE); page++) pages.push(page);
-    for (const [page, control] of this.asked) if (!pages.includes(page)) control.abort();
-    for (const page of pages) if (!this.pages.has(page) && !this.asked.has(page)) this.read(page).catch(() => {});
+    for (const [page, control] of this.requests) if (!pages.includes(page)) control.abort();
+    for (const page of pages) if (!this.pages.has(page) && !this.requests.has(page)) this.read(page).catch(() => {});
     for (const page of this.pages.keys()) {
       if (this.pages.size <= PAGES_HELD) break;
       if (!pages.includes(page)) this.pages.delete(page); // the one read longest ago
@@ -191,17 +191,17 @@ export class VirtualList {
 
   async read(page) {
     const control = new AbortController();
-    this.asked.set(page, control);
+    this.requests.set(page, control);
     try {
       const rows = await this.fetchRows(page * PAGE, PAGE, control.signal);
-      if (this.asked.get(page) === control) {
+      if (this.requests.get(page) === control) {
         this.pages.set(page, rows);
         this.render();
       }
     } catch (error) {
       if (error.name !== "AbortError") throw error;
     } finally {
-      if (this.asked.get(page) === control) this.asked.delete(page);
+      if (this.requests.get(page) === control) this.requests.delete(page);
     }
   }
 }

@@ -6,9 +6,9 @@ const STEPS = 10;
 const MOVES = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] };
 
 export class ScoreBrush {
-  /** `chosen(spans)` hears of a rectangle, [lowest, highest] by axis, or null; `pointed(sentence)` of a cell. */
-  constructor(host, { chosen, pointed }) {
-    Object.assign(this, { host, chosen, pointed, counts: new Map(), anchor: null });
+  /** `onchoose(spans)` hears of a rectangle, [lowest, highest] by axis, or null; `onpoint(sentence)` of a cell. */
+  constructor(host, { onchoose, onpoint }) {
+    Object.assign(this, { host, onchoose, onpoint, counts: new Map(), anchor: null });
   }
 
   /** Draw the cells of two axes, [name, lowest, highest] each; `up` null for one axis alone. */
@@ -44,13 +44,13 @@ export class ScoreBrush {
   }
 
   listen() {
-    this.grid.addEventListener("keydown", (event) => this.pressed(event));
-    this.grid.addEventListener("focusin", (event) => this.reached(event.target));
-    this.grid.addEventListener("pointerdown", (event) => this.grabbed(event));
-    this.grid.addEventListener("pointermove", (event) => this.dragged(event));
-    this.grid.addEventListener("pointerup", (event) => this.released(event));
+    this.grid.addEventListener("keydown", (event) => this.handleKey(event));
+    this.grid.addEventListener("focusin", (event) => this.handleFocus(event.target));
+    this.grid.addEventListener("pointerdown", (event) => this.handleDown(event));
+    this.grid.addEventListener("pointermove", (event) => this.handleMove(event));
+    this.grid.addEventListener("pointerup", (event) => this.handleUp(event));
     this.grid.addEventListener("pointercancel", () => { this.drag = null; this.select(this.span); });
-    this.grid.addEventListener("pointerleave", () => this.pointed(""));
+    this.grid.addEventListener("pointerleave", () => this.onpoint(""));
   }
 
   /** Counts by cell, [[right, up, n], …] as positions; [[right, n], …] of one axis. */
@@ -88,16 +88,16 @@ export class ScoreBrush {
   }
 
   /** A cell has the focus: the one that Tab comes back to. */
-  reached(cell) {
+  handleFocus(cell) {
     const i = this.cells.indexOf(cell);
     if (i < 0) return;
     this.cells[this.active].tabIndex = -1;
     this.active = i;
     cell.tabIndex = 0;
-    this.pointed(this.sentence(i));
+    this.onpoint(this.sentence(i));
   }
 
-  pressed(event) {
+  handleKey(event) {
     const move = MOVES[event.key];
     if (move) {
       const within = (value, count) => Math.max(0, Math.min(count - 1, value));
@@ -120,26 +120,26 @@ export class ScoreBrush {
     return row * this.columns + part(event.clientX, box.left, box.width, this.columns);
   }
 
-  grabbed(event) {
+  handleDown(event) {
     if (event.button) return;
     event.preventDefault();
     this.grid.setPointerCapture(event.pointerId);
     this.drag = this.under(event);
     this.cells[this.drag].focus();
     this.anchor = null;
-    this.dragged(event);
+    this.handleMove(event);
   }
 
-  dragged(event) {
+  handleMove(event) {
     const at = this.under(event);
-    this.pointed(this.sentence(at));
+    this.onpoint(this.sentence(at));
     if (this.drag === null || this.drag === undefined) return;
     const shown = this.span;
     this.select(this.between(this.drag, at));
     this.span = shown;
   }
 
-  released(event) {
+  handleUp(event) {
     if (this.drag === null || this.drag === undefined) return;
     const span = this.between(this.drag, this.under(event));
     this.drag = null;
@@ -148,7 +148,7 @@ export class ScoreBrush {
   }
 
   choose(span) {
-    this.chosen(span && { ...(this.up && { [this.up[0]]: span.up }), [this.right[0]]: span.right });
+    this.onchoose(span && { ...(this.up && { [this.up[0]]: span.up }), [this.right[0]]: span.right });
   }
 
   /** The rectangle of two cells. */

@@ -1,5 +1,6 @@
 // The page of samples: what is asked for is in the address, everything shown follows from it.
 
+import { AxisPair } from "./axis-pair.js";
 import { RUN, add, announce, api, debounce, fill, format, h, showProblem, urlState } from "./common.js";
 import { detail, score, subsetSwatch, useLooks } from "./samples-detail.js";
 import { VirtualList } from "./samples-list.js";
@@ -14,7 +15,7 @@ const FAILURES = ["parse_error", "api_error", "refused"];
 const ANY = { subset: "Any subset", category: "Any category", state: "Any state", split: "Any split", answered_by: "Any judge" };
 const $ = (id) => document.getElementById(id);
 const narrow = matchMedia("(max-width: 900px)");
-const state = { about: null, version: null, search: null, shown: null, place: null, stopped: false, typing: false, ticket: 0, opening: 0 };
+const state = { about: null, version: null, search: null, sample: null, place: null, halt: false, typing: false, ticket: 0, openTicket: 0 };
 
 const list = new VirtualList($("list"), {
   async fetchRows(offset, limit, signal) {
@@ -29,12 +30,13 @@ const list = new VirtualList($("list"), {
     h("span", { class: "row-last quiet", dir: "auto" }, marked(row.last ?? "")),
     h("span", { class: "row-response", dir: "auto" }, marked(row.response || " "), row.length > 240 ? "…" : ""),
   ],
-  opened: (place, row) => open({ row: row.row, place }),
+  onopen: (place, row) => open({ row: row.row, place }),
 });
 const brush = new ScoreBrush($("map"), {
-  chosen: (spans) => change(Object.fromEntries(drawn().map(([axis, ...scale]) => [SCORE + axis, spans && written(spans[axis], scale)]))),
-  pointed: (sentence) => { $("cell").textContent = sentence || "Drag over cells to choose them."; },
+  onchoose: (spans) => change(Object.fromEntries(drawn().map(([axis, ...scale]) => [SCORE + axis, spans && written(spans[axis], scale)]))),
+  onpoint: (sentence) => { $("cell").textContent = sentence || "Drag over cells to choose them."; },
 });
+const axisPair = new AxisPair($("pair"), change);
 
 /** A span of scores for the address; null for the whole scale. */
 const written = ([low, high], [lowest, highest]) => (low === lowest && high === highest ? null : `${low}-${high}`);
@@ -99,25 +101,25 @@ async function refresh({ keep = false } = {}) {
   fillFilters(about);
   showFilters();
   state.search = null;
-  state.stopped = false;
+  state.halt = false;
   showCount(); // first: a list that is hidden has no height to be laid out in
   list.reset(urlState.get("q") ? 0 : about.matching, { keep });
   if (urlState.get("q")) await search(ticket);
   if (ticket !== state.ticket) return;
   $("list").setAttribute("aria-busy", "false");
-  if (state.shown) await placeShown(ticket);
+  if (state.sample) await placeShown(ticket);
 }
 
 /** Find the place of the open sample in a list that has changed. */
 async function placeShown(ticket) {
   let sample;
   try {
-    sample = await ask("one", { sample: state.shown.sample_id }, state.control.signal);
+    sample = await ask("one", { sample: state.sample.sample_id }, state.control.signal);
   } catch (error) {
     if (error.status === 404) close({ focus: false });
     return;
   }
-  if (ticket !== state.ticket || sample.sample_id !== state.shown?.sample_id) return;
+  if (ticket !== state.ticket || sample.sample_id !== state.sample?.sample_id) return;
   state.place = sample.place;
   list.mark(state.place);
   $("detail").firstElementChild.replaceWith(detailHead());
@@ -131,12 +133,12 @@ function failed(error) {
 /** Let the studio search, a quarter of a second at a time, until it has seen all, is stopped, or the filters change. */
 async function search(ticket) {
   let refreshed = 0;
-  while (ticket === state.ticket && !state.stopped) {
+  while (ticket === state.ticket && !state.halt) {
     let search;
     try {
       search = (await ask("find", {}, state.control.signal)).search;
     } catch (error) {
-      if (error.name !== "AbortError") { state.stopped = true; showSearch(); }
+      if (error.name !== "AbortError") { state.halt = true; showSearch(); }
       return;
     }
     if (ticket !== state.ticket) return;
@@ -161,9 +163,9 @@ function showSearch() {
   Object.assign($("search-bar"), { max: Math.max(1, search.of), value: search.searched });
   $("search-bar").hidden = search.ended;
   $("search-status").textContent = `Searched ${format.count(search.searched)} of ${format.count(search.of)}`
-    + (search.capped && search.searched < search.of ? `; ended at ${format.count(search.hits)} found.` : search.ended ? "." : state.stopped ? "; stopped." : " …");
+    + (search.capped && search.searched < search.of ? `; ended at ${format.count(search.hits)} found.` : search.ended ? "." : state.halt ? "; stopped." : " …");
   $("search-stop").hidden = search.ended;
-  $("search-stop").textContent = state.stopped ? "Go on" : "Stop";
+  $("search-stop").textContent = state.halt ? "Go on" : "Stop";
 }
 
 function showCount() {
@@ -171,7 +173,7 @@ function showCount() {
   const n = searching ? state.search?.hits ?? 0 : state.about.matching;
   const all = state.about.samples;
   $("count").textContent = n === all ? format.plural(n, "sample") : `${format.count(n)} of ${format.plural(all, "sample")}`;
-  const under = !searching || state.search?.ended || state.stopped;
+  const under = !searching || state.search?.ended || state.halt;
   $("list").hidden = n === 0;
   $("none").hidden = n > 0;
   $("none").firstElementChild.textContent = all === 0 ? "The run has no samples." : under ? "No sample passes these filters." : "Searching …";
@@ -223,15 +225,15 @@ function showFilters() {
 
 /** Open a sample, by its row or by its id; `place` is where it is in the list, where that is known. */
 async function open({ row, sample, place = null }, { push = true, focus = true } = {}) {
-  const ticket = ++state.opening;
+  const ticket = ++state.openTicket;
   let answer;
   try {
     answer = await ask("one", sample ? { sample } : { row });
   } catch (error) {
-    if (error.name !== "AbortError" && ticket === state.opening) failed(error);
+    if (error.name !== "AbortError" && ticket === state.openTicket) failed(error);
     return;
   }
-  if (ticket !== state.opening) return;
+  if (ticket !== state.openTicket) return;
   state.place = place ?? answer.place;
   urlState.set({ sample: answer.sample_id }, { push: push && !urlState.get("sample") });
   if (state.place !== null && place === null) list.activate(state.place);
@@ -240,7 +242,7 @@ async function open({ row, sample, place = null }, { push = true, focus = true }
 }
 
 function showDetail(sample, focus) {
-  state.shown = sample;
+  state.sample = sample;
   fill($("detail"), detailHead(), ...detail(sample));
   $("detail").scrollTop = 0;
   $("samples").classList.add("opened");
@@ -253,7 +255,7 @@ function detailHead() {
   const step = (by, name) => h("button", { type: "button", disabled: at === null || at + by < 0 || at + by >= list.count, onclick: () => move(by) }, name);
   return h("div", { class: "detail-head" },
     h("button", { type: "button", class: "back", onclick: () => close() }, "← List"),
-    h("h2", { id: "detail-title", tabindex: "-1" }, at === null ? `Row ${format.count(state.shown.row + 1)}` : `${format.count(at + 1)} of ${format.count(list.count)}`),
+    h("h2", { id: "detail-title", tabindex: "-1" }, at === null ? `Row ${format.count(state.sample.row + 1)}` : `${format.count(at + 1)} of ${format.count(list.count)}`),
     h("span", { class: "group" }, step(-1, "Previous"), step(1, "Next")));
 }
 
@@ -273,8 +275,8 @@ function close({ focus = true } = {}) {
 }
 
 function shut() {
-  state.opening += 1;
-  state.shown = null;
+  state.openTicket += 1;
+  state.sample = null;
   $("samples").classList.remove("opened");
   fill($("detail"), h("p", { class: "quiet" }, "Choose a sample: ↑ and ↓ move in the list, Enter opens."));
   state.place = null;
@@ -291,11 +293,7 @@ function fillScores(about) {
     brush.lay(right, up ?? null);
     brush.fill(about.map);
   }
-  $("pair").hidden = about.axes.length < 3;
-  for (const [id, axis] of [["right", right], ["up", up]]) {
-    fill($(id), ...about.axes.map(([name]) => h("option", { value: name }, name)));
-    if (axis) $(id).value = axis[0];
-  }
+  axisPair.show(about.axes.map(([name]) => name), right?.[0], up?.[0]);
   const axes = JSON.stringify(about.axes);
   if (axes === state.axes) return;
   state.axes = axes;
@@ -314,13 +312,6 @@ function fillScores(about) {
 }
 
 function wire() {
-  for (const [id, other] of [["up", "right"], ["right", "up"]]) {
-    $(id).addEventListener("change", () => {
-      const [right, up] = state.about.pair;
-      const now = { right, up };
-      change({ [id]: $(id).value, [other]: now[other] === $(id).value ? now[id] : now[other] });
-    });
-  }
   $("move-clear").addEventListener("click", () => change(cleared(moveNames())));
   for (const name of SELECTS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));
   for (const name of NUMBERS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));
@@ -331,10 +322,10 @@ function wire() {
   });
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   $("search-stop").addEventListener("click", () => {
-    state.stopped = !state.stopped;
+    state.halt = !state.halt;
     showSearch();
     showCount();
-    if (!state.stopped) search(state.ticket);
+    if (!state.halt) search(state.ticket);
   });
   $("clear").addEventListener("click", () => {
     change(cleared([...set(), ...moveNames()]));
@@ -353,7 +344,7 @@ function wire() {
   const fold = () => { $("filter-pane").open = !narrow.matches; };
   narrow.addEventListener("change", fold);
   fold();
-  brush.pointed("");
+  brush.onpoint("");
 }
 
 wire();

@@ -1,4 +1,4 @@
-// The map of scores: one axis to the right, another upwards or none; thresholds are lines that can be dragged.
+// The map of scores: one axis to the right, another upwards or none (a histogram); thresholds are lines that can be dragged.
 
 import { fill, format, h, svg } from "./common.js";
 
@@ -26,11 +26,12 @@ const capitalise = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export class ScoreMap {
   /**
-   * `describe(cell)` says what a cell holds; `moved({ NAME: value }, settled)` hears of dragged thresholds and
-   * `chosen(cell)` of a cell that was clicked, or reached with the keys.
+   * `describe(cell)` says what a cell holds; `onmove({ NAME: value }, settled)` hears of dragged thresholds and
+   * `onchoose(cell)` of a cell that was clicked, or reached with the keys.
    */
-  constructor(host, { describe, moved, chosen }) {
-    Object.assign(this, { host, describe, moved, chosen, active: 0 });
+  constructor(host, { describe, onmove = () => {}, onchoose = () => {} }) {
+    Object.assign(this, { host, describe, onmove, onchoose, active: 0 });
+    host.classList.add("map-place");
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
     new ResizeObserver(() => {
       const wide = Math.min(660, host.clientWidth);
@@ -58,7 +59,8 @@ export class ScoreMap {
       ...(one.axes.includes(this.right.name) ? [{ ...one, upright: true }] : []),
     ]);
     const knob = Math.max(0, ...this.lines.filter((line) => !line.upright).map((line) => this.knob(line.symbol) + 10));
-    const edge = { left: this.up ? (small ? 36 : 56) : 14, right: this.up ? Math.max(small ? 38 : 58, knob) : 30, top: 34, bottom: 48 };
+    const bare = !this.lines.length; // no room for the ends of lines
+    const edge = { left: this.up ? (small ? 36 : 56) : 14, right: bare ? 10 : this.up ? Math.max(small ? 38 : 58, knob) : 30, top: bare ? 8 : 34, bottom: 48 };
     const across = Math.max(4, Math.min(WIDEST[this.up ? 0 : 1], (this.wide - edge.left - edge.right) / this.columns));
     const high = this.up ? Math.max(4, Math.min(across * (small ? 0.9 : 0.98), 620 / this.rows)) : 190;
     Object.assign(this, { edge, across, high, end: edge.left + this.columns * across, bottom: edge.top + this.rows * high });
@@ -74,7 +76,7 @@ export class ScoreMap {
     for (const line of this.lines) Object.assign(line, { path: svg("path", { class: "line" }), handle: this.handle(line) });
     this.svg = svg(
       "svg",
-      { class: "map", viewBox: `0 0 ${full} ${tall}`, width: full, height: tall, role: "group", "aria-label": "Map of scores with the thresholds" },
+      { class: "map", viewBox: `0 0 ${full} ${tall}`, width: full, height: tall, role: "group", "aria-label": this.lines.length ? "Map of scores with the thresholds" : "Map of scores" },
       svg("g", { role: "grid", "aria-label": `Samples by score: ${where}` }, rows), this.former, this.boundary,
       this.lines.map((line) => line.path),
       svg("g", { class: "numbers", "aria-hidden": "true" }, this.texts),
@@ -193,7 +195,7 @@ export class ScoreMap {
     setAttribute(this.boundary, "d", this.up ? this.edges(map.subset) : "");
     setAttribute(this.former, "d", baseline ? this.edges(baseline) : "");
     for (const line of this.lines) this.place(line, values[line.name]);
-    if (this.pointed !== undefined) this.showTip(this.pointed);
+    if (this.target !== undefined) this.showTip(this.target);
   }
 
   /** A bar of one axis as tall as its share of the tallest. */
@@ -232,16 +234,16 @@ export class ScoreMap {
   listen() {
     const cellOf = (event) => event.target.closest("[data-cell]");
     this.svg.addEventListener("pointerdown", (event) => this.take(event));
-    this.svg.addEventListener("pointermove", (event) => (this.held ? this.drag(event) : this.point(event)));
+    this.svg.addEventListener("pointermove", (event) => (this.grip ? this.drag(event) : this.point(event)));
     for (const end of ["pointerup", "pointercancel"]) this.svg.addEventListener(end, () => this.release());
     this.svg.addEventListener("pointerleave", () => this.showTip());
     this.svg.addEventListener("click", (event) => {
       const cell = this.cellAt(event);
-      if (cell !== undefined && !this.dragged && !event.target.closest(".handle")) this.focusCell(cell);
+      if (cell !== undefined && !this.afterDrag && !event.target.closest(".handle")) this.focusCell(cell);
     });
     this.svg.addEventListener("focusin", (event) => {
       if (!cellOf(event)) return;
-      this.chosen(this.active);
+      this.onchoose(this.active);
       this.showTip(this.active);
     });
     this.svg.addEventListener("focusout", () => this.showTip());
@@ -264,7 +266,7 @@ export class ScoreMap {
   }
 
   take(event) {
-    this.dragged = false;
+    this.afterDrag = false;
     const handle = event.target.closest(".handle");
     if (!handle || event.button) return;
     const own = this.lines.find((line) => line.handle === handle);
@@ -274,7 +276,7 @@ export class ScoreMap {
       return upright ? Math.abs(right - value) * this.across < NEAR : Math.abs(up - value) * this.high < NEAR;
     };
     const crossing = near(own) && this.lines.find((line) => line.upright !== own.upright && line.name !== own.name && near(line));
-    this.held = crossing ? [own, crossing] : [own];
+    this.grip = crossing ? [own, crossing] : [own];
     this.svg.setPointerCapture(event.pointerId);
     this.showTip();
     handle.focus({ preventScroll: true });
@@ -282,19 +284,19 @@ export class ScoreMap {
   }
 
   drag(event) {
-    this.dragged = true;
+    this.afterDrag = true;
     const [right, up] = this.scoresAt(event);
-    this.moved(Object.fromEntries(this.held.map((line) => [line.name, line.upright ? right : up])), false);
+    this.onmove(Object.fromEntries(this.grip.map((line) => [line.name, line.upright ? right : up])), false);
   }
 
   release() {
-    if (this.held) this.moved({}, true);
-    this.held = null;
+    if (this.grip) this.onmove({}, true);
+    this.grip = null;
   }
 
   point(event) {
     const cell = this.cellAt(event);
-    if (cell !== this.pointed) this.showTip(cell);
+    if (cell !== this.target) this.showTip(cell);
   }
 
   handleKey(event, name) {
@@ -305,7 +307,7 @@ export class ScoreMap {
     event.preventDefault();
     const change = { [name]: Math.min(high, Math.max(low, value)) };
     this.state = { ...this.state, values: { ...this.state.values, ...change } }; // the next key may come before the next frame
-    this.moved(change, true);
+    this.onmove(change, true);
   }
 
   cellKey(event) {
@@ -326,12 +328,12 @@ export class ScoreMap {
     this.active = cell;
     this.cells[cell].setAttribute("tabindex", 0);
     this.cells[cell].focus({ preventScroll: true });
-    this.chosen(cell);
+    this.onchoose(cell);
     this.showTip(cell);
   }
 
   showTip(cell) {
-    this.pointed = cell;
+    this.target = cell;
     this.tip.hidden = cell === undefined || !this.state;
     if (this.tip.hidden) return;
     this.tip.textContent = this.describe(cell);
