@@ -13,6 +13,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import NoneType
@@ -263,14 +264,14 @@ def _json_type(schema: Any) -> str:
 
 def all_records() -> list[type[Record]]:
     """Every `Record` of the package. Only the modules that define one are imported: no extra is needed but theirs."""
-    for module in _modules_with_records():
+    for module in _modules_with_records(ROOT / "src"):
         import_module(module)
     return [*_subclasses(Record)]
 
 
-def _modules_with_records() -> list[str]:
+@cache
+def _modules_with_records(source: Path) -> list[str]:
     """The modules with a class that, by the names of its bases, comes from `Record`."""
-    source = ROOT / "src"
     classes = [
         (node.name, {ast.unparse(base).rpartition(".")[2] for base in node.bases}, path)
         for path in sorted(source.rglob("*.py"))
