@@ -108,7 +108,7 @@ def test_hostile_text_stays_text(whole_run: Workspace, browser: Any) -> None:
 def test_responses_are_escaped_and_cut(whole_run: Workspace) -> None:
     path = write_generations(whole_run, "base")
     pl.read_parquet(path).with_columns(response=pl.lit(HOSTILE + "word " * 200_000)).write_parquet(path)
-    assert report(whole_run)["bytes"] < 200_000
+    assert report(whole_run).bytes < 200_000
     page = Page(whole_run.report)
     assert page.count("script") == page.count("img") == 0
     assert page.text.count("more characters)") == 5
@@ -146,5 +146,5 @@ def test_long_trainings_make_no_long_page(whole_run: Workspace) -> None:
         write_training(whole_run, name, steps=100_000)
     write_routers(whole_run, layers=80)
     began = time.perf_counter()
-    assert report(whole_run)["bytes"] < 600_000
+    assert report(whole_run).bytes < 600_000
     assert time.perf_counter() - began < 10

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -168,17 +166,11 @@ RESULT, TABLE = "sweep.json", "sweep.parquet"
 _PROGRESS_EVERY_S = 5.0
 
 
-@dataclass(frozen=True)
-class SweepResult:
+class SweepResult(SweepRecord):
     """What a sweep found, where it is written, and whether it was there already."""
 
-    record: SweepRecord
-    path: Path
+    path: str
     skipped: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """The record with `path` and `skipped`."""
-        return {**self.record.model_dump(mode="json"), "path": str(self.path), "skipped": self.skipped}
 
 
 def sweep(
@@ -233,7 +225,7 @@ def _sweep(
     }
     path, parquet = workspace.sweep / RESULT, workspace.sweep / TABLE
     if not force and path.exists() and parquet.exists() and _same(workspace, made_from):
-        return SweepResult(SweepRecord.read(path), path, skipped=True)
+        return SweepResult(**dict(SweepRecord.read(path)), path=str(path), skipped=True)
     workspace.record(STAGE, {"interrupted": True})
 
     swept, stability, rows = compare_cells(scored, cells, default, _progress(console, len(cells)))
@@ -263,7 +255,7 @@ def _sweep(
         record.write(path)
     seconds = round(time.perf_counter() - began, 3)
     workspace.record(STAGE, {"made_from": made_from, "cells": len(cells), "seconds": seconds}, [path, parquet])
-    return SweepResult(record, path, skipped=False)
+    return SweepResult(**dict(record), path=str(path), skipped=False)
 
 
 def _same(workspace: Workspace, made_from: dict[str, Any]) -> bool:

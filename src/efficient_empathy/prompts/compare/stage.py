@@ -41,7 +41,7 @@ from efficient_empathy.scoring import Ledger, Rubric
 from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions, JudgeSpec
 from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.panel import Panel
-from efficient_empathy.scoring.plan import plan_samples, together
+from efficient_empathy.scoring.plan import ScorePlan, plan_samples, together
 from efficient_empathy.scoring.scores import write_scores
 from efficient_empathy.selection.shares import tie_hash
 
@@ -145,9 +145,7 @@ def compare(
     )
 
 
-def plan_compare(
-    comparison: Comparison, output: Path | None = None, options: JudgeOptions | None = None
-) -> dict[str, Any]:
+def plan_compare(comparison: Comparison, output: Path | None = None, options: JudgeOptions | None = None) -> ScorePlan:
     """What `compare` would ask for and cost, without asking: `scoring.plan.together` of the sides that are asked.
 
     Writes nothing. Raises `UserError` where nobody would be asked.
@@ -157,10 +155,9 @@ def plan_compare(
     if not to_ask:
         raise UserError("A and B have their scores already, so nobody would be asked: leave --dry-run out")
     samples = samples_of(_samples(comparison, sides))
-    plans = [plan_samples(samples, _build(side, folder, options), folder) for side in to_ask]
-    return together(
-        [plan | {"judge": f"{side.name} ({plan['judge']})"} for side, plan in zip(to_ask, plans, strict=True)]
-    )
+    judges = [_build(side, folder, options) for side in to_ask]
+    names = [f"{side.name} ({judge.name})" for side, judge in zip(to_ask, judges, strict=True)]
+    return together([plan_samples(samples, judge, folder, name) for judge, name in zip(judges, names, strict=True)])
 
 
 Sides = tuple[AskedSide | StoredSide, AskedSide | StoredSide]
