@@ -250,7 +250,8 @@ def analyse(run: str | Path, *, force: bool = False, **settings: Any) -> dict[st
     """
     from efficient_empathy.analytics import AnalyticsSettings, analytics
 
-    return analytics(Workspace(run), load(AnalyticsSettings, None, "the options", settings), force=force)
+    result = analytics(Workspace(run), load(AnalyticsSettings, None, "the options", settings), force=force)
+    return result.model_dump(mode="json")
 
 
 def run_recipe(recipe: str | Path, run: str | Path | None = None, **changes: Any) -> Path:

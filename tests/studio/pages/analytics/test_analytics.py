@@ -10,6 +10,7 @@ import pytest
 
 from browser import axe, visit_url
 from efficient_empathy.analytics import analytics, measure
+from efficient_empathy.analytics.record import Shift
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.figures import charts as figures
 from efficient_empathy.foundation.figures.looks import Looks
@@ -148,10 +149,9 @@ def test_groups_are_sorted_and_what_the_address_does_not_mean_is_as_by_default(t
 
 
 def test_alarms_come_first():
-    rows = [
-        {"level": level, "psi": psi} for level, psi in (("ok", 9.0), ("alarm", 1.0), ("watch", 2.0), ("alarm", 3.0))
-    ]
-    assert [row["psi"] for row in sort_shifts(rows)] == [3.0, 1.0, 2.0, 9.0]
+    levels = (("ok", 9.0), ("alarm", 1.0), ("watch", 2.0), ("alarm", 3.0))
+    rows = [Shift.model_construct(level=level, psi=psi) for level, psi in levels]
+    assert [row.psi for row in sort_shifts(rows)] == [3.0, 1.0, 2.0, 9.0]
 
 
 def test_figures_say_their_numbers_and_have_no_style():
