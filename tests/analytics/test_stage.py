@@ -35,7 +35,7 @@ def test_the_file_has_what_is_returned_and_the_manifest_says_so(make_run) -> Non
     assert written["run"]["samples"] == 480
     assert written["run"]["axes"] == {"sensibility": [0, 10], "rationality": [0, 10]}
     assert written["notes"] == []
-    record = run.stage("analytics")
+    record = run.manifest().entry("analytics")
     assert record["samples"] == 480
     assert record["parameters"]["resamples"] == 20
     assert set(record["inputs"]) >= {"samples.parquet", "scores.parquet", "selection/assignments.parquet"}

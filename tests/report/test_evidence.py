@@ -16,6 +16,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.selection import select
 from evidence_files import write_evaluation, write_evidence, write_ratings, write_sweep, write_tuning
+from manifest_entries import write_entry
 from trained_runs import MODELS, write_json
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> \"'& \u202e\x00"
@@ -139,7 +140,7 @@ OUTSIDE = """() => [...document.querySelectorAll("svg.scatter text, svg.heat tex
 
 
 def test_the_date_is_that_of_the_last_stage(evident_run: Workspace) -> None:
-    evident_run.record("sweep", {})
+    write_entry(evident_run, "sweep", {})
     manifest = evident_run.manifest().model_dump()
     manifest["stages"]["sweep"]["finished_at"] = 4_000_000_000.0
     write_json(evident_run.manifest_path, manifest)

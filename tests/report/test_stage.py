@@ -44,7 +44,7 @@ def test_it_says_where_the_report_lies_and_how_large_it_is(whole_run: Workspace)
     assert result.path == str(whole_run.report)
     assert result.bytes == whole_run.report.stat().st_size
     assert result.seconds > 0
-    assert whole_run.stage("report")["bytes"] == result.bytes
+    assert whole_run.manifest().entry("report")["bytes"] == result.bytes
 
 
 def test_without_scores_it_names_the_stage_that_makes_them(tmp_path: Path) -> None:

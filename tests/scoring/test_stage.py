@@ -67,7 +67,7 @@ def test_scores_stand_in_input_order_one_row_a_sample(tmp_path) -> None:
     result = score(rows, workspace, Even(), console=QUIET)
     assert result.states == {"ok": 16, "parse_error": 15, "api_error": 0, "refused": 0}
     assert result.reasons == {"no value for rationality": 15}
-    assert workspace.stage("score")["duplicates"] == 1
+    assert workspace.manifest().entry("score")["duplicates"] == 1
     scores = pl.read_parquet(workspace.scores)
     samples = pl.read_parquet(workspace.samples)
     assert scores["sample_id"].to_list() == samples["sample_id"].to_list()

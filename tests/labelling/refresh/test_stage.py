@@ -113,7 +113,7 @@ def test_where_judges_disagree(tmp_path) -> None:
     third = Fixed("third")
     assert refresh(run, judge=third, disagreement=7, reach=0).why == {"disagreement": 2}
     assert sorted(third.asked) == ["Reply 0.", "Reply 1."]
-    assert run.stage("score")["panel"]["pool"] == "mean"  # as it was
+    assert run.manifest().entry("score")["panel"]["pool"] == "mean"  # as it was
 
 
 def test_what_failed_is_judged_by_another_and_nothing_else_changes(tmp_path) -> None:
@@ -148,7 +148,7 @@ def test_none_goes_back_and_scoring_again_keeps_the_rounds(run, tmp_path) -> Non
     assert run.scores.read_bytes() == pooled
     refresh(run, "none", console=QUIET)
     assert run.scores.read_bytes() == before
-    assert run.stage("score")["judge"] == "first"
+    assert run.manifest().entry("score")["judge"] == "first"
 
 
 def test_a_plan_writes_nothing(run) -> None:
@@ -211,7 +211,7 @@ def test_a_budget_that_ends_within_a_refresh_is_taken_up_with_the_same_choice(tm
     with MisbehavingServer(answer) as server:
         judge = f"openai:gpt-4o@{server.url}"
         score(chat, run, judge, console=QUIET)
-        spent = run.stage("score")["cost_usd"]
+        spent = run.manifest().entry("score")["cost_usd"]
         first = refresh(run, options={"concurrency": 1, "max_cost": spent * 1.5}, console=QUIET)
         assert (first.ending, first.targets) == ("budget", 40)
         assert 0 < first.judged < 40

@@ -18,6 +18,7 @@ from efficient_empathy.modelling.generation import GenerationSettings, generate,
 from efficient_empathy.modelling.generation.local import LocalGenerator
 from efficient_empathy.modelling.generation.record import GenerationRecord
 from efficient_empathy.modelling.generation.replies import SCHEMA, Journal
+from manifest_entries import write_entry
 
 SHORT = GenerationSettings(max_new_tokens=8, batch_size=3)
 
@@ -48,7 +49,7 @@ def test_the_test_samples_are_answered_in_their_order(run):
     assert told["tokens_per_second"] > 0
     assert {path.name for path in workspace.generations.iterdir()} == {"sensibility.parquet", "sensibility.json"}
     assert (result.answered, result.ending, result.skipped) == (12, "complete", False)
-    assert workspace.stage("generate:sensibility")["inputs"].keys() == {"samples.parquet", "model"}
+    assert workspace.manifest().entry("generate:sensibility")["inputs"].keys() == {"samples.parquet", "model"}
     assert str(workspace.generations / "sensibility.parquet") in summary(result)
 
 
@@ -151,7 +152,7 @@ def test_a_flipped_byte_in_an_experts_weights_is_refused_by_name(run, tiny):
     weights.unlink()
     content = bytearray((tiny / "model.safetensors").read_bytes())
     weights.write_bytes(content)
-    workspace.record("train:sensibility", {}, [weights])
+    write_entry(workspace, "train:sensibility", {}, [weights])
     do(workspace)
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)

@@ -15,6 +15,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.moe.record import ComparisonRecord
 from efficient_empathy.report import report
 from efficient_empathy.selection import select
+from manifest_entries import write_entry
 from trained_runs import (
     write_comparison,
     write_generations,
@@ -57,7 +58,7 @@ def test_sections_appear_where_there_are_files(whole_run: Workspace) -> None:
 
 
 def test_the_date_is_that_of_the_last_stage(trained_run: Workspace) -> None:
-    trained_run.record("generate:moe", {})
+    write_entry(trained_run, "generate:moe", {})
     manifest = trained_run.manifest().model_dump()
     manifest["stages"]["generate:moe"]["finished_at"] = 4_000_000_000.0
     write_json(trained_run.manifest_path, manifest)

@@ -27,6 +27,7 @@ from efficient_empathy.evaluation.pairwise.record import (
     VERDICTS,
     PairwiseRecord,
     PairwiseResult,
+    PairwiseStageRecord,
     RubricName,
     Verdict,
 )
@@ -226,5 +227,6 @@ def _write(workspace: Workspace, folder: Workspace, record: PairwiseRecord, deci
         decided.write_parquet(path, compression="zstd")
     record.write(output)
     inputs = {name: file_hash(workspace.generations / f"{name}.parquet") for name in (a, b) if name != REFERENCE}
-    workspace.record(f"pairwise:{a}:{b}", {**record.model_dump(mode="json"), "inputs": inputs})
+    entry = PairwiseStageRecord(**dict(record), inputs=inputs)
+    workspace.record(f"{entry.STAGE}:{a}:{b}", entry)
     return output

@@ -26,6 +26,7 @@ from efficient_empathy.evaluation.robustness.records import (
     Difference,
     FoldChoice,
     TunedCell,
+    TuneRecord,
     TuningRecord,
     TuningTarget,
 )
@@ -44,7 +45,7 @@ from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
-STAGE = "tune"
+STAGE = TuneRecord.STAGE
 RESULT, FRAGMENT = "tuning.json", "select.yaml"
 
 
@@ -105,7 +106,8 @@ def _tune(
     if target.kind == "proxy-loss":
         made_from["proxy"] = proxy.model_dump(mode="json")
     path, fragment = workspace.tuning / RESULT, workspace.tuning / FRAGMENT
-    same = workspace.stage(STAGE).get("made_from") == made_from and path.exists() and fragment.exists()
+    last = workspace.last(STAGE, TuneRecord)
+    same = last is not None and last.made_from == made_from and path.exists() and fragment.exists()
     if same and not force and workspace.whole(STAGE):
         return _result(TuningRecord.read(path), path, fragment, settings, skipped=True)
 
@@ -132,7 +134,7 @@ def _tune(
         temporary.write_text(_fragment(settings.policy, record, scored.decide), "utf-8")
     record.write(path)
     seconds = round(time.perf_counter() - began, 3)
-    workspace.record(STAGE, {"made_from": made_from, "seconds": seconds}, [path, fragment])
+    workspace.record(STAGE, TuneRecord(made_from=made_from, seconds=seconds), [path, fragment])
     return _result(record, path, fragment, settings, skipped=False)
 
 

@@ -22,7 +22,13 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.prompts.compare.comparison import compare_sides
 from efficient_empathy.prompts.compare.page import comparison_text, page
-from efficient_empathy.prompts.compare.records import PromptComparisonRecord, Sampling, WatchedPolicy
+from efficient_empathy.prompts.compare.records import (
+    ComparedSide,
+    CompareRecord,
+    PromptComparisonRecord,
+    Sampling,
+    WatchedPolicy,
+)
 from efficient_empathy.prompts.compare.sides import (
     LABELS,
     AskedSide,
@@ -259,9 +265,8 @@ def _write(folder: Workspace, record: PromptComparisonRecord, prompts: list[Rubr
     record.write(folder.root / RECORD)
     with atomic(folder.root / PAGE) as path:
         path.write_bytes(page(record).encode("utf-8", "replace"))
-    about = {"name", "judge", "panel", "rubric"}
-    sides = {"a": record.a.model_dump(mode="json", include=about), "b": record.b.model_dump(mode="json", include=about)}
-    folder.record("compare", {**sides, "samples": record.samples.compared})
+    a, b = (ComparedSide.model_validate(side, from_attributes=True) for side in (record.a, record.b))
+    folder.record(CompareRecord.STAGE, CompareRecord(a=a, b=b, samples=record.samples.compared))
 
 
 def summary(result: ComparisonResult) -> str:

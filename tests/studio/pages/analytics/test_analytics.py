@@ -17,6 +17,7 @@ from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
 from efficient_empathy.studio.pages.analytics.views import correlation_dots, groups, read_view, sort_shifts
+from manifest_entries import write_entry
 from scored_runs import write_run
 from studio_server import serving
 
@@ -119,7 +120,7 @@ def test_drift_is_told_between_periods_and_between_runs(tmp_path, browser):
 
 def test_a_run_without_scores_is_a_sentence(tmp_path, browser):
     workspace = Workspace(tmp_path / "run").create()
-    workspace.record("read", {"samples": 3})
+    write_entry(workspace, "read", {"samples": 3})
     with serving([workspace.root], tmp_path) as served, visit_url(browser, served.url + "/analytics") as seen:
         seen.page.locator(".empty", has_text="samples.parquet is missing").wait_for()
         assert axe(seen.page) == []
