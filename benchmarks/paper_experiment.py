@@ -30,9 +30,11 @@ import polars as pl
 
 import efficient_empathy as ee
 from benchmarks.paper_tables import LONG, SUBSETS, losses_at, tables
+from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.recipe import DIALOGUES
+from efficient_empathy.scoring.record import ScoreRecord
 from efficient_empathy.selection.shares import tie_hash
 
 ROOT = Path(__file__).parents[1]
@@ -154,9 +156,12 @@ def draw_run(work: Path, seed: int, dialogues: int) -> Workspace:
         rows = pl.concat([pl.read_parquet(getattr(train, name)).filter(in_draw), pl.read_parquet(getattr(test, name))])
         with atomic(getattr(workspace, name)) as path:
             rows.write_parquet(path)
-    workspace.record("score", {**train.stage("score"), "samples": len(rows)})
+    scoring, selecting = train.stage("score", ScoreRecord), train.stage("select", SelectRecord)
+    assert scoring is not None
+    assert selecting is not None
+    workspace.record("score", scoring.model_copy(update={"samples": len(rows)}))
     counts = {str(name): count for name, count in rows["subset"].value_counts().iter_rows()}
-    workspace.record("select", {**train.stage("select"), "subsets": counts})
+    workspace.record("select", selecting.model_copy(update={"subsets": counts}))
     return workspace
 
 

@@ -164,7 +164,7 @@ def ours(folder: Path, rows: int) -> None:
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.selection import select
 
-    print_figures(began, select(Workspace(folder), force=True)["subsets"])
+    print_figures(began, select(Workspace(folder), force=True).subsets)
 
 
 def peer(folder: Path, rows: int) -> None:

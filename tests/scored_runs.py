@@ -15,6 +15,7 @@ from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.scoring import STATES, Judgement, JudgeSpec, Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import ScoreRecord
+from manifest_entries import write_entry
 
 SPEC = JudgeSpec(judge="test", rubric="0123456789abcdef")
 
@@ -66,7 +67,7 @@ def write_run(
         axes={axis: (scales or {}).get(axis, (0, 10)) for axis in scores},
     )
     record = score_record(workspace, SPEC, rubric, states, distributions=bool(probabilities))
-    workspace.record("score", record.model_dump(mode="json") | manifest)
+    write_entry(workspace, "score", record.model_dump(mode="json") | manifest)
     return workspace
 
 

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
-from efficient_empathy.pipeline import run_recipe, summary
+from efficient_empathy.pipeline import RecipeResult, run_recipe, summary
 from efficient_empathy.recipe import DIALOGUES, Recipe
 from tiny_models import tiny_model
 
@@ -70,7 +70,7 @@ def hashes(root: Path) -> dict[str, str]:
 
 class Whole(NamedTuple):
     workspace: Workspace
-    result: dict[str, Any]
+    result: RecipeResult
     hashes: dict[str, str]
 
 
@@ -84,7 +84,7 @@ def whole(scored: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 def test_from_dialogues_to_a_compared_mixture_and_again(scored: Path, whole: Whole) -> None:
     workspace, result, made = whole
-    assert list(result["stages"]) == [
+    assert list(result.stages) == [
         "score", "select", "sweep", "tune", "train sensibility", "train rationality", "train union", "mix",
         *(f"generate {model}" for model in MODELS), "evaluate", "report",
     ]  # fmt: skip
@@ -101,10 +101,10 @@ def test_from_dialogues_to_a_compared_mixture_and_again(scored: Path, whole: Who
     assert yaml.safe_load((workspace.root / "recipe.yaml").read_text("utf-8"))["train"]["max_samples"] == 48
 
     again = run_recipe(small(scored), workspace, console=quiet())
-    assert all(stage["skipped"] for name, stage in again["stages"].items() if name not in ("score", "report"))
+    assert all(stage.skipped for name, stage in again.stages.items() if name not in ("score", "report"))
     assert hashes(workspace.root) == made
     longer = run_recipe(small(scored, generate__max_new_tokens="9"), workspace, console=quiet())
-    done = {name for name, stage in longer["stages"].items() if not stage.get("skipped")}
+    done = {name for name, stage in longer.stages.items() if not getattr(stage, "skipped", False)}
     assert done == {"score", "report", "evaluate", *(f"generate {model}" for model in MODELS)}
 
 
@@ -151,6 +151,6 @@ def test_without_a_section_a_stage_is_not_run(scored: Path, tmp_path: Path) -> N
     workspace = run_of(scored, tmp_path)
     recipe = {"name": "x", "data": small(scored).data.model_dump(), "select": {"alpha": 6}}
     result = run_recipe(Recipe.model_validate(recipe), workspace, console=quiet())
-    assert list(result["stages"]) == ["score", "select", "report"]
-    assert result["stages"]["select"]["thresholds"]["alpha"] == 6
+    assert list(result.stages) == ["score", "select", "report"]
+    assert result.stages["select"].thresholds["alpha"] == 6
     assert not workspace.experts.exists()

@@ -35,7 +35,7 @@ def main() -> None:
     with meter():
         judge = LLMJudge(Endpoint(url, "m", concurrency=int(concurrency)), rubric, OpenAISettings())
         result = score("dialogues.parquet", Workspace("run"), judge, rubric, console=Console(file=io.StringIO()))
-        assert result["states"]["ok"] == int(n), result
+        assert result.states["ok"] == int(n), result
 
 
 main()

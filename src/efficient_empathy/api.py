@@ -66,6 +66,7 @@ def cascade(
     `settings` as of `CascadeSettings`: expert, error, f1, confidence and so on; `reading` as of `score`: format,
     columns, on_bad_row. The scores are those of the run.
     """
+    from efficient_empathy.labelling.cascade.record import CascadeResult
     from efficient_empathy.labelling.cascade.settings import CascadeSettings
     from efficient_empathy.labelling.cascade.stage import cascade as run_cascade
 
@@ -74,8 +75,8 @@ def cascade(
     result = run_cascade(
         source, Workspace(run), stage_settings, loaded_rubric, options, console=console, **(reading or {})
     )
-    record: dict[str, Any] = result["cascade"]
-    return record
+    assert isinstance(result, CascadeResult)  # no dry run
+    return result.cascade.model_dump(mode="json")
 
 
 def refresh(
@@ -167,7 +168,7 @@ def mix(
     result = mix_experts(
         workspace, load_settings(None, settings), experts=experts, console=Console(stderr=True, quiet=quiet)
     )
-    return pl.DataFrame(result["models"])
+    return pl.DataFrame([model.model_dump(mode="json") for model in result.models])
 
 
 def generate(run: str | Path, model: str, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
@@ -180,7 +181,7 @@ def generate(run: str | Path, model: str, *, quiet: bool = False, **settings: An
 
     stage_settings = load(GenerationSettings, None, "the options", settings)
     result = answer(Workspace(run), model, stage_settings, console=Console(stderr=True, quiet=quiet))
-    return pl.read_parquet(result["output"])
+    return pl.read_parquet(result.output)
 
 
 def evaluate(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
@@ -232,7 +233,7 @@ def tune(run: str | Path, target: str, *, quiet: bool = False, **settings: Any) 
     from efficient_empathy.evaluation.robustness import tune as tune_run
 
     stage_settings = load(TuneSettings, None, "the options", {"target": target, **_with_grids(settings)})
-    return tune_run(Workspace(run), stage_settings, console=Console(stderr=True, quiet=quiet)).record.choice
+    return tune_run(Workspace(run), stage_settings, console=Console(stderr=True, quiet=quiet)).choice
 
 
 def _with_grids(settings: dict[str, Any]) -> dict[str, Any]:
@@ -250,7 +251,8 @@ def analyse(run: str | Path, *, force: bool = False, **settings: Any) -> dict[st
     """
     from efficient_empathy.analytics import AnalyticsSettings, analytics
 
-    return analytics(Workspace(run), load(AnalyticsSettings, None, "the options", settings), force=force)
+    result = analytics(Workspace(run), load(AnalyticsSettings, None, "the options", settings), force=force)
+    return result.model_dump(mode="json")
 
 
 def run_recipe(recipe: str | Path, run: str | Path | None = None, **changes: Any) -> Path:
@@ -259,9 +261,9 @@ def run_recipe(recipe: str | Path, run: str | Path | None = None, **changes: Any
     from efficient_empathy.recipe import Recipe
 
     loaded_recipe = Recipe.load(recipe, changes)
-    return Path(run_stages(loaded_recipe, Workspace(run or loaded_recipe.folder))["run"])
+    return Path(run_stages(loaded_recipe, Workspace(run or loaded_recipe.folder)).run)
 
 
 def write_report(run: str | Path) -> Path:
     """Write the run's page; where it lies."""
-    return Path(report(Workspace(run))["path"])
+    return Path(report(Workspace(run)).path)

@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 import yaml
+from pydantic import SerializeAsAny
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError, redact_all
+from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.recipe import CascadeSection, Recipe, RefreshSection, ScoreSection
 from efficient_empathy.report import report
+from efficient_empathy.scoring.record import ScoreResult
 from efficient_empathy.scoring.stage import require_scores, score
 from efficient_empathy.selection import select
+from efficient_empathy.selection.stage import SelectResult
 
-Step = tuple[str, Callable[[], dict[str, Any]]]
+if TYPE_CHECKING:
+    from efficient_empathy.evaluation.record import EvaluationResult
+    from efficient_empathy.labelling.refresh.record import RefreshResult
+    from efficient_empathy.modelling.generation.record import GenerationResult
+    from efficient_empathy.modelling.moe.record import MixResult
+
+Result = TypeVar("Result", "ScoreResult", "RefreshResult", "GenerationResult")
+Step = tuple[str, Callable[[], Part]]
+
+
+class RecipeResult(Part):
+    """The run's folder, and by name what each stage did."""
+
+    run: str
+    stages: dict[str, SerializeAsAny[Part]]
 
 
 def run_recipe(
     recipe: Recipe, workspace: Workspace | None = None, *, console: Console | None = None, force: bool = False
-) -> dict[str, Any]:
+) -> RecipeResult:
     """Run every stage that the recipe has a section for, then the report; the recipe is kept as `recipe.yaml`.
 
-    Returns `{"run", "stages": {name: what it returned}}`. Killed at any point, the same call goes on from there;
+    Killed at any point, the same call goes on from there;
     `force` makes all but the judgements anew. Raises `UserError` as the stages do, and where scoring ended early.
     """
     console = console or Console(stderr=True)
     workspace = (workspace or Workspace(recipe.folder)).create()
-    stages: dict[str, Any] = {}
+    stages: dict[str, Part] = {}
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         with atomic(workspace.root / "recipe.yaml") as path:
             content = redact_all(recipe.model_dump(mode="json", exclude_unset=True))
@@ -37,9 +55,9 @@ def run_recipe(
         for number, (name, step) in enumerate(steps, 1):
             console.print(f"[{number}/{len(steps)}] {name}", style="bold", markup=False, highlight=False)
             stages[name] = step()
-            if stages[name].get("skipped"):
+            if getattr(stages[name], "skipped", False):
                 console.print("      nothing has changed", style="dim")
-    return {"run": str(workspace.root), "stages": stages}
+    return RecipeResult(run=str(workspace.root), stages=stages)
 
 
 def _steps(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
@@ -71,9 +89,7 @@ def _scoring(recipe: Recipe, workspace: Workspace, console: Console, force: bool
     return steps
 
 
-def _score(
-    recipe: Recipe, section: ScoreSection, workspace: Workspace, console: Console, force: bool
-) -> dict[str, Any]:
+def _score(recipe: Recipe, section: ScoreSection, workspace: Workspace, console: Console, force: bool) -> ScoreResult:
     rubric, options, reading = recipe.load_rubric(), section.model_extra, recipe.data.arguments()
     result = score(
         recipe.data.place, workspace, section.judge, rubric, options,
@@ -85,18 +101,20 @@ def _score(
 
 def _cascade(
     recipe: Recipe, section: CascadeSection, workspace: Workspace, console: Console, force: bool
-) -> dict[str, Any]:
+) -> ScoreResult:
+    from efficient_empathy.labelling.cascade.record import CascadeResult
     from efficient_empathy.labelling.cascade.stage import cascade
 
     rubric, options, reading = recipe.load_rubric(), section.model_extra, recipe.data.arguments()
     result = cascade(
         recipe.data.place, workspace, section.settings, rubric, options, console=console, force=force, **reading
     )
+    assert isinstance(result, CascadeResult)  # no dry run
     require_scores(result)
     return _complete(result, "judgements")
 
 
-def _refresh(recipe: Recipe, section: RefreshSection, workspace: Workspace, console: Console) -> dict[str, Any]:
+def _refresh(recipe: Recipe, section: RefreshSection, workspace: Workspace, console: Console) -> RefreshResult:
     from efficient_empathy.labelling.refresh.stage import refresh
 
     result = refresh(workspace, section, recipe.load_rubric(), section.model_extra, console=console, skip_finished=True)
@@ -110,18 +128,16 @@ def _robustness(recipe: Recipe, workspace: Workspace, console: Console, force: b
     if (sweeping := recipe.sweep) is not None:
         training = recipe.train.settings if recipe.train else None
         answering = recipe.generate.settings if recipe.generate else None
-        steps.append(
-            ("sweep", lambda: sweep(workspace, sweeping, training, answering, console=console, force=force).as_json())
-        )
+        steps.append(("sweep", lambda: sweep(workspace, sweeping, training, answering, console=console, force=force)))
     if (tuning := recipe.tune) is not None:
-        steps.append(("tune", lambda: tune(workspace, tuning, console=console, force=force).as_json()))
+        steps.append(("tune", lambda: tune(workspace, tuning, console=console, force=force)))
     return steps
 
 
-def _evaluate(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> dict[str, Any]:
+def _evaluate(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> EvaluationResult:
     from efficient_empathy.evaluation import evaluate
 
-    return evaluate(workspace, recipe.evaluate, console=console, force=force).model_dump(mode="json")
+    return evaluate(workspace, recipe.evaluate, console=console, force=force)
 
 
 def _training(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
@@ -134,12 +150,12 @@ def _training(recipe: Recipe, workspace: Workspace, console: Console, force: boo
         size = section.size if subset == "random" else None
         return f"train {subset}", lambda: train(
             workspace, subset, section.settings, size=size, console=console, force=force
-        ).model_dump(mode="json")
+        )
 
     return [expert(subset) for subset in dict.fromkeys((*recipe.experts, *section.baselines))]
 
 
-def _mix(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> dict[str, Any]:
+def _mix(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> MixResult:
     from efficient_empathy.modelling.moe import mix
 
     assert recipe.mix is not None
@@ -164,32 +180,34 @@ def _generation(recipe: Recipe, workspace: Workspace, console: Console, force: b
     return [answers(model) for model in names]
 
 
-def _complete(result: dict[str, Any], what: str) -> dict[str, Any]:
-    if result["ending"] != "complete":
+def _complete(result: Result, what: str) -> Result:
+    if result.ending != "complete":
         raise UserError(f"stopped before all {what} were there: the same command goes on from here")
     return result
 
 
-def summary(result: dict[str, Any]) -> str:
+def summary(result: RecipeResult) -> str:
     """What a run of a recipe came to, in words."""
-    stages, workspace = result["stages"], Workspace(result["run"])
-    scores = stages.get("score") or stages["cascade"]
-    lines = [f"{scores['states']['ok']:,} of {scores['samples']:,} samples scored."]
-    if "select" in stages:
-        selection = stages["select"]
-        total = max(1, sum(selection["subsets"].values()) + selection["unscored"])
-        parts = [f"{name} {count:,} ({count / total:.1%})" for name, count in selection["subsets"].items()]
-        lines.append(f"Policy {selection['policy']}: {', '.join(parts)}")
-    if "tune" in stages:
-        lines.append(stages["tune"]["text"])
-    if "mix" in stages:
-        from efficient_empathy.modelling.moe import summary as mix_summary
+    from efficient_empathy.evaluation.record import EvaluationRecord
+    from efficient_empathy.evaluation.robustness.records import TuningRecord
+    from efficient_empathy.modelling.moe.record import MixResult
 
-        lines.append(mix_summary(stages["mix"], workspace.root))
-    if "evaluate" in stages:
-        from efficient_empathy.evaluation import EvaluationRecord
-        from efficient_empathy.evaluation import summary as evaluation_summary
+    workspace, lines = Workspace(result.run), []
+    for stage in result.stages.values():
+        if isinstance(stage, ScoreResult):
+            lines.append(f"{stage.states['ok']:,} of {stage.samples:,} samples scored.")
+        elif isinstance(stage, SelectResult):
+            total = max(1, sum(stage.subsets.values()) + stage.unscored)
+            parts = [f"{name} {count:,} ({count / total:.1%})" for name, count in stage.subsets.items()]
+            lines.append(f"Policy {stage.policy}: {', '.join(parts)}")
+        elif isinstance(stage, TuningRecord):
+            lines.append(stage.text)
+        elif isinstance(stage, MixResult):
+            from efficient_empathy.modelling.moe import summary as mix_summary
 
-        lines.append(evaluation_summary(EvaluationRecord.read(workspace.evaluation)))
-    lines.append(f"Report: {workspace.report}")
-    return "\n".join(lines)
+            lines.append(mix_summary(stage, workspace.root))
+        elif isinstance(stage, EvaluationRecord):
+            from efficient_empathy.evaluation import summary as evaluation_summary
+
+            lines.append(evaluation_summary(stage))
+    return "\n".join([*lines, f"Report: {workspace.report}"])

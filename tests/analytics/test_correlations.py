@@ -17,28 +17,28 @@ NUMBERS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0
 
 def test_rationality_goes_with_length_and_nothing_else(make_run) -> None:
     table = read_table(make_run())
-    result = {(one["axis"], one["other"]): one for one in correlations(table, [])}
+    result = {(one.axis, one.other): one for one in correlations(table, [])}
     length = result["rationality", "response_words"]
-    assert length["value"] > 0.9
-    assert length["low"] > 0.85
-    assert length["high"] < 1
-    assert (length["samples"], length["dialogues"]) == (480, 240)
+    assert length.value > 0.9
+    assert length.low > 0.85
+    assert length.high < 1
+    assert (length.samples, length.dialogues) == (480, 240)
     turn = result["rationality", "turn"]
-    assert turn["low"] < 0 < turn["high"]
+    assert turn.low < 0 < turn.high
     assert ("sensibility", "rationality") in result
     assert ("rationality", "sensibility") not in result
-    assert np.isnan(result["rationality", "exclamations"]["value"])
+    assert result["rationality", "exclamations"].value is None
 
 
 def test_outcomes_are_measured_on_the_samples_that_have_one(make_run) -> None:
     table = read_table(make_run())
     values = np.where(np.arange(480) < 100, -table.column("sensibility"), np.nan)
     result = correlations(table, [Outcome("rating", "reference: empathy", values)], resamples=50)
-    (one,) = [one for one in result if one["kind"] == "rating" and one["axis"] == "sensibility"]
-    assert one["value"] == pytest.approx(-1)
-    assert (one["samples"], one["other"]) == (100, "reference: empathy")
+    (one,) = [one for one in result if one.kind == "rating" and one.axis == "sensibility"]
+    assert one.value == pytest.approx(-1)
+    assert (one.samples, one.other) == (100, "reference: empathy")
     few = Outcome("rating", "x", np.where(np.arange(480) < 5, 1.0 * np.arange(480), np.nan))
-    assert np.isnan(correlations(table, [few], resamples=0)[-1]["value"])
+    assert correlations(table, [few], resamples=0)[-1].value is None
 
 
 def test_intervals_are_wider_where_samples_hang_together(make_run) -> None:
@@ -48,17 +48,15 @@ def test_intervals_are_wider_where_samples_hang_together(make_run) -> None:
     together = correlations(table, [level])[-2]
     object.__setattr__(table, "dialogues", np.arange(480))
     apart = correlations(table, [level])[-2]
-    assert together["value"] == apart["value"]
-    assert together["high"] - together["low"] > 1.2 * (apart["high"] - apart["low"])
+    assert together.value == apart.value
+    assert together.high - together.low > 1.2 * (apart.high - apart.low)
 
 
 def test_of_many_samples_whole_dialogues_are_drawn(make_run, monkeypatch) -> None:
     monkeypatch.setattr(module, "MOST_ROWS", 100)
     result = correlations(read_table(make_run()), [], resamples=20)
-    assert {(one["samples"], one["dialogues"]) for one in result} == {(100, 50)}
-    assert (
-        next(one for one in result if one["other"] == "response_words" and one["axis"] == "rationality")["value"] > 0.9
-    )
+    assert {(one.samples, one.dialogues) for one in result} == {(100, 50)}
+    assert next(one for one in result if one.other == "response_words" and one.axis == "rationality").value > 0.9
 
 
 @settings(max_examples=40)

@@ -47,7 +47,7 @@ def planted(tmp_path):
     by_id = {}
     for one in samples:
         by_id.setdefault(one.id, one.dialogue_id)
-    return {one["kind"]: {**one, "dialogues": [by_id[i] for i in one["ids"]]} for one in result}, len(samples)
+    return {one.kind: (one, [by_id[i] for i in one.ids]) for one in result}, len(samples)
 
 
 @pytest.mark.parametrize(
@@ -69,44 +69,47 @@ def planted(tmp_path):
 )
 def test_what_was_planted_is_found_and_nothing_else(planted, kind, dialogues) -> None:
     result, samples = planted
-    assert result[kind]["dialogues"] == dialogues
-    assert result[kind]["count"] == len(dialogues)
-    assert result[kind]["share"] == len(dialogues) / samples
+    finding, of_dialogues = result[kind]
+    assert of_dialogues == dialogues
+    assert finding.count == len(dialogues)
+    assert finding.share == pytest.approx(len(dialogues) / samples, rel=1e-5)
 
 
 def test_duplicates(planted) -> None:
     result, _ = planted
-    assert (result["same_sample"]["count"], result["same_sample"]["dialogues"]) == (1, ["second"])
-    near = result["near_duplicate"]
-    assert (near["count"], near["groups"], near["across_dialogues"]) == (2, 1, 1)
-    assert near["largest"][0]["samples"] == 3
-    assert 0.8 <= near["largest"][0]["least_similarity"] < 1
+    same, dialogues = result["same_sample"]
+    assert (same.count, dialogues) == (1, ["second"])
+    near, _ = result["near_duplicate"]
+    assert (near.count, near.groups, near.across_dialogues) == (2, 1, 1)
+    assert near.largest[0].samples == 3
+    assert 0.8 <= near.largest[0].least_similarity < 1
 
 
 def test_what_is_repeated_is_shown(planted) -> None:
     result, _ = planted
-    (one,) = result["repeated_response"]["largest"]
-    assert (one["text"], one["samples"], len(one["ids"])) == ("I know how you feel!", 6, 6)
-    assert result["wrong_language"]["usual"] == "en"
-    assert result["wrong_language"]["others"] == {"de": 1}
-    assert 14 <= result["wrong_language"]["responses_with_language"] < 26
+    (one,) = result["repeated_response"][0].largest
+    assert (one.text, one.samples, len(one.ids)) == ("I know how you feel!", 6, 6)
+    strange, _ = result["wrong_language"]
+    assert strange.usual == "en"
+    assert strange.others == {"de": 1}
+    assert 14 <= strange.responses_with_language < 26
 
 
 def test_without_the_extras_nothing_fails_and_counts_are_none_not_0(tmp_path, monkeypatch) -> None:
     run = scored(tmp_path, [sample("Das tut mir sehr leid für dich.", "My number is 212-555-0123.")])
     monkeypatch.setitem(sys.modules, "py3langid", None)
     monkeypatch.setitem(sys.modules, "phonenumbers", None)
-    result = {one["kind"]: one for one in findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings())}
+    result = {one.kind: one for one in findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings())}
     for kind in ("wrong_language", "phone"):
-        assert (result[kind]["count"], result[kind]["share"], result[kind]["ids"]) == (None, None, [])
-    assert result["email"]["count"] == 0
+        assert (result[kind].count, result[kind].share, result[kind].ids) == (None, None, [])
+    assert result["email"].count == 0
     assert libraries() == {"py3langid": None, "phonenumbers": None}
 
 
 def test_only_so_many_ids_are_listed(tmp_path) -> None:
     run = scored(tmp_path, [sample("ok", f"this is case {i}", dialogue=f"d{i}") for i in range(80)])
     result = findings(read_table(run), read_exchanges(RunTable(run)), AnalyticsSettings(longest=3, longest_context=1))
-    counts = {one["kind"]: (one["count"], len(one["ids"])) for one in result}
+    counts = {one.kind: (one.count, len(one.ids)) for one in result}
     assert counts["one_word_response"] == (80, IDS)
     assert counts["long_context"] == (80, IDS)
     assert counts["near_duplicate"] == (0, 0)

@@ -30,11 +30,12 @@ def test_the_file_has_what_is_returned_and_the_manifest_says_so(make_run) -> Non
     path = run.root / "analytics" / "analytics.json"
     written = json.loads(path.read_text())
     assert list(written) == KEYS
-    assert result == {**written, "path": str(path), "seconds": result["seconds"], "skipped": False}
+    places = {"path": str(path), "seconds": result.seconds, "skipped": False}
+    assert result.model_dump(mode="json") == {**written, **places}
     assert written["run"]["samples"] == 480
     assert written["run"]["axes"] == {"sensibility": [0, 10], "rationality": [0, 10]}
     assert written["notes"] == []
-    record = run.stage("analytics")
+    record = run.manifest().entry("analytics")
     assert record["samples"] == 480
     assert record["parameters"]["resamples"] == 20
     assert set(record["inputs"]) >= {"samples.parquet", "scores.parquet", "selection/assignments.parquet"}
@@ -44,20 +45,20 @@ def test_nothing_is_done_again_unless_something_changed(make_run) -> None:
     run = make_run(dialogues=60)
     first = analytics(run, QUICK)
     again = analytics(run, QUICK)
-    assert again == {**first, "skipped": True}
+    assert again == first.model_copy(update={"skipped": True})
     path = run.analytics / "analytics.json"
     path.write_text(path.read_text().replace('"samples"', '"rows"'))
     again = analytics(run, QUICK)
-    assert (again["skipped"], again["run"]) == (False, first["run"])
-    assert not analytics(run, QUICK, force=True)["skipped"]
-    assert not analytics(run, AnalyticsSettings(resamples=21))["skipped"]
+    assert (again.skipped, again.run) == (False, first.run)
+    assert not analytics(run, QUICK, force=True).skipped
+    assert not analytics(run, AnalyticsSettings(resamples=21)).skipped
     select(run, alpha=8)
-    assert not analytics(run, AnalyticsSettings(resamples=21))["skipped"]
+    assert not analytics(run, AnalyticsSettings(resamples=21)).skipped
     run.ratings.mkdir()
     schema = {"task": pl.String, "repeat": pl.Boolean, "models": pl.List(pl.String), "question": pl.String,
               "sample_id": pl.String, "value": pl.Float64}  # fmt: skip
     pl.DataFrame(schema=schema).write_parquet(run.ratings / "ratings.parquet")
-    assert not analytics(run, AnalyticsSettings(resamples=21))["skipped"]
+    assert not analytics(run, AnalyticsSettings(resamples=21)).skipped
 
 
 def test_an_extra_that_is_missing_is_named_and_its_installation_measures_again(make_run, monkeypatch) -> None:
@@ -66,15 +67,15 @@ def test_an_extra_that_is_missing_is_named_and_its_installation_measures_again(m
         without.setitem(sys.modules, "py3langid", None)
         without.setitem(sys.modules, "phonenumbers", None)
         bare = analytics(run, QUICK)
-        assert analytics(run, QUICK)["skipped"]
-    languages, numbers = bare["notes"]
+        assert analytics(run, QUICK).skipped
+    languages, numbers = bare.notes
     assert languages.startswith("languages are not told apart")
     assert 'pip install "efficient-empathy[language]"' in languages
     assert numbers.startswith("telephone numbers are not counted")
     assert 'pip install "efficient-empathy[personal]"' in numbers
     whole = analytics(run, QUICK)
-    assert (whole["skipped"], whole["notes"]) == (False, [])
-    assert {one["kind"] for one in whole["findings"] if one["count"] is None} == set()
+    assert (whole.skipped, whole.notes) == (False, [])
+    assert {one["kind"] for one in whole.findings if one.count is None} == set()
 
 
 def test_regions_that_are_none_are_refused_before_anything_is_measured(make_run) -> None:
@@ -108,10 +109,10 @@ def test_drift_against_another_run(make_run) -> None:
     april, may = make_run("april", dialogues=300), make_run("may", dialogues=300, sensibility=lambda *_: 4, seed=1)
     settings = AnalyticsSettings(against=april.root, resamples=20)
     result = analytics(may, settings)
-    assert (result["drift"]["kind"], result["drift"]["level"]) == ("runs", "alarm")
-    assert analytics(may, settings)["skipped"]
+    assert (result.drift.kind, result.drift.level) == ("runs", "alarm")
+    assert analytics(may, settings).skipped
     select(april, alpha=8)
-    assert not analytics(may, settings)["skipped"]
+    assert not analytics(may, settings).skipped
 
 
 def test_over_the_time_of_judging(make_run) -> None:
@@ -146,7 +147,7 @@ def test_a_run_without_selection_failures_and_one_sample(tmp_path) -> None:
 def test_another_place_for_the_file(make_run, tmp_path) -> None:
     run = make_run(dialogues=20)
     result = analytics(run, QUICK, output=tmp_path / "out" / "a.json")
-    assert result["path"] == str(tmp_path / "out" / "a.json")
+    assert result.path == str(tmp_path / "out" / "a.json")
     assert (tmp_path / "out" / "a.json").read_bytes() == (run.root / "analytics" / "analytics.json").read_bytes()
 
 

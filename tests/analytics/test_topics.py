@@ -18,11 +18,11 @@ def texts(rng) -> list[str]:
 def test_planted_topics_are_found_with_their_words(texts) -> None:
     labels, result, note = topics(texts, 4)
     assert note == ""
-    assert [one["dialogues"] for one in result] == [40, 40, 40, 40]
+    assert [one.dialogues for one in result] == [40, 40, 40, 40]
     for place, one in enumerate(result):
         (topic,) = {CATEGORIES[i % 4] for i in np.flatnonzero(labels.codes == place)}
-        assert set(one["words"]) == set(ABOUT[topic].split())
-        assert one["name"] == ", ".join(one["words"][:3])
+        assert set(one.words) == set(ABOUT[topic].split())
+        assert one.name == ", ".join(one.words[:3])
     again = topics(texts, 4)
     assert again[0].codes.tolist() == labels.codes.tolist()
     assert again[1] == result
@@ -39,7 +39,7 @@ def test_few_texts_have_no_topics(texts) -> None:
 def test_a_text_without_words_has_no_topic(texts) -> None:
     labels, result, _ = topics([*texts, "", "…"], 4)
     assert labels.codes[-2:].tolist() == [-1, -1]
-    assert sum(one["dialogues"] for one in result) == 160
+    assert sum(one.dialogues for one in result) == 160
 
 
 def test_telling_words_are_of_one_topic() -> None:

@@ -144,11 +144,11 @@ def test_a_cascade_guarantees_the_subsets_of_the_policy(mine: Mine, tmp_path: Pa
         options = {"concurrency": 4, "folder": mine.judge}
         result = cascade(mine.source, workspace, settings, mine.rubric, options, console=QUIET)
         assert len(server.requests) < 300
-    record = result["cascade"]
-    assert record["policy"]["name"] == "mine"
-    assert record["guarantee"]["answered"] > 0
+    record = result.cascade
+    assert record.policy["name"] == "mine"
+    assert record.guarantee.answered > 0
     output = select(workspace, policy=str(mine.policy))
-    assert output["decided_on"] == "most probable subsets"
+    assert output.decided_on == "most probable subsets"
     labels = pl.read_parquet(workspace.assignments)["subset"].to_list()
     assert np.mean([a != b for a, b in zip(labels, truth(mine, workspace), strict=True)]) <= 0.15
 
@@ -160,14 +160,14 @@ def test_a_refresh_judges_what_is_near_a_threshold_of_the_policy(mine: Mine, tmp
     other = Expert(mine, lower=3)
     result = refresh(workspace, rubric=mine.rubric, judge=other, console=QUIET)
     near = 100  # of the three replies one stands within a point of a threshold
-    assert (result["why"], result["judged"], other.judged) == ({"reach": near}, near, near)
-    assert (result["policy"], result["ending"]) == ("mine", "complete")
+    assert (result.why, result.judged, other.judged) == ({"reach": near}, near, near)
+    assert (result.policy, result.ending) == ("mine", "complete")
     record = workspace.stage("refresh", RefreshRecord)
     assert record is not None
     assert record.targets == near
     assert set(record.spread) == set(mine.rubric.axis_names)
     select(workspace, policy=str(mine.policy))
-    assert refresh(workspace, judge=Expert(mine, lower=3), rubric=mine.rubric, console=QUIET)["judged"] == 0
+    assert refresh(workspace, judge=Expert(mine, lower=3), rubric=mine.rubric, console=QUIET).judged == 0
 
 
 def test_what_the_distilled_judge_is_unsure_of_is_judged_again(mine: Mine, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_what_the_distilled_judge_is_unsure_of_is_judged_again(mine: Mine, tmp_p
     expert = Expert(mine)
     result = refresh(workspace, settings, mine.rubric, judge=expert, console=QUIET)
     unsure = int((own < np.float32(1 - limit)).sum())  # none where the judge is certain of every sample
-    assert result["why"] == ({"distribution": unsure} if unsure else {})
+    assert result.why == ({"distribution": unsure} if unsure else {})
     assert expert.judged == unsure < len(own)
 
 

@@ -16,6 +16,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.selection import select
 from evidence_files import write_evaluation, write_evidence, write_ratings, write_sweep, write_tuning
+from manifest_entries import write_entry
 from trained_runs import MODELS, write_json
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> \"'& \u202e\x00"
@@ -139,7 +140,7 @@ OUTSIDE = """() => [...document.querySelectorAll("svg.scatter text, svg.heat tex
 
 
 def test_the_date_is_that_of_the_last_stage(evident_run: Workspace) -> None:
-    evident_run.record("sweep", {})
+    write_entry(evident_run, "sweep", {})
     manifest = evident_run.manifest().model_dump()
     manifest["stages"]["sweep"]["finished_at"] = 4_000_000_000.0
     write_json(evident_run.manifest_path, manifest)
@@ -149,12 +150,12 @@ def test_the_date_is_that_of_the_last_stage(evident_run: Workspace) -> None:
 def test_it_takes_little_time_and_space(whole_run: Workspace, tmp_path: Path) -> None:
     report(whole_run)
     began = time.perf_counter()
-    plain = report(whole_run)["bytes"]
+    plain = report(whole_run).bytes
     without = time.perf_counter() - began
     write_evaluation(whole_run, models=MANY)
     write_sweep(whole_run, levels=range(11), policies=("paper", "exclusive"), trained=True)
     write_tuning(whole_run)
     write_ratings(whole_run, models=list(MANY))
     began = time.perf_counter()
-    assert report(whole_run)["bytes"] - plain < 700_000
+    assert report(whole_run).bytes - plain < 700_000
     assert time.perf_counter() - began - without < 5

@@ -41,10 +41,10 @@ def column(rows: list[list[str]], index: int) -> dict[str, str]:
 def test_it_says_where_the_report_lies_and_how_large_it_is(whole_run: Workspace) -> None:
     select(whole_run)
     result = report(whole_run)
-    assert result["path"] == str(whole_run.report)
-    assert result["bytes"] == whole_run.report.stat().st_size
-    assert result["seconds"] > 0
-    assert whole_run.stage("report")["bytes"] == result["bytes"]
+    assert result.path == str(whole_run.report)
+    assert result.bytes == whole_run.report.stat().st_size
+    assert result.seconds > 0
+    assert whole_run.manifest().entry("report")["bytes"] == result.bytes
 
 
 def test_without_scores_it_names_the_stage_that_makes_them(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_selection_that_was_edited_is_not_shown(whole_run: Workspace) -> None:
 
 
 def test_subset_sizes_are_those_of_the_assignments(whole_run: Workspace) -> None:
-    counts = select(whole_run)["subsets"]
+    counts = select(whole_run).subsets
     sizes = column(page_of(whole_run).table("What each subset holds"), 1)
     assert {name: int(sizes[name].replace(",", "")) for name in counts} == counts
     assert sizes["scores"] == "7"
@@ -88,7 +88,7 @@ def test_means_of_a_subset_are_those_of_its_samples(whole_run: Workspace) -> Non
 
 @pytest.mark.parametrize("policy", ["paper", "exclusive", "both"])
 def test_the_map_adds_up_to_the_subsets(whole_run: Workspace, policy: str) -> None:
-    counts = select(whole_run, policy=policy, alpha=6, beta=3)["subsets"]
+    counts = select(whole_run, policy=policy, alpha=6, beta=3).subsets
     cells = [c for row in page_of(whole_run).table("Samples by sensibility")[1:] for c in row[1:-1]]
     assert len(cells) == 121
     by_letter = {name[0].upper(): 0 for name in counts}
@@ -110,7 +110,7 @@ def test_the_figure_prints_the_same_counts(whole_run: Workspace) -> None:
 
 
 def test_expected_counts_add_up_to_the_shares_that_were_matched(probability_run: Workspace) -> None:
-    counts = select(probability_run)["subsets"]
+    counts = select(probability_run).subsets
     page = page_of(probability_run)
     rows = page.table("Expected samples by sensibility")[1:]
     sums: dict[str, float] = {}
@@ -242,7 +242,7 @@ def test_long_text_is_cut_with_a_mark(tmp_path: Path) -> None:
     context = [Utterance("speaker" if i % 2 == 0 else "listener", f"{i} {long}") for i in range(41)]
     workspace = write_run(tmp_path / "run", [Sample.of(context, long)], {"sensibility": [9], "rationality": [1]})
     select(workspace)
-    assert report(workspace)["bytes"] < 120_000
+    assert report(workspace).bytes < 120_000
     text = Page(workspace.report).text
     assert "(999,400 more characters)" in text
     assert "33 earlier turns not shown" in text
@@ -266,7 +266,7 @@ def test_a_selection_of_other_scores_is_not_shown(whole_run: Workspace) -> None:
 
 
 def test_top_has_a_map_without_shading_and_no_thresholds(whole_run: Workspace) -> None:
-    counts = select(whole_run, policy="top", top=50)["subsets"]
+    counts = select(whole_run, policy="top", top=50).subsets
     page = page_of(whole_run)
     assert counts["sensibility"] == counts["rationality"] == 50
     assert page.count("path", "boundary") == 0

@@ -77,7 +77,7 @@ def test_costs_add_up_over_failures_too(ledger) -> None:
     )
     ledger.record(spec_of("other"), [judgement("a", cost_usd=1.0, requests=1)])
     assert ledger.spent_usd() == 1.75
-    assert ledger.totals(SPEC)["requests"] == 4
+    assert ledger.totals(SPEC).requests == 4
     assert ledger.specs() == [SPEC, spec_of("other")]
 
 

@@ -66,9 +66,9 @@ def test_scores_stand_in_input_order_one_row_a_sample(tmp_path) -> None:
     with rows.open("a") as file:
         file.write(rows.read_text().splitlines()[4] + "\n")
     result = score(rows, workspace, Even(), console=QUIET)
-    assert result["states"] == {"ok": 16, "parse_error": 15, "api_error": 0, "refused": 0}
-    assert result["reasons"] == {"no value for rationality": 15}
-    assert workspace.stage("score")["duplicates"] == 1
+    assert result.states == {"ok": 16, "parse_error": 15, "api_error": 0, "refused": 0}
+    assert result.reasons == {"no value for rationality": 15}
+    assert workspace.manifest().entry("score")["duplicates"] == 1
     scores = pl.read_parquet(workspace.scores)
     samples = pl.read_parquet(workspace.samples)
     assert scores["sample_id"].to_list() == samples["sample_id"].to_list()
@@ -85,7 +85,7 @@ def test_a_rerun_costs_nothing_and_one_more_sample_costs_one(tmp_path) -> None:
     more = Even()
     result = score(source(tmp_path / "a.jsonl", 21), workspace, more, console=QUIET)
     assert more.asked == 11
-    assert result["states"]["ok"] == 11
+    assert result.states["ok"] == 11
 
 
 @pytest.mark.parametrize("edit", [lambda frame: frame.head(12), lambda frame: frame.with_columns(response=pl.lit("!"))])
@@ -95,7 +95,7 @@ def test_samples_that_were_cut_or_edited_are_read_again(tmp_path, edit) -> None:
     whole = pl.read_parquet(workspace.samples)
     edit(whole).write_parquet(workspace.samples)
     again = score(rows, workspace, Even(), console=QUIET)
-    assert (again["samples"], sum(again["states"].values())) == (20, 20)
+    assert (again.samples, sum(again.states.values())) == (20, 20)
     assert pl.read_parquet(workspace.samples).equals(whole)
     assert pl.read_parquet(workspace.scores)["sample_id"].equals(whole["sample_id"])
 
@@ -105,7 +105,7 @@ def test_a_run_that_was_copied_is_as_good_as_before(tmp_path) -> None:
     score(rows, workspace, Even(), console=QUIET)
     other = Workspace(shutil.copytree(workspace.root, tmp_path / "copy", copy_function=shutil.copyfile))
     before = other.samples.stat().st_mtime_ns
-    assert score(rows, other, Even(), console=QUIET)["states"]["ok"] == 10
+    assert score(rows, other, Even(), console=QUIET).states["ok"] == 10
     assert other.samples.stat().st_mtime_ns == before
 
 
@@ -136,7 +136,7 @@ def test_a_judge_may_be_a_name_and_a_function(tmp_path) -> None:
             return [Judgement(s.id, "ok", "plain", "r", {"rationality": 1, "sensibility": 2}) for s in samples]
 
     result = score(source(tmp_path / "a.jsonl", 5), Workspace(tmp_path / "run"), Plain(), console=QUIET)
-    assert result["states"]["ok"] == 5
+    assert result.states["ok"] == 5
 
 
 def test_the_rubric_stays_with_the_run(tmp_path) -> None:
@@ -156,7 +156,7 @@ def test_it_works_where_an_event_loop_is_running_as_in_a_notebook(tmp_path) -> N
     async def cell():
         return score(source(tmp_path / "a.jsonl", 6), Workspace(tmp_path / "run"), Even(), console=QUIET)
 
-    assert asyncio.run(cell())["states"]["ok"] == 3
+    assert asyncio.run(cell()).states["ok"] == 3
 
 
 def test_a_judge_that_cannot_be_made_leaves_the_run_as_it_was(tmp_path) -> None:
@@ -301,10 +301,10 @@ class Named(Even):
 def test_several_judges_make_one_score_and_each_is_kept_under_its_own_key(tmp_path) -> None:
     workspace, chat = Workspace(tmp_path / "run"), source(tmp_path / "a.jsonl", 4)
     result = score(chat, workspace, [Even(), Named("a"), Named("b", 2)], pool="mean", console=QUIET)
-    assert result["states"]["ok"] == 4
-    assert [member["states"]["ok"] for member in result["members"]] == [2, 4, 4]
-    assert result["reasons"] == {"no value for rationality": 2}
-    assert result["disagreement"] == 2
+    assert result.states["ok"] == 4
+    assert [member.states["ok"] for member in result.members] == [2, 4, 4]
+    assert result.reasons == {"no value for rationality": 2}
+    assert result.disagreement == 2
     scores = pl.read_parquet(workspace.scores)
     assert scores["judgements"].to_list() == [3, 2, 3, 2]
     assert scores["sensibility"].to_list() == pytest.approx([2 / 3, 2, 8 / 3, 4])

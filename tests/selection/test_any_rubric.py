@@ -93,7 +93,7 @@ def test_its_subsets_are_written_and_read_again(scored, name, rule, kept) -> Non
     assert [column for column in rows.columns if column in axes] == axes
     assert rows["subset"].to_list() == [rule(row) for row in rows.iter_rows(named=True)]
     folder = workspace.selection
-    for subset, count in result["subsets"].items():
+    for subset, count in result.subsets.items():
         lines = [json.loads(line) for line in (folder / f"{subset}.jsonl").read_text("utf-8").splitlines()]
         assert len(lines) == count > 0
         assert all({*axes, "messages"} <= set(line) for line in lines)
@@ -101,7 +101,7 @@ def test_its_subsets_are_written_and_read_again(scored, name, rule, kept) -> Non
         assert again == rows.filter(subset=subset)["sample_id"].to_list()
         assert [sample.id for sample in open_source(folder / f"{subset}.parquet")] == again
     register = json.loads((folder / "dataset_info.json").read_text())
-    assert list(register) == [f"efficient_empathy_{subset}" for subset in result["subsets"]]
+    assert list(register) == [f"efficient_empathy_{subset}" for subset in result.subsets]
     assert yaml.safe_load((folder / "llamafactory.yaml").read_text())["dataset"] == f"efficient_empathy_{kept}"
     assert yaml.safe_load((folder / "axolotl.yaml").read_text())["datasets"][0]["path"] == f"{kept}.jsonl"
     assert f'SUBSET = "{kept}"' in (folder / "train_unsloth.py").read_text()
@@ -125,9 +125,9 @@ def test_the_card_tells_the_policy_in_words(scored) -> None:
 def test_by_distributions_the_shares_are_those_that_the_judge_expects(scored, name) -> None:
     workspace, policy = scored(name, distributions=True)
     result = select(workspace, policy=str(policy))
-    assert result["decided_on"] == "probabilities"
+    assert result.decided_on == "probabilities"
     rows = pl.read_parquet(workspace.assignments)
-    for subset, count in result["subsets"].items():
+    for subset, count in result.subsets.items():
         assert abs(rows[f"p_{subset}"].sum() - count) < 1.01
 
 
@@ -142,13 +142,13 @@ def test_the_table_knows_what_decided(scored) -> None:
     assert (table.subsets, table.otherwise) == (("gentle", "plain", "unsafe"), "unsafe")
     frame = table.read(["sample_id", "state", *table.axis_names, "subset"])
     assert selector.assign(frame.drop("subset"))["subset"].equals(frame["subset"])
-    assert selector.expected_counts(frame) == result["subsets"]
+    assert selector.expected_counts(frame) == result.subsets
 
 
 def test_top_takes_every_axis_or_those_that_are_named(scored) -> None:
     workspace, _ = scored("care")
     result = select(workspace, policy="top", top={"safety": 5, "warmth": 0.1})
-    assert result["subsets"] == {"warmth": 6, "safety": 5, "discard": 49}
+    assert result.subsets == {"warmth": 6, "safety": 5, "discard": 49}
     assert "the best 10 % by warmth" in (workspace.selection / "README.md").read_text("utf-8")
 
 

@@ -133,9 +133,9 @@ def test_a_recipe_begins_with_its_command_and_explains_every_key(folder, name):
 def test_the_recipes_belong_to_what_is_written_and_checked(run):
     workspace = run(PAIRS)
     select(workspace)
-    assert select(workspace)["skipped"]
+    assert select(workspace).skipped
     (workspace.selection / "axolotl.yaml").unlink()
-    assert not select(workspace)["skipped"]
+    assert not select(workspace).skipped
     assert (workspace.selection / "axolotl.yaml").exists()
 
 

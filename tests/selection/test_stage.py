@@ -30,8 +30,8 @@ def names(workspace):
 def test_writes_every_file_and_says_what_it_did(run):
     workspace = run(PAIRS, state=STATES)
     result = select(workspace)
-    assert result.pop("seconds") > 0
-    assert result == {
+    assert result.seconds > 0
+    assert result.model_dump(exclude={"seconds"}) == {
         "policy": "paper",
         "thresholds": {"alpha": 5, "beta": 5},
         "subsets": {"sensibility": 2, "rationality": 2, "discard": 1},
@@ -76,14 +76,14 @@ def test_the_same_again_is_skipped_and_any_change_is_not(run):
     workspace = run(PAIRS, state=STATES)
     first = select(workspace)
     again = select(workspace)
-    assert again == first | {"skipped": True}
-    assert not select(workspace, force=True)["skipped"]
-    assert not select(workspace, alpha=7)["skipped"]
-    assert not select(workspace)["skipped"]
+    assert again == first.model_copy(update={"skipped": True})
+    assert not select(workspace, force=True).skipped
+    assert not select(workspace, alpha=7).skipped
+    assert not select(workspace).skipped
     (workspace.selection / "discard.jsonl").unlink()
-    assert not select(workspace)["skipped"]
+    assert not select(workspace).skipped
     pl.read_parquet(workspace.scores).with_columns(pl.col("sensibility") - 1).write_parquet(workspace.scores)
-    assert not select(workspace)["skipped"]
+    assert not select(workspace).skipped
 
 
 @pytest.mark.parametrize("name", ["sensibility.jsonl", "rationality.parquet", "assignments.parquet", "README.md"])
@@ -93,10 +93,10 @@ def test_a_file_that_was_cut_is_written_again(run, name):
     path = workspace.selection / name
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert not select(workspace)["skipped"]
+    assert not select(workspace).skipped
     assert path.read_bytes() == whole
     os.utime(path, (0, 0))
-    assert select(workspace)["skipped"]
+    assert select(workspace).skipped
 
 
 def test_scores_are_left_alone_and_the_manifest_says_what_went_in(run):
@@ -123,7 +123,7 @@ def test_an_entry_of_another_version_is_told_and_made_anew(run):
     table = RunTable(workspace)
     assert table.selection.state == "stale"
     assert "run `efficient-empathy select" in table.selection.sentence
-    assert not select(workspace)["skipped"]
+    assert not select(workspace).skipped
     assert RunTable(workspace).selection.current
 
 
@@ -182,15 +182,15 @@ def test_an_interrupted_selection_is_never_taken_for_done(run, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         select(workspace, policy="exclusive")
     monkeypatch.undo()
-    assert not select(workspace)["skipped"]
+    assert not select(workspace).skipped
     assert pl.read_parquet(workspace.assignments)["subset"].to_list()[3] == "rationality"
 
 
 def test_top_uses_categories_of_the_samples(run):
     workspace = run([(n % 11, (n * 7) % 11) for n in range(30)])
     result = select(workspace, policy="top", top=3, per_category=True)
-    assert result["thresholds"] == {}
-    assert result["subsets"] == {"sensibility": 6, "rationality": 6, "discard": 18}
+    assert result.thresholds == {}
+    assert result.subsets == {"sensibility": 6, "rationality": 6, "discard": 18}
     with pytest.raises(UserError, match="top ranks scores and cannot decide on probabilities"):
         select(workspace, policy="top", top=3, decide="probabilities")
 
@@ -201,19 +201,19 @@ def test_by_probability_assignments_keep_the_odds(run, distributed):
     judged = distributed(300).with_columns(ids, p_sensibility=0.5, p_rationality=0.5, p_discard=0.0)
     judged.write_parquet(workspace.scores)
     result = select(workspace)
-    assert result["decided_on"] == "probabilities"
+    assert result.decided_on == "probabilities"
     odds = pl.read_parquet(workspace.assignments).select(pl.col("^p_.*$"))
     assert odds.columns == ["p_sensibility", "p_rationality", "p_discard"]
     assert (odds.sum_horizontal() - 1).abs().max() < 1e-5
-    assert {s: round(odds[f"p_{s}"].sum()) for s in result["subsets"]} == pytest.approx(result["subsets"], abs=1)
+    assert {s: round(odds[f"p_{s}"].sum()) for s in result.subsets} == pytest.approx(result.subsets, abs=1)
     result = select(workspace, decide="scores")
-    assert result["decided_on"] == "scores"
+    assert result.decided_on == "scores"
     assert not pl.read_parquet(workspace.assignments).select(pl.col("^p_.*$")).columns
 
 
 def test_no_samples_at_all(run):
     workspace = run([])
-    assert select(workspace)["subsets"] == {"sensibility": 0, "rationality": 0, "discard": 0}
+    assert select(workspace).subsets == {"sensibility": 0, "rationality": 0, "discard": 0}
     assert (workspace.selection / "sensibility.jsonl").read_text() == ""
 
 
@@ -249,7 +249,7 @@ def test_a_threshold_off_the_scale_leaves_the_last_selection_as_it_is(run, optio
         select(workspace, alpha=end)
     with pytest.raises(UserError, match=r"alpha .* is (50|-2), which is not on the scale of sensibility .* 0 to 10"):
         select(workspace, **options)
-    assert select(workspace, alpha=11)["skipped"]
+    assert select(workspace, alpha=11).skipped
 
 
 def test_a_file_that_is_no_parquet(run):
@@ -288,7 +288,7 @@ def test_a_disk_that_takes_no_more_is_told_with_the_file(run, kib, files):
     done = subprocess.run(["bash", "-c", command, LIMITED, str(workspace.root)], capture_output=True, text=True)
     assert re.fullmatch(rf"cannot write .*{files}.*File too large.*\n", done.stdout), done.stderr
     assert not [path for path in workspace.selection.iterdir() if path.suffix == ".tmp"]
-    assert not select(workspace)["skipped"]
+    assert not select(workspace).skipped
 
 
 def test_a_samples_file_with_broken_pages_is_told(run):
@@ -308,7 +308,7 @@ def test_two_selections_of_a_run_take_turns(run):
             other.wait(2)
         assert not workspace.selection.exists()
     assert other.wait(30) == 0
-    assert select(workspace)["skipped"]
+    assert select(workspace).skipped
 
 
 JUDGED = Path(__file__).parents[3] / "shared/data/chatgpt_judgements/valid.json.gz"
@@ -319,8 +319,8 @@ def test_the_authors_judgements_give_the_published_shares(run):
     replies = [row["evaluation"] for row in json.loads(gzip.decompress(JUDGED.read_bytes()))]
     axes = ("Sensibility", "Rationality")
     workspace = run([tuple(int(re.search(rf"{axis}\D*(\d+)", reply)[1]) for axis in axes) for reply in replies])
-    assert select(workspace)["subsets"] == {"sensibility": 3473, "rationality": 1805, "discard": 456}
-    assert select(workspace, policy="exclusive")["subsets"] == {
+    assert select(workspace).subsets == {"sensibility": 3473, "rationality": 1805, "discard": 456}
+    assert select(workspace, policy="exclusive").subsets == {
         "sensibility": 3473,
         "rationality": 393,
         "discard": 1868,

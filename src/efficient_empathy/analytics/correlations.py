@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
+from efficient_empathy.analytics.record import Correlation, Interval
 from efficient_empathy.analytics.table import FEATURES, Codes, Mask, Table, words
 from efficient_empathy.dialogues import sample_id, scan_samples
 from efficient_empathy.evaluation.judging import evaluation_of
@@ -41,7 +42,7 @@ class Outcome:
 
 def correlations(
     table: Table, outcomes: Sequence[Outcome], *, resamples: int = 200, confidence: float = 0.95, seed: int = 0
-) -> list[dict[str, Any]]:
+) -> list[Correlation]:
     """Every axis with every feature of `FEATURES`, the position in the file, every other axis, and every outcome.
 
     `samples` is how many were measured on, at most some `MOST_ROWS`; the interval is None without resamples, and a
@@ -60,7 +61,7 @@ def correlations(
 
 def _correlate(
     table: Table, others: Sequence[Outcome], rows: Codes, resamples: int, confidence: float, seed: int
-) -> list[dict[str, Any]]:
+) -> list[Correlation]:
     pairs = [
         (axis, one) for one in others for axis in table.axes if one.kind != "axis" or _before(table, axis, one.name)
     ]
@@ -70,12 +71,16 @@ def _correlate(
     labels = table.dialogues[rows].astype(str).tolist()
     figures = _figures(ranks, labels, resamples, confidence, seed)
     return [
-        {
-            "axis": axis, "kind": one.kind, "other": one.name, "samples": len(rows),
-            "dialogues": len(set(labels)), **figures[axis, f"{one.kind} {one.name}"],
-        }
+        Correlation(
+            **dict(figures[axis, f"{one.kind} {one.name}"]),
+            axis=axis,
+            kind=one.kind,
+            other=one.name,
+            samples=len(rows),
+            dialogues=len(set(labels)),
+        )
         for axis, one in pairs
-    ]  # fmt: skip
+    ]
 
 
 def _before(table: Table, axis: str, other: str) -> bool:
@@ -84,7 +89,7 @@ def _before(table: Table, axis: str, other: str) -> bool:
 
 def _figures(
     ranks: Ranks, labels: list[str], resamples: int, confidence: float, seed: int
-) -> dict[tuple[str, str], dict[str, float]]:
+) -> dict[tuple[str, str], Interval]:
     plain = ranks.under()
     bounds = dict.fromkeys(ranks.keys, (math.nan, math.nan))
     if resamples and len(set(labels)) > 1 and len(labels) >= LEAST_ROWS:
@@ -92,7 +97,7 @@ def _figures(
         bounds = {key: replicates[name].interval(confidence) for key, name in ranks.keys.items()}
     few = len(labels) < LEAST_ROWS
     return {
-        key: {"value": math.nan if few else float(plain[name][0]), "low": bounds[key][0], "high": bounds[key][1]}
+        key: Interval(value=math.nan if few else float(plain[name][0]), low=bounds[key][0], high=bounds[key][1])
         for key, name in ranks.keys.items()
     }
 

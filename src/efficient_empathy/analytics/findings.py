@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from efficient_empathy.analytics.record import AlikeSamples, Finding
 from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import Codes, Mask, Table, Words, words
 from efficient_empathy.foundation import language
@@ -240,8 +241,8 @@ def _components(size: int, pairs: dict[tuple[int, int], float]) -> Iterator[tupl
         yield part, least[find(part[0])]
 
 
-def findings(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings) -> list[dict[str, Any]]:
-    """Each with `kind, count, share, ids` (the first 50), and what else its kind has; those of no sample too.
+def findings(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings) -> list[Finding]:
+    """Each with its first 50 ids; those of no sample too.
 
     A near duplicate is one of last turn and response together; `count` is how many samples could go, all but the first
     of each group. Texts are never in a finding, but for `repeated_response`. What an extra is missing for has no
@@ -282,14 +283,12 @@ def missing_libraries() -> list[str]:
     return notes
 
 
-def _finding(
-    table: Table, kind: str, marks: Mask | None, ids: Sequence[int] | None = None, **more: Any
-) -> dict[str, Any]:
+def _finding(table: Table, kind: str, marks: Mask | None, ids: Sequence[int] | None = None, **more: Any) -> Finding:
     if marks is None:
-        return {"kind": kind, "count": None, "share": None, "ids": [], **more}
+        return Finding(kind=kind, count=None, share=None, ids=[], **more)
     rows = np.flatnonzero(marks)[:IDS] if ids is None else np.asarray(ids[:IDS], np.int64)
     count = int(marks.sum())
-    return {"kind": kind, "count": count, "share": count / max(1, len(table)), "ids": _ids(table, rows), **more}
+    return Finding(kind=kind, count=count, share=count / max(1, len(table)), ids=_ids(table, rows), **more)
 
 
 def _ids(table: Table, rows: Sequence[int] | np.ndarray) -> list[str]:
@@ -297,13 +296,13 @@ def _ids(table: Table, rows: Sequence[int] | np.ndarray) -> list[str]:
     return ids
 
 
-def _same_sample(table: Table) -> dict[str, Any]:
+def _same_sample(table: Table) -> Finding:
     """Samples whose context and response came before, letter by letter."""
     first = table.rows["sample_id"].is_first_distinct().to_numpy()
     return _finding(table, "same_sample", ~first)
 
 
-def _near(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings) -> dict[str, Any]:
+def _near(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings) -> Finding:
     both = exchanges.select(pl.concat_str("last", "response", separator=" ", ignore_nulls=True)).to_series()
     groups = near_duplicates(words(both), settings.similarity, settings.seed)
     spare = np.zeros(len(table), dtype=np.bool_)
@@ -317,14 +316,14 @@ def _near(table: Table, exchanges: pl.DataFrame, settings: AnalyticsSettings) ->
     )  # fmt: skip
 
 
-def _group(table: Table, group: Group) -> dict[str, Any]:
-    return {"samples": len(group.rows), "least_similarity": group.least, "ids": _ids(table, group.rows[:IDS])}
+def _group(table: Table, group: Group) -> AlikeSamples:
+    return AlikeSamples(samples=len(group.rows), least_similarity=group.least, ids=_ids(table, group.rows[:IDS]))
 
 
-def _language(table: Table, exchanges: pl.DataFrame) -> dict[str, Any]:
+def _language(table: Table, exchanges: pl.DataFrame) -> Finding:
     """Samples whose response or last turn is in another language than most."""
     if not language.available():
-        return _finding(table, "wrong_language", None, usual=None, responses_with_language=None, others={})
+        return _finding(table, "wrong_language", None)
     columns = [exchanges[name].fill_null("").to_list() for name in ("response", "last")]
     codes = pl.Series(language.languages([*columns[0], *columns[1]]), dtype=pl.String)
     counts = Counter(codes.drop_nulls().to_list())
@@ -338,7 +337,7 @@ def _language(table: Table, exchanges: pl.DataFrame) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _repeated_responses(table: Table, responses: pl.Series, response_words: Words) -> dict[str, Any]:
+def _repeated_responses(table: Table, responses: pl.Series, response_words: Words) -> Finding:
     """Samples whose response others have too, letter case and punctuation aside; all but the first of each."""
     key = responses.fill_null("").str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}]+", " ").str.strip_chars()
     frame = pl.DataFrame({"key": key, "words": response_words.lengths}).with_row_index("row")
@@ -348,7 +347,7 @@ def _repeated_responses(table: Table, responses: pl.Series, response_words: Word
     marks = np.zeros(len(table), dtype=np.bool_)
     marks[frame.filter(~pl.col("key").is_first_distinct())["row"].to_numpy()] = True
     most = [
-        {"text": responses[row], "samples": times, "ids": _ids(table, frame.filter(key=key)["row"].to_list()[:IDS])}
+        AlikeSamples(text=responses[row], samples=times, ids=_ids(table, frame.filter(key=key)["row"].to_list()[:IDS]))
         for row, key, times in firsts.head(GROUPS).select("row", "key", "times").iter_rows()
     ]
     return _finding(table, "repeated_response", marks, least=REPEATS, texts=len(firsts), largest=most)

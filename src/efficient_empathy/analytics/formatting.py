@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from efficient_empathy.analytics.correlations import POSITION
 from efficient_empathy.analytics.record import (
     About,
-    AnalyticsRecord,
+    AnalyticsResult,
     Correlation,
     Cost,
     Drift,
@@ -55,17 +54,16 @@ LEVEL_WORDS = {
 }  # fmt: skip
 
 
-def summary(result: Mapping[str, Any], run: Path) -> str:
+def summary(result: AnalyticsResult, run: Path) -> str:
     """The result of `analytics`, with what to do next."""
-    record = AnalyticsRecord.model_validate({name: result[name] for name in AnalyticsRecord.model_fields})
-    about = record.run
+    about = result.run
     head = f"{plural(about.samples, 'sample')} of {plural(about.dialogues, 'dialogue')}"
-    lines = [head + (" (nothing had changed)" if result["skipped"] else "")]
-    lines += [*_groups("categories", record.categories, about), *_groups("topics", record.topics, about)]
-    lines += [*_filtering(record.filtering), *_correlations(record.correlations), *_drift(record.drift)]
-    lines += [*_cost(record.cost), *_findings(record.findings, about.samples)]
-    lines += [f"Note: {note}." for note in record.notes]
-    return "\n".join([*lines, f"Written to {result['path']}", f"Next: efficient-empathy studio {run}"])
+    lines = [head + (" (nothing had changed)" if result.skipped else "")]
+    lines += [*_groups("categories", result.categories, about), *_groups("topics", result.topics, about)]
+    lines += [*_filtering(result.filtering), *_correlations(result.correlations), *_drift(result.drift)]
+    lines += [*_cost(result.cost), *_findings(result.findings, about.samples)]
+    lines += [f"Note: {note}." for note in result.notes]
+    return "\n".join([*lines, f"Written to {result.path}", f"Next: efficient-empathy studio {run}"])
 
 
 def _groups(kind: str, profile: Groups, about: About) -> list[str]:

@@ -7,12 +7,29 @@ ratio (Cochran, Sampling Techniques, 1977, chapter 6; as in Stata's and R's surv
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
+from efficient_empathy.analytics.record import (
+    Balance,
+    Contrast,
+    DifferenceFromOthers,
+    FilteredSubset,
+    Filtering,
+    Group,
+    GroupAxis,
+    Groups,
+    GroupShare,
+    Interval,
+    OmittedGroups,
+    Retention,
+    Samples,
+    Stretch,
+    Verdict,
+)
 from efficient_empathy.analytics.table import FEATURES, Codes, Labels, Mask, Table
 from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.foundation.statistics.resampling import holm
@@ -35,9 +52,10 @@ class Estimate:
     high: float = math.nan
     p: float = math.nan
 
-    def record(self) -> dict[str, float]:
-        """Value and interval."""
-        return {"value": self.value, "low": self.low, "high": self.high}
+    @property
+    def interval(self) -> Interval:
+        """Value and interval as the record has them."""
+        return Interval(value=self.value, low=self.low, high=self.high)
 
 
 def mean(values: Floats, dialogues: Codes, confidence: float = 0.95) -> Estimate:
@@ -87,35 +105,41 @@ def t_quantile(p: float, freedom: int) -> float:
     return math.sqrt(freedom * math.expm1(exponent)) if exponent < 500 else math.inf
 
 
-def by_group(table: Table, labels: Labels, confidence: float = 0.95) -> dict[str, Any]:
-    """`groups`, the largest first: counts, shares by subset, and by axis mean, median, histogram, and how far the mean
-    is from all other samples (`p_holm` over all groups and axes). `none` counts samples without a label."""
+def by_group(
+    table: Table, labels: Labels, confidence: float = 0.95, words: Mapping[str, list[str]] | None = None
+) -> Groups:
+    """The groups, each with how far its means are from those of all other samples, and with its `words`."""
     names = labels.names[:MOST_GROUPS]
-    groups = [_group(table, labels.codes == place, confidence) | {"name": name} for place, name in enumerate(names)]
-    if len(names) > 1:
-        _add_differences(table, labels, groups, confidence)
+    others = _from_others(table, labels, len(names), confidence) if len(names) > 1 else [{} for _ in names]
+    groups = [
+        Group(
+            **dict(_samples(table, labels.codes == place, confidence, others[place])),
+            name=name,
+            words=(words or {}).get(name, []),
+        )
+        for place, name in enumerate(names)
+    ]
     rest = labels.names[MOST_GROUPS:]
-    return {
-        "groups": [{"name": group.pop("name"), **group} for group in groups],
-        "none": int((labels.codes < 0).sum()),
-        "left_out": {"groups": len(rest), "samples": int((labels.codes >= MOST_GROUPS).sum())},
-    }
+    return Groups(
+        groups=groups,
+        none=int((labels.codes < 0).sum()),
+        left_out=OmittedGroups(groups=len(rest), samples=int((labels.codes >= MOST_GROUPS).sum())),
+    )
 
 
-def over_order(table: Table, order: Codes | None = None, stretches: int = STRETCHES) -> list[dict[str, Any]]:
-    """Stretches of as many samples each along `order` (rows in that order; the file's own by default): as `by_group`,
-    with `first` and `last`, places in that order counted from 0."""
+def over_order(table: Table, order: Codes | None = None, stretches: int = STRETCHES) -> list[Stretch]:
+    """Stretches of as many samples each along `order` (rows in that order; the file's own by default)."""
     order = np.arange(len(table)) if order is None else order
     profiles = []
     for part in np.array_split(np.arange(len(order)), min(stretches, len(order)) or 1):
         inside = np.zeros(len(table), dtype=np.bool_)
         inside[order[part]] = True
         if len(part):
-            profiles.append({"first": int(part[0]), "last": int(part[-1]), **_group(table, inside, 0.95)})
+            profiles.append(Stretch(**dict(_samples(table, inside, 0.95, {})), first=int(part[0]), last=int(part[-1])))
     return profiles
 
 
-def _group(table: Table, inside: Mask, confidence: float) -> dict[str, Any]:
+def _samples(table: Table, inside: Mask, confidence: float, from_others: Mapping[str, DifferenceFromOthers]) -> Samples:
     scored = inside & table.scored
     dialogues, samples = table.dialogues, int(inside.sum())
     axes = {}
@@ -123,148 +147,159 @@ def _group(table: Table, inside: Mask, confidence: float) -> dict[str, Any]:
         values = table.column(axis)[scored]
         low, high = table.scales[axis]
         bins = table.bins(axis)[scored]
-        axes[axis] = {
-            **mean(values, dialogues[scored], confidence).record(),
-            "median": float(np.median(values)) if len(values) else None,
-            "std": float(values.std()) if len(values) else None,
-            "histogram": np.bincount(bins, minlength=high - low + 1).tolist(),
-        }
-    return {
-        "samples": samples,
-        "share": samples / max(1, len(table)),
-        "dialogues": len(np.unique(dialogues[inside])),
-        "scored": int(scored.sum()),
-        "axes": axes,
-        "subsets": {name: _share(table, inside, name, confidence) for name in table.subsets},
-        "response_words": float(table.column("response_words")[inside].mean()) if samples else None,
-    }
+        axes[axis] = GroupAxis(
+            **dict(mean(values, dialogues[scored], confidence).interval),
+            median=float(np.median(values)) if len(values) else None,
+            std=float(values.std()) if len(values) else None,
+            histogram=np.bincount(bins, minlength=high - low + 1).tolist(),
+            from_others=from_others.get(axis),
+        )
+    return Samples(
+        samples=samples,
+        share=samples / max(1, len(table)),
+        dialogues=len(np.unique(dialogues[inside])),
+        scored=int(scored.sum()),
+        axes=axes,
+        subsets={name: _share(table, inside, name, confidence) for name in table.subsets},
+        response_words=float(table.column("response_words")[inside].mean()) if samples else None,
+    )
 
 
-def _share(table: Table, inside: Mask, subset: str, confidence: float) -> dict[str, Any]:
+def _share(table: Table, inside: Mask, subset: str, confidence: float) -> GroupShare:
     """The share of the group's scored samples that are in the subset."""
     among = inside & table.scored
     hits = (table.rows["subset"] == subset).fill_null(False).to_numpy()[among].astype(np.float64)
     estimate = mean(hits, table.dialogues[among], confidence)
-    return {
-        "count": int(hits.sum()),
-        "share": estimate.value,
-        "low": max(0.0, estimate.low),
-        "high": min(1.0, estimate.high),
-    }
+    return GroupShare(
+        count=int(hits.sum()),
+        share=estimate.value,
+        low=max(0.0, estimate.low),
+        high=min(1.0, estimate.high),
+    )
 
 
-def _add_differences(table: Table, labels: Labels, groups: list[dict[str, Any]], confidence: float) -> None:
+def _from_others(table: Table, labels: Labels, groups: int, confidence: float) -> list[dict[str, DifferenceFromOthers]]:
+    """For each group and axis how far its mean is from that of all other samples."""
     among = table.scored & (labels.codes >= 0)
     codes, dialogues = labels.codes[among], table.dialogues[among]
-    tests: list[tuple[dict[str, Any], float]] = []
-    for axis in table.axes:
-        values = table.column(axis)[among]
-        for place, group in enumerate(groups):
-            estimate = difference(values, codes == place, dialogues, confidence)
-            group["axes"][axis]["from_others"] = {**estimate.record(), "p": estimate.p}
-            tests.append((group["axes"][axis]["from_others"], estimate.p))
-    for (record, _), p in zip(tests, holm([p for _, p in tests]), strict=True):
-        record["p_holm"] = p
+    values = {axis: table.column(axis)[among] for axis in table.axes}
+    estimates = {
+        (axis, place): difference(values[axis], codes == place, dialogues, confidence)
+        for axis in table.axes
+        for place in range(groups)
+    }
+    differences: list[dict[str, DifferenceFromOthers]] = [{} for _ in range(groups)]
+    corrected = holm([one.p for one in estimates.values()])
+    for ((axis, place), one), p in zip(estimates.items(), corrected, strict=True):
+        differences[place][axis] = DifferenceFromOthers(**dict(one.interval), p=one.p, p_holm=p)
+    return differences
 
 
-def filtering(table: Table, labels: dict[str, Labels], confidence: float = 0.95) -> dict[str, Any] | None:
-    """None without a selection. `subsets` with the means of each feature, `features` kept against dropped, and for each
-    of `labels` (category, topic) its `balance`. Samples without scores are on neither side."""
+def filtering(table: Table, labels: dict[str, Labels], confidence: float = 0.95) -> Filtering | None:
+    """None without a selection; balance is that of each of `labels` (category, topic).
+
+    Samples without scores are neither kept nor dropped.
+    """
     if not table.subsets:
         return None
     among = table.scored & table.rows["subset"].is_not_null().to_numpy()
-    return {
-        "policy": dict(table.policy),
-        "samples": int(among.sum()),
-        "kept_samples": int(table.is_kept[among].sum()),
-        "kept_share": float(table.is_kept[among].mean()) if among.any() else None,
-        "subsets": [_subset(table, name, labels) for name in table.subsets],
-        "features": _features(table, among, confidence),
-        "balance": {
+    return Filtering(
+        policy=dict(table.policy),
+        samples=int(among.sum()),
+        kept_samples=int(table.is_kept[among].sum()),
+        kept_share=float(table.is_kept[among].mean()) if among.any() else None,
+        subsets=[_subset(table, name, labels) for name in table.subsets],
+        features=_features(table, among, confidence),
+        balance={
             kind: balance(table, group_labels, among, confidence)
             for kind, group_labels in labels.items()
             if group_labels.names
         },
-    }
+    )
 
 
-def _subset(table: Table, name: str, labels: dict[str, Labels]) -> dict[str, Any]:
+def _subset(table: Table, name: str, labels: dict[str, Labels]) -> FilteredSubset:
     inside = (table.rows["subset"] == name).fill_null(False).to_numpy()
-    counts = {kind: np.bincount(found.codes[inside & (found.codes >= 0)]) for kind, found in labels.items()}
-    return {
-        "name": name,
-        "is_kept": name != table.otherwise,
-        "samples": int(inside.sum()),
-        "dialogues": len(np.unique(table.dialogues[inside])),
-        "means": {feature: _mean(table.column(feature)[inside]) for feature in FEATURES},
-        "axes": {axis: _mean(table.column(axis)[inside]) for axis in table.axes},
-        "entropy": {kind: entropy(found) for kind, found in counts.items()},
-    }
+    counts = {kind: np.bincount(one.codes[inside & (one.codes >= 0)]) for kind, one in labels.items()}
+    return FilteredSubset(
+        name=name,
+        is_kept=name != table.otherwise,
+        samples=int(inside.sum()),
+        dialogues=len(np.unique(table.dialogues[inside])),
+        means={feature: _mean(table.column(feature)[inside]) for feature in FEATURES},
+        axes={axis: _mean(table.column(axis)[inside]) for axis in table.axes},
+        entropy={kind: entropy(one) for kind, one in counts.items()},
+    )
 
 
 def _mean(values: Floats) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def _features(table: Table, among: Mask, confidence: float) -> list[dict[str, Any]]:
-    """Each feature's mean in what is kept and in what is dropped; `effect` is the difference in standard deviations."""
+def _features(table: Table, among: Mask, confidence: float) -> list[Contrast]:
     is_kept, dialogues = table.is_kept[among], table.dialogues[among]
-    contrasts: list[dict[str, Any]] = []
-    for feature in FEATURES:
-        values = table.column(feature)[among]
-        sides = [_mean(values[side]) for side in (is_kept, ~is_kept)]
-        less = difference(values, is_kept, dialogues, confidence)
-        spread = float(values.std()) if len(values) else 0.0
-        contrasts.append({
-            "feature": feature, "kept_mean": sides[0], "dropped_mean": sides[1], "difference": less.record(),
-            "effect": less.value / spread if spread else None, "p": less.p,
-        })  # fmt: skip
-    for record, p in zip(contrasts, holm([record["p"] for record in contrasts]), strict=True):
-        record["p_holm"] = p
-    return contrasts
+    values = {feature: table.column(feature)[among] for feature in FEATURES}
+    estimates = {feature: difference(own, is_kept, dialogues, confidence) for feature, own in values.items()}
+    spreads = {feature: float(own.std()) if len(own) else 0.0 for feature, own in values.items()}
+    corrected = holm([one.p for one in estimates.values()])
+    return [
+        Contrast(
+            feature=feature,
+            kept_mean=_mean(values[feature][is_kept]),
+            dropped_mean=_mean(values[feature][~is_kept]),
+            difference=one.interval,
+            effect=one.value / spreads[feature] if spreads[feature] else None,
+            p=one.p,
+            p_holm=p,
+        )
+        for (feature, one), p in zip(estimates.items(), corrected, strict=True)
+    ]
 
 
-def balance(table: Table, labels: Labels, among: Mask, confidence: float = 0.95) -> dict[str, Any]:
+def balance(table: Table, labels: Labels, among: Mask, confidence: float = 0.95) -> Balance:
     """How even the labels are before and after, and what share of each is kept, against all others.
 
-    Entropy is in bits; `effective` is 2 to its power: of so many equal categories it would be the entropy. A category
-    is `over` or `under` where its kept share differs from all others' (Holm over all), else `even`; `untested` where
-    one side has too few dialogues.
+    Of `effective` equal categories the entropy would be the same. A category is `over` or `under` where its kept share
+    differs from all others' (Holm over all), else `even`; `untested` where one side has too few dialogues.
     """
     among = among & (labels.codes >= 0)
     codes, is_kept, dialogues = labels.codes[among], table.is_kept[among], table.dialogues[among]
     hits = is_kept.astype(np.float64)
     size = len(labels.names)
     before, after = np.bincount(codes, minlength=size), np.bincount(codes[is_kept], minlength=size)
-    rows: list[dict[str, Any]] = []
-    for place, name in enumerate(labels.names):
-        inside = codes == place
-        share, less = mean(hits[inside], dialogues[inside], confidence), difference(hits, inside, dialogues, confidence)
-        rows.append({
-            "name": name, "samples": int(before[place]), "kept_samples": int(after[place]), "share": share.value,
-            "low": max(0.0, share.low), "high": min(1.0, share.high), "from_others": less.record(), "p": less.p,
-        })  # fmt: skip
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_holm"] = p
-        row["verdict"] = _verdict(row["from_others"]["value"], p)
-    uneven = sorted((row for row in rows if row["verdict"] in ("over", "under")), key=_by_difference)
-    return {
-        "entropy_before": entropy(before),
-        "entropy_after": entropy(after),
-        "entropy_most": math.log2(size) if size else 0.0,
-        "effective_before": 2 ** entropy(before),
-        "effective_after": 2 ** entropy(after),
-        "retention": rows,
-        "most_over": [row["name"] for row in reversed(uneven) if row["verdict"] == "over"][:MOST_NAMES],
-        "most_under": [row["name"] for row in uneven if row["verdict"] == "under"][:MOST_NAMES],
-    }
+    shares = [mean(hits[codes == place], dialogues[codes == place], confidence) for place in range(size)]
+    differences = [difference(hits, codes == place, dialogues, confidence) for place in range(size)]
+    corrected = holm([one.p for one in differences])
+    verdicts = [_verdict(one.value, p) for one, p in zip(differences, corrected, strict=True)]
+    uneven = [place for place in range(size) if verdicts[place] in ("over", "under")]
+    order = sorted(uneven, key=lambda place: differences[place].value)
+    return Balance(
+        entropy_before=entropy(before),
+        entropy_after=entropy(after),
+        entropy_most=math.log2(size) if size else 0.0,
+        effective_before=2 ** entropy(before),
+        effective_after=2 ** entropy(after),
+        retention=[
+            Retention(
+                name=name,
+                samples=int(before[place]),
+                kept_samples=int(after[place]),
+                share=shares[place].value,
+                low=max(0.0, shares[place].low),
+                high=min(1.0, shares[place].high),
+                from_others=differences[place].interval,
+                p=differences[place].p,
+                p_holm=corrected[place],
+                verdict=verdicts[place],
+            )
+            for place, name in enumerate(labels.names)
+        ],
+        most_over=[labels.names[place] for place in reversed(order) if verdicts[place] == "over"][:MOST_NAMES],
+        most_under=[labels.names[place] for place in order if verdicts[place] == "under"][:MOST_NAMES],
+    )
 
 
-def _by_difference(row: dict[str, Any]) -> float:
-    return float(row["from_others"]["value"])
-
-
-def _verdict(less: float, p: float) -> str:
+def _verdict(less: float, p: float) -> Verdict:
     if math.isnan(p):
         return "untested"
     return "even" if p >= SIGNIFICANT else "over" if less > 0 else "under"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, JsonValue
 
-from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.foundation.run.record import Part, Record, StageRecord
 
 DIGITS = 6
 Level = Literal["ok", "watch", "alarm", "unknown"]
 """unknown: there are too few samples to see a shift that would be an alarm."""
+Verdict = Literal["over", "under", "even", "untested"]
 
 
 def _round(value: Any) -> Any:
@@ -151,7 +152,7 @@ class Retention(Part):
     from_others: Interval
     p: Figure
     p_holm: Figure
-    verdict: Literal["over", "under", "even", "untested"]
+    verdict: Verdict
 
 
 class Balance(Part):
@@ -170,7 +171,7 @@ class Balance(Part):
 class Filtering(Part):
     """What the selection keeps and drops. `policy` is its definition."""
 
-    policy: dict[str, Any]
+    policy: dict[str, JsonValue]
     samples: int
     kept_samples: int
     kept_share: Figure
@@ -324,4 +325,32 @@ class AnalyticsRecord(Record):
     cost: Cost | None
     findings: list[Finding]
     notes: list[str]
-    settings: dict[str, Any]
+    settings: dict[str, JsonValue]
+
+
+class AnalyticsStageRecord(StageRecord):
+    """The stage `analytics`: what the numbers were measured from and how, and the main ones."""
+
+    VERSION: ClassVar[int] = AnalyticsRecord.VERSION
+    STAGE: ClassVar[str] = "analytics"
+    REMEDY: ClassVar[str] = "`efficient-empathy analytics`"
+
+    inputs: dict[str, str]
+    """By name the hash of every file that the numbers depend on."""
+    parameters: dict[str, JsonValue]
+    """`AnalyticsSettings` as plain values."""
+    libraries: dict[str, str | None]
+    """The optional libraries, each with its version; None for one that is not installed."""
+    samples: int
+    drift: Level
+    findings: dict[str, int]
+    """Samples by fault, where there are any."""
+    seconds: float
+
+
+class AnalyticsResult(AnalyticsRecord):
+    """What `analytics` did: the record, where it is, and whether nothing had changed."""
+
+    path: str
+    seconds: float
+    skipped: bool

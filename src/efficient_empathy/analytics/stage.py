@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,14 +12,14 @@ from efficient_empathy.analytics.cost import cost
 from efficient_empathy.analytics.drift import drift
 from efficient_empathy.analytics.findings import check_regions, findings, libraries, missing_libraries
 from efficient_empathy.analytics.profiles import by_group, filtering, over_order
-from efficient_empathy.analytics.record import AnalyticsRecord
+from efficient_empathy.analytics.record import About, AnalyticsRecord, AnalyticsResult, AnalyticsStageRecord, Stretch
 from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import Labels, Table, read_exchanges, read_speakers, read_table
-from efficient_empathy.analytics.topics import topics
+from efficient_empathy.analytics.topics import Topic, topics
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.foundation.statistics.measured import Floats
 
-STAGE = "analytics"
+STAGE = AnalyticsStageRecord.STAGE
 FILE = "analytics.json"
 
 
@@ -30,11 +29,10 @@ def analytics(
     *,
     output: Path | None = None,
     force: bool = False,
-) -> dict[str, Any]:
+) -> AnalyticsResult:
     """Measure a scored run and write `analytics/analytics.json`, and `output` as well if it is given.
 
     Skipped when what it is measured from, the settings and `libraries` are those of the last time, unless `force`.
-    Returns what the file has (`measure`; docs/analytics.md says what each key is) with `path`, `seconds` and `skipped`.
     Raises `UserError` for a run that is not scored, and for periods or regions that there are not.
     """
     settings = settings or AnalyticsSettings()
@@ -44,7 +42,7 @@ def analytics(
     if output is not None:
         record.write(output)
     path = output or workspace.analytics / FILE
-    return {**record.model_dump(mode="json"), "path": str(path), "seconds": seconds, "skipped": skipped}
+    return AnalyticsResult(**dict(record), path=str(path), seconds=seconds, skipped=skipped)
 
 
 def _analytics(
@@ -53,20 +51,24 @@ def _analytics(
     began = time.perf_counter()
     path = workspace.analytics / FILE
     inputs, parameters = _inputs(workspace, settings), settings.model_dump(mode="json")
-    last = workspace.stage(STAGE)
-    depends = {
-        "inputs": inputs, "parameters": parameters, "version": AnalyticsRecord.VERSION, "libraries": libraries(),
-    }  # fmt: skip
-    same = depends == {key: last.get(key) for key in depends}
-    if same and not force and path.exists() and workspace.whole(STAGE):
-        return AnalyticsRecord.read(path), last["seconds"], True
+    last = workspace.last(STAGE, AnalyticsStageRecord)
+    now = (inputs, parameters, libraries())
+    same = last is not None and (last.inputs, last.parameters, last.libraries) == now
+    if last is not None and same and not force and path.exists() and workspace.whole(STAGE):
+        return AnalyticsRecord.read(path), last.seconds, True
     record = measure(workspace, settings)
     record.write(path)
-    seconds = round(time.perf_counter() - began, 3)
-    counts: dict[str, Any] = {"samples": record.run.samples, "drift": record.drift.level}
-    counts["findings"] = {one.kind: one.count for one in record.findings if one.count}
-    workspace.record(STAGE, {**depends, **counts, "seconds": seconds}, [path])
-    return record, seconds, False
+    entry = AnalyticsStageRecord(
+        inputs=inputs,
+        parameters=parameters,
+        libraries=libraries(),
+        samples=record.run.samples,
+        drift=record.drift.level,
+        findings={one.kind: one.count for one in record.findings if one.count},
+        seconds=round(time.perf_counter() - began, 3),
+    )
+    workspace.record(STAGE, entry, [path])
+    return record, entry.seconds, False
 
 
 def measure(workspace: Workspace, settings: AnalyticsSettings | None = None) -> AnalyticsRecord:
@@ -75,29 +77,29 @@ def measure(workspace: Workspace, settings: AnalyticsSettings | None = None) -> 
     check_regions(settings.regions)
     table = read_table(workspace)
     categories = table.labels("category")
-    labels, about, note = _topics(table, settings)
+    labels, topic_list, note = _topics(table, settings)
     costs, judgement_times = cost(workspace, table)
     kinds = {"category": categories, "topic": labels}
     notes = [*table.notes, *([note] if note else []), *missing_libraries()]
     if not categories.names:
         notes.append("the data has no categories: topics stand in for them")
-    return AnalyticsRecord.model_validate({
-        "run": _about(table, categories),
-        "categories": by_group(table, categories, settings.confidence),
-        "topics": _with_words(by_group(table, labels, settings.confidence), about),
-        "order": over_order(table),
-        "judging_order": _over_time(table, judgement_times),
-        "filtering": filtering(table, kinds, settings.confidence),
-        "correlations": correlations(
+    return AnalyticsRecord(
+        run=_about(table, categories),
+        categories=by_group(table, categories, settings.confidence),
+        topics=by_group(table, labels, settings.confidence, {one.name: one.words for one in topic_list}),
+        order=over_order(table),
+        judging_order=_over_time(table, judgement_times),
+        filtering=filtering(table, kinds, settings.confidence),
+        correlations=correlations(
             table, outcomes(workspace, table), resamples=settings.resamples,
             confidence=settings.confidence, seed=settings.seed,
         ),
-        "drift": drift(table, settings, judgement_times),
-        "cost": costs,
-        "findings": findings(table, read_exchanges(table.run), settings),
-        "notes": notes,
-        "settings": settings.model_dump(mode="json"),
-    })  # fmt: skip
+        drift=drift(table, settings, judgement_times),
+        cost=costs,
+        findings=findings(table, read_exchanges(table.run), settings),
+        notes=notes,
+        settings=settings.model_dump(mode="json"),
+    )  # fmt: skip
 
 
 def _inputs(workspace: Workspace, settings: AnalyticsSettings) -> dict[str, str]:
@@ -114,39 +116,35 @@ def _inputs(workspace: Workspace, settings: AnalyticsSettings) -> dict[str, str]
     return hashes
 
 
-def _about(table: Table, categories: Labels) -> dict[str, Any]:
+def _about(table: Table, categories: Labels) -> About:
     states = table.rows["state"].fill_null("not judged").value_counts().sort("count", "state", descending=[True, False])
-    return {
-        "name": table.name,
-        "samples": len(table),
-        "dialogues": int(table.dialogues.max(initial=-1)) + 1,
-        "scored": int(table.scored.sum()),
-        "states": dict(states.iter_rows()),
-        "axes": {axis: list(scale) for axis, scale in table.scales.items()},
-        "categories": len(categories.names),
-        "subsets": list(table.subsets),
-        "otherwise": table.otherwise,
-    }
+    return About(
+        name=table.name,
+        samples=len(table),
+        dialogues=int(table.dialogues.max(initial=-1)) + 1,
+        scored=int(table.scored.sum()),
+        states=dict(states.iter_rows()),
+        axes=dict(table.scales),
+        categories=len(categories.names),
+        subsets=list(table.subsets),
+        otherwise=table.otherwise,
+    )
 
 
-def _topics(table: Table, settings: AnalyticsSettings) -> tuple[Labels, list[dict[str, Any]], str]:
+def _topics(table: Table, settings: AnalyticsSettings) -> tuple[Labels, list[Topic], str]:
     """Each row's topic, that of its dialogue."""
     texts = read_speakers(table.run)
-    labels, about, note = topics(texts["text"].to_list(), settings.topics, settings.seed)
-    return Labels(labels.names, labels.codes[table.dialogues]), about, note
+    labels, topic_list, note = topics(texts["text"].to_list(), settings.topics, settings.seed)
+    return Labels(labels.names, labels.codes[table.dialogues]), topic_list, note
 
 
-def _with_words(groups: dict[str, Any], about: list[dict[str, Any]]) -> dict[str, Any]:
-    words = {one["name"]: one["words"] for one in about}
-    return groups | {"groups": [{**one, "words": words[one["name"]]} for one in groups["groups"]]}
-
-
-def _over_time(table: Table, judgement_times: Floats | None) -> list[dict[str, Any]] | None:
+def _over_time(table: Table, judgement_times: Floats | None) -> list[Stretch] | None:
     """Stretches by the time of judgement, with `start` and `end` in Unix seconds."""
     if judgement_times is None:
         return None
     order = np.argsort(judgement_times, kind="stable")[: int((~np.isnan(judgement_times)).sum())]
+    times = judgement_times[order]
     return [
-        {**one, "start": int(judgement_times[order[one["first"]]]), "end": int(judgement_times[order[one["last"]]])}
+        one.model_copy(update={"start": int(times[one.first]), "end": int(times[one.last])})
         for one in over_order(table, order)
     ]

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from pydantic import JsonValue
 
 from efficient_empathy.foundation.run.facts import COUNTS, FACTS
 from efficient_empathy.foundation.run.table import RunTable, readable
@@ -43,7 +43,7 @@ class Table:
     scales: Mapping[str, tuple[int, int]]
     subsets: tuple[str, ...] = ()
     otherwise: str = ""
-    policy: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, JsonValue] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property

@@ -9,9 +9,9 @@ model once, so a run of any size costs some seconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,9 +45,18 @@ _RATE = 4
 language, as long as topics are not small."""
 
 
-def topics(texts: Sequence[str], number: int | None = None, seed: int = 0) -> tuple[Labels, list[dict[str, Any]], str]:
-    """Each text's topic, of each topic `name, dialogues, words` (the most telling first), and a note where there are
-    none: topics need `PER_TOPIC` texts each, or a `number` of their own."""
+@dataclass(frozen=True)
+class Topic:
+    """A topic: how many dialogues are about it, and the words that tell it from the others, the best first."""
+
+    name: str
+    dialogues: int
+    words: list[str]
+
+
+def topics(texts: Sequence[str], number: int | None = None, seed: int = 0) -> tuple[Labels, list[Topic], str]:
+    """Each text's topic, the topics, and a note where there are none: they need `PER_TOPIC` texts each, or a `number`
+    of their own."""
     vectors, split = embed(texts), words(pl.Series(texts, dtype=pl.String))
     there = np.flatnonzero(vectors.any(1) & (split.lengths > 0))
     topic_count = number or min(MOST, max(FEWEST, len(there) // PER_TOPIC))
@@ -64,10 +73,7 @@ def topics(texts: Sequence[str], number: int | None = None, seed: int = 0) -> tu
     codes = places[codes]  # the last place, -1, is that of no topic
     topic_words = telling(split, codes, len(order))
     names = _names(topic_words)
-    records = [
-        {"name": name, "dialogues": int(sizes[old]), "words": some}
-        for name, old, some in zip(names, order, topic_words, strict=True)
-    ]
+    records = [Topic(name, int(sizes[old]), some) for name, old, some in zip(names, order, topic_words, strict=True)]
     return Labels(names, codes), records, ""
 
 

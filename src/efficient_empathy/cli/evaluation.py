@@ -108,7 +108,7 @@ def pairwise(
         show(estimate, as_json, plan_text(estimate))
         return
     result = run_pairwise(workspace, a, b, judge, pair_rubric, options, settings, console=err)
-    show(result.model_dump(mode="json"), as_json, result.summary())
+    show(result, as_json, result.summary())
     if result.ending == "stopped":
         raise typer.Exit(INTERRUPTED)
 
@@ -155,7 +155,7 @@ def fit_metric(
             progress.update(tasks[what], completed=done)
 
         result = run_fit(kind, data, output, settings, reading, on_step=on_step)
-    show(result.model_dump(mode="json"), as_json, result.summary())
+    show(result, as_json, result.summary())
 
 
 def sheets(
@@ -189,7 +189,7 @@ def sheets(
         Workspace(run), names, settings.design(len(names)), output,
         samples=settings.samples, format=settings.format, force=force,
     )  # fmt: skip
-    show(result.model_dump(mode="json"), as_json, sheets_summary(result))
+    show(result, as_json, sheets_summary(result))
 
 
 def read(
@@ -209,7 +209,7 @@ def read(
     from efficient_empathy.foundation.run.workspace import Workspace
 
     result = read_sheets(Workspace(run), sheet, on_missing=settings.on_missing, how=how)
-    show(result.model_dump(mode="json"), as_json, results_summary(result))
+    show(result, as_json, results_summary(result))
 
 
 def agreement(
@@ -235,4 +235,4 @@ def agreement(
     from efficient_empathy.evaluation.agreement import measure_agreement, summary
 
     result = measure_agreement(raters, output, settings)
-    show(result.model_dump(mode="json"), as_json, summary(result))
+    show(result, as_json, summary(result))

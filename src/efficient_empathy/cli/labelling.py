@@ -53,7 +53,8 @@ def cascade(
     Example: efficient-empathy cascade dialogues.jsonl --run runs/mine --expert anthropic:MODEL --max-cost 20
     """
     from efficient_empathy.foundation.run.workspace import Workspace
-    from efficient_empathy.labelling.cascade.record import summary
+    from efficient_empathy.labelling.cascade.record import CascadeRecord, summary
+    from efficient_empathy.labelling.cascade.stage import CASCADE
     from efficient_empathy.labelling.cascade.stage import cascade as run_cascade
     from efficient_empathy.scoring.rubric import Rubric as LoadedRubric
     from efficient_empathy.scoring.stage import require_scores
@@ -70,11 +71,12 @@ def cascade(
         force=force,
         **reading.arguments(),
     )
-    if dry_run:
-        show(result, as_json, "Dry run: nothing was asked of the expert.")
+    if isinstance(result, CascadeRecord):
+        content = {"dry_run": True, "judge": CASCADE, **result.model_dump(mode="json")}
+        show(content, as_json, "Dry run: nothing was asked of the expert.")
         return
     show(result, as_json, summary(result, run))
-    stop(result["ending"])
+    stop(result.ending)
     require_scores(result)
 
 
@@ -105,7 +107,7 @@ def refresh(
         return
     result = run_refresh(workspace, settings, loaded_rubric, options, console=err)
     show(result, as_json, summary(result, run))
-    stop(result["ending"])
+    stop(result.ending)
 
 
 def distill(

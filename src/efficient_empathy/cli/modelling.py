@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from efficient_empathy.cli.lazy import INTERRUPTED
-from efficient_empathy.cli.options import Force, Json, Options, Run, err, show
+from efficient_empathy.cli.options import Force, Json, Options, Run, err, show, stop
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
@@ -44,7 +43,7 @@ def train(
     from efficient_empathy.modelling.training import train as train_expert
 
     result = train_expert(Workspace(run), subset, settings, name=name, size=size, console=err, force=force)
-    show(result.model_dump(mode="json"), as_json, summary(result, run))
+    show(result, as_json, summary(result, run))
 
 
 def mix(
@@ -116,7 +115,7 @@ def _outside(
         text += "Its routers are zero, so it weighs its experts alike."
         if settings.top_k < len(result.experts):
             text += f" Of equals the first {settings.top_k} are taken: train the routers before you use it."
-    show(result.model_dump(mode="json"), as_json, f"{text}\nServe it: transformers serve {output}")
+    show(result, as_json, f"{text}\nServe it: transformers serve {output}")
 
 
 def generate(
@@ -163,5 +162,4 @@ def generate(
         name=name, endpoint=endpoint, source=source, output=output, console=err, force=force, **how,
     )  # fmt: skip
     show(result, as_json, summary(result))
-    if result["ending"] == "stopped":
-        raise typer.Exit(INTERRUPTED)
+    stop(result.ending)

@@ -17,6 +17,7 @@ from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
@@ -51,10 +52,11 @@ Rubric = Annotated[
 ]
 
 
-def show(record: dict[str, Any], as_json: bool, text: str) -> None:
+def show(result: BaseModel | dict[str, Any], as_json: bool, text: str) -> None:
     """Print a result: as one JSON object if that was asked for, else in words."""
     if as_json:
-        typer.echo(json.dumps(record, ensure_ascii=False))
+        content = result if isinstance(result, dict) else result.model_dump(mode="json")
+        typer.echo(json.dumps(content, ensure_ascii=False))
     else:
         out.print(text, markup=False)
 

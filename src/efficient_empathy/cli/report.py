@@ -20,7 +20,7 @@ def report(run: Run, as_json: Json = False) -> None:
     from efficient_empathy.report import report as run_report
 
     result = run_report(Workspace(run))
-    show(result, as_json, f"Report: {result['path']}")
+    show(result, as_json, f"Report: {result.path}")
 
 
 def analytics(

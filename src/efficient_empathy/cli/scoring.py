@@ -44,7 +44,7 @@ def score(
         pool=settings.pool or "median", console=err, force=force, **reading.arguments(),
     )  # fmt: skip
     show(result, as_json, summary(result, run))
-    stop(result["ending"])
+    stop(result.ending)
     require_scores(result)
 
 

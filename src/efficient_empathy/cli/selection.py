@@ -67,7 +67,7 @@ def sweep(
     if settings.metrics:
         generation_options = generation_settings(workspace, answers)
     result = run_sweep(workspace, settings, training_options, generation_options, console=err, force=force)
-    show(result.as_json(), as_json, sweep_summary(result, run))
+    show(result, as_json, sweep_summary(result, run))
 
 
 def _flags(names: list[str]) -> str:
@@ -108,4 +108,4 @@ def tune(
             raise UserError(f"{', '.join(idle)} goes with --target {target}, not with {settings.target}")
     proxy = proxy_settings(settings, training | pairs(change, "--set"))
     result = run_tune(Workspace(run), settings, proxy, console=err, force=force)
-    show(result.as_json(), as_json, tune_summary(result, run))
+    show(result, as_json, tune_summary(result, run))

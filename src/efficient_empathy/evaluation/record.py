@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from efficient_empathy.foundation.run.record import Interval, Number, Part, Record
+from efficient_empathy.foundation.run.record import Interval, Number, Part, Record, StageRecord
 
 
 class MeasuredFigure(Part):
@@ -106,6 +106,21 @@ class EvaluationRecord(Record):
     def is_significant(self, test: PairedTest) -> bool:
         """Whether a difference to the baseline is marked: its corrected p-value is below 1 − confidence."""
         return test.p_holm is not None and test.p_holm < 1 - self.confidence
+
+
+class EvaluateRecord(StageRecord):
+    """The stage `evaluate`; the figures are in `evaluation.json`."""
+
+    STAGE: ClassVar[str] = "evaluate"
+    REMEDY: ClassVar[str] = "`efficient-empathy evaluate`"
+
+    inputs: dict[str, str]
+    """Hashes by file name, the models' labels by name, and what the metrics read besides."""
+    parameters: dict[str, JsonValue]
+    """`EvaluationSettings` as plain values, without secrets."""
+    n: int
+    models: tuple[str, ...]
+    seconds: float
 
 
 class EvaluationResult(EvaluationRecord):

@@ -26,13 +26,13 @@ from efficient_empathy.evaluation.metric import MODEL, Metric, Streaming
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.models import cost_files, costs, read_responses
 from efficient_empathy.evaluation.pairs import OUTPUTS, PREDICTIONS, REFERENCES_ALONE, FileRow, Reader, read_systems
-from efficient_empathy.evaluation.record import EvaluatedModel, EvaluationRecord, EvaluationResult
+from efficient_empathy.evaluation.record import EvaluatedModel, EvaluateRecord, EvaluationRecord, EvaluationResult
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.foundation.errors import UserError, redact_all
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.modelling.generation.target import fingerprint
 
-STAGE = "evaluate"
+STAGE = EvaluateRecord.STAGE
 
 
 def evaluate(
@@ -67,12 +67,12 @@ def _evaluate(workspace: Workspace, settings: EvaluationSettings, console: Conso
         }
     inputs |= {kind: _folder_hash(folder) for kind, folder in classifier_folders(settings).items()}
     parameters = redact_all(settings.model_dump(mode="json"))
-    last = workspace.stage(STAGE)
-    same = last.get("inputs") == inputs and last.get("parameters") == parameters
-    if same and not force and workspace.evaluation.exists() and workspace.whole(STAGE):
+    last = workspace.last(STAGE, EvaluateRecord)
+    same = last is not None and last.inputs == inputs and last.parameters == parameters
+    if last is not None and same and not force and workspace.evaluation.exists() and workspace.whole(STAGE):
         last_record = EvaluationRecord.read(workspace.evaluation)
         if not any(about.get("not_ok") for about in last_record.about.values()):  # a judge is asked for those again
-            return _result(workspace, last_record, last["seconds"], skipped=True)
+            return _result(workspace, last_record, last.seconds, skipped=True)
 
     record = compare(
         responses.contestants, metrics, baseline=settings.baseline, resamples=settings.resamples,
@@ -89,8 +89,8 @@ def _evaluate(workspace: Workspace, settings: EvaluationSettings, console: Conso
     )
     record.write(workspace.evaluation)
     seconds = round(time.monotonic() - began, 3)
-    entry = {"inputs": inputs, "parameters": parameters, "n": record.n, "seconds": seconds}
-    entry["models"] = [one.name for one in responses.contestants]
+    models = tuple(one.name for one in responses.contestants)
+    entry = EvaluateRecord(inputs=inputs, parameters=parameters, n=record.n, models=models, seconds=seconds)
     workspace.record(STAGE, entry, [workspace.evaluation])
     return _result(workspace, record, seconds, skipped=False)
 

@@ -112,10 +112,9 @@ class _Scan:
                 use.note_place(str(path.parent))
 
     def record(self, path: Path) -> None:
-        for about in rubrics_in(_json(path)):
-            use = self.of(about["hash"])
-            version = about.get("version")
-            use.describe(about["name"], version if isinstance(version, int) else None, _axes(about.get("axes")))
+        for mention in rubrics_in(_json(path)):
+            use = self.of(mention.hash)
+            use.describe(mention.name, mention.version, mention.axes)
             use.note_place(str(path.parent))
 
 
@@ -169,12 +168,23 @@ def rubric_in(path: Path) -> Rubric | None:
     return Rubric.load(path)
 
 
-def rubrics_in(content: Any) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class RubricMention:
+    """What a record says of a rubric."""
+
+    hash: str
+    name: str
+    version: int | None
+    axes: dict[str, list[int]]
+
+
+def rubrics_in(content: Any) -> Iterator[RubricMention]:
     """Every `rubric` of a record, at any depth, that has a name and a hash."""
     if isinstance(content, dict):
         about = content.get("rubric")
         if isinstance(about, dict) and all(isinstance(about.get(key), str) for key in ("name", "hash")):
-            yield about
+            version = about.get("version") if isinstance(about.get("version"), int) else None
+            yield RubricMention(about["hash"], about["name"], version, _axes(about.get("axes")))
         for value in content.values():
             yield from rubrics_in(value)
     elif isinstance(content, list):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from typing import Any
+from typing import ClassVar
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -13,6 +13,7 @@ from markupsafe import Markup
 from efficient_empathy.foundation.errors import error_context
 from efficient_empathy.foundation.figures import charts, formatting, heat_map, svg
 from efficient_empathy.foundation.figures.looks import MEASURE, NEUTRAL, STEPS, Looks, look, style_sheet
+from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.report.data import CATEGORIES_SHOWN, count_run
@@ -26,11 +27,30 @@ from efficient_empathy.scoring.rubric import prompt_text, read_rubric
 from efficient_empathy.selection.policies import display_symbol
 
 
-def report(workspace: Workspace) -> dict[str, Any]:
+class ReportRecord(StageRecord):
+    """The stage `report`."""
+
+    STAGE: ClassVar[str] = "report"
+    REMEDY: ClassVar[str] = "`efficient-empathy report`"
+
+    bytes: int
+    """The size of the page."""
+    seconds: float
+
+
+class ReportResult(Part):
+    """Where the page is, and what it took."""
+
+    path: str
+    bytes: int
+    seconds: float
+
+
+def report(workspace: Workspace) -> ReportResult:
     """Write `report.html` of a run: scores, the selection if it is current, and whatever there is on models.
 
-    The file is self-contained: no script, no request, all text of dialogues and replies escaped and clipped. Returns
-    `path, bytes, seconds`. Raises `UserError` when the run has no current scores.
+    The file is self-contained: no script, no request, all text of dialogues and replies escaped and clipped. Raises
+    `UserError` when the run has no current scores.
     """
     with workspace.lock():
         began = time.perf_counter()
@@ -39,8 +59,8 @@ def report(workspace: Workspace) -> dict[str, Any]:
         with atomic(workspace.report) as path:
             path.write_bytes(content)
         seconds = round(time.perf_counter() - began, 3)
-        workspace.record("report", {"bytes": len(content), "seconds": seconds})
-    return {"path": str(workspace.report), "bytes": len(content), "seconds": seconds}
+        workspace.record(ReportRecord.STAGE, ReportRecord(bytes=len(content), seconds=seconds))
+    return ReportResult(path=str(workspace.report), bytes=len(content), seconds=seconds)
 
 
 def _page(table: RunTable) -> str:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,16 @@ INSERT = (
     f"INSERT OR IGNORE INTO judgements (spec_id, {', '.join(COLUMNS)}) VALUES (:spec_id, "
     f"{', '.join(':' + column for column in COLUMNS)})"
 )
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What judgements took, failures included."""
+
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
 
 
 class Ledger:
@@ -161,15 +172,14 @@ class Ledger:
             reserve = self._db.execute("SELECT coalesce(max(committed_usd), 0) FROM spending").fetchone()[0]
             return float(max(cost, reserve))
 
-    def totals(self, spec: JudgeSpec) -> dict[str, float]:
+    def totals(self, spec: JudgeSpec) -> Totals:
         """Requests, tokens and dollars of all judgements under `spec`, failures included."""
-        names = ("requests", "prompt_tokens", "completion_tokens", "cost_usd")
-        sums = ", ".join(f"coalesce(sum({name}), 0)" for name in names)
+        sums = ", ".join(f"coalesce(sum({one.name}), 0)" for one in fields(Totals))
         with self._guard():
             row = self._db.execute(
                 f"SELECT {sums} FROM judgements WHERE spec_id = ?", (self._spec_id(spec),)
             ).fetchone()
-            return dict(zip(names, row, strict=True))
+            return Totals(*row)
 
     def _spec_id(self, spec: JudgeSpec, *, add: bool = False) -> int:
         if add:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from typing import get_args
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
-from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.ledger import Ledger, Totals
 from efficient_empathy.scoring.rubric import Axis, Rubric
 from efficient_empathy.scoring.settings import Pool
 
@@ -63,10 +64,10 @@ class Panel(Part):
         judgements_by_id = [ledger.latest(spec, sample_ids) for spec in self.specs]
         return [[by[sample] for by in judgements_by_id if sample in by] for sample in sample_ids]
 
-    def totals(self, ledger: Ledger) -> dict[str, float]:
+    def totals(self, ledger: Ledger) -> Totals:
         """Requests, tokens and dollars of all its judgements, failures included."""
-        each = [ledger.totals(spec) for spec in self.specs]
-        return {name: sum(totals[name] for totals in each) for name in each[0]}
+        each = [astuple(ledger.totals(spec)) for spec in self.specs]
+        return Totals(*(sum(values) for values in zip(*each, strict=True)))
 
 
 def pool_columns(by_sample: Sequence[Sequence[Judgement]], rubric: Rubric, pool: Pool) -> dict[str, object]:

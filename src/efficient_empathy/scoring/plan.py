@@ -10,7 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pydantic import model_serializer
+
 from efficient_empathy.dialogues import Intake, OnBadRow, Sample, open_source
+from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions
 from efficient_empathy.scoring.judges.registry import build_judge, check_options
@@ -18,8 +21,27 @@ from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.session import CHUNK, Pending
 
-_COUNTS = ("to_judge", "requests", "prompt_tokens", "completion_tokens")
-_DOLLARS = ("cost_usd", "max_cost_usd")
+
+class ScorePlan(Part):
+    """What would be asked for. Tokens are estimates, four bytes each, with the reply as long as allowed."""
+
+    dry_run: bool = True
+    judge: str
+    to_judge: int
+    """Distinct samples without an `ok` judgement; of several judges, judgements."""
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+    """None where the model's price is not known."""
+    max_cost_usd: float | None
+    """What the requests cannot exceed, if none has to be repeated."""
+    members: tuple[ScorePlan, ...] = ()
+    """Of several judges the plan of each."""
+
+    @model_serializer(mode="wrap")
+    def _without_gaps(self, dump: Any) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if name != "members" or self.members}
 
 
 def plan(
@@ -32,7 +54,7 @@ def plan(
     format: str | None = None,  # noqa: A002
     columns: Mapping[str, str] | None = None,
     on_bad_row: OnBadRow = "fail",
-) -> dict[str, Any]:
+) -> ScorePlan:
     """What scoring `source` into a run would ask for; see `plan_samples` and `together`. Writes nothing."""
     check_options(judges, options)
     built = [build_judge(one, rubric, workspace, options, source) for one in judges]
@@ -43,13 +65,10 @@ def plan(
     return together([plan_samples(samples(), one, workspace) for one in built])
 
 
-def plan_samples(samples: Iterable[Sample], judge: CheckedJudge, workspace: Workspace) -> dict[str, Any]:
-    """`{dry_run, judge, to_judge, requests, prompt_tokens, completion_tokens, cost_usd, max_cost_usd}`.
-
-    `to_judge` counts the distinct samples without an `ok` judgement. Tokens are estimates, four bytes
-    each, with the reply as long as allowed; `max_cost_usd` is what the requests cannot exceed, if none has to be
-    repeated. Dollars are None where the model's price is not known.
-    """
+def plan_samples(
+    samples: Iterable[Sample], judge: CheckedJudge, workspace: Workspace, name: str | None = None
+) -> ScorePlan:
+    """What one judge would be asked for; it is called `name` in the plan, by default its own."""
     endpoint = judge.endpoint
     to_judge, totals = 0, Counter[str]()
     with _ledger(workspace) as ledger:
@@ -60,22 +79,37 @@ def plan_samples(samples: Iterable[Sample], judge: CheckedJudge, workspace: Work
                 for sample in batch:
                     estimate = endpoint.estimate(**judge.request(sample))
                     totals.update({"requests": 1, **asdict(estimate)})
-    states = endpoint is None or endpoint.price is not None
-    dollars = {key: round(float(totals[key]), 6) if states else None for key in _DOLLARS}
-    counts = {key: totals[key] for key in ("requests", "prompt_tokens", "completion_tokens")}
-    return {"dry_run": True, "judge": judge.name, "to_judge": to_judge, **counts, **dollars}
+    is_known = endpoint is None or endpoint.price is not None
+    return ScorePlan(
+        judge=name or judge.name,
+        to_judge=to_judge,
+        requests=totals["requests"],
+        prompt_tokens=totals["prompt_tokens"],
+        completion_tokens=totals["completion_tokens"],
+        cost_usd=round(float(totals["cost_usd"]), 6) if is_known else None,
+        max_cost_usd=round(float(totals["max_cost_usd"]), 6) if is_known else None,
+    )
 
 
-def together(plans: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One plan of several: counts and dollars summed, each of them kept as `members`; `to_judge` counts judgements."""
+def together(plans: Sequence[ScorePlan]) -> ScorePlan:
+    """One plan of several: counts and dollars summed, each of them kept as `members`."""
     if len(plans) == 1:
         return plans[0]
-    whole = {"dry_run": True, "judge": " + ".join(dict.fromkeys(plan["judge"] for plan in plans))}
-    whole |= {key: sum(plan[key] for plan in plans) for key in _COUNTS}
-    for key in _DOLLARS:
-        each = [plan[key] for plan in plans]
-        whole[key] = None if None in each else round(sum(each), 6)
-    return {**whole, "members": list(plans)}
+    return ScorePlan(
+        judge=" + ".join(dict.fromkeys(plan.judge for plan in plans)),
+        to_judge=sum(plan.to_judge for plan in plans),
+        requests=sum(plan.requests for plan in plans),
+        prompt_tokens=sum(plan.prompt_tokens for plan in plans),
+        completion_tokens=sum(plan.completion_tokens for plan in plans),
+        cost_usd=_sum_dollars([plan.cost_usd for plan in plans]),
+        max_cost_usd=_sum_dollars([plan.max_cost_usd for plan in plans]),
+        members=tuple(plans),
+    )
+
+
+def _sum_dollars(each: Sequence[float | None]) -> float | None:
+    known = [dollars for dollars in each if dollars is not None]
+    return round(sum(known), 6) if len(known) == len(each) else None
 
 
 @contextmanager
@@ -89,21 +123,20 @@ def _ledger(workspace: Workspace) -> Iterator[Ledger]:
             yield ledger
 
 
-def plan_text(plan: dict[str, Any]) -> str:
+def plan_text(plan: ScorePlan) -> str:
     """The plan in words."""
     lines = [
-        f"Dry run: {one['to_judge']:,} samples have no judgement of {one['judge']} yet."
-        for one in plan.get("members", [plan])
+        f"Dry run: {one.to_judge:,} samples have no judgement of {one.judge} yet." for one in plan.members or (plan,)
     ]
-    if not plan["requests"]:
+    if not plan.requests:
         return "\n".join([*lines, "No request would be made."])
     price = (
-        f"about ${plan['cost_usd']:.2f}, at most ${plan['max_cost_usd']:.2f} if none has to be repeated"
-        if plan["cost_usd"] is not None
+        f"about ${plan.cost_usd:.2f}, at most ${plan.max_cost_usd:.2f} if none has to be repeated"
+        if plan.cost_usd is not None
         else "the model's price is not known: name it in a file and pass that with --prices"
     )
     requests = (
-        f"{plan['requests']:,} requests, about {plan['prompt_tokens']:,} prompt tokens and at most "
-        f"{plan['completion_tokens']:,} completion tokens:"
+        f"{plan.requests:,} requests, about {plan.prompt_tokens:,} prompt tokens and at most "
+        f"{plan.completion_tokens:,} completion tokens:"
     )
     return "\n".join([*lines, requests, f"{price}. Nothing was sent."])

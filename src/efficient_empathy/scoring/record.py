@@ -1,7 +1,8 @@
-"""What the manifest keeps of reading and of scoring."""
+"""What the manifest keeps of reading and of scoring, and what scoring returns."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_serializer
@@ -10,6 +11,7 @@ from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.foundation.run.stages import ReadingRecord, RubricRecord, ScoreSummary
 from efficient_empathy.llm.runner import Ending
 from efficient_empathy.scoring.judges.contract import JudgeReference
+from efficient_empathy.scoring.ledger import Totals
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.settings import Pool
@@ -87,3 +89,57 @@ class ScoreRecord(ScoreSummary):
         absent |= {name for name in ("cascade", "members") if not getattr(self, name)}
         content = {"version": self.VERSION, **dump(self)}
         return {name: value for name, value in content.items() if name not in absent}
+
+
+@dataclass(frozen=True)
+class ScoreCounts:
+    """How the rows of `scores.parquet` stand, and what all judgements behind them took."""
+
+    states: dict[str, int]
+    unjudged: int
+    totals: Totals
+    distributions: bool
+
+    def fields(self) -> dict[str, Any]:
+        """The same as fields of `ScoreRecord`."""
+        about = {"states": self.states, "unjudged": self.unjudged, "distributions": self.distributions}
+        return {**about, **asdict(self.totals)}
+
+
+class ScoreCall(Part):
+    """What one call made and spent."""
+
+    requests: int
+    cost_usd: float
+    seconds: float
+    ending: Ending | Literal["error"]
+    """complete, stopped (Ctrl-C), budget or error."""
+    reasons: dict[str, int]
+    """The most frequent reasons of failure."""
+
+
+class ScoreResult(Part):
+    """What scoring did, whichever way: how the samples stand now, and what this call made and spent."""
+
+    samples: int
+    states: dict[str, int]
+    unjudged: int
+    requests: int
+    cost_usd: float
+    seconds: float
+    ending: Ending | Literal["error"]
+    reasons: dict[str, int]
+    bad_rows: int
+    repairs: dict[str, int]
+    duplicates: int
+    pool: Pool | None = None
+    disagreement: float | None = None
+    """As in `ScoreRecord`."""
+    members: tuple[MemberRecord, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_gaps(self, dump: Any) -> dict[str, Any]:
+        """Without the fields of a pool and of members where there are none."""
+        absent = {"pool", "disagreement"} if self.pool is None else set()
+        absent |= set() if self.members else {"members"}
+        return {name: value for name, value in dump(self).items() if name not in absent}

@@ -35,7 +35,10 @@ from efficient_empathy.scoring.record import (
     MemberRecord,
     ReadParameters,
     ReadRecord,
+    ScoreCall,
+    ScoreCounts,
     ScoreRecord,
+    ScoreResult,
     rubric_record,
 )
 from efficient_empathy.scoring.rubric import Rubric, keep_rubric
@@ -104,18 +107,14 @@ def score(
     pool: Pool = "median",
     console: Console | None = None,
     **reading: Any,
-) -> dict[str, Any]:
+) -> ScoreResult:
     """Read `source` into a run, judge every sample without an `ok` judgement of this judge, write `scores.parquet`.
 
     `judge` is a reference (`judges.registry`) with its `options`, any object that keeps the `Judge` contract, or
     several of either: each judges every sample, all on one budget, and `pool` makes one score of theirs. `reading` is
     passed on to `ingest`.
 
-    Returns `{samples, states, unjudged, requests, cost_usd, seconds, ending, …}`: `states` counts samples by
-    how they stand now, `requests` and `cost_usd` what this call made and spent, `ending` is complete, stopped (Ctrl-C)
-    or budget, `reasons` are the most frequent ones of failure; of several judges also `pool`, `disagreement` (its
-    mean; None where two never judged the same sample) and `members`. A `UserError` that ends it (dead endpoint, wrong
-    key) comes after all that was received is kept.
+    A `UserError` that ends it (dead endpoint, wrong key) comes after all that was received is kept.
     """
     console = console or Console(stderr=True)
     rubric, options = rubric or Rubric.load(), options or {}
@@ -150,7 +149,7 @@ def _score(
     rubric: Rubric,
     reading: ReadRecord,
     console: Console,
-) -> dict[str, Any]:
+) -> ScoreResult:
     started = time.monotonic()
     panel = _with_rounds(first_pass, last)
     with Ledger(workspace.ledger) as ledger:
@@ -161,18 +160,20 @@ def _score(
                 console.print(one.name, highlight=False)
             if not session.ask(one, samples, sample_ids(workspace.samples)):
                 break
-        table = write(workspace, ledger, panel, rubric)
+        counts = write(workspace, ledger, panel, rubric)
         members = [_member(workspace, ledger, one) for one in judges]
-    reasons = sum((counts for _, counts in members), Counter[str]())
+    reasons = sum((failures for _, failures in members), Counter[str]())
     call = call_of(session, started, dict(reasons.most_common(MOST_REASONS)))
-    pool = {"pool": panel.pool, "disagreement": mean_disagreement(workspace)} if panel.pools else {}
-    several = {"members": tuple(member for member, _ in members)} if len(judges) > 1 else {}
-    about = {"judge": " + ".join(one.name for one in judges), "panel": panel, "first_pass": first_pass}
-    record_score(workspace, reading, rubric, {**table, **call, **pool, **several, **about})
-    states: dict[str, int] = table["states"]
-    session.give_up(f"{states['ok']:,} of {reading.samples:,} samples are judged and kept")
-    names = {"members": [member.model_dump(mode="json") for member in several["members"]]} if several else {}
-    return {**result_of(reading, table, call), **pool, **names}
+    pool = panel.pool if panel.pools else None
+    disagreement = mean_disagreement(workspace) if panel.pools else None
+    several = tuple(member for member, _ in members) if len(judges) > 1 else ()
+    record_score(
+        workspace, reading, rubric, counts, call,
+        judge=" + ".join(one.name for one in judges), panel=panel, first_pass=first_pass,
+        pool=pool, disagreement=disagreement, members=several,
+    )  # fmt: skip
+    session.give_up(f"{counts.states['ok']:,} of {reading.samples:,} samples are judged and kept")
+    return ScoreResult(**result_fields(reading, counts, call), pool=pool, disagreement=disagreement, members=several)
 
 
 def _with_rounds(first_pass: FirstPass, last: ScoreRecord | None) -> Panel:
@@ -181,48 +182,59 @@ def _with_rounds(first_pass: FirstPass, last: ScoreRecord | None) -> Panel:
     return last.panel if same and last is not None else first_pass.panel
 
 
-def call_of(session: Session, started: float, reasons: dict[str, int]) -> dict[str, Any]:
-    """What a call made and spent, as results and the manifest have it."""
+def call_of(session: Session, started: float, reasons: dict[str, int]) -> ScoreCall:
+    """What a call made and spent."""
+    return ScoreCall(
+        requests=session.requests,
+        cost_usd=round(session.cost_usd, 6),
+        seconds=round(time.monotonic() - started, 2),
+        ending=session.ending,
+        reasons=reasons,
+    )
+
+
+def result_fields(reading: ReadingRecord, counts: ScoreCounts, call: ScoreCall) -> dict[str, Any]:
+    """What a `ScoreResult` says, whichever way was scored."""
     return {
-        "requests": session.requests,
-        "cost_usd": round(session.cost_usd, 6),
-        "seconds": round(time.monotonic() - started, 2),
-        "ending": session.ending,
-        "reasons": reasons,
+        "samples": reading.samples,
+        "states": counts.states,
+        "unjudged": counts.unjudged,
+        **dict(call),
+        "bad_rows": reading.bad_rows,
+        "repairs": reading.repairs,
+        "duplicates": reading.duplicates,
     }
 
 
-def result_of(reading: ReadingRecord, counts: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
-    """What scoring returns, whichever way it was done."""
-    result = {"samples": reading.samples, "states": counts["states"], "unjudged": counts["unjudged"], **call}
-    return {**result, "bad_rows": reading.bad_rows, "repairs": reading.repairs, "duplicates": reading.duplicates}
-
-
-def record_score(workspace: Workspace, reading: ReadRecord, rubric: Rubric, facts: dict[str, Any]) -> None:
-    """Record the stage `score`: what was read, by what rubric, and `facts` for the other fields of `ScoreRecord`.
-
-    Requests, tokens and dollars are those of all judgements behind the scores, `totals` of `write`.
-    """
-    facts = dict(facts)
-    totals = facts.pop("totals")
-    about = {name: getattr(reading, name) for name in ReadingRecord.model_fields}
-    inputs = {workspace.samples.name: workspace.hash_of(workspace.samples)}
-    record = ScoreRecord(**{**about, "inputs": inputs, "rubric": rubric_record(rubric), **facts, **totals})
+def record_score(
+    workspace: Workspace, reading: ReadRecord, rubric: Rubric, counts: ScoreCounts, call: ScoreCall, **others: Any
+) -> None:
+    """Record the stage `score`: what was read, by what rubric, how it went, and `others` of the record's fields."""
+    record = ScoreRecord(
+        **{name: getattr(reading, name) for name in ReadingRecord.model_fields},
+        inputs={workspace.samples.name: workspace.hash_of(workspace.samples)},
+        rubric=rubric_record(rubric),
+        seconds=call.seconds,
+        ending=call.ending,
+        reasons=call.reasons,
+        **counts.fields(),
+        **others,
+    )
     workspace.record(SCORE, record)
 
 
-def write(workspace: Workspace, ledger: Ledger, panel: Panel, rubric: Rubric) -> dict[str, Any]:
-    """Write a run's scores as `panel` has them; `{states, unjudged, totals, distributions}`, counted by row."""
+def write(workspace: Workspace, ledger: Ledger, panel: Panel, rubric: Rubric) -> ScoreCounts:
+    """Write a run's scores as `panel` has them."""
     write_scores(workspace.samples, ledger, panel, rubric, workspace.scores)
     workspace.keep(SCORE, [workspace.scores])
     table = pl.scan_parquet(workspace.scores, glob=False).group_by("state").len().collect(engine="streaming")
     counts = dict(table.iter_rows())
-    return {
-        "states": {state: counts.get(state, 0) for state in STATES},
-        "unjudged": counts.get(None, 0),
-        "totals": panel.totals(ledger),
-        "distributions": panel.distributions(ledger),
-    }
+    return ScoreCounts(
+        states={state: counts.get(state, 0) for state in STATES},
+        unjudged=counts.get(None, 0),
+        totals=panel.totals(ledger),
+        distributions=panel.distributions(ledger),
+    )
 
 
 def sample_ids(samples: Path) -> Iterator[list[str]]:
@@ -244,8 +256,8 @@ def _member(workspace: Workspace, ledger: Ledger, judge: CheckedJudge) -> tuple[
     member = MemberRecord(
         judge=judge.name,
         states={state: counts[state] for state in STATES},
-        requests=int(totals["requests"]),
-        cost_usd=round(totals["cost_usd"], 6),
+        requests=totals.requests,
+        cost_usd=round(totals.cost_usd, 6),
     )
     return member, reasons
 
@@ -256,39 +268,40 @@ def mean_disagreement(workspace: Workspace) -> float | None:
     return None if mean is None else round(mean, 4)
 
 
-def require_scores(result: dict[str, Any]) -> None:
+def require_scores(result: ScoreResult) -> None:
     """Raise `UserError` with the reasons where scoring has failed for every sample that was judged."""
-    failures = sum(count for state, count in result["states"].items() if state != "ok")
-    if failures and not result["states"]["ok"] and result["ending"] != "stopped":
-        reasons = "; ".join(f"{count:,} × {reason}" for reason, count in result["reasons"].items())
+    failures = sum(count for state, count in result.states.items() if state != "ok")
+    if failures and not result.states["ok"] and result.ending != "stopped":
+        reasons = "; ".join(f"{count:,} × {reason}" for reason, count in result.reasons.items())
         raise UserError(f"no sample has a score, since all {failures:,} judgements failed: {reasons}")
 
 
-def summary(result: dict[str, Any], run: Path) -> str:
+def summary(result: ScoreResult, run: Path) -> str:
     """The result of `score` in words, with what to do next."""
-    states = ", ".join(f"{count:,} {state}" for state, count in result["states"].items() if count)
-    lines = [f"{result['samples']:,} samples: {states or 'none judged'}, in {result['seconds']:.0f} s."]
-    left_out = {"bad rows left out": result["bad_rows"], **result["repairs"], "repeated samples": result["duplicates"]}
+    lines = [f"{result.samples:,} samples: {_states(result.states)}, in {result.seconds:.0f} s."]
+    left_out = {"bad rows left out": result.bad_rows, **result.repairs, "repeated samples": result.duplicates}
     if any(left_out.values()):
         lines.append("Reading: " + ", ".join(f"{count:,} {what}" for what, count in left_out.items() if count) + ".")
-    if result["cost_usd"]:
-        lines.append(f"{result['requests']:,} requests, ${result['cost_usd']:.4f}.")
-    for member in result.get("members", ()):
-        counts = ", ".join(f"{count:,} {state}" for state, count in member["states"].items() if count)
-        lines.append(f"  {member['judge']}: {counts or 'none judged'}")
-    if "pool" in result:
-        apart = result["disagreement"]
+    if result.cost_usd:
+        lines.append(f"{result.requests:,} requests, ${result.cost_usd:.4f}.")
+    lines += [f"  {member.judge}: {_states(member.states)}" for member in result.members]
+    if result.pool is not None:
+        apart = result.disagreement
         spread = (
             "none has two yet" if apart is None else f"where there are several, they are {apart:.2f} apart on average"
         )
-        lines.append(f"The score is the {result['pool']} of a sample's judgements; {spread}.")
-    lines += [f"  {count:,} × {reason}" for reason, count in result["reasons"].items()]
-    if result["ending"] == "stopped":
-        lines.append(f"Stopped with {result['unjudged']:,} samples to go. Run the same command again to go on.")
-    elif result["ending"] == "budget":
-        lines.append(f"The budget ends here, with {result['unjudged']:,} samples to go. A higher --max-cost goes on.")
-    elif result["states"]["ok"] < result["samples"]:
+        lines.append(f"The score is the {result.pool} of a sample's judgements; {spread}.")
+    lines += [f"  {count:,} × {reason}" for reason, count in result.reasons.items()]
+    if result.ending == "stopped":
+        lines.append(f"Stopped with {result.unjudged:,} samples to go. Run the same command again to go on.")
+    elif result.ending == "budget":
+        lines.append(f"The budget ends here, with {result.unjudged:,} samples to go. A higher --max-cost goes on.")
+    elif result.states["ok"] < result.samples:
         lines.append("Run the same command again to retry what failed.")
-    if result["states"]["ok"]:
+    if result.states["ok"]:
         lines.append(f"Next: efficient-empathy select --run {run}")
     return "\n".join(lines)
+
+
+def _states(states: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {state}" for state, count in states.items() if count) or "none judged"

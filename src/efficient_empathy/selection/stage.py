@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from efficient_empathy.foundation.errors import error_context
+from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
@@ -32,9 +33,21 @@ _SAMPLE = ("dialogue_id", "turn", "category", "split")
 _DECIDING = ("answered_by", "dependence")
 
 
+class SelectResult(Part):
+    """What `select` did: by which policy, how many samples each subset has, and whether nothing had changed."""
+
+    policy: str
+    thresholds: dict[str, float]
+    subsets: dict[str, int]
+    unscored: int
+    decided_on: str
+    seconds: float
+    skipped: bool
+
+
 def select(
     workspace: Workspace, settings: SelectSettings | None = None, *, force: bool = False, **options: Any
-) -> dict[str, Any]:
+) -> SelectResult:
     """Put every sample of a run into one subset and write the subsets; scores are read, never changed.
 
     `options` are fields of `SelectSettings`, in place of `settings`. Writes into `selection/`: `assignments.parquet`
@@ -42,9 +55,8 @@ def select(
     `README.md` (the data card). Files that an earlier selection wrote and this one does not are removed. Skipped when
     inputs and parameters are those of the last time and its files as it left them, unless `force`.
 
-    Returns `policy`, `thresholds` {name: number}, `subsets` {name: count}, `unscored`, `decided_on`, `seconds`,
-    `skipped`. Raises `UserError` for settings that are not allowed or do not fit the rubric, and for scores that are
-    missing or of other samples.
+    Raises `UserError` for settings that are not allowed or do not fit the rubric, and for scores that are missing or of
+    other samples.
     """
     settings = settings or load(SelectSettings, None, "the options", flags={k: (k, v) for k, v in options.items()})
     with workspace.lock():
@@ -77,7 +89,7 @@ def scan_for(table: RunTable, policy: Policy, columns: Iterable[str] = ()) -> pl
     return table.scan(dict.fromkeys([*names, *columns]))
 
 
-def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> dict[str, Any]:
+def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> SelectResult:
     began = time.perf_counter()
     table = RunTable(workspace).require("scores")
     selector = _selector(table, settings.load_policy(), settings.decide, settings.seed)
@@ -87,7 +99,7 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> d
     last = workspace.last(STAGE, SelectRecord)
     same = last is not None and last.inputs == inputs and last.parameters == selector.parameters()
     if last is not None and same and not force and all(p.exists() for p in outputs) and workspace.whole(STAGE):
-        return _result(last) | {"skipped": True}
+        return _result(last, skipped=True)
 
     workspace.begin(STAGE, outputs)
     decided_on = _write_assignments(table, selector)
@@ -112,7 +124,7 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> d
         _remove_stale(workspace, outputs)
     record = record.model_copy(update={"seconds": round(time.perf_counter() - began, 3)})
     workspace.record(STAGE, record, outputs)
-    return _result(record) | {"skipped": False}
+    return _result(record, skipped=False)
 
 
 def _selector(table: RunTable, policy: Policy, decide: Decide, seed: int) -> Selector:
@@ -162,24 +174,25 @@ def _remove_stale(workspace: Workspace, outputs: Sequence[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _result(record: SelectRecord) -> dict[str, Any]:
-    return {
-        "policy": record.policy_name,
-        "thresholds": record.thresholds,
-        "subsets": record.subsets,
-        "unscored": record.unscored,
-        "decided_on": record.decided_on,
-        "seconds": record.seconds,
-    }
+def _result(record: SelectRecord, *, skipped: bool) -> SelectResult:
+    return SelectResult(
+        policy=record.policy_name,
+        thresholds=record.thresholds,
+        subsets=record.subsets,
+        unscored=record.unscored,
+        decided_on=record.decided_on,
+        seconds=record.seconds,
+        skipped=skipped,
+    )
 
 
-def summary(result: Mapping[str, Any], run: Path) -> str:
+def summary(result: SelectResult, run: Path) -> str:
     """The result of `select` in words, with what to do next."""
-    at = "".join(f", {display_symbol(name)} = {number_text(value)}" for name, value in result["thresholds"].items())
-    total = sum(result["subsets"].values()) + result["unscored"]
-    counts = {**result["subsets"], **({"unscored": result["unscored"]} if result["unscored"] else {})}
+    at = "".join(f", {display_symbol(name)} = {number_text(value)}" for name, value in result.thresholds.items())
+    total = sum(result.subsets.values()) + result.unscored
+    counts = {**result.subsets, **({"unscored": result.unscored} if result.unscored else {})}
     width = max(12, *map(len, counts))
     lines = [f"  {name:<{width}} {count:>10,}  {count / max(1, total):>6.1%}" for name, count in counts.items()]
-    headline = f"Policy {result['policy']}{at}, decided on {result['decided_on']}"
-    headline += " (nothing had changed):" if result["skipped"] else ":"
+    headline = f"Policy {result.policy}{at}, decided on {result.decided_on}"
+    headline += " (nothing had changed):" if result.skipped else ":"
     return "\n".join([headline, *lines, f"Next: efficient-empathy report --run {run}"])

@@ -122,7 +122,7 @@ def test_a_plan_asks_nothing(tmp_path) -> None:
         metric = quality(tmp_path, server.url)
         metric.measure(rows(["response 1"]))
         plan = metric.plan(rows(["response 1", "response 2", "response 3"]))
-        assert (plan["requests"], len(server.requests)) == (2, 1)
+        assert (plan.requests, len(server.requests)) == (2, 1)
 
 
 def test_a_rubric_of_one_s_own_has_its_own_figures(tmp_path) -> None:

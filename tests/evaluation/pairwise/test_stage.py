@@ -161,7 +161,7 @@ def test_it_writes_what_came_out_and_what_went_in(workspace) -> None:
     assert record.rubric.hash == PairRubric.load().hash
     decided = pl.read_parquet(folder / "moe--base.parquet")
     assert decided["verdict"].to_list() == ["win"] * 12
-    assert set(workspace.stage("pairwise:moe:base")["inputs"]) == {"moe", "base"}
+    assert set(workspace.manifest().entry("pairwise:moe:base")["inputs"]) == {"moe", "base"}
 
 
 def test_intervals_are_those_of_a_seed(tmp_path) -> None:
@@ -214,8 +214,8 @@ def test_a_plan_counts_what_is_left_and_asks_nothing(workspace) -> None:
     with MisbehavingServer(LONGER) as server:
         options = {"model": "gpt-4o", "base_url": server.url}
         plan = plan_pairwise(workspace, "moe", "base", options=options)
-    assert (plan["to_judge"], plan["requests"], len(server.requests)) == (14, 14, 0)
-    assert plan["max_cost_usd"] > 0
+    assert (plan.to_judge, plan.requests, len(server.requests)) == (14, 14, 0)
+    assert plan.max_cost_usd > 0
 
 
 # Answers with a first and with b first (1: the first shown, 2: the second, 0: neither; -1: no ok answer), and verdict.

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -54,7 +53,7 @@ def swept(tmp_path_factory, training, quiet):
 
 
 def test_every_cell_and_every_baseline_is_measured_on_the_same_samples(swept) -> None:
-    result = swept[1].as_json()
+    result = swept[1].model_dump(mode="json")
     held_out = result["training"]["held_out"]
     assert held_out["dialogues"] == 24
     assert held_out["subsets"]["all"] == held_out["samples"] == 48
@@ -86,21 +85,21 @@ def test_the_words_have_models_and_baselines_and_weights_are_not_kept(swept) -> 
 
 
 def test_cells_with_the_same_samples_are_trained_once(swept) -> None:
-    result = swept[1].as_json()
+    result = swept[1].model_dump(mode="json")
     assert result["training"]["distinct_models"] == 6
     assert result["cells"][0]["model"]["key"] == result["cells"][1]["model"]["key"]
 
 
 def test_a_cell_with_too_few_samples_says_so(swept) -> None:
     workspace, result = swept
-    assert result.record.cells[3].model is None
-    assert result.record.cells[3].untrained == "0 samples to train on are too few for batches of 8"
+    assert result.cells[3].model is None
+    assert result.cells[3].untrained == "0 samples to train on are too few for batches of 8"
     assert "0 samples to train on are too few" in sweep_summary(result, workspace.root)
 
 
 def test_a_cells_model_is_what_train_makes_there(run, training, quiet) -> None:
     settings = SMALL.model_copy(update={"alphas": (6.0,), "keep": True})
-    result = sweep(run, settings, training, console=quiet).as_json()
+    result = sweep(run, settings, training, console=quiet).model_dump(mode="json")
     cell = result["cells"][0]["model"]
     select(run, alpha=6, beta=5)
     expert = train(run, "sensibility", training, console=quiet)
@@ -129,12 +128,12 @@ def test_a_stopped_sweep_goes_on_where_it_was(run, training, trainings, quiet, m
     whole = sweep(run, SMALL, training, console=quiet)
     assert len(trainings) == 1
     trainings.clear()
-    assert sweep(run, SMALL, training, console=quiet) == replace(whole, skipped=True)
+    assert sweep(run, SMALL, training, console=quiet) == whole.model_copy(update={"skipped": True})
     grid = SweepSettings(alphas="5", betas="5")
     assert sweep(run, grid, console=quiet).skipped  # what was trained has the grid too
     wider = sweep(run, SMALL.model_copy(update={"alphas": (4.0, 5.0)}), training, console=quiet)
     assert len(trainings) == 1
-    assert wider.record.cells[1] == whole.record.cells[0]
+    assert wider.cells[1] == whole.cells[0]
 
 
 def test_models_may_answer_and_be_measured_by_it(run, training, trainings, quiet) -> None:
@@ -142,7 +141,7 @@ def test_models_may_answer_and_be_measured_by_it(run, training, trainings, quiet
     settings = SMALL.model_copy(update={"metrics": ("official",)})
     answers = GenerationSettings(samples=4, max_new_tokens=4)
     found = sweep(run, settings, training, answers, console=quiet)
-    result = found.as_json()
+    result = found.model_dump(mode="json")
     cell = result["cells"][0]["model"]
     assert {"loss", "bleu1", "rougeL", "dist1"} <= set(cell["values"])
     assert result["training"]["figures"]["bleu1"]["better"] == "higher"
@@ -152,7 +151,7 @@ def test_models_may_answer_and_be_measured_by_it(run, training, trainings, quiet
     assert "Responses to the test samples:" in sweep_summary(found, run.root)
     trainings.clear()
     more = answers.model_copy(update={"samples": 5})
-    again = sweep(run, settings, training, more, console=quiet).as_json()
+    again = sweep(run, settings, training, more, console=quiet).model_dump(mode="json")
     assert len(trainings) == 3
     assert again["cells"][0]["model"]["values"]["loss"] == cell["values"]["loss"]
 
@@ -178,11 +177,11 @@ def test_nothing_held_out_is_an_error(run, training, quiet) -> None:
 
 
 def test_a_broken_result_is_told_by_its_folder_and_made_anew_by_force(swept, training, trainings, quiet) -> None:
-    workspace, result = swept[0], swept[1].as_json()
+    workspace, result = swept[0], swept[1].model_dump(mode="json")
     first = result["cells"][0]["model"]
     (workspace.sweep / "cells" / first["key"] / "nll.parquet").write_bytes(b"")
     with pytest.raises(UserError, match=f"{first['key']} is broken .*: delete it"):
         sweep(workspace, SMALL, training, console=quiet)
-    again = sweep(workspace, SMALL, training, console=quiet, force=True).as_json()["cells"][0]["model"]
+    again = sweep(workspace, SMALL, training, console=quiet, force=True).model_dump(mode="json")["cells"][0]["model"]
     assert len(trainings) == 3
     assert again["values"]["loss"] == pytest.approx(first["values"]["loss"])

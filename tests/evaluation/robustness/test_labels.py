@@ -28,11 +28,11 @@ def test_labels_are_what_select_writes(which, cell, request) -> None:
     told = select(workspace, policy=cell.policy, **cell.thresholds, seed=1)
     written = pl.read_parquet(workspace.assignments)[scored.rows["row"]]["subset"]
     assert [labels.subsets[code] for code in labels.codes] == written.to_list()
-    assert labels.counts() == told["subsets"]
-    assert scored.decided_on(cell) == told["decided_on"]
+    assert labels.counts() == told.subsets
+    assert scored.decided_on(cell) == told.decided_on
     kept = labels.within("union")
-    assert kept.sum() == sum(n for name, n in told["subsets"].items() if name != "discard")
-    assert labels.within("sensibility").sum() == told["subsets"]["sensibility"]
+    assert kept.sum() == sum(n for name, n in told.subsets.items() if name != "discard")
+    assert labels.within("sensibility").sum() == told.subsets["sensibility"]
 
 
 def test_decisions_are_those_of_the_runs_selection(judged_run) -> None:

@@ -43,7 +43,7 @@ def test_thresholds_by_the_loss_of_proxies(run, base, trainings, quiet) -> None:
     settings = TuneSettings(
         target="proxy-loss", alphas="2,5", betas="5", subset="sensibility", folds=2, proxy_steps=2, resamples=50
     )
-    result = tune(run, settings, proxies(settings, base), console=quiet).as_json()
+    result = tune(run, settings, proxies(settings, base), console=quiet).model_dump(mode="json")
     assert len(trainings) == 4
     assert not any(test & seen for seen in trainings)
     assert all(len(seen) == 16 for seen in trainings)
@@ -53,7 +53,7 @@ def test_thresholds_by_the_loss_of_proxies(run, base, trainings, quiet) -> None:
     trainings.clear()
     assert tune(run, settings, proxies(settings, base), console=quiet).skipped
     wider = settings.model_copy(update={"alphas": (2.0, 5.0, 5.5)})  # 5.5 chooses what 5 does
-    again = tune(run, wider, proxies(wider, base), console=quiet).as_json()
+    again = tune(run, wider, proxies(wider, base), console=quiet).model_dump(mode="json")
     assert trainings == []
     assert [cell["value"] for cell in again["cells"]][1:] == [result["cells"][1]["value"]] * 2
 

@@ -1,7 +1,7 @@
 import gzip
 import json
 import re
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -33,15 +33,15 @@ def cell_at(cells, policy, alpha, beta):
 
 
 def test_every_cell_is_what_select_gives_there(run, quiet) -> None:
-    result = sweep(run, SweepSettings(policy=("paper", "exclusive")), console=quiet).as_json()
+    result = sweep(run, SweepSettings(policy=("paper", "exclusive")), console=quiet).model_dump(mode="json")
     assert len(result["cells"]) == 50
     assert (result["samples"], result["unscored"], result["decided_on"]) == (237, 3, "whole scores")
     assert (result["policies"][0]["name"], result["policies"][0]["thresholds"]) == ("paper", {"alpha": 5, "beta": 5})
     for cell in result["cells"][::7]:
         told = select(run, policy=cell["policy"], **cell["thresholds"])
-        assert cell["subsets"] == told["subsets"]
-        assert cell["kept_share"] == pytest.approx(1 - told["subsets"]["discard"] / 237)
-        for name, count in told["subsets"].items():
+        assert cell["subsets"] == told.subsets
+        assert cell["kept_share"] == pytest.approx(1 - told.subsets["discard"] / 237)
+        for name, count in told.subsets.items():
             assert sum(table[name] for table in cell["categories"].values()) == count
         assert cell["model"] is None
     default = cell_at(result["cells"], "paper", 5, 5)
@@ -53,8 +53,8 @@ def test_every_cell_is_what_select_gives_there(run, quiet) -> None:
 
 def test_the_files_hold_what_is_returned(run, quiet) -> None:
     found = sweep(run, SweepSettings(), console=quiet)
-    assert SweepRecord.read(found.path) == found.record
-    result = found.as_json()
+    assert SweepRecord.read(Path(found.path)).model_dump() == found.model_dump(exclude={"path", "skipped"})
+    result = found.model_dump(mode="json")
     written = json.loads((run.sweep / "sweep.json").read_text())
     assert {**written, "path": str(run.sweep / "sweep.json"), "skipped": False} == result
     table = pl.read_parquet(run.sweep / "sweep.parquet")
@@ -67,7 +67,7 @@ def test_the_files_hold_what_is_returned(run, quiet) -> None:
 
 
 def test_the_order_of_categories_is_compared(run, quiet) -> None:
-    found = sweep(run, console=quiet).as_json()["rank_stability"]
+    found = sweep(run, console=quiet).model_dump(mode="json")["rank_stability"]
     assert len(found["cells"]) == 25
     here = cell_at(found["cells"], "paper", 5, 5)["agreement"]
     assert here["union"] == pytest.approx({"spearman": 1, "kendall": 1})
@@ -78,7 +78,7 @@ def test_the_order_of_categories_is_compared(run, quiet) -> None:
 def test_data_without_categories_has_none(run, quiet) -> None:
     pl.read_parquet(run.samples).with_columns(category=pl.lit(None, pl.String)).write_parquet(run.samples)
     found = sweep(run, SweepSettings(alphas="5", betas="5,6"), console=quiet)
-    result = found.as_json()
+    result = found.model_dump(mode="json")
     assert result["categories"] == []
     assert result["cells"][0]["categories"] == {}
     assert result["rank_stability"]["lowest"] == {}
@@ -91,7 +91,7 @@ def test_data_without_categories_has_none(run, quiet) -> None:
 def test_nothing_is_done_twice_unless_something_changed(run, quiet) -> None:
     settings = SweepSettings(alphas="4:5", betas="5")
     first = sweep(run, settings, console=quiet)
-    assert sweep(run, settings, console=quiet) == replace(first, skipped=True)
+    assert sweep(run, settings, console=quiet) == first.model_copy(update={"skipped": True})
     (run.sweep / "sweep.json").write_bytes((run.sweep / "sweep.json").read_bytes().replace(b"237", b"238"))
     assert sweep(run, settings, console=quiet) == first
     assert not sweep(run, settings, console=quiet, force=True).skipped
@@ -103,7 +103,7 @@ def test_nothing_is_done_twice_unless_something_changed(run, quiet) -> None:
 
 def test_the_default_cell_need_not_be_on_the_grid(run, quiet) -> None:
     result = sweep(run, SweepSettings(alphas="8,9", betas="2"), console=quiet)
-    assert all(cell.kept_jaccard < 1 for cell in result.record.cells)
+    assert all(cell.kept_jaccard < 1 for cell in result.cells)
     assert "α 9" not in sweep_summary(result, run.root).splitlines()[0]
 
 
@@ -130,14 +130,14 @@ def test_the_released_judgements_give_the_published_sizes(tmp_path, quiet) -> No
     scores = {axis: [int(re.search(rf"{axis}\D*(\d+)", one["evaluation"], re.I)[1]) for one in judged] for axis in axes}
     workspace = write_run(tmp_path / "run", [numbered(i) for i in range(len(judged))], scores)
     result = sweep(workspace, SweepSettings(policy=("paper", "exclusive")), console=quiet)
-    at_5 = [tuple(c.subsets.values()) for c in result.record.cells if c.thresholds == {"alpha": 5, "beta": 5}]
+    at_5 = [tuple(c.subsets.values()) for c in result.cells if c.thresholds == {"alpha": 5, "beta": 5}]
     assert at_5 == [(3473, 1805, 456), (3473, 393, 1868)]
 
 
 def test_a_policy_of_a_file_is_swept_over_its_own_thresholds(warm_run, warm_policy, quiet) -> None:
     grids = {"hope": "1:2", "tact": "2:4", "long": "4,6"}
     found = sweep(warm_run, SweepSettings(policy=(warm_policy,), grids=grids), console=quiet)
-    record = found.record
+    record = found
     assert len(record.cells) == 2 * 3 * 2
     assert record.default.axes == {"hope": ("warmth",), "tact": ("care", "truth"), "long": ()}
     assert (record.default.subsets, record.default.otherwise) == (("golden", "plain", "rest"), "rest")
@@ -159,8 +159,8 @@ def test_a_policy_of_a_file_is_swept_over_its_own_thresholds(warm_run, warm_poli
 
 def test_one_threshold_is_a_line(lone_run, lone_policy, quiet) -> None:
     found = sweep(lone_run, SweepSettings(policy=(lone_policy,)), console=quiet)
-    assert [cell.thresholds["bar"] for cell in found.record.cells] == [1, 2, 3, 4, 5]
-    assert [cell.subsets["helpful"] for cell in found.record.cells] == [100, 80, 60, 40, 20]
+    assert [cell.thresholds["bar"] for cell in found.cells] == [1, 2, 3, 4, 5]
+    assert [cell.subsets["helpful"] for cell in found.cells] == [100, 80, 60, 40, 20]
     lines = sweep_summary(found, lone_run.root).splitlines()
     at = next(i for i, line in enumerate(lines) if line.strip() == "lone: share kept")
     assert lines[at + 1].split() == ["bar", "1", "2", "3", "4", "5"]
@@ -172,11 +172,11 @@ def test_policies_with_other_thresholds_stand_side_by_side(run, tmp_path, quiet)
     path.write_text("name: one\nthresholds: {bar: 6}\nrules: [{sensibility: sensibility > bar}]\n")
     settings = SweepSettings(policy=("paper", str(path)), grids={"bar": "6,7"}, alphas="5", betas="5")
     found = sweep(run, settings, console=quiet)
-    assert [cell.thresholds for cell in found.record.cells] == [{"alpha": 5, "beta": 5}, {"bar": 6}, {"bar": 7}]
+    assert [cell.thresholds for cell in found.cells] == [{"alpha": 5, "beta": 5}, {"bar": 6}, {"bar": 7}]
     table = pl.read_parquet(run.sweep / "sweep.parquet")
     assert table.filter(policy="one")["alpha"].is_null().all()
     assert table.filter(policy="paper")["bar"].is_null().all()
-    assert 0 < found.record.cells[1].kept_jaccard < 1
+    assert 0 < found.cells[1].kept_jaccard < 1
 
 
 def test_short_forms_need_a_policy_that_has_them(lone_run, lone_policy, quiet) -> None:

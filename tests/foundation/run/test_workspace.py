@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.record import StageRecord
 from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash, transaction
+from scored_runs import score_summary
 
 
 def test_a_write_is_whole_or_absent(tmp_path) -> None:
@@ -92,11 +94,11 @@ def test_a_place_that_cannot_be_is_told(tmp_path) -> None:
 
 def test_the_manifest_keeps_each_stage(tmp_path) -> None:
     workspace = Workspace(tmp_path / "run").create()
-    workspace.record("score", {"samples": 3})
-    workspace.record("select", {"policy": "paper"})
-    assert workspace.stage("score")["samples"] == 3
-    assert "python" in workspace.stage("select")["versions"]
-    assert workspace.stage("never") == {}
+    workspace.record("score", score_summary(samples=3))
+    workspace.record("select", StageRecord())
+    assert workspace.manifest().entry("score")["samples"] == 3
+    assert "python" in workspace.manifest().entry("select")["versions"]
+    assert workspace.manifest().entry("never") == {}
     assert workspace.manifest().finished_at("score") > 0
     for broken in ("{", "[]", "{}", '{"stages": {"score": 3}}', '{"stages": {}, "artifacts": {"scores.parquet": {}}}'):
         workspace.manifest_path.write_text(broken)
@@ -115,7 +117,7 @@ def test_a_file_is_known_by_its_size_and_hash(tmp_path) -> None:
     workspace.scores.write_text("whole")
     assert workspace.require(workspace.scores, "score") == workspace.scores
     workspace.keep("score", [workspace.scores])
-    workspace.record("score", {"samples": 3})
+    workspace.record("score", StageRecord())
     assert workspace.outputs("score") == [workspace.scores]
     os.utime(workspace.scores, (0, 0))
     assert workspace.whole("score")
@@ -126,7 +128,7 @@ def test_a_file_is_known_by_its_size_and_hash(tmp_path) -> None:
             workspace.require(workspace.scores, "score")
     workspace.scores.unlink()
     assert workspace.fault(workspace.scores) == "is missing"
-    workspace.record("score", {}, [])
+    workspace.record("score", StageRecord(), [])
     assert workspace.whole("score")
 
 

@@ -47,11 +47,11 @@ def test_the_guarantee_is_kept_by_the_selection_and_only_the_rest_is_paid_for(pr
     workspace = predicted.copy(tmp_path / "run")
     with MisbehavingServer(predicted.expert()) as server:
         result = run(predicted, workspace, server)
-    output = result["cascade"]
+    output = result.cascade
     n = len(predicted.predictions.ids)
-    assert result["states"]["ok"] == result["samples"] == n
-    assert 0.2 < output["saved"] < 1
-    assert len(server.requests) == result["requests"] == round((1 - output["saved"]) * n)
+    assert result.states["ok"] == result.samples == n
+    assert 0.2 < output.saved < 1
+    assert len(server.requests) == result.requests == round((1 - output.saved) * n)
     assert max(Counter(map(asked, server.requests)).values()) == 1
     assert wrong_share(predicted, workspace) <= 0.15
     scores = pl.read_parquet(workspace.scores)
@@ -60,7 +60,7 @@ def test_the_guarantee_is_kept_by_the_selection_and_only_the_rest_is_paid_for(pr
     assert sum(counts.values()) == n
     assert scores.filter(answered_by="gpt-4o-mini")["sensibility_probabilities"].null_count() == len(server.requests)
     assert "of the judgements saved" in summary(result, workspace.root)
-    assert output["check"]["wrong"] <= output["check"]["checked"] == 30
+    assert output.check.wrong <= output.check.checked == 30
 
 
 def test_the_report_tells_what_was_guaranteed_and_found(predicted, tmp_path) -> None:
@@ -83,8 +83,8 @@ def test_a_finished_cascade_asks_nothing_more(predicted, tmp_path) -> None:
         asked_before, scores = len(server.requests), pl.read_parquet(workspace.scores)
         again = run(predicted, workspace, server)
         assert len(server.requests) == asked_before
-    assert again["requests"] == 0
-    assert again["cascade"]["guarantee"] == first["cascade"]["guarantee"]
+    assert again.requests == 0
+    assert again.cascade.guarantee == first.cascade.guarantee
     assert pl.read_parquet(workspace.scores).equals(scores)
 
 
@@ -108,7 +108,7 @@ def test_interrupted_in_any_phase_it_goes_on_without_paying_again(predicted, tmp
         result = run(predicted, workspace, server)
         second = Counter(map(asked, server.requests))
     assert not set(first) & set(second)
-    assert result["states"]["ok"] == len(predicted.predictions.ids)
+    assert result.states["ok"] == len(predicted.predictions.ids)
 
 
 def _unauthorised() -> Any:
@@ -124,12 +124,12 @@ def test_what_the_expert_fails_on_counts_as_wrong_and_gets_no_label(predicted, t
         workspace = predicted.copy(tmp_path / name)
         with MisbehavingServer(predicted.expert(fails=fails)) as server:
             runs[name] = run(predicted, workspace, server, calibration=100, error=0.2, check=0)
-    whole, failing = (runs[name]["cascade"]["guarantee"] for name in ("whole", "failing"))
-    assert whole["failed"] == 0 < failing["failed"]
-    assert failing["answered"] < whole["answered"]
-    states = runs["failing"]["states"]
+    whole, failing = (runs[name].cascade.guarantee for name in ("whole", "failing"))
+    assert whole.failed == 0 < failing.failed
+    assert failing.answered < whole.answered
+    states = runs["failing"].states
     assert states["refused"] > 0
-    assert "filtered" in json.dumps(runs["failing"]["reasons"])
+    assert "filtered" in json.dumps(runs["failing"].reasons)
     labelled = pl.read_parquet(tmp_path / "failing" / "scores.parquet")
     refused = labelled.filter(pl.col("state") == "refused")
     assert refused["sensibility"].null_count() == len(refused) == states["refused"]
@@ -138,10 +138,10 @@ def test_what_the_expert_fails_on_counts_as_wrong_and_gets_no_label(predicted, t
 def test_a_dry_run_asks_nothing_and_tells_the_plan(predicted, tmp_path) -> None:
     workspace = predicted.copy(tmp_path / "run")
     with MisbehavingServer(predicted.expert()) as server:
-        plan = run(predicted, workspace, server, dry_run=True)["plan"]
+        plan = run(predicted, workspace, server, dry_run=True).plan
         assert not server.requests
-    assert 0 < plan["calibration"] < plan["judgements"] < len(predicted.predictions.ids)
-    assert plan["cost_usd"] > 0
+    assert 0 < plan.calibration < plan.judgements < len(predicted.predictions.ids)
+    assert plan.cost_usd > 0
 
 
 @pytest.mark.parametrize(
@@ -167,22 +167,22 @@ def test_a_budget_that_ends_leaves_no_guarantee_and_more_money_goes_on(predicted
         values = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", error=0.15, check=0)
         options = {"concurrency": 4, "max_cost": 0.0007}
         result = cascade(predicted.source, workspace, values, options=options, console=Console(quiet=True))
-        assert result["ending"] == "budget"
-        assert result["cascade"]["guarantee"] is None
+        assert result.ending == "budget"
+        assert result.cascade.guarantee is None
         assert "Run the same command again" in summary(result, workspace.root)
         kept = len(server.requests)
         assert 0 < kept < len(predicted.predictions.ids)
         result = run(predicted, workspace, server, check=0)
         assert max(Counter(map(asked, server.requests)).values()) == 1
-    assert result["states"]["ok"] == len(predicted.predictions.ids)
+    assert result.states["ok"] == len(predicted.predictions.ids)
 
 
 def test_an_f1_is_guaranteed_and_kept(predicted, tmp_path) -> None:
     workspace = predicted.copy(tmp_path / "run")
     with MisbehavingServer(predicted.expert()) as server:
         result = run(predicted, workspace, server, f1=0.85, check=0)
-    assert result["cascade"]["goal"] == "F1 of the sensibility subset at least 0.85"
-    assert result["cascade"]["saved"] > 0.1
+    assert result.cascade.goal == "F1 of the sensibility subset at least 0.85"
+    assert result.cascade.saved > 0.1
     select(workspace)
     names = pl.read_parquet(workspace.assignments)["subset"].to_list()
     labels = np.array([predicted.predictions.subsets.index(name) for name in names])
@@ -194,9 +194,9 @@ def test_refitting_in_rounds_pays_once_and_keeps_the_guarantee_with_a_harsher_ex
     with MisbehavingServer(predicted.expert(shift=-4)) as server:  # all that the judge takes for sensible is not
         result = run(predicted, workspace, server, rounds=2, check=0, error=0.2, calibration=80)
         assert max(Counter(map(asked, server.requests)).values()) == 1
-    guarantee = result["cascade"]["guarantee"]
-    assert guarantee["population"] < len(predicted.predictions.ids)
-    assert guarantee["draws"] < 80
+    guarantee = result.cascade.guarantee
+    assert guarantee.population < len(predicted.predictions.ids)
+    assert guarantee.draws < 80
     truth = predicted.predictions.labels_of(np.maximum(0, predicted.scores - [4, 0]))
     select(workspace)
     labels = pl.read_parquet(workspace.assignments)["subset"].to_list()

@@ -87,20 +87,20 @@ def test_scores_within_reach_of_the_threshold_are_judged_again_and_pooled(run) -
     other = Fixed("other", flat=9)
     result = refresh(run, judge=other, console=QUIET)
     assert sorted(other.asked) == ["Reply 5.", "Reply 6."]
-    assert (result["why"], result["judged"], result["changed"]) == ({"reach": 2}, 2, 1)  # (5 + 9) / 2 > 5
+    assert (result.why, result.judged, result.changed) == ({"reach": 2}, 2, 1)  # (5 + 9) / 2 > 5
     scores = pl.read_parquet(run.scores)
     assert scores["sensibility"].to_list() == [0, 1, 2, 3, 4, 7, 7.5, 7, 8, 9, 10]
     assert scores["judgements"].to_list() == [1] * 5 + [2, 2] + [1] * 4
-    assert result["spread"]["sensibility"] == pytest.approx(1.75)
+    assert result.spread["sensibility"] == pytest.approx(1.75)
     assert run.stage("score", ScoreRecord).panel.specs == (spec_of("first"), spec_of("other"))
-    assert select(run)["subsets"] == {"sensibility": 6, "rationality": 0, "discard": 5}
+    assert select(run).subsets == {"sensibility": 6, "rationality": 0, "discard": 5}
 
 
 def test_the_same_call_pays_nothing_and_more_rounds_add_to_them(run) -> None:
     refresh(run, "all", Fixed("other", flat=9), console=QUIET)
     again = Fixed("other", flat=9)
-    assert refresh(run, "all", again, console=QUIET)["judged"] == 0
-    assert refresh(run, "all", again, rounds=3, console=QUIET)["judged"] == 22
+    assert refresh(run, "all", again, console=QUIET).judged == 0
+    assert refresh(run, "all", again, rounds=3, console=QUIET).judged == 22
     assert pl.read_parquet(run.scores)["judgements"].to_list() == [4] * 11
     specs = run.stage("score", ScoreRecord).panel.specs
     assert specs[1:] == tuple(spec_of("other", number) for number in (1, 2, 3))
@@ -111,9 +111,9 @@ def test_where_judges_disagree(tmp_path) -> None:
     judges = [Fixed("first"), Fixed("high", flat=9)]
     score(source(tmp_path / "a.jsonl", 11), run, judges, pool="mean", console=QUIET)
     third = Fixed("third")
-    assert refresh(run, judge=third, disagreement=7, reach=0)["why"] == {"disagreement": 2}
+    assert refresh(run, judge=third, disagreement=7, reach=0).why == {"disagreement": 2}
     assert sorted(third.asked) == ["Reply 0.", "Reply 1."]
-    assert run.stage("score")["panel"]["pool"] == "mean"  # as it was
+    assert run.manifest().entry("score")["panel"]["pool"] == "mean"  # as it was
 
 
 def test_what_failed_is_judged_by_another_and_nothing_else_changes(tmp_path) -> None:
@@ -122,17 +122,17 @@ def test_what_failed_is_judged_by_another_and_nothing_else_changes(tmp_path) -> 
     with pytest.raises(UserError, match="--judge"):
         refresh(run, "failed", console=QUIET)
     result = refresh(run, "failed", Fixed("other"), console=QUIET)
-    assert result["states"]["ok"] == 5
+    assert result.states["ok"] == 5
     assert pl.read_parquet(run.scores)["answered_by"].to_list() == ["first"] * 3 + ["other", "first"]
 
 
 def test_the_thresholds_are_those_of_the_last_selection_or_given(run) -> None:
     select(run, alpha=8)
-    assert plan_refresh(run, judge=Fixed("other"))["targets"] == 2
+    assert plan_refresh(run, judge=Fixed("other")).targets == 2
     other = Fixed("other")
     refresh(run, judge=other, console=QUIET)
     assert sorted(other.asked) == ["Reply 8.", "Reply 9."]
-    assert plan_refresh(run, judge=Fixed("new"), alpha=2, reach=2)["to_judge"] == 4
+    assert plan_refresh(run, judge=Fixed("new"), alpha=2, reach=2).to_judge == 4
     with pytest.raises(UserError, match=r"the threshold alpha .* is 50, which is not on the scale of sensibility"):
         plan_refresh(run, judge=Fixed("new"), alpha=50)
     select(run, policy="top", top=3)
@@ -148,12 +148,12 @@ def test_none_goes_back_and_scoring_again_keeps_the_rounds(run, tmp_path) -> Non
     assert run.scores.read_bytes() == pooled
     refresh(run, "none", console=QUIET)
     assert run.scores.read_bytes() == before
-    assert run.stage("score")["judge"] == "first"
+    assert run.manifest().entry("score")["judge"] == "first"
 
 
 def test_a_plan_writes_nothing(run) -> None:
     before = {path: path.read_bytes() for path in run.root.iterdir() if path.is_file()}
-    assert plan_refresh(run, "all", Fixed("other"), rounds=2)["to_judge"] == 22
+    assert plan_refresh(run, "all", Fixed("other"), rounds=2).to_judge == 22
     assert {path: path.read_bytes() for path in run.root.iterdir() if path.is_file()} == before
 
 
@@ -196,8 +196,8 @@ def test_killed_in_any_round_and_resumed_it_pays_twice_only_for_what_was_in_flig
             process.communicate()
         result = refresh(Workspace(run), rounds=2, console=QUIET)
         before = len(server.requests)
-        assert refresh(Workspace(run), rounds=2, console=QUIET)["judged"] == 0
-    assert (result["targets"], result["states"]["ok"], result["ending"]) == (n, n, "complete")
+        assert refresh(Workspace(run), rounds=2, console=QUIET).judged == 0
+    assert (result.targets, result.states["ok"], result.ending) == (n, n, "complete")
     assert before == len(server.requests) <= 3 * n + len(kills) * window
     assert pl.read_parquet(run / "scores.parquet")["judgements"].to_list() == [3] * n
     with Ledger(run / "ledger.sqlite") as ledger:
@@ -211,11 +211,11 @@ def test_a_budget_that_ends_within_a_refresh_is_taken_up_with_the_same_choice(tm
     with MisbehavingServer(answer) as server:
         judge = f"openai:gpt-4o@{server.url}"
         score(chat, run, judge, console=QUIET)
-        spent = run.stage("score")["cost_usd"]
+        spent = run.manifest().entry("score")["cost_usd"]
         first = refresh(run, options={"concurrency": 1, "max_cost": spent * 1.5}, console=QUIET)
-        assert (first["ending"], first["targets"]) == ("budget", 40)
-        assert 0 < first["judged"] < 40
-        assert first["cost_usd"] <= spent * 0.5
+        assert (first.ending, first.targets) == ("budget", 40)
+        assert 0 < first.judged < 40
+        assert first.cost_usd <= spent * 0.5
         rest = refresh(run, options={"max_cost": 10}, console=QUIET)
-    assert (rest["targets"], rest["judged"]) == (40, 40 - first["judged"])
+    assert (rest.targets, rest.judged) == (40, 40 - first.judged)
     assert pl.read_parquet(run.scores)["judgements"].to_list() == [2] * 40

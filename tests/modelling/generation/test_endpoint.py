@@ -35,14 +35,14 @@ def test_every_sample_is_asked_once_and_answered_in_its_row(run):
     with MisbehavingServer(echo) as server:
         result = ask(workspace, server.url)
         assert len(server.requests) == 20
-        assert ask(workspace, server.url)["skipped"]
+        assert ask(workspace, server.url).skipped
         assert len(server.requests) == 20
     frame = pl.read_parquet(workspace.generations / "gpt-4o.parquet")
     contexts = pl.read_parquet(workspace.samples).filter(split="test")["context"].to_list()
     assert frame["response"].to_list() == ["You said: " + context[-1]["text"].strip() for context in contexts]
     assert frame["completion_tokens"].to_list() == [4] * 20
-    assert (result["backend"], result["model"], result["path"]) == ("endpoint", "gpt-4o", server.url)
-    assert result["cost_usd"] == pytest.approx(20 * (10 * 2.5 + 4 * 10) / 1e6)
+    assert (result.backend, result.model, result.path) == ("endpoint", "gpt-4o", server.url)
+    assert result.cost_usd == pytest.approx(20 * (10 * 2.5 + 4 * 10) / 1e6)
     request = server.requests[0]
     assert (request["max_tokens"], request["temperature"]) == (8, 0.0)
     assert "seed" not in request
@@ -73,7 +73,7 @@ def test_what_is_thought_aloud_is_no_response(run):
         result = ask(workspace, server.url, concurrency=1)
     frame = pl.read_parquet(workspace.generations / "gpt-4o.parquet").sort("response", nulls_last=True)
     assert frame["response"].to_list() == ["I hear you.", None]
-    assert "it only thought aloud: raise --max-new-tokens" in json.dumps(result)
+    assert "it only thought aloud: raise --max-new-tokens" in result.model_dump_json()
 
 
 def test_failures_are_rows_with_a_reason_and_are_asked_again(run):
@@ -86,7 +86,7 @@ def test_failures_are_rows_with_a_reason_and_are_asked_again(run):
 
     with MisbehavingServer(script) as server:
         result = ask(workspace, server.url)
-    assert result["finish_reasons"]["error"] == 1
+    assert result.finish_reasons["error"] == 1
     assert "retry" in summary(result)
     frame = pl.read_parquet(workspace.generations / "gpt-4o.parquet")
     assert frame.filter(finish_reason="error")["response"].to_list() == [None]
@@ -104,24 +104,24 @@ def test_failed_ones_alone_are_asked_again(run):
         return echo(body, number)
 
     with MisbehavingServer(script) as server:
-        assert ask(workspace, server.url)["finish_reasons"]["error"] == 1
+        assert ask(workspace, server.url).finish_reasons["error"] == 1
         asked, broken = len(server.requests), False
         result = ask(workspace, server.url)
         assert len(server.requests) - asked == 1
-    assert (result["finish_reasons"]["error"], result["reasons"]) == (0, {})
+    assert (result.finish_reasons["error"], result.reasons) == (0, {})
 
 
 def test_a_budget_is_never_exceeded_and_a_higher_one_goes_on(run):
     workspace = run(20)
     with MisbehavingServer(echo) as server:
         result = ask(workspace, server.url, max_cost=0.001, concurrency=1)
-        assert result["ending"] == "budget"
+        assert result.ending == "budget"
         first = len(server.requests)
         assert 0 < first < 20
-        assert result["cost_usd"] <= 0.001
+        assert result.cost_usd <= 0.001
         assert not (workspace.generations / "gpt-4o.parquet").exists()
         assert "--max-cost" in summary(result)
-        assert ask(workspace, server.url, max_cost=1.0)["ending"] == "complete"
+        assert ask(workspace, server.url, max_cost=1.0).ending == "complete"
         assert len(server.requests) == 20
 
 
@@ -143,7 +143,7 @@ def test_a_model_without_a_temperature_is_asked_without_one(run):
 
     with MisbehavingServer(script) as server:
         result = ask(run(10), server.url)
-    assert result["finish_reasons"]["error"] == 0
+    assert result.finish_reasons["error"] == 0
 
 
 KILLED = """
@@ -178,9 +178,9 @@ def test_after_kill_9_nothing_that_was_kept_is_paid_again(run):
         result = ask(workspace, server.url)
         asked = [body["messages"][-1]["content"] for body in server.requests]
         resumed = (workspace.generations / "gpt-4o.parquet").read_bytes()
-        assert result["answered"] == 15
+        assert result.answered == 15
         assert len(asked) - len(set(asked)) <= 2  # what was in flight
-        assert result["cost_usd"] >= 15 * (10 * 2.5 + 4 * 10) / 1e6
+        assert result.cost_usd >= 15 * (10 * 2.5 + 4 * 10) / 1e6
         ask(workspace, server.url, force=True)
     assert (workspace.generations / "gpt-4o.parquet").read_bytes() == resumed
 
@@ -191,9 +191,9 @@ def test_money_spent_before_counts_even_when_all_is_done_again(run, tmp_path):
     prices.write_text(yaml.safe_dump({"gpt-4o": {"input": 0.0, "output": 1000.0}}))
     with MisbehavingServer(echo) as server:
         first = ask(workspace, server.url, prices=prices)
-        assert first["cost_usd"] == pytest.approx(4 * 0.004)
+        assert first.cost_usd == pytest.approx(4 * 0.004)
         again = ask(workspace, server.url, prices=prices, force=True)
-    assert again["cost_usd"] == pytest.approx(8 * 0.004)
+    assert again.cost_usd == pytest.approx(8 * 0.004)
 
 
 def test_nothing_that_can_spend_is_loaded_for_a_model_of_unknown_price(run):

@@ -18,6 +18,7 @@ from efficient_empathy.modelling.generation import GenerationSettings, generate,
 from efficient_empathy.modelling.generation.local import LocalGenerator
 from efficient_empathy.modelling.generation.record import GenerationRecord
 from efficient_empathy.modelling.generation.replies import SCHEMA, Journal
+from manifest_entries import write_entry
 
 SHORT = GenerationSettings(max_new_tokens=8, batch_size=3)
 
@@ -47,8 +48,8 @@ def test_the_test_samples_are_answered_in_their_order(run):
     assert told["decoding"] == {"max_new_tokens": 8, "temperature": 0.0}
     assert told["tokens_per_second"] > 0
     assert {path.name for path in workspace.generations.iterdir()} == {"sensibility.parquet", "sensibility.json"}
-    assert (result["answered"], result["ending"], result["skipped"]) == (12, "complete", False)
-    assert workspace.stage("generate:sensibility")["inputs"].keys() == {"samples.parquet", "model"}
+    assert (result.answered, result.ending, result.skipped) == (12, "complete", False)
+    assert workspace.manifest().entry("generate:sensibility")["inputs"].keys() == {"samples.parquet", "model"}
     assert str(workspace.generations / "sensibility.parquet") in summary(result)
 
 
@@ -58,17 +59,17 @@ def test_it_is_done_once_and_again_when_asked_or_when_something_changed(run, tin
     output = workspace.generations / "sensibility.parquet"
     before = output.read_bytes(), output.stat().st_mtime_ns
     again = do(workspace)
-    assert again == first | {"skipped": True}
+    assert again == first.model_copy(update={"skipped": True})
     assert (output.read_bytes(), output.stat().st_mtime_ns) == before
-    assert not do(workspace, force=True)["skipped"]
+    assert not do(workspace, force=True).skipped
     assert output.read_bytes() == before[0]
     longer = do(workspace, settings=GenerationSettings(max_new_tokens=9))
-    assert not longer["skipped"]
+    assert not longer.skipped
     config = workspace.experts / "sensibility" / "generation_config.json"
     content = config.read_text()
     config.unlink()
     config.write_text(content.replace("{", '{"top_k": 7,', 1))
-    assert not do(workspace, settings=GenerationSettings(max_new_tokens=9))["skipped"]
+    assert not do(workspace, settings=GenerationSettings(max_new_tokens=9)).skipped
 
 
 def test_more_samples_ask_only_for_those_that_are_new(run, monkeypatch):
@@ -128,10 +129,10 @@ def test_replies_that_survive_an_edit_of_the_file_are_not_asked_for_again(
         "generate",
         lambda self, prompts, done=(): counts.append(len(prompts) - len(done)) or whole(self, prompts, done),
     )
-    assert not answer()["skipped"]
+    assert not answer().skipped
     assert sum(counts) == asked_again
     assert pl.read_parquet(output).equals(written)
-    assert answer()["skipped"]
+    assert answer().skipped
 
 
 def test_a_truncated_file_of_responses_is_not_done(run):
@@ -140,7 +141,7 @@ def test_a_truncated_file_of_responses_is_not_done(run):
     output = workspace.generations / "sensibility.parquet"
     whole = output.read_bytes()
     output.write_bytes(whole[: len(whole) // 2])
-    assert not do(workspace)["skipped"]
+    assert not do(workspace).skipped
     assert output.read_bytes() == whole
 
 
@@ -151,7 +152,7 @@ def test_a_flipped_byte_in_an_experts_weights_is_refused_by_name(run, tiny):
     weights.unlink()
     content = bytearray((tiny / "model.safetensors").read_bytes())
     weights.write_bytes(content)
-    workspace.record("train:sensibility", {}, [weights])
+    write_entry(workspace, "train:sensibility", {}, [weights])
     do(workspace)
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
@@ -209,10 +210,10 @@ def test_ctrl_c_keeps_what_was_answered(run, monkeypatch):
 
     monkeypatch.setattr(LocalGenerator, "generate", interrupted)
     result = do(workspace)
-    assert (result["ending"], result["answered"], result["samples"]) == ("stopped", 3, 12)
+    assert (result.ending, result.answered, result.samples) == ("stopped", 3, 12)
     assert "to go on" in summary(result)
     monkeypatch.undo()
-    assert do(workspace)["answered"] == 12
+    assert do(workspace).answered == 12
 
 
 def test_a_repeated_sample_is_answered_once_and_stands_in_every_row(run):
@@ -223,7 +224,7 @@ def test_a_repeated_sample_is_answered_once_and_stands_in_every_row(run):
     )
     result = do(workspace)
     frame = pl.read_parquet(workspace.generations / "sensibility.parquet")
-    assert (len(frame), result["answered"], frame.n_unique("sample_id")) == (3, 3, 2)
+    assert (len(frame), result.answered, frame.n_unique("sample_id")) == (3, 3, 2)
     assert frame.row(0) == frame.row(2)
 
 
@@ -232,18 +233,18 @@ def test_the_base_and_composed_models_go_by_their_names(run, tiny):
     workspace.moe.symlink_to(tiny)
     for model in ("base", "moe"):
         result = do(workspace, model)
-        assert (result["model"], result["answered"]) == (model, 2)
+        assert (result.model, result.answered) == (model, 2)
     base, moe = (pl.read_parquet(workspace.generations / f"{m}.parquet") for m in ("base", "moe"))
     assert base.equals(moe)
 
 
 def test_the_template_is_the_trained_one_and_no_other(run):
     workspace = run(2, template="speaker_listener")
-    assert do(workspace)["template"]["name"] == "speaker_listener"
+    assert do(workspace).template.name == "speaker_listener"
     with pytest.raises(UserError, match="trained with another template than 'chat': use --template speaker_listener"):
         do(workspace, settings=SHORT.model_copy(update={"template": "chat"}))
     told = do(workspace, "base", SHORT.model_copy(update={"template": "empathetic_instruction"}))
-    assert told["template"]["name"] == "empathetic_instruction"
+    assert told.template.name == "empathetic_instruction"
 
 
 def test_without_a_test_split_the_held_out_dialogues_of_the_training_are_answered(run):
@@ -271,9 +272,9 @@ def test_a_file_outside_a_run(tmp_path, tiny):
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     output = tmp_path / "out" / "said.parquet"
     result = do(None, str(tiny), source=source, output=output, name="tiny")
-    assert (len(pl.read_parquet(output)), result["model"]) == (2, "tiny")
+    assert (len(pl.read_parquet(output)), result.model) == (2, "tiny")
     assert json.loads(output.with_suffix(".json").read_text())["samples"] == 2
-    assert do(None, str(tiny), source=source, output=output, name="tiny")["skipped"]
+    assert do(None, str(tiny), source=source, output=output, name="tiny").skipped
 
 
 @pytest.mark.parametrize(
@@ -322,4 +323,4 @@ def test_a_full_disk_is_one_sentence_and_what_was_answered_is_kept(run, monkeypa
     with pytest.raises(UserError, match=r"No space left on device.*6 of 12 responses are kept"):
         do(workspace)
     monkeypatch.undo()
-    assert do(workspace)["answered"] == 12
+    assert do(workspace).answered == 12

@@ -29,6 +29,7 @@ from efficient_empathy.modelling.moe.tensors import read_folder
 from efficient_empathy.modelling.training.models import model_hash
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection import select
+from manifest_entries import write_entry
 from scored_runs import write_run
 from trained_runs import training_record
 
@@ -104,7 +105,7 @@ def test_every_model_is_in_the_table(mixed) -> None:
     assert mixture["active_parameters"] == mixture["parameters"]
     assert mixture["bytes"] == 4 * mixture["parameters"]
     assert by_name["base"]["parameters"] == by_name["union"]["parameters"] == dense["parameters"]
-    assert result["verdict"] == table["verdict"]
+    assert result.verdict.model_dump(mode="json") == table["verdict"]
     assert table["verdict"]["best"] == min(by_name.values(), key=lambda model: model["loss"]["all"])["name"]
 
 
@@ -115,11 +116,11 @@ def test_losses_are_those_of_the_models_on_disk(mixed) -> None:
 
     run, result = mixed
     rows = held_out_rows(assign_parts(RunTable(run), TRAINING), TRAINING)
-    for model in result["models"]:
-        if model["name"] == "moe_untrained":
+    for model in result.models:
+        if model.name == "moe_untrained":
             continue
-        measured = response_losses(load_model(model["path"]), load_tokenizer(model["path"]), rows["all"], max_length=96)
-        assert model["loss"] == pytest.approx(mean_losses(rows, measured), abs=1e-5), model["name"]
+        measured = response_losses(load_model(model.path), load_tokenizer(model.path), rows["all"], max_length=96)
+        assert model.loss == pytest.approx(mean_losses(rows, measured), abs=1e-5), model["name"]
 
 
 def test_routers_are_told(mixed) -> None:
@@ -132,25 +133,25 @@ def test_routers_are_told(mixed) -> None:
     assert [line["step"] for line in record["history"]]
     assert np.shape(record["usage"]["all"]) == (2, 2)
     assert np.shape(record["entropy"]["sensibility"]) == (2,)
-    assert result["routers"]["usage"] == record["usage"]
+    assert result.routers.usage == record["usage"]
 
 
 def test_the_summary_is_the_table_and_the_verdict(mixed) -> None:
     run, result = mixed
     text = summary(result, run.root)
-    for model in result["models"]:
-        assert f"{model['loss']['all']:.4f}" in text
-    assert result["verdict"]["text"] in text
+    for model in result.models:
+        assert f"{model.loss['all']:.4f}" in text
+    assert result.verdict.text in text
     assert f"generate --run {run.root} --model moe" in text
 
 
 def test_a_second_time_nothing_is_done_and_force_does_it_again(run, monkeypatch) -> None:
     first = mix(run, SETTINGS, console=quiet())
-    assert not first["skipped"]
+    assert not first.skipped
     calls = []
     monkeypatch.setattr(stage, "measure", lambda *_, **__: calls.append(1))
     again = mix(run, SETTINGS, console=quiet())
-    assert again == {**first, "skipped": True}
+    assert again == first.model_copy(update={"skipped": True})
     assert calls == []
     monkeypatch.undo()
     before = weights(run.moe)
@@ -159,10 +160,10 @@ def test_a_second_time_nothing_is_done_and_force_does_it_again(run, monkeypatch)
     monkeypatch.setattr(stage, "compose", lambda *_, **__: calls.append(1))
     rebuilt = mix(run, SETTINGS, console=quiet())
     assert calls == []
-    assert rebuilt["models"] == first["models"]
+    assert rebuilt.models == first.models
     monkeypatch.undo()
     forced = mix(run, SETTINGS, console=quiet(), force=True)
-    assert not forced["skipped"]
+    assert not forced.skipped
     assert same(weights(run.moe), before)
 
 
@@ -188,10 +189,10 @@ def test_a_flipped_byte_in_a_shard_is_refused_by_name_and_mixing_again_makes_it_
     shard.write_bytes(content)
     with pytest.raises(UserError, match=rf"moe/{shard.name} has changed since it was written: run .*mix --run "):
         generate(run, "moe", GenerationSettings(max_new_tokens=2, part="held_out"), console=quiet())
-    assert not mix(run, SETTINGS, console=quiet())["skipped"]
+    assert not mix(run, SETTINGS, console=quiet()).skipped
     assert same(weights(run.moe), weights(mixed[0].moe))
     weights_of_expert = run.experts / "sensibility" / "adapter_model.safetensors"
-    run.record("train:sensibility", {}, [weights_of_expert])
+    write_entry(run, "train:sensibility", {}, [weights_of_expert])
     weights_of_expert.write_bytes(weights_of_expert.read_bytes()[:-4] + b"abcd")
     with pytest.raises(UserError, match=r"adapter_model.safetensors has changed since it was written"):
         mix(run, SETTINGS, console=quiet())
@@ -230,18 +231,18 @@ def test_killed_after_any_step_the_rerun_ends_as_the_undisturbed_run(run, mixed,
     result = mix(run, SETTINGS, console=quiet())
     assert same(weights(run.moe), weights(mixed[0].moe))
     assert same(weights(run.average), weights(mixed[0].average))
-    losses = {model["name"]: model["loss"] for model in result["models"]}
-    for model in mixed[1]["models"]:
-        assert losses[model["name"]] == pytest.approx(model["loss"], abs=1e-6)
+    losses = {model.name: model.loss for model in result.models}
+    for model in mixed[1].models:
+        assert losses[model.name] == pytest.approx(model.loss, abs=1e-6)
     assert not [path.name for path in run.root.iterdir() if path.name.endswith((".work", ".old"))]
     assert not (run.root / stage.WORK).exists()
 
 
 def test_without_training_there_is_one_mixture(run) -> None:
     result = mix(run, SETTINGS.model_copy(update={"train": "none", "init": "centred_means"}), console=quiet())
-    assert [model["name"] for model in result["models"]] == [*MODELS[:-2], "moe"]
-    assert result["models"][-1]["label"] == "MoE, routers untrained"
-    assert result["routers"]["changed_tensors"] == []
+    assert [model.name for model in result.models] == [*MODELS[:-2], "moe"]
+    assert result.models[-1].label == "MoE, routers untrained"
+    assert result.routers.changed_tensors == ()
     gates = [tensor for name, tensor in weights(run.moe).items() if name.endswith("gate.weight")]
     for gate in gates:
         torch.testing.assert_close(gate.norm(dim=-1), torch.ones(2))

@@ -64,7 +64,7 @@ def test_an_expert_is_whole_with_its_record_and_its_card(run, settings) -> None:
         assert words in card
     assert settings.base not in card
     assert f"step {record['steps']} of {record['steps']}" in said.getvalue()
-    assert run.stage("train:sensibility")["samples"] == record["samples"]
+    assert run.manifest().entry("train:sensibility")["samples"] == record["samples"]
     assert "before    after" in summary(result, run.root)
     model = load_model(folder)
     assert model.generate(**load_tokenizer(folder)("oh", return_tensors="pt"), max_new_tokens=2).shape[1] >= 3

@@ -15,6 +15,7 @@ from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.scores import write_scores
 from efficient_empathy.selection import select
 from judge_specs import spec_of
+from manifest_entries import write_entry
 from scored_runs import numbered, write_run
 
 
@@ -76,7 +77,7 @@ def judged_by_two(root: Path, pool: str) -> Workspace:
             ledger.record(spec_of(name), ok)
         panel = Panel.of([spec_of("gpt"), spec_of("claude")], pool)  # type: ignore[arg-type]
         write_scores(workspace.samples, ledger, panel, Rubric.load("empathy"), workspace.scores)
-    workspace.record("score", {**workspace.stage("score"), "panel": panel.model_dump(mode="json")})
+    write_entry(workspace, "score", {**workspace.manifest().entry("score"), "panel": panel.model_dump(mode="json")})
     select(workspace)
     return workspace
 

@@ -15,6 +15,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.moe.record import ComparisonRecord
 from efficient_empathy.report import report
 from efficient_empathy.selection import select
+from manifest_entries import write_entry
 from trained_runs import (
     write_comparison,
     write_generations,
@@ -57,7 +58,7 @@ def test_sections_appear_where_there_are_files(whole_run: Workspace) -> None:
 
 
 def test_the_date_is_that_of_the_last_stage(trained_run: Workspace) -> None:
-    trained_run.record("generate:moe", {})
+    write_entry(trained_run, "generate:moe", {})
     manifest = trained_run.manifest().model_dump()
     manifest["stages"]["generate:moe"]["finished_at"] = 4_000_000_000.0
     write_json(trained_run.manifest_path, manifest)
@@ -108,7 +109,7 @@ def test_hostile_text_stays_text(whole_run: Workspace, browser: Any) -> None:
 def test_responses_are_escaped_and_cut(whole_run: Workspace) -> None:
     path = write_generations(whole_run, "base")
     pl.read_parquet(path).with_columns(response=pl.lit(HOSTILE + "word " * 200_000)).write_parquet(path)
-    assert report(whole_run)["bytes"] < 200_000
+    assert report(whole_run).bytes < 200_000
     page = Page(whole_run.report)
     assert page.count("script") == page.count("img") == 0
     assert page.text.count("more characters)") == 5
@@ -146,5 +147,5 @@ def test_long_trainings_make_no_long_page(whole_run: Workspace) -> None:
         write_training(whole_run, name, steps=100_000)
     write_routers(whole_run, layers=80)
     began = time.perf_counter()
-    assert report(whole_run)["bytes"] < 600_000
+    assert report(whole_run).bytes < 600_000
     assert time.perf_counter() - began < 10

@@ -16,6 +16,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
 from efficient_empathy.studio.server.app import listen, make_app
+from manifest_entries import write_entry
 from scored_runs import numbered, write_run
 from selected_runs import selected_run
 from studio_server import ask, serving
@@ -38,8 +39,8 @@ def runs(folder):
         folder / "half", [numbered(i) for i in range(5)], scores,
         states=states, unjudged=1, cost_usd=0.0123, judge=HOSTILE,
     )  # fmt: skip
-    record = half.stage("score")
-    half.record("score", record | {"states": {"ok": 1, "parse_error": 1, "api_error": 2, "refused": 0}})
+    record = half.manifest().entry("score")
+    write_entry(half, "score", record | {"states": {"ok": 1, "parse_error": 1, "api_error": 2, "refused": 0}})
     (folder / "begun").mkdir()
     shutil.copy(selected / "samples.parquet", folder / "begun")
     (folder / "broken").mkdir()
@@ -197,7 +198,7 @@ def large_run(root, n: int) -> Workspace:
         "rationality": (numbers * 5 % 13 % 11).cast(pl.Float32),
     }
     pl.DataFrame({"sample_id": ids, "state": ["ok"] * n, **scores}).write_parquet(first.scores)
-    first.record("score", first.stage("score") | {"samples": n, "conversations": n // 2})
+    write_entry(first, "score", first.manifest().entry("score") | {"samples": n, "conversations": n // 2})
     select(first)
     return first
 

@@ -17,7 +17,7 @@ from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
 from efficient_empathy.evaluation.metric import Figure, MetricOptions, Sums, Values
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.judges.registry import build_judge, check_options
-from efficient_empathy.scoring.plan import plan_samples
+from efficient_empathy.scoring.plan import ScorePlan, plan_samples
 from efficient_empathy.scoring.rubric import Rubric
 
 JUDGED_SHARE = "quality_judged"
@@ -69,7 +69,7 @@ class Quality:
         counts = Counter(self._states.values())
         return {**self._about, "states": dict(counts), "not_ok": len(self._states) - counts["ok"]}
 
-    def plan(self, rows: pl.DataFrame) -> dict[str, Any]:
+    def plan(self, rows: pl.DataFrame) -> ScorePlan:
         """Requests, tokens and dollars that `measure` would come to, without asking; see `scoring.plan`."""
         judge = build_judge(self._judge, self._rubric, self._folder, self._options)
         return plan_samples(_samples(rows), judge, self._folder)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from efficient_empathy.foundation.run.record import Interval, Number, Part, Record
+from efficient_empathy.foundation.run.record import Interval, Number, Part, Record, StageRecord
 from efficient_empathy.llm.runner import Ending
 from efficient_empathy.scoring.judges.contract import JudgeSpec
 
@@ -31,11 +31,8 @@ class RubricName(Part):
     hash: str
 
 
-class PairwiseRecord(Record):
-    """`evaluation/pairwise/A--B.json`."""
-
-    PLACE: ClassVar[str] = "evaluation/pairwise/A--B.json"
-    REMEDY: ClassVar[str] = "`efficient-empathy pairwise`"
+class Preference(Part):
+    """How often a judge preferred one of two models, and how that was measured."""
 
     a: str
     b: str
@@ -63,6 +60,23 @@ class PairwiseRecord(Record):
     def left_out(self) -> int:
         """Samples that count nowhere: the judge failed, was not asked, or a model had not answered."""
         return sum(self.verdicts.get(why, 0) for why in LEFT_OUT)
+
+
+class PairwiseRecord(Record, Preference):
+    """`evaluation/pairwise/A--B.json`."""
+
+    PLACE: ClassVar[str] = "evaluation/pairwise/A--B.json"
+    REMEDY: ClassVar[str] = "`efficient-empathy pairwise`"
+
+
+class PairwiseStageRecord(StageRecord, Preference):
+    """The stage `pairwise:A:B`."""
+
+    STAGE: ClassVar[str] = "pairwise"
+    REMEDY: ClassVar[str] = "`efficient-empathy pairwise`"
+
+    inputs: dict[str, str]
+    """Hashes of the responses by model."""
 
 
 class PairwiseResult(PairwiseRecord):

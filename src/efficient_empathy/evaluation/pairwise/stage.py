@@ -27,6 +27,7 @@ from efficient_empathy.evaluation.pairwise.record import (
     VERDICTS,
     PairwiseRecord,
     PairwiseResult,
+    PairwiseStageRecord,
     RubricName,
     Verdict,
 )
@@ -36,7 +37,7 @@ from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_h
 from efficient_empathy.foundation.statistics.resampling import interval
 from efficient_empathy.scoring.judges.contract import Judge, Judgement, JudgeOptions
 from efficient_empathy.scoring.judges.registry import build_judge
-from efficient_empathy.scoring.plan import plan_samples
+from efficient_empathy.scoring.plan import ScorePlan, plan_samples
 
 RATES = ("win_rate", "consistency_rate", "first_position_rate")
 
@@ -187,7 +188,7 @@ def plan_pairwise(
     rubric: PairRubric | None = None,
     options: JudgeOptions | None = None,
     settings: PairwiseSettings | None = None,
-) -> dict[str, Any]:
+) -> ScorePlan:
     """What `pairwise` would ask for and cost, without asking; see `scoring.plan.plan_samples`."""
     questions = both_orders(read_pairs(workspace, a, b, settings.samples if settings else None))
     folder = evaluation_of(workspace.root)
@@ -226,5 +227,6 @@ def _write(workspace: Workspace, folder: Workspace, record: PairwiseRecord, deci
         decided.write_parquet(path, compression="zstd")
     record.write(output)
     inputs = {name: file_hash(workspace.generations / f"{name}.parquet") for name in (a, b) if name != REFERENCE}
-    workspace.record(f"pairwise:{a}:{b}", {**record.model_dump(mode="json"), "inputs": inputs})
+    entry = PairwiseStageRecord(**dict(record), inputs=inputs)
+    workspace.record(f"{entry.STAGE}:{a}:{b}", entry)
     return output

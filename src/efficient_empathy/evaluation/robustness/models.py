@@ -190,7 +190,7 @@ class Store:
             done = generate(own, str(model), self.generation, name=MODEL, console=console)
         finally:
             own.samples.unlink()
-        if done["ending"] != "complete":
+        if done.ending != "complete":
             raise KeyboardInterrupt
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.foundation.run.record import Part, Record, StageRecord
 
 Number = float | None
 """A number, None where it is not finite."""
@@ -198,6 +198,34 @@ class SweepRecord(Record):
     def is_default(self, cell: SweptCell) -> bool:
         """Whether a cell is the default."""
         return cell.policy == self.default.name and cell.thresholds == self.default.thresholds
+
+
+class SweepOrigin(Part):
+    """What a sweep depends on; `training` is None for one that trained nothing."""
+
+    selected: dict[str, JsonValue]
+    training: dict[str, JsonValue] | None
+
+
+class SweepStageRecord(StageRecord):
+    """The stage `sweep`."""
+
+    STAGE: ClassVar[str] = "sweep"
+    REMEDY: ClassVar[str] = "`efficient-empathy sweep`"
+
+    made_from: SweepOrigin
+    cells: int
+    seconds: float
+
+
+class TuneRecord(StageRecord):
+    """The stage `tune`."""
+
+    STAGE: ClassVar[str] = "tune"
+    REMEDY: ClassVar[str] = "`efficient-empathy tune`"
+
+    made_from: dict[str, JsonValue]
+    seconds: float
 
 
 class TuningTarget(Part):

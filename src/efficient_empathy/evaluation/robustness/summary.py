@@ -26,42 +26,40 @@ Value = Callable[[SweptCell], float | None]
 
 def sweep_summary(result: SweepResult, run: Path) -> str:
     """The result of `sweep`, with what to do next."""
-    record = result.record
     lines = [
-        f"{len(record.cells)} cells on {record.samples:,} scored samples, decided on {record.decided_on}"
+        f"{len(result.cells)} cells on {result.samples:,} scored samples, decided on {result.decided_on}"
         + (" (nothing had changed):" if result.skipped else ":")
     ]
-    lines += _table(record)
-    for policy in record.policies:
-        lines += _maps(f"{policy.name}: share kept", policy, record, lambda cell: cell.kept_share, "{:.1%}")
-        if record.training:
-            title = f"{policy.name}: held-out loss of a model trained on {record.training.subset}, nats a token"
-            lines += _maps(title, policy, record, _loss, "{:.4f}")
-    lines += ["", *_findings(record)]
-    if not record.training:
+    lines += _table(result)
+    for policy in result.policies:
+        lines += _maps(f"{policy.name}: share kept", policy, result, lambda cell: cell.kept_share, "{:.1%}")
+        if result.training:
+            title = f"{policy.name}: held-out loss of a model trained on {result.training.subset}, nats a token"
+            lines += _maps(title, policy, result, _loss, "{:.4f}")
+    lines += ["", *_findings(result)]
+    if not result.training:
         lines.append(f"Next: efficient-empathy sweep --run {run} --train, or efficient-empathy report --run {run}")
     return "\n".join(lines)
 
 
 def tune_summary(result: TuneResult, run: Path) -> str:
     """The result of `tune`, with what to do next."""
-    record = result.record
     folds = ", ".join(
         f"{' '.join(f'{display_symbol(n)} {v:g}' for n, v in fold.thresholds.items())} ({_number(fold.value)})"
-        for fold in record.folds
+        for fold in result.folds
     )
-    counts = ", ".join(f"{name} {n:,}" for name, n in record.subsets.items())
+    counts = ", ".join(f"{name} {n:,}" for name, n in result.subsets.items())
     options = " ".join(
         f"--{name} {value:g}" if name in SHORT else f"--threshold {name}={value:g}"
-        for name, value in record.choice.items()
+        for name, value in result.choice.items()
     )
     return "\n".join(
         [
-            record.text + (" (Nothing had changed.)" if result.skipped else ""),
-            f"Chosen without each fold, and the value there: {folds}; spread {_number(record.spread)}.",
+            result.text + (" (Nothing had changed.)" if result.skipped else ""),
+            f"Chosen without each fold, and the value there: {folds}; spread {_number(result.spread)}.",
             f"At the chosen thresholds: {counts}.",
             f"For a recipe: {result.fragment}",
-            f"Next: efficient-empathy select --run {run} --policy {result.policy} {options}",
+            f"Next: efficient-empathy select --run {run} --policy {result.policy_option} {options}",
         ]
     )
 

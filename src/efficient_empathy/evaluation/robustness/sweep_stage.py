@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from pydantic import JsonValue
 from rich.console import Console
 
 from efficient_empathy.evaluation.robustness.grid import Cell, Ranges, around, cells_of, load_policies, ranges_of
@@ -20,7 +18,9 @@ from efficient_empathy.evaluation.robustness.records import (
     FarthestOrder,
     RankAgreement,
     RankStability,
+    SweepOrigin,
     SweepRecord,
+    SweepStageRecord,
     SweptCell,
     SweptPolicy,
 )
@@ -164,22 +164,16 @@ def _lowest(orders: Sequence[CellOrder]) -> dict[str, FarthestOrder]:
     return lowest
 
 
-STAGE = "sweep"
+STAGE = SweepStageRecord.STAGE
 RESULT, TABLE = "sweep.json", "sweep.parquet"
 _PROGRESS_EVERY_S = 5.0
 
 
-@dataclass(frozen=True)
-class SweepResult:
+class SweepResult(SweepRecord):
     """What a sweep found, where it is written, and whether it was there already."""
 
-    record: SweepRecord
-    path: Path
+    path: str
     skipped: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """The record with `path` and `skipped`."""
-        return {**self.record.model_dump(mode="json"), "path": str(self.path), "skipped": self.skipped}
 
 
 def sweep(
@@ -234,15 +228,15 @@ def _sweep(
         from efficient_empathy.evaluation.robustness.cell_models import SweepModels
 
         models = SweepModels.of(table, scored, cells, default, settings, training, generation)
-    grid = {policy: {name: list(values) for name, values in own.items()} for policy, own in ranges.items()}
-    made_from = {
-        "selected": {**scored.made_from(), "grid": grid, "version": SweepRecord.VERSION},
-        "training": models.made_from() if models else None,
-    }
+    grid: JsonValue = {policy: {n: list(values) for n, values in own.items()} for policy, own in ranges.items()}
+    made_from = SweepOrigin(
+        selected={**scored.made_from(), "grid": grid, "version": SweepRecord.VERSION},
+        training=models.made_from() if models else None,
+    )
     path, parquet = workspace.sweep / RESULT, workspace.sweep / TABLE
     if not force and path.exists() and parquet.exists() and _same(workspace, made_from):
-        return SweepResult(SweepRecord.read(path), path, skipped=True)
-    workspace.record(STAGE, {"interrupted": True})
+        return SweepResult(**dict(SweepRecord.read(path)), path=str(path), skipped=True)
+    workspace.begin(STAGE, [])
 
     swept, stability, rows = compare_cells(scored, cells, default, _progress(console, len(cells)))
     record = SweepRecord(
@@ -270,15 +264,17 @@ def _sweep(
         )
         record.write(path)
     seconds = round(time.perf_counter() - began, 3)
-    workspace.record(STAGE, {"made_from": made_from, "cells": len(cells), "seconds": seconds}, [path, parquet])
-    return SweepResult(record, path, skipped=False)
+    entry = SweepStageRecord(made_from=made_from, cells=len(cells), seconds=seconds)
+    workspace.record(STAGE, entry, [path, parquet])
+    return SweepResult(**dict(record), path=str(path), skipped=False)
 
 
-def _same(workspace: Workspace, made_from: dict[str, Any]) -> bool:
+def _same(workspace: Workspace, made_from: SweepOrigin) -> bool:
     """Whether the last sweep came to its end with the same; one that trained has the grid too."""
-    last = workspace.stage(STAGE).get("made_from", {})
-    training = made_from["training"]
-    same = last.get("selected") == made_from["selected"] and (training is None or last.get("training") == training)
+    record = workspace.last(STAGE, SweepStageRecord)
+    if record is None or record.made_from.selected != made_from.selected:
+        return False
+    same = made_from.training is None or record.made_from.training == made_from.training
     return same and workspace.whole(STAGE)
 
 

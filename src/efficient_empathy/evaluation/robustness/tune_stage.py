@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
+from pydantic import Field
 from rich.console import Console
 
 from efficient_empathy.evaluation.robustness.grid import (
@@ -27,6 +26,7 @@ from efficient_empathy.evaluation.robustness.records import (
     Difference,
     FoldChoice,
     TunedCell,
+    TuneRecord,
     TuningRecord,
     TuningTarget,
 )
@@ -46,26 +46,19 @@ from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.policies import Scales
 
-STAGE = "tune"
+STAGE = TuneRecord.STAGE
 RESULT, FRAGMENT = "tuning.json", "select.yaml"
 
 
-@dataclass(frozen=True)
-class TuneResult:
+class TuneResult(TuningRecord):
     """What was chosen, where it is written, and whether it was there already."""
 
-    record: TuningRecord
-    policy: str
-    """As it was named: what `select` takes."""
-    path: Path
-    fragment: Path
+    path: str
+    fragment: str
     """The part of a recipe that has the choice."""
     skipped: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """The record with `path`, `fragment` and `skipped`."""
-        places = {"path": str(self.path), "fragment": str(self.fragment), "skipped": self.skipped}
-        return {**self.record.model_dump(mode="json"), **places}
+    policy_option: str = Field(exclude=True)
+    """The policy as it was named: what `select` takes."""
 
 
 def tune(
@@ -121,9 +114,10 @@ def _tune(
     if target.kind == "proxy-loss":
         made_from["proxy"] = proxy.model_dump(mode="json")
     path, fragment = workspace.tuning / RESULT, workspace.tuning / FRAGMENT
-    same = workspace.stage(STAGE).get("made_from") == made_from and path.exists() and fragment.exists()
+    last = workspace.last(STAGE, TuneRecord)
+    same = last is not None and last.made_from == made_from and path.exists() and fragment.exists()
     if same and not force and workspace.whole(STAGE):
-        return TuneResult(TuningRecord.read(path), settings.policy, path, fragment, skipped=True)
+        return _result(TuningRecord.read(path), path, fragment, settings, skipped=True)
 
     default = scored.default(cells[0].policy)
     candidates = list(dict.fromkeys([*cells, default]))
@@ -148,8 +142,14 @@ def _tune(
         temporary.write_text(_fragment(settings.policy, record, scored.decide), "utf-8")
     record.write(path)
     seconds = round(time.perf_counter() - began, 3)
-    workspace.record(STAGE, {"made_from": made_from, "seconds": seconds}, [path, fragment])
-    return TuneResult(record, settings.policy, path, fragment, skipped=False)
+    workspace.record(STAGE, TuneRecord(made_from=made_from, seconds=seconds), [path, fragment])
+    return _result(record, path, fragment, settings, skipped=False)
+
+
+def _result(record: TuningRecord, path: Path, fragment: Path, settings: TuneSettings, *, skipped: bool) -> TuneResult:
+    return TuneResult(
+        **dict(record), path=str(path), fragment=str(fragment), skipped=skipped, policy_option=settings.policy
+    )
 
 
 def _require_reached(

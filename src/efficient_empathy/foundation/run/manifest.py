@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_serializer
 
 
 class Artifact(BaseModel):
@@ -30,10 +30,10 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    stages: dict[str, dict[str, Any]]
+    stages: dict[str, dict[str, JsonValue]]
     artifacts: dict[str, Artifact] = Field(default_factory=dict)
 
-    def entry(self, stage: str) -> dict[str, Any]:
+    def entry(self, stage: str) -> dict[str, JsonValue]:
         """What a stage recorded, empty if it has not run."""
         return self.stages.get(stage, {})
 
@@ -43,13 +43,14 @@ class Manifest(BaseModel):
 
     def finished_at(self, stage: str) -> float:
         """When a stage came to its end, in Unix seconds; 0 if it never did."""
-        return float(self.entry(stage).get("finished_at", 0.0))
+        moment = self.entry(stage).get("finished_at", 0.0)
+        return float(moment) if isinstance(moment, int | float) else 0.0
 
     def artifacts_of(self, stage: str) -> dict[str, Artifact]:
         """The files of one stage, by path."""
         return {path: artifact for path, artifact in self.artifacts.items() if artifact.stage == stage}
 
-    def with_entry(self, stage: str, entry: dict[str, Any]) -> Manifest:
+    def with_entry(self, stage: str, entry: dict[str, JsonValue]) -> Manifest:
         """The manifest in which a stage has this entry."""
         return self.model_copy(update={"stages": {**self.stages, stage: entry}})
 

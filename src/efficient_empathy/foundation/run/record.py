@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    JsonValue,
     ValidationError,
     ValidationInfo,
     model_serializer,
@@ -101,7 +102,7 @@ class StageRecord(Record):
     """The versions of the program and of Python."""
 
     @classmethod
-    def of_entry(cls, entry: Mapping[str, Any], manifest: Path) -> Self:
+    def of_entry(cls, entry: Mapping[str, JsonValue], manifest: Path) -> Self:
         """The record that an entry of the manifest is. Raises `UserError` that says what to run."""
         try:
             return cls.model_validate(entry, context={"file": manifest})

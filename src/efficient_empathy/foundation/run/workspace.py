@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, TypeVar
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.manifest import Artifact, Manifest, first_fault
@@ -84,23 +84,17 @@ class Workspace:
             reason = first_fault(error) if isinstance(error, ValidationError) else str(error)
             raise UserError(f"{self.manifest_path} is no manifest ({reason}): delete it and score again") from error
 
-    @overload
-    def stage(self, name: str) -> dict[str, Any]: ...
-    @overload
-    def stage(self, name: str, model: type[Entry]) -> Entry | None: ...
-    def stage(self, name: str, model: type[Entry] | None = None) -> dict[str, Any] | Entry | None:
-        """The manifest's entry of one stage, empty if it has not run; as a `model`, None if it has not ended.
+    def stage(self, name: str, model: type[Entry]) -> Entry | None:
+        """The manifest's record of one stage; None if it has not run, or not come to its end.
 
         Raises `UserError` that says what to run where the entry is none of the model, or one of another version.
         """
         manifest = self.manifest()
         entry = manifest.entry(name)
-        if model is None:
-            return entry
         return model.of_entry(entry, self.manifest_path) if entry and not manifest.is_interrupted(name) else None
 
     def last(self, name: str, model: type[Entry]) -> Entry | None:
-        """`stage` for the stage itself, which is about to run: None also for an entry that it cannot read."""
+        """`stage`, and None also for an entry that cannot be read."""
         try:
             return self.stage(name, model)
         except UserError:
@@ -121,13 +115,16 @@ class Workspace:
         outputs_of_stage = {self._key(path): Artifact(stage=name) for path in outputs}
         self._write(manifest.with_artifacts(name, manifest.artifacts_of(name) | outputs_of_stage))
 
-    def record(self, name: str, record: dict[str, Any] | StageRecord, outputs: Iterable[Path] | None = None) -> None:
+    def record(self, name: str, record: StageRecord, outputs: Iterable[Path] | None = None) -> None:
         """Write one stage's record, with the versions it was made with; `outputs` as of `keep`, None: as before."""
-        content = record if isinstance(record, dict) else json.loads(record.json_text())
+        content = json.loads(record.json_text())
         manifest = self.manifest()
         if outputs is not None:
             manifest = manifest.with_artifacts(name, self._artifacts(name, outputs))
-        versions = {"efficient-empathy": version("efficient-empathy"), "python": platform.python_version()}
+        versions: dict[str, JsonValue] = {
+            "efficient-empathy": version("efficient-empathy"),
+            "python": platform.python_version(),
+        }
         self._write(manifest.with_entry(name, {**content, "finished_at": time.time(), "versions": versions}))
 
     def keep(self, name: str, outputs: Iterable[Path]) -> None:

@@ -1,14 +1,13 @@
-"""The manifest's record of a cascade (its plan, its guarantee and the check of it), and the same in words."""
+"""The manifest's record of a cascade (its plan, its guarantee and the check of it), its result, and both in words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import JsonValue
 
 from efficient_empathy.foundation.run.record import Part
+from efficient_empathy.scoring.record import ScoreResult
 
 
 class Plan(Part):
@@ -78,6 +77,12 @@ class CascadeRecord(Part):
         return f"with {self.settings['confidence']:.0%} confidence"
 
 
+class CascadeResult(ScoreResult):
+    """What `cascade` did: what every scoring says, and how the guarantee came about."""
+
+    cascade: CascadeRecord
+
+
 def plan_text(record: CascadeRecord, expert: str) -> str:
     """For example "Plan: judge about 2,310 of 5,734 samples by gpt-4o, save 60 %; …"."""
     plan = record.plan
@@ -110,13 +115,13 @@ def guarantee_text(proof: GuaranteeRecord, samples: int, expert: str) -> str:
     )
 
 
-def summary(result: Mapping[str, Any], run: Path) -> str:
+def summary(result: CascadeResult, run: Path) -> str:
     """The result of a cascade in words, with what to do next."""
-    record = CascadeRecord.model_validate(result["cascade"])
-    lines = [f"{result['samples']:,} samples, {result['states']['ok']:,} labelled, in {result['seconds']:.0f} s."]
-    if result["cost_usd"]:
-        lines.append(f"{result['requests']:,} requests, ${result['cost_usd']:.4f}.")
-    lines += [f"  {count:,} × {reason}" for reason, count in result["reasons"].items()]
+    record = result.cascade
+    lines = [f"{result.samples:,} samples, {result.states['ok']:,} labelled, in {result.seconds:.0f} s."]
+    if result.cost_usd:
+        lines.append(f"{result.requests:,} requests, ${result.cost_usd:.4f}.")
+    lines += [f"  {count:,} × {reason}" for reason, count in result.reasons.items()]
     if record.guarantee is None:
         lines.append("Stopped before anything could be guaranteed. Run the same command again to go on.")
         return "\n".join(lines)

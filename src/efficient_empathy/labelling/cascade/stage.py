@@ -19,7 +19,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, F1Goal, Goal
 from efficient_empathy.labelling.cascade.phases import Phases, UnfinishedError, Work, plan_cascade
 from efficient_empathy.labelling.cascade.predictions import read_predictions
-from efficient_empathy.labelling.cascade.record import CascadeRecord, Plan, plan_text
+from efficient_empathy.labelling.cascade.record import CascadeRecord, CascadeResult, Plan, plan_text
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.subsets import bind_rules
 from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions, JudgeSpec
@@ -28,7 +28,15 @@ from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import ReadRecord
 from efficient_empathy.scoring.rubric import Rubric, keep_rubric
-from efficient_empathy.scoring.stage import MOST_REASONS, call_of, ingest, record_score, result_of, sample_ids, write
+from efficient_empathy.scoring.stage import (
+    MOST_REASONS,
+    call_of,
+    ingest,
+    record_score,
+    result_fields,
+    sample_ids,
+    write,
+)
 from efficient_empathy.selection.policies import BoundRules
 
 CASCADE, DISTILLED = "cascade", "distilled"
@@ -46,15 +54,15 @@ def cascade(
     dry_run: bool = False,
     console: Console | None = None,
     **reading: Any,
-) -> dict[str, Any]:
+) -> CascadeResult | CascadeRecord:
     """Score `source` with a guarantee on the policy's subsets; `reading` is passed on to `ingest`.
 
     The distilled judge scores everything; a plan is printed; the expert judges a random sample, from which it is proven
     up to which uncertainty the distilled judge may answer; the expert judges the rest; the guarantee is checked on
     other samples drawn at random. All judgements are in the run's ledger, so an interrupted cascade goes on where it
-    stopped. Returns what `score` returns, and `cascade`, a `CascadeRecord` as plain values. With `dry_run` nothing is
-    asked of the expert, and the record comes back alone. Raises `UserError` where the policy does not fit the rubric,
-    and where the guarantee cannot be given by judging less than all samples, before anything is spent.
+    stopped. With `dry_run` nothing is asked of the expert, and the record comes back alone. Raises `UserError` where
+    the policy does not fit the rubric, and where the guarantee cannot be given by judging less than all samples, before
+    anything is spent.
     """
     console = console or Console(stderr=True)
     rubric, options = rubric or Rubric.load(), options or {}
@@ -83,7 +91,7 @@ def _cascade(
     expert: CheckedJudge,
     *,
     dry_run: bool,
-) -> dict[str, Any]:
+) -> CascadeResult | CascadeRecord:
     started = time.monotonic()
     settings = work.settings
     goal = _goal(settings, bound.policy.subsets)
@@ -101,7 +109,7 @@ def _cascade(
         record = record.model_copy(update={"plan": plan})
         work.console.print(plan_text(record, expert.name), markup=False, highlight=False)
         if dry_run:
-            return {"dry_run": True, "judge": CASCADE, **record.model_dump(mode="json")}
+            return record
         phases = Phases(work, predictions, goal, plan)
         phases.run()
         guarantee, check = phases.guarantee(), phases.check()
@@ -135,19 +143,21 @@ def _price(plan: Plan, expert: CheckedJudge, work: Work) -> float | None:
 
 def _write_scores(
     work: Work, reading: ReadRecord, panel: Panel, record: CascadeRecord, judge: str, started: float
-) -> dict[str, Any]:
-    """Write the scores and the manifest's record; what the stage returns."""
+) -> CascadeResult:
+    """Write the scores and the manifest's record."""
     counts = write(work.workspace, work.ledger, panel, work.rubric)
     last = work.sessions[-1]
-    call = call_of(last, started, _reasons(work)) | {
+    whole = {
         "requests": sum(session.requests for session in work.sessions),
         "cost_usd": round(sum(session.cost_usd for session in work.sessions), 6),
     }
-    content = record.model_dump(mode="json")
-    about = {"judge": judge, "panel": panel, "first_pass": None, "cascade": content}
-    record_score(work.workspace, reading, work.rubric, {**counts, **call, **about})
-    last.give_up(f"{counts['states']['ok']:,} of {reading.samples:,} samples are judged and kept")
-    return {**result_of(reading, counts, call), "cascade": content}
+    call = call_of(last, started, _reasons(work)).model_copy(update=whole)
+    record_score(
+        work.workspace, reading, work.rubric, counts, call,
+        judge=judge, panel=panel, first_pass=None, cascade=record.model_dump(mode="json"),
+    )  # fmt: skip
+    last.give_up(f"{counts.states['ok']:,} of {reading.samples:,} samples are judged and kept")
+    return CascadeResult(**result_fields(reading, counts, call), cascade=record)
 
 
 def _reasons(work: Work) -> dict[str, int]:

@@ -7,14 +7,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.refresh.record import RefreshParameters, RefreshRecord, choice_text
+from efficient_empathy.labelling.refresh.record import (
+    RefreshParameters,
+    RefreshPlan,
+    RefreshRecord,
+    RefreshResult,
+    choice_text,
+)
 from efficient_empathy.labelling.refresh.settings import RefreshSettings
 from efficient_empathy.labelling.refresh.uncertainty import Choice, choose, selector_at_stake
 from efficient_empathy.scoring.judges.contract import CheckedJudge, Judge, JudgeOptions
@@ -22,7 +27,7 @@ from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.plan import plan_samples, together
-from efficient_empathy.scoring.record import READ, SCORE, ReadRecord, ScoreRecord
+from efficient_empathy.scoring.record import READ, SCORE, ReadRecord, ScoreCounts, ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.session import Session
 from efficient_empathy.scoring.stage import mean_disagreement, write
@@ -41,7 +46,7 @@ def refresh(
     judge: Judge | None = None,
     skip_finished: bool = False,
     console: Console | None = None,
-) -> dict[str, Any]:
+) -> RefreshResult:
     """Judge samples of a scored run again, and write `scores.parquet` anew from all that was said of each.
 
     `settings.which`: `uncertain`; `failed`: those without a score; `all`; `none`: nobody is asked, and the scores are
@@ -54,9 +59,7 @@ def refresh(
     was. A call that did not come to its end is taken up with the same choice; one that did is not repeated with
     `skip_finished`.
 
-    Returns `{which, samples, targets, why, judged, changed, spread, states, requests, cost_usd, seconds, ending, …}`:
-    `judged` judgements made now, `changed` those of the `targets` that the active policy now puts elsewhere, `spread`
-    their mean `_std` by axis. Raises `UserError` as `score` does, and where the run was never scored.
+    Raises `UserError` as `score` does, and where the run was never scored.
     """
     console = console or Console(stderr=True)
     settings, rubric = settings or RefreshSettings(), rubric or Rubric.load()
@@ -75,16 +78,16 @@ def plan_refresh(
     options: JudgeOptions | None = None,
     *,
     judge: Judge | None = None,
-) -> dict[str, Any]:
-    """What `refresh` would ask for: `plan_samples` over its rounds, with `targets` and `why`. Writes nothing."""
+) -> RefreshPlan:
+    """What `refresh` would ask for. Writes nothing."""
     settings = settings or RefreshSettings()
     run = ScoredRun.open(workspace, rubric or Rubric.load())
     selector = selector_at_stake(settings, RunTable(workspace).require("scores"))
     rounds = Rounds(run, settings, options or {}, judge)
     with TemporaryDirectory() as folder:
         choice = choose(workspace, settings.which, settings, selector, Path(folder) / FILE)
-        plans = [plan_samples(choice.samples(), one, workspace) | {"judge": _judge_text(one)} for one in rounds]
-    return {**together(plans), "which": settings.which, "targets": choice.count, "why": choice.why}
+        plans = [plan_samples(choice.samples(), one, workspace, _judge_text(one)) for one in rounds]
+    return RefreshPlan(**dict(together(plans)), which=settings.which, targets=choice.count, why=choice.why)
 
 
 @dataclass(frozen=True)
@@ -140,14 +143,13 @@ class ScoredRun:
         ]
         return [build_judge(one, self.rubric, self.workspace, changes) for one in again]
 
-    def write(self, ledger: Ledger, panel: Panel, names: Iterable[str]) -> dict[str, Any]:
+    def write(self, ledger: Ledger, panel: Panel, names: Iterable[str]) -> ScoreCounts:
         """Write the scores of `panel`, whose judges have these names, and record it; what is counted now."""
         counts = write(self.workspace, ledger, panel, self.rubric)
-        totals = counts.pop("totals")
         pooling = {"pool": panel.pool, "disagreement": mean_disagreement(self.workspace)} if panel.pools else {}
         judges = " + ".join(dict.fromkeys(names))
-        changes = {"pool": None, "disagreement": None, **pooling, **totals, "judge": judges, "panel": panel}
-        self.workspace.record(SCORE, self.record.model_copy(update={**counts, **changes}))
+        changes = {"pool": None, "disagreement": None, **pooling, "judge": judges, "panel": panel}
+        self.workspace.record(SCORE, self.record.model_copy(update={**counts.fields(), **changes}))
         return counts
 
 
@@ -197,7 +199,7 @@ class Rounds:
 
 def _refresh(
     run: ScoredRun, rounds: Rounds, settings: RefreshSettings, console: Console, *, skip_finished: bool
-) -> dict[str, Any]:
+) -> RefreshResult:
     started = time.monotonic()
     workspace = run.workspace
     selector = selector_at_stake(settings, RunTable(workspace).require("scores"))
@@ -214,7 +216,7 @@ def _refresh(
     if last is not None and (last.parameters != parameters or not (workspace.root / FILE).exists()):
         last = None
     if last is not None and last.ending == "complete" and skip_finished:
-        return {**last.result(), "skipped": True}
+        return RefreshResult.of(last, skipped=True)
     choice = _choice(run, settings, selector, last, console)
     start = RefreshRecord(
         parameters=parameters, which=settings.which, ending="begun", targets=choice.count, why=choice.why,
@@ -242,7 +244,8 @@ def _refresh(
             "ending": session.ending,
             "judged": session.judgements,
             **choice.outcome(selector),
-            **{key: counts[key] for key in ("states", "unjudged")},
+            "states": counts.states,
+            "unjudged": counts.unjudged,
             "pool": panel.pool,
             "specs": panel.specs,
             "requests": session.requests,
@@ -252,7 +255,7 @@ def _refresh(
     )
     workspace.record(STAGE, record)
     session.give_up(f"{session.judgements:,} judgements were made and kept")
-    return record.result()
+    return RefreshResult.of(record)
 
 
 def _choice(
@@ -265,7 +268,7 @@ def _choice(
         console.print(f"Going on with the {choice.count:,} samples that were chosen before.")
         return choice
     choice = choose(workspace, settings.which, settings, selector, path)
-    console.print(choice_text({"which": settings.which, "targets": choice.count, "why": choice.why}))
+    console.print(choice_text(settings.which, choice.count, choice.why))
     return choice
 
 
@@ -274,7 +277,7 @@ def _judge_text(judge: CheckedJudge) -> str:
     return f"{judge.name}, round {judge.spec.round}" if judge.spec.round > 1 else judge.name
 
 
-def _first_pass_again(run: ScoredRun) -> dict[str, Any]:
+def _first_pass_again(run: ScoredRun) -> RefreshResult:
     started = time.monotonic()
     first = run.record.first_pass
     with Ledger(run.workspace.ledger) as ledger:
@@ -284,11 +287,11 @@ def _first_pass_again(run: ScoredRun) -> dict[str, Any]:
         which="none",
         ending="complete",
         samples=run.record.samples,
-        states=counts["states"],
-        unjudged=counts["unjudged"],
+        states=counts.states,
+        unjudged=counts.unjudged,
         pool=run.first_panel.pool,
         specs=run.first_panel.specs,
         seconds=round(time.monotonic() - started, 2),
     )
     run.workspace.record(STAGE, record)
-    return record.result()
+    return RefreshResult.of(record)

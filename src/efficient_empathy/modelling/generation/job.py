@@ -109,10 +109,6 @@ class Job:
         """The samples, as a hash."""
         return hashlib.sha256("\n".join(self.rows).encode()).hexdigest()[:32]
 
-    def manifest(self) -> dict[str, Any]:
-        """What the run's manifest adds: parameters, and what went in."""
-        return {"parameters": self.settings.model_dump(), "inputs": {**self.inputs, "model": self.identity}}
-
 
 def plan_job(
     workspace: Workspace | None,

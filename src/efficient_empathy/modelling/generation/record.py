@@ -1,21 +1,19 @@
-"""The records of generation: what responses are (`generations/NAME.json`), and the lines of their journal."""
+"""The records of generation: of responses (`generations/NAME.json`), of the stage, and the lines of their journal."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.foundation.run.record import Part, Record, StageRecord
+from efficient_empathy.llm.runner import Ending
 from efficient_empathy.modelling.generation.backends import FinishReason
 from efficient_empathy.modelling.training.record import TemplateRecord
 
 
-class GenerationRecord(Record):
-    """`generations/NAME.json`, beside the responses."""
-
-    PLACE: ClassVar[str] = "generations/NAME.json"
-    REMEDY: ClassVar[str] = "`efficient-empathy generate`"
+class Generation(Part):
+    """What a model was asked, how it decoded, and what that took."""
 
     model: str
     """What the responses are kept under."""
@@ -24,7 +22,7 @@ class GenerationRecord(Record):
     path: str
     """Its folder or hub name; of a model behind an endpoint its host."""
     template: TemplateRecord
-    decoding: dict[str, Any]
+    decoding: dict[str, JsonValue]
     part: str
     """The samples that were answered: test, held_out or all."""
     samples: int = Field(ge=0)
@@ -32,6 +30,14 @@ class GenerationRecord(Record):
     seconds: float = Field(ge=0)
     tokens_per_second: float | None
     cost_usd: float = Field(default=0.0, ge=0)
+
+
+class GenerationRecord(Record, Generation):
+    """`generations/NAME.json`, beside the responses."""
+
+    PLACE: ClassVar[str] = "generations/NAME.json"
+    REMEDY: ClassVar[str] = "`efficient-empathy generate`"
+
     key: str
     """Model, template and decoding as a hash: replies with the same key are to the same question in the same way."""
     rows: str
@@ -42,6 +48,36 @@ class GenerationRecord(Record):
     """Why there is no response, by sample."""
     checksums: dict[str, str] = Field(default_factory=dict)
     """Of each sample's row in the responses' file, so that those which are as written can be told."""
+
+
+class GenerateRecord(StageRecord, Generation):
+    """The stage `generate:NAME`: what was generated, with which settings, and from what."""
+
+    STAGE: ClassVar[str] = "generate"
+    REMEDY: ClassVar[str] = "`efficient-empathy generate`"
+
+    key: str
+    """As in `generations/NAME.json`."""
+    rows: str
+    parameters: dict[str, JsonValue]
+    """`GenerationSettings` as plain values."""
+    inputs: dict[str, str]
+    """SHA-256 of the samples by file name, and what the model is."""
+
+
+class GenerationResult(Record, Generation):
+    """What `generate` did: the record, and how it went."""
+
+    PLACE: ClassVar[str] = GenerationRecord.PLACE
+
+    answered: int
+    finish_reasons: dict[FinishReason, int]
+    reasons: dict[str, int]
+    """The most frequent reasons of failure."""
+    output: str
+    """Where the responses are."""
+    ending: Ending
+    skipped: bool
 
 
 class JournalStart(Record):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 from pydantic.dataclasses import dataclass
 
 from efficient_empathy.foundation.settings import SETTINGS, Flag, Settings
@@ -47,9 +47,9 @@ class GenerationSettings(Settings):
     """local: run code that comes with a model."""
 
     @property
-    def decoding(self) -> dict[str, Any]:
+    def decoding(self) -> dict[str, JsonValue]:
         """What decides on a response besides model and prompt."""
-        greedy = {"max_new_tokens": self.max_new_tokens, "temperature": self.temperature}
+        greedy: dict[str, JsonValue] = {"max_new_tokens": self.max_new_tokens, "temperature": self.temperature}
         return greedy | ({"top_p": self.top_p, "seed": self.seed} if self.temperature else {})
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.llm.runner import Ending
-from efficient_empathy.modelling.generation.backends import BACKENDS, Reply, choose_backend
+from efficient_empathy.modelling.generation.backends import BACKENDS, FinishReason, Reply, choose_backend
 from efficient_empathy.modelling.generation.endpoint import EndpointGenerator
 from efficient_empathy.modelling.generation.job import Job, plan_job
-from efficient_empathy.modelling.generation.record import GenerationRecord
+from efficient_empathy.modelling.generation.record import GenerateRecord, Generation, GenerationRecord, GenerationResult
 from efficient_empathy.modelling.generation.replies import Journal, Replies, read_output, write
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
 from efficient_empathy.modelling.progress import GenerationProgress
@@ -39,7 +38,7 @@ def generate(
     console: Console | None = None,
     force: bool = False,
     **reading: Any,
-) -> dict[str, Any]:
+) -> GenerationResult:
     """Let `model` respond to a part of a run's samples, or to a `source`; write the responses in the samples' order.
 
     `model` is base, one of the run's (an expert's name, average, moe), a folder, a name of the hub, or with `endpoint`
@@ -49,9 +48,7 @@ def generate(
     Replies are kept as they come: after Ctrl-C or a kill the same call asks only for what is missing. Skipped when
     model, prompts and decoding are those of the last time and no reply is missing or has changed, unless `force`.
 
-    Returns what the .json has (see `GenerationRecord`), with `output`, `finish_reasons`, `reasons` (the most frequent
-    of failure), `ending` (complete, stopped, budget), `answered` and `skipped`. Raises `UserError` for what the user
-    can put right; what was answered until then is kept.
+    Raises `UserError` for what the user can put right; what was answered until then is kept.
     """
     console = console or Console(stderr=True)
     settings = settings or GenerationSettings()
@@ -69,7 +66,7 @@ def generate(
         return _generate(job, workspace, console, force=force)
 
 
-def _generate(job: Job, workspace: Workspace | None, console: Console, *, force: bool) -> dict[str, Any]:
+def _generate(job: Job, workspace: Workspace | None, console: Console, *, force: bool) -> GenerationResult:
     journal = Journal(job.output.with_name(f".{job.output.stem}.partial.jsonl"), job.key)
     before, earlier = read_output(job.output, job.key)
     journalled = journal.read()
@@ -80,7 +77,7 @@ def _generate(job: Job, workspace: Workspace | None, console: Console, *, force:
         else _merge_replies(before, journalled, spent_usd, retry=job.endpoint is not None)
     )
     done = {i for i, sample_id in enumerate(job.ids) if sample_id in replies.by_sample}
-    stage, outputs = f"generate:{job.name}", [job.output, job.output.with_suffix(".json")]
+    stage, outputs = f"{GenerateRecord.STAGE}:{job.name}", [job.output, job.output.with_suffix(".json")]
     of_run = workspace if job.inputs else None
     unchanged = earlier is not None and earlier.rows == job.rows_hash and before.by_sample and not journalled.by_sample
     whole = earlier is not None and len(done) == len(job.ids) and _is_intact(job.output, earlier)
@@ -100,8 +97,7 @@ def _generate(job: Job, workspace: Workspace | None, console: Console, *, force:
         write(job.output, job.rows, replies, record)
         journal.remove()
         if of_run is not None:
-            content = json.loads(record.model_dump_json(exclude={"failures", "checksums", "sha256"}))
-            of_run.record(stage, content | job.manifest(), outputs)
+            of_run.record(stage, _stage_record(job, record), outputs)
     return _result(job, replies, record, ending, skipped=False)
 
 
@@ -122,6 +118,20 @@ def _record(job: Job, replies: Replies) -> GenerationRecord:
         key=job.key,
         rows=job.rows_hash,
     )
+
+
+def _stage_record(job: Job, record: GenerationRecord) -> GenerateRecord:
+    return GenerateRecord(
+        **_generation(record),
+        key=record.key,
+        rows=record.rows,
+        parameters=job.settings.model_dump(),
+        inputs={**job.inputs, "model": job.identity},
+    )
+
+
+def _generation(record: GenerationRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in Generation.model_fields}
 
 
 def _is_intact(output: Path, record: GenerationRecord) -> bool:
@@ -186,43 +196,42 @@ def _ask(
         so_far.cost_usd = generator.endpoint.budget.spent_usd
 
 
-def _result(job: Job, replies: Replies, record: GenerationRecord, ending: Ending, *, skipped: bool) -> dict[str, Any]:
+def _result(job: Job, replies: Replies, record: GenerationRecord, ending: Ending, *, skipped: bool) -> GenerationResult:
     answers = [replies.by_sample[i] for i in job.rows if i in replies.by_sample]
     reasons = Counter(reply.reason for reply in answers if reply.reason)
     finish = Counter(reply.finish_reason for reply in answers)
-    return {
-        **json.loads(record.model_dump_json(exclude={"key", "rows", "failures", "checksums", "sha256"})),
-        "answered": len(answers),
-        "finish_reasons": {reason: finish[reason] for reason in ("stop", "length", "error")},
-        "reasons": dict(reasons.most_common(REASONS_SHOWN)),
-        "output": str(job.output),
-        "ending": ending,
-        "skipped": skipped,
-    }
+    return GenerationResult(
+        **_generation(record),
+        answered=len(answers),
+        finish_reasons={reason: finish[reason] for reason in get_args(FinishReason)},
+        reasons=dict(reasons.most_common(REASONS_SHOWN)),
+        output=str(job.output),
+        ending=ending,
+        skipped=skipped,
+    )
 
 
-def summary(result: Mapping[str, Any]) -> str:
+def summary(result: GenerationResult) -> str:
     """What was answered, how it ended, and what to do next."""
-    label, template = result["label"], result["template"]["name"]
-    rate = f", {result['tokens_per_second']:,.0f} tokens/s" if result["tokens_per_second"] else ""
-    unchanged = " (nothing had changed)" if result["skipped"] else ""
+    rate = f", {result.tokens_per_second:,.0f} tokens/s" if result.tokens_per_second else ""
+    unchanged = " (nothing had changed)" if result.skipped else ""
     lines = [
-        f"{label}: {result['answered']:,} of {result['samples']:,} responses, template {template}, "
-        f"{result['backend']}{rate}{unchanged}."
+        f"{result.label}: {result.answered:,} of {result.samples:,} responses, template {result.template.name}, "
+        f"{result.backend}{rate}{unchanged}."
     ]
-    finish = result["finish_reasons"]
+    finish = result.finish_reasons
     if finish["length"]:
-        limit = result["decoding"]["max_new_tokens"]
+        limit = result.decoding["max_new_tokens"]
         lines.append(f"  {finish['length']:,} were cut off after {limit} tokens: --max-new-tokens sets the limit")
-    lines += [f"  {count:,} × {reason}" for reason, count in result["reasons"].items()]
-    if result["cost_usd"]:
-        lines.append(f"  ${result['cost_usd']:.4f} in all")
-    if result["ending"] == "stopped":
+    lines += [f"  {count:,} × {reason}" for reason, count in result.reasons.items()]
+    if result.cost_usd:
+        lines.append(f"  ${result.cost_usd:.4f} in all")
+    if result.ending == "stopped":
         lines.append("Stopped. Run the same command again to go on.")
-    elif result["ending"] == "budget":
+    elif result.ending == "budget":
         lines.append("The budget ends here. A higher --max-cost goes on.")
     else:
-        if finish["error"] and result["backend"] == "endpoint":
+        if finish["error"] and result.backend == "endpoint":
             lines.append("Run the same command again to retry what failed.")
-        lines.append(f"The responses: {result['output']}")
+        lines.append(f"The responses: {result.output}")
     return "\n".join(lines)

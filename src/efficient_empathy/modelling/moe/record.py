@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.foundation.run.record import Part, Record, StageRecord
 from efficient_empathy.modelling.training.record import LoggedStep, TokenCount
 
 BASE, AVERAGE, UNTRAINED, MIXED = "base", "average", "moe_untrained", "moe"
@@ -170,3 +170,44 @@ class ComparisonRecord(Record):
     seed: int
     part: str
     """The samples that were measured on."""
+
+
+class MixRecord(StageRecord):
+    """The stage `mix`: which experts were mixed, from what, and what came of it."""
+
+    STAGE: ClassVar[str] = "mix"
+    REMEDY: ClassVar[str] = "`efficient-empathy mix`"
+
+    inputs: dict[str, str]
+    """Hashes of the models, of the composition, of the training and of the samples that are held out."""
+    parameters: dict[str, JsonValue]
+    """`MixSettings` as plain values."""
+    experts: tuple[str, ...]
+    verdict: Verdict
+    seconds: float
+
+
+class RouterSummary(Part):
+    """What `mix` says of the routers; the rest is in `moe/routers.json`."""
+
+    init: Start
+    train: TrainedPart
+    changed_tensors: tuple[str, ...]
+    unchanged_count: int | None
+    usage: dict[str, list[list[float | None]]]
+    entropy: dict[str, list[float | None]]
+
+
+class MixResult(Part):
+    """What `mix` did: where the mixture, the average and the comparison are, and how the models compare."""
+
+    path: str
+    average: str
+    comparison: str
+    experts: tuple[str, ...]
+    subsets: dict[str, Size]
+    models: tuple[ComparedModel, ...]
+    verdict: Verdict
+    routers: RouterSummary
+    seconds: float
+    skipped: bool

@@ -5,11 +5,10 @@ A step whose result a killed call has left is skipped.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,7 +37,10 @@ from efficient_empathy.modelling.moe.record import (
     ROUTERS,
     ComparisonRecord,
     CompositionRecord,
+    MixRecord,
+    MixResult,
     RouterRecord,
+    RouterSummary,
     RouterTraining,
 )
 from efficient_empathy.modelling.moe.router_statistics import centred_means, routers, statistics
@@ -50,9 +52,7 @@ from efficient_empathy.modelling.training.models import load_model, load_tokeniz
 from efficient_empathy.modelling.training.record import ALL
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
-STAGE = "mix"
-_TRAINING_FIELDS = {"history", "changed_tensors", "unchanged_count"}
-_ROUTER_FIELDS = ("init", "train", "changed_tensors", "unchanged_count", "usage", "entropy")
+STAGE = MixRecord.STAGE
 
 
 def mix(
@@ -63,7 +63,7 @@ def mix(
     experts: Sequence[str] | None = None,
     console: Console | None = None,
     force: bool = False,
-) -> dict[str, Any]:
+) -> MixResult:
     """Mix a run's experts into `moe/`, average them into `average/`, and compare both with all that there is beside.
 
     `experts` are names in `experts/`; by default every expert of a subset of its own. `training` are TrainingSettings
@@ -71,9 +71,7 @@ def mix(
     trained with. Writes `moe/` (with routers.json), `average/` and `comparison.json`. Every step that a killed call had
     finished is kept. Skipped when experts, samples and settings are those of the last time, unless `force`.
 
-    Returns `path`, `average`, `experts`, `models`, `verdict`, `routers` {changed_tensors, unchanged_count, usage,
-    entropy}, `seconds`, `skipped`. Raises `UserError` for experts that are missing or do not match, and as `compose`
-    and `fit` do.
+    Raises `UserError` for experts that are missing or do not match, and as `compose` and `fit` do.
     """
     if any(find_spec(name) is None for name in ("torch", "transformers", "trl", "safetensors")):
         raise missing_extra("mix", "train")
@@ -89,16 +87,16 @@ def _mix(
     names: Sequence[str] | None,
     console: Console,
     force: bool,
-) -> dict[str, Any]:
+) -> MixResult:
     began = time.monotonic()
     mixing = _mixing(workspace, settings, training, names, console)
     inputs = {**mixing.hashes, "composition": mixing.composition_key(), "training": mixing.training_key()}
     inputs["held_out"] = mixing.ids(mixing.held_out[ALL])
     parameters = settings.model_dump(mode="json")
-    last = workspace.stage(STAGE)
-    same = last.get("inputs") == inputs and last.get("parameters") == parameters
-    if same and not force and workspace.comparison.exists() and workspace.whole(STAGE):
-        return _result(workspace, last) | {"skipped": True}
+    last = workspace.last(STAGE, MixRecord)
+    same = last is not None and last.inputs == inputs and last.parameters == parameters
+    if last is not None and same and not force and workspace.comparison.exists() and workspace.whole(STAGE):
+        return _result(workspace, last, skipped=True)
 
     _clear(workspace, force=force)
     workspace.begin(STAGE, [*workspace.outputs(STAGE), workspace.comparison])
@@ -110,16 +108,16 @@ def _mix(
     contenders = mixing.contenders(with_trained=True)
     table = comparison(contenders, measurements, mixing.held_out, resamples=settings.resamples, seed=settings.seed)
     table.write(workspace.comparison)
-    record = {
-        "inputs": inputs,
-        "parameters": parameters,
-        "experts": [expert.name for expert in mixing.experts],
-        "verdict": table.verdict.model_dump(mode="json"),
-        "seconds": round(time.monotonic() - began, 3),
-    }
+    record = MixRecord(
+        inputs=inputs,
+        parameters=parameters,
+        experts=tuple(expert.name for expert in mixing.experts),
+        verdict=table.verdict,
+        seconds=round(time.monotonic() - began, 3),
+    )
     files = [path for folder in (workspace.moe, workspace.average) for path in sorted(folder.iterdir())]
     workspace.record(STAGE, record, [*files, workspace.comparison])
-    return _result(workspace, record) | {"skipped": False}
+    return _result(workspace, record, skipped=False)
 
 
 def _clear(workspace: Workspace, *, force: bool) -> None:
@@ -130,7 +128,7 @@ def _clear(workspace: Workspace, *, force: bool) -> None:
 
     folders = [workspace.moe, workspace.average]
     stale = [*folders, workspace.root / CACHE, workspace.root / WORK] if force else []
-    if not workspace.stage(STAGE).get("interrupted"):
+    if not workspace.manifest().is_interrupted(STAGE):
         changes = [path for path in workspace.outputs(STAGE) if path.name != ROUTERS and workspace.fault(path)]
         stale += [folder for folder in folders if any(path.parent == folder for path in changes)]
     for folder in stale:
@@ -163,34 +161,35 @@ def _mixing(
     return Mixing(workspace, settings, common, experts, base, union, frame, held_out, hashes, console)
 
 
-def _result(workspace: Workspace, record: Mapping[str, Any]) -> dict[str, Any]:
-    table = json.loads(ComparisonRecord.read(workspace.comparison).json_text())
-    routers = json.loads(RouterRecord.read(workspace.moe / ROUTERS).json_text())
-    return {
-        "path": str(workspace.moe),
-        "average": str(workspace.average),
-        "comparison": str(workspace.comparison),
-        "experts": record["experts"],
-        **{key: table[key] for key in ("subsets", "models", "verdict")},
-        "routers": {
-            key: routers[key] for key in ("init", "train", "changed_tensors", "unchanged_count", "usage", "entropy")
-        },
-        "seconds": record["seconds"],
-    }
+def _result(workspace: Workspace, record: MixRecord, *, skipped: bool) -> MixResult:
+    table = ComparisonRecord.read(workspace.comparison)
+    routers = RouterRecord.read(workspace.moe / ROUTERS)
+    return MixResult(
+        path=str(workspace.moe),
+        average=str(workspace.average),
+        comparison=str(workspace.comparison),
+        experts=record.experts,
+        subsets=table.subsets,
+        models=table.models,
+        verdict=table.verdict,
+        routers=RouterSummary.model_validate(routers, from_attributes=True),
+        seconds=record.seconds,
+        skipped=skipped,
+    )
 
 
-def summary(result: Mapping[str, Any], run: Path) -> str:
+def summary(result: MixResult, run: Path) -> str:
     """The comparison as a table, what it says, and what to do next."""
-    subsets = list(result["subsets"])
-    width = max(len(model["label"]) for model in result["models"])
+    subsets = list(result.subsets)
+    width = max(len(model.label) for model in result.models)
     head = "".join(f"{subset[:12]:>13}" for subset in subsets)
-    lines = [f"Held-out loss, nats a response token{' (nothing had changed)' if result['skipped'] else ''}:"]
+    lines = [f"Held-out loss, nats a response token{' (nothing had changed)' if result.skipped else ''}:"]
     lines.append(f"  {'':{width}}{head}   parameters    active   tokens/s")
-    for model in result["models"]:
-        losses = "".join(f"{model['loss'][subset]:>13.4f}" for subset in subsets)
-        sizes = f"{model['parameters'] / 1e6:>11.2f} M {model['active_parameters'] / 1e6:>7.2f} M"
-        lines.append(f"  {model['label']:{width}}{losses}{sizes} {model['tokens_per_second']:>10,.0f}")
-    lines += [result["verdict"]["text"], f"The mixture: {result['path']}   The average: {result['average']}"]
+    for model in result.models:
+        losses = "".join(f"{model.loss[subset]:>13.4f}" for subset in subsets)
+        sizes = f"{model.parameters / 1e6:>11.2f} M {model.active_parameters / 1e6:>7.2f} M"
+        lines.append(f"  {model.label:{width}}{losses}{sizes} {model.tokens_per_second:>10,.0f}")
+    lines += [result.verdict.text, f"The mixture: {result.path}   The average: {result.average}"]
     return "\n".join([*lines, f"Next: efficient-empathy generate --run {run} --model moe"])
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.foundation.run.record import Part, Record, StageRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Origin(Part):
 
     inputs: dict[str, str] = Field(min_length=1)
     """Hashes of the data, the base and the template."""
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
     """The settings that matter, the subset and its size."""
 
 
@@ -117,6 +117,24 @@ class TrainingRecord(FitRecord):
     def label(self) -> str:
         """What the model is called in tables."""
         return _LABELS.get(self.subset) or f"{self.name.capitalize()} expert"
+
+
+class TrainRecord(StageRecord):
+    """The stage `train:NAME`; the rest is in `experts/NAME/training.json`."""
+
+    STAGE: ClassVar[str] = "train"
+    REMEDY: ClassVar[str] = TrainingRecord.REMEDY
+
+    made_from: Origin
+    subset: str
+    method: str
+    base: str
+    samples: int
+    steps: int
+    tokens: TokenCount
+    flops: float
+    seconds: float
+    device: str
 
 
 class TrainingResult(TrainingRecord):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -42,6 +41,7 @@ from efficient_empathy.modelling.training.record import (
     TemplateRecord,
     TrainingRecord,
     TrainingResult,
+    TrainRecord,
     read_training,
 )
 from efficient_empathy.modelling.training.settings import TrainingSettings
@@ -216,11 +216,12 @@ def _train(
     made_from = Origin(inputs=inputs, parameters=parameters)
     folder = workspace.experts / name
     earlier = read_training(folder)
-    stage = f"train:{name}"
+    stage = f"{TrainRecord.STAGE}:{name}"
     if earlier and not force and earlier.made_from == made_from and workspace.whole(stage):
         _tidy(folder)
-        if workspace.stage(stage).get("made_from") != made_from.model_dump():
-            workspace.record(stage, _stage_record(earlier), _files(folder))
+        last = workspace.last(stage, TrainRecord)
+        if last is None or last.made_from != made_from:
+            workspace.record(stage, TrainRecord.model_validate(earlier, from_attributes=True), _files(folder))
         return TrainingResult(**dict(earlier), path=str(folder), skipped=True)
 
     work = workspace.experts / f".{name}.work"
@@ -253,7 +254,7 @@ def _train(
             shutil.rmtree(folder)
         work.rename(folder)
     _tidy(folder)
-    workspace.record(stage, _stage_record(record), _files(folder))
+    workspace.record(stage, TrainRecord.model_validate(record, from_attributes=True), _files(folder))
     return TrainingResult(**dict(record), path=str(folder), skipped=False)
 
 
@@ -322,14 +323,6 @@ def _tidy(folder: Path) -> None:
 def _files(folder: Path) -> list[Path]:
     """The expert's files, once nothing is left of the training itself."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _stage_record(record: TrainingRecord) -> dict[str, Any]:
-    """What the manifest keeps: the expert's own record has the rest."""
-    fields = {"made_from", "subset", "method", "base", "samples", "steps", "tokens", "flops", "seconds", "device"}
-    content: dict[str, Any] = json.loads(record.model_dump_json(include=fields))
-    content.pop("version")
-    return content
 
 
 def _hash(parts: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple
 
-from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.foundation.run.record import Part, Record, StageRecord
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.selection.policies import Decide, RulePolicy
 
@@ -183,6 +183,27 @@ class Sampling(Part):
 
     draws: int
     seed: int
+
+
+class ComparedSide(Part):
+    """What the manifest says of a side."""
+
+    name: str
+    judge: str
+    panel: Panel
+    rubric: RubricNote
+
+
+class CompareRecord(StageRecord):
+    """The stage `compare`, in the folder of a comparison of prompts."""
+
+    STAGE: ClassVar[str] = "compare"
+    REMEDY: ClassVar[str] = "`efficient-empathy prompts compare`"
+
+    a: ComparedSide
+    b: ComparedSide
+    samples: int
+    """Those that were compared."""
 
 
 class PromptComparisonRecord(Record):

@@ -22,7 +22,13 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.prompts.compare.comparison import compare_sides
 from efficient_empathy.prompts.compare.page import comparison_text, page
-from efficient_empathy.prompts.compare.records import PromptComparisonRecord, Sampling, WatchedPolicy
+from efficient_empathy.prompts.compare.records import (
+    ComparedSide,
+    CompareRecord,
+    PromptComparisonRecord,
+    Sampling,
+    WatchedPolicy,
+)
 from efficient_empathy.prompts.compare.sides import (
     LABELS,
     AskedSide,
@@ -41,7 +47,7 @@ from efficient_empathy.scoring import Ledger, Rubric
 from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions, JudgeSpec
 from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.panel import Panel
-from efficient_empathy.scoring.plan import plan_samples, together
+from efficient_empathy.scoring.plan import ScorePlan, plan_samples, together
 from efficient_empathy.scoring.scores import write_scores
 from efficient_empathy.selection.shares import tie_hash
 
@@ -145,9 +151,7 @@ def compare(
     )
 
 
-def plan_compare(
-    comparison: Comparison, output: Path | None = None, options: JudgeOptions | None = None
-) -> dict[str, Any]:
+def plan_compare(comparison: Comparison, output: Path | None = None, options: JudgeOptions | None = None) -> ScorePlan:
     """What `compare` would ask for and cost, without asking: `scoring.plan.together` of the sides that are asked.
 
     Writes nothing. Raises `UserError` where nobody would be asked.
@@ -157,10 +161,9 @@ def plan_compare(
     if not to_ask:
         raise UserError("A and B have their scores already, so nobody would be asked: leave --dry-run out")
     samples = samples_of(_samples(comparison, sides))
-    plans = [plan_samples(samples, _build(side, folder, options), folder) for side in to_ask]
-    return together(
-        [plan | {"judge": f"{side.name} ({plan['judge']})"} for side, plan in zip(to_ask, plans, strict=True)]
-    )
+    judges = [_build(side, folder, options) for side in to_ask]
+    names = [f"{side.name} ({judge.name})" for side, judge in zip(to_ask, judges, strict=True)]
+    return together([plan_samples(samples, judge, folder, name) for judge, name in zip(judges, names, strict=True)])
 
 
 Sides = tuple[AskedSide | StoredSide, AskedSide | StoredSide]
@@ -262,9 +265,8 @@ def _write(folder: Workspace, record: PromptComparisonRecord, prompts: list[Rubr
     record.write(folder.root / RECORD)
     with atomic(folder.root / PAGE) as path:
         path.write_bytes(page(record).encode("utf-8", "replace"))
-    about = {"name", "judge", "panel", "rubric"}
-    sides = {"a": record.a.model_dump(mode="json", include=about), "b": record.b.model_dump(mode="json", include=about)}
-    folder.record("compare", {**sides, "samples": record.samples.compared})
+    a, b = (ComparedSide.model_validate(side, from_attributes=True) for side in (record.a, record.b))
+    folder.record(CompareRecord.STAGE, CompareRecord(a=a, b=b, samples=record.samples.compared))
 
 
 def summary(result: ComparisonResult) -> str:

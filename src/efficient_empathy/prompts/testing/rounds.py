@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
 
 from rich.console import Console
 
@@ -27,7 +26,7 @@ from efficient_empathy.prompts.testing.records import (
 from efficient_empathy.scoring.judges.contract import STATES, Judgement, JudgeOptions, JudgeSpec
 from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.scoring.plan import plan_samples, together
+from efficient_empathy.scoring.plan import ScorePlan, plan_samples, together
 from efficient_empathy.scoring.progress import ProgressDisplay
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.session import run_judge
@@ -80,14 +79,13 @@ def ask(
 
 def plan(
     golden: Golden, rubric: Rubric, references: Sequence[str], repeats: int, folder: Workspace, options: JudgeOptions
-) -> dict[str, Any]:
+) -> ScorePlan:
     """What `ask` would ask of each judge and cost, without asking; see `scoring.plan.together`."""
     plans = []
     for reference in references:
         for number in next_rounds(golden, rubric, reference, repeats, folder, options):
             built = build_judge(reference, rubric, folder, options).in_round(number)
-            one = plan_samples(golden.samples, built, folder)
-            plans.append(one | {"judge": f"{built.name} (round {number})"})
+            plans.append(plan_samples(golden.samples, built, folder, f"{built.name} (round {number})"))
     return together(plans)
 
 

@@ -10,12 +10,14 @@ import pytest
 
 from browser import axe, visit_url
 from efficient_empathy.analytics import analytics, measure
+from efficient_empathy.analytics.record import Shift
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.figures import charts as figures
 from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
 from efficient_empathy.studio.pages.analytics.views import correlation_dots, groups, read_view, sort_shifts
+from manifest_entries import write_entry
 from scored_runs import write_run
 from studio_server import serving
 
@@ -118,7 +120,7 @@ def test_drift_is_told_between_periods_and_between_runs(tmp_path, browser):
 
 def test_a_run_without_scores_is_a_sentence(tmp_path, browser):
     workspace = Workspace(tmp_path / "run").create()
-    workspace.record("read", {"samples": 3})
+    write_entry(workspace, "read", {"samples": 3})
     with serving([workspace.root], tmp_path) as served, visit_url(browser, served.url + "/analytics") as seen:
         seen.page.locator(".empty", has_text="samples.parquet is missing").wait_for()
         assert axe(seen.page) == []
@@ -148,10 +150,9 @@ def test_groups_are_sorted_and_what_the_address_does_not_mean_is_as_by_default(t
 
 
 def test_alarms_come_first():
-    rows = [
-        {"level": level, "psi": psi} for level, psi in (("ok", 9.0), ("alarm", 1.0), ("watch", 2.0), ("alarm", 3.0))
-    ]
-    assert [row["psi"] for row in sort_shifts(rows)] == [3.0, 1.0, 2.0, 9.0]
+    levels = (("ok", 9.0), ("alarm", 1.0), ("watch", 2.0), ("alarm", 3.0))
+    rows = [Shift.model_construct(level=level, psi=psi) for level, psi in levels]
+    assert [row.psi for row in sort_shifts(rows)] == [3.0, 1.0, 2.0, 9.0]
 
 
 def test_figures_say_their_numbers_and_have_no_style():

@@ -24,6 +24,7 @@ from efficient_empathy.studio.pages.compare.facts import facts, stages
 from efficient_empathy.studio.pages.compare.models import figure_rows, models_of, shared_answers
 from efficient_empathy.studio.pages.compare.scores import agreement, read_scores, rubrics_of
 from evidence_files import write_models
+from manifest_entries import write_entry
 from scored_runs import numbered, write_run
 from studio_server import serving
 
@@ -159,7 +160,7 @@ def test_models_of_two_runs_stand_side_by_side(tmp_path):
 
 def test_the_page_says_what_is_missing(tmp_path):
     a, b = scored(tmp_path / "a", range(20)), Workspace(tmp_path / "b").create()
-    b.record("read", {"samples": 5})
+    write_entry(b, "read", {"samples": 5})
     with serving([a.root, b.root], tmp_path) as served:
         page = get(served.url + "/compare?run=a&with=b")
         assert "Comparing the scores" in page or "is missing" in page

@@ -196,7 +196,7 @@ class TestThePageSaysWhatSelectDoes:
         workspace: Workspace = request.getfixturevalue(name)
         policy = policy_of_definition(definition)
         seen = lab(browser, served, f"run={name}")
-        shows(seen.page, workspace.stage("select")["subsets"])
+        shows(seen.page, workspace.manifest().entry("select")["subsets"])
         grids = [(value - 1, value, value + 1.5) for value in policy.thresholds.values()]
         for values in list(itertools.product(*grids))[::4]:
             changed = policy.with_thresholds(**dict(zip(policy.thresholds, values, strict=True)))
@@ -274,7 +274,7 @@ def test_the_browser_counts_what_select_counts(browser: Any, served: Served, lev
 
 def test_it_opens_at_the_last_selection_and_counts_as_it_did(browser: Any, served: Served, run: Workspace) -> None:
     seen = lab(browser, served)
-    counts = run.stage("select")["subsets"]
+    counts = run.manifest().entry("select")["subsets"]
     shows(seen.page, counts)
     assert sizes(seen.page)["scored"] == 30
     assert seen.page.locator("#sizes tbody td").nth(2).inner_text() == "±0 (±0.0)"
@@ -464,7 +464,7 @@ def test_the_top_is_shown_where_the_run_was_selected_by_it(browser: Any, tmp_pat
     workspace = selected_by(distributed_run(tmp_path / "best", 90), policy)
     with serving([workspace.root], tmp_path) as served:
         seen = lab(browser, served, "run=best")
-        shows(seen.page, workspace.stage("select")["subsets"])
+        shows(seen.page, workspace.manifest().entry("select")["subsets"])
         seen.page.locator("#sliders input").fill("6")
         changed = policy_of_definition({**policy, "thresholds": {"least": 6}})
         subsets = selected(workspace, Choice(changed))

@@ -25,6 +25,7 @@ from efficient_empathy.scoring.progress import PROGRESS
 from efficient_empathy.scoring.rubric import Axis, Rubric, keep_rubric
 from efficient_empathy.studio.pages.live.control import Control, scoring_state
 from efficient_empathy.studio.pages.live.routes import Watch
+from manifest_entries import write_entry
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, prose, refusal
 from scored_runs import SPEC, numbered, write_run
@@ -169,7 +170,7 @@ def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch, brow
         kept = one.judged()
         assert before + 40 < kept < N
         assert int(done.inner_text()) >= kept
-        assert one.run.stage("score")["ending"] == "stopped"
+        assert one.run.manifest().entry("score")["ending"] == "stopped"
         assert visit.console == []
         assert all(url.startswith(served.url) for url in visit.requests)
 
@@ -196,7 +197,7 @@ def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypa
             )
             assert scoring_state(one.run).condition == "running"
             if by_hand:
-                sentence = str(Control(one.run).describe(scoring_state(one.run))["stop_command"])
+                sentence = str(Control(one.run).describe(scoring_state(one.run)).stop_command)
                 (command,) = re.findall("`(kill [^`]*)`", sentence)
                 assert "Ctrl-C" not in sentence
                 subprocess.run(["sh", "-c", command], check=True)
@@ -215,7 +216,7 @@ def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypa
                 os.kill(pid, signal.SIGKILL)
         kept = one.judged()
         assert 3 < kept < N
-        until(lambda: one.run.stage("score").get("ending") == "stopped")
+        until(lambda: one.run.manifest().entry("score").get("ending") == "stopped")
         assert one.start().wait(60) == 0
         assert scoring_state(one.run).condition == "complete"
 
@@ -301,7 +302,7 @@ def hostile_run(folder: Path) -> Workspace:
                 for s, state in zip(samples, states, strict=True)
             ],
         )  # fmt: skip
-    run.record("score", run.stage("score") | {"panel": Panel.of([SECOND]).model_dump(mode="json")})
+    write_entry(run, "score", run.manifest().entry("score") | {"panel": Panel.of([SECOND]).model_dump(mode="json")})
     return run
 
 
@@ -418,8 +419,8 @@ def test_a_run_s_files_cannot_have_a_process_ended_or_a_command_run(tmp_path) ->
             with pytest.raises(UserError, match=f"run `kill {bystander.pid}`, or press Ctrl-C"):
                 control.stop()
         told(run, state="stopped")
-        assert not control.describe(scoring_state(run))["can_go_on"]
-        assert control.describe(scoring_state(run))["command"] == "cd / && efficient-empathy score x --run run"
+        assert not control.describe(scoring_state(run)).can_go_on
+        assert control.describe(scoring_state(run)).command == "cd / && efficient-empathy score x --run run"
         with pytest.raises(UserError, match="itself seen"):
             control.go_on()
         assert bystander.poll() is None

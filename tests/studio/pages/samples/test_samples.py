@@ -101,7 +101,7 @@ def found_by_search(run: Workspace, text: str, **query: str) -> list[int]:
 class TestFilters:
     def test_counts_are_those_of_the_selection(self, run: Workspace) -> None:
         about = ask(run, "view")
-        subsets = run.stage("select")["subsets"]
+        subsets = run.manifest().entry("select")["subsets"]
         assert dict(about["facets"]["subset"]) == {**subsets, "unscored": 5}
         assert about["matching"] == about["samples"] == 242
         assert sum(n for _, _, n in about["map"]) == 237
@@ -249,7 +249,7 @@ class TestSearch:
         asked = {"q": "zzzz", "subset": "discard"}
         while not (found := data.steady(run, lambda index: data.find(index, asked))["search"])["ended"]:
             pass
-        assert found["searched"] == found["of"] == run.stage("select")["subsets"]["discard"]
+        assert found["searched"] == found["of"] == run.manifest().entry("select")["subsets"]["discard"]
 
     def test_it_ends_where_it_has_found_enough(self, run: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("efficient_empathy.studio.pages.samples.views.FOUND_LIMIT", 7)

@@ -22,7 +22,7 @@ from efficient_empathy.analytics.cost import cost
 from efficient_empathy.analytics.drift import COLUMNS, drift
 from efficient_empathy.analytics.findings import libraries
 from efficient_empathy.analytics.formatting import TITLES
-from efficient_empathy.analytics.record import AnalyticsRecord
+from efficient_empathy.analytics.record import AnalyticsRecord, AnalyticsStageRecord, Comparison, Drift
 from efficient_empathy.analytics.settings import HALF, JUDGED, AnalyticsSettings
 from efficient_empathy.analytics.stage import FILE, STAGE
 from efficient_empathy.analytics.table import read_table
@@ -69,10 +69,11 @@ class MeasurementCache:
             self._results.retry(key)
 
         def work(tell: Tell) -> Mapping[str, Any]:
-            if (own := self._own(workspace)) is not None:
-                return own
-            tell(0.0, "groups, topics, correlations, drift, cost, findings")
-            return measure(workspace).model_dump(mode="json")
+            record = self._own(workspace)
+            if record is None:
+                tell(0.0, "groups, topics, correlations, drift, cost, findings")
+                record = measure(workspace)
+            return record.model_dump(mode="json")
 
         return self._results.get(key, work)
 
@@ -101,18 +102,17 @@ class MeasurementCache:
         files += [*outcome_files(workspace), workspace.analytics / FILE]
         return [f"{path.name} {self._hashes.of(path)}" for path in files]
 
-    def _own(self, workspace: Workspace) -> dict[str, Any] | None:
+    def _own(self, workspace: Workspace) -> AnalyticsRecord | None:
         """What the run’s own file has, where it was made of this run alone, from the files that there are now."""
-        record = workspace.stage(STAGE)
-        if record.get("version") != AnalyticsRecord.VERSION or record.get("parameters", {}).get("against"):
+        stage = workspace.last(STAGE, AnalyticsStageRecord)
+        if stage is None or stage.parameters.get("against"):
             return None
-        inputs = {str(name): digest for name, digest in record.get("inputs", {}).items()}
-        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in inputs):
+        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in stage.inputs):
             return None
-        if any(self._hashes.of(workspace.root / name) != digest for name, digest in inputs.items()):
+        if any(self._hashes.of(workspace.root / name) != digest for name, digest in stage.inputs.items()):
             return None
         try:
-            return AnalyticsRecord.read(workspace.analytics / FILE).model_dump(mode="json")
+            return AnalyticsRecord.read(workspace.analytics / FILE)
         except UserError:
             return None
 
@@ -133,9 +133,10 @@ def _page(studio: Studio, cache: MeasurementCache, request: Request) -> Response
     numbers = cache.numbers(name, again=again)
     record = _record(numbers)
     view = views.read_view(request.query_params, record)
+    drift_result = _drift(cache, record, name, against, periods, again=again) if record else None
     return studio.render(
         request, "analytics.html.j2", numbers=numbers, record=record, against=against, periods=periods, view=view,
-        drift=_drift(cache, record, name, against, periods, again=again) if record else None,
+        drift=drift_result, comparisons=_comparisons(drift_result),
         choices=_choices(studio, name, record), address=partial(_address, request), words=words, look=look,
         figures=figures, views=views, titles=TITLES, feature=views.feature,
     )  # fmt: skip
@@ -155,6 +156,10 @@ def _drift(
     if not against and not settings["against"] and settings["periods"] == periods:
         return Result("", record.drift.model_dump(mode="json"))
     return cache.drift(name, against, periods, again=again)
+
+
+def _comparisons(result: Result | None) -> list[Comparison]:
+    return Drift.model_validate(result.value).comparisons if result and result.value else []
 
 
 def _choices(studio: Studio, name: str, record: AnalyticsRecord | None) -> list[tuple[str, str]]:

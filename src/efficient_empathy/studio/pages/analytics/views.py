@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from efficient_empathy.analytics.formatting import FEATURE_WORDS, LEVEL_WORDS
-from efficient_empathy.analytics.record import AnalyticsRecord, Finding, Group, Interval, Stretch
+from efficient_empathy.analytics.record import AnalyticsRecord, Finding, Group, Interval, Shift, Stretch
 from efficient_empathy.foundation.figures.charts import Dot, Point, dot_rows, lines
 from efficient_empathy.foundation.figures.formatting import clip, moment, signed
 from efficient_empathy.foundation.figures.looks import Looks
@@ -147,10 +147,10 @@ def level(name: str) -> str:
     return f"{SHAPES.get(name, '?')} {LEVEL_WORDS.get(name, name)}"
 
 
-def sort_shifts(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def sort_shifts(rows: Sequence[Shift]) -> list[Shift]:
     """The rows of a comparison, the largest shift first."""
     order = {"alarm": 0, "watch": 1, "ok": 3, "unknown": 2}
-    return sorted(rows, key=lambda row: (order.get(row["level"], 3), -(row["psi"] or 0)))
+    return sorted(rows, key=lambda row: (order[row.level], -(row.psi or 0)))
 
 
 def details(finding: Finding) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+
+from pydantic import JsonValue
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.formatting import clip, count, dollars, duration, moment, share
@@ -79,10 +80,10 @@ def stages(sections: Sequence[Section]) -> Section:
     return Section("Stages", tuple(Fact(name, v, len(set(v)) > 1) for name, v in rows), (True,) * columns)
 
 
-def _sections(workspace: Workspace) -> dict[str, dict[str, Any]]:
+def _sections(workspace: Workspace) -> dict[str, dict[str, JsonValue]]:
     """By title, the flat facts of one run: dotted names and plain values."""
     stages = workspace.manifest().stages
-    sections: dict[str, dict[str, Any]] = {}
+    sections: dict[str, dict[str, JsonValue]] = {}
     for stage, record in stages.items():
         flat = dict(_flat(record))
         data = {name: value for name, value in flat.items() if stage == "score" and _of_data(name, stages)}
@@ -102,7 +103,7 @@ def _title(stage: str) -> str:
     return TITLES.get(kind, kind.replace("_", " ").capitalize()) + (f": {name}" if colon else "")
 
 
-def _of_data(name: str, stages: Mapping[str, Any]) -> bool:
+def _of_data(name: str, stages: Iterable[str]) -> bool:
     """Whether `score` only says again what `read` says."""
     first = name.split(" › ")[0]
     if first not in ("source", "samples", "conversations", "duplicates", "bad_rows", "repairs", "skipped_files"):
@@ -110,7 +111,7 @@ def _of_data(name: str, stages: Mapping[str, Any]) -> bool:
     return "read" in stages or first in ("source", "samples", "conversations")
 
 
-def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(value: Mapping[str, JsonValue], before: str = "") -> Iterator[tuple[str, JsonValue]]:
     for key, inner in value.items():
         if key in _OMITTED:
             continue
@@ -124,7 +125,7 @@ def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
             yield name, inner
 
 
-def _section(title: str, columns: Sequence[Mapping[str, Any]]) -> Section:
+def _section(title: str, columns: Sequence[Mapping[str, JsonValue]]) -> Section:
     facts = []
     for name in dict.fromkeys(name for column in columns for name in column):
         values = [column.get(name) for column in columns if column]
@@ -134,28 +135,32 @@ def _section(title: str, columns: Sequence[Mapping[str, Any]]) -> Section:
     return Section(title, tuple(facts), tuple(bool(column) for column in columns))
 
 
-def _value_text(name: str, column: Mapping[str, Any]) -> str:
+def _value_text(name: str, column: Mapping[str, JsonValue]) -> str:
     """A value as a reader wants it: moments, money and shares as such, hashes by their beginning."""
     value, last = column.get(name), name.split(" › ")[-1]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is None or value in ("", [], {}):
         return ABSENT
-    if number and last == "finished at":
-        return moment(value)
-    if number and last == "seconds":
-        return duration(value)
-    if number and last.endswith("usd"):
-        return dollars(value)
-    if number and name.startswith(("subsets › ", "states › ")):
-        whole = sum(v for k, v in column.items() if k.startswith(name.split(" › ")[0] + " › "))
-        return f"{count(value)} ({share(value, whole)})"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int):
-        return count(value)
+    if isinstance(value, int | float):
+        return _number_text(value, name, last, column)
     if isinstance(value, list):
         items = ", ".join(f"{one:.4g}" if isinstance(one, float) else str(one) for one in value[:_FEW])
         return clip(items + (f" and {len(value) - _FEW:,} more" if len(value) > _FEW else ""), LONGEST)
     if isinstance(value, str):
         return clip(_HEX.sub(lambda match: f"{match.group()[:12]}…", value), LONGEST)
-    return f"{value:g}" if number else clip(str(value), LONGEST)
+    return clip(str(value), LONGEST)
+
+
+def _number_text(value: float, name: str, last: str, column: Mapping[str, JsonValue]) -> str:
+    if last == "finished at":
+        return moment(value)
+    if last == "seconds":
+        return duration(value)
+    if last.endswith("usd"):
+        return dollars(value)
+    if name.startswith(("subsets › ", "states › ")):
+        beginning = name.split(" › ")[0] + " › "
+        parts = (part for other, part in column.items() if other.startswith(beginning))
+        return f"{count(value)} ({share(value, sum(part for part in parts if isinstance(part, int | float)))})"
+    return count(value) if isinstance(value, int) else f"{value:g}"

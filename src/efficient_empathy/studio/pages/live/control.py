@@ -26,6 +26,7 @@ from typing import IO, Literal
 from pydantic import BaseModel
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace, process_exists
 from efficient_empathy.scoring.progress import PROGRESS, Progress
 
@@ -48,6 +49,17 @@ class ScoringState(BaseModel):
     def working(self) -> bool:
         """Whether a process is at it, for all that is known."""
         return self.condition in ("running", "stopping")
+
+
+class Controls(Part):
+    """What can be done, else the command to copy, and what went wrong."""
+
+    can_stop: bool
+    can_go_on: bool
+    starting: bool
+    command: str | None
+    stop_command: str | None
+    failure: str
 
 
 def scoring_state(workspace: Workspace, now: float | None = None) -> ScoringState:
@@ -120,19 +132,19 @@ class Control:
             self._last_pid = report.pid
             self.start_command = StartCommand(tuple(report.command), report.folder) if report.command else None
 
-    def describe(self, scoring: ScoringState) -> dict[str, object]:
-        """For the page: what can be done (`can_stop`, `can_go_on`), else the command to copy, and what went wrong."""
+    def describe(self, scoring: ScoringState) -> Controls:
+        """What the page offers."""
         working, has_ended = scoring.working, scoring.condition in ("died", "stopped", "budget", "error")
         ours = scoring.report is not None and scoring.condition == "running" and self._ours(scoring.report)
         child_reports = self._child is not None and scoring.report is not None and scoring.report.pid == self._child.pid
-        return {
-            "can_stop": bool(ours and scoring.report and _signal(scoring.report)),
-            "can_go_on": has_ended and self.start_command is not None and not self.starting,
-            "starting": self.starting and not child_reports,
-            "command": _start_line(scoring.report) if has_ended or scoring.condition == "silent" else None,
-            "stop_command": _stop_line(scoring.report) if working or scoring.condition == "silent" else None,
-            "failure": self._failure(scoring),
-        }
+        return Controls(
+            can_stop=bool(ours and scoring.report and _signal(scoring.report)),
+            can_go_on=has_ended and self.start_command is not None and not self.starting,
+            starting=self.starting and not child_reports,
+            command=_start_line(scoring.report) if has_ended or scoring.condition == "silent" else None,
+            stop_command=_stop_line(scoring.report) if working or scoring.condition == "silent" else None,
+            failure=self._failure(scoring),
+        )
 
     @property
     def starting(self) -> bool:

@@ -7,16 +7,17 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import polars as pl
 
+from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.progress import Counts, State
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.scoring.rubric import read_rubric
-from efficient_empathy.studio.pages.live.control import Control, ScoringState, scoring_state
+from efficient_empathy.studio.pages.live.control import Condition, Control, Controls, ScoringState, scoring_state
 
 RECENT = 20
 REASONS = 8
@@ -27,6 +28,77 @@ Cell = tuple[int, int, int, int]
 _STEP = 20_000
 _CLIP = 240
 _MOST_REASONS = 200
+
+
+class SeenJudgement(Part):
+    """A judgement as the page lists it; `number` is its row in the ledger."""
+
+    number: int
+    sample_id: str
+    state: str
+    scores: dict[str, float]
+    reason: str
+    raw: str
+    latency_s: float
+    at: float
+    """Unix seconds."""
+
+    @classmethod
+    def of(cls, number: int, judgement: Judgement) -> SeenJudgement:
+        """The judgement of one row, its texts cut."""
+        return cls(
+            number=number,
+            sample_id=judgement.sample_id,
+            state=judgement.state,
+            scores={axis: round(value, 2) for axis, value in judgement.scores.items()},
+            reason=judgement.reason[:_CLIP],
+            raw=judgement.raw[:_CLIP],
+            latency_s=round(judgement.latency_s, 3),
+            at=judgement.created_at,
+        )
+
+
+class FailureReason(Part):
+    """Why judgements failed, how many, and when the last one did."""
+
+    state: str
+    reason: str
+    count: int
+    at: float
+
+
+class Process(Counts):
+    """What the process tells of itself, with its rate, and the seconds that are left at that rate."""
+
+    state: State
+    reason: str
+    pid: int
+    host: str
+    started_at: float
+    written_at: float
+    rate: float | None
+    left_s: float | None
+
+
+class Frame(Part):
+    """What a run looks like now."""
+
+    condition: Condition
+    control: Controls
+    process: Process | None
+    samples: int | None
+    """Different ones; None before there are any."""
+    judge: str | None
+    ok: int
+    failed: dict[str, int]
+    reasons: tuple[FailureReason, ...]
+    axes: tuple[tuple[str, int, int], ...]
+    """Of the map, upwards first, with their scales."""
+    cost_usd: float
+    requests: int
+    tokens: int
+    latency_s: float | None
+    reading: bool
 
 
 class JudgementCounts:
@@ -42,7 +114,7 @@ class JudgementCounts:
         self.cost_usd = 0.0
         self.requests = 0
         self.tokens = 0
-        self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
+        self._recent: deque[tuple[int, Judgement]] = deque(maxlen=RECENT)
         self._failures: dict[str, str] = {}
         self._reasons: dict[tuple[str, str], list[float]] = {}
         self._latencies: deque[float] = deque(maxlen=200)
@@ -58,10 +130,17 @@ class JudgementCounts:
         """Samples without a good judgement, by the state of the last one."""
         return dict(Counter(self._failures.values()))
 
-    def reasons(self) -> list[dict[str, Any]]:
-        """Why judgements failed, repaired ones included: the latest first, `{state, reason, count, at}`."""
+    def recent(self) -> tuple[SeenJudgement, ...]:
+        """The last judgements, oldest first."""
+        return tuple(SeenJudgement.of(number, judgement) for number, judgement in self._recent)
+
+    def reasons(self) -> tuple[FailureReason, ...]:
+        """Why judgements failed, repaired ones included: the latest first."""
         latest = sorted(self._reasons.items(), key=lambda item: -item[1][1])[:REASONS]
-        return [{"state": s, "reason": r, "count": int(count), "at": at} for (s, r), (count, at) in latest]
+        return tuple(
+            FailureReason(state=state, reason=reason, count=int(count), at=at)
+            for (state, reason), (count, at) in latest
+        )
 
     def latency_s(self) -> float | None:
         """The median of the last 200 judgements that took time."""
@@ -81,18 +160,7 @@ class JudgementCounts:
         else:
             self._failures[judgement.sample_id] = judgement.state
             self._note(judgement)
-        self.recent.append(
-            {
-                "number": number,
-                "sample_id": judgement.sample_id,
-                "state": judgement.state,
-                "scores": {axis: round(value, 2) for axis, value in judgement.scores.items()},
-                "reason": judgement.reason[:_CLIP],
-                "raw": judgement.raw[:_CLIP],
-                "latency_s": round(judgement.latency_s, 3),
-                "at": judgement.created_at,
-            }
-        )
+        self._recent.append((number, judgement))
 
     def _note(self, judgement: Judgement) -> None:
         count = self._reasons.setdefault((judgement.state, judgement.reason[:_CLIP]), [0, 0.0])
@@ -122,9 +190,9 @@ class Observation:
     """What was seen. `recent` are the last judgements, oldest first."""
 
     spec: JudgeSpec | None
-    frame: dict[str, Any]
+    frame: Frame
     cells: dict[Cell, int]
-    recent: list[dict[str, Any]]
+    recent: tuple[SeenJudgement, ...]
     behind: bool
     """Whether the ledger holds more than has been read yet."""
 
@@ -144,51 +212,47 @@ class Observer:
         """What there is to see now. Raises `UserError` where the manifest or the ledger cannot be read."""
         scoring = scoring_state(self._workspace)
         self._control.see(scoring)
-        record = self._workspace.stage("score")
-        return self._observation(scoring, record, self._read(self._spec(scoring)))
-
-    def _spec(self, scoring: ScoringState) -> JudgeSpec | None:
-        """The spec of the scoring that is at work, else of the run's scores."""
         if scoring.report:
-            return scoring.report.spec
+            record, spec = self._workspace.last(SCORE, ScoreRecord), scoring.report.spec
+            return self._observation(scoring, record, self._read(spec))
         record = self._workspace.stage(SCORE, ScoreRecord)
-        return record.panel.specs[0] if record else None
+        return self._observation(scoring, record, self._read(record.panel.specs[0] if record else None))
 
     def nothing(self) -> Observation:
         """What is shown of a run that cannot be read."""
-        return self._observation(ScoringState(condition="none"), {}, 0.0)
+        return self._observation(ScoringState(condition="none"), None, 0.0)
 
-    def _observation(self, scoring: ScoringState, record: dict[str, Any], cost_usd: float) -> Observation:
-        counts = self._counts
-        frame = {
-            "condition": scoring.condition,
-            "control": self._control.describe(scoring),
-            "process": _of_process(scoring, self._rate(scoring)),
-            "samples": _samples(self._workspace, record),
-            "judge": scoring.report.judge if scoring.report else record.get("judge"),
-            "ok": counts.ok,
-            "failed": counts.failed(),
-            "reasons": counts.reasons(),
-            "axes": self._axes(record),
-            "cost_usd": cost_usd,
-            "requests": counts.requests,
-            "tokens": counts.tokens,
-            "latency_s": counts.latency_s(),
-            "reading": self._behind,
-        }
-        return Observation(counts.spec, frame, dict(counts.cells), list(counts.recent), self._behind)
+    def _observation(self, scoring: ScoringState, record: ScoreRecord | None, cost_usd: float) -> Observation:
+        counts, judging = self._counts, scoring.report or record
+        frame = Frame(
+            condition=scoring.condition,
+            control=self._control.describe(scoring),
+            process=_of_process(scoring, self._rate(scoring)),
+            samples=_samples(self._workspace, record),
+            judge=judging.judge if judging else None,
+            ok=counts.ok,
+            failed=counts.failed(),
+            reasons=counts.reasons(),
+            axes=self._axes(record),
+            cost_usd=cost_usd,
+            requests=counts.requests,
+            tokens=counts.tokens,
+            latency_s=counts.latency_s(),
+            reading=self._behind,
+        )
+        return Observation(counts.spec, frame, dict(counts.cells), counts.recent(), self._behind)
 
-    def _axes(self, record: dict[str, Any]) -> list[tuple[str, int, int]]:
+    def _axes(self, record: ScoreRecord | None) -> tuple[tuple[str, int, int], ...]:
         """The axes with their scales: of the rubric, else as the run was scored before, else as far as scores go."""
         counts = self._counts
-        scales = self._scales or record.get("rubric", {}).get("axes", {})
+        scales = self._scales or (record.rubric.axes if record else {})
         highest: Counter[int] = Counter()
         for first, second, a, b in counts.cells:
             highest[first], highest[second] = max(highest[first], a), max(highest[second], b)
-        return [
+        return tuple(
             (axis, *(scales[axis] if axis in scales else (0, max(USUAL, highest[place]))))
             for place, axis in enumerate(counts.axes)
-        ]
+        )
 
     def _read(self, spec: JudgeSpec | None) -> float:
         """Count what is new; what all calls have cost."""
@@ -224,21 +288,29 @@ class Observer:
         return (after - before) / (at - began) if at - began > 0.2 else None
 
 
-def _of_process(scoring: ScoringState, rate: float | None) -> dict[str, Any] | None:
+def _of_process(scoring: ScoringState, rate: float | None) -> Process | None:
     """What the process tells, with its rate and the seconds that are left at that rate."""
     report = scoring.report
     if report is None:
         return None
     remaining = max(0, report.counts.total - report.counts.done)
-    process = report.model_dump(exclude={"version", "command", "folder", "spec", "stopped_by", "judge", "counts"})
-    process |= report.counts.model_dump()
-    return {**process, "rate": rate, "left_s": remaining / rate if rate else None}
+    return Process(
+        **dict(report.counts),
+        state=report.state,
+        reason=report.reason,
+        pid=report.pid,
+        host=report.host,
+        started_at=report.started_at,
+        written_at=report.written_at,
+        rate=rate,
+        left_s=remaining / rate if rate else None,
+    )
 
 
-def _samples(workspace: Workspace, record: dict[str, Any]) -> int | None:
+def _samples(workspace: Workspace, record: ScoreRecord | None) -> int | None:
     """How many different samples the run has; None before there are any."""
-    if isinstance(record.get("samples"), int):
-        return int(record["samples"]) - int(record.get("duplicates") or 0)
+    if record is not None:
+        return record.samples - record.duplicates
     try:
         return int(pl.scan_parquet(workspace.samples, glob=False).select(pl.len()).collect().item())
     except (OSError, pl.exceptions.PolarsError):

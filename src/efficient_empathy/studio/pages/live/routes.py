@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -17,13 +15,25 @@ from starlette.routing import BaseRoute, Route
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.live.control import Control
-from efficient_empathy.studio.pages.live.observation import Cell, Observation, Observer
+from efficient_empathy.studio.pages.live.observation import Cell, Frame, Observation, Observer, SeenJudgement
 from efficient_empathy.studio.server.context import Studio
 
 LOOK_EVERY_S = 0.5
 COMMENT_EVERY_S = 10.0
 MOST_MESSAGES = 300
 """Messages that a reader who lost the connection can still be given; one who missed more begins anew."""
+
+
+class Message(Frame):
+    """A frame, the cells that have changed, each with its count, and the judgements that are new.
+
+    With `whole` it has all cells and the last judgements, and replaces what was known.
+    """
+
+    whole: bool
+    problem: str
+    cells: tuple[tuple[int, int, int, int, int], ...]
+    recent: tuple[SeenJudgement, ...]
 
 
 class Watches:
@@ -40,11 +50,7 @@ class Watches:
 
 
 class Watch:
-    """What there is to see of one run; it is looked at only while someone watches.
-
-    A message has what the run looks like now, the cells of the map that have changed, and the judgements that are new;
-    one with `whole` has all cells and the last judgements, and replaces what was known. Messages are numbered.
-    """
+    """What there is to see of one run; it is looked at only while someone watches. Messages are numbered."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.control = Control(workspace)
@@ -113,29 +119,40 @@ class Watch:
             or before.spec != observation.spec
             or sum(observation.cells.values()) < sum(before.cells.values())
         ):
-            report = self._whole()
+            message = self._whole()
         else:
             if observation == before and same_problem:
                 return
             cells = {cell: n for cell, n in observation.cells.items() if before.cells.get(cell) != n}
-            last = before.recent[-1]["number"] if before.recent else 0
-            report = self._report(cells, [one for one in observation.recent if one["number"] > last])
+            last = before.recent[-1].number if before.recent else 0
+            message = self._message(observation, cells, [one for one in observation.recent if one.number > last])
         async with self._news:
             self._number += 1
-            self._messages.append((self._number, self._text(report)))
+            self._messages.append((self._number, self._text(message)))
             self._news.notify_all()
 
-    def _whole(self) -> dict[str, Any]:
+    def _whole(self) -> Message:
         assert self._observation is not None
-        return {**self._report(self._observation.cells, self._observation.recent), "whole": True}
+        return self._message(self._observation, self._observation.cells, self._observation.recent, whole=True)
 
-    def _report(self, cells: dict[Cell, int], recent: list[dict[str, Any]]) -> dict[str, Any]:
-        frame = self._observation.frame if self._observation else {}
-        cell_rows = [[*cell, count] for cell, count in cells.items()]
-        return {**frame, "whole": False, "problem": self._problem, "cells": cell_rows, "recent": recent}
+    def _message(
+        self,
+        observation: Observation,
+        cells: Mapping[Cell, int],
+        recent: Sequence[SeenJudgement],
+        *,
+        whole: bool = False,
+    ) -> Message:
+        return Message(
+            **dict(observation.frame),
+            whole=whole,
+            problem=self._problem,
+            cells=tuple((*cell, count) for cell, count in cells.items()),
+            recent=tuple(recent),
+        )
 
-    def _text(self, report: dict[str, Any]) -> str:
-        return f"id: {self._name}-{self._number}\nevent: look\ndata: {json.dumps(report, ensure_ascii=False)}\n\n"
+    def _text(self, message: Message) -> str:
+        return f"id: {self._name}-{self._number}\nevent: look\ndata: {message.model_dump_json()}\n\n"
 
     def _number_of(self, last_id: str) -> int | None:
         """The number in an id of ours; None for any other."""
