@@ -6,10 +6,14 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from efficient_empathy.cli import app
+from efficient_empathy.recipe import DIALOGUES
 
 
 def test_a_recipe_runs_with_keys_set_on_the_way(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("name: mine\nselect: {}\n", "utf-8")
+    lines = (DIALOGUES / "train.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (tmp_path / "few.jsonl").write_text("".join(lines[:20]), "utf-8")
+    recipe = f"name: mine\ndata: {{source: {tmp_path / 'few.jsonl'}}}\nselect: {{}}\n"
+    (tmp_path / "mine.yaml").write_text(recipe, "utf-8")
     command = ["run", str(tmp_path / "mine.yaml"), "--run", str(tmp_path / "run"), "--set", "select.policy=exclusive"]
     done = CliRunner().invoke(app, [*command, "--json"])
     assert done.exit_code == 0, done.output

@@ -187,7 +187,7 @@ class TestThePageSaysWhatSelectDoes:
         again = Workspace(tmp_path / "again").create()
         for path in (judged.samples, judged.scores, judged.manifest_path):
             (again.root / path.name).write_bytes(path.read_bytes())
-        shows(lab(browser, served, address("judged", alpha=5, beta=5)).page, select(again)["subsets"])
+        shows(lab(browser, served, address("judged", alpha=5, beta=5)).page, select(again).subsets)
 
     @pytest.mark.parametrize(("name", "definition"), [("three", THREE), ("one", ONE)])
     def test_a_policy_of_ones_own_on_any_number_of_axes(
