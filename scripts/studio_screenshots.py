@@ -51,7 +51,7 @@ def main() -> None:
     server = make_server(make_app(runs, port=port))
     threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True).start()
     given.output.mkdir(parents=True, exist_ok=True)
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser: Any = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         for scheme in ("light", "dark"):
