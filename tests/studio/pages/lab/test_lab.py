@@ -205,6 +205,15 @@ class TestThePageSaysWhatSelectDoes:
             shows(seen.page, {subset: subsets.count(subset) for subset in policy.subsets})
         assert seen.console == []
 
+    def test_the_note_says_what_is_decided_on(self, browser: Any, served: Served) -> None:
+        for name, words in (
+            ("judged", "as many samples as the judge expects"),
+            ("cascade", "its most probable subset"),
+        ):
+            note = lab(browser, served, f"run={name}").page.locator("#kind")
+            assert words in note.inner_text()
+        assert not lab(browser, served, "run=cascade&decide=scores").page.locator("#kind").is_visible()
+
     def test_while_a_slider_moves_expected_sizes_are_marked(
         self, browser: Any, served: Served, judged: Workspace
     ) -> None:

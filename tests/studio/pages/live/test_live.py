@@ -238,6 +238,19 @@ def test_what_a_finished_run_shows_and_how(tmp_path, browser) -> None:
             assert visit.console == []
 
 
+def test_a_cascade_that_has_ended_does_not_say_that_its_judge_saw_every_sample(tmp_path, browser) -> None:
+    run = hostile_run(tmp_path)
+    with serving([run.root], tmp_path) as served:
+        for samples, sentence in (
+            (5, "Every sample has been asked about, by j."),
+            (9, "j was asked about 5 of 9 samples."),
+        ):
+            told(run, state="complete", judge="j")
+            write_entry(run, "score", run.manifest().entry("score") | {"samples": samples})
+            with visit_url(browser, f"{served.url}/live") as visit:
+                visit.page.locator("#sentence", has_text=sentence).wait_for()
+
+
 SPREAD = [{"warmth": 1 + i % 5, "clarity": i % 3, "safety": 4} for i in range(30)]
 
 

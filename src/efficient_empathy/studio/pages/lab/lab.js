@@ -13,6 +13,7 @@ const SETTLED = 250;
 const KINDS = {
   counted: "",
   expected: "The judge gives distributions, and select decides on them: each subset gets as many samples as the judge expects. The map shows each sample at its nearest whole score.",
+  probable: "Two judges shared the work, and select puts each sample in its most probable subset. The map shows each sample at its nearest whole score.",
   ranked: "This policy ranks the samples, so the studio works every count out anew when a threshold moves.",
 };
 
@@ -257,8 +258,10 @@ function drawFrame() {
   const of = category === null ? "all categories" : present.categories[category];
   const { scored, unscored } = present.samples();
   at("about").textContent = `${format.plural(scored, "sample")} with scores${unscored ? `, ${format.count(unscored)} without` : ""}, in ${format.plural(present.categories.length, "category", "categories")}. Nothing is written here: move the thresholds, then copy the command.`;
-  at("kind").textContent = KINDS[present.kind];
-  at("kind").hidden = !KINDS[present.kind];
+  const singly = policy().decides[state.choice.decide] === "most probable subsets";
+  const note = KINDS[present.kind === "expected" && singly ? "probable" : present.kind];
+  at("kind").textContent = note;
+  at("kind").hidden = !note;
   at("map-of").textContent = `${format.plural(samples.scored, "sample")}${category === null ? "" : `, ${of}`}`;
   at("curve-of").textContent = `Share of ${format.plural(samples.scored, "sample")}, ${of}. Click to go there.`;
   at("flips-of").textContent = `When a threshold moves by one, ${of}. Each number leads to its samples.`;

@@ -73,7 +73,7 @@ function showState(report) {
   if (report.condition === "running") text = `By${by}`;
   else if (report.condition === "silent") text = `${sentence} Last heard of ${format.moment(process.written_at)}, process ${process.pid} on ${process.host}.`;
   else if (report.condition === "died") text = `Process ${process.pid} is gone without a word. What was judged is kept.`;
-  else if (report.condition === "complete" && report.samples) text = `Every sample has been asked about, by${by}`;
+  else if (report.condition === "complete" && report.samples) text = judgedBy(report);
   if (report.problem) text = report.problem;
   state(control.starting ? "Starting" : name, look, text);
   if (condition !== null && condition !== report.condition) announce(`${name}. ${text}`);
@@ -82,6 +82,16 @@ function showState(report) {
   button($("stop"), ["running", "stopping"].includes(condition) && control.can_stop && !READ_ONLY);
   button($("go-on"), control.can_go_on && !READ_ONLY);
   byHand(report);
+}
+
+const judgements = ({ ok, failed }) => Object.values(failed).reduce((sum, n) => sum + n, ok);
+
+/** Of a run that has ended: a cascade's judge is asked about some samples only, and the distilled judge answers for the rest. */
+function judgedBy(report) {
+  const { samples, judge } = report;
+  const asked = judgements(report);
+  if (asked >= samples) return `Every sample has been asked about${judge ? `, by ${judge}` : ""}.`;
+  return `${judge ?? "The judge"} was asked about ${format.count(asked)} of ${format.count(samples)} samples.`;
 }
 
 function button(element, shown) {
@@ -108,9 +118,9 @@ function byHand({ control, condition: now }) {
 function showFigures(report) {
   const { process, samples } = report;
   const working = ["running", "stopping", "silent"].includes(report.condition);
-  const failures = Object.values(report.failed).reduce((sum, n) => sum + n, 0);
+  const failures = judgements(report) - report.ok;
   const total = working ? process.total : samples ?? process?.total ?? 0;
-  const done = working ? process.done : report.ok + failures;
+  const done = working ? process.done : judgements(report);
   const progress = $("progress");
   progress.max = Math.max(1, total);
   progress.value = Math.min(done, progress.max);
