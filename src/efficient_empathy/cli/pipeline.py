@@ -59,11 +59,7 @@ def demo(
     if light:
         recipe = recipe.model_copy(update=dict.fromkeys(("train", "mix", "generate", "evaluate")))
     result = run_recipe(recipe, Workspace(run), console=err)
-    show(
-        result.model_dump(mode="json"),
-        as_json,
-        f"{summary(result)}\nLook at it: {_program()} studio {shlex.quote(str(run))}",
-    )
+    show(result, as_json, f"{summary(result)}\nLook at it: {_program()} studio {shlex.quote(str(run))}")
     if light:
         err.print(f"Not trained: {missing_extra('the second half of the demo', 'train')}", markup=False)
 

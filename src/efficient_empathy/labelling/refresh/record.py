@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, JsonValue, model_serializer
+from pydantic import Field, JsonValue
 
 from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.foundation.run.stages import SourceRecord
@@ -77,11 +77,7 @@ class RefreshResult(Refreshment):
     """What `refresh` did, of how many judgements the scores are made, and whether nothing had to be done."""
 
     judgements: int
-    skipped: bool = False
-
-    @model_serializer(mode="wrap")
-    def _without_gaps(self, dump: Any) -> dict[str, Any]:
-        return {name: value for name, value in dump(self).items() if name != "skipped" or self.skipped}
+    skipped: bool
 
     @classmethod
     def of(cls, record: RefreshRecord, *, skipped: bool = False) -> RefreshResult:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from efficient_empathy.evaluation.robustness.grid import slices
-from efficient_empathy.evaluation.robustness.records import (
-    TuningRecord,
-)
+from efficient_empathy.evaluation.robustness.records import TuningRecord
 from efficient_empathy.foundation.figures.heat_map import HeatMap, Quantity
 from efficient_empathy.report.decision import read_record
 from efficient_empathy.report.sections.sweep import MAP_LEVELS, at, dimension, in_words

@@ -114,7 +114,7 @@ def test_runs_that_share_nothing_or_have_no_scores_are_said(tmp_path):
     unscored = Workspace(tmp_path / "c").create()
     runs = [read_scores(RunTable(workspace), name) for workspace, name in ((a, "a"), (b, "b"), (unscored, "c"))]
     found = agreement(runs, tell, draws=20)
-    assert found["pairs"][0]["fault"] == "a and b have no sample in common"
+    assert found["pairs"][0]["fault"] == "no sample is in both a and b"
     assert any("c" in note and "score" in note for note in found["notes"])
     assert found["overlaps"] == []
     assert found["common"] == 0

@@ -152,7 +152,7 @@ def _fault(a: Scores, b: Scores, axes: Sequence[Axis], common: int, scored: int)
         sides = [f"{run.name} scores {', '.join(f'{x.name} {x.low}–{x.high}' for x in run.axes)}" for run in (a, b)]
         return f"no axis in common: {', and '.join(sides)}"
     if not common:
-        return f"{a.name} and {b.name} have no sample in common"
+        return f"no sample is in both {a.name} and {b.name}"
     return "" if scored else f"none of the {common:,} samples that {a.name} and {b.name} share has scores in both"
 
 
