@@ -91,7 +91,7 @@ def _price(entry: Any, path: Path, model: Any) -> Price:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A call's answer. `logprobs` is the server's list of token entries, as it came.
+    """A call's answer. `logprobs` is the server's list of token entries, `thought` what it sent as reasoning.
 
     `cost_usd` and `attempts` cover all attempts of the call, `latency_s` the last one. Where the server reports no
     usage, the token counts are estimates (four bytes a token) and the cost is the call's upper bound.
@@ -106,6 +106,7 @@ class Completion:
     cost_usd: float
     latency_s: float
     attempts: int
+    thought: str = ""
 
     @property
     def answer(self) -> str:
@@ -201,4 +202,5 @@ class Call:
             cost_usd=self.cost_usd,
             latency_s=self.latency_s,
             attempts=self.attempts,
+            thought=secrets.scrub(reply.thought),
         )

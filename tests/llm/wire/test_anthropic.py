@@ -69,7 +69,8 @@ def test_a_tool_s_input_is_the_reply_and_thoughts_are_none_of_it() -> None:
     used = {"type": "tool_use", "id": "t", "name": "report", "input": {"warmth": 7}}
     reply = WIRE.read_reply(message([thought, {"type": "text", "text": "Here:"}, used], stop_reason="tool_use"))
     assert json.loads(reply.text) == {"warmth": 7}
-    assert WIRE.read_reply(message([thought, {"type": "text", "text": "7"}])).text == "7"
+    reply = WIRE.read_reply(message([thought, {"type": "text", "text": "7"}]))
+    assert (reply.text, reply.thought) == ("7", "Hm.")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,26 @@ def test_content_in_parts_is_joined() -> None:
 
 
 @pytest.mark.parametrize(
+    "message",
+    [
+        {"content": "7 8", "reasoning_content": "Hm."},
+        {"content": "7 8", "reasoning": "Hm.", "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]},
+        {"content": [{"type": "thinking", "thinking": [{"text": "Hm."}]}, {"type": "text", "text": "7 8"}]},
+        {"content": [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "7 8"}]},
+    ],
+)
+def test_reasoning_is_kept_apart_from_the_text(message: dict[str, Any]) -> None:
+    reply = read_reply(completion(message=message))
+    assert (reply.text, reply.thought) == ("7 8", "Hm.")
+
+
+@pytest.mark.parametrize("reasoning", [None, 7, [], {}, [{"text": "7"}]])
+def test_reasoning_in_no_known_form_is_none(reasoning: Any) -> None:
+    reply = read_reply(completion(None, message={"reasoning_content": reasoning, "reasoning": reasoning}))
+    assert (reply.text, reply.thought) == ("", "")
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",

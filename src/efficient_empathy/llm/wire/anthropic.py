@@ -87,7 +87,7 @@ class AnthropicWire:
         return _TEMPLATE_TOKENS * (len(fields["messages"]) + 2) + (_TOOL_TOKENS if "tools" in fields else 0)
 
     def read_reply(self, body: bytes) -> Reply:
-        """A message's text, or the input of the tool that it calls, as JSON; what the model thinks is left out."""
+        """A message's text, or the input of the tool that it calls, as JSON; what the model thinks is kept apart."""
         reply = read_json(body)
         if not isinstance(reply, dict):
             raise BadBodyError(f"the reply is not a message: {body_start(body)}")
@@ -103,7 +103,9 @@ class AnthropicWire:
             usage = None  # a text of no tokens
         finish = _FINISH.get(stop, stop) if isinstance(stop, str) else ""
         refusal = (text or "the model declined to answer") if stop == "refusal" else None
-        return Reply(text, finish, refusal, None, usage)
+        thoughts = [block.get("thinking") for block in blocks if block.get("type") == "thinking"]
+        thought = clean("".join(one for one in thoughts if isinstance(one, str)))
+        return Reply(text, finish, refusal, None, usage, thought)
 
     def read_error(self, body: bytes) -> ServerError:
         """The message and type of an error's body."""

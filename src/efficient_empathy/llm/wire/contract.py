@@ -36,7 +36,8 @@ class Question:
 class Reply:
     """A model's reply. `finish_reason` is stop, length, content_filter, or the server's own word.
 
-    `logprobs` is the list of token entries as the server sent it, `usage` what is said to be billed.
+    `logprobs` is the list of token entries as the server sent it, `usage` what is said to be billed. `thought` is what
+    the server sends apart from the text as the model's reasoning.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Reply:
     refusal: str | None
     logprobs: list[Any] | None
     usage: Usage | None
+    thought: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ class OpenAIWire:
             refusal=clean(refusal) if isinstance(refusal, str) and refusal else None,
             logprobs=_logprobs(choice.get("logprobs")),
             usage=usage,
+            thought=_thought(message),
         )
 
     def read_error(self, body: bytes) -> ServerError:
@@ -131,6 +132,16 @@ def _text(content: Any) -> str | None:
         parts = [part.get("text", "") for part in content if isinstance(part, dict)]
         content = "".join(part for part in parts if isinstance(part, str))
     return clean(content) if isinstance(content, str) else None
+
+
+def _thought(message: dict[str, Any]) -> str:
+    """What is sent as reasoning: by DeepSeek and llama.cpp, by vLLM and OpenRouter, and by Mistral in parts."""
+    for name in ("reasoning_content", "reasoning"):
+        if isinstance(text := message.get(name), str) and text:
+            return clean(text)
+    content = message.get("content")
+    parts = [part.get("thinking") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    return "".join((part if isinstance(part, str) else _text(part)) or "" for part in parts)
 
 
 def _usage(usage: Any) -> Usage | None:
