@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from efficient_empathy.dialogues import Intake, open_source
+from efficient_empathy.dialogues import open_source
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.labelling.distillation.reference import FILE, write_reference
 from efficient_empathy.scoring import Rubric
 from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
@@ -30,7 +31,9 @@ def main() -> None:
     parser.add_argument("--rubric", type=Path, help="the rubric that it learnt, by default empathy")
     options = parser.parse_args()
     judge = DistilledJudge(Rubric.load(options.rubric), options.judge)
-    samples = [*{sample.id: sample for sample in open_source(options.source, intake=Intake("skip"))}.values()]
+    samples = [
+        *{sample.id: sample for sample in open_source(options.source, ReadingSettings(on_bad_row="skip"))}.values()
+    ]
     batches = [judge.probabilities(samples[at : at + BATCH]) for at in range(0, len(samples), BATCH)]
     reference = write_reference(judge, options.judge, samples, np.concatenate(batches))
     size = (options.judge / FILE).stat().st_size

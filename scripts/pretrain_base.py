@@ -23,7 +23,8 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from efficient_empathy.dialogues import Intake, Sample, open_source
+from efficient_empathy.dialogues import Sample, open_source
+from efficient_empathy.dialogues.settings import ReadingSettings
 
 BOS, START, END, EOT, PAD = (
     "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|pad|>",
@@ -69,7 +70,7 @@ Turn = tuple[str, str]
 def conversations(source: Path) -> tuple[list[list[Turn]], list[list[Turn]]]:
     """Every conversation once, as (role, text) turns that alternate: those to train on, those of split `valid`."""
     longest: dict[str, Sample] = {}
-    for sample in open_source(source, intake=Intake("skip")):
+    for sample in open_source(source, ReadingSettings(on_bad_row="skip")):
         if sample.dialogue_id not in longest or sample.turn > longest[sample.dialogue_id].turn:
             longest[sample.dialogue_id] = sample
     parts: tuple[list[list[Turn]], list[list[Turn]]] = ([], [])

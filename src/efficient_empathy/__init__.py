@@ -29,8 +29,10 @@ if TYPE_CHECKING:
         evaluate,
         evaluate_files,
         generate,
+        inspect_source,
         mix,
         predict,
+        read,
         refresh,
         run_recipe,
         score,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
         tune,
         write_report,
     )
-    from efficient_empathy.dialogues import inspect_source, read
     from efficient_empathy.evaluation.agreement import AgreementSettings, measure_agreement
 
 __all__ = [
@@ -69,8 +70,6 @@ __getattr__ = exports(
     __name__,
     dict.fromkeys(__all__, "api")
     | {
-        "read": "dialogues",
-        "inspect_source": "dialogues",
         "AgreementSettings": "evaluation.agreement",
         "measure_agreement": "evaluation.agreement",
     },

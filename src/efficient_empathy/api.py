@@ -10,7 +10,6 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy import selection as _selection
-from efficient_empathy.dialogues import OnBadRow
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import load
@@ -22,7 +21,27 @@ from efficient_empathy.scoring.settings import Pool
 from efficient_empathy.selection.settings import SelectSettings
 
 if TYPE_CHECKING:
+    from efficient_empathy.dialogues import Inspection
     from efficient_empathy.labelling.prediction.stage import PredictionInput
+
+
+def read(source: str | Path, **reading: Any) -> pl.DataFrame:
+    """All samples of a source, a row a sample; `reading` as of `ReadingSettings`: format, columns, on_bad_row …"""
+    from efficient_empathy.dialogues import read as read_source
+
+    return read_source(source, _reading(reading))
+
+
+def inspect_source(source: str | Path, **reading: Any) -> Inspection:
+    """What a source holds; `reading` as of `ReadingSettings`. Bad rows are counted unless `on_bad_row` is fail."""
+    from efficient_empathy.dialogues import inspect_source as inspect
+    from efficient_empathy.dialogues.settings import InspectionSettings
+
+    return inspect(source, load(InspectionSettings, None, "the options", reading))
+
+
+def _reading(settings: dict[str, Any] | None) -> ReadingSettings:
+    return load(ReadingSettings, None, "the options", settings)
 
 
 def score(
@@ -33,21 +52,20 @@ def score(
     pool: Pool = "median",
     rubric: Rubric | str | Path | None = None,
     options: JudgeOptions | None = None,
-    format: str | None = None,  # noqa: A002
-    columns: dict[str, str] | None = None,
-    on_bad_row: OnBadRow = "fail",
     quiet: bool = False,
+    **reading: Any,
 ) -> pl.DataFrame:
     """Judge every sample of `source` that the run's ledger does not hold yet; the frame of `scores.parquet`.
 
     `judge` is written as for the command (distilled, openai:MODEL …) and takes `options`, such as
     `{"base_url": URL, "max_cost": 5}`; or it is any object with a `name` and an async `judge` (see `Judge`). Of several
-    of either, `pool` makes one score.
+    of either, `pool` makes one score. `reading` as of `ReadingSettings`: format, columns, on_bad_row and so on.
     """
     loaded_rubric = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
-    reading: dict[str, Any] = {"format": format, "columns": columns, "on_bad_row": on_bad_row}
-    _scoring.score(source, workspace, judge, loaded_rubric, options, pool=pool, console=console, **reading)
+    _scoring.score(
+        source, workspace, judge, loaded_rubric, options, pool=pool, reading=_reading(reading), console=console
+    )
     return pl.read_parquet(workspace.scores)
 
 
@@ -63,8 +81,8 @@ def cascade(
 ) -> dict[str, Any]:
     """Score with the distilled judge where it is sure and an expert elsewhere; the plan, the guarantee and the check.
 
-    `settings` as of `CascadeSettings`: expert, error, f1, confidence and so on; `reading` as of `score`: format,
-    columns, on_bad_row. The scores are those of the run.
+    `settings` as of `CascadeSettings`: expert, error, f1, confidence and so on; `reading` as of
+    `ReadingSettings`. The scores are those of the run.
     """
     from efficient_empathy.labelling.cascade.record import CascadeResult
     from efficient_empathy.labelling.cascade.settings import CascadeSettings
@@ -73,7 +91,7 @@ def cascade(
     loaded_rubric = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     stage_settings, console = load(CascadeSettings, None, "the options", settings), Console(stderr=True, quiet=quiet)
     result = run_cascade(
-        source, Workspace(run), stage_settings, loaded_rubric, options, console=console, **(reading or {})
+        source, Workspace(run), stage_settings, loaded_rubric, options, reading=_reading(reading), console=console
     )
     assert isinstance(result, CascadeResult)  # no dry run
     return result.cascade.model_dump(mode="json")
@@ -116,12 +134,9 @@ def predict(source: PredictionInput, *, quiet: bool = False, **settings: Any) ->
     from efficient_empathy.labelling.prediction import predict as judge
     from efficient_empathy.labelling.prediction.words import drift_summary
 
-    reading = {key: settings.pop(key) for key in ReadingSettings.model_fields if key in settings}
-    how = load(ReadingSettings, None, "the options", reading)
+    reading = _reading({key: settings.pop(key) for key in ReadingSettings.model_fields if key in settings})
     stage_settings = load(PredictionSettings, None, "the options", settings)
-    prediction = judge(
-        source, Predictor(stage_settings), format=how.format, columns=how.columns or None, on_bad_row=how.on_bad_row
-    )
+    prediction = judge(source, Predictor(stage_settings), reading)
     if prediction.drift["verdict"] not in ("ok", "none"):
         Console(stderr=True, quiet=quiet).print(drift_summary(prediction.drift, True), markup=False)
     return prediction.per(stage_settings.per)

@@ -90,10 +90,10 @@ def _scoring(recipe: Recipe, workspace: Workspace, console: Console, force: bool
 
 
 def _score(recipe: Recipe, section: ScoreSection, workspace: Workspace, console: Console, force: bool) -> ScoreResult:
-    rubric, options, reading = recipe.load_rubric(), section.model_extra, recipe.data.arguments()
+    rubric, options = recipe.load_rubric(), section.model_extra
     result = score(
         recipe.data.place, workspace, section.judge, rubric, options,
-        pool=section.pool or "median", console=console, force=force, **reading,
+        pool=section.pool or "median", reading=recipe.data, console=console, force=force,
     )  # fmt: skip
     require_scores(result)
     return _complete(result, "judgements")
@@ -105,9 +105,16 @@ def _cascade(
     from efficient_empathy.labelling.cascade.record import CascadeResult
     from efficient_empathy.labelling.cascade.stage import cascade
 
-    rubric, options, reading = recipe.load_rubric(), section.model_extra, recipe.data.arguments()
+    rubric, options = recipe.load_rubric(), section.model_extra
     result = cascade(
-        recipe.data.place, workspace, section.settings, rubric, options, console=console, force=force, **reading
+        recipe.data.place,
+        workspace,
+        section.settings,
+        rubric,
+        options,
+        reading=recipe.data,
+        console=console,
+        force=force,
     )
     assert isinstance(result, CascadeResult)  # no dry run
     require_scores(result)

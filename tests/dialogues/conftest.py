@@ -11,6 +11,7 @@ import pytest
 from efficient_empathy.dialogues import Intake, Sample
 from efficient_empathy.dialogues.formats import find_reader
 from efficient_empathy.dialogues.rows import Row
+from efficient_empathy.dialogues.settings import ReadingSettings
 
 Convert = Callable[..., tuple[list[Sample], Intake]]
 Write = Callable[..., Path]
@@ -21,7 +22,7 @@ def convert() -> Convert:
     """Read rows as one format; bad rows are kept in the intake that comes with the samples."""
 
     def run(format_name: str, *rows: dict[str, Any]) -> tuple[list[Sample], Intake]:
-        intake = Intake("skip")
+        intake = Intake(ReadingSettings(on_bad_row="skip"))
         numbered = [Row(f"file:{number}", values, "file", None) for number, values in enumerate(rows, 1)]
         return list(find_reader(format_name).samples(numbered, intake)), intake
 

@@ -14,7 +14,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from efficient_empathy.dialogues import Intake, format_names, inspect_source, open_source, write_samples
+from efficient_empathy.dialogues import format_names, inspect_source, open_source, write_samples
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 
 JSON = st.recursive(
@@ -40,7 +41,7 @@ def check(content: bytes, format_name: str | None) -> None:
         path.write_bytes(content)
         for mode in ("skip", "fail"):
             with contextlib.suppress(UserError):
-                source = open_source(path, format=format_name, intake=Intake(mode))
+                source = open_source(path, ReadingSettings(format=format_name, on_bad_row=mode))
                 write_samples(source, Path(output) / "samples.parquet")
         with contextlib.suppress(UserError):
             inspect_source(folder)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from efficient_empathy.dialogues import BadRowError, DistinctCounter, Intake, inspect_source
+from efficient_empathy.dialogues import BadRowError, DistinctCounter, inspect_source
 from efficient_empathy.dialogues.inspection import as_record, as_text
+from efficient_empathy.dialogues.settings import ReadingSettings
 
 Write = Callable[..., Path]
 
@@ -38,7 +39,7 @@ def test_everything_is_counted_in_one_pass(write: Write) -> None:
 
 def test_bad_rows_stop_it_if_the_intake_says_so(write: Write) -> None:
     with pytest.raises(BadRowError):
-        inspect_source(write("a.jsonl", [{"context": "a", "response": "b"}, {}]), intake=Intake())
+        inspect_source(write("a.jsonl", [{"context": "a", "response": "b"}, {}]), ReadingSettings())
 
 
 def chat(path, *rows: object):

@@ -13,12 +13,12 @@ import pytest
 
 from efficient_empathy.dialogues import (
     BadRowError,
-    Intake,
     inspect_source,
     open_source,
     read_evaluations,
     write_samples,
 )
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.dialogues.source import HubId, hub_id
 from efficient_empathy.foundation.errors import UserError
 
@@ -40,12 +40,12 @@ def test_a_source_says_what_it_is_and_reads_lazily(write: Write) -> None:
 def test_columns_may_have_other_names(write: Write) -> None:
     path = write("a.csv", "question,answer,mood\nhi,hello,joyful\n")
     columns = {"context": "question", "response": "answer", "category": "mood"}
-    [sample] = open_source(path, columns=columns)
+    [sample] = open_source(path, ReadingSettings(columns=columns))
     assert (sample.context[0].text, sample.response, sample.category) == ("hi", "hello", "joyful")
-    [same] = open_source(path, columns=columns, format="table")
+    [same] = open_source(path, ReadingSettings(columns=columns, format="table"))
     assert same == sample
     with pytest.raises(UserError, match=r"a\.csv:2: no column 'reply': there are 'question', 'answer', 'mood'"):
-        open_source(path, columns={"context": "question", "response": "reply"})
+        open_source(path, ReadingSettings(columns={"context": "question", "response": "reply"}))
 
 
 def test_unknown_rows_are_told_with_their_keys(write: Write) -> None:
@@ -62,12 +62,12 @@ def test_only_bad_rows_are_told_by_the_first(write: Write) -> None:
 
 def test_a_named_format_overrides_and_unfit_rows_are_bad(write: Write) -> None:
     path = write("a.jsonl", TABLE)
-    assert open_source(path, format="judged").format == "judged"
-    intake = Intake("skip")
-    assert not list(open_source(path, format="messages", intake=intake))
-    assert intake.bad_row_count == 2
+    assert open_source(path, ReadingSettings(format="judged")).format == "judged"
+    source = open_source(path, ReadingSettings(format="messages", on_bad_row="skip"))
+    assert not list(source)
+    assert source.intake.bad_row_count == 2
     with pytest.raises(UserError, match="there is no format 'xml'"):
-        open_source(path, format="xml")
+        open_source(path, ReadingSettings(format="xml"))
 
 
 @pytest.mark.parametrize("name", ["nothing.jsonl", "no/such/file.csv", "a\0b", "x" * 5_000, ""])
@@ -117,21 +117,16 @@ def test_replies_stand_beside_their_samples(write: Callable[..., Path]) -> None:
 
 
 def test_a_row_without_a_reply_is_a_bad_row(write: Callable[..., Path]) -> None:
-    rows = [
-        {"context": "a", "response": "b"},
-        {"context": "a", "response": "b", "evaluation": 5},
-        {"response": "b", "evaluation": "x"},
-    ]
-    path = write("a.jsonl", rows)
-    with pytest.raises(BadRowError, match="'evaluation' is missing"):
-        list(read_evaluations(path))
-    intake = Intake("skip")
-    assert list(read_evaluations(path, intake=intake)) == []
-    assert [bad.reason for bad in intake.bad_rows] == [
-        "'evaluation' is missing",
-        "'evaluation' is '5', not text",
-        "'context' is missing",
-    ]
+    faults = {
+        "'evaluation' is missing": {"context": "a", "response": "b"},
+        "'evaluation' is '5', not text": {"context": "a", "response": "b", "evaluation": 5},
+        "'context' is missing": {"response": "b", "evaluation": "x"},
+    }
+    for reason, row in faults.items():
+        with pytest.raises(BadRowError, match=reason):
+            list(read_evaluations(write("a.jsonl", [row])))
+    path = write("a.jsonl", [*faults.values(), {"context": "a", "response": "b", "evaluation": "c"}])
+    assert [reply for _, reply in read_evaluations(path, ReadingSettings(on_bad_row="skip"))] == ["c"]
 
 
 PAIR = [{"context": "hi", "response": "hello"}]
@@ -168,7 +163,7 @@ def test_the_official_files_are_read_alone(write: Write, tmp_path: Path) -> None
     source = open_source(tmp_path)
     assert (source.format, names(source.files)) == ("empathetic-dialogues", ["train.csv", "valid.csv.gz"])
     assert names(source.skipped_files) == ["train_pairs.jsonl"]
-    assert names(open_source(tmp_path, format="table").files) == ["train_pairs.jsonl"]
+    assert names(open_source(tmp_path, ReadingSettings(format="table")).files) == ["train_pairs.jsonl"]
 
 
 def test_conversations_do_not_run_on_into_the_next_file(write: Write, tmp_path: Path) -> None:
@@ -182,9 +177,9 @@ def test_different_formats_are_an_error_unless_one_is_named(write: Write, tmp_pa
     write("b.jsonl", MESSAGES)
     with pytest.raises(UserError, match=r"a\.jsonl is table; b\.jsonl is messages\): pass one file, or --format"):
         open_source(tmp_path)
-    assert names(open_source(tmp_path, format="messages").files) == ["b.jsonl"]
+    assert names(open_source(tmp_path, ReadingSettings(format="messages")).files) == ["b.jsonl"]
     with pytest.raises(UserError, match=r"no file of the format esconv \(looked at a\.jsonl, b\.jsonl\)"):
-        open_source(tmp_path, format="esconv")
+        open_source(tmp_path, ReadingSettings(format="esconv"))
 
 
 def test_a_broken_file_among_good_ones_is_not_passed_over(write: Write, tmp_path: Path) -> None:

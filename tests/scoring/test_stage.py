@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 import misbehaviours as does
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.report import report
@@ -368,7 +369,7 @@ def test_bad_rows_stop_the_reading_or_are_counted(workspace, chat) -> None:
     with pytest.raises(UserError, match=r"a\.jsonl:6"):
         ingest(chat, workspace)
     assert not workspace.samples.exists()
-    read = ingest(chat, workspace, on_bad_row="skip")
+    read = ingest(chat, workspace, ReadingSettings(on_bad_row="skip"))
     assert (read.samples, read.bad_rows) == (5, 1)
     assert read.bad_row_examples[0].place.endswith("a.jsonl:6")
 
@@ -382,4 +383,4 @@ def test_repeated_samples_are_kept_and_counted(workspace, chat) -> None:
 def test_a_source_without_samples_is_refused(workspace, chat) -> None:
     chat.write_text('{"messages": [{"role": "user", "content": "Hello?"}]}\n', "utf-8")
     with pytest.raises(UserError, match="no sample"):
-        ingest(chat, workspace, on_bad_row="skip")
+        ingest(chat, workspace, ReadingSettings(on_bad_row="skip"))

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from efficient_empathy.dialogues import Intake, Sample, open_source
 from efficient_empathy.dialogues.formats import find_reader
 from efficient_empathy.dialogues.rows import Row
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.selection import select
 from scored_runs import write_run
@@ -66,7 +67,7 @@ def samples_of(dialogues: list[tuple[list[tuple[str, str]], str | None, str | No
         for turns, category, split in dialogues
     ]
     numbered = [Row(f"f:{number}", row, "f") for number, row in enumerate(rows, 1)]
-    return [*find_reader("esconv").samples(numbered, Intake("skip"))]
+    return [*find_reader("esconv").samples(numbered, Intake(ReadingSettings(on_bad_row="skip")))]
 
 
 def facts(sample: Sample) -> tuple[object, ...]:

@@ -68,8 +68,8 @@ def cascade(
         options,
         dry_run=dry_run,
         console=err,
+        reading=reading,
         force=force,
-        **reading.arguments(),
     )
     if isinstance(result, CascadeRecord):
         content = {"dry_run": True, "judge": CASCADE, **result.model_dump(mode="json")}
@@ -170,8 +170,7 @@ def predict(
     else:
         with err.status("Judging …") as status:
             prediction = predict(
-                source, predictor,
-                format=reading.format, columns=reading.columns or None, on_bad_row=reading.on_bad_row,
+                source, predictor, reading,
                 on_progress=lambda samples: status.update(f"Judging … {samples:,} samples"),
             )  # fmt: skip
     if output is not None:
@@ -191,7 +190,7 @@ def _stream(predictor: Predictor, how: ReadingSettings, *, lines: bool, keep: bo
     from efficient_empathy.labelling.prediction.stage import Collection
     from efficient_empathy.labelling.prediction.stream import Reading, answers
 
-    reading = Reading(how.format, how.columns or None, Intake(how.on_bad_row))
+    reading = Reading(Intake(how))
     start, collection = time.perf_counter(), Collection(predictor, frames=keep or not lines)
     for answer in answers(sys.stdin.buffer, predictor, collection, reading):
         if lines:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -156,10 +156,9 @@ def generate(
     from efficient_empathy.modelling.generation import generate as run_generate
     from efficient_empathy.modelling.generation import summary
 
-    how: dict[str, Any] = {"format": reading.format, "columns": reading.columns or None} if source else {}
     result = run_generate(
         Workspace(run) if run else None, model, settings,
-        name=name, endpoint=endpoint, source=source, output=output, console=err, force=force, **how,
+        name=name, endpoint=endpoint, source=source, output=output, reading=reading, console=err, force=force,
     )  # fmt: skip
     show(result, as_json, summary(result))
     stop(result.ending)

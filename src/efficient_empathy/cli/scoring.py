@@ -36,12 +36,12 @@ def score(
 
     workspace, rubric = Workspace(run), Rubric.load(settings.rubric)
     if dry_run:
-        estimate = plan(source, workspace, settings.judge, rubric, options, **reading.arguments())
+        estimate = plan(source, workspace, settings.judge, rubric, options, reading)
         show(estimate, as_json, plan_text(estimate))
         return
     result = run_score(
         source, workspace, settings.judge, rubric, options,
-        pool=settings.pool or "median", console=err, force=force, **reading.arguments(),
+        pool=settings.pool or "median", reading=reading, console=err, force=force,
     )  # fmt: skip
     show(result, as_json, summary(result, run))
     stop(result.ending)
@@ -53,9 +53,8 @@ def inspect(source: Source, reading: InspectionSettings, as_json: Json = False) 
 
     Example: efficient-empathy inspect dialogues.jsonl
     """
-    from efficient_empathy.dialogues import Intake, inspect_source
+    from efficient_empathy.dialogues import inspect_source
     from efficient_empathy.dialogues.inspection import as_record, as_text
 
-    intake = Intake(on_bad_row=reading.on_bad_row)
-    inspection = inspect_source(source, format=reading.format, columns=reading.columns or None, intake=intake)
+    inspection = inspect_source(source, reading)
     show(as_record(inspection), as_json, as_text(inspection))

@@ -7,8 +7,9 @@ from efficient_empathy.foundation.exports import exports
 if TYPE_CHECKING:
     from efficient_empathy.dialogues.formats import format_names
     from efficient_empathy.dialogues.inspection import DistinctCounter, Inspection, inspect_source
-    from efficient_empathy.dialogues.rows import BadRow, BadRowError, Intake, OnBadRow
+    from efficient_empathy.dialogues.rows import BadRow, BadRowError, Intake
     from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Role, Sample, Utterance, sample_id
+    from efficient_empathy.dialogues.settings import OnBadRow, ReadingSettings
     from efficient_empathy.dialogues.source import Source, open_source, read_evaluations
     from efficient_empathy.dialogues.storage import read, scan_samples, uniform, write_samples
 
@@ -20,6 +21,7 @@ __all__ = [
     "Inspection",
     "Intake",
     "OnBadRow",
+    "ReadingSettings",
     "Role",
     "Sample",
     "Source",
@@ -45,7 +47,8 @@ __getattr__ = exports(
         "BadRow": "rows",
         "BadRowError": "rows",
         "Intake": "rows",
-        "OnBadRow": "rows",
+        "OnBadRow": "settings",
+        "ReadingSettings": "settings",
         "Role": "sample",
         "SAMPLE_SCHEMA": "sample",
         "Sample": "sample",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from efficient_empathy.dialogues.rows import BadRow, Intake
+from efficient_empathy.dialogues.rows import BadRow
 from efficient_empathy.dialogues.sample import Sample
+from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
 from efficient_empathy.dialogues.source import open_source
 
 _EXAMPLES = 3
@@ -63,18 +63,12 @@ class Inspection:
     examples: list[Sample] = field(default_factory=list)
 
 
-def inspect_source(
-    source: str | Path,
-    *,
-    format: str | None = None,  # noqa: A002
-    columns: Mapping[str, str] | None = None,
-    intake: Intake | None = None,
-) -> Inspection:
-    """Read all of a source and count; bad rows are counted too, unless `intake` says that they stop the reading.
+def inspect_source(source: str | Path, reading: ReadingSettings | None = None) -> Inspection:
+    """Read all of a source and count; bad rows are counted too, unless `reading` says that they stop it.
 
     Holds 16 bytes per sample, however long it is.
     """
-    dialogues = open_source(source, format=format, columns=columns, intake=intake or Intake("skip"))
+    dialogues = open_source(source, reading or InspectionSettings())
     inspection = Inspection(dialogues.format, dialogues.files, dialogues.skipped_files)
     ids, conversations = DistinctCounter(), DistinctCounter()
     for sample in dialogues:

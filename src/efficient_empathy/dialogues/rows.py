@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 
-OnBadRow = Literal["fail", "skip"]
 KEPT_BAD_ROWS = 1000
 
 
@@ -32,19 +32,19 @@ class BadRow:
 
 @dataclass(slots=True)
 class Intake:
-    """Counts what a reader drops or repairs, so that nothing is lost in silence.
+    """How rows are read, and what was dropped or repaired, so that nothing is lost in silence.
 
     `bad_rows` keeps the first 1,000; `bad_row_count` counts all. `repairs` counts, by kind, what was mended and kept.
     """
 
-    on_bad_row: OnBadRow = "fail"
+    settings: ReadingSettings = field(default_factory=ReadingSettings)
     bad_row_count: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
     repairs: Counter[str] = field(default_factory=Counter)
 
     def bad(self, place: str, reason: str) -> None:
         """Note a bad row; raises `BadRowError` unless bad rows are skipped."""
-        if self.on_bad_row == "fail":
+        if self.settings.on_bad_row == "fail":
             raise BadRowError(
                 f"{place}: {reason}. Mend the row, or pass --on-bad-row skip to count and leave out such rows."
             )

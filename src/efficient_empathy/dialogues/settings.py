@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from efficient_empathy.dialogues.rows import OnBadRow
 from efficient_empathy.foundation.settings import Flag, Settings
+
+OnBadRow = Literal["fail", "skip"]
 
 
 class ReadingSettings(Settings):
@@ -20,9 +21,10 @@ class ReadingSettings(Settings):
     on_bad_row: OnBadRow = "fail"
     """Stop at a row that carries no sample, or count it and go on."""
 
-    def arguments(self) -> dict[str, Any]:
-        """As functions that read a source take them."""
-        return {"format": self.format, "columns": self.columns or None, "on_bad_row": self.on_bad_row}
+    @classmethod
+    def of(cls, settings: ReadingSettings | None) -> Self:
+        """The reading alone of settings that may have more, the defaults of none."""
+        return cls(**{name: getattr(settings, name) for name in cls.model_fields}) if settings else cls()
 
 
 class InspectionSettings(ReadingSettings):

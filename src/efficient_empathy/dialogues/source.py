@@ -26,13 +26,11 @@ from efficient_empathy.dialogues.rows import (
     split_in_name,
 )
 from efficient_empathy.dialogues.sample import Sample
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
 
 _PREFIX = "hub:"
 _FILE_ENDINGS = {".csv", ".gz", ".json", ".jsonl", ".parquet", ".tsv", ".txt", ".zip"}
-Columns = Mapping[str, str]
-"""The name that a format knows a column by, to the name that it has in the file."""
-
 _ROWS_LOOKED_AT = 100
 _KEYS_SHOWN = 12
 _OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.gz)?")
@@ -106,8 +104,9 @@ def _unreadable(hub: HubId, error: Exception) -> UserError:
     return UserError(f"cannot read {hub} from the Hugging Face hub ({reason}): check the name and the network")
 
 
-def rows_of(part: Part, intake: Intake, columns: Columns) -> Iterator[Row]:
+def rows_of(part: Part, intake: Intake) -> Iterator[Row]:
     """The rows of a file or hub data set, their columns under the names that formats know."""
+    columns = intake.settings.columns
 
     def is_row(values: dict[str, Any]) -> bool:
         return recognise_format([_rename_columns(values, columns)]) is not None
@@ -121,9 +120,9 @@ def rows_of(part: Part, intake: Intake, columns: Columns) -> Iterator[Row]:
             yield replace(row, values=_rename_columns(row.values, columns)) if columns else row
 
 
-def format_of(part: Part, columns: Columns) -> str:
+def format_of(part: Part, reading: ReadingSettings) -> str:
     """The name of the format that the first rows are of."""
-    peek = _Peek(part, columns)
+    peek = _Peek(part, reading)
     reader = recognise_format(peek)
     if reader is not None:
         return reader.name
@@ -139,28 +138,27 @@ def format_of(part: Part, columns: Columns) -> str:
     raise UserError(f"{part} is empty: it has no rows")
 
 
-def is_of(part: Part, reader: Reader, columns: Columns) -> bool:
+def is_of(part: Part, reader: Reader, reading: ReadingSettings) -> bool:
     """Whether any of the first rows is of one format."""
-    return any(reader.recognises(values) for values in _Peek(part, columns))
+    return any(reader.recognises(values) for values in _Peek(part, reading))
 
 
 class _Peek:
     """The values of the first rows; remembers what was met."""
 
-    def __init__(self, part: Part, columns: Columns) -> None:
+    def __init__(self, part: Part, reading: ReadingSettings) -> None:
         self._part = part
-        self._columns = columns
-        self.intake = Intake("skip")
+        self.intake = Intake(reading.model_copy(update={"on_bad_row": "skip"}))
         self.keys: str | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for row in islice(rows_of(self._part, self.intake, self._columns), _ROWS_LOOKED_AT):
+        for row in islice(rows_of(self._part, self.intake), _ROWS_LOOKED_AT):
             if self.keys is None:
                 self.keys = _keys(row.values)
             yield row.values
 
 
-def _rename_columns(values: dict[str, Any], columns: Columns) -> dict[str, Any]:
+def _rename_columns(values: dict[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
     return {**values, **{format_name: values.get(name) for format_name, name in columns.items()}}
 
 
@@ -181,13 +179,14 @@ def list_files(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: (_SPLIT_ORDER.get(split_in_name(path) or "", 3), path.name))
 
 
-def files_of_format(folder: Path, format_name: str | None, columns: Columns) -> tuple[str, list[Path]]:
+def files_of_format(folder: Path, reading: ReadingSettings) -> tuple[str, list[Path]]:
     """The one format of a folder's files, and those that are of it.
 
     A run's folder is its samples. EmpatheticDialogues' official files are read alone where they are found. Files of
     several formats are an error, unless a format is named; so is a selection, which has selected and discarded samples,
     each in two files.
     """
+    format_name = reading.format
     if all((folder / name).is_file() for name in _SELECTION):
         raise UserError(f"{folder} is a selection, with each subset in two files: pass one, such as {_subset(folder)}")
     if format_name in (None, Samples.name) and (folder / _SAMPLES).is_file() and (folder / _MANIFEST).is_file():
@@ -195,10 +194,10 @@ def files_of_format(folder: Path, format_name: str | None, columns: Columns) -> 
     files = [path for path in list_files(folder) if path.suffix.lower() not in _NO_DATA]
     official = [path for path in files if _OFFICIAL.fullmatch(path.name)]
     if format_name in (None, _OFFICIAL_FORMAT) and official:
-        formats = _formats(official, None, columns)
+        formats = _formats(official, reading.model_copy(update={"format": None}))
         if set(formats.values()) == {_OFFICIAL_FORMAT}:
             return _OFFICIAL_FORMAT, list(formats)
-    formats = _formats(files, format_name, columns)
+    formats = _formats(files, reading)
     if not formats:
         kind = f"the format {format_name}" if format_name else "a known format"
         names = ", ".join(path.name for path in files[:20]) or "no file"
@@ -214,14 +213,14 @@ def _subset(folder: Path) -> Path:
     return subsets[0] if subsets else folder / "sensibility.jsonl"
 
 
-def _formats(files: list[Path], format_name: str | None, columns: Columns) -> dict[Path, str]:
+def _formats(files: list[Path], reading: ReadingSettings) -> dict[Path, str]:
     formats: dict[Path, str] = {}
-    reader = find_reader(format_name) if format_name else None
+    reader = find_reader(reading.format) if reading.format else None
     for path in files:
         try:
             if reader is None:
-                formats[path] = format_of(path, columns)
-            elif is_of(path, reader, columns):
+                formats[path] = format_of(path, reading)
+            elif is_of(path, reader, reading):
                 formats[path] = reader.name
         except UnknownContentError:
             continue
@@ -241,7 +240,6 @@ class Source:
     intake: Intake
     skipped_files: list[Path] = field(default_factory=list)
     hub: HubId | None = None
-    columns: Columns = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Sample]:
         """The samples in order. Raises `UserError` for what cannot be read, `BadRowError` as the intake has it."""
@@ -254,7 +252,7 @@ class Source:
         self.intake.clear()
         parts: list[Part] = [self.hub] if self.hub else [*self.files]
         for part in parts:
-            yield rows_of(part, self.intake, self.columns)
+            yield rows_of(part, self.intake)
 
     def digest(self) -> str:
         """SHA-256, in hexadecimal, of all bytes of the files; of its id if it is a hub data set."""
@@ -266,23 +264,16 @@ class Source:
         return digest.hexdigest()
 
 
-def open_source(
-    source: str | Path,
-    *,
-    format: str | None = None,  # noqa: A002
-    columns: Mapping[str, str] | None = None,
-    intake: Intake | None = None,
-) -> Source:
+def open_source(source: str | Path, reading: ReadingSettings | None = None) -> Source:
     """Find out what `source` is, and of which format; its samples are read when it is iterated.
 
     `source` is a file, a folder, `hub:org/name`, `hub:org/name:split`, `hub:FOLDER`, or `org/name` where no such path
-    is. `columns` says what the file calls the columns that a format knows: `{"context": "question"}`. `intake` says
-    what bad rows do; they stop the reading by default. Raises `UserError` if nothing is there or its format is unknown.
+    is. Raises `UserError` if nothing is there or its format is unknown.
     """
-    columns = dict(columns or {})
-    intake = intake if intake is not None else Intake()
-    if format is not None:
-        find_reader(format)
+    reading = ReadingSettings.of(reading)
+    intake = Intake(reading)
+    if reading.format is not None:
+        find_reader(reading.format)
     path = Path(source)
     try:
         exists, is_folder = bool(str(source)) and path.exists(), path.is_dir()
@@ -290,7 +281,7 @@ def open_source(
         exists = is_folder = False
     hub = hub_id(source) if isinstance(source, str) and not exists else None
     if hub is not None:
-        return Source(str(source), format or format_of(hub, columns), [], intake, hub=hub, columns=columns)
+        return Source(str(source), reading.format or format_of(hub, reading), [], intake, hub=hub)
     if str(source) == "-" or (exists and not is_folder and not path.is_file()):
         raise UserError(
             f"{source} cannot be read: a source is read more than once, so it must be a file, not a stream or device: "
@@ -299,15 +290,15 @@ def open_source(
     if not exists:
         raise UserError(f"{source} is not found: there is no file or folder {path.absolute()}")
     if not is_folder:
-        return Source(str(source), format or format_of(path, columns), [path], intake, columns=columns)
-    name, files = files_of_format(path, format, columns)
+        return Source(str(source), reading.format or format_of(path, reading), [path], intake)
+    name, files = files_of_format(path, reading)
     skipped_files = [other for other in list_files(path) if other not in files]
-    return Source(str(source), name, files, intake, skipped_files, columns=columns)
+    return Source(str(source), name, files, intake, skipped_files)
 
 
-def read_evaluations(source: str | Path, *, intake: Intake | None = None) -> Iterator[tuple[Sample, str]]:
+def read_evaluations(source: str | Path, reading: ReadingSettings | None = None) -> Iterator[tuple[Sample, str]]:
     """Every sample of judged JSON with its reply, as it stands; a row without a reply is a bad row."""
-    dialogues = open_source(source, format=JudgedJSON.name, intake=intake)
+    dialogues = open_source(source, ReadingSettings.of(reading).model_copy(update={"format": JudgedJSON.name}))
     reader = JudgedJSON()
 
     def convert(row: Row) -> Iterator[tuple[Sample, str]]:

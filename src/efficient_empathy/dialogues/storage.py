@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +11,8 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from efficient_empathy.dialogues.containers.parquet_file import parquet_frames
-from efficient_empathy.dialogues.rows import Intake
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Sample
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.dialogues.source import open_source
 from efficient_empathy.foundation.errors import UserError, error_context
 
@@ -20,15 +20,9 @@ F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 _FRAME_ROWS = 5_000
 
 
-def read(
-    source: str | Path,
-    *,
-    format: str | None = None,  # noqa: A002
-    columns: Mapping[str, str] | None = None,
-    intake: Intake | None = None,
-) -> pl.DataFrame:
+def read(source: str | Path, reading: ReadingSettings | None = None) -> pl.DataFrame:
     """All samples of a source as a frame with the columns of `SAMPLE_SCHEMA`. See `open_source` for the parameters."""
-    dialogues = open_source(source, format=format, columns=columns, intake=intake)
+    dialogues = open_source(source, reading)
     return pl.concat([SAMPLE_SCHEMA.to_frame(), *_frames(dialogues)], rechunk=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import model_serializer
 
-from efficient_empathy.dialogues import Intake, OnBadRow, Sample, open_source
+from efficient_empathy.dialogues import Sample, open_source
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions
@@ -50,19 +51,13 @@ def plan(
     judges: Sequence[str],
     rubric: Rubric,
     options: JudgeOptions,
-    *,
-    format: str | None = None,  # noqa: A002
-    columns: Mapping[str, str] | None = None,
-    on_bad_row: OnBadRow = "fail",
+    reading: ReadingSettings | None = None,
 ) -> ScorePlan:
     """What scoring `source` into a run would ask for; see `plan_samples` and `together`. Writes nothing."""
     check_options(judges, options)
     built = [build_judge(one, rubric, workspace, options, source) for one in judges]
 
-    def samples() -> Iterable[Sample]:
-        return open_source(source, format=format, columns=columns, intake=Intake(on_bad_row))
-
-    return together([plan_samples(samples(), one, workspace) for one in built])
+    return together([plan_samples(open_source(source, reading), one, workspace) for one in built])
 
 
 def plan_samples(

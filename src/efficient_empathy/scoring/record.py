@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_serializer
 
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.foundation.run.stages import ReadingRecord, RubricRecord, ScoreSummary
 from efficient_empathy.llm.runner import Ending
@@ -25,19 +26,13 @@ def rubric_record(rubric: Rubric) -> RubricRecord:
     return RubricRecord(name=rubric.name, hash=rubric.hash, axes={axis.name: axis.scale for axis in rubric.axes})
 
 
-class ReadParameters(Part):
-    """How the source was read."""
-
-    columns: dict[str, str] = Field(default_factory=dict)
-    on_bad_row: Literal["fail", "skip"] = "fail"
-
-
 class ReadRecord(StageRecord, ReadingRecord):
     """The stage `read`."""
 
     STAGE: ClassVar[str] = READ
     REMEDY: ClassVar[str] = "`efficient-empathy score SOURCE`"
-    parameters: ReadParameters
+    parameters: ReadingSettings
+    """How the source was read."""
 
 
 class JudgeRecord(Part):

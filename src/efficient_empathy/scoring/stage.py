@@ -13,13 +13,12 @@ from rich.console import Console
 
 from efficient_empathy.dialogues import (
     DistinctCounter,
-    Intake,
-    OnBadRow,
     Sample,
     open_source,
     scan_samples,
     write_samples,
 )
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.stages import BadRowRecord, ReadingRecord, SourceRecord
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
@@ -33,7 +32,6 @@ from efficient_empathy.scoring.record import (
     FirstPass,
     JudgeRecord,
     MemberRecord,
-    ReadParameters,
     ReadRecord,
     ScoreCall,
     ScoreCounts,
@@ -53,16 +51,14 @@ MOST_REASONS = 3
 def ingest(
     source: str | Path,
     workspace: Workspace,
+    reading: ReadingSettings | None = None,
     *,
-    format: str | None = None,  # noqa: A002
-    columns: Mapping[str, str] | None = None,
-    on_bad_row: OnBadRow = "fail",
     force: bool = False,
 ) -> ReadRecord:
     """Read `source` into `samples.parquet` unless it holds just that still; what the manifest keeps of it."""
-    stream = open_source(source, format=format, columns=columns, intake=Intake(on_bad_row=on_bad_row))
+    parameters = ReadingSettings.of(reading)
+    stream = open_source(source, parameters)
     origin = SourceRecord(name=Path(str(source)).name, format=stream.format, digest=stream.digest())
-    parameters = ReadParameters(columns=dict(columns or {}), on_bad_row=on_bad_row)
     last = workspace.last(READ, ReadRecord)
     whole = workspace.samples.exists() and workspace.whole(READ)
     same = last is not None and last.source == origin and last.parameters == parameters
@@ -105,14 +101,15 @@ def score(
     options: JudgeOptions | None = None,
     *,
     pool: Pool = "median",
+    reading: ReadingSettings | None = None,
     console: Console | None = None,
-    **reading: Any,
+    force: bool = False,
 ) -> ScoreResult:
     """Read `source` into a run, judge every sample without an `ok` judgement of this judge, write `scores.parquet`.
 
     `judge` is a reference (`judges.registry`) with its `options`, any object that keeps the `Judge` contract, or
-    several of either: each judges every sample, all on one budget, and `pool` makes one score of theirs. `reading` is
-    passed on to `ingest`.
+    several of either: each judges every sample, all on one budget, and `pool` makes one score of theirs. `reading` and
+    `force` are passed on to `ingest`.
 
     A `UserError` that ends it (dead endpoint, wrong key) comes after all that was received is kept.
     """
@@ -132,7 +129,7 @@ def score(
             for one, judge in zip(judges, checked_judges, strict=True)
         ]
         last = workspace.last(SCORE, ScoreRecord)
-        record = ingest(source, workspace, **reading)
+        record = ingest(source, workspace, reading, force=force)
         keep_rubric(workspace, rubric)
         counts = f"{record.samples:,} samples of {record.conversations:,} conversations"
         console.print(f"{counts}, read as {record.source.format}")

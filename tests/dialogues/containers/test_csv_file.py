@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from efficient_empathy.dialogues import Intake, inspect_source, open_source
+from efficient_empathy.dialogues import inspect_source, open_source
 from efficient_empathy.dialogues.containers import csv_file, opening
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 
 Write = Callable[..., Path]
@@ -88,7 +89,7 @@ def test_the_official_files_bare_quotes_and_stray_columns_are_read(write: Write)
         "hit:0_conv:1,5,sad",
     ]
     path = write("train.csv", ED_HEADER + "\n".join(rows))
-    first, second = open_source(path, intake=Intake("skip"))
+    first, second = open_source(path, ReadingSettings(on_bad_row="skip"))
     assert first.context[0].text == '"Alone", he said'
     assert first.response == 'so "sorry'
     assert second.context[2].text == 'He said "no"'

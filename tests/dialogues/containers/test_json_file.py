@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from efficient_empathy.dialogues import BadRowError, Intake, inspect_source, open_source, read
+from efficient_empathy.dialogues import BadRowError, inspect_source, open_source, read
 from efficient_empathy.dialogues.containers import json_file, opening
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 
 Write = Callable[..., Path]
@@ -111,8 +112,7 @@ def test_a_truncated_object_is_a_users_error(write: Write) -> None:
 
 
 def test_an_intake_that_skips_goes_on_after_a_bad_row(write: Write) -> None:
-    intake = Intake("skip")
-    source = open_source(write("a.jsonl", f"{GOOD}\n{{\n{GOOD}\n"), intake=intake)
+    source = open_source(write("a.jsonl", f"{GOOD}\n{{\n{GOOD}\n"), ReadingSettings(on_bad_row="skip"))
     assert len(list(source)) == 2
     assert len(list(source)) == 2
-    assert intake.bad_row_count == 1, "a second pass counts anew"
+    assert source.intake.bad_row_count == 1, "a second pass counts anew"

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from efficient_empathy.dialogues import inspect_source, open_source
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 
 
@@ -38,7 +39,7 @@ def test_broken_parquet_is_a_users_error(tmp_path: Path) -> None:
     for content in broken:
         path.write_bytes(content)
         with pytest.raises(UserError, match=r"cannot read the Parquet data of .*a\.parquet"):
-            list(open_source(path, format="table"))
+            list(open_source(path, ReadingSettings(format="table")))
     path.write_bytes(gzip.compress(data))
     with pytest.raises(UserError, match="Parquet inside gzip"):
         open_source(path)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from efficient_empathy.dialogues import Intake, format_names
 from efficient_empathy.dialogues.formats import find_reader, recognise_format
 from efficient_empathy.dialogues.rows import Row
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 
 TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
@@ -86,7 +87,7 @@ def test_an_unknown_format_is_told_with_the_known_ones() -> None:
 @given(rows=st.lists(st.dictionaries(st.sampled_from(KEYS), ANY, max_size=8), max_size=4))
 def test_no_value_does_more_than_make_a_bad_row(rows: list[dict[str, Any]]) -> None:
     for reader in map(find_reader, EXAMPLES):
-        intake = Intake("skip")
+        intake = Intake(ReadingSettings(on_bad_row="skip"))
         for values in rows:
             reader.recognises(values)
         for sample in reader.samples([Row("f:1", values) for values in rows], intake):

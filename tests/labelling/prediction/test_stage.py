@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from efficient_empathy.dialogues import Intake, Sample, open_source, read
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.labelling.prediction import predict
 from efficient_empathy.labelling.prediction.stage import Tally, check_output, require_reference, samples_of, write
@@ -67,7 +68,7 @@ MESSAGES = [
 
 
 def ids(given, **options) -> list[str]:
-    return [sample.id for sample in samples_of(given, intake=Intake(), **options)]
+    return [sample.id for sample in samples_of(given, Intake(ReadingSettings(**options)))]
 
 
 def test_a_source_its_frame_and_its_samples_are_the_same() -> None:
@@ -79,9 +80,9 @@ def test_conversations_as_python_has_them() -> None:
     expected = ids([MESSAGES])
     assert len(expected) == 2
     assert ids([{"messages": MESSAGES}]) == expected
-    assert ids([{"messages": MESSAGES, "id": "mine"}, *samples_of([MESSAGES], intake=Intake())]) == expected * 2
+    assert ids([{"messages": MESSAGES, "id": "mine"}, *samples_of([MESSAGES], Intake())]) == expected * 2
     assert ids([{"question": "Why?", "response": "So."}], columns={"context": "question"})
-    (one,) = samples_of([{"context": "I am sad.", "response": "Why?", "conv_id": "c"}], intake=Intake())
+    (one,) = samples_of([{"context": "I am sad.", "response": "Why?", "conv_id": "c"}], Intake())
     assert isinstance(one, Sample)
     assert one.dialogue_id == "c"
 
@@ -104,8 +105,8 @@ def test_what_carries_no_sample_is_told_with_its_place(content, message) -> None
 
 
 def test_bad_conversations_are_counted_when_they_are_skipped() -> None:
-    intake = Intake("skip")
-    assert len([*samples_of([{"a": 1}, MESSAGES], intake=intake)]) == 2
+    intake = Intake(ReadingSettings(on_bad_row="skip"))
+    assert len([*samples_of([{"a": 1}, MESSAGES], intake)]) == 2
     assert intake.bad_row_count == 1
 
 
@@ -181,7 +182,9 @@ def test_a_judge_that_learnt_from_them_tells_other_conversations_apart(own) -> N
 
 @needs_shared_data
 def test_the_test_split_of_what_it_learnt_from_does_not_alarm(predictor) -> None:
-    samples = [*open_source(FOLDER / "empathetic_dialogues" / "test_pairs.jsonl.gz", intake=Intake("skip"))][::40]
+    samples = [
+        *open_source(FOLDER / "empathetic_dialogues" / "test_pairs.jsonl.gz", ReadingSettings(on_bad_row="skip"))
+    ][::40]
     drift = predict(samples, predictor).drift
     assert drift["verdict"] == "ok"
     assert drift["outside"]["share"] < 0.04
@@ -191,7 +194,7 @@ def test_the_test_split_of_what_it_learnt_from_does_not_alarm(predictor) -> None
 @needs_shared_data
 def test_long_support_conversations_alarm(predictor) -> None:
     path = FOLDER / "esconv" / "esconv.jsonl.gz"
-    samples = [*islice(open_source(path, intake=Intake("skip")), 0, 3000, 250)]
+    samples = [*islice(open_source(path, ReadingSettings(on_bad_row="skip")), 0, 3000, 250)]
     drift = predict(samples, predictor).drift
     assert drift["verdict"] == "alarm"
     assert any("have more turns before the response than practically all" in words for words in drift["words"])

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from efficient_empathy.dialogues import Intake
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.labelling.prediction import predict
 from efficient_empathy.labelling.prediction.stage import Collection
@@ -18,10 +19,12 @@ def line(response: str = KIND, **more) -> str:
     return json.dumps({"messages": messages, **more})
 
 
-def asked(predictor, text: str | bytes, on_bad_row="skip", **reading):
+def asked(predictor, text: str | bytes, on_bad_row="skip", **settings):
     collection = Collection(predictor, frames=False)
     stream = io.BytesIO(text if isinstance(text, bytes) else text.encode())
-    return [*answers(stream, predictor, collection, Reading(**reading, intake=Intake(on_bad_row)))], collection
+    return [
+        *answers(stream, predictor, collection, Reading(Intake(ReadingSettings(on_bad_row=on_bad_row, **settings))))
+    ], collection
 
 
 def test_every_line_has_one_answer_with_the_figures_of_the_same_conversation_in_a_file(predictor, tmp_path) -> None:
@@ -54,7 +57,7 @@ def test_a_bad_line_is_answered_with_the_reason_or_ends_it_after_those_before(pr
     assert collection.samples == 2
     output = []
     with pytest.raises(UserError, match=f"line 2: .*{message}"):
-        output.extend(answers(io.BytesIO(text), predictor, Collection(predictor), Reading(intake=Intake())))
+        output.extend(answers(io.BytesIO(text), predictor, Collection(predictor), Reading()))
     many = asked(predictor, b"{\n" * 3)[0]
     assert len(many) == 3
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from efficient_empathy.dialogues.containers import file_rows
 from efficient_empathy.dialogues.rows import Intake, show_value
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.evaluation.agreement.raters import ABOUT, ITEM, ROUND, Rater
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import PROBABILITIES
@@ -42,7 +43,7 @@ def from_table(path: Path, name: str | None = None, only: str | None = None) -> 
     Raises `UserError`, naming the row, for a row without an item, a score that is no number, and an item that a rater
     rated twice without a `round` that tells the two apart.
     """
-    intake = Intake("skip")
+    intake = Intake(ReadingSettings(on_bad_row="skip"))
     rows = [(row.place, row.values) for row in file_rows(path, intake, lambda _: True)]
     if intake.bad_rows:
         raise UserError(f"{intake.bad_rows[0].place}: {intake.bad_rows[0].reason}: mend the row")

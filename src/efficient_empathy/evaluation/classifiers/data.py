@@ -86,7 +86,7 @@ def read_epitome(
     keys = ("context", "response", *DIMENSIONS)
     if wrong := [name for name in columns if name not in keys]:
         raise UserError(f"--column {wrong[0]}=… names no column that is read: there are {', '.join(keys)}")
-    intake = Intake(reading.on_bad_row)
+    intake = Intake(reading)
     if source.is_dir():
         rows = _join_files(source, columns, intake)
     else:
@@ -192,8 +192,7 @@ def read_emotion(
     for one of fewer dialogues than folds.
     """
     settings, reading = settings or FitSettings(), reading or ReadingSettings()
-    folds, intake = settings.folds, Intake(reading.on_bad_row)
-    dialogue_samples = open_source(source, format=reading.format, columns=reading.columns or None, intake=intake)
+    folds, dialogue_samples = settings.folds, open_source(source, reading)
     texts: dict[tuple[str, str, bool], str] = {}
     without = 0
     for sample in dialogue_samples:

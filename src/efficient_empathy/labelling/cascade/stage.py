@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from efficient_empathy.dialogues import scan_samples
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import redact_all
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, F1Goal, Goal
@@ -52,10 +52,11 @@ def cascade(
     options: JudgeOptions | None = None,
     *,
     dry_run: bool = False,
+    reading: ReadingSettings | None = None,
     console: Console | None = None,
-    **reading: Any,
+    force: bool = False,
 ) -> CascadeResult | CascadeRecord:
-    """Score `source` with a guarantee on the policy's subsets; `reading` is passed on to `ingest`.
+    """Score `source` with a guarantee on the policy's subsets; `reading` and `force` are passed on to `ingest`.
 
     The distilled judge scores everything; a plan is printed; the expert judges a random sample, from which it is proven
     up to which uncertainty the distilled judge may answer; the expert judges the rest; the guarantee is checked on
@@ -76,7 +77,7 @@ def cascade(
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         behind = expert()  # before anything is written, since it may not come about
         distilled = build_judge(DISTILLED, rubric, workspace, options)
-        record = ingest(source, workspace, **reading)
+        record = ingest(source, workspace, reading, force=force)
         keep_rubric(workspace, rubric)
         with Ledger(workspace.ledger) as ledger:
             work = Work(workspace, settings, rubric, expert, behind.spec, ledger, console)

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from efficient_empathy.dialogues import Intake, OnBadRow, Sample, open_source, uniform
+from efficient_empathy.dialogues import Intake, Sample, open_source, uniform
 from efficient_empathy.dialogues.formats import find_reader, format_names, recognise_format
 from efficient_empathy.dialogues.rows import Row
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import ODDS
 from efficient_empathy.foundation.run.workspace import atomic
@@ -143,16 +144,12 @@ PredictionInput = str | Path | pl.DataFrame | Iterable[Conversation]
 """A source as `inspect` reads it, a frame of samples as `ee.read` gives it, or conversations."""
 
 
-def samples_of(
-    source: PredictionInput,
-    *,
-    format: str | None = None,  # noqa: A002
-    columns: Mapping[str, str] | None = None,
-    intake: Intake,
-) -> Iterator[Sample]:
+def samples_of(source: PredictionInput, intake: Intake) -> Iterator[Sample]:
     """The samples, one per listener turn, in order. Raises `UserError` for what cannot be read."""
     if isinstance(source, str | Path):
-        yield from open_source(source, format=format, columns=columns, intake=intake)
+        stream = open_source(source, intake.settings)
+        stream.intake = intake
+        yield from stream
     elif isinstance(source, pl.DataFrame):
         missing = sorted({"sample_id", "dialogue_id", "turn", "context", "response"} - set(source.columns))
         if missing:
@@ -165,19 +162,14 @@ def samples_of(
                 yield one
             else:
                 values = dict(one) if isinstance(one, Mapping) else {"messages": [*one]}
-                yield from row_samples(values, f"conversation {number}", intake, format, columns)
+                yield from row_samples(values, f"conversation {number}", intake)
 
 
-def row_samples(
-    values: dict[str, Any],
-    place: str,
-    intake: Intake,
-    format: str | None = None,  # noqa: A002
-    columns: Mapping[str, str] | None = None,
-) -> list[Sample]:
+def row_samples(values: dict[str, Any], place: str, intake: Intake) -> list[Sample]:
     """The samples of one conversation that stands in one row; a row that has none goes to `intake.bad`."""
-    values = {**values, **{column: values.get(name) for column, name in (columns or {}).items()}}
-    reader = find_reader(format) if format else recognise_format([values])
+    values = {**values, **{column: values.get(name) for column, name in intake.settings.columns.items()}}
+    format_name = intake.settings.format
+    reader = find_reader(format_name) if format_name else recognise_format([values])
     if reader is None:
         keys = ", ".join(map(str, values)) or "none"
         intake.bad(place, f"of no known format (keys: {keys[:80]}; known are {', '.join(format_names())})")
@@ -218,10 +210,8 @@ class Prediction:
 def predict(
     source: PredictionInput,
     predictor: Predictor | None = None,
+    reading: ReadingSettings | None = None,
     *,
-    format: str | None = None,  # noqa: A002
-    columns: dict[str, str] | None = None,
-    on_bad_row: OnBadRow = "fail",
     on_progress: Callable[[int], None] = lambda samples: None,
 ) -> Prediction:
     """Judge all samples of a source, a frame or conversations; nothing is written.
@@ -229,9 +219,9 @@ def predict(
     `on_progress` gets the number of samples done. Holds the figures in memory, some 200 bytes a sample, never the
     text. Raises `UserError` for what cannot be read, and for a bad row unless bad rows are skipped.
     """
-    predictor, intake = predictor or Predictor(), Intake(on_bad_row)
+    predictor, intake = predictor or Predictor(), Intake(ReadingSettings.of(reading))
     started, collection = time.perf_counter(), Collection(predictor)
-    samples = samples_of(source, format=format, columns=columns, intake=intake)
+    samples = samples_of(source, intake)
     while chunk := [*islice(samples, CHUNK)]:
         collection.add(chunk, predictor(chunk))
         on_progress(collection.samples)

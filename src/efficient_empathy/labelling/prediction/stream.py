@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from queue import Empty, Queue
 from typing import Any, BinaryIO
@@ -23,10 +23,8 @@ _Line = tuple[int, bytes | None]
 
 @dataclass
 class Reading:
-    """How lines are read: as which format, with which columns, and what bad ones do."""
+    """How lines are read, and what bad ones do."""
 
-    format: str | None = None
-    columns: Mapping[str, str] | None = None
     intake: Intake = field(default_factory=Intake)
 
     def samples(self, number: int, line: bytes | None) -> list[Sample] | str:
@@ -38,7 +36,7 @@ class Reading:
         before = self.intake.bad_row_count
         samples: list[Sample] = []
         if isinstance(value, dict):
-            samples = row_samples(value, place, self.intake, self.format, self.columns)
+            samples = row_samples(value, place, self.intake)
         else:
             self.intake.bad(place, fault or f"{show_value(value)} is not a JSON object")
         return samples if self.intake.bad_row_count == before else self._reason()

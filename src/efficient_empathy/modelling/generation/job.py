@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import polars as pl
 
 from efficient_empathy.dialogues import read
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
@@ -53,9 +52,9 @@ def samples_of_run(workspace: Workspace, part: Part, training: TrainingSettings)
     )
 
 
-def samples_of_source(source: str | Path, **reading: Any) -> pl.DataFrame:
+def samples_of_source(source: str | Path, reading: ReadingSettings | None = None) -> pl.DataFrame:
     """`sample_id` and `context` of all samples of a file, a folder or a hub data set; see `dialogues.read`."""
-    frame = read(source, **reading)
+    frame = read(source, reading)
     if frame.is_empty():
         raise UserError(f"{source} holds no sample: nothing to answer")
     return frame.select("sample_id", "context")
@@ -118,7 +117,7 @@ def plan_job(
     endpoint: EndpointOptions | None,
     source: str | Path | None,
     output: Path | None,
-    reading: Mapping[str, Any],
+    reading: ReadingSettings | None,
 ) -> Job:
     """See `stage.generate` for the parameters. Raises `UserError` for what cannot be done; writes nothing."""
     if endpoint is not None:
@@ -136,7 +135,7 @@ def plan_job(
         part = settings.part or "all"
         if part != "all":
             raise UserError(f"--part {part} is of a run: with --source all of its samples are answered")
-        frame = samples_of_source(source, **reading)
+        frame = samples_of_source(source, reading)
     else:
         assert workspace is not None  # the caller sees to it
         part = settings.part or "test"

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from rich.console import Console
 
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.llm.runner import Ending
@@ -35,15 +36,15 @@ def generate(
     endpoint: EndpointOptions | None = None,
     source: str | Path | None = None,
     output: Path | None = None,
+    reading: ReadingSettings | None = None,
     console: Console | None = None,
     force: bool = False,
-    **reading: Any,
 ) -> GenerationResult:
     """Let `model` respond to a part of a run's samples, or to a `source`; write the responses in the samples' order.
 
     `model` is base, one of the run's (an expert's name, average, moe), a folder, a name of the hub, or with `endpoint`
     a model there. Responses go to `generations/<name>.parquet` of the run, or to `output` (.parquet, needed with
-    `source`), with a .json of the same name beside it. `reading` are the options of `dialogues.read`.
+    `source`), with a .json of the same name beside it. `reading` says how `source` is read.
 
     Replies are kept as they come: after Ctrl-C or a kill the same call asks only for what is missing. Skipped when
     model, prompts and decoding are those of the last time and no reply is missing or has changed, unless `force`.

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from efficient_empathy.dialogues import Intake, Sample, read_evaluations
+from efficient_empathy.dialogues import Sample, read_evaluations
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.scoring.judges.contract import JudgeContext, Judgement, JudgeSettings, JudgeSpec
@@ -95,7 +96,7 @@ class ReplayJudge:
 
 
 def _from_judged_file(path: Path, rubric: Rubric) -> dict[str, Judgement]:
-    replies = read_evaluations(path, intake=Intake("skip"))
+    replies = read_evaluations(path, ReadingSettings(on_bad_row="skip"))
     return {sample.id: to_judgement(sample.id, reply, rubric, "replay") for sample, reply in replies}
 
 
