@@ -76,8 +76,8 @@ THOUGHT = "The listener is warm.\nSensibility: 6\nRationality: 5\nI can't rate t
 )  # fmt: skip
 def test_what_is_thought_aloud_is_no_reply(path, opening, closing, logprobs) -> None:
     text = f"{opening}{THOUGHT}{closing}{JSON}"
-    alone = {"token": "", "logprob": -0.1, "top_logprobs": []}
-    tokens = [{**alone, "token": c, "top_logprobs": [{"token": c, "logprob": -0.01}]} for c in text]
+    other = {"token": "so", "logprob": -5.0}
+    tokens = [{"token": c, "logprob": -0.01, "top_logprobs": [{"token": c, "logprob": -0.01}, other]} for c in text]
     extra = {"logprobs": {"content": tokens}} if logprobs else {}
     with MisbehavingServer(does.ok(text, **extra)) as server:
         _, result = run(server.url, make_samples(1), path, OpenAISettings(logprobs=logprobs))

@@ -17,7 +17,7 @@ from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.llm import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
 from efficient_empathy.scoring.judges.contract import Judge, JudgeContext, Judgement, JudgeSettings, JudgeSpec
-from efficient_empathy.scoring.logprobs import distributions
+from efficient_empathy.scoring.logprobs import LogprobsError, distributions
 from efficient_empathy.scoring.parser import to_judgement
 from efficient_empathy.scoring.rubric import Rubric
 
@@ -197,15 +197,16 @@ class LLMJudge:
                 reason=f"{judgement.reason} (cut off after {self.settings.max_tokens} tokens: raise --max-tokens)",
             )
         if judgement.state == "ok" and self.settings.logprobs:
-            return self._with_expectations(judgement, distributions(completion.text, completion.logprobs, self.rubric))
+            return self._with_expectations(judgement, completion)
         return judgement
 
-    def _with_expectations(self, judgement: Judgement, tables: dict[str, list[float]]) -> Judgement:
-        if not tables:
-            reason = "the server gave no log-probabilities for the scores"
-            return replace(judgement, state="parse_error", scores={}, reason=reason)
+    def _with_expectations(self, judgement: Judgement, completion: Completion) -> Judgement:
+        try:
+            tables = distributions(completion.text, completion.logprobs, self.rubric, judgement.scores)
+        except LogprobsError as error:
+            return replace(judgement, state="parse_error", scores={}, reason=f"no distribution: {error}")
         scores = {axis.name: float(np.dot(tables[axis.name], axis.values)) for axis in self.rubric.axes}
-        return replace(judgement, scores=scores, probabilities={name: tables[name] for name in scores})
+        return replace(judgement, scores=scores, probabilities=tables)
 
     def _failure(self, sample: Sample, reason: str, requests: int, cost_usd: float, latency_s: float) -> Judgement:
         judgement = to_judgement(sample.id, "", self.rubric, self.name, requests=requests, cost_usd=cost_usd)
