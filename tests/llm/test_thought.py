@@ -28,3 +28,20 @@ def test_other_marks_are_text(reply: str) -> None:
 def test_what_stands_before_a_thought_and_after_it_is_the_answer() -> None:
     assert strip_thoughts("A<think>b<think>c</think>D").text.replace(" ", "") == "AD"
     assert strip_thoughts("b</think>c</think>D").text.replace(" ", "") == "D"
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("analysis", "assistantfinal"), ("Here is my thought process:", "Here is my response:"),
+        ("<analysis>", "</analysis>"), ("<seed:think>", "</seed:think>"), ("[THINKING]", "[/THINKING]"),
+    ],
+)  # fmt: skip
+def test_every_model_s_own_marks_are_known(opening: str, closing: str) -> None:
+    assert strip_thoughts(f"{opening}We rate.{closing}7").text.strip() == "7"
+    assert strip_thoughts(f"{opening}We rate.").unfinished
+
+
+@pytest.mark.parametrize("reply", ["Analysis: warm.", "analysis of the reply", "[Reasoning] warm [Scores] 7"])
+def test_headings_are_no_marks(reply: str) -> None:
+    assert strip_thoughts(reply).text == reply

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_WORDS = "think|thinking|thoughts?|reasoning|reflection|scratchpad"
+_WORDS = "think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis"
 _PAIRS = (
     (rf"<(?:\w+:)?(?:{_WORDS})(?:\s[^<>]*)?>", rf"</(?:\w+:)?(?:{_WORDS})\s*>"),
-    (rf"\[(?:{_WORDS})\]", rf"\[/(?:{_WORDS})\]"),
+    (r"\[think(?:ing)?\]", r"\[/think(?:ing)?\]"),
     (rf"◁(?:{_WORDS})▷", rf"◁/(?:{_WORDS})▷"),
     (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
     (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
     (r"<\|channel\|>(?:analysis|commentary)\b", r"<\|channel\|>final(?:<\|message\|>)?"),
+    (r"\A(?-i:analysis(?=[A-Z]))", r"assistantfinal"),
+    (r"\A\s*Here is my thought process:", r"Here is my response:"),
 )
-"""How models open and close a thought: DeepSeek, Qwen, Seed; Magistral; Kimi; Sky-T1; Command A; gpt-oss."""
+"""How models open and close a thought: DeepSeek, Qwen, Seed; Magistral; Kimi; Sky-T1; Command A; gpt-oss, also where
+its special tokens are stripped; Granite."""
 _MARK = re.compile("|".join(f"(?P<open{i}>{a})|(?P<close{i}>{b})" for i, (a, b) in enumerate(_PAIRS)), re.IGNORECASE)
 
 

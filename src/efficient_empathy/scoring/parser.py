@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from functools import lru_cache
 from typing import Any
 
 from efficient_empathy.llm.thought import strip_thoughts
+from efficient_empathy.scoring.forms import CutOffError, Readings, label_pattern, numbers, read_document, read_text
 from efficient_empathy.scoring.judges.contract import Judgement
-from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.refusals import is_refusal
+from efficient_empathy.scoring.rubric import FENCE_LINE, Axis, Rubric
 
-WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
-NUMBER_LIKE = re.compile(r"\S*\d\S*")
-OPENING, CLOSING = "*_`\"'([{|", "*_`\"'.,;:!)]}|"
-REFUSAL = re.compile(
-    r"\b(i['’]?m|i am|we['’]?re) (very |so |really )?(sorry|unable)|\bi (can['’]?t|cannot|can not|won['’]?t|will not) "
-    r"(assist|help|comply|provide|rate|evaluate|do|continue|fulfil)|\bas an ai\b|\bunable to (assist|help|rate|comply)",
-    re.IGNORECASE,
-)
+__all__ = ["ParseError", "label_pattern", "parse", "to_judgement"]
+
+WHOLE_NUMBER = re.compile(r"([0-9]{1,9})(?:\.0+)?")
 
 
 class ParseError(Exception):
@@ -27,38 +22,15 @@ class ParseError(Exception):
 
 
 def parse(reply: str, rubric: Rubric) -> dict[str, int]:
-    """Scores by axis from a JSON object or from an evaluation form (with or without title, bold, dashes, indentation).
+    """Scores by axis from JSON, from an evaluation form or from a table, with text, fences and emphasis around them.
 
-    What the model thinks aloud is no part of the form (`client.thought`); a JSON object is read whole. Raises
-    `ParseError` for a reply that ends inside a thought, a missing axis, a value that is no whole number ("4.5/5",
-    "high"), one outside the scale, and two different values for one axis.
+    What the model thinks aloud is no part of the reply (`llm.thought`); a reply that is all JSON is read whole. "8.0",
+    "8/10" on a scale that ends at 10, and the digits of any script are whole numbers. Raises `ParseError` for a reply
+    that ends inside a thought or a number, a missing axis, a value that is no whole number ("4.5/5", "7-8", "high"),
+    one outside the scale, and two different values for one axis.
     """
-    values_by_axis = _from_json(reply)
-    if values_by_axis is None:
-        answer = strip_thoughts(reply)
-        if answer.unfinished:
-            raise ParseError("the reply ends inside its thoughts")
-        values_by_axis = _from_json(answer.text) or _from_form(answer.text, rubric)
-    scores = {}
-    for axis in rubric.axes:
-        values = set(values_by_axis.get(axis.name, ()))
-        if not values:
-            raise ParseError(f"no value for {axis.name}")
-        if len(values) > 1:
-            raise ParseError(f"several values for {axis.name}: {', '.join(sorted(values))}")
-        (text,) = values
-        if not WHOLE_NUMBER.fullmatch(text):
-            raise ParseError(f"{axis.name} is {text!r}, not a whole number")
-        value = int(text)
-        if value not in axis.values:
-            raise ParseError(f"{axis.name} is {value}, outside {axis.scale[0]}–{axis.scale[1]}")
-        scores[axis.name] = value
-    return scores
-
-
-def is_refusal(reply: str) -> bool:
-    """Whether an unparsable reply declines to judge, in the usual English words, beside its thoughts."""
-    return REFUSAL.search(strip_thoughts(reply).text) is not None
+    readings = _readings(reply, rubric)
+    return {axis.name: _score(axis, readings.get(axis.name, [])) for axis in rubric.axes}
 
 
 def to_judgement(sample_id: str, reply: str, rubric: Rubric, judge: str, **usage: Any) -> Judgement:
@@ -77,45 +49,45 @@ def to_judgement(sample_id: str, reply: str, rubric: Rubric, judge: str, **usage
     try:
         return Judgement(state="ok", scores=parse(reply, rubric), **common)
     except ParseError as error:
-        return Judgement(state="refused" if is_refusal(reply) else "parse_error", reason=str(error), **common)
+        return Judgement(state="refused" if _declines(reply, rubric) else "parse_error", reason=str(error), **common)
 
 
-def _from_json(reply: str) -> dict[str, list[str]] | None:
-    text = reply.strip()
-    if text.startswith("```"):
-        text = text.strip("`").removeprefix("json").strip()
-    if not text.startswith("{"):
-        return None
-    by_axis: dict[str, list[str]] = {}
-
-    def collect(pairs: list[tuple[str, Any]]) -> None:
-        for key, value in pairs:
-            plain = value if isinstance(value, str) else json.dumps(value)
-            by_axis.setdefault(key.strip().lower(), []).append(plain[:40])
-
+def _readings(reply: str, rubric: Rubric) -> Readings:
+    readings = read_document(reply, rubric.axis_names)
+    if readings is not None:
+        return readings
+    answer = strip_thoughts(reply)
+    if answer.unfinished:
+        raise ParseError("the reply ends inside its thoughts")
+    if not answer.text.strip():
+        raise ParseError("there is nothing behind the thoughts" if reply.strip() else "the reply is empty")
+    if FENCE_LINE.search(answer.text):
+        raise ParseError("the reply repeats the dialogue that it was shown")  # whose text may hold scores
     try:
-        json.loads(text, object_pairs_hook=collect)
-    except (ValueError, RecursionError):
-        return None
-    return by_axis
+        return read_text(answer.text, rubric.axis_names)
+    except CutOffError:
+        raise ParseError("the reply ends inside a number") from None
 
 
-@lru_cache(maxsize=16)
-def label_pattern(axes: tuple[str, ...]) -> re.Pattern[str]:
-    """Matches an axis's name and the colon behind it; group 1 is the name."""
-    names = "|".join(map(re.escape, axes))
-    return re.compile(rf"(?<![A-Za-z])({names})[ \t*_`\"']*(?:\([^()\n]*\)[ \t*_`]*)?[:=|][ \t]*", re.IGNORECASE)
+def _score(axis: Axis, texts: list[str]) -> int:
+    values = {number for text in texts for number in numbers(text, axis.scale[1])}
+    wholes = [WHOLE_NUMBER.fullmatch(value) for value in values]
+    scores = {int(whole[1]) if whole else value for whole, value in zip(wholes, values, strict=True)}
+    if not scores:
+        raise ParseError(f"no value for {axis.name}")
+    if len(scores) > 1:
+        raise ParseError(f"several values for {axis.name}: {', '.join(sorted(map(str, scores)))}")
+    (score,) = scores
+    if not isinstance(score, int):
+        raise ParseError(f"{axis.name} is {score!r}, not a whole number")
+    if score not in axis.values:
+        raise ParseError(f"{axis.name} is {score}, outside {axis.scale[0]}–{axis.scale[1]}")
+    return score
 
 
-def _from_form(reply: str, rubric: Rubric) -> dict[str, list[str]]:
-    by_axis: dict[str, list[str]] = {}
-    labels = list(label_pattern(rubric.axis_names).finditer(reply))
-    ends = [label.start() for label in labels[1:]] + [len(reply)]
-    for label, end in zip(labels, ends, strict=False):
-        segment = reply[label.end() : end].lstrip("*_` \t\r\n")
-        line = segment.split("\n", 1)[0].strip()
-        values = [word.lstrip(OPENING).rstrip(CLOSING) for word in NUMBER_LIKE.findall(line)]
-        if not values or not line.lstrip(OPENING).startswith(values[0]):
-            values = [line[:40]] * bool(line)  # words or a sign before the number may turn it round
-        by_axis.setdefault(label[1].lower(), []).extend(values)
-    return by_axis
+def _declines(reply: str, rubric: Rubric) -> bool:
+    """Whether an unparsable reply is a refusal: it declines, and has a value for no axis."""
+    try:
+        return not _readings(reply, rubric) and is_refusal(reply)
+    except ParseError:
+        return False

@@ -171,6 +171,10 @@ class Rubric(BaseModel):
         }
 
 
+FENCE_LINE = re.compile(r"^[ \t>*`]*<<<[a-z][a-z0-9 ]* [0-9a-f]{12}[ \t]*$", re.MULTILINE)
+"""The line that opens what `fence` encloses, wherever it is repeated."""
+
+
 def fence(what: str, mark: str, turns: Sequence[Utterance]) -> str:
     """Turns between two lines that no text in them can hold, as long as `mark` comes from a hash of the text."""
     lines = [f"{turn.role.capitalize()}: " + "\n    ".join(turn.text.splitlines()) for turn in turns]
