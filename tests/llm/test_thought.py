@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.llm.thought import strip_thoughts
+from efficient_empathy.llm.thought import DEFAULT_ROOM, reasoning_room, strip_thoughts
 
 PIECES = st.lists(st.sampled_from(["<think>", "</think>", "<Reasoning>", "</thinking >", "a", "\n", "Sensibility: 7 "]))
 
@@ -45,3 +45,33 @@ def test_every_model_s_own_marks_are_known(opening: str, closing: str) -> None:
 @pytest.mark.parametrize("reply", ["Analysis: warm.", "analysis of the reply", "[Reasoning] warm [Scores] 7"])
 def test_headings_are_no_marks(reply: str) -> None:
     assert strip_thoughts(reply).text == reply
+
+
+def test_a_reply_of_nothing_but_marks_is_read_in_no_time() -> None:
+    assert not strip_thoughts("<think></think>" * 60_000).text.strip()
+
+
+@pytest.mark.parametrize(
+    ("extra", "room"),
+    [
+        ({}, 0),
+        ({"top_p": 1, "max_tokens": 700, "chat_template_kwargs": {"system": "think"}}, 0),
+        ({"reasoning_effort": "low"}, DEFAULT_ROOM),
+        ({"reasoning_effort": "none"}, 0),
+        ({"reasoning": {"effort": "high"}}, DEFAULT_ROOM),
+        ({"reasoning": {"enabled": False}}, 0),
+        ({"reasoning": {"max_tokens": 2000}}, 2000),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1500}}, 1500),
+        ({"thinking": {"type": "adaptive"}}, DEFAULT_ROOM),
+        ({"thinking": {"type": "disabled"}}, 0),
+        ({"chat_template_kwargs": {"enable_thinking": True}}, DEFAULT_ROOM),
+        ({"chat_template_kwargs": {"enable_thinking": False}}, 0),
+        ({"enable_thinking": True, "thinking_budget": 800}, 800),
+        ({"google": {"thinking_config": {"thinking_budget": 900, "include_thoughts": True}}}, 900),
+        ({"google": {"thinking_config": {"thinking_budget": 0}}}, 0),
+        ({"google": {"thinking_config": {"thinking_budget": -1}}}, DEFAULT_ROOM),
+        ({"think": True}, DEFAULT_ROOM),
+    ],
+)
+def test_what_asks_for_reasoning_gets_room_for_it(extra: dict, room: int) -> None:
+    assert reasoning_room(extra) == room

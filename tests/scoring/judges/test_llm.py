@@ -95,6 +95,29 @@ def test_a_reply_that_is_cut_inside_its_thoughts_is_never_scored(path, opening) 
     assert "cut off after 100 tokens: raise --max-tokens" in judgement.reason
 
 
+def test_thoughts_have_room_of_their_own_in_request_key_and_bound(path) -> None:
+    settings = OpenAISettings(reasoning_tokens=3000)
+    with MisbehavingServer(does.ok(JSON)) as server:
+        judge, _ = run(server.url, make_samples(1), path, settings)
+        plain, _ = run(server.url, make_samples(1), path)
+        estimates = [one.endpoint.estimate(**one.request(make_samples(1)[0])) for one in (judge, plain)]
+    assert [body["max_tokens"] for body in server.requests] == [3100, 100]
+    assert judge.spec.key != plain.spec.key
+    price = Prices.load().find("gpt-4o-mini")
+    assert estimates[0].max_cost_usd - estimates[1].max_cost_usd == pytest.approx(price.cost(0, 3000), rel=0.01)
+
+
+def test_a_judge_whose_replies_never_have_scores_is_asked_no_more(path) -> None:
+    with (
+        MisbehavingServer(does.ok("<think>Hm", finish_reason="length")) as server,
+        pytest.raises(UserError, match=r"replies had scores, so nothing more is asked: .* raise --max-tokens"),
+    ):
+        run(server.url, make_samples(500), path)
+    assert 50 <= len(server.requests) < 100
+    with Ledger(path) as ledger:
+        assert len(list(ledger.judgements())) == len(server.requests)
+
+
 def test_where_the_server_takes_no_schema_the_form_is_asked_for_from_then_on(path) -> None:
     def script(body, number):
         return does.response_format_unsupported() if "response_format" in body else does.ok(FORM.format(8, 2))

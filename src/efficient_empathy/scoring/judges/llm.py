@@ -16,6 +16,7 @@ from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.llm import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
+from efficient_empathy.scoring.judges.completions import Streak, read_completion
 from efficient_empathy.scoring.judges.contract import Judge, JudgeContext, Judgement, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.logprobs import LogprobsError, distributions
 from efficient_empathy.scoring.parser import to_judgement
@@ -47,6 +48,8 @@ class LLMSettings(JudgeSettings):
     """of sampling."""
     max_tokens: int = Field(default=100, ge=1)
     """room for a reply, in tokens."""
+    reasoning_tokens: int | None = Field(default=None, ge=0)
+    """further room for what a model thinks before it replies, in tokens; none by default."""
     logprobs: bool = False
     """take the expected score over the score token's log-probabilities instead of the number written."""
     concurrency: int = Field(default=64, ge=1)
@@ -59,6 +62,11 @@ class LLMSettings(JudgeSettings):
     """US dollars that the ledger of this run, or folder, may come to in all; never exceeded."""
     prices: Path | None = None
     """a prices file instead of the package's own."""
+
+    @property
+    def room(self) -> int:
+        """Tokens for thoughts, beside those for the reply."""
+        return self.reasoning_tokens or 0
 
     @classmethod
     def from_detail(cls, detail: str) -> dict[str, Any]:
@@ -118,6 +126,7 @@ class LLMJudge:
         self.name = endpoint.model
         self.concurrency = 2 * endpoint.window.maximum
         self._as_json = settings.reply != "text"
+        self._streak = Streak()
         self._temperature: float | None = settings.temperature
         self.spec = JudgeSpec(
             judge=settings.NAME,
@@ -126,6 +135,7 @@ class LLMJudge:
                 "model": endpoint.model,
                 "at": urlsplit(endpoint.url).hostname,
                 **{name: getattr(settings, name) for name in DECODING},
+                **({"reasoning_tokens": settings.room} if settings.room else {}),
             },
         )
 
@@ -133,7 +143,7 @@ class LLMJudge:
         """What is asked of the endpoint for one sample; see `llm.wire.Question`."""
         fields: dict[str, Any] = {
             "messages": self.rubric.messages(sample, as_json=self._as_json),
-            "max_tokens": self.settings.max_tokens,
+            "max_tokens": self.settings.max_tokens + self.settings.room,
             "temperature": self._temperature,
         }
         if self._as_json:
@@ -143,7 +153,8 @@ class LLMJudge:
         return fields
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
-        """One judgement per sample, in order."""
+        """One judgement per sample, in order. Raises `UserError` once too many replies in a row had no scores."""
+        self._streak.check()
         return [await self._one(sample) for sample in samples]
 
     async def _one(self, sample: Sample) -> Judgement:
@@ -179,25 +190,13 @@ class LLMJudge:
         return False
 
     def _read(self, sample: Sample, completion: Completion) -> Judgement:
-        usage = {
-            "prompt_tokens": completion.prompt_tokens,
-            "completion_tokens": completion.completion_tokens,
-            "cost_usd": completion.cost_usd,
-            "latency_s": completion.latency_s,
-            "requests": completion.attempts,
-        }
-        judgement = to_judgement(sample.id, completion.text, self.rubric, self.name, **usage)
-        if completion.refusal is not None or completion.finish_reason == "content_filter":
-            reason = completion.refusal or "the server's content filter stopped the reply"
-            raw = completion.text or reason
-            return replace(judgement, state="refused", scores={}, raw=raw, reason=reason[:300])
-        if judgement.state == "parse_error" and completion.finish_reason == "length":
-            return replace(
-                judgement,
-                reason=f"{judgement.reason} (cut off after {self.settings.max_tokens} tokens: raise --max-tokens)",
-            )
-        if judgement.state == "ok" and self.settings.logprobs:
-            return self._with_expectations(judgement, completion)
+        settings = self.settings
+        judgement = read_completion(
+            completion, sample.id, self.rubric, self.name, max_tokens=settings.max_tokens, room=settings.room
+        )
+        if judgement.state == "ok" and settings.logprobs:
+            judgement = self._with_expectations(judgement, completion)
+        self._streak.add(judgement)
         return judgement
 
     def _with_expectations(self, judgement: Judgement, completion: Completion) -> Judgement:
