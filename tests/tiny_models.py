@@ -24,6 +24,10 @@ SIZES: dict[str, Any] = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 256,
 }
+LLAMA3_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 FAMILIES = {
     "llama": ("LlamaConfig", {}),
     "llama3.1": (
@@ -101,3 +105,14 @@ def tiny_model(folder: Path, family: str = "llama", *, seed: int = 0, scale: flo
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def split_as_llama3(folder: Path) -> None:
+    """Make a saved tokenizer split text as Llama 3's does: line breaks are a piece of their own, whatever follows."""
+    from tokenizers import Regex, Tokenizer, pre_tokenizers
+
+    file = str(folder / "tokenizer.json")
+    tokenizer = Tokenizer.from_file(file)
+    split = pre_tokenizers.Split(Regex(LLAMA3_SPLIT), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
+    tokenizer.save(file)

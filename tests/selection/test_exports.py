@@ -11,11 +11,8 @@ import polars as pl
 import pytest
 import yaml
 
-from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.selection import select
-from efficient_empathy.selection.exports import MOST_CATEGORIES, RECIPES, data_card, messages, write_subsets
-from efficient_empathy.selection.policies import load_policy
-from scored_runs import score_summary
+from efficient_empathy.selection.exports import RECIPES, messages, prompt_and_completion, write_subsets
 from tiny_models import tiny_tokenizer
 
 PAIRS = [(8, 2), (4, 7), (4, 3), (6, 6), (9, 0)]
@@ -47,6 +44,18 @@ def test_llama_factory_keeps_every_row(folder):
             roles = [message[tags["role_tag"]] for message in messages]
             assert roles == [tags["user_tag"], tags["assistant_tag"]] * (len(messages) // 2)
             assert all(message[tags["content_tag"]] for message in messages)
+
+
+def test_no_entry_and_no_recipe_names_an_empty_subset(run):
+    workspace = run([(2, 9), (1, 8)])
+    select(workspace)
+    assert list(json.loads((workspace.selection / "dataset_info.json").read_text())) == [
+        "efficient_empathy_rationality"
+    ]
+    for name in RECIPES:
+        text = (workspace.selection / name).read_text("utf-8")
+        assert "rationality" in text
+        assert "sensibility" not in text
 
 
 def test_llama_factory_trains_the_paper_s_expert_on_the_last_reply_alone(folder):
@@ -139,110 +148,6 @@ def test_the_recipes_belong_to_what_is_written_and_checked(run):
     assert (workspace.selection / "axolotl.yaml").exists()
 
 
-def card(rows, scoring=None, policy=None):
-    counts = pl.DataFrame(
-        rows, schema={"subset": pl.String, "category": pl.String, "state": pl.String, "count": pl.UInt32}, orient="row"
-    )
-    record = SelectRecord(
-        policy=(policy or load_policy("paper")).definition(),
-        seed=0,
-        decided_on="scores",
-        subsets={"sensibility": 0, "discard": 0},
-        otherwise="discard",
-        unscored=0,
-        inputs={"scores.parquet": "abc"},
-        seconds=1,
-    )
-    return data_card(counts, record, ["sensibility", "rationality"], score_summary(**(scoring or {})))
-
-
-def test_front_matter_has_one_config_per_subset():
-    front = yaml.safe_load(card([("sensibility", "sad", "ok", 3)]).split("---\n")[1])
-    assert front["configs"] == [
-        {"config_name": "sensibility", "data_files": "sensibility.parquet"},
-        {"config_name": "discard", "data_files": "discard.parquet"},
-    ]
-    assert front["size_categories"] == ["n<1K"]
-
-
-def test_tells_counts_losses_cost_and_inputs():
-    text = card(
-        [
-            ("sensibility", "sad", "ok", 3000),
-            ("discard", "sad", "ok", 1000),
-            ("unscored", "joy", "refused", 7),
-            ("unscored", None, None, 2),
-        ],
-        {"bad_rows": 4, "duplicates": 5, "cost_usd": 1.5, "judge": "openai"},
-    )
-    for row in (
-        "| sensibility | 3,000 | 75.00% |",
-        "| without scores: refused | 7 |",
-        "| without scores: not judged | 2 |",
-        "| bad rows in the source, skipped | 4 |",
-        "| duplicates | 5 |",
-        "| sad | 3,000 | 1,000 | 0 |",
-        "| no category | 0 | 0 | 2 |",
-        "| judge | openai |",
-        "| cost of scoring | $1.5000 |",
-        "| SHA-256 of scores.parquet | `abc` |",
-        "1. rationality above β = 5 → rationality",
-        "3. otherwise → discard",
-        "It decided on scores; equal samples were told apart with the seed 0.",
-    ):
-        assert row in text
-
-
-def test_the_judge_that_gave_the_scores_is_named():
-    assert "with the scores that the judge “minilm-empathy” gave the response" in card([], {"judge": "minilm-empathy"})
-    assert "LLM" not in card([], {"judge": "minilm-empathy"})
-
-
-def test_parameters_and_origins_are_words_and_no_python():
-    text = card(
-        [],
-        {
-            "source": {"name": "chats.csv", "format": "table", "digest": "d1d1"},
-            "rubric": {"name": "mine", "hash": "0123", "axes": {"sensibility": [0, 10], "rationality": [1, 5]}},
-        },
-        load_policy("top", top=0.3, per_category=True, quotas={"sad": 100, "a|b": 0.2}),
-    )
-    for row in (
-        "1. the best 30 % by each axis within each category",
-        "2. the best 100 by each axis in sad",
-        "3. the best 20 % by each axis in a\\|b",
-        "| source | chats.csv |",
-        "| read as | table |",
-        "| SHA-256 of the source | d1d1 |",
-        "| rubric | mine |",
-        "| hash of the rubric | 0123 |",
-        "| scales | sensibility 0–10, rationality 1–5 |",
-    ):
-        assert row in text
-    assert not [token for token in ("{", "None", "True") if token in text]
-
-
-def test_what_was_mended_or_not_read_is_listed():
-    files = [f"data/notes-{n}.bin" for n in range(25)]
-    text = card([], {"repairs": {"running turns merged": 1200}, "skipped_files": files})
-    assert "| mended: running turns merged | 1,200 |" in text
-    assert "| files not read: notes-0.bin, notes-1.bin," in text
-    assert "notes-19.bin and 5 more | 25 |" in text
-
-
-def test_a_category_cannot_break_out_of_its_cell():
-    assert "| a\\|b &lt;script> c | 3 | 0 | 0 |" in card([("sensibility", "a|b <script>\nc", "ok", 3)])
-
-
-def test_many_categories_are_summed_up():
-    text = card([("sensibility", f"c{n}", "ok", 2) for n in range(MOST_CATEGORIES + 10)])
-    assert "| 10 smaller ones | 20 | 0 | 0 |" in text
-
-
-def test_nothing_scored():
-    assert "| sensibility | 0 | – |" in card([])
-
-
 AXES = ("sensibility", "rationality")
 
 TRICKY = ['"quoted"\n\ttabbed', "nul \x00, \U0001f49c, \u2028", "", "ucla", "assistant"]
@@ -266,6 +171,13 @@ def rows():
     )
 
 
+def test_prompt_and_completion_are_the_messages_without_and_with_the_response_alone():
+    result = rows().select(*prompt_and_completion(), messages())
+    for prompt, completion, its_messages in result.iter_rows():
+        plain = [{"role": message["role"], "content": message["content"]} for message in its_messages]
+        assert (prompt, completion) == (plain[:-1], plain[-1:])
+
+
 def test_messages_keep_every_text_and_end_with_the_response():
     result = rows().select(messages())["messages"].to_list()
     assert [m["role"] for m in result[0]] == ["user", "assistant"] * 3
@@ -281,34 +193,20 @@ def test_subsets_as_parquet_and_json_lines_in_order(tmp_path):
     write_subsets(rows().lazy(), tmp_path, ["sensibility", "rationality", "discard"], AXES)
     lines = [json.loads(line) for line in (tmp_path / "sensibility.jsonl").read_text("utf-8").split("\n") if line]
     assert [line["sample_id"] for line in lines] == ["a", "b"]
-    assert list(lines[1]) == ["messages", "sample_id", "dialogue_id", "category", "split", "sensibility", "rationality"]
+    about = ["sample_id", "dialogue_id", "category", "split"]
+    assert list(lines[1]) == ["prompt", "completion", "messages", *about, *AXES]
     assert lines[1]["category"] == ""
     assert lines[0]["messages"][1]["content"] == TRICKY[1]
     table = pl.read_parquet(tmp_path / "sensibility.parquet")
     assert table["category"].to_list() == ["sad", None]
     assert table.with_columns(pl.col("category").fill_null("")).to_dicts() == lines
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
-        f"{s}.{kind}" for s in ("sensibility", "rationality", "discard") for kind in ("jsonl", "parquet")
+        [f"{s}.{kind}" for s in ("sensibility", "rationality") for kind in ("jsonl", "parquet")] + ["discard.parquet"]
     )
 
 
-def test_the_lines_load_with_datasets_whatever_the_first_ten_megabytes_lack(tmp_path):
-    """Its JSON reader takes the types of all columns from the first 10 MB."""
-    datasets = pytest.importorskip("datasets", reason='needs the extra "hub"')
-    many = pl.concat([rows()[1:2]] * 360 + [rows()[:1]])
-    long = many.with_columns(response=pl.lit("x" * 30_000), split=pl.Series([None] * 360 + ["train"]))
-    write_subsets(long.lazy(), tmp_path, ["sensibility"], AXES)
-    loaded = datasets.load_dataset(
-        "json", data_files=str(tmp_path / "sensibility.jsonl"), split="train", cache_dir=str(tmp_path / "cache")
-    )
-    assert loaded["category"][:] == [""] * 360 + ["sad"]
-    assert loaded["split"][:] == [""] * 360 + ["train"]
-    assert loaded.features["sensibility"] == datasets.Value("float64")
-    assert loaded[360]["messages"][-1] == {"role": "assistant", "content": "x" * 30_000, "train": True}
-
-
-def test_an_empty_subset_has_files_with_the_same_columns(tmp_path):
+def test_an_empty_subset_has_a_table_with_the_same_columns_and_no_lines(tmp_path):
     write_subsets(rows().lazy(), tmp_path, ["sensibility", "discard"], AXES)
-    assert (tmp_path / "discard.jsonl").read_text() == ""
+    assert not (tmp_path / "discard.jsonl").exists()
     empty, full = (pl.read_parquet(tmp_path / f"{s}.parquet") for s in ("discard", "sensibility"))
     assert (len(empty), empty.schema) == (0, full.schema)

@@ -80,7 +80,7 @@ def exported_files(folder: Path, subset: str) -> set[Path]:
     recipe = yaml.safe_load((folder / "axolotl.yaml").read_text("utf-8"))
     assert 'data_files=f"{SUBSET}.jsonl"' in (folder / "train_unsloth.py").read_text("utf-8")
     names = {f"{subset}.parquet", f"{subset}.jsonl", register[f"efficient_empathy_{subset}"]["file_name"]}
-    names |= {data["path"].replace("sensibility", subset) for data in recipe["datasets"]}
+    names |= {data["path"] for data in recipe["datasets"] if data["path"].startswith(subset)}
     return {folder / name for name in names}
 
 

@@ -211,10 +211,23 @@ def test_by_probability_assignments_keep_the_odds(run, distributed):
     assert not pl.read_parquet(workspace.assignments).select(pl.col("^p_.*$")).columns
 
 
+def test_lines_of_a_subset_that_is_empty_now_are_removed(run):
+    workspace = run(PAIRS, state=STATES)
+    select(workspace)
+    assert (workspace.selection / "discard.jsonl").exists()
+    assert select(workspace, alpha=0, beta=0).subsets["discard"] == 0
+    assert not (workspace.selection / "discard.jsonl").exists()
+    assert len(pl.read_parquet(workspace.selection / "discard.parquet")) == 0
+
+
 def test_no_samples_at_all(run):
     workspace = run([])
     assert select(workspace).subsets == {"sensibility": 0, "rationality": 0, "discard": 0}
-    assert (workspace.selection / "sensibility.jsonl").read_text() == ""
+    assert names(workspace) == {
+        *(f"{subset}.parquet" for subset in ("sensibility", "rationality", "discard", "assignments")),
+        *(*EXPORTS, "README.md"),
+    }
+    assert select(workspace).skipped
 
 
 def test_what_is_missing_is_named(tmp_path, run):

@@ -18,6 +18,12 @@ from efficient_empathy.foundation.errors import UserError, error_context
 
 F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 _FRAME_ROWS = 5_000
+_BLOCK = 10 << 20
+"""Bytes of JSON lines from which `datasets` takes the types of their columns."""
+_ROWS_WEIGHED = 1_000
+_ROW = "row of the file"
+_DATE = r"^\d{4}-\d\d-\d\d([T ]\d\d(:\d\d){0,2}(Z|[+-]\d\d(:?\d\d)?)?)?$"
+"""Text that pyarrow's reader of JSON takes for a time."""
 
 
 def read(source: str | Path, reading: ReadingSettings | None = None) -> pl.DataFrame:
@@ -69,10 +75,47 @@ def _frames(samples: Iterable[Sample]) -> Iterator[pl.DataFrame]:
 
 
 def uniform(frame: F) -> F:
-    """The frame with empty text where text is missing, to be written as JSON lines.
+    """The frame as Hugging Face `datasets`, and the trainers that read with it, can load it from JSON lines.
 
-    Hugging Face `datasets`, and the trainers that read with it, take each column's type from the first 10 MB of a file:
-    a text column that is null so far has the type null, and the first text further on is an error. Empty text reads as
-    missing in every format of ours.
+    They take each column's type from the first 10 MB of a file: null where there is nothing else, a time where all
+    reads as dates; and the first other value further on is an error. So text that is missing is empty text, which reads
+    as missing in every format of ours; and where the beginning does not show a column's type, the first row that does
+    comes first.
     """
-    return frame.with_columns(pl.col(pl.String).fill_null(""))
+    rows = frame.lazy().with_columns(pl.col(pl.String).fill_null(""))
+    first = _first_rows(rows)
+    if first:
+        numbered = rows.with_row_index(_ROW)
+        is_first = pl.col(_ROW).is_in(first)
+        rows = pl.concat([numbered.filter(is_first), numbered.filter(~is_first)]).drop(_ROW)
+    return rows if isinstance(frame, pl.LazyFrame) else rows.collect()
+
+
+def _first_rows(rows: pl.LazyFrame) -> list[int]:
+    """The rows that must come first for the first block to show every column's type; none where it does already."""
+    untyped = [name for name, row in _typed_rows(rows.head(1)).items() if row is None]
+    if not untyped:
+        return []
+    places = {row for row in _typed_rows(rows.select(untyped)).values() if row is not None}
+    last = max(places, default=0)
+    is_shown = last < _ROWS_WEIGHED and len(rows.head(last + 1).collect().write_ndjson()) < _BLOCK
+    return [] if is_shown else sorted(places)
+
+
+def _typed_rows(rows: pl.LazyFrame) -> dict[str, int | None]:
+    """By column, the first row whose value shows the column's type in JSON; None where none does."""
+    schema = rows.collect_schema()
+    flags = rows.select(_shows_type(name, kind).alias(name) for name, kind in schema.items()).with_row_index(_ROW)
+    firsts = flags.select(pl.col(_ROW).filter(pl.col(name)).min().alias(name) for name in schema)
+    return firsts.collect(engine="streaming").row(0, named=True)
+
+
+def _shows_type(name: str, kind: pl.DataType) -> pl.Expr:
+    value = pl.col(name)
+    if kind == pl.String:
+        return ~value.str.contains(_DATE)
+    if kind.is_float():
+        return value.is_finite().fill_null(False)
+    if isinstance(kind, pl.List):
+        return (value.list.len() > 0).fill_null(False)
+    return value.is_not_null()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.foundation.settings import load
-from efficient_empathy.selection.exports import EXPORTS, data_card, write_exports, write_subsets
+from efficient_empathy.selection.data_card import data_card
+from efficient_empathy.selection.exports import EXPORTS, write_exports, write_subsets
 from efficient_empathy.selection.policies import (
     Decide,
     Policy,
@@ -94,14 +95,12 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> S
     table = RunTable(workspace).require("scores")
     selector = _selector(table, settings.load_policy(), settings.decide, settings.seed)
     inputs = {path.name: workspace.hash_of(path) for path in (workspace.scores, workspace.samples)}
-    outputs = _outputs(workspace, selector.subsets)
-
     last = workspace.last(STAGE, SelectRecord)
     same = last is not None and last.inputs == inputs and last.parameters == selector.parameters()
-    if last is not None and same and not force and all(p.exists() for p in outputs) and workspace.whole(STAGE):
+    if last is not None and same and not force and _is_whole(workspace, last):
         return _result(last, skipped=True)
 
-    workspace.begin(STAGE, outputs)
+    workspace.begin(STAGE, _outputs(workspace, dict.fromkeys(selector.subsets, 1)))
     decided_on = _write_assignments(table, selector)
     counts = _counts(workspace.assignments)
     sizes = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in (*selector.subsets, UNSCORED)}
@@ -115,11 +114,12 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> S
         seconds=0.0,
     )
     _write_data_sets(table, selector.subsets)
-    write_exports(workspace.selection, selector.subsets, selector.otherwise)
+    write_exports(workspace.selection, record.subsets, selector.otherwise)
     assert table.scoring is not None
     card = data_card(counts, record, table.axis_names, table.scoring)
     with atomic(workspace.selection / "README.md") as path:
         path.write_text(card, "utf-8")
+    outputs = _outputs(workspace, record.subsets)
     with error_context(f"remove an earlier policy's files from {workspace.selection}"):
         _remove_stale(workspace, outputs)
     record = record.model_copy(update={"seconds": round(time.perf_counter() - began, 3)})
@@ -131,9 +131,14 @@ def _selector(table: RunTable, policy: Policy, decide: Decide, seed: int) -> Sel
     return make_selector(policy, scales_of(table), decide=decide, seed=seed)
 
 
-def _outputs(workspace: Workspace, subsets: Sequence[str]) -> list[Path]:
-    names = [f"{subset}.{kind}" for subset in subsets for kind in ("jsonl", "parquet")]
+def _outputs(workspace: Workspace, sizes: Mapping[str, int]) -> list[Path]:
+    """What a selection with subsets of these sizes writes: an empty one has no JSON lines, see `write_subsets`."""
+    names = [f"{subset}.parquet" for subset in sizes] + [f"{subset}.jsonl" for subset, size in sizes.items() if size]
     return [workspace.selection / name for name in (*names, "assignments.parquet", *EXPORTS, "README.md")]
+
+
+def _is_whole(workspace: Workspace, last: SelectRecord) -> bool:
+    return workspace.whole(STAGE) and all(path.exists() for path in _outputs(workspace, last.subsets))
 
 
 def _write_assignments(table: RunTable, selector: Selector) -> str:

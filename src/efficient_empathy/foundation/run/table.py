@@ -38,7 +38,8 @@ UNSCORED = "unscored"
 """The subset of rows without scores; no policy may call one of its own subsets so."""
 STD, PROBABILITIES, ODDS = "_std", "_probabilities", "p_"
 """How the columns of an axis and of a subset are named: `AXIS_std`, `AXIS_probabilities`, `p_SUBSET`."""
-RESERVED = frozenset({*SAMPLE_COLUMNS, *SCORE_COLUMNS, *SELECTION_COLUMNS, *FACTS, "row", "dialogue", "messages"})
+_WRITTEN = ("row", "dialogue", "messages", "prompt", "completion")
+RESERVED = frozenset({*SAMPLE_COLUMNS, *SCORE_COLUMNS, *SELECTION_COLUMNS, *FACTS, *_WRITTEN})
 """Names that no axis of a rubric may have."""
 
 
