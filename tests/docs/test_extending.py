@@ -68,7 +68,7 @@ def reader(tmp_path):
 def test_add_a_format(reader) -> None:
     seen, scored = reader("format").follow()
     assert (seen["format"], seen["samples"], seen["bad_rows"]) == ("helpline", 2, 1)
-    assert seen["repairs"] == {"system turns left out": 1}
+    assert seen["repairs"] == {"bot turns left out": 1}
     assert seen["category_counts"] == {"grief": 1, "work": 1}
     assert scored["states"]["ok"] == 2
 

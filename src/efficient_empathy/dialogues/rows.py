@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from efficient_empathy.dialogues.roles import RoleTable
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 
@@ -38,9 +39,13 @@ class Intake:
     """
 
     settings: ReadingSettings = field(default_factory=ReadingSettings)
+    roles: RoleTable = field(init=False)
     bad_row_count: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
     repairs: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.roles = RoleTable(self.settings.roles)
 
     def bad(self, place: str, reason: str) -> None:
         """Note a bad row; raises `BadRowError` unless bad rows are skipped."""
@@ -52,11 +57,19 @@ class Intake:
         if len(self.bad_rows) < KEPT_BAD_ROWS:
             self.bad_rows.append(BadRow(place, reason))
 
+    def require_use(self) -> None:
+        """Raise `UserError` for an option that no row had a use for: it says another thing than was meant."""
+        if self.roles.unused:
+            names = ", ".join(sorted(show_value(name) for name in self.roles.unused))
+            seen = ", ".join(show_value(name) for name in self.roles.seen) or "none"
+            raise UserError(f"--role maps {names}, but no turn has that role (roles met: {seen}): mend or leave it out")
+
     def clear(self) -> None:
         """Forget what was counted, before a new pass over the same rows."""
         self.bad_row_count = 0
         self.bad_rows.clear()
         self.repairs.clear()
+        self.roles = RoleTable(self.settings.roles)
 
 
 T = TypeVar("T")
@@ -94,11 +107,20 @@ class MalformedError(Exception):
     """A row's fault, in words that follow the row's place. It ends as a bad row of the intake, never further."""
 
 
+class LeftOutError(Exception):
+    """A row that is read as none, for a reason that is no fault; its words are what it is counted as."""
+
+
 def each(rows: Iterable[P], intake: Intake, convert: Callable[[P], Iterable[T]]) -> Iterator[T]:
-    """What `convert` makes of every row; a row that it finds malformed is noted as bad, and none of it is used."""
+    """What `convert` makes of every row.
+
+    A row that it finds malformed is noted as bad, one that it leaves out is counted; none of either is used.
+    """
     for row in rows:
         try:
             results = list(convert(row))
+        except LeftOutError as error:
+            intake.repairs[str(error)] += 1
         except MalformedError as error:
             intake.bad(row.place, str(error))
         else:

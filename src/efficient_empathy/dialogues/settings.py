@@ -9,6 +9,7 @@ from pydantic import Field
 from efficient_empathy.foundation.settings import Flag, Settings
 
 OnBadRow = Literal["fail", "skip"]
+RoleChoice = Literal["speaker", "listener", "drop"]
 
 
 class ReadingSettings(Settings):
@@ -18,6 +19,10 @@ class ReadingSettings(Settings):
     """Read as this format instead of recognising it."""
     columns: Annotated[dict[str, str], Flag("--column")] = Field(default_factory=dict)
     """Where a table's columns have other names, e.g. response=answer."""
+    roles: Annotated[dict[str, RoleChoice], Flag("--role", metavar="NAME=speaker|listener|drop")] = Field(
+        default_factory=dict
+    )
+    """Whose turns have this role, e.g. coach=listener; drop leaves them out. Wins over the roles known by default."""
     on_bad_row: OnBadRow = "fail"
     """Stop at a row that carries no sample, or count it and go on."""
 

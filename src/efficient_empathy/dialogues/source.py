@@ -242,10 +242,14 @@ class Source:
     hub: HubId | None = None
 
     def __iter__(self) -> Iterator[Sample]:
-        """The samples in order. Raises `UserError` for what cannot be read, `BadRowError` as the intake has it."""
+        """The samples in order. Raises `UserError` for what cannot be read, `BadRowError` as the intake has it.
+
+        At the end, `UserError` also for an option of reading that no row had a use for.
+        """
         reader = find_reader(self.format)
         for rows in self.parts():
             yield from reader.samples(rows, self.intake)
+        self.intake.require_use()
 
     def parts(self) -> Iterator[Iterator[Row]]:
         """The rows, file by file; begins a new count in `intake`."""

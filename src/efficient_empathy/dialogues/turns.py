@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from efficient_empathy.dialogues.content import require_text_alone
 from efficient_empathy.dialogues.rows import (
     CATEGORY_KEYS,
     DIALOGUE_KEYS,
@@ -16,10 +16,7 @@ from efficient_empathy.dialogues.rows import (
     Row,
     clean,
     label_of,
-    require_value,
-    show_value,
     split_of,
-    text_of,
     turn_of,
 )
 from efficient_empathy.dialogues.sample import Role, Sample, Utterance
@@ -46,9 +43,10 @@ def conversation(
     """One sample per listener turn, its context all turns before. Without an id, a hash of all turns is the id.
 
     Id and category are the first values that the row has under `dialogue_keys` and `category_keys`. `targets` says of
-    every turn whether it is one to train on, see `targets_of`: a listener turn that is not is context alone.
+    every turn whether it is one to train on, see `chat_of`: a listener turn that is not is context alone.
     """
     dialogue_id, category = label_of(row.values, dialogue_keys), label_of(row.values, category_keys)
+    require_text_alone(row.values, (text for _, text in turns))
     utterances, target_flags = _merge_turns(turns, intake, targets)
     if dialogue_id is None:
         whole = "\0\0".join(f"{turn.role}\0{turn.text}" for turn in utterances)
@@ -83,6 +81,7 @@ def pair(
     """
     if not response:
         raise MalformedError("no listener response: the response is empty")
+    require_text_alone(row.values, (text for _, text in context))
     (*utterances, last), _ = _merge_turns([*context, ("listener", response)], intake)
     return Sample.of(
         utterances,
@@ -137,47 +136,6 @@ def _merge_turns(
         raise MalformedError(f"a turn of {longest:,} characters, over {MAX_CHARACTERS:,}: is it dialogue?")
     intake.repairs.update(repairs)
     return utterances, target_flags
-
-
-def role_of(values: dict[str, Any], key: str, roles: Mapping[str, Role | None]) -> Role | None:
-    """The role that the name at `key` stands for, None for one that is left out; malformed if it is unknown."""
-    name = require_value(values, key)
-    if not isinstance(name, str) or name.strip().lower() not in roles:
-        raise MalformedError(f"unknown role {show_value(name)} at {key!r}: known are {', '.join(roles)}")
-    return roles[name.strip().lower()]
-
-
-def turns_of(
-    items: Sequence[dict[str, Any]], role_key: str, text_key: str, roles: Mapping[str, Role | None], intake: Intake
-) -> list[Turn]:
-    """The turns of a list of objects; those whose role has no part in a dialogue are left out and counted."""
-    turns: list[Turn] = []
-    for item in items:
-        role = role_of(item, role_key, roles)
-        if role is None:
-            intake.repairs["system turns left out"] += 1
-        else:
-            turns.append((role, text_of(item, text_key)))
-    return turns
-
-
-def targets_of(items: Sequence[dict[str, Any]], role_key: str, roles: Mapping[str, Role | None]) -> list[bool] | None:
-    """Which of the turns that `turns_of` makes of `items` are to be trained on; None where no item says so.
-
-    An item says so by `train` or `training`, true or false, as Axolotl reads and our own subsets have it. Where a
-    listener turn says true, those that say nothing are none.
-    """
-    turns = [(role, _mark(item)) for item in items if (role := role_of(item, role_key, roles)) is not None]
-    marks = [mark for role, mark in turns if role == "listener"]
-    if all(mark is None for mark in marks):
-        return None
-    unmarked = True not in marks
-    return [unmarked if mark is None else mark for _, mark in turns]
-
-
-def _mark(item: dict[str, Any]) -> bool | None:
-    marks = [item.get(key) for key in ("train", "training")]
-    return next((bool(mark) for mark in marks if isinstance(mark, bool | int | float) and mark in (0, 1)), None)
 
 
 def alternating(texts: Sequence[str]) -> list[Turn]:

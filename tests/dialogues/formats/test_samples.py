@@ -27,9 +27,9 @@ def test_an_edited_text_gets_its_own_id(convert: Callable[..., Any]) -> None:
 
 def test_faults_are_told(convert: Callable[..., Any]) -> None:
     _, intake = convert(
-        "samples", {**SAMPLE.row(), "context": None}, {**SAMPLE.row(), "context": [{"role": "user", "text": "a"}]}
+        "samples", {**SAMPLE.row(), "context": None}, {**SAMPLE.row(), "context": [{"role": "cat", "text": "a"}]}
     )
     assert [bad.reason.split(":")[0] for bad in intake.bad_rows] == [
         "'context' is null",
-        "unknown role 'user' at 'role'",
+        "unknown role 'cat' at 'role'",
     ]

@@ -24,5 +24,5 @@ def test_both_pairs_of_keys_are_read(
 
 
 def test_an_unknown_role_is_a_bad_row(convert: Callable[..., Any]) -> None:
-    _, intake = convert("sharegpt", {"conversations": [{"from": "function_call", "value": "{}"}]})
-    assert "unknown role 'function_call' at 'from'" in intake.bad_rows[0].reason
+    _, intake = convert("sharegpt", {"conversations": [{"from": "narrator", "value": "{}"}]})
+    assert "unknown role 'narrator' at 'from'" in intake.bad_rows[0].reason

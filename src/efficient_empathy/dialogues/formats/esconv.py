@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from efficient_empathy.dialogues.chat import message_keys, turns_of
 from efficient_empathy.dialogues.rows import CATEGORY_KEYS, Intake, Row, each, holds_objects, objects_of
 from efficient_empathy.dialogues.sample import Role, Sample
-from efficient_empathy.dialogues.turns import conversation, turns_of
+from efficient_empathy.dialogues.turns import conversation
 
-_ROLES: dict[str, Role | None] = {"usr": "speaker", "seeker": "speaker", "speaker": "speaker"}
-_ROLES |= {"sys": "listener", "supporter": "listener", "listener": "listener"}
+_ROLES: dict[str, Role | None] = {"sys": "listener"}
 
 
 class ESConv:
@@ -27,9 +27,10 @@ class ESConv:
         """One sample per supporter turn."""
 
         def convert(row: Row) -> list[Sample]:
-            turns = objects_of(row.values, "dialog")
+            items = objects_of(row.values, "dialog")
+            keys = message_keys(items) or ("speaker", "text")
             return conversation(
-                turns_of(turns, "speaker", "text" if turns and "text" in turns[0] else "content", _ROLES, intake),
+                turns_of(items, *keys, intake, _ROLES),
                 row,
                 intake,
                 category_keys=["emotion_type", *CATEGORY_KEYS],

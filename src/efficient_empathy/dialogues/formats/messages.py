@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, holds_objects, objects_of, show_value
-from efficient_empathy.dialogues.sample import Role, Sample
-from efficient_empathy.dialogues.turns import conversation, targets_of, turns_of
-
-ROLES: dict[str, Role | None] = {"user": "speaker", "assistant": "listener", "system": None}
+from efficient_empathy.dialogues.chat import chat_of
+from efficient_empathy.dialogues.rows import Intake, Row, each, holds_objects, objects_of
+from efficient_empathy.dialogues.sample import Sample
+from efficient_empathy.dialogues.turns import conversation
 
 
 class Messages:
-    """`messages` is a list of `{"role": "user" | "assistant" | "system", "content": …}`; system turns are left out.
+    """`messages` is a list of `{"role": …, "content": …}`; system and tool turns are left out.
 
-    Assistant messages with `"train": false` are context alone, see `targets_of`.
+    Assistant messages with `"train": false` are context alone, see `chat_of`.
     """
 
     name = "messages"
@@ -32,23 +31,7 @@ class Messages:
         """One sample per assistant message that is to be trained on."""
 
         def convert(row: Row) -> list[Sample]:
-            messages = [_with_text(message) for message in objects_of(row.values, "messages")]
-            return conversation(
-                turns_of(messages, "role", "content", ROLES, intake),
-                row,
-                intake,
-                targets=targets_of(messages, "role", ROLES),
-            )
+            turns, targets = chat_of(objects_of(row.values, "messages"), "role", "content", intake)
+            return conversation(turns, row, intake, targets=targets)
 
         return each(rows, intake, convert)
-
-
-def _with_text(message: dict[str, Any]) -> dict[str, Any]:
-    """The message with its content as text, where it is a list of text parts."""
-    parts = message.get("content")
-    if not isinstance(parts, list):
-        return message
-    for part in parts:
-        if not isinstance(part, dict) or not isinstance(part.get("text"), str):
-            raise MalformedError(f"'content' holds {show_value(part)}, which is no text")
-    return {**message, "content": "\n".join(part["text"] for part in parts)}

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from efficient_empathy.dialogues.chat import turns_of
 from efficient_empathy.dialogues.rows import Intake, Row, each, label_of, objects_of, text_of
-from efficient_empathy.dialogues.sample import Role, Sample
-from efficient_empathy.dialogues.turns import pair, turns_of
-
-_ROLES: dict[str, Role | None] = {"speaker": "speaker", "listener": "listener"}
+from efficient_empathy.dialogues.sample import Sample
+from efficient_empathy.dialogues.turns import pair
 
 
 class Samples:
@@ -28,7 +27,7 @@ class Samples:
 
         def convert(row: Row) -> Iterator[Sample]:
             sample = pair(
-                turns_of(objects_of(row.values, "context"), "role", "text", _ROLES, intake),
+                turns_of(objects_of(row.values, "context"), "role", "text", intake),
                 text_of(row.values, "response"),
                 row,
                 intake,

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from efficient_empathy.dialogues.chat import chat_of, message_keys
 from efficient_empathy.dialogues.rows import Intake, Row, each, holds_objects, objects_of
-from efficient_empathy.dialogues.sample import Role, Sample
-from efficient_empathy.dialogues.turns import conversation, targets_of, turns_of
-
-_ROLES: dict[str, Role | None] = {"human": "speaker", "user": "speaker"}
-_ROLES |= {"gpt": "listener", "assistant": "listener", "system": None}
+from efficient_empathy.dialogues.sample import Sample
+from efficient_empathy.dialogues.turns import conversation
 
 
 class ShareGPT:
-    """`conversations` is a list of `{"from": …, "value": …}` or `{"role": …, "content": …}`; no system turns.
+    """`conversations` is a list of `{"from": …, "value": …}` or `{"role": …, "content": …}`; no system or tool turns.
 
-    The model's turns with `"train": false` are context alone, see `targets_of`.
+    The model's turns with `"train": false` are context alone, see `chat_of`.
     """
 
     name = "sharegpt"
@@ -30,15 +28,11 @@ class ShareGPT:
         """One sample per turn of the model that is to be trained on."""
 
         def convert(row: Row) -> list[Sample]:
-            turns = objects_of(row.values, "conversations")
-            keys = ("role", "content") if turns and "role" in turns[0] else ("from", "value")
+            items = objects_of(row.values, "conversations")
+            keys = message_keys(items) or ("from", "value")
             if row.values.get("system"):
                 intake.repairs["system turns left out"] += 1
-            return conversation(
-                turns_of(turns, *keys, _ROLES, intake),
-                row,
-                intake,
-                targets=targets_of(turns, keys[0], _ROLES),
-            )
+            turns, targets = chat_of(items, *keys, intake)
+            return conversation(turns, row, intake, targets=targets)
 
         return each(rows, intake, convert)

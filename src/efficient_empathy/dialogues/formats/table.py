@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from efficient_empathy.dialogues.chat import message_keys, turns_of
 from efficient_empathy.dialogues.rows import (
     Intake,
     MalformedError,
@@ -18,7 +19,7 @@ from efficient_empathy.dialogues.rows import (
     show_value,
     text_of,
 )
-from efficient_empathy.dialogues.sample import Role, Sample
+from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.turns import (
     Turn,
     alternating,
@@ -27,11 +28,8 @@ from efficient_empathy.dialogues.turns import (
     pair,
     parse_labelled,
     split_turns,
-    turns_of,
 )
 
-_ROLES: dict[str, Role | None] = {"speaker": "speaker", "user": "speaker", "human": "speaker", "seeker": "speaker"}
-_ROLES |= {"listener": "listener", "assistant": "listener", "gpt": "listener", "supporter": "listener", "system": None}
 _KEYS = [("role", "text"), ("role", "content"), ("from", "value"), ("speaker", "text")]
 
 
@@ -119,5 +117,4 @@ def _list_turns(items: list[Any], intake: Intake) -> list[Turn]:
     objects = [item for item in items if isinstance(item, dict)]
     if len(objects) < len(items):
         raise MalformedError(f"'context' holds neither texts alone nor objects alone: {show_value(items)}")
-    keys = next((keys for keys in _KEYS if keys[0] in objects[0] and keys[1] in objects[0]), _KEYS[0])
-    return turns_of(objects, *keys, _ROLES, intake)
+    return turns_of(objects, *(message_keys(objects) or _KEYS[0]), intake)
