@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from efficient_empathy.llm.pacing import backoff, retry_after
+from efficient_empathy.llm.pacing import backoff
+from efficient_empathy.llm.waits import retry_after
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ import yaml
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.errors import FailureKind, Fault
 from efficient_empathy.llm.thought import strip_thoughts
-from efficient_empathy.llm.wire import Reply
+from efficient_empathy.llm.wire import Question, Reply
 from efficient_empathy.llm.wire.contract import request_body
 
 if TYPE_CHECKING:
@@ -147,14 +147,16 @@ class Stats:
 
 @dataclass(slots=True)
 class Call:
-    """A request's fields and body, and the count of attempts, dollars and (of the last attempt) seconds so far.
+    """A question, its request's fields and body, and the attempts, dollars and (of the last attempt) seconds so far.
 
-    `refusals` are the attempts that were rate-limited, `refused_s` the seconds waited for them.
+    `refusals` are the attempts that patience is for (rate limits, a model being loaded), `refused_s` the seconds
+    waited for them.
 
     `bound_usd` is what one attempt cannot exceed: a token is at least one byte of the request, `overhead` is what the
     server may add, and `completion_tokens` is as many as it may generate.
     """
 
+    question: Question
     fields: Mapping[str, Any]
     price: Price
     overhead: int

@@ -4,112 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.llm.budget import Budget, Trial
 from efficient_empathy.llm.call import FREE, Call, Completion, Estimate, Prices, Stats
-from efficient_empathy.llm.errors import (
-    BudgetExhausted,
-    CallFailed,
-    Draining,
-    EndpointNotFound,
-    FailureKind,
-    Fault,
-    KeyRefused,
-    Overbilled,
-    QuotaExhausted,
-)
-from efficient_empathy.llm.pacing import RATE_LIMITED_CAP_S, Breaker, Drain, Window, backoff, retry_after
-from efficient_empathy.llm.transport import (
-    Response,
-    Secrets,
-    Transport,
-    check_key,
-    check_url,
-    find_proxy,
-    query_secrets,
-)
-from efficient_empathy.llm.wire import BadBodyError, Messages, Question, Reply, ServerError, Wire
+from efficient_empathy.llm.diagnosis import Diagnosis
+from efficient_empathy.llm.errors import BudgetExhausted, CallFailed, Draining, FailureKind, Fault, Overbilled
+from efficient_empathy.llm.pacing import LOADING_CAP_S, RATE_LIMITED_CAP_S, Breaker, Drain, Window, backoff
+from efficient_empathy.llm.transport import Secrets, Transport, check_key, check_url, find_proxy, query_secrets
+from efficient_empathy.llm.wire import Messages, Question, Reply, Wire
 from efficient_empathy.llm.wire.openai import OpenAIWire
 
-_TOO_LONG = re.compile(
-    r"context[ _-]?(length|window|size)|maximum context|too[ _]long|string_above_max_length|`inputs` tokens \+", re.I
-)
-_MODERATED = re.compile(r"moderation|flagged", re.I)
-_NO_CREDIT = re.compile(rb"insufficient_quota|credit balance is too low")
-_MAYBE_BILLED = frozenset({408, 504, 524})  # somebody on the way gave up waiting; the model may have answered
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """Reads the responses of one endpoint, named by `url` and `model`, its key in the variable `key_name`."""
-
-    wire: Wire
-    url: str
-    model: str
-    key_name: str
-    has_key: bool
-    secrets: Secrets
-
-    def read(self, response: Response, fields: Mapping[str, Any]) -> Reply | Fault:
-        """The reply in a response, or why there is none. `fields` are the request's."""
-        if not 200 <= response.status < 300:
-            return self._refusal(response, fields)
-        try:
-            return self.wire.read_reply(response.body)
-        except BadBodyError as error:
-            return Fault("bad_body", self.secrets.tell(str(error)), billed=True, usage=error.usage)
-
-    def _refusal(self, response: Response, fields: Mapping[str, Any]) -> Fault:
-        status, error = response.status, self.wire.read_error(response.body)
-        wait_s = retry_after(response.headers.get("Retry-After"))
-        message = self.secrets.tell(error.message)
-        reason = f"HTTP {status}: {message}" if message else f"HTTP {status}"
-        code = self.secrets.tell(error.code) if error.code else None
-        fatal = self._fatal(response, error, message)
-        if fatal:
-            return Fault("rejected", reason, retry=False, code=code, fatal=fatal)
-        if status == 429:
-            return Fault("rate_limited", reason, overload=True, unanswered=True, retry_after_s=wait_s, code=code)
-        if status >= 500 or status in (408, 409):
-            return Fault(
-                "timeout" if status == 408 else "server_error",
-                reason,
-                overload=status >= 500,
-                billed=status in _MAYBE_BILLED,
-                unanswered=True,
-                retry_after_s=wait_s,
-                code=code,
-            )
-        if status == 413 or _TOO_LONG.search(f"{error.code} {error.message}"):
-            return Fault("too_long", reason, retry=False, code=code)
-        return Fault("rejected", reason, retry=False, declined=self.wire.declined(error, fields), code=code)
-
-    def _fatal(self, response: Response, error: ServerError, message: str) -> UserError | None:
-        status = response.status
-        if status == 402 or (status in (400, 429) and _NO_CREDIT.search(response.body)):
-            return QuotaExhausted(f"the account behind {self.key_name} has no credit left at {self.url}: {message}")
-        if status == 401 or (status == 403 and not _MODERATED.search(error.message)):
-            if not self.has_key:
-                return KeyRefused(f"{self.url} asks for a key (HTTP {status}): set {self.key_name}")
-            detail = f" ({message})" if status == 403 and message else ""  # a 401's message tends to quote the key
-            remedy = f"set {self.key_name} to one that may use {self.model}"
-            return KeyRefused(f"{self.url} refuses the key (HTTP {status}){detail}: {remedy}")
-        if status in (404, 405):
-            return EndpointNotFound(
-                f'there is no chat model "{self.model}" at {self.url} (HTTP {status}: {message}): '
-                "check the model's name and the base URL, which often ends in /v1"
-            )
-        if 300 <= status < 400:
-            target = self.secrets.tell(response.headers.get("Location") or "nowhere").split("?")[0]
-            return EndpointNotFound(f"{self.url} redirects to {target} (not followed): give the final base URL")
-        return None
+_TRIES_WITH_SCHEMA = 2
+_FAULTS_OF_SCHEMAS = frozenset({400, 415, 422, 500, 501})
+"""What servers that cannot do a JSON schema answer, if they do not say so."""
 
 
 class Endpoint:
@@ -117,7 +30,8 @@ class Endpoint:
 
     A sliding window of at most `concurrency` requests shrinks while the server is overloaded. `timeout_s` covers one
     attempt from connecting to the last byte. A call is given up after `max_attempts` failed attempts; those that were
-    rate-limited (429) do not count, but are given up before the waits between them come to more than `patience_s`.
+    rate-limited (429) or met a model being loaded do not count, but are given up before the waits between them come to
+    more than `patience_s`. `notify`, which may be set later, is told once of each thing that whoever waits should know.
     With a `budget`, which the caller closes, no request is sent whose upper bound it does not cover. If the budget has
     a limit, requests go one at a time until a bill has stayed under its bound, and a bill above its bound is the last:
     its call is answered, and `check` and all later calls raise `Overbilled`. `wire` is the format that the server
@@ -140,7 +54,8 @@ class Endpoint:
         budget: Budget | None = None,
         prices: Prices | None = None,
         headers: Mapping[str, str] | None = None,
-        max_body_bytes: int = 1_000_000,
+        max_body_bytes: int = 4_000_000,
+        notify: Callable[[str], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
@@ -179,6 +94,10 @@ class Endpoint:
         self._requests = self._retries = self._successes = 0
         self._failures: Counter[FailureKind] = Counter()
         self._spent_usd = 0.0
+        self.notify = notify
+        self._notices: set[str] = set()
+        self._takes_temperature = True
+        self._has_read_json = False
 
     async def complete(
         self,
@@ -188,6 +107,7 @@ class Endpoint:
         temperature: float | None = 0.0,
         json_schema: Mapping[str, Any] | None = None,
         top_logprobs: int | None = None,
+        schema_is_optional: bool = False,
         **extra: Any,
     ) -> Completion:
         """The model's answer to `messages`; the arguments are those of `Question`.
@@ -195,31 +115,31 @@ class Endpoint:
         Raises `CallFailed` when this call has no answer, a `UserError` when no call will have one, and
         `BudgetExhausted` when the budget does not cover it, and `Draining` when it would have to be sent after `drain`.
         """
-        question = Question(messages, max_tokens, temperature, json_schema, top_logprobs, extra)
-        call = self._call(question)
+        call = self._call(
+            Question(messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, extra)
+        )
         while True:
             outcome = await self._attempt(call)
             if isinstance(outcome, Reply):
                 return call.completion(outcome, self._secrets)
             self._failures[outcome.kind] += 1
-            if self._wire.adapt(outcome.reason, outcome.declined):
-                call = replace(call, fields=self._wire.fields(self.model, question))
+            if outcome.notice:
+                self.notify_once(outcome.notice)
+            if self._adapt(call, outcome):
+                fields = self._wire.fields(self.model, self._question(call.question))
+                call = replace(call, fields=fields, overhead=self._wire.overhead(fields))
             elif (wait_s := self._wait_s(call, outcome)) is not None:
                 async with self._drain.wait(call):
                     await self._sleep(wait_s)
             else:
-                self._breaker.gave_up(outcome)
-                self._breaker.check()
-                raise CallFailed(
-                    outcome.reason,
-                    outcome.kind,
-                    call.attempts,
-                    call.cost_usd,
-                    call.latency_s,
-                    declined=outcome.declined,
-                    code=outcome.code,
-                )
+                raise self._failure(call, outcome)
             self._retries += 1
+
+    def notify_once(self, notice: str) -> None:
+        """Tell whoever waits, unless they have been told."""
+        if notice not in self._notices and self.notify is not None:
+            self._notices.add(notice)
+            self.notify(notice)
 
     def estimate(
         self,
@@ -229,10 +149,13 @@ class Endpoint:
         temperature: float | None = 0.0,
         json_schema: Mapping[str, Any] | None = None,
         top_logprobs: int | None = None,
+        schema_is_optional: bool = False,
         **extra: Any,
     ) -> Estimate:
         """What `complete` with the same arguments would take, without sending anything."""
-        return self._call(Question(messages, max_tokens, temperature, json_schema, top_logprobs, extra)).estimate()
+        return self._call(
+            Question(messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, extra)
+        ).estimate()
 
     @property
     def stats(self) -> Stats:
@@ -295,6 +218,7 @@ class Endpoint:
                 self.budget.settle(call.bound_usd, cost)
             if isinstance(outcome, Reply):
                 self._successes += 1
+                self._has_read_json = self._has_read_json or call.question.json_schema is not None
                 self._breaker.success()
                 self.window.success()
             elif outcome.overload:
@@ -340,13 +264,45 @@ class Endpoint:
         """How long to wait before the call is sent again; None to give it up."""
         if not fault.retry:
             return None
-        if fault.kind != "rate_limited":
+        if not fault.patient:
             tries = call.attempts - call.refusals
-            return backoff(tries, fault.retry_after_s, self._rng) if tries < self._max_attempts else None
+            most = min(self._max_attempts, _TRIES_WITH_SCHEMA) if self._suspects_schema(call, fault) else None
+            return backoff(tries, fault.retry_after_s, self._rng) if tries < (most or self._max_attempts) else None
         call.refusals += 1
-        wait_s = backoff(call.refusals, fault.retry_after_s, self._rng, cap_s=RATE_LIMITED_CAP_S)
+        cap_s = RATE_LIMITED_CAP_S if fault.overload else LOADING_CAP_S
+        wait_s = backoff(call.refusals, fault.retry_after_s, self._rng, cap_s=cap_s)
         call.refused_s += wait_s
         return wait_s if call.refused_s <= self._patience_s else None
+
+    def _adapt(self, call: Call, fault: Fault) -> bool:
+        """Whether the call is to be written another way: as its wire format says, or without a temperature of 0."""
+        if fault.declined == "temperature" and call.question.temperature == 0 and "temperature" in call.fields:
+            self._takes_temperature = False  # reasoning models have none to set
+            return True
+        return self._wire.adapt(fault.reason, fault.declined)
+
+    def _suspects_schema(self, call: Call, fault: Fault) -> bool:
+        """Whether a request may have failed because it asked for a schema, which no reply has come with so far."""
+        asked = call.question.json_schema is not None and call.question.schema_is_optional
+        return asked and not self._has_read_json and fault.status in _FAULTS_OF_SCHEMAS and not fault.is_filtered
+
+    def _failure(self, call: Call, fault: Fault) -> CallFailed:
+        """What is raised for a call that is given up; raises what concerns all calls instead, if it does."""
+        without_schema = call.question.schema_is_optional and fault.declined == "json_schema"
+        suspected = fault.fatal is None and fault.kind != "too_long" and self._suspects_schema(call, fault)
+        if not (without_schema or suspected):
+            self._breaker.gave_up(fault)
+        self._breaker.check()
+        return CallFailed(
+            fault.reason,
+            fault.kind,
+            call.attempts,
+            call.cost_usd,
+            call.latency_s,
+            declined=fault.declined or ("json_schema" if suspected else None),
+            suspected=suspected and fault.declined is None,
+            code=fault.code,
+        )
 
     async def _exchange(self, call: Call) -> Reply | Fault:
         response = await self._transport.post(call.body)
@@ -355,6 +311,10 @@ class Endpoint:
         self._breaker.note_response()
         return self._diagnosis.read(response, call.fields)
 
+    def _question(self, question: Question) -> Question:
+        """A question as this server takes it."""
+        return question if self._takes_temperature or question.temperature else replace(question, temperature=None)
+
     def _call(self, question: Question) -> Call:
-        fields = self._wire.fields(self.model, question)
-        return Call(fields, self.price or FREE, self._wire.overhead(fields))
+        fields = self._wire.fields(self.model, self._question(question))
+        return Call(question, fields, self.price or FREE, self._wire.overhead(fields))

@@ -13,12 +13,17 @@ from efficient_empathy.llm.wire import Usage
 FailureKind = Literal["timeout", "rate_limited", "server_error", "connection", "bad_body", "too_long", "rejected"]
 
 
+FILTERED = "content_filter"
+"""The code of every fault that a content filter is behind, whatever the server calls it."""
+
+
 class CallFailed(Exception):
     """This one call has no answer; others may have.
 
     `kind` says how it failed last, `attempts` how often it was sent, `cost_usd` what all attempts may have cost,
     `latency_s` how long the last one took. `declined` is what the server does not take (json_schema, logprobs, or a
-    field of the request), so that the caller can go on without it; `code` is the server's own error code.
+    field of the request), so that the caller can go on without it; `suspected` that nobody said so, but requests with
+    it alone fail; `code` is the server's own error code.
     """
 
     def __init__(
@@ -30,6 +35,7 @@ class CallFailed(Exception):
         latency_s: float = 0.0,
         *,
         declined: str | None = None,
+        suspected: bool = False,
         code: str | None = None,
     ) -> None:
         super().__init__(reason)
@@ -39,6 +45,7 @@ class CallFailed(Exception):
         self.cost_usd = cost_usd
         self.latency_s = latency_s
         self.declined = declined
+        self.suspected = suspected
         self.code = code
 
 
@@ -67,7 +74,7 @@ class Draining(Exception):
 
 
 class KeyRefused(UserError):
-    """HTTP 401 or 403: no call will be answered with this key."""
+    """HTTP 401 or 403, or words of that meaning: no call will be answered with this key."""
 
 
 class EndpointNotFound(UserError):
@@ -82,6 +89,10 @@ class Overbilled(UserError):
     """A bill came to more than one request can cost, and cost is limited: the limit cannot be kept at this endpoint."""
 
 
+class NotTheJudge(UserError):
+    """A web page or another server answers in the model's place."""
+
+
 class EndpointDown(UserError):
     """Too many calls in a row were not answered at all: no point in going on."""
 
@@ -90,21 +101,32 @@ class EndpointDown(UserError):
 class Fault:
     """One failed attempt.
 
-    `retry`: sending it again may help. `overload`: the window should shrink. `billed`: it may have been billed.
-    `usage`: what was billed for certain. `unanswered`: nothing came back but an error of the connection or the server.
-    `refused`: not even a connection. `declined`: what of the request the server does not take. `code`: the
-    server's own code of the error. `fatal`: no call at all will be answered.
+    `retry`: sending it again may help; `patient`: for as long as patience lasts, whatever the count of attempts.
+    `overload`: the window should shrink. `billed`: it may have been billed. `usage`: what was billed for certain.
+    `unanswered`: nothing came back but an error of the connection or the server. `refused`: not even a connection.
+    `status`: that of HTTP, or the one that the body stands for. `declined`: what of the request the server does not
+    take. `code`: the server's own code of the error. `fatal`: no call at all will be answered; `only_at_first`: unless
+    one has been before. `notice`: what whoever waits should know.
     """
 
     kind: FailureKind
     reason: str
     retry: bool = True
+    patient: bool = False
     overload: bool = False
     billed: bool = False
     unanswered: bool = False
     refused: bool = False
     usage: Usage | None = None
     retry_after_s: float | None = None
+    status: int | None = None
     declined: str | None = None
     code: str | None = None
     fatal: UserError | None = None
+    only_at_first: bool = False
+    notice: str = ""
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a content filter stopped the request: an answer of its kind, which asking again does not change."""
+        return self.code == FILTERED

@@ -7,14 +7,11 @@ would get past; a drain lets what is under way go on and ends all waits.
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.call import Call
@@ -23,6 +20,7 @@ from efficient_empathy.llm.errors import Draining, EndpointDown, Fault
 BASE_S = 0.5
 CAP_S = 20.0
 RATE_LIMITED_CAP_S = 60.0
+LOADING_CAP_S = 10.0
 RETRY_AFTER_CAP_S = 120.0
 _LEAST_FAILURES = 10
 
@@ -102,34 +100,19 @@ def backoff(attempt: int, retry_after_s: float | None, rng: random.Random, *, ca
     return max(wait_s, min(retry_after_s, RETRY_AFTER_CAP_S) + rng.uniform(0.0, BASE_S))
 
 
-def retry_after(header: str | None, now: datetime | None = None) -> float | None:
-    """Seconds that a `Retry-After` header asks for, given as seconds or as an HTTP date; None if it is neither."""
-    if not header:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
-
-
 class Breaker:
     """Remembers what concerns all calls.
 
-    It trips when as many calls in a row as may be under way at once, but at least ten, are given up without a success
-    between them; and at the first call given up for want of a connection while the server has never answered anything.
+    It trips when as many calls in a row as may be under way at once, but at least ten, are given up without an answer
+    between them, for whatever reason but that a request is too long; at the first call given up for want of a
+    connection while the server has never answered anything; and at the first fault that concerns all calls.
     """
 
     def __init__(self, url: str, concurrency: int) -> None:
         self._url = url
         self._limit = max(_LEAST_FAILURES, concurrency)
         self._given_up = 0
-        self._has_answered = False
+        self._has_answered = self._has_succeeded = False
         self._error: UserError | None = None
 
     def check(self) -> None:
@@ -144,6 +127,7 @@ class Breaker:
     def success(self) -> None:
         """A call was answered."""
         self._given_up = 0
+        self._has_succeeded = True
 
     def trip(self, error: UserError) -> None:
         """Something concerns all calls, whatever became of this one."""
@@ -151,16 +135,25 @@ class Breaker:
 
     def gave_up(self, fault: Fault) -> None:
         """A call has used up its attempts, the last of them for `fault`."""
-        if fault.fatal is not None:
-            self._error = self._error or fault.fatal
-        elif fault.unanswered:
-            self._given_up += 1
-            if self._given_up >= self._limit or (fault.refused and not self._has_answered):
-                calls = "1 call" if self._given_up == 1 else f"{self._given_up} calls in a row"
-                remedy = "check the base URL, or start the server, and run the command again"
-                if fault.kind == "rate_limited":
-                    remedy = "lower the concurrency, or run the command again later"
-                self._error = EndpointDown(f"{self._url} does not answer, {calls} failed ({fault.reason}): {remedy}")
+        if fault.fatal is not None and not (fault.only_at_first and self._has_succeeded):
+            self.trip(fault.fatal)
+            return
+        if fault.kind == "too_long" or fault.is_filtered:
+            return  # it is about the one request
+        self._given_up += 1
+        if self._given_up >= self._limit or (fault.refused and not self._has_answered):
+            self.trip(EndpointDown(self._words(fault)))
+
+    def _words(self, fault: Fault) -> str:
+        calls = "1 call" if self._given_up == 1 else f"{self._given_up} calls in a row"
+        if not fault.unanswered:
+            remedy = "change what is asked for (the model, the extra body, --reply text), or the base URL"
+            remedy = "check that the base URL is that of a model's server" if fault.kind == "bad_body" else remedy
+            return f"{self._url} answers no call, {calls} failed ({fault.reason}): {remedy}, and run the command again"
+        remedy = "check the base URL, or start the server, and run the command again"
+        if fault.kind == "rate_limited":
+            remedy = "lower the concurrency, or run the command again later"
+        return f"{self._url} does not answer, {calls} failed ({fault.reason}): {remedy}"
 
 
 class Drain:

@@ -82,6 +82,7 @@ def run_judge(
     """
     if judge.endpoint is not None:
         judge.endpoint.budget.journal = ledger.commit_usd
+        judge.endpoint.notify = lambda notice: watcher.console.print(notice, markup=False)
     with display:
         return run(judging(samples, judge, ledger, display), watcher)
 

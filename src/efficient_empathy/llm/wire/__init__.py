@@ -6,7 +6,8 @@ A new one is a file and a line in `BUILT_IN`, or a package with an entry point i
 from __future__ import annotations
 
 from efficient_empathy.foundation.plugins import Plugins
-from efficient_empathy.llm.wire.contract import BadBodyError, Messages, Question, Reply, ServerError, Usage, Wire
+from efficient_empathy.llm.wire.contract import BadBodyError, Messages, Question, Reply, Usage, Wire
+from efficient_empathy.llm.wire.server_error import ServerError
 
 BUILT_IN = {
     "openai": "efficient_empathy.llm.wire.openai:OpenAIWire",

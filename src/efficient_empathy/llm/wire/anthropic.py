@@ -20,14 +20,14 @@ from efficient_empathy.llm.wire.contract import (
     BadBodyError,
     Question,
     Reply,
-    ServerError,
     Usage,
-    body_start,
     clean,
-    error_of,
     is_count,
+    no_reply,
     read_json,
 )
+from efficient_empathy.llm.wire.server_error import ServerError, read_server_error
+from efficient_empathy.llm.wire.stream import broken_stream, failed_event, join_text, read_events
 
 _VERSION = "2023-06-01"
 _TOOL = "report"
@@ -88,17 +88,17 @@ class AnthropicWire:
 
     def read_reply(self, body: bytes) -> Reply:
         """A message's text, or the input of the tool that it calls, as JSON; what the model thinks is kept apart."""
-        reply = read_json(body)
-        if not isinstance(reply, dict):
-            raise BadBodyError(f"the reply is not a message: {body_start(body)}")
-        usage = _usage(reply.get("usage"))
-        content, stop = reply.get("content"), reply.get("stop_reason")
+        events = read_events(body)
+        reply = _assemble(events, body) if events else read_json(body)
+        content = reply.get("content") if isinstance(reply, dict) and reply.get("type") != "error" else None
+        usage = _usage(reply.get("usage")) if isinstance(reply, dict) else None
         if not isinstance(content, list):
-            raise BadBodyError(f"the reply has no content: {body_start(body)}", usage)
+            raise no_reply(reply, body, "the reply has no content", usage)
+        stop = reply.get("stop_reason")
         blocks = [block for block in content if isinstance(block, dict)]
         text = _text(blocks)
         if content and not blocks:
-            raise BadBodyError(f"the reply's content is no list of blocks: {body_start(body)}", usage)
+            raise no_reply(reply, body, "the reply's content is no list of blocks", usage)
         if text and usage is not None and not usage[1]:
             usage = None  # a text of no tokens
         finish = _FINISH.get(stop, stop) if isinstance(stop, str) else ""
@@ -109,25 +109,52 @@ class AnthropicWire:
 
     def read_error(self, body: bytes) -> ServerError:
         """The message and type of an error's body."""
-        error, unreadable = error_of(body)
-        if unreadable is not None:
-            return unreadable
-        message, kind = error.get("message"), error.get("type")
-        return ServerError(
-            message=message if isinstance(message, str) else body_start(body),
-            code=kind if isinstance(kind, str) else None,
-        )
+        return read_server_error(body)
 
     def declined(self, error: ServerError, fields: Mapping[str, Any]) -> str | None:
         """json_schema, where it is the tool; else the field that the message names."""
-        if "tools" in fields and _TOOLS.search(error.message):
+        if "tools" in fields and _TOOLS.search(error.words):
             return "json_schema"
         names = [name for name in fields if name not in ("messages", "model", "system", "tools", "tool_choice")]
-        return next((name for name in names if re.search(rf"\b{re.escape(name)}\b", error.message)), None)
+        return next((name for name in names if re.search(rf"\b{re.escape(name)}\b", error.words)), None)
 
     def adapt(self, error: str, declined: str | None) -> bool:
         """There is one way to write a request."""
         return False
+
+
+def _assemble(events: list[dict[str, Any]], body: bytes) -> dict[str, Any]:
+    """The events of a streamed message as one. Raises `BadBodyError` for a stream without an end."""
+    message: dict[str, Any] = {}
+    usage: dict[str, Any] = {}
+    blocks: dict[int, dict[str, Any]] = {}
+    for event in events:
+        kind = event.get("type")
+        if kind == "message_start" and isinstance(event.get("message"), dict):
+            message = {**event["message"]}
+            usage |= message.get("usage") or {}
+        elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
+            blocks[event.get("index", 0)] = {**event["content_block"]}
+        elif kind == "content_block_delta":
+            _join_delta(blocks.setdefault(event.get("index", 0), {"type": "text"}), event.get("delta"))
+        elif kind == "message_delta":
+            message |= event.get("delta") or {}
+            usage |= {name: count for name, count in (event.get("usage") or {}).items() if count is not None}
+    if failure := failed_event(events):
+        return {**failure, "usage": usage}
+    if not message and not blocks:
+        return events[-1]
+    if not message.get("stop_reason"):
+        raise BadBodyError(broken_stream(body), _usage(usage))
+    for block in blocks.values():
+        if "partial_json" in block:
+            block["input"] = block.pop("partial_json")
+    return {**message, "content": [blocks[index] for index in sorted(blocks)], "usage": usage}
+
+
+def _join_delta(block: dict[str, Any], delta: Any) -> None:
+    if isinstance(delta, dict):
+        join_text(block, {name: value for name, value in delta.items() if name != "type"})
 
 
 def _text(blocks: list[dict[str, Any]]) -> str:

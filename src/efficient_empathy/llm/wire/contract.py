@@ -9,6 +9,16 @@ from typing import Any, Protocol, TypeGuard
 
 from yarl import URL
 
+from efficient_empathy.llm.wire.dialects import name_dialect
+from efficient_empathy.llm.wire.server_error import (
+    ServerError,
+    body_start,
+    find_error,
+    is_page,
+    read_server_error,
+)
+from efficient_empathy.llm.wire.stream import after_comments
+
 Usage = tuple[int, int]
 """Prompt and completion tokens."""
 Messages = Sequence[Mapping[str, Any]]
@@ -22,6 +32,7 @@ class Question:
     """What is asked of a model, in no server's words. `extra` are further fields of the request (None: not sent).
 
     `json_schema` is the form that the reply must have, `top_logprobs` how many alternatives of each token are wanted.
+    `schema_is_optional`: who asks can ask without the schema too, in other words.
     """
 
     messages: Messages
@@ -29,6 +40,7 @@ class Question:
     temperature: float | None = 0.0
     json_schema: Mapping[str, Any] | None = None
     top_logprobs: int | None = None
+    schema_is_optional: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -48,21 +60,20 @@ class Reply:
     thought: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerError:
-    """What a server says about a request that it does not answer; empty where it does not say."""
-
-    message: str = ""
-    code: str | None = None
-    parameter: str | None = None
-
-
 class BadBodyError(Exception):
-    """A body that holds no reply. `usage` is what it says was billed, None if it does not say."""
+    """A body that holds no reply. `usage` is what it says was billed, None if it does not say.
 
-    def __init__(self, reason: str, usage: Usage | None = None) -> None:
+    `error` is what the server says went wrong, if it says so there. `dialect` is the format that the body has, in words
+    that end in what to do, where it is a reply in another one.
+    """
+
+    def __init__(
+        self, reason: str, usage: Usage | None = None, *, error: ServerError | None = None, dialect: str = ""
+    ) -> None:
         super().__init__(reason)
         self.usage = usage
+        self.error = error
+        self.dialect = dialect
 
 
 class Wire(Protocol):
@@ -117,17 +128,34 @@ def request_body(fields: Mapping[str, Any]) -> bytes:
 
 
 def read_json(body: bytes) -> Any:
-    """A body as JSON. Raises `BadBodyError`."""
+    """A body as JSON, blanks and comments before it left out. Raises `BadBodyError`."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        reason = f"the reply is not JSON: {body_start(body)}" if body.strip() else "the reply is empty"
-        raise BadBodyError(reason) from None
+        pass
+    try:
+        return json.loads(after_comments(body))
+    except (ValueError, RecursionError):
+        raise _not_json(body) from None
 
 
-def body_start(body: bytes) -> str:
-    """The beginning of a body, for an error."""
-    return body[:20_000].decode("utf-8", "replace")
+def _not_json(body: bytes) -> BadBodyError:
+    if not body.strip():
+        return BadBodyError("the reply is empty")
+    if is_page(body):
+        page = read_server_error(body)
+        return BadBodyError(f"{page.message} came in place of a reply", error=page)
+    return BadBodyError(f"the reply is not JSON: {body_start(body)}")
+
+
+def no_reply(reply: Any, body: bytes, what: str, usage: Usage | None = None) -> BadBodyError:
+    """The error of a body whose JSON holds no reply, `what` saying so; the server's own error where it holds that."""
+    error = find_error(reply, body)
+    if error is not None:
+        return BadBodyError(error.message, usage, error=error)
+    if dialect := name_dialect(reply):
+        return BadBodyError(f"the reply is {dialect}", usage, dialect=dialect)
+    return BadBodyError(f"{what}: {body_start(body)}", usage)
 
 
 def clean(text: str) -> str:
@@ -138,17 +166,3 @@ def clean(text: str) -> str:
 def is_count(tokens: Any) -> TypeGuard[int]:
     """Whether a claim can be a number of tokens."""
     return type(tokens) is int and tokens >= 0
-
-
-def error_of(body: bytes) -> tuple[Any, ServerError | None]:
-    """An error's innermost object, or what there is to say where it has none."""
-    try:
-        error = read_json(body)
-    except BadBodyError:
-        return None, ServerError("an HTML page" if body.lstrip().startswith(b"<") else body_start(body))
-    for key in ("error", "detail"):
-        if isinstance(error, dict) and error.get(key):
-            error = error[key]
-    if not isinstance(error, dict):
-        return None, ServerError(error if isinstance(error, str) else body_start(body))
-    return error, None

@@ -13,18 +13,31 @@ from efficient_empathy.llm.wire.contract import (
     BadBodyError,
     Question,
     Reply,
-    ServerError,
     Usage,
-    body_start,
     clean,
-    error_of,
     is_count,
+    no_reply,
     read_json,
 )
+from efficient_empathy.llm.wire.server_error import ServerError, read_server_error
+from efficient_empathy.llm.wire.stream import broken_stream, failed_event, join_text, read_events
 
 _TEMPLATE_TOKENS = 16  # more than any chat template puts around a message, or around them all
-_STRUCTURED = re.compile(r"response_format|json_schema|json_object|structured output|guided|grammar", re.I)
+_STRUCTURED = re.compile(
+    r"response_?(format|schema|mime)|json[ _-]?(schema|object|mode|output)|structured[ _-]?(output|decoding)|"
+    r"guided|grammar|outlines|additionalProperties|\bschema\b",
+    re.I,
+)
 _LOGPROBS = re.compile(r"log[ _-]?prob", re.I)
+_UNSUPPORTED = re.compile(r"unsupported|not supported|deprecated|unrecogni[sz]ed|not permitted|unknown", re.I)
+_FINISH = {
+    "max_tokens": "length",
+    "MAX_TOKENS": "length",
+    "STOP": "stop",
+    **dict.fromkeys(("safety", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "RECITATION", "SPII"), "content_filter"),
+    **dict.fromkeys(("sensitive", "content_filtered", "refusal"), "content_filter"),
+}
+"""Reasons that Gemini, Zhipu and gateways give in words of their own."""
 
 
 class OpenAIWire:
@@ -65,27 +78,29 @@ class OpenAIWire:
         return _TEMPLATE_TOKENS * (len(fields["messages"]) + 1)
 
     def read_reply(self, body: bytes) -> Reply:
-        """The first choice of a chat completion."""
-        reply = read_json(body)
-        if not isinstance(reply, dict):
-            raise BadBodyError(f"the reply is not a chat completion: {body_start(body)}")
+        """The first choice of a chat completion, be it whole or in a stream's parts."""
+        events = read_events(body)
+        reply = _assemble(events, body) if events else read_json(body)
+        choices = reply.get("choices") if isinstance(reply, dict) else None
+        if not choices or not isinstance(choices, list) or reply.get("error"):
+            return _without_choices(reply, body)
         usage = _usage(reply.get("usage"))
-        choices = reply.get("choices")
-        if not isinstance(choices, list):
-            raise BadBodyError(f"the reply has no choices: {body_start(body)}", usage)
-        if not choices:
-            raise BadBodyError("the reply has no choices (an empty list)", usage)
         choice = choices[0] if isinstance(choices[0], dict) else {}
-        message = choice.get("message")
+        if choice.get("error"):
+            raise no_reply(reply, body, "the reply's first choice is an error", usage)
+        message, finish = choice.get("message"), choice.get("finish_reason")
+        finish = _FINISH.get(finish, finish) if isinstance(finish, str) else ""
+        if message is None and finish in ("content_filter", "length"):
+            message = {}  # Gemini leaves it out
         text = _text(message.get("content")) if isinstance(message, dict) else None
-        if not isinstance(message, dict) or text is None:
-            raise BadBodyError(f"the reply's first choice has no message: {body_start(body)}", usage)
-        refusal, finish = message.get("refusal"), choice.get("finish_reason")
+        if not isinstance(message, dict) or text is None or (finish == "error" and not text):
+            raise no_reply(reply, body, "the reply's first choice has no message", usage)
+        refusal = message.get("refusal")
         if text and usage is not None and not usage[1]:
             usage = None  # a text of no tokens
         return Reply(
             text=text,
-            finish_reason=finish if isinstance(finish, str) else "",
+            finish_reason=finish,
             refusal=clean(refusal) if isinstance(refusal, str) and refusal else None,
             logprobs=_logprobs(choice.get("logprobs")),
             usage=usage,
@@ -94,34 +109,67 @@ class OpenAIWire:
 
     def read_error(self, body: bytes) -> ServerError:
         """The message, code and parameter of an error's body, in the forms that the usual servers give it."""
-        error, unreadable = error_of(body)
-        if unreadable is not None:
-            return unreadable
-        message, parameter = error.get("message"), error.get("param")
-        codes = [str(code) for code in (error.get("code"), error.get("type")) if isinstance(code, str | int)]
-        return ServerError(
-            message=message if isinstance(message, str) else body_start(body),
-            code=codes[0] if codes else None,
-            parameter=parameter if isinstance(parameter, str) else None,
-        )
+        return read_server_error(body)
 
     def declined(self, error: ServerError, fields: Mapping[str, Any]) -> str | None:
         """json_schema, logprobs, or the field that the error's words name."""
-        words = f"{error.parameter} {error.message}"
+        words = f"{error.parameter} {error.words}"
         if "response_format" in fields and _STRUCTURED.search(words):
             return "json_schema"
         if "logprobs" in fields and _LOGPROBS.search(words):
             return "logprobs"
         names = [name for name in fields if name not in ("messages", "model")]
+        if error.parameter in names:
+            return error.parameter
         matches = [name for name in names if re.search(rf"\b{re.escape(name)}\b", words)]
         return max(matches, key=len, default=None)
 
     def adapt(self, error: str, declined: str | None) -> bool:
-        """Whether the model wants `max_completion_tokens`, as OpenAI's reasoning models do, for `max_tokens`."""
-        renamed = declined == "max_tokens" and "max_completion_tokens" in error
+        """Whether the model wants `max_completion_tokens`, as OpenAI's reasoning models do, for `max_tokens`.
+
+        Several requests may be declined before the first is written the other way: each of them is.
+        """
+        renamed = declined == "max_tokens" and ("max_completion_tokens" in error or bool(_UNSUPPORTED.search(error)))
         if renamed:
             self._limit = "max_completion_tokens"
         return renamed
+
+
+def _without_choices(reply: Any, body: bytes) -> Reply:
+    """What a body without choices comes to: a prompt that Gemini has blocked, or a `BadBodyError`."""
+    usage = _usage(reply.get("usage")) if isinstance(reply, dict) else None
+    blocked = reply.get("promptFeedback") if isinstance(reply, dict) else None
+    if isinstance(blocked, dict) and blocked.get("blockReason"):
+        counts = reply.get("usageMetadata") or {}
+        usage = usage or _usage({"prompt_tokens": counts.get("promptTokenCount"), "completion_tokens": 0})
+        return Reply("", "content_filter", f"the prompt was blocked ({blocked['blockReason']})", None, usage)
+    if isinstance(reply, dict) and reply.get("choices") == [] and not reply.get("error"):
+        raise BadBodyError("the reply has no choices (an empty list)", usage)
+    raise no_reply(reply, body, "the reply has no choices", usage)
+
+
+def _assemble(events: list[dict[str, Any]], body: bytes) -> dict[str, Any]:
+    """The chunks of a streamed chat completion as one. Raises `BadBodyError` for a stream without an end."""
+    usage = next((event["usage"] for event in reversed(events) if event.get("usage")), None)
+    if failure := failed_event(events):
+        return {**failure, "usage": usage}
+    message: dict[str, Any] = {}
+    choice: dict[str, Any] = {"message": message}
+    has_choices = False
+    for event in events:
+        for part in event.get("choices") or []:
+            if not isinstance(part, dict) or part.get("index"):
+                continue
+            has_choices = True
+            join_text(message, part.get("delta") or part.get("message"))
+            choice |= {name: part[name] for name in ("finish_reason", "error") if part.get(name)}
+            if isinstance(part.get("logprobs"), dict):
+                join_text(choice.setdefault("logprobs", {}), part["logprobs"])
+    if not has_choices:
+        return events[-1]
+    if "finish_reason" not in choice and b"[DONE]" not in body[-200:]:
+        raise BadBodyError(broken_stream(body), _usage(usage))
+    return {"choices": [choice], "usage": usage}
 
 
 def _text(content: Any) -> str | None:

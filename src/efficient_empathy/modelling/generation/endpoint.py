@@ -23,7 +23,6 @@ class EndpointGenerator:
 
     def __init__(self, endpoint: Endpoint, settings: GenerationSettings) -> None:
         self.endpoint, self.settings = endpoint, settings
-        self._temperature: float | None = settings.temperature
 
     @classmethod
     def load(
@@ -64,6 +63,7 @@ class EndpointGenerator:
         At Ctrl-C nothing more is sent, and what is in flight is waited for; a second one abandons it. Raises
         `UserError` for a dead endpoint, after what has arrived is kept.
         """
+        self.endpoint.notify = lambda notice: console.print(notice, markup=False)
         pending = iter([i for i in range(len(prompts)) if i not in done])
 
         async def close() -> None:
@@ -87,20 +87,16 @@ class EndpointGenerator:
         fields: dict[str, Any] = {
             "messages": prompt,
             "max_tokens": settings.max_new_tokens,
-            "temperature": self._temperature,
+            "temperature": settings.temperature,
         }
         if settings.temperature:
             fields |= {"top_p": settings.top_p, "seed": settings.seed}
         return fields
 
     async def _one(self, i: int, prompt: Prompt) -> Reply:
-        request = self.request(prompt)
         try:
-            return _read(i, await self.endpoint.complete(**request))
+            return _read(i, await self.endpoint.complete(**self.request(prompt)))
         except CallFailed as failure:
-            if failure.declined == "temperature" and request["temperature"] == 0:
-                self._temperature = None  # reasoning models have none to set
-                return await self._one(i, prompt)
             return Reply(i, None, "error", reason=failure.reason, cost_usd=failure.cost_usd)
         except (BudgetExhausted, Draining) as ended:
             if not ended.attempts:

@@ -16,6 +16,7 @@ from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.llm import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
+from efficient_empathy.llm.errors import FILTERED
 from efficient_empathy.scoring.judges.completions import Streak, read_completion
 from efficient_empathy.scoring.judges.contract import Judge, JudgeContext, Judgement, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.logprobs import LogprobsError, distributions
@@ -127,7 +128,6 @@ class LLMJudge:
         self.concurrency = 2 * endpoint.window.maximum
         self._as_json = settings.reply != "text"
         self._streak = Streak()
-        self._temperature: float | None = settings.temperature
         self.spec = JudgeSpec(
             judge=settings.NAME,
             rubric=rubric.hash,
@@ -139,15 +139,19 @@ class LLMJudge:
             },
         )
 
-    def request(self, sample: Sample) -> dict[str, Any]:
-        """What is asked of the endpoint for one sample; see `llm.wire.Question`."""
+    def request(self, sample: Sample, *, as_json: bool | None = None) -> dict[str, Any]:
+        """What is asked of the endpoint for one sample; see `llm.wire.Question`. By default as asked at present."""
+        as_json = self._as_json if as_json is None else as_json
         fields: dict[str, Any] = {
-            "messages": self.rubric.messages(sample, as_json=self._as_json),
+            "messages": self.rubric.messages(sample, as_json=as_json),
             "max_tokens": self.settings.max_tokens + self.settings.room,
-            "temperature": self._temperature,
+            "temperature": self.settings.temperature,
         }
-        if self._as_json:
-            fields["json_schema"] = self.rubric.json_schema
+        if as_json:
+            fields |= {
+                "json_schema": self.rubric.json_schema,
+                "schema_is_optional": self.settings.reply == "auto",
+            }
         if self.settings.logprobs:
             fields["top_logprobs"] = TOP_LOGPROBS
         return fields
@@ -155,39 +159,62 @@ class LLMJudge:
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """One judgement per sample, in order. Raises `UserError` once too many replies in a row had no scores."""
         self._streak.check()
-        return [await self._one(sample) for sample in samples]
+        return [await self._ask(sample, self._as_json) for sample in samples]
 
-    async def _one(self, sample: Sample) -> Judgement:
-        request = self.request(sample)
+    async def _ask(self, sample: Sample, as_json: bool) -> Judgement:
         try:
-            return self._read(sample, await self.endpoint.complete(**request))
+            return self._read(sample, await self.endpoint.complete(**self.request(sample, as_json=as_json)))
         except CallFailed as failure:
-            if self._adapt(failure, request):
-                judgement = await self._one(sample)
-                return replace(judgement, requests=judgement.requests + failure.attempts)
-            answer = self._failure(sample, failure.reason, failure.attempts, failure.cost_usd, failure.latency_s)
-            return replace(answer, state="refused") if failure.code == "content_filter" else answer
+            self._check_options(failure)
+            if as_json and failure.declined == "json_schema" and self.settings.reply == "auto":
+                return await self._ask_in_words(sample, failure)
+            reason = failure.reason
+            if as_json and failure.declined == "json_schema":
+                reason = f"{reason} (leave --reply json out, or try --reply text)"
+            answer = self._failure(sample, reason, failure.attempts, failure.cost_usd, failure.latency_s)
+            return replace(answer, state="refused") if failure.code == FILTERED else answer
         except (BudgetExhausted, Draining) as ended:
             if not ended.attempts:
                 raise
             return self._failure(sample, str(ended), ended.attempts, ended.cost_usd, 0.0)
 
-    def _adapt(self, failure: CallFailed, request: dict[str, Any]) -> bool:
-        """Whether the request can be put otherwise from now on: what the server does not take is left out.
+    async def _ask_in_words(self, sample: Sample, failure: CallFailed) -> Judgement:
+        """The sample's judgement by the form, after a request with a schema failed; the next samples go that way too.
 
-        It goes by what this request asked for, since many are under way when the first one is declined.
+        Where the server did not say that it was the schema, they do once a request without one is answered.
         """
+        if not failure.suspected:
+            self._leave_schema_out(failure)
+        judgement = await self._ask(sample, as_json=False)
+        if judgement.state != "api_error":
+            self._leave_schema_out(failure)
+        return replace(
+            judgement,
+            requests=judgement.requests + failure.attempts,
+            cost_usd=judgement.cost_usd + failure.cost_usd,
+        )
+
+    def _leave_schema_out(self, failure: CallFailed) -> None:
+        if not self._as_json:
+            return
+        self._as_json = False
+        fault = "answers no request that has one" if failure.suspected else "says so"
+        self.endpoint.notify_once(
+            f"{self.name} takes no JSON schema: {self.endpoint.url} {fault} ({failure.reason}). "
+            "The evaluation form is asked for instead, as with --reply text."
+        )
+
+    def _check_options(self, failure: CallFailed) -> None:
+        """Raise `UserError` where the server does not take what the user has asked for."""
         if failure.declined in ("logprobs", "top_logprobs"):
             raise UserError(
                 f"the server gives no log-probabilities: leave --logprobs out ({failure.reason})"
             ) from failure
-        if failure.declined == "json_schema" and "json_schema" in request and self.settings.reply == "auto":
-            self._as_json = False
-            return True
-        if failure.declined == "temperature" and request["temperature"] == 0:
-            self._temperature = None  # reasoning models have none to set
-            return True
-        return False
+        if failure.declined == "temperature" and self.settings.temperature:
+            raise UserError(
+                f"{self.name} does not take --temperature {self.settings.temperature:g}: leave it out "
+                f"({failure.reason})"
+            ) from failure
 
     def _read(self, sample: Sample, completion: Completion) -> Judgement:
         settings = self.settings

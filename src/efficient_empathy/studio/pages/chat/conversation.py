@@ -246,9 +246,8 @@ async def _call(endpoint: ChatEndpoint, ask: Question, chat: ChatRequest, tell: 
         patience_s=PATIENCE_S,
     ) as client:
         tell("loading", {})
-        temperature: float | None = chat.temperature
         try:
-            completion = await client.complete(messages, max_tokens=chat.max_tokens, temperature=temperature)
+            completion = await client.complete(messages, max_tokens=chat.max_tokens, temperature=chat.temperature)
         except CallFailed as failure:
             if failure.declined != "temperature":
                 raise
