@@ -93,3 +93,18 @@ def test_a_text_takes_8_bytes() -> None:
     tracemalloc.stop()
     assert held < 10 * 100_000
     assert distinct.count() == 90_000
+
+
+def test_samples_that_look_as_if_they_held_personal_data_are_counted(write: Write) -> None:
+    rows = [
+        {"context": "Write to ana@example.org.", "response": "I will."},
+        {"context": "Ring 212-555-0123 or 202-555-0104.", "response": "Is ana@example.org yours?"},
+        {"context": "We met on 2019-10-12 @ 5pm.", "response": "How lovely!"},
+    ]
+    inspection = inspect_source(write("a.jsonl", rows))
+    record = as_record(inspection)
+    assert (record["personal_data"], record["personal_samples"]) == ({"email": 2, "phone": 1}, 2)
+    line = "Personal data  2 samples look as if they held some: e-mail addresses 2, phone numbers 1"
+    assert line in as_text(inspection).splitlines()
+    clean = as_text(inspect_source(write("b.jsonl", rows[2:])))
+    assert "Personal data  no sample looks as if it held any" in clean

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from efficient_empathy.dialogues import write_samples
+from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
 from efficient_empathy.scoring.judges.registry import build_judge
@@ -58,3 +58,44 @@ def test_of_several_judges_each_is_told_and_the_sum(source, tmp_path) -> None:
     assert "20 requests" in text
     unknown = plan(source, Workspace(tmp_path / "run"), ["openai:gpt-4o", "openai:nameless"], RUBRIC, OPTIONS)
     assert unknown.cost_usd is None
+
+
+@pytest.fixture
+def personal(tmp_path):
+    texts = ["a@b.org", "a@b.org, 212-555-0123", "nothing", "nobody"]
+    samples = [Sample.of([Utterance("speaker", text)], "I see.") for text in texts]
+    write_samples(samples, tmp_path / "personal.parquet")
+    return tmp_path / "personal.parquet"
+
+
+LOOKS = "Personal data: 2 samples look as if they held some: e-mail addresses 2, phone numbers 1."
+
+
+def test_what_a_hosted_judge_would_get_of_personal_data_is_told_with_what_to_do(personal, tmp_path) -> None:
+    options = {"model": "gpt-4o", "base_url": "https://judge.example/v1"}
+    result = plan(personal, Workspace(tmp_path / "run"), ["openai"], RUBRIC, options)
+    assert result.personal_data == {"email": 2, "phone": 1}
+    assert (result.personal_samples, result.sent_to, result.redact) == (2, "judge.example", False)
+    end = "judge.example would get them as they are; --redact replaces them in what is sent."
+    assert plan_text(result).endswith(f"{LOOKS} {end}")
+    redacted = plan(personal, Workspace(tmp_path / "run"), ["openai"], RUBRIC, {**options, "redact": True})
+    assert plan_text(redacted).endswith(f"{LOOKS} Placeholders replace them in what is sent to judge.example.")
+
+
+def test_a_judge_on_this_machine_gets_no_warning(personal, tmp_path) -> None:
+    result = plan(personal, Workspace(tmp_path / "run"), ["openai"], RUBRIC, OPTIONS)
+    assert (result.personal_data, result.sent_to) == ({"email": 2, "phone": 1}, None)
+    assert plan_text(result).endswith(LOOKS)
+    distilled = plan(personal, Workspace(tmp_path / "run"), ["distilled"], RUBRIC, {})
+    assert distilled.personal_data == {"email": 2, "phone": 1}
+    assert "Personal data" not in plan_text(distilled)
+
+
+def test_of_several_judges_each_host_is_named_with_what_it_would_get(personal, tmp_path) -> None:
+    judges = ["distilled", "openai:m@https://one.example/v1", "openai:m@https://two.example/v1"]
+    result = plan(personal, Workspace(tmp_path / "run"), judges, RUBRIC, {})
+    assert result.sent_to == "one.example, two.example"
+    text = plan_text(result)
+    assert "one.example would get them as they are" in text
+    assert "two.example would get them as they are" in text
+    assert text.count("Personal data") == 2

@@ -19,7 +19,7 @@ from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.judges.registry import options_model
 
-JUDGE = ("model", "base_url", "api_key_env", "concurrency", "max_cost")
+JUDGE = ("model", "base_url", "api_key_env", "concurrency", "max_cost", "redact")
 
 
 def evaluate(

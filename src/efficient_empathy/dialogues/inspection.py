@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from efficient_empathy.dialogues.personal_data import PersonalCounter, counts_text
 from efficient_empathy.dialogues.rows import BadRow
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
@@ -46,7 +47,8 @@ class Inspection:
     """Counts of a source's samples; those without a category or split are in neither of these counts.
 
     `conversations` counts distinct dialogue ids, `duplicates` the samples whose id (context and response) came before,
-    `bad_rows` the rows that carry no sample, `repairs` what was mended and kept, by kind.
+    `bad_rows` the rows that carry no sample, `repairs` what was mended and kept, by kind, `personal_data` by kind the
+    samples that look as if they held such data, `personal_samples` those of any kind.
     """
 
     format: str
@@ -60,6 +62,8 @@ class Inspection:
     bad_rows: int = 0
     bad_row_examples: list[BadRow] = field(default_factory=list)
     repairs: Counter[str] = field(default_factory=Counter)
+    personal_data: dict[str, int] = field(default_factory=dict)
+    personal_samples: int = 0
     examples: list[Sample] = field(default_factory=list)
 
 
@@ -70,9 +74,10 @@ def inspect_source(source: str | Path, reading: ReadingSettings | None = None) -
     """
     dialogues = open_source(source, reading or InspectionSettings())
     inspection = Inspection(dialogues.format, dialogues.files, dialogues.skipped_files)
-    ids, conversations = DistinctCounter(), DistinctCounter()
+    ids, conversations, personal = DistinctCounter(), DistinctCounter(), PersonalCounter()
     for sample in dialogues:
         inspection.samples += 1
+        personal.add(sample)
         ids.add(sample.id)
         conversations.add(sample.dialogue_id)
         if sample.category is not None:
@@ -83,6 +88,7 @@ def inspect_source(source: str | Path, reading: ReadingSettings | None = None) -
             inspection.examples.append(sample)
     inspection.conversations = conversations.count()
     inspection.duplicates = inspection.samples - ids.count()
+    inspection.personal_data, inspection.personal_samples = personal.samples_by_kind, personal.samples
     inspection.bad_rows = dialogues.intake.bad_row_count
     inspection.bad_row_examples = dialogues.intake.bad_rows[:_BAD_ROW_EXAMPLES]
     inspection.repairs = dialogues.intake.repairs
@@ -101,6 +107,8 @@ def as_record(inspection: Inspection) -> dict[str, Any]:
         "splits": dict(inspection.split_counts),
         "category_counts": dict(inspection.category_counts.most_common()),
         "repairs": dict(inspection.repairs),
+        "personal_data": inspection.personal_data,
+        "personal_samples": inspection.personal_samples,
         "bad_row_examples": [asdict(row) for row in inspection.bad_row_examples],
         "files": [str(path) for path in inspection.files],
         "skipped_files": [str(path) for path in inspection.skipped_files],
@@ -122,6 +130,7 @@ def as_text(inspection: Inspection) -> str:
     ]
     if inspection.repairs:
         lines.append(f"Repaired       {_counts(inspection.repairs)}")
+    lines.append(f"Personal data  {counts_text(inspection.personal_samples, inspection.personal_data)}")
     if inspection.skipped_files:
         lines.append(f"Not read       {', '.join(path.name for path in inspection.skipped_files)}")
     for number, sample in enumerate(inspection.examples, 1):

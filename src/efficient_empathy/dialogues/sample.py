@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -75,6 +75,18 @@ class Sample:
             split=split,
             source=source,
         )
+
+    def texts(self) -> list[str]:
+        """All that was said: the turns of the context, then the response."""
+        return [*(turn.text for turn in self.context), self.response]
+
+    def with_texts(self, change: Callable[[str], str]) -> Sample:
+        """The same with every text changed and the id of what it then says; itself where nothing changes."""
+        context = tuple(Utterance(turn.role, change(turn.text)) for turn in self.context)
+        response = change(self.response)
+        if context == self.context and response == self.response:
+            return self
+        return replace(self, id=sample_id(context, response), context=context, response=response)
 
     def row(self) -> dict[str, Any]:
         """The sample as a row of `SAMPLE_SCHEMA`."""

@@ -206,14 +206,22 @@ class Proxy:
     """Its password in every form that a message could repeat."""
 
 
+def is_this_machine(host: str) -> bool:
+    """Whether what is sent to a host stays on this machine."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def find_proxy(url: URL) -> Proxy | None:
     """The proxy that the environment names for `url`, None for this machine. Raises `UserError` where it is none."""
     host = url.host or ""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost" or host.endswith(".localhost")
-    address = None if loopback or urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(url.scheme)
+    address = (
+        None
+        if is_this_machine(host) or urllib.request.proxy_bypass(host)
+        else urllib.request.getproxies().get(url.scheme)
+    )
     return _proxy(address, f"{url.scheme.upper()}_PROXY") if address else None
 
 

@@ -9,14 +9,17 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import model_serializer
+from pydantic import Field, model_serializer
 
 from efficient_empathy.dialogues import Sample, open_source
+from efficient_empathy.dialogues.personal_data import PersonalCounter, counts_text
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions
+from efficient_empathy.llm.transport import is_this_machine
+from efficient_empathy.scoring.judges.contract import REDACTS, CheckedJudge, JudgeOptions
 from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Rubric
@@ -37,6 +40,14 @@ class ScorePlan(Part):
     """None where the model's price is not known."""
     max_cost_usd: float | None
     """What the requests cannot exceed, if none has to be repeated."""
+    personal_data: dict[str, int] = Field(default_factory=dict)
+    """Of `to_judge`, by kind those that look as if they held personal data."""
+    personal_samples: int = 0
+    """The same for any kind."""
+    redact: bool = False
+    """Whether these data are replaced in what is sent."""
+    sent_to: str | None = None
+    """The host of the endpoint; None where nothing leaves this machine."""
     members: tuple[ScorePlan, ...] = ()
     """Of several judges the plan of each."""
 
@@ -65,11 +76,13 @@ def plan_samples(
 ) -> ScorePlan:
     """What one judge would be asked for; it is called `name` in the plan, by default its own."""
     endpoint = judge.endpoint
-    to_judge, totals = 0, Counter[str]()
+    to_judge, totals, personal = 0, Counter[str](), PersonalCounter()
     with _ledger(workspace) as ledger:
         pending = Pending(samples, ledger, judge.spec)
         while batch := pending.take(CHUNK):
             to_judge += len(batch)
+            for sample in batch:
+                personal.add(sample)
             if endpoint is not None:
                 for sample in batch:
                     estimate = endpoint.estimate(**judge.request(sample))
@@ -83,7 +96,16 @@ def plan_samples(
         completion_tokens=totals["completion_tokens"],
         cost_usd=round(float(totals["cost_usd"]), 6) if is_known else None,
         max_cost_usd=round(float(totals["max_cost_usd"]), 6) if is_known else None,
+        personal_data=personal.samples_by_kind,
+        personal_samples=personal.samples,
+        redact=REDACTS in judge.spec.settings,
+        sent_to=_host(endpoint),
     )
+
+
+def _host(endpoint: Any) -> str | None:
+    host = urlsplit(getattr(endpoint, "url", "")).hostname
+    return None if host is None or is_this_machine(host) else host
 
 
 def together(plans: Sequence[ScorePlan]) -> ScorePlan:
@@ -98,6 +120,10 @@ def together(plans: Sequence[ScorePlan]) -> ScorePlan:
         completion_tokens=sum(plan.completion_tokens for plan in plans),
         cost_usd=_sum_dollars([plan.cost_usd for plan in plans]),
         max_cost_usd=_sum_dollars([plan.max_cost_usd for plan in plans]),
+        personal_data=dict(sum((Counter(plan.personal_data) for plan in plans), Counter())),
+        personal_samples=sum(plan.personal_samples for plan in plans),
+        redact=any(plan.redact for plan in plans),
+        sent_to=", ".join(dict.fromkeys(plan.sent_to for plan in plans if plan.sent_to)) or None,
         members=tuple(plans),
     )
 
@@ -134,4 +160,17 @@ def plan_text(plan: ScorePlan) -> str:
         f"{plan.requests:,} requests, about {plan.prompt_tokens:,} prompt tokens and at most "
         f"{plan.completion_tokens:,} completion tokens:"
     )
-    return "\n".join([*lines, requests, f"{price}. Nothing was sent."])
+    personal = [text for one in plan.members or (plan,) if (text := _personal_text(one))]
+    return "\n".join([*lines, requests, f"{price}. Nothing was sent.", *dict.fromkeys(personal)])
+
+
+def _personal_text(plan: ScorePlan) -> str:
+    """What would be sent of personal data, and where; empty where nothing would be sent."""
+    if not plan.requests:
+        return ""
+    looks = f"Personal data: {counts_text(plan.personal_samples, plan.personal_data)}."
+    if not plan.personal_samples or plan.sent_to is None:
+        return looks
+    if plan.redact:
+        return f"{looks} Placeholders replace them in what is sent to {plan.sent_to}."
+    return f"{looks} {plan.sent_to} would get them as they are; --redact replaces them in what is sent."

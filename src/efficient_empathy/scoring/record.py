@@ -59,6 +59,24 @@ class MemberRecord(Part):
     cost_usd: float
 
 
+class RedactionRecord(Part):
+    """What judges that redact were shown in place of personal data."""
+
+    rules: int
+    """The version of the rules that find it."""
+    samples: int
+    """Rows of `samples.parquet` whose judgement is one of a changed text."""
+    placeholders: dict[str, int] = Field(default_factory=dict)
+    """How often each placeholder stands in these."""
+
+    def text(self) -> str:
+        """The same as a sentence."""
+        if not self.samples:
+            return "Redacted: nothing in what was sent looked like personal data."
+        counts = ", ".join(f"{count:,} {name}" for name, count in self.placeholders.items())
+        return f"Redacted: {self.samples:,} samples were judged with placeholders in their texts ({counts})."
+
+
 class ScoreRecord(ScoreSummary):
     """The stage `score`, be it made by `score`, `cascade` or `refresh`; counts and costs are those of the last call."""
 
@@ -72,6 +90,8 @@ class ScoreRecord(ScoreSummary):
     disagreement: float | None = None
     """The mean of the largest range on any axis; None where no sample has two judgements."""
     members: tuple[MemberRecord, ...] = ()
+    redaction: RedactionRecord | None = None
+    """What was replaced in what was sent; None where no judge redacts."""
     ending: Ending | Literal["error"]
     """How the last call ended."""
     reasons: dict[str, int] = Field(default_factory=dict)
@@ -79,9 +99,9 @@ class ScoreRecord(ScoreSummary):
 
     @model_serializer(mode="wrap")
     def _with_version(self, dump: Any) -> dict[str, Any]:
-        """Without the fields of a pool, of a cascade and of members where there are none."""
+        """Without the fields of a pool, a cascade, a redaction and of members where there are none."""
         absent = {"pool", "disagreement"} if self.pool is None else set()
-        absent |= {name for name in ("cascade", "members") if not getattr(self, name)}
+        absent |= {name for name in ("cascade", "members", "redaction") if not getattr(self, name)}
         content = {"version": self.VERSION, **dump(self)}
         return {name: value for name, value in content.items() if name not in absent}
 
@@ -94,10 +114,12 @@ class ScoreCounts:
     unjudged: int
     totals: Totals
     distributions: bool
+    redaction: RedactionRecord | None = None
 
     def fields(self) -> dict[str, Any]:
         """The same as fields of `ScoreRecord`."""
-        about = {"states": self.states, "unjudged": self.unjudged, "distributions": self.distributions}
+        names = ("states", "unjudged", "distributions", "redaction")
+        about = {name: getattr(self, name) for name in names}
         return {**about, **asdict(self.totals)}
 
 
@@ -131,10 +153,12 @@ class ScoreResult(Part):
     disagreement: float | None = None
     """As in `ScoreRecord`."""
     members: tuple[MemberRecord, ...] = ()
+    redaction: RedactionRecord | None = None
+    """As in `ScoreRecord`."""
 
     @model_serializer(mode="wrap")
     def _without_gaps(self, dump: Any) -> dict[str, Any]:
-        """Without the fields of a pool and of members where there are none."""
+        """Without the fields of a pool, of members and of a redaction where there are none."""
         absent = {"pool", "disagreement"} if self.pool is None else set()
-        absent |= set() if self.members else {"members"}
+        absent |= {name for name in ("members", "redaction") if not getattr(self, name)}
         return {name: value for name, value in dump(self).items() if name not in absent}

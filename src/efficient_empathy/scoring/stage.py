@@ -39,6 +39,7 @@ from efficient_empathy.scoring.record import (
     ScoreResult,
     rubric_record,
 )
+from efficient_empathy.scoring.redaction import redaction_of
 from efficient_empathy.scoring.rubric import Rubric, keep_rubric
 from efficient_empathy.scoring.scores import write_scores
 from efficient_empathy.scoring.session import Session
@@ -196,6 +197,7 @@ def result_fields(reading: ReadingRecord, counts: ScoreCounts, call: ScoreCall) 
         "samples": reading.samples,
         "states": counts.states,
         "unjudged": counts.unjudged,
+        "redaction": counts.redaction,
         **dict(call),
         "bad_rows": reading.bad_rows,
         "repairs": reading.repairs,
@@ -231,6 +233,7 @@ def write(workspace: Workspace, ledger: Ledger, panel: Panel, rubric: Rubric) ->
         unjudged=counts.get(None, 0),
         totals=panel.totals(ledger),
         distributions=panel.distributions(ledger),
+        redaction=redaction_of(workspace.samples, ledger, panel),
     )
 
 
@@ -282,6 +285,8 @@ def summary(result: ScoreResult, run: Path) -> str:
     if result.cost_usd:
         lines.append(f"{result.requests:,} requests, ${result.cost_usd:.4f}.")
     lines += [f"  {member.judge}: {_states(member.states)}" for member in result.members]
+    if result.redaction is not None:
+        lines.append(result.redaction.text())
     if result.pool is not None:
         apart = result.disagreement
         spread = (

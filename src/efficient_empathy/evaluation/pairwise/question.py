@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -43,6 +44,15 @@ class Pair(Sample):
         """Make a pair and give it its id."""
         known_by = sample_id(context, json.dumps([first, second]))
         return cls(known_by, dialogue_id, len(context), context, first, second=second)
+
+    def texts(self) -> list[str]:
+        """The turns of the context, then both responses."""
+        return [*(turn.text for turn in self.context), self.response, self.second]
+
+    def with_texts(self, change: Callable[[str], str]) -> Pair:
+        """The same question about other texts, with the id of these."""
+        context = tuple(Utterance(turn.role, change(turn.text)) for turn in self.context)
+        return Pair.of_two(context, change(self.response), change(self.second), self.dialogue_id)
 
 
 class PairRubric(Rubric):

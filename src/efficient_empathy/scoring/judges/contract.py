@@ -61,6 +61,10 @@ JudgeOptions = Mapping[str, Any]
 """Options of judges by name; each judge takes those that its settings have."""
 
 
+REDACTS = "redact"
+"""The key of a spec's settings that a judge which redacts what it sends has, with the version of the rules."""
+
+
 class JudgeSpec(Part):
     """What a judgement is kept under: whatever would change an answer. The ledger has it as JSON beside its `key`."""
 

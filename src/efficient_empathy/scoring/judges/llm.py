@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError, endpoint_name
@@ -18,7 +18,7 @@ from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.llm import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
 from efficient_empathy.llm.errors import FILTERED
 from efficient_empathy.scoring.judges.completions import Streak, read_completion
-from efficient_empathy.scoring.judges.contract import Judge, JudgeContext, Judgement, JudgeSettings, JudgeSpec
+from efficient_empathy.scoring.judges.contract import REDACTS, Judge, JudgeContext, Judgement, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.logprobs import LogprobsError, distributions
 from efficient_empathy.scoring.parser import to_judgement
 from efficient_empathy.scoring.rubric import Rubric
@@ -53,6 +53,8 @@ class LLMSettings(JudgeSettings):
     """further room for what a model thinks before it replies, in tokens; none by default."""
     logprobs: bool = False
     """take the expected score over the score token's log-probabilities instead of the number written."""
+    redact: bool = False
+    """replace what looks like personal data in what is sent; such judgements are kept apart from those of the text."""
     concurrency: int = Field(default=64, ge=1)
     """requests in flight at most."""
     timeout_s: Annotated[float, Flag("--timeout")] = Field(default=60.0, gt=0)
@@ -128,6 +130,13 @@ class LLMJudge:
         self.concurrency = 2 * endpoint.window.maximum
         self._as_json = settings.reply != "text"
         self._streak = Streak()
+        self._shown: Callable[[Sample], Sample] = lambda sample: sample
+        redaction: dict[str, JsonValue] = {}
+        if settings.redact:
+            from efficient_empathy.dialogues.personal_data import RULES, redact_sample
+
+            self._shown = redact_sample
+            redaction = {REDACTS: RULES}
         self.spec = JudgeSpec(
             judge=settings.NAME,
             rubric=rubric.hash,
@@ -136,6 +145,7 @@ class LLMJudge:
                 "at": urlsplit(endpoint.url).hostname,
                 **{name: getattr(settings, name) for name in DECODING},
                 **({"reasoning_tokens": settings.room} if settings.room else {}),
+                **redaction,
             },
         )
 
@@ -143,7 +153,7 @@ class LLMJudge:
         """What is asked of the endpoint for one sample; see `llm.wire.Question`. By default as asked at present."""
         as_json = self._as_json if as_json is None else as_json
         fields: dict[str, Any] = {
-            "messages": self.rubric.messages(sample, as_json=as_json),
+            "messages": self.rubric.messages(self._shown(sample), as_json=as_json),
             "max_tokens": self.settings.max_tokens + self.settings.room,
             "temperature": self.settings.temperature,
         }
