@@ -3,9 +3,9 @@
     python benchmarks/select_ten_million.py [--rows 10000000]
 
 Both read scores.parquet and samples.parquet (random scores; one or three short turns of context), apply the rule
-`paper`, and write the assignments with reasons and each subset as Parquet and as JSON lines of `messages`. Each runs in
-a process of its own that may take 85 % of the memory that the machine has free. Where that does not do for pandas, both
-run again on a tenth of the rows.
+`paper`, and write the assignments with reasons and each subset as Parquet and as JSON lines of `messages`; ours writes
+`prompt` and `completion` too. Each runs in a process of its own that may take 85 % of the memory that the machine has
+free. Where that does not do for pandas, both run again on a tenth of the rows.
 Needs about 1.5 kB of disk a row.
 """
 

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
     [
         ("judge_loop", ["--samples", "64", "--latency", "0.01", "--peers-python", "nowhere"], "× ideal"),
         ("select_ten_million", ["--rows", "5000"], "efficient-empathy"),
+        ("export_labels", ["--dialogues", "4"], "not run: name its interpreter by --axolotl"),
         ("start_up", [], "limit 0.15 s"),
         ("compose", ["--parameters", "80", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
         ("generation", ["--samples", "8"], "×"),

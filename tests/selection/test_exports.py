@@ -13,7 +13,7 @@ import yaml
 
 from efficient_empathy.selection import select
 from efficient_empathy.selection.exports import RECIPES, messages, prompt_and_completion, write_subsets
-from tiny_models import tiny_tokenizer
+from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 
 PAIRS = [(8, 2), (4, 7), (4, 3), (6, 6), (9, 0)]
 PAPER = {"r": 8, "alpha": 32, "dropout": 0.1, "rate": 1e-4, "batch": 16, "epochs": 1, "tokens": 512}
@@ -112,20 +112,54 @@ def test_unsloth_learns_the_last_reply_and_the_end_of_its_turn(folder, unsloth):
         tokens = unsloth.tokenised(row, tokenizer)
         learnt = [i for i in tokens["labels"] if i != -100]
         assert tokenizer.decode(learnt) == row["messages"][-1]["content"] + "<|eot_id|>"
-        asked = tokenizer.apply_chat_template(row["messages"][:-1], add_generation_prompt=True, return_dict=False)
+        asked = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=False)
         assert tokens["input_ids"] == asked + learnt
         assert tokens["labels"] == [-100] * len(asked) + learnt
         whole = tokenizer.apply_chat_template(row["messages"], tokenize=False)
         assert tokenizer.decode(tokens["input_ids"]) == whole
 
 
+def test_unsloth_learns_no_line_break_after_the_end_of_the_turn(folder, unsloth):
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = CHAT_TEMPLATE.replace("<|eot_id|>", "<|eot_id|>{{ '\\n' }}")
+    for row in lines(folder / f"{unsloth.SUBSET}.jsonl"):
+        tokens = unsloth.tokenised(row, tokenizer)
+        learnt = [i for i in tokens["labels"] if i != -100]
+        assert tokenizer.decode(learnt) == row["completion"][0]["content"] + "<|eot_id|>"
+
+
 def test_unsloth_cuts_a_long_context_at_its_beginning(folder, unsloth):
     (row, *_) = lines(folder / f"{unsloth.SUBSET}.jsonl")
-    row["messages"][0]["content"] = "I lost my keys. " * 600
+    row["prompt"][0]["content"] = "I lost my keys. " * 600
     tokens = unsloth.tokenised(row, tiny_tokenizer())
     assert len(tokens["input_ids"]) == len(tokens["labels"]) == len(tokens["attention_mask"]) == unsloth.MAX_TOKENS
     learnt = [i for i in tokens["labels"] if i != -100]
     assert tiny_tokenizer().decode(learnt) == row["messages"][-1]["content"] + "<|eot_id|>"
+
+
+def test_a_new_selection_is_not_trained_on_what_the_old_one_left(run):
+    """Axolotl takes the tokens that lie under the same name, LLaMA-Factory goes on with an adapter that is finished."""
+    workspace = run(PAIRS)
+    names = set()
+    for alpha in (5, 7, 5):
+        select(workspace, alpha=alpha)
+        names.add(yaml.safe_load((workspace.selection / "axolotl.yaml").read_text())["dataset_prepared_path"])
+    assert len(names) == 2
+    recipe = yaml.safe_load((workspace.selection / "llamafactory.yaml").read_text())
+    assert (recipe["overwrite_cache"], recipe["overwrite_output_dir"]) == (True, True)
+
+
+@pytest.mark.parametrize("name", ["llamafactory.yaml", "axolotl.yaml"])
+def test_a_recipe_says_as_often_as_it_is_true_what_to_change(folder, name):
+    text = (folder / name).read_text("utf-8")
+    head, body = text.split("\n\n", 1)
+    recipe = yaml.safe_load(text)
+    counts = {"once": 1, "twice": 2, "three times": 3, "four times": 4}
+    (words,) = [words for words in counts if re.search(rf'its name for "sensibility", {words}\n', head)]
+    assert body.count("sensibility") == counts[words]
+    assert body.count("without a GPU") == (2 if "the two lines that say so" in head else 1)
+    assert "Meta-Llama-3-8B-Instruct" in head
+    assert "meta-llama/Meta-Llama-3-8B-Instruct" in recipe.values()
 
 
 @pytest.mark.parametrize("name", RECIPES)

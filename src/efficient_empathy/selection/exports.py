@@ -24,8 +24,8 @@ from efficient_empathy.foundation.run.workspace import atomic, file_hash
 RECIPES = ("llamafactory.yaml", "axolotl.yaml", "train_unsloth.py")
 EXPORTS = ("dataset_info.json", *RECIPES)
 """The names that `write_exports` writes."""
-_SUBSET = "@subset@"
-"""Stands for the subset's name in the files that the recipes are made from."""
+_SUBSET, _DIGEST = "@subset@", "@digest@"
+"""What stands for the subset's name and a hash of the selection in the files that the recipes are made from."""
 ABOUT = ("sample_id", "dialogue_id", "category", "split")
 
 
@@ -42,10 +42,11 @@ def write_exports(folder: Path, sizes: Mapping[str, int], otherwise: str) -> Non
         path.write_text(json.dumps(info, indent=2) + "\n", "utf-8")
     selected = [subset for subset in sizes if subset != otherwise] or [otherwise]
     first = next((subset for subset in selected if sizes[subset]), selected[0])
+    digest = file_hash(folder / "assignments.parquet")[:8]
     for name in RECIPES:
         text = (files(__package__) / "export_files" / f"{name}.txt").read_text("utf-8")
         with atomic(folder / name) as path:
-            path.write_text(text.replace(_SUBSET, first), "utf-8")
+            path.write_text(text.replace(_SUBSET, first).replace(_DIGEST, digest), "utf-8")
 
 
 def _entry(file_name: str) -> dict[str, Any]:
