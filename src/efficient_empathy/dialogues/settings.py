@@ -23,6 +23,8 @@ class ReadingSettings(Settings):
         default_factory=dict
     )
     """Whose turns have this role, e.g. coach=listener; drop leaves them out. Wins over the roles known by default."""
+    group_by: str | None = None
+    """The column that names the conversation, where each row is one message."""
     on_bad_row: OnBadRow = "fail"
     """Stop at a row that carries no sample, or count it and go on."""
 

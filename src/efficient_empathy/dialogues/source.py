@@ -10,9 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.dialogues.containers import UnknownContentError, file_rows
+from efficient_empathy.dialogues.containers import UnknownContentError, container_of, file_rows
 from efficient_empathy.dialogues.formats import find_reader, format_names, recognise_format
 from efficient_empathy.dialogues.formats.judged import EVALUATION, JudgedJSON
+from efficient_empathy.dialogues.formats.message_rows import MessageRows, columns_of
 from efficient_empathy.dialogues.formats.reader import Reader
 from efficient_empathy.dialogues.formats.samples import Samples
 from efficient_empathy.dialogues.rows import (
@@ -40,7 +41,7 @@ _SAMPLES, _MANIFEST = "samples.parquet", "manifest.json"
 _SELECTION = ("assignments.parquet", "dataset_info.json")
 """What the folder of a run's selection has, beside each subset twice."""
 _NO_DATA = {".txt", ".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".log", ".html", ".pdf", ".png"}
-_ABOUT = re.compile(r"[._]|README|LICENSE|.*\.md$", re.IGNORECASE)
+_ABOUT = re.compile(r"(?!_chat\.txt$)[._]|README|LICENSE|.*\.md$", re.IGNORECASE)
 _SPLIT_ORDER = {"train": 0, "valid": 1, "test": 2}
 
 
@@ -124,6 +125,8 @@ def format_of(part: Part, reading: ReadingSettings) -> str:
     """The name of the format that the first rows are of."""
     peek = _Peek(part, reading)
     reader = recognise_format(peek)
+    if reading.group_by is not None and peek.keys is not None:
+        return _format_of_groups(part, reader, reading)
     if reader is not None:
         return reader.name
     if peek.keys is not None:
@@ -136,6 +139,23 @@ def format_of(part: Part, reading: ReadingSettings) -> str:
         first = peek.intake.bad_rows[0]
         raise UserError(f"{part} has no row that can be read; the first: {first.place}: {first.reason}")
     raise UserError(f"{part} is empty: it has no rows")
+
+
+def _format_of_groups(part: Part, reader: Reader | None, reading: ReadingSettings) -> str:
+    if reader is not None and reader.name != MessageRows.name:
+        raise UserError(
+            f"{part}: --group-by {reading.group_by} is for rows that are one message each; these are of the format "
+            f"{reader.name}: leave it out, or pass --format {MessageRows.name} too"
+        )
+    fault: MalformedError | None = None
+    for values in _Peek(part, reading):
+        try:
+            columns_of(values, reading.group_by)
+        except MalformedError as error:
+            fault = fault or error
+        else:
+            return MessageRows.name
+    raise UnknownContentError(f"{part}: {fault}")
 
 
 def is_of(part: Part, reader: Reader, reading: ReadingSettings) -> bool:
@@ -191,7 +211,7 @@ def files_of_format(folder: Path, reading: ReadingSettings) -> tuple[str, list[P
         raise UserError(f"{folder} is a selection, with each subset in two files: pass one, such as {_subset(folder)}")
     if format_name in (None, Samples.name) and (folder / _SAMPLES).is_file() and (folder / _MANIFEST).is_file():
         return Samples.name, [folder / _SAMPLES]
-    files = [path for path in list_files(folder) if path.suffix.lower() not in _NO_DATA]
+    files = [path for path in list_files(folder) if path.suffix.lower() not in _NO_DATA or _is_dialogue(path)]
     official = [path for path in files if _OFFICIAL.fullmatch(path.name)]
     if format_name in (None, _OFFICIAL_FORMAT) and official:
         formats = _formats(official, reading.model_copy(update={"format": None}))
@@ -206,6 +226,14 @@ def files_of_format(folder: Path, reading: ReadingSettings) -> tuple[str, list[P
         which = "; ".join(f"{path.name} is {name}" for path, name in formats.items())
         raise UserError(f"{folder} has files of different formats ({which}): pass one file, or --format")
     return next(iter(formats.values())), list(formats)
+
+
+def _is_dialogue(path: Path) -> bool:
+    """Whether a file of text is dialogue line by line, such as the export of a chat."""
+    try:
+        return path.suffix.lower() == ".txt" and container_of(path) == "text"
+    except UserError:
+        return False
 
 
 def _subset(folder: Path) -> Path:
@@ -278,6 +306,8 @@ def open_source(source: str | Path, reading: ReadingSettings | None = None) -> S
     intake = Intake(reading)
     if reading.format is not None:
         find_reader(reading.format)
+        if reading.group_by is not None and reading.format != MessageRows.name:
+            raise UserError(f"--group-by is for the format {MessageRows.name}, not {reading.format}: leave out one")
     path = Path(source)
     try:
         exists, is_folder = bool(str(source)) and path.exists(), path.is_dir()

@@ -30,9 +30,28 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "utterance": "hi",
     },
     "esconv": {"dialog": [{"speaker": "usr", "text": "hi"}, {"speaker": "sys", "text": "hello"}]},
+    "chatgpt": {
+        "mapping": {
+            "a": {"id": "a", "parent": None, "message": {"author": {"role": "user"}, "content": {"parts": ["hi"]}}},
+            "b": {"id": "b", "parent": "a", "message": {"author": {"role": "assistant"}, "content": {"parts": ["oh"]}}},
+        },
+        "current_node": "b",
+    },
+    "claude": {"chat_messages": [{"sender": "human", "text": "hi"}, {"sender": "assistant", "text": "hello"}]},
+    "oasst": {"prompt": {"role": "prompter", "text": "hi", "replies": [{"role": "assistant", "text": "hello"}]}},
+    "otel": {
+        "trace_id": "t",
+        "attributes": {"gen_ai.input.messages": TURNS[:1], "gen_ai.output.messages": TURNS[1:]},
+    },
+    "langfuse": {"id": "o", "type": "GENERATION", "traceId": "t", "input": TURNS[:1], "output": "hello"},
+    "langsmith": {"run_type": "llm", "inputs": {"messages": TURNS[:1]}, "outputs": {"output": "hello"}},
     "messages": {"messages": TURNS},
     "sharegpt": {"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}]},
+    "wildchat": {"conversation": TURNS},
+    "whatsapp": {"line": "12/31/23, 9:41 PM - Ann: hi"},
     "alpaca": {"instruction": "Speaker: hi", "input": "", "output": "hello"},
+    "message-rows": {"conversation_id": "c", "role": "user", "content": "hi"},
+    "utterances": {"dialogue": ["hi", "hello"]},
     "judged": {"context": "hi", "response": "hello", "evaluation": "…"},
     "table": {"context": "hi", "response": "hello"},
 }

@@ -11,10 +11,11 @@ from efficient_empathy.dialogues.containers.csv_file import csv_rows, delimiter_
 from efficient_empathy.dialogues.containers.json_file import IsRow, array_rows, line_rows, line_value, object_rows
 from efficient_empathy.dialogues.containers.opening import lines, open_bytes
 from efficient_empathy.dialogues.containers.parquet_file import parquet_rows
+from efficient_empathy.dialogues.containers.text_file import is_dialogue_text, text_rows
 from efficient_empathy.dialogues.rows import Intake, Row, split_in_name
 from efficient_empathy.foundation.errors import UserError
 
-Container = Literal["parquet", "array", "object", "lines", "csv"]
+Container = Literal["parquet", "array", "object", "lines", "csv", "text"]
 _HEAD_BYTES = 2**16
 _PEEKED_LINES = 20
 _PEEKED_BYTES = 2**20
@@ -44,6 +45,8 @@ def _rows(path: Path, container: Container, intake: Intake, is_row: IsRow) -> It
             return line_rows(path, intake)
         case "csv":
             return csv_rows(path, intake)
+        case "text":
+            return text_rows(path, intake)
 
 
 def container_of(path: Path) -> Container:
@@ -58,6 +61,8 @@ def container_of(path: Path) -> Container:
                 if raw.read(4) == b"PAR1":
                     return "parquet"
             raise UnknownContentError(f"{path} is Parquet inside gzip: unpack it first")
+        if is_dialogue_text(head):
+            return "text"
         if head.lstrip().startswith(b"["):
             return "array"
     with open_bytes(path) as stream:
