@@ -10,6 +10,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.refresh.settings import RefreshSettings
 from efficient_empathy.labelling.refresh.stage import refresh
+from efficient_empathy.report import report
 from efficient_empathy.scoring import Ledger
 from efficient_empathy.scoring.record import ScoreRecord
 from efficient_empathy.scoring.stage import score, summary
@@ -80,6 +81,11 @@ def test_the_manifest_says_what_was_replaced_and_so_does_the_summary(source, ser
     assert redaction.placeholders == {"[EMAIL]": 2, "[PHONE]": 1, "[CARD]": 1, "[ACCOUNT]": 1}
     text = "3 samples were judged with placeholders in their texts (2 [EMAIL], 1 [PHONE], 1 [CARD], 1 [ACCOUNT])"
     assert text in summary(result, workspace.root)
+    select(workspace)
+    report(workspace)
+    page = (workspace.root / "report.html").read_text("utf-8")
+    row = page.partition("samples judged with placeholders for personal data")[2]
+    assert row.startswith('</th><td class="n">3<')
 
 
 def test_a_judgement_of_the_redacted_text_is_none_of_the_text(source, server, tmp_path) -> None:

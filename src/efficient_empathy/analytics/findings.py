@@ -6,9 +6,8 @@ is counted and never shown.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -21,21 +20,16 @@ import polars as pl
 from efficient_empathy.analytics.record import AlikeSamples, Finding
 from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import Codes, Mask, Table, Words, words
+from efficient_empathy.dialogues.personal_data import PersonalKind, kinds_of_texts
 from efficient_empathy.foundation import language
 from efficient_empathy.foundation.errors import UserError, missing_extra
 
 EXTRA, LIBRARY = "personal", "phonenumbers"
 PHONE = "phone"
-_MAYBE = {
-    "email": r"[\w.+-]+@[\w-]+\.[A-Za-z]",
-    PHONE: r"\d(?:[^\p{L}\d]{0,4}\d){6}",
-    "card": r"\d(?:[ -]?\d){12,18}",
-    "ip_address": r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}",
-}
-"""What polars looks for; what it finds is looked at again."""
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]+\.)+[A-Za-z]{2,24}\b")
-_CARD = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
-_IP = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+_MAYBE = r"\d(?:[^\p{L}\d]{0,4}\d){6}"
+"""What polars looks for of a telephone number; what it finds is looked at again."""
+PERSONAL: tuple[PersonalKind, ...] = ("email", "card", "ip_address")
+"""The kinds of personal data that are found by their form alone, as before anything is sent to a judge."""
 Hashes = npt.NDArray[np.uint64]
 SHINGLE = 3
 LEAST_WORDS = 6
@@ -66,11 +60,6 @@ def check_regions(regions: Sequence[str]) -> None:
         raise UserError(f"regions: {unknown[0]!r} is no region: give two-letter codes such as US, GB or DE")
 
 
-def has_email(text: str) -> bool:
-    """Whether an e-mail address is in it."""
-    return bool(_EMAIL.search(text))
-
-
 def has_phone(text: str, regions: Sequence[str]) -> bool:
     """Whether it has a telephone number that is valid in its numbering plan (libphonenumber's leniency VALID): in
     international form, or as it is written within one of the `regions`, ISO 3166-1 codes. Needs the extra."""
@@ -79,40 +68,22 @@ def has_phone(text: str, regions: Sequence[str]) -> bool:
     return any(PhoneNumberMatcher(text, region).has_next() for region in (*regions, None))
 
 
-def has_card(text: str) -> bool:
-    """Whether a number of 13 to 19 digits that satisfies Luhn's check (ISO/IEC 7812-1) is in it."""
-    return any(_luhn([int(c) for c in match.group() if c.isdigit()]) for match in _CARD.finditer(text))
-
-
-def has_ip_address(text: str) -> bool:
-    """Whether an IPv4 address is in it."""
-    return any(all(int(part) < 256 for part in match.group().split(".")) for match in _IP.finditer(text))
-
-
 def personal(texts: pl.Series, regions: Sequence[str]) -> dict[str, Mask | None]:
     """By kind, which texts have it; None for telephone numbers without the extra."""
-
-    def phone(text: str) -> bool:
-        return has_phone(text, regions)
-
-    return {
-        "email": _marks(texts, "email", has_email),
-        PHONE: _marks(texts, PHONE, phone) if phones_available() else None,
-        "card": _marks(texts, "card", has_card),
-        "ip_address": _marks(texts, "ip_address", has_ip_address),
+    texts = texts.fill_null("")
+    by_text = kinds_of_texts(texts)
+    marks: dict[str, Mask | None] = {
+        kind: np.array([kind in by_text.get(text, ()) for text in texts.to_list()], np.bool_) for kind in PERSONAL
     }
+    phone = _phones(texts, regions) if phones_available() else None
+    return {"email": marks["email"], PHONE: phone, "card": marks["card"], "ip_address": marks["ip_address"]}
 
 
-def _marks(texts: pl.Series, kind: str, has: Callable[[str], bool]) -> Mask:
-    marks: Mask = texts.fill_null("").str.contains(_MAYBE[kind]).to_numpy().copy()
+def _phones(texts: pl.Series, regions: Sequence[str]) -> Mask:
+    marks: Mask = texts.str.contains(_MAYBE).to_numpy().copy()
     for row in marks.nonzero()[0].tolist():
-        marks[row] = has(texts[row])
+        marks[row] = has_phone(texts[row], regions)
     return marks
-
-
-def _luhn(digits: list[int]) -> bool:
-    values = [2 * d - 9 * (d > 4) if place % 2 else d for place, d in enumerate(reversed(digits))]
-    return sum(values) % 10 == 0 and any(digits)
 
 
 @dataclass(frozen=True)

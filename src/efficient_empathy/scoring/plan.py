@@ -169,8 +169,8 @@ def _personal_text(plan: ScorePlan) -> str:
     if not plan.requests:
         return ""
     looks = f"Personal data: {counts_text(plan.personal_samples, plan.personal_data)}."
-    if not plan.personal_samples or plan.sent_to is None:
-        return looks
-    if plan.redact:
-        return f"{looks} Placeholders replace them in what is sent to {plan.sent_to}."
-    return f"{looks} {plan.sent_to} would get them as they are; --redact replaces them in what is sent."
+    if plan.personal_samples and plan.redact:
+        return f"{looks} Placeholders replace them in what is sent{f' to {plan.sent_to}' if plan.sent_to else ''}."
+    if plan.personal_samples and plan.sent_to:
+        return f"{looks} {plan.sent_to} would get them as they are; --redact replaces them in what is sent."
+    return looks

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, model_serializer
 
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.run.record import Part, StageRecord
-from efficient_empathy.foundation.run.stages import ReadingRecord, RubricRecord, ScoreSummary
+from efficient_empathy.foundation.run.stages import ReadingRecord, RedactionRecord, RubricRecord, ScoreSummary
 from efficient_empathy.llm.runner import Ending
 from efficient_empathy.scoring.judges.contract import JudgeReference
 from efficient_empathy.scoring.ledger import Totals
@@ -59,24 +59,6 @@ class MemberRecord(Part):
     cost_usd: float
 
 
-class RedactionRecord(Part):
-    """What judges that redact were shown in place of personal data."""
-
-    rules: int
-    """The version of the rules that find it."""
-    samples: int
-    """Rows of `samples.parquet` whose judgement is one of a changed text."""
-    placeholders: dict[str, int] = Field(default_factory=dict)
-    """How often each placeholder stands in these."""
-
-    def text(self) -> str:
-        """The same as a sentence."""
-        if not self.samples:
-            return "Redacted: nothing in what was sent looked like personal data."
-        counts = ", ".join(f"{count:,} {name}" for name, count in self.placeholders.items())
-        return f"Redacted: {self.samples:,} samples were judged with placeholders in their texts ({counts})."
-
-
 class ScoreRecord(ScoreSummary):
     """The stage `score`, be it made by `score`, `cascade` or `refresh`; counts and costs are those of the last call."""
 
@@ -90,8 +72,6 @@ class ScoreRecord(ScoreSummary):
     disagreement: float | None = None
     """The mean of the largest range on any axis; None where no sample has two judgements."""
     members: tuple[MemberRecord, ...] = ()
-    redaction: RedactionRecord | None = None
-    """What was replaced in what was sent; None where no judge redacts."""
     ending: Ending | Literal["error"]
     """How the last call ended."""
     reasons: dict[str, int] = Field(default_factory=dict)

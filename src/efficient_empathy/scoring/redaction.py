@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from efficient_empathy.dialogues import scan_samples
+from efficient_empathy.foundation.run.stages import RedactionRecord
 from efficient_empathy.scoring.judges.contract import REDACTS
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
-from efficient_empathy.scoring.record import RedactionRecord
 
 CHUNK = 4096
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
-    from efficient_empathy.dialogues.personal_data.counting import PersonalCounter, counts_text
+    from efficient_empathy.dialogues.personal_data.counting import PersonalCounter, counts_text, kinds_of_texts
     from efficient_empathy.dialogues.personal_data.scan import (
         KINDS,
         RULES,
@@ -24,6 +24,7 @@ __all__ = [
     "PersonalFinding",
     "PersonalKind",
     "counts_text",
+    "kinds_of_texts",
     "personal_findings",
     "placeholder",
     "redact_sample",
@@ -33,7 +34,7 @@ __all__ = [
 __getattr__ = exports(
     __name__,
     {
-        **dict.fromkeys(("PersonalCounter", "counts_text"), "counting"),
+        **dict.fromkeys(("PersonalCounter", "counts_text", "kinds_of_texts"), "counting"),
         **dict.fromkeys(("KINDS", "RULES", "PersonalFinding", "PersonalKind", "personal_findings"), "scan"),
         **dict.fromkeys(("placeholder", "redact_sample", "redact_text"), "scan"),
     },

@@ -22,6 +22,15 @@ _MAYBE = "|".join(
 """Stands, for polars, in every text that `personal_findings` finds something in."""
 
 
+def kinds_of_texts(texts: pl.Series) -> dict[str, Counter[PersonalKind]]:
+    """By text how often each kind stands in it; texts that hold nothing are absent."""
+    kinds_by_text = {}
+    for text in texts.filter(texts.str.contains(_MAYBE)).to_list():
+        if findings := personal_findings(text):
+            kinds_by_text[text] = Counter(one.kind for one in findings)
+    return kinds_by_text
+
+
 class PersonalCounter:
     """Counts samples, and what they hold, by kind. It holds some samples back to look at them together."""
 
@@ -59,11 +68,7 @@ class PersonalCounter:
         return {kind: self._findings_by_kind[kind] for kind in KINDS if self._findings_by_kind[kind]}
 
     def _look(self) -> None:
-        texts = pl.Series(list(set().union(*self._waiting)), dtype=pl.String)
-        kinds_by_text = {}
-        for text in texts.filter(texts.str.contains(_MAYBE)).to_list():
-            if findings := personal_findings(text):
-                kinds_by_text[text] = Counter(one.kind for one in findings)
+        kinds_by_text = kinds_of_texts(pl.Series(list(set().union(*self._waiting)), dtype=pl.String))
         for sample_texts in self._waiting if kinds_by_text else ():
             counts = sum(
                 (kinds_by_text[text] for text in sample_texts if text in kinds_by_text), Counter[PersonalKind]()

@@ -51,6 +51,24 @@ class RubricRecord(Part):
     """By axis its scale."""
 
 
+class RedactionRecord(Part):
+    """What judges that redact were shown in place of personal data."""
+
+    rules: int
+    """The version of the rules that find it."""
+    samples: int
+    """Rows of `samples.parquet` whose judgement is one of a changed text."""
+    placeholders: dict[str, int] = Field(default_factory=dict)
+    """How often each placeholder stands in these."""
+
+    def text(self) -> str:
+        """The same as a sentence."""
+        if not self.samples:
+            return "Redacted: nothing in what was sent looked like personal data."
+        counts = ", ".join(f"{count:,} {name}" for name, count in self.placeholders.items())
+        return f"Redacted: {self.samples:,} samples were judged with placeholders in their texts ({counts})."
+
+
 class ScoreSummary(StageRecord, ReadingRecord):
     """What everybody may know of the stage `score`; `ScoreRecord` adds who judged, and how often."""
 
@@ -75,6 +93,8 @@ class ScoreSummary(StageRecord, ReadingRecord):
     seconds: float
     ending: str
     """How the last call ended: complete, stopped, budget or error."""
+    redaction: RedactionRecord | None = None
+    """What was replaced in what was sent; None where no judge redacts."""
     cascade: dict[str, JsonValue] | None = None
     """Goal, settings, plan, guarantee and check of a cascade, as JSON has them."""
 
