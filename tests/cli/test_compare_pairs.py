@@ -116,3 +116,13 @@ def test_an_error_is_one_sentence(run, options: list[str], said: str) -> None:
     assert done.exit_code == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_where_no_pair_has_a_verdict_the_command_fails_and_says_why(tmp_path) -> None:
+    run = run_of_two(tmp_path / "run", ["I am so sorry.", "The same."], ["Oh.", "The same."]).root
+    options = ["pairwise", "--run", str(run), "--a", "moe", "--b", "base", "--model", "m", "--json"]
+    with MisbehavingServer(does.prose()) as server:
+        done = CliRunner().invoke(app, [*options, "--base-url", server.url])
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["verdicts"]["failed"] == 1
+    assert "no pair that the judge was asked about has a verdict, since answers failed: 2 ×" in " ".join(done.stderr.split())

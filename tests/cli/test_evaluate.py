@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import misbehaviours as does
 from efficient_empathy.cli import app
 from evaluated_runs import answered_run
+from misbehaving_server import MisbehavingServer
 
 
 @pytest.fixture
@@ -82,3 +84,22 @@ def test_an_error_says_what_to_type(files: Path, monkeypatch, options: list[str]
     monkeypatch.chdir(files)
     (files / "empty").mkdir()
     assert said in " ".join(call(*options, code=1).split())
+
+
+def test_where_the_judge_of_quality_never_says_a_score_the_command_fails_and_says_why(tmp_path: Path) -> None:
+    workspace = answered_run(tmp_path, ("moe", "base"), dialogues=2)
+    options = ["--run", workspace.root, "--metrics", "texts,quality", "--model", "m", "--resamples", "50"]
+    with MisbehavingServer(does.prose()) as server:
+        said = call(*options, "--base-url", server.url, "--max-tokens", "33", code=1)
+    assert "quality has no figure, since all 8 judgements failed: 8 ×" in " ".join(said.split())
+    assert json.loads(workspace.evaluation.read_text())["models"]
+    assert {body["max_tokens"] for body in server.requests} == {33}
+
+
+def test_where_the_judge_of_quality_says_some_scores_the_command_succeeds(tmp_path: Path) -> None:
+    workspace = answered_run(tmp_path, ("moe", "base"), dialogues=2)
+    options = ["--run", workspace.root, "--metrics", "quality", "--model", "m", "--resamples", "50", "--json"]
+    good = does.ok(json.dumps({"naturalness": 3, "coherence": 2, "empathy": 1}))
+    with MisbehavingServer(lambda body, number: does.prose() if number % 2 else good) as server:
+        metrics = json.loads(call(*options, "--base-url", server.url))["metrics"]
+    assert 0 < metrics["moe"]["quality_judged"] < 100

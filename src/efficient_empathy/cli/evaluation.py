@@ -19,12 +19,10 @@ from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.judges.registry import options_model
 
-JUDGE = ("model", "base_url", "api_key_env", "concurrency", "max_cost", "redact")
-
 
 def evaluate(
     settings: EvaluationSettings,
-    judge_options: Annotated[dict[str, Any], Options(options_model(), only=JUDGE)],
+    judge_options: Annotated[dict[str, Any], Options(options_model(), without=("folder",))],
     run: Annotated[
         Path | None, typer.Option("--run", help="The run whose models' responses are compared.", show_default=False)
     ] = None,
@@ -59,7 +57,7 @@ def evaluate(
     Example: efficient-empathy evaluate --predictions ours.txt --predictions mime=theirs.jsonl --references test.txt
     """
     from efficient_empathy.evaluation import evaluate as evaluate_run
-    from efficient_empathy.evaluation import evaluate_files, figures, summary, write_tables
+    from efficient_empathy.evaluation import evaluate_files, figures, require_judgements, summary, write_tables
     from efficient_empathy.foundation.run.workspace import Workspace
 
     if references is not None and not predictions:
@@ -75,6 +73,7 @@ def evaluate(
         result = evaluate_run(Workspace(run), settings, console=err, force=force)
     write_tables(result, markdown=markdown, latex=latex, json_file=output)
     show(figures(result), as_json, summary(result))
+    require_judgements(result)
 
 
 def pairwise(
@@ -97,7 +96,7 @@ def pairwise(
     Example: efficient-empathy pairwise --run runs/mine --a moe --b reference --model qwen --base-url
     http://localhost:8000/v1
     """
-    from efficient_empathy.evaluation.pairwise import PairRubric, plan_pairwise
+    from efficient_empathy.evaluation.pairwise import PairRubric, plan_pairwise, require_verdicts
     from efficient_empathy.evaluation.pairwise import pairwise as run_pairwise
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.scoring.plan import plan_text
@@ -111,6 +110,7 @@ def pairwise(
     show(result, as_json, result.summary())
     if result.ending == "stopped":
         raise typer.Exit(INTERRUPTED)
+    require_verdicts(result)
 
 
 def _kind(name: str) -> str:

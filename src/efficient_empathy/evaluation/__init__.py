@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from efficient_empathy.evaluation.comparison import Contestant, compare
     from efficient_empathy.evaluation.record import EvaluationRecord, EvaluationResult
     from efficient_empathy.evaluation.settings import EvaluationSettings
-    from efficient_empathy.evaluation.stage import evaluate, evaluate_files
+    from efficient_empathy.evaluation.stage import evaluate, evaluate_files, require_judgements
     from efficient_empathy.evaluation.tables import figures, frame, latex_tables, markdown_tables, summary, write_tables
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "frame",
     "latex_tables",
     "markdown_tables",
+    "require_judgements",
     "summary",
     "write_tables",
 ]
@@ -37,6 +38,7 @@ __getattr__ = exports(
         "EvaluationResult": "record",
         "EvaluationSettings": "settings",
         "evaluate": "stage",
+        "require_judgements": "stage",
         "latex_tables": "tables",
         "markdown_tables": "tables",
         "figures": "tables",

@@ -95,6 +95,14 @@ def _evaluate(workspace: Workspace, settings: EvaluationSettings, console: Conso
     return _result(workspace, record, seconds, skipped=False)
 
 
+def require_judgements(record: EvaluationRecord) -> None:
+    """Raise `UserError` with the reasons where a metric's judge has failed for every response."""
+    for name, about in record.about.items():
+        if about.get("not_ok") and not about.get("states", {}).get("ok"):
+            reasons = "; ".join(f"{count:,} × {reason}" for reason, count in about.get("reasons", {}).items())
+            raise UserError(f"{name} has no figure, since all {about['not_ok']:,} judgements failed: {reasons}")
+
+
 def _with_costs(workspace: Workspace, record: EvaluationRecord) -> tuple[EvaluatedModel, ...]:
     by_name = costs(workspace, [model.name for model in record.models])
     return tuple(

@@ -13,9 +13,10 @@ import polars as pl
 from rich.console import Console
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
+from efficient_empathy.evaluation.judging import REASONS_SHOWN, evaluation_of, judge_samples
 from efficient_empathy.evaluation.metric import Figure, MetricOptions, Sums, Values
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.scoring.judges.contract import Judgement
 from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.plan import ScorePlan, plan_samples
 from efficient_empathy.scoring.rubric import Rubric
@@ -47,7 +48,7 @@ class Quality:
         self._rubric = Rubric.load(judge_options.pop("rubric", None) or "quality")
         self._options = judge_options
         check_options([self._judge], judge_options)
-        self._states: dict[str, str] = {}
+        self._judgements: dict[str, Judgement] = {}
         spec = build_judge(self._judge, self._rubric, self._folder, self._options).spec
         self._about: dict[str, Any] = {
             "judge": self._judge,
@@ -65,9 +66,11 @@ class Quality:
     @property
     def about(self) -> Mapping[str, Any]:
         """Judge, rubric and scales; `states` counts the distinct responses judged so far by how their judgement ended,
-        and `not_ok` those that are in no mean."""
-        counts = Counter(self._states.values())
-        return {**self._about, "states": dict(counts), "not_ok": len(self._states) - counts["ok"]}
+        `not_ok` those that are in no mean, and `reasons` says of most of these why."""
+        states = Counter(judgement.state for judgement in self._judgements.values())
+        failures = [judgement for judgement in self._judgements.values() if judgement.state != "ok"]
+        reasons = Counter(judgement.reason for judgement in failures).most_common(REASONS_SHOWN)
+        return {**self._about, "states": dict(states), "not_ok": len(failures), "reasons": dict(reasons)}
 
     def plan(self, rows: pl.DataFrame) -> ScorePlan:
         """Requests, tokens and dollars that `measure` would come to, without asking; see `scoring.plan`."""
@@ -89,7 +92,7 @@ class Quality:
                 f"the judge's budget ends with {result.unjudged:,} of {result.total:,} responses to go; what was "
                 "judged is kept: the same command with a higher --max-cost goes on from there"
             )
-        self._states |= {key: judgement.state for key, judgement in result.judgements.items()}
+        self._judgements |= result.judgements
         axes = self._rubric.axis_names
         counts = np.zeros((len(samples), len(axes) + 2))
         counts[:, -1] = 1

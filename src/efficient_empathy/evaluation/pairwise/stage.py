@@ -180,6 +180,14 @@ def pairwise(
     )
 
 
+def require_verdicts(result: PairwiseResult) -> None:
+    """Raise `UserError` with the reasons where no pair that the judge was asked about has a verdict."""
+    verdicts = result.verdicts
+    if verdicts["failed"] and result.n == verdicts["identical"] and result.ending == "complete":
+        reasons = "; ".join(f"{count:,} × {reason}" for reason, count in result.reasons.items())
+        raise UserError(f"no pair that the judge was asked about has a verdict, since answers failed: {reasons}")
+
+
 def plan_pairwise(
     workspace: Workspace,
     a: str,
