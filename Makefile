@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests' processes; files stay whole. For one: make test WORKERS=0
 WORKERS ?= 2
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench engines clean
 
 demo: .venv/ready
 	$(BIN)/efficient-empathy demo --run runs/demo
@@ -20,6 +20,10 @@ lint: .venv/ready
 
 bench: .venv/ready .venv-bench/ready
 	$(BIN)/python -m benchmarks
+
+# Real servers (llama.cpp, transformers, vLLM), in environments of their own: 5.4 GB. For one: make engines ENGINES=vllm
+engines: .venv/ready
+	$(BIN)/python -m benchmarks.engines $(ENGINES)
 
 # The peers have an environment of their own, since their pins conflict with ours.
 .venv-bench/ready: Makefile
@@ -48,4 +52,4 @@ chromium:
 	else echo "no Chromium: the browser tests will skip (install chromium-headless-shell or chromium)"; fi
 
 clean:
-	rm -rf .venv .venv-bench runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-bench .engines runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
