@@ -95,7 +95,7 @@ def _score(recipe: Recipe, section: ScoreSection, workspace: Workspace, console:
         recipe.data.place, workspace, section.judge, rubric, options,
         pool=section.pool or "median", reading=recipe.data, console=console, force=force,
     )  # fmt: skip
-    require_scores(result)
+    require_scores(result, section.max_failed)
     return _complete(result, "judgements")
 
 
@@ -203,6 +203,7 @@ def summary(result: RecipeResult) -> str:
     for stage in result.stages.values():
         if isinstance(stage, ScoreResult):
             lines.append(f"{stage.states['ok']:,} of {stage.samples:,} samples scored.")
+            lines += [f"Warning: {warning}." for warning in stage.warnings]
         elif isinstance(stage, SelectResult):
             total = max(1, sum(stage.subsets.values()) + stage.unscored)
             parts = [f"{name} {count:,} ({count / total:.1%})" for name, count in stage.subsets.items()]

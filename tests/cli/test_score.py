@@ -88,6 +88,55 @@ def test_where_every_judgement_failed_it_says_why_and_exits_1_until_one_has_a_sc
         cli("chat.jsonl", "--run", "r", "--judge", f"openai:n@{server.url}", *form)
 
 
+def test_a_share_of_failures_above_the_limit_exits_1_and_keeps_all(cli, tmp_path) -> None:
+    script = lambda body, number: does.refusal() if number == 0 else does.ok(SCORES)  # noqa: E731
+    with MisbehavingServer(script) as server:
+        judge = ["chat.jsonl", "--judge", f"openai:m@{server.url}", "--concurrency", "1"]
+        failed = cli(*judge, "--run", "r", "--max-failed", "0.4", code=1)
+        said = " ".join(failed.stderr.split())
+        assert "1 of 2 judged samples (50.0%) have no score, more than --max-failed 0.4 allows: 1 × " in said
+        assert "1 ok, 1 refused" in failed.stdout
+        assert "efficient-empathy replies r" in failed.stdout
+    with MisbehavingServer(script) as server:
+        judge = ["chat.jsonl", "--judge", f"openai:m@{server.url}", "--concurrency", "1"]
+        cli(*judge, "--run", "r2", "--max-failed", "0.5")
+        recipe = {"name": "r", "run": "r3", "data": {"source": "chat.jsonl"}}
+        recipe |= {"score": {"judge": f"openai:n@{server.url}", "max_failed": 0}, "select": {}}
+    with MisbehavingServer(script) as server:
+        recipe["score"]["judge"] = f"openai:n@{server.url}"
+        (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+        done = ran("run", ["recipe.yaml"], 1)
+        assert "more than --max-failed 0 allows" in " ".join(done.stderr.split())
+        assert not (tmp_path / "r3" / "selection").exists()
+
+
+def test_a_budget_too_small_for_one_request_is_no_success(cli) -> None:
+    with MisbehavingServer(does.ok(SCORES)) as server:
+        judge = f"openai:gpt-4o-mini@{server.url}"
+        done = cli("chat.jsonl", "--run", "r", "--judge", judge, "--max-cost", "0", code=1)
+        assert not server.requests
+    assert "no sample has a score: the budget does not cover one request" in " ".join(done.stderr.split())
+
+
+def test_a_judge_that_says_the_same_of_all_is_warned_about_here_and_by_what_follows(cli, tmp_path) -> None:
+    rows = [
+        {"messages": [{"role": "user", "content": f"Story {i}."}, {"role": "assistant", "content": f"Reply {i}."}]}
+        for i in range(12)
+    ]
+    (tmp_path / "more.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    with MisbehavingServer(does.ok(SCORES)) as server:
+        judge = ["more.jsonl", "--run", "r", "--judge", f"openai:m@{server.url}"]
+        text = cli(*judge).stdout
+        warnings = json.loads(cli(*judge, "--json").stdout)["warnings"]
+    assert "Warning: sensibility is 6 for all 12 samples" in text
+    assert [one.split()[0] for one in warnings] == ["sensibility", "rationality"]
+    done = ran("select", ["--run", "r"])
+    assert "Warning: sensibility is 6 for all 12 samples" in done.stdout
+    assert "Warning: the subset rationality is empty" in done.stdout
+    ran("report", ["--run", "r"])
+    assert "sensibility is 6 for all 12 samples" in (tmp_path / "r" / "report.html").read_text("utf-8")
+
+
 def test_an_ensemble_then_a_refresh_tells_what_it_did_and_what_is_next(cli) -> None:
     with MisbehavingServer(does.ok(SCORES)) as server:
         judges = [item for model in "ab" for item in ("--judge", f"openai:{model}@{server.url}")]

@@ -33,6 +33,17 @@ def test_thresholds_are_5_unless_they_are_given(root: Path) -> None:
     assert json.loads(select(root, "--policy", "top", "--top", "3"))["thresholds"] == {}
 
 
+def test_a_run_without_a_single_score_is_refused_in_words(tmp_path: Path) -> None:
+    samples = [numbered(i) for i in range(3)]
+    none: list[float | None] = [None] * 3
+    scores = {"sensibility": none, "rationality": none}
+    states = ["parse_error", "parse_error", "refused"]
+    run = write_run(tmp_path / "run", samples, scores, states=states)
+    said = " ".join(select(run.root, code=1).split())
+    assert "has a score (2 parse_error, 1 refused), so there is nothing to select" in said
+    assert not run.selection.exists()
+
+
 def test_the_top_of_each_axis_by_its_name(root: Path) -> None:
     told = json.loads(select(root, "--policy", "top", "--top", "sensibility=4", "--top", "rationality=0.2"))
     assert told["subsets"] == {"sensibility": 4, "rationality": 8, "discard": 28}

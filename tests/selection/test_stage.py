@@ -38,6 +38,7 @@ def test_writes_every_file_and_says_what_it_did(run):
         "unscored": 1,
         "decided_on": "whole scores",
         "skipped": False,
+        "warnings": (),
     }
     subsets = ("sensibility", "rationality", "discard")
     files = {f"{s}.{kind}" for s in subsets for kind in ("jsonl", "parquet")}
@@ -220,14 +221,12 @@ def test_lines_of_a_subset_that_is_empty_now_are_removed(run):
     assert len(pl.read_parquet(workspace.selection / "discard.parquet")) == 0
 
 
-def test_no_samples_at_all(run):
-    workspace = run([])
-    assert select(workspace).subsets == {"sensibility": 0, "rationality": 0, "discard": 0}
-    assert names(workspace) == {
-        *(f"{subset}.parquet" for subset in ("sensibility", "rationality", "discard", "assignments")),
-        *(*EXPORTS, "README.md"),
-    }
-    assert select(workspace).skipped
+def test_where_no_sample_has_a_score_nothing_is_selected(run):
+    for rows, states in (([], None), ([(None, None)] * 2, ["refused", "parse_error"])):
+        workspace = run(rows, state=states) if states else run(rows)
+        with pytest.raises(UserError, match="there is nothing to select"):
+            select(workspace)
+        assert not workspace.selection.exists()
 
 
 def test_what_is_missing_is_named(tmp_path, run):

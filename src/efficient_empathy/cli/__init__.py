@@ -13,6 +13,7 @@ COMMANDS: Table = {
     "run": Place("pipeline:run", "Run a recipe: score, select, train, mix, generate, report."),
     "inspect": Place("scoring:inspect", "Say what a source is: format, counts, categories, bad rows."),
     "score": Place("scoring:score", "Judge every sample of a source."),
+    "replies": Place("scoring:replies", "Show what a run's judges replied, beside the samples."),
     "cascade": Place("labelling:cascade", "Score with the distilled judge where it is sure, an expert elsewhere."),
     "refresh": Place("labelling:refresh", "Judge samples of a scored run again where a score is uncertain."),
     "select": Place("selection:select", "Split a scored run into subsets and write them for fine-tuning."),

@@ -25,8 +25,8 @@ from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.settings import Flag, fields_of, flag_of, load, parts, section
 
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 Source = Annotated[

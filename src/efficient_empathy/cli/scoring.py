@@ -1,12 +1,16 @@
-"""`inspect` and `score`: what a source is, and its scores."""
+"""`inspect`, `score` and `replies`: what a source is, its scores, and what its judges said."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
+
+import typer
 
 from efficient_empathy.cli.options import DryRun, Json, Options, ReadAgain, RunToScore, Source, err, show, stop
 from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
 from efficient_empathy.scoring.judges.registry import options_model
+from efficient_empathy.scoring.replies import RepliesSettings
 from efficient_empathy.scoring.settings import ScoreSettings
 
 
@@ -45,7 +49,26 @@ def score(
     )  # fmt: skip
     show(result, as_json, summary(result, run))
     stop(result.ending)
-    require_scores(result)
+    require_scores(result, settings.max_failed)
+
+
+def replies(
+    run: Annotated[Path, typer.Argument(help="The folder of a scored run.", show_default=False)],
+    settings: RepliesSettings,
+    as_json: Json = False,
+) -> None:
+    """Show what a run's judges replied, each reply as it came, beside its sample. Asks nothing.
+
+    Example: efficient-empathy replies runs/mine --state parse_error
+
+    Example: efficient-empathy replies runs/mine --judge gpt-4o-mini --limit 0 --json > replies.json
+    """
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.scoring.replies import replies as read_replies
+    from efficient_empathy.scoring.replies import summary
+
+    result = read_replies(Workspace(run), settings)
+    show(result, as_json, summary(result))
 
 
 def inspect(source: Source, reading: InspectionSettings, as_json: Json = False) -> None:

@@ -95,12 +95,12 @@ class ScoreCounts:
     totals: Totals
     distributions: bool
     redaction: RedactionRecord | None = None
+    warnings: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, Any]:
         """The same as fields of `ScoreRecord`."""
-        names = ("states", "unjudged", "distributions", "redaction")
-        about = {name: getattr(self, name) for name in names}
-        return {**about, **asdict(self.totals)}
+        names = ("states", "unjudged", "distributions", "redaction", "warnings")
+        return {**{name: getattr(self, name) for name in names}, **asdict(self.totals)}
 
 
 class ScoreCall(Part):
@@ -135,6 +135,8 @@ class ScoreResult(Part):
     members: tuple[MemberRecord, ...] = ()
     redaction: RedactionRecord | None = None
     """As in `ScoreRecord`."""
+    warnings: tuple[str, ...] = ()
+    """What looks wrong with the scores, a sentence each."""
 
     @model_serializer(mode="wrap")
     def _without_gaps(self, dump: Any) -> dict[str, Any]:

@@ -29,6 +29,9 @@ class ScoreSettings(Settings):
     one."""
     rubric: Path | None = None
     """A rubric file, or empathy or quality of the package; empathy by default."""
+    max_failed: float = Field(default=1.0, ge=0, le=1)
+    """The share of judged samples that may be without a score; more, and the command ends with an error, though all
+    that was judged is kept. Where no sample has a score, it always does."""
 
     @model_validator(mode="after")
     def _has_judgements_to_pool(self) -> Self:

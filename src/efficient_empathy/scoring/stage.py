@@ -26,6 +26,7 @@ from efficient_empathy.scoring.judges.contract import STATES, CheckedJudge, Judg
 from efficient_empathy.scoring.judges.registry import build_judge, check_options, full_reference, share_budget
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
+from efficient_empathy.scoring.plausibility import suspicions
 from efficient_empathy.scoring.record import (
     READ,
     SCORE,
@@ -198,6 +199,7 @@ def result_fields(reading: ReadingRecord, counts: ScoreCounts, call: ScoreCall) 
         "states": counts.states,
         "unjudged": counts.unjudged,
         "redaction": counts.redaction,
+        "warnings": counts.warnings,
         **dict(call),
         "bad_rows": reading.bad_rows,
         "repairs": reading.repairs,
@@ -234,6 +236,7 @@ def write(workspace: Workspace, ledger: Ledger, panel: Panel, rubric: Rubric) ->
         totals=panel.totals(ledger),
         distributions=panel.distributions(ledger),
         redaction=redaction_of(workspace.samples, ledger, panel),
+        warnings=suspicions(workspace, ledger, panel, rubric),
     )
 
 
@@ -268,12 +271,26 @@ def mean_disagreement(workspace: Workspace) -> float | None:
     return None if mean is None else round(mean, 4)
 
 
-def require_scores(result: ScoreResult) -> None:
-    """Raise `UserError` with the reasons where scoring has failed for every sample that was judged."""
+def require_scores(result: ScoreResult, max_failed: float = 1.0) -> None:
+    """Raise `UserError` with the reasons where no sample has a score, or more than the share `max_failed` of those that
+    were judged has none.
+
+    What was stopped by hand has said so already.
+    """
+    if result.ending == "stopped":
+        return
     failures = sum(count for state, count in result.states.items() if state != "ok")
-    if failures and not result.states["ok"] and result.ending != "stopped":
-        reasons = "; ".join(f"{count:,} × {reason}" for reason, count in result.reasons.items())
-        raise UserError(f"no sample has a score, since all {failures:,} judgements failed: {reasons}")
+    reasons = "; ".join(f"{count:,} × {reason}" for reason, count in result.reasons.items())
+    if not result.states["ok"]:
+        cause = f", since all {failures:,} judgements failed: {reasons}" if failures else ""
+        budget = ": the budget does not cover one request, raise --max-cost" if result.ending == "budget" else ""
+        raise UserError(f"no sample has a score{cause or budget}")
+    judged = failures + result.states["ok"]
+    if failures > max_failed * judged:
+        raise UserError(
+            f"{failures:,} of {judged:,} judged samples ({failures / judged:.1%}) have no score, more than "
+            f"--max-failed {max_failed:g} allows: {reasons}"
+        )
 
 
 def summary(result: ScoreResult, run: Path) -> str:
@@ -300,6 +317,9 @@ def summary(result: ScoreResult, run: Path) -> str:
         lines.append(f"The budget ends here, with {result.unjudged:,} samples to go. A higher --max-cost goes on.")
     elif result.states["ok"] < result.samples:
         lines.append("Run the same command again to retry what failed.")
+    lines += [f"Warning: {warning}." for warning in result.warnings]
+    if any(result.states.get(state) for state in ("parse_error", "refused")):
+        lines.append(f"What the judge replied: efficient-empathy replies {run}")
     if result.states["ok"]:
         lines.append(f"Next: efficient-empathy select --run {run}")
     return "\n".join(lines)

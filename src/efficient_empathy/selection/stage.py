@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.foundation.errors import error_context
+from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, UNSCORED, RunTable
@@ -44,6 +44,8 @@ class SelectResult(Part):
     decided_on: str
     seconds: float
     skipped: bool
+    warnings: tuple[str, ...] = ()
+    """What looks wrong with the scores or the subsets, a sentence each."""
 
 
 def select(
@@ -56,8 +58,8 @@ def select(
     `README.md` (the data card). Files that an earlier selection wrote and this one does not are removed. Skipped when
     inputs and parameters are those of the last time and its files as it left them, unless `force`.
 
-    Raises `UserError` for settings that are not allowed or do not fit the rubric, and for scores that are missing or of
-    other samples.
+    Raises `UserError` for settings that are not allowed or do not fit the rubric, for scores that are missing or of
+    other samples, and where no sample has a score.
     """
     settings = settings or load(SelectSettings, None, "the options", flags={k: (k, v) for k, v in options.items()})
     with workspace.lock():
@@ -93,12 +95,13 @@ def scan_for(table: RunTable, policy: Policy, columns: Iterable[str] = ()) -> pl
 def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> SelectResult:
     began = time.perf_counter()
     table = RunTable(workspace).require("scores")
+    _require_scores(table)
     selector = _selector(table, settings.load_policy(), settings.decide, settings.seed)
     inputs = {path.name: workspace.hash_of(path) for path in (workspace.scores, workspace.samples)}
     last = workspace.last(STAGE, SelectRecord)
     same = last is not None and last.inputs == inputs and last.parameters == selector.parameters()
     if last is not None and same and not force and _is_whole(workspace, last):
-        return _result(last, skipped=True)
+        return _result(table, last, skipped=True)
 
     workspace.begin(STAGE, _outputs(workspace, dict.fromkeys(selector.subsets, 1)))
     decided_on = _write_assignments(table, selector)
@@ -124,7 +127,20 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> S
         _remove_stale(workspace, outputs)
     record = record.model_copy(update={"seconds": round(time.perf_counter() - began, 3)})
     workspace.record(STAGE, record, outputs)
-    return _result(record, skipped=False)
+    return _result(table, record, skipped=False)
+
+
+def _require_scores(table: RunTable) -> None:
+    """Raise `UserError` where no sample has a score: every subset would be empty."""
+    if table.scan(["state", *table.axis_names]).select(table.scored.any()).collect().item():
+        return
+    states = table.scoring.states if table.scoring else {}
+    counts = ", ".join(f"{count:,} {state}" for state, count in states.items() if count) or "none judged"
+    root = table.workspace.root
+    raise UserError(
+        f"no sample of {root} has a score ({counts}), so there is nothing to select: "
+        f"`efficient-empathy replies {root}` shows what the judge replied"
+    )
 
 
 def _selector(table: RunTable, policy: Policy, decide: Decide, seed: int) -> Selector:
@@ -179,7 +195,9 @@ def _remove_stale(workspace: Workspace, outputs: Sequence[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _result(record: SelectRecord, *, skipped: bool) -> SelectResult:
+def _result(table: RunTable, record: SelectRecord, *, skipped: bool) -> SelectResult:
+    empty = [name for name, count in record.subsets.items() if not count and name != record.otherwise]
+    subsets = [f"the subset {name} is empty: no sample with scores falls into it by this policy" for name in empty]
     return SelectResult(
         policy=record.policy_name,
         thresholds=record.thresholds,
@@ -188,6 +206,7 @@ def _result(record: SelectRecord, *, skipped: bool) -> SelectResult:
         decided_on=record.decided_on,
         seconds=record.seconds,
         skipped=skipped,
+        warnings=(*(table.scoring.warnings if table.scoring else ()), *subsets),
     )
 
 
@@ -200,4 +219,5 @@ def summary(result: SelectResult, run: Path) -> str:
     lines = [f"  {name:<{width}} {count:>10,}  {count / max(1, total):>6.1%}" for name, count in counts.items()]
     headline = f"Policy {result.policy}{at}, decided on {result.decided_on}"
     headline += " (nothing had changed):" if result.skipped else ":"
+    lines += [f"Warning: {warning}." for warning in result.warnings]
     return "\n".join([headline, *lines, f"Next: efficient-empathy report --run {run}"])

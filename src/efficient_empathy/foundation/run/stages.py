@@ -95,6 +95,8 @@ class ScoreSummary(StageRecord, ReadingRecord):
     """How the last call ended: complete, stopped, budget or error."""
     redaction: RedactionRecord | None = None
     """What was replaced in what was sent; None where no judge redacts."""
+    warnings: tuple[str, ...] = ()
+    """What looks wrong with the scores, a sentence each."""
     cascade: dict[str, JsonValue] | None = None
     """Goal, settings, plan, guarantee and check of a cascade, as JSON has them."""
 
