@@ -16,6 +16,7 @@ from efficient_empathy.dialogues.formats.judged import EVALUATION, JudgedJSON
 from efficient_empathy.dialogues.formats.message_rows import MessageRows, columns_of
 from efficient_empathy.dialogues.formats.reader import Reader
 from efficient_empathy.dialogues.formats.samples import Samples
+from efficient_empathy.dialogues.proposal import describe_columns, propose_options, rename_columns
 from efficient_empathy.dialogues.rows import (
     SPLITS,
     Intake,
@@ -110,7 +111,9 @@ def rows_of(part: Part, intake: Intake) -> Iterator[Row]:
     columns = intake.settings.columns
 
     def is_row(values: dict[str, Any]) -> bool:
-        return recognise_format([_rename_columns(values, columns)]) is not None
+        if intake.settings.group_by is not None:
+            return intake.settings.group_by in values
+        return recognise_format([rename_columns(values, columns)]) is not None
 
     rows = hub_rows(part) if isinstance(part, HubId) else file_rows(part, intake, is_row)
     for row in rows:
@@ -118,27 +121,38 @@ def rows_of(part: Part, intake: Intake) -> Iterator[Row]:
         if missing is not None:
             intake.bad(row.place, f"no column {show_value(missing)}: there are {_keys(row.values)}")
         else:
-            yield replace(row, values=_rename_columns(row.values, columns)) if columns else row
+            yield replace(row, values=rename_columns(row.values, columns)) if columns else row
 
 
 def format_of(part: Part, reading: ReadingSettings) -> str:
     """The name of the format that the first rows are of."""
     peek = _Peek(part, reading)
     reader = recognise_format(peek)
-    if reading.group_by is not None and peek.keys is not None:
+    if reading.group_by is not None and peek.rows:
         return _format_of_groups(part, reader, reading)
     if reader is not None:
         return reader.name
-    if peek.keys is not None:
-        names = ", ".join(format_names())
-        raise UnknownContentError(
-            f"{part}: its rows are of no known format (keys: {peek.keys or 'none'}): pass --format ({names}), or say "
-            "which columns are meant, such as --column response=answer"
-        )
+    if peek.rows:
+        raise UnknownContentError(f"{part}: {_unknown_columns(peek.rows)}")
     if peek.intake.bad_rows:
         first = peek.intake.bad_rows[0]
         raise UserError(f"{part} has no row that can be read; the first: {first.place}: {first.reason}")
     raise UserError(f"{part} is empty: it has no rows")
+
+
+def _unknown_columns(rows: list[dict[str, Any]]) -> str:
+    columns = describe_columns(rows) or "none"
+    options = propose_options(rows)
+    if options is not None:
+        return (
+            f"its rows are of no known format. They have the columns {columns}: if that is the dialogue, pass {options}"
+        )
+    names = ", ".join(format_names())
+    return (
+        f"its rows are of no known format. They have the columns {columns}: say which of them the dialogue is, such as "
+        f"--column context=NAME --column response=NAME, or --column messages=NAME for a list of role and content; or "
+        f"pass --format ({names})"
+    )
 
 
 def _format_of_groups(part: Part, reader: Reader | None, reading: ReadingSettings) -> str:
@@ -164,22 +178,17 @@ def is_of(part: Part, reader: Reader, reading: ReadingSettings) -> bool:
 
 
 class _Peek:
-    """The values of the first rows; remembers what was met."""
+    """The values of the first rows, which it keeps."""
 
     def __init__(self, part: Part, reading: ReadingSettings) -> None:
         self._part = part
         self.intake = Intake(reading.model_copy(update={"on_bad_row": "skip"}))
-        self.keys: str | None = None
+        self.rows: list[dict[str, Any]] = []
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for row in islice(rows_of(self._part, self.intake), _ROWS_LOOKED_AT):
-            if self.keys is None:
-                self.keys = _keys(row.values)
+            self.rows.append(row.values)
             yield row.values
-
-
-def _rename_columns(values: dict[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
-    return {**values, **{format_name: values.get(name) for format_name, name in columns.items()}}
 
 
 def _keys(values: dict[str, Any]) -> str:

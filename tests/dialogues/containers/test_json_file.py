@@ -116,3 +116,36 @@ def test_an_intake_that_skips_goes_on_after_a_bad_row(write: Write) -> None:
     assert len(list(source)) == 2
     assert len(list(source)) == 2
     assert source.intake.bad_row_count == 1, "a second pass counts anew"
+
+
+MESSAGES = [{"role": "user", "content": "I am tired."}, {"role": "assistant", "content": "Long day?"}]
+
+
+def test_an_array_of_messages_is_one_conversation(write: Write) -> None:
+    [sample] = open_source(write("chat.json", json.dumps(MESSAGES)))
+    assert (sample.context[0].text, sample.response) == ("I am tired.", "Long day?")
+
+
+def test_messages_that_name_their_conversation_are_rows(write: Write) -> None:
+    rows = [{**message, "conversation_id": name} for name in "ab" for message in MESSAGES]
+    source = open_source(write("chats.json", json.dumps(rows)))
+    assert (source.format, len({sample.dialogue_id for sample in source})) == ("message-rows", 2)
+    path = write("cases.json", json.dumps([{**message, "case": name} for name in "ab" for message in MESSAGES]))
+    with pytest.raises(UserError, match=r"pass --group-by case$"):
+        open_source(path)
+    assert len(list(open_source(path, ReadingSettings(group_by="case")))) == 2
+
+
+def test_a_long_array_of_messages_is_not_taken_for_one_conversation(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_file, "MAX_MESSAGES", 3)
+    with pytest.raises(UserError, match="over 3 messages without a column that says which conversation"):
+        open_source(write("chat.json", json.dumps(MESSAGES * 2)))
+
+
+def test_an_object_with_messages_at_an_unknown_name_is_a_row(write: Write) -> None:
+    path = write("chat.json", json.dumps({"title": "t", "talk": MESSAGES}, indent=1))
+    with pytest.raises(UserError, match=r"'talk' \(list of objects with 'role', 'content'\).* --column messages=talk"):
+        open_source(path)
+    assert len(list(open_source(path, ReadingSettings(columns={"messages": "talk"})))) == 1

@@ -38,7 +38,7 @@ def _rows(path: Path, container: Container, intake: Intake, is_row: IsRow) -> It
         case "parquet":
             return parquet_rows(path)
         case "array":
-            return array_rows(path, intake)
+            return array_rows(path, intake, is_row)
         case "object":
             return object_rows(path, intake, is_row)
         case "lines":

@@ -6,14 +6,21 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from efficient_empathy.dialogues.chat import message_keys
 from efficient_empathy.dialogues.containers.opening import HOLDS_NUL, MAX_LINE, NOT_UTF8, TOO_LONG, lines, open_bytes
+from efficient_empathy.dialogues.roles import TABLE
 from efficient_empathy.dialogues.rows import SPLITS, Intake, Row, show_value
 from efficient_empathy.foundation.errors import UserError
 
 IsRow = Callable[[dict[str, Any]], bool]
+MAX_MESSAGES = 10_000
+"""The longest array that is one conversation; the longest conversation that is read is shorter."""
+_MESSAGE_KEYS = {"role", "content", "from", "value", "name", "tool_calls", "tool_call_id", "function_call", "refusal"}
+_MESSAGE_KEYS |= {"weight", "train", "training", "timestamp", "created_at"}
 MAX_OBJECT = 2**30
 """The longest file, in characters, that is one JSON object: it does not stream."""
 
@@ -52,8 +59,25 @@ def line_value(line: bytes | None) -> tuple[Any, str | None]:
         return None, f"not usable JSON ({error})"
 
 
-def array_rows(path: Path, intake: Intake) -> Iterator[Row]:
-    """The objects of a JSON array."""
+def array_rows(path: Path, intake: Intake, is_row: IsRow) -> Iterator[Row]:
+    """The objects of a JSON array; messages that are no rows of their own are one row, a conversation."""
+    rows = _array_rows(path, intake)
+    first = next(rows, None)
+    if first is None:
+        return
+    if not _is_message_alone(first.values) or is_row(first.values):
+        yield from chain([first], rows)
+        return
+    messages = [row.values for row in islice(chain([first], rows), MAX_MESSAGES + 1)]
+    if len(messages) > MAX_MESSAGES:
+        raise UserError(
+            f"{path}: over {MAX_MESSAGES:,} messages without a column that says which conversation each belongs to: "
+            "add one, and pass --group-by NAME"
+        )
+    yield Row(first.place, {"messages": messages})
+
+
+def _array_rows(path: Path, intake: Intake) -> Iterator[Row]:
     with open_bytes(path) as stream:
         scanner = _Scanner(stream, path, MAX_LINE)
         scanner.expect("[")
@@ -75,7 +99,7 @@ def object_rows(path: Path, intake: Intake, is_row: IsRow) -> Iterator[Row]:
         scanner = _Scanner(stream, path, MAX_OBJECT)
         first, fault = scanner.value(1)
         if not scanner.next_character():
-            if isinstance(first, dict) and not fault and not is_row(first):
+            if isinstance(first, dict) and not fault and not is_row(first) and not _holds_messages(first, is_row):
                 yield from _nested_rows(first, path, intake)
             else:
                 yield from _object_row(first, fault, f"{path}:row 1", intake)
@@ -100,6 +124,18 @@ def _nested_rows(whole: dict[str, Any], path: Path, intake: Intake) -> Iterator[
         for number, value in enumerate(values, 1):
             for row in _object_row(value, None, f"{path}:{show_value(key)} row {number}", intake):
                 yield Row(row.place, row.values, split=SPLITS.get(key.lower()))
+
+
+def _is_message_alone(values: dict[str, Any]) -> bool:
+    """Whether an object is a chat message and nothing more, so that only its place says what it belongs to."""
+    keys = message_keys([values])
+    return keys is not None and values.keys() <= _MESSAGE_KEYS and str(values[keys[0]]).strip().lower() in TABLE
+
+
+def _holds_messages(whole: dict[str, Any], is_row: IsRow) -> bool:
+    """Whether an object is one conversation, at a name that is not known: its list holds messages, not rows."""
+    lists = [value for value in whole.values() if isinstance(value, list) and message_keys(value)]
+    return bool(lists) and not any(is_row(value[0]) for value in lists)
 
 
 def _object_row(value: Any, fault: str | None, place: str, intake: Intake) -> Iterator[Row]:
