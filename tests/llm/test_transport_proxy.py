@@ -5,7 +5,8 @@ from yarl import URL
 
 from calling import KEY, Client
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.llm import Completion, EndpointDown
+from efficient_empathy.llm import Completion
+from efficient_empathy.llm.errors import NotTheJudge
 from efficient_empathy.llm.transport import find_proxy
 from proxy_server import ProxyServer
 
@@ -40,7 +41,7 @@ def test_connect_carries_no_key_and_the_proxys_own_login_only_if_it_has_one(
         for login in ("", "user:pa%20ss@"):
             monkeypatch.setenv("HTTPS_PROXY", f"http://{login}{proxy.place}")
             (result,) = client("https://judge.example/v1", headers=headers, max_attempts=1)
-            assert isinstance(result, EndpointDown)
+            assert isinstance(result, NotTheJudge)
             for secret in ("pa ss", "pa%20ss", LOGIN):
                 assert secret not in str(result)
         without, with_login = proxy.requests
@@ -56,7 +57,7 @@ def test_a_tunnel_that_is_refused_costs_nothing(client: Client, monkeypatch: pyt
     with ProxyServer(407) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
         (result,) = client("https://judge.example/v1", max_attempts=1)
-    assert "the proxy does not let it through (HTTP 407)" in str(result)
+    assert f"the proxy {proxy.place} of HTTPS_PROXY does not let it through (HTTP 407:" in str(result)
     assert client.endpoint.stats.spent_usd == 0
 
 

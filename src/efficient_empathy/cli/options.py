@@ -17,7 +17,7 @@ from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
@@ -126,8 +126,8 @@ class Option:
 
     @property
     def is_mapping(self) -> bool:
-        """Whether it takes NAME=VALUE, again and again."""
-        return get_origin(self.kinds[0]) is dict
+        """Whether it takes NAME=VALUE, again and again; a mapping to any JSON is written as such."""
+        return get_origin(self.kinds[0]) is dict and get_args(self.kinds[0])[1] is not JsonValue
 
     @property
     def is_list(self) -> bool:

@@ -44,7 +44,7 @@ class EvaluationSettings(Settings):
     emotion: Path | None = None
     """emotion: the folder that `fit-metric emotion` made."""
     judge: dict[str, Any] = Field(default_factory=dict)
-    """quality: how the LLM judge is reached: model, base_url, api_key_env, concurrency, max_cost …"""
+    """quality: how the LLM judge is reached: model, base_url, api_key_env, headers, extra_body, max_cost …"""
 
     @field_validator("metrics")
     @classmethod

@@ -58,10 +58,15 @@ _LOADING = re.compile(
     r"|estimated_time|scaling up",
     re.I,
 )
+_AZURE = re.compile(r"azure|subscription key", re.I)
 _PLAIN_ON_TLS = re.compile(r"plain HTTP request was sent to HTTPS port|client sent an HTTP request to an HTTPS", re.I)
 _MAYBE_BILLED = frozenset({408, 504, 524})  # somebody on the way gave up waiting; the model may have answered
 _OVERLOADED = 529
 _LOADING_POLL_S = 3.0
+KEY_HEADERS = frozenset(
+    {"authorization", "api-key", "x-api-key", "x-goog-api-key", "ocp-apim-subscription-key", "x-auth-token"}
+)
+"""Headers that say who asks."""
 
 
 def _is_filtered(error: ServerError) -> bool:
@@ -71,18 +76,15 @@ def _is_filtered(error: ServerError) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Reads the responses of one endpoint, named by `url` and `model`, its key in the variable `key_name`.
-
-    `key_hint` says how else a key can be sent, where the server is one that wants it otherwise.
-    """
+    """Reads the responses of one endpoint, named by `url` and `model`, its key in the variable `key_name`."""
 
     wire: Wire
     url: str
     model: str
     key_name: str
-    has_key: bool
+    headers: frozenset[str]
+    """The names of those that are sent, in small letters."""
     secrets: Secrets
-    key_hint: str = ""
 
     def read(self, response: Response, fields: Mapping[str, Any]) -> Reply | Fault:
         """The reply in a response, or why there is none. `fields` are the request's."""
@@ -154,12 +156,13 @@ class Diagnosis:
         if status == 402 or (own_fault and _NO_CREDIT.search(error.words)):
             return QuotaExhausted(f"the account behind {self.key_name} has no credit left at {self.url}: {message}")
         if status == 401:
-            return self._key_refused(status, "")  # its message tends to quote the key
+            return self._key_refused(status, error)
         if status == 511:
             return NotTheJudge(self._page(status, error))
         if status == 407:
-            return NotTheJudge(f"the proxy before {self.url} wants a login (HTTP 407): put user and password into "
-                               "HTTP_PROXY, as http://USER:PASSWORD@HOST:PORT")  # fmt: skip
+            return NotTheJudge(
+                f"the proxy before {self.url} wants a login (HTTP 407): put its user and password into HTTP_PROXY"
+            )
         return None
 
     def _fatal_at_first(self, response: Response, error: ServerError, status: int, message: str) -> UserError | None:
@@ -175,7 +178,7 @@ class Diagnosis:
         if error.is_page and status == 403:
             return NotTheJudge(self._page(status, error))
         if status == 403 or (status in (400, 404, 422) and _KEY.search(error.words)):
-            return self._key_refused(status, "" if "**" in message else message)
+            return self._key_refused(status, error, message)
         if status in (404, 405) or _NO_MODEL.search(error.words):
             return EndpointNotFound(
                 f'there is no chat model "{self.model}" at {self.url} (HTTP {response.status}: {message}): '
@@ -183,11 +186,14 @@ class Diagnosis:
             )
         return None
 
-    def _key_refused(self, status: int, message: str) -> KeyRefused:
-        hint = f"; {self.key_hint}" if self.key_hint else ""
-        if not self.has_key:
+    def _key_refused(self, status: int, error: ServerError, message: str = "") -> KeyRefused:
+        """`message` is the server's, which is left out where it may quote the key, as that of a 401 does."""
+        hint = ""
+        if _AZURE.search(error.words) and "api-key" not in self.headers:
+            hint = f"; Azure takes a key in a header of its own: --header api-key={self.key_name}"
+        if not self.headers & KEY_HEADERS:
             return KeyRefused(f"{self.url} asks for a key (HTTP {status}): set {self.key_name}{hint}")
-        detail = f" ({message})" if message else ""
+        detail = f" ({message})" if message and "**" not in message else ""
         remedy = f"set {self.key_name} to one that may use {self.model}"
         return KeyRefused(f"{self.url} refuses the key (HTTP {status}){detail}: {remedy}{hint}")
 

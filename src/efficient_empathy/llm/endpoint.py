@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from multidict import CIMultiDict
+
 from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.llm.budget import Budget, Trial
 from efficient_empathy.llm.call import FREE, Call, Completion, Estimate, Prices, Stats
@@ -35,8 +37,9 @@ class Endpoint:
     With a `budget`, which the caller closes, no request is sent whose upper bound it does not cover. If the budget has
     a limit, requests go one at a time until a bill has stayed under its bound, and a bill above its bound is the last:
     its call is answered, and `check` and all later calls raise `Overbilled`. `wire` is the format that the server
-    speaks, chat completions by default. Error messages name `key_name`, the environment variable that holds the key
-    (by default the format's own), and never the key.
+    speaks, chat completions by default. `headers` go with every request in place of the format's own of that name, and
+    all their values are secrets; `extra_body` are further fields of every request. Error messages name `key_name`, the
+    environment variable that holds the key (by default the format's own), and never the key.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Endpoint:
         budget: Budget | None = None,
         prices: Prices | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
         max_body_bytes: int = 4_000_000,
         notify: Callable[[str], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -71,10 +75,15 @@ class Endpoint:
         if self.price is None and self.budget.max_usd is not None:
             raise UserError(f'a limit on cost needs the price of "{model}": add the model to a prices file')
         key = check_key(api_key, key_name)
-        sent_headers = {**self._wire.headers(key), **(headers or {})}
+        sent_headers = CIMultiDict(self._wire.headers(key, url))
+        sent_headers.update(headers or {})
         proxy = find_proxy(url)
-        self._secrets = Secrets(key, sent_headers, (*query_secrets(url), *(proxy.secrets if proxy else ())))
-        self._diagnosis = Diagnosis(self._wire, self.url, model, key_name, bool(key), self._secrets)
+        words = [word for value in (headers or {}).values() for word in (value, *value.split())]
+        self._secrets = Secrets(key, sent_headers, (*words, *query_secrets(url), *(proxy.secrets if proxy else ())))
+        self._diagnosis = Diagnosis(
+            self._wire, self.url, model, key_name, frozenset(map(str.lower, sent_headers)), self._secrets
+        )
+        self._extra_body = dict(extra_body or {})
         self._transport = Transport(
             url,
             sent_headers,
@@ -290,6 +299,9 @@ class Endpoint:
         """What is raised for a call that is given up; raises what concerns all calls instead, if it does."""
         without_schema = call.question.schema_is_optional and fault.declined == "json_schema"
         suspected = fault.fatal is None and fault.kind != "too_long" and self._suspects_schema(call, fault)
+        if fault.declined in self._extra_body:
+            words = f"{self.url} does not take {fault.declined} ({fault.reason}): leave it out of the extra body"
+            fault = replace(fault, fatal=UserError(words), only_at_first=True)
         if not (without_schema or suspected):
             self._breaker.gave_up(fault)
         self._breaker.check()
@@ -312,8 +324,10 @@ class Endpoint:
         return self._diagnosis.read(response, call.fields)
 
     def _question(self, question: Question) -> Question:
-        """A question as this server takes it."""
-        return question if self._takes_temperature or question.temperature else replace(question, temperature=None)
+        """A question as this server takes it, with the fields that go into every request."""
+        if not self._takes_temperature and not question.temperature:
+            question = replace(question, temperature=None)
+        return replace(question, extra={**question.extra, **self._extra_body}) if self._extra_body else question
 
     def _call(self, question: Question) -> Call:
         fields = self._wire.fields(self.model, self._question(question))

@@ -93,6 +93,10 @@ class NotTheJudge(UserError):
     """A web page or another server answers in the model's place."""
 
 
+class Untrusted(UserError):
+    """No TLS comes about with the host, as its certificate cannot be verified."""
+
+
 class EndpointDown(UserError):
     """Too many calls in a row were not answered at all: no point in going on."""
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import ipaddress
+import os
 import re
+import ssl
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 from yarl import URL
 
 from efficient_empathy.foundation.errors import HIDDEN, PUBLIC_PARAMETERS, UserError, endpoint_name, redact
-from efficient_empathy.llm.errors import Fault
+from efficient_empathy.llm.errors import Fault, NotTheJudge, Untrusted
 
 _LEAST = 8
 _LEAST_WORD = 3
@@ -135,8 +138,13 @@ class Transport:
                 finally:
                     response.close()  # does nothing to a connection whose response was read to its end
         except aiohttp.ClientHttpProxyError as error:
-            reason = f"the proxy does not let it through (HTTP {error.status}): {self._secrets.tell(error.message)}"
-            return Fault("connection", reason, unanswered=True, refused=True)
+            return self._blocked(f"does not let it through (HTTP {error.status}: {self._secrets.tell(error.message)})")
+        except aiohttp.ClientProxyConnectionError as error:
+            return self._blocked(f"cannot be reached ({self._words(error)})")
+        except aiohttp.ClientConnectorCertificateError as error:
+            return self._untrusted(self._words(error.certificate_error))
+        except aiohttp.ClientConnectorSSLError as error:
+            return self._untrusted(self._words(error), proven=False)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return Fault("connection", self._words(error), unanswered=True, refused=True)
         except TimeoutError:
@@ -171,16 +179,56 @@ class Transport:
         return None
 
     def _open(self) -> aiohttp.ClientSession:
+        secure = "https" in (self._url.scheme, self._proxy.url.scheme if self._proxy else "")
+        connector = aiohttp.TCPConnector(
+            limit=self._connections,
+            keepalive_timeout=_KEEP_ALIVE_S,
+            ttl_dns_cache=300,
+            ssl=_tls() if secure else True,
+        )
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=300),
+            connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
             skip_auto_headers=("Accept",),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self._session
 
+    def _blocked(self, how: str) -> Fault:
+        """A request that the proxy did not pass on."""
+        proxy = self._proxy or Proxy(self._url, self._url.scheme)
+        reason = f"the proxy {proxy.url.host}:{proxy.url.port} of {proxy.variable} {how}"
+        remedy = f"set {proxy.variable} right, with user and password where it wants a login, or put {self._url.host} "
+        remedy += "into NO_PROXY where it can be reached without"
+        fatal = NotTheJudge(f"{endpoint_name(str(self._url))} is not reached, {reason}: {remedy}")
+        return Fault("connection", reason, unanswered=True, refused=True, fatal=fatal, only_at_first=True)
+
+    def _untrusted(self, reason: str, *, proven: bool = True) -> Fault:
+        """A connection that came to no TLS; `proven` that the certificate is at fault."""
+        if "WRONG_VERSION_NUMBER" in reason or "record layer" in reason:
+            fatal: UserError = NotTheJudge(f"{endpoint_name(str(self._url))} does not speak TLS: give http:// instead")
+            return Fault("connection", reason, retry=False, unanswered=True, refused=True, fatal=fatal)
+        file = os.environ.get("SSL_CERT_FILE")
+        now = ""
+        if file:
+            now = f" (it names {file}" + (")" if Path(file).is_file() else ", which is not there)")
+        fatal = Untrusted(
+            f"the certificate of {self._url.host} cannot be verified ({reason}), so nothing is sent to it: where an "
+            f"authority of your own or a company's proxy has signed it, set SSL_CERT_FILE{now} to the file of that "
+            "authority's certificate"
+        )
+        return Fault("connection", f"TLS failed: {reason}", retry=not proven, unanswered=True, refused=True,
+                     fatal=fatal, only_at_first=not proven)  # fmt: skip
+
     def _words(self, error: BaseException) -> str:
         return self._secrets.tell(str(error)) or type(error).__name__
+
+
+def _tls() -> ssl.SSLContext:
+    """TLS by the authorities that SSL_CERT_FILE names now; aiohttp's own context is as old as its import."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(("http/1.1",))
+    return context
 
 
 def check_url(base_url: str) -> URL:
@@ -201,6 +249,8 @@ class Proxy:
     """A proxy's URL without user and password, and the header that carries them to it."""
 
     url: URL
+    variable: str
+    """The environment variable that names it."""
     headers: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     """Its password in every form that a message could repeat."""
@@ -235,8 +285,8 @@ def _proxy(address: str, variable: str) -> Proxy:
         raise UserError(f"{variable} is not of the form http://HOST:PORT: name an HTTP proxy there, or unset it")
     place = url.with_user(None).with_path("/").with_query(None).with_fragment(None)
     if url.user is None and url.password is None:
-        return Proxy(place)
+        return Proxy(place, variable)
     login = f"{url.user or ''}:{url.password or ''}"
     encoded = base64.b64encode(login.encode()).decode()
     raw = (url.raw_password, url.password, encoded)
-    return Proxy(place, {"Proxy-Authorization": f"Basic {encoded}"}, tuple(one for one in raw if one))
+    return Proxy(place, variable, {"Proxy-Authorization": f"Basic {encoded}"}, tuple(one for one in raw if one))

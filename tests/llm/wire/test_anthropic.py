@@ -32,7 +32,7 @@ def test_the_system_s_words_stand_apart_and_the_version_goes_with_the_key() -> N
         "max_tokens": 50,
         "temperature": 0.0,
     }
-    assert WIRE.headers("k") == {"x-api-key": "k", "anthropic-version": "2023-06-01"}
+    assert WIRE.headers("k", URL("https://h")) == {"x-api-key": "k", "anthropic-version": "2023-06-01"}
 
 
 def test_json_is_asked_for_by_a_tool_that_must_be_called() -> None:

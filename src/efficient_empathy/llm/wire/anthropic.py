@@ -15,6 +15,7 @@ from typing import Any
 from yarl import URL
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.llm.wire.addresses import other_format, plain_path
 from efficient_empathy.llm.wire.contract import (
     MOST_TOKENS,
     BadBodyError,
@@ -54,11 +55,12 @@ class AnthropicWire:
     key_variable = "ANTHROPIC_API_KEY"
 
     def url(self, base: URL) -> URL:
-        """`{base}/v1/messages`; a base URL that ends in /v1 already is taken as it is."""
-        path = base.path.rstrip("/")
-        return base.with_path(f"{path}/messages" if path.endswith("/v1") else f"{path}/v1/messages", keep_query=True)
+        """`{base}/v1/messages`; what of it a base URL ends in already is taken as it is."""
+        other_format(base, "/chat/completions", "openai")
+        path = plain_path(base).removesuffix("/messages").removesuffix("/v1")
+        return base.with_path(f"{path}/v1/messages", keep_query=True)
 
-    def headers(self, key: str | None) -> dict[str, str]:
+    def headers(self, key: str | None, url: URL) -> dict[str, str]:
         """The key, and the version of the format."""
         return {**({"x-api-key": key} if key else {}), "anthropic-version": _VERSION}
 

@@ -87,11 +87,11 @@ class Wire(Protocol):
     """The environment variable that holds the key, unless the user names another."""
 
     def url(self, base: URL) -> URL:
-        """Where requests go, below the base URL."""
+        """Where requests go, below the base URL. Raises `UserError` for one that cannot be meant."""
         ...
 
-    def headers(self, key: str | None) -> dict[str, str]:
-        """The headers that carry the key and the format's version."""
+    def headers(self, key: str | None, url: URL) -> dict[str, str]:
+        """The headers that carry the key to `url`, and the format's version."""
         ...
 
     def fields(self, model: str, question: Question) -> dict[str, Any]:

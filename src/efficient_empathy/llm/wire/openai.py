@@ -8,6 +8,7 @@ from typing import Any
 
 from yarl import URL
 
+from efficient_empathy.llm.wire.addresses import check_address, is_azure, other_format, plain_path
 from efficient_empathy.llm.wire.contract import (
     MOST_TOKENS,
     BadBodyError,
@@ -29,6 +30,8 @@ _STRUCTURED = re.compile(
     re.I,
 )
 _LOGPROBS = re.compile(r"log[ _-]?prob", re.I)
+_ENDING = "/chat/completions"
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")  # of Entra ID
 _UNSUPPORTED = re.compile(r"unsupported|not supported|deprecated|unrecogni[sz]ed|not permitted|unknown", re.I)
 _FINISH = {
     "max_tokens": "length",
@@ -51,11 +54,15 @@ class OpenAIWire:
         self._limit = "max_tokens"
 
     def url(self, base: URL) -> URL:
-        """`{base}/chat/completions`."""
-        return base.with_path(base.path.rstrip("/") + "/chat/completions", keep_query=True)
+        """`{base}/chat/completions`; a URL that ends so is taken as it is, the end of another request's left out."""
+        other_format(base, "/messages", "anthropic")
+        check_address(base)
+        return base.with_path(plain_path(base).removesuffix(_ENDING) + _ENDING, keep_query=True)
 
-    def headers(self, key: str | None) -> dict[str, str]:
-        """The key as a bearer token."""
+    def headers(self, key: str | None, url: URL) -> dict[str, str]:
+        """The key as a bearer token; Azure's keys, which are no tokens, in a header of their own."""
+        if key and is_azure(url) and not _TOKEN.fullmatch(key):
+            return {"api-key": key}
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def fields(self, model: str, question: Question) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from rich.console import Console
 
 from efficient_empathy.llm import Budget, BudgetExhausted, CallFailed, Completion, Draining, Endpoint, Prices
+from efficient_empathy.llm.connection import connect
 from efficient_empathy.llm.runner import Ending, Watcher, Work, run
-from efficient_empathy.llm.wire import WIRES
 from efficient_empathy.modelling.generation.backends import FinishReason, Prompt, Reply
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
 
@@ -35,14 +34,13 @@ class EndpointGenerator:
         journal: Callable[[float], None] | None = None,
     ) -> EndpointGenerator:
         """The model of that name at the options' URL; `journal` is told what is committed before money can be spent."""
-        wire = WIRES.load(options.wire)()
-        key_name = options.api_key_env or wire.key_variable
-        endpoint = Endpoint(
+        endpoint = connect(
+            options.wire,
             options.base_url,
             model,
-            api_key=os.environ.get(key_name),
-            key_name=key_name,
-            wire=wire,
+            api_key_env=options.api_key_env,
+            headers=options.headers,
+            extra_body=options.extra_body,
             concurrency=options.concurrency,
             timeout_s=options.timeout_s,
             max_attempts=options.max_attempts,

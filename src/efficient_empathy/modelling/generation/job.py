@@ -16,6 +16,7 @@ from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.llm.settings import deployment_of, settings_of_request
 from efficient_empathy.modelling.generation.backends import Prompt
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings, Part
 from efficient_empathy.modelling.generation.target import (
@@ -122,7 +123,9 @@ def plan_job(
     """See `stage.generate` for the parameters. Raises `UserError` for what cannot be done; writes nothing."""
     if endpoint is not None:
         target = Target(endpoint_name(endpoint.base_url), file_name(name or model), name or model)
-        identity = f"{model} at {urlsplit(str(target.path)).netloc}"
+        place = f"{urlsplit(str(target.path)).netloc}{deployment_of(endpoint.base_url)}"
+        further = settings_of_request(endpoint.headers, endpoint.extra_body)
+        identity = f"{model} at {place}" + (f" {json.dumps(further, sort_keys=True)}" if further else "")
         template = PromptTemplate.load(settings.template or "chat")
     else:
         target = resolve(model, workspace, name)

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 from pydantic.dataclasses import dataclass
 
 from efficient_empathy.foundation.settings import SETTINGS, Flag, Settings
+from efficient_empathy.llm.settings import ExtraBody, HeaderVariables
 
 Part = Literal["test", "held_out", "all"]
 BackendName = Literal["auto", "transformers", "vllm"]
@@ -63,6 +64,10 @@ class EndpointOptions:
     """endpoint: the format that it speaks: openai (most servers), anthropic, or that of an installed package."""
     api_key_env: str | None = None
     """endpoint: the environment variable that holds the key; OPENAI_API_KEY or ANTHROPIC_API_KEY by default."""
+    headers: HeaderVariables = Field(default_factory=dict)
+    """endpoint: a header of every request, its value from an environment variable, as in api-key=AZURE_API_KEY."""
+    extra_body: ExtraBody = Field(default_factory=dict)
+    """endpoint: further fields of every request, a JSON object such as {"reasoning_effort": "low"}."""
     concurrency: int = Field(default=64, ge=1)
     """endpoint: requests in flight at most."""
     timeout_s: Annotated[float, Flag("--timeout")] = Field(default=120.0, gt=0)

@@ -13,10 +13,18 @@ import numpy as np
 from pydantic import Field, JsonValue
 
 from efficient_empathy.dialogues import Sample
-from efficient_empathy.foundation.errors import UserError, endpoint_name
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.llm import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
+from efficient_empathy.llm.connection import connect
 from efficient_empathy.llm.errors import FILTERED
+from efficient_empathy.llm.settings import (
+    ExtraBody,
+    HeaderVariables,
+    deployment_of,
+    public_url,
+    settings_of_request,
+)
 from efficient_empathy.scoring.judges.completions import Streak, read_completion
 from efficient_empathy.scoring.judges.contract import REDACTS, Judge, JudgeContext, Judgement, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.logprobs import LogprobsError, distributions
@@ -43,6 +51,10 @@ class LLMSettings(JudgeSettings):
     https://api.anthropic.com."""
     api_key_env: str | None = None
     """the environment variable that holds the key; OPENAI_API_KEY or ANTHROPIC_API_KEY by default."""
+    headers: HeaderVariables = Field(default_factory=dict)
+    """a header of every request, its value from an environment variable, as in api-key=AZURE_API_KEY; repeatable."""
+    extra_body: ExtraBody = Field(default_factory=dict)
+    """further fields of every request, a JSON object such as {"reasoning_effort": "low"}."""
     reply: Literal["auto", "json", "text"] = "auto"
     """json, by a JSON schema; text, by the evaluation form; auto, JSON until the server declines a schema."""
     temperature: float = Field(default=0.0, ge=0)
@@ -78,28 +90,26 @@ class LLMSettings(JudgeSettings):
         return {key: value for key, value in {"model": model, "base_url": url}.items() if value}
 
     def resolve(self) -> Self:
-        """With the endpoint as a URL without its query; what it may cost is for each run to say."""
+        """With the endpoint as a URL without secrets; what it may cost is for each run to say."""
         from efficient_empathy.llm.wire import WIRES
 
         wire = WIRES.load(self.WIRE)
         url = self.base_url or os.environ.get(wire.url_variable) or wire.default_url
-        return self.model_copy(update={"base_url": endpoint_name(url), "max_cost": None})
+        return self.model_copy(update={"base_url": public_url(url), "max_cost": None})
 
     def build(self, context: JudgeContext) -> Judge:
         """The judge, whose budget begins with what the ledger has come to."""
-        from efficient_empathy.llm import Budget, Endpoint, Prices
-        from efficient_empathy.llm.wire import WIRES
+        from efficient_empathy.llm import Budget, Prices
 
         if not self.model:
             raise UserError(f"the judge {self.NAME} needs --model: the name that its server gives the model")
-        wire = WIRES.load(self.WIRE)()
-        key_name = self.api_key_env or wire.key_variable
-        endpoint = Endpoint(
-            self.base_url or os.environ.get(wire.url_variable) or wire.default_url,
+        endpoint = connect(
+            self.WIRE,
+            self.base_url,
             self.model,
-            api_key=os.environ.get(key_name),
-            key_name=key_name,
-            wire=wire,
+            api_key_env=self.api_key_env,
+            headers=self.headers,
+            extra_body=self.extra_body,
             concurrency=self.concurrency,
             timeout_s=self.timeout_s,
             max_attempts=self.max_attempts,
@@ -142,10 +152,11 @@ class LLMJudge:
             rubric=rubric.hash,
             settings={
                 "model": endpoint.model,
-                "at": urlsplit(endpoint.url).hostname,
+                "at": f"{urlsplit(endpoint.url).hostname}{deployment_of(endpoint.url)}",
                 **{name: getattr(settings, name) for name in DECODING},
                 **({"reasoning_tokens": settings.room} if settings.room else {}),
                 **redaction,
+                **settings_of_request(settings.headers, settings.extra_body),
             },
         )
 

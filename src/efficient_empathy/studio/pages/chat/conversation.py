@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 import logging
-import os
 import secrets
 import threading
 import time
@@ -17,9 +16,9 @@ from typing import Any
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.llm import CallFailed, Endpoint
+from efficient_empathy.llm import CallFailed
+from efficient_empathy.llm.connection import connect
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.llm.wire import WIRES
 from efficient_empathy.modelling.generation import GenerationSettings
 from efficient_empathy.modelling.generation.target import template_for
 from efficient_empathy.studio.pages.chat.speech import Token, experts_of, speak
@@ -230,16 +229,15 @@ async def _guarded_call(call: Any, tell: Tell) -> None:
 async def _call(endpoint: ChatEndpoint, ask: Question, chat: ChatRequest, tell: Tell) -> None:
     """One reply of an endpoint, which comes whole: with the client's retries, its limits and its secrecy."""
     options = endpoint.options
-    wire = WIRES.load(options.wire)()
-    key_name = options.api_key_env or wire.key_variable
     messages = PromptTemplate.load("chat").messages([turn.model_dump() for turn in ask.context])
     began = time.monotonic()
-    async with Endpoint(
+    async with connect(
+        options.wire,
         options.base_url,
         endpoint.model,
-        api_key=os.environ.get(key_name),
-        key_name=key_name,
-        wire=wire,
+        api_key_env=options.api_key_env,
+        headers=options.headers,
+        extra_body=options.extra_body,
         concurrency=1,
         timeout_s=options.timeout_s,
         max_attempts=2,
