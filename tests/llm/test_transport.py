@@ -2,7 +2,7 @@ import pytest
 from yarl import URL
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.llm.transport import Secrets, check_key, check_url, query_secrets
+from efficient_empathy.llm.transport import Secrets, check_key, check_url, is_this_machine, query_secrets
 from efficient_empathy.llm.wire.openai import OpenAIWire
 
 
@@ -69,3 +69,12 @@ def test_a_key_that_no_header_takes_is_refused_without_being_shown(key: str) -> 
 def test_white_space_around_a_key_is_forgiven() -> None:
     assert check_key(f" {KEY}\n", "MY_KEY") == KEY
     assert check_key("  ", "MY_KEY") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [("localhost", True), ("judge.localhost", True), ("127.0.0.9", True), ("::1", True), ("[::1]", True),
+     ("10.0.0.1", False), ("localhost.example.com", False), ("judge.example", False)],
+)  # fmt: skip
+def test_what_is_sent_to_loopback_alone_stays_on_this_machine(host, is_here) -> None:
+    assert is_this_machine(host) is is_here

@@ -35,6 +35,9 @@ def test_what_is_planted_is_found_and_little_else(half) -> None:
         ("Tel.: 0221 / 123 456-78 (abends)", "Tel.: [PHONE] (abends)"),
         ("her customer called from 212-555-0123 ext. 4", "her customer called from [PHONE]"),
         ("202-555-0104 or +44 (0)20 7946 0018.", "[PHONE] or [PHONE]."),
+        ("電話番号：0312345678", "電話番号：[PHONE]"),
+        ("(0044) 20 7946 0958, mein Büro", "[PHONE], mein Büro"),
+        ("tel:2125550123", "tel:[PHONE]"),
         ("my phone is ٠٥٠١٢٣٤٥٦٧ now", "my phone is [PHONE] now"),
         ("Visa 4242 4242 4242 4242 04/27", "Visa [CARD] 04/27"),
         ("4242 4242 4242 4242 123 is on it", "[CARD] 123 is on it"),
@@ -59,6 +62,7 @@ def test_a_placeholder_stands_for_what_is_found_and_the_rest_stays(text, redacte
     "text",
     [
         "1998-2004, 2019/2020, 2020-2021-2022",
+        "05-12-84 1200, 10:0312345678 and 08:30-09:45",
         "03.04.2021-05.06.2021 at 14.30-15.45, then 2023-10-05T14:48:00.000Z",
         "$1,250.00, € 12.500,00 and 3 200 000 won",
         "my order 555-123-4567 and invoice no. 070 123 45 67",

@@ -15,8 +15,8 @@ _COUNTRY = (
     r"(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|21[1-368]|22\d|23\d|24\d|25[0-8]|26\d|29[0-9]|"
     r"35\d|37\d|38[0-25-79]|42[013]|50\d|59\d|67\d|68\d|69[0-2]|85[02356]|88[06]|96\d|97\d|99[2-68])"
 )
-_PLUS = r"(?P<prefix>\(?\+ ?\(?|(?<![/=.-])00 ?)"
-_START, _END = r"(?<![\w.,:/$€£+-])", r"(?![\w%°]|[.,:/-][0-9]|[ ](?:€|\$|eur\b|usd\b))"
+_PLUS = r"(?P<prefix>\(?\+ ?\(?|(?<![/=.-])\(?00 ?)"
+_START, _END = r"(?<![\w.,/$€£+-])(?<![0-9]:)", r"(?![\w%°]|[.,:/-][0-9]|[ ](?:€|\$|eur\b|usd\b))"
 _INTERNATIONAL = re.compile(rf"(?<![\w+]){_PLUS}(?P<code>{_COUNTRY})(?:{_GAP}[0-9]){{6,13}}{_EXTENSION}(?![0-9A-Za-z])")
 _AMERICAN = re.compile(
     rf"{_START}(?:1[ .-]?)?(?:\((?P<a>[2-9][0-8][0-9])\) ?|(?P<b>[2-9][0-8][0-9])[ ./-])[2-9][0-9]{{2}}[ .-]?"
@@ -31,7 +31,7 @@ _CHINESE = re.compile(rf"{_START}1[3-9][0-9][ -][0-9]{{4}}[ -][0-9]{{4}}{_END}")
 _CHINESE_MOBILE = re.compile(r"(?<![0-9A-Za-z_.-])1[3-9][0-9]{9}(?![0-9A-Za-z_.-])")
 _RUSSIAN = re.compile(rf"{_START}8[ -]?9[0-9]{{2}}[ -][0-9]{{3}}[ -][0-9]{{2}}[ -][0-9]{{2}}{_END}")
 _ANY = re.compile(
-    rf"(?<![0-9A-Za-z_.,:/$€£+-])\(?[0-9]{{2,13}}(?:{_BREAK}[0-9]{{2,13}}){{0,5}}{_EXTENSION}"
+    rf"(?<![0-9A-Za-z_.,/$€£+-])(?<![0-9]:)\(?[0-9]{{2,13}}(?:{_BREAK}[0-9]{{2,13}}){{0,5}}{_EXTENSION}"
     r"(?![0-9A-Za-z%°]|[.,:/-][0-9])"
 )
 
@@ -43,7 +43,7 @@ _CUE = re.compile(
     r"handy\w*|telefon\w*|rufnummer|(?:meine|seine|ihre|mitt?|mijn) nummer|anrufen|ruf|ring gärna|numer|zadzwoń|zap|"
     r"ligu?[ae]|telefone|celular|tel[eé]fono|m[oó]vil|ll[aá]ma\w*|n[uú]mero|appel\w*|[mts]on portable|num[eé]ro|"
     r"chiama\w*|cellulare|numara\w*)"
-    r"\b|звон|телефон|номер|رقم|اتصل|هاتف|电话|手机|電話|携帯|번호|전화)"
+    r"\b|\b(?:tlf|my digits|τηλ)\b|फ़ोन|फोन|मोबाइल|नंबर|звон|телефон|номер|رقم|اتصل|هاتف|电话|手机|電話|携帯|번호|전화)"
     r"(?:(?!\b(?:cost|costs|paid|worth|has|had|have|lasted|made|since|for|over|about)\b)[^\n!?0-9]){0,30}$"
 )
 _CUE_BEHIND = re.compile(
@@ -55,7 +55,8 @@ _NO_NUMBER = re.compile(
     r"(?i) ?(?:people|persons|years|steps|pieces|parts|won|yen|euros?|dollars|pounds|rupees|minutes|times)\b"
 )
 _DATE = re.compile(
-    r"(?:[0-3]?[0-9][ ./-][0-3]?[0-9][ ./-](?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}[ ./-][0-3]?[0-9][ ./-][0-3]?[0-9]|"
+    r"(?:[0-3]?[0-9][./-][01]?[0-9][./-][0-9]{2}[ ](?=[0-9])[0-9 :]*$|"
+    r"[0-3]?[0-9][ ./-][0-3]?[0-9][ ./-](?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}[ ./-][0-3]?[0-9][ ./-][0-3]?[0-9]|"
     r"(?:19|20)[0-9]{2}[ ./-](?:19|20)[0-9]{2})(?![0-9])"
 )
 _FREE = re.compile(
