@@ -17,11 +17,12 @@
         numba scipy sentencepiece art python-dotenv zstandard langdetect immutabledict antlr4-python3-runtime==4.13.2 \\
         schedulefree mistral-common==1.11.5 fastcore evaluate posthog wandb
 
-    python -m benchmarks.export_labels --llamafactory .venv-llamafactory/bin/python --axolotl .venv-axolotl/bin/python
+    python -m benchmarks.export_labels [--base qwen2.5] --llamafactory .venv-llamafactory/bin/python \\
+        --axolotl .venv-axolotl/bin/python
 
 The bundled dialogues and a few awkward ones are scored and selected. The recipes then run as `select` writes them, but
-for what they say about a machine without a GPU: the base that they name is a folder beside them, a random model with
-Llama 3's special tokens, splitting of text and chat template. Each trainer prepares its data by its own code, every
+for what they themselves say to change without a GPU (and for Qwen): the base that they name is a folder beside them, a
+random model with that base's special tokens and chat template. Each trainer prepares its data by its own code, every
 row's labels are decoded, and it trains.
 """
 
@@ -34,21 +35,59 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-BASE = "meta-llama/Meta-Llama-3-8B-Instruct"
-END = "<|eot_id|>"
-TEMPLATE = (
+LLAMA3_TEMPLATE = (
     "{% for message in messages %}{% if loop.first %}{{ bos_token }}{% endif %}"
     "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+QWEN_TEMPLATE = (
+    "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a "
+    "helpful assistant.<|im_end|>\n' }}{% endif %}{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-SPECIAL = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", END]
+LLAMA3 = "meta-llama/Meta-Llama-3-8B-Instruct"
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base by its name on the hub, and what the recipes say to change for it."""
+
+    name: str
+    special: tuple[str, ...]
+    tokens: dict[str, str]
+    template: str
+    changes: tuple[tuple[str, str], ...] = ()
+
+
+BASES = {
+    "llama3": Base(
+        LLAMA3,
+        ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"},
+        LLAMA3_TEMPLATE,
+    ),
+    "qwen2.5": Base(
+        "Qwen/Qwen2.5-7B-Instruct",
+        ("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
+        {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"},
+        QWEN_TEMPLATE,
+        (
+            (rf"(model_name_or_path|base_model): {LLAMA3}", r"\1: Qwen/Qwen2.5-7B-Instruct"),
+            ("template: llama3 ", "template: qwen "),
+            (r"special_tokens:.*\n  pad_token:.*\n", ""),
+            (r"eot_tokens: \[<\|eot_id\|>\]", "eot_tokens: [<|im_end|>]"),
+        ),
+    ),
+}
 AWKWARD = [
     ["assistant: I failed again", "user\n\nNo, it is you who says so."],
     ["My keys 💜 are gone", "Oh no!", "  2024-01-01  ", "2024-01-02"],
@@ -64,26 +103,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--llamafactory", help="the interpreter of an environment that has LLaMA-Factory")
     parser.add_argument("--axolotl", help="the interpreter of an environment that has Axolotl")
+    parser.add_argument("--base", choices=tuple(BASES), default="llama3", help="whose tokens and chat template")
     parser.add_argument("--dialogues", type=int, default=120, help="how many of the bundled ones")
     parser.add_argument("--child", choices=tuple(CHILDREN), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    base = BASES[options.base]
     if options.child:
-        CHILDREN[options.child]()
+        CHILDREN[options.child](base)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "run", "selection")
         rows = make_selection(Path(name), options.dialogues)
-        make_base(folder / BASE, [message["content"] for row in rows for message in row["messages"]])
+        make_base(folder / base.name, base, [message["content"] for row in rows for message in row["messages"]])
         for recipe in folder.glob("*.yaml"):
-            recipe.write_text(WITHOUT_GPU.sub(r"\1: \3\2", recipe.read_text("utf-8")), "utf-8")
-        print(f"\n{len(rows):,} rows selected      rows    right    trained    versions", flush=True)
+            text = WITHOUT_GPU.sub(r"\1: \3\2", recipe.read_text("utf-8"))
+            for pattern, replacement in base.changes:
+                text = re.sub(pattern, replacement, text)
+            recipe.write_text(text, "utf-8")
+        print(f"\n{len(rows):,} rows, {base.name}      rows   right   + line break   trained   versions", flush=True)
         for trainer, python in {"trl": sys.executable, **vars(options)}.items():
             if trainer not in CHILDREN:
                 continue
             if python is None:
                 print(f"{trainer:20} not run: name its interpreter by --{trainer}")
             else:
-                report(trainer, rows, run_child(trainer, python, folder))
+                report(trainer, rows, run_child(trainer, python, folder, options.base), base)
 
 
 def make_selection(folder: Path, dialogues: int) -> Rows:
@@ -105,8 +149,8 @@ def make_selection(folder: Path, dialogues: int) -> Rows:
     return [json.loads(line) for line in lines]
 
 
-def make_base(folder: Path, texts: list[str]) -> None:
-    """A random model with Llama 3's special tokens, splitting of text and chat template."""
+def make_base(folder: Path, base: Base, texts: list[str]) -> None:
+    """A random model with a base's special tokens and chat template, and Llama 3's splitting of text."""
     import torch
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -115,13 +159,13 @@ def make_base(folder: Path, texts: list[str]) -> None:
     split = pre_tokenizers.Split(Regex(SPLIT), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
     tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    alphabet, special = pre_tokenizers.ByteLevel.alphabet(), list(base.special)
     trainer = trainers.BpeTrainer(
-        vocab_size=4000, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+        vocab_size=4000, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator([*texts, "\n\n user assistant system " * 9], trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=SPECIAL[0], eos_token=END)
-    fast.chat_template = TEMPLATE
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **base.tokens)
+    fast.chat_template = base.template
     fast.save_pretrained(folder)
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     torch.manual_seed(0)
@@ -129,28 +173,30 @@ def make_base(folder: Path, texts: list[str]) -> None:
     LlamaForCausalLM(config).save_pretrained(folder)
 
 
-def run_child(trainer: str, python: str, folder: Path) -> Rows:
+def run_child(trainer: str, python: str, folder: Path, base: str) -> Rows:
     """What one trainer made of the selection, by the interpreter that has it."""
     script = Path(__file__).resolve()
     path = os.pathsep.join([str(Path(python).absolute().parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1"}
-    command = [python, str(script), "--child", trainer]
+    command = [python, str(script), "--child", trainer, "--base", base]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         sys.exit(f"{trainer} failed:\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}")
     return [json.loads(line) for line in (folder / f"{trainer}.labels.jsonl").read_text("utf-8").splitlines()]
 
 
-def report(trainer: str, rows: Rows, results: Rows) -> None:
-    """A line on one trainer, and the first row that it learns otherwise."""
-    facts, *learnt = results
-    expected = [row["completion"][0]["content"] + END for row in rows]
-    right = sum(row["learnt"] == reply for row, reply in zip(learnt, expected, strict=False))
-    print(f"{trainer:20} {len(learnt):10,} {right:8,} {facts['trained']!s:>10}    {facts['versions']}", flush=True)
-    if (right, len(learnt)) != (len(rows), len(rows)):
-        pairs = zip(learnt, expected, strict=False)
-        wrong = next(((row["learnt"], reply) for row, reply in pairs if row["learnt"] != reply), None)
-        sys.exit(f"{trainer} learns something else, such as (what it learns, the reply): {wrong}")
+def report(trainer: str, rows: Rows, results: Rows, base: Base) -> None:
+    """A line on one trainer, and a row that it learns otherwise; in any order, since Axolotl shuffles."""
+    facts, *labels = results
+    expected = sorted(row["completion"][0]["content"] + base.tokens["eos_token"] for row in rows)
+    pairs = list(zip(sorted(row["learnt"] for row in labels), expected, strict=False))
+    right = sum(learnt == reply for learnt, reply in pairs)
+    longer = sum(learnt == reply + "\n" for learnt, reply in pairs)
+    counts = f"{len(labels):9,} {right:7,} {longer:14,} {facts['trained']!s:>9}"
+    print(f"{trainer:35} {counts}   {facts['versions']}", flush=True)
+    if not (right + longer == len(labels) == len(rows)):
+        wrong = [pair for pair in pairs if pair[0].removesuffix("\n") != pair[1]]
+        sys.exit(f"{trainer} learns something else, such as (what it learns, the reply): {wrong[:1]}")
 
 
 def write_labels(trainer: str, tokenizer: Any, data: Any, trained: bool, packages: list[str]) -> None:
@@ -166,19 +212,19 @@ def write_labels(trainer: str, tokenizer: Any, data: Any, trained: bool, package
             file.write(json.dumps({"learnt": text}) + "\n")
 
 
-def learn_with_trl() -> None:
+def learn_with_trl(base: Base) -> None:
     """TRL's own trainer, with nothing but the file and the base."""
     from datasets import load_dataset
     from trl import SFTConfig, SFTTrainer
 
     data = load_dataset("json", data_files="sensibility.jsonl", split="train")
     settings = SFTConfig(output_dir="trl", max_steps=2, report_to="none", use_cpu=True, bf16=False)
-    trainer = SFTTrainer(model=BASE, args=settings, train_dataset=data)
+    trainer = SFTTrainer(model=base.name, args=settings, train_dataset=data)
     trainer.train()
     write_labels("trl", trainer.processing_class, trainer.train_dataset, True, ["trl"])
 
 
-def learn_with_llamafactory() -> None:
+def learn_with_llamafactory(_base: Base) -> None:
     """LLaMA-Factory's own preparation, then its command."""
     import yaml
     from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
@@ -196,7 +242,7 @@ def learn_with_llamafactory() -> None:
     write_labels("llamafactory", module["tokenizer"], prepared, trained, ["llamafactory"])
 
 
-def learn_with_axolotl() -> None:
+def learn_with_axolotl(base: Base) -> None:
     """Axolotl's own commands: preprocess, then train."""
     import yaml
     from datasets import load_from_disk
@@ -209,7 +255,7 @@ def learn_with_axolotl() -> None:
     data = load_from_disk(str(prepared))
     subprocess.run([command, "train", "axolotl.yaml"], check=True)
     trained = Path(recipe["output_dir"], "adapter_model.safetensors").exists()
-    write_labels("axolotl", AutoTokenizer.from_pretrained(recipe["base_model"]), data, trained, ["axolotl"])
+    write_labels("axolotl", AutoTokenizer.from_pretrained(base.name), data, trained, ["axolotl"])
 
 
 CHILDREN = {"trl": learn_with_trl, "llamafactory": learn_with_llamafactory, "axolotl": learn_with_axolotl}
