@@ -109,3 +109,17 @@ def test_a_selection_s_folder_is_no_source_since_it_has_every_subset_twice(run) 
     with pytest.raises(UserError, match=r"is a selection.*pass one, such as .*rationality\.jsonl"):
         open_source(workspace.selection)
     assert len([*open_source(workspace.root)]) == 3
+
+
+@pytest.mark.parametrize("text", ["<image> look at my cat", "what is this? <image>", "<image>"])
+def test_no_placeholder_of_an_image_reaches_an_export(tmp_path, text) -> None:
+    """LLaMA-Factory stops at one, since the files have no images."""
+    source = tmp_path / "chats.jsonl"
+    turns = [[text, "nice"], ["I lost my keys", "oh no"], ["hello", text]]
+    rows = [[{"role": "user", "content": a}, {"role": "assistant", "content": b}] for a, b in turns]
+    source.write_text("".join(json.dumps({"messages": messages}) + "\n" for messages in rows), "utf-8")
+    samples = [*open_source(source)]
+    workspace = write_run(tmp_path / "run", samples, dict.fromkeys(("sensibility", "rationality"), [9] * len(samples)))
+    assert sum(select(workspace).subsets.values()) == 1
+    for file in workspace.selection.glob("*.jsonl"):
+        assert "<image>" not in file.read_text("utf-8")
