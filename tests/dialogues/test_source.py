@@ -54,6 +54,14 @@ def test_unknown_rows_are_told_with_their_keys(write: Write) -> None:
         open_source(write("a.jsonl", [{"x": 1, "y": None}]))
 
 
+def test_turns_with_unknown_keys_are_told_to_be_renamed(write: Write) -> None:
+    turns = [{"who": "Ann", "said": "I am sad."}, {"who": "Bob", "said": "Oh no."}]
+    with pytest.raises(
+        UserError, match=r"'talk' \(list of objects with 'who', 'said'\): .* role and content.*: rename"
+    ):
+        open_source(write("a.jsonl", [{"talk": turns}, {"talk": turns}]))
+
+
 def test_only_bad_rows_are_told_by_the_first(write: Write) -> None:
     with pytest.raises(UserError, match=r"no row that can be read; the first: .*a\.jsonl:1: not JSON"):
         open_source(write("a.jsonl", "{\n{}}\n{x}\n"))

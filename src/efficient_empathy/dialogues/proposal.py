@@ -53,6 +53,12 @@ def propose_options(rows: Sequence[dict[str, Any]]) -> str | None:
     return " or ".join(options[:3]) or None
 
 
+def has_unread_turns(rows: Sequence[Values]) -> bool:
+    """Whether a column has lists of objects whose keys say neither who speaks nor what is said."""
+    values = (value for row in rows for value in row.values() if isinstance(value, list) and len(value) > 1)
+    return any(isinstance(value[0], dict) and message_keys(value) is None for value in values)
+
+
 def _mappings(rows: Sequence[Values]) -> Iterator[list[ReadingSettings]]:
     """The mappings that may be meant, the likeliest kind alone: lists of turns, one row a message, two texts.
 

@@ -16,7 +16,7 @@ from efficient_empathy.dialogues.formats.judged import EVALUATION, JudgedJSON
 from efficient_empathy.dialogues.formats.message_rows import MessageRows, columns_of
 from efficient_empathy.dialogues.formats.reader import Reader
 from efficient_empathy.dialogues.formats.samples import Samples
-from efficient_empathy.dialogues.proposal import describe_columns, propose_options, rename_columns
+from efficient_empathy.dialogues.proposal import describe_columns, has_unread_turns, propose_options, rename_columns
 from efficient_empathy.dialogues.rows import (
     SPLITS,
     Intake,
@@ -147,11 +147,15 @@ def _unknown_columns(rows: list[dict[str, Any]]) -> str:
         return (
             f"its rows are of no known format. They have the columns {columns}: if that is the dialogue, pass {options}"
         )
-    names = ", ".join(format_names())
+    if has_unread_turns(rows):
+        return (
+            f"its rows are of no known format. They have the columns {columns}: turns are read by the keys role and "
+            "content, from and value, or speaker and text: rename theirs"
+        )
     return (
         f"its rows are of no known format. They have the columns {columns}: say which of them the dialogue is, such as "
         f"--column context=NAME --column response=NAME, or --column messages=NAME for a list of role and content; or "
-        f"pass --format ({names})"
+        f"pass --format ({', '.join(format_names())})"
     )
 
 

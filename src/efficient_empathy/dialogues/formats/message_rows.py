@@ -23,7 +23,7 @@ ROLE_COLUMNS = ("role", "sender", "author", "speaker", "from", "sender_role", "a
 TEXT_COLUMNS = ("content", "text", "message", "utterance", "body", "value")
 ORDER_COLUMNS: tuple[str, ...] = (
     *("turn", "turn_id", "turn_index", "turn_number", "utterance_idx", "message_index", "index", "position", "order"),
-    *("sequence", "seq", "timestamp", "created_at", "create_time", "sent_at", "datetime", "time"),
+    *("sequence", "seq", "timestamp", "created_at", "create_time", "sent_at", "datetime", "time", "date", "when"),
 )
 """In the order in which they are looked for."""
 
