@@ -67,6 +67,8 @@ def test_on_a_scale_to_a_hundred_a_first_digit_says_nothing_of_the_number() -> N
 
 QUOTED = '{"sensibility": "8", "rationality": "2"}'
 REASONED = '{"why": "Sensibility: (8), no 9", "sensibility": 8, "rationality": 2}'
+NESTED = '{"a": "Sensibility: 8", "sensibility": {"score": 8}, "rationality": {"score": 2}}'
+ENTRIES = '[{"axis": "Sensibility", "score": 8}, {"axis": "Rationality", "score": 2}]'
 FENCED = '```|json|\n|{"|sens|ibility|":| |8|,| "rationality|":| 2|}|\n|```|'
 
 
@@ -96,6 +98,8 @@ FENCED = '```|json|\n|{"|sens|ibility|":| |8|,| "rationality|":| 2|}|\n|```|'
         (OBJECT, ["{\n", '  "sensibility":', "8", ",\n", ' "rationality":', "2", "\n}"]),
         # The reply speaks of its scores before it gives them.
         (REASONED, ['{"why": "Sensibility: (8), no 9", ', '"sensibility":', " 8", ", ", '"rationality": ', "2", "}"]),
+        (NESTED, ['{"a": "Sensibility: 8', '", "sensibility":{"score":', " 8", '},"rationality":{"score":', "2", "}}"]),
+        (ENTRIES, ['[{"axis": "Sensibility", "score": ', "8", '}, {"axis": "Rationality", "score":', " 2", "}]"]),
     ],
 )  # fmt: skip
 def test_the_number_is_read_where_the_reply_stands_in_the_tokens(text: str, tokens: list[str]) -> None:
@@ -159,6 +163,20 @@ def options(**logprobs: float | None) -> list[dict]:
 def test_where_there_is_no_distribution_the_reason_says_so(tokens: list | None, reason: str) -> None:
     with pytest.raises(LogprobsError, match=reason):
         distributions(FORM, tokens, RUBRIC, SCORES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sensibility: ８\nRationality: ２",
+        "| Sensibility | Rationality |\n|---|---|\n| 8 | 2 |",
+        '{"why": "Sensibility: 8", "sensibility": {"why": "8 words", "score": 8}, "rationality": 2}',
+    ],
+)
+def test_a_number_that_cannot_be_found_gives_no_distribution(text: str) -> None:
+    assert parse(text, RUBRIC) == SCORES
+    with pytest.raises(LogprobsError, match="does not stand behind its name"):
+        distributions(text, tokenise(*text), RUBRIC, SCORES)
 
 
 @given(st.recursive(st.none() | st.integers() | st.floats() | st.text(max_size=5), st.lists, max_leaves=6))

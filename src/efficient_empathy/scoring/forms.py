@@ -22,8 +22,9 @@ MOST_OBJECTS = 50
 """So many opening braces of a reply are looked at."""
 LONGEST = 60
 """As many characters of a text that is no number are kept, for the reason."""
-_SCORE_WORDS = "score|rating|value|level"
-_FIELDS = tuple(_SCORE_WORDS.split("|"))
+SCORE_WORDS = "score|rating|value|level"
+"""What a score may be called beside its axis, as a pattern."""
+_FIELDS = tuple(SCORE_WORDS.split("|"))
 _NUMBER_WORD = re.compile(r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|half|minus)\b", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<\|[^<>|]*\|>")
 _CUT = re.compile(r"\d[./\s]*\Z")
@@ -62,7 +63,7 @@ def label_pattern(axes: tuple[str, ...]) -> re.Pattern[str]:
     """Matches an axis's name and the colon behind it; group 1 is the name."""
     names = "|".join(re.escape(axis).replace("_", "[ _]") for axis in sorted(axes, key=len, reverse=True))
     return re.compile(
-        rf"(?<![A-Za-z])({names})(?:[ _](?:{_SCORE_WORDS}))?[ \t*_`\"'”’]*(?:[(（][^()（）\n]*[)）][ \t*_`]*)?"
+        rf"(?<![A-Za-z])({names})(?:[ _](?:{SCORE_WORDS}))?[ \t*_`\"'”’]*(?:[(（][^()（）\n]*[)）][ \t*_`]*)?"
         r"[:=|：＝｜∶][ \t]*",
         re.IGNORECASE,
     )

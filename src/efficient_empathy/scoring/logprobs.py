@@ -10,11 +10,12 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
 from efficient_empathy.llm.thought import strip_thoughts
-from efficient_empathy.scoring.parser import label_pattern
+from efficient_empathy.scoring.forms import SCORE_WORDS, label_pattern
 from efficient_empathy.scoring.rubric import Axis, Rubric
 
 _DIGITS = re.compile(r"[0-9]+")
@@ -134,14 +135,20 @@ def _distribution(passage: _Passage, axis: Axis, score: float) -> list[float]:
 def _find_number(reply: str, axis: str, score: float) -> tuple[int, str]:
     """Where the axis's number stands in the reply, and its digits: behind its key in JSON, else behind its label."""
     spoken = strip_thoughts(reply).text
-    key = re.compile(rf'(?<!\\)"\s*{re.escape(axis)}\s*"\s*:', re.IGNORECASE)
-    for pattern in (key, label_pattern((axis,))):
-        for label in pattern.finditer(spoken):
-            begin = _BEFORE_NUMBER.match(spoken, label.end())
-            number = _DIGITS.match(spoken, begin.end() if begin else label.end())
-            if number and int(number[0]) == score:
-                return number.start(), number[0]
-    raise LogprobsError(f"the number of {axis} is not written in digits")
+    labels = list(_key_pattern(axis).finditer(spoken)) or list(label_pattern((axis,)).finditer(spoken))
+    for label in labels:
+        begin = _BEFORE_NUMBER.match(spoken, label.end())
+        number = _DIGITS.match(spoken, begin.end() if begin else label.end())
+        if number and int(number[0]) == score:
+            return number.start(), number[0]
+    raise LogprobsError(f"the number of {axis} does not stand behind its name, in the digits 0 to 9")
+
+
+@lru_cache(maxsize=16)
+def _key_pattern(axis: str) -> re.Pattern[str]:
+    """`"warmth":`, also with an object behind it or in one: `"warmth": {"score":`, `"name": "warmth", "score":`."""
+    field = rf'"(?:{SCORE_WORDS})"\s*:'
+    return re.compile(rf'(?<!\\)"\s*{re.escape(axis)}\s*"\s*(?::(?:\s*\{{\s*{field})?|,\s*{field})', re.IGNORECASE)
 
 
 def _options(token: Mapping[str, Any]) -> list[tuple[str, float]]:
