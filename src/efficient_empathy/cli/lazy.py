@@ -16,7 +16,20 @@ from typer.core import TyperCommand, TyperGroup
 
 INTERRUPTED = 130
 """The exit status of what was stopped before it was done, as a shell has it for Ctrl-C."""
+BARE: Mapping[str, str] = {"--show-prompt": "1"}
+"""Options whose number may be left out, and what it is then."""
 LOOK: dict[str, Any] = {"no_args_is_help": True, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+
+
+class Command(TyperCommand):
+    """A command whose `BARE` options may stand without their number."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments, with the numbers that were left out."""
+        whole: list[str] = []
+        for arg, following in zip(args, [*args[1:], ""], strict=True):
+            whole += [arg, BARE[arg]] if arg in BARE and not following.lstrip("-").isdigit() else [arg]
+        return super().parse_args(ctx, whole)
 
 
 @dataclass(frozen=True)
@@ -120,7 +133,7 @@ def command_of(name: str, place: Place) -> Any:
 
     command = function_of(place)
     app = typer.Typer(add_completion=False, **{**LOOK, "no_args_is_help": False})
-    app.command(name)(guarded(with_options(command)))
+    app.command(name, cls=Command)(guarded(with_options(command)))
     return typer.main.get_command(app)
 
 

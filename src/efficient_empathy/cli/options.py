@@ -40,6 +40,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Force = Annotated[bool, typer.Option("--force", help="Do it again even if nothing changed.")]
 ReadAgain = Annotated[bool, typer.Option("--force", help="Read the source again; judgements are kept all the same.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print requests, tokens and dollars; ask nothing.")]
+ShowPrompt = Annotated[
+    int | None,
+    typer.Option(
+        "--show-prompt", min=1, metavar="[N]", show_default=False,
+        help="Print the first N requests in full (1 where N is left out); ask nothing.",
+    ),
+]  # fmt: skip
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="A YAML file of training settings, in place of the recipe's.")
 ]

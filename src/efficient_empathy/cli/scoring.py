@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from efficient_empathy.cli.options import DryRun, Json, Options, ReadAgain, RunToScore, Source, err, show, stop
+from efficient_empathy.cli.options import (
+    DryRun,
+    Json,
+    Options,
+    ReadAgain,
+    RunToScore,
+    ShowPrompt,
+    Source,
+    err,
+    show,
+    stop,
+)
 from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
 from efficient_empathy.scoring.judges.registry import options_model
 from efficient_empathy.scoring.replies import RepliesSettings
@@ -21,6 +32,7 @@ def score(
     options: Annotated[dict[str, Any], Options(options_model())],
     reading: ReadingSettings,
     dry_run: DryRun = False,
+    show_prompt: ShowPrompt = None,
     force: ReadAgain = False,
     as_json: Json = False,
 ) -> None:
@@ -34,11 +46,16 @@ def score(
     """
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.scoring.plan import plan, plan_text
+    from efficient_empathy.scoring.preview import preview, preview_text
     from efficient_empathy.scoring.rubric import Rubric
     from efficient_empathy.scoring.stage import require_scores, summary
     from efficient_empathy.scoring.stage import score as run_score
 
     workspace, rubric = Workspace(run), Rubric.load(settings.rubric)
+    if show_prompt:
+        requests = preview(source, workspace, settings.judge, rubric, options, reading, count=show_prompt)
+        show(requests, as_json, preview_text(requests))
+        return
     if dry_run:
         estimate = plan(source, workspace, settings.judge, rubric, options, reading)
         show(estimate, as_json, plan_text(estimate))

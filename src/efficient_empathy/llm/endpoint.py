@@ -166,6 +166,10 @@ class Endpoint:
             Question(messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, extra)
         ).estimate()
 
+    def body(self, **question: Any) -> dict[str, Any]:
+        """The JSON that `complete` with the same arguments would send first; the key is in a header, never in it."""
+        return dict(self._call(Question(**question)).fields)
+
     @property
     def stats(self) -> Stats:
         """Counts so far."""

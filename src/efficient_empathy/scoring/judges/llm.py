@@ -25,6 +25,7 @@ from efficient_empathy.llm.settings import (
     public_url,
     settings_of_request,
 )
+from efficient_empathy.llm.thought import reasoning_room
 from efficient_empathy.scoring.judges.completions import Streak, read_completion
 from efficient_empathy.scoring.judges.contract import REDACTS, Judge, JudgeContext, Judgement, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.logprobs import LogprobsError, distributions
@@ -62,7 +63,8 @@ class LLMSettings(JudgeSettings):
     max_tokens: int = Field(default=100, ge=1)
     """room for a reply, in tokens."""
     reasoning_tokens: int | None = Field(default=None, ge=0)
-    """further room for what a model thinks before it replies, in tokens; none by default."""
+    """further room for what a model thinks before it replies, in tokens; by default none, or 4096 where extra_body asks
+    for reasoning without a budget of its own."""
     logprobs: bool = False
     """take the expected score over the score token's log-probabilities instead of the number written."""
     redact: bool = False
@@ -81,7 +83,9 @@ class LLMSettings(JudgeSettings):
     @property
     def room(self) -> int:
         """Tokens for thoughts, beside those for the reply."""
-        return self.reasoning_tokens or 0
+        if self.reasoning_tokens is not None:
+            return self.reasoning_tokens
+        return reasoning_room(self.extra_body)
 
     @classmethod
     def from_detail(cls, detail: str) -> dict[str, Any]:
