@@ -10,10 +10,8 @@ from efficient_empathy.dialogues.turns import (
     MAX_CHARACTERS,
     MAX_TURNS,
     Turn,
-    alternating,
     conversation,
     pair,
-    parse_labelled,
 )
 
 ROW = Row("file:1", {}, "file", "train")
@@ -94,16 +92,3 @@ def test_a_pair_keeps_its_own_turn_and_is_known_by_its_first_turn() -> None:
 def test_an_empty_response_is_not_made_up_from_the_context() -> None:
     with pytest.raises(MalformedError, match="no listener response"):
         pair([("speaker", "a"), ("listener", "b")], "", ROW, Intake())
-
-
-def test_alternating_counts_back_from_the_response() -> None:
-    assert [role for role, _ in alternating(["a", "b", "c"])] == ["speaker", "listener", "speaker"]
-    assert [role for role, _ in alternating(["a", "b"])] == ["listener", "speaker"]
-
-
-def test_labelled_lines_go_on_until_the_next_label() -> None:
-    intake = Intake()
-    text = "Answer kindly.\nSpeaker: I lost\nmy dog\nLISTENER : Oh no\n speaker:Yes\nListener:"
-    assert parse_labelled(text, intake) == [("speaker", "I lost\nmy dog"), ("listener", "Oh no"), ("speaker", "Yes")]
-    assert intake.repairs == {"preambles left out": 1}
-    assert parse_labelled("The speaker: nobody", intake) is None

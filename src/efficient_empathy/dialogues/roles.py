@@ -8,26 +8,27 @@ from efficient_empathy.dialogues.sample import Role
 from efficient_empathy.dialogues.settings import RoleChoice
 
 
-def _names(text: str) -> frozenset[str]:
+def names(text: str) -> frozenset[str]:
+    """The names in a text, which stand between blanks."""
     return frozenset(text.split())
 
 
-SPEAKERS = _names(
+SPEAKERS = names(
     "speaker user human usr customer client seeker help_seeker prompter patient caller visitor consumer requester "
     "enduser end_user student learner"
 )
-LISTENERS = _names(
+LISTENERS = names(
     "listener assistant supporter agent model bot chatbot ai llm gpt gpt3 gpt4 gpt-3 gpt-3.5 gpt-4 gpt-4o chatgpt bing "
     "bard gemini claude llama mistral copilot grok deepseek qwen helper support operator representative advisor "
     "adviser counselor counsellor therapist psychologist doctor nurse tutor teacher"
 )
-SYSTEM = _names("system developer system_prompt sys_prompt")
-TOOLS = _names(
+SYSTEM = names("system developer system_prompt sys_prompt")
+TOOLS = names(
     "tool tools tool_call tool_calls tool_use tool_response tool_responses tool_result tool_results tool_output "
     "tool_outputs function functions function_call function_response function_result function_output observation "
     "observations ipython environment code_interpreter"
 )
-REASONING = _names("reasoning thinking thought thoughts scratchpad analysis")
+REASONING = names("reasoning thinking thought thoughts scratchpad analysis")
 
 TABLE: Mapping[str, str] = {
     **dict.fromkeys(SPEAKERS, "speaker"),

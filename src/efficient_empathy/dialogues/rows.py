@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from efficient_empathy.dialogues.literals import parse_list
 from efficient_empathy.dialogues.roles import RoleTable
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
@@ -167,7 +168,7 @@ def has_instruction(values: dict[str, Any]) -> bool:
 
 
 def list_of(values: dict[str, Any], key: str) -> list[Any]:
-    """The list at `key`, which may stand as JSON text, as it does in a CSV cell."""
+    """The list at `key`, which may stand as text, of JSON or Python, as it does in a CSV cell."""
     value = require_value(values, key)
     items = parse_list(value) if isinstance(value, str) else value
     if not isinstance(items, list):
@@ -184,24 +185,13 @@ def objects_of(values: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return items
 
 
-def parse_list(text: str) -> list[Any] | None:
-    """The list that `text` is as JSON, if it is one."""
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, list) else None
-
-
 def holds_objects(values: dict[str, Any], key: str, inner: Iterable[tuple[str, str]]) -> bool:
     """Whether `key` holds a list whose first object has both keys of one of the `inner` pairs."""
     value = values.get(key)
     items = parse_list(value) if isinstance(value, str) else value
     if not isinstance(items, list) or not items or not isinstance(items[0], dict):
         return False
-    return any(role in items[0] and text in items[0] for role, text in inner)
+    return any(items[0].get(role) is not None and text in items[0] for role, text in inner)
 
 
 def label_of(values: dict[str, Any], keys: Iterable[str]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,7 +13,6 @@ from efficient_empathy.dialogues.rows import (
     Intake,
     MalformedError,
     Row,
-    clean,
     label_of,
     split_of,
     turn_of,
@@ -26,9 +24,6 @@ MAX_CHARACTERS = 100_000
 """The longest turn that is taken as dialogue; the longest published ones have under 10,000."""
 MAX_TURNS = 2_000
 """The longest conversation: each listener turn is a sample with all turns before it."""
-
-_LABEL = re.compile(r"^[ \t]*(speaker|listener)[ \t]*:", re.IGNORECASE | re.MULTILINE)
-_SEPARATOR = "</s>"
 
 
 def conversation(
@@ -136,45 +131,3 @@ def _merge_turns(
         raise MalformedError(f"a turn of {longest:,} characters, over {MAX_CHARACTERS:,}: is it dialogue?")
     intake.repairs.update(repairs)
     return utterances, target_flags
-
-
-def alternating(texts: Sequence[str]) -> list[Turn]:
-    """Turns without roles, told by counting back from the response: the last is the speaker's."""
-    return [("listener" if (len(texts) - i) % 2 == 0 else "speaker", clean(text)) for i, text in enumerate(texts)]
-
-
-def split_turns(context: str) -> list[Turn]:
-    """The turns of a context that joins them by "</s>"; empty ones at its ends are none."""
-    return alternating(context.strip().removesuffix(_SEPARATOR).removeprefix(_SEPARATOR).split(_SEPARATOR))
-
-
-def has_separator(context: str) -> bool:
-    """Whether a context joins its turns by "</s>"."""
-    return _SEPARATOR in context
-
-
-def parse_labelled(text: str, intake: Intake) -> list[Turn] | None:
-    """The turns of a text with lines "Speaker: …" and "Listener: …", none if it has no such line.
-
-    A line without a label goes on with the turn before. What stands before the first label is a preamble, left out and
-    counted; an empty "Listener:" at the end is the prompt's, not a turn.
-    """
-    labels = list(_LABEL.finditer(text))
-    if not labels:
-        return None
-    if text[: labels[0].start()].strip():
-        intake.repairs["preambles left out"] += 1
-    ends = [label.start() for label in labels[1:]] + [len(text)]
-    turns = [
-        (_role(label.group(1)), clean(text[label.end() : end])) for label, end in zip(labels, ends, strict=True)
-    ]  # fmt: skip
-    return turns[:-1] if turns[-1] == ("listener", "") else turns
-
-
-def begins_with_label(text: str) -> bool:
-    """Whether a text begins with a line "Speaker: …" or "Listener: …"."""
-    return _LABEL.match(text) is not None
-
-
-def _role(name: str) -> Role:
-    return "speaker" if name.lower() == "speaker" else "listener"

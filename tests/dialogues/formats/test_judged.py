@@ -30,8 +30,6 @@ def test_the_turn_before_the_response_is_the_speakers(convert: Callable[..., Any
 
 
 def test_faults_are_told(convert: Callable[..., Any]) -> None:
-    _, intake = convert(
-        "judged", {"context": "a"}, {"context": "", "response": "b"}, {"context": ["a"], "response": "b"}
-    )
+    _, intake = convert("judged", {"context": "a"}, {"context": "", "response": "b"}, {"context": 3, "response": "b"})
     words = ["'response' is missing", "no speaker turn", "'context' is"]
     assert all(word in bad.reason for word, bad in zip(words, intake.bad_rows, strict=True))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, clean, each, list_of, show_value, text_of
+from efficient_empathy.dialogues.contexts import pairs_at
+from efficient_empathy.dialogues.rows import Intake, Row, each, text_of
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import Turn, pair, parse_labelled
-
-_OWN_LABEL = re.compile(r"listener[ \t]*:", re.IGNORECASE)
+from efficient_empathy.dialogues.transcripts import parse_text, reply_text
+from efficient_empathy.dialogues.turns import Turn, pair
 
 
 class Alpaca:
@@ -30,14 +29,10 @@ class Alpaca:
         """One sample a row."""
 
         def convert(row: Row) -> Iterator[Sample]:
-            output = text_of(row.values, "output")
-            label = _OWN_LABEL.match(output)
-            yield pair(
-                _context(row.values, intake),
-                output[label.end() :].strip() if label else output,
-                row,
-                intake,
-            )
+            if row.values.get("system"):
+                intake.repairs["system turns left out"] += 1
+            output = reply_text(text_of(row.values, "output"), "output", intake)
+            yield pair(_context(row.values, intake), output, row, intake)
 
         return each(rows, intake, convert)
 
@@ -47,14 +42,4 @@ def _context(values: dict[str, Any], intake: Intake) -> list[Turn]:
     if values.get("input") is not None:
         texts.append(text_of(values, "input"))
     text = "\n".join(text for text in texts if text)
-    return _history(values) + (parse_labelled(text, intake) or [("speaker", text)])
-
-
-def _history(values: dict[str, Any]) -> list[Turn]:
-    turns: list[Turn] = []
-    if values.get("history"):
-        for item in list_of(values, "history"):
-            if not (isinstance(item, list) and len(item) == 2 and all(isinstance(text, str) for text in item)):
-                raise MalformedError(f"'history' holds {show_value(item)}, not a pair of texts")
-            turns += [("speaker", clean(item[0])), ("listener", clean(item[1]))]
-    return turns
+    return pairs_at(values, "history") + (parse_text(text, intake) or [("speaker", text)])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from efficient_empathy.dialogues.contexts import turns_at
 from efficient_empathy.dialogues.rows import Intake, Row, each, has_instruction, text_of
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import has_separator, pair, split_turns
+from efficient_empathy.dialogues.transcripts import has_separator, reply_text
+from efficient_empathy.dialogues.turns import pair
 
 EVALUATION = "evaluation"
 
@@ -26,15 +28,15 @@ class JudgedJSON:
         context = row.get("context")
         if not isinstance(context, str) or not isinstance(row.get("response"), str):
             return False
-        return EVALUATION in row or (has_separator(context) and not has_instruction(row))
+        return row.get(EVALUATION) is not None or (has_separator(context) and not has_instruction(row))
 
     def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
         """One sample a row."""
 
         def convert(row: Row) -> Iterator[Sample]:
             yield pair(
-                split_turns(text_of(row.values, "context")),
-                text_of(row.values, "response"),
+                turns_at(row.values, "context", intake),
+                reply_text(text_of(row.values, "response"), "response", intake),
                 row,
                 intake,
                 dialogue_keys=["dialogue_id", "conv_id"],
