@@ -29,7 +29,7 @@ def test_every_listener_turn_is_a_sample_with_all_turns_before() -> None:
     assert (first.turn, second.turn) == (1, 3)
     assert first.dialogue_id == second.dialogue_id == "7"
     assert (first.category, first.split, first.source) == ("sad", "train", "file")
-    assert not intake.repairs
+    assert intake.repairs == {"last turns without a reply left out": 1}
 
 
 def test_repairs_are_made_and_counted() -> None:
@@ -92,3 +92,22 @@ def test_a_pair_keeps_its_own_turn_and_is_known_by_its_first_turn() -> None:
 def test_an_empty_response_is_not_made_up_from_the_context() -> None:
     with pytest.raises(MalformedError, match="no listener response"):
         pair([("speaker", "a"), ("listener", "b")], "", ROW, Intake())
+
+
+def test_what_ends_without_a_reply_is_counted_and_can_be_read_as_a_context() -> None:
+    turns: list[Turn] = [("speaker", "a"), ("listener", "b"), ("speaker", "c")]
+    intake = Intake(open_ends=True)
+    replied, awaiting = conversation(turns, ROW, intake)
+    [alone] = conversation(turns[:1], ROW, intake)
+    unanswered = pair(turns, "", ROW, intake)
+    assert [(len(s.context), s.response) for s in (replied, awaiting, alone, unanswered)] == [
+        (1, "b"), (3, ""), (1, ""), (3, ""),
+    ]  # fmt: skip
+    assert (intake.unanswered, awaiting.dialogue_id) == (3, replied.dialogue_id)
+    assert not intake.repairs
+    strict = Intake()
+    assert len(conversation(turns, ROW, strict)) == 1
+    for call in (lambda: conversation(turns[:1], ROW, strict), lambda: pair(turns, "", ROW, strict)):
+        with pytest.raises(MalformedError, match="no listener response"):
+            call()
+    assert strict.unanswered == 3

@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from efficient_empathy.dialogues.formats import format_names
     from efficient_empathy.dialogues.inspection import DistinctCounter, Inspection, inspect_source
     from efficient_empathy.dialogues.rows import BadRow, BadRowError, Intake
-    from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Role, Sample, Utterance, sample_id
+    from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Role, Sample, Side, Utterance, sample_id
     from efficient_empathy.dialogues.settings import OnBadRow, ReadingSettings
     from efficient_empathy.dialogues.source import Source, open_source, read_evaluations
-    from efficient_empathy.dialogues.storage import read, scan_samples, uniform, write_samples
+    from efficient_empathy.dialogues.storage import read, read_contexts, scan_samples, uniform, write_samples
 
 __all__ = [
     "SAMPLE_SCHEMA",
@@ -24,12 +24,14 @@ __all__ = [
     "ReadingSettings",
     "Role",
     "Sample",
+    "Side",
     "Source",
     "Utterance",
     "format_names",
     "inspect_source",
     "open_source",
     "read",
+    "read_contexts",
     "read_evaluations",
     "sample_id",
     "scan_samples",
@@ -52,12 +54,14 @@ __getattr__ = exports(
         "Role": "sample",
         "SAMPLE_SCHEMA": "sample",
         "Sample": "sample",
+        "Side": "sample",
         "Utterance": "sample",
         "sample_id": "sample",
         "Source": "source",
         "open_source": "source",
         "read_evaluations": "source",
         "read": "storage",
+        "read_contexts": "storage",
         "scan_samples": "storage",
         "uniform": "storage",
         "write_samples": "storage",

@@ -6,8 +6,8 @@ from typing import Any
 
 from efficient_empathy.dialogues.chat import message_keys, turns_of
 from efficient_empathy.dialogues.literals import looks_like_list, parse_list
-from efficient_empathy.dialogues.rows import Intake, MalformedError, clean, require_value, show_value
-from efficient_empathy.dialogues.transcripts import alternating, parse_text
+from efficient_empathy.dialogues.rows import Intake, MalformedError, clean, require_value, show_value, text_of
+from efficient_empathy.dialogues.transcripts import alternating, parse_text, reply_text
 from efficient_empathy.dialogues.turns import Turn
 
 
@@ -42,6 +42,16 @@ def pairs_at(values: dict[str, Any], key: str) -> list[Turn]:
     if not isinstance(items, list):
         raise MalformedError(f"{key!r} is {show_value(value)}, not a list of pairs")
     return _pair_turns(items, key)
+
+
+def reply_at(values: dict[str, Any], key: str, intake: Intake) -> str:
+    """The reply at `key`, without its label, see `reply_text`; empty if there is none and open ends are asked for."""
+    value = values.get(key)
+    if value is None or value == "":
+        intake.unanswered += intake.open_ends is False and value is None
+        if intake.open_ends:
+            return ""
+    return reply_text(text_of(values, key), key, intake)
 
 
 def _list_turns(items: list[Any], key: str, intake: Intake, reply_follows: bool) -> list[Turn]:

@@ -48,7 +48,8 @@ class Inspection:
 
     `conversations` counts distinct dialogue ids, `duplicates` the samples whose id (context and response) came before,
     `bad_rows` the rows that carry no sample, `repairs` what was mended and kept, by kind, `personal_data` by kind the
-    samples that look as if they held such data, `personal_samples` those of any kind.
+    samples that look as if they held such data, `personal_samples` those of any kind, `unanswered` the conversations
+    that end without a reply.
     """
 
     format: str
@@ -64,6 +65,8 @@ class Inspection:
     repairs: Counter[str] = field(default_factory=Counter)
     personal_data: dict[str, int] = field(default_factory=dict)
     personal_samples: int = 0
+    unanswered: int = 0
+    side_counts: Counter[str] = field(default_factory=Counter)
     examples: list[Sample] = field(default_factory=list)
 
 
@@ -84,6 +87,8 @@ def inspect_source(source: str | Path, reading: ReadingSettings | None = None) -
             inspection.category_counts[sample.category] += 1
         if sample.split is not None:
             inspection.split_counts[sample.split] += 1
+        if sample.side is not None:
+            inspection.side_counts[sample.side] += 1
         if len(inspection.examples) < _EXAMPLES:
             inspection.examples.append(sample)
     inspection.conversations = conversations.count()
@@ -92,6 +97,7 @@ def inspect_source(source: str | Path, reading: ReadingSettings | None = None) -
     inspection.bad_rows = dialogues.intake.bad_row_count
     inspection.bad_row_examples = dialogues.intake.bad_rows[:_BAD_ROW_EXAMPLES]
     inspection.repairs = dialogues.intake.repairs
+    inspection.unanswered = dialogues.intake.unanswered
     return inspection
 
 
@@ -109,6 +115,8 @@ def as_record(inspection: Inspection) -> dict[str, Any]:
         "repairs": dict(inspection.repairs),
         "personal_data": inspection.personal_data,
         "personal_samples": inspection.personal_samples,
+        "unanswered": inspection.unanswered,
+        "sides": dict(inspection.side_counts),
         "bad_row_examples": [asdict(row) for row in inspection.bad_row_examples],
         "files": [str(path) for path in inspection.files],
         "skipped_files": [str(path) for path in inspection.skipped_files],
@@ -128,6 +136,10 @@ def as_text(inspection: Inspection) -> str:
         f"Bad rows       {inspection.bad_rows:,}",
         *(f"  {row.place}: {row.reason}" for row in inspection.bad_row_examples[:5]),
     ]
+    if inspection.side_counts:
+        lines.insert(3, f"Sides          {_counts(inspection.side_counts)}")
+    if inspection.unanswered:
+        lines.append(f"No last reply  {inspection.unanswered:,} (`generate --source` answers them)")
     if inspection.repairs:
         lines.append(f"Repaired       {_counts(inspection.repairs)}")
     lines.append(f"Personal data  {counts_text(inspection.personal_samples, inspection.personal_data)}")

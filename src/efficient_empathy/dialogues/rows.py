@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from efficient_empathy.dialogues.literals import parse_list
 from efficient_empathy.dialogues.roles import RoleTable
+from efficient_empathy.dialogues.sample import Side
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 
@@ -37,6 +38,8 @@ class Intake:
     """How rows are read, and what was dropped or repaired, so that nothing is lost in silence.
 
     `bad_rows` keeps the first 1,000; `bad_row_count` counts all. `repairs` counts, by kind, what was mended and kept.
+    `unanswered` counts the conversations that end without a reply; with `open_ends`, each of them gives a sample whose
+    response is empty, to be answered. `sides` says whether any row was of preference data.
     """
 
     settings: ReadingSettings = field(default_factory=ReadingSettings)
@@ -44,6 +47,9 @@ class Intake:
     bad_row_count: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
     repairs: Counter[str] = field(default_factory=Counter)
+    unanswered: int = 0
+    open_ends: bool = False
+    sides: bool = False
 
     def __post_init__(self) -> None:
         self.roles = RoleTable(self.settings.roles)
@@ -64,6 +70,11 @@ class Intake:
             names = ", ".join(sorted(show_value(name) for name in self.roles.unused))
             seen = ", ".join(show_value(name) for name in self.roles.seen) or "none"
             raise UserError(f"--role maps {names}, but no turn has that role (roles met: {seen}): mend or leave it out")
+        if self.settings.side is not None and not self.sides:
+            raise UserError(
+                f"--side {self.settings.side} chooses among replies, but no row has sides (`chosen` and `rejected`, or "
+                "`label` true or false): leave it out"
+            )
 
     def clear(self) -> None:
         """Forget what was counted, before a new pass over the same rows."""
@@ -71,6 +82,7 @@ class Intake:
         self.bad_rows.clear()
         self.repairs.clear()
         self.roles = RoleTable(self.settings.roles)
+        self.unanswered, self.sides = 0, False
 
 
 T = TypeVar("T")
@@ -80,6 +92,9 @@ SPLITS = {"train": "train", "training": "train", "valid": "valid", "validation":
 SPLITS |= {"dev": "valid", "test": "test", "testing": "test"}
 CATEGORY_KEYS = ("category", "emotion", "emotion_type", "label")
 DIALOGUE_KEYS = ("dialogue_id", "conv_id", "conversation_id", "id")
+SIDE_KEYS = ("kto_tag", "label")
+METADATA_KEYS = frozenset({*CATEGORY_KEYS, *DIALOGUE_KEYS, *SIDE_KEYS, "turn", "split", "source", "system", "lang"})
+"""What may stand beside a dialogue and is no part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +228,26 @@ def _label_text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, bool | list | dict) else str(value)
+
+
+def category_of(values: dict[str, Any], keys: Iterable[str] = CATEGORY_KEYS) -> str | None:
+    """The category, as `label_of` reads it; a `label` that is true or false is a preference, see `side_of`."""
+    is_flag = flag_of(values.get("label")) is not None
+    return label_of(values, [key for key in keys if key != "label"] if is_flag else keys)
+
+
+def side_of(values: dict[str, Any]) -> Side | None:
+    """Which side of preference data a row's one reply is, by `kto_tag` or `label`, true or false; None if neither."""
+    flags = (flag_of(values.get(key)) for key in SIDE_KEYS)
+    flag = next((flag for flag in flags if flag is not None), None)
+    return None if flag is None else "chosen" if flag else "rejected"
+
+
+def flag_of(value: object) -> bool | None:
+    """What is true or false, in words too, as a CSV cell has it; None for all else."""
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
 
 
 def turn_of(values: dict[str, Any], key: str = "turn") -> int | None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import polars as pl
 
 Role = Literal["speaker", "listener"]
+Side = Literal["chosen", "rejected"]
 
 UTTERANCE = pl.Struct({"role": pl.String(), "text": pl.String})
 SAMPLE_SCHEMA = pl.Schema(
@@ -22,6 +23,7 @@ SAMPLE_SCHEMA = pl.Schema(
         "category": pl.String(),
         "split": pl.String(),
         "source": pl.String(),
+        "side": pl.String(),
     }
 )
 """The columns of `samples.parquet`, one row a sample in input order."""
@@ -40,7 +42,8 @@ class Sample:
     """One context (the turns so far, speaker first and last) and the listener's response to it.
 
     `id` is a hash of the text alone, so the same exchange has the same id in any file, and is judged once.
-    `turn` is the response's position in its conversation, counted from 0.
+    `turn` is the response's position in its conversation, counted from 0. `side` is what preference data says of the
+    response: both sides of a pair have the same `dialogue_id` and `turn`.
     """
 
     id: str
@@ -51,6 +54,7 @@ class Sample:
     category: str | None = None
     split: str | None = None
     source: str | None = None
+    side: Side | None = None
 
     @classmethod
     def of(
@@ -63,6 +67,7 @@ class Sample:
         category: str | None = None,
         split: str | None = None,
         source: str | None = None,
+        side: Side | None = None,
     ) -> Sample:
         """Make a sample and give it its id; without a `dialogue_id` the conversation is known by its first turn."""
         return cls(
@@ -74,6 +79,7 @@ class Sample:
             category=category,
             split=split,
             source=source,
+            side=side,
         )
 
     def texts(self) -> list[str]:
@@ -99,6 +105,7 @@ class Sample:
             "category": self.category,
             "split": self.split,
             "source": self.source,
+            "side": self.side,
         }
 
     @classmethod
@@ -106,7 +113,7 @@ class Sample:
         """The inverse of `row`."""
         context = tuple(Utterance(u["role"], u["text"]) for u in row["context"])
         rest = {k: row[k] for k in ("dialogue_id", "turn", "response", "category", "split", "source")}
-        return cls(id=row["sample_id"], context=context, **rest)
+        return cls(id=row["sample_id"], context=context, side=row.get("side"), **rest)
 
 
 def sample_id(context: Sequence[Utterance], response: str) -> str:

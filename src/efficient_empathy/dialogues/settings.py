@@ -10,6 +10,7 @@ from efficient_empathy.foundation.settings import Flag, Settings
 
 OnBadRow = Literal["fail", "skip"]
 RoleChoice = Literal["speaker", "listener", "drop"]
+SideChoice = Literal["chosen", "rejected", "both"]
 
 
 class ReadingSettings(Settings):
@@ -25,6 +26,8 @@ class ReadingSettings(Settings):
     """Whose turns have this role, e.g. coach=listener; drop leaves them out. Wins over the roles known by default."""
     group_by: str | None = None
     """The column that names the conversation, where each row is one message."""
+    side: SideChoice | None = None
+    """Which replies of preference data are read. Without it, the chosen one of a pair, and all that stand alone."""
     on_bad_row: OnBadRow = "fail"
     """Stop at a row that carries no sample, or count it and go on."""
 

@@ -32,6 +32,13 @@ def read(source: str | Path, reading: ReadingSettings | None = None) -> pl.DataF
     return pl.concat([SAMPLE_SCHEMA.to_frame(), *_frames(dialogues)], rechunk=True)
 
 
+def read_contexts(source: str | Path, reading: ReadingSettings | None = None) -> pl.DataFrame:
+    """As `read`, and for each conversation that ends without a reply one more row, whose response is empty."""
+    dialogues = open_source(source, reading)
+    dialogues.intake.open_ends = True
+    return pl.concat([SAMPLE_SCHEMA.to_frame(), *_frames(dialogues)], rechunk=True)
+
+
 def write_samples(samples: Iterable[Sample], path: Path | str) -> int:
     """Write samples to a Parquet file (zstd), in order; returns how many. What `samples` raises comes out as it is."""
     count = 0

@@ -37,7 +37,7 @@ def test_commas_are_written_out(convert: Callable[..., Any]) -> None:
 def test_the_speaker_is_the_voice_of_odd_utterances(convert: Callable[..., Any]) -> None:
     samples, intake = convert(FORMAT, *rows("a", "8989", first=2))
     assert [(s.context[0].text, s.response) for s in samples] == [("u3", "u4")]
-    assert intake.repairs == {"opening listener turns left out": 1}
+    assert intake.repairs == {"opening listener turns left out": 1, "last turns without a reply left out": 1}
 
 
 def test_rows_out_of_order_are_put_in_order(convert: Callable[..., Any]) -> None:

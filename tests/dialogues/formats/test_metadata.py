@@ -32,7 +32,7 @@ KEYS = ("category", "emotion", "label", "id", "dialogue_id", "split", "turn")
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (False, "false"), (True, "true"), (0, "0"), (3.0, "3"), (0.25, "0.25"), (["sad", "é"], '["sad", "é"]'),
+        (0, "0"), (3.0, "3"), (0.25, "0.25"), (["sad", "é"], '["sad", "é"]'),
         ({"a": 1}, '{"a": 1}'), (datetime.date(2024, 1, 2), "2024-01-02"), ("a\0b\ud800c", "abc"), (" sad ", "sad"),
     ],
 )  # fmt: skip
@@ -40,6 +40,21 @@ def test_a_label_of_any_type_is_text(convert: Callable[..., Any], name: str, val
     [sample], intake = convert(name, {**DIALOGUES[name], "label": value, "id": value})
     assert (sample.category, sample.dialogue_id) == (text, text)
     assert not intake.repairs
+
+
+@pytest.mark.parametrize("name", DIALOGUES)
+@pytest.mark.parametrize(
+    ("value", "side"), [(True, "chosen"), (False, "rejected"), ("True", "chosen"), ("false", "rejected")]
+)
+def test_a_label_that_is_true_or_false_is_a_preference_and_no_category(
+    convert: Callable[..., Any], name: str, value: Any, side: str
+) -> None:
+    [sample], intake = convert(name, {**DIALOGUES[name], "label": value, "emotion": True, "id": value})
+    assert (sample.side, sample.category) == (side, "true")
+    assert sample.dialogue_id == (value if isinstance(value, str) else str(value).lower())
+    assert not intake.repairs
+    [sample], _ = convert(name, {**DIALOGUES[name], "label": value})
+    assert sample.category is None
 
 
 @pytest.mark.parametrize("value", [None, "", " ", [], {}, float("nan")])

@@ -45,6 +45,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "langfuse": {"id": "o", "type": "GENERATION", "traceId": "t", "input": TURNS[:1], "output": "hello"},
     "langsmith": {"run_type": "llm", "inputs": {"messages": TURNS[:1]}, "outputs": {"output": "hello"}},
+    "preference": {"prompt": "hi", "chosen": "hello", "rejected": "go"},
+    "completion": {"prompt": "hi", "completion": "hello"},
     "messages": {"messages": TURNS},
     "sharegpt": {"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}]},
     "wildchat": {"conversation": TURNS},

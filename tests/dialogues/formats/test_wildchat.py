@@ -24,4 +24,5 @@ def test_a_conversation_without_a_reply_or_of_text_is_a_bad_row(convert: Callabl
     samples, intake = convert("wildchat", {"conversation": CHAT[:1]}, {"conversation": "hi"}, {})
     assert samples == []
     reasons = [row.reason for row in intake.bad_rows]
-    assert reasons == ["no listener response", "'conversation' is 'hi', not a list", "'conversation' is missing"]
+    assert reasons[0].startswith("no listener response")
+    assert reasons[1:] == ["'conversation' is 'hi', not a list", "'conversation' is missing"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.contexts import pairs_at
-from efficient_empathy.dialogues.rows import Intake, Row, each, text_of
+from efficient_empathy.dialogues.contexts import pairs_at, reply_at
+from efficient_empathy.dialogues.rows import METADATA_KEYS, Intake, Row, each, text_of
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.transcripts import parse_text, reply_text
+from efficient_empathy.dialogues.transcripts import parse_text
 from efficient_empathy.dialogues.turns import Turn, pair
 
 
@@ -22,8 +22,11 @@ class Alpaca:
     help = '`instruction`, `input`, `output`; the dialogue as lines "Speaker: …", "Listener: …"'
 
     def recognises(self, row: dict[str, Any]) -> bool:
-        """By its keys."""
-        return isinstance(row.get("instruction"), str) and isinstance(row.get("output"), str)
+        """By its keys; without an output if there is nothing but metadata beside the instruction."""
+        if not isinstance(row.get("instruction"), str):
+            return False
+        names = {key for key, value in row.items() if value is not None}
+        return isinstance(row.get("output"), str) or names <= METADATA_KEYS | {"instruction", "input", "history"}
 
     def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
         """One sample a row."""
@@ -31,7 +34,7 @@ class Alpaca:
         def convert(row: Row) -> Iterator[Sample]:
             if row.values.get("system"):
                 intake.repairs["system turns left out"] += 1
-            output = reply_text(text_of(row.values, "output"), "output", intake)
+            output = reply_at(row.values, "output", intake)
             yield pair(_context(row.values, intake), output, row, intake)
 
         return each(rows, intake, convert)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.contexts import turns_at
-from efficient_empathy.dialogues.rows import Intake, Row, each, has_instruction, text_of
+from efficient_empathy.dialogues.contexts import reply_at, turns_at
+from efficient_empathy.dialogues.rows import Intake, Row, each, has_instruction
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.transcripts import has_separator, reply_text
+from efficient_empathy.dialogues.transcripts import has_separator
 from efficient_empathy.dialogues.turns import pair
 
 EVALUATION = "evaluation"
@@ -36,7 +36,7 @@ class JudgedJSON:
         def convert(row: Row) -> Iterator[Sample]:
             yield pair(
                 turns_at(row.values, "context", intake),
-                reply_text(text_of(row.values, "response"), "response", intake),
+                reply_at(row.values, "response", intake),
                 row,
                 intake,
                 dialogue_keys=["dialogue_id", "conv_id"],

@@ -44,6 +44,8 @@ BUILT_IN = {
     "otel": "efficient_empathy.dialogues.formats.otel:OpenTelemetry",
     "langfuse": "efficient_empathy.dialogues.formats.langfuse:Langfuse",
     "langsmith": "efficient_empathy.dialogues.formats.langsmith:LangSmith",
+    "preference": "efficient_empathy.dialogues.formats.preference:Preference",
+    "completion": "efficient_empathy.dialogues.formats.completion:Completion",
     "messages": "efficient_empathy.dialogues.formats.messages:Messages",
     "sharegpt": "efficient_empathy.dialogues.formats.sharegpt:ShareGPT",
     "wildchat": "efficient_empathy.dialogues.formats.wildchat:WildChat",

@@ -8,8 +8,8 @@ from typing import Any
 
 from efficient_empathy.dialogues.chat import turns_of
 from efficient_empathy.dialogues.rows import Intake, Row, each, label_of, objects_of, text_of
-from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import pair
+from efficient_empathy.dialogues.sample import Sample, Side
+from efficient_empathy.dialogues.turns import pair, require_side
 
 
 class Samples:
@@ -34,6 +34,11 @@ class Samples:
                 dialogue_keys=["dialogue_id"],
                 category_keys=["category"],
             )
-            yield replace(sample, source=label_of(row.values, ["source"]) or row.source)
+            yield replace(sample, source=label_of(row.values, ["source"]) or row.source, side=_side(row, intake))
 
         return each(rows, intake, convert)
+
+
+def _side(row: Row, intake: Intake) -> Side | None:
+    side = row.values.get("side")
+    return require_side(side, intake) if side == "chosen" or side == "rejected" else None

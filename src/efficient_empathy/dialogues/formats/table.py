@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from efficient_empathy.dialogues.chat import message_keys
-from efficient_empathy.dialogues.contexts import turns_at
+from efficient_empathy.dialogues.contexts import reply_at, turns_at
 from efficient_empathy.dialogues.literals import parse_list
 from efficient_empathy.dialogues.rows import Intake, Row, clean, each, has_instruction, text_of
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.transcripts import is_dialogue, reply_text
+from efficient_empathy.dialogues.transcripts import is_dialogue
 from efficient_empathy.dialogues.turns import Turn, pair
 
 
@@ -39,7 +39,7 @@ class Table:
         def convert(row: Row) -> Iterator[Sample]:
             yield pair(
                 _context(row.values, intake),
-                reply_text(text_of(row.values, "response"), "response", intake),
+                reply_at(row.values, "response", intake),
                 row,
                 intake,
             )

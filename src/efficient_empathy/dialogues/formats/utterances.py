@@ -8,6 +8,7 @@ from typing import Any
 
 from efficient_empathy.dialogues.chat import message_keys, turns_of
 from efficient_empathy.dialogues.containers.text_file import END_OF_TURN, LINE
+from efficient_empathy.dialogues.literals import parse_list
 from efficient_empathy.dialogues.rows import (
     CATEGORY_KEYS,
     Intake,
@@ -17,12 +18,12 @@ from efficient_empathy.dialogues.rows import (
     each,
     label_of,
     list_of,
-    parse_list,
     show_value,
     text_of,
 )
 from efficient_empathy.dialogues.sample import Role, Sample
-from efficient_empathy.dialogues.turns import Turn, alternating, conversation, pair
+from efficient_empathy.dialogues.transcripts import alternating
+from efficient_empathy.dialogues.turns import Turn, conversation, pair
 
 KEYS = ("dialog", "dialogue", "utterances", "turns", "log", "history")
 """Where the list may stand; of several lists none is taken."""

@@ -28,7 +28,7 @@ PartName = Literal["samples", "scores", "selection"]
 PartState = Literal["current", "stale", "missing"]
 
 TEXTS = ("context", "response")
-SAMPLE_COLUMNS = ("sample_id", "dialogue_id", "turn", "category", "split", "source", *TEXTS)
+SAMPLE_COLUMNS = ("sample_id", "dialogue_id", "turn", "category", "split", "source", "side", *TEXTS)
 """What `samples.parquet` says; `turn`, `category`, `split` and `source` are facts too, and read as those."""
 SCORE_COLUMNS = ("state", "judgements", "disagreement", "answered_by", "dependence")
 """What `scores.parquet` says besides the axes and what belongs to each axis."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from efficient_empathy.dialogues import read
+from efficient_empathy.dialogues import read_contexts
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.run.table import RunTable
@@ -54,8 +54,8 @@ def samples_of_run(workspace: Workspace, part: Part, training: TrainingSettings)
 
 
 def samples_of_source(source: str | Path, reading: ReadingSettings | None = None) -> pl.DataFrame:
-    """`sample_id` and `context` of all samples of a file, a folder or a hub data set; see `dialogues.read`."""
-    frame = read(source, reading)
+    """`sample_id` and `context` of all samples of a file, a folder or a hub data set, and of what awaits a reply."""
+    frame = read_contexts(source, reading)
     if frame.is_empty():
         raise UserError(f"{source} holds no sample: nothing to answer")
     return frame.select("sample_id", "context")
