@@ -10,7 +10,8 @@ from typing import Any
 from efficient_empathy.dialogues.chat import message_keys
 from efficient_empathy.dialogues.formats import recognise_format
 from efficient_empathy.dialogues.formats.message_rows import MessageRows
-from efficient_empathy.dialogues.rows import Intake, Row, parse_list, show_value
+from efficient_empathy.dialogues.literals import parse_list
+from efficient_empathy.dialogues.rows import Intake, Row, show_value
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 
