@@ -32,7 +32,15 @@ from efficient_empathy.llm import Price, Prices
     ],
 )
 def test_a_listed_name_covers_itself_and_its_versions(model: str, price: Price | None) -> None:
-    assert Prices.load().find(model) == price
+    listed = Prices.load().find(model)
+    assert (listed and Price(listed.input, listed.output)) == price
+
+
+def test_what_a_cache_had_or_got_has_prices_of_its_own() -> None:
+    claude, unlisted = Prices.load().find("claude-haiku-4-5"), Price(1.0, 5.0)
+    assert claude is not None
+    assert claude.cost(1000, 10, read=600, written=200) == pytest.approx((200 + 600 * 0.1 + 200 * 1.25 + 50) / 1e6)
+    assert unlisted.cost(1000, 10, read=600, written=200) == pytest.approx((200 + 600 + 200 * 1.25 + 50) / 1e6)
 
 
 def test_a_users_file_goes_before_the_bundled_one(tmp_path: Path) -> None:
@@ -41,7 +49,7 @@ def test_a_users_file_goes_before_the_bundled_one(tmp_path: Path) -> None:
     prices = Prices.load(path)
     assert prices.find("gpt-4o-2024-08-06") == Price(1.0, 2.0)
     assert prices.find("our-model") == Price(0.5, 0.0)
-    assert prices.find("gpt-4.1") == Price(2.0, 8.0)
+    assert prices.find("gpt-4.1") == Price(2.0, 8.0, cached=0.5)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ BUNDLED = Path(__file__).with_name("prices.yaml")
 """Public list prices; its comment says of when."""
 
 _VERSION = re.compile(r"([-@](\d{4}-\d{2}-\d{2}|\d{8}|(0[1-9]|1[0-2])[0-3]\d)|-latest)\Z")
+_PRICES = {"input", "output", "cached", "written"}
 _FORM = "MODEL: {input: 2.50, output: 10.00}"
 
 
@@ -34,10 +35,23 @@ class Price:
 
     input: float
     output: float
+    cached: float | None = None
+    """For prompt tokens read from a cache; as any others where it is not known."""
+    written: float | None = None
+    """For prompt tokens written to a cache; a quarter more than others where it is not known, as at Anthropic."""
 
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """US dollars for these tokens."""
-        return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
+    def cost(self, prompt_tokens: int, completion_tokens: int, read: int = 0, written: int = 0) -> float:
+        """US dollars for these tokens; `read` and `written` are those of the prompt that a cache had or got."""
+        dollars = prompt_tokens * self.input + completion_tokens * self.output
+        if read or written:
+            dollars += read * ((self.input if self.cached is None else self.cached) - self.input)
+            dollars += written * (self.write_price - self.input)
+        return dollars / 1e6
+
+    @property
+    def write_price(self) -> float:
+        """US dollars per million prompt tokens that are written to a cache."""
+        return 1.25 * self.input if self.written is None else self.written
 
 
 FREE = Price(0.0, 0.0)
@@ -82,10 +96,9 @@ def _read(path: Path) -> dict[str, Price]:
 
 
 def _price(entry: Any, path: Path, model: Any) -> Price:
-    if isinstance(entry, dict) and set(entry) == {"input", "output"}:
-        values = (entry["input"], entry["output"])
-        if all(type(value) in (int, float) and math.isfinite(value) and value >= 0 for value in values):
-            return Price(float(values[0]), float(values[1]))
+    is_price = isinstance(entry, dict) and {"input", "output"} <= set(entry) <= _PRICES
+    if is_price and all(type(one) in (int, float) and math.isfinite(one) and one >= 0 for one in entry.values()):
+        return Price(**{name: float(value) for name, value in entry.items()})
     raise UserError(f"{path}: the price of {model} is not US dollars per million tokens: write it as {_FORM}")
 
 
@@ -173,12 +186,14 @@ class Call:
         self.body = request_body(self.fields)
         limits = (self.fields.get(name, 0) for name in ("max_tokens", "max_completion_tokens"))
         self.completion_tokens = max(limits) * max(1, self.fields.get("n", 1))
-        self.bound_usd = self.price.cost(len(self.body) + self.overhead, self.completion_tokens)
+        prompt = len(self.body) + self.overhead
+        cached = prompt if b'"cache_control"' in self.body else 0
+        self.bound_usd = self.price.cost(prompt, self.completion_tokens, written=cached)
 
     def cost_of(self, outcome: Reply | Fault) -> float:
         """US dollars for one attempt: what its usage comes to, or the upper bound where it may have been billed."""
         if outcome.usage is not None:
-            return self.price.cost(*outcome.usage)
+            return self.price.cost(*outcome.usage, *(outcome.cached if isinstance(outcome, Reply) else ()))
         return self.bound_usd if isinstance(outcome, Reply) or outcome.billed else 0.0
 
     def estimate(self) -> Estimate:

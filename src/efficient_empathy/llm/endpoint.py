@@ -117,6 +117,7 @@ class Endpoint:
         json_schema: Mapping[str, Any] | None = None,
         top_logprobs: int | None = None,
         schema_is_optional: bool = False,
+        shared_prefix: str = "",
         **extra: Any,
     ) -> Completion:
         """The model's answer to `messages`; the arguments are those of `Question`.
@@ -125,7 +126,9 @@ class Endpoint:
         `BudgetExhausted` when the budget does not cover it, and `Draining` when it would have to be sent after `drain`.
         """
         call = self._call(
-            Question(messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, extra)
+            Question(
+                messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, shared_prefix, extra
+            )
         )
         while True:
             outcome = await self._attempt(call)
@@ -159,11 +162,14 @@ class Endpoint:
         json_schema: Mapping[str, Any] | None = None,
         top_logprobs: int | None = None,
         schema_is_optional: bool = False,
+        shared_prefix: str = "",
         **extra: Any,
     ) -> Estimate:
         """What `complete` with the same arguments would take, without sending anything."""
         return self._call(
-            Question(messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, extra)
+            Question(
+                messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, shared_prefix, extra
+            )
         ).estimate()
 
     def body(self, **question: Any) -> dict[str, Any]:
@@ -246,7 +252,7 @@ class Endpoint:
         """Hold a bill against its bound, where cost is limited."""
         if self.budget.max_usd is None or outcome.usage is None:
             return
-        billed = self.price.cost(*outcome.usage) if self.price else 0.0
+        billed = call.cost_of(outcome)
         if billed <= call.bound_usd:
             self._trial.end()
             return

@@ -121,3 +121,32 @@ def test_what_is_declined_is_named() -> None:
     assert declined("tool_choice.type: forced calls are not supported by this model") == "json_schema"
     assert declined("`temperature` is not supported by this model") == "temperature"
     assert declined("something else") is None
+
+
+LONG = "What warmth is.\n" * 300
+
+
+def test_a_long_beginning_that_all_questions_share_is_marked_for_the_cache_and_nothing_of_it_is_lost() -> None:
+    messages = [MESSAGES[0], {"role": "user", "content": LONG + "Hello"}]
+    fields = AnthropicWire().fields("m", Question(messages, 50, shared_prefix=LONG))
+    first, rest = fields["messages"][0]["content"]
+    assert first["cache_control"] == {"type": "ephemeral"}
+    assert "cache_control" not in rest
+    assert first["text"] + rest["text"] == LONG + "Hello"
+    (system,) = AnthropicWire().fields("m", Question([{"role": "system", "content": LONG}, MESSAGES[1]], 50))["system"]
+    assert (system["text"], system["cache_control"]) == (LONG, {"type": "ephemeral"})
+    assert "cache_control" not in str(AnthropicWire().fields("m", Question(MESSAGES, 50, shared_prefix="Hel")))
+
+
+def test_a_server_that_takes_no_mark_for_its_cache_gets_none() -> None:
+    wire, question = AnthropicWire(), Question([{"role": "system", "content": LONG}, MESSAGES[1]], 50)
+    error = wire.read_error(b'{"error": {"message": "system.0.cache_control: Extra inputs are not permitted"}}')
+    declined = wire.declined(error, wire.fields("m", question))
+    assert wire.adapt(error.message, declined)
+    assert wire.fields("m", question)["system"] == LONG
+
+
+def test_what_a_cache_had_or_got_is_counted() -> None:
+    usage = {"input_tokens": 5, "cache_creation_input_tokens": 10, "cache_read_input_tokens": 7, "output_tokens": 4}
+    reply = WIRE.read_reply(message("7 8", usage=usage))
+    assert (reply.usage, reply.cached) == ((22, 4), (7, 10))

@@ -111,3 +111,16 @@ def test_any_bytes_are_an_error_of_some_kind(body: bytes) -> None:
 )
 def test_errors_are_read_in_the_usual_forms(body: bytes, message: str) -> None:
     assert read_error(body).message == message
+
+
+@pytest.mark.parametrize(
+    ("extra", "cached"),
+    [
+        ({"prompt_tokens_details": {"cached_tokens": 12}}, 12),
+        ({"prompt_cache_hit_tokens": 12}, 12),
+        ({"prompt_tokens_details": {"cached_tokens": 99}}, 20),
+        ({"prompt_tokens_details": None}, 0),
+    ],
+)
+def test_what_was_read_from_a_cache_is_counted_and_never_more_than_the_prompt(extra: Any, cached: int) -> None:
+    assert read_reply(completion(usage={"prompt_tokens": 20, "completion_tokens": 4, **extra})).cached == (cached, 0)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 import misbehaviours as does
@@ -65,6 +68,21 @@ def test_it_scores_with_a_forced_tool_and_counts_the_money(score) -> None:
     reference = record.first_pass.judges[0].reference
     assert reference is not None
     assert (reference.judge, reference.settings["model"]) == ("anthropic", MODEL)
+
+
+def test_a_long_rubric_is_cached_once_for_all_samples_and_the_cache_is_counted_at_its_price(score, tmp_path) -> None:
+    rubric = yaml.safe_load(
+        Path(str(files("efficient_empathy.scoring") / "rubrics" / "empathy.yaml")).read_text("utf-8")
+    )
+    rubric["prompt"] = "Weigh every word.\n" * 400 + rubric["prompt"]
+    (tmp_path / "long.yaml").write_text(yaml.safe_dump(rubric), "utf-8")
+    usage = {"input_tokens": 100, "cache_read_input_tokens": 2000, "output_tokens": 10}
+    with MisbehavingServer(tool(SCORES, usage=usage)) as server:
+        result = score(server, "--rubric", "long.yaml")
+        marked = {body["messages"][0]["content"][0]["text"] for body in server.requests}
+    assert len(marked) == 1
+    assert marked.pop().startswith("Weigh every word.")
+    assert result["cost_usd"] == pytest.approx(10 * (100 * 1.0 + 2000 * 0.1 + 10 * 5.0) / 1e6)
 
 
 def test_a_server_without_tools_gets_the_form(score) -> None:

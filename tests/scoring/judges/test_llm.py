@@ -129,6 +129,51 @@ def test_where_the_server_takes_no_schema_the_form_is_asked_for_from_then_on(pat
     assert "Evaluation Form" in server.requests[-1]["messages"][-1]["content"]
 
 
+@pytest.mark.parametrize(
+    "trouble", [does.server_error(500), does.error(400, "Bad request"), does.raw('{"error": {"code": 500}}')]
+)
+def test_where_every_request_with_a_schema_fails_unsaid_the_form_is_asked_for_and_it_is_said_once(
+    path, trouble
+) -> None:
+    notices: list[str] = []
+
+    def script(body, number):
+        return trouble if "response_format" in body else does.ok(FORM.format(8, 2))
+
+    with MisbehavingServer(script) as server:
+        _, result = run(server.url, make_samples(40), path, notify=notices.append)
+        assert len(server.requests) == sum(j.requests for j in result.values())
+    assert {j.state for j in result.values()} == {"ok"}
+    assert len(notices) == 1
+    assert "takes no JSON schema" in notices[0]
+    assert "as with --reply text" in notices[0]
+
+
+def test_a_server_that_fails_with_a_schema_and_without_fails_as_it_is(path) -> None:
+    with MisbehavingServer(does.server_error(500)) as server, pytest.raises(UserError, match="HTTP 500"):
+        run(server.url, make_samples(40), path, max_attempts=2)
+
+
+def test_a_temperature_that_the_model_does_not_take_is_said_at_once(path) -> None:
+    declined = does.error(400, "Unsupported value: 'temperature' must be 1.", param="temperature")
+    with MisbehavingServer(declined) as server, pytest.raises(UserError, match=r"does not take --temperature 0\.7"):
+        run(server.url, make_samples(40), path, OpenAISettings(temperature=0.7))
+
+
+def test_headers_and_further_fields_make_another_key_and_their_values_stand_nowhere() -> None:
+    def spec(**options):
+        endpoint = Endpoint(options.pop("url", "http://127.0.0.1:1/v1"), "m", headers={"x-team": "secret-of-team"})
+        return LLMJudge(endpoint, RUBRIC, OpenAISettings(**options)).spec
+
+    plain, other = spec(), spec(headers={"X-Team": "TEAM"}, extra_body={"reasoning_effort": "low"})
+    assert "headers" not in plain.settings
+    assert other.settings["headers"] == ["x-team=TEAM"]
+    assert other.settings["extra_body"] == {"reasoning_effort": "low"}
+    azure = [spec(url=f"https://r.openai.azure.com/openai/deployments/{name}?api-version=1") for name in "ab"]
+    assert len({plain.key, other.key, *(one.key for one in azure)}) == 4
+    assert "secret-of-team" not in str(other)
+
+
 def test_a_model_without_a_temperature_is_asked_without_one_and_no_sample_is_lost(path) -> None:
     def script(body, number):
         declined = does.error(

@@ -43,6 +43,8 @@ _FINISH = {
     "refusal": "content_filter",
 }
 _TOOLS = re.compile(r"\btools?\b|\btool_choice\b|input_schema", re.I)
+_LEAST_CACHED = 4096  # characters, about 1,024 tokens; a mark on a beginning that is too short costs nothing
+_CACHE = {"cache_control": {"type": "ephemeral"}}
 _ABSENT = ("seed", "n")
 """Options that the format does not have: a request without them means the same, less repeatably."""
 
@@ -53,6 +55,9 @@ class AnthropicWire:
     default_url = "https://api.anthropic.com"
     url_variable = "ANTHROPIC_BASE_URL"
     key_variable = "ANTHROPIC_API_KEY"
+
+    def __init__(self) -> None:
+        self._caches = True
 
     def url(self, base: URL) -> URL:
         """`{base}/v1/messages`; what of it a base URL ends in already is taken as it is."""
@@ -71,10 +76,10 @@ class AnthropicWire:
         extra = {name: value for name, value in question.extra.items() if name not in _ABSENT}
         if extra.get("top_p") == 1:
             del extra["top_p"]  # newer models take temperature or top_p, not both
+        system = "\n\n".join(str(m["content"]) for m in question.messages if m["role"] == "system")
         fields: dict[str, Any] = {
             "model": model,
-            "system": "\n\n".join(str(m["content"]) for m in question.messages if m["role"] == "system") or None,
-            "messages": [message for message in question.messages if message["role"] != "system"],
+            **self._cacheable(system, [m for m in question.messages if m["role"] != "system"], question.shared_prefix),
             "max_tokens": question.max_tokens,
             "temperature": question.temperature,
         }
@@ -83,6 +88,17 @@ class AnthropicWire:
             fields["tools"] = [{"name": _TOOL, "description": described, "input_schema": question.json_schema}]
             fields["tool_choice"] = {"type": "tool", "name": _TOOL}
         return {name: value for name, value in {**fields, **extra}.items() if value is not None}
+
+    def _cacheable(self, system: str, messages: list[Any], prefix: str) -> dict[str, Any]:
+        """System and messages, with a mark where what all questions share ends, if that is long enough to be cached."""
+        plain = {"system": system or None, "messages": messages}
+        if not self._caches or len(system) + len(prefix) < _LEAST_CACHED:
+            return plain
+        content = messages[-1]["content"] if messages else None
+        if prefix and isinstance(content, str) and content.startswith(prefix) and len(content) > len(prefix):
+            blocks = [{**_block(prefix), **_CACHE}, _block(content[len(prefix) :])]
+            return plain | {"messages": [*messages[:-1], {**messages[-1], "content": blocks}]}
+        return plain | {"system": [{**_block(system), **_CACHE}]} if len(system) >= _LEAST_CACHED else plain
 
     def overhead(self, fields: Mapping[str, Any]) -> int:
         """16 tokens a message and 32 more, and what a forced tool adds."""
@@ -107,22 +123,26 @@ class AnthropicWire:
         refusal = (text or "the model declined to answer") if stop == "refusal" else None
         thoughts = [block.get("thinking") for block in blocks if block.get("type") == "thinking"]
         thought = clean("".join(one for one in thoughts if isinstance(one, str)))
-        return Reply(text, finish, refusal, None, usage, thought)
+        return Reply(text, finish, refusal, None, usage, thought, _cached(reply["usage"]) if usage else (0, 0))
 
     def read_error(self, body: bytes) -> ServerError:
         """The message and type of an error's body."""
         return read_server_error(body)
 
     def declined(self, error: ServerError, fields: Mapping[str, Any]) -> str | None:
-        """json_schema, where it is the tool; else the field that the message names."""
+        """json_schema, where it is the tool; cache_control; else the field that the message names."""
+        if _is_marked(fields) and ("cache_control" in error.words or "valid string" in error.words):
+            return "cache_control"
         if "tools" in fields and _TOOLS.search(error.words):
             return "json_schema"
         names = [name for name in fields if name not in ("messages", "model", "system", "tools", "tool_choice")]
         return next((name for name in names if re.search(rf"\b{re.escape(name)}\b", error.words)), None)
 
     def adapt(self, error: str, declined: str | None) -> bool:
-        """There is one way to write a request."""
-        return False
+        """Whether the server takes no mark for its cache, and so gets none."""
+        if declined == "cache_control":
+            self._caches = False
+        return declined == "cache_control"
 
 
 def _assemble(events: list[dict[str, Any]], body: bytes) -> dict[str, Any]:
@@ -166,6 +186,20 @@ def _text(blocks: list[dict[str, Any]]) -> str:
             return clean(arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False))
     texts = [block.get("text") for block in blocks if block.get("type") == "text"]
     return clean("".join(text for text in texts if isinstance(text, str)))
+
+
+def _is_marked(fields: Mapping[str, Any]) -> bool:
+    return isinstance(fields.get("system"), list) or any(isinstance(m["content"], list) for m in fields["messages"])
+
+
+def _block(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _cached(usage: dict[str, Any]) -> tuple[int, int]:
+    """Prompt tokens read from the cache, and written to it."""
+    read, written = (usage.get(name) or 0 for name in ("cache_read_input_tokens", "cache_creation_input_tokens"))
+    return min(read, MOST_TOKENS), min(written, MOST_TOKENS)
 
 
 def _usage(usage: Any) -> Usage | None:

@@ -32,7 +32,8 @@ class Question:
     """What is asked of a model, in no server's words. `extra` are further fields of the request (None: not sent).
 
     `json_schema` is the form that the reply must have, `top_logprobs` how many alternatives of each token are wanted.
-    `schema_is_optional`: who asks can ask without the schema too, in other words.
+    `schema_is_optional`: who asks can ask without the schema too, in other words. `shared_prefix` is what the user's
+    message begins with in every question, which a server may cache.
     """
 
     messages: Messages
@@ -41,6 +42,7 @@ class Question:
     json_schema: Mapping[str, Any] | None = None
     top_logprobs: int | None = None
     schema_is_optional: bool = False
+    shared_prefix: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -49,7 +51,8 @@ class Reply:
     """A model's reply. `finish_reason` is stop, length, content_filter, or the server's own word.
 
     `logprobs` is the list of token entries as the server sent it, `usage` what is said to be billed. `thought` is what
-    the server sends apart from the text as the model's reasoning.
+    the server sends apart from the text as the model's reasoning. `cached` are tokens of the prompt: those read from a
+    cache, and those written to one.
     """
 
     text: str
@@ -58,6 +61,7 @@ class Reply:
     logprobs: list[Any] | None
     usage: Usage | None
     thought: str = ""
+    cached: tuple[int, int] = (0, 0)
 
 
 class BadBodyError(Exception):

@@ -112,6 +112,7 @@ class OpenAIWire:
             logprobs=_logprobs(choice.get("logprobs")),
             usage=usage,
             thought=_thought(message),
+            cached=(_cached(reply["usage"]), 0) if usage is not None else (0, 0),
         )
 
     def read_error(self, body: bytes) -> ServerError:
@@ -207,6 +208,13 @@ def _usage(usage: Any) -> Usage | None:
     if not (is_count(prompt) and is_count(completion) and prompt):
         return None
     return min(prompt, MOST_TOKENS), min(completion, MOST_TOKENS)
+
+
+def _cached(usage: dict[str, Any]) -> int:
+    """Prompt tokens read from a cache: of OpenAI's details, of DeepSeek's count."""
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else usage.get("prompt_cache_hit_tokens")
+    return min(cached, usage["prompt_tokens"], MOST_TOKENS) if is_count(cached) else 0
 
 
 def _logprobs(logprobs: Any) -> list[Any] | None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from pydantic import Field, JsonValue
 
-from efficient_empathy.dialogues import Sample
+from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.llm import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
@@ -144,6 +144,7 @@ class LLMJudge:
         self.concurrency = 2 * endpoint.window.maximum
         self._as_json = settings.reply != "text"
         self._streak = Streak()
+        self._prefixes: dict[bool, str] = {}
         self._shown: Callable[[Sample], Sample] = lambda sample: sample
         redaction: dict[str, JsonValue] = {}
         if settings.redact:
@@ -177,9 +178,20 @@ class LLMJudge:
                 "json_schema": self.rubric.json_schema,
                 "schema_is_optional": self.settings.reply == "auto",
             }
+        if prefix := self._shared_prefix(as_json):
+            fields["shared_prefix"] = prefix
         if self.settings.logprobs:
             fields["top_logprobs"] = TOP_LOGPROBS
         return fields
+
+    def _shared_prefix(self, as_json: bool) -> str:
+        """What the user's message begins with for every sample, to the end of a line."""
+        if as_json not in self._prefixes:
+            blanks = (Sample.of([Utterance("speaker", text)], text) for text in ("a", "b"))
+            first, other = (self.rubric.messages(blank, as_json=as_json)[-1]["content"] for blank in blanks)
+            same = next((i for i, (a, b) in enumerate(zip(first, other, strict=False)) if a != b), 0)
+            self._prefixes[as_json] = first[:same].rpartition("\n")[0]
+        return self._prefixes[as_json]
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """One judgement per sample, in order. Raises `UserError` once too many replies in a row had no scores."""
