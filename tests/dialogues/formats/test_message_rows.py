@@ -62,6 +62,23 @@ def test_an_order_that_some_rows_lack_leaves_the_files_order(convert: Convert) -
     assert not intake.repairs
 
 
+def test_an_id_that_comes_back_with_the_same_turns_is_refused(convert: Convert) -> None:
+    rows = [{**row, "turn": turn} for row, turn in zip([*ANN[:2], *ANN[2:]], [0, 1, 0, 1], strict=True)]
+    samples, intake = convert("message-rows", *rows)
+    assert samples == []
+    assert "its id comes back: 'user' has the turn '0' twice, again at file:3" in intake.bad_rows[0].reason
+
+
+def test_voices_may_share_a_turn_and_write_twice_in_it(convert: Convert) -> None:
+    shared = [{**row, "turn": turn} for row, turn in zip(ANN, [1, 1, 0, 0], strict=True)]
+    samples, _ = convert("message-rows", *shared)
+    assert texts(samples[-1]) == ["Twice.", "Oh dear.", "I lost.", "Oh no."]
+    twice = [{**row, "turn": turn} for row, turn in zip([ANN[0], *ANN[:2]], [0, 0, 1], strict=True)]
+    samples, intake = convert("message-rows", *twice)
+    assert texts(samples[-1]) == ["I lost.\nI lost.", "Oh no."]
+    assert intake.repairs == {"running turns merged": 1}
+
+
 def test_category_and_split_may_stand_on_any_row(convert: Convert) -> None:
     samples, _ = convert("message-rows", ANN[0], {**ANN[1], "category": "sad", "split": "val"}, *ANN[2:])
     assert {(sample.category, sample.split) for sample in samples} == {("sad", "valid")}

@@ -229,6 +229,10 @@ def test_what_is_no_dialogue_is_counted(convert: Convert, attributes: dict[str, 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
+        (
+            {"trace_id": "t", "attributes": {**CURRENT, "gen_ai.input.messages": json.dumps(INPUT)[:40]}},
+            "'input' is JSON that is cut or broken",
+        ),
         ({"resourceSpans": [3]}, "'resourceSpans' is '[3]', not a list of objects"),
         (
             {"trace_id": "t", "attributes": {**CURRENT, "gen_ai.input.messages": [3]}},
@@ -243,6 +247,12 @@ def test_what_is_no_dialogue_is_counted(convert: Convert, attributes: dict[str, 
 def test_malformed_spans_are_bad_rows(convert: Convert, row: dict[str, Any], reason: str) -> None:
     _, intake = convert("otel", row)
     assert reason in intake.bad_rows[0].reason
+
+
+def test_a_table_with_attributes_is_no_span() -> None:
+    reader = recognise_format([{"context": "Hi.", "response": "Hello.", "attributes": "polite"}])
+    assert reader is not None
+    assert reader.name == "table"
 
 
 def test_a_whole_file_and_a_file_of_lines_are_read(write: Callable[..., Path]) -> None:

@@ -92,6 +92,10 @@ def test_what_is_ambiguous_is_a_bad_row(convert: Convert, row: dict[str, Any], r
     assert reason in intake.bad_rows[0].reason
 
 
+def test_a_history_beside_another_question_is_not_the_dialogue() -> None:
+    assert recognise_format([{"history": ["Hi.", "Hello."], "query": "And now?"}]) is None
+
+
 def test_a_table_with_a_context_stays_a_table(write: Callable[..., Path]) -> None:
     path = write("a.jsonl", [{"context": "Hi.", "response": "Hello.", "history": ["x", "y"]}])
     assert inspect_source(path).format == "table"

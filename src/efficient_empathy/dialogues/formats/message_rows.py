@@ -21,9 +21,10 @@ CONVERSATION_COLUMNS: tuple[str, ...] = (
 )
 ROLE_COLUMNS = ("role", "sender", "author", "speaker", "from", "sender_role", "author_role", "sender_type")
 TEXT_COLUMNS = ("content", "text", "message", "utterance", "body", "value")
+TIME_COLUMNS = ("timestamp", "created_at", "create_time", "sent_at", "datetime", "time", "date", "when")
 ORDER_COLUMNS: tuple[str, ...] = (
     *("turn", "turn_id", "turn_index", "turn_number", "utterance_idx", "message_index", "index", "position", "order"),
-    *("sequence", "seq", "timestamp", "created_at", "create_time", "sent_at", "datetime", "time", "date", "when"),
+    *("sequence", "seq", *TIME_COLUMNS),
 )
 """In the order in which they are looked for."""
 
@@ -70,7 +71,7 @@ def _samples(rows: Iterable[Row], columns: Columns, intake: Intake) -> Iterator[
 
     def convert(group: Gathered) -> list[Sample]:
         check_whole(group, group_by)
-        messages = _in_order(group.rows, intake)
+        messages = _in_order(group.rows, role, intake)
         values = {
             "dialogue_id": label_of(messages[0].values, [group_by]),
             "category": next(filter(None, (label_of(row.values, CATEGORY_KEYS) for row in messages)), None),
@@ -109,16 +110,33 @@ def columns_of(values: dict[str, Any], group_by: str | None) -> Columns:
     return str(group), str(role), str(text)
 
 
-def _in_order(rows: list[Row], intake: Intake) -> list[Row]:
+def _in_order(rows: list[Row], role: str, intake: Intake) -> list[Row]:
     for name in ORDER_COLUMNS:
         column = _first(rows[0].values, [name])
         places = [_place(row.values.get(column)) for row in rows] if column is not None else []
         if places and None not in places and len(set(places)) > 1:
             order = sorted(range(len(rows)), key=lambda i: (places[i], i))
-            if order != list(range(len(rows))):
-                intake.repairs["conversations put in order"] += 1
+            if order == list(range(len(rows))):
+                return rows
+            if name not in TIME_COLUMNS:
+                _check_once(rows, role, str(column))
+            intake.repairs["conversations put in order"] += 1
             return [rows[i] for i in order]
     return rows
+
+
+def _check_once(rows: list[Row], role: str, column: str) -> None:
+    """Malformed if a voice has two messages of one number: two conversations have one id."""
+    seen: set[tuple[Any, Any]] = set()
+    for row in rows:
+        place = (str(row.values.get(role)), _place(row.values.get(column)))
+        if place in seen:
+            number = show_value(row.values.get(column))
+            raise MalformedError(
+                f"its id comes back: {show_value(place[0])} has the {column} {number} twice, again at {row.place}: "
+                "give each conversation an id of its own"
+            )
+        seen.add(place)
 
 
 def _place(value: object) -> float | None:

@@ -51,7 +51,11 @@ class OpenTelemetry:
         names = {str(name).replace("_", "").lower() for name in row}
         if isinstance(row.get("spans"), list):
             return "traceid" in names
-        return bool(names & {"traceid", "context", "context.traceid"}) and "attributes" in names
+        context = row.get("context")
+        has_trace = bool(names & {"traceid", "context.traceid"}) or (
+            isinstance(context, dict) and "trace_id" in context
+        )
+        return has_trace and "attributes" in names
 
     def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
         """One sample per call to a model."""

@@ -35,7 +35,7 @@ def parse_json(value: Any) -> Any:
 
 def asked_messages(payload: Any, key: str) -> list[Message]:
     """The messages that a call was given; text alone is the user's. Malformed, naming `key`, if there are none."""
-    messages = _asked(parse_json(payload))
+    messages = _asked(_whole(payload, key))
     if messages is None:
         raise MalformedError(f"{key!r} is {show_value(payload)}, in which there are no messages or text")
     return messages
@@ -43,10 +43,20 @@ def asked_messages(payload: Any, key: str) -> list[Message]:
 
 def answered_messages(payload: Any, key: str) -> list[Message]:
     """The messages that a call gave; text alone is the assistant's. Malformed, naming `key`, if there are none."""
-    messages = _answered(parse_json(payload))
+    messages = _answered(_whole(payload, key))
     if messages is None:
         raise MalformedError(f"{key!r} is {show_value(payload)}, in which there is no message or text")
     return messages
+
+
+def _whole(payload: Any, key: str) -> Any:
+    """The payload, from JSON if it is JSON text; malformed if that was cut, as by a limit on what is logged."""
+    value = parse_json(payload)
+    if isinstance(value, str) and value.lstrip().startswith(('{"', '[{"')):
+        raise MalformedError(
+            f"{key!r} is JSON that is cut or broken: {show_value(value)}: log it whole (raise the limit on its length)"
+        )
+    return value
 
 
 def _asked(payload: Any) -> list[Message] | None:

@@ -27,6 +27,8 @@ from efficient_empathy.dialogues.turns import Turn, conversation, pair
 
 KEYS = ("dialog", "dialogue", "utterances", "turns", "log", "history")
 """Where the list may stand; of several lists none is taken."""
+_OTHER_TEXTS = {"prompt", "question", "query", "instruction", "completion", "chosen", "answer", "output"}
+"""Beside one of these a history is not the whole dialogue."""
 _VOICE = re.compile(r"((speaker|user|person|participant|agent|voice|spk|s|p)[ _-]?)?([0-9]{1,2}|[a-d])", re.IGNORECASE)
 
 
@@ -50,6 +52,8 @@ class Utterances:
         if isinstance(line, str) and END_OF_TURN in line:
             return True
         key = _key(row)
+        if key == "history" and _OTHER_TEXTS & row.keys():
+            return False
         return key is not None and not ("response" in row and "context" in row)
 
     def samples(self, rows: Iterable[Row], intake: Intake) -> Iterator[Sample]:
