@@ -20,6 +20,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 
 from efficient_empathy.cli import COMMANDS
@@ -57,6 +58,7 @@ JSON_WORDS = {
     "null": "null",
 }
 WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path", Any: "any"}
+WORDS |= {ByteSize: "size"}
 BOUNDS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<")}
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -13,6 +17,7 @@ import pytest
 MEGABYTES = 150
 ALLOWED_GROWTH_MB = 60
 ROWS = 15_000
+PACKED = [".gz", ".xz", ".zst", ".zip"]
 TEXT = "I had a hard day and nobody listened. " * 270
 
 READ = """
@@ -28,10 +33,35 @@ print(count, peak() - before)
 """
 
 
+def zstd() -> Any:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd
+
+
 def write(path: Path, rows: int) -> Path:
+    line = json.dumps({"context": TEXT, "response": "oh"}) + "\n"
     match path.suffix:
+        case ".gz":
+            with gzip.open(path, "wt", compresslevel=1) as handle:
+                handle.writelines(line for _ in range(rows))
+        case ".xz":
+            with lzma.open(path, "wt", preset=0) as handle:
+                handle.writelines(line for _ in range(rows))
+        case ".zst":
+            with zstd().open(path, "wt") as handle:
+                handle.writelines(line for _ in range(rows))
+        case ".zip":
+            archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+            with archive, archive.open("train.jsonl", "w") as member:
+                member.writelines(line.encode() for _ in range(rows))
+        case ".txt":
+            with path.open("w", encoding="utf-16") as handle:
+                handle.write("context\tresponse\n")
+                handle.writelines(f"{TEXT}\toh\n" for _ in range(rows))
         case ".jsonl":
-            line = json.dumps({"context": TEXT, "response": "oh"}) + "\n"
             with path.open("w") as handle:
                 handle.writelines(line for _ in range(rows))
         case ".json":
@@ -51,10 +81,10 @@ def write(path: Path, rows: int) -> Path:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
-@pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv", ".parquet"])
+@pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv", ".parquet", ".txt", *PACKED])
 def test_memory_stays_flat(tmp_path: Path, ending: str) -> None:
     large = write(tmp_path / f"large{ending}", ROWS)
-    assert large.stat().st_size > 0.95 * MEGABYTES * 2**20
+    assert ending in PACKED or large.stat().st_size > 0.95 * MEGABYTES * 2**20
     small = write(tmp_path / f"small{ending}", 10)
     run = subprocess.run([sys.executable, "-c", READ, small, large], check=True, capture_output=True, text=True)
     count, growth = run.stdout.split()

@@ -76,7 +76,8 @@ def inspect_source(source: str | Path, reading: ReadingSettings | None = None) -
     Holds 16 bytes per sample, however long it is.
     """
     dialogues = open_source(source, reading or InspectionSettings())
-    inspection = Inspection(dialogues.format, dialogues.files, dialogues.skipped_files)
+    files = [Path(str(file)) for file in dialogues.data_files]
+    inspection = Inspection(dialogues.format, files, dialogues.skipped_files)
     ids, conversations, personal = DistinctCounter(), DistinctCounter(), PersonalCounter()
     for sample in dialogues:
         inspection.samples += 1

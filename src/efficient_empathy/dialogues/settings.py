@@ -4,13 +4,38 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, ByteSize, Field
 
 from efficient_empathy.foundation.settings import Flag, Settings
 
 OnBadRow = Literal["fail", "skip"]
 RoleChoice = Literal["speaker", "listener", "drop"]
 SideChoice = Literal["chosen", "rejected", "both"]
+_DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+_PROBE = 'a,1;\t"|\n'
+
+
+def _check_delimiter(text: str) -> str:
+    delimiter = _DELIMITER_NAMES.get(text.lower(), text)
+    if len(delimiter) != 1 or delimiter in '\r\n"\0' or not delimiter.isascii():
+        raise ValueError(f"{text!r} is no delimiter: give one character, or one of {', '.join(_DELIMITER_NAMES)}")
+    return delimiter
+
+
+def _check_encoding(text: str) -> str:
+    try:
+        usable = _PROBE.encode(text).decode(text) == _PROBE
+    except (LookupError, ValueError):
+        usable = False
+    if not usable:
+        raise ValueError(f"{text!r} is no text encoding that Python knows: give one such as cp1252, utf-16-le, gb18030")
+    return text
+
+
+def _check_size(size: ByteSize) -> ByteSize:
+    if size <= 0:
+        raise ValueError("must be more than 0 bytes, such as 50GB")
+    return size
 
 
 class ReadingSettings(Settings):
@@ -30,6 +55,14 @@ class ReadingSettings(Settings):
     """Which replies of preference data are read. Without it, the chosen one of a pair, and all that stand alone."""
     on_bad_row: OnBadRow = "fail"
     """Stop at a row that carries no sample, or count it and go on."""
+    encoding: Annotated[str, AfterValidator(_check_encoding)] | None = None
+    """The encoding of text without a byte-order mark, e.g. cp1252; UTF-8 by default."""
+    delimiter: Annotated[str, AfterValidator(_check_delimiter)] | None = None
+    """What separates the fields of CSV: a character, or tab, comma, semicolon, pipe, space; recognised by default."""
+    sheet: str | None = None
+    """The sheet of a workbook that is read, where more than one has data."""
+    max_unpacked: Annotated[ByteSize, AfterValidator(_check_size), Flag(metavar="SIZE")] | None = None
+    """The most that a packed file may unpack to, e.g. 50GB; 250 times its size by default, from 256 MiB to 200 GiB."""
 
     @classmethod
     def of(cls, settings: ReadingSettings | None) -> Self:

@@ -10,7 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.dialogues.containers import UnknownContentError, container_of, file_rows
+from efficient_empathy.dialogues.containers import (
+    UnknownContentError,
+    container_of,
+    data_files,
+    file_rows,
+    in_order,
+)
+from efficient_empathy.dialogues.containers.zip_file import ABOUT, DataFile
 from efficient_empathy.dialogues.formats import find_reader, format_names, recognise_format
 from efficient_empathy.dialogues.formats.judged import EVALUATION, JudgedJSON
 from efficient_empathy.dialogues.formats.message_rows import MessageRows, columns_of
@@ -25,25 +32,24 @@ from efficient_empathy.dialogues.rows import (
     each,
     require_value,
     show_value,
-    split_in_name,
 )
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
 
 _PREFIX = "hub:"
-_FILE_ENDINGS = {".csv", ".gz", ".json", ".jsonl", ".parquet", ".tsv", ".txt", ".zip"}
+_FILE_ENDINGS = {".csv", ".json", ".jsonl", ".parquet", ".tsv", ".txt", ".xlsx", ".xlsm", ".ndjson"}
+_FILE_ENDINGS |= {".bz2", ".gz", ".xz", ".zip", ".zst"}
 _ROWS_LOOKED_AT = 100
 _KEYS_SHOWN = 12
-_OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.gz)?")
+_OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.(gz|bz2|xz|zst))?")
 _OFFICIAL_FORMAT = "empathetic-dialogues"
 _SAMPLES, _MANIFEST = "samples.parquet", "manifest.json"
 """What every run's folder has, once a source was read into it."""
 _SELECTION = ("assignments.parquet", "dataset_info.json")
 """What the folder of a run's selection has, beside each subset twice."""
-_NO_DATA = {".txt", ".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".log", ".html", ".pdf", ".png"}
-_ABOUT = re.compile(r"(?!_chat\.txt$)[._]|README|LICENSE|.*\.md$", re.IGNORECASE)
-_SPLIT_ORDER = {"train": 0, "valid": 1, "test": 2}
+_NO_DATA = {".txt", ".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".log", ".html", ".pdf"}
+_NO_DATA |= {".png", ".jpg", ".jpeg", ".gif", ".webp", ".opus", ".mp3", ".m4a", ".mp4", ".vcf"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ class HubId:
         return f"{_PREFIX}{self.name}" + (f":{self.split}" if self.split else "")
 
 
-Part = Path | HubId
+Part = DataFile | HubId
 
 
 def hub_id(source: str) -> HubId | None:
@@ -206,47 +212,71 @@ def list_files(folder: Path) -> list[Path]:
     Hidden ones are left out, and what describes the data: README, LICENSE and other Markdown.
     """
     try:
-        files = [path for path in folder.iterdir() if path.is_file() and not _ABOUT.match(path.name)]
+        files = [DataFile(path) for path in folder.iterdir() if path.is_file() and not ABOUT.match(path.name)]
     except OSError as error:
         raise UserError(f"cannot read the folder {folder}: {error.strerror or error}") from error
-    return sorted(files, key=lambda path: (_SPLIT_ORDER.get(split_in_name(path) or "", 3), path.name))
+    return [file.path for file in in_order(files)]
 
 
-def files_of_format(folder: Path, reading: ReadingSettings) -> tuple[str, list[Path]]:
-    """The one format of a folder's files, and those that are of it.
+def files_in(folder: Path, reading: ReadingSettings) -> tuple[str, list[DataFile], list[DataFile]]:
+    """The one format of what a folder holds, the files that are of it, and the others.
 
-    A run's folder is its samples. EmpatheticDialogues' official files are read alone where they are found. Files of
-    several formats are an error, unless a format is named; so is a selection, which has selected and discarded samples,
-    each in two files.
+    A run's folder is its samples. A selection is an error: it has selected and discarded samples, each in two files.
     """
-    format_name = reading.format
     if all((folder / name).is_file() for name in _SELECTION):
         raise UserError(f"{folder} is a selection, with each subset in two files: pass one, such as {_subset(folder)}")
-    if format_name in (None, Samples.name) and (folder / _SAMPLES).is_file() and (folder / _MANIFEST).is_file():
-        return Samples.name, [folder / _SAMPLES]
-    files = [path for path in list_files(folder) if path.suffix.lower() not in _NO_DATA or _is_dialogue(path)]
-    official = [path for path in files if _OFFICIAL.fullmatch(path.name)]
-    if format_name in (None, _OFFICIAL_FORMAT) and official:
-        formats = _formats(official, reading.model_copy(update={"format": None}))
-        if set(formats.values()) == {_OFFICIAL_FORMAT}:
-            return _OFFICIAL_FORMAT, list(formats)
-    formats = _formats(files, reading)
-    if not formats:
-        kind = f"the format {format_name}" if format_name else "a known format"
-        names = ", ".join(path.name for path in files[:20]) or "no file"
-        raise UserError(f"{folder} has no file of {kind} (looked at {names}): pass a file")
-    if len(set(formats.values())) > 1:
-        which = "; ".join(f"{path.name} is {name}" for path, name in formats.items())
-        raise UserError(f"{folder} has files of different formats ({which}): pass one file, or --format")
-    return next(iter(formats.values())), list(formats)
+    paths = list_files(folder)
+    if reading.format in (None, Samples.name) and (folder / _SAMPLES).is_file() and (folder / _MANIFEST).is_file():
+        return Samples.name, [DataFile(folder / _SAMPLES)], [DataFile(path) for path in paths if path.name != _SAMPLES]
+    return files_of_format(folder, [file for path in paths for file in data_files(path, reading)], reading)
 
 
-def _is_dialogue(path: Path) -> bool:
+def files_of_format(
+    whole: Path, files: list[DataFile], reading: ReadingSettings
+) -> tuple[str, list[DataFile], list[DataFile]]:
+    """The one format of the files of a folder or zip, those that are of it, and the others.
+
+    EmpatheticDialogues' official files are read alone where they are found. Files of several formats are an error,
+    unless a format is named.
+    """
+    chosen = _official(files, reading)
+    format_name = _OFFICIAL_FORMAT
+    if not chosen:
+        looked_at = _likely_data(files, reading)
+        formats = _formats(looked_at, reading)
+        if len(looked_at) == 1 and not formats and reading.format is None:
+            format_of(looked_at[0], reading)
+        if not formats:
+            kind = f"the format {reading.format}" if reading.format else "a known format"
+            names = ", ".join(file.name for file in looked_at[:20]) or "no file"
+            raise UserError(f"{whole} has no file of {kind} (looked at {names}): pass a file")
+        if len(set(formats.values())) > 1:
+            which = "; ".join(f"{file.name} is {name}" for file, name in formats.items())
+            raise UserError(f"{whole} has files of different formats ({which}): pass one file, or --format")
+        format_name, chosen = next(iter(formats.values())), list(formats)
+    return format_name, chosen, [file for file in files if file not in chosen]
+
+
+def _likely_data(files: list[DataFile], reading: ReadingSettings) -> list[DataFile]:
+    """The files that their names do not show to be something else; all, where none is left."""
+    data = [file for file in files if Path(file.name).suffix.lower() not in _NO_DATA or _is_dialogue(file, reading)]
+    return data or files
+
+
+def _is_dialogue(file: DataFile, reading: ReadingSettings) -> bool:
     """Whether a file of text is dialogue line by line, such as the export of a chat."""
     try:
-        return path.suffix.lower() == ".txt" and container_of(path) == "text"
+        return file.name.lower().endswith(".txt") and container_of(file, Intake(reading)) == "text"
     except UserError:
         return False
+
+
+def _official(files: list[DataFile], reading: ReadingSettings) -> list[DataFile]:
+    official = [file for file in files if _OFFICIAL.fullmatch(file.name)]
+    if not official or reading.format not in (None, _OFFICIAL_FORMAT):
+        return []
+    formats = _formats(official, reading.model_copy(update={"format": None}))
+    return list(formats) if set(formats.values()) == {_OFFICIAL_FORMAT} else []
 
 
 def _subset(folder: Path) -> Path:
@@ -254,15 +284,15 @@ def _subset(folder: Path) -> Path:
     return subsets[0] if subsets else folder / "sensibility.jsonl"
 
 
-def _formats(files: list[Path], reading: ReadingSettings) -> dict[Path, str]:
-    formats: dict[Path, str] = {}
+def _formats(files: list[DataFile], reading: ReadingSettings) -> dict[DataFile, str]:
+    formats: dict[DataFile, str] = {}
     reader = find_reader(reading.format) if reading.format else None
-    for path in files:
+    for file in files:
         try:
             if reader is None:
-                formats[path] = format_of(path, reading)
-            elif is_of(path, reader, reading):
-                formats[path] = reader.name
+                formats[file] = format_of(file, reading)
+            elif is_of(file, reader, reading):
+                formats[file] = reader.name
         except UnknownContentError:
             continue
     return formats
@@ -272,15 +302,21 @@ def _formats(files: list[Path], reading: ReadingSettings) -> dict[Path, str]:
 class Source:
     """Samples to iterate, any number of times; `intake` counts what the latest pass dropped or repaired.
 
-    `files` are those that are read, in order, none if it is a `hub` data set; `skipped_files` are the folder's others.
+    `data_files` are those that are read, in order, none if it is a `hub` data set; `skipped_files` are the others of
+    the folder or zip.
     """
 
     name: str
     format: str
-    files: list[Path]
+    data_files: list[DataFile]
     intake: Intake
     skipped_files: list[Path] = field(default_factory=list)
     hub: HubId | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files on disk that are read: a zip is one."""
+        return list(dict.fromkeys(file.path for file in self.data_files))
 
     def __iter__(self) -> Iterator[Sample]:
         """The samples in order. Raises `UserError` for what cannot be read, `BadRowError` as the intake has it.
@@ -295,7 +331,7 @@ class Source:
     def parts(self) -> Iterator[Iterator[Row]]:
         """The rows, file by file; begins a new count in `intake`."""
         self.intake.clear()
-        parts: list[Part] = [self.hub] if self.hub else [*self.files]
+        parts: list[Part] = [self.hub] if self.hub else [*self.data_files]
         for part in parts:
             yield rows_of(part, self.intake)
 
@@ -336,11 +372,17 @@ def open_source(source: str | Path, reading: ReadingSettings | None = None) -> S
         )
     if not exists:
         raise UserError(f"{source} is not found: there is no file or folder {path.absolute()}")
-    if not is_folder:
-        return Source(str(source), reading.format or format_of(path, reading), [path], intake)
-    name, files = files_of_format(path, reading)
-    skipped_files = [other for other in list_files(path) if other not in files]
-    return Source(str(source), name, files, intake, skipped_files)
+    name, files, others = files_in(path, reading) if is_folder else _file(path, reading)
+    return Source(str(source), name, files, intake, [Path(str(file)) for file in others])
+
+
+def _file(path: Path, reading: ReadingSettings) -> tuple[str, list[DataFile], list[DataFile]]:
+    """As `files_of_format` has it, for one file, which may be a zip of several."""
+    members = data_files(path, reading)
+    likely = _likely_data(members, reading)
+    if len(likely) > 1:
+        return files_of_format(path, members, reading)
+    return reading.format or format_of(likely[0], reading), likely, [file for file in members if file not in likely]
 
 
 def read_evaluations(source: str | Path, reading: ReadingSettings | None = None) -> Iterator[tuple[Sample, str]]:

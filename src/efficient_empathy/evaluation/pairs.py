@@ -10,8 +10,9 @@ import polars as pl
 
 from efficient_empathy.dialogues.containers import file_rows
 from efficient_empathy.dialogues.containers.csv_file import csv_rows
+from efficient_empathy.dialogues.containers.encodings import undecodable
 from efficient_empathy.dialogues.containers.json_file import line_rows
-from efficient_empathy.dialogues.containers.opening import NOT_UTF8, TOO_LONG, lines, open_bytes
+from efficient_empathy.dialogues.containers.opening import TOO_LONG, lines, open_bytes
 from efficient_empathy.dialogues.containers.parquet_file import parquet_rows
 from efficient_empathy.dialogues.rows import (
     CATEGORY_KEYS,
@@ -266,7 +267,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
                 for text in line.decode().removesuffix("\n").removesuffix("\r").split("\r"):
                     yield place, clean(text)
             except UnicodeDecodeError as error:
-                raise UserError(f"{place}: {NOT_UTF8}") from error
+                raise UserError(f"{place}: {undecodable(line or b'', None)}") from error
             except MalformedError as error:
                 raise UserError(f"{place}: {error}") from error
 

@@ -35,9 +35,7 @@ def test_an_empty_file_is_named(write: Write, content: str, name: str) -> None:
         container_of(write(name, content))
 
 
-@pytest.mark.parametrize(
-    "content", [b"just a text\nof two lines\n", b"\x1c", b"PK\x03\x04rest", b"BZh91AY", b"\x28\xb5\x2f\xfd.."]
-)
+@pytest.mark.parametrize("content", [b"just a text\nof two lines\n", b"\x1c", b"BZh91AY"])
 def test_other_content_is_said_to_be_unknown(write: Write, content: bytes) -> None:
-    with pytest.raises(UnknownContentError, match=r"a\.bin is (neither JSON|packed with)"):
+    with pytest.raises(UnknownContentError, match=r"a\.bin is neither JSON.* pass --delimiter"):
         container_of(write("a.bin", content))

@@ -32,7 +32,7 @@ def test_lines_are_rows_and_blank_lines_are_none(write: Write) -> None:
         (b'{"context": "hi"', "not JSON"),
         (b"[1, 2]", "is not a JSON object"),
         (b"12", "is not a JSON object"),
-        (b'{"context": "caf\xe9", "response": "x"}', "iconv -f"),
+        (b'{"context": "caf\xe9", "response": "x"}', "pass --encoding cp1252"),
         (b'{"context": "a\0b", "response": "x"}', "NUL byte"),
         (rb'{"context": "a\u0000b", "response": "x"}', "NUL byte"),
         (rb'{"context": "a\ud800b", "response": "x"}', "surrogate"),
@@ -74,7 +74,13 @@ def test_bad_elements_of_an_array_are_told_by_row(write: Write) -> None:
     path = write(
         "a.json", b"[" + GOOD.encode() + b', 7, {"context": "caf\xe9", "response": "x"}, ' + GOOD.encode() + b"]"
     )
-    assert reasons(path) == [(":row 2", "'7' is not a JSON object"), (":row 3", opening.NOT_UTF8)]
+    assert reasons(path) == [
+        (":row 2", "'7' is not a JSON object"),
+        (
+            ":row 3",
+            "not UTF-8; it looks like cp1252: pass --encoding cp1252, or the encoding that the file has",
+        ),
+    ]
     assert inspect_source(path).samples == 2
 
 
@@ -149,3 +155,16 @@ def test_an_object_with_messages_at_an_unknown_name_is_a_row(write: Write) -> No
     with pytest.raises(UserError, match=r"'talk' \(list of objects with 'role', 'content'\).* --column messages=talk"):
         open_source(path)
     assert len(list(open_source(path, ReadingSettings(columns={"messages": "talk"})))) == 1
+
+
+def test_files_that_were_joined_lose_their_marks(write: Write) -> None:
+    inspection = inspect_source(write("a.jsonl", f"\ufeff{GOOD}\n\ufeff{GOOD}\n\ufeff\n{GOOD}\n"))
+    assert (inspection.samples, inspection.bad_rows) == (3, 0)
+    assert inspection.repairs == {"byte-order marks inside the file left out": 2}
+
+
+def test_files_that_were_joined_without_a_line_end_are_told_where(write: Write) -> None:
+    for mark in ("", "\ufeff"):
+        [(place, reason)] = reasons(write("a.jsonl", f"{GOOD}\n{GOOD}{mark}{GOOD}\n"))
+        assert place == ":2"
+        assert reason == f"more than one JSON value (another begins at column {len(GOOD) + 1}): write one a line"

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from efficient_empathy.dialogues.chat import message_keys
-from efficient_empathy.dialogues.containers.opening import HOLDS_NUL, MAX_LINE, NOT_UTF8, TOO_LONG, lines, open_bytes
+from efficient_empathy.dialogues.containers.encodings import MARK, undecodable
+from efficient_empathy.dialogues.containers.opening import (
+    HOLDS_NUL,
+    MAX_LINE,
+    TOO_LONG,
+    lines,
+    open_bytes,
+    without_mark,
+)
+from efficient_empathy.dialogues.containers.zip_file import DataFile
 from efficient_empathy.dialogues.roles import TABLE
 from efficient_empathy.dialogues.rows import SPLITS, Intake, Row, show_value
 from efficient_empathy.foundation.errors import UserError
@@ -29,22 +38,27 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
-def line_rows(path: Path, intake: Intake) -> Iterator[Row]:
+def line_rows(file: DataFile | Path, intake: Intake) -> Iterator[Row]:
     """One JSON object a line; blank lines are none."""
-    with open_bytes(path) as stream:
+    name = str(file)
+    with open_bytes(file, intake) as stream:
         for number, line in lines(stream):
             if line is not None and line.isspace():
                 continue
-            place = f"{path}:{number}"
-            value, fault = line_value(line)
+            place = f"{name}:{number}"
+            if line is not None and line.startswith(MARK):
+                line = without_mark(line, intake)
+                if not line.strip():
+                    continue
+            value, fault = line_value(line, intake.settings.encoding)
             if isinstance(value, dict):
                 yield Row(place, value)
             else:
                 intake.bad(place, fault or f"{show_value(value)} is not a JSON object")
 
 
-def line_value(line: bytes | None) -> tuple[Any, str | None]:
-    """The JSON value of a line, or why it has none."""
+def line_value(line: bytes | None, encoding: str | None = None) -> tuple[Any, str | None]:
+    """The JSON value of a line, or why it has none; `encoding` is the one that was named for the file."""
     if line is None:
         return None, f"a line {TOO_LONG}"
     if b"\0" in line:
@@ -52,16 +66,18 @@ def line_value(line: bytes | None) -> tuple[Any, str | None]:
     try:
         return _decoder.decode(line.decode()), None
     except UnicodeDecodeError:
-        return None, NOT_UTF8
+        return None, undecodable(line, encoding)
     except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and line.lstrip().startswith(b"{"):
+            return None, f"more than one JSON value (another begins at column {error.colno}): write one a line"
         return None, f"not JSON ({error.msg} at column {error.colno})"
     except (ValueError, RecursionError) as error:
         return None, f"not usable JSON ({error})"
 
 
-def array_rows(path: Path, intake: Intake, is_row: IsRow) -> Iterator[Row]:
+def array_rows(file: DataFile | Path, intake: Intake, is_row: IsRow) -> Iterator[Row]:
     """The objects of a JSON array; messages that are no rows of their own are one row, a conversation."""
-    rows = _array_rows(path, intake)
+    rows = _array_rows(file, intake)
     first = next(rows, None)
     if first is None:
         return
@@ -71,15 +87,16 @@ def array_rows(path: Path, intake: Intake, is_row: IsRow) -> Iterator[Row]:
     messages = [row.values for row in islice(chain([first], rows), MAX_MESSAGES + 1)]
     if len(messages) > MAX_MESSAGES:
         raise UserError(
-            f"{path}: over {MAX_MESSAGES:,} messages without a column that says which conversation each belongs to: "
+            f"{file}: over {MAX_MESSAGES:,} messages without a column that says which conversation each belongs to: "
             "add one, and pass --group-by NAME"
         )
     yield Row(first.place, {"messages": messages})
 
 
-def _array_rows(path: Path, intake: Intake) -> Iterator[Row]:
-    with open_bytes(path) as stream:
-        scanner = _Scanner(stream, path, MAX_LINE)
+def _array_rows(file: DataFile | Path, intake: Intake) -> Iterator[Row]:
+    name = str(file)
+    with open_bytes(file, intake) as stream:
+        scanner = _Scanner(stream, name, MAX_LINE, intake.settings.encoding)
         scanner.expect("[")
         number = 0
         while scanner.next_character() != "]":
@@ -87,42 +104,43 @@ def _array_rows(path: Path, intake: Intake) -> Iterator[Row]:
                 scanner.expect(",")
             number += 1
             value, fault = scanner.value(number)
-            yield from _object_row(value, fault, f"{path}:row {number}", intake)
+            yield from _object_row(value, fault, f"{name}:row {number}", intake)
         scanner.expect("]")
         if scanner.next_character():
-            raise UserError(f"{path}: text after the end of the JSON array: remove it, or write one object a line")
+            raise UserError(f"{name}: text after the end of the JSON array: remove it, or write one object a line")
 
 
-def object_rows(path: Path, intake: Intake, is_row: IsRow) -> Iterator[Row]:
+def object_rows(file: DataFile | Path, intake: Intake, is_row: IsRow) -> Iterator[Row]:
     """JSON objects one after the other; one alone is a row, or else holds lists of rows, perhaps by split."""
-    with open_bytes(path) as stream:
-        scanner = _Scanner(stream, path, MAX_OBJECT)
+    name = str(file)
+    with open_bytes(file, intake) as stream:
+        scanner = _Scanner(stream, name, MAX_OBJECT, intake.settings.encoding)
         first, fault = scanner.value(1)
         if not scanner.next_character():
             if isinstance(first, dict) and not fault and not is_row(first) and not _holds_messages(first, is_row):
-                yield from _nested_rows(first, path, intake)
+                yield from _nested_rows(first, name, intake)
             else:
-                yield from _object_row(first, fault, f"{path}:row 1", intake)
+                yield from _object_row(first, fault, f"{name}:row 1", intake)
             return
-        yield from _object_row(first, fault, f"{path}:row 1", intake)
+        yield from _object_row(first, fault, f"{name}:row 1", intake)
         number = 1
         while scanner.next_character():
             number += 1
             value, fault = scanner.value(number)
-            yield from _object_row(value, fault, f"{path}:row {number}", intake)
+            yield from _object_row(value, fault, f"{name}:row {number}", intake)
 
 
-def _nested_rows(whole: dict[str, Any], path: Path, intake: Intake) -> Iterator[Row]:
+def _nested_rows(whole: dict[str, Any], name: str, intake: Intake) -> Iterator[Row]:
     lists = {
         key: value
         for key, value in whole.items()
         if isinstance(value, list) and any(isinstance(v, dict) for v in value)
     }
     if not lists:
-        yield Row(f"{path}:row 1", whole)
+        yield Row(f"{name}:row 1", whole)
     for key, values in lists.items():
         for number, value in enumerate(values, 1):
-            for row in _object_row(value, None, f"{path}:{show_value(key)} row {number}", intake):
+            for row in _object_row(value, None, f"{name}:{show_value(key)} row {number}", intake):
                 yield Row(row.place, row.values, split=SPLITS.get(key.lower()))
 
 
@@ -148,10 +166,11 @@ def _object_row(value: Any, fault: str | None, place: str, intake: Intake) -> It
 class _Scanner:
     """Reads one JSON value after the other from a stream, holding no more than the value at hand."""
 
-    def __init__(self, stream: BinaryIO, path: Path, limit: int) -> None:
+    def __init__(self, stream: BinaryIO, name: str, limit: int, encoding: str | None) -> None:
         self._stream = stream
-        self._path = path
+        self._name = name
         self._limit = limit
+        self._encoding = encoding
         self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
         self._text = ""
         self._at = 0
@@ -172,7 +191,7 @@ class _Scanner:
         if actual != character:
             what = f"{show_value(actual)} stands" if actual else "the file ends"
             raise UserError(
-                f"{self._path}: broken JSON: {what} at character {self._position:,} where {character!r} should"
+                f"{self._name}: broken JSON: {what} at character {self._position:,} where {character!r} should"
             )
         self._at += 1
 
@@ -194,7 +213,9 @@ class _Scanner:
             if len(self._text) - self._at > self._limit:
                 raise self._syntax_error(number, f"no end within {self._limit // 2**20} MB; write one object a line")
             self._more(max(2**16, len(self._text) - self._at))
-        fault = NOT_UTF8 if _UNDECODED.search(self._text, self._at, end) else None
+        fault = None
+        if _UNDECODED.search(self._text, self._at, end):
+            fault = undecodable(self._text[self._at : end].encode(errors="surrogateescape"), self._encoding)
         self._at = end
         return value, fault
 
@@ -204,7 +225,7 @@ class _Scanner:
 
     def _syntax_error(self, number: int, reason: str) -> UserError:
         return UserError(
-            f"{self._path}: broken JSON in row {number}, which begins at character {self._position:,}: {reason}"
+            f"{self._name}: broken JSON in row {number}, which begins at character {self._position:,}: {reason}"
         )
 
     def _more(self, size: int) -> None:

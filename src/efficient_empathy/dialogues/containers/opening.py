@@ -3,92 +3,98 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+from efficient_empathy.dialogues.containers.encodings import (
+    MARK,
+    Transcoder,
+    has_old_line_ends,
+    marked_encoding,
+    unmarked_encoding,
+)
+from efficient_empathy.dialogues.containers.packing import BUFFER, MAGIC_BYTES, Unpacked, packing_of, unpacked_limit
+from efficient_empathy.dialogues.containers.zip_file import DataFile, open_member
+from efficient_empathy.dialogues.rows import Intake
 from efficient_empathy.foundation.errors import UserError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 MAX_LINE = 64 * 2**20
 """The longest line (and JSON value, and CSV record) that is read, in bytes."""
-NOT_UTF8 = "not UTF-8: convert the file with `iconv -f WINDOWS-1252 -t UTF-8`, or -f with whatever it is in"
-HOLDS_NUL = "holds a NUL byte: remove it, or if the file is UTF-16 convert it with `iconv -f UTF-16 -t UTF-8`"
+HOLDS_NUL = "holds a NUL byte: remove it"
 TOO_LONG = f"longer than {MAX_LINE // 2**20} MB"
-
-_BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
-_BOMS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+MARKS_INSIDE = "byte-order marks inside the file left out"
+HEAD = 2**16
+_MOST_LAYERS = 2
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """The file's bytes, seekable: unpacked if it is gzip, in UTF-8 if a byte-order mark says UTF-16 or UTF-32."""
-    stream: BinaryIO | None = None
+def open_bytes(file: DataFile | Path, intake: Intake | None = None) -> Iterator[BinaryIO]:
+    """A text file's bytes: unpacked, in UTF-8 without the mark at the start, its lines ended by line feeds.
+
+    The encoding is the one that a byte-order mark says, or else the intake's setting, UTF-8 if that has none.
+    """
+    intake = intake or Intake()
+    with open_unpacked(file, intake) as stream:
+        try:
+            yield _as_text(stream, str(file), intake.settings.encoding)
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{file} is not the {error.encoding} that its byte-order mark says "
+                f"({error.reason} before byte {stream.tell():,})"
+            ) from error
+
+
+@contextmanager
+def open_unpacked(file: DataFile | Path, intake: Intake | None = None) -> Iterator[BinaryIO]:
+    """A file's bytes, seekable, unpacked if it is packed (twice at most)."""
+    intake = intake or Intake()
+    file = file if isinstance(file, DataFile) else DataFile(file)
+    layers: list[Unpacked] = []
     try:
-        if not path.is_file():
-            raise UserError(f"{path} is not a file")
-        with path.open("rb") as raw:
-            stream = _unpack(raw)
-            yield _in_utf8(stream)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        at = _position(stream)
-        raise UserError(f"{path}: the gzip data is broken{at} ({error}): copy or download the file again") from error
-    except UnicodeDecodeError as error:
-        at = _position(stream)
-        raise UserError(
-            f"{path} is not the {error.encoding} that its byte-order mark says ({error.reason}{at})"
-        ) from error
+        if not file.path.is_file():
+            raise UserError(f"{file} is not a file")
+        with ExitStack() as stack:
+            raw = open_member(file) if file.member else file.path.open("rb", BUFFER)
+            stream: BinaryIO = stack.enter_context(raw)
+            size = file.path.stat().st_size
+            limit = unpacked_limit(size, intake.settings.max_unpacked)
+            while packing := packing_of(_head(stream, MAGIC_BYTES)):
+                if len(layers) == _MOST_LAYERS:
+                    raise UserError(f"{file} is packed more than twice: unpack it first")
+                layers.append(Unpacked(stream, packing, str(file), limit, size))
+                stream = io.BufferedReader(layers[-1], BUFFER)
+            yield stream
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UserError(f"cannot read {file}: {error.strerror or error}") from error
+    padding = sum(layer.padding for layer in layers)
+    if padding:
+        intake.repairs["zero bytes after packed data left out"] += padding
 
 
-def _position(stream: BinaryIO | None) -> str:
-    try:
-        return f" after {stream.tell():,} bytes" if stream else ""
-    except (OSError, EOFError, ValueError, zlib.error):
-        return ""
+def _head(stream: BinaryIO, size: int) -> bytes:
+    head = stream.read(size)
+    stream.seek(0)
+    return head
 
 
-def _unpack(raw: BinaryIO) -> BinaryIO:
-    magic = raw.read(2)
-    raw.seek(0)
-    return io.BufferedReader(gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
-
-
-def _in_utf8(stream: BinaryIO) -> BinaryIO:
-    head = stream.read(4)
-    encoding = next((name for bom, name in _BOMS.items() if head.startswith(bom)), None)
-    stream.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
-    return io.BufferedReader(_Transcoder(stream, encoding)) if encoding else stream
-
-
-class _Transcoder(io.RawIOBase):
-    """Another encoding's bytes as UTF-8."""
-
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder(encoding)()
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer)
-        while not self._ready:
-            chunk = self._stream.read(32_768)
-            self._ready = self._decoder.decode(chunk, final=not chunk).encode()
-            if not chunk:
-                break
-        part, self._ready = self._ready[: len(view)], self._ready[len(view) :]
-        view[: len(part)] = part
-        return len(part)
+def _as_text(stream: BinaryIO, name: str, encoding: str | None) -> BinaryIO:
+    head = _head(stream, HEAD)
+    marked = marked_encoding(head)
+    if head.startswith(MARK):
+        encoding = None
+        stream.seek(len(MARK))
+    elif not marked and not encoding and (unmarked := unmarked_encoding(head)):
+        raise UserError(f"{name} is not UTF-8; it looks like {unmarked}: pass --encoding {unmarked}")
+    encoding = marked or (encoding if encoding and codecs.lookup(encoding).name != "utf-8" else None)
+    start = head.decode(encoding, "ignore").encode(errors="ignore") if encoding else head
+    old_line_ends = has_old_line_ends(start)
+    if not encoding and not old_line_ends:
+        return stream
+    transcoder = Transcoder(stream, encoding, strict=marked is not None, mend_line_ends=old_line_ends)
+    return io.BufferedReader(transcoder, BUFFER)
 
 
 def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
@@ -102,3 +108,11 @@ def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
             yield number, None
         else:
             yield number, line
+
+
+def without_mark(line: bytes, intake: Intake) -> bytes:
+    """A line without the byte-order mark that it begins with, as joined files have it; counted."""
+    if not line.startswith(MARK):
+        return line
+    intake.repairs[MARKS_INSIDE] += 1
+    return line[len(MARK) :]

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from efficient_empathy.dialogues.containers.opening import NOT_UTF8, TOO_LONG, lines, open_bytes
+from efficient_empathy.dialogues.containers.encodings import undecodable
+from efficient_empathy.dialogues.containers.opening import TOO_LONG, lines, open_bytes
+from efficient_empathy.dialogues.containers.zip_file import DataFile
 from efficient_empathy.dialogues.rows import Intake, Row
 
 LINE = "line"
@@ -40,15 +42,16 @@ def is_dialogue_text(head: bytes) -> bool:
     return marked or any(chat_line(line) is not None for line in first)
 
 
-def text_rows(path: Path, intake: Intake) -> Iterator[Row]:
+def text_rows(file: DataFile | Path, intake: Intake) -> Iterator[Row]:
     """One row a line, blank ones too: they may be part of a message."""
-    with open_bytes(path) as stream:
+    name = str(file)
+    with open_bytes(file, intake) as stream:
         for number, line in lines(stream):
-            place = f"{path}:{number}"
+            place = f"{name}:{number}"
             if line is None:
                 intake.bad(place, f"a line {TOO_LONG}")
                 continue
             try:
                 yield Row(place, {LINE: line.decode().rstrip("\r\n")})
             except UnicodeDecodeError:
-                intake.bad(place, NOT_UTF8)
+                intake.bad(place, undecodable(line, intake.settings.encoding))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.dialogues.containers.csv_file import delimiter_of
+from efficient_empathy.dialogues.containers.delimiters import delimiter_of
 from efficient_empathy.evaluation.ratings.design import COMMENT, ITEM, TITLES, Layout, Row
 from efficient_empathy.evaluation.ratings.questions import Task
 from efficient_empathy.foundation.errors import UserError, missing_extra
@@ -77,7 +77,7 @@ def read_csv(path: Path) -> Table:
         text = text.split("\n", 1)[1]
     csv.field_size_limit(LARGEST_FIELD)
     header = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = delimiter_of(header) or ","
+    delimiter = delimiter_of([header]) or ","
     try:
         return Table(path, None, list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)))
     except csv.Error as error:

@@ -1,0 +1,164 @@
+"""Zip archives: the files that they hold, read where they lie. Nothing is ever extracted to disk."""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, BinaryIO
+
+from efficient_empathy.dialogues.containers.packing import BUFFER, too_large, unpacked_limit
+from efficient_empathy.foundation.errors import UserError, error_context
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+ABOUT = re.compile(r"(?!_chat\.txt$)[._]|README|LICENSE|.*\.md$", re.IGNORECASE)
+"""The names of files that describe data, or that systems leave beside it."""
+_SYSTEM = re.compile(r"\.|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
+_OUTSIDE = re.compile(r"/|[A-Za-z]:")
+_ENCRYPTED = 0x1
+_DOCUMENTS = {
+    "xl/workbook.bin": "a binary Excel workbook (xlsb): save it as xlsx or CSV",
+    "word/document.xml": "a Word document: save the dialogues as CSV, JSON lines or xlsx",
+    "ppt/presentation.xml": "a PowerPoint file: save the dialogues as CSV, JSON lines or xlsx",
+    "Index/Document.iwa": "an Apple Numbers or Pages document: export it as CSV or xlsx",
+    "META-INF/MANIFEST.MF": "a Java archive: it is no data",
+    "content.xml": "an OpenDocument file (ods, odt): save it as xlsx or CSV",
+}
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError)
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file with rows: one on disk, or a member of the zip at `path`."""
+
+    path: Path
+    member: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.path}/{self.member}" if self.member else str(self.path)
+
+    @property
+    def name(self) -> str:
+        """The file's own name, without folders."""
+        return PurePosixPath(self.member).name if self.member else self.path.name
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file on disk begins as a zip does."""
+    if not path.is_file():
+        return False
+    with error_context(f"read {path}"), path.open("rb") as stream:
+        return stream.read(4) in MAGIC
+
+
+def document_kind(path: Path) -> str | None:
+    """What else a zip is: `excel` for a workbook, a sentence for what is not read; None for an archive."""
+    with _open(path) as archive:
+        names = set(archive.namelist())
+    if "xl/workbook.xml" in names:
+        return "excel"
+    return next((f"{path} is {kind}" for name, kind in _DOCUMENTS.items() if name in names), None)
+
+
+def zip_members(path: Path, max_unpacked: int | None) -> list[DataFile]:
+    """The files in a zip but for what systems add; what describes the data is left out where there is anything else.
+
+    Raises `UserError` for a zip that is broken, encrypted, or larger than its limit, for names that climb out of it or
+    come twice, and for links.
+    """
+    with _open(path) as archive:
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    members = [entry for entry in entries if not any(map(_SYSTEM.match, PurePosixPath(entry.filename).parts))]
+    for entry in entries:
+        _check_name(path, entry.filename)
+    for entry in members:
+        if entry.flag_bits & _ENCRYPTED:
+            raise UserError(f"{path} is encrypted ({entry.filename} needs a password): unpack it first, and pass that")
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise UserError(f"{path} holds the link {entry.filename}: put the file itself into the zip")
+    twice = next((name for name, count in Counter(entry.filename for entry in members).items() if count > 1), None)
+    if twice is not None:
+        raise UserError(f"{path} holds {twice} twice: unpack it, and pass the file that you mean")
+    packed_size = path.stat().st_size
+    limit = unpacked_limit(packed_size, max_unpacked)
+    if sum(entry.file_size for entry in members) > limit:
+        raise too_large(str(path), limit, packed_size)
+    data = [entry for entry in members if not ABOUT.match(PurePosixPath(entry.filename).name)]
+    return [DataFile(path, entry.filename) for entry in data or members]
+
+
+def _check_name(path: Path, name: str) -> None:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if _OUTSIDE.match(name.replace("\\", "/")) or ".." in parts:
+        raise UserError(
+            f"{path} holds {name!r}, a path that leads out of the zip, so it was not made by a tool to be trusted: "
+            "unpack it with care, and pass the file that you mean"
+        )
+
+
+@contextmanager
+def open_member(file: DataFile) -> Iterator[BinaryIO]:
+    """The unpacked bytes of a zip's member, seekable."""
+    with _open(file.path) as archive:
+        try:
+            content = archive.open(str(file.member))
+        except _BROKEN as error:
+            raise _broken(file, error) from error
+        with content:
+            yield io.BufferedReader(_Member(content, file), BUFFER)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[zipfile.ZipFile]:
+    with error_context(f"read {path}"):
+        try:
+            archive = zipfile.ZipFile(path)
+        except _BROKEN as error:
+            raise UserError(f"{path} is a broken zip ({error}): copy or download the file again") from error
+        with archive:
+            yield archive
+
+
+def _broken(file: DataFile, error: Exception) -> UserError:
+    if isinstance(error, NotImplementedError):
+        return UserError(f"{file} is packed in a way that is not read ({error}): unpack the zip first")
+    return UserError(f"{file}: the zip is broken ({error}): copy or download the file again")
+
+
+class _Member(io.RawIOBase):
+    """A member's bytes, whose faults are told to the user."""
+
+    def __init__(self, content: IO[bytes], file: DataFile) -> None:
+        self._content = content
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._content.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._content.seek(offset, whence)
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        try:
+            data = self._content.read(len(view))
+        except _BROKEN as error:
+            raise _broken(self._file, error) from error
+        view[: len(data)] = data
+        return len(data)
