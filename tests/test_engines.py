@@ -30,7 +30,8 @@ def reply(p: float) -> does.Behaviour:
     ("check", "engine", "script", "said"),
     [
         (check_judge, CONSTRAINING, does.ok(REPLY), "2 of 2 replies parse"),
-        (check_judge, FREE, does.prose(), "2 parse_error, each with its reason"),
+        (check_judge, FREE, [does.ok(REPLY), does.prose()], "1 ok, 1 parse_error, each failure with its reason"),
+        (check_judge, FREE, does.prose(), "2 parse_error, each failure with its reason; the command fails"),
         (check_logprobs, CONSTRAINING, reply(0.6), "the likeliest number has 0.60 to 0.60"),
         (check_logprobs, FREE, does.ok("Warmth: 4"), "the server gives none: 2 parse_error"),
     ],
@@ -44,10 +45,9 @@ def test_a_check_says_what_it_saw(tmp_path: Path, check: Callable, engine, scrip
     ("check", "engine", "script", "said"),
     [
         (check_judge, CONSTRAINING, [does.ok(REPLY), does.prose()], "'parse_error': 1"),
-        (check_judge, FREE, does.ok(REPLY), "exit status 0 instead of 1"),
         (check_logprobs, CONSTRAINING, reply(1 - 1e-6), "4 distributions with one number alone"),
-        (check_logprobs, CONSTRAINING, does.ok(REPLY), "exit status 1 instead of 0"),
-        (check_quality, CONSTRAINING, does.prose(), "exit status 1 instead of 0"),
+        (check_logprobs, CONSTRAINING, does.ok(REPLY), "exit status 1"),
+        (check_quality, CONSTRAINING, does.prose(), "exit status 1"),
     ],
 )
 def test_a_check_fails_where_the_server_does_not_keep_it(tmp_path, check: Callable, engine, script, said: str) -> None:

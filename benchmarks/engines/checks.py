@@ -55,12 +55,12 @@ class Runner:
             self.source = self.home / "dialogues.jsonl"
             self.source.write_text("".join(islice(lines, samples // 2)), "utf-8")  # two samples each
 
-    def ask(self, *arguments: str | Path, status: int = 0) -> dict[str, Any]:
-        """The JSON of a command that asks the engine; it must end with this exit status."""
-        return self.run(*arguments, *self._model, status=status)
+    def ask(self, *arguments: str | Path, may_fail: bool = False) -> dict[str, Any]:
+        """The JSON of a command that asks the engine; it must end with 0, or where it `may_fail` with 1."""
+        return self.run(*arguments, *self._model, may_fail=may_fail)
 
-    def run(self, *arguments: str | Path, status: int = 0) -> dict[str, Any]:
-        """The JSON of any command."""
+    def run(self, *arguments: str | Path, may_fail: bool = False) -> dict[str, Any]:
+        """The JSON of any command, and in `failed` whether it ended with 1."""
         environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
         done = subprocess.run(
             [sys.executable, "-m", "efficient_empathy", *map(str, arguments), "--json"],
@@ -72,9 +72,9 @@ class Runner:
         )
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         require("Traceback" not in done.stderr, f"a traceback: {last}")
-        require(done.returncode == status, f"exit status {done.returncode} instead of {status}: {last}")
+        require(done.returncode in ((0, 1) if may_fail else (0,)), f"exit status {done.returncode}: {last}")
         report: dict[str, Any] = json.loads(done.stdout) if done.stdout.strip() else {}
-        return report
+        return {**report, "failed": done.returncode == 1}
 
     @cached_property
     def answered(self) -> Path:
@@ -90,12 +90,13 @@ def check_judge(runner: Runner) -> str:
     """`score` with the package's rubric: all parse where JSON is constrained, else each failure has its reason."""
     constrains = runner.engine.constrains_json
     run = runner.home / "judge"
-    report = runner.ask(*_score(runner, run), status=0 if constrains else 1)
+    report = runner.ask(*_score(runner, run), may_fail=not constrains)
     states = _states(report, run, runner.samples)
     if constrains:
         require(states["ok"] == runner.samples, f"{states} with replies constrained to JSON: {report['reasons']}")
         return f"{states['ok']} of {runner.samples} replies parse, constrained to JSON"
-    return f"JSON is not constrained: {_tell(states)}, each with its reason"
+    require(report["failed"] == (not states["ok"]), f"exit status {int(report['failed'])}: {dict(states)}")
+    return f"JSON is not constrained: {_tell(states)}, each failure with its reason{_failure(report)}"
 
 
 def check_form(runner: Runner) -> str:
@@ -111,8 +112,9 @@ def check_logprobs(runner: Runner) -> str:
     """`score --logprobs`: distributions with more than one number in them, or a reason why there is none."""
     run = runner.home / "logprobs"
     if not runner.engine.gives_logprobs:
-        report = runner.ask(*_score(runner, run), "--logprobs", *_form(), status=1)
+        report = runner.ask(*_score(runner, run), "--logprobs", *_form(), may_fail=True)
         states = _states(report, run, runner.samples)
+        require(not states["ok"], f"{states['ok']} scores without log-probabilities")
         require(any("gave no log-probabilities" in reason for reason in _reasons(run)), str(report["reasons"]))
         return f"the server gives none: {_tell(states)}, and the reason says so"
     report = runner.ask(*_score(runner, run), "--logprobs")
@@ -141,10 +143,11 @@ def check_generate(runner: Runner) -> str:
 def check_quality(runner: Runner) -> str:
     """`evaluate --metrics quality`: figures where judged, and how many were."""
     constrains = runner.engine.constrains_json
-    report = runner.ask("evaluate", "--run", runner.answered, "--metrics", "quality", status=0 if constrains else 1)
-    if not constrains:
-        return "JSON is not constrained: nothing judged, said in one sentence"
+    report = runner.ask("evaluate", "--run", runner.answered, "--metrics", "quality", may_fail=not constrains)
     metrics = report["metrics"]
+    if not constrains:
+        require(report["failed"] == (not metrics["quality_judged"]), f"exit status {int(report['failed'])}: {metrics}")
+        return f"JSON is not constrained: {metrics['quality_judged']:.0f} % judged{_failure(report)}"
     require(metrics["quality_judged"] == 100, f"{metrics['quality_judged']} % judged")
     axes = ("naturalness", "coherence", "empathy")
     require(all(1 <= metrics[axis] <= 3 for axis in axes), f"off the scale: {metrics}")
@@ -155,13 +158,15 @@ def check_pairwise(runner: Runner) -> str:
     """`pairwise` in both orders: every pair has a verdict, and none is lost."""
     constrains = runner.engine.constrains_json
     against = ["--a", "smollm2", "--b", "reference", "--max-tokens", str(NEW_TOKENS)]
-    report = runner.ask("pairwise", "--run", runner.answered, *against, status=0 if constrains else 1)
-    if not constrains:
-        return "JSON is not constrained: no pair has a verdict, said in one sentence"
+    report = runner.ask("pairwise", "--run", runner.answered, *against, may_fail=not constrains)
     verdicts = Counter({name: n for name, n in report["verdicts"].items() if n})
-    require(sum(verdicts.values()) == runner.samples and not verdicts["failed"], f"{dict(verdicts)}")
+    require(sum(verdicts.values()) == runner.samples, f"{dict(verdicts)} of {runner.samples} pairs")
+    if not constrains:
+        require(report["failed"] == (report["n"] == 0), f"exit status {int(report['failed'])}: {dict(verdicts)}")
+        return f"JSON is not constrained: {_tell(verdicts)}{_failure(report)}"
+    require(not verdicts["failed"], f"{dict(verdicts)}: {report['reasons']}")
     require(report["states"]["ok"] == 2 * runner.samples, f"{report['states']}: {report['reasons']}")
-    return ", ".join(f"{n} {name}" for name, n in verdicts.items())
+    return _tell(verdicts)
 
 
 CHECKS: Mapping[str, Callable[[Runner], str]] = {
@@ -201,6 +206,10 @@ def _reasons(run: Path) -> list[str]:
     with closing(sqlite3.connect(f"file:{run}/ledger.sqlite?mode=ro", uri=True)) as ledger:
         rows = ledger.execute("SELECT reason FROM judgements WHERE state != 'ok' AND reason != ''")
         return [reason for (reason,) in rows]
+
+
+def _failure(report: Mapping[str, Any]) -> str:
+    return "; the command fails and says why" if report["failed"] else ""
 
 
 def _tell(states: Counter[str]) -> str:
