@@ -18,6 +18,7 @@ _LINE = re.compile(
     re.MULTILINE,
 )
 _HEADING = re.compile(r"^[ \t]*(?P<mark>\#{2,6})[ \t]*(?P<name>[A-Za-z]\w*)[ \t]*(?P<colon>:?)[ \t]*$", re.MULTILINE)
+_INLINE_HEADING = re.compile(r"(?P<mark>\#{2,6})[ \t]*(?P<name>[A-Za-z]+)[ \t]*(?P<colon>:)")
 _INLINE = re.compile(r"(?:(?<!\S)|(?<=</s>))(?P<mark>)(?P<name>[A-Za-z]+)(?P<colon>:)(?!\S)")
 _NUMBERED = re.compile(r"(speaker|person|participant|voice|user|human|spk|p|s)[ _-]?([0-9]{1,2}|[a-e])", re.IGNORECASE)
 _OWN = names("speaker listener")
@@ -56,10 +57,12 @@ class Label:
 
 
 def labels_of(text: str, roles: RoleTable) -> list[Label]:
-    """All that may be labels at the beginnings of lines, in order."""
+    """All that may be labels, in order: at the beginnings of lines, and "### Human:" anywhere."""
     matches = {found.start("name"): found for found in _LINE.finditer(text)} if ":" in text or "：" in text else {}
     if "##" in text:
         headings = (found for found in _HEADING.finditer(text) if found["colon"] or found["name"].lower() in _CHAT)
+        inline = (found for found in _INLINE_HEADING.finditer(text) if found["name"].lower() in _CHAT)
+        matches = {found.start("name"): found for found in inline} | matches
         matches |= {found.start("name"): found for found in headings}
     return [_label(matches[start], roles) for start in sorted(matches)]
 

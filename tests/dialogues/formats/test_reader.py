@@ -54,6 +54,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "alpaca": {"instruction": "Speaker: hi", "input": "", "output": "hello"},
     "message-rows": {"conversation_id": "c", "role": "user", "content": "hi"},
     "utterances": {"dialogue": ["hi", "hello"]},
+    "transcript": {"text": "### Human: hi\n### Assistant: hello"},
     "judged": {"context": "hi", "response": "hello", "evaluation": "…"},
     "table": {"context": "hi", "response": "hello"},
 }

@@ -53,6 +53,7 @@ BUILT_IN = {
     "alpaca": "efficient_empathy.dialogues.formats.alpaca:Alpaca",
     "message-rows": "efficient_empathy.dialogues.formats.message_rows:MessageRows",
     "utterances": "efficient_empathy.dialogues.formats.utterances:Utterances",
+    "transcript": "efficient_empathy.dialogues.formats.transcript:Transcript",
     "judged": "efficient_empathy.dialogues.formats.judged:JudgedJSON",
     "table": "efficient_empathy.dialogues.formats.table:Table",
 }

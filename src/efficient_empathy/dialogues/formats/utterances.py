@@ -62,7 +62,7 @@ class Utterances:
         def convert(row: Row) -> list[Sample]:
             values = {**row.values}
             for label in CATEGORY_KEYS:
-                if isinstance(values.get(label), list):
+                if _items_of_label(values.get(label)):
                     del values[label]
                     intake.repairs["labels of single turns left out"] += 1
             row = Row(row.place, values, row.source, row.split)
@@ -74,6 +74,11 @@ class Utterances:
             return _of_list(key, row, intake)
 
         return each(rows, intake, convert)
+
+
+def _items_of_label(value: Any) -> bool:
+    """Whether a label is a list, one for each turn; in a CSV cell it is text."""
+    return isinstance(value, list) or (isinstance(value, str) and re.fullmatch(r"\[.*\]", value, re.DOTALL) is not None)
 
 
 def _key(values: dict[str, Any]) -> str | None:
