@@ -16,11 +16,14 @@ _PAIRS = (
     (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
     (r"<\|channel\|>(?:analysis|commentary)\b", r"<\|channel\|>final(?:<\|message\|>)?"),
     (r"\A(?-i:analysis(?=[A-Z]))", r"assistantfinal"),
-    (r"\A\s*Here is my thought process:", r"Here is my response:"),
+    (r"\AHere is my thought process:", r"Here is my response:"),
 )
 """How models open and close a thought: DeepSeek, Qwen, Seed; Magistral; Kimi; Sky-T1; Command A; gpt-oss, also where
 its special tokens are stripped; Granite."""
-_MARK = re.compile("|".join(f"(?P<open{i}>{a})|(?P<close{i}>{b})" for i, (a, b) in enumerate(_PAIRS)), re.IGNORECASE)
+_MARK = re.compile(
+    "(?=[<[◁ah])(?:" + "|".join(f"(?P<open{i}>{a})|(?P<close{i}>{b})" for i, (a, b) in enumerate(_PAIRS)) + ")",
+    re.IGNORECASE,
+)
 
 DEFAULT_ROOM = 4096
 """Tokens for thoughts, where reasoning is asked for without a budget of its own."""

@@ -183,9 +183,11 @@ def _take_tables(text: str, axes: Sequence[str], readings: Readings) -> str:
     """Read the tables whose head names axes side by side; the text with them blanked out."""
     lines = text.split("\n")
     for i, line in enumerate(lines):
-        heads = [_axis_of(cell, axes) for cell in _cells(line)]
         below = "".join(lines[i + 1 : i + 2])
-        if sum(head is not None for head in heads) < min(2, len(axes)) or not {"-"} <= {*below} <= {*"-|: \t\r"}:
+        if not {"-"} <= {*below} <= {*"-|: \t\r"}:
+            continue
+        heads = [_axis_of(cell, axes) for cell in _cells(line)]
+        if sum(head is not None for head in heads) < min(2, len(axes)):
             continue
         lines[i] = ""
         for k in range(i + 2, len(lines)):

@@ -160,7 +160,7 @@ def _lines(reply: Reply) -> Iterator[str]:
     yield f"{reply.state}: {_printable(reply.reason) or scores or 'no reason given'}"
     for turn in (*reply.context, Turn(role="listener", text=reply.response)):
         yield _block(f"{turn.role.capitalize()}: ", turn.text)
-    yield _block("Reply: ", reply.raw) if reply.raw else "Reply: none came"
+    yield _block("Reply: ", reply.raw) if reply.raw else "Reply: none in words"
 
 
 def _block(label: str, text: str) -> str:
