@@ -11,6 +11,7 @@ from efficient_empathy.dialogues.chat import message_keys
 from efficient_empathy.dialogues.formats import recognise_format
 from efficient_empathy.dialogues.formats.message_rows import MessageRows
 from efficient_empathy.dialogues.literals import parse_list
+from efficient_empathy.dialogues.roles import RoleTable
 from efficient_empathy.dialogues.rows import Intake, Row, show_value
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
@@ -25,6 +26,7 @@ _RESPONSE_WORDS = frozenset(
     {"response", "answer", "reply", "output", "completion", "assistant", "bot", "chatbot", "listener", "agent", "a"}
     | {"target", "ai", "model", "gpt", "tgt", "answers", "responses", "replies", "counselor", "therapist", "advice"}
 )
+_VOICE_WORDS = frozenset({"role", "sender", "author", "speaker", "who", "from", "by", "party", "side"})
 _COLUMNS_SHOWN = 12
 _ROLES_AT_MOST = 4
 _SHORT = "short value"
@@ -83,19 +85,20 @@ def _mappings(rows: Sequence[Values]) -> Iterator[list[ReadingSettings]]:
 
 def _grouped(rows: Sequence[Values], names: Sequence[str], texts: Sequence[str]) -> ReadingSettings | None:
     """A column of few voices, one that names conversations, and one text, as where each row is a message."""
-    voices = [name for name in names if _are_voices(_column(rows, name))]
-    groups = [name for name in names if name not in voices and _repeats(_column(rows, name))]
+    voices = [name for name in names if _are_voices(name, _column(rows, name))]
+    groups = [name for name in names if name not in (*voices, *texts) and _repeats(_column(rows, name))]
     if len(voices) != 1 or not groups or len(texts) != 1:
         return None
     by_id = [name for name in groups if re.search(r"id|conv|dialog|chat|session|thread|ticket|case", name.lower())]
     return ReadingSettings(group_by=(by_id or groups)[0], columns={"role": voices[0], "content": texts[0]})
 
 
-def _are_voices(values: Sequence[Any]) -> bool:
-    """Whether a column says who speaks: its values are known roles, a few that come again and again."""
+def _are_voices(column: str, values: Sequence[Any]) -> bool:
+    """Whether a column says who speaks: its few values are known roles, or its own name says so."""
     names = {value.strip().lower() for value in values if isinstance(value, str)}
-    meanings = {Intake().roles.meaning(name) for name in names}
-    return len(names) <= _ROLES_AT_MOST and {"speaker", "listener"} <= meanings
+    meanings = {RoleTable({}).meaning(name) for name in names}
+    few = 2 <= len(names) <= _ROLES_AT_MOST
+    return few and ({"speaker", "listener"} <= meanings or bool(_words(column) & _VOICE_WORDS))
 
 
 def _repeats(values: Sequence[Any]) -> bool:
@@ -132,7 +135,7 @@ def _length(values: Sequence[Any]) -> float:
 
 
 def _reads(rows: Sequence[dict[str, Any]], settings: ReadingSettings) -> bool:
-    """Whether the rows give samples under these settings, and none of them is bad."""
+    """Whether the rows give samples under these settings, or would if `--role` said who their voices are."""
     renamed = [rename_columns(row, settings.columns) for row in rows]
     reader = MessageRows() if settings.group_by else recognise_format(renamed)
     if reader is None:
@@ -142,7 +145,9 @@ def _reads(rows: Sequence[dict[str, Any]], settings: ReadingSettings) -> bool:
         count = sum(1 for _ in reader.samples([Row("", values) for values in renamed], intake))
     except UserError:
         return False
-    return count > 0 and intake.bad_row_count * 2 <= len(rows)
+    if count == 0:
+        return bool(intake.bad_rows) and all(row.reason.startswith("unknown role") for row in intake.bad_rows)
+    return intake.bad_row_count * 2 <= len(rows)
 
 
 def _option_text(settings: ReadingSettings) -> str:

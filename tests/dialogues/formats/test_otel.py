@@ -108,8 +108,6 @@ def check(samples: list[Any], intake: Any) -> None:
 def test_every_convention_is_read_in_every_layout(
     convert: Convert, attributes: dict[str, Any], row: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
-    if attributes is NESTED and "attributes.gen_ai" in row(attributes):
-        pytest.skip("columns are flat")
     reader = recognise_format([row(attributes)])
     assert reader is not None
     assert reader.name == "otel"

@@ -26,13 +26,13 @@ _CHAT_LINES = [re.compile(rf"\[{_STAMP}\] (.*)", re.DOTALL), re.compile(rf"{_STA
 
 def chat_line(line: str) -> tuple[str, str, str, str] | None:
     """Date, time, what says morning or afternoon, and the rest of a line that begins a message of a chat's export."""
-    head = line[:80].replace("\u202f", " ").replace("\u00a0", " ")
-    whole = _MARKS.sub("", head[:2]) + head[2:] + line[80:]
-    match = next((match for pattern in _CHAT_LINES if (match := pattern.match(whole))), None)
+    whole = _MARKS.sub("", line[:2]) + line[2:]
+    stamp = whole[:80].replace("\u202f", " ").replace("\u00a0", " ")
+    match = next((match for pattern in _CHAT_LINES if (match := pattern.match(stamp))), None)
     if match is None:
         return None
-    date, before, time, after, rest = match.groups(default="")
-    return date, time, before + after, rest
+    date, before, time, after, _ = match.groups(default="")
+    return date, time, before + after, whole[match.start(5) :]
 
 
 def is_dialogue_text(head: bytes) -> bool:

@@ -46,7 +46,7 @@ class OpenTelemetry:
         """By a batch, or by the attributes and ids of a span."""
         if any(isinstance(row.get(name), list) for name in _BATCHES):
             return True
-        if any(isinstance(name, str) and name.removeprefix("attributes.").startswith(_MARKS) for name in row):
+        if any(isinstance(name, str) and f"{name}.".removeprefix("attributes.").startswith(_MARKS) for name in row):
             return True
         names = {str(name).replace("_", "").lower() for name in row}
         if isinstance(row.get("spans"), list):

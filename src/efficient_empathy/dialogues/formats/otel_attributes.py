@@ -22,14 +22,14 @@ _CHOICE = "gen_ai.choice"
 def attributes_of(span: dict[str, Any]) -> Attributes:
     """A span's or event's attributes by dotted name, whichever way they are written."""
     raw = parse_json(next((span[key] for key in ("attributes", "Attributes", "tags") if span.get(key)), {}))
-    values = {str(k).removeprefix("attributes."): v for k, v in span.items() if str(k).startswith(_DOTTED)}
     if isinstance(raw, list):
         pairs = [item for item in raw if isinstance(item, dict) and "key" in item]
         raw = {item["key"]: plain_value(item.get("value")) for item in pairs}
+    columns = {str(k).removeprefix("attributes."): v for k, v in span.items() if str(k).startswith(_DOTTED)}
     flat: Attributes = {}
-    for name, value in raw.items() if isinstance(raw, dict) else ():
+    for name, value in {**columns, **(raw if isinstance(raw, dict) else {})}.items():
         _flatten(str(name), value, flat)
-    return values | flat
+    return flat
 
 
 _DOTTED = ("attributes.", "gen_ai.", "llm.", "openinference.", "ai.")

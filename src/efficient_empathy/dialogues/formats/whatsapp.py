@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ _DELETED = {
     *("Questo messaggio è stato eliminato", "Hai eliminato questo messaggio", "Dit bericht is verwijderd"),
 }
 """What Android writes as if it were the message; the iPhone marks such lines with U+200E."""
+_SHELL = set('"$`\\!')
 _NOTICES = "media and notices of the app left out"
 
 
@@ -106,7 +108,7 @@ def _add_line(chat: _Chat, line: str, intake: Intake) -> None:
         return
     date, time, half, rest = stamp
     name, colon, text = rest.partition(":")
-    name = _MARKS.sub("", name).strip()
+    name = " ".join(_MARKS.sub("", name).split())
     is_message = bool(colon) and (text[:1] in ("", " ", _MARK)) and name and not re.search(r"[\"“”]", name)
     chat.messages.append(_Message(date, time, half, name if is_message else "", [text.removeprefix(" ")]))
 
@@ -171,14 +173,19 @@ def _who_is_who(counts: Counter[str]) -> str:
     if len(counts) == 1:
         return f"a chat in which {show_value(next(iter(counts)))} alone writes: it has no reply"
     shown = list(counts)[:NAMES_SHOWN]
-    messages = ", ".join(f"{ascii_name(name)} {counts[name]:,}" for name in shown)
+    messages = ", ".join(f"{_shown(name)} {counts[name]:,}" for name in shown)
     choices = ["speaker", "listener", *["drop"] * (len(shown) - 2)]
-    options = " ".join(f'--role "{ascii_name(name)}={choice}"' for name, choice in zip(shown, choices, strict=True))
+    options = " ".join(_role_option(name, choice) for name, choice in zip(shown, choices, strict=True))
     rest = f" and {len(counts) - len(shown)} more" if len(counts) > len(shown) else ""
     return f"a chat of {len(counts)} (messages: {messages}{rest}): say who is who, such as {options}"
 
 
-def ascii_name(name: str) -> str:
+def _role_option(name: str, choice: str) -> str:
+    setting = f"{_shown(name)}={choice}"
+    return f"--role {shlex.quote(setting)}" if set(setting) & _SHELL else f'--role "{setting}"'
+
+
+def _shown(name: str) -> str:
     """A name in a message, printable whatever it holds."""
     return name if name.isprintable() else show_value(name)[1:-1]
 
