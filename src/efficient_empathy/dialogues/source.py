@@ -143,7 +143,7 @@ def format_of(part: Part, reading: ReadingSettings) -> str:
     if peek.intake.bad_rows:
         first = peek.intake.bad_rows[0]
         raise UserError(f"{part} has no row that can be read; the first: {first.place}: {first.reason}")
-    raise UserError(f"{part} is empty: it has no rows")
+    raise UnknownContentError(f"{part} is empty: it has no rows")
 
 
 def _unknown_columns(rows: list[dict[str, Any]]) -> str:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,3 +128,16 @@ def test_a_conversation_that_comes_back_is_read_once_and_refused_if_it_changed(c
 def test_one_conversation_alone_is_a_file_too(write: Callable[..., Any]) -> None:
     inspection = inspect_source(write("chat.json", json.dumps(export(*CHAT, current="new"), indent=1)))
     assert (inspection.format, inspection.samples) == ("chatgpt", 1)
+
+
+def test_the_zip_is_read_whatever_lies_beside_the_conversations(tmp_path: Path) -> None:
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("conversations.json", json.dumps([export(*CHAT, current="new")]))
+        file.writestr("message_feedback.json", "[]")
+        file.writestr("user.json", json.dumps({"id": "user-1", "email": "ann@example.org"}))
+        file.writestr("shared_conversations.json", json.dumps([{"id": "s", "conversation_id": "c1", "title": "t"}]))
+        file.writestr("chat.html", "<html></html>")
+    inspection = inspect_source(path)
+    assert (inspection.format, inspection.samples) == ("chatgpt", 1)
+    assert len(inspection.skipped_files) == 4
