@@ -13,7 +13,7 @@ _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 def read_events(body: bytes) -> list[dict[str, Any]] | None:
     """The JSON objects that the events of a stream carry; None for what is no stream. Comments are left out."""
-    if not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_FIELDS):
+    if body.startswith(b"{") or not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_FIELDS):
         return None
     events: list[dict[str, Any]] = []
     data: list[bytes] = []
