@@ -60,6 +60,7 @@ def chat_of(
     turns: list[Turn] = []
     marks: list[bool | None] = []
     for item in items:
+        is_plain = len(item) == 2
         name = require_value(item, role_key)
         meaning = intake.roles.meaning(name, roles)
         if meaning is None:
@@ -69,9 +70,9 @@ def chat_of(
             marks.append(None)
         elif meaning != "listener":
             intake.repairs[meaning] += 1
-        elif (text := _reply(item, text_key, intake)) is not None:
+        elif (text := _reply(item, text_key, intake, is_plain=is_plain)) is not None:
             turns.append(("listener", text))
-            marks.append(_mark(item))
+            marks.append(None if is_plain else _mark(item))
     return turns, _targets(turns, marks)
 
 
@@ -84,8 +85,10 @@ def unknown_role(name: object, key: str) -> str:
     return f"unknown role {show_value(name)} at {key!r}: pass --role {option}=speaker, =listener or =drop"
 
 
-def _reply(item: dict[str, Any], text_key: str, intake: Intake) -> str | None:
-    """A listener's text, None if the message does nothing but call tools."""
+def _reply(item: dict[str, Any], text_key: str, intake: Intake, *, is_plain: bool) -> str | None:
+    """A listener's text, None if the message does nothing but call tools; a plain one has nothing but role and text."""
+    if is_plain:
+        return without_reasoning(content_text(item, text_key, intake), intake)
     if any(item.get(key) for key in _CALLS):
         intake.repairs["tool calls left out"] += 1
         if not item.get(text_key):
@@ -96,9 +99,9 @@ def _reply(item: dict[str, Any], text_key: str, intake: Intake) -> str | None:
 
 
 def _targets(turns: Sequence[Turn], marks: Sequence[bool | None]) -> list[bool] | None:
-    listeners = [mark for (role, _), mark in zip(turns, marks, strict=True) if role == "listener"]
-    if all(mark is None for mark in listeners):
+    if marks.count(None) == len(marks):
         return None
+    listeners = [mark for (role, _), mark in zip(turns, marks, strict=True) if role == "listener"]
     unmarked = True not in listeners
     return [unmarked if mark is None else mark for mark in marks]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from efficient_empathy.dialogues.roles import LISTENERS, SPEAKERS, SYSTEM, RoleTable, names
 from efficient_empathy.dialogues.rows import MalformedError, clean, show_value
@@ -35,8 +35,7 @@ _NO_NAMES = names(
 """What stands before a colon in recipes, lists and tasks, and is nobody's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """One label: where it begins and ends, its name, whether it is a heading ("###"), and what it stands for."""
 
     start: int

@@ -59,6 +59,8 @@ class RoleTable:
 
         A format's `own` names go before the table, and `--role` before both.
         """
+        if not self.changes and not own and isinstance(name, str) and (known := TABLE.get(name)) is not None:
+            return known
         folded = _fold(name if isinstance(name, str) else str(name))
         if self.unused and len(self.seen) < _SEEN:
             self.seen.setdefault(folded)

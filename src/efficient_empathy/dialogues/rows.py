@@ -232,15 +232,16 @@ def _label_text(value: object) -> str:
 
 def category_of(values: dict[str, Any], keys: Iterable[str] = CATEGORY_KEYS) -> str | None:
     """The category, as `label_of` reads it; a `label` that is true or false is a preference, see `side_of`."""
-    is_flag = flag_of(values.get("label")) is not None
+    is_flag = "label" in values and flag_of(values["label"]) is not None
     return label_of(values, [key for key in keys if key != "label"] if is_flag else keys)
 
 
 def side_of(values: dict[str, Any]) -> Side | None:
     """Which side of preference data a row's one reply is, by `kto_tag` or `label`, true or false; None if neither."""
-    flags = (flag_of(values.get(key)) for key in SIDE_KEYS)
-    flag = next((flag for flag in flags if flag is not None), None)
-    return None if flag is None else "chosen" if flag else "rejected"
+    for key in SIDE_KEYS:
+        if key in values and (flag := flag_of(values[key])) is not None:
+            return "chosen" if flag else "rejected"
+    return None
 
 
 def flag_of(value: object) -> bool | None:

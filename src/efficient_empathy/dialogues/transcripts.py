@@ -23,6 +23,7 @@ from efficient_empathy.dialogues.sample import Role
 from efficient_empathy.dialogues.turns import Turn
 
 SEPARATORS = ("</s>", "__eou__", "__eot__", "<|endoftext|>")
+_OWN_LINE = re.compile(r"^[ \t]*(speaker|listener)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _OPENING = r"(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|<\|startoftext\|>|\s)*"
 _ROLE_MARK = (
     r"<\|im_start\|>[ \t]*(?P<a>\w+)|<\|start_header_id\|>\s*(?P<b>\w+)\s*<\|end_header_id\|>"
@@ -107,7 +108,7 @@ def reply_text(text: str, key: str, intake: Intake) -> str:
         intake.repairs["end marks of replies left out"] += 1
     if "<" in text or "[" in text:
         text = _without_template(text, key)
-    if ":" in text or "##" in text or "：" in text:
+    if ":" in text or "：" in text or "##" in text:
         label = first_label(text, intake.roles)
         if label is not None and label.meaning == "listener" and (is_certain(label, intake.roles) or _is_usual(label)):
             text = text[label.end :]
@@ -140,6 +141,10 @@ def _template_turns(text: str, intake: Intake) -> list[Turn]:
 
 
 def _labelled_turns(text: str, intake: Intake, reply_follows: bool) -> list[Turn] | None:
+    if "<" not in text and "##" not in text and not intake.roles.changes:
+        own = list(_OWN_LINE.finditer(text))
+        if own:
+            return _own_turns(text, own, intake)
     labels = labels_of(text, intake.roles)
     spoken = dialogue_labels(text, labels, intake.roles)
     if sum(one.spoken for one in spoken) < 2:
@@ -164,6 +169,18 @@ def _labelled_turns(text: str, intake: Intake, reply_follows: bool) -> list[Turn
         )
     refuse_unknown_voices(text, labels)
     return None
+
+
+def _own_turns(text: str, labels: Sequence[re.Match[str]], intake: Intake) -> list[Turn]:
+    """The turns after "Speaker:" and "Listener:", labels wherever they begin a line: the usual case."""
+    if text[: labels[0].start()].strip():
+        intake.repairs["preambles left out"] += 1
+    ends = [label.start() for label in labels[1:]] + [len(text)]
+    turns: list[Turn] = [
+        ("speaker" if label[1][0] in "sS" else "listener", clean(text[label.end() : end]))
+        for label, end in zip(labels, ends, strict=True)
+    ]
+    return _without_prompt(turns)
 
 
 def _turns_after(text: str, labels: Sequence[Label], intake: Intake) -> list[Turn]:
