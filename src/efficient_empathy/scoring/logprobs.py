@@ -18,6 +18,10 @@ from efficient_empathy.llm.thought import strip_thoughts
 from efficient_empathy.scoring.forms import SCORE_WORDS, label_pattern
 from efficient_empathy.scoring.rubric import Axis, Rubric
 
+TOP_LOGPROBS = 20
+"""As many alternatives of each token are asked for; OpenAI gives no more."""
+_LIMIT = re.compile(r"max|at most|less than|greater than|between|range|exceed|above|<=|≤|limit|\[0", re.IGNORECASE)
+_COUNT = re.compile(r"(?<![\w.])[0-9]{1,2}(?![\w.]*\w)")
 _DIGITS = re.compile(r"[0-9]+")
 _BEFORE_NUMBER = re.compile(r"[\s*_`\"'(\[{|]*")
 _AROUND_NUMBER = "*_`\"'.,;:=!|()[]{}"
@@ -50,6 +54,12 @@ def distributions(
         return {axis.name: _distribution(passage, axis, scores[axis.name]) for axis in rubric.axes}
     except (TypeError, ValueError, AttributeError, KeyError, OverflowError):
         raise LogprobsError("the server's log-probabilities are not in the form that OpenAI documents") from None
+
+
+def alternatives_limit(reason: str, asked: int) -> int | None:
+    """How many alternatives a server gives, by the words in which it declined `asked`; None where they do not say."""
+    counts = map(int, _COUNT.findall(reason)) if _LIMIT.search(reason) else ()
+    return max((count for count in counts if 1 < count < asked), default=None)
 
 
 class _Passage:

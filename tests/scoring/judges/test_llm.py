@@ -315,6 +315,28 @@ def test_a_server_without_logprobs_is_told_at_once(path) -> None:
         run(server.url, make_samples(50), path, OpenAISettings(logprobs=True))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Requested sample logprobs of 20, which is greater than max allowed: 5",
+        "Invalid value for 'top_logprobs': integer above maximum value. Expected a value <= 5.",
+        "top_logprobs must be between 0 and 5 for model m-4.1",
+        "Range of top_logprobs should be [0, 5]",
+    ],
+)
+def test_a_server_that_gives_fewer_alternatives_is_asked_for_as_many_as_it_gives(path, words) -> None:
+    tokens = [token(c, **({"_7": 0.25} if c in "82" else {"_x": 0.1})) for c in JSON]
+
+    def script(body, number):
+        return does.ok(JSON, logprobs={"content": tokens}) if body["top_logprobs"] <= 5 else does.error(400, words)
+
+    with MisbehavingServer(script) as server:
+        _, result = run(server.url, make_samples(30), path, OpenAISettings(logprobs=True))
+    assert {j.state for j in result.values()} == {"ok"}
+    assert {body["top_logprobs"] for body in server.requests} == {20, 5}
+    assert sum(j.requests for j in result.values()) == len(server.requests)
+
+
 def test_replies_without_logprobs_are_no_scores(path) -> None:
     with MisbehavingServer(does.ok(JSON)) as server:
         _, result = run(server.url, make_samples(1), path, OpenAISettings(logprobs=True))

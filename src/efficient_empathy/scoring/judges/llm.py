@@ -28,7 +28,7 @@ from efficient_empathy.llm.settings import (
 from efficient_empathy.llm.thought import reasoning_room
 from efficient_empathy.scoring.judges.completions import Streak, read_completion
 from efficient_empathy.scoring.judges.contract import REDACTS, Judge, JudgeContext, Judgement, JudgeSettings, JudgeSpec
-from efficient_empathy.scoring.logprobs import LogprobsError, distributions
+from efficient_empathy.scoring.logprobs import TOP_LOGPROBS, LogprobsError, alternatives_limit, distributions
 from efficient_empathy.scoring.parser import to_judgement
 from efficient_empathy.scoring.rubric import Rubric
 
@@ -123,9 +123,6 @@ class LLMSettings(JudgeSettings):
         return LLMJudge(endpoint, context.rubric, self)
 
 
-TOP_LOGPROBS = 20
-
-
 class LLMJudge:
     """Asks an endpoint for one sample's scores a call. The endpoint's window bounds the requests in flight.
 
@@ -143,6 +140,7 @@ class LLMJudge:
         self.name = endpoint.model
         self.concurrency = 2 * endpoint.window.maximum
         self._as_json = settings.reply != "text"
+        self._top_logprobs = TOP_LOGPROBS
         self._streak = Streak()
         self._prefixes: dict[bool, str] = {}
         self._shown: Callable[[Sample], Sample] = lambda sample: sample
@@ -181,7 +179,7 @@ class LLMJudge:
         if prefix := self._shared_prefix(as_json):
             fields["shared_prefix"] = prefix
         if self.settings.logprobs:
-            fields["top_logprobs"] = TOP_LOGPROBS
+            fields["top_logprobs"] = self._top_logprobs
         return fields
 
     def _shared_prefix(self, as_json: bool) -> str:
@@ -199,9 +197,12 @@ class LLMJudge:
         return [await self._ask(sample, self._as_json) for sample in samples]
 
     async def _ask(self, sample: Sample, as_json: bool) -> Judgement:
+        request = self.request(sample, as_json=as_json)
         try:
-            return self._read(sample, await self.endpoint.complete(**self.request(sample, as_json=as_json)))
+            return self._read(sample, await self.endpoint.complete(**request))
         except CallFailed as failure:
+            if self._lowers_top_logprobs(failure, request):
+                return _with_costs_of(failure, await self._ask(sample, as_json))
             self._check_options(failure)
             if as_json and failure.declined == "json_schema" and self.settings.reply == "auto":
                 return await self._ask_in_words(sample, failure)
@@ -225,11 +226,15 @@ class LLMJudge:
         judgement = await self._ask(sample, as_json=False)
         if judgement.state != "api_error":
             self._leave_schema_out(failure)
-        return replace(
-            judgement,
-            requests=judgement.requests + failure.attempts,
-            cost_usd=judgement.cost_usd + failure.cost_usd,
-        )
+        return _with_costs_of(failure, judgement)
+
+    def _lowers_top_logprobs(self, failure: CallFailed, request: dict[str, Any]) -> bool:
+        """Whether the server gives fewer alternatives than this request asked for; all ask for so many from now on."""
+        if failure.declined not in ("logprobs", "top_logprobs"):
+            return False
+        limit = alternatives_limit(failure.reason, request.get("top_logprobs", 0))
+        self._top_logprobs = min(self._top_logprobs, limit or self._top_logprobs)
+        return limit is not None
 
     def _leave_schema_out(self, failure: CallFailed) -> None:
         if not self._as_json:
@@ -283,3 +288,12 @@ class LLMJudge:
         """Close the endpoint's connections and its books."""
         await self.endpoint.close()
         self.endpoint.budget.close()
+
+
+def _with_costs_of(failure: CallFailed, judgement: Judgement) -> Judgement:
+    """The judgement that a sample has at last, with what its failed call came to."""
+    return replace(
+        judgement,
+        requests=judgement.requests + failure.attempts,
+        cost_usd=judgement.cost_usd + failure.cost_usd,
+    )
