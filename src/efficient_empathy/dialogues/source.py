@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from efficient_empathy.dialogues.containers import (
     UnknownContentError,
     container_of,
     data_files,
-    file_rows,
     in_order,
 )
 from efficient_empathy.dialogues.containers.zip_file import ABOUT, DataFile
-from efficient_empathy.dialogues.formats import find_reader, format_names, recognise_format
+from efficient_empathy.dialogues.formats import find_reader
 from efficient_empathy.dialogues.formats.judged import EVALUATION, JudgedJSON
-from efficient_empathy.dialogues.formats.message_rows import MessageRows, columns_of
-from efficient_empathy.dialogues.formats.reader import Reader
+from efficient_empathy.dialogues.formats.message_rows import MessageRows
 from efficient_empathy.dialogues.formats.samples import Samples
-from efficient_empathy.dialogues.proposal import describe_columns, has_unread_turns, propose_options, rename_columns
+from efficient_empathy.dialogues.hub import HubId, hub_id
+from efficient_empathy.dialogues.recognition import Part, format_of, is_of, rows_of
 from efficient_empathy.dialogues.rows import (
-    SPLITS,
     Intake,
     MalformedError,
     Row,
@@ -35,13 +31,8 @@ from efficient_empathy.dialogues.rows import (
 )
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.settings import ReadingSettings
-from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
+from efficient_empathy.foundation.errors import UserError, error_context
 
-_PREFIX = "hub:"
-_FILE_ENDINGS = {".csv", ".json", ".jsonl", ".parquet", ".tsv", ".txt", ".xlsx", ".xlsm", ".ndjson"}
-_FILE_ENDINGS |= {".bz2", ".gz", ".xz", ".zip", ".zst"}
-_ROWS_LOOKED_AT = 100
-_KEYS_SHOWN = 12
 _OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.(gz|bz2|xz|zst))?")
 _OFFICIAL_FORMAT = "empathetic-dialogues"
 _SAMPLES, _MANIFEST = "samples.parquet", "manifest.json"
@@ -50,160 +41,6 @@ _SELECTION = ("assignments.parquet", "dataset_info.json")
 """What the folder of a run's selection has, beside each subset twice."""
 _NO_DATA = {".txt", ".py", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".log", ".html", ".pdf"}
 _NO_DATA |= {".png", ".jpg", ".jpeg", ".gif", ".webp", ".opus", ".mp3", ".m4a", ".mp4", ".vcf"}
-
-
-@dataclass(frozen=True, slots=True)
-class HubId:
-    """A data set on the hub (`org/name`), or a folder that `load_dataset` reads; and one split, or all."""
-
-    name: str
-    split: str | None = None
-
-    def __str__(self) -> str:
-        return f"{_PREFIX}{self.name}" + (f":{self.split}" if self.split else "")
-
-
-Part = DataFile | HubId
-
-
-def hub_id(source: str) -> HubId | None:
-    """The hub id that `source` is: with `hub:`, or `org/name` where no file or folder of the name can be meant."""
-    if source.startswith(_PREFIX):
-        name, _, split = source.removeprefix(_PREFIX).partition(":")
-        return HubId(name, split or None)
-    path = Path(source)
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", source) or path.suffix in _FILE_ENDINGS or path.parent.exists():
-        return None
-    return HubId(source)
-
-
-def hub_rows(hub: HubId) -> Iterator[Row]:
-    """The data set's rows, streamed, split by split."""
-    for split, dataset in _splits(hub).items():
-        rows = enumerate(dataset, 1)
-        while True:
-            try:
-                number, values = next(rows)
-            except StopIteration:
-                break
-            except Exception as error:
-                raise _unreadable(hub, error) from error
-            yield Row(f"hub:{hub.name}:{split} row {number}", dict(values), hub.name, SPLITS.get(split.lower(), split))
-
-
-def _splits(hub: HubId) -> Mapping[str, Any]:
-    try:
-        from datasets import load_dataset
-    except ImportError as error:
-        raise missing_extra(f"reading {hub}, which is not a file or folder here,", "hub") from error
-    try:
-        splits: Mapping[str, Any] = load_dataset(hub.name, streaming=True)
-    except Exception as error:
-        raise _unreadable(hub, error) from error
-    if hub.split is None:
-        return splits
-    if hub.split not in splits:
-        raise UserError(f"{hub.name} has no split {hub.split!r}: it has {', '.join(splits)}")
-    return {hub.split: splits[hub.split]}
-
-
-def _unreadable(hub: HubId, error: Exception) -> UserError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return UserError(f"cannot read {hub} from the Hugging Face hub ({reason}): check the name and the network")
-
-
-def rows_of(part: Part, intake: Intake) -> Iterator[Row]:
-    """The rows of a file or hub data set, their columns under the names that formats know."""
-    columns = intake.settings.columns
-
-    def is_row(values: dict[str, Any]) -> bool:
-        if intake.settings.group_by is not None:
-            return intake.settings.group_by in values
-        return recognise_format([rename_columns(values, columns)]) is not None
-
-    rows = hub_rows(part) if isinstance(part, HubId) else file_rows(part, intake, is_row)
-    for row in rows:
-        missing = next((name for name in columns.values() if name not in row.values), None)
-        if missing is not None:
-            intake.bad(row.place, f"no column {show_value(missing)}: there are {_keys(row.values)}")
-        else:
-            yield replace(row, values=rename_columns(row.values, columns)) if columns else row
-
-
-def format_of(part: Part, reading: ReadingSettings) -> str:
-    """The name of the format that the first rows are of."""
-    peek = _Peek(part, reading)
-    reader = recognise_format(peek)
-    if reading.group_by is not None and peek.rows:
-        return _format_of_groups(part, reader, reading)
-    if reader is not None:
-        return reader.name
-    if peek.rows:
-        raise UnknownContentError(f"{part}: {_unknown_columns(peek.rows)}")
-    if peek.intake.bad_rows:
-        first = peek.intake.bad_rows[0]
-        raise UserError(f"{part} has no row that can be read; the first: {first.place}: {first.reason}")
-    raise UnknownContentError(f"{part} is empty: it has no rows")
-
-
-def _unknown_columns(rows: list[dict[str, Any]]) -> str:
-    columns = describe_columns(rows) or "none"
-    options = propose_options(rows)
-    if options is not None:
-        return (
-            f"its rows are of no known format. They have the columns {columns}: if that is the dialogue, pass {options}"
-        )
-    if has_unread_turns(rows):
-        return (
-            f"its rows are of no known format. They have the columns {columns}: turns are read by the keys role and "
-            "content, from and value, or speaker and text: rename theirs"
-        )
-    return (
-        f"its rows are of no known format. They have the columns {columns}: say which of them the dialogue is, such as "
-        f"--column context=NAME --column response=NAME, or --column messages=NAME for a list of role and content; or "
-        f"pass --format ({', '.join(format_names())})"
-    )
-
-
-def _format_of_groups(part: Part, reader: Reader | None, reading: ReadingSettings) -> str:
-    if reader is not None and reader.name != MessageRows.name:
-        raise UserError(
-            f"{part}: --group-by {reading.group_by} is for rows that are one message each; these are of the format "
-            f"{reader.name}: leave it out, or pass --format {MessageRows.name} too"
-        )
-    fault: MalformedError | None = None
-    for values in _Peek(part, reading):
-        try:
-            columns_of(values, reading.group_by)
-        except MalformedError as error:
-            fault = fault or error
-        else:
-            return MessageRows.name
-    raise UnknownContentError(f"{part}: {fault}")
-
-
-def is_of(part: Part, reader: Reader, reading: ReadingSettings) -> bool:
-    """Whether any of the first rows is of one format."""
-    return any(reader.recognises(values) for values in _Peek(part, reading))
-
-
-class _Peek:
-    """The values of the first rows, which it keeps."""
-
-    def __init__(self, part: Part, reading: ReadingSettings) -> None:
-        self._part = part
-        self.intake = Intake(reading.model_copy(update={"on_bad_row": "skip"}))
-        self.rows: list[dict[str, Any]] = []
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for row in islice(rows_of(self._part, self.intake), _ROWS_LOOKED_AT):
-            self.rows.append(row.values)
-            yield row.values
-
-
-def _keys(values: dict[str, Any]) -> str:
-    names = [show_value(name) for name in values]
-    return ", ".join(names[:_KEYS_SHOWN]) + (", …" if len(names) > _KEYS_SHOWN else "")
 
 
 def list_files(folder: Path) -> list[Path]:
