@@ -49,6 +49,7 @@ def settings_of(options: str) -> ReadingSettings:
         ([{"q": "hi", "a": "hello"}], "--column context=q --column response=a"),
         ([{"case_no": n, "kind": role, "words": text} for n in (1, 2) for role, text in TURNS],
          "--group-by case_no --column role=kind --column content=words"),
+        ([{"no": n, "body": f"### Human: {ASK}### Assistant: {REPLY}"} for n in (1, 2)], "--column text=body"),
         ([{"a1": CHAT, "a2": CHAT}], "--column messages=a1 or --column messages=a2"),
     ],
 )  # fmt: skip

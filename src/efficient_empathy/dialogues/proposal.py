@@ -10,6 +10,7 @@ from typing import Any
 from efficient_empathy.dialogues.chat import message_keys
 from efficient_empathy.dialogues.formats import recognise_format
 from efficient_empathy.dialogues.formats.message_rows import MessageRows
+from efficient_empathy.dialogues.formats.transcript import Transcript
 from efficient_empathy.dialogues.literals import parse_list
 from efficient_empathy.dialogues.roles import RoleTable
 from efficient_empathy.dialogues.rows import Intake, Row, show_value
@@ -63,7 +64,7 @@ def has_unread_turns(rows: Sequence[Values]) -> bool:
 
 
 def _mappings(rows: Sequence[Values]) -> Iterator[list[ReadingSettings]]:
-    """The mappings that may be meant, the likeliest kind alone: lists of turns, one row a message, two texts.
+    """The mappings that may be meant, of the likeliest kind: lists of turns, rows of messages, transcripts, two texts.
 
     Of each list the first alternative that reads is enough.
     """
@@ -78,6 +79,11 @@ def _mappings(rows: Sequence[Values]) -> Iterator[list[ReadingSettings]]:
     grouped = _grouped(rows, names, texts)
     if grouped is not None:
         yield [grouped]
+        return
+    transcripts = [name for name in texts if _are_transcripts(_column(rows, name))]
+    if transcripts:
+        for name in transcripts:
+            yield [ReadingSettings(columns={Transcript.KEYS[0]: name})]
         return
     if pair := _pair(rows, texts):
         yield [ReadingSettings(columns={"context": pair[0], "response": pair[1]})]
@@ -99,6 +105,11 @@ def _are_voices(column: str, values: Sequence[Any]) -> bool:
     meanings = {RoleTable({}).meaning(name) for name in names}
     few = 2 <= len(names) <= _ROLES_AT_MOST
     return few and ({"speaker", "listener"} <= meanings or bool(_words(column) & _VOICE_WORDS))
+
+
+def _are_transcripts(values: Sequence[Any]) -> bool:
+    """Whether a column's texts hold whole conversations."""
+    return bool(values) and all(Transcript().recognises({Transcript.KEYS[0]: value}) for value in values)
 
 
 def _repeats(values: Sequence[Any]) -> bool:

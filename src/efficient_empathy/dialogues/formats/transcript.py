@@ -10,15 +10,14 @@ from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.transcripts import parse_text
 from efficient_empathy.dialogues.turns import conversation
 
-KEYS = ("text", "transcript", "conversation", "conversations", "dialogue", "dialog", "chat", "messages", "content")
-"""Where the text may stand; of several that hold a conversation none is taken."""
-
 
 class Transcript:
-    """The text's turns have labels ("### Human: …", "User: …"), a chat template's marks, or a separator (`__eou__`).
+    """The text has turns by labels ("### Human: …"), a chat template's marks, or a separator (`__eou__`).
 
-    Without labels the first turn is the speaker's.
+    Without labels the first turn is the speaker's. Of several texts that hold a conversation none is taken.
     """
+
+    KEYS = ("text", "transcript", "conversation", "conversations", "dialogue", "dialog", "chat", "messages", "content")
 
     name = "transcript"
     help = (
@@ -34,9 +33,9 @@ class Transcript:
         """One sample per listener turn."""
 
         def convert(row: Row) -> list[Sample]:
-            keys = _keys(row.values) or [key for key in KEYS if isinstance(row.values.get(key), str)]
+            keys = _keys(row.values) or [key for key in Transcript.KEYS if isinstance(row.values.get(key), str)]
             if len(keys) != 1:
-                raise MalformedError(f"none of {', '.join(KEYS)} alone holds a conversation")
+                raise MalformedError(f"none of {', '.join(self.KEYS)} alone holds a conversation")
             turns = parse_text(text_of(row.values, keys[0]), intake, reply_follows=False)
             if turns is None:
                 raise MalformedError(
@@ -48,7 +47,7 @@ class Transcript:
 
 
 def _keys(values: dict[str, Any]) -> list[str]:
-    return [key for key in KEYS if isinstance(values.get(key), str) and _holds_conversation(values[key])]
+    return [key for key in Transcript.KEYS if isinstance(values.get(key), str) and _holds_conversation(values[key])]
 
 
 def _holds_conversation(text: str) -> bool:
