@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from efficient_empathy.dialogues.chat import message_keys, turns_of
+from efficient_empathy.dialogues.chat import chat_of, message_keys, turns_of
 from efficient_empathy.dialogues.literals import looks_like_list, parse_list
 from efficient_empathy.dialogues.rows import Intake, MalformedError, clean, require_value, show_value, text_of
-from efficient_empathy.dialogues.transcripts import alternating, parse_text, reply_text
+from efficient_empathy.dialogues.transcripts import alternating, is_dialogue, parse_text, reply_text
 from efficient_empathy.dialogues.turns import Turn
 
 
@@ -52,6 +52,19 @@ def reply_at(values: dict[str, Any], key: str, intake: Intake) -> str:
         if intake.open_ends:
             return ""
     return reply_text(text_of(values, key), key, intake)
+
+
+def chat_at(items: list[dict[str, Any]], keys: tuple[str, str], intake: Intake) -> tuple[list[Turn], list[bool] | None]:
+    """A list of messages as of `chat_of`; where its only question holds a conversation, with that one's turns.
+
+    These are context: the reply is the message that answers them.
+    """
+    turns, targets = chat_of(items, *keys, intake)
+    if len(turns) == 2 and [role for role, _ in turns] == ["speaker", "listener"] and is_dialogue(turns[0][1], intake):
+        before = parse_text(turns[0][1], intake) or turns[:1]
+        if len(before) > 1 and before[-1][0] == "speaker":
+            return [*before, turns[1]], [*[False] * len(before), True if targets is None else targets[1]]
+    return turns, targets
 
 
 def _list_turns(items: list[Any], key: str, intake: Intake, reply_follows: bool) -> list[Turn]:

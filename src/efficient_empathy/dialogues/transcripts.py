@@ -88,6 +88,8 @@ def _join_lines(piece: str) -> str:
 
 def is_dialogue(text: str, intake: Intake) -> bool:
     """Whether a text, such as a context beside an instruction, is a dialogue from its first word on."""
+    if not any(mark in text for mark in (":", "：", "##", "<", "[", "__eo")):
+        return False
     label = first_label(text, intake.roles)
     if label is not None and is_certain(label, intake.roles):
         return True

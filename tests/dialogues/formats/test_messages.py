@@ -101,3 +101,13 @@ def test_merged_replies_are_a_sample_if_one_is_to_train_on(convert: Callable[...
     reply = {"role": "assistant", "content": "And you?", "train": True}
     [sample], _ = convert("messages", {"messages": [*turns({"train": False}), reply]})
     assert sample.response == "reply 0\nAnd you?"
+
+
+def test_a_question_that_holds_a_conversation_is_its_turns(convert: Callable[..., Any]) -> None:
+    asked = "Human: I lost it.\n\nAssistant: Oh?\n\nHuman: My dog.\n\nAssistant:"
+    reply = {"role": "assistant", "content": "I am sorry."}
+    [sample], _ = convert("messages", {"messages": [{"role": "user", "content": asked}, reply]})
+    assert [turn.text for turn in sample.context] == ["I lost it.", "Oh?", "My dog."]
+    for quote in ("Summarise this.\nUser: hi\nAssistant: ho", "Why do you write Human: first?", "User: hi\nAgent: ho"):
+        [sample], _ = convert("messages", {"messages": [{"role": "user", "content": quote}, reply]})
+        assert [turn.text for turn in sample.context] == [quote]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.chat import chat_of
+from efficient_empathy.dialogues.contexts import chat_at
 from efficient_empathy.dialogues.rows import Intake, Row, each, holds_objects, objects_of
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.turns import conversation
@@ -31,7 +31,7 @@ class Messages:
         """One sample per assistant message that is to be trained on."""
 
         def convert(row: Row) -> list[Sample]:
-            turns, targets = chat_of(objects_of(row.values, "messages"), "role", "content", intake)
+            turns, targets = chat_at(objects_of(row.values, "messages"), ("role", "content"), intake)
             return conversation(turns, row, intake, targets=targets)
 
         return each(rows, intake, convert)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.chat import chat_of, message_keys
+from efficient_empathy.dialogues.chat import message_keys
+from efficient_empathy.dialogues.contexts import chat_at
 from efficient_empathy.dialogues.rows import Intake, Row, each, holds_objects, objects_of
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.turns import conversation
@@ -32,7 +33,7 @@ class ShareGPT:
             keys = message_keys(items) or ("from", "value")
             if row.values.get("system"):
                 intake.repairs["system turns left out"] += 1
-            turns, targets = chat_of(items, *keys, intake)
+            turns, targets = chat_at(items, keys, intake)
             return conversation(turns, row, intake, targets=targets)
 
         return each(rows, intake, convert)
