@@ -51,6 +51,12 @@ def test_unknown_rows_are_told_with_their_keys(write: Write) -> None:
         open_source(write("a.jsonl", [{"x": 1, "y": None}]))
 
 
+def test_messages_that_nothing_holds_together_are_told(write: Write) -> None:
+    rows = [{"role": "user", "content": "I am sad."}, {"role": "assistant", "content": "Oh no."}]
+    with pytest.raises(UserError, match=r"each row is one message .* pass --group-by NAME, or write .* a JSON array"):
+        open_source(write("a.jsonl", rows))
+
+
 def test_turns_with_unknown_keys_are_told_to_be_renamed(write: Write) -> None:
     turns = [{"who": "Ann", "said": "I am sad."}, {"who": "Bob", "said": "Oh no."}]
     with pytest.raises(

@@ -57,6 +57,14 @@ def propose_options(rows: Sequence[dict[str, Any]]) -> str | None:
     return " or ".join(options[:3]) or None
 
 
+def are_messages(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether each row is a message of somebody whose role is known."""
+    keys = message_keys(rows)
+    return keys is not None and all(
+        isinstance(row.get(keys[0]), str) and RoleTable({}).meaning(row[keys[0]]) and keys[1] in row for row in rows
+    )
+
+
 def has_unread_turns(rows: Sequence[Values]) -> bool:
     """Whether a column has lists of objects whose keys say neither who speaks nor what is said."""
     values = (value for row in rows for value in row.values() if isinstance(value, list) and len(value) > 1)

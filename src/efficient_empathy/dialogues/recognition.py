@@ -13,7 +13,13 @@ from efficient_empathy.dialogues.formats import format_names, recognise_format
 from efficient_empathy.dialogues.formats.message_rows import MessageRows, columns_of
 from efficient_empathy.dialogues.formats.reader import Reader
 from efficient_empathy.dialogues.hub import HubId, hub_rows
-from efficient_empathy.dialogues.proposal import describe_columns, has_unread_turns, propose_options, rename_columns
+from efficient_empathy.dialogues.proposal import (
+    are_messages,
+    describe_columns,
+    has_unread_turns,
+    propose_options,
+    rename_columns,
+)
 from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, show_value
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
@@ -64,6 +70,11 @@ def _unknown_columns(rows: list[dict[str, Any]]) -> str:
     if options is not None:
         return (
             f"its rows are of no known format. They have the columns {columns}: if that is the dialogue, pass {options}"
+        )
+    if are_messages(rows):
+        return (
+            f"each row is one message (columns {columns}), and no column says which conversation it belongs to: add "
+            "one and pass --group-by NAME, or write the messages of one conversation as a JSON array"
         )
     if has_unread_turns(rows):
         return (

@@ -150,6 +150,14 @@ def test_a_long_array_of_messages_is_not_taken_for_one_conversation(
         open_source(write("chat.json", json.dumps(MESSAGES * 2)))
 
 
+def test_an_object_of_dialogues_by_name_is_rows_with_these_ids(write: Write) -> None:
+    log = [{"text": "I need a train.", "metadata": {}}, {"text": "Where to?", "metadata": {}}]
+    source = open_source(write("data.json", json.dumps({"one.json": {"log": log}, "two.json": {"log": log}})))
+    assert (source.format, [sample.dialogue_id for sample in source]) == ("utterances", ["one.json", "two.json"])
+    with pytest.raises(UserError, match=r"'one\.json' \(object with 'log'\), 'version' \(number\)"):
+        open_source(write("mixed.json", json.dumps({"one.json": {"log": log}, "version": 2})))
+
+
 def test_an_object_with_messages_at_an_unknown_name_is_a_row(write: Write) -> None:
     path = write("chat.json", json.dumps({"title": "t", "talk": MESSAGES}, indent=1))
     with pytest.raises(UserError, match=r"'talk' \(list of objects with 'role', 'content'\).* --column messages=talk"):

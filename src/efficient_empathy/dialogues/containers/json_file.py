@@ -118,7 +118,7 @@ def object_rows(file: DataFile | Path, intake: Intake, is_row: IsRow) -> Iterato
         first, fault = scanner.value(1)
         if not scanner.next_character():
             if isinstance(first, dict) and not fault and not is_row(first) and not _holds_messages(first, is_row):
-                yield from _nested_rows(first, name, intake)
+                yield from _nested_rows(first, name, intake, is_row)
             else:
                 yield from _object_row(first, fault, f"{name}:row 1", intake)
             return
@@ -130,14 +130,20 @@ def object_rows(file: DataFile | Path, intake: Intake, is_row: IsRow) -> Iterato
             yield from _object_row(value, fault, f"{name}:row {number}", intake)
 
 
-def _nested_rows(whole: dict[str, Any], name: str, intake: Intake) -> Iterator[Row]:
+def _nested_rows(whole: dict[str, Any], name: str, intake: Intake, is_row: IsRow) -> Iterator[Row]:
+    """The rows of an object's lists; of an object of rows by name, as MultiWOZ is, those with the name as their id."""
     lists = {
         key: value
         for key, value in whole.items()
         if isinstance(value, list) and any(isinstance(v, dict) for v in value)
     }
     if not lists:
-        yield Row(f"{name}:row 1", whole)
+        named = [(key, value) for key, value in whole.items() if isinstance(value, dict) and is_row(value)]
+        if not named or len(named) < len(whole):
+            yield Row(f"{name}:row 1", whole)
+            return
+        for key, value in named:
+            yield Row(f"{name}:{show_value(key)}", {"dialogue_id": key, **value})
     for key, values in lists.items():
         for number, value in enumerate(values, 1):
             for row in _object_row(value, None, f"{name}:{show_value(key)} row {number}", intake):
