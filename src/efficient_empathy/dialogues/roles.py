@@ -46,12 +46,14 @@ class RoleTable:
     """The table with the changes of `--role` on top. Names are told apart without case and the blanks around them.
 
     `unused` are the changes that have met no turn yet, `seen` the first names that turns had, kept where there are any.
+    `labels` are the listeners' names that labelled turns inside a text, so that a reply may begin with one of them.
     """
 
     def __init__(self, changes: Mapping[str, RoleChoice]) -> None:
         self.changes = {_fold(name): _meaning(name, choice) for name, choice in changes.items()}
         self.unused = set(self.changes)
         self.seen: dict[str, None] = {}
+        self.labels: set[str] = set()
         self._meanings: dict[str, str] = {**TABLE, **self.changes}
 
     def meaning(self, name: object, own: Mapping[str, Role | None] | None = None) -> str | None:

@@ -112,7 +112,7 @@ def reply_text(text: str, key: str, intake: Intake) -> str:
         text = _without_template(text, key)
     if ":" in text or "：" in text or "##" in text:
         label = first_label(text, intake.roles)
-        if label is not None and label.meaning == "listener" and (is_certain(label, intake.roles) or _is_usual(label)):
+        if label is not None and label.meaning == "listener" and _may_begin_reply(label, intake):
             text = text[label.end :]
         if "\n" in text:
             _refuse_next_turn(text, key, intake)
@@ -191,6 +191,8 @@ def _turns_after(text: str, labels: Sequence[Label], intake: Intake) -> list[Tur
     turns: list[Turn] = []
     for label, words in zip(labels, texts_after(text, labels), strict=True):
         if label.spoken:
+            if label.meaning == "listener":
+                intake.roles.labels.add(label.folded)
             role: Role = "speaker" if label.meaning == "speaker" else "listener"
             turns.append((role, clean(_ENDS.sub("", words)) if "<" in words else words))
         elif label.meaning is not None:
@@ -202,8 +204,10 @@ def _without_prompt(turns: list[Turn]) -> list[Turn]:
     return turns[:-1] if turns and turns[-1] == ("listener", "") else turns
 
 
-def _is_usual(label: Label) -> bool:
-    return label.folded in ("assistant", "ai", "bot", "chatbot", "gpt", "chatgpt", "supporter")
+def _may_begin_reply(label: Label, intake: Intake) -> bool:
+    """Whether a listener's label is one before a reply: a usual one, or one that labelled turns of the dialogues."""
+    usual = ("assistant", "ai", "bot", "chatbot", "gpt", "chatgpt", "supporter")
+    return label.folded in usual or label.folded in intake.roles.labels or is_certain(label, intake.roles)
 
 
 def _without_template(text: str, key: str) -> str:

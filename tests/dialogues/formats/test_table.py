@@ -115,3 +115,9 @@ def test_an_instruction_after_a_listener_s_turn_goes_on_with_the_dialogue(conver
 def test_a_blank_instruction_is_none(convert: Callable[..., Any]) -> None:
     [sample], _ = convert("table", {"instruction": " ", "context": "I lost.", "response": "Oh."})
     assert [turn.text for turn in sample.context] == ["I lost."]
+
+
+def test_a_reply_loses_the_label_that_the_listener_has_in_the_context(convert: Callable[..., Any]) -> None:
+    labelled = {"context": "Patient: my knee\nDoctor: since when?\nPatient: May", "response": "Doctor: rest it."}
+    samples, _ = convert("table", labelled, {"context": "Who?", "response": "Nurse: the one on duty."})
+    assert [sample.response for sample in samples] == ["rest it.", "Nurse: the one on duty."]

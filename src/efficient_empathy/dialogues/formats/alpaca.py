@@ -34,8 +34,7 @@ class Alpaca:
         def convert(row: Row) -> Iterator[Sample]:
             if row.values.get("system"):
                 intake.repairs["system turns left out"] += 1
-            output = reply_at(row.values, "output", intake)
-            yield pair(_context(row.values, intake), output, row, intake)
+            yield pair(_context(row.values, intake), reply_at(row.values, "output", intake), row, intake)
 
         return each(rows, intake, convert)
 
