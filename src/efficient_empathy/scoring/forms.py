@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -69,7 +69,7 @@ def label_pattern(axes: tuple[str, ...]) -> re.Pattern[str]:
     )
 
 
-def read_document(reply: str, axes: Sequence[str]) -> Readings | None:
+def read_document(reply: str, axes: tuple[str, ...]) -> Readings | None:
     """The values of a reply that is one JSON document; None for any other."""
     text = reply.strip()
     if not text.startswith(("{", "[")):
@@ -83,7 +83,7 @@ def read_document(reply: str, axes: Sequence[str]) -> Readings | None:
     return readings
 
 
-def read_text(text: str, axes: Sequence[str]) -> Readings:
+def read_text(text: str, axes: tuple[str, ...]) -> Readings:
     """The values that a text states in JSON objects, table columns and lines. Raises `CutOffError`."""
     readings: Readings = {}
     text = _take_objects(text, axes, readings)
@@ -122,12 +122,13 @@ def _key(key: str) -> str:
     return re.sub(r"[\s_-]+", "_", key.strip().lower())
 
 
-def _axis_of(key: str, axes: Sequence[str]) -> str | None:
+@lru_cache(maxsize=4096)
+def _axis_of(key: str, axes: tuple[str, ...]) -> str | None:
     name = _key(key)
     return next((axis for axis in axes if name == axis or name in {f"{axis}_{word}" for word in _FIELDS}), None)
 
 
-def _walk(content: Any, axes: Sequence[str], readings: Readings) -> None:
+def _walk(content: Any, axes: tuple[str, ...], readings: Readings) -> None:
     """Collect what a JSON value states for each axis, at any depth."""
     if isinstance(content, list):
         for item in content:
@@ -154,7 +155,7 @@ def _value(value: Any) -> str:
     return "a list" if isinstance(value, list) else json.dumps(value)
 
 
-def _take_objects(text: str, axes: Sequence[str], readings: Readings) -> str:
+def _take_objects(text: str, axes: tuple[str, ...], readings: Readings) -> str:
     """Read the JSON objects within a text that state a value; the text with them blanked out."""
     at = text.find("{")
     for _ in range(MOST_OBJECTS):
@@ -179,7 +180,7 @@ def _blank(text: str, start: int, end: int) -> str:
     return text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
 
 
-def _take_tables(text: str, axes: Sequence[str], readings: Readings) -> str:
+def _take_tables(text: str, axes: tuple[str, ...], readings: Readings) -> str:
     """Read the tables whose head names axes side by side; the text with them blanked out."""
     lines = text.split("\n")
     for i, line in enumerate(lines):
@@ -208,13 +209,13 @@ def _cells(line: str) -> list[str]:
     return [re.sub(r"\s*\([^()]*\)", "", cell).strip().strip("*_`").strip() for cell in cells]
 
 
-def _read_lines(text: str, axes: Sequence[str], readings: Readings) -> None:
+def _read_lines(text: str, axes: tuple[str, ...], readings: Readings) -> None:
     """Read what stands behind an axis's name: on its line, in its cell, or in the next line.
 
     A line that holds no number is a remark on its axis, as long as a number stands elsewhere.
     """
     remarks: Readings = {}
-    labels = list(label_pattern(tuple(axes)).finditer(text))
+    labels = list(label_pattern(axes).finditer(text))
     ends = [label.start() for label in labels[1:]] + [len(text)]
     for label, end in zip(labels, ends, strict=False):
         segment = text[label.end() : end].lstrip("*_` \t\r\n")
@@ -233,6 +234,9 @@ def numbers(value: str, top: int) -> Iterator[str]:
 
     Words or a sign before the first number may turn it round: then the whole text is what comes out.
     """
+    if value.isascii() and value.isdigit():
+        yield value
+        return
     value = _TAG.sub(" ", plain(value))
     value = re.sub(rf"(?<![\d.,])(\d+(?:\.0+)?)\s*\(?(?:/|out of|of)\s*{top}(?:\.0+)?(?![.,/]?\d)", r"\1", value)
     value = re.sub(r"(?<=\d)[分점](?![^\s,.;)|])", "", value).strip()
