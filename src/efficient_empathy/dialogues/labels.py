@@ -11,19 +11,28 @@ from efficient_empathy.dialogues.roles import LISTENERS, SPEAKERS, SYSTEM, RoleT
 from efficient_empathy.dialogues.rows import MalformedError, clean, show_value
 from efficient_empathy.dialogues.sample import Role
 
+_BEFORE = r"(?:[-*•][ \t]+|\d{1,4}[.)][ \t]+|[(\[]?\d{1,2}:\d{2}(?::\d{2})?[)\]]?[ \t]*-?[ \t]*)?"
+"""A bullet, a number or a time of day."""
 _LINE = re.compile(
-    r"^[ \t]*(?P<mark>\#{1,6}[ \t]*|\*{1,2}|[<\[])?"
+    rf"^[ \t]*{_BEFORE}"
+    r"(?P<mark>\#{1,6}[ \t]*|\*{1,2}|[<\[])?"
     r"(?P<name>[^\W\d_][\w.'-]{0,30}(?:[ ][\w.'-]{1,30}){0,2}?)"
     r"[ \t]*(?:\*{1,2}|[>\]])?[ \t]*(?P<colon>[:：](?!//))(?:\*{1,2})?",
     re.MULTILINE,
 )
 _HEADING = re.compile(r"^[ \t]*(?P<mark>\#{2,6})[ \t]*(?P<name>[A-Za-z]\w*)[ \t]*(?P<colon>:?)[ \t]*$", re.MULTILINE)
+_DASH = re.compile(
+    rf"^[ \t]*{_BEFORE}(?P<mark>)"
+    r"(?P<name>user|human|assistant|bot|chatbot|speaker|listener)[ \t]+(?P<colon>[-–—])[ \t]",
+    re.MULTILINE | re.IGNORECASE,
+)
 _INLINE_HEADING = re.compile(r"(?P<mark>\#{2,6})[ \t]*(?P<name>[A-Za-z]+)[ \t]*(?P<colon>:)")
 _INLINE = re.compile(r"(?:(?<!\S)|(?<=</s>))(?P<mark>)(?P<name>[A-Za-z]+)(?P<colon>:)(?!\S)")
 _NUMBERED = re.compile(r"(speaker|person|participant|voice|user|human|spk|p|s)[ _-]?([0-9]{1,2}|[a-e])", re.IGNORECASE)
 _OWN = names("speaker listener")
 _CHAT = _OWN | names("user human usr prompter seeker supporter assistant ai bot chatbot gpt chatgpt")
 """Names that are hardly ever a label of anything but a turn."""
+_LETTERS = names("A B C H Q S U")
 _SINGLE = names("user human usr prompter seeker")
 """Names that label a turn even where it is the text's only one."""
 _HEADINGS: dict[str, Role] = {"instruction": "speaker", "input": "speaker", "response": "listener"}
@@ -58,6 +67,8 @@ class Label(NamedTuple):
 def labels_of(text: str, roles: RoleTable) -> list[Label]:
     """All that may be labels, in order: at the beginnings of lines, and "### Human:" anywhere."""
     matches = {found.start("name"): found for found in _LINE.finditer(text)} if ":" in text or "：" in text else {}
+    if " - " in text or "–" in text or "—" in text:
+        matches |= {found.start("name"): found for found in _DASH.finditer(text)}
     if "##" in text:
         headings = (found for found in _HEADING.finditer(text) if found["colon"] or found["name"].lower() in _CHAT)
         inline = (found for found in _INLINE_HEADING.finditer(text) if found["name"].lower() in _CHAT)
@@ -138,17 +149,22 @@ def neutral_labels(text: str, labels: Sequence[Label]) -> list[Label]:
                 f'a third voice {show_value(third)} in one text: pass --role "{third}=speaker", =listener or =drop'
             )
         return numbered if len(voices) == 2 else []
-    letters = [one for one in labels if one.name in ("A", "B", "C", "Q")]
+    letters = [one for one in labels if one.name in _LETTERS]
     pair = [one.name for one in letters[:2]]
     taking_turns = all(one.name == pair[i % 2] for i, one in enumerate(letters))
-    if pair in (["A", "B"], ["Q", "A"]) and len(letters) > 2 and taking_turns and letters[0] == labels[0]:
+    if (
+        "".join(pair) in ("AB", "QA", "HA", "UA", "UB", "US")
+        and len(letters) > 2
+        and taking_turns
+        and letters[0] == labels[0]
+    ):
         return letters
     return []
 
 
 def refuse_unknown_voices(text: str, labels: Sequence[Label]) -> None:
-    """Malformed for a text that is a conversation of two unknown names, each with two turns or more."""
-    if len(labels) < 4 or text[: labels[0].start].strip() or len({one.folded for one in labels}) != 2:
+    """Malformed for a text that is a conversation of two unknown names, of three turns or more."""
+    if len(labels) < 3 or text[: labels[0].start].strip() or len({one.folded for one in labels}) != 2:
         return
     first, second = labels[0].name, labels[1].name
     capitals = all(name[0].isupper() or not name.isascii() for name in (first, second))

@@ -15,12 +15,17 @@ def names(text: str) -> frozenset[str]:
 
 SPEAKERS = names(
     "speaker user human usr customer client seeker help_seeker prompter patient caller visitor consumer requester "
-    "enduser end_user student learner"
+    "enduser end_user student learner "
+    "utilisateur utilisatrice client cliente usuario usuaria usuário usuária utente benutzer benutzerin nutzer "
+    "nutzerin kunde kundin patientin gebruiker użytkownik пользователь клиент "
+    "用户 用戶 客户 客戶 顾客 ユーザー 사용자 고객 المستخدم"
 )
 LISTENERS = names(
     "listener assistant supporter agent model bot chatbot ai llm gpt gpt3 gpt4 gpt-3 gpt-3.5 gpt-4 gpt-4o chatgpt bing "
     "bard gemini claude llama mistral copilot grok deepseek qwen helper support operator representative advisor "
-    "adviser counselor counsellor therapist psychologist doctor nurse tutor teacher"
+    "adviser counselor counsellor therapist psychologist doctor nurse tutor teacher "
+    "assistante asistente assistente assistentin agente conseiller conseillère berater beraterin asystent ассистент "
+    "оператор помощник 助手 客服 机器人 アシスタント 어시스턴트 상담사 المساعد"
 )
 SYSTEM = names("system developer system_prompt sys_prompt")
 TOOLS = names(

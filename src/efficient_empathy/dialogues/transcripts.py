@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from efficient_empathy.dialogues.chat import unknown_role
 from efficient_empathy.dialogues.labels import (
@@ -22,6 +23,8 @@ from efficient_empathy.dialogues.rows import Intake, MalformedError, clean, show
 from efficient_empathy.dialogues.sample import Role
 from efficient_empathy.dialogues.turns import Turn
 
+_SIGNS = (":", "：", "##", " - ", "–", "—")
+"""Without one of these a text has no label."""
 SEPARATORS = ("</s>", "__eou__", "__eot__", "<|endoftext|>")
 _OWN_LINE = re.compile(r"^[ \t]*(speaker|listener)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _OPENING = r"(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|<\|startoftext\|>|\s)*"
@@ -31,6 +34,13 @@ _ROLE_MARK = (
     r"|<[|｜](?P<d>user|assistant|system|prompter|human|bot|model|tool|observation)[|｜]>"
     r"|<(?P<e>human|bot|user|assistant)>:|(?P<f>\[/?INST\])"
 )
+_TAGGED = re.compile(
+    r"\s*(?:<(?P<tag>user|human|assistant|bot|system|speaker|listener)>(?:(?!</?(?P=tag)>).)*</(?P=tag)>\s*){2,}",
+    re.IGNORECASE | re.DOTALL,
+)
+_TAG = re.compile(r"<(\w+)>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+_BARE = re.compile(r"^(system|user|assistant|model)[ \t]*$", re.MULTILINE)
+"""ChatML whose special tokens have been stripped."""
 _TEMPLATE = re.compile(_ROLE_MARK, re.IGNORECASE)
 _BEGINS = re.compile(rf"{_OPENING}(?:{_ROLE_MARK})", re.IGNORECASE)
 _END_MARKS = (
@@ -54,7 +64,11 @@ def parse_text(text: str, intake: Intake, *, reply_follows: bool = True) -> list
     """
     if ("<" in text or "[" in text) and _BEGINS.match(text):
         return _template_turns(text, intake)
-    if ":" in text or "：" in text or "##" in text:
+    if text.startswith("<") and _TAGGED.fullmatch(text):
+        return _named_turns([(tag[1], tag[1], tag[2]) for tag in _TAG.finditer(text)], intake)
+    if bare := _bare_turns(text):
+        return _named_turns(bare, intake)
+    if any(sign in text for sign in _SIGNS):
         turns = _labelled_turns(text, intake, reply_follows)
         if turns is not None:
             return turns
@@ -123,15 +137,34 @@ def reply_text(text: str, key: str, intake: Intake) -> str:
 
 def _template_turns(text: str, intake: Intake) -> list[Turn]:
     marks = list(_TEMPLATE.finditer(text))
-    turns: list[Turn] = []
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    pieces = []
     for mark, end in zip(marks, ends, strict=True):
         name = next(group for group in mark.groups() if group)
         name = {"[INST]": "user", "[/INST]": "assistant"}.get(name.upper(), name)
+        pieces.append((name, mark.group().strip(), _ENDS.sub("", text[mark.end() : end])))
+    return _named_turns(pieces, intake)
+
+
+def _bare_turns(text: str) -> list[tuple[str, str, str]]:
+    """What stands below lines that are a role's name alone, if the text begins with one and two voices take turns."""
+    marks = list(_BARE.finditer(text)) if text.startswith(("system", "user", "assistant", "model")) else []
+    voices = [mark[1] for mark in marks if mark[1] != "system"]
+    if not marks or marks[0].start() or "user" not in voices or any(a == b for a, b in pairwise(voices)):
+        return []
+    if len(voices) < 2 and len(marks) < 2:
+        return []
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    return [(mark[1], mark[1], text[mark.end() : end]) for mark, end in zip(marks, ends, strict=True)]
+
+
+def _named_turns(pieces: Sequence[tuple[str, str, str]], intake: Intake) -> list[Turn]:
+    """The turns of pieces that each have a role's name, the mark that it was found by, and a text."""
+    turns: list[Turn] = []
+    for name, mark, body in pieces:
         meaning = intake.roles.meaning(name)
-        body = _ENDS.sub("", text[mark.end() : end])
         if meaning is None:
-            raise MalformedError(unknown_role(name, mark.group().strip()))
+            raise MalformedError(unknown_role(name, mark))
         if meaning not in ("speaker", "listener"):
             intake.repairs[meaning] += 1
             continue
