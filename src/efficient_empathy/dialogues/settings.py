@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ByteSize, Field
+from pydantic import AfterValidator, ByteSize, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from efficient_empathy.foundation.settings import Flag, Settings
 
@@ -32,9 +32,13 @@ def _check_encoding(text: str) -> str:
     return text
 
 
-def _check_size(size: ByteSize) -> ByteSize:
+def _check_size(value: Any, validate: ValidatorFunctionWrapHandler) -> ByteSize:
+    try:
+        size: ByteSize = validate(value)
+    except ValidationError:
+        size = ByteSize(0)
     if size <= 0:
-        raise ValueError("must be more than 0 bytes, such as 50GB")
+        raise ValueError("must be a size, such as 50GB")
     return size
 
 
@@ -61,7 +65,7 @@ class ReadingSettings(Settings):
     """What separates the fields of CSV: a character, or tab, comma, semicolon, pipe, space; recognised by default."""
     sheet: str | None = None
     """The sheet of a workbook that is read, where more than one has data."""
-    max_unpacked: Annotated[ByteSize, AfterValidator(_check_size), Flag(metavar="SIZE")] | None = None
+    max_unpacked: Annotated[ByteSize, WrapValidator(_check_size), Flag(metavar="SIZE")] | None = None
     """The most that a packed file may unpack to, e.g. 50GB; 250 times its size by default, from 256 MiB to 200 GiB."""
 
     @classmethod

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from efficient_empathy.dialogues import inspect_source, open_source
 from efficient_empathy.dialogues.containers import packing
-from efficient_empathy.dialogues.settings import InspectionSettings
+from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 
 Pack = Callable[[bytes], bytes]
@@ -137,3 +138,9 @@ def test_the_limit_grows_with_the_file_and_has_an_end() -> None:
     assert packing.unpacked_limit(10**8, None) == 250 * 10**8
     assert packing.unpacked_limit(10**12, None) == packing.MOST_LIMIT
     assert packing.unpacked_limit(10**12, 5) == 5
+
+
+@pytest.mark.parametrize("size", ["lots", "0", "-1GB"])
+def test_a_limit_that_is_no_size_is_told_in_words(size: str) -> None:
+    with pytest.raises(ValidationError, match="must be a size, such as 50GB"):
+        ReadingSettings(max_unpacked=size)

@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-pytest.importorskip("openpyxl", reason='needs the extra "eval"')
 pytest.importorskip("scipy", reason='needs the extra "eval"')
 
 from efficient_empathy.evaluation.ratings import Design, make_sheets

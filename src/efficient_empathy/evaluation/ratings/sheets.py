@@ -12,7 +12,7 @@ from typing import Any
 from efficient_empathy.dialogues.containers.delimiters import delimiter_of
 from efficient_empathy.evaluation.ratings.design import COMMENT, ITEM, TITLES, Layout, Row
 from efficient_empathy.evaluation.ratings.questions import Task
-from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import atomic
 
 FORMULA = ("=", "+", "-", "@", "\t")
@@ -99,9 +99,10 @@ def write_xlsx(
 ) -> list[str]:
     """Write a rater's `RATER.xlsx`: a sheet of instructions and one for each task; returns its name.
 
-    Raises `UserError` for a text longer than a cell can hold, and where openpyxl is missing.
+    Raises `UserError` for a text longer than a cell can hold.
     """
-    openpyxl = _openpyxl("Sheets in XLSX")
+    import openpyxl
+
     book = openpyxl.Workbook()
     book.properties.creator, book.properties.title = "", "Rating sheet"
     _instructions(book.active, instructions)
@@ -169,7 +170,8 @@ def _write_text(cell: Any, text: str, sample_id: str) -> None:
 
 def read_xlsx(path: Path) -> list[Table]:
     """The tables of a workbook: of every sheet that has a column `item`. Raises `UserError`."""
-    openpyxl = _openpyxl("Reading XLSX")
+    import openpyxl
+
     try:
         with path.open("rb") as file:
             book = openpyxl.load_workbook(file, data_only=True)
@@ -184,11 +186,3 @@ def read_xlsx(path: Path) -> list[Table]:
         if ITEM in [name.strip().casefold() for name in header] or sheet.title in TITLES.values():
             tables.append(Table(path, sheet.title, rows))
     return tables
-
-
-def _openpyxl(command: str) -> Any:
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise missing_extra(command, "eval") from error
-    return openpyxl
