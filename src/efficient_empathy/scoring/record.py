@@ -9,7 +9,13 @@ from pydantic import ConfigDict, Field, model_serializer
 
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.run.record import Part, StageRecord
-from efficient_empathy.foundation.run.stages import ReadingRecord, RedactionRecord, RubricRecord, ScoreSummary
+from efficient_empathy.foundation.run.stages import (
+    PreferenceRecord,
+    ReadingRecord,
+    RedactionRecord,
+    RubricRecord,
+    ScoreSummary,
+)
 from efficient_empathy.llm.runner import Ending
 from efficient_empathy.scoring.judges.contract import JudgeReference
 from efficient_empathy.scoring.ledger import Totals
@@ -79,9 +85,9 @@ class ScoreRecord(ScoreSummary):
 
     @model_serializer(mode="wrap")
     def _with_version(self, dump: Any) -> dict[str, Any]:
-        """Without the fields of a pool, a cascade, a redaction and of members where there are none."""
+        """Without the fields of a pool, a cascade, a redaction, members and pairs where there are none."""
         absent = {"pool", "disagreement"} if self.pool is None else set()
-        absent |= {name for name in ("cascade", "members", "redaction") if not getattr(self, name)}
+        absent |= {name for name in ("cascade", "members", "redaction", "preferences") if not getattr(self, name)}
         content = {"version": self.VERSION, **dump(self)}
         return {name: value for name, value in content.items() if name not in absent}
 
@@ -95,11 +101,12 @@ class ScoreCounts:
     totals: Totals
     distributions: bool
     redaction: RedactionRecord | None = None
+    preferences: tuple[PreferenceRecord, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, Any]:
         """The same as fields of `ScoreRecord`."""
-        names = ("states", "unjudged", "distributions", "redaction", "warnings")
+        names = ("states", "unjudged", "distributions", "redaction", "preferences", "warnings")
         return {**{name: getattr(self, name) for name in names}, **asdict(self.totals)}
 
 
@@ -134,13 +141,14 @@ class ScoreResult(Part):
     """As in `ScoreRecord`."""
     members: tuple[MemberRecord, ...] = ()
     redaction: RedactionRecord | None = None
+    preferences: tuple[PreferenceRecord, ...] = ()
     """As in `ScoreRecord`."""
     warnings: tuple[str, ...] = ()
     """What looks wrong with the scores, a sentence each."""
 
     @model_serializer(mode="wrap")
     def _without_gaps(self, dump: Any) -> dict[str, Any]:
-        """Without the fields of a pool, of members and of a redaction where there are none."""
+        """Without the fields of a pool, of members, a redaction and pairs where there are none."""
         absent = {"pool", "disagreement"} if self.pool is None else set()
-        absent |= {name for name in ("members", "redaction") if not getattr(self, name)}
+        absent |= {name for name in ("members", "redaction", "preferences") if not getattr(self, name)}
         return {name: value for name, value in dump(self).items() if name not in absent}

@@ -27,6 +27,7 @@ from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.plausibility import suspicions
+from efficient_empathy.scoring.preferences import preferences_of
 from efficient_empathy.scoring.record import (
     READ,
     SCORE,
@@ -199,6 +200,7 @@ def result_fields(reading: ReadingRecord, counts: ScoreCounts, call: ScoreCall) 
         "states": counts.states,
         "unjudged": counts.unjudged,
         "redaction": counts.redaction,
+        "preferences": counts.preferences,
         "warnings": counts.warnings,
         **dict(call),
         "bad_rows": reading.bad_rows,
@@ -236,6 +238,7 @@ def write(workspace: Workspace, ledger: Ledger, panel: Panel, rubric: Rubric) ->
         totals=panel.totals(ledger),
         distributions=panel.distributions(ledger),
         redaction=redaction_of(workspace.samples, ledger, panel),
+        preferences=preferences_of(workspace.samples, workspace.scores, rubric.axis_names),
         warnings=suspicions(workspace, ledger, panel, rubric),
     )
 
@@ -304,6 +307,7 @@ def summary(result: ScoreResult, run: Path) -> str:
     lines += [f"  {member.judge}: {_states(member.states)}" for member in result.members]
     if result.redaction is not None:
         lines.append(result.redaction.text())
+    lines += [one.text() for one in result.preferences]
     if result.pool is not None:
         apart = result.disagreement
         spread = (

@@ -69,6 +69,28 @@ class RedactionRecord(Part):
         return f"Redacted: {self.samples:,} samples were judged with placeholders in their texts ({counts})."
 
 
+class PreferenceRecord(Part):
+    """Of the pairs of preference data, by whose reply has the higher score on one axis."""
+
+    axis: str
+    chosen: int
+    equal: int
+    rejected: int
+
+    @property
+    def pairs(self) -> int:
+        """Pairs with a score on both sides."""
+        return self.chosen + self.equal + self.rejected
+
+    def text(self) -> str:
+        """The same as a sentence."""
+        chosen, equal, rejected = (f"{n / self.pairs:.0%}" for n in (self.chosen, self.equal, self.rejected))
+        return (
+            f"Of {self.pairs:,} pairs, {self.axis} is higher for the chosen reply in {chosen}, equal in {equal}, "
+            f"higher for the rejected one in {rejected}."
+        )
+
+
 class ScoreSummary(StageRecord, ReadingRecord):
     """What everybody may know of the stage `score`; `ScoreRecord` adds who judged, and how often."""
 
@@ -95,6 +117,8 @@ class ScoreSummary(StageRecord, ReadingRecord):
     """How the last call ended: complete, stopped, budget or error."""
     redaction: RedactionRecord | None = None
     """What was replaced in what was sent; None where no judge redacts."""
+    preferences: tuple[PreferenceRecord, ...] = ()
+    """Where the samples are pairs of preference data, see `--side both`: one an axis."""
     warnings: tuple[str, ...] = ()
     """What looks wrong with the scores, a sentence each."""
     cascade: dict[str, JsonValue] | None = None
