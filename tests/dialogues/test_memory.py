@@ -14,9 +14,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-MEGABYTES = 150
-ALLOWED_GROWTH_MB = 60
-ROWS = 15_000
+MEGABYTES = 90
+ALLOWED_GROWTH_MB = 50
+ROWS = 9_000
 PACKED = [".gz", ".xz", ".zst", ".zip"]
 TEXT = "I had a hard day and nobody listened. " * 270
 

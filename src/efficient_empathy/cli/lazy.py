@@ -27,8 +27,9 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The arguments, with the numbers that were left out."""
         whole: list[str] = []
-        for arg, following in zip(args, [*args[1:], ""], strict=True):
-            whole += [arg, BARE[arg]] if arg in BARE and not following.lstrip("-").isdigit() else [arg]
+        for i, arg in enumerate(args):
+            has_number = "".join(args[i + 1 : i + 2]).lstrip("-").isdigit()
+            whole += [arg, BARE[arg]] if arg in BARE and not has_number else [arg]
         return super().parse_args(ctx, whole)
 
 

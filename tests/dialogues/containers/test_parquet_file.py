@@ -26,7 +26,7 @@ def test_container_and_format_are_independent(tmp_path: Path) -> None:
     found = inspect_source(tmp_path / "a")
     assert (found.format, found.samples, found.category_counts) == ("messages", 1, {"joyful": 1})
     assert [(row.place[-6:], row.reason) for row in found.bad_row_examples] == [
-        (":row 2", "no listener response"),
+        (":row 2", "no listener response: `generate --source` can write one"),
         (":row 3", "'messages' is null"),
     ]
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from pydantic import Field, JsonValue
 
-from efficient_empathy.dialogues import Sample, Utterance
+from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.llm import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
@@ -163,29 +163,37 @@ class LLMJudge:
             },
         )
 
-    def request(self, sample: Sample, *, as_json: bool | None = None) -> dict[str, Any]:
-        """What is asked of the endpoint for one sample; see `llm.wire.Question`. By default as asked at present."""
-        as_json = self._as_json if as_json is None else as_json
+    def request(self, sample: Sample) -> dict[str, Any]:
+        """What is asked of the endpoint for one sample, in the form asked for at present; see `llm.wire.Question`."""
         fields: dict[str, Any] = {
-            "messages": self.rubric.messages(self._shown(sample), as_json=as_json),
+            "messages": self.rubric.messages(self._shown(sample), as_json=self._as_json),
             "max_tokens": self.settings.max_tokens + self.settings.room,
             "temperature": self.settings.temperature,
         }
-        if as_json:
+        if self._as_json:
             fields |= {
                 "json_schema": self.rubric.json_schema,
                 "schema_is_optional": self.settings.reply == "auto",
             }
-        if prefix := self._shared_prefix(as_json):
+        if prefix := self._shared_prefix(sample):
             fields["shared_prefix"] = prefix
         if self.settings.logprobs:
             fields["top_logprobs"] = self._top_logprobs
         return fields
 
-    def _shared_prefix(self, as_json: bool) -> str:
-        """What the user's message begins with for every sample, to the end of a line."""
+    def _request_in_words(self, sample: Sample) -> dict[str, Any]:
+        """The same by the evaluation form."""
+        as_json, self._as_json = self._as_json, False
+        try:
+            return self.request(sample)
+        finally:
+            self._as_json = as_json
+
+    def _shared_prefix(self, sample: Sample) -> str:
+        """What the user's message begins with for every sample, to the end of a line; `sample` is any."""
+        as_json = self._as_json
         if as_json not in self._prefixes:
-            blanks = (Sample.of([Utterance("speaker", text)], text) for text in ("a", "b"))
+            blanks = (sample.with_texts(lambda _: "a"), sample.with_texts(lambda _: "b"))
             first, other = (self.rubric.messages(blank, as_json=as_json)[-1]["content"] for blank in blanks)
             same = next((i for i, (a, b) in enumerate(zip(first, other, strict=False)) if a != b), 0)
             self._prefixes[as_json] = first[:same].rpartition("\n")[0]
@@ -194,20 +202,21 @@ class LLMJudge:
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """One judgement per sample, in order. Raises `UserError` once too many replies in a row had no scores."""
         self._streak.check()
-        return [await self._ask(sample, self._as_json) for sample in samples]
+        return [await self._ask(sample) for sample in samples]
 
-    async def _ask(self, sample: Sample, as_json: bool) -> Judgement:
-        request = self.request(sample, as_json=as_json)
+    async def _ask(self, sample: Sample, *, in_words: bool = False) -> Judgement:
+        request = self._request_in_words(sample) if in_words else self.request(sample)
         try:
             return self._read(sample, await self.endpoint.complete(**request))
         except CallFailed as failure:
             if self._lowers_top_logprobs(failure, request):
-                return _with_costs_of(failure, await self._ask(sample, as_json))
+                return _with_costs_of(failure, await self._ask(sample, in_words=in_words))
             self._check_options(failure)
-            if as_json and failure.declined == "json_schema" and self.settings.reply == "auto":
+            declines_schema = failure.declined == "json_schema" and "json_schema" in request
+            if declines_schema and self.settings.reply == "auto":
                 return await self._ask_in_words(sample, failure)
             reason = failure.reason
-            if as_json and failure.declined == "json_schema":
+            if declines_schema:
                 reason = f"{reason} (leave --reply json out, or try --reply text)"
             answer = self._failure(sample, reason, failure.attempts, failure.cost_usd, failure.latency_s)
             return replace(answer, state="refused") if failure.code == FILTERED else answer
@@ -223,7 +232,7 @@ class LLMJudge:
         """
         if not failure.suspected:
             self._leave_schema_out(failure)
-        judgement = await self._ask(sample, as_json=False)
+        judgement = await self._ask(sample, in_words=True)
         if judgement.state != "api_error":
             self._leave_schema_out(failure)
         return _with_costs_of(failure, judgement)
