@@ -181,7 +181,7 @@ def test_an_unknown_role_of_any_type_is_shown_whole_and_printable() -> None:
 
 @pytest.mark.parametrize(
     ("name", "option"),
-    [(7, "7"), ("two words", '"two words"'), ("用户", "用户"), ("a\nb", "NAME"), ("$(rm)", "NAME"), ("", "NAME")],
+    [(7, "7"), ("two words", '"two words"'), ("小明", "小明"), ("a\nb", "NAME"), ("$(rm)", "NAME"), ("", "NAME")],
 )
 def test_the_option_for_an_unknown_role_can_be_pasted(name: object, option: str) -> None:
     with pytest.raises(MalformedError) as fault:

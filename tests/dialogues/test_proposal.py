@@ -15,7 +15,7 @@ from efficient_empathy.foundation.errors import UserError
 ASK, REPLY = "I lost my keys again.", "That is annoying. Where were you last?"
 CHAT = [{"role": "user", "content": ASK}, {"role": "assistant", "content": REPLY}]
 TURNS = [("client", ASK), ("agent", REPLY)]
-GERMAN = [("Kundin", ASK), ("Beraterin", REPLY)]
+GERMAN = [("Ratsuchende", ASK), ("Helferin", REPLY)]
 FROM = [{"from": "human", "value": ASK}, {"from": "gpt", "value": REPLY}]
 
 
@@ -68,7 +68,7 @@ def test_the_mapping_that_fits_is_proposed_and_reads(
 @pytest.mark.parametrize(
     ("rows", "options"),
     [
-        ([{"chat": [{"role": "Kundin", "content": ASK}, {"role": "Beraterin", "content": REPLY}]}] * 2,
+        ([{"chat": [{"role": "Ratsuchende", "content": ASK}, {"role": "Helferin", "content": REPLY}]}] * 2,
          "--column messages=chat"),
         ([{"fall": n, "who": who, "said": text} for n in (1, 2) for who, text in GERMAN],
          "--group-by fall --column role=who --column content=said"),
@@ -78,7 +78,7 @@ def test_voices_of_other_names_are_asked_for_next(
     rows: list[dict[str, Any]], options: str, write: Callable[..., Path]
 ) -> None:
     assert propose_options(rows) == options
-    with pytest.raises(UserError, match=r"unknown role 'Kundin' .* pass --role Kundin=speaker"):
+    with pytest.raises(UserError, match=r"unknown role 'Ratsuchende' .* pass --role Ratsuchende=speaker"):
         list(open_source(write("a.jsonl", rows), settings_of(options)))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from efficient_empathy.dialogues.chat import chat_of, message_keys, turns_of
 from efficient_empathy.dialogues.literals import looks_like_list, parse_list
 from efficient_empathy.dialogues.rows import Intake, MalformedError, clean, require_value, show_value, text_of
-from efficient_empathy.dialogues.transcripts import alternating, is_dialogue, parse_text, reply_text
+from efficient_empathy.dialogues.transcripts import alternating, is_dialogue, is_plain, parse_text, reply_text
 from efficient_empathy.dialogues.turns import Turn
 
 
@@ -20,6 +20,8 @@ def turns_at(values: dict[str, Any], key: str, intake: Intake, *, reply_follows:
     value = require_value(values, key)
     if isinstance(value, str):
         text = clean(value)
+        if is_plain(text):
+            return [("speaker", text)]
         items = parse_list(text)
         if items is None and looks_like_list(text):
             raise MalformedError(f"{key!r} looks like a list, but neither JSON nor Python reads it: {show_value(text)}")

@@ -23,8 +23,11 @@ from efficient_empathy.dialogues.rows import Intake, MalformedError, clean, show
 from efficient_empathy.dialogues.sample import Role
 from efficient_empathy.dialogues.turns import Turn
 
-_SIGNS = (":", "：", "##", " - ", "–", "—")
+_SIGN = re.compile("[:：–—]|##| - ")
 """Without one of these a text has no label."""
+_NO_REPLY = re.compile(r"[:：<\[]|##|__")
+"""Without one of these a text is a reply as it stands."""
+_PLAIN = re.compile(r"[^:：–—<\[({#_|｜]*")
 SEPARATORS = ("</s>", "__eou__", "__eot__", "<|endoftext|>")
 _OWN_LINE = re.compile(r"^[ \t]*(speaker|listener)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _OPENING = r"(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|<\|startoftext\|>|\s)*"
@@ -39,7 +42,8 @@ _TAGGED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TAG = re.compile(r"<(\w+)>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
-_BARE = re.compile(r"^(system|user|assistant|model)[ \t]*$", re.MULTILINE)
+_ROLE_LINES = ("system", "user", "assistant", "model")
+_BARE = re.compile(rf"^({'|'.join(_ROLE_LINES)})[ \t]*$", re.MULTILINE)
 """ChatML whose special tokens have been stripped."""
 _TEMPLATE = re.compile(_ROLE_MARK, re.IGNORECASE)
 _BEGINS = re.compile(rf"{_OPENING}(?:{_ROLE_MARK})", re.IGNORECASE)
@@ -54,6 +58,11 @@ _END = re.compile(rf"(?:\s*(?:{_END_MARKS}|__eou__|__eot__))+\s*\Z")
 _SYSTEM_BLOCK = re.compile(r"<<SYS>>.*?<</SYS>>", re.DOTALL)
 
 
+def is_plain(text: str) -> bool:
+    """Whether a text has no sign that any of the forms here begins with: then it is one turn. Most texts are."""
+    return _PLAIN.fullmatch(text) is not None and " - " not in text and not text.startswith(_ROLE_LINES)
+
+
 def parse_text(text: str, intake: Intake, *, reply_follows: bool = True) -> list[Turn] | None:
     """The turns of a text that holds more than one, or one with its label; None if it is one turn as it stands.
 
@@ -62,13 +71,13 @@ def parse_text(text: str, intake: Intake, *, reply_follows: bool = True) -> list
     turns joined by "</s>") are told by counting back from the reply that follows, or from the first, the speaker's.
     Malformed for a conversation of voices that nothing is known of.
     """
-    if ("<" in text or "[" in text) and _BEGINS.match(text):
+    if text.startswith(("<", "[")) and _BEGINS.match(text):
         return _template_turns(text, intake)
     if text.startswith("<") and _TAGGED.fullmatch(text):
         return _named_turns([(tag[1], tag[1], tag[2]) for tag in _TAG.finditer(text)], intake)
     if bare := _bare_turns(text):
         return _named_turns(bare, intake)
-    if any(sign in text for sign in _SIGNS):
+    if _SIGN.search(text):
         turns = _labelled_turns(text, intake, reply_follows)
         if turns is not None:
             return turns
@@ -77,16 +86,28 @@ def parse_text(text: str, intake: Intake, *, reply_follows: bool = True) -> list
 
 def has_separator(text: str) -> bool:
     """Whether a text joins its turns by a separator; beside "<s>", "</s>" is HTML."""
-    body = _END.sub("", text)
-    return any(mark in body for mark in SEPARATORS if mark != "</s>" or "<s>" not in text)
+    if "</s>" in text:
+        return ("<s>" not in text and "</s>" in _without_end(text)) or _other_separator(_without_end(text)) is not None
+    return ("__" in text or "<|" in text) and _other_separator(_without_end(text)) is not None
 
 
 def split_turns(text: str, *, reply_follows: bool = True) -> list[Turn]:
     """The turns of a text that joins them by a separator; empty ones at its ends are none."""
-    body = _END.sub("", text.strip())
-    mark = next((mark for mark in ("__eot__", *SEPARATORS) if mark in body), SEPARATORS[0])
+    body = _without_end(text.strip())
+    mark = "__eot__" if "__eot__" in body else "</s>" if "</s>" in body else _other_separator(body) or "</s>"
     pieces = body.removeprefix(mark).split(mark)
-    return alternating([_join_lines(piece) for piece in pieces], reply_follows=reply_follows)
+    if "__eou__" in body:
+        pieces = [_join_lines(piece) for piece in pieces]
+    return alternating(pieces, reply_follows=reply_follows)
+
+
+def _other_separator(body: str) -> str | None:
+    return next((mark for mark in SEPARATORS[1:] if mark in body), None)
+
+
+def _without_end(text: str) -> str:
+    """A text without the marks that it ends with; they are looked for only where its last letter may be one's."""
+    return _END.sub("", text) if text.rstrip().endswith((">", "_")) else text
 
 
 def alternating(texts: Sequence[str], *, reply_follows: bool = True) -> list[Turn]:
@@ -119,6 +140,8 @@ def reply_text(text: str, key: str, intake: Intake) -> str:
 
     Malformed if it goes on with another's turn: then it is a conversation, not a reply.
     """
+    if not _NO_REPLY.search(text):
+        return text
     if end := _END.search(text) if text.endswith((">", "_")) else None:
         text = text[: end.start()]
         intake.repairs["end marks of replies left out"] += 1
@@ -148,7 +171,7 @@ def _template_turns(text: str, intake: Intake) -> list[Turn]:
 
 def _bare_turns(text: str) -> list[tuple[str, str, str]]:
     """What stands below lines that are a role's name alone, if the text begins with one and two voices take turns."""
-    marks = list(_BARE.finditer(text)) if text.startswith(("system", "user", "assistant", "model")) else []
+    marks = list(_BARE.finditer(text)) if text.startswith(_ROLE_LINES) else []
     voices = [mark[1] for mark in marks if mark[1] != "system"]
     if not marks or marks[0].start() or "user" not in voices or any(a == b for a, b in pairwise(voices)):
         return []
