@@ -216,8 +216,10 @@ def label_of(values: dict[str, Any], keys: Iterable[str]) -> str | None:
     """
     for key in keys:
         value = values.get(key)
-        if value in (None, "", [], {}) or (isinstance(value, float) and math.isnan(value)):
+        if value is None or value in ("", [], {}) or (isinstance(value, float) and math.isnan(value)):
             continue
+        if isinstance(value, str) and value.isascii() and "\0" not in value:
+            return value.strip() or None
         text = value if isinstance(value, str) else _label_text(value)
         return text.replace("\0", "").encode(errors="ignore").decode().strip() or None
     return None

@@ -172,8 +172,9 @@ def merge_turns(
     if len(groups) > MAX_TURNS:
         raise MalformedError(f"a conversation of {len(groups):,} turns, over {MAX_TURNS:,}: split it")
     utterances = [Utterance(role, "\n".join(texts)) for role, texts in groups]
-    longest = max(len(turn.text) for turn in utterances)
+    longest = max([len(turn.text) for turn in utterances])
     if longest > MAX_CHARACTERS:
         raise MalformedError(f"a turn of {longest:,} characters, over {MAX_CHARACTERS:,}: is it dialogue?")
-    intake.repairs.update(repairs)
+    if repairs:
+        intake.repairs.update(repairs)
     return utterances, target_flags

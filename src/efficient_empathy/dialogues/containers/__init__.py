@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -55,9 +55,9 @@ def file_rows(file: DataFile | Path, intake: Intake, is_row: IsRow) -> Iterator[
     `is_row` tells a lone JSON object that is a row from one that holds rows.
     """
     for part in [file] if isinstance(file, DataFile) else data_files(file, intake.settings):
-        split = split_in_name(Path(part.name))
+        name, split = part.name, split_in_name(Path(part.name))
         for row in _rows(part, container_of(part, intake), intake, is_row):
-            yield replace(row, source=part.name, split=row.split or split)
+            yield Row(row.place, row.values, name, row.split or split)
 
 
 def _rows(file: DataFile, container: Container, intake: Intake, is_row: IsRow) -> Iterator[Row]:
