@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -15,9 +16,11 @@ import pytest
 
 from browser import Page, Visit, visit
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
+from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
+from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
 from scored_runs import numbered, write_run
 
@@ -337,6 +340,19 @@ def test_two_axes_of_another_scale_have_a_map(tmp_path: Path) -> None:
     rows = page_of(workspace).table("Expected samples")
     assert rows[0] == ["warmth", "1", "2", "3", "4", "5", "all"]
     assert sum(float(row[-1]) for row in rows[1:]) == pytest.approx(60, abs=0.3)
+
+
+def test_what_a_judge_makes_of_pairs_stands_beside_its_scores(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    row = {"prompt": "I lost my ring.", "chosen": "Oh no, that must hurt. Was it a gift?", "rejected": "Buy another."}
+    pairs.write_text(json.dumps(row) + "\n", "utf-8")
+    workspace = Workspace(tmp_path / "run")
+    result = score(pairs, workspace, reading=ReadingSettings(side="both"))
+    page_of(workspace)
+    scores = re.search(r'<section id="scores".*?</section>', workspace.report.read_text("utf-8"), re.DOTALL)
+    assert scores is not None
+    assert len(result.preferences) == 2
+    assert all(one.text() in scores[0] for one in result.preferences)
 
 
 def test_a_run_in_which_nothing_was_judged(tmp_path: Path) -> None:
