@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from local_server import LocalServer
 from misbehaviours import completion
 
 
-class ProxyServer:
+class ProxyServer(LocalServer):
     """A context manager; `requests` are the first line and the headers of each request, as one text.
 
     A CONNECT is answered with `status` and a line that repeats its headers; any other request with a completion.
@@ -40,15 +40,5 @@ class ProxyServer:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self.place = f"127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> ProxyServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
+        super().__init__(Handler)
+        self.place = f"127.0.0.1:{self.port}"

@@ -5,17 +5,17 @@ from __future__ import annotations
 import shutil
 import ssl
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local_server import LocalServer
 from misbehaviours import completion
 
 
-class TLSServer:
+class TLSServer(LocalServer):
     """A context manager; `requests` are the headers of each request, as one text, and `certificate` is its file."""
 
     def __init__(self, folder: Path) -> None:
@@ -44,22 +44,8 @@ class TLSServer:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        class Quiet(ThreadingHTTPServer):
-            def handle_error(self, *_: Any) -> None:
-                pass
-
-        self._server = Quiet(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, key)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self.url = f"https://localhost:{self._server.server_port}/v1"
-
-    def __enter__(self) -> TLSServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
+        self.url = f"https://localhost:{self.port}/v1"

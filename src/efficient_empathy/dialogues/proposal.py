@@ -7,14 +7,14 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from efficient_empathy.dialogues.chat import message_keys
 from efficient_empathy.dialogues.formats import recognise_format
 from efficient_empathy.dialogues.formats.message_rows import MessageRows
 from efficient_empathy.dialogues.formats.transcript import Transcript
-from efficient_empathy.dialogues.literals import parse_list
-from efficient_empathy.dialogues.roles import RoleTable
 from efficient_empathy.dialogues.rows import Intake, Row, show_value
 from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.dialogues.turns.chat import message_keys
+from efficient_empathy.dialogues.turns.literals import parse_list
+from efficient_empathy.dialogues.turns.roles import RoleTable
 from efficient_empathy.foundation.errors import UserError
 
 _LISTS = ("messages", "conversations", "dialogue")

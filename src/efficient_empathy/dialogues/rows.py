@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from efficient_empathy.dialogues.literals import parse_list
-from efficient_empathy.dialogues.roles import RoleTable
 from efficient_empathy.dialogues.sample import Side
 from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.dialogues.turns.literals import parse_list
+from efficient_empathy.dialogues.turns.roles import RoleTable
 from efficient_empathy.foundation.errors import UserError
 
 KEPT_BAD_ROWS = 1000

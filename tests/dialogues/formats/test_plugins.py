@@ -14,7 +14,7 @@ from installed_package import install_package
 
 READER = '''
 from efficient_empathy.dialogues.rows import each, text_of
-from efficient_empathy.dialogues.turns import pair
+from efficient_empathy.dialogues.turns.conversation import pair
 
 
 class Letters:

@@ -6,7 +6,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from efficient_empathy.dialogues import Intake, ReadingSettings, Sample, open_source
 from efficient_empathy.dialogues.formats import find_reader, recognise_format
@@ -147,6 +147,8 @@ KEYS = st.sampled_from(
 )
 
 
+@example(row={"prompt": None, "chosen": {"messages": [None]}}, side=None)
+@example(row={"prompt": "hi", "chosen": {"messages": "no"}, "rejected": {"messages": []}}, side="both")
 @given(row=st.dictionaries(KEYS, VALUE), side=st.sampled_from([None, "chosen", "rejected", "both"]))
 def test_no_value_does_more_than_make_a_bad_row(row: dict[str, Any], side: Any) -> None:
     intake = Intake(ReadingSettings(side=side, on_bad_row="skip"))

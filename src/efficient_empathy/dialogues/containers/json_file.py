@@ -10,7 +10,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from efficient_empathy.dialogues.chat import message_keys
 from efficient_empathy.dialogues.containers.encodings import MARK, undecodable
 from efficient_empathy.dialogues.containers.opening import (
     HOLDS_NUL,
@@ -21,8 +20,9 @@ from efficient_empathy.dialogues.containers.opening import (
     without_mark,
 )
 from efficient_empathy.dialogues.containers.zip_file import DataFile
-from efficient_empathy.dialogues.roles import TABLE
 from efficient_empathy.dialogues.rows import SPLITS, Intake, Row, show_value
+from efficient_empathy.dialogues.turns.chat import message_keys
+from efficient_empathy.dialogues.turns.roles import TABLE
 from efficient_empathy.foundation.errors import UserError
 
 IsRow = Callable[[dict[str, Any]], bool]

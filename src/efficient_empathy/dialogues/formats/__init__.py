@@ -3,7 +3,6 @@
 Whoever adds a format finds here what it is made of: rows and their values, and turns that become samples.
 """
 
-from efficient_empathy.dialogues.chat import chat_of, message_keys, turns_of
 from efficient_empathy.dialogues.formats.reader import FORMATS, Reader, find_reader, format_names, recognise_format
 from efficient_empathy.dialogues.rows import (
     LeftOutError,
@@ -15,7 +14,8 @@ from efficient_empathy.dialogues.rows import (
     objects_of,
     text_of,
 )
-from efficient_empathy.dialogues.turns import conversation, pair
+from efficient_empathy.dialogues.turns.chat import chat_of, message_keys, turns_of
+from efficient_empathy.dialogues.turns.conversation import conversation, pair
 
 __all__ = [
     "FORMATS",

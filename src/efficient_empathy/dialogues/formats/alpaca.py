@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.contexts import pairs_at, reply_at
 from efficient_empathy.dialogues.rows import METADATA_KEYS, Intake, Row, each, text_of
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.transcripts import parse_text
-from efficient_empathy.dialogues.turns import Turn, pair
+from efficient_empathy.dialogues.turns.contexts import pairs_at, reply_at
+from efficient_empathy.dialogues.turns.conversation import Turn, pair
+from efficient_empathy.dialogues.turns.transcripts import parse_text
 
 
 class Alpaca:

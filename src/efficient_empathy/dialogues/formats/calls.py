@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from efficient_empathy.dialogues.chat import turns_of
 from efficient_empathy.dialogues.formats.payloads import answered_messages, asked_messages
 from efficient_empathy.dialogues.rows import Intake, Row, each
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import pair
+from efficient_empathy.dialogues.turns.chat import turns_of
+from efficient_empathy.dialogues.turns.conversation import pair
 
 LOOK_AHEAD = 1_000
 """Among so many records a call to a model is looked for, before whole traces are read as dialogues."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.chat import turns_of
-from efficient_empathy.dialogues.content import content_text
 from efficient_empathy.dialogues.formats.tree import EMPTY, NO_CURRENT, OTHER_BRANCHES, Repeats, branch, newest_leaf
 from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, label_of, show_value
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import conversation
+from efficient_empathy.dialogues.turns.chat import turns_of
+from efficient_empathy.dialogues.turns.content import content_text
+from efficient_empathy.dialogues.turns.conversation import conversation
 
 _IDS = ("conversation_id", "id")
 _TRANSCRIPT = "audio_transcription"

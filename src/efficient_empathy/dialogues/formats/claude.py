@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.chat import turns_of
-from efficient_empathy.dialogues.content import content_text
 from efficient_empathy.dialogues.formats.tree import EMPTY, NO_CURRENT, OTHER_BRANCHES, Repeats, branch, newest_leaf
 from efficient_empathy.dialogues.rows import (
     Intake,
@@ -19,7 +17,9 @@ from efficient_empathy.dialogues.rows import (
     show_value,
 )
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import conversation
+from efficient_empathy.dialogues.turns.chat import turns_of
+from efficient_empathy.dialogues.turns.content import content_text
+from efficient_empathy.dialogues.turns.conversation import conversation
 
 _NOTES = ("token_budget", "flag")
 """Parts that say something of a message, and are no part of it."""

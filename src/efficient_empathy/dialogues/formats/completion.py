@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.chat import chat_of, message_keys
-from efficient_empathy.dialogues.contexts import reply_at, turns_at
-from efficient_empathy.dialogues.literals import parse_list
 from efficient_empathy.dialogues.rows import METADATA_KEYS, Intake, MalformedError, Row, each
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import conversation, count_utterances, pair
+from efficient_empathy.dialogues.turns.chat import chat_of, message_keys
+from efficient_empathy.dialogues.turns.contexts import reply_at, turns_at
+from efficient_empathy.dialogues.turns.conversation import conversation, count_utterances, pair
+from efficient_empathy.dialogues.turns.literals import parse_list
 
 _REPLIES = ("completion", "response")
 _OTHERS = ("context", "instruction")

@@ -9,7 +9,7 @@ from typing import Any
 
 from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, label_of, show_value, text_of, turn_of
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import MAX_TURNS, Turn, conversation
+from efficient_empathy.dialogues.turns.conversation import MAX_TURNS, Turn, conversation
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.chat import message_keys, turns_of
 from efficient_empathy.dialogues.rows import CATEGORY_KEYS, Intake, Row, each, holds_objects, objects_of
 from efficient_empathy.dialogues.sample import Role, Sample
-from efficient_empathy.dialogues.turns import conversation
+from efficient_empathy.dialogues.turns.chat import message_keys, turns_of
+from efficient_empathy.dialogues.turns.conversation import conversation
 
 _ROLES: dict[str, Role | None] = {"sys": "listener"}
 

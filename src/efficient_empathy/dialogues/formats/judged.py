@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.contexts import reply_at, turns_at
 from efficient_empathy.dialogues.rows import Intake, Row, each, has_instruction
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.transcripts import has_separator
-from efficient_empathy.dialogues.turns import pair
+from efficient_empathy.dialogues.turns.contexts import reply_at, turns_at
+from efficient_empathy.dialogues.turns.conversation import pair
+from efficient_empathy.dialogues.turns.transcripts import has_separator
 
 EVALUATION = "evaluation"
 

@@ -8,12 +8,12 @@ from datetime import date, datetime
 from itertools import chain
 from typing import Any
 
-from efficient_empathy.dialogues.chat import chat_of
 from efficient_empathy.dialogues.formats.gathering import Gathered, check_whole, gather
 from efficient_empathy.dialogues.formats.tree import seconds_of
 from efficient_empathy.dialogues.rows import CATEGORY_KEYS, Intake, MalformedError, Row, each, label_of, show_value
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import conversation
+from efficient_empathy.dialogues.turns.chat import chat_of
+from efficient_empathy.dialogues.turns.conversation import conversation
 
 CONVERSATION_COLUMNS: tuple[str, ...] = (
     *("conversation_id", "conv_id", "dialogue_id", "dialog_id", "chat_id", "session_id", "thread_id", "ticket_id"),

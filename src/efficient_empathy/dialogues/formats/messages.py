@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.contexts import chat_at
 from efficient_empathy.dialogues.rows import Intake, Row, each, holds_objects, objects_of
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import conversation
+from efficient_empathy.dialogues.turns.contexts import chat_at
+from efficient_empathy.dialogues.turns.conversation import conversation
 
 
 class Messages:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from efficient_empathy.dialogues.chat import turns_of
 from efficient_empathy.dialogues.formats.gathering import Gathered, check_whole, gather
 from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, label_of, show_value
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.turns import conversation
+from efficient_empathy.dialogues.turns.chat import turns_of
+from efficient_empathy.dialogues.turns.conversation import conversation
 
 _TREE = "message_tree_id"
 _UNWANTED = "deleted or rejected messages and their answers left out"

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from efficient_empathy.dialogues.roles import TABLE
 from efficient_empathy.dialogues.rows import MalformedError, show_value
+from efficient_empathy.dialogues.turns.roles import TABLE
 
 Message = dict[str, Any]
 

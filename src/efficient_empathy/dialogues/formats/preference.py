@@ -6,9 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from efficient_empathy.dialogues.chat import chat_of, message_keys
-from efficient_empathy.dialogues.contexts import pairs_at, turns_at
-from efficient_empathy.dialogues.literals import parse_list
 from efficient_empathy.dialogues.rows import (
     DIALOGUE_KEYS,
     SIDE_KEYS,
@@ -20,11 +17,21 @@ from efficient_empathy.dialogues.rows import (
     each,
     flag_of,
     label_of,
+    objects_of,
     require_value,
 )
 from efficient_empathy.dialogues.sample import Sample, Side
-from efficient_empathy.dialogues.transcripts import alternating, parse_text, reply_text
-from efficient_empathy.dialogues.turns import Turn, conversation, count_utterances, dialogue_hash, merge_turns
+from efficient_empathy.dialogues.turns.chat import chat_of, message_keys
+from efficient_empathy.dialogues.turns.contexts import pairs_at, turns_at
+from efficient_empathy.dialogues.turns.conversation import (
+    Turn,
+    conversation,
+    count_utterances,
+    dialogue_hash,
+    merge_turns,
+)
+from efficient_empathy.dialogues.turns.literals import parse_list
+from efficient_empathy.dialogues.turns.transcripts import alternating, parse_text, reply_text
 
 SIDES = (
     ("chosen", "rejected"),
@@ -174,7 +181,7 @@ def _chat_turns(value: Any, key: str, prompt: list[Turn], intake: Intake) -> lis
     if not all(isinstance(item, dict) for item in items):
         raise MalformedError(f"{key!r} holds neither texts alone nor messages alone")
     if isinstance(value, dict) and isinstance(value.get("messages"), list):
-        items = value["messages"]
+        items = objects_of(value, "messages")
     return chat_of(items, *(message_keys(items) or ("role", "content")), intake)[0]
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from efficient_empathy.dialogues.chat import turns_of
 from efficient_empathy.dialogues.rows import Intake, Row, each, label_of, objects_of, text_of
 from efficient_empathy.dialogues.sample import Sample, Side
-from efficient_empathy.dialogues.turns import pair, require_side
+from efficient_empathy.dialogues.turns.chat import turns_of
+from efficient_empathy.dialogues.turns.conversation import pair, require_side
 
 
 class Samples:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from efficient_empathy.dialogues.chat import message_keys
-from efficient_empathy.dialogues.contexts import reply_at, turns_at
-from efficient_empathy.dialogues.literals import parse_list
 from efficient_empathy.dialogues.rows import Intake, Row, clean, each, has_instruction, text_of
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.transcripts import is_dialogue
-from efficient_empathy.dialogues.turns import Turn, pair
+from efficient_empathy.dialogues.turns.chat import message_keys
+from efficient_empathy.dialogues.turns.contexts import reply_at, turns_at
+from efficient_empathy.dialogues.turns.conversation import Turn, pair
+from efficient_empathy.dialogues.turns.literals import parse_list
+from efficient_empathy.dialogues.turns.transcripts import is_dialogue
 
 
 class Table:

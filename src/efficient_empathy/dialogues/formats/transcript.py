@@ -7,8 +7,8 @@ from typing import Any
 
 from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, each, text_of
 from efficient_empathy.dialogues.sample import Sample
-from efficient_empathy.dialogues.transcripts import parse_text
-from efficient_empathy.dialogues.turns import conversation
+from efficient_empathy.dialogues.turns.conversation import conversation
+from efficient_empathy.dialogues.turns.transcripts import parse_text
 
 
 class Transcript:

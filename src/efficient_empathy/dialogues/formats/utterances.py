@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from efficient_empathy.dialogues.chat import message_keys, turns_of
 from efficient_empathy.dialogues.containers.text_file import END_OF_TURN, LINE
-from efficient_empathy.dialogues.literals import parse_list
 from efficient_empathy.dialogues.rows import (
     CATEGORY_KEYS,
     Intake,
@@ -22,8 +20,10 @@ from efficient_empathy.dialogues.rows import (
     text_of,
 )
 from efficient_empathy.dialogues.sample import Role, Sample
-from efficient_empathy.dialogues.transcripts import alternating
-from efficient_empathy.dialogues.turns import Turn, conversation, pair
+from efficient_empathy.dialogues.turns.chat import message_keys, turns_of
+from efficient_empathy.dialogues.turns.conversation import Turn, conversation, pair
+from efficient_empathy.dialogues.turns.literals import parse_list
+from efficient_empathy.dialogues.turns.transcripts import alternating
 
 KEYS = ("dialog", "dialogue", "utterances", "turns", "log", "history")
 """Where the list may stand; of several lists none is taken."""

@@ -14,7 +14,7 @@ from efficient_empathy.dialogues.containers.text_file import LINE, chat_line
 from efficient_empathy.dialogues.formats.chat_times import times_of
 from efficient_empathy.dialogues.rows import Intake, MalformedError, Row, clean, each, show_value
 from efficient_empathy.dialogues.sample import Role, Sample
-from efficient_empathy.dialogues.turns import Turn, conversation
+from efficient_empathy.dialogues.turns.conversation import Turn, conversation
 
 PAUSE = timedelta(hours=6)
 """After so long without a message another conversation begins."""

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from efficient_empathy.dialogues import Intake, open_source
 from efficient_empathy.dialogues.containers import file_rows
-from efficient_empathy.dialogues.literals import parse_list
 from efficient_empathy.dialogues.rows import MalformedError, Row, each, require_value, show_value, text_of
 from efficient_empathy.dialogues.settings import ReadingSettings
-from efficient_empathy.dialogues.transcripts import has_separator, split_turns
+from efficient_empathy.dialogues.turns.literals import parse_list
+from efficient_empathy.dialogues.turns.transcripts import has_separator, split_turns
 from efficient_empathy.evaluation.classifiers.features import Pair
 from efficient_empathy.evaluation.classifiers.kinds import DIMENSIONS, LEVELS, FitSettings
 from efficient_empathy.foundation.errors import UserError

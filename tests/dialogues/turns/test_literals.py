@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from efficient_empathy.dialogues.literals import parse_list
+from efficient_empathy.dialogues.turns.literals import parse_list
 
 
 @pytest.mark.parametrize(

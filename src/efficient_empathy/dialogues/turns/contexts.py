@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from efficient_empathy.dialogues.chat import chat_of, message_keys, turns_of
-from efficient_empathy.dialogues.literals import looks_like_list, parse_list
 from efficient_empathy.dialogues.rows import Intake, MalformedError, clean, require_value, show_value, text_of
-from efficient_empathy.dialogues.transcripts import alternating, is_dialogue, is_plain, parse_text, reply_text
-from efficient_empathy.dialogues.turns import Turn
+from efficient_empathy.dialogues.turns.chat import chat_of, message_keys, turns_of
+from efficient_empathy.dialogues.turns.conversation import Turn
+from efficient_empathy.dialogues.turns.literals import looks_like_list, parse_list
+from efficient_empathy.dialogues.turns.transcripts import alternating, is_dialogue, is_plain, parse_text, reply_text
 
 
 def turns_at(values: dict[str, Any], key: str, intake: Intake, *, reply_follows: bool = True) -> list[Turn]:

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from efficient_empathy.dialogues import Intake
 from efficient_empathy.dialogues.rows import MalformedError, Row
-from efficient_empathy.dialogues.turns import (
+from efficient_empathy.dialogues.turns.conversation import (
     MAX_CHARACTERS,
     MAX_TURNS,
     Turn,

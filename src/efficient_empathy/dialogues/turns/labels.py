@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from efficient_empathy.dialogues.roles import LISTENERS, SPEAKERS, SYSTEM, RoleTable, names
 from efficient_empathy.dialogues.rows import MalformedError, clean, show_value
 from efficient_empathy.dialogues.sample import Role
+from efficient_empathy.dialogues.turns.roles import LISTENERS, SPEAKERS, SYSTEM, RoleTable, names
 
 _BEFORE = r"(?:[-*•][ \t]+|\d{1,4}[.)][ \t]+|[(\[]?\d{1,2}:\d{2}(?::\d{2})?[)\]]?[ \t]*-?[ \t]*)?"
 """A bullet, a number or a time of day."""

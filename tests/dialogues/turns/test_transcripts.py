@@ -8,7 +8,7 @@ from hypothesis import given
 
 from efficient_empathy.dialogues import Intake, ReadingSettings
 from efficient_empathy.dialogues.rows import MalformedError
-from efficient_empathy.dialogues.transcripts import alternating, parse_text, reply_text
+from efficient_empathy.dialogues.turns.transcripts import alternating, parse_text, reply_text
 
 A, B, C = "I lost my job.\nAt the bakery.", "Oh no: that hurts.", "The rent is due."
 DIALOGUE = [("speaker", A), ("listener", B), ("speaker", C)]

@@ -6,8 +6,11 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from efficient_empathy.dialogues.chat import unknown_role
-from efficient_empathy.dialogues.labels import (
+from efficient_empathy.dialogues.rows import Intake, MalformedError, clean, show_value
+from efficient_empathy.dialogues.sample import Role
+from efficient_empathy.dialogues.turns.chat import unknown_role
+from efficient_empathy.dialogues.turns.conversation import Turn
+from efficient_empathy.dialogues.turns.labels import (
     Label,
     dialogue_labels,
     first_label,
@@ -19,9 +22,6 @@ from efficient_empathy.dialogues.labels import (
     take_turns,
     texts_after,
 )
-from efficient_empathy.dialogues.rows import Intake, MalformedError, clean, show_value
-from efficient_empathy.dialogues.sample import Role
-from efficient_empathy.dialogues.turns import Turn
 
 _SIGN = re.compile("[:：–—]|##| - ")
 """Without one of these a text has no label."""

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 
 from efficient_empathy.dialogues import Intake, ReadingSettings, inspect_source, open_source
-from efficient_empathy.dialogues.chat import chat_of, turns_of
-from efficient_empathy.dialogues.roles import LISTENERS, REASONING, SPEAKERS, SYSTEM, TOOLS
 from efficient_empathy.dialogues.rows import LeftOutError, MalformedError
+from efficient_empathy.dialogues.turns.chat import chat_of, turns_of
+from efficient_empathy.dialogues.turns.roles import LISTENERS, REASONING, SPEAKERS, SYSTEM, TOOLS
 from efficient_empathy.foundation.errors import UserError
 
 Write = Callable[..., Path]

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from efficient_empathy.dialogues.content import content_text, without_reasoning
 from efficient_empathy.dialogues.rows import Intake, MalformedError, require_value, show_value
 from efficient_empathy.dialogues.sample import Role
-from efficient_empathy.dialogues.turns import Turn
+from efficient_empathy.dialogues.turns.content import content_text, without_reasoning
+from efficient_empathy.dialogues.turns.conversation import Turn
 
 ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
 TEXT_KEYS = ("content", "value", "text", "message", "utterance")

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import dropwhile, groupby
 
-from efficient_empathy.dialogues.content import require_text_alone
 from efficient_empathy.dialogues.rows import (
     CATEGORY_KEYS,
     DIALOGUE_KEYS,
@@ -23,6 +22,7 @@ from efficient_empathy.dialogues.rows import (
     turn_of,
 )
 from efficient_empathy.dialogues.sample import Role, Sample, Side, Utterance
+from efficient_empathy.dialogues.turns.content import require_text_alone
 
 Turn = tuple[Role, str]
 MAX_CHARACTERS = 100_000

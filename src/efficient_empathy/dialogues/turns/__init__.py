@@ -1,0 +1,1 @@
+"""How the values of a row become turns, and turns samples: roles, contents, conversations in one text."""
