@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -90,6 +91,23 @@ def test_a_place_that_cannot_be_is_told(tmp_path) -> None:
         temporary.write_text("x")
     with pytest.raises(UserError, match="cannot make the run's folder"):
         Workspace(tmp_path / "file" / "run").create()
+
+
+def test_a_new_run_is_its_owners_alone_and_an_existing_folder_keeps_its_mode(tmp_path) -> None:
+    mask = os.umask(0o022)
+    try:
+        Workspace(tmp_path / "runs" / "mine").create()
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "runs", tmp_path / "runs" / "mine")] == [
+            0o755,
+            0o700,
+        ]
+        shared = tmp_path / "shared"
+        shared.mkdir()
+        shared.chmod(0o2770)
+        Workspace(shared).create()
+        assert stat.S_IMODE(shared.stat().st_mode) == 0o2770
+    finally:
+        os.umask(mask)
 
 
 def test_the_manifest_keeps_each_stage(tmp_path) -> None:

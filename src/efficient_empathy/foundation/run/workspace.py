@@ -59,9 +59,9 @@ class Workspace:
         self.report = self.root / "report.html"
 
     def create(self) -> Workspace:
-        """Make the folder where it is missing."""
+        """Make the folder where it is missing, for its owner alone (mode 700); one that is there keeps its mode."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot make the run's folder {self.root}: {error.strerror}") from error
         return self
