@@ -126,7 +126,6 @@ def write_comparison(workspace: Workspace, *, moe_wins: bool = False, **changed:
             "parameters": 12_064_000 if name.startswith("moe") else 7_341_056,
             "active_parameters": 12_063_000 if name.startswith("moe") else 7_341_056,
             "bytes": 24_130_000 if name.startswith("moe") else 14_690_000,
-            "tokens_per_second": 1284.0 if name.startswith("moe") else 2311.5,
         }
         for name, label in MODELS.items()
     ]

@@ -102,21 +102,23 @@ class OnnxEncoder:
     def __init__(self, folder: Path, max_tokens: int, threads: int = 0) -> None:
         import onnxruntime
 
+        self._model = folder / "model.onnx"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         try:
             self._tokenizer = PairTokenizer(folder / "tokenizer.json", max_tokens)
-            self._session = onnxruntime.InferenceSession(
-                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(str(self._model), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # both libraries raise bare Exceptions of their own
             raise UserError(f"{folder} holds no usable model.onnx and tokenizer.json: {error}") from error
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
 
     def __call__(self, samples: Sequence[Sample]) -> np.ndarray:
-        """The model's first output, one row a sample, in order."""
-        return np.concatenate(list(self._pool.map(self._one, self._tokenizer(samples))))
+        """The model's first output, one row a sample, in order. Raises `UserError` for numbers that are not finite."""
+        outputs = np.concatenate(list(self._pool.map(self._one, self._tokenizer(samples))))
+        if not np.isfinite(outputs).all():
+            raise UserError(f"{self._model} answers with numbers that are not finite (NaN or infinity): make it again")
+        return outputs
 
     def _one(self, encoded: tuple[list[int], int]) -> np.ndarray:
         output: np.ndarray = self._session.run(None, pad([encoded]))[0]

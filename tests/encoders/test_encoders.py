@@ -85,3 +85,14 @@ def test_a_damaged_folder_is_named(tmp_path) -> None:
         OnnxEncoder(tmp_path, 64)
     with pytest.raises(UserError, match="nowhere"):
         OnnxEncoder(tmp_path / "nowhere", 64)
+
+
+def test_answers_that_are_not_finite_are_refused_with_the_file(tmp_path) -> None:
+    onnx = pytest.importorskip("onnx", reason='needs the extra "train"')
+    model = onnx.load(BUNDLED / "model.onnx")
+    bias = next(part for part in model.graph.initializer if part.name == "encoder.embeddings.LayerNorm.bias")
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.full(384, np.nan, np.float32), bias.name))
+    onnx.save(model, tmp_path / "model.onnx")
+    (tmp_path / "tokenizer.json").write_bytes((BUNDLED / "tokenizer.json").read_bytes())
+    with pytest.raises(UserError, match=rf"{tmp_path}/model\.onnx answers with numbers that are not finite"):
+        OnnxEncoder(tmp_path, 64)(make_samples(1))

@@ -112,7 +112,7 @@ def _environment(looks: Looks) -> Environment:
         name: getattr(formatting, name)
         for name in (
             *("amount", "brief", "change", "clip", "count", "dollars", "duration", "ending", "fixed", "loss"),
-            *("moment", "number", "plural", "probability", "rate", "share", "significant", "size", "whole"),
+            *("moment", "number", "plural", "probability", "share", "significant", "size", "whole"),
         )
     }
     environment.filters |= {

@@ -62,6 +62,12 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot read .*metric\.json \(heads: .*fit-metric"):
         load(tmp_path, "emotion")
     (tmp_path / "metric.json").write_text(json.dumps(config))
+    with np.load(tmp_path / "weights.npz") as archive:
+        arrays = dict(archive)
+    arrays["emotion.dense"][3, 1] = np.nan
+    np.savez(tmp_path / "weights.npz", **arrays)
+    with pytest.raises(UserError, match=r"weights\.npz is damaged \(emotion\.dense has numbers that are not finite\)"):
+        load(tmp_path, "emotion")
     (tmp_path / "weights.npz").write_bytes(b"PK\x03\x04 broken")
     with pytest.raises(UserError, match=r"weights\.npz is damaged"):
         load(tmp_path, "emotion")

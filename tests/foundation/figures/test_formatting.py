@@ -39,7 +39,6 @@ def test_losses_have_three_decimals_and_changes_their_sign() -> None:
 def test_amounts_that_may_be_missing() -> None:
     assert [words.amount(v) for v in (7_341_056, 0, None)] == ["7.3M", "0", "–"]
     assert [words.whole(v) for v in (48213, None)] == ["48,213", "–"]
-    assert [words.rate(v) for v in (2311.5, 8.04, 100.2, None)] == ["2,312", "8.0", "100", "–"]
     sizes = (512, 13_421_772, 999_700_000, 16e9, None)
     assert [words.size(v) for v in sizes] == [
         "512\u202fB",

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from efficient_empathy.modelling.moe import compare
-from efficient_empathy.modelling.moe.compare import Contender, Measurement, comparison
+from efficient_empathy.modelling.moe.compare import Contender, comparison
 
 SIZES = {"parameters": 100, "active_parameters": 100, "bytes": 400}
 
@@ -28,7 +28,7 @@ def compared(losses, *, groups=None, resamples=400, seed=0, spread=0.0, tokens=1
     for name, loss in losses.items():
         own = rng.normal(0, spread, len(table))
         nll = tokens * (loss + hard + own)
-        measured[name] = Measurement(table.select("sample_id", tokens=pl.lit(tokens), nll=pl.Series(nll)), 100.0)
+        measured[name] = table.select("sample_id", tokens=pl.lit(tokens), nll=pl.Series(nll))
     contenders = [Contender(name, f"The {name}", name, name) for name in losses]
     return comparison(contenders, measured, groups or {"all": table}, resamples=resamples, seed=seed).model_dump(
         mode="json"
@@ -44,7 +44,7 @@ def test_a_clear_win_is_told_with_what_it_costs() -> None:
     assert high < 0
     assert [low, high, verdict["difference"]] == pytest.approx([-0.1] * 3)
     assert "has a lower held-out loss" in verdict["text"]
-    assert "2.00 × the active parameters, 2.00 × the bytes and 1.00 × the speed" in verdict["text"]
+    assert "2.00 × the active parameters and 2.00 × the bytes." in verdict["text"]
 
 
 @pytest.mark.parametrize(("moe", "said"), [(3.1, "has a higher held-out loss"), (3.0001, "cannot be told from")])
@@ -87,7 +87,7 @@ def test_a_lead_that_is_within_chance_is_told_as_one(losses, means) -> None:
 def test_losses_are_weighted_by_tokens_and_told_by_group() -> None:
     table = pl.DataFrame({"sample_id": ["a", "b", "c"], "dialogue_id": ["x", "x", "y"]})
     nll = pl.DataFrame({"sample_id": ["a", "b", "c"], "tokens": [1, 3, 6], "nll": [2.0, 3.0, 24.0]})
-    measured = {name: Measurement(nll, 1.0) for name in ("average", "moe")}
+    measured = dict.fromkeys(("average", "moe"), nll)
     groups = {"first": table[:2], "second": table[2:], "none": table.clear(), "all": table}
     contenders = [Contender(name, name, name, name) for name in measured]
     result = comparison(contenders, measured, groups, resamples=100).model_dump(mode="json")

@@ -363,9 +363,18 @@ def test_a_disk_that_is_too_small_is_found_before_writing(made, tmp_path, monkey
 def test_weights_that_are_not_finite_leave_nothing(made, tmp_path) -> None:
     bad = shutil.copytree(made("llama", 1), tmp_path / "bad")
     weights_with(lambda w: w[NORM].fill_(float("nan")))(bad)
-    with pytest.raises(UserError, match=rf"{NORM} cannot be written"):
+    with pytest.raises(UserError, match=rf"^{NORM} in .*bad/model\.safetensors has numbers that are not finite"):
         compose([made("llama"), bad], tmp_path / "moe")
+    with pytest.raises(UserError, match=rf"^{NORM} in .*bad/model\.safetensors has numbers that are not finite"):
+        compose([made("llama"), made("llama", 2)], tmp_path / "moe", base=bad, shared="base")
     assert [path.name for path in tmp_path.iterdir()] == ["bad"]
+
+
+def test_an_experts_own_block_is_copied_only_where_it_is_finite(made, tmp_path) -> None:
+    bad = shutil.copytree(made("llama", 1), tmp_path / "bad")
+    weights_with(lambda w: w["model.layers.1.mlp.up_proj.weight"][3, 5].fill_(float("inf")))(bad)
+    with pytest.raises(UserError, match=r"^model\.layers\.1\.mlp\.up_proj\.weight in .*bad/model\.safetensors"):
+        compose([made("llama"), bad], tmp_path / "moe")
 
 
 def test_a_folder_of_something_else_is_left_alone(made, tmp_path) -> None:

@@ -84,6 +84,40 @@ def test_an_adapter_is_loaded_on_its_base_and_not_trained_on(model, tmp_path) ->
         load_model(tmp_path / "adapter")
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused_with_their_tensor_and_file(model, tmp_path, number) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    adapter = tmp_path / "adapter"
+    get_peft_model(load_model(model), LoraConfig(target_modules=["q_proj"])).save_pretrained(adapter)
+    tensor = spoil(adapter / "adapter_model.safetensors", number)
+    with pytest.raises(UserError, match=rf"^{tensor} in {adapter}/adapter_model\.safetensors has numbers that are not"):
+        load_model(adapter)
+    tensor = spoil(model / "model.safetensors", number)
+    with pytest.raises(UserError, match=rf"^{tensor} in {model}/model\.safetensors has numbers that are not finite"):
+        load_model(model, dtype="bf16")
+
+
+def spoil(path, number):
+    """Write one number into the last tensor of a file, and say which tensor that is."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(path)
+    name = max(tensors)
+    tensors[name].view(-1)[-1] = number
+    save_file(tensors, path, metadata={"format": "pt"})
+    return name
+
+
+def test_large_weights_whose_sum_overflows_are_loaded(model) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(model / "model.safetensors")
+    tensors["model.embed_tokens.weight"].fill_(3e38)
+    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+    assert float(load_model(model).get_input_embeddings().weight.detach().max()) > 2e38
+
+
 def test_weights_are_stored_in_another_type_and_load_as_it(model) -> None:
     assert stored_dtype(model) == torch.float32
     before = load_model(model)

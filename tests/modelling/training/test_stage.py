@@ -195,3 +195,11 @@ def test_a_kill_after_the_last_step_trains_no_step_again(run, settings, monkeypa
     result = train(run, "sensibility", settings, console=QUIET)
     assert result.resumed_from == result.steps
     assert result.held_out[-1].step == result.steps
+
+
+def test_an_expert_that_its_last_step_broke_is_not_kept(run, settings) -> None:
+    broken = {"learning_rate": 3e38, "weight_decay": 1.0, "max_steps": 1, "evaluate_every": 0, "precision": "fp32"}
+    with pytest.raises(UserError, match=r"weights that are not finite.*lower --learning-rate \(it is 3e\+38\)"):
+        train(run, "sensibility", settings.model_copy(update=broken | {"method": "full"}), console=QUIET)
+    assert [path.name for path in run.experts.iterdir()] == []
+    assert train(run, "sensibility", settings, console=QUIET).steps

@@ -102,11 +102,11 @@ def test_one_way_of_asking_is_told_once_and_other_templates_are_warned_of(whole_
         write_generations(whole_run, model)
     page = page_of(whole_run)
     assert "decoding: do_sample False, max_new_tokens 64" in page.text
-    assert len(page.table("How the answers were made")[0]) == 6
+    assert len(page.table("How the answers were made")[0]) == 5
     write_generations(whole_run, "moe", template={"name": "speaker_listener", "hash": "d"})
     page = page_of(whole_run)
     assert "not asked with the same prompt template" in page.text
-    assert page.table("How the answers were made")[3][6] == "speaker_listener"
+    assert page.table("How the answers were made")[3][5] == "speaker_listener"
 
 
 def test_a_file_without_its_record_or_columns_that_may_be_missing(whole_run: Workspace) -> None:

@@ -83,6 +83,15 @@ def test_another_rubric_or_a_damaged_folder_is_refused(tmp_path) -> None:
         DistilledJudge(RUBRIC, tmp_path / "judge")
 
 
+def test_a_head_that_is_not_finite_is_refused(tmp_path) -> None:
+    folder = shutil.copytree(BUNDLED, tmp_path / "judge")
+    config = json.loads((folder / "judge.json").read_text())
+    config["axes"][0]["bias"][2] = float("nan")
+    (folder / "judge.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"judge\.json is not valid: .*finite"):
+        DistilledJudge(None, folder)
+
+
 def test_an_edited_prompt_is_another_key_for_it_too(judge) -> None:
     edited = RUBRIC.model_copy(update={"system": "Be strict."})
     assert DistilledJudge(edited).spec != judge.spec

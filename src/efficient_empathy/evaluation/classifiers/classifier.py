@@ -261,9 +261,11 @@ def load(folder: Path, kind: str) -> Classifier:
             head.name: Weights(*(arrays[f"{head.name}.{part}"] for part in ("dense", "sparse", "bias")))
             for head in record.heads
         }
+        if broken := next((name for name, array in arrays.items() if not np.isfinite(array).all()), None):
+            raise ValueError(f"{broken} has numbers that are not finite")
     except OSError as error:
         raise UserError(f"cannot read {folder / WEIGHTS} ({error.strerror or error}): {remedy}") from error
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"{folder / WEIGHTS} is damaged ({error}): {remedy}") from error
     return Classifier(record, scale, weights, file_hash(folder / WEIGHTS)[:16])
 

@@ -124,11 +124,6 @@ def power(value: float | None) -> str:
     return power_of_ten if mantissa == "1.0" else f"{mantissa.removesuffix('.0')} × {power_of_ten}"
 
 
-def rate(value: float | None) -> str:
-    """A number a second: whole from a hundred on, one decimal below; none as "–"."""
-    return number(value if value is None or not math.isfinite(value) or value < 100 else round(value), 1)
-
-
 def size(value: float | None) -> str:
     """Bytes in decimal units: "512 B", "13.4 MB"; none as "–"."""
     if value is None or not math.isfinite(value):

@@ -65,7 +65,10 @@ def fit(
     settings: StudentSettings,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> Student:
-    """Fit a student; `on_step` gets the step, the number of steps and the loss. Raises `UserError` on a NaN loss."""
+    """Fit a student; `on_step` gets the step, the number of steps and the loss.
+
+    Raises `UserError` on a NaN loss or weight.
+    """
     torch.manual_seed(settings.seed)
     _, axes, levels = targets.shape
     student = Student(base, axes, levels, settings.dropout)
@@ -95,6 +98,8 @@ def fit(
             schedule.step()
             step += 1
             on_step(step, steps, loss.item())
+    if not all(torch.isfinite(parameter).all() for parameter in student.parameters()):
+        raise UserError("the last step left weights that are not finite (NaN or infinity): lower the learning rate")
     return student.eval()
 
 

@@ -36,7 +36,7 @@ class VllmGenerator:
     def __init__(self, path: Path | str, settings: GenerationSettings) -> None:
         from vllm import LLM
 
-        from efficient_empathy.modelling.training.models import base_of, is_adapter, load_tokenizer
+        from efficient_empathy.modelling.training.models import base_of, is_adapter, load_tokenizer, require_finite
 
         self.settings, self.name = settings, str(path)
         self.tokenizer = load_tokenizer(path, trust_remote_code=settings.trust_remote_code)
@@ -48,6 +48,9 @@ class VllmGenerator:
             base, self.request = base_of(Path(path)), LoRARequest("adapter", 1, str(path))
             rank = json.loads((Path(path) / "adapter_config.json").read_text("utf-8"))["r"]
             options = {"enable_lora": True, "max_lora_rank": max(8, int(rank))}
+        for part in (path, base):
+            if isinstance(part, Path):
+                require_finite(part)
         self.engine = LLM(
             model=str(base),
             tokenizer=str(path),

@@ -1,9 +1,11 @@
-"""Every model on the same held-out responses: losses, intervals, sizes, speed, and whether mixing was worth it."""
+"""Every model on the same held-out responses: losses, intervals, sizes, and whether mixing was worth it.
+
+No speed is compared: a model timed once, beside whatever else the machine does, is not as fast the next time.
+"""
 
 from __future__ import annotations
 
 import gc
-import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,17 +27,15 @@ from efficient_empathy.modelling.moe.record import (
     ComparedModel,
     ComparisonRecord,
     Size,
-    SpeedRecord,
     Verdict,
 )
 from efficient_empathy.modelling.moe.tensors import read_folder
-from efficient_empathy.modelling.training.examples import EncodedSample, encode
-from efficient_empathy.modelling.training.loss import by_length, losses
+from efficient_empathy.modelling.training.examples import encode
+from efficient_empathy.modelling.training.loss import losses
 from efficient_empathy.modelling.training.models import Dtype, load_model, load_tokenizer
 from efficient_empathy.modelling.training.record import ALL
 
 CONFIDENCE = 0.95
-TIMED_TOKENS, TIMED_RUNS = 2048, 5
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,6 @@ class Contender:
     key: str
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """What was measured of a model."""
-
-    nll: pl.DataFrame
-    """`sample_id`, `tokens`, `nll`: of each response, in nats."""
-    tokens_per_second: float
-
-
 def measure(
     contender: Contender,
     rows: pl.DataFrame,
@@ -64,15 +55,14 @@ def measure(
     *,
     max_length: int,
     on_batch: Callable[[int, int], None] = lambda done, samples: None,
-) -> Measurement:
-    """The model's loss on every response of `rows`, and its speed; kept in `cache` and read from there the next time.
+) -> pl.DataFrame:
+    """The model's loss on every response of `rows`; kept in `cache` and read from there the next time.
 
-    The speed is that of reading: tokens of context and response a second in one forward pass of `TIMED_TOKENS`, the
-    best of several: what else the machine does only slows. An adapter is merged for that, as it would be to be served.
+    A row has `sample_id`, `tokens`, and `nll` in nats.
     """
-    table, facts = cache / f"{contender.key}.parquet", cache / f"{contender.key}.json"
-    if earlier := SpeedRecord.read_if_there(facts):
-        return Measurement(pl.read_parquet(table, glob=False), earlier.tokens_per_second)
+    table = measured(contender, cache)
+    if table.exists():
+        return pl.read_parquet(table, glob=False)
     model = load_model(contender.path, dtype=dtype_here())
     samples = encode(rows, load_tokenizer(contender.path), max_length).samples
     nll = losses(model, samples, on_batch=on_batch)
@@ -84,25 +74,17 @@ def measure(
         },
         schema={"sample_id": pl.String, "tokens": pl.Int64, "nll": pl.Float64},
     )
-    speed = _tokens_per_second(model.merge_and_unload() if hasattr(model, "merge_and_unload") else model, samples)
     reference = weakref.ref(model)
     del model
     free_memory(reference)
     with atomic(table) as path:
         frame.write_parquet(path)
-    SpeedRecord(model=contender.name, tokens_per_second=speed).write(facts)
-    return Measurement(frame, speed)
+    return frame
 
 
-def _tokens_per_second(model: Any, samples: Sequence[EncodedSample]) -> float:
-    batch = [samples[i] for i in by_length([len(sample.ids) for sample in samples], TIMED_TOKENS)[0]]
-    tokens = sum(len(sample.ids) for sample in batch)
-    times = []
-    for _ in range(TIMED_RUNS):
-        began = time.perf_counter()
-        losses(model, batch)
-        times.append(time.perf_counter() - began)
-    return round(tokens / min(times), 1)
+def measured(contender: Contender, cache: Path) -> Path:
+    """Where a model's losses are kept once they are measured."""
+    return cache / f"{contender.key}.parquet"
 
 
 def dtype_here() -> Dtype:
@@ -144,7 +126,7 @@ def sizes(path: Path | str) -> dict[str, int]:
 
 def comparison(
     contenders: Sequence[Contender],
-    measurements: Mapping[str, Measurement],
+    measurements: Mapping[str, pl.DataFrame],
     groups: Mapping[str, pl.DataFrame],
     *,
     resamples: int = 1000,
@@ -165,7 +147,6 @@ def comparison(
             loss={name: group.loss(contender.name) for name, group in every.items()},
             interval={name: group.interval(contender.name) for name, group in every.items()},
             **sizes(contender.path),
-            tokens_per_second=measurements[contender.name].tokens_per_second,
         )
         for contender in contenders
     )
@@ -199,13 +180,13 @@ class _Loss:
 class _Group:
     """Held-out rows as sums by dialogue, and the dialogues drawn again and again, the same for every model."""
 
-    def __init__(self, rows: pl.DataFrame, measurements: Mapping[str, Measurement], resamples: int, seed: int) -> None:
+    def __init__(self, rows: pl.DataFrame, measurements: Mapping[str, pl.DataFrame], resamples: int, seed: int) -> None:
         ids = rows.select("sample_id", "dialogue_id").unique("sample_id", maintain_order=True)
         tables = {
-            name: ids.join(measurement.nll.unique("sample_id"), on="sample_id", maintain_order="left")
+            name: ids.join(nll.unique("sample_id"), on="sample_id", maintain_order="left")
             .group_by("dialogue_id", maintain_order=True)
             .agg(pl.sum("nll", "tokens"), pl.len())
-            for name, measurement in measurements.items()
+            for name, nll in measurements.items()
         }
         first = next(iter(tables.values()))
         self.samples, self.tokens = int(first["len"].sum()), int(first["tokens"].sum())
@@ -281,10 +262,8 @@ def _pair_words(mixed: ComparedModel, plain: ComparedModel, interval: tuple[floa
         sentence = f"The mixture has a higher held-out loss than the experts' plain average: {numbers}."
     else:
         sentence = f"The mixture cannot be told from the experts' plain average: {numbers}."
-    active, size, speed = (
-        getattr(mixed, key) / getattr(plain, key) for key in ("active_parameters", "bytes", "tokens_per_second")
-    )
-    cost = f"{active:.2f} × the active parameters, {size:.2f} × the bytes and {speed:.2f} × the speed of reading"
+    active, size = (getattr(mixed, key) / getattr(plain, key) for key in ("active_parameters", "bytes"))
+    cost = f"{active:.2f} × the active parameters and {size:.2f} × the bytes"
     return (
         f"{sentence} That costs {cost}."
         if high < 0

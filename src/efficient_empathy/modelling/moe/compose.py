@@ -48,6 +48,7 @@ from efficient_empathy.modelling.moe.tensors import (
     read_folder,
     read_header,
 )
+from efficient_empathy.modelling.training.models import require_finite
 from efficient_empathy.modelling.training.record import read_training
 
 _MAY_DIFFER = {"initializer_range", "bos_token_id", "eos_token_id", "pad_token_id", "attention_dropout"}
@@ -292,12 +293,17 @@ def open_all(experts: Sequence[str | Path], names: Sequence[str] | None, base: s
         raise UserError(f"{len(experts)} experts need as many names, not {len(labels)}")
     if len(set(labels)) != len(labels):
         labels = [f"{name}-{number}" for number, name in enumerate(labels, 1)]
-    return [open_checkpoint(path, base=base, name=name) for path, name in zip(experts, labels, strict=True)]
+    models = [open_checkpoint(path, base=base, name=name) for path, name in zip(experts, labels, strict=True)]
+    for folder in dict.fromkeys(part.folder for model in models for part in (model, model.base) if part is not None):
+        require_finite(folder)
+    return models
 
 
 def _base_of(models: Sequence[Checkpoint], base: str | Path | None) -> Checkpoint:
     if base is not None:
-        return open_checkpoint(base, name="base")
+        checkpoint = open_checkpoint(base, name="base")
+        require_finite(checkpoint.folder)
+        return checkpoint
     source = next((model.base for model in models if model.base is not None), None)
     if source is None:
         raise UserError("the experts are dense and do not say what their base is: give it with --base")

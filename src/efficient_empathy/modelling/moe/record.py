@@ -113,15 +113,6 @@ class RouterRecord(Record):
         return self
 
 
-class SpeedRecord(Record):
-    """What is kept beside the losses that were measured of a model."""
-
-    PLACE: ClassVar[str] = "KEY.json"
-
-    model: str
-    tokens_per_second: float
-
-
 class Size(Part):
     """How much a loss is measured on."""
 
@@ -143,7 +134,6 @@ class ComparedModel(Part):
     active_parameters: int
     """Those that one token goes through."""
     bytes: int
-    tokens_per_second: float
 
 
 class Verdict(Part):
@@ -161,6 +151,7 @@ class Verdict(Part):
 class ComparisonRecord(Record):
     """`comparison.json`."""
 
+    VERSION: ClassVar[int] = 2
     PLACE: ClassVar[str] = "comparison.json"
     REMEDY: ClassVar[str] = "`efficient-empathy mix`"
 

@@ -9,11 +9,12 @@ import shutil
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError, missing_extra
@@ -23,11 +24,11 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.moe.compare import (
     Contender,
-    Measurement,
     comparison,
     dtype_here,
     free_memory,
     measure,
+    measured,
 )
 from efficient_empathy.modelling.moe.compose import average, compose, rewrite
 from efficient_empathy.modelling.moe.folder import sweep
@@ -96,7 +97,8 @@ def _mix(
     last = workspace.last(STAGE, MixRecord)
     same = last is not None and last.inputs == inputs and last.parameters == parameters
     if last is not None and same and not force and workspace.comparison.exists() and workspace.whole(STAGE):
-        return _result(workspace, last, skipped=True)
+        with suppress(UserError):  # what another version of the program wrote is written again
+            return _result(workspace, last, skipped=True)
 
     _clear(workspace, force=force)
     workspace.begin(STAGE, [*workspace.outputs(STAGE), workspace.comparison])
@@ -184,11 +186,11 @@ def summary(result: MixResult, run: Path) -> str:
     width = max(len(model.label) for model in result.models)
     head = "".join(f"{subset[:12]:>13}" for subset in subsets)
     lines = [f"Held-out loss, nats a response token{' (nothing had changed)' if result.skipped else ''}:"]
-    lines.append(f"  {'':{width}}{head}   parameters    active   tokens/s")
+    lines.append(f"  {'':{width}}{head}   parameters    active")
     for model in result.models:
         losses = "".join(f"{model.loss[subset]:>13.4f}" for subset in subsets)
         sizes = f"{model.parameters / 1e6:>11.2f} M {model.active_parameters / 1e6:>7.2f} M"
-        lines.append(f"  {model.label:{width}}{losses}{sizes} {model.tokens_per_second:>10,.0f}")
+        lines.append(f"  {model.label:{width}}{losses}{sizes}")
     lines += [result.verdict.text, f"The mixture: {result.path}   The average: {result.average}"]
     return "\n".join([*lines, f"Next: efficient-empathy generate --run {run} --model moe"])
 
@@ -261,7 +263,7 @@ def train(mixing: Mixing) -> None:
     shutil.rmtree(work, ignore_errors=True)
 
 
-def measure_all(mixing: Mixing, *, with_trained: bool) -> dict[str, Measurement]:
+def measure_all(mixing: Mixing, *, with_trained: bool) -> dict[str, pl.DataFrame]:
     """What each model makes of the held-out responses, measured once; the trained mixture only `with_trained`."""
     measurements = {}
     for contender in mixing.contenders(with_trained=with_trained):
@@ -313,7 +315,7 @@ def observe(mixing: Mixing) -> RouterRecord:
 
 
 def _is_measured(mixing: Mixing, contender: Contender) -> bool:
-    return (mixing.workspace.root / CACHE / f"{contender.key}.json").exists()
+    return measured(contender, mixing.workspace.root / CACHE).exists()
 
 
 def _record(folder: Path) -> CompositionRecord | None:

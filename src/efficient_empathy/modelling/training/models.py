@@ -141,6 +141,7 @@ def load_model(
             use_safetensors=None if allow_pickle else True,
             trust_remote_code=trust_remote_code,
         )
+    _require_finite_parameters(model, path)
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
 
@@ -161,7 +162,43 @@ def _load_adapter(
         allow_pickle=allow_pickle, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     with quiet(), _load_errors(f"the adapter {adapter}", trust_remote_code):
-        return PeftModel.from_pretrained(model, adapter).eval()
+        model = PeftModel.from_pretrained(model, adapter).eval()
+    require_finite(adapter)
+    return model
+
+
+def require_finite(folder: Path) -> None:
+    """Raise `UserError` that names the tensor and its file when a number in a folder's safetensors is not finite."""
+    from safetensors import safe_open
+
+    for path in sorted(folder.glob("*.safetensors")):
+        with _load_errors(f"the weights {path}", True), safe_open(path, "pt") as file:
+            bad = next((name for name in file.keys() if not _is_finite(file.get_tensor(name))), None)  # noqa: SIM118
+        if bad is not None:
+            raise _not_finite(f"{bad} in {path}")
+
+
+def _require_finite_parameters(model: Any, path: Path | str) -> None:
+    """Raise `UserError` when a number of a loaded model is not finite; the sums take a moment where it lies."""
+    if bad := next((name for name, tensor in model.named_parameters() if not _is_finite(tensor.detach())), None):
+        if isinstance(path, Path):
+            require_finite(path)
+        raise _not_finite(f"{bad} of the model {path}")
+
+
+def _is_finite(tensor: Any) -> bool:
+    import torch
+
+    if not tensor.is_floating_point() or tensor.itemsize < 2 or tensor.is_meta:
+        return True
+    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())  # the sum alone may overflow
+
+
+def _not_finite(what: str) -> UserError:
+    return UserError(
+        f"{what} has numbers that are not finite (NaN or infinity): the training that made it came apart, or the file "
+        "is damaged. Train it again with a lower --learning-rate or --set precision=fp32, or copy it again"
+    )
 
 
 def require_intact(workspace: Workspace, folder: Path) -> None:

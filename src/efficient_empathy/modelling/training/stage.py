@@ -30,7 +30,7 @@ from efficient_empathy.modelling.training.examples import (
     held_out_rows,
     selected_subsets,
 )
-from efficient_empathy.modelling.training.models import BUNDLED_NAME, model_hash, resolve
+from efficient_empathy.modelling.training.models import BUNDLED_NAME, model_hash, require_finite, resolve
 from efficient_empathy.modelling.training.record import (
     ALL,
     RANDOM,
@@ -228,6 +228,7 @@ def _train(
     if force:
         shutil.rmtree(work, ignore_errors=True)
     fit_record = _fit(conversational(rows, template), held_out, base, settings, work, name, console)
+    _require_finite(work, name, settings)
     record = TrainingRecord(
         **dict(fit_record),
         name=name,
@@ -296,6 +297,18 @@ def _fit(
             highlight=False,
         )
     return record
+
+
+def _require_finite(work: Path, name: str, settings: TrainingSettings) -> None:
+    """Refuse to keep an expert whose last step broke it; what it was made from goes, to be trained from the start."""
+    try:
+        require_finite(work)
+    except UserError as error:
+        shutil.rmtree(work, ignore_errors=True)
+        raise UserError(
+            f"training {name} ended in weights that are not finite (NaN or infinity), so it is not kept: lower "
+            f"--learning-rate (it is {settings.learning_rate:g}) or calculate in fp32 (--set precision=fp32)"
+        ) from error
 
 
 @contextmanager

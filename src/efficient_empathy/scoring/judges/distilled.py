@@ -35,7 +35,7 @@ class AxisHead(BaseModel):
     nothing.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str
     scale: tuple[int, int]
@@ -49,7 +49,7 @@ class DistilledConfig(BaseModel):
     `dependence` has a number for each pair of `axes`, in the order of `itertools.combinations`; none for independence.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str
     rubric: str
