@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.evaluation.ratings.design import TITLES
+from efficient_empathy.evaluation.ratings.design import TITLES, Material
 from efficient_empathy.evaluation.ratings.record import Item, Key
 from efficient_empathy.foundation.run.workspace import Workspace
 from scored_runs import write_run
@@ -42,6 +42,22 @@ def responded_run(
         )
         frame.write_parquet(workspace.generations / f"{name}.parquet")
     return workspace
+
+
+def of(responses: Mapping[str, Sequence[str]]) -> Material:
+    """A sample for each place in the models' responses."""
+    count = len(next(iter(responses.values())))
+    context = [[{"role": "speaker", "text": f"turn {i}"}] for i in range(count)]
+    samples = pl.DataFrame(
+        {"sample_id": [f"s{i}" for i in range(count)], "dialogue_id": [f"d{i}" for i in range(count)]}
+    )
+    texts = {model: {f"s{i}": text for i, text in enumerate(own)} for model, own in responses.items()}
+    return Material(samples.with_columns(pl.Series("context", context)), texts, count, 0)
+
+
+def distinct(count: int = 20, models: Sequence[str] = ("moe", "base", "average")) -> Material:
+    """No two responses are the same."""
+    return of({model: [f"{model} says {i}" for i in range(count)] for model in models})
 
 
 def by_quality(rater: str, item: Item, question: str) -> object:

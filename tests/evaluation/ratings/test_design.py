@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -6,7 +8,6 @@ from hypothesis import strategies as st
 from efficient_empathy.evaluation.ratings.design import (
     NO_RESPONSE,
     Design,
-    Material,
     design_sheets,
     layout_of,
     material,
@@ -14,24 +15,9 @@ from efficient_empathy.evaluation.ratings.design import (
     shown_context,
 )
 from efficient_empathy.foundation.errors import UserError
-from rated_runs import RESPONSES, responded_run
+from rated_runs import RESPONSES, distinct, of, responded_run
 
 texts = st.sampled_from(["one", "two", " one ", "=three", ""])
-
-
-def of(responses):
-    models = list(responses)
-    count = len(responses[models[0]])
-    context = [[{"role": "speaker", "text": f"turn {i}"}] for i in range(count)]
-    samples = pl.DataFrame(
-        {"sample_id": [f"s{i}" for i in range(count)], "dialogue_id": [f"d{i}" for i in range(count)]}
-    )
-    given = {m: {f"s{i}": text for i, text in enumerate(responses[m])} for m in models}
-    return Material(samples.with_columns(pl.Series("context", context)), given, count, 0)
-
-
-def distinct(count=20, models=("moe", "base", "average")):
-    return of({m: [f"{m} says {i}" for i in range(count)] for m in models})
 
 
 @given(st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=8), st.integers(1, 3), st.integers(0, 99))
@@ -72,10 +58,13 @@ def test_no_model_is_named_in_what_a_rater_sees() -> None:
     assert "base" not in seen
 
 
-def test_orders_and_sides_differ_by_rater_and_stay_with_the_seed() -> None:
-    sheets = design_sheets(distinct(), Design(("ann", "bo")))
-    assert sheets == design_sheets(distinct(), Design(("ann", "bo")))
-    assert sheets != design_sheets(distinct(), Design(("ann", "bo"), seed=1))
+def test_orders_and_sides_differ_by_rater_and_stay_with_the_secret() -> None:
+    design = Design(("ann", "bo"))
+    sheets = design_sheets(distinct(), design)
+    assert sheets == design_sheets(distinct(), replace(design))
+    assert sheets != design_sheets(distinct(), replace(design, seed=1))
+    assert sheets != design_sheets(distinct(), Design(("ann", "bo")))
+    assert sheets.rows["bo"] == design_sheets(distinct(), replace(design, raters=("bo", "cy"))).rows["bo"]
     shown = [[(row.key.sample_id, row.key.sides) for row in tasks["ab"]] for tasks in sheets.rows.values()]
     assert shown[0] != shown[1]
     left = [row.key.sides[0][0] for tasks in sheets.rows.values() for row in tasks["ab"]]

@@ -1,3 +1,8 @@
+import json
+import stat
+import zipfile
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -10,6 +15,7 @@ from efficient_empathy.evaluation.ratings import (
     results_summary,
     sheets_summary,
 )
+from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.foundation.errors import UserError
 from rated_runs import by_quality, fill, responded_run
 
@@ -31,13 +37,67 @@ def test_sheets_go_out_the_key_stays_and_what_was_made_is_told(tmp_path) -> None
     assert "Hand out those files alone; the key stays here" in told
 
 
-def test_the_same_call_makes_the_same_sheets(tmp_path) -> None:
-    keys = []
-    for name in ("a", "b"):
-        run = responded_run(tmp_path / name)
-        make_sheets(run, ["moe", "base"], Design(("ann",)), samples=5, format="csv")
-        keys.append((run.ratings / "key.json").read_bytes() + (run.ratings / "sheets" / "ann-ratings.csv").read_bytes())
-    assert keys[0] == keys[1]
+def sheet_of(run, folder, **design):
+    """What ann's sheet of ratings holds."""
+    samples = 5
+    made = make_sheets(
+        run, ["moe", "base"], Design(("ann",), **design), folder, samples=samples, format="csv", force=True
+    )
+    return Path(made.files[0]).read_bytes()
+
+
+def test_the_same_call_makes_the_same_sheets_again_and_in_another_run_others(tmp_path) -> None:
+    run = responded_run(tmp_path / "run")
+    sheet = sheet_of(run, tmp_path / "first")
+    key = (run.ratings / "key.json").read_bytes()
+    assert sheet_of(run, tmp_path / "again") == sheet
+    assert (run.ratings / "key.json").read_bytes() == key
+    other = responded_run(tmp_path / "other")
+    assert sheet_of(other, tmp_path / "elsewhere") != sheet
+    keys = [Key.read(one.ratings / "key.json") for one in (run, other)]
+    assert keys[0].sheets[0].items.keys().isdisjoint(keys[1].sheets[0].items)
+    assert keys[0].dialogues == keys[1].dialogues, "what is rated is the seed's choice"
+
+
+def test_another_seed_has_another_secret_and_another_rater_changes_nobodys_sheet(tmp_path) -> None:
+    run = responded_run(tmp_path / "run")
+    sheet = sheet_of(run, tmp_path / "sheets")
+    first = Key.read(run.ratings / "key.json").secret
+    assert len(bytes.fromhex(first)) >= 16
+    make_sheets(run, ["moe", "base"], Design(("bo", "ann")), tmp_path / "more", samples=5, format="csv", force=True)
+    assert (tmp_path / "more" / "ann-ratings.csv").read_bytes() == sheet
+    sheet_of(run, tmp_path / "sheets", seed=1)
+    assert Key.read(run.ratings / "key.json").secret != first
+
+
+def test_the_secret_is_in_the_key_alone_which_its_owner_alone_may_read(tmp_path) -> None:
+    run = responded_run(tmp_path / "run")
+    for kind in ("csv", "xlsx"):
+        make_sheets(run, ["moe", "base"], Design(("ann",)), tmp_path / kind, samples=5, format=kind, force=True)
+    secret = Key.read(run.ratings / "key.json").secret.encode()
+    assert secret
+    assert stat.S_IMODE((run.ratings / "key.json").stat().st_mode) == 0o600
+    holders = [path.name for path in tmp_path.rglob("*") if path.is_file() and secret in contents(path)]
+    assert set(holders) == {"key.json", "key-1.json"}
+
+
+def contents(path):
+    """The bytes of a file, and of all files in a workbook."""
+    if path.suffix != ".xlsx":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        return b"".join(archive.read(name) for name in archive.namelist())
+
+
+def test_sheets_whose_key_has_no_secret_yet_are_read_and_give_way_to_secret_ones(handed_out) -> None:
+    run, folder, key = handed_out()
+    content = json.loads(key.json_text())
+    del content["secret"]
+    (run.ratings / "key.json").write_text(json.dumps(content))
+    fill(folder, key)
+    assert read_sheets(run, [folder], how=FEW).samples == 6
+    make_sheets(run, ["moe", "base"], Design(("ann",)), samples=5, force=True)
+    assert Key.read(run.ratings / "key.json").secret
 
 
 def test_neither_sheets_nor_their_key_are_overwritten(tmp_path) -> None:

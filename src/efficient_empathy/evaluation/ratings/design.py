@@ -10,10 +10,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
+from efficient_empathy.evaluation.ratings.draws import Draws, new_secret
 from efficient_empathy.evaluation.ratings.questions import CHOICES, DIMENSIONS, SCALE, Task
 from efficient_empathy.evaluation.ratings.record import Identical, Item, fingerprint
 from efficient_empathy.foundation.errors import UserError
@@ -105,9 +105,6 @@ def shown_context(context: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(f"{turn['role'].capitalize()}: {turn['text']}" for turn in context)
 
 
-LETTERS = "bcdfghjkmnpqrstvwxz"
-"""An item's id: no vowels, so no words; no digits, so nothing that a spreadsheet takes for a number or a date."""
-ID_LENGTH = 6
 NO_RESPONSE = "(the listener says nothing)"
 UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that XML, and so a spreadsheet, cannot hold."""
@@ -129,6 +126,9 @@ class Design:
     repeats: float = 0.05
     """The share of a task's items that a rater sees a second time; at least one unless it is 0."""
     seed: int = 0
+    """Of the samples; the same seed under another secret gives other orders, sides and ids."""
+    secret: str = field(default_factory=new_secret, repr=False)
+    """What orders, sides, repeats and ids are drawn with: another for each design, unless it is one made before."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def layout_of(task: Task, questions: Sequence[str]) -> Layout:
 
 
 def design_sheets(material: Material, design: Design) -> Sheets:
-    """Every rater rates every item, in an order of their own.
+    """Every rater rates every item, in an order of their own, which the design's secret decides.
 
     An item is a response, not a model: models that gave a sample the same response (blanks aside) are rated once for
     all of them, and are not compared. Of a comparison it is drawn for every rater which response stands left. The
@@ -206,11 +206,10 @@ def design_sheets(material: Material, design: Design) -> Sheets:
                 rows.append(_row(task, sample_id, sides, context_text, tuple(text or NO_RESPONSE for text in texts)))
     if not any(units.values()):
         raise UserError("all responses are identical: there is nothing to compare")
-    ids = _ids(np.random.default_rng([design.seed, 0]))
+    draws = Draws(design.secret, design.seed)
     sheets: dict[str, dict[Task, list[Row]]] = {}
-    for number, rater in enumerate(design.raters):
-        rng = np.random.default_rng([design.seed, number + 1])
-        orders = {task: _shuffle(rows, design.repeats, ids, rng) for task, rows in units.items()}
+    for rater in design.raters:
+        orders = {task: _sheet(rows, design.repeats, draws, rater) for task, rows in units.items()}
         sheets[rater] = {task: rows for task, rows in orders.items() if rows}
     return Sheets(sheets, identical if "ab" in design.tasks else [])
 
@@ -240,16 +239,24 @@ def _row(task: Task, sample_id: str, sides: list[list[str]], context: str, respo
     return Row("", key, context, responses)
 
 
-def _shuffle(rows: Sequence[Row], repeats: float, ids: Iterator[str], rng: np.random.Generator) -> list[Row]:
-    order = [_swap(rows[i]) if rng.random() < 0.5 else rows[i] for i in rng.permutation(len(rows))]
-    items = [replace(row, item=next(ids)) for row in order]
+def _sheet(rows: Sequence[Row], repeats: float, draws: Draws, rater: str) -> list[Row]:
+    """One rater's rows of one task, as `design_sheets` says."""
+
+    def drawn(what: str, row: Row) -> tuple[object, ...]:
+        return what, rater, row.key.task, row.key.sample_id, sorted(row.key.sides)
+
+    items = [
+        replace(_swap(row) if draws.number(*drawn("side", row)) % 2 else row, item=draws.new_id(*drawn("first", row)))
+        for row in draws.shuffled(rows, lambda row: drawn("order", row))
+    ]
     again = min(len(items), math.ceil(repeats * len(items)))
-    places = rng.permutation(max(again, len(items) // 3))[:again]
-    for row in [items[i] for i in places]:
+    early = items[: max(again, len(items) // 3)]
+    for row in draws.shuffled(early, lambda row: drawn("repeat", row))[:again]:
         repeated = _swap(row)
         key = repeated.key.model_copy(update={"repeat_of": row.item})
-        place = int(rng.integers(max(items.index(row) + 1, len(items) * 2 // 3), len(items) + 1))
-        items.insert(place, replace(repeated, item=next(ids), key=key))
+        earliest = max(items.index(row) + 1, len(items) * 2 // 3)
+        place = earliest + draws.number(*drawn("place", row)) % (len(items) + 1 - earliest)
+        items.insert(place, replace(repeated, item=draws.new_id(*drawn("again", row)), key=key))
     return items
 
 
@@ -258,15 +265,6 @@ def _swap(row: Row) -> Row:
     sides, responses = row.key.sides[::-1], row.responses[::-1]
     text = fingerprint([row.context, *responses])
     return replace(row, key=row.key.model_copy(update={"sides": sides, "text": text}), responses=responses)
-
-
-def _ids(rng: np.random.Generator) -> Iterator[str]:
-    ids: set[str] = set()
-    while True:
-        item = "".join(LETTERS[i] for i in rng.integers(len(LETTERS), size=ID_LENGTH))
-        if item not in ids:
-            ids.add(item)
-            yield item
 
 
 def _writable(text: str) -> str:

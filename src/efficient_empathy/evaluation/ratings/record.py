@@ -56,6 +56,8 @@ class Key(Record):
     REMEDY: ClassVar[str] = "`efficient-empathy ratings sheets` with the same options"
 
     seed: int
+    secret: str = ""
+    """What orders, sides, repeats and ids were drawn with; empty where the seed alone decided them, as it once did."""
     models: list[str]
     questions: list[str]
     """The columns of a comparison."""

@@ -30,7 +30,7 @@ class SheetSettings(Settings):
     repeats: float = Field(default=0.05, ge=0, le=1)
     """The share of items that a rater gets twice, at least one unless 0."""
     seed: int = Field(default=0, ge=0)
-    """Of samples, orders, sides and repeats."""
+    """Of the samples. Orders, sides and ids come from a secret that stays in the key."""
     format: Literal["xlsx", "csv"] = "xlsx"
     """The files that raters get."""
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -67,8 +68,9 @@ def make_sheets(
     """Make blinded sheets of the responses that `models` gave to a run's samples, one for each of the design's raters.
 
     The sheets go to `output`, by default `ratings/sheets` of the run; the key to `ratings/key.json`, which no rater may
-    see. The same parameters give the same sheets. Neither a key nor a sheet of others is overwritten unless `force`.
-    Raises `UserError`.
+    see. The same parameters give the same sheets again, by the secret that the key keeps; in another run, and with
+    another seed, they give others. Neither a key nor a sheet of others is overwritten unless `force`. Raises
+    `UserError`.
     """
     folder = output or workspace.ratings / "sheets"
     if folder.resolve() == workspace.ratings.resolve():
@@ -77,19 +79,21 @@ def make_sheets(
         if not re.fullmatch(r"[\w-]+", rater) or design.raters.count(rater) > 1:
             raise UserError(f"a rater cannot be called {rater!r}: take letters, digits, - and _, and each name once")
     rated_material = material_of_run(workspace, models, count=samples, seed=design.seed)
-    sheets = design_sheets(rated_material, design)
     questions = comparing(design.by_dimension) if "ab" in design.tasks else ()
     text = instructions(design.tasks, questions)
     names = [question.name for question in questions]
-    key = Key(
-        seed=design.seed,
-        models=list(models),
-        questions=names,
-        dialogues=dict(rated_material.samples.select("sample_id", "dialogue_id").iter_rows()),
-        identical=sheets.identical,
-        sheets=[sheet_key(rater, rows, format) for rater, rows in sheets.rows.items()],
-    )
     with workspace.lock():
+        design = _with_secret_of(workspace.ratings / NAME, design)
+        sheets = design_sheets(rated_material, design)
+        key = Key(
+            seed=design.seed,
+            secret=design.secret,
+            models=list(models),
+            questions=names,
+            dialogues=dict(rated_material.samples.select("sample_id", "dialogue_id").iter_rows()),
+            identical=sheets.identical,
+            sheets=[sheet_key(rater, rows, format) for rater, rows in sheets.rows.items()],
+        )
         here = [folder / name for sheet in key.sheets for name in sheet.files if (folder / name).exists()]
         if here and not force:
             raise UserError(f"{here[0]} is there already and may be filled in: choose another folder, or use --force")
@@ -111,6 +115,15 @@ def make_sheets(
         identical=len(sheets.identical),
         left_out=rated_material.without,
     )
+
+
+def _with_secret_of(path: Path, design: Design) -> Design:
+    """The design with the secret of the run's sheets of that seed, where there are any."""
+    try:
+        key = Key.read_if_there(path)
+    except UserError:  # `write_key` says what is to be done with it
+        return design
+    return replace(design, secret=key.secret) if key and key.secret and key.seed == design.seed else design
 
 
 @contextmanager

@@ -164,10 +164,10 @@ class Studio:
         except UserError:
             run = None
         annotator = self.annotator(request)
-        looks = looks_of(self.runs, [annotator.run] if annotator else self.runs.names)
+        looks = None if annotator else looks_of(self.runs, self.runs.names)  # subsets' names are experts' names
         shell = {
             "looks": looks,
-            "palette": f"{self.static.address(PALETTE)}?{query_of(looks)}",
+            "palette": f"{self.static.address(PALETTE)}?{query_of(looks)}" if looks else None,
             "page": template.removesuffix(".html.j2"),
             "run": run,
             "annotator": annotator,

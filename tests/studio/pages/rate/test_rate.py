@@ -95,6 +95,38 @@ def test_turns_of_the_chat_from_set_up_to_the_runs_results(run, served):
     assert owner.ask(f"/api/rate/export?study={study['id']}&format=sheets")[0] == 200
 
 
+def test_a_rater_is_told_nothing_that_tells_systems_apart(run, served, caplog):
+    """Not by names, not by ids, not by what goes wrong; `moe` and `base` are the systems, `sensibility` an expert's."""
+    _, study = set_up(served.url, samples=6)
+    ann = Annotator(served.url, study["raters"][0]["link"])
+    secret = json.loads(rows(run, "SELECT key FROM studies")[0]["key"])["secret"]
+    assert len(bytes.fromhex(secret)) >= 16
+    (run.generations / "moe.parquet").write_text("broken")
+    paths = ["/rate", "/api/rate/start", "/api/rate/task?place=1", "/api/rate/task?place=99", "/api/rate/studies",
+             f"/rate?run={run.root.name}&seed=0", "/lab", "/api/chat/models",
+             f"/api/rate/export?study={study['id']}"]  # fmt: skip
+    sent = [ann.page, *(ann.ask(path)[1] for path in paths)]
+    (run.ratings / "studio.sqlite-moe").symlink_to("/etc/passwd")
+    status, broken = ann.ask("/api/rate/start")
+    assert (status, json.loads(broken)["error"]) == (
+        503, "The rating cannot be used right now: tell whoever sent you the link."
+    )  # fmt: skip
+    assert "studio.sqlite-moe leads out of the run" in caplog.text
+    for text in (*sent, broken):
+        for name in (b"moe", b"sensibility", b"rationality", secret.encode(), b"seed", run.root.name.encode() + b"/"):
+            assert name not in text, (name, text)
+
+
+def test_the_same_design_in_two_studies_shows_two_orders(run, served):
+    _, first = set_up(served.url, samples=6)
+    _, second = set_up(served.url, samples=6)
+    items = []
+    for study in (first, second):
+        ann = Annotator(served.url, study["raters"][0]["link"])
+        items.append([ann.told(f"/api/rate/task?place={n}")["item"] for n in range(1, study["raters"][0]["total"] + 1)])
+    assert set(items[0]).isdisjoint(items[1])
+
+
 def test_a_closed_rating_takes_nothing_until_it_is_open_again(run, served):
     owner, study = set_up(served.url)
     ann = Annotator(served.url, study["raters"][0]["link"])

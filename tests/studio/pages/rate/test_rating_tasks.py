@@ -22,7 +22,8 @@ def test_models_of_the_generations_and_the_reference_can_be_rated(run, tmp_path)
 
 
 def test_every_rater_gets_every_task_in_an_order_of_their_own_with_hidden_repeats(run):
-    drawn = draw(run, MODELS, Design(("ann", "bo"), repeats=0.1), 5)
+    design = Design(("ann", "bo"), repeats=0.1)
+    drawn = draw(run, MODELS, design, 5)
     ann, bo = drawn.tasks["ann"], drawn.tasks["bo"]
     assert [task.place for task in ann] == list(range(1, len(ann) + 1))
     assert sorted((t.task, t.sample_id, *sorted(t.responses)) for t in ann) != []
@@ -31,7 +32,7 @@ def test_every_rater_gets_every_task_in_an_order_of_their_own_with_hidden_repeat
     assert not {t.item for t in ann} & {t.item for t in bo}
     again = [item for item in drawn.key.sheets[0].items.values() if item.repeat_of]
     assert len(again) == 4  # a tenth of 15 ratings and of 15 comparisons, rounded up
-    assert draw(run, MODELS, Design(("ann", "bo"), repeats=0.1), 5) == drawn
+    assert draw(run, MODELS, design, 5) == drawn
 
 
 def test_what_a_browser_gets_names_no_model_and_no_sample(run):
@@ -67,7 +68,8 @@ def test_turns_of_the_chat_are_drawn_as_samples_are(run):
     ids = [send_turn(run, f"my cat {i} is ill", {"moe": f"poor cat {i}", "base": f"ok {i}"}) for i in range(3)]
     alone = send_turn(run, "and now the dog", {"endpoint:big": "oh dear", "moe": "oh no"})
     assert waiting(run) == {"turns": 4, "models": ["base", "moe", "endpoint:big"]}
-    drawn = draw(run, ["moe", "base"], Design(("ann", "bo"), repeats=0), 50, "chat")
+    design = Design(("ann", "bo"), repeats=0)
+    drawn = draw(run, ["moe", "base"], design, 50, "chat")
     assert set(drawn.key.dialogues) == set(ids)
     assert len(set(drawn.key.dialogues.values())) == 3
     assert drawn.left_out == 1
@@ -84,7 +86,7 @@ def test_turns_of_the_chat_are_drawn_as_samples_are(run):
             assert task.responses == tuple(said[group[0]] for group in task.sides)
     assert len(draw(run, ["moe"], Design(("ann",), ("likert",)), 2, "chat").key.dialogues) == 2
     assert set(draw(run, ["endpoint:big"], Design(("ann",), ("likert",)), 9, "chat").key.dialogues) == {alone}
-    assert draw(run, ["moe", "base"], Design(("ann", "bo"), repeats=0), 50, "chat") == drawn
+    assert draw(run, ["moe", "base"], design, 50, "chat") == drawn
 
 
 def test_what_a_browser_gets_of_a_turn_of_the_chat_names_no_model_and_no_turn(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -40,6 +41,7 @@ from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.links import Link
 from efficient_empathy.studio.server.security import is_loopback, owner_only
 
+log = logging.getLogger(__name__)
 CLOSED_MESSAGE = "This rating is closed: what you rated is kept. Thank you."
 
 
@@ -77,7 +79,10 @@ class Annotators:
         task = store.task_of(rater, answer.item)
         if task is None:
             raise HTTPException(404, "That is none of your tasks: reload the page.")
-        check_value(task.task, answer.question, answer.value, store.key(rater.study).questions)
+        try:
+            check_value(task.task, answer.question, answer.value, store.key(rater.study).questions)
+        except UserError as error:
+            raise HTTPException(400, str(error)) from error
         store.rate(rater, Rating(**answer.model_dump()))
         return store.progress(rater)
 
@@ -230,11 +235,24 @@ def routes(studio: Studio) -> list[BaseRoute]:
         Route("/api/rate/links", _post(mine(owner.change_link), LinkChange), methods=["POST"]),
         Route("/api/rate/close", _post(mine(owner.close), Closing), methods=["POST"]),
         Route("/api/rate/export", mine(owner.export)),
-        Route("/api/rate/start", _get(annotators.start)),
-        Route("/api/rate/task", _get(annotators.task)),
-        Route("/api/rate/answer", _post(annotators.answer, Answer), methods=["POST"]),
-        Route("/api/rate/undo", _post(annotators.undo, Undoing), methods=["POST"]),
+        Route("/api/rate/start", _get(_blind(annotators.start))),
+        Route("/api/rate/task", _get(_blind(annotators.task))),
+        Route("/api/rate/answer", _post(_blind(annotators.answer), Answer), methods=["POST"]),
+        Route("/api/rate/undo", _post(_blind(annotators.undo), Undoing), methods=["POST"]),
     ]
+
+
+def _blind(handle: Callable[..., Any]) -> Callable[..., Any]:
+    """`handle` for annotators: what is wrong with the run's files, which may name models, only the log says."""
+
+    def handle_blind(request: Request, *body: Any) -> Any:
+        try:
+            return handle(request, *body)
+        except UserError as error:
+            log.error("a rater was turned away: %s", error)
+            raise HTTPException(503, "The rating cannot be used right now: tell whoever sent you the link.") from error
+
+    return handle_blind
 
 
 def _get(handle: Callable[[Request], Any]) -> Callable[[Request], Response]:

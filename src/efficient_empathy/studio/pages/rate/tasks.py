@@ -142,7 +142,7 @@ def rateable(workspace: Workspace) -> list[str]:
 def draw(workspace: Workspace, models: Sequence[str], design: Design, samples: int, source: Source = "run") -> Drawing:
     """Draw a design over at most `samples` samples of a run, or turns of its chat.
 
-    The same arguments give the same tasks, as long as no turn was added.
+    The same arguments, the design's secret among them, give the same tasks, as long as no turn was added.
 
     Raises `UserError` for names that cannot be a rater's or a model's, and for a design that asks nothing.
     """
@@ -191,6 +191,7 @@ def _tasks(rows: Mapping[Task, Sequence[Row]], turns: Mapping[str, tuple[tuple[s
 def _key(material: Material, sheets: Sheets, models: Sequence[str], design: Design) -> Key:
     return Key(
         seed=design.seed,
+        secret=design.secret,
         models=list(models),
         questions=[one.name for one in comparing(design.by_dimension)] if "ab" in design.tasks else [],
         dialogues=dict(material.samples.select("sample_id", "dialogue_id").iter_rows()),
