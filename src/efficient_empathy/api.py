@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from rich.console import Console
 
 from efficient_empathy import selection as _selection
 from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import load
 from efficient_empathy.report import report
@@ -138,7 +138,7 @@ def predict(source: PredictionInput, *, quiet: bool = False, **settings: Any) ->
     stage_settings = load(PredictionSettings, None, "the options", settings)
     prediction = judge(source, Predictor(stage_settings), reading)
     if prediction.drift["verdict"] not in ("ok", "none"):
-        Console(stderr=True, quiet=quiet).print(drift_summary(prediction.drift, True), markup=False)
+        Console(stderr=True, quiet=quiet).print(drift_summary(prediction.drift, True))
     return prediction.per(stage_settings.per)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import yaml
 from pydantic import SerializeAsAny
-from rich.console import Console
 
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, redact_all
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
@@ -53,7 +53,7 @@ def run_recipe(
             path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), "utf-8")
         steps = _steps(recipe, workspace, console, force)
         for number, (name, step) in enumerate(steps, 1):
-            console.print(f"[{number}/{len(steps)}] {name}", style="bold", markup=False, highlight=False)
+            console.print(f"[{number}/{len(steps)}] {name}", style="bold")
             stages[name] = step()
             if getattr(stages[name], "skipped", False):
                 console.print("      nothing has changed", style="dim")

@@ -1,3 +1,9 @@
+import base64
+import html
+import json
+import re
+from urllib.parse import quote
+
 import pytest
 from yarl import URL
 
@@ -26,6 +32,32 @@ def test_the_key_and_secret_headers_are_scrubbed() -> None:
     secrets = Secrets(KEY, {"X-Api-Key": "second-secret", "X-Title": "Efficient-Empathy"})
     told = secrets.tell(f"Bearer {KEY} and second-secret by Efficient-Empathy with sk-proj-ab***yz")
     assert told == "Bearer [key] and [key] by Efficient-Empathy with [key]"
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", "user:"])
+def test_a_key_is_known_in_every_form_in_which_servers_repeat_it(before: str) -> None:
+    key = "tok/0123+456789=ab&cdef"
+    secrets = Secrets(key, {})
+    content = f"{before}{key}".encode()
+    lower = re.sub("%..", lambda match: match[0].lower(), quote(key, safe=""))
+    in_base64 = base64.b64encode(content).decode(), base64.urlsafe_b64encode(content).decode()
+    escaped = quote(key), quote(key, safe=""), lower, json.dumps({"k": key}), html.escape(key)
+    for said in (*escaped, *in_base64, key[::-1], content.hex()):
+        for text in (secrets.scrub(f"got {said}."), secrets.tell(f"got {said}."), str(UserError(f"got {said}."))):
+            assert "[key]" in text
+            assert key[4:12] not in text
+            assert len(text) < 32
+
+
+def test_the_password_within_a_basic_header_is_one_too() -> None:
+    login = base64.b64encode(b"me:my-password").decode()
+    assert Secrets(None, {"Authorization": f"Basic {login}"}).tell("no my-password, no Basic") == "no [key], no Basic"
+
+
+def test_values_of_other_headers_are_kept_out_of_what_the_server_says_and_nothing_else() -> None:
+    secrets = Secrets(None, {"X-Project": "empathy-group"}, values=["empathy-group"])
+    assert secrets.scrub("the empathy-group") == "the [key]"
+    assert str(UserError("the empathy-group")) == "the empathy-group"
 
 
 def test_credentials_of_any_length_are_kept_out_of_messages_but_short_ones_stay_in_replies() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from efficient_empathy.cli.lazy import LOOK, Place, Room, Table, lazy_group
+from efficient_empathy.foundation.terminal import guard_streams
 
 COMMANDS: Table = {
     "demo": Place("pipeline:demo", "Go from the bundled dialogues to a compared mixture of experts."),
@@ -81,4 +82,5 @@ def _app(
 
 def main() -> None:
     """Entry point."""
+    guard_streams()
     app()

@@ -140,11 +140,10 @@ def fit_metric(
 
     Example: efficient-empathy fit-metric epitome epitome.jsonl -o metrics/epitome
     """
-    from rich.progress import Progress
-
     from efficient_empathy.evaluation.classifiers.stage import fit_metric as run_fit
+    from efficient_empathy.foundation.console import bar
 
-    with Progress(console=err, disable=not err.is_terminal) as progress:
+    with bar(err) as progress:
         tasks: dict[str, Any] = {}
 
         def on_step(what: str, done: int, of: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from efficient_empathy.cli.options import (
     stop,
 )
 from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.foundation.terminal import json_text
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.distillation.settings import DistillSettings
 from efficient_empathy.labelling.prediction.predictor import PredictionSettings
@@ -177,7 +177,7 @@ def predict(
         write(prediction.per(settings.per), output)
     result = {**prediction.result, "output": str(output) if output else None, "per": settings.per}
     if streams:
-        err.print(summary(result), markup=False)
+        err.print(summary(result))
     else:
         show(result, as_json, summary(result))
     if fail_on_drift and prediction.drift["verdict"] == "alarm":
@@ -194,5 +194,5 @@ def _stream(predictor: Predictor, how: ReadingSettings, *, lines: bool, keep: bo
     start, collection = time.perf_counter(), Collection(predictor, frames=keep or not lines)
     for answer in answers(sys.stdin.buffer, predictor, collection, reading):
         if lines:
-            typer.echo(json.dumps(answer, ensure_ascii=False))
+            typer.echo(json_text(answer))
     return collection.prediction(time.perf_counter() - start, reading.intake)

@@ -116,7 +116,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*arguments, **options)
         except UserError as error:
-            err.print(f"Error: {error}", markup=False, style="bold red")
+            err.print(f"Error: {error}", style="bold red")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             err.print("Interrupted. Nothing that was finished is lost: the same command goes on from there.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +18,15 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
-from rich.console import Console
 
 from efficient_empathy.cli.lazy import INTERRUPTED
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.settings import Flag, fields_of, flag_of, load, parts, section
+from efficient_empathy.foundation.terminal import json_text
 
-err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
-out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True)
+out = Console()
 
 
 Source = Annotated[
@@ -63,9 +63,9 @@ def show(result: BaseModel | dict[str, Any], as_json: bool, text: str) -> None:
     """Print a result: as one JSON object if that was asked for, else in words."""
     if as_json:
         content = result if isinstance(result, dict) else result.model_dump(mode="json")
-        typer.echo(json.dumps(content, ensure_ascii=False))
+        typer.echo(json_text(content))
     else:
-        out.print(text, markup=False)
+        out.print(text)
 
 
 def pairs(items: list[str] | None, option: str) -> dict[str, str]:

@@ -61,7 +61,7 @@ def demo(
     result = run_recipe(recipe, Workspace(run), console=err)
     show(result, as_json, f"{summary(result)}\nLook at it: {_program()} studio {shlex.quote(str(run))}")
     if light:
-        err.print(f"Not trained: {missing_extra('the second half of the demo', 'train')}", markup=False)
+        err.print(f"Not trained: {missing_extra('the second half of the demo', 'train')}")
 
 
 def _program() -> str:

@@ -87,9 +87,9 @@ def _check(folder: Path, write: bool, rubric_file: Path | None, as_json: bool) -
         if as_json:
             show(record, True, "")
         for problem in problems[:LONGEST_LIST]:
-            err.print(f"Error: {problem}", markup=False, style="bold red")
+            err.print(f"Error: {problem}", style="bold red")
         if len(problems) > LONGEST_LIST:
-            err.print(f"… and {len(problems) - LONGEST_LIST:,} more.", markup=False)
+            err.print(f"… and {len(problems) - LONGEST_LIST:,} more.")
         raise typer.Exit(1)
     ranges = sum(any(low < high for low, high in item.expected.values()) for item in golden.items)
     record |= {"name": golden.name, "items": len(golden.items), "ranges": ranges, "corpus": golden.manifest.corpus}
@@ -157,7 +157,7 @@ def golden_test(
     try:
         result = run_tests(golden, references, loaded_rubric, procedure, options, output=output, console=err)
     except StoppedError as stopped:
-        err.print(str(stopped), markup=False)
+        err.print(str(stopped))
         raise typer.Exit(INTERRUPTED) from None
     if junit is not None:
         write_junit(junit, result)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from rich.console import Console
 
 from efficient_empathy.evaluation.classifiers.kinds import classifier_folders
 from efficient_empathy.evaluation.comparison import (
@@ -28,6 +27,7 @@ from efficient_empathy.evaluation.models import cost_files, costs, read_response
 from efficient_empathy.evaluation.pairs import OUTPUTS, PREDICTIONS, REFERENCES_ALONE, FileRow, Reader, read_systems
 from efficient_empathy.evaluation.record import EvaluatedModel, EvaluateRecord, EvaluationRecord, EvaluationResult
 from efficient_empathy.evaluation.settings import EvaluationSettings
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, redact_all
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.modelling.generation.target import fingerprint
@@ -77,7 +77,7 @@ def _evaluate(workspace: Workspace, settings: EvaluationSettings, console: Conso
     record = compare(
         responses.contestants, metrics, baseline=settings.baseline, resamples=settings.resamples,
         confidence=settings.confidence, seed=settings.seed,
-        tell=lambda doing: console.print(doing, style="dim", markup=False, highlight=False),
+        tell=lambda doing: console.print(doing, style="dim"),
     )  # fmt: skip
     record = record.model_copy(
         update={
@@ -156,7 +156,7 @@ def evaluate_files(
     result = compare(
         contestants, metrics, baseline=settings.baseline, resamples=settings.resamples,
         confidence=settings.confidence, seed=settings.seed,
-        tell=lambda doing: console.print(doing, style="dim", markup=False, highlight=False),
+        tell=lambda doing: console.print(doing, style="dim"),
     )  # fmt: skip
     return result.model_copy(update={"examples": choose_examples(contestants, seed=settings.seed)})
 

@@ -1,15 +1,20 @@
 """The one exception that a user is meant to read, and how faults of disks and libraries become one.
 
-Whatever is shown or recorded is redacted first: a URL can hide a user, a password or a key in its query.
+Whatever is shown or recorded is redacted first: a URL can hide a user, a password or a key in its query, and a key that
+this process sends can come back in anybody's words.
 """
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 HIDDEN = "[key]"
 PUBLIC_PARAMETERS = frozenset({"api-version", "api_version", "version", "revision", "download"})
@@ -18,9 +23,46 @@ _URL = re.compile(r"((?:[a-z][a-z0-9+.-]*:)?//)([^\s\"'<>]*)", re.IGNORECASE)
 _PARAMETER = re.compile(r"(?<=[?&;])([\w.~%-]+)=[^\s\"'<>&;#]+")
 
 
+def secret_forms(secret: str) -> set[str]:
+    """A secret as others repeat it: as it is, backwards, escaped for URLs, JSON or HTML, in base64 or hexadecimal."""
+    content = secret.encode()
+    escaped = {quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], html.escape(secret)}
+    lower = {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in escaped}
+    encoded = {content.hex(), content.hex().upper()}
+    for before in range(3):  # in base64, the bytes before it move its letters
+        letters = base64.b64encode(bytes(before) + content).decode()
+        letters = letters[-(-8 * before // 6) : 8 * (before + len(content)) // 6]
+        encoded |= {letters, letters.replace("+", "-").replace("/", "_")}
+    return {secret, secret[::-1], *escaped, *lower, *encoded}
+
+
+class Mask:
+    """Puts `[key]` in place of secrets, in every form of them."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._forms: list[str] = []
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Hide these too."""
+        forms = {*self._forms, *(form for secret in secrets for form in secret_forms(secret))}
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """`text` without them."""
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, HIDDEN)
+        return text
+
+
+mask = Mask()
+"""Hides the keys that this process sends, wherever it writes: in errors, records, on consoles."""
+
+
 def redact(text: str) -> str:
-    """`text` whose URLs have no user and no password, and `[key]` for every value in a query that could be a secret."""
-    return _PARAMETER.sub(_parameter, _URL.sub(_url, text))
+    """`text` without known secrets; URLs have no user, no password, and no value in a query that could be a secret."""
+    return _PARAMETER.sub(_parameter, _URL.sub(_url, mask(text)))
 
 
 def redact_all(value: Any) -> Any:

@@ -78,8 +78,8 @@ class Endpoint:
         sent_headers = CIMultiDict(self._wire.headers(key, url))
         sent_headers.update(headers or {})
         proxy = find_proxy(url)
-        words = [word for value in (headers or {}).values() for word in (value, *value.split())]
-        self._secrets = Secrets(key, sent_headers, (*words, *query_secrets(url), *(proxy.secrets if proxy else ())))
+        credentials = (*query_secrets(url), *(proxy.secrets if proxy else ()))
+        self._secrets = Secrets(key, sent_headers, credentials, (headers or {}).values())
         self._diagnosis = Diagnosis(
             self._wire, self.url, model, key_name, frozenset(map(str.lower, sent_headers)), self._secrets
         )

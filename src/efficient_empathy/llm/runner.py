@@ -15,8 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from rich.console import Console
-
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.llm.errors import BudgetExhausted, Draining
 
 Ending = Literal["complete", "stopped", "budget"]

@@ -9,14 +9,14 @@ import os
 import re
 import ssl
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 from yarl import URL
 
-from efficient_empathy.foundation.errors import HIDDEN, PUBLIC_PARAMETERS, UserError, endpoint_name, redact
+from efficient_empathy.foundation.errors import HIDDEN, PUBLIC_PARAMETERS, Mask, UserError, endpoint_name, mask, redact
 from efficient_empathy.llm.errors import Fault, NotTheJudge, Untrusted
 
 _LEAST = 8
@@ -24,30 +24,40 @@ _LEAST_WORD = 3
 _SHORT = 300
 _KEY_LIKE = re.compile(r"\bsk-[\w*.-]+")
 _SECRET_HEADER = re.compile(r"key|auth|token|secret|cookie", re.I)
-_PLACEHOLDERS = frozenset({"empty", "none", "null", "test", "dummy", "local"})
+_PLACEHOLDERS = frozenset(
+    {"empty", "none", "null", "test", "dummy", "local", "lm-studio", "not-needed", "no-key-required", "placeholder"}
+    | {"bearer", "basic", "token"}
+)
 
 
 class Secrets:
-    """The key, the headers that carry secrets, and other `credentials` (of a proxy, or in a URL), none of which leaves.
+    """What no server may bring into a reply, a record or a message.
 
-    In a reply, values under eight characters stay, since a short one may be a word or a number of the reply's own; in
-    a message they go too where they stand alone, unless they are placeholders (EMPTY, none).
+    The key, the `headers` that carry secrets and other `credentials` (of a proxy, or in a URL) say who asks: they are
+    hidden wherever this process writes. `values` are those of further headers, hidden in replies and messages. A value
+    under eight characters stays in a reply, since it may be a word or a number of the reply's own, and goes from a
+    message where it stands alone. Placeholders (EMPTY, none) are no secrets.
     """
 
-    def __init__(self, key: str | None, headers: Mapping[str, str], credentials: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        key: str | None,
+        headers: Mapping[str, str],
+        credentials: Iterable[str] = (),
+        values: Iterable[str] = (),
+    ) -> None:
         words = {word for name, value in headers.items() if _SECRET_HEADER.search(name) for word in value.split()}
-        own = {key or "", *credentials}
-        self._values = sorted((word for word in words | own if len(word) >= _LEAST), key=len, reverse=True)
-        short = (re.escape(word) for word in own if _LEAST_WORD <= len(word) < _LEAST and not _is_placeholder(word))
-        alone = "|".join(sorted(short, key=len, reverse=True))
+        own = {key or "", *credentials, *map(_password, words)}
+        others = {word for value in values for word in (value, *value.split())}
+        mask.add(_long(own | words))
+        self._mask = Mask(_long(own | words | others))
+        short = (word for word in own | others if _LEAST_WORD <= len(word) < _LEAST and not _is_placeholder(word))
+        alone = "|".join(map(re.escape, sorted(short, key=len, reverse=True)))
         self._alone = re.compile(rf"(?<!\w)(?:{alone})(?!\w)") if alone else None
 
     def scrub(self, text: str) -> str:
         """`text` without them."""
-        for value in self._values:
-            if value in text:
-                text = text.replace(value, HIDDEN)
-        return text
+        return self._mask(text)
 
     def tell(self, message: str) -> str:
         """A message for one line of a log: without secrets and control characters, shortened."""
@@ -56,6 +66,18 @@ class Secrets:
             scrubbed = self._alone.sub(HIDDEN, scrubbed)
         line = " ".join("".join(c if c.isprintable() else " " for c in scrubbed[: 4 * _SHORT]).split())
         return line if len(line) <= _SHORT else line[: _SHORT - 1] + "…"
+
+
+def _long(words: Iterable[str]) -> Iterator[str]:
+    return (word for word in words if len(word) >= _LEAST and not _is_placeholder(word))
+
+
+def _password(word: str) -> str:
+    """The password that Basic authentication has encoded in `word`; empty where there is none."""
+    try:
+        return base64.b64decode(word, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def query_secrets(url: URL) -> tuple[str, ...]:
@@ -288,5 +310,5 @@ def _proxy(address: str, variable: str) -> Proxy:
         return Proxy(place, variable)
     login = f"{url.user or ''}:{url.password or ''}"
     encoded = base64.b64encode(login.encode()).decode()
-    raw = (url.raw_password, url.password, encoded)
+    raw = (url.raw_password, url.password, encoded, *(() if url.password else (url.raw_user, url.user)))
     return Proxy(place, variable, {"Proxy-Authorization": f"Basic {encoded}"}, tuple(one for one in raw if one))

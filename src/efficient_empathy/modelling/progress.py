@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from efficient_empathy.foundation.console import Console, bar
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from efficient_empathy.modelling.generation.backends import Reply
 
 LINE_EVERY_S = 10.0
@@ -27,10 +28,7 @@ class TrainingProgress:
         self._first: int | None = None
         self._bar: Progress | None = None
         if console.is_terminal:
-            self._bar = Progress(
-                TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
-                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console,
-            )  # fmt: skip
+            self._bar = bar(console, "loss")
             self._task = self._bar.add_task(what, total=None, loss="")
 
     def __enter__(self) -> TrainingProgress:
@@ -49,24 +47,24 @@ class TrainingProgress:
         if self._first is None:
             self._first, self._began = step, time.monotonic()
             if step > 1:
-                self._console.print(f"{self._what}: going on from step {step - 1} of {steps}", highlight=False)
+                self._console.print(f"{self._what}: going on from step {step - 1} of {steps}")
         if self._bar:
             self._bar.update(self._task, completed=step, total=steps, loss=f"loss {loss:.3f}")
         elif step == steps or time.monotonic() - self._line_at >= LINE_EVERY_S:
             self._line_at = time.monotonic()
             rate = (step - self._first) / max(1e-9, time.monotonic() - self._began)
             rest = f", {(steps - step) / rate:.0f} s left" if rate and step < steps else ""
-            self._console.print(f"{self._what}: step {step:,} of {steps:,}, loss {loss:.3f}{rest}", highlight=False)
+            self._console.print(f"{self._what}: step {step:,} of {steps:,}, loss {loss:.3f}{rest}")
 
 
 @contextmanager
 def progress_bar(console: Console, what: str, total: int | None = None) -> Iterator[Callable[[int, int | None], None]]:
     """Called with what is done, and with the total where that is not known before."""
     if not console.is_terminal:
-        console.print(f"{what} …", highlight=False)
+        console.print(f"{what} …")
         yield lambda done, total: None
         return
-    with Progress(console=console) as progress:
+    with bar(console) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -80,10 +78,7 @@ class GenerationProgress:
         self._tokens, self._cost_usd = 0, 0.0
         self._bar: Progress | None = None
         if console.is_terminal:
-            self._bar = Progress(
-                TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console,
-            )  # fmt: skip
+            self._bar = bar(console, "rate")
             self._task = self._bar.add_task(name, total=total, completed=done, rate="")
 
     def __enter__(self) -> GenerationProgress:
@@ -113,7 +108,4 @@ class GenerationProgress:
 
     def _line(self) -> None:
         self._line_at = time.monotonic()
-        self._console.print(
-            f"{self._name}: answered {self._done:,} of {self._total:,} ({self._rate()})",
-            highlight=False, soft_wrap=True, markup=False,
-        )  # fmt: skip
+        self._console.print(f"{self._name}: answered {self._done:,} of {self._total:,} ({self._rate()})")

@@ -15,18 +15,19 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
+from efficient_empathy.foundation.console import Console, bar
 from efficient_empathy.foundation.errors import redact
 from efficient_empathy.foundation.run.record import Part, Record
 from efficient_empathy.llm import Window
 from efficient_empathy.llm.runner import Watcher
 from efficient_empathy.scoring.judges.contract import STATES, Judgement, JudgeSpec
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 LINE_EVERY_S = 10.0
 PROGRESS = "progress.json"
@@ -88,11 +89,7 @@ class ProgressDisplay:
         self._at_start = done
         self._bar: Bar | None = None
         if console.is_terminal:
-            self._bar = Bar(
-                TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[rest]}"),
-                console=console, transient=False,
-            )  # fmt: skip
+            self._bar = bar(console, "rate", "rest")
             self._task = self._bar.add_task("scoring", total=total, completed=done, rate="", rest="")
 
     def __enter__(self) -> ProgressDisplay:
@@ -151,7 +148,7 @@ class ProgressDisplay:
         time_left = f", {(self._total - self._done) / rate:.0f} s left" if rate > 0 and self._done < self._total else ""
         rest = self._rest()
         text = f"scored {self._done:,} of {self._total:,} ({rate:.0f}/s{time_left})" + (f" · {rest}" if rest else "")
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text)
 
 
 class ProgressFile(Watcher):

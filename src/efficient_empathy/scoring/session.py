@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal
 
-from rich.console import Console
-
 from efficient_empathy.dialogues import Sample
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.runner import Ending, Watcher, Work, run
 from efficient_empathy.scoring.judges.contract import CheckedJudge, Judgement, JudgeSpec
@@ -82,7 +81,7 @@ def run_judge(
     """
     if judge.endpoint is not None:
         judge.endpoint.budget.journal = ledger.commit_usd
-        judge.endpoint.notify = lambda notice: watcher.console.print(notice, markup=False)
+        judge.endpoint.notify = lambda notice: watcher.console.print(notice)
     with display:
         return run(judging(samples, judge, ledger, display), watcher)
 

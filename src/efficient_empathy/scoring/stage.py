@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich.console import Console
 
 from efficient_empathy.dialogues import (
     DistinctCounter,
@@ -19,6 +18,7 @@ from efficient_empathy.dialogues import (
     write_samples,
 )
 from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.stages import BadRowRecord, ReadingRecord, SourceRecord
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
@@ -157,7 +157,7 @@ def _score(
         for one in judges:
             samples = (sample for chunk in scan_samples(workspace.samples, 1024) for sample in chunk)
             if len(judges) > 1:
-                console.print(one.name, highlight=False)
+                console.print(one.name)
             if not session.ask(one, samples, sample_ids(workspace.samples)):
                 break
         counts = write(workspace, ledger, panel, rubric)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from rich.console import Console
 
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.evaluation.judging import REASONS_SHOWN, evaluation_of, judge_samples
 from efficient_empathy.evaluation.metric import Figure, MetricOptions, Sums, Values
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.judges.contract import Judgement
 from efficient_empathy.scoring.judges.registry import build_judge, check_options

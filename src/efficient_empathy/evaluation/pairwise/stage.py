@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from rich.console import Console
 
 from efficient_empathy.dialogues import Utterance
 from efficient_empathy.evaluation.judging import evaluation_of, judge_samples
@@ -32,6 +31,7 @@ from efficient_empathy.evaluation.pairwise.record import (
     Verdict,
 )
 from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
 from efficient_empathy.foundation.statistics.resampling import interval

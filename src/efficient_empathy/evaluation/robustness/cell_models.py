@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from rich.console import Console
 
 from efficient_empathy.evaluation.robustness.grid import Cell
 from efficient_empathy.evaluation.robustness.labels import UNION, Labels, ScoredSamples
@@ -37,6 +36,7 @@ from efficient_empathy.evaluation.robustness.records import (
     TrainedModel,
 )
 from efficient_empathy.evaluation.robustness.settings import SweepSettings, generation_settings, training_settings
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.modelling.generation.settings import GenerationSettings

@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PolarsError
-from rich.console import Console
 
 from efficient_empathy.evaluation.metric import Metric, MetricOptions, Sums
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.robustness.records import Difference, ModelOrder, ModelRecord
 from efficient_empathy.evaluation.robustness.sweep_stage import kendall
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure, replicate

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from rich.console import Console
 
 from efficient_empathy.evaluation.robustness.cell_models import samples_of
 from efficient_empathy.evaluation.robustness.grid import Cell
@@ -16,6 +15,7 @@ from efficient_empathy.evaluation.robustness.labels import ScoredSamples
 from efficient_empathy.evaluation.robustness.models import Store
 from efficient_empathy.evaluation.robustness.settings import TuneSettings
 from efficient_empathy.evaluation.robustness.targets import Criterion
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.statistics.measured import Floats

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from pydantic import JsonValue
-from rich.console import Console
 
 from efficient_empathy.evaluation.robustness.grid import Cell, Ranges, around, cells_of, load_policies, ranges_of
 from efficient_empathy.evaluation.robustness.labels import UNION, Labels, ScoredSamples, scales_of
@@ -25,6 +24,7 @@ from efficient_empathy.evaluation.robustness.records import (
     SweptPolicy,
 )
 from efficient_empathy.evaluation.robustness.settings import SweepSettings
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.modelling.generation.settings import GenerationSettings
@@ -298,6 +298,6 @@ def _progress(console: Console, cells: int) -> Callable[[int], None]:
         nonlocal last
         if time.monotonic() - last >= _PROGRESS_EVERY_S:
             last = time.monotonic()
-            console.print(f"sweep: {done:,} of {cells:,} cells", highlight=False)
+            console.print(f"sweep: {done:,} of {cells:,} cells")
 
     return show

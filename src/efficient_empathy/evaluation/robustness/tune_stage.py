@@ -8,7 +8,6 @@ from pathlib import Path
 
 import yaml
 from pydantic import Field
-from rich.console import Console
 
 from efficient_empathy.evaluation.robustness.grid import (
     SHORT,
@@ -39,6 +38,7 @@ from efficient_empathy.evaluation.robustness.targets import (
     loss_criterion,
     target_of,
 )
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 
 from efficient_empathy.dialogues import Sample, scan_samples
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.tolerance import fewest_draws, fewest_of, most_of, tolerated_errors
@@ -74,7 +74,7 @@ class Work:
         if not missing:
             return
         expert = self.expert()
-        self.console.print(f"{phase}: {len(missing):,} samples for {expert.name}", markup=False, highlight=False)
+        self.console.print(f"{phase}: {len(missing):,} samples for {expert.name}")
         samples = (s for chunk in scan_samples(self.workspace.samples, 1024) for s in chunk if s.id in missing)
         self._judge(expert, samples, [list(ids)], len(ids))
 
@@ -114,7 +114,7 @@ class Phases:
         free = ~self._bought & ~self._flags(self._drawn)
         self._answered = self._guarantee.cut.answers(uncertainty) & free
         message = guarantee_text(self.guarantee(), len(labels), self._work.expert().name)
-        self._work.console.print(message, markup=False, highlight=False)
+        self._work.console.print(message)
         self._judge("Judging the rest", np.flatnonzero(free & ~self._answered))
         if checks := settings.checks(len(labels)):
             self._checked = self._others[:checks]

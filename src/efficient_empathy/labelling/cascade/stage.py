@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from rich.console import Console
-
 from efficient_empathy.dialogues import scan_samples
 from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import redact_all
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, F1Goal, Goal
@@ -108,7 +107,7 @@ def _cascade(
         )  # fmt: skip
         plan = plan.model_copy(update={"cost_usd": _price(plan, expert, work)})
         record = record.model_copy(update={"plan": plan})
-        work.console.print(plan_text(record, expert.name), markup=False, highlight=False)
+        work.console.print(plan_text(record, expert.name))
         if dry_run:
             return record
         phases = Phases(work, predictions, goal, plan)

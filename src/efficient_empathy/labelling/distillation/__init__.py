@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
-
+from efficient_empathy.foundation.console import Console, bar
 from efficient_empathy.foundation.errors import missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.distillation.settings import DistillSettings
@@ -34,7 +32,7 @@ def run_distill(
 
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     console = console or Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as progress:
+    with bar(console) as progress:
         tasks: dict[str, Any] = {}
 
         def on_step(what: str, step: int, steps: int, loss: float) -> None:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.console import Console
-
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -235,7 +234,7 @@ def _refresh(
             )
         session = Session(ledger, console, choice.distinct())
         for one in rounds if choice.count else ():
-            console.print(_judge_text(one), highlight=False)
+            console.print(_judge_text(one))
             if not session.ask(one, choice.samples(), choice.ids()):
                 break
         counts = run.write(ledger, panel, [*run.names, *(one.name for one in rounds.judges)])

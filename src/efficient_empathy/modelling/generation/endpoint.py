@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
-from rich.console import Console
-
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.llm import Budget, BudgetExhausted, CallFailed, Completion, Draining, Endpoint, Prices
 from efficient_empathy.llm.connection import connect
 from efficient_empathy.llm.runner import Ending, Watcher, Work, run
@@ -61,7 +60,7 @@ class EndpointGenerator:
         At Ctrl-C nothing more is sent, and what is in flight is waited for; a second one abandons it. Raises
         `UserError` for a dead endpoint, after what has arrived is kept.
         """
-        self.endpoint.notify = lambda notice: console.print(notice, markup=False)
+        self.endpoint.notify = lambda notice: console.print(notice)
         pending = iter([i for i in range(len(prompts)) if i not in done])
 
         async def close() -> None:

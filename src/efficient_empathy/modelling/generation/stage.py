@@ -9,9 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.console import Console
-
 from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.llm.runner import Ending

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich.console import Console
 
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich.console import Console
 
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.record import finite
 from efficient_empathy.foundation.run.table import RunTable

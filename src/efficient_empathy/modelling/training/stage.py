@@ -14,8 +14,8 @@ from typing import Any
 
 import polars as pl
 import yaml
-from rich.console import Console
 
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
 from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
@@ -293,8 +293,7 @@ def _fit(
     if record.too_long or record.truncated:
         console.print(
             f"{record.truncated:,} samples lost their oldest turns to the limit of {settings.max_length} tokens; "
-            f"{record.too_long:,} were left out, since their response alone is longer.",
-            highlight=False,
+            f"{record.too_long:,} were left out, since their response alone is longer."
         )
     return record
 

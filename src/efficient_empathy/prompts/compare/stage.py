@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import yaml
-from rich.console import Console
 
 from efficient_empathy.dialogues import SAMPLE_SCHEMA, Sample, read, write_samples
 from efficient_empathy.evaluation.judging import judge_samples
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic

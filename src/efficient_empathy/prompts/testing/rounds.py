@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from rich.console import Console
-
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.runner import Watcher
