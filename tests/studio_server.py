@@ -18,6 +18,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from efficient_empathy.studio.server.app import listen, make_app, make_server
+from efficient_empathy.studio.server.connections import Limits
 from efficient_empathy.studio.server.context import Studio
 
 
@@ -32,13 +33,13 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(runs: Sequence[Path], folder: Path, **options: Any) -> Iterator[Served]:
+def serving(runs: Sequence[Path], folder: Path, limits: Limits | None = None, **options: Any) -> Iterator[Served]:
     """A studio on `runs`, which keeps its own files in `folder`; `options` go to `make_app`."""
     host = options.get("host", "127.0.0.1")
     listening = listen(host, 0)
     port = listening.getsockname()[1]
     app = make_app(runs, port=port, folder=folder / "studio-state", **options)
-    server = make_server(app)
+    server = make_server(app, limits)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
@@ -56,9 +57,13 @@ def ask(
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
     body: bytes | Iterable[bytes] | None = None,
+    source: str = "127.0.0.1",
 ) -> tuple[int, Any, str]:
-    """The status, the headers and the text of an answer; path and headers go out as they are, Host included."""
-    connection = http.client.HTTPConnection("127.0.0.1", served.studio.port, timeout=10)
+    """The status, the headers and the text of an answer; path and headers go out as they are, Host included.
+
+    `source` is the address that asks: any of 127.0.0.0/8.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", served.studio.port, timeout=10, source_address=(source, 0))
     try:
         connection.request(method, path, body=body, headers=dict(headers or {}))
         answer = connection.getresponse()

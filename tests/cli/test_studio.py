@@ -16,6 +16,9 @@ from typer.testing import CliRunner
 from efficient_empathy.cli import app
 from selected_runs import selected_run
 
+ALONE = "import pwd; pwd.getpwall = lambda: [pwd.getpwuid(__import__('os').getuid())]; "
+"""Makes the machine one on which nobody else has an account."""
+SHARED = "import pwd; pwd.getpwall = lambda: [pwd.struct_passwd(('bo', 'x', 54321, 1, '', '/home/bo', '/bin/bash'))]; "
 PROGRAM = "from efficient_empathy.cli import app; app()"
 
 
@@ -29,11 +32,11 @@ def runs(tmp_path_factory):
 
 
 @contextmanager
-def started(folder, *arguments):
+def started(folder, *arguments, machine=ALONE):
     """The command as a process of its own, once it has printed its line; that line comes too."""
     environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "DISPLAY": ""}
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "studio", *map(str, arguments)],
+        [sys.executable, "-c", machine + PROGRAM, "studio", *map(str, arguments)],
         cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -102,6 +105,35 @@ def test_a_token_of_ones_own_holds_on_loopback_too(runs) -> None:
         assert get(url)[0] == 200
 
 
+def test_where_others_have_accounts_it_makes_a_token(runs) -> None:
+    with started(runs, "--port", 0, "--json", machine=SHARED) as (_, line):
+        url = json.loads(line)["url"]
+        assert len(urlsplit(url).query.removeprefix("token=")) >= 40
+        assert get(url.split("?")[0])[0] == 401
+        assert get(url)[0] == 200
+
+
+def test_only_an_express_word_leaves_the_token_out_where_others_reach_it(runs) -> None:
+    with started(runs, "--host", "0.0.0.0", "--no-token", "--port", 0, "--json") as (process, line):
+        told = json.loads(line)
+        assert "token" not in told["url"]
+        assert get(f"http://127.0.0.1:{told['port']}/")[0] == 200
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[1].splitlines()[0] == (
+            "! Without a token whoever reaches it over the network can open the studio, read the runs and change their "
+            "ratings."
+        )
+
+
+def test_a_proxy_is_let_in_by_name_and_demands_a_token(runs) -> None:
+    options = ("--allowed-hosts", "a.example,studio.example.org", "--trusted-proxies", "127.0.0.1")
+    with started(runs, *options, "--port", 0, "--json") as (_, line):
+        url = json.loads(line)["url"]
+        assert get(url, {"Host": "studio.example.org", "X-Forwarded-For": "203.0.113.5"})[0] == 200
+        assert get(url.split("?")[0], {"Host": "studio.example.org"})[0] == 401
+        assert get(url, {"Host": "evil.example"})[0] == 403
+
+
 def test_the_port_that_is_asked_for_is_taken_or_nothing(runs, monkeypatch) -> None:
     monkeypatch.chdir(runs)
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -123,6 +155,9 @@ def test_two_studios_stand_beside_each_other(runs) -> None:
         (["state"], "state is no run's folder"),
         (["nowhere"], "nowhere is no folder"),
         (["runs/first", "--token", "short"], "a token has at least 16 characters"),
+        (["runs/first", "--token", "my-own-long-token", "--no-token"], "exclude one another"),
+        (["runs/first", "--allowed-hosts", "https://a.example/"], "'https://a.example/' is no name: take one such as"),
+        (["runs/first", "--trusted-proxies", "nginx"], "'nginx' is no address: take one such as 127.0.0.1"),
         (["runs/first", "--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1"),
         (["runs/first", "--host", "no such host", "--port", "0"], "cannot listen on no such host"),
     ],

@@ -30,25 +30,23 @@ def studio(
 ) -> None:
     """Open the studio on one or more runs, in a browser: thresholds, samples, live scoring, ratings.
 
-    It listens on this machine alone, unless --host says otherwise. Ctrl-C ends it.
+    It listens on this machine alone, unless --host says otherwise; where other people could reach it, the address that
+    it prints holds a token. Ctrl-C ends it.
 
     Example: efficient-empathy studio runs/demo
     """
-    import secrets
-
     from efficient_empathy.studio.server.app import PORT, listen, make_app, serve
+    from efficient_empathy.studio.server.connections import Limits
     from efficient_empathy.studio.server.runs import runs_under
-    from efficient_empathy.studio.server.security import is_loopback
 
-    folders, host, port, token = runs or runs_under(Path("runs")), settings.host, settings.port, settings.token
-    if token is None and not is_loopback(host):
-        token = secrets.token_urlsafe(32)
+    folders, host, port = runs or runs_under(Path("runs")), settings.host, settings.port
+    token = _token(settings)
     listening = listen(host, PORT if port is None else port, tries=1 + PORTS_TRIED if port is None else 1)
     with listening:
         bound_port = listening.getsockname()[1]
         app = make_app(
             folders, host=host, port=bound_port, token=token, read_only=settings.read_only,
-            chat_endpoints=_endpoints(settings),
+            allowed_hosts=settings.allowed_hosts, chat_endpoints=_endpoints(settings),
         )  # fmt: skip
         url = _url(host, bound_port, token)
         show(
@@ -60,9 +58,26 @@ def studio(
         if settings.open or (settings.open is None and token is None and _has_desktop()):
             webbrowser.open(url)
         try:
-            serve(app, listening)
+            serve(app, listening, Limits.of_system(settings.trusted_proxies))
         except KeyboardInterrupt:
             err.print("The studio has ended.")
+
+
+def _token(settings: StudioSettings) -> str | None:
+    """The token that visitors must show; None where whoever reaches the studio may enter."""
+    import secrets
+
+    from efficient_empathy.studio.server.accounts import others_have_accounts
+    from efficient_empathy.studio.server.security import is_loopback
+
+    who = ""
+    if settings.allowed_hosts or not is_loopback(settings.host):
+        who = "whoever reaches it over the network"
+    elif others_have_accounts():
+        who = "everyone with an account on this machine"
+    if settings.no_token and who:
+        err.print(f"! Without a token {who} can open the studio, read the runs and change their ratings.", markup=False)
+    return settings.token or (secrets.token_urlsafe(32) if who and not settings.no_token else None)
 
 
 def _endpoints(settings: StudioSettings) -> list[ChatEndpoint]:

@@ -15,7 +15,8 @@ from starlette.routing import Route
 from browser import open_page
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.studio.server.app import make_app
-from efficient_empathy.studio.server.security import Addresses, Rates, checked_token, is_loopback, is_own_page
+from efficient_empathy.studio.server.rates import Lockouts, Rates
+from efficient_empathy.studio.server.security import Addresses, checked_token, is_loopback, is_own_page
 from selected_runs import selected_run
 from studio_server import ask, serving
 
@@ -37,7 +38,7 @@ def local(runs, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def guarded(runs, tmp_path_factory):
-    with serving(runs, tmp_path_factory.mktemp("guarded"), token=TOKEN) as served:
+    with serving(runs, tmp_path_factory.mktemp("guarded"), token=TOKEN, lockouts=Lockouts(free=10**6)) as served:
         yield served
 
 
@@ -113,14 +114,13 @@ def almost(secret: str) -> list[str]:
     return [one for one in dict.fromkeys([*parts, *more, *one_off, *other]) if one != secret]
 
 
-@pytest.mark.parametrize("way", ["query", "cookie", "header"])
+@pytest.mark.parametrize("way", ["query", "header"])
 def test_what_is_almost_the_token_is_refused_however_it_comes(runs, tmp_path, way) -> None:
-    with serving(runs, tmp_path, token=TOKEN, rates=Rates(1e6, 1e6)) as served:
+    with serving(runs, tmp_path, token=TOKEN, rates=Rates(1e6, 1e6), lockouts=Lockouts(free=10**6)) as served:
 
         def status(token: str, path: str = "/api/rate/studies?run=first") -> int:
             sent = {
                 "query": {"path": f"{path}&token={quote(token)}"},
-                "cookie": {"headers": {"Cookie": f"studio-{served.studio.port}={quote(token, safe='')}"}},
                 "header": {"headers": {"Authorization": f"Bearer {quote(token, safe=' ')}"}},
             }[way]
             return ask(served, **{"path": path, **sent})[0]
@@ -129,10 +129,38 @@ def test_what_is_almost_the_token_is_refused_however_it_comes(runs, tmp_path, wa
         assert {token: code for token in almost(TOKEN) if (code := status(token)) != 401} == {}
 
 
-def test_the_whole_token_in_one_place_does_not_excuse_a_part_of_it_in_another(runs, tmp_path) -> None:
+def test_what_is_almost_the_owners_session_is_refused_and_so_is_the_token_in_its_place(runs, tmp_path) -> None:
     with serving(runs, tmp_path, token=TOKEN, rates=Rates(1e6, 1e6)) as served:
+        name, _, session = cookie_of(ask(served, f"/?token={TOKEN}")[1]).partition("=")
+        assert len(session) == 64
+        assert TOKEN not in session
+
+        def status(value: str) -> int:
+            return ask(served, "/api/rate/studies?run=first", headers={"Cookie": f"{name}={quote(value, safe='')}"})[0]
+
+        assert status(session) == 200
+        assert {
+            value: code for value in (*almost(session), *almost(TOKEN), TOKEN) if (code := status(value)) != 401
+        } == {}
+        assert ask(served, "/", headers={"Cookie": f"{name}={session}; {name}=0"})[0] == 401
+
+
+def test_a_session_lasts_over_a_restart_and_no_longer_than_its_token(runs, tmp_path) -> None:
+    sessions = []
+    for token in (TOKEN, TOKEN, TOKEN + "0"):
+        with serving(runs, tmp_path, token=token) as served:
+            sessions.append(cookie_of(ask(served, f"/?token={token}")[1]).partition("=")[2])
+    with serving(runs, tmp_path / "another-users", token=TOKEN) as served:
+        sessions.append(cookie_of(ask(served, f"/?token={TOKEN}")[1]).partition("=")[2])
+    assert sessions[0] == sessions[1]
+    assert len(set(sessions)) == 3
+
+
+def test_the_whole_token_in_one_place_does_not_excuse_a_part_of_it_in_another(runs, tmp_path) -> None:
+    with serving(runs, tmp_path, token=TOKEN, rates=Rates(1e6, 1e6), lockouts=Lockouts(free=10**6)) as served:
         name = f"studio-{served.studio.port}"
-        cookie, bearer = {"Cookie": f"{name}={TOKEN}"}, {"Authorization": f"Bearer {TOKEN}"}
+        cookie = {"Cookie": cookie_of(ask(served, f"/?token={TOKEN}")[1])}
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
         for wrong in (TOKEN[:-1], TOKEN[:1], TOKEN.upper()):
             assert ask(served, f"/?token={wrong}", headers=cookie)[0] == 401
             assert ask(served, "/", headers={**cookie, "Authorization": f"Bearer {wrong}"})[0] == 401
@@ -144,7 +172,7 @@ def test_the_whole_token_in_one_place_does_not_excuse_a_part_of_it_in_another(ru
 
 @pytest.mark.parametrize("way", ["query", "cookie"])
 def test_what_is_almost_a_raters_link_is_refused_however_it_comes(runs, tmp_path, way) -> None:
-    with serving(runs, tmp_path, token=TOKEN, rates=Rates(1e6, 1e6)) as served:
+    with serving(runs, tmp_path, token=TOKEN, rates=Rates(1e6, 1e6), lockouts=Lockouts(free=10**6)) as served:
         key = served.studio.links.issue(runs[0], "Ann").key
 
         def status(link: str) -> int:
@@ -234,10 +262,69 @@ def test_who_asks_too_fast_has_to_wait_and_others_do_not(runs, tmp_path) -> None
         assert ask(served, "/rate", headers={"Cookie": cookie_of(headers)})[0] != 429
 
 
-def test_who_guesses_the_token_has_to_wait_soon(runs, tmp_path) -> None:
-    with serving(runs, tmp_path, token=TOKEN, rates=Rates(per_second=1, burst=100)) as served:
-        statuses = [ask(served, f"/?token={n:020}")[0] for n in range(8)]
-        assert statuses == [401] * 5 + [429] * 3
+@pytest.mark.parametrize("way", ["token", "bearer", "link"])
+def test_who_shows_wrong_secrets_has_to_wait_and_nobody_else_has_to(runs, tmp_path, way) -> None:
+    with serving(runs, tmp_path, token=TOKEN, lockouts=Lockouts(first_s=60)) as served:
+        session = {"Cookie": cookie_of(ask(served, f"/?token={TOKEN}")[1])}
+        link = served.studio.links.issue(runs[0], "Ann").path
+
+        def shown(secret: str, source: str = "127.0.0.1") -> int:
+            if way == "bearer":
+                return ask(served, "/", headers={"Authorization": f"Bearer {secret}"}, source=source)[0]
+            return ask(served, f"/?token={secret}" if way == "token" else f"/rate?link={secret}", source=source)[0]
+
+        assert [shown(f"{n:020}") for n in range(7)] == [401] * 5 + [429] * 2
+        status, headers, text = ask(served, f"/api/x?token={TOKEN}")
+        assert (status, int(headers["retry-after"])) == (429, 60)
+        assert json.loads(text)["error"] == "Too many wrong tokens or links came from your address: try again in 60 s."
+        assert ask(served, f"/?token={TOKEN}", source="127.0.0.2")[0] == 200
+        assert shown("0" * 20, "127.0.0.2") == 401
+        for path in ("/", "/api/rate/studies?run=first", f"/?token={TOKEN}"):
+            assert ask(served, path, headers=session)[0] == 200, "who is in stays in, at the same address too"
+        assert ask(served, link)[0] == 200, "a right link can be no guess"
+
+
+def test_who_has_lost_the_session_is_locked_out_of_nothing(runs, tmp_path) -> None:
+    """An open page of an earlier studio asks on and on."""
+    with serving(runs, tmp_path, token=TOKEN) as served:
+        for kind in ("studio", "studio-rate"):
+            cookie = {"Cookie": f"{kind}-{served.studio.port}=of-an-earlier-studio"}
+            assert {ask(served, "/api/live/events", headers=cookie)[0] for _ in range(20)} == {401}
+        assert ask(served, f"/?token={TOKEN}")[0] == 200
+
+
+def test_the_owner_in_session_is_not_slowed_down_by_others_at_the_same_address(runs, tmp_path) -> None:
+    with serving(runs, tmp_path, token=TOKEN, rates=Rates(per_second=0.001, burst=10)) as served:
+        session = {"Cookie": cookie_of(ask(served, f"/?token={TOKEN}")[1])}
+        assert {ask(served, "/")[0] for _ in range(20)} == {401, 429}
+        assert ask(served, "/", headers=session)[0] == 200
+
+
+def test_behind_a_proxy_the_studio_goes_by_its_names_there(runs, tmp_path) -> None:
+    names = ("studio.example.org", "other.example.org:8443")
+    with serving(runs, tmp_path, token=TOKEN, allowed_hosts=names) as served:
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        for host, status in {
+            "studio.example.org": 200, "STUDIO.example.org:443": 200, "other.example.org:8443": 200, "localhost:1": 200,
+            "other.example.org": 403, "example.org": 403, "x.studio.example.org": 403, "studio.example.org.": 403,
+            "studio.example.org.evil.example": 403, "studio.example.org:x": 403, "studio.example.org@evil.example": 403,
+        }.items():  # fmt: skip
+            assert ask(served, "/", headers={**bearer, "Host": host})[0] == status, host
+        own = {**bearer, "Host": "127.0.0.1:8321"}
+        for origin, status in {
+            "https://studio.example.org": 200, "https://other.example.org:8443": 200, "http://127.0.0.1:8321": 200,
+            "https://evil.example": 403, "https://studio.example.org:8443": 403, "https://studio.example.org.evil": 403,
+            "null": 403,
+        }.items():  # fmt: skip
+            assert ask(served, "/api/rate/studies", headers={**own, "Origin": origin})[0] == status, origin
+
+
+def test_behind_https_the_cookies_are_sent_over_it_alone(runs, tmp_path) -> None:
+    with serving(runs, tmp_path, token=TOKEN, allowed_hosts=("studio.example.org",)) as served:
+        for path in (f"/?token={TOKEN}", served.studio.links.issue(runs[0], "Ann").path):
+            forwarded = {"Host": "studio.example.org", "X-Forwarded-Proto": "https"}
+            assert "secure" in ask(served, path, headers=forwarded)[1]["set-cookie"].lower()
+            assert "secure" not in ask(served, path)[1]["set-cookie"].lower()
 
 
 def test_a_link_opens_the_rating_of_its_run_and_nothing_else(guarded, runs) -> None:

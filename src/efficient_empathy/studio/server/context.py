@@ -114,11 +114,13 @@ class Studio:
     host: str
     port: int
     token: str | None
-    """What the owner shows; None on loopback, where nobody needs one."""
+    """What the owner shows; None where nobody needs one."""
     read_only: bool
     data_folder: Path
     limit: int = BODY_LIMIT
     """Bytes of a request's body."""
+    allowed_hosts: Sequence[str] = ()
+    """Names by which a proxy asks for the studio."""
     chat_endpoints: Sequence[ChatEndpoint] = ()
     """Models behind an endpoint that the chat offers beside the run's own."""
     pages: list[NavigationEntry] = field(default_factory=list)

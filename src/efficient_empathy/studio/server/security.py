@@ -7,23 +7,23 @@ import ipaddress
 import logging
 import math
 import re
+import secrets
 import socket
-import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from html import escape
 from http import HTTPStatus
 from urllib.parse import urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.links import Annotator
+from efficient_empathy.studio.server.rates import Lockouts, Rates, sources_of
 
 _HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d*)?")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -39,13 +39,15 @@ class Addresses:
     """What a studio that is bound to `host` may be called.
 
     On loopback, the names of loopback: a page of someone else's can point a name of theirs at us (DNS rebinding), but
-    not these. Elsewhere also `host`, the machine's name with any domain, and every bare address.
+    not these. Elsewhere also `host`, the machine's name with any domain, and every bare address. `allowed` are names
+    that a proxy asks by, each with its port or at any.
     """
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, allowed: Sequence[str] = ()) -> None:
         self._local = is_loopback(host)
         self._machine = socket.gethostname().lower()
         self._names = _LOOPBACK if self._local else _LOOPBACK | {host.lower(), self._machine}
+        self._allowed = frozenset(name.lower() for name in allowed)
 
     def include(self, host: str) -> bool:
         """Whether a Host header names the studio, at whatever port (it may be forwarded)."""
@@ -53,18 +55,23 @@ class Addresses:
         if not match:
             return False
         name = match["name"]
+        if {name, host.lower()} & self._allowed:
+            return True
         address = _address(name.removeprefix("[").removesuffix("]"))
         if name in self._names or (address is not None and address.is_loopback):
             return True
         return not self._local and (address is not None or name.startswith(f"{self._machine}."))
 
 
-def is_own_page(headers: Headers, method: str) -> bool:
-    """Whether a request comes from a page of the studio, from no page at all, or from a link that someone followed."""
+def is_own_page(headers: Headers, method: str, allowed: Sequence[str] = ()) -> bool:
+    """Whether a request comes from a page of the studio, from no page at all, or from a link that someone followed.
+
+    `allowed` are the names of the studio behind a proxy, which may pass on requests under another Host.
+    """
     origin = headers.get("origin")
     if origin is not None:
-        host = headers.get("host", "").lower()
-        return origin.lower() in (f"http://{host}", f"https://{host}")
+        names = (headers.get("host", "").lower(), *(name.lower() for name in allowed))
+        return origin.lower() in (f"{scheme}://{name}" for name in names for scheme in ("http", "https"))
     if headers.get("sec-fetch-site", "none") in ("same-origin", "none"):
         return True
     return headers.get("sec-fetch-mode") == "navigate" and method == "GET"
@@ -75,39 +82,6 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
-
-
-CLIENTS = 4096
-"""Clients that are remembered, those seen last."""
-
-
-@dataclass(slots=True)
-class Rates:
-    """Requests of one client: `per_second` in the long run, `burst` at once."""
-
-    per_second: float = 100.0
-    burst: float = 300.0
-    _budgets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict, repr=False)
-
-    def wait(self, client: str) -> float:
-        """Count a request; the seconds to wait until one is possible again, 0 where this one is."""
-        budget = self._now(client)
-        if budget < 1:
-            return (1 - budget) / self.per_second
-        self.charge(client, 1)
-        return 0.0
-
-    def charge(self, client: str, requests: float) -> None:
-        """Count something that costs as much as so many requests, even where the client has fewer left."""
-        self._budgets[client] = (max(-self.burst, self._now(client) - requests), time.monotonic())
-        self._budgets.move_to_end(client)
-        if len(self._budgets) > CLIENTS:
-            self._budgets.popitem(last=False)
-
-    def _now(self, client: str) -> float:
-        now = time.monotonic()
-        budget, since = self._budgets.get(client, (self.burst, now))
-        return min(self.burst, budget + (now - since) * self.per_second)
 
 
 __all__ = ["Guard", "checked_token", "error_response", "is_loopback", "owner_only"]
@@ -124,23 +98,34 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+HEADER_FIELDS, HEADER_BYTES = 200, 1 << 15
+"""The most of a request's header."""
 SAFE = ("GET", "HEAD", "OPTIONS")
-WRONG_SECRET = 20
-"""As how many requests a wrong token or link counts: whoever guesses has to wait soon."""
 TOKEN_LENGTH = 16
 """The least length of a token that a user chooses."""
+OWNER = "the owner"
+"""The client that all who have the owner's session are, wherever they are."""
 _WRONG_LINK = "This link has ended or was withdrawn: ask for a new one."
-_OURS = {404: "There is no such page here.", 405: "This address does not take that."}
+_OURS = {
+    400: "The studio cannot read that request.",
+    404: "There is no such page here.",
+    405: "This address does not take that.",
+}
 """What the router says in a phrase of its own."""
 log = logging.getLogger(__name__)
 
 
 class Guard:
-    """The middleware before everything: what it lets through has `annotator` in its state, None for the owner."""
+    """The middleware before everything: what it lets through has `annotator` in its state, None for the owner.
 
-    def __init__(self, app: ASGIApp, studio: Studio, rates: Rates) -> None:
-        self._app, self._studio, self._rates = app, studio, rates
-        self._addresses = Addresses(studio.host)
+    Tokens can be guessed, for people choose some: a client that shows too many wrong ones has to wait. Links and
+    sessions are 256 bits that the studio made: a right one always opens, whoever else is at the same address.
+    """
+
+    def __init__(self, app: ASGIApp, studio: Studio, rates: Rates, lockouts: Lockouts) -> None:
+        self._app, self._studio, self._rates, self._lockouts = app, studio, rates, lockouts
+        self._addresses = Addresses(studio.host, studio.allowed_hosts)
+        self._session = _session_of(studio)
         self._owner_cookie, self._annotator_cookie = f"studio-{studio.port}", f"studio-rate-{studio.port}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -169,10 +154,10 @@ class Guard:
                 await self._app(scope, _limit_body(receive, self._studio.limit), send_guarded)
         except HTTPException as error:
             await error_response(request, self._studio, error)(scope, receive, send_guarded)
-        except UserError as error:
-            await error_response(request, self._studio, HTTPException(500, f"{error}"))(scope, receive, send_guarded)
+        except ClientDisconnect:
+            pass
         except Exception as error:
-            log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+            log.error("%s %a failed", request.method, request.scope["path"], exc_info=error)
             if not began:
                 problem = HTTPException(500, "Something went wrong here; the studio's terminal says what.")
                 await error_response(request, self._studio, problem)(scope, receive, send_guarded)
@@ -181,10 +166,16 @@ class Guard:
         """None where the request may pass, else what to answer instead. Raises `HTTPException`."""
         if not self._addresses.include(request.headers.get("host", "")):
             raise HTTPException(403, "This address is not the studio's: open the one that it printed.")
-        if not is_own_page(request.headers, request.method):
+        if not is_own_page(request.headers, request.method, self._studio.allowed_hosts):
             raise HTTPException(403, "The studio answers its own pages only.")
+        if {"content-length", "transfer-encoding"} <= set(request.headers):
+            problem = "The request says its length in two ways, and a proxy may have read it otherwise."
+            raise HTTPException(400, problem, {"Connection": "close"})
+        sizes = [len(name) + len(value) for name, value in request.headers.raw]
+        if len(sizes) > HEADER_FIELDS or sum(sizes) > HEADER_BYTES:
+            raise HTTPException(431, "The request's header is too long: delete this site's cookies.")
         length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self._studio.limit:
+        if not length.isdecimal() or len(length) > 12 or int(length) > self._studio.limit:
             raise HTTPException(413, f"The request is larger than {self._studio.limit:,} bytes.")
         path: str = request.scope["path"]
         if path.startswith("/static/"):
@@ -199,19 +190,20 @@ class Guard:
 
     def _accept_link(self, request: Request, key: str) -> Response:
         """Someone opened an annotator's link."""
-        self._take(_client(request))
+        self._take(_source(request))
         if self._annotator(key) is None:
-            self._rates.charge(_client(request), WRONG_SECRET)
+            self._require_patience(request)
+            self._lockouts.count(_address_of(request))
             raise HTTPException(401, _WRONG_LINK)
         return _redirect(request, self._annotator_cookie, key)
 
     def _annotator_asks(self, request: Request, key: str) -> Response | None:
         annotator = self._annotator(key)
         if annotator is None:
-            self._take(_client(request))
+            self._take(_source(request))
             return self._without_link(error_response(request, self._studio, HTTPException(401, _WRONG_LINK)))
         request.scope["state"]["annotator"] = annotator
-        self._take(f"{annotator.run}/{annotator.name}")
+        self._take(f"link {annotator.link}")
         path: str = request.scope["path"]
         if not (path == "/rate" or path.startswith(("/rate/", "/api/rate/"))):
             raise HTTPException(403, "Your link opens the rating, and nothing else.")
@@ -219,20 +211,35 @@ class Guard:
         return None
 
     def _owner_asks(self, request: Request) -> Response | None:
-        self._take(_client(request))
+        in_session = self._studio.token is not None and _same(
+            request.cookies.get(self._owner_cookie, ""), self._session
+        )
+        self._take(OWNER if in_session else _source(request))
         token = request.query_params.get("token")
         if self._studio.token is not None:
-            scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-            bearer = credentials if scheme.lower() == "bearer" else ""
-            credential = token or bearer or request.cookies.get(self._owner_cookie, "")
-            if not hmac.compare_digest(credential.encode(), self._studio.token.encode()):
-                self._rates.charge(_client(request), WRONG_SECRET)
-                why = "This is not the studio's token" if credential else "The studio needs its token"
-                raise HTTPException(401, f"{why}: open the address that it printed.")
+            secret = token or _bearer(request)
+            if not secret and not in_session:
+                raise HTTPException(401, "The studio needs its token: open the address that it printed.")
+            if secret and not (in_session and self._lockouts.wait(_address_of(request))):
+                self._check_token(request, secret, self._studio.token)
             if token and request.method == "GET":
-                return _redirect(request, self._owner_cookie, token)
+                return _redirect(request, self._owner_cookie, self._session)
         self._check_writes(request)
         return None
+
+    def _check_token(self, request: Request, shown: str, token: str) -> None:
+        self._require_patience(request)
+        if not _same(shown, token):
+            self._lockouts.count(_address_of(request))
+            raise HTTPException(401, "This is not the studio's token: open the address that it printed.")
+
+    def _require_patience(self, request: Request) -> None:
+        """Raise 429 for a client that has shown too many wrong secrets."""
+        if wait := self._lockouts.wait(_address_of(request)):
+            seconds = math.ceil(wait)
+            time = f"{seconds} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
+            problem = f"Too many wrong tokens or links came from your address: try again in {time}."
+            raise HTTPException(429, problem, {"Retry-After": f"{seconds}"})
 
     def _check_writes(self, request: Request) -> None:
         if self._studio.read_only and request.method not in SAFE:
@@ -292,7 +299,8 @@ def _redirect(request: Request, cookie: str, secret: str) -> Response:
         f'<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url={target}"></head>'
         f'<body><p><a href="{target}">Go on to the studio</a></p></body></html>'
     )
-    answer.set_cookie(cookie, secret, httponly=True, samesite="strict", secure=request.url.scheme == "https")
+    is_https = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))  # who lies harms themselves
+    answer.set_cookie(cookie, secret, httponly=True, samesite="strict", secure=is_https)
     return answer
 
 
@@ -311,5 +319,26 @@ def _limit_body(receive: Receive, limit: int) -> Receive:
     return receive_limited
 
 
-def _client(request: Request) -> str:
+def _session_of(studio: Studio) -> str:
+    """What the owner's cookie holds: no token, and nothing that can be guessed; the same after a restart."""
+    try:
+        return studio.links.sign(f"owner {studio.token}") if studio.token else ""
+    except UserError:  # nowhere to keep the key: then it is for this time alone
+        return secrets.token_hex(32)
+
+
+def _same(shown: str, secret: str) -> bool:
+    return hmac.compare_digest(shown.encode("utf-8", "replace"), secret.encode())
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    return credentials if scheme.lower() == "bearer" else ""
+
+
+def _address_of(request: Request) -> str:
     return request.client.host if request.client else ""
+
+
+def _source(request: Request) -> str:
+    return sources_of(_address_of(request))[0]
