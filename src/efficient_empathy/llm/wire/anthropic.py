@@ -16,19 +16,10 @@ from yarl import URL
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.wire.addresses import other_format, plain_path
-from efficient_empathy.llm.wire.contract import (
-    MOST_TOKENS,
-    BadBodyError,
-    Question,
-    Reply,
-    Usage,
-    clean,
-    is_count,
-    no_reply,
-    read_json,
-)
+from efficient_empathy.llm.wire.contract import BadBodyError, Question, Reply, clean, no_reply, read_json
 from efficient_empathy.llm.wire.server_error import ServerError, read_server_error
 from efficient_empathy.llm.wire.stream import broken_stream, failed_event, join_text, read_events
+from efficient_empathy.llm.wire.usage import MOST_TOKENS, Usage, dearest, is_count, usage_of
 
 _VERSION = "2023-06-01"
 _TOOL = "report"
@@ -148,20 +139,19 @@ class AnthropicWire:
 def _assemble(events: list[dict[str, Any]], body: bytes) -> dict[str, Any]:
     """The events of a streamed message as one. Raises `BadBodyError` for a stream without an end."""
     message: dict[str, Any] = {}
-    usage: dict[str, Any] = {}
-    blocks: dict[int, dict[str, Any]] = {}
+    blocks: dict[str, dict[str, Any]] = {}
     for event in events:
-        kind = event.get("type")
+        kind, index = event.get("type"), str(event.get("index", 0))
         if kind == "message_start" and isinstance(event.get("message"), dict):
             message = {**event["message"]}
-            usage |= message.get("usage") or {}
         elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
-            blocks[event.get("index", 0)] = {**event["content_block"]}
+            blocks[index] = {**event["content_block"]}
         elif kind == "content_block_delta":
-            _join_delta(blocks.setdefault(event.get("index", 0), {"type": "text"}), event.get("delta"))
-        elif kind == "message_delta":
-            message |= event.get("delta") or {}
-            usage |= {name: count for name, count in (event.get("usage") or {}).items() if count is not None}
+            _join_delta(blocks.setdefault(index, {"type": "text"}), event.get("delta"))
+        elif kind == "message_delta" and isinstance(event.get("delta"), dict):
+            message |= event["delta"]
+    starts = (event["message"] for event in events if isinstance(event.get("message"), dict))
+    usage = dearest([*(start.get("usage") for start in starts), *(event.get("usage") for event in events)])
     if failure := failed_event(events):
         return {**failure, "usage": usage}
     if not message and not blocks:
@@ -171,7 +161,7 @@ def _assemble(events: list[dict[str, Any]], body: bytes) -> dict[str, Any]:
     for block in blocks.values():
         if "partial_json" in block:
             block["input"] = block.pop("partial_json")
-    return {**message, "content": [blocks[index] for index in sorted(blocks)], "usage": usage}
+    return {**message, "content": list(blocks.values()), "usage": usage}
 
 
 def _join_delta(block: dict[str, Any], delta: Any) -> None:
@@ -208,7 +198,4 @@ def _usage(usage: Any) -> Usage | None:
         return None
     names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
     counts, completion = [usage.get(name) or 0 for name in names], usage.get("output_tokens")
-    prompt = sum(count for count in counts if is_count(count))
-    if not (all(map(is_count, counts)) and is_count(completion) and prompt):
-        return None
-    return min(prompt, MOST_TOKENS), min(completion, MOST_TOKENS)
+    return usage_of(sum(counts), completion) if all(map(is_count, counts)) else None

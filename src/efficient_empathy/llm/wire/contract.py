@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
 from yarl import URL
 
@@ -18,13 +18,9 @@ from efficient_empathy.llm.wire.server_error import (
     read_server_error,
 )
 from efficient_empathy.llm.wire.stream import after_comments
+from efficient_empathy.llm.wire.usage import Usage, load_json
 
-Usage = tuple[int, int]
-"""Prompt and completion tokens."""
 Messages = Sequence[Mapping[str, Any]]
-
-MOST_TOKENS = 10**15
-"""A larger claim counts as this: so much breaks any limit on cost, and no sum of dollars overflows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +130,11 @@ def request_body(fields: Mapping[str, Any]) -> bytes:
 def read_json(body: bytes) -> Any:
     """A body as JSON, blanks and comments before it left out. Raises `BadBodyError`."""
     try:
-        return json.loads(body)
+        return load_json(body)
     except (ValueError, RecursionError):
         pass
     try:
-        return json.loads(after_comments(body))
+        return load_json(after_comments(body))
     except (ValueError, RecursionError):
         raise _not_json(body) from None
 
@@ -165,8 +161,3 @@ def no_reply(reply: Any, body: bytes, what: str, usage: Usage | None = None) -> 
 def clean(text: str) -> str:
     """Text without what UTF-8 cannot carry."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def is_count(tokens: Any) -> TypeGuard[int]:
-    """Whether a claim can be a number of tokens."""
-    return type(tokens) is int and tokens >= 0

@@ -9,19 +9,10 @@ from typing import Any
 from yarl import URL
 
 from efficient_empathy.llm.wire.addresses import check_address, is_azure, other_format, plain_path
-from efficient_empathy.llm.wire.contract import (
-    MOST_TOKENS,
-    BadBodyError,
-    Question,
-    Reply,
-    Usage,
-    clean,
-    is_count,
-    no_reply,
-    read_json,
-)
+from efficient_empathy.llm.wire.contract import BadBodyError, Question, Reply, clean, no_reply, read_json
 from efficient_empathy.llm.wire.server_error import ServerError, read_server_error
 from efficient_empathy.llm.wire.stream import broken_stream, failed_event, join_text, read_events
+from efficient_empathy.llm.wire.usage import MOST_TOKENS, Usage, dearest, is_count, usage_of
 
 _TEMPLATE_TOKENS = 16  # more than any chat template puts around a message, or around them all
 _STRUCTURED = re.compile(
@@ -148,8 +139,8 @@ def _without_choices(reply: Any, body: bytes) -> Reply:
     usage = _usage(reply.get("usage")) if isinstance(reply, dict) else None
     blocked = reply.get("promptFeedback") if isinstance(reply, dict) else None
     if isinstance(blocked, dict) and blocked.get("blockReason"):
-        counts = reply.get("usageMetadata") or {}
-        usage = usage or _usage({"prompt_tokens": counts.get("promptTokenCount"), "completion_tokens": 0})
+        counts = reply.get("usageMetadata")
+        usage = usage or (usage_of(counts.get("promptTokenCount"), 0) if isinstance(counts, dict) else None)
         return Reply("", "content_filter", f"the prompt was blocked ({blocked['blockReason']})", None, usage)
     if isinstance(reply, dict) and reply.get("choices") == [] and not reply.get("error"):
         raise BadBodyError("the reply has no choices (an empty list)", usage)
@@ -158,14 +149,15 @@ def _without_choices(reply: Any, body: bytes) -> Reply:
 
 def _assemble(events: list[dict[str, Any]], body: bytes) -> dict[str, Any]:
     """The chunks of a streamed chat completion as one. Raises `BadBodyError` for a stream without an end."""
-    usage = next((event["usage"] for event in reversed(events) if event.get("usage")), None)
+    usage = dearest(event.get("usage") for event in events)
     if failure := failed_event(events):
         return {**failure, "usage": usage}
     message: dict[str, Any] = {}
     choice: dict[str, Any] = {"message": message}
     has_choices = False
     for event in events:
-        for part in event.get("choices") or []:
+        choices = event.get("choices")
+        for part in choices if isinstance(choices, list) else []:
             if not isinstance(part, dict) or part.get("index"):
                 continue
             has_choices = True
@@ -201,13 +193,10 @@ def _thought(message: dict[str, Any]) -> str:
 
 
 def _usage(usage: Any) -> Usage | None:
-    """What is said to be billed; None where that cannot be, as with a prompt of no tokens."""
+    """What is said to be billed; None where that cannot be."""
     if not isinstance(usage, dict):
         return None
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if not (is_count(prompt) and is_count(completion) and prompt):
-        return None
-    return min(prompt, MOST_TOKENS), min(completion, MOST_TOKENS)
+    return usage_of(*(usage.get(f"{part}_tokens") for part in ("prompt", "completion", "total")))
 
 
 def _cached(usage: dict[str, Any]) -> int:

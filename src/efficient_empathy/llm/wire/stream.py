@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from efficient_empathy.llm.wire.server_error import body_start
+from efficient_empathy.llm.wire.usage import load_json
 
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
@@ -36,7 +36,7 @@ def after_comments(body: bytes) -> bytes:
 
 def _object(data: bytes) -> list[dict[str, Any]]:
     try:
-        value = json.loads(data)
+        value = load_json(data)
     except (ValueError, RecursionError):
         return []  # [DONE]
     return [value] if isinstance(value, dict) else []
