@@ -111,3 +111,19 @@ def test_without_its_journal_entry_no_money_is_set_aside() -> None:
         asyncio.run(budget.hold(0.5))
     assert budget.committed_usd == 0
     budget.close()
+
+
+def test_a_bill_above_what_was_set_aside_is_journalled_at_once() -> None:
+    told: list[float] = []
+    budget = Budget(1.0, journal=told.append)
+    assert budget.reserve(0.5)
+    budget.settle(0.5, 900.0)
+    assert told == [0.5, 900.0]
+
+
+@pytest.mark.parametrize("absurd", [1e300, 1.7e308])
+def test_absurd_amounts_are_counted_all_the_same(absurd: float) -> None:
+    budget = Budget(absurd)
+    assert budget.reserve(1.0)
+    budget.settle(1.0, absurd)
+    assert not budget.reserve(1.0)

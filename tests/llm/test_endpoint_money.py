@@ -1,4 +1,5 @@
 import asyncio
+import json
 import threading
 from typing import Any
 
@@ -19,11 +20,13 @@ from efficient_empathy.llm import (
 from misbehaving_server import MisbehavingServer, refusing_url
 from misbehaviours import (
     Behaviour,
+    completion,
     empty_choices,
     error,
     half_body,
     not_json,
     ok,
+    raw,
     reset,
     server_error,
     stall,
@@ -51,8 +54,10 @@ def test_the_bound_covers_every_byte_and_the_estimate_lies_under_it() -> None:
     ("behaviour", "billed"),
     [
         (too_many_requests(), False),
-        (server_error(500), False),
-        (server_error(504), True),
+        *((error(status, "not now"), False) for status in (409, 429, 503, 529)),
+        *((server_error(status), True) for status in (408, 500, 502, 503, 504, 520, 522, 524, 599)),
+        (raw(json.dumps({"error": {"message": "slow down", "code": 429}})), False),
+        (raw(json.dumps({"error": {"message": "something broke"}})), True),
         (reset(), True),
         (half_body(), True),
         (not_json(), True),
@@ -62,15 +67,50 @@ def test_the_bound_covers_every_byte_and_the_estimate_lies_under_it() -> None:
 def test_what_may_have_been_billed_is_settled_at_the_bound(client: Client, behaviour: Behaviour, billed: bool) -> None:
     budget = Budget(1.0)
     with MisbehavingServer(behaviour) as server:
-        failure = client.failure(server.url, max_attempts=2, timeout_s=0.3, budget=budget)
-    assert failure.cost_usd == pytest.approx(2 * bound() if billed else 0.0)
+        failure = client.failure(server.url, max_attempts=2, timeout_s=0.3, patience_s=0.0, budget=budget)
+    assert failure.cost_usd == pytest.approx(failure.attempts * bound() if billed else 0.0)
     assert budget.spent_usd == pytest.approx(failure.cost_usd)
     assert client.endpoint.stats.spent_usd == failure.cost_usd
+
+
+def test_a_model_that_is_being_loaded_costs_nothing(client: Client) -> None:
+    with MisbehavingServer([error(500, "llm server loading model")] * 3) as server:
+        assert client.completion(server.url).cost_usd == pytest.approx(20 * 2.5e-6 + 4 * 1e-5)
 
 
 def test_a_reply_without_choices_costs_what_it_says(client: Client) -> None:
     with MisbehavingServer(empty_choices()) as server:
         assert client.failure(server.url, max_attempts=1).cost_usd == pytest.approx(20 * 2.5e-6)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "billed"),
+    [
+        (error(400, "the value of seed is wrong"), False),
+        (error(403, "not this one"), False),
+        (error(413, "the body is too large"), False),
+        (error(400, "The response was filtered by our content policy", code="content_filter"), True),
+        (error(400, "This model's maximum context length is 8192 tokens", code="context_length_exceeded"), True),
+    ],
+)
+def test_a_refusal_costs_nothing_unless_the_request_was_read(client: Client, refusal: Behaviour, billed: bool) -> None:
+    def script(body: dict[str, Any], number: int) -> Behaviour:
+        return refusal if "1" in body["messages"][0]["content"] else ok()
+
+    with MisbehavingServer(script) as server:
+        _, failure = client(server.url, 2, concurrency=1)
+    assert failure.cost_usd == pytest.approx(bound() if billed else 0.0)
+
+
+def test_a_dearer_model_that_answers_is_counted_at_its_price(client: Client) -> None:
+    notices: list[str] = []
+    body = {**json.loads(completion(usage=(20, 4))), "model": "gpt-4o-2024-05-13"}
+    with MisbehavingServer(raw(json.dumps(body))) as server:
+        results = client(server.url, 3, concurrency=1, budget=Budget(1.0), notify=notices.append)
+    assert [result.cost_usd for result in results] == pytest.approx([20 * 5e-6 + 4 * 15e-6] * 3)
+    assert client.endpoint.price == Price(5.0, 15.0, cached=5.0, written=6.25)
+    (notice,) = notices
+    assert "answers as gpt-4o-2024-05-13, which costs more than gpt-4o" in notice
 
 
 def test_a_connection_that_is_refused_costs_nothing(client: Client) -> None:
@@ -93,7 +133,7 @@ def test_a_budget_is_never_exceeded_and_is_used_up(client: Client, usage: Any) -
     budget = Budget(limit, spent_usd=5 * bound())
 
     def script(body: dict[str, object], number: int) -> Behaviour:
-        return server_error(500) if number % 7 == 3 else ok(usage=usage)
+        return error(503, "busy") if number % 7 == 3 else ok(usage=usage)
 
     with MisbehavingServer(script, latency_s=0.002) as server:
         results = client(server.url, 200, concurrency=16, budget=budget)

@@ -6,7 +6,7 @@ from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
     from efficient_empathy.llm.budget import Budget
-    from efficient_empathy.llm.call import Completion, Estimate, Price, Prices, Stats
+    from efficient_empathy.llm.call import Completion, Estimate, Stats
     from efficient_empathy.llm.endpoint import Endpoint
     from efficient_empathy.llm.errors import (
         BudgetExhausted,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         QuotaExhausted,
     )
     from efficient_empathy.llm.pacing import Window
+    from efficient_empathy.llm.prices import Price, Prices
 
 __all__ = [
     "Budget",
@@ -47,8 +48,6 @@ __getattr__ = exports(
         "Budget": "budget",
         "Completion": "call",
         "Estimate": "call",
-        "Price": "call",
-        "Prices": "call",
         "Stats": "call",
         "Endpoint": "endpoint",
         "BudgetExhausted": "errors",
@@ -61,5 +60,7 @@ __getattr__ = exports(
         "Overbilled": "errors",
         "QuotaExhausted": "errors",
         "Window": "pacing",
+        "Price": "prices",
+        "Prices": "prices",
     },
 )

@@ -11,6 +11,8 @@ from efficient_empathy.llm.errors import BudgetExhausted
 
 _UNITS = 10**12
 """Money is counted in whole units of 1e-12 dollars, rounded up, so that no sum of floats drifts over the limit."""
+_MOST_USD = 1e18
+"""More counts as this."""
 
 
 class Budget:
@@ -20,7 +22,8 @@ class Budget:
     If a server does bill more, `spent_usd` tells the truth and nothing further is set aside.
 
     `journal`, which may be set later, is told `committed_usd` each time that money is set aside, before the request
-    goes out, and what was spent in the end by `close`. So after a kill its last word covers what was under way.
+    goes out, and when more is billed than was set aside, and what was spent in the end by `close`. So after a kill its
+    last word covers what was under way.
     """
 
     def __init__(
@@ -78,6 +81,9 @@ class Budget:
         for turn in waiting:
             if not turn.done():
                 turn.set_result(None)
+        if actual > reserved and self.journal is not None:
+            self._journalled = True
+            self.journal(self.committed_usd)
 
     def close(self) -> None:
         """Tell `journal` what was spent in the end, if it was told anything since the last `close`.
@@ -105,36 +111,10 @@ class Budget:
 
 
 def _units(usd: float) -> int:
-    return math.ceil(usd * _UNITS)
+    return math.ceil(min(usd, _MOST_USD) * _UNITS)
 
 
 def _units_within(usd: float) -> int:
+    usd = min(usd, _MOST_USD)
     units = round(usd * _UNITS)
     return units if units / _UNITS <= usd else units - 1
-
-
-class Trial:
-    """A gate that lets one request through at a time while it is `active`, and all of them after its `end`."""
-
-    def __init__(self, active: bool) -> None:
-        self._active = active
-        self._turn = asyncio.Lock()
-
-    async def enter(self) -> bool:
-        """Wait for a turn if turns are taken; whether this request is alone, for `leave`."""
-        if not self._active:
-            return False
-        await self._turn.acquire()
-        if self._active:
-            return True
-        self._turn.release()
-        return False
-
-    def leave(self, alone: bool) -> None:
-        """The request is over; `alone` is what `enter` said."""
-        if alone:
-            self._turn.release()
-
-    def end(self) -> None:
-        """A bill has stayed within its bound."""
-        self._active = False

@@ -1,7 +1,8 @@
 """Why a response holds no reply: for this call, for every call like it, or for a while.
 
 Servers say the same thing in many words. They are sorted here by HTTP status, by the status that an error in the body
-stands for, and by words of the vendors' documentations; what a server's words leave open is that one call's failure.
+stands for, and by words of the vendors' documentations, those left out that it quotes of the request; what a server's
+words leave open is that one call's failure.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.llm.bills import may_be_billed
+from efficient_empathy.llm.echo import texts_of, without_echo
 from efficient_empathy.llm.errors import (
     FILTERED,
     EndpointDown,
@@ -60,7 +63,6 @@ _LOADING = re.compile(
 )
 _AZURE = re.compile(r"azure|subscription key", re.I)
 _PLAIN_ON_TLS = re.compile(r"plain HTTP request was sent to HTTPS port|client sent an HTTP request to an HTTPS", re.I)
-_MAYBE_BILLED = frozenset({408, 504, 524})  # somebody on the way gave up waiting; the model may have answered
 _OVERLOADED = 529
 _LOADING_POLL_S = 3.0
 KEY_HEADERS = frozenset(
@@ -69,9 +71,13 @@ KEY_HEADERS = frozenset(
 """Headers that say who asks."""
 
 
+def _without_echo(error: ServerError, fields: Mapping[str, Any]) -> ServerError:
+    return replace(error, words=without_echo(error.words, texts_of(fields), fields))
+
+
 def _is_filtered(error: ServerError) -> bool:
     """Whether a filter minds what the request says; one that minds whose it is speaks of the account."""
-    return not error.is_page and bool(_FILTERED.search(error.words)) and not _ACCOUNT.search(error.message)
+    return not error.is_page and bool(_FILTERED.search(error.words)) and not _ACCOUNT.search(error.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +95,14 @@ class Diagnosis:
     def read(self, response: Response, fields: Mapping[str, Any]) -> Reply | Fault:
         """The reply in a response, or why there is none. `fields` are the request's."""
         if not 200 <= response.status < 300:
-            return self._fault(response, self.wire.read_error(response.body), response.status, fields)
+            error = _without_echo(self.wire.read_error(response.body), fields)
+            return self._fault(response, error, response.status, fields)
         try:
             return self.wire.read_reply(response.body)
         except BadBodyError as error:
-            said = error.error
+            said = _without_echo(error.error, fields) if error.error is not None else None
             if said is not None and not said.is_page:
-                return self._fault(response, said, said.status or 500, fields, error)
+                return self._fault(response, said, said.meaning or 500, fields, error)
             reason = self.secrets.tell(str(error))
             fatal = NotTheJudge(self._page(response.status, said)) if said is not None else None
             if error.dialect:
@@ -116,15 +123,20 @@ class Diagnosis:
         reason = f"{place}: {message}" if message else place
         code = self.secrets.tell(error.code) if error.code else None
         usage = body.usage if body is not None else None
-        base = Fault("rejected", reason, retry=False, status=status, code=code, usage=usage)
-        own_fault = status < 500 or (body is not None and error.status is None)
+        own_fault = status < 500 or (body is not None and error.meaning is None)
+        too_long = status == 413 or bool(_TOO_LONG.search(error.words))
+        filtered = own_fault and status not in (404, 408, 409, 429) and _is_filtered(error)
+        is_own = response.body.lstrip()[:1] in (b"{", b"[")
+        billed = may_be_billed(status, is_own=is_own, is_read=filtered or (too_long and status == 400))
+        base = Fault("rejected", reason, retry=False, billed=billed, status=status, code=code, usage=usage)
         if fatal := self._fatal(error, status, message, own_fault):
-            return replace(base, fatal=fatal)
-        if own_fault and status not in (404, 408, 409, 429) and _is_filtered(error):
+            only_at_first = isinstance(fatal, QuotaExhausted) and status not in (402, 429)
+            return replace(base, fatal=fatal, only_at_first=only_at_first)
+        if filtered:
             return replace(base, code=FILTERED)
         if busy := self._busy(response, error, status, base, message):
             return busy
-        if status == 413 or _TOO_LONG.search(error.words):
+        if too_long:
             return replace(base, kind="too_long")
         declined = self.wire.declined(error, fields)
         if declined is not None and not (status == 404 and declined != "json_schema"):
@@ -139,7 +151,7 @@ class Diagnosis:
                          retry_after_s=wait_s)  # fmt: skip
         if status in (425, 500, 503) and not error.is_page and _LOADING.search(error.words):
             return replace(
-                base, kind="server_error", retry=True, patient=True, unanswered=True,
+                base, kind="server_error", retry=True, patient=True, unanswered=True, billed=False,
                 retry_after_s=_LOADING_POLL_S if wait_s is None else wait_s,
                 fatal=EndpointDown(f"{self.url} still loads its model ({message}): run the command again once it has"),
                 only_at_first=True, notice=f"{self.url} is loading its model: waiting for it ({message}).",
@@ -147,8 +159,7 @@ class Diagnosis:
         if status >= 500 or status in (408, 409):
             kind: FailureKind = "timeout" if status == 408 else "server_error"
             return replace(base, kind=kind, retry=True, patient=status == _OVERLOADED, overload=status >= 500,
-                         billed=status in _MAYBE_BILLED and base.usage is None, unanswered=True,
-                         retry_after_s=wait_s)  # fmt: skip
+                         unanswered=True, retry_after_s=wait_s)  # fmt: skip
         return None
 
     def _fatal(self, error: ServerError, status: int, message: str, own_fault: bool) -> UserError | None:

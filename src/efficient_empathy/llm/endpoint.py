@@ -13,16 +13,19 @@ from typing import Any
 from multidict import CIMultiDict
 
 from efficient_empathy.foundation.errors import UserError, endpoint_name
-from efficient_empathy.llm.budget import Budget, Trial
-from efficient_empathy.llm.call import FREE, Call, Completion, Estimate, Prices, Stats
+from efficient_empathy.llm.bills import Bills
+from efficient_empathy.llm.budget import Budget
+from efficient_empathy.llm.call import Call, Completion, Estimate, Stats
 from efficient_empathy.llm.diagnosis import Diagnosis
-from efficient_empathy.llm.errors import BudgetExhausted, CallFailed, Draining, FailureKind, Fault, Overbilled
+from efficient_empathy.llm.errors import BudgetExhausted, CallFailed, Draining, FailureKind, Fault
 from efficient_empathy.llm.pacing import LOADING_CAP_S, RATE_LIMITED_CAP_S, Breaker, Drain, Window, backoff
+from efficient_empathy.llm.prices import FREE, Price, Prices
 from efficient_empathy.llm.transport import Secrets, Transport, check_key, check_url, find_proxy, query_secrets
 from efficient_empathy.llm.wire import Messages, Question, Reply, Wire
 from efficient_empathy.llm.wire.openai import OpenAIWire
 
 _TRIES_WITH_SCHEMA = 2
+_HARMLESS: Messages = ({"role": "user", "content": "Hello."},)
 _FAULTS_OF_SCHEMAS = frozenset({400, 415, 422, 500, 501})
 """What servers that cannot do a JSON schema answer, if they do not say so."""
 
@@ -70,8 +73,7 @@ class Endpoint:
         self.model = model
         self.window = Window(concurrency)
         self.budget = budget or Budget()
-        self.price = (prices or Prices.load()).find(model)
-        """What the model charges; None where nobody knows, and costs are counted as 0."""
+        self._bills = Bills(self.url, model, prices or Prices.load(), self.budget)
         if self.price is None and self.budget.max_usd is not None:
             raise UserError(f'a limit on cost needs the price of "{model}": add the model to a prices file')
         key = check_key(api_key, key_name)
@@ -95,7 +97,7 @@ class Endpoint:
         )
         self._breaker = Breaker(self.url, concurrency)
         self._drain = Drain()
-        self._trial = Trial(self.budget.max_usd is not None and self.price not in (None, FREE))
+        self._doubt = asyncio.Lock()
         self._max_attempts = max_attempts
         self._patience_s = patience_s
         self._sleep = sleep
@@ -134,7 +136,6 @@ class Endpoint:
             outcome = await self._attempt(call)
             if isinstance(outcome, Reply):
                 return call.completion(outcome, self._secrets)
-            self._failures[outcome.kind] += 1
             if outcome.notice:
                 self.notify_once(outcome.notice)
             if self._adapt(call, outcome):
@@ -144,7 +145,7 @@ class Endpoint:
                 async with self._drain.wait(call):
                     await self._sleep(wait_s)
             else:
-                raise self._failure(call, outcome)
+                raise self._failure(call, await self._resolve(call, outcome))
             self._retries += 1
 
     def notify_once(self, notice: str) -> None:
@@ -175,6 +176,11 @@ class Endpoint:
     def body(self, **question: Any) -> dict[str, Any]:
         """The JSON that `complete` with the same arguments would send first; the key is in a header, never in it."""
         return dict(self._call(Question(**question)).fields)
+
+    @property
+    def price(self) -> Price | None:
+        """What the model charges; None where nobody knows, and costs are counted as 0."""
+        return self._bills.price
 
     @property
     def stats(self) -> Stats:
@@ -211,60 +217,79 @@ class Endpoint:
         return f"Endpoint({self.url!r}, {self.model!r})"
 
     async def _attempt(self, call: Call) -> Reply | Fault:
-        """Send the request once, in a slot of the window, and account for it, also when cancelled."""
+        """Send the request once, in a slot of the window, and in its turn while turns are taken."""
+        ahead = call.attempts > 0  # what was begun is finished first
         async with self._drain.wait(call):
-            await self.window.acquire(ahead=call.attempts > 0)  # what was begun is finished first
+            await self.window.acquire(ahead=ahead)
         try:
             async with self._drain.wait(call):
-                alone = await self._trial.enter()
-        except BaseException:
-            self.window.release()
-            raise
-        try:
-            self._breaker.check()
-            await self._hold(call)
-            cost = call.bound_usd
-            sent_at = time.monotonic()
-            call.attempts += 1
-            self._requests += 1
+                alone = await self._bills.enter(ahead=ahead)
             try:
-                outcome = await self._exchange(call)
-                cost = call.cost_of(outcome)
+                if self._doubt.locked():
+                    async with self._drain.wait(call), self._doubt:
+                        pass
+                return await self._send(call)
             finally:
-                call.latency_s = time.monotonic() - sent_at
-                call.cost_usd += cost
-                self._spent_usd += cost
-                self.budget.settle(call.bound_usd, cost)
-            if isinstance(outcome, Reply):
-                self._successes += 1
-                self._has_read_json = self._has_read_json or call.question.json_schema is not None
-                self._breaker.success()
-                self.window.success()
-            elif outcome.overload:
-                self.window.overload(sent_at)
-            self._compare(call, outcome)
-            return outcome
+                self._bills.leave(alone)
         finally:
-            self._trial.leave(alone)
             self.window.release()
 
-    def _compare(self, call: Call, outcome: Reply | Fault) -> None:
-        """Hold a bill against its bound, where cost is limited."""
-        if self.budget.max_usd is None or outcome.usage is None:
-            return
-        billed = call.cost_of(outcome)
-        if billed <= call.bound_usd:
-            self._trial.end()
-            return
-        prompt, completion = outcome.usage
-        self._breaker.trip(
-            Overbilled(
-                f"{self.url} billed ${billed:.6g} ({prompt:,} prompt and {completion:,} completion tokens) for a "
-                f"request that costs at most ${call.bound_usd:.6g}, so the limit of "
-                f"${self.budget.max_usd:.6g} cannot be kept there: ${self.budget.spent_usd:.6g} is spent and "
-                "nothing more is sent; check the bill with the provider, or leave the limit out"
-            )
-        )
+    async def _send(self, call: Call) -> Reply | Fault:
+        """Send the request and account for it, also when cancelled."""
+        self._breaker.check()
+        call.price_at(self.price or FREE)
+        await self._hold(call)
+        reserved = cost = call.bound_usd
+        sent_at = time.monotonic()
+        call.attempts += 1
+        self._requests += 1
+        try:
+            outcome = await self._exchange(call)
+            if notice := self._bills.note_model(call, outcome):
+                self.notify_once(self._secrets.tell(notice))
+            cost = call.cost_of(outcome)
+        finally:
+            call.latency_s = time.monotonic() - sent_at
+            call.cost_usd += cost
+            self._spent_usd += cost
+            self.budget.settle(reserved, cost)
+        if isinstance(outcome, Reply):
+            self._successes += 1
+            self._has_read_json = self._has_read_json or call.question.json_schema is not None
+            self._breaker.success()
+            self.window.success()
+        else:
+            self._failures[outcome.kind] += 1
+            if outcome.overload:
+                self.window.overload(sent_at)
+        if overbilled := self._bills.check(call, outcome, reserved, self.budget):
+            self._breaker.trip(overbilled)
+        return outcome
+
+    async def _resolve(self, call: Call, fault: Fault) -> Fault:
+        """The fault, its `fatal` left out if it does not concern all calls for certain.
+
+        Whether a refusal is about the key, the model or one text is found out by a request that nobody can mind, while
+        all others wait: before any call has been answered, when refusals follow each other, when credit seems to end.
+        """
+        refused = fault.only_at_first and 400 <= (fault.status or 0) < 500
+        if fault.fatal is None or not refused or not self._breaker.doubts(fault):
+            return fault
+        async with self._doubt:
+            if self._breaker.doubts(fault):
+                harmless = replace(call.question, messages=_HARMLESS, json_schema=None, top_logprobs=None,
+                                   shared_prefix="")  # fmt: skip
+                probe = self._call(harmless)
+                try:
+                    outcome = await self._send(probe)
+                except (BudgetExhausted, Draining):
+                    return replace(fault, fatal=None)
+                finally:
+                    call.attempts += probe.attempts
+                    call.cost_usd += probe.cost_usd
+                if isinstance(outcome, Fault) and outcome.fatal is not None and not outcome.retry:
+                    self._breaker.trip(outcome.fatal)
+        return replace(fault, fatal=None)
 
     async def _hold(self, call: Call) -> None:
         try:

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.call import Call
-from efficient_empathy.llm.errors import Draining, EndpointDown, Fault
+from efficient_empathy.llm.errors import Draining, EndpointDown, Fault, QuotaExhausted
 
 BASE_S = 0.5
 CAP_S = 20.0
@@ -23,6 +23,8 @@ RATE_LIMITED_CAP_S = 60.0
 LOADING_CAP_S = 10.0
 RETRY_AFTER_CAP_S = 120.0
 _LEAST_FAILURES = 10
+_ROW = 3
+"""So many refusals in a row are no accident of one text."""
 
 
 class Window:
@@ -132,6 +134,12 @@ class Breaker:
     def trip(self, error: UserError) -> None:
         """Something concerns all calls, whatever became of this one."""
         self._error = self._error or error
+
+    def doubts(self, fault: Fault) -> bool:
+        """Whether it is worth a request to find out if `fault` concerns all calls or the one alone."""
+        if self._error is not None:
+            return False
+        return not self._has_succeeded or self._given_up >= _ROW - 1 or isinstance(fault.fatal, QuotaExhausted)
 
     def gave_up(self, fault: Fault) -> None:
         """A call has used up its attempts, the last of them for `fault`."""

@@ -6,8 +6,9 @@ A new one is a file and a line in `BUILT_IN`, or a package with an entry point i
 from __future__ import annotations
 
 from efficient_empathy.foundation.plugins import Plugins
-from efficient_empathy.llm.wire.contract import BadBodyError, Messages, Question, Reply, Usage, Wire
+from efficient_empathy.llm.wire.contract import BadBodyError, Messages, Question, Reply, Wire
 from efficient_empathy.llm.wire.server_error import ServerError
+from efficient_empathy.llm.wire.usage import Usage
 
 BUILT_IN = {
     "openai": "efficient_empathy.llm.wire.openai:OpenAIWire",

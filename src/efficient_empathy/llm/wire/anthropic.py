@@ -16,7 +16,7 @@ from yarl import URL
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.wire.addresses import other_format, plain_path
-from efficient_empathy.llm.wire.contract import BadBodyError, Question, Reply, clean, no_reply, read_json
+from efficient_empathy.llm.wire.contract import BadBodyError, Question, Reply, clean, model_of, no_reply, read_json
 from efficient_empathy.llm.wire.server_error import ServerError, read_server_error
 from efficient_empathy.llm.wire.stream import broken_stream, failed_event, join_text, read_events
 from efficient_empathy.llm.wire.usage import MOST_TOKENS, Usage, dearest, is_count, usage_of
@@ -114,7 +114,8 @@ class AnthropicWire:
         refusal = (text or "the model declined to answer") if stop == "refusal" else None
         thoughts = [block.get("thinking") for block in blocks if block.get("type") == "thinking"]
         thought = clean("".join(one for one in thoughts if isinstance(one, str)))
-        return Reply(text, finish, refusal, None, usage, thought, _cached(reply["usage"]) if usage else (0, 0))
+        cached = _cached(reply["usage"]) if usage else (0, 0)
+        return Reply(text, finish, refusal, None, usage, thought, cached, model_of(reply))
 
     def read_error(self, body: bytes) -> ServerError:
         """The message and type of an error's body."""

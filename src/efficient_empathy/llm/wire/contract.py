@@ -48,7 +48,7 @@ class Reply:
 
     `logprobs` is the list of token entries as the server sent it, `usage` what is said to be billed. `thought` is what
     the server sends apart from the text as the model's reasoning. `cached` are tokens of the prompt: those read from a
-    cache, and those written to one.
+    cache, and those written to one. `model` is what answered, by the server's own name.
     """
 
     text: str
@@ -58,6 +58,7 @@ class Reply:
     usage: Usage | None
     thought: str = ""
     cached: tuple[int, int] = (0, 0)
+    model: str = ""
 
 
 class BadBodyError(Exception):
@@ -156,6 +157,12 @@ def no_reply(reply: Any, body: bytes, what: str, usage: Usage | None = None) -> 
     if dialect := name_dialect(reply):
         return BadBodyError(f"the reply is {dialect}", usage, dialect=dialect)
     return BadBodyError(f"{what}: {body_start(body)}", usage)
+
+
+def model_of(reply: Mapping[str, Any]) -> str:
+    """The model that answered, as the server names it; empty where it does not."""
+    model = reply.get("model")
+    return clean(model) if isinstance(model, str) else ""
 
 
 def clean(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from yarl import URL
 
 from efficient_empathy.llm.wire.addresses import check_address, is_azure, other_format, plain_path
-from efficient_empathy.llm.wire.contract import BadBodyError, Question, Reply, clean, no_reply, read_json
+from efficient_empathy.llm.wire.contract import BadBodyError, Question, Reply, clean, model_of, no_reply, read_json
 from efficient_empathy.llm.wire.server_error import ServerError, read_server_error
 from efficient_empathy.llm.wire.stream import broken_stream, failed_event, join_text, read_events
 from efficient_empathy.llm.wire.usage import MOST_TOKENS, Usage, dearest, is_count, usage_of
@@ -104,6 +104,7 @@ class OpenAIWire:
             usage=usage,
             thought=_thought(message),
             cached=(_cached(reply["usage"]), 0) if usage is not None else (0, 0),
+            model=model_of(reply),
         )
 
     def read_error(self, body: bytes) -> ServerError:
@@ -169,7 +170,8 @@ def _assemble(events: list[dict[str, Any]], body: bytes) -> dict[str, Any]:
         return events[-1]
     if "finish_reason" not in choice and b"[DONE]" not in body[-200:]:
         raise BadBodyError(broken_stream(body), _usage(usage))
-    return {"choices": [choice], "usage": usage}
+    model = next((event["model"] for event in events if event.get("model")), None)
+    return {"choices": [choice], "usage": usage, "model": model}
 
 
 def _text(content: Any) -> str | None:

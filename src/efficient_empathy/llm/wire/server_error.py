@@ -1,7 +1,7 @@
 """What a server says about a request that it does not answer, in the forms that servers say it.
 
 `{"error": {…}}`, `{"error": "words"}`, a list of either, `{"object": "error", …}`, `{"detail": …}`,
-`{"statusCode": …}`, an error inside a choice; and any of these inside HTTP 200, which then costs nothing.
+`{"statusCode": …}`, an error inside a choice; and any of these inside HTTP 200.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _STATUS_OF_WORDS = (
 class ServerError:
     """What a server says about a request that it does not answer; empty where it does not say.
 
-    `status` is the HTTP status that the body itself stands for, None where it names none. `words` is all that it says,
-    the request's own text left out where it is quoted. `is_page`: it is a web page, whose title the message has.
+    `status` is the HTTP status that the body itself names, by number or code, None where it names none. `words` is all
+    that it says. `is_page`: it is a web page, whose title the message has.
     """
 
     message: str = ""
@@ -56,6 +56,11 @@ class ServerError:
     status: int | None = None
     words: str = ""
     is_page: bool = False
+
+    @property
+    def meaning(self) -> int | None:
+        """The HTTP status that it stands for, by its words where it names none."""
+        return self.status or next((status for status, pattern in _STATUS_OF_WORDS if pattern.search(self.words)), None)
 
 
 def body_start(body: bytes) -> str:
@@ -123,7 +128,7 @@ def describe_error(value: Any, text: str) -> ServerError:
         message=message,
         code=codes[0] if codes else None,
         parameter=parameter,
-        status=_status(objects, codes, words),
+        status=_status(objects, codes),
         words=words[:_MOST_CHARACTERS],
     )
 
@@ -172,12 +177,12 @@ def _upstream(error: Mapping[str, Any]) -> str:
 def _details(objects: list[dict[str, Any]]) -> list[str]:
     """The reasons beside a message: Google's details, Azure's inner error, OpenRouter's metadata."""
     keys = ("details", "innererror", "metadata", "estimated_time")
-    return [f"{key}: {json.dumps(o[key])}" for o in objects for key in keys if o.get(key)]
+    return [f"{key}: {json.dumps(o[key], ensure_ascii=False)}" for o in objects for key in keys if o.get(key)]
 
 
-def _status(objects: list[dict[str, Any]], codes: list[str], words: str) -> int | None:
+def _status(objects: list[dict[str, Any]], codes: list[str]) -> int | None:
     numbers = (str(o[key]) for o in objects for key in _STATUSES if isinstance(o.get(key), str | int))
     status = next((int(number) for number in numbers if re.fullmatch(r"[45]\d\d", number)), None)
     if status is None:
         status = next((s for code in codes if (s := _STATUS_OF_CODE.get(re.sub(r"[\W_]", "", code.lower())))), None)
-    return status or next((status for status, pattern in _STATUS_OF_WORDS if pattern.search(words)), None)
+    return status

@@ -18,6 +18,9 @@ from efficient_empathy.llm import Price, Prices
         ("gpt-4o@2024-08-06", Price(2.5, 10.0)),
         ("gpt-4o-latest", Price(2.5, 10.0)),
         ("openai/gpt-4o-2024-05-13", Price(5.0, 15.0)),
+        ("gpt-4o-0513", Price(5.0, 15.0)),
+        ("gpt-4o@20240513", Price(5.0, 15.0)),
+        ("gpt-3.5-turbo-2023-06-13", Price(1.5, 2.0)),
         ("gpt-3.5-turbo-0125", Price(0.5, 1.5)),
         ("gpt-3.5-turbo-1106", Price(1.0, 2.0)),
         ("gpt-3.5-turbo-0613", Price(1.5, 2.0)),
@@ -48,6 +51,7 @@ def test_a_users_file_goes_before_the_bundled_one(tmp_path: Path) -> None:
     path.write_text("gpt-4o: {input: 1, output: 2}\nour-model: {input: 0.5, output: 0}\n")
     prices = Prices.load(path)
     assert prices.find("gpt-4o-2024-08-06") == Price(1.0, 2.0)
+    assert prices.find("gpt-4o-2024-05-13") == Price(1.0, 2.0)
     assert prices.find("our-model") == Price(0.5, 0.0)
     assert prices.find("gpt-4.1") == Price(2.0, 8.0, cached=0.5)
 
@@ -70,3 +74,26 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 def test_cost_is_per_million_tokens() -> None:
     assert Price(2.5, 10.0).cost(1000, 100) == pytest.approx(0.0035)
+
+
+@pytest.mark.parametrize(
+    ("price", "writes", "dearest"),
+    [
+        (Price(2.0, 8.0, cached=0.5), False, 2.0),
+        (Price(2.0, 8.0, cached=3.0), False, 3.0),
+        (Price(2.0, 8.0), True, 2.5),
+        (Price(2.0, 8.0, written=1.0), True, 2.0),
+    ],
+)
+def test_the_most_that_tokens_may_cost_covers_whatever_a_cache_had_or_got(
+    price: Price, writes: bool, dearest: float
+) -> None:
+    assert price.most(1000, 10, writes=writes) == pytest.approx((1000 * dearest + 10 * 8.0) / 1e6)
+    assert price.cost(1000, 10, read=1000) <= price.most(1000, 10, writes=writes)
+
+
+def test_of_two_prices_each_part_is_the_higher_one() -> None:
+    dear, cheap = Price(5.0, 15.0), Price(2.5, 10.0, cached=1.25)
+    assert dear.or_dearer(cheap) is dear
+    assert cheap.or_dearer(dear) == Price(5.0, 15.0, cached=5.0, written=6.25)
+    assert Price(1.0, 20.0, cached=0.1).or_dearer(cheap) == Price(2.5, 20.0, cached=1.25, written=3.125)

@@ -1,0 +1,54 @@
+"""What an error quotes of the request that it refuses: the text of a sample, which decides nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+_WORD = re.compile(r"[a-z0-9_]+")  # what errors are told apart by is written in these letters
+_ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|.)")  # of JSON within JSON
+_QUOTED = re.compile(r"""(?<!\w)['"`\u201c\u2018]([^'"`\u201d\u2019]{1,80})['"`\u201d\u2019](?!\w)""")
+_RUN = 3
+"""So many words in a row that the request has too are quoted from there."""
+
+
+def texts_of(fields: Mapping[str, Any]) -> list[str]:
+    """The texts of a request's messages."""
+    return list(_strings([fields.get("system"), fields.get("messages")]))
+
+
+def without_echo(words: str, texts: Iterable[str], names: Collection[str]) -> str:
+    """`words` without what they quote of `texts`: three words or more, or fewer in quotation marks.
+
+    `names` are those of the request's fields, which an error may mean when it quotes one.
+    """
+    own = [word for text in texts for word in (*_WORD.findall(text.lower()), "")]
+    runs = set(zip(*(own[start:] for start in range(_RUN)), strict=False))
+    lower = _ESCAPE.sub(lambda escape: " " * len(escape[0]), words.lower())
+    matches = list(_WORD.finditer(lower)) if len(lower) == len(words) else []
+    echoed = [False] * len(matches)
+    for start in range(len(matches) - _RUN + 1):
+        if tuple(match[0] for match in matches[start : start + _RUN]) in runs:
+            echoed[start : start + _RUN] = [True] * _RUN
+    letters = list(words)
+    for match, is_echo in zip(matches, echoed, strict=True):
+        if is_echo:
+            letters[match.start() : match.end()] = " " * (match.end() - match.start())
+    line = f" {' '.join(own)} "
+    return _QUOTED.sub(lambda quote: " " if _is_echo(quote[1], line, names) else quote[0], "".join(letters))
+
+
+def _is_echo(quote: str, line: str, names: Collection[str]) -> bool:
+    words = _WORD.findall(quote.lower())
+    return bool(words) and quote not in names and f" {' '.join(words)} " in line
+
+
+def _strings(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _strings(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _strings(one)
