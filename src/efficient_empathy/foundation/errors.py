@@ -19,7 +19,8 @@ from urllib.parse import quote, quote_plus
 HIDDEN = "[key]"
 PUBLIC_PARAMETERS = frozenset({"api-version", "api_version", "version", "revision", "download"})
 """Parameters of a query that say how to answer, not who asks."""
-_URL = re.compile(r"((?:[a-z][a-z0-9+.-]*:)?//)([^\s\"'<>]*)", re.IGNORECASE)
+_URL = re.compile(r"//([^\s\"'<>]*)")
+"""What follows a URL's scheme: to look for the scheme, too, takes minutes in a word of 100,000 letters."""
 _PARAMETER = re.compile(r"(?<=[?&;])([\w.~%-]+)=[^\s\"'<>&;#]+")
 
 
@@ -82,10 +83,10 @@ def endpoint_name(url: str) -> str:
 
 
 def _url(match: re.Match[str]) -> str:
-    place, mark, query = match[2].partition("?")
+    place, mark, query = match[1].partition("?")
     host, slash, path = place.partition("/")
     parts = (part if "=" in part or len(part) < 8 else HIDDEN for part in query.split("&"))
-    return f"{match[1]}{host.rpartition('@')[2]}{slash}{path}{mark}{'&'.join(parts)}"
+    return f"//{host.rpartition('@')[2]}{slash}{path}{mark}{'&'.join(parts)}"
 
 
 def _parameter(match: re.Match[str]) -> str:

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -32,23 +32,25 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 10.0
 PROGRESS = "progress.json"
 WRITE_EVERY_S = 1.0
+Whole = Annotated[int, Field(ge=0, le=10**15)]
+"""A count: a file from elsewhere may hold anything."""
 State = Literal["running", "stopping", "complete", "stopped", "budget", "error"]
 
 
 class Counts(Part):
     """How far a judge has come."""
 
-    total: int
+    total: Whole
     """Samples, as `done` and `done_at_start`."""
-    done: int
-    done_at_start: int
-    states: dict[str, int] = Field(default_factory=dict)
+    done: Whole
+    done_at_start: Whole
+    states: dict[str, Whole] = Field(default_factory=dict)
     """This call's judgements by state, as `requests` and `cost_usd`."""
-    requests: int = 0
+    requests: Whole = 0
     cost_usd: float = 0.0
-    concurrency: int | None = None
+    concurrency: Whole | None = None
     """The window's ceiling now; None for a judge without an endpoint."""
-    in_flight: int | None = None
+    in_flight: Whole | None = None
 
 
 class Progress(Record):
@@ -64,7 +66,7 @@ class Progress(Record):
     """The signals, such as SIGTERM, that let the calls in flight finish."""
     judge: str
     spec: JudgeSpec
-    pid: int
+    pid: int = Field(ge=1, lt=1 << 31)
     host: str
     command: list[str] | None = None
     """The arguments; None where it is no command, or where one could hold a secret."""

@@ -28,11 +28,11 @@ from efficient_empathy.studio.pages.chat.turns import (
     RatingRequest,
     list_models,
     path_of,
-    read,
     send,
     target,
     turns,
 )
+from efficient_empathy.studio.server.bodies import read_body
 from misbehaving_server import MisbehavingServer, refusing_url
 from misbehaviours import echo, ok, server_error, unauthorized
 from studio_server import serving
@@ -51,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def asking(*names: str, text: str = QUESTION, **settings: Any) -> ChatRequest:
     context = [{"role": "speaker", "text": text}]
     body = {"asks": [{"model": name, "context": context} for name in names], "max_tokens": 12, **settings}
-    return read(ChatRequest, json.dumps(body).encode())
+    return read_body(ChatRequest, json.dumps(body).encode())
 
 
 def heard(
@@ -245,8 +245,8 @@ def test_a_conversation_past_the_window_loses_its_oldest_turns_and_a_turn_that_i
     ],
 )  # fmt: skip
 def test_what_the_page_would_not_ask_is_refused(body) -> None:
-    with pytest.raises(UserError, match="the chat cannot take that"):
-        read(ChatRequest, body)
+    with pytest.raises(UserError, match="the studio cannot take that request"):
+        read_body(ChatRequest, body)
 
 
 def sent(text: str = "hm", *replies: str) -> RatingRequest:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ from manifest_entries import write_entry
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, prose, refusal
 from scored_runs import SPEC, numbered, write_run
-from studio_server import serving
+from studio_server import ask, serving
 
 N = 240
 SECOND = JudgeSpec(judge="second", rubric="0123456789abcdef")
@@ -419,6 +420,80 @@ def test_a_sign_of_life_is_believed_as_far_as_the_machine_bears_it_out(tmp_path)
     assert scoring_state(run).condition == "error"
     (run.root / PROGRESS).write_text('{"state": "running", "pid": "all of them"}')
     assert scoring_state(run).condition == "none"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"pid": pid} for pid in (-1, 0, 1, -(2**31), 2**31, 2**63, 2**70, 10**4000, "1", 1.5, None, [1], True)),
+        *({name: 10**400} for name in ("started_at", "written_at")),
+        *({"counts": {"total": total, "done": 1, "done_at_start": 0}} for total in (10**400, -1, 1.5, "x", None)),
+        {"host": "x" * 100_000}, {"command": ["\x00", "--"]}, {"folder": "\x00"}, {"stopped_by": ["SIGSTOP"]},
+        {"unknown": 1}, {"version": 2}, {"state": "owned"},
+    ],
+    ids=lambda changed: str(changed)[:40],
+)  # fmt: skip
+def test_a_sign_of_life_of_any_form_is_told_and_ends_nothing(strange, changed) -> None:
+    """The process that it names, or that its number wraps to, is the test's own, and those of the machine."""
+    run, served = strange
+    now = {"written_at": time.time(), "started_at": time.time() - 5}
+    told(run, **{**now, **changed})
+    with run.lock():
+        for path in ("stop", "go-on"):
+            status, _, text = ask(served, f"/api/live/{path}", "POST")
+            assert status == 400, text
+        assert events(served)["control"]["can_stop"] is False
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"pid": 1e999}', "NaN", '"\\ud800"', "\x00", "{}", "null", "[]", ""]
+)
+def test_a_sign_of_life_that_is_none_is_none(strange, content) -> None:
+    run, served = strange
+    (run.root / PROGRESS).write_text(content)
+    assert events(served)["condition"] == "none"
+    assert ask(served, "/api/live/stop", "POST")[0] == 400
+
+
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("strange")
+    run = write_run(folder / "run", [numbered(0)], {"sensibility": [1], "rationality": [1]})
+    with serving([run.root], folder) as served:
+        yield run, served
+
+
+def events(served) -> dict:
+    """What a page that watches is told first."""
+    with urllib.request.urlopen(f"{served.url}/api/live/events", timeout=20) as stream:
+        while not (line := stream.readline()).startswith(b"data: "):
+            assert line, "it ended"
+        return json.loads(line.removeprefix(b"data: "))
+
+
+def test_go_on_takes_the_command_from_the_process_alone(tmp_path) -> None:
+    """Whoever writes to the run's folder while it is scored cannot put another command in its place."""
+    run = write_run(tmp_path / "run", [numbered(0)], {"sensibility": [1], "rationality": [1]})
+    program = "import sys; handle = open('run/.lock'); print('ready', flush=True); input()"
+    arguments = ["score", "x", "--run", "run"]
+    with run.lock():
+        pass
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout.readline()
+        own = {"pid": process.pid, "written_at": time.time(), "command": arguments, "folder": str(tmp_path)}
+        for changed in ({"command": ["score", "x", "--run", "other"]}, {"command": ["demo"]}, {"folder": "/"}, {}):
+            told(run, **{**own, **changed})
+            control = Control(run)
+            control.see(scoring_state(run))
+            assert (control.start_command is not None) is (changed == {}), changed
+        control.stop()
+        assert process.wait(20) == -signal.SIGTERM
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_run_s_files_cannot_have_a_process_ended_or_a_command_run(tmp_path) -> None:

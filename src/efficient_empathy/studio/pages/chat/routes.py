@@ -15,10 +15,10 @@ from efficient_empathy.studio.pages.chat.turns import (
     ChatRequest,
     RatingRequest,
     list_models,
-    read,
     send,
     turns,
 )
+from efficient_empathy.studio.server.bodies import read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.look import subset_looks
 
@@ -38,11 +38,11 @@ def routes(studio: Studio) -> list[BaseRoute]:
         return JSONResponse({"models": listing, "queue": len(turns(workspace)), "looks": looks})
 
     async def replies(request: Request) -> Response:
-        workspace, chat = studio.run(request), read(ChatRequest, await request.body())
+        workspace, chat = studio.run(request), read_body(ChatRequest, await request.body())
         return StreamingResponse(_events(talk, workspace, studio.chat_endpoints, chat), media_type="text/event-stream")
 
     async def rating(request: Request) -> Response:
-        workspace, turn = studio.run(request), read(RatingRequest, await request.body())
+        workspace, turn = studio.run(request), read_body(RatingRequest, await request.body())
         labels = {str(one["name"]): str(one["label"]) for one in list_models(workspace, studio.chat_endpoints)}
         return JSONResponse(send(workspace, turn, labels))
 

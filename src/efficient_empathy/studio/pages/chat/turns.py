@@ -24,11 +24,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from efficient_empathy.evaluation.models import in_order
 from efficient_empathy.evaluation.ratings.design import Material, material
@@ -36,16 +36,14 @@ from efficient_empathy.foundation.errors import UserError, endpoint_name, missin
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation import EndpointOptions
 from efficient_empathy.modelling.generation.target import Target, resolve
+from efficient_empathy.studio.server.bodies import Body
 
 MOST_TOKENS = 1024
-Body = TypeVar("Body", bound=BaseModel)
 Text = Annotated[str, Field(min_length=1, max_length=8000)]
 
 
-class Turn(BaseModel):
+class Turn(Body):
     """A turn of the conversation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: Literal["speaker", "listener"]
     text: Text
@@ -55,53 +53,35 @@ Context = Annotated[list[Turn], Field(min_length=1, max_length=200)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Question(BaseModel):
+class Question(Body):
     """One model, and what it is to answer: the speaker's turn is last."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Name
     context: Context
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(Body):
     """One turn put to several models."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     asks: list[Question] = Field(min_length=1, max_length=8)
-    temperature: float = Field(default=0.0, ge=0, le=2, allow_inf_nan=False)
+    temperature: float = Field(default=0.0, ge=0, le=2)
     max_tokens: int = Field(default=128, ge=1, le=MOST_TOKENS)
 
 
-class ModelReply(BaseModel):
+class ModelReply(Body):
     """What a model answered."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Name
     response: Annotated[str, Field(min_length=1, max_length=20_000)]
 
 
-class RatingRequest(BaseModel):
+class RatingRequest(Body):
     """A context and the replies to it, for people to rate."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     context: Context
     replies: list[ModelReply] = Field(min_length=1, max_length=8)
-    temperature: float = Field(default=0.0, ge=0, le=2, allow_inf_nan=False)
+    temperature: float = Field(default=0.0, ge=0, le=2)
     max_tokens: int = Field(default=128, ge=1, le=MOST_TOKENS)
-
-
-def read(kind: type[Body], body: bytes) -> Body:
-    """A request's body. Raises `UserError` that names the first field which is wrong."""
-    try:
-        return kind.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the body"
-        raise UserError(f"the chat cannot take that: {place}: {first['msg']}") from error
 
 
 NAME = "chat_turns.jsonl"

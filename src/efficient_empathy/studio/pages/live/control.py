@@ -2,14 +2,16 @@
 
 A run's folder may come from anywhere, and whoever wrote its files must not be able to have this machine run a command
 or end a process. So both are done only for a process that this studio has itself seen at work here: one of this user's,
-on this machine, that has the run's lock open. What it was started with is remembered while it is seen; it is started
-again as this same program, with those arguments, in that folder, with the studio's own environment (so that a key is
-where it was, and never in a file). For any other run the page shows the command instead.
+on this machine, that has the run's lock open, as /proc tells. What it was started with is remembered while it is seen,
+if it is what the process itself shows; it is started again as this same program, with those arguments, in that folder,
+with the studio's own environment (so that a key is where it was, and never in a file). For any other run, and where the
+system has no /proc, the page shows the command instead.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shlex
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -91,17 +94,26 @@ def is_locked(workspace: Workspace) -> bool:
 
 
 def holds(pid: int, workspace: Workspace) -> bool:
-    """Whether that very process has the run's lock file open, where the system tells; else whether anyone holds it."""
-    handles = Path("/proc") / str(pid) / "fd"
-    if not Path("/proc/self/fd").is_dir():
-        return is_locked(workspace)
+    """Whether that very process has the run's lock file open; no, where the system does not tell."""
     lock = str((workspace.root / ".lock").resolve())
     with contextlib.suppress(OSError):
-        for handle in handles.iterdir():
+        for handle in (Path("/proc") / str(pid) / "fd").iterdir():
             with contextlib.suppress(OSError):
                 if str(handle.readlink()) == lock:
                     return True
     return False
+
+
+def _runs(pid: int, command: Sequence[str], folder: str) -> bool:
+    """Whether a process was in truth started with these arguments, in this folder."""
+    process = Path("/proc") / str(pid)
+    try:
+        words = process.joinpath("cmdline").read_bytes().removesuffix(b"\0").split(b"\0")
+        return words[-len(command) :] == [os.fsencode(word) for word in command] and Path(folder).samefile(
+            process / "cwd"
+        )
+    except (OSError, ValueError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -129,8 +141,9 @@ class Control:
         if report is None or not scoring.working or report.pid == self._last_pid:
             return
         if self._ours(report):
-            self._last_pid = report.pid
-            self.start_command = StartCommand(tuple(report.command), report.folder) if report.command else None
+            self._last_pid, self.start_command = report.pid, None
+            if report.command and _runs(report.pid, report.command, report.folder):
+                self.start_command = StartCommand(tuple(report.command), report.folder)
 
     def describe(self, scoring: ScoringState) -> Controls:
         """What the page offers."""
@@ -161,7 +174,7 @@ class Control:
         if how is None or not self._ours(report):
             raise UserError(f"the studio cannot stop that process: {_stop_line(report)}")
         try:
-            os.kill(report.pid, how)
+            _send(report.pid, how, self.workspace)
         except OSError as error:
             raise UserError(f"cannot stop the process {report.pid} ({error.strerror}): {_stop_line(report)}") from error
 
@@ -196,7 +209,7 @@ class Control:
         return here and holds(report.pid, self.workspace)
 
     def _failure(self, scoring: ScoringState) -> str:
-        """The last line of a child that ended with an error before it report of itself."""
+        """The last line of a child that ended with an error before it told of itself."""
         child, errors = self._child, self._errors
         if child is None or errors is None or child.poll() in (None, 0, 130) or scoring.condition == "error":
             return ""
@@ -205,6 +218,17 @@ class Control:
         errors.seek(0)
         lines = errors.read()[-4000:].decode("utf-8", "replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), f"it ended with {child.returncode}")
+
+
+def _send(pid: int, how: signal.Signals, workspace: Workspace) -> None:
+    """Signal the process that holds the run, and no other that may have got its number meanwhile."""
+    handle = os.pidfd_open(pid)
+    try:
+        if not holds(pid, workspace):
+            raise ProcessLookupError(errno.ESRCH, "it has ended")
+        signal.pidfd_send_signal(handle, how)
+    finally:
+        os.close(handle)
 
 
 def _start_line(report: Progress | None) -> str | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -26,7 +24,6 @@ from efficient_empathy.studio.pages.rate.store import Rater, Rating, RatingStore
 from efficient_empathy.studio.pages.rate.tasks import (
     TASKS,
     Answer,
-    Body,
     Closing,
     LinkChange,
     Setup,
@@ -37,6 +34,7 @@ from efficient_empathy.studio.pages.rate.tasks import (
     questions_of,
     rateable,
 )
+from efficient_empathy.studio.server.bodies import Body, read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.links import Link
 from efficient_empathy.studio.server.security import is_loopback, owner_only
@@ -264,14 +262,7 @@ def _get(handle: Callable[[Request], Any]) -> Callable[[Request], Response]:
 
 def _post(handle: Callable[..., Any], model: type[Body]) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
-        try:
-            body = model.model_validate(json.loads(await request.body()))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the request"
-            raise UserError(f"{where}: {first['msg'].lower()}") from error
-        except ValueError as error:
-            raise UserError("the request is not JSON: reload the page") from error
+        body = read_body(model, await request.body())
         return JSONResponse(await run_in_threadpool(handle, request, body))
 
     return endpoint

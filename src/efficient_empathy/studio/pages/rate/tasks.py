@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from efficient_empathy.evaluation.ratings.design import (
     REFERENCE,
@@ -29,17 +29,12 @@ from efficient_empathy.evaluation.ratings.stage import sheet_key
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.chat.turns import chat_material, waiting
+from efficient_empathy.studio.server.bodies import Body
 from efficient_empathy.studio.server.links import DAYS
 
 TASKS: tuple[Task, ...] = ("likert", "ab")
 Source = Literal["run", "chat"]
 """What is rated: responses of the run to its samples, or turns that were sent from the chat."""
-
-
-class Body(BaseModel):
-    """What a request says, without anything else."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Setup(Body):

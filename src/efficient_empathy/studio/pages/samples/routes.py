@@ -215,9 +215,11 @@ class SampleData:
         part, _, number = query.get("part", "").partition("-")
         if part == "response":
             return {"text": texts.whole(row, None)}
-        if part == "turn" and number.isdecimal():
+        if not (number.isascii() and number.isdecimal() and len(number) < 12):
+            number = ""
+        if part == "turn" and number:
             return {"text": texts.whole(row, int(number))}
-        if part == "reply" and number.isdecimal():
+        if part == "reply" and number:
             return {"text": reply(index.workspace, texts.sample(row)["sample_id"], int(number))}
         raise UserError("part must be response, turn-N or reply-N")
 

@@ -1,0 +1,28 @@
+"""The bodies of requests: JSON that says what its model has, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from efficient_empathy.foundation.errors import UserError
+
+
+class Body(BaseModel):
+    """What a request says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Read = TypeVar("Read", bound=Body)
+
+
+def read_body(kind: type[Read], content: bytes) -> Read:
+    """A request's body. Raises `UserError` that names the first field which is wrong."""
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))[:80] or "it is no JSON of ours"
+        raise UserError(f"the studio cannot take that request: {place}: {first['msg'].lower()[:200]}") from error
