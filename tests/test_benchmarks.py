@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
         ("select_ten_million", ["--rows", "5000"], "efficient-empathy"),
         ("export_labels", ["--dialogues", "4"], "not run: name its interpreter by --axolotl"),
         ("start_up", [], "limit 0.15 s"),
+        ("hostile_bills", ["--servers", "6", "--processes", "3"], "never above it"),
         ("compose", ["--parameters", "80", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
         ("generation", ["--samples", "8"], "×"),
         ("official_metrics", ["--pairs", "200", "--memory", "0"], "× as fast"),

@@ -1,31 +1,8 @@
 import random
-from datetime import UTC, datetime
 
 import pytest
 
 from efficient_empathy.llm.pacing import backoff
-from efficient_empathy.llm.waits import retry_after
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("3", 3.0),
-        ("0.5", 0.5),
-        ("Thu, 01 Jan 2026 00:00:09 GMT", 9.0),
-        ("Wed, 31 Dec 2025 23:59:00 GMT", 0.0),
-        ("soon", None),
-        ("-3", None),
-        ("nan", None),
-        ("inf", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
-    assert retry_after(header, NOW) == seconds
 
 
 def test_backoff_doubles_with_full_jitter_up_to_its_cap() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from calendar import timegm
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import MAXYEAR, UTC, datetime
+from email.utils import parsedate_tz
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|h|hours?|m|min|minutes?|s|sec|seconds?)(?![a-z])", re.I)
 _UNITS = (("ms", 1e-3), ("milli", 1e-3), ("h", 3600.0), ("m", 60.0), ("s", 1.0))
@@ -17,36 +18,47 @@ _IN_WORDS = (
 )
 _RESET = re.compile(r"(?:x-)?(?:anthropic-)?ratelimit-(?:(.+)-)?reset(?:-(.+))?", re.I)
 _EPOCH_S = 1e9
+_LONGEST_TEXT = 200
+LONGEST_S = 86_400.0
+"""A longer wait, as until a date in the year 9999, is none that anybody can mean."""
 
 
 def wait_hint(headers: Mapping[str, str], words: str = "", now: datetime | None = None) -> float | None:
-    """Seconds after which a server wants to be asked again; None where it does not say.
+    """Seconds after which a server wants to be asked again, a day at most; None where it does not say.
 
     Read in this order: `retry-after-ms`, `Retry-After`, the resets of rate limits (of those that are used up, the
     last; where none is said to be, the last of all), what the error's words say.
     """
     now = now or datetime.now(UTC)
     milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
     hints: tuple[Callable[[], float | None], ...] = (
-        lambda: retry_after(headers.get("Retry-After"), now),
+        lambda: None if milliseconds is None else milliseconds / 1000,
+        lambda: _retry_after(headers.get("Retry-After"), now),
         lambda: _reset(headers, now),
         lambda: _in_words(words),
     )
-    return next((wait for hint in hints if (wait := hint()) is not None), None)
+    waits = (max(0.0, wait_s) for hint in hints if (wait_s := hint()) is not None)
+    return next((wait_s for wait_s in waits if wait_s <= LONGEST_S), None)
 
 
-def retry_after(header: str | None, now: datetime | None = None) -> float | None:
-    """Seconds that a `Retry-After` header asks for, given as seconds or as an HTTP date; None if it is neither."""
+def _retry_after(header: str | None, now: datetime) -> float | None:
+    """Seconds that a `Retry-After` header asks for, as seconds, an HTTP date of any year, or a span; None if none."""
     seconds = _number(header)
     if seconds is not None or not header:
         return seconds
+    moment = _http_date(header)
+    return _span(header) if moment is None else moment - now.timestamp()
+
+
+def _http_date(text: str) -> float | None:
+    """Unix time of an HTTP date; a year that the calendar does not have counts as the last that it has."""
     try:
-        date = parsedate_to_datetime(header)
-    except ValueError:
-        return _span(header)
-    return _until(date, now or datetime.now(UTC))
+        parts = parsedate_tz(text)
+        if parts is None:
+            return None
+        return float(timegm((min(parts[0], MAXYEAR), *parts[1:9])) - (parts[9] or 0))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def _number(text: str | None) -> float | None:
@@ -57,14 +69,9 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-def _until(moment: datetime, now: datetime) -> float:
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
-
-
 def _span(text: str) -> float | None:
     """Seconds in a text such as `6m0s`, `120ms` or `2 minutes`."""
-    parts = _SPAN.findall(text)
+    parts = _SPAN.findall(text[:_LONGEST_TEXT])
     return sum(float(number) * _seconds(unit.lower()) for number, unit in parts) if parts else None
 
 
@@ -78,10 +85,11 @@ def _moment(text: str, now: datetime) -> float | None:
     if number is not None:
         if number < _EPOCH_S:
             return number
-        return max(0.0, number / (1000 if number > 100 * _EPOCH_S else 1) - now.timestamp())
+        return number / (1000 if number > 100 * _EPOCH_S else 1) - now.timestamp()
     try:
-        return _until(datetime.fromisoformat(text), now)
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+    except (ValueError, OverflowError):
         return _span(text)
 
 

@@ -75,6 +75,7 @@ class EndpointOptions:
     max_attempts: int = Field(default=5, ge=1)
     """endpoint: tries per request, not counting 429s."""
     max_cost: float | None = Field(default=None, ge=0)
-    """endpoint: US dollars that this model's responses may come to in all, earlier calls included."""
+    """endpoint: US dollars that this model's responses may come to in all, earlier calls included; a bill above what
+    its request can cost ends the run."""
     prices: Path | None = None
     """endpoint: a prices file instead of the package's own."""

@@ -76,7 +76,8 @@ class LLMSettings(JudgeSettings):
     max_attempts: int = Field(default=5, ge=1)
     """tries per request, not counting 429s."""
     max_cost: float | None = Field(default=None, ge=0)
-    """US dollars that the ledger of this run, or folder, may come to in all; never exceeded."""
+    """US dollars that the ledger of this run, or folder, may come to in all; a bill above what its request can cost
+    ends the run."""
     prices: Path | None = None
     """a prices file instead of the package's own."""
 
