@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests' processes; files stay whole. For one: make test WORKERS=0
 WORKERS ?= 2
 
-.PHONY: demo test lint bench engines clean
+.PHONY: demo test lint bench engines mutate clean
 
 demo: .venv/ready
 	$(BIN)/efficient-empathy demo --run runs/demo
@@ -24,6 +24,10 @@ bench: .venv/ready .venv-bench/ready
 # Real servers (llama.cpp, transformers, vLLM), in environments of their own: 5.4 GB. For one: make engines ENGINES=vllm
 engines: .venv/ready
 	$(BIN)/python -m benchmarks.engines $(ENGINES)
+
+# Would the tests notice? One room: make mutate ROOM=ledger. So many mutants of each: make mutate SAMPLE=300
+mutate: .venv/ready
+	nice -n 15 $(BIN)/python -m benchmarks.mutation $(ROOM) $(if $(SAMPLE),--sample $(SAMPLE))
 
 # The peers have an environment of their own, since their pins conflict with ours.
 .venv-bench/ready: Makefile
@@ -52,4 +56,4 @@ chromium:
 	else echo "no Chromium: the browser tests will skip (install chromium-headless-shell or chromium)"; fi
 
 clean:
-	rm -rf .venv .venv-bench .engines runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-bench .engines .mutate runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

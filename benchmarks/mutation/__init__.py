@@ -1,0 +1,1 @@
+"""Mutation testing: the program with one thing wrong must fail its tests."""

@@ -1,0 +1,59 @@
+"""Mutations of own.yaml: those that mutmut cannot make."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from benchmarks.mutation.equivalents import is_equivalent
+from benchmarks.mutation.mutants import PACKAGE, Mutant
+from benchmarks.mutation.rooms import ROOMS
+
+_PATIENCE_S = 240
+"""Tests that go on for longer wait for something that the mutation has taken away."""
+
+
+def run_own(root: Path, room: str, folder: Path, *, run: bool) -> Iterator[Mutant]:
+    """A room's mutants of own.yaml, with their results; those of unchanged files and tests are remembered."""
+    entries = yaml.safe_load((Path(__file__).parent / "own.yaml").read_text("utf-8")) or []
+    memory = folder / "own.json"
+    results: dict[str, str] = json.loads(memory.read_text("utf-8")) if memory.exists() else {}
+    for entry in (one for one in entries if one["room"] == room):
+        tests = [f"tests/{test}" for test in entry.get("tests", ROOMS[room].tests)]
+        source = (root / PACKAGE / entry["file"]).read_text("utf-8")
+        if source.count(entry["find"]) != 1:
+            sys.exit(f"own.yaml: {entry['name']!r} is to replace a text that is {source.count(entry['find'])} times in "
+                     f"{entry['file']}: bring it up to date")  # fmt: skip
+        mutated = source.replace(entry["find"], entry["replace"])
+        parts = [mutated, *((root / test).read_text("utf-8") for test in tests)]
+        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        if key not in results and run:
+            results[key] = _try(root, folder / "own", entry["file"], mutated, tests)
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            memory.write_text(json.dumps(results), "utf-8")
+        change = f"- {entry['find']}\n+ {entry['replace']}"
+        yield Mutant(entry["name"], change, results.get(key, "not run"), is_equivalent(entry["file"], change))
+
+
+def _try(root: Path, copy: Path, file: str, mutated: str, tests: list[str]) -> str:
+    """Run the tests over the package with one file changed."""
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(root / "src", copy, copy_function=os.symlink, ignore=shutil.ignore_patterns("__pycache__"))
+    target = copy / PACKAGE.relative_to("src") / file
+    target.unlink()
+    target.write_text(mutated, "utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(copy), "CI": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
+    try:
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, check=False, timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return "killed"
+    return "survived" if done.returncode == 0 else "killed"
