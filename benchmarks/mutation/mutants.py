@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.mutation.equivalents import is_equivalent
-from benchmarks.mutation.rooms import Room
+from benchmarks.mutation.rooms import PACKAGE, Room
 
-PACKAGE = Path("src/efficient_empathy")
 LEFT_OUT = 34
 """mutmut's exit code of a mutant that is skipped: those that were not drawn."""
 _KILLED = {1, 3, 24, 36, 37, 152, 255, -24, -9, -11}
@@ -45,8 +44,8 @@ def run_mutmut(root: Path, room: Room, folder: Path, sample: int | None) -> None
     without = ["-k", f"not ({' or '.join(room.slow)})"] if room.slow else []
     settings: dict[str, Any] = {
         "source_paths": ["src"],
-        "only_mutate": [str(PACKAGE / file) for file in room.files],
-        "pytest_add_cli_args_test_selection": [f"tests/{test}" for test in room.tests],
+        "only_mutate": [str(PACKAGE / file) for file in room.files(root)],
+        "pytest_add_cli_args_test_selection": room.tests(root),
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "no:xdist", *without],
         "use_git_change_detection": False,
         "on_dependency_change": "ignore",
@@ -78,7 +77,7 @@ copy_src_dir(), copy_also_copy_files(), setup_source_paths(), create_mutants(1)
 
 
 def _metas(room: Room, folder: Path) -> Iterator[tuple[str, Path]]:
-    for file in room.files:
+    for file in room.files(folder):
         path = folder / "mutants" / PACKAGE / f"{file}.meta"
         if path.exists():
             yield file, path

@@ -14,8 +14,8 @@ from pathlib import Path
 import yaml
 
 from benchmarks.mutation.equivalents import is_equivalent
-from benchmarks.mutation.mutants import PACKAGE, Mutant
-from benchmarks.mutation.rooms import ROOMS
+from benchmarks.mutation.mutants import Mutant
+from benchmarks.mutation.rooms import PACKAGE, ROOMS
 
 _PATIENCE_S = 240
 """Tests that go on for longer wait for something that the mutation has taken away."""
@@ -27,7 +27,7 @@ def run_own(root: Path, room: str, folder: Path, *, run: bool) -> Iterator[Mutan
     memory = folder / "own.json"
     results: dict[str, str] = json.loads(memory.read_text("utf-8")) if memory.exists() else {}
     for entry in (one for one in entries if one["room"] == room):
-        tests = [f"tests/{test}" for test in entry.get("tests", ROOMS[room].tests)]
+        tests = entry.get("tests") or ROOMS[room].tests(root)
         source = (root / PACKAGE / entry["file"]).read_text("utf-8")
         if source.count(entry["find"]) != 1:
             sys.exit(f"own.yaml: {entry['name']!r} is to replace a text that is {source.count(entry['find'])} times in "

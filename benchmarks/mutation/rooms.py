@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path("src/efficient_empathy")
 
 
 @dataclass(frozen=True)
 class Room:
-    """Files below src/efficient_empathy, and test files below tests."""
+    """Files below src/efficient_empathy, and test files below tests, as patterns."""
 
-    files: tuple[str, ...]
-    tests: tuple[str, ...]
+    sources: tuple[str, ...]
+    test_files: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    """Names of files that are another room's."""
     slow: tuple[str, ...] = ()
     """Tests that start processes, which mutmut leaves out: each of its mutants would wait for them."""
+
+    def files(self, root: Path) -> list[str]:
+        """The files that are mutated, below the package."""
+        return self._matches(root / PACKAGE, self.sources)
+
+    def tests(self, root: Path) -> list[str]:
+        """The test files, below `root`."""
+        return [f"tests/{name}" for name in self._matches(root / "tests", self.test_files)]
+
+    def _matches(self, folder: Path, patterns: Iterable[str]) -> list[str]:
+        paths = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+        return [path.relative_to(folder).as_posix() for path in paths if path.name not in self.others]
 
 
 ROOMS = {
     "ledger": Room(
         ("scoring/ledger.py",),
-        ("scoring/test_ledger.py", "scoring/test_ledger_reading.py"),
-        ("test_two_processes_write_at_once_and_nothing_is_lost",),
+        ("scoring/test_ledger*.py",),
+        slow=("test_two_processes_write_at_once_and_nothing_is_lost",),
     ),
     "workspace": Room(
         ("foundation/run/workspace.py", "foundation/run/manifest.py"),
-        (
-            "foundation/run/test_manifest.py", "foundation/run/test_workspace.py",
-            "foundation/run/test_workspace_artifacts.py",
-        ),
-        ("test_what_a_killed_process_left_is_swept", "test_the_lock_is_for_one_process_and_goes_with_it"),
+        ("foundation/run/test_manifest*.py", "foundation/run/test_workspace*.py"),
+        slow=("test_what_a_killed_process_left_is_swept", "test_the_lock_is_for_one_process_and_goes_with_it"),
     ),
-    "budget": Room(("llm/budget.py",), ("llm/test_budget.py", "llm/test_budget_bounds.py")),
+    "budget": Room(("llm/budget.py",), ("llm/test_budget*.py",)),
     "security": Room(
         ("studio/server/security.py", "studio/server/links.py"),
-        ("studio/server/test_links.py", "studio/server/test_security.py", "studio/server/test_security_rates.py"),
+        ("studio/server/test_links*.py", "studio/server/test_security*.py"),
     ),
-    "client": Room(
-        (
-            "llm/call.py", "llm/connection.py", "llm/diagnosis.py", "llm/endpoint.py", "llm/errors.py",
-            "llm/pacing.py", "llm/runner.py", "llm/transport.py", "llm/waits.py",
-        ),
-        (
-            "llm/test_call.py", "llm/test_connection.py", "llm/test_diagnosis.py", "llm/test_endpoint.py",
-            "llm/test_endpoint_errors.py", "llm/test_endpoint_money.py", "llm/test_pacing_drain.py",
-            "llm/test_pacing_retry.py", "llm/test_pacing_window.py", "llm/test_rate_limits.py", "llm/test_runner.py",
-            "llm/test_transport.py", "llm/test_transport_http.py", "llm/test_transport_proxy.py", "llm/test_waits.py",
-        ),
-    ),
-}  # fmt: skip
+    "client": Room(("llm/*.py",), ("llm/test_*.py",), others=("__init__.py", "budget.py", "settings.py")),
+}

@@ -1,4 +1,4 @@
-"""A budget to the last unit, with many who wait for it, and the gate that lets the first request go alone."""
+"""A budget to the last unit, and with many who wait for it."""
 
 import asyncio
 import math
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm import Budget, BudgetExhausted
-from efficient_empathy.llm.budget import Trial
 
 UNIT = 1e-12
 
@@ -121,40 +120,3 @@ def test_what_nobody_waits_for_counts_as_spent_at_the_close() -> None:
     budget.settle(0.25, 0.125)
     budget.close()
     assert told == [0.5, 0.5, 0.75, 0.625]
-
-
-def test_the_gate_lets_one_go_at_a_time_until_a_bill_has_stayed_within_its_bound() -> None:
-    async def run() -> None:
-        gate, inside, most = Trial(True), 0, 0
-
-        async def request(ends_trial: bool) -> bool:
-            nonlocal inside, most
-            alone = await gate.enter()
-            inside += 1
-            most = max(most, inside)
-            for _ in range(3):
-                await asyncio.sleep(0)
-            inside -= 1
-            if ends_trial:
-                gate.end()
-            gate.leave(alone)
-            return alone
-
-        first = await asyncio.wait_for(asyncio.gather(*(request(False) for _ in range(4))), 20)
-        assert first == [True] * 4
-        assert most == 1
-        second = await asyncio.wait_for(asyncio.gather(*(request(i == 0) for i in range(5))), 20)
-        assert second == [True, False, False, False, False]
-        assert most > 1
-        assert await asyncio.wait_for(gate.enter(), 20) is False
-        gate.leave(False)
-
-    asyncio.run(run())
-
-
-def test_without_a_trial_everyone_goes_at_once() -> None:
-    async def run() -> None:
-        gate = Trial(False)
-        assert [await asyncio.wait_for(gate.enter(), 20) for _ in range(3)] == [False] * 3
-
-    asyncio.run(run())
