@@ -118,7 +118,8 @@ def test_the_manifest_keeps_each_stage(tmp_path) -> None:
     assert "python" in workspace.manifest().entry("select")["versions"]
     assert workspace.manifest().entry("never") == {}
     assert workspace.manifest().finished_at("score") > 0
-    for broken in ("{", "[]", "{}", '{"stages": {"score": 3}}', '{"stages": {}, "artifacts": {"scores.parquet": {}}}'):
+    wrong = ('{"stages": {"score": 3}}', '{"stages": {}, "artifacts": {"scores.parquet": {}}}')
+    for broken in ("{", "[]", "{}", "[" * 100_000, *wrong):
         workspace.manifest_path.write_text(broken)
         with pytest.raises(UserError, match="no manifest"):
             workspace.manifest()

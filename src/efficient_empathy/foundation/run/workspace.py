@@ -80,7 +80,7 @@ class Workspace:
             return Manifest(stages={})
         try:
             return Manifest.model_validate(json.loads(self.manifest_path.read_text("utf-8")))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             reason = first_fault(error) if isinstance(error, ValidationError) else str(error)
             raise UserError(f"{self.manifest_path} is no manifest ({reason}): delete it and score again") from error
 

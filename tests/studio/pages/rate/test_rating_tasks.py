@@ -89,6 +89,19 @@ def test_turns_of_the_chat_are_drawn_as_samples_are(run):
     assert draw(run, ["moe", "base"], design, 50, "chat") == drawn
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b"\xff\xfe", b"[" * 100_000, b'{"version": 1}', b"null", b'{"version": 1, "replies": [{}]}', b'"\\ud800"', b"{"],
+)
+def test_lines_that_are_no_turns_of_the_chat_are_passed_over_and_take_none_with_them(run, line):
+    first = send_turn(run, "one", {"moe": "a", "base": "b"})
+    with (run.ratings / "chat_turns.jsonl").open("ab") as file:
+        file.write(line)
+    second = send_turn(run, "two", {"moe": "c", "base": "d"})
+    assert waiting(run) == {"turns": 2, "models": ["base", "moe"]}
+    assert set(draw(run, ["moe"], Design(("ann",), ("likert",)), 5, "chat").key.dialogues) == {first, second}
+
+
 def test_what_a_browser_gets_of_a_turn_of_the_chat_names_no_model_and_no_turn(run):
     sent = send_turn(run, "my cat is ill", {"moe": "poor cat", "endpoint:big": "oh"})
     for task in draw(run, ["moe", "endpoint:big"], Design(("ann",)), 5, "chat").tasks["ann"]:

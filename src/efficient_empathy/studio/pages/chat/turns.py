@@ -15,6 +15,7 @@ an address.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.util
@@ -28,7 +29,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from efficient_empathy.evaluation.models import in_order
 from efficient_empathy.evaluation.ratings.design import Material, material
@@ -84,6 +85,24 @@ class RatingRequest(Body):
     max_tokens: int = Field(default=128, ge=1, le=MOST_TOKENS)
 
 
+class LabelledReply(ModelReply):
+    """What a model answered, and what the model is called on pages."""
+
+    label: str = ""
+
+
+class SentTurn(Body):
+    """A line of the file: a turn that was sent to rating."""
+
+    version: Literal[1]
+    id: Name
+    created_at: float
+    context: Context
+    replies: list[LabelledReply] = Field(min_length=1)
+    temperature: float
+    max_tokens: int
+
+
 NAME = "chat_turns.jsonl"
 
 
@@ -98,13 +117,9 @@ def turns(workspace: Workspace) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     result = []
-    for line in path.read_text("utf-8").split("\n"):
-        try:
-            turn = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(turn, dict) and turn.get("version") == 1:
-            result.append(turn)
+    for line in path.read_bytes().split(b"\n"):
+        with contextlib.suppress(ValidationError):
+            result.append(SentTurn.model_validate_json(line).model_dump())
     return result
 
 
@@ -129,7 +144,9 @@ def send(workspace: Workspace, request: RatingRequest, labels: Mapping[str, str]
             before = turns(workspace)
             is_new = all(turn.get("id") != digest for turn in before)
             if is_new:
-                os.write(handle.fileno(), json.dumps(line, ensure_ascii=False).encode() + b"\n")
+                torn = path.stat().st_size and not path.read_bytes().endswith(b"\n")  # by a power cut
+                content = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+                os.write(handle.fileno(), b"\n" + content if torn else content)
                 os.fsync(handle.fileno())
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error

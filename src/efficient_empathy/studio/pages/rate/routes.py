@@ -37,7 +37,7 @@ from efficient_empathy.studio.pages.rate.tasks import (
 from efficient_empathy.studio.server.bodies import Body, read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.links import Link
-from efficient_empathy.studio.server.security import is_loopback, owner_only
+from efficient_empathy.studio.server.security import owner_only
 
 log = logging.getLogger(__name__)
 CLOSED_MESSAGE = "This rating is closed: what you rated is kept. Thank you."
@@ -124,7 +124,6 @@ class Owner:
         return {
             "models": rateable(workspace),
             "chat": waiting(workspace),
-            "local": is_loopback(self._studio.host),
             "now": time.time(),
             "studies": [self._study_record(workspace, store, study, links) for study in studies if store],
         }
