@@ -5,7 +5,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from efficient_empathy.evaluation.ratings.sheets import LONGEST_CELL, Table, as_text, letter, read_csv, read_xlsx
+from efficient_empathy.evaluation.ratings.sheets import LONGEST_CELL, Table, letter, read_csv, read_xlsx
 from efficient_empathy.foundation.errors import UserError
 from rated_runs import RESPONSES, fill, responded_run
 
@@ -35,12 +35,6 @@ def test_no_cell_is_calculated_by_a_spreadsheet(handed_out) -> None:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t"))]
     assert {cell[:2] for cell in cells} >= {"'=", "'-", "'@"}
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\ta"])
-def test_as_text(text) -> None:
-    assert as_text(text) == "'" + text
-    assert as_text("a" + text) == "a" + text
 
 
 ROWS = [["item", "context", "empathy"], ["bcdfgh", "a, b;\n“c” é", "4"], ["jkmnpq", "x", ""]]

@@ -18,6 +18,7 @@ from efficient_empathy.evaluation.ratings.questions import CHOICES, SCALE, Task
 from efficient_empathy.evaluation.ratings.record import Consistency, Item, Key, RaterSummary, fingerprint
 from efficient_empathy.evaluation.ratings.sheets import Table, letter, read_csv, read_xlsx
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.spreadsheets import original
 
 FAULTS_SHOWN = 5
 """Bad cells that one error names."""
@@ -107,7 +108,7 @@ def _rows(table: Table, key: Key, faults: list[str], problems: list[str]) -> Ite
     start = next((i for i, row in enumerate(table.rows) if any(cell.strip() for cell in row)), None)
     if start is None:
         raise UserError(f"{table.path} is empty")
-    header = [name.strip().casefold() for name in table.rows[start]]
+    header = [original(name.strip()).casefold() for name in table.rows[start]]
     layout = layout_of("ab" if {"left", "right"} & set(header) else "likert", key.questions)
     columns = _columns(table, start + 1, header, layout, problems)
     for number, cells in enumerate(table.rows[start + 1 :], start + 2):
@@ -126,7 +127,7 @@ def _rows(table: Table, key: Key, faults: list[str], problems: list[str]) -> Ite
             elif answer:
                 answers[name] = answer
         missing = tuple(name for name in layout.answers if name not in answers)
-        comment = texts[columns[COMMENT]] if COMMENT in columns else ""
+        comment = original(texts[columns[COMMENT]]) if COMMENT in columns else ""
         yield FilledRow(rater, texts[columns[ITEM]], key_item, answers, missing, comment, table.place(number))
 
 

@@ -14,9 +14,8 @@ from efficient_empathy.evaluation.ratings.design import COMMENT, ITEM, TITLES, L
 from efficient_empathy.evaluation.ratings.questions import Task
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.spreadsheets import as_text
 
-FORMULA = ("=", "+", "-", "@", "\t")
-"""A cell that begins so is calculated when a spreadsheet opens it; an apostrophe before it makes it text."""
 LARGEST_FIELD = 1 << 20
 LONGEST_CELL = 32_767
 WIDTHS = {ITEM: 10, "context": 55, "response": 45, "left": 45, "right": 45, COMMENT: 30}
@@ -56,15 +55,10 @@ def write_csv(
         name = f"{rater}-{TITLES[layout.task].lower()}.csv"
         with atomic(folder / name) as path, path.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(layout.columns)
+            writer.writerow(map(as_text, layout.columns))
             writer.writerows([as_text(cell) for cell in layout.cells(row)] for row in rows[layout.task])
         names.append(name)
     return names
-
-
-def as_text(cell: str) -> str:
-    """The cell so that no spreadsheet calculates it."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 def read_csv(path: Path) -> Table:
@@ -120,7 +114,8 @@ def _instructions(sheet: Any, instructions: list[str]) -> None:
     sheet.title = "Instructions"
     sheet.column_dimensions["A"].width = 110
     for number, line in enumerate(instructions, 1):
-        cell = sheet.cell(number, 1, line)
+        cell = sheet.cell(number, 1)
+        _write_text(cell, line)
         cell.alignment = Alignment(wrap_text=True, vertical="top")
         if number == 1:
             cell.font = Font(bold=True)
@@ -132,15 +127,21 @@ def _fill(sheet: Any, layout: Layout, rows: Sequence[Row]) -> None:
     from openpyxl.worksheet.datavalidation import DataValidation
 
     for column, name in enumerate(layout.columns, 1):
-        cell = sheet.cell(1, column, name)
+        cell = sheet.cell(1, column)
+        _write_text(cell, name)
         cell.font, cell.fill = Font(bold=True), PatternFill("solid", fgColor=HEADER)
         sheet.column_dimensions[get_column_letter(column)].width = WIDTHS.get(name, 15)
     for number, row in enumerate(rows, 2):
         for column, text in enumerate(layout.cells(row), 1):
             cell = sheet.cell(number, column)
             cell.alignment = Alignment(wrap_text=True, vertical="top")
+            if len(text) > LONGEST_CELL:
+                raise UserError(
+                    f"sample {row.key.sample_id} has a text of {len(text):,} characters, and a spreadsheet's cell "
+                    f"holds {LONGEST_CELL:,}: shorten it, or use --format csv"
+                )
             if text:
-                _write_text(cell, text, row.key.sample_id)
+                _write_text(cell, text)
             elif layout.columns[column - 1] in layout.answers:
                 cell.fill = PatternFill("solid", fgColor=TO_FILL_IN)
     sheet.freeze_panes = "B2"
@@ -157,12 +158,7 @@ def _fill(sheet: Any, layout: Layout, rows: Sequence[Row]) -> None:
     sheet.add_data_validation(validation)
 
 
-def _write_text(cell: Any, text: str, sample_id: str) -> None:
-    if len(text) > LONGEST_CELL:
-        raise UserError(
-            f"sample {sample_id} has a text of {len(text):,} characters, and a spreadsheet's cell holds "
-            f"{LONGEST_CELL:,}: shorten it, or use --format csv"
-        )
+def _write_text(cell: Any, text: str) -> None:
     cell.value = text
     cell.data_type = "s"  # whatever it begins with: never a formula
     cell.quotePrefix = True

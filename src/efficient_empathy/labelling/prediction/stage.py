@@ -24,6 +24,7 @@ from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import ODDS
 from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.spreadsheets import texts_only
 from efficient_empathy.foundation.statistics.drift import Level, effective_size, lower_share, shift
 from efficient_empathy.labelling.distillation.reference import FILE, Feature, Reference, Values
 from efficient_empathy.labelling.prediction.predictor import Batch, Per, Predictor, by_conversation
@@ -185,7 +186,7 @@ CHUNK = 1024
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
     ".jsonl": lambda frame, path: uniform(frame).write_ndjson(path),
     ".parquet": lambda frame, path: frame.write_parquet(path, compression="zstd"),
-    ".csv": lambda frame, path: frame.write_csv(path),
+    ".csv": lambda frame, path: texts_only(frame).write_csv(path),
 }
 
 

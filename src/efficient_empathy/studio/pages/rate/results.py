@@ -19,10 +19,10 @@ from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, SCALE, Ta
 from efficient_empathy.evaluation.ratings.reading import Reading, answers_to, rater_summaries
 from efficient_empathy.evaluation.ratings.record import NAME, Key, RatingsRecord
 from efficient_empathy.evaluation.ratings.results import PREFERENCES, Resampling, results
-from efficient_empathy.evaluation.ratings.sheets import as_text
 from efficient_empathy.evaluation.ratings.stage import RESULTS, answers_frame
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.spreadsheets import as_text, texts_only
 from efficient_empathy.foundation.statistics.agreement import agreement
 from efficient_empathy.foundation.statistics.measured import finite
 from efficient_empathy.studio.pages.rate.store import RatingStore, Study
@@ -114,8 +114,8 @@ def export(store: RatingStore, study: Study, format: Format) -> bytes:  # noqa: 
     elif format == "jsonl":
         uniform(frame).write_ndjson(buffer)
     else:
-        texts = [pl.col(name).list.join(JOINT).map_elements(as_text, pl.String) for name in ("models", "against")]
-        frame.with_columns(texts).write_csv(buffer, include_bom=True)
+        joined = frame.with_columns(pl.col("models", "against").list.join(JOINT))
+        texts_only(joined).write_csv(buffer, include_bom=True)
     return buffer.getvalue()
 
 
@@ -183,6 +183,6 @@ def _csv_files(key: Key, rater: str, by_task: Mapping[Task, list[list[str]]]) ->
     for (task, cells), name in zip(by_task.items(), files, strict=True):
         text = io.StringIO(newline="")
         writer = csv.writer(text)
-        writer.writerow(layout_of(task, key.questions).columns)
+        writer.writerow(map(as_text, layout_of(task, key.questions).columns))
         writer.writerows([as_text(cell) for cell in row] for row in cells)
         yield name, text.getvalue().encode("utf-8-sig")
