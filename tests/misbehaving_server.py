@@ -25,10 +25,12 @@ Script = Behaviour | Iterable[Behaviour] | Callable[[dict[str, Any], int], Behav
 class MisbehavingServer:
     """The server, in a thread of its own, on a free port of the loopback interface; a context manager.
 
-    `requests` are the bodies as they came, `headers` the headers; `max_concurrent` is how many were open at once.
+    `requests` are the bodies as they came, `headers` the headers; `max_concurrent` is how many were open at once. With
+    the `port` of an earlier one it is the same server, started again.
     """
 
-    def __init__(self, script: Script | None = None, *, latency_s: float = 0.0) -> None:
+    def __init__(self, script: Script | None = None, *, latency_s: float = 0.0, port: int = 0) -> None:
+        self.port = port
         self._script: Script = ok() if script is None else script
         self._queue = iter(self._script) if isinstance(self._script, Iterable) else iter(())
         self._latency_s = latency_s
@@ -62,8 +64,9 @@ class MisbehavingServer:
             app.router.add_post(path, self._handle)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        await web.TCPSite(runner, "127.0.0.1", self.port).start()
+        self.port = runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
         self._started.set()
         await self._released.wait()
         await runner.cleanup()

@@ -7,8 +7,8 @@ import pytest
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm import Completion
-from efficient_empathy.llm.connection import connect
-from efficient_empathy.llm.settings import deployment_of, public_url
+from efficient_empathy.llm.connection import address_of, connect
+from efficient_empathy.llm.settings import public_url
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, error, ok, raw
 
@@ -98,7 +98,18 @@ def test_a_value_that_a_reply_repeats_is_hidden() -> None:
 
 
 def test_what_files_keep_of_a_url_has_azures_version_and_no_secret() -> None:
-    url = "https://u:p@h.test/openai/deployments/d?api-version=2024-10-21&key=secret#x"
-    assert public_url(url) == "https://h.test/openai/deployments/d?api-version=2024-10-21"
-    assert deployment_of(url) == "/deployments/d"
-    assert (public_url("https://h.test/v1"), deployment_of("https://h.test/v1")) == ("https://h.test/v1", "")
+    url = "https://u:p@h.test/openai/deployments/d?key=secret&model=m&api-version=2024-10-21#x"
+    assert public_url(url) == "https://h.test/openai/deployments/d?api-version=2024-10-21&model=m"
+    assert public_url("https://h.test/v1") == "https://h.test/v1"
+
+
+def test_one_place_has_one_address_and_every_other_its_own() -> None:
+    same = ["http://H.test:80/v1?key=a", "http://h.test/v1/", "http://h.test/v1/chat/completions?key=b"]
+    assert {address_of("openai", url) for url in same} == {"http://h.test/v1/chat/completions"}
+    others = [
+        "https://h.test/v1", "http://h.test:81/v1", "http://h.test/other/v1", "http://127.0.0.1/v1", "http://localhost/v1",
+        "http://h.test/v1?api-version=1", "http://h.test/v1?api-version=2",
+        "http://h.test/openai/deployments/a?api-version=1", "http://h.test/openai/deployments/b?api-version=1",
+    ]  # fmt: skip
+    assert len({address_of("openai", url) for url in [same[0], *others]}) == 1 + len(others)
+    assert address_of("anthropic", "http://h.test") != address_of("openai", "http://h.test")

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "[key]"
-PUBLIC_PARAMETERS = frozenset({"api-version", "api_version", "version", "revision", "download"})
+PUBLIC_PARAMETERS = frozenset({"api-version", "api_version", "version", "revision", "deployment", "model", "download"})
 """Parameters of a query that say how to answer, not who asks."""
 _URL = re.compile(r"//([^\s\"'<>]*)")
 """What follows a URL's scheme: to look for the scheme, too, takes minutes in a word of 100,000 letters."""

@@ -10,6 +10,8 @@ from typing import Any
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.diagnosis import KEY_HEADERS
 from efficient_empathy.llm.endpoint import Endpoint
+from efficient_empathy.llm.settings import public_url
+from efficient_empathy.llm.transport import check_url
 from efficient_empathy.llm.wire import WIRES
 
 _SURELY_A_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
@@ -46,6 +48,11 @@ def connect(
         extra_body=extra_body,
         **options,
     )
+
+
+def address_of(wire: str, base_url: str) -> str:
+    """The `Endpoint.address` of what would be at a base URL."""
+    return public_url(str(WIRES.load(wire)().url(check_url(base_url))))
 
 
 def _value(name: str, variable: str) -> str:

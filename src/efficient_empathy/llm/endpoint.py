@@ -20,6 +20,7 @@ from efficient_empathy.llm.diagnosis import Diagnosis
 from efficient_empathy.llm.errors import BudgetExhausted, CallFailed, Draining, FailureKind, Fault
 from efficient_empathy.llm.pacing import LOADING_CAP_S, RATE_LIMITED_CAP_S, Breaker, Drain, Window, backoff
 from efficient_empathy.llm.prices import FREE, Price, Prices
+from efficient_empathy.llm.settings import public_url
 from efficient_empathy.llm.transport import Secrets, Transport, check_key, check_url, find_proxy, query_secrets
 from efficient_empathy.llm.wire import Messages, Question, Reply, Wire
 from efficient_empathy.llm.wire.openai import OpenAIWire
@@ -70,6 +71,8 @@ class Endpoint:
         url = self._wire.url(check_url(base_url))
         key_name = key_name or self._wire.key_variable
         self.url = endpoint_name(str(url))
+        self.address = public_url(str(url))
+        """Where requests go, as keys of answers have it: scheme, host, port, path, what of the query is no secret."""
         self.model = model
         self.window = Window(concurrency)
         self.budget = budget or Budget()

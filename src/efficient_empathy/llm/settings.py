@@ -80,13 +80,7 @@ def settings_of_request(headers: Mapping[str, str], extra_body: Mapping[str, Jso
 
 
 def public_url(url: str) -> str:
-    """A base URL as files may keep it: without user, password and whatever of its query could be a secret."""
+    """A URL as files may keep it: without user, password and whatever of its query could be a secret."""
     parts = urlsplit(url.strip()).query.split("&")
-    query = [part for part in parts if part.partition("=")[0].lower() in PUBLIC_PARAMETERS]
+    query = sorted(part for part in parts if part.partition("=")[0].lower() in PUBLIC_PARAMETERS)
     return endpoint_name(url) + ("?" + "&".join(query) if query else "")
-
-
-def deployment_of(url: str) -> str:
-    """`/deployments/NAME` where a URL names one, as Azure's do, since it decides on the model; else nothing."""
-    match = re.search(r"/deployments/[^/?#]+", url)
-    return match[0] if match else ""

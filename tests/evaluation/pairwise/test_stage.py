@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -27,10 +28,15 @@ def workspace(tmp_path):
     return run_of_two(tmp_path / "run", LONG, SHORT)
 
 
+_ports: dict[Path, int] = {}
+"""Of the one server that a run asks, since another would be asked anew."""
+
+
 def compare(workspace, script, a="moe", b="base", **options):
     rest = {key: options.pop(key) for key in ("rubric",) if key in options}
     how = {key: options.pop(key) for key in ("samples", "seed") if key in options}
-    with MisbehavingServer(script) as server:
+    with MisbehavingServer(script, port=_ports.get(workspace.root, 0)) as server:
+        _ports[workspace.root] = server.port
         told = {"model": "gpt-4o", "base_url": server.url, "max_attempts": 2, **options}
         result = pairwise(
             workspace, a, b, options=told, settings=PairwiseSettings(resamples=200, **how), console=QUIET, **rest
@@ -211,7 +217,7 @@ def test_a_dead_endpoint_says_what_is_kept(workspace) -> None:
 
 def test_a_plan_counts_what_is_left_and_asks_nothing(workspace) -> None:
     compare(workspace, LONGER, samples=5)
-    with MisbehavingServer(LONGER) as server:
+    with MisbehavingServer(LONGER, port=_ports.get(workspace.root, 0)) as server:
         options = {"model": "gpt-4o", "base_url": server.url}
         plan = plan_pairwise(workspace, "moe", "base", options=options)
     assert (plan.to_judge, plan.requests, len(server.requests)) == (14, 14, 0)

@@ -103,8 +103,7 @@ def test_interrupted_in_any_phase_it_goes_on_without_paying_again(predicted, tmp
         assert kept["state"].eq_missing("ok").sum() == dies_at
         first = Counter(asked(body) for body in server.requests[:dies_at])
     assert json.loads(workspace.manifest_path.read_text())["stages"]["score"]["cascade"]["guarantee"] is None
-    with MisbehavingServer(answer) as server:
-        # The server's host, not its port, is in a judgement's key.
+    with MisbehavingServer(answer, port=server.port) as server:
         result = run(predicted, workspace, server)
         second = Counter(map(asked, server.requests))
     assert not set(first) & set(second)

@@ -48,6 +48,14 @@ def test_every_sample_is_asked_once_and_answered_in_its_row(run):
     assert "seed" not in request
 
 
+def test_two_servers_on_one_host_share_no_response(run):
+    workspace = run(2)
+    with MisbehavingServer(does.ok("one")) as one, MisbehavingServer(does.ok("two")) as two:
+        for server, said in ((one, "one"), (two, "two")):
+            assert not ask(workspace, server.url).skipped
+            assert set(pl.read_parquet(workspace.generations / "gpt-4o.parquet")["response"]) == {said}
+
+
 def test_a_temperature_goes_with_its_seed(run):
     with MisbehavingServer(echo) as server:
         ask(run(1), server.url, SHORT.model_copy(update={"temperature": 0.7, "top_p": 0.9, "seed": 3}))

@@ -61,11 +61,11 @@ def test_a_finished_test_asks_anew_and_an_interrupted_one_goes_on(folder) -> Non
     assert second.rounds == (4, 5, 6)
     opinionated = Opinionated(1)
     denied = unauthorized()
-    with MisbehavingServer(lambda body, n: opinionated(body, n) if n < 50 else denied) as server:
+    with MisbehavingServer(lambda body, n: opinionated(body, n) if n < 50 else denied, port=server.port) as server:
         with pytest.raises(UserError, match="judgements are made and kept; the same command goes on"):
             go(folder, server, concurrency=1)
         assert len(list((folder.parent / "out" / "results").iterdir())) == 2
-    with MisbehavingServer(Opinionated(1)) as server:
+    with MisbehavingServer(Opinionated(1), port=server.port) as server:
         go(folder, server)
         assert len(server.requests) == 70
 

@@ -174,6 +174,16 @@ def test_headers_and_further_fields_make_another_key_and_their_values_stand_nowh
     assert "secret-of-team" not in str(other)
 
 
+def test_two_servers_on_one_host_share_no_judgement(path) -> None:
+    samples = make_samples(3)
+    other = json.dumps({"sensibility": 1, "rationality": 9})
+    with MisbehavingServer(does.ok(JSON)) as one, MisbehavingServer(does.ok(other)) as two:
+        for _ in range(2):
+            scores = [dict(run(server.url, samples, path)[1][samples[0].id].scores) for server in (one, two)]
+            assert scores == [json.loads(JSON), json.loads(other)]
+        assert (len(one.requests), len(two.requests)) == (3, 3)
+
+
 def test_a_model_without_a_temperature_is_asked_without_one_and_no_sample_is_lost(path) -> None:
     def script(body, number):
         declined = does.error(

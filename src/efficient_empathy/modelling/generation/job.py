@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import polars as pl
 
@@ -15,8 +14,9 @@ from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.llm.connection import address_of
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.llm.settings import deployment_of, settings_of_request
+from efficient_empathy.llm.settings import settings_of_request
 from efficient_empathy.modelling.generation.backends import Prompt
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings, Part
 from efficient_empathy.modelling.generation.target import (
@@ -74,8 +74,8 @@ class Job:
     """A model, the prompts for it, and where the responses go.
 
     `rows` are the sample ids in the output's order; `ids` are the same without repetition, one for each of `prompts`.
-    `identity` is what the model is, as a hash or as host and name. Replies with the same `key` are to the same question
-    in the same way, sample by sample; `rows_hash` is a hash of the rows.
+    `identity` is what the model is, as a hash or as name and address. Replies with the same `key` are to the same
+    question in the same way, sample by sample; `rows_hash` is a hash of the rows.
     """
 
     model: str
@@ -123,9 +123,9 @@ def plan_job(
     """See `stage.generate` for the parameters. Raises `UserError` for what cannot be done; writes nothing."""
     if endpoint is not None:
         target = Target(endpoint_name(endpoint.base_url), file_name(name or model), name or model)
-        place = f"{urlsplit(str(target.path)).netloc}{deployment_of(endpoint.base_url)}"
         further = settings_of_request(endpoint.headers, endpoint.extra_body)
-        identity = f"{model} at {place}" + (f" {json.dumps(further, sort_keys=True)}" if further else "")
+        identity = f"{model} at {address_of(endpoint.wire, endpoint.base_url)}"
+        identity += f" {json.dumps(further, sort_keys=True)}" if further else ""
         template = PromptTemplate.load(settings.template or "chat")
     else:
         target = resolve(model, workspace, name)

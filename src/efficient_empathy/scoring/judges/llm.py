@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import Field, JsonValue
@@ -21,7 +20,6 @@ from efficient_empathy.llm.errors import FILTERED
 from efficient_empathy.llm.settings import (
     ExtraBody,
     HeaderVariables,
-    deployment_of,
     public_url,
     settings_of_request,
 )
@@ -156,7 +154,7 @@ class LLMJudge:
             rubric=rubric.hash,
             settings={
                 "model": endpoint.model,
-                "at": f"{urlsplit(endpoint.url).hostname}{deployment_of(endpoint.url)}",
+                "at": endpoint.address,
                 **{name: getattr(settings, name) for name in DECODING},
                 **({"reasoning_tokens": settings.room} if settings.room else {}),
                 **redaction,
