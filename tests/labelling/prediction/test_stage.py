@@ -30,6 +30,14 @@ def test_a_source_is_judged_without_a_run_and_without_a_file(predictor, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["few.jsonl"]
 
 
+def test_a_conversations_name_is_no_formula_in_csv_and_as_it_was_in_json(tmp_path) -> None:
+    frame = pl.DataFrame({"dialogue_id": ["=1+1", "＝1"], "score": [-0.5, 1.0]})
+    write(frame, tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text("utf-8").splitlines()[1:] == ["'=1+1,-0.5", "'＝1,1.0"]
+    write(frame, tmp_path / "a.jsonl")
+    assert pl.read_ndjson(tmp_path / "a.jsonl").equals(frame)
+
+
 @pytest.mark.parametrize(
     ("name", "read"), [("a.jsonl", pl.read_ndjson), ("a.csv", pl.read_csv), ("a.parquet", pl.read_parquet)]
 )
