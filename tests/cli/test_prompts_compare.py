@@ -142,7 +142,7 @@ def test_a_run_and_a_rubric_are_compared_on_the_runs_samples(tmp_path) -> None:
     [
         (["empathy", "stricter.yaml"], "has to be asked of a judge: add --judge openai:MODEL"),
         (["empathy", "empathy", "--judge", "openai:x"], "A equals B"),
-        (["openai:x@http://127.0.0.1:1/v1", "openai:x@http://127.0.0.1:2/v1"], "A equals B"),
+        (["openai:x@http://127.0.0.1:1/v1", "openai:x@http://127.0.0.1:1/v1/"], "A equals B"),
         (["empathy", "quality", "--judge", "openai:x"], "nothing is comparable: A (empathy) scores sensibility 0–10"),
         (["empathy", "stricter.yaml", "--judge", "distilled"], "does not read the rubric"),
         (["run", "run"], "A and B are the same"),

@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 import yaml
 from typer.testing import CliRunner
+from yarl import URL
 
 from efficient_empathy.cli import app
 from golden_sets import Opinionated, golden_set, shifted_rubric
@@ -75,7 +76,8 @@ def test_a_small_set_is_insufficient(tested, tmp_path) -> None:
 
 def test_reports_are_written_and_looking_again_asks_nobody(tested, tmp_path) -> None:
     junit, page = tmp_path / "t.xml", tmp_path / "t.md"
-    with MisbehavingServer() as server:
+    asked_at = json.loads(first(tested).read_text("utf-8"))["judge"]["reference"].partition("@")[2]
+    with MisbehavingServer(port=URL(asked_at).port) as server:
         told = ["--judge", f"openai:m@{server.url}", "-o", str(tested / "out"), "--reuse"]
         told += ["--junit", str(junit), "--markdown", str(page)]
         done = CliRunner().invoke(app, ["prompts", "test", str(tested / "golden"), *told])
