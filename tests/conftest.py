@@ -5,15 +5,20 @@ The few files that take longest come first, so that of two processes none is lef
 Ctrl-C interrupts, as on a terminal, wherever the tests run: a shell has its background processes ignore it.
 """
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from browser import chromium
+from efficient_empathy.foundation import permissions
 
 LONGEST = ("test_readme.py", "test_pipeline.py", "test_benchmarks.py")
 
@@ -21,10 +26,20 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="state-")  # what tests allow is not remembered for their user
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+@pytest.fixture
+def nothing_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who has allowed nothing, and asked for nothing before."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv(permissions.VARIABLE, raising=False)
+    monkeypatch.setattr(permissions, "_session", set())
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from efficient_empathy.foundation import permissions
+
 TEXT = (
     "I lost my keys and my whole day went wrong. That sounds so frustrating, did you find them in the end? "
     "My sister is having a baby! Oh how lovely, you must be so excited. I failed the exam again, and I am afraid to "
@@ -84,7 +86,7 @@ def tiny_tokenizer() -> Any:
 def tiny_model(folder: Path, family: str = "llama", *, seed: int = 0, scale: float = 1.0, **config: Any) -> Path:
     """Save a random model of `family` (a key of FAMILIES) with its tokenizer to `folder`; `config` overrides sizes.
 
-    `scale` multiplies the weights, so that logits differ visibly between seeds.
+    `scale` multiplies the weights, so that logits differ visibly between seeds. Runs may name it as their base.
     """
     import torch
     import transformers
@@ -104,6 +106,7 @@ def tiny_model(folder: Path, family: str = "llama", *, seed: int = 0, scale: flo
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    permissions.note([permissions.read_from(folder)])
     return folder
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from efficient_empathy import selection as _selection
 from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.foundation import permissions
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import load
@@ -105,12 +106,14 @@ def refresh(
     rubric: Rubric | str | Path | None = None,
     options: JudgeOptions | None = None,
     quiet: bool = False,
+    allow: Sequence[str] = (),
     **settings: Any,
 ) -> pl.DataFrame:
     """Judge samples of a scored run again and pool what was said; the frame of `scores.parquet`.
 
     `which` are uncertain, failed, all or none; `judge` is another one, by default the same for another of its rounds;
-    `settings` as of `RefreshSettings`: rounds, pool, reach, disagreement, policy, thresholds and so on.
+    `settings` as of `RefreshSettings`: rounds, pool, reach, disagreement, policy, thresholds and so on; `allow` gives
+    permissions, as `--allow` does.
     """
     from efficient_empathy.labelling.refresh.settings import RefreshSettings
     from efficient_empathy.labelling.refresh.stage import refresh as judge_again
@@ -120,7 +123,8 @@ def refresh(
     reference = {"judge": judge} if isinstance(judge, str) else {}
     stage_settings = load(RefreshSettings, None, "the options", {"which": which, **reference, **settings})
     other = None if isinstance(judge, str) else judge
-    judge_again(workspace, stage_settings, loaded_rubric, options, judge=other, console=console)
+    with permissions.allow(allow):
+        judge_again(workspace, stage_settings, loaded_rubric, options, judge=other, console=console)
     return pl.read_parquet(workspace.scores)
 
 
@@ -170,45 +174,53 @@ def train_expert(
 
 
 def mix(
-    run: str | Path, experts: tuple[str, ...] = ("sensibility", "rationality"), *, quiet: bool = False, **settings: Any
+    run: str | Path,
+    experts: tuple[str, ...] = ("sensibility", "rationality"),
+    *,
+    quiet: bool = False,
+    allow: Sequence[str] = (),
+    **settings: Any,
 ) -> pl.DataFrame:
     """Mix experts, train the routers, compare; a row a model: its held-out losses, and what it costs.
 
-    `settings` as of `MixSettings`. The mixture is the folder `moe` of the run.
+    `settings` as of `MixSettings`; `allow` as `--allow`. The mixture is the folder `moe` of the run.
     """
     from efficient_empathy.modelling.moe import load_settings
     from efficient_empathy.modelling.moe import mix as mix_experts
 
-    workspace = Workspace(run)
-    result = mix_experts(
-        workspace, load_settings(None, settings), experts=experts, console=Console(stderr=True, quiet=quiet)
-    )
+    workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
+    with permissions.allow(allow):
+        result = mix_experts(workspace, load_settings(None, settings), experts=experts, console=console)
     return pl.DataFrame([model.model_dump(mode="json") for model in result.models])
 
 
-def generate(run: str | Path, model: str, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
+def generate(
+    run: str | Path, model: str, *, quiet: bool = False, allow: Sequence[str] = (), **settings: Any
+) -> pl.DataFrame:
     """Let a model of the run, a folder or a hub name answer; the frame of its responses.
 
-    `settings` as of `GenerationSettings`: samples, temperature, max_new_tokens and so on.
+    `settings` as of `GenerationSettings`: samples, temperature, max_new_tokens and so on; `allow` as `--allow`.
     """
     from efficient_empathy.modelling.generation import GenerationSettings
     from efficient_empathy.modelling.generation import generate as answer
 
     stage_settings = load(GenerationSettings, None, "the options", settings)
-    result = answer(Workspace(run), model, stage_settings, console=Console(stderr=True, quiet=quiet))
+    with permissions.allow(allow):
+        result = answer(Workspace(run), model, stage_settings, console=Console(stderr=True, quiet=quiet))
     return pl.read_parquet(result.output)
 
 
-def evaluate(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
+def evaluate(run: str | Path, *, quiet: bool = False, allow: Sequence[str] = (), **settings: Any) -> pl.DataFrame:
     """Compare the models of a run that have answered; a row a model and figure, with interval and test.
 
-    `settings` as of `EvaluationSettings`: metrics, models, baseline, resamples and so on.
+    `settings` as of `EvaluationSettings`: metrics, models, baseline, resamples and so on; `allow` as `--allow`.
     """
     from efficient_empathy.evaluation import EvaluationSettings, frame
     from efficient_empathy.evaluation import evaluate as evaluate_run
 
     stage_settings = load(EvaluationSettings, None, "the options", settings)
-    return frame(evaluate_run(Workspace(run), stage_settings, console=Console(stderr=True, quiet=quiet)))
+    with permissions.allow(allow):
+        return frame(evaluate_run(Workspace(run), stage_settings, console=Console(stderr=True, quiet=quiet)))
 
 
 def evaluate_files(
@@ -270,13 +282,17 @@ def analyse(run: str | Path, *, force: bool = False, **settings: Any) -> dict[st
     return result.model_dump(mode="json")
 
 
-def run_recipe(recipe: str | Path, run: str | Path | None = None, **changes: Any) -> Path:
-    """Run a recipe, a file or a bundled one's name, with keys changed; the run's folder."""
+def run_recipe(recipe: str | Path, run: str | Path | None = None, *, allow: Sequence[str] = (), **changes: Any) -> Path:
+    """Run a recipe, a file or a bundled one's name, with keys changed; the run's folder.
+
+    `allow` is what the recipe may do beyond its folder and the run, such as `["key:OPENAI_API_KEY@llm.example.org"]`.
+    """
     from efficient_empathy.pipeline import run_recipe as run_stages
     from efficient_empathy.recipe import Recipe
 
-    loaded_recipe = Recipe.load(recipe, changes)
-    return Path(run_stages(loaded_recipe, Workspace(run or loaded_recipe.folder)).run)
+    with permissions.allow(allow):
+        loaded_recipe = Recipe.load(recipe, changes, run=run)
+        return Path(run_stages(loaded_recipe, Workspace(run or loaded_recipe.folder)).run)
 
 
 def write_report(run: str | Path) -> Path:

@@ -5,10 +5,10 @@ A section that is absent is a stage that is not run: a recipe of `data` and `sco
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -16,13 +16,16 @@ from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.evaluation.robustness.settings import SweepSettings, TuneSettings
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.guard import Bounds, Reads, needs_of
+from efficient_empathy.foundation.permissions import Permission, note, require, write_to
 from efficient_empathy.foundation.settings import Settings, describe_unknown, load
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.refresh.settings import RefreshSettings
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.scoring.judges.registry import check_options, options_model
+from efficient_empathy.scoring.judges.permissions import judge_needs
+from efficient_empathy.scoring.judges.registry import check_options, options_model, settings_of
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.settings import ScoreSettings
 from efficient_empathy.selection.policies import RulePolicy, make_selector
@@ -43,7 +46,7 @@ _NEEDS = (
 class DataSection(ReadingSettings):
     """What is read."""
 
-    source: str = BUNDLED
+    source: Annotated[str, Reads()] = BUNDLED
     """A file, a folder, hub:org/name, or `bundled`: the dialogues that ship with the package."""
 
     @property
@@ -127,7 +130,7 @@ class TrainSection(TrainingSettings):
 class GenerateSection(GenerationSettings):
     """Which models answer, and how."""
 
-    models: tuple[str, ...] = ()
+    models: Annotated[tuple[str, ...], Reads()] = ()
     """Names of the run's models; all of them by default."""
 
     @property
@@ -139,8 +142,8 @@ class GenerateSection(GenerationSettings):
 class Recipe(Settings):
     """One run, from dialogues to a compared mixture of experts."""
 
-    name: str = Field(min_length=1, pattern=r"^[\w.-]+$")
-    """What the run is called."""
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[\w-][\w.-]*$")
+    """What the run is called: letters, digits, dashes, and dots but for the first."""
     run: Path | None = None
     """The run's folder; runs/NAME by default."""
     seed: int = 0
@@ -236,12 +239,70 @@ class Recipe(Settings):
         return self.run or Path("runs") / self.name
 
     @classmethod
-    def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
+    def load(
+        cls, path: str | Path, changes: Mapping[str, Any] | None = None, *, run: str | Path | None = None
+    ) -> Recipe:
         """Read a recipe file, or a bundled one by its name; `changes` sets keys: `{"train.epochs": "2"}`.
+
+        `run` is the run's folder, where it is not the recipe's to say. A recipe reads its own folder and the run;
+        what reaches further takes permissions (`foundation.permissions`), but for keys that `changes` sets.
 
         Raises `UserError` that names the file and the key for anything that is not allowed.
         """
-        return load(cls, _find(path), "the recipe", changes)
+        file = _find(path)
+        if file.resolve().parent == RECIPES.resolve():
+            return load(cls, file, "the recipe", changes)
+        where = file.resolve().parent
+
+        def check(content: dict[str, Any]) -> None:
+            name = Path(str(content.get("name"))).name
+            folder = Path(run or str(content.get("run") or Path("runs") / name)).expanduser().resolve()
+            bounds = Bounds((where, folder), {*(changes or {}), *(("run",) if run else ())})
+            require(f"the recipe {path}", _needs(content, bounds))
+            note(one for one in _needs(content, Bounds(bounds.folders)) if one.kind in ("key", "host"))
+
+        return load(cls, file, "the recipe", changes, check=check)
+
+
+_JUDGES = {"score": ("judge", "distilled"), "cascade": ("expert", "openai"), "refresh": ("judge", None)}
+"""The sections that name judges beside options of theirs: the key, and the judge without it."""
+
+
+def _needs(content: Mapping[str, Any], bounds: Bounds) -> Iterator[Permission]:
+    """What a recipe's content asks for that is not its own to decide."""
+    yield from needs_of(Recipe, {key: value for key, value in content.items() if key != "run"}, bounds)
+    own_places = (bounds.folders[0], Path("runs").resolve())
+    if (run := content.get("run")) is not None and not bounds.is_users("run"):
+        place = Path(str(run)).expanduser().resolve()
+        if not any(place.is_relative_to(own) for own in own_places):
+            yield write_to(place)
+    for name, (key, default) in _JUDGES.items():
+        if isinstance(section := content.get(name), Mapping):
+            yield from _judges_needs(section, name, key, default, bounds)
+    evaluation = content.get("evaluate")
+    if isinstance(evaluation, Mapping) and isinstance(judge := evaluation.get("judge"), Mapping):
+        yield from _judges_needs(judge, "evaluate.judge", "judge", "openai", bounds)
+        if not bounds.is_users("evaluate.judge.rubric"):
+            yield from bounds.reading(judge.get("rubric"))
+
+
+def _judges_needs(
+    section: Mapping[str, Any], name: str, key: str, default: str | None, bounds: Bounds
+) -> Iterator[Permission]:
+    """What the judges of a section ask for. One that is none is left to the model, which says what is wrong with it."""
+    judges = section.get(key) or default
+    every = options_model().model_fields
+    options = {option: value for option, value in section.items() if option in every and value is not None}
+    for judge in [judges] if isinstance(judges, str) else judges if isinstance(judges, list) else ():
+        if not isinstance(judge, str):
+            continue
+        try:
+            detail = settings_of(judge)[1].model_fields_set
+            chosen = settings_of(judge, options)[1].model_fields_set
+        except UserError:
+            continue
+        users = {one for one in chosen if bounds.is_users(f"{name}.{key}" if one in detail else f"{name}.{one}")}
+        yield from judge_needs(judge, options, bounds, users)
 
 
 def bundled_recipes() -> list[str]:

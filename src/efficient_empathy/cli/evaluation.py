@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from efficient_empathy.cli.lazy import INTERRUPTED
-from efficient_empathy.cli.options import DryRun, Force, Json, Options, Run, err, show
+from efficient_empathy.cli.options import DryRun, Force, Json, Options, Run, err, show, takes_permissions
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.evaluation.agreement.settings import AgreementSettings
 from efficient_empathy.evaluation.classifiers.kinds import KINDS, FitSettings
@@ -20,6 +20,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.judges.registry import options_model
 
 
+@takes_permissions
 def evaluate(
     settings: EvaluationSettings,
     judge_options: Annotated[dict[str, Any], Options(options_model(), without=("folder",))],

@@ -21,6 +21,7 @@ from efficient_empathy.cli.options import (
     err,
     show,
     stop,
+    takes_permissions,
 )
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.terminal import json_text
@@ -80,6 +81,7 @@ def cascade(
     require_scores(result)
 
 
+@takes_permissions
 def refresh(
     run: Run,
     settings: RefreshSettings,

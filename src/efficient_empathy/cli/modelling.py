@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from efficient_empathy.cli.options import Force, Json, Options, Run, err, show, stop
+from efficient_empathy.cli.options import Force, Json, Options, Run, err, show, stop, takes_permissions
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
@@ -46,6 +46,7 @@ def train(
     show(result, as_json, summary(result, run))
 
 
+@takes_permissions
 def mix(
     settings: Annotated[MixSettings, Options(file="settings for mixing")],
     run: Annotated[
@@ -118,6 +119,7 @@ def _outside(
     show(result, as_json, f"{text}\nServe it: transformers serve {output}")
 
 
+@takes_permissions
 def generate(
     model: Annotated[
         str,

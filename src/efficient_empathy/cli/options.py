@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.permissions import allow
 from efficient_empathy.foundation.settings import Flag, fields_of, flag_of, load, parts, section
 from efficient_empathy.foundation.terminal import json_text
 
@@ -83,7 +84,7 @@ def stop(ending: str) -> None:
 
 
 METAVARS = {int: "INTEGER", float: "NUMBER", Path: "PATH", bool: "true|false"}
-FILE, CHANGES = "settings", "change"
+FILE, CHANGES, ALLOW = "settings", "change", "allow"
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,12 @@ def options_of(model: Any, options: Options = Options(), key: str = "") -> Itera
             yield Option(key + name, flags, field, form)
 
 
+def takes_permissions(command: Callable[..., None]) -> Callable[..., None]:
+    """Mark a command that obeys what others may have written, a recipe or a run: it has `--allow`."""
+    command.takes_permissions = True  # type: ignore[attr-defined]
+    return command
+
+
 def models_of(command: Callable[..., None]) -> dict[str, ModelOptions]:
     """The models among a command's parameters, by the parameter's name."""
     hints = get_type_hints(command, include_extras=True)
@@ -230,15 +237,19 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
             parameters += models[name].parameters()
         else:
             parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+    permissions = getattr(command, "takes_permissions", False)
+    if permissions:
+        parameters.append(_permissions_parameter())
     names = [one.name for one in parameters]
     assert len(names) == len(set(names)), f"{command.__name__} has an option twice: {sorted(names)}"
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
-        for name, model in models.items():
-            values = {one.name: arguments.pop(one.name) for one in model.parameters()}
-            arguments[name] = model.build(values)
-        command(**arguments)
+        with allow((arguments.pop(ALLOW) or ()) if permissions else ()):
+            for name, model in models.items():
+                values = {one.name: arguments.pop(one.name) for one in model.parameters()}
+                arguments[name] = model.build(values)
+            command(**arguments)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
@@ -310,6 +321,19 @@ def _file_parameters(what: str, example: str) -> list[inspect.Parameter]:
         inspect.Parameter(FILE, keyword, default=None, annotation=Annotated[Path | None, file]),
         inspect.Parameter(CHANGES, keyword, default=None, annotation=Annotated[list[str] | None, change]),
     ]
+
+
+def _permissions_parameter() -> inspect.Parameter:
+    option = typer.Option(
+        "--allow",
+        help="What a file that others wrote may do: key:VARIABLE@HOST, host:HOST, code, pickle, read:PATH, write:PATH, "
+        "hub:ORG/NAME; repeatable.",
+        metavar="PERMISSION",
+        show_default=False,
+    )
+    return inspect.Parameter(
+        ALLOW, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[list[str] | None, option]
+    )
 
 
 def _sequence(value: Any) -> list[Any]:

@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from efficient_empathy.cli.options import Force, Json, err, pairs, show
+from efficient_empathy.cli.options import Force, Json, err, pairs, show, takes_permissions
 
 
+@takes_permissions
 def run(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a bundled one, such as demo.")],
     folder: Annotated[
@@ -32,7 +33,7 @@ def run(
     from efficient_empathy.pipeline import run_recipe, summary
     from efficient_empathy.recipe import Recipe
 
-    loaded_recipe = Recipe.load(recipe, pairs(changes, "--set"))
+    loaded_recipe = Recipe.load(recipe, pairs(changes, "--set"), run=folder)
     result = run_recipe(loaded_recipe, Workspace(folder or loaded_recipe.folder), console=err, force=force)
     show(result, as_json, summary(result))
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from efficient_empathy.cli.options import Changes, Force, Json, Options, Run, SettingsFile, err, pairs, show
+from efficient_empathy.cli.options import (
+    Changes,
+    Force,
+    Json,
+    Options,
+    Run,
+    SettingsFile,
+    err,
+    pairs,
+    show,
+    takes_permissions,
+)
 from efficient_empathy.evaluation.robustness.settings import SweepSettings, TuneSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation.settings import GenerationSettings
@@ -32,6 +43,7 @@ def select(run: Run, settings: SelectSettings, force: Force = False, as_json: Js
 FOR_TRAINING = ("subset", "seeds", "metrics", "keep")
 
 
+@takes_permissions
 def sweep(
     run: Run,
     settings: SweepSettings,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from efficient_empathy.cli.options import Json, err, show
+from efficient_empathy.cli.options import Json, err, show, takes_permissions
 from efficient_empathy.studio.settings import StudioSettings
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ PORTS_TRIED = 20
 """Ports after the first that are tried when nobody asked for a certain one."""
 
 
+@takes_permissions
 def studio(
     settings: StudioSettings,
     runs: Annotated[

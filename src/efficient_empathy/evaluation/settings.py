@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -11,6 +11,7 @@ from efficient_empathy.evaluation.classifiers.kinds import classifier_folders
 from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.metrics import BUNDLED, DEFAULT, METRICS, require_metrics
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.guard import Reads
 from efficient_empathy.foundation.settings import Settings
 
 
@@ -33,11 +34,11 @@ class EvaluationSettings(Settings):
     """Of the bootstrap, the jackknife's groups, and the choice among equal examples."""
     splitter: Literal["auto", "nltk", "builtin"] = "auto"
     """official, standard: what splits sentences before words. auto is NLTK's where its data is found, else builtin."""
-    template: str | None = None
+    template: Annotated[str | None, Reads()] = None
     """perplexity: the prompt template; by default what the model was trained with, else chat."""
     max_length: int = Field(default=512, ge=2)
     """perplexity: tokens of context and response at most; the oldest turns go first."""
-    bertscore_model: str | None = None
+    bertscore_model: Annotated[str | None, Reads()] = None
     """bertscore: a folder or a hub name; FOLDER@LAYER for one that bert-score knows no layer of."""
     epitome: Path | None = None
     """epitome: the folder that `fit-metric epitome` made."""

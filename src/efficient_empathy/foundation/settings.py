@@ -7,18 +7,18 @@ from keys that are changed one by one, and from flags; the model alone checks th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.yaml_text import YAMLFaultError, parse_yaml, read_yaml
 
 Model = TypeVar("Model")
 SETTINGS = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
@@ -54,12 +54,14 @@ def load(
     what: str,
     changes: Mapping[str, Any] | None = None,
     flags: Mapping[str, tuple[str, Any]] | None = None,
+    check: Callable[[dict[str, Any]], None] | None = None,
 ) -> Model:
     """`model` from a YAML file (none: nothing but defaults), with `changes` on top.
 
     A dotted key (`lora.r`) reaches into sections; values that are strings are read as YAML. A section that stands empty
     in the file has its defaults; one that is changed to null is absent. `flags` are what the command line gives: by
-    key the flag and its value, which goes to the model as it is. `what` is what the errors call the settings.
+    key the flag and its value, which goes to the model as it is. `what` is what the errors call the settings. `check`
+    sees all of it before the model does, which may already read files that are named in it.
     Raises `UserError` that names flag, or file and key, for what cannot be read or is not allowed.
     """
     content = read(file, what) if file is not None else {}
@@ -68,6 +70,8 @@ def load(
         _set_key(content, key, _from_yaml(key, value))
     for key, (_, value) in (flags or {}).items():
         _set_key(content, key, value)
+    if check is not None:
+        check(content)
     try:
         return TypeAdapter(model).validate_python(content)
     except ValidationError as error:
@@ -83,11 +87,11 @@ def load(
 def read(file: Path | Traversable, what: str) -> dict[str, Any]:
     """A YAML file's mapping. Raises `UserError`."""
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
+        content = read_yaml(file)
     except OSError as error:
         raise UserError(f"cannot read {what} {file}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{what} {file} is not YAML: {' '.join(str(error).split())}") from error
+    except YAMLFaultError as error:
+        raise UserError(f"{what} {file} is not YAML: {error}") from error
     if not isinstance(content or {}, dict):
         raise UserError(f"{what} {file} must be a mapping, key: value, not a {type(content).__name__}")
     return content or {}
@@ -143,9 +147,9 @@ def _set_key(content: dict[str, Any], key: str, value: Any) -> None:
 
 def _from_yaml(key: str, value: Any) -> Any:
     try:
-        return yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError as error:
-        raise UserError(f"cannot set {key}: {value!r} is not YAML: {' '.join(str(error).split())}") from error
+        return parse_yaml(value) if isinstance(value, str) else value
+    except YAMLFaultError as error:
+        raise UserError(f"cannot set {key}: {value!r} is not YAML: {error}") from error
 
 
 def _first_fault(error: ValidationError, model: type[Any]) -> tuple[str, str]:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.yaml_text import YAMLFaultError, read_yaml
 
 BUNDLED = Path(__file__).with_name("prices.yaml")
 """Public list prices; its comment says of when."""
@@ -115,12 +114,11 @@ def _split(name: str) -> tuple[str, str]:
 
 def _read(path: Path) -> dict[str, Price]:
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = read_yaml(path)
     except OSError as error:
         raise UserError(f"cannot read the prices file {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"the prices file {path} is not YAML ({reason}): write lines such as {_FORM}") from error
+    except YAMLFaultError as error:
+        raise UserError(f"the prices file {path} is not YAML ({error}): write lines such as {_FORM}") from error
     if not isinstance(content, dict):
         raise UserError(f"the prices file {path} has no models: write lines such as {_FORM}")
     return {str(model): _price(entry, path, model) for model, entry in content.items()}

@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.formatting import clip, dollars, moment
+from efficient_empathy.foundation.yaml_text import YAMLFaultError, read_yaml
 from efficient_empathy.scoring import Ledger
 from efficient_empathy.scoring.rubric import BUNDLED, Rubric
 
@@ -158,9 +157,9 @@ def known_rubrics(folders: Iterable[Path]) -> dict[str, Rubric]:
 def rubric_in(path: Path) -> Rubric | None:
     """The rubric in a YAML file, None where the file is of another kind. Raises `UserError` for a damaged one."""
     try:
-        content = yaml.safe_load(path.read_bytes())
-    except yaml.YAMLError as error:
-        raise UserError(f"not YAML ({' '.join(str(error).split())[:120]})") from error
+        content = read_yaml(path)
+    except YAMLFaultError as error:
+        raise UserError(f"not YAML ({str(error)[:120]})") from error
     if not isinstance(content, dict) or not {"axes", "prompt"} <= content.keys():
         return None
     if "{second}" in str(content["prompt"]):

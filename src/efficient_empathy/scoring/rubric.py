@@ -24,6 +24,14 @@ BUNDLED = ("empathy", "quality")
 """The rubrics of the package: sensibility and rationality, to select by; naturalness, coherence and empathy."""
 
 
+LONGEST_SCALE = 1_000
+"""Steps of a scale: a schema lists every value, and a distribution has a number for each."""
+LONGEST_TEXT = 200_000
+"""Characters of a prompt: each request carries all of it."""
+MOST_TIMES = 10
+"""How often a prompt may have the dialogue, or another placeholder, filled in."""
+
+
 class Axis(BaseModel):
     """One thing that is scored, on whole numbers from `scale[0]` to `scale[1]`, both included."""
 
@@ -47,6 +55,8 @@ class Axis(BaseModel):
         low, high = self.scale
         if not 0 <= low < high:
             raise ValueError(f"the scale of {self.name} must rise from 0 or more, not {low} to {high}")
+        if high - low > LONGEST_SCALE:
+            raise ValueError(f"the scale of {self.name} is too long: {LONGEST_SCALE:,} steps are the most")
         outside = [value for value in self.anchors if not low <= value <= high]
         if outside:
             raise ValueError(f"anchors of {self.name} outside its scale {low}–{high}: {outside}")
@@ -76,8 +86,8 @@ class Rubric(BaseModel):
     name: str
     version: int = 1
     axes: tuple[Axis, ...] = Field(min_length=1)
-    system: str = ""
-    prompt: str
+    system: str = Field(default="", max_length=LONGEST_TEXT)
+    prompt: str = Field(max_length=LONGEST_TEXT)
     reply_title: str = "Evaluation Form (scores ONLY):"
 
     @model_validator(mode="after")
@@ -88,6 +98,8 @@ class Rubric(BaseModel):
         missing = [f"{{{p}}}" for p in self.placeholders if f"{{{p}}}" not in self.prompt]
         if missing:
             raise ValueError(f"the prompt lacks {', '.join(missing)}")
+        if often := [f"{{{p}}}" for p in self.placeholders if self.prompt.count(f"{{{p}}}") > MOST_TIMES]:
+            raise ValueError(f"the prompt has {often[0]} more than {MOST_TIMES} times")
         return self
 
     @classmethod

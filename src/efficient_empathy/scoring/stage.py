@@ -20,9 +20,12 @@ from efficient_empathy.dialogues import (
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.guard import Bounds
+from efficient_empathy.foundation.permissions import remember
 from efficient_empathy.foundation.run.stages import BadRowRecord, ReadingRecord, SourceRecord
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.scoring.judges.contract import STATES, CheckedJudge, Judge, JudgeOptions
+from efficient_empathy.scoring.judges.permissions import judge_needs
 from efficient_empathy.scoring.judges.registry import build_judge, check_options, full_reference, share_budget
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
@@ -131,6 +134,8 @@ def score(
             JudgeRecord(name=judge.name, reference=full_reference(one, options))
             for one, judge in zip(judges, checked_judges, strict=True)
         ]
+        bounds = Bounds((workspace.root.resolve(),))
+        remember(need for one in references if one.reference for need in judge_needs(one.reference, {}, bounds))
         last = workspace.last(SCORE, ScoreRecord)
         record = ingest(source, workspace, reading, force=force)
         keep_rubric(workspace, rubric)

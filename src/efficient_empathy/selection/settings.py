@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.guard import Reads
 from efficient_empathy.foundation.settings import Flag, Settings
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class ThresholdSettings(Settings):
 class PolicySettings(ThresholdSettings):
     """A policy at its thresholds, however a stage uses it."""
 
-    policy: str = DEFAULT_POLICY
+    policy: Annotated[str, Reads()] = DEFAULT_POLICY
     """The policy: paper, exclusive, both, top, one of an installed package, or a YAML file."""
 
     @property

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.permissions import allow
 from efficient_empathy.modelling.generation.target import file_name, fingerprint, resolve
 from efficient_empathy.modelling.moe.record import ComparisonRecord
 from tiny_models import tiny_model
@@ -30,13 +31,16 @@ def test_a_name_of_nothing_is_refused(name):
         file_name(name)
 
 
-def test_a_run_s_models_come_before_folders_and_hub_names(run, tiny, tmp_path, monkeypatch):
+def test_a_run_s_models_come_before_folders_and_hub_names(run, tiny, tmp_path, monkeypatch, nothing_allowed):
     workspace = run(2)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sensibility").mkdir()
     found = resolve("sensibility", workspace)
     assert (found.path, found.label, found.kind) == (workspace.experts / "sensibility", "Sensibility expert", "model")
-    assert resolve("base", workspace).path == tiny.resolve()
+    with pytest.raises(UserError, match=f"asks to read {tiny}, .* add --allow read:{tiny}"):
+        resolve("base", workspace)
+    with allow([f"read:{tiny}"]):
+        assert resolve("base", workspace).path == tiny.resolve()
     assert resolve("org/name", workspace).path == "org/name"
     assert resolve(str(tiny), None, "mine").name == "mine"
 

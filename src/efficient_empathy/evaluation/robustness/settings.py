@@ -13,6 +13,8 @@ from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.robustness.grid import Ranges, threshold_values
 from efficient_empathy.evaluation.robustness.labels import UNION
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.guard import Bounds, Reads, needs_of
+from efficient_empathy.foundation.permissions import require
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import Flag, Settings, load, read
 from efficient_empathy.modelling.generation.settings import GenerationSettings
@@ -73,7 +75,9 @@ class GridSettings(Settings):
 class SweepSettings(GridSettings):
     """A grid of cells, and whether each of them is trained on."""
 
-    policy: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Flag(metavar="POLICY", repeats=True)] = ("paper",)
+    policy: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Reads(), Flag(metavar="POLICY", repeats=True)] = (
+        "paper",
+    )
     """A policy by name or YAML file, or several. The default cell is the first one's, at its own thresholds; a
     threshold without values takes its own, and up to two steps below and above."""
     train: bool = False
@@ -102,7 +106,7 @@ class TuneSettings(GridSettings):
 
     target: str
     """share=0.6, samples=20000, balance, or proxy-loss."""
-    policy: str = "paper"
+    policy: Annotated[str, Reads()] = "paper"
     """Whose thresholds are chosen: a policy by name or YAML file. A threshold without values takes the inside of its
     scale; for proxy-loss, where every cell costs trainings, its own, and two steps below and above."""
     subset: str = UNION
@@ -146,4 +150,6 @@ def _section(workspace: Workspace, name: str, model: type[BaseModel]) -> dict[st
     """What the run's recipe says in one section, as far as it is a key of `model`."""
     recipe = workspace.root / "recipe.yaml"
     section = (read(recipe, "the run's recipe").get(name) or {}) if recipe.exists() else {}
-    return {key: value for key, value in section.items() if key in model.model_fields}
+    own = {key: value for key, value in section.items() if key in model.model_fields}
+    require(str(recipe), needs_of(model, own, Bounds((workspace.root.resolve(),))))
+    return own

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from efficient_empathy.foundation.guard import Reads
 from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.scoring.settings import Pool
 from efficient_empathy.selection.settings import ThresholdSettings
@@ -16,7 +17,7 @@ Which = Literal["uncertain", "failed", "all", "none"]
 class UncertaintySettings(ThresholdSettings):
     """When a score is uncertain. Policy and thresholds are by default those of the run's last selection."""
 
-    policy: str | None = None
+    policy: Annotated[str | None, Reads()] = None
     """Whose subsets are at stake: a policy's name, or its YAML file; as in the run's last selection, else paper, by
     default."""
     disagreement: float = Field(default=2.0, ge=0)

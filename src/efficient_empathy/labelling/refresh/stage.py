@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.guard import Bounds
+from efficient_empathy.foundation.permissions import require
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.refresh.record import (
@@ -22,6 +24,7 @@ from efficient_empathy.labelling.refresh.record import (
 from efficient_empathy.labelling.refresh.settings import RefreshSettings
 from efficient_empathy.labelling.refresh.uncertainty import Choice, choose, selector_at_stake
 from efficient_empathy.scoring.judges.contract import CheckedJudge, Judge, JudgeOptions
+from efficient_empathy.scoring.judges.permissions import judge_needs
 from efficient_empathy.scoring.judges.registry import build_judge, check_options, share_budget
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
@@ -136,6 +139,9 @@ class ScoredRun:
             )
         check_options([one.judge for one in references], options)
         changes = {key: value for key, value in options.items() if value is not None}
+        bounds = Bounds((self.workspace.root.resolve(),))
+        needs = [need for one in references for need in judge_needs(one, changes, bounds, changes)]
+        require(f"the run {self.workspace.root}, as it was scored,", needs)
         again = [
             one.model_copy(update={"settings": {k: v for k, v in one.settings.items() if k not in changes}})
             for one in references

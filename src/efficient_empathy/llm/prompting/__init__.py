@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from efficient_empathy.dialogues import Utterance
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.settings import load
+from efficient_empathy.llm.prompting.rendering import TemplateFaultError, render_chat
 
 Message = dict[str, str]
 BUNDLED = ("chat", "speaker_listener", "empathetic_instruction")
@@ -32,8 +33,8 @@ class Labels(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    speaker: str = "Speaker: "
-    listener: str = "Listener: "
+    speaker: str = Field(default="Speaker: ", max_length=1_000)
+    listener: str = Field(default="Listener: ", max_length=1_000)
 
 
 class PromptTemplate(BaseModel):
@@ -46,7 +47,7 @@ class PromptTemplate(BaseModel):
     description: str = ""
     form: Literal["turns", "transcript"]
     """turns: speaker and listener take turns as user and assistant; transcript: all of it in one user turn."""
-    system: str = ""
+    system: str = Field(default="", max_length=200_000)
     """The system message, none where it is empty. Its text is sent as it is: nothing is filled in."""
     labels: Labels = Labels()
     """transcript: what stands before a turn; the listener's stands once more at the end."""
@@ -141,13 +142,17 @@ class ChatText:
     """Text of messages by the template of a `transformers` tokenizer; `name` is what errors call the model.
 
     Control tokens in dialogue text are made plain text first, and Qwen3 is asked not to think: what a model was trained
-    on is what it is asked. Raises `UserError` where there is no chat template, or where it does not take the messages.
+    on is what it is asked. A template is a program that came with the model: it runs in `rendering`'s bounds. Raises
+    `UserError` where there is no chat template, or where it does not take the messages.
     """
 
     def __init__(self, tokenizer: Any, name: str) -> None:
         if not tokenizer.chat_template:
             raise UserError(f"{name} has no chat template: take an instruction-tuned model, or one trained here")
-        self._apply, self._name = tokenizer.apply_chat_template, name
+        template = tokenizer.chat_template
+        self._template: str = template if isinstance(template, str) else tokenizer.get_chat_template()
+        self._tokens = {key: _texts(token) for key, token in tokenizer.special_tokens_map.items()}
+        self._name = name
         self._markers = tuple(token.content for token in tokenizer.added_tokens_decoder.values())
 
     def prompt(self, messages: Sequence[Message]) -> str:
@@ -159,19 +164,24 @@ class ChatText:
         return self._text(messages, add_generation_prompt=False)
 
     def _text(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
-        from jinja2 import TemplateError
-
         plain = without_markers(messages, self._markers)
         try:
-            text: str = self._apply(
-                plain, tokenize=False, add_generation_prompt=add_generation_prompt, enable_thinking=False
+            return render_chat(
+                self._template,
+                plain,
+                **{**self._tokens, "tools": None, "documents": None, "enable_thinking": False},
+                add_generation_prompt=add_generation_prompt,
             )
-        except TemplateError as error:
+        except TemplateFaultError as error:
             raise UserError(
                 f"{self._name}'s chat template does not take these messages ({error}): take the prompt template chat, "
                 "which has no system message, or speaker_listener, which has one user turn alone"
             ) from error
-        return text
+
+
+def _texts(token: Any) -> Any:
+    """A special token, or several, as text."""
+    return [str(one) for one in token] if isinstance(token, list | tuple) else str(token)
 
 
 def without_oldest(messages: list[Message]) -> list[Message]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 from pydantic.dataclasses import dataclass
 
+from efficient_empathy.foundation.guard import Needs, Reads
 from efficient_empathy.foundation.settings import SETTINGS, Flag, Settings
 from efficient_empathy.llm.settings import ExtraBody, HeaderVariables
 
@@ -18,7 +19,7 @@ BackendName = Literal["auto", "transformers", "vllm"]
 class GenerationSettings(Settings):
     """How responses are made. Greedy by default, as in the paper."""
 
-    template: str | None = None
+    template: Annotated[str | None, Reads()] = None
     """The prompt template, a bundled name or a file; by default the one that the model was trained with, else chat."""
     part: Part | None = None
     """Which samples are answered: test (held_out where the data has no test split), held_out, all; by default test in a
@@ -42,9 +43,9 @@ class GenerationSettings(Settings):
     """local: what runs the model; auto is vLLM where it is installed and there is a GPU for it, else transformers."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """local: the type of numbers; auto is bf16 on a GPU, fp32 elsewhere."""
-    allow_pickle: bool = False
+    allow_pickle: Annotated[bool, Needs("pickle")] = False
     """local: load a model whose weights are pickled, which can run code of whoever made them."""
-    trust_remote_code: bool = False
+    trust_remote_code: Annotated[bool, Needs("code")] = False
     """local: run code that comes with a model."""
 
     @property

@@ -11,6 +11,7 @@ from typing import Literal
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import BUNDLED, PromptTemplate
+from efficient_empathy.modelling.bases import require_base
 from efficient_empathy.modelling.moe.record import LABELS, ComparisonRecord
 from efficient_empathy.modelling.training.record import TrainingRecord, read_training, read_trainings
 
@@ -91,10 +92,14 @@ def _is_model(folder: Path) -> bool:
 
 def _base(workspace: Workspace | None) -> Path | str:
     """What the run's experts were trained from; without experts the bundled base."""
+    from efficient_empathy.modelling.training.models import bundled_base
     from efficient_empathy.modelling.training.models import resolve as resolve_base
 
     training = _first_training(workspace)
-    return resolve_base(training.base if training else None)
+    if workspace is None or training is None:
+        return resolve_base(None)
+    require_base(training.base, workspace.root, workspace.root, bundled_base())
+    return resolve_base(training.base)
 
 
 def training_of(target: Target, workspace: Workspace | None) -> TrainingRecord | None:

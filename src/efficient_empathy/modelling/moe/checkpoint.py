@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.llm.prompting.rendering import TemplateFaultError, render_chat
+from efficient_empathy.modelling.bases import ADAPTER, adapter_config, require_base, run_of
 from efficient_empathy.modelling.moe.tensors import StoredTensor, Tensor, cast, merge_lora, read_folder, read_header
+from efficient_empathy.modelling.training.models import bundled_base
 
-CONFIG = "adapter_config.json"
+CONFIG = ADAPTER
 WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 _KEY = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
@@ -37,12 +40,8 @@ _MERGE = "merge it into its base with PEFT's merge_and_unload, save that, and gi
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The adapter's configuration. Raises `UserError` for a kind that is not plain LoRA, by its name."""
-    path = folder / CONFIG
-    try:
-        config: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        kind = config["peft_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is no adapter's configuration: save the adapter again") from error
+    config = adapter_config(folder)
+    kind = config.get("peft_type")
     if kind != "LORA":
         raise UserError(f"{folder} is an adapter of the kind {kind}, which cannot be merged on the fly: {_MERGE}")
     for key, value in config.items():
@@ -171,9 +170,11 @@ def open_checkpoint(path: str | Path, *, base: str | Path | None = None, name: s
 
 def _on_base(folder: Path, name: str, base: str | Path | None) -> Checkpoint:
     config = read_config(folder)
-    base = base or config.get("base_model_name_or_path")
-    if not base:
-        raise UserError(f"{folder / CONFIG} does not say which base the adapter was trained on: give the base")
+    if base is None:
+        base = config.get("base_model_name_or_path")
+        if not isinstance(base, str) or not base:
+            raise UserError(f"{folder / CONFIG} does not say which base the adapter was trained on: give the base")
+        require_base(base, folder, run_of(folder), bundled_base())
     beneath = open_checkpoint(local(base, config.get("revision")), name="base")
     tensors = merge_adapter(folder, config, beneath.tensors)
     if beneath.config.get("tie_word_embeddings") and tensors[EMBEDDINGS] != beneath.tensors[EMBEDDINGS]:
@@ -198,7 +199,6 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 _REPLY = "REPLYHERE"
-_GENERATION = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}")
 
 
 def end_tokens(model: Checkpoint) -> list[int]:
@@ -227,27 +227,12 @@ def closing_token(model: Checkpoint) -> int | None:
 
 
 def _render_dialogue(template: str, settings: Mapping[str, Any]) -> str:
-    """A question and a reply in the template, as transformers renders it: sandboxed, with its few functions."""
-    import json
-
-    from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    def refuse(message: str) -> None:
-        raise TemplateError(message)
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
-    environment.globals |= {"raise_exception": refuse, "strftime_now": lambda form: ""}
+    """A question and a reply in the template; empty where it does not take them."""
     tokens = {key: _text(settings.get(key)) for key in ("bos_token", "eos_token", "pad_token", "unk_token")}
     messages = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": _REPLY}]
     try:
-        return environment.from_string(_GENERATION.sub("", template)).render(
-            messages=messages, add_generation_prompt=False, **tokens
-        )
-    except (TemplateError, TypeError, ValueError):
+        return render_chat(template, messages, add_generation_prompt=False, **tokens)
+    except TemplateFaultError:
         return ""
 
 

@@ -13,14 +13,17 @@ import polars as pl
 
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.guard import Bounds, needs_of
+from efficient_empathy.foundation.permissions import require
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.bases import require_base
 from efficient_empathy.modelling.moe.compare import Contender
 from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, UNTRAINED, mixture_label
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.training.examples import EncodedSample, choose, choose_part, conversational, encode
-from efficient_empathy.modelling.training.models import resolve
+from efficient_empathy.modelling.training.models import bundled_base, resolve
 from efficient_empathy.modelling.training.record import ALL, GROUPS, RANDOM, UNION, TrainingRecord, read_trainings
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
@@ -92,12 +95,16 @@ def common_settings(experts: Sequence[Expert], training: TrainingSettings | None
                     "what is held out for one was seen by the other; train one of them again"
                 )
     settings = first.training.settings
+    needs = needs_of(TrainingSettings, {"template": settings.template}, Bounds((first.path.parent.parent.resolve(),)))
+    require(f"{first.path}, as it was trained,", needs)
     return training.model_copy(update={key: getattr(settings, key) for key in _MUST_AGREE}) if training else settings
 
 
 def base_of(experts: Sequence[Expert]) -> Path | str:
     """The base that the experts were trained from. Raises `UserError` where it is not there any more."""
-    return resolve(experts[0].training.base)
+    first = experts[0]
+    require_base(first.training.base, first.path, first.path.parent.parent, bundled_base())
+    return resolve(first.training.base)
 
 
 def union_model(workspace: Workspace) -> Expert | None:

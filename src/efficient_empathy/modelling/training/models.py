@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.modelling.bases import ADAPTER, adapter_config, check_model, require_base, run_of
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 BUNDLED_NAME = "the bundled tiny base"
@@ -74,18 +75,19 @@ Dtype = Literal["fp32", "bf16", "auto"]
 
 def is_adapter(path: Path | str) -> bool:
     """Whether a folder holds a LoRA adapter and no model of its own."""
-    return isinstance(path, Path) and (path / "adapter_config.json").exists() and not (path / "config.json").exists()
+    return isinstance(path, Path) and (path / ADAPTER).exists() and not (path / "config.json").exists()
 
 
 def base_of(adapter: Path) -> Path | str:
-    """The base that an adapter was trained on. Raises `UserError` when it is not said or not there."""
-    try:
-        name = json.loads((adapter / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{adapter}/adapter_config.json does not say which base it belongs to: train it again"
-        ) from error
-    return resolve(str(name))
+    """The base that an adapter was trained on.
+
+    Raises `UserError` when it is not said or not there, and where the adapter may not name it (`require_base`).
+    """
+    name = adapter_config(adapter).get("base_model_name_or_path")
+    if not isinstance(name, str) or not name:
+        raise UserError(f"{adapter / ADAPTER} does not say which base it belongs to: train it again")
+    require_base(name, adapter, run_of(adapter), bundled_base())
+    return resolve(name)
 
 
 def load_tokenizer(path: Path | str, *, trust_remote_code: bool = False) -> Any:
@@ -132,6 +134,8 @@ def load_model(
         return _load_adapter(Path(path), dtype, device, attention, allow_pickle, trust_remote_code)
     if not allow_pickle:
         refuse_pickle(path)
+    if isinstance(path, Path):
+        check_model(path)
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "auto": "auto"}
     with quiet(), _load_errors(f"the model {path}", trust_remote_code):
         model: Any = AutoModelForCausalLM.from_pretrained(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from efficient_empathy.foundation.guard import Needs, Reads
 from efficient_empathy.foundation.settings import Settings, load
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -38,7 +39,7 @@ class LoraSettings(Settings):
 class TrainingSettings(Settings):
     """How one expert is trained. The defaults are the paper's for Llama-3-8B-Instruct (arXiv 2407.01937)."""
 
-    base: str | None = None
+    base: Annotated[str | None, Reads()] = None
     """A folder or a hub name; the bundled tiny base by default."""
     method: Literal["lora", "full"] = "lora"
     """Train an adapter, or every parameter."""
@@ -73,7 +74,7 @@ class TrainingSettings(Settings):
     """Recompute activations instead of keeping them; auto: where they would not fit."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """auto: bf16 autocast on GPUs and CPUs that calculate in it, else fp32."""
-    template: str = "chat"
+    template: Annotated[str, Reads()] = "chat"
     """The prompt template: bundled, or a YAML file."""
     seed: int = Field(default=0, ge=0)
     """Of the order, of new weights and of which dialogues are held out."""
@@ -97,9 +98,9 @@ class TrainingSettings(Settings):
     """Processes; auto: one a GPU, one without."""
     sharding: Literal["none", "fsdp2", "zero3"] = "none"
     """Split weights and optimiser over GPUs: FSDP2, or DeepSpeed's ZeRO-3."""
-    allow_pickle: bool = False
+    allow_pickle: Annotated[bool, Needs("pickle")] = False
     """Load weights from pickle files, which can run code."""
-    trust_remote_code: bool = False
+    trust_remote_code: Annotated[bool, Needs("code")] = False
     """Run the Python code that a model brings along."""
 
     def adapter(self) -> LoraSettings:

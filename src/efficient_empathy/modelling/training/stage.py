@@ -17,10 +17,13 @@ import yaml
 
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
+from efficient_empathy.foundation.guard import Bounds, needs_of
+from efficient_empathy.foundation.permissions import remember
 from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.bases import base_permission
 from efficient_empathy.modelling.progress import TrainingProgress
 from efficient_empathy.modelling.training.examples import (
     assign_parts,
@@ -204,6 +207,7 @@ def _train(
 ) -> TrainingResult:
     base = resolve(settings.base)
     template = PromptTemplate.load(settings.template)
+    _remember(workspace, settings, base)
     table = RunTable(workspace)
     frame = assign_parts(table, settings)
     if subset == RANDOM and size is None:
@@ -257,6 +261,12 @@ def _train(
     _tidy(folder)
     workspace.record(stage, TrainRecord.model_validate(record, from_attributes=True), _files(folder))
     return TrainingResult(**dict(record), path=str(folder), skipped=False)
+
+
+def _remember(workspace: Workspace, settings: TrainingSettings, base: Path | str) -> None:
+    """Let later commands load what this one was told to: the base and the template of a user's own experts."""
+    files = needs_of(TrainingSettings, {"template": settings.template}, Bounds((workspace.root.resolve(),)))
+    remember([*files, *([] if settings.base is None else [base_permission(base)])])
 
 
 def _rows(frame: pl.DataFrame, subset: str, settings: TrainingSettings, size: int | None) -> pl.DataFrame:
