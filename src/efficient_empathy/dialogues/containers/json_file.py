@@ -30,8 +30,12 @@ MAX_MESSAGES = 10_000
 """The longest array that is one conversation; the longest conversation that is read is shorter."""
 _MESSAGE_KEYS = {"role", "content", "from", "value", "name", "tool_calls", "tool_call_id", "function_call", "refusal"}
 _MESSAGE_KEYS |= {"weight", "train", "training", "timestamp", "created_at"}
-MAX_OBJECT = 2**30
+MAX_OBJECT = 2**28
 """The longest file, in characters, that is one JSON object: it does not stream."""
+MAX_VALUES = 4_000_000
+"""The most objects, lists and members of one line or row: an empty object takes 30 times its text in memory."""
+MAX_OBJECT_VALUES = 5 * MAX_VALUES
+"""Those of a file that is one JSON object."""
 
 _decoder = json.JSONDecoder(strict=False)
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -63,6 +67,8 @@ def line_value(line: bytes | None, encoding: str | None = None) -> tuple[Any, st
         return None, f"a line {TOO_LONG}"
     if b"\0" in line:
         return None, HOLDS_NUL
+    if has_more(MAX_VALUES, line):
+        return None, f"more than {MAX_VALUES:,} values in one line"
     try:
         return _decoder.decode(line.decode()), None
     except UnicodeDecodeError:
@@ -73,6 +79,14 @@ def line_value(line: bytes | None, encoding: str | None = None) -> tuple[Any, st
         return None, f"not JSON ({error.msg} at column {error.colno})"
     except (ValueError, RecursionError) as error:
         return None, f"not usable JSON ({error})"
+
+
+def has_more(values: int, text: bytes | str) -> bool:
+    """Whether JSON may have more than so many values, by the marks in it; those inside of strings count as well."""
+    if len(text) <= values:
+        return False
+    marks: tuple[Any, ...] = (b",", b"{", b"[") if isinstance(text, bytes) else (",", "{", "[")
+    return sum(text.count(mark) for mark in marks) > values
 
 
 def array_rows(file: DataFile | Path, intake: Intake, is_row: IsRow) -> Iterator[Row]:
@@ -205,6 +219,8 @@ class _Scanner:
         """The next value, and its fault if it has one that does not spoil what follows."""
         self.next_character()
         while True:
+            if has_more(most := MAX_VALUES if self._limit == MAX_LINE else MAX_OBJECT_VALUES, self._text):
+                raise self._syntax_error(number, f"more than {most:,} values; write one object a line")
             try:
                 value, end = _decoder.raw_decode(self._text, self._at)
                 if end < len(self._text) or self._at_end:
