@@ -13,6 +13,8 @@ FIELDS = {"model": "m", "temperature": 0, "messages": [{"role": "user", "content
         "flagged: THE APP WANTS  an\\nINVALID api key",
         "the phrase 'insufficient funds' is not allowed",
         "the word “funds” is not allowed",
+        "cannot read: 'another key of mine'",
+        "cannot read “another text about funds”",
     ],
 )
 def test_what_is_quoted_of_the_request_is_left_out(words: str) -> None:
@@ -27,6 +29,10 @@ def test_what_is_quoted_of_the_request_is_left_out(words: str) -> None:
     [
         "Incorrect API key provided: no**ne.",
         "insufficient funds",
+        "litellm.BadRequestError: {'error': {'message': 'Incorrect API key provided', 'type': 'auth_error'}}",
+        "[{'loc': ('body', 'guided_json'), 'msg': 'Extra inputs are not permitted'}]",
+        "`inputs` tokens + `max_new_tokens` must be <= 4096",
+        "the model doesn't exist, or you don't have access to it, and that's all",
         "Unsupported value: 'temperature' does not support 0 with this model.",
         "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
         "",

@@ -9,6 +9,11 @@ from typing import Any
 _WORD = re.compile(r"[a-z0-9_]+")  # what errors are told apart by is written in these letters
 _ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|.)")  # of JSON within JSON
 _QUOTED = re.compile(r"""(?<!\w)['"`\u201c\u2018]([^'"`\u201d\u2019]{1,80})['"`\u201d\u2019](?!\w)""")
+_PHRASE = re.compile(
+    r"""(?<![\w({\[])(?<!['"]:\ )  # no value of an object or a list: so one server repeats another's words
+    (?:'[^'"{}]{5,400}'|\u201c[^\u201d{}]{5,400}\u201d|\u2018[^\u2019{}]{5,400}\u2019)(?!\w)""",
+    re.X,
+)
 _RUN = 3
 """So many words in a row that the request has too are quoted from there."""
 
@@ -20,6 +25,8 @@ def texts_of(fields: Mapping[str, Any]) -> list[str]:
 
 def without_echo(words: str, texts: Iterable[str], names: Collection[str]) -> str:
     """`words` without what they quote of `texts`: three words or more, or fewer in quotation marks.
+
+    A phrase of three words or more in single or curly quotation marks is a quotation wherever it is from.
 
     `names` are those of the request's fields, which an error may mean when it quotes one.
     """
@@ -35,8 +42,9 @@ def without_echo(words: str, texts: Iterable[str], names: Collection[str]) -> st
     for match, is_echo in zip(matches, echoed, strict=True):
         if is_echo:
             letters[match.start() : match.end()] = " " * (match.end() - match.start())
+    rest = _PHRASE.sub(lambda phrase: " " if len(phrase[0].split()) >= _RUN else phrase[0], "".join(letters))
     line = f" {' '.join(own)} "
-    return _QUOTED.sub(lambda quote: " " if _is_echo(quote[1], line, names) else quote[0], "".join(letters))
+    return _QUOTED.sub(lambda quote: " " if _is_echo(quote[1], line, names) else quote[0], rest)
 
 
 def _is_echo(quote: str, line: str, names: Collection[str]) -> bool:

@@ -114,7 +114,7 @@ def _record(job: Job, replies: Replies) -> GenerationRecord:
         backend=job.backend,
         seconds=round(replies.seconds, 3),
         tokens_per_second=round(tokens / replies.seconds, 1) if replies.seconds else None,
-        cost_usd=round(replies.cost_usd, 6),
+        cost_usd=round(replies.cost_usd, 12),
         key=job.key,
         rows=job.rows_hash,
     )
