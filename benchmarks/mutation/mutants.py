@@ -50,6 +50,7 @@ def run_mutmut(root: Path, room: Room, folder: Path, sample: int | None) -> None
         "use_git_change_detection": False,
         "on_dependency_change": "ignore",
         "timeout_constant": 4.0,
+        "process_isolation": "forkserver",  # a process in which polars has worked cannot be forked
     }
     table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
     content = f"{(root / 'pyproject.toml').read_text('utf-8')}\n[tool.mutmut]\n{table}"
