@@ -80,3 +80,30 @@ def test_what_is_no_http_proxy_is_told_without_its_password(monkeypatch: pytest.
     with pytest.raises(UserError, match="HTTPS_PROXY is not of the form") as caught:
         find_proxy(URL("https://judge.example"))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://proxy.test:21", "http://", "https://", "http://[::1", "socks5://proxy.test"]
+)
+def test_what_is_no_http_proxy_is_refused_by_the_variables_name(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    with pytest.raises(UserError) as raised:
+        find_proxy(URL("https://api.openai.com/v1"))
+    assert str(raised.value) == (
+        "HTTPS_PROXY is not of the form http://HOST:PORT: name an HTTP proxy there, or unset it"
+    )
+
+
+def test_a_proxy_is_its_place_and_what_logs_in_there_is_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "https://user:pa%20ss@proxy.test:3128/way?x=1#y")
+    proxy = find_proxy(URL("https://api.openai.com/v1"))
+    assert proxy is not None
+    assert (str(proxy.url), proxy.variable) == ("https://proxy.test:3128/", "HTTPS_PROXY")
+    assert proxy.headers == {"Proxy-Authorization": f"Basic {LOGIN}"}
+    assert proxy.secrets == ("pa%20ss", "pa ss", LOGIN)
+    monkeypatch.setenv("HTTPS_PROXY", "http://token-0123@proxy.test")
+    proxy = find_proxy(URL("https://api.openai.com/v1"))
+    assert proxy is not None
+    encoded = base64.b64encode(b"token-0123:").decode()
+    assert proxy.headers == {"Proxy-Authorization": f"Basic {encoded}"}
+    assert proxy.secrets == (encoded, "token-0123", "token-0123")

@@ -33,4 +33,6 @@ def test_a_server_without_tls_is_told(client: Client) -> None:
     with MisbehavingServer() as server:
         (result,) = client(server.url.replace("http://", "https://"))
     assert isinstance(result, NotTheJudge)
-    assert "give http:// instead" in str(result)
+    place = server.url.removeprefix("http://")
+    assert str(result) == f"https://{place}/chat/completions does not speak TLS: give http:// instead"
+    assert client.endpoint.stats.requests == 1

@@ -1,4 +1,5 @@
 import math
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -93,3 +94,13 @@ def test_whatever_a_server_says_a_wait_is_finite_and_at_most_a_day(
 ) -> None:
     wait_s = wait_hint(headers, words, now)
     assert wait_s is None or (math.isfinite(wait_s) and 0 <= wait_s <= LONGEST_S)
+
+
+def test_a_moment_without_a_time_zone_is_in_utc_wherever_the_reader_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert wait_hint({"x-ratelimit-reset": "2026-03-01T12:00:20"}, "", NOW) == pytest.approx(20)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
