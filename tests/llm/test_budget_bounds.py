@@ -120,3 +120,17 @@ def test_what_nobody_waits_for_counts_as_spent_at_the_close() -> None:
     budget.settle(0.25, 0.125)
     budget.close()
     assert told == [0.5, 0.5, 0.75, 0.625]
+
+
+def test_a_bill_above_what_was_set_aside_is_journalled_at_once_and_one_within_it_is_not() -> None:
+    told: list[float] = []
+    budget = Budget(2.0)
+    assert budget.reserve(0.5)
+    assert budget.reserve(0.25)
+    budget.journal = told.append
+    budget.settle(0.25, 0.25)
+    assert told == []
+    budget.settle(0.5, 0.75)
+    assert told == [1.0]
+    budget.close()
+    assert told == [1.0, 1.0]
