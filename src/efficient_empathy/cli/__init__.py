@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from efficient_empathy.cli.lazy import LOOK, Place, Room, Table, lazy_group
+from efficient_empathy.foundation.signals import end_in_order
 from efficient_empathy.foundation.terminal import guard_streams
 
 COMMANDS: Table = {
@@ -83,4 +84,5 @@ def _app(
 def main() -> None:
     """Entry point."""
     guard_streams()
+    end_in_order()
     app()

@@ -111,7 +111,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
         from efficient_empathy.cli.options import err
-        from efficient_empathy.foundation.errors import UserError
+        from efficient_empathy.foundation.errors import FULL, UserError, disk_is_full
 
         try:
             command(*arguments, **options)
@@ -123,6 +123,12 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except Exception as error:
+            if not disk_is_full(error):
+                raise
+            place = getattr(error, "filename", None) or "a file"
+            err.print(f"Error: cannot write {place}: {FULL}", style="bold red")
             raise typer.Exit(1) from None
 
     return run

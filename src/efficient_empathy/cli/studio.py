@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,10 +59,9 @@ def studio(
         sys.stdout.flush()
         if settings.open or (settings.open is None and token is None and _has_desktop()):
             webbrowser.open(url)
-        try:
+        with suppress(KeyboardInterrupt):
             serve(app, listening, Limits.of_system(settings.trusted_proxies))
-        except KeyboardInterrupt:
-            err.print("The studio has ended.")
+        err.print("The studio has ended.")
 
 
 def _token(settings: StudioSettings) -> str | None:

@@ -7,12 +7,15 @@ this process sends can come back in anybody's words.
 from __future__ import annotations
 
 import base64
+import errno
 import html
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -104,6 +107,18 @@ class UserError(Exception):
         super().__init__(redact(message))
 
 
+class Misplaced(UserError):  # noqa: N818 (it says where the file is)
+    """What is being written to was moved, deleted or replaced meanwhile: nobody would find what goes there."""
+
+
+def misplaced(path: Path) -> Misplaced:
+    """The error of whoever finds that `path` is no longer the file that it opened."""
+    return Misplaced(
+        f"{path} was moved, deleted or replaced while it was in use: nothing more is sent; put it back where it was, "
+        "then run the same command again"
+    )
+
+
 def missing_extra(command: str, extra: str) -> UserError:
     """The error of a command whose optional dependencies are not installed."""
     return UserError(f'{command} needs the extra "{extra}": pip install "efficient-empathy[{extra}]"')
@@ -121,6 +136,46 @@ def error_context(action: str, remedy: str = "") -> Iterator[None]:
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = text.splitlines()[0]
         raise UserError(f"cannot {action} ({reason})" + (f": {remedy}" if remedy else "")) from error
+
+
+@contextmanager
+def write_context(path: Path) -> Iterator[None]:
+    """Turn what the system raises in the block into a `UserError` that says why `path` cannot be written.
+
+    That its disk is full is said in one way, whatever the library that writes calls it.
+    """
+    try:
+        yield
+    except (UserError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        if disk_is_full(error) or _is_full(path):
+            raise UserError(f"cannot write {path}: {FULL}") from error
+        if isinstance(error, OSError):
+            raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        raise
+
+
+FULL = "its disk is full; make room, then run the same command again"
+_FULL = re.compile(r"no space left on device|disk is full|disk quota exceeded", re.IGNORECASE)
+_LEAST = 1 << 16
+"""A disk with fewer bytes free is full: not every library says so."""
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, says that a disk is full."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _FULL.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < _LEAST
+    except OSError:
+        return False
 
 
 def _faults() -> tuple[type[BaseException], ...]:

@@ -14,6 +14,9 @@ _UNITS = 10**12
 _MOST_USD = 1e18
 """More counts as this."""
 
+_AHEAD = 64
+"""A journal is told the price of so many requests ahead: a word that no power cut takes costs it milliseconds."""
+
 
 class Budget:
     """What may be spent (`max_usd`, None for no limit) and what has been (`spent_usd`, from earlier runs at first).
@@ -21,9 +24,10 @@ class Budget:
     Spent and set aside together never exceed `max_usd`, as long as nothing is billed above what was set aside for it.
     If a server does bill more, `spent_usd` tells the truth and nothing further is set aside.
 
-    `journal`, which may be set later, is told `committed_usd` each time that money is set aside, before the request
-    goes out, and when more is billed than was set aside, and what was spent in the end by `close`. So after a kill its
-    last word covers what was under way.
+    `journal`, which may be set later, is told before a request goes out that more than its last word may be spent from
+    now on, some way ahead so that it need not write for each request; it is told where more is billed than was set
+    aside, and by `close` what was spent in the end. So after a kill its last word covers what was under way: what it
+    says too much is the price of a few requests, and of what is left of the limit an eighth at most.
     """
 
     def __init__(
@@ -40,7 +44,8 @@ class Budget:
         self._max_units = None if max_usd is None else _units_within(max_usd)
         self._spent_units = _units(spent_usd)
         self._reserved_units = 0
-        self._journalled = False
+        self._told_units = 0
+        """What `journal` was told last; 0 before the first word and after `close`."""
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
@@ -64,14 +69,23 @@ class Budget:
         if self._max_units is not None and self._spent_units + self._reserved_units + units > self._max_units:
             return False
         self._reserved_units += units
-        if units and self.journal is not None:
-            try:
-                self.journal(self.committed_usd)
-            except BaseException:
-                self._reserved_units -= units
-                raise
-            self._journalled = True
+        try:
+            self._tell(units)
+        except BaseException:
+            self._reserved_units -= units
+            raise
         return True
+
+    def _tell(self, units: int) -> None:
+        """Tell `journal` what is committed, and room for requests of so many units, unless it was told as much."""
+        committed = self._spent_units + self._reserved_units
+        if not units or self.journal is None or committed <= self._told_units:
+            return
+        ahead = _AHEAD * units
+        if self._max_units is not None:
+            ahead = max(0, min(ahead, (self._max_units - committed) // 8))
+        self.journal((committed + ahead) / _UNITS)
+        self._told_units = committed + ahead
 
     def settle(self, reserved: float, actual: float) -> None:
         """Turn what was set aside into what was spent."""
@@ -81,18 +95,17 @@ class Budget:
         for turn in waiting:
             if not turn.done():
                 turn.set_result(None)
-        if actual > reserved and self.journal is not None:
-            self._journalled = True
-            self.journal(self.committed_usd)
+        if actual > reserved:
+            self._tell(_units(actual))
 
     def close(self) -> None:
         """Tell `journal` what was spent in the end, if it was told anything since the last `close`.
 
         What is still set aside, for requests that nobody waits for, counts as spent.
         """
-        if self._journalled and self.journal is not None:
+        if self._told_units and self.journal is not None:
             self.journal(self.committed_usd)
-            self._journalled = False
+            self._told_units = 0
 
     async def hold(self, usd: float) -> None:
         """Set `usd` aside, waiting for requests under way to settle for less than was set aside for them.

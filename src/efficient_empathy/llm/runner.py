@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from efficient_empathy.foundation.console import Console
+from efficient_empathy.foundation.signals import ENDING, is_ours, leave_terminal
 from efficient_empathy.llm.errors import BudgetExhausted, Draining
 
 Ending = Literal["complete", "stopped", "budget"]
@@ -101,12 +102,12 @@ async def run_calls(work: Work[Item, Answer], stop: asyncio.Event) -> Ending:
 def run(work: Work[Any, Any], watcher: Watcher) -> Ending:
     """`run_calls` from code that is not async, in a notebook's cell too; the work is closed in the end.
 
-    SIGINT and SIGTERM, where nobody else handles them, let the calls in flight finish; a second one abandons them.
+    SIGINT, SIGTERM and SIGHUP, where nobody else handles them, let the calls in flight finish; a second one abandons
+    them.
     """
     # Only where nobody else handles them, and on the main thread, which alone may.
-    untouched = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     on_main = threading.current_thread() is threading.main_thread()
-    ours = [name for name, default in untouched.items() if on_main and signal.getsignal(name) is default]
+    ours = [number for number in (signal.SIGINT, *ENDING) if on_main and is_ours(number)]
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -137,6 +138,7 @@ async def _stopped_by(
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
 
     def interrupt() -> None:
+        leave_terminal()
         if stop.is_set() and task is not None:
             task.cancel()
             return
@@ -144,11 +146,13 @@ async def _stopped_by(
         work.drain()
         watcher.stopping()
 
-    watcher.signals([name.name for name in signals])
-    for name in signals:
-        loop.add_signal_handler(name, interrupt)
+    watcher.signals([one.name for one in signals])
+    earlier = {one: signal.getsignal(one) for one in signals}
+    for one in signals:
+        loop.add_signal_handler(one, interrupt)
     try:
         yield
     finally:
-        for name in signals:
-            loop.remove_signal_handler(name)
+        for one, handler in earlier.items():
+            loop.remove_signal_handler(one)
+            signal.signal(one, handler)

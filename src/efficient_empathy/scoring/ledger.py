@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
-from efficient_empathy.foundation.errors import UserError, error_context
-from efficient_empathy.foundation.run.workspace import transaction
+from efficient_empathy.foundation.errors import UserError, error_context, misplaced
+from efficient_empathy.foundation.run.workspace import file_identity, transaction
 from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 
 VERSION = 2
@@ -56,7 +58,8 @@ class Ledger:
 
     A judgement's key is its sample and the judge's `spec`. At most one `ok` row stands
     under a key; failures stay beside it, as they came. With `read_only` nothing
-    is written, not even to a file that is none of ours. Raises `UserError` when the file cannot be read or written.
+    is written, not even to a file that is none of ours, and one whose making was cut short is empty. Raises `UserError`
+    when the file cannot be read or written, and when what is to be written would go to a file that is no longer there.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -65,20 +68,26 @@ class Ledger:
         """Of specs that are written for good."""
         with self._guard():
             self._db = _open_read_only(path) if read_only else _open(path)
+            self._identity = file_identity(path)
             self._db.execute("BEGIN")  # both answers from one moment: another process may be making the file
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             self._db.execute("COMMIT")
-            if version != VERSION and (version or tables or read_only):
+            if version != VERSION and (version or tables):
                 self._db.close()
                 message = (
                     f"of version {version}; this program reads version {VERSION}" if version else "by this program"
                 )
                 raise UserError(f"{path} is not a ledger {message}: name another file or folder")
-            if not read_only:
+            if read_only and not tables:  # whoever began to make it was killed, or found the disk full
+                self._db.close()
+                self._db = _open(":memory:")
+            elif not read_only:
                 self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = NORMAL")
+            if not (read_only and tables):
                 self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            if not read_only:
+                self._db.execute("PRAGMA synchronous = NORMAL")
 
     def __enter__(self) -> Ledger:
         return self
@@ -88,6 +97,7 @@ class Ledger:
 
     def record(self, spec: JudgeSpec, judgements: Sequence[Judgement]) -> None:
         """Write judgements in one transaction; when this returns, they survive the process."""
+        self._require_in_place()
         with self._guard(), transaction(self._db):
             spec_id = self._spec_ids.get(spec.key) or self._spec_id(spec, add=True)
             self._db.executemany(INSERT, [{"spec_id": spec_id, **_to_row(j)} for j in judgements])
@@ -161,9 +171,15 @@ class Ledger:
             return [_spec(row[0]) for row in self._db.execute("SELECT spec FROM specs ORDER BY id")]
 
     def commit_usd(self, usd: float) -> None:
-        """Note what this run's calls may have come to in all, before one goes out: a crash then cannot hide it."""
+        """Note what this run's calls may have come to in all, before one goes out: no crash and no power cut hides it.
+
+        The judgements that were recorded before are past a power cut with it.
+        """
+        self._require_in_place()
         with self._guard():
+            self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("INSERT OR REPLACE INTO spending (id, committed_usd) VALUES (1, ?)", (usd,))
+            self._db.execute("PRAGMA synchronous = NORMAL")
 
     def spent_usd(self) -> float:
         """What all calls have cost: the judgements' sum, or what was committed if that is more (lost calls count)."""
@@ -188,6 +204,14 @@ class Ledger:
         row = self._db.execute("SELECT id FROM specs WHERE key = ?", (spec.key,)).fetchone()
         return int(row[0]) if row else -1
 
+    def _require_in_place(self) -> None:
+        """Raises `Misplaced` where the file was removed or replaced since it was opened: who would find what we write?
+
+        SQLite writes on to a file without a name.
+        """
+        if file_identity(self.path) != self._identity:
+            raise misplaced(self.path)
+
     def _guard(self) -> AbstractContextManager[None]:
         remedy = "what it holds is kept; see to its disk and permissions, then run the same command again"
         return error_context(f"use the ledger {self.path}", remedy)
@@ -199,9 +223,21 @@ def _open(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 def _open_read_only(path: Path) -> sqlite3.Connection:
-    """Nothing is left beside the file: where no one has it open for writing, it is read as it lies."""
-    log = path.with_name(f"{path.name}-wal").exists()
-    return _open(f"file:{quote(str(path.resolve()))}?{'mode=ro' if log else 'immutable=1'}", uri=True)
+    """Nothing is left beside the file: where no one has it open for writing, it is read as it lies.
+
+    A write that a rollback journal says was cut short is undone in a copy.
+    """
+    log, journal = (path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal"))
+    if not journal.exists():
+        return _open(f"file:{quote(str(path.resolve()))}?{'mode=ro' if log.exists() else 'immutable=1'}", uri=True)
+    memory = _open(":memory:")
+    with TemporaryDirectory() as folder:
+        for file in (path, journal, log):
+            if file.exists():
+                shutil.copyfile(file, Path(folder) / file.name)
+        with closing(_open(Path(folder) / path.name)) as copy:
+            copy.backup(memory)
+    return memory
 
 
 @lru_cache(maxsize=256)

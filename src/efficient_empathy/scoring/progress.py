@@ -22,6 +22,7 @@ from pydantic import Field
 from efficient_empathy.foundation.console import Console, bar
 from efficient_empathy.foundation.errors import redact
 from efficient_empathy.foundation.run.record import Part, Record
+from efficient_empathy.foundation.run.workspace import temporary_name
 from efficient_empathy.llm import Window
 from efficient_empathy.llm.runner import Watcher
 from efficient_empathy.scoring.judges.contract import STATES, Judgement, JudgeSpec
@@ -201,7 +202,7 @@ class ProgressFile(Watcher):
             written_at=time.time(),
             counts=self._display.counts(),
         )
-        temporary = self._path.with_name(f".{PROGRESS}.{os.getpid()}.tmp")
+        temporary = self._path.with_name(temporary_name(PROGRESS))
         with contextlib.suppress(OSError):
             temporary.write_text(progress.model_dump_json(), "utf-8")
             temporary.replace(self._path)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.console import Console
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import Misplaced, UserError
 from efficient_empathy.llm.runner import Ending, Watcher, Work, run
 from efficient_empathy.scoring.judges.contract import CheckedJudge, Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
@@ -109,6 +109,8 @@ class Session:
         except UserError as error:
             self.ending, self._failure = "error", error
         file.end(self.ending, str(self._failure or ""))
+        if isinstance(self._failure, Misplaced):
+            raise self._failure
         self.requests += display.requests
         self.cost_usd += display.cost_usd
         self.judgements += sum(display.states.values())

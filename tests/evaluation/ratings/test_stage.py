@@ -185,6 +185,6 @@ def test_nothing_is_no_result(handed_out, tmp_path) -> None:
 def test_a_folder_that_cannot_be_made(tmp_path) -> None:
     run = responded_run(tmp_path / "run")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write sheets to .*file"):
+    with pytest.raises(UserError, match=r"cannot write .*file"):
         make_sheets(run, ["moe"], Design(("ann",), ("likert",)), tmp_path / "file")
     assert not (run.ratings / "key.json").exists()

@@ -79,7 +79,10 @@ def test_it_is_swept_where_there_is_no_proc_and_a_living_process_keeps_its_own(t
 
 def test_a_full_disk_is_told_with_the_place(tmp_path) -> None:
     target = tmp_path / "file.txt"
-    with pytest.raises(UserError, match=r"cannot write .*file\.txt: No space left"), atomic(target) as temporary:
+    with (
+        pytest.raises(UserError, match=r"file\.txt: its disk is full; make room"),
+        atomic(target) as temporary,
+    ):
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []

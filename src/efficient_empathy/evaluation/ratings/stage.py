@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import polars as pl
@@ -28,9 +27,9 @@ from efficient_empathy.evaluation.ratings.reading import FilledRow, Reading, rea
 from efficient_empathy.evaluation.ratings.record import NAME, Key, RatingsRecord, SheetKey, write_key
 from efficient_empathy.evaluation.ratings.results import Resampling, results
 from efficient_empathy.evaluation.ratings.sheets import write_csv, write_xlsx
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, write_context
 from efficient_empathy.foundation.run.record import Part
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace, atomic, temporary_folder
 
 Format = Literal["xlsx", "csv"]
 WRITERS = {"xlsx": write_xlsx, "csv": write_csv}
@@ -129,12 +128,8 @@ def _with_secret_of(path: Path, design: Design) -> Design:
 @contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
     """A folder in `folder` to write to first: no sheet is there before its key, no key without all of its sheets."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".sheets-", dir=folder) as work:
-            yield Path(work)
-    except OSError as error:
-        raise UserError(f"cannot write sheets to {folder}: {error.strerror or error}") from error
+    with write_context(folder), temporary_folder(folder) as work:
+        yield work
 
 
 def sheet_key(rater: str, rows: Mapping[Task, Sequence[Row]], format: Format) -> SheetKey:  # noqa: A002

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 from filelock import FileLock, Timeout
 from pydantic import JsonValue, ValidationError
 
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import Misplaced, UserError, write_context
 from efficient_empathy.foundation.run.manifest import Artifact, Manifest, first_fault
 
 if TYPE_CHECKING:
@@ -181,7 +182,8 @@ class Workspace:
             raise UserError(
                 f"{self.root} is no run's folder: `efficient-empathy score SOURCE --run {self.root}` makes it"
             )
-        lock = FileLock(self.root.resolve() / ".lock", is_singleton=True)
+        root = self.root.absolute()
+        lock = FileLock(root.resolve() / ".lock", is_singleton=True)
         try:
             try:
                 lock.acquire(timeout=0)
@@ -191,10 +193,40 @@ class Workspace:
                 lock.acquire(poll_interval=_POLL_S)
         except OSError as error:
             raise UserError(f"cannot write to the run's folder {self.root}: {error.strerror}") from error
+        outermost = root not in _HELD
         try:
+            if outermost:
+                _HELD[root] = file_identity(root)
+                sweep(root)
             yield
         finally:
+            if outermost:
+                del _HELD[root]
             lock.release()
+
+
+_HELD: dict[Path, tuple[int, int] | None] = {}
+"""The runs that are locked here, by their folder, and what it is."""
+
+
+def require_in_place(path: Path) -> None:
+    """Raise `Misplaced` where `path` lies in a run that is locked here and was moved, deleted or unmounted since."""
+    path = path.absolute()
+    for root, identity in list(_HELD.items()):
+        if path.is_relative_to(root) and file_identity(root) != identity:
+            raise Misplaced(
+                f"the run's folder {root} was moved, deleted or unmounted while it was in use: nothing more is "
+                "sent or written; put it back where it was, then run the same command again"
+            )
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file or a folder from another of the same name; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 @contextlib.contextmanager
@@ -203,31 +235,73 @@ def atomic(path: Path) -> Iterator[Path]:
 
     The path is this writer's alone, so threads and processes may write to `path` at once: the last one stands.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    _WRITING.add(temporary.name)
-    try:
+    with temporary_beside(path) as temporary, write_context(path):
+        require_in_place(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
+        _sweep_one(path.parent, [one.name for one in path.parent.iterdir()])
         yield temporary
+        require_in_place(path)
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """A path beside `path` that is this writer's alone; what is there in the end goes."""
+    temporary = path.with_name(temporary_name(path.name))
+    _WRITING.add(temporary.name)
+    try:
+        yield temporary
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
         _WRITING.discard(temporary.name)
 
 
-def _sweep(path: Path) -> None:
-    """Remove what killed processes left of their writes to `path`, be it one that had this process's number."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.[0-9a-f]{{8}}\.tmp")
-    for leftover in path.parent.iterdir():
-        if match := pattern.fullmatch(leftover.name):
-            pid = int(match[1])
-            if leftover.name not in _WRITING if pid == os.getpid() else not process_exists(pid):
-                leftover.unlink(missing_ok=True)
+@contextlib.contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A folder in `parent` for as long as the block lasts; what a killed process leaves of it is swept."""
+    folder = parent / temporary_name("work")
+    _WRITING.add(folder.name)
+    try:
+        with write_context(parent):
+            require_in_place(folder)
+            folder.mkdir(parents=True)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _WRITING.discard(folder.name)
+
+
+_TEMPORARY = re.compile(r"\..*\.(\d+)\.[0-9a-f]{8}\.tmp")
+
+
+def temporary_name(name: str) -> str:
+    """A name for what will be `name` once it is whole: it says which process writes, for `sweep`."""
+    return f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes have left of their writes, anywhere below `folder`.
+
+    It is known by its name, which a process of ours gave it that is no more, or that was this one's number before.
+    """
+    for place, folders, files in os.walk(folder):
+        _sweep_one(Path(place), (*folders, *files))
+        folders[:] = [name for name in folders if not _TEMPORARY.fullmatch(name)]
+
+
+def _sweep_one(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if (match := _TEMPORARY.fullmatch(name)) and not _is_written(name, int(match[1])):
+            leftover = folder / name
+            with contextlib.suppress(OSError):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+def _is_written(name: str, pid: int) -> bool:
+    return name in _WRITING if pid == os.getpid() else process_exists(pid)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ import torch
 
 from efficient_empathy.encoders import PairTokenizer, pad
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace, atomic, temporary_folder
 from efficient_empathy.labelling.distillation.model import Encoded, Student, fit, predict
 from efficient_empathy.labelling.distillation.quality import (
     Examples,
@@ -153,8 +152,8 @@ def export_onnx(student: Student, path: Path) -> None:
     axes = {name: {0: "samples", 1: "tokens"} for name in INPUTS} | {"logits": {0: "samples"}}
     fusion = FusionOptions("bert")
     fusion.enable_embed_layer_norm = False  # it would hide the word vectors from the quantiser
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        plain, fused = str(Path(folder) / "plain.onnx"), str(Path(folder) / "fused.onnx")
+    with temporary_folder(path.parent) as folder, _quiet():
+        plain, fused = str(folder / "plain.onnx"), str(folder / "fused.onnx")
         inputs = tuple(torch.from_numpy(example[name]) for name in INPUTS)
         torch.onnx.export(
             student, inputs, plain, input_names=list(INPUTS), output_names=["logits"], dynamic_axes=axes,

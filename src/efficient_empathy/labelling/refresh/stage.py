@@ -67,6 +67,7 @@ def refresh(
     settings, rubric = settings or RefreshSettings(), rubric or Rubric.load()
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         run = ScoredRun.open(workspace, rubric)
+        run.mend()
         if settings.which == "none":
             return _first_pass_again(run)
         rounds = Rounds(run, settings, options or {}, judge)
@@ -106,13 +107,18 @@ class ScoredRun:
         record = workspace.stage(SCORE, ScoreRecord)
         if record is None or not workspace.scores.exists():
             raise UserError(f"{workspace.root} has no scores to refresh: run `efficient-empathy score SOURCE` first")
-        for path in (workspace.samples, workspace.scores):
-            workspace.require(path, "score SOURCE")
+        workspace.require(workspace.samples, "score SOURCE")
         if record.rubric.hash != rubric.hash:
             raise UserError(
                 f"{workspace.root} was scored by the rubric {record.rubric.hash}: give its file with --rubric"
             )
         return cls(workspace, rubric, record)
+
+    def mend(self) -> None:
+        """Write the scores again from the ledger, where a refresh was killed before it had said that they are new."""
+        if self.workspace.fault(self.workspace.scores):
+            with Ledger(self.workspace.ledger) as ledger:
+                write(self.workspace, ledger, self.panel, self.rubric)
 
     @property
     def panel(self) -> Panel:

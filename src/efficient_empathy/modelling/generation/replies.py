@@ -15,8 +15,8 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import atomic, file_hash
+from efficient_empathy.foundation.errors import UserError, misplaced
+from efficient_empathy.foundation.run.workspace import atomic, file_hash, file_identity
 from efficient_empathy.modelling.generation.backends import Reply
 from efficient_empathy.modelling.generation.record import (
     GenerationRecord,
@@ -94,19 +94,27 @@ class Journal:
             self._synced_at = time.monotonic()
 
     def commit_usd(self, usd: float) -> None:
-        """Keep what may have been spent so far, before a request goes out."""
+        """Keep what may have been spent so far, before a request goes out, past a power cut too."""
         self._write(JournalSpending(committed_usd=usd))
+        os.fsync(self._handle.fileno())
 
     def remove(self) -> None:
         """The final file has it all."""
         self.path.unlink(missing_ok=True)
 
     def _write(self, line: JournalStart | JournalReplies | JournalSpending) -> None:
+        if file_identity(self.path) != _identity_of(self._handle):
+            raise misplaced(self.path)
         try:
             self._handle.write(json.dumps(line.model_dump()).encode() + b"\n")
             self._handle.flush()
         except OSError as error:
             raise UserError(f"cannot write {self.path}: {error.strerror}; what was finished is kept") from error
+
+
+def _identity_of(handle: Any) -> tuple[int, int]:
+    status = os.fstat(handle.fileno())
+    return status.st_dev, status.st_ino
 
 
 def _parse_line(line: bytes) -> JournalStart | JournalReplies | JournalSpending | None:

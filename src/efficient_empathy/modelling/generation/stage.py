@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.console import Console
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import Misplaced, UserError
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.llm.runner import Ending
 from efficient_empathy.modelling.generation.backends import BACKENDS, FinishReason, Reply, choose_backend
@@ -168,6 +168,8 @@ def _answer(job: Job, journal: Journal, so_far: Replies, done: set[int], console
                 keep(replies)
     except KeyboardInterrupt:
         return "stopped"
+    except Misplaced:
+        raise
     except UserError as error:
         remains = (
             f"{len(so_far.by_sample):,} of {len(job.ids):,} responses are kept; the same command goes on from there"

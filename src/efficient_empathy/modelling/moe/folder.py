@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, write_context
+from efficient_empathy.foundation.run.workspace import require_in_place
 from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
 
 SPARE = 64 << 20
@@ -24,19 +25,19 @@ def whole(out: Path) -> Iterator[Path]:
     """
     work, aside = (out.with_name(f".{out.name}.{kind}") for kind in ("work", "old"))
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        sweep(out)
-        work.mkdir()
-        yield work
-        for path in (*(p for p in work.rglob("*") if p.is_file()), work):
-            _sync(path)
-        if out.exists():
-            out.rename(aside)
-        work.rename(out)
-        _sync(out.parent)
-        shutil.rmtree(aside, ignore_errors=True)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
+        with write_context(out):
+            require_in_place(out)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            sweep(out)
+            work.mkdir()
+            yield work
+            for path in (*(p for p in work.rglob("*") if p.is_file()), work):
+                _sync(path)
+            if out.exists():
+                out.rename(aside)
+            work.rename(out)
+            _sync(out.parent)
+            shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, write_context
 from efficient_empathy.foundation.run.record import finite
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.workspace import atomic, require_in_place
 from efficient_empathy.modelling.training.examples import EncodedSample, encode
 from efficient_empathy.modelling.training.loss import HELD_OUT, HeldOut
 from efficient_empathy.modelling.training.models import device_name, precision_of, quiet
@@ -72,8 +72,13 @@ def fit(
         keep_only(checkpoints, fingerprint(model, encoding.samples, settings, trainable, trl))
     original = {name: getattr(model.config, name) for name in _CONFIG if hasattr(model.config, name)}
     generation = deepcopy(model.generation_config)
-    with quiet():
-        trainer = _trainer(model, tokenizer, plan, held_out, checkpoints, trainable, on_step, trl)
+
+    def in_place(step: int, steps: int, loss: float) -> None:
+        require_in_place(checkpoints)
+        on_step(step, steps, loss)
+
+    with quiet(), write_context(checkpoints):
+        trainer = _trainer(model, tokenizer, plan, held_out, checkpoints, trainable, in_place, trl)
         last = last_checkpoint(checkpoints)
         first_step = int(last.name.rpartition("-")[2]) if last else 0
         trainer.train(resume_from_checkpoint=str(last) if last else None)

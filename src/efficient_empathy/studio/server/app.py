@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.signals import ENDING, is_ours
 from efficient_empathy.studio.pages import chat, live
 from efficient_empathy.studio.pages.analytics import routes as analytics
 from efficient_empathy.studio.pages.chat.turns import ChatEndpoint
@@ -131,8 +133,12 @@ def make_server(app: Starlette, limits: Limits | None = None) -> uvicorn.Server:
 
 
 def serve(app: Starlette, listening: socket.socket, limits: Limits | None = None) -> None:
-    """Serve on a socket that listens, until Ctrl-C or SIGTERM; `limits` as of `make_server`."""
-    make_server(app, limits).run(sockets=[listening])
+    """Serve on a socket that listens, until Ctrl-C, SIGTERM or SIGHUP; `limits` as of `make_server`."""
+    server = make_server(app, limits)
+    for number in ENDING:  # uvicorn itself does not know a hang-up
+        if is_ours(number):
+            signal.signal(number, server.handle_exit)
+    server.run(sockets=[listening])
 
 
 def _home(studio: Studio) -> Callable[[Request], Response]:

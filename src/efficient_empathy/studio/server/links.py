@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import sweep, temporary_beside
 
 DAYS = 30
 _DAY_S = 86_400
+_KEY_BYTES = 32
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS links (
     id TEXT PRIMARY KEY, root TEXT NOT NULL, annotator TEXT NOT NULL,
@@ -124,16 +126,18 @@ class Links:
         with _explain_errors(self._folder):
             if not self._key_path.exists():
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                temporary = self._folder / f".links.key.{secrets.token_hex(8)}"
-                with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    file.write(secrets.token_bytes(32))
-                try:
-                    self._key_path.hardlink_to(temporary)  # whoever came first has made the key
-                except FileExistsError:
-                    pass
-                finally:
-                    temporary.unlink()
-            self._key = self._key_path.read_bytes()
+                sweep(self._folder)
+                with temporary_beside(self._key_path) as temporary:
+                    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                        file.write(secrets.token_bytes(_KEY_BYTES))
+                        file.flush()
+                        os.fsync(file.fileno())  # a key that a power cut empties would sign anybody's links
+                    with contextlib.suppress(FileExistsError):
+                        self._key_path.hardlink_to(temporary)  # whoever came first has made the key
+            key = self._key_path.read_bytes()
+        if len(key) < _KEY_BYTES:
+            raise UserError(f"{self._key_path} is cut, so it cannot sign links: delete it, and issue the links again")
+        self._key = key
         return self._key
 
     @contextlib.contextmanager
