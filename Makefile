@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests' processes; files stay whole. For one: make test WORKERS=0
 WORKERS ?= 2
 
-.PHONY: demo test lint bench engines mutate clean
+.PHONY: demo test lint bench engines torture mutate clean
 
 demo: .venv/ready
 	$(BIN)/efficient-empathy demo --run runs/demo
@@ -28,6 +28,11 @@ engines: .venv/ready
 # Would the tests notice? One room: make mutate ROOM=ledger. So many mutants of each: make mutate SAMPLE=300
 mutate: .venv/ready
 	nice -n 15 $(BIN)/python -m benchmarks.mutation $(ROOM) $(if $(SAMPLE),--sample $(SAMPLE))
+
+# A thousand kills over all stages and the studio: half an hour. For fewer: make torture KILLS=100
+KILLS ?= 1000
+torture: .venv/ready
+	$(BIN)/python -m benchmarks.torture --kills $(KILLS)
 
 # The peers have an environment of their own, since their pins conflict with ours.
 .venv-bench/ready: Makefile

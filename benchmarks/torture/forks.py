@@ -44,25 +44,42 @@ def run(
     limit_s: float = 600,
 ) -> Outcome:
     """Do `work` in a child, which is killed before its `kill_at`-th moment within `root` or after `kill_after_s`."""
-    said, moments = log.with_suffix(".said"), log.with_suffix(".moments")
-    moments.unlink(missing_ok=True)
     began = time.monotonic()
-    pid = os.fork()
-    if not pid:
-        _be_child(work, root, said, moments, kill_at)
+    pid = start(work, root, log, kill_at=kill_at)
     if kill_after_s:
-        status = _wait(pid, began + kill_after_s)
+        status = wait(pid, began + kill_after_s)
         if status is None:
             os.kill(pid, signal.SIGKILL)
-            status = _wait(pid, began + limit_s)
+            status = wait(pid, began + limit_s)
     else:
-        status = _wait(pid, began + limit_s)
+        status = wait(pid, began + limit_s)
     if status is None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        raise RuntimeError(f"a command takes more than {limit_s:g} s; what it said is in {said}")
-    lines = moments.read_text("utf-8", "replace").splitlines() if moments.exists() else []
-    return Outcome(status, said.read_text("utf-8", "replace"), tuple(lines), time.monotonic() - began)
+        raise RuntimeError(f"a command takes more than {limit_s:g} s; what it said is in {log}.said")
+    return Outcome(status, said_in(log), moments_in(log), time.monotonic() - began)
+
+
+def start(work: Callable[[], None], root: Path, log: Path, *, kill_at: int = 0) -> int:
+    """`run` without waiting: the child's process id."""
+    for kind in (".said", ".moments"):
+        log.with_suffix(kind).unlink(missing_ok=True)
+    pid = os.fork()
+    if not pid:
+        _be_child(work, root, log.with_suffix(".said"), log.with_suffix(".moments"), kill_at)
+    return pid
+
+
+def said_in(log: Path) -> str:
+    """What a child has said so far."""
+    path = log.with_suffix(".said")
+    return path.read_text("utf-8", "replace") if path.exists() else ""
+
+
+def moments_in(log: Path) -> tuple[str, ...]:
+    """The moments that a child has gone through so far, unless it is to be killed at one."""
+    path = log.with_suffix(".moments")
+    return tuple(path.read_text("utf-8", "replace").splitlines()) if path.exists() else ()
 
 
 def call(function: Callable[[], Any]) -> Any:
@@ -106,7 +123,7 @@ def import_all(names: Iterable[str]) -> None:
             importlib.import_module(name)
 
 
-def _wait(pid: int, until: float) -> int | None:
+def wait(pid: int, until: float) -> int | None:
     """The exit status of a child, None where it has none by then."""
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.torture import forks
+from benchmarks.torture import forks, studio
 from benchmarks.torture.comparison import Answers, answers, contents, difference
 from benchmarks.torture.server import Server
 from benchmarks.torture.stages import STAGES, Stage, write_inputs
@@ -21,6 +21,10 @@ from benchmarks.torture.stages import STAGES, Stage, write_inputs
 CONCURRENCY = 4
 FIRST = ("aiohttp", "polars", "efficient_empathy.scoring.stage", "efficient_empathy.selection", "rich.progress")
 """What every stage imports; what else they do is known once each has run."""
+
+
+STUDIO = Stage(studio.NAME, studio.START, "", 1.5)
+"""The studio goes through the same table; `studio.torture` kills it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Grid:
 
     def __init__(self, folder: Path, kills: int, seed: int, names: Sequence[str] | None) -> None:
         self.folder, self.seed = folder, seed
-        self.stages = [stage for stage in STAGES if names is None or stage.name in names]
+        self.stages = [stage for stage in (*STAGES, STUDIO) if names is None or stage.name in names]
         self._journal = folder / "kills.jsonl"
         weight = sum(stage.weight for stage in self.stages)
         self.counts = {stage.name: round(kills * stage.weight / weight + 0.5) for stage in self.stages}
@@ -50,7 +54,7 @@ class Grid:
         with Server() as server:
             prepare(self.folder / "preparation", states, server, self._needed())
         names: set[str] = set()
-        for stage in self.stages:
+        for stage in self._needed():
             names |= set(json.loads((states / f"{stage.name}.modules").read_text()))
         forks.import_all(sorted(name for name in names if not name.startswith(("__", "benchmarks"))))
         work = sorted(self.stages, key=lambda stage: -stage.weight)
@@ -82,7 +86,7 @@ class Grid:
 
     def _needed(self) -> list[Stage]:
         """The stages to run once: those that are killed, and what leaves the runs that they start from."""
-        by_name = {stage.name: stage for stage in STAGES}
+        by_name = {stage.name: stage for stage in (*STAGES, STUDIO)}
         names = {stage.name for stage in self.stages}
         for name in [*names]:
             while name := by_name[name].start:
@@ -153,6 +157,12 @@ class Lane:
     def torture(self, stage: Stage, todo: Sequence[int], count: int, seed: int, keep: Callable[[Kill], None]) -> None:
         """Try the kills `todo` of `count`: the even ones at moments, over all that there are, the odd ones at times."""
         if not todo:
+            return
+        if stage is STUDIO:
+            studio.torture(
+                lambda: fresh(self._folder, self._states, stage, self._server), self._folder, todo, seed,
+                lambda number, where, faults: keep(Kill(stage.name, number, where, tuple(faults))),
+            )  # fmt: skip
             return
         wanted = [self._undisturbed(stage) for _ in range(2)]
         vary = {p for p in {*wanted[0].files, *wanted[1].files} if wanted[0].files.get(p) != wanted[1].files.get(p)}

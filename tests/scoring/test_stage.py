@@ -289,6 +289,29 @@ def test_a_run_that_vanishes_stops_the_spending_and_does_not_come_back_as_a_ghos
     assert run.exists() == (what != "the folder")
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting a small disk takes root")
+@pytest.mark.parametrize("room", [64, 96, 160, 200])
+def test_a_full_disk_is_one_sentence_wherever_it_is_met_and_with_room_the_same_command_goes_on(tmp_path, room) -> None:
+    chat, disk = source(tmp_path / "a.jsonl", 300), tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}k", "tmpfs", disk], check=True)
+    try:
+        with MisbehavingServer(does.ok(JSON)) as server:
+            process = command(chat, disk, server.url, "--concurrency", "4", "--model", "gpt-4o-mini")
+            _, err = process.communicate()
+            assert process.returncode == 1
+            assert re.search(r"^Error: cannot .*(its disk is full)", err, re.MULTILINE), err
+            assert "Traceback" not in err
+            assert list(disk.rglob(".*.tmp")) == []
+            subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)
+            process = command(chat, disk, server.url, "--concurrency", "4", "--model", "gpt-4o-mini")
+            _, err = process.communicate()
+            assert process.returncode == 0, err
+            assert len(server.requests) <= 300 + 4
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
 def test_two_processes_on_one_run_pay_once(tmp_path) -> None:
     chat = source(tmp_path / "a.jsonl", 100)
     with MisbehavingServer(does.ok(JSON), latency_s=0.005) as server:

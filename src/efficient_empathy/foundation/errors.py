@@ -125,16 +125,19 @@ def missing_extra(command: str, extra: str) -> UserError:
 
 
 @contextmanager
-def error_context(action: str, remedy: str = "") -> Iterator[None]:
+def error_context(action: str, remedy: str = "", file: Path | None = None) -> Iterator[None]:
     """Turn what the system, polars or SQLite raises in the block into a `UserError`.
 
-    The message says what could not be done (`action`, to follow "cannot "), why, and what to do about it.
+    The message says what could not be done (`action`, to follow "cannot "), why, and what to do about it. Whether the
+    disk of `file` is full is looked at, as not every library says so.
     """
     try:
         yield
     except _faults() as error:
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = text.splitlines()[0]
+        if disk_is_full(error) or (file is not None and _is_full(file)):
+            reason = "its disk is full"
         raise UserError(f"cannot {action} ({reason})" + (f": {remedy}" if remedy else "")) from error
 
 

@@ -214,7 +214,7 @@ class Ledger:
 
     def _guard(self) -> AbstractContextManager[None]:
         remedy = "what it holds is kept; see to its disk and permissions, then run the same command again"
-        return error_context(f"use the ledger {self.path}", remedy)
+        return error_context(f"use the ledger {self.path}", remedy, self.path)
 
 
 def _open(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:

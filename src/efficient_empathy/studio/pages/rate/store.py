@@ -342,7 +342,7 @@ class RatingStore:
 
     def _guard(self) -> AbstractContextManager[None]:
         remedy = "what it holds is kept; see to its disk and permissions, then try again"
-        return error_context(f"use the file of ratings {self.path}", remedy)
+        return error_context(f"use the file of ratings {self.path}", remedy, self.path)
 
 
 def _item_row(rater: str, task: RatingTask, questions: int) -> tuple[Any, ...]:
