@@ -32,6 +32,7 @@ from efficient_empathy.dialogues.rows import (
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.guard import leads_out
 
 _OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.(gz|bz2|xz|zst))?")
 _OFFICIAL_FORMAT = "empathetic-dialogues"
@@ -46,13 +47,18 @@ _NO_DATA |= {".png", ".jpg", ".jpeg", ".gif", ".webp", ".opus", ".mp3", ".m4a", 
 def list_files(folder: Path) -> list[Path]:
     """The folder's files, by split (train, valid, test, unknown), then by name.
 
-    Hidden ones are left out, and what describes the data: README, LICENSE and other Markdown.
+    Hidden ones are left out, what describes the data (README, LICENSE and other Markdown), and links that lead out.
     """
     try:
         files = [DataFile(path) for path in folder.iterdir() if path.is_file() and not ABOUT.match(path.name)]
     except OSError as error:
         raise UserError(f"cannot read the folder {folder}: {error.strerror or error}") from error
-    return [file.path for file in in_order(files)]
+    return [file.path for file in in_order(files) if not leads_out(file.path, (folder,))]
+
+
+def list_links(folder: Path) -> list[DataFile]:
+    """The folder's links to files elsewhere, which are not followed: whoever filled it may not know what they show."""
+    return [DataFile(path) for path in sorted(folder.iterdir()) if path.is_file() and leads_out(path, (folder,))]
 
 
 def files_in(folder: Path, reading: ReadingSettings) -> tuple[str, list[DataFile], list[DataFile]]:
@@ -62,7 +68,9 @@ def files_in(folder: Path, reading: ReadingSettings) -> tuple[str, list[DataFile
     """
     if all((folder / name).is_file() for name in _SELECTION):
         raise UserError(f"{folder} is a selection, with each subset in two files: pass one, such as {_subset(folder)}")
-    paths = list_files(folder)
+    paths, links = list_files(folder), list_links(folder)
+    if links and not paths:
+        raise UserError(f"{folder} has only links that lead out of it, such as {links[0].name}: pass what they lead to")
     if reading.format in (None, Samples.name) and (folder / _SAMPLES).is_file() and (folder / _MANIFEST).is_file():
         return Samples.name, [DataFile(folder / _SAMPLES)], [DataFile(path) for path in paths if path.name != _SAMPLES]
     return files_of_format(folder, [file for path in paths for file in data_files(path, reading)], reading)
@@ -210,6 +218,7 @@ def open_source(source: str | Path, reading: ReadingSettings | None = None) -> S
     if not exists:
         raise UserError(f"{source} is not found: there is no file or folder {path.absolute()}")
     name, files, others = files_in(path, reading) if is_folder else _file(path, reading)
+    others += list_links(path) if is_folder else []
     return Source(str(source), name, files, intake, [Path(str(file)) for file in others])
 
 

@@ -35,7 +35,10 @@ def test_a_run_s_models_come_before_folders_and_hub_names(run, tiny, tmp_path, m
     workspace = run(2)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sensibility").mkdir()
-    found = resolve("sensibility", workspace)
+    with pytest.raises(UserError, match="a model of the run, asks to read"):
+        resolve("sensibility", workspace)
+    with allow([f"read:{tiny}"]):
+        found = resolve("sensibility", workspace)
     assert (found.path, found.label, found.kind) == (workspace.experts / "sensibility", "Sensibility expert", "model")
     with pytest.raises(UserError, match=f"asks to read {tiny}, .* add --allow read:{tiny}"):
         resolve("base", workspace)

@@ -63,7 +63,7 @@ def file_rows(file: DataFile | Path, intake: Intake, is_row: IsRow) -> Iterator[
 def _rows(file: DataFile, container: Container, intake: Intake, is_row: IsRow) -> Iterator[Row]:
     match container:
         case "parquet":
-            return parquet_rows(file.path)
+            return parquet_rows(file.path, intake.settings.max_unpacked)
         case "excel":
             return excel_rows(file, intake)
         case "array":

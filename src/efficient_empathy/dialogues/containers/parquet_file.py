@@ -7,16 +7,22 @@ from pathlib import Path
 
 import polars as pl
 
+from efficient_empathy.dialogues.containers.packing import too_large, unpacked_limit
+from efficient_empathy.dialogues.containers.parquet_footer import unpacked_bytes
 from efficient_empathy.dialogues.rows import Row
 from efficient_empathy.foundation.errors import UserError, error_context
 
-_FIRST_ROWS = 500
+_FIRST_ROWS = 16
 _MOST_ROWS = 50_000
 _FRAME_BYTES = 8 * 2**20
 
 
-def parquet_rows(path: Path) -> Iterator[Row]:
-    """One row a record, in the file's order."""
+def parquet_rows(path: Path, max_unpacked: int | None = None) -> Iterator[Row]:
+    """One row a record, in the file's order. Raises `UserError` for a file that unpacks to more than its limit."""
+    size = path.stat().st_size
+    limit = unpacked_limit(size, max_unpacked)
+    if unpacked_bytes(path) > limit:
+        raise too_large(str(path), limit, size)
     number = 0
     for frame in parquet_frames(path):
         for values in frame.iter_rows(named=True):

@@ -23,6 +23,8 @@ from filelock import FileLock, Timeout
 from pydantic import JsonValue, ValidationError
 
 from efficient_empathy.foundation.errors import Misplaced, UserError, write_context
+from efficient_empathy.foundation.guard import leads_out
+from efficient_empathy.foundation.permissions import require, write_to
 from efficient_empathy.foundation.run.manifest import Artifact, Manifest, first_fault
 
 if TYPE_CHECKING:
@@ -182,6 +184,7 @@ class Workspace:
             raise UserError(
                 f"{self.root} is no run's folder: `efficient-empathy score SOURCE --run {self.root}` makes it"
             )
+        self._require_own_places()
         root = self.root.absolute()
         lock = FileLock(root.resolve() / ".lock", is_singleton=True)
         try:
@@ -203,6 +206,11 @@ class Workspace:
             if outermost:
                 del _HELD[root]
             lock.release()
+
+    def _require_own_places(self) -> None:
+        """Refuse a run whose files or folders are links to places elsewhere, where they would be read and written."""
+        links = [path for path in self.root.iterdir() if path.is_symlink() and leads_out(path, (self.root,))]
+        require(f"the run {self.root}, by its link {links[0].name}," if links else "", map(write_to, links))
 
 
 _HELD: dict[Path, tuple[int, int] | None] = {}

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.guard import Bounds
+from efficient_empathy.foundation.permissions import require
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import BUNDLED, PromptTemplate
 from efficient_empathy.modelling.bases import require_base
@@ -45,6 +47,7 @@ def resolve(model: str, workspace: Workspace | None, name: str | None = None) ->
         path, kind = _base(workspace), "base"
     elif workspace and model in models:
         path = models[model]
+        require(f"{path}, a model of the run,", Bounds((workspace.root.resolve(),)).reading(path))
         kind = "composed" if path in (workspace.average, workspace.moe) else "model"
     elif Path(model).is_dir():
         path = Path(model)
