@@ -32,6 +32,8 @@ class Stage:
     """`{run}`, `{out}`, `{source}`, `{url}` and `{recipe}` are places."""
     weight: float = 1.0
     """How many kills it gets, beside the others."""
+    once: bool = False
+    """Whether it refuses to do again what is done, so that a kill after its end is none."""
 
     def arguments(self, **places: object) -> list[str]:
         """The command line."""
@@ -71,7 +73,10 @@ STAGES: Sequence[Stage] = (
     Stage("analytics", "select", "analytics --run {run} --resamples 100 -o {out}/analytics.json", 0.4),
     Stage("report", "generate others", "report --run {run}", 0.6),
     Stage("agreement", "select", "agreement a={run} b={run} -o {out}/agreement --resamples 100", 0.5),
-    Stage("ratings", "generate others", "ratings sheets --run {run} --models moe,base --raters 2 --samples 4", 1.5),
+    Stage(
+        "ratings", "generate others",
+        "ratings sheets --run {run} --models moe,base --raters 2 --samples 4", 1.5, once=True,
+    ),
     Stage("distill", "score", "distill --run {run} -o {out}/judge --folds 2 --epochs 1 --max-tokens 16", 0.02),
     Stage("predict", "", "predict {source} -o {out}/figures.parquet", 0.3),
     Stage("run", "", "run {recipe} --run {run}", 1.5),
