@@ -67,7 +67,7 @@ def score(
     _scoring.score(
         source, workspace, judge, loaded_rubric, options, pool=pool, reading=_reading(reading), console=console
     )
-    return pl.read_parquet(workspace.scores)
+    return pl.read_parquet(workspace.scores, glob=False)
 
 
 def cascade(
@@ -125,7 +125,7 @@ def refresh(
     other = None if isinstance(judge, str) else judge
     with permissions.allow(allow):
         judge_again(workspace, stage_settings, loaded_rubric, options, judge=other, console=console)
-    return pl.read_parquet(workspace.scores)
+    return pl.read_parquet(workspace.scores, glob=False)
 
 
 def predict(source: PredictionInput, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
@@ -153,7 +153,7 @@ def select(run: str | Path, *, force: bool = False, **settings: Any) -> pl.DataF
     """
     workspace = Workspace(run)
     _selection.select(workspace, load(SelectSettings, None, "the options", settings), force=force)
-    return pl.read_parquet(workspace.assignments)
+    return pl.read_parquet(workspace.assignments, glob=False)
 
 
 def train_expert(
@@ -207,7 +207,7 @@ def generate(
     stage_settings = load(GenerationSettings, None, "the options", settings)
     with permissions.allow(allow):
         result = answer(Workspace(run), model, stage_settings, console=Console(stderr=True, quiet=quiet))
-    return pl.read_parquet(result.output)
+    return pl.read_parquet(result.output, glob=False)
 
 
 def evaluate(run: str | Path, *, quiet: bool = False, allow: Sequence[str] = (), **settings: Any) -> pl.DataFrame:
@@ -248,7 +248,7 @@ def sweep(run: str | Path, *, quiet: bool = False, **settings: Any) -> pl.DataFr
     workspace = Workspace(run)
     stage_settings = load(SweepSettings, None, "the options", _with_grids(settings))
     sweep_run(workspace, stage_settings, console=Console(stderr=True, quiet=quiet))
-    return pl.read_parquet(workspace.sweep / "sweep.parquet")
+    return pl.read_parquet(workspace.sweep / "sweep.parquet", glob=False)
 
 
 def tune(run: str | Path, target: str, *, quiet: bool = False, **settings: Any) -> dict[str, float]:

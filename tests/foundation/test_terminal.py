@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -131,3 +133,21 @@ def test_dialogues_names_and_wrong_options_leave_the_terminal_alone(tmp_path: Pa
     assert "Traceback" not in output
     for one in ("1: a\\x1b]0;PWNED", "3 ok", "Policy paper", "there is no policy", "No such option", "No such command"):
         assert one in output
+
+
+def test_names_that_are_no_utf8_are_one_sentence_wherever_they_stand(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9.jsonl")).write_text("\n".join(map(json.dumps, ROWS)), "utf-8")
+    code = "import sys; from efficient_empathy.cli import main; main()"
+    for arguments in (
+        [b"score", b"caf\xe9.jsonl", b"--run", b"r"],
+        [b"select", b"--run", b"caf\xe9"],
+        [b"inspect", folder],
+    ):
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        assert done.returncode == 1
+        assert b"caf\\udce9" in done.stderr
+        assert done.stderr.endswith(b"has bytes that are no UTF-8: rename the file or folder\n")
+        assert b"Traceback" not in done.stderr

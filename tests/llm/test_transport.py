@@ -8,7 +8,14 @@ import pytest
 from yarl import URL
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.llm.transport import Secrets, check_key, check_url, is_this_machine, query_secrets
+from efficient_empathy.llm.transport import (
+    Secrets,
+    check_key,
+    check_url,
+    is_this_machine,
+    query_secrets,
+    warn_of_plain_text,
+)
 from efficient_empathy.llm.wire.openai import OpenAIWire
 
 
@@ -101,6 +108,19 @@ def test_a_key_that_no_header_takes_is_refused_without_being_shown(key: str) -> 
 def test_white_space_around_a_key_is_forgiven() -> None:
     assert check_key(f" {KEY}\n", "MY_KEY") == KEY
     assert check_key("  ", "MY_KEY") is None
+
+
+@pytest.mark.parametrize("secret", [KEY, "", "EMPTY"])
+@pytest.mark.parametrize(
+    ("url", "is_read_by_others"),
+    [("http://10.0.0.7:8000/v1", True), ("http://judge.example/v1", True), ("https://judge.example/v1", False),
+     ("http://127.0.0.1:8000/v1", False), ("http://localhost/v1", False)],
+)  # fmt: skip
+def test_a_key_that_leaves_this_machine_unencrypted_is_warned_of(url: str, is_read_by_others: bool, secret) -> None:
+    warning = warn_of_plain_text(URL(f"{url}?key={secret}"), [secret])
+    assert bool(warning) is (is_read_by_others and secret == KEY)
+    assert KEY not in warning
+    assert not warning or "https://" in warning
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from efficient_empathy.cli.lazy import LOOK, Place, Room, Table, lazy_group
+from efficient_empathy.foundation.errors import UserError, require_utf8
 from efficient_empathy.foundation.signals import end_in_order
 from efficient_empathy.foundation.terminal import guard_streams
 
@@ -84,5 +86,11 @@ def _app(
 def main() -> None:
     """Entry point."""
     guard_streams()
+    try:
+        for argument in sys.argv[1:]:
+            require_utf8(argument)
+    except UserError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
     end_in_order()
     app()

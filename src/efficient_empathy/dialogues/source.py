@@ -31,7 +31,7 @@ from efficient_empathy.dialogues.rows import (
 )
 from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.dialogues.settings import ReadingSettings
-from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.errors import UserError, error_context, require_utf8
 from efficient_empathy.foundation.guard import leads_out
 
 _OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.(gz|bz2|xz|zst))?")
@@ -50,7 +50,8 @@ def list_files(folder: Path) -> list[Path]:
     Hidden ones are left out, what describes the data (README, LICENSE and other Markdown), and links that lead out.
     """
     try:
-        files = [DataFile(path) for path in folder.iterdir() if path.is_file() and not ABOUT.match(path.name)]
+        paths = [path for path in folder.iterdir() if path.is_file() and not ABOUT.match(path.name)]
+        files = [DataFile(folder / require_utf8(path.name)) for path in paths]
     except OSError as error:
         raise UserError(f"cannot read the folder {folder}: {error.strerror or error}") from error
     return [file.path for file in in_order(files) if not leads_out(file.path, (folder,))]

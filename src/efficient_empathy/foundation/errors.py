@@ -124,6 +124,13 @@ def missing_extra(command: str, extra: str) -> UserError:
     return UserError(f'{command} needs the extra "{extra}": pip install "efficient-empathy[{extra}]"')
 
 
+def require_utf8(name: str) -> str:
+    """A file's or folder's `name`; raises `UserError` where it has bytes that are no UTF-8, as records keep none."""
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise UserError(f"{name} has bytes that are no UTF-8: rename the file or folder")
+    return name
+
+
 @contextmanager
 def error_context(action: str, remedy: str = "", file: Path | None = None) -> Iterator[None]:
     """Turn what the system, polars or SQLite raises in the block into a `UserError`.

@@ -21,7 +21,15 @@ from efficient_empathy.llm.errors import BudgetExhausted, CallFailed, Draining, 
 from efficient_empathy.llm.pacing import LOADING_CAP_S, RATE_LIMITED_CAP_S, Breaker, Drain, Window, backoff
 from efficient_empathy.llm.prices import FREE, Price, Prices
 from efficient_empathy.llm.settings import public_url
-from efficient_empathy.llm.transport import Secrets, Transport, check_key, check_url, find_proxy, query_secrets
+from efficient_empathy.llm.transport import (
+    Secrets,
+    Transport,
+    check_key,
+    check_url,
+    find_proxy,
+    query_secrets,
+    warn_of_plain_text,
+)
 from efficient_empathy.llm.wire import Messages, Question, Reply, Wire
 from efficient_empathy.llm.wire.openai import OpenAIWire
 
@@ -83,6 +91,8 @@ class Endpoint:
         sent_headers = CIMultiDict(self._wire.headers(key, url))
         sent_headers.update(headers or {})
         proxy = find_proxy(url)
+        who_asks = (key or "", *query_secrets(url), *(headers or {}).values())
+        self._warning = warn_of_plain_text(url, who_asks)
         credentials = (*query_secrets(url), *(proxy.secrets if proxy else ()))
         self._secrets = Secrets(key, sent_headers, credentials, (headers or {}).values())
         self._diagnosis = Diagnosis(
@@ -130,6 +140,8 @@ class Endpoint:
         Raises `CallFailed` when this call has no answer, a `UserError` when no call will have one, and
         `BudgetExhausted` when the budget does not cover it, and `Draining` when it would have to be sent after `drain`.
         """
+        if self._warning:
+            self.notify_once(self._warning)
         call = self._call(
             Question(
                 messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, shared_prefix, extra

@@ -286,6 +286,15 @@ def is_this_machine(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def warn_of_plain_text(url: URL, secrets: Iterable[str]) -> str:
+    """What to say before any of `secrets` goes through a network where others can read it; empty where none does."""
+    sent = any(secret and not _is_placeholder(secret) for secret in secrets)
+    if url.scheme == "https" or is_this_machine(url.host or "") or not sent:
+        return ""
+    name = endpoint_name(str(url))
+    return f"Warning: the key goes to {name} unencrypted, readable for everybody on the way: use https:// if it can."
+
+
 def find_proxy(url: URL) -> Proxy | None:
     """The proxy that the environment names for `url`, None for this machine. Raises `UserError` where it is none."""
     host = url.host or ""

@@ -38,7 +38,7 @@ def parquet_frames(path: Path) -> Iterator[pl.DataFrame]:
     """
     at, rows = 0, _FIRST_ROWS
     with error_context(f"read the Parquet data of {path}", "copy or download the file again"):
-        scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+        scan = pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False)
         total = scan.select(pl.len()).collect().item()
         while at < total:
             frame = scan.slice(at, rows).collect()

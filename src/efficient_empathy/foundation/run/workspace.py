@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 from filelock import FileLock, Timeout
 from pydantic import JsonValue, ValidationError
 
-from efficient_empathy.foundation.errors import Misplaced, UserError, write_context
+from efficient_empathy.foundation.errors import Misplaced, UserError, require_utf8, write_context
 from efficient_empathy.foundation.guard import leads_out
 from efficient_empathy.foundation.permissions import require, write_to
 from efficient_empathy.foundation.run.manifest import Artifact, Manifest, first_fault
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 Entry = TypeVar("Entry", bound="StageRecord")
 _POLL_S = 0.2
 """How often a run that another thread or process holds is tried again."""
+_NO_NAME = re.compile("~|[^/]*:")
+"""What polars takes for the home folder or a URL where a path begins with it."""
 _WRITING: set[str] = set()
 """The names of the temporary files that this process writes to now."""
 
@@ -42,6 +44,8 @@ class Workspace:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
+        if _NO_NAME.match(str(self.root)):
+            self.root = self.root.absolute()
         self.samples = self.root / "samples.parquet"
         self.ledger = self.root / "ledger.sqlite"
         self.scores = self.root / "scores.parquet"
@@ -63,6 +67,7 @@ class Workspace:
 
     def create(self) -> Workspace:
         """Make the folder where it is missing, for its owner alone (mode 700); one that is there keeps its mode."""
+        require_utf8(str(self.root))
         try:
             self.root.mkdir(0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -257,7 +262,7 @@ def atomic(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
     """A path beside `path` that is this writer's alone; what is there in the end goes."""
-    temporary = path.with_name(temporary_name(path.name))
+    temporary = path.absolute().with_name(temporary_name(path.name))
     _WRITING.add(temporary.name)
     try:
         yield temporary

@@ -107,8 +107,8 @@ def run(job: Job, on_step: Callable[[int, int, float], None], main: bool = True)
     result = fit(
         model,
         tokenizer,
-        pl.read_parquet(job.rows),
-        {name: pl.read_parquet(path) for name, path in job.held_out.items()},
+        pl.read_parquet(job.rows, glob=False),
+        {name: pl.read_parquet(path, glob=False) for name, path in job.held_out.items()},
         job.settings,
         job.out,
         trainable=job.trainable,
