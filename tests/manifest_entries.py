@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from efficient_empathy.foundation.run.manifest import Manifest
 from efficient_empathy.foundation.run.workspace import Workspace
 
 
@@ -18,5 +19,6 @@ def write_entry(
     """Write a stage's entry as if it had just ended; `outputs` as of `Workspace.record`."""
     if outputs is not None:
         workspace.keep(name, outputs)
-    manifest = workspace.manifest().with_entry(name, {**content, "finished_at": time.time(), "versions": {}})
+    before = workspace.manifest() if workspace.manifest_path.exists() else Manifest(stages={})
+    manifest = before.with_entry(name, {**content, "finished_at": time.time(), "versions": {}})
     workspace.manifest_path.write_text(json.dumps(manifest.model_dump()), "utf-8")

@@ -29,6 +29,9 @@ def write_talkers(root: Path) -> Workspace:
     rng = np.random.default_rng(0)
     routers = [rng.standard_normal((2, 32)).astype(np.float32) for _ in range(2)]
     compose(folders, run.moe, names=EXPERTS, routers=routers)
+    for name, folder in zip(EXPERTS, folders, strict=True):
+        run.keep(f"train:{name}", folder.iterdir())
+    run.keep("mix", [*run.average.iterdir(), *run.moe.iterdir()])
     return run
 
 

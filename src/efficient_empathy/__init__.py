@@ -14,6 +14,7 @@ figures = ee.evaluate("runs/mine")                      # a polars frame: every 
 cells = ee.sweep("runs/mine")                           # a polars frame: what other thresholds would select
 thresholds = ee.tune("runs/mine", "share=0.6")          # {"alpha": …, "beta": …}
 page = ee.write_report("runs/mine")                     # the path of the report
+problems = ee.check("runs/mine").problems               # what is not as its stage wrote it, and what to run
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from efficient_empathy.api import (
         analyse,
         cascade,
+        check,
         evaluate,
         evaluate_files,
         generate,
@@ -48,6 +50,7 @@ __all__ = [
     "AgreementSettings",
     "analyse",
     "cascade",
+    "check",
     "evaluate",
     "evaluate_files",
     "generate",

@@ -23,6 +23,7 @@ from efficient_empathy.selection.settings import SelectSettings
 
 if TYPE_CHECKING:
     from efficient_empathy.dialogues import Inspection
+    from efficient_empathy.integrity import CheckResult
     from efficient_empathy.labelling.prediction.stage import PredictionInput
 
 
@@ -298,3 +299,10 @@ def run_recipe(recipe: str | Path, run: str | Path | None = None, *, allow: Sequ
 def write_report(run: str | Path) -> Path:
     """Write the run's page; where it lies."""
     return Path(report(Workspace(run)).path)
+
+
+def check(run: str | Path, *, quiet: bool = False) -> CheckResult:
+    """Read a whole run: whether every file is as its stage wrote it, and each problem with what to run."""
+    from efficient_empathy.integrity import check as check_run
+
+    return check_run(Workspace(run), console=Console(stderr=True, quiet=quiet))

@@ -6,7 +6,7 @@ import pytest
 from efficient_empathy.evaluation.models import Cost, cost_files, costs, in_order, read_responses
 from efficient_empathy.evaluation.record import TrainingCost
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from evaluated_runs import answered_run, costed_run, spoil
 from trained_runs import write_generations, write_json
 
@@ -137,3 +137,29 @@ def test_a_run_without_training_has_none(tmp_path) -> None:
     workspace = answered_run(tmp_path)
     assert costs(workspace, ["sensibility", "moe"]) == {"sensibility": Cost(None, None), "moe": Cost(None, None)}
     assert cost_files(workspace) == []
+
+
+def test_responses_that_are_not_as_they_were_written_are_not_evaluated(tmp_path) -> None:
+    workspace = answered_run(tmp_path, ("base", "moe"))
+    path = workspace.generations / "moe.parquet"
+    workspace.keep("generate:moe", [path, path.with_suffix(".json")])
+    whole = path.read_bytes()
+    pl.read_parquet(path)[:10].write_parquet(path)
+    with pytest.raises(UserError, match=r"moe\.parquet has changed since it was written: run .* --model moe --run"):
+        read_responses(workspace)
+    path.unlink()
+    with pytest.raises(UserError, match=r"moe\.parquet is missing"):
+        read_responses(workspace)
+    assert [one.name for one in read_responses(workspace, ["base"]).contestants] == ["base"]
+    path.write_bytes(whole)
+    assert len(read_responses(workspace).contestants) == 2
+
+
+def test_responses_that_the_manifest_does_not_know_are_known_by_the_json_beside_them(tmp_path) -> None:
+    workspace = answered_run(tmp_path, ("moe",))
+    path = workspace.generations / "moe.parquet"
+    write_generations(workspace, "moe", sha256="0" * 64)
+    with pytest.raises(UserError, match=r"moe\.parquet has changed since it was written"):
+        read_responses(workspace)
+    write_generations(workspace, "moe", sha256=file_hash(path))
+    assert len(read_responses(workspace).contestants) == 1

@@ -20,6 +20,7 @@ from efficient_empathy.foundation.errors import error_context
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.measured import Floats, Weights
 from efficient_empathy.foundation.statistics.resampling import replicate
+from efficient_empathy.modelling.generation.replies import reply_names
 from efficient_empathy.scoring.ledger import Ledger
 
 POSITION = "position"
@@ -170,9 +171,9 @@ def outcomes(workspace: Workspace, table: Table) -> list[Outcome]:
 
 def outcome_files(workspace: Workspace) -> list[Path]:
     """What outcomes are read from, as far as it is there."""
-    generations = sorted(workspace.generations.glob("*.parquet")) if workspace.generations.is_dir() else []
+    generations = [workspace.generations / f"{name}.parquet" for name in reply_names(workspace)]
     own = [workspace.ratings / "ratings.parquet", evaluation_of(workspace.root).ledger]
-    return [path for path in (*generations, *own) if path.exists() and not path.name.startswith(".")]
+    return [path for path in (*generations, *own) if path.exists()]
 
 
 def _metrics(workspace: Workspace, places: Mapping[str, int], size: int) -> Iterator[Outcome]:
@@ -242,6 +243,7 @@ def _ratings(workspace: Workspace, places: Mapping[str, int], size: int) -> Iter
     path = workspace.ratings / "ratings.parquet"
     if not path.exists():
         return
+    workspace.require(path, "ratings read")
     with error_context(f"read {path}", "run `efficient-empathy ratings read` again"):
         frame = pl.read_parquet(path, glob=False).filter((pl.col("task") == "likert") & ~pl.col("repeat"))
     means = frame.explode("models").group_by("models", "question", "sample_id").agg(pl.col("value").mean())

@@ -18,6 +18,7 @@ from efficient_empathy.analytics.table import Labels, Table, read_exchanges, rea
 from efficient_empathy.analytics.topics import Topic, topics
 from efficient_empathy.foundation.run.workspace import Workspace, file_hash
 from efficient_empathy.foundation.statistics.measured import Floats
+from efficient_empathy.modelling.generation.replies import reply_names, require_replies
 
 STAGE = AnalyticsStageRecord.STAGE
 FILE = "analytics.json"
@@ -54,7 +55,7 @@ def _analytics(
     last = workspace.last(STAGE, AnalyticsStageRecord)
     now = (inputs, parameters, libraries())
     same = last is not None and (last.inputs, last.parameters, last.libraries) == now
-    if last is not None and same and not force and path.exists() and workspace.whole(STAGE):
+    if last is not None and same and not force and workspace.whole(STAGE, path):
         return AnalyticsRecord.read(path), last.seconds, True
     record = measure(workspace, settings)
     record.write(path)
@@ -103,7 +104,9 @@ def measure(workspace: Workspace, settings: AnalyticsSettings | None = None) -> 
 
 
 def _inputs(workspace: Workspace, settings: AnalyticsSettings) -> dict[str, str]:
-    """By name the hash of every file that the numbers hang on."""
+    """By name the hash of every file that the numbers hang on. Raises `UserError` for responses that have changed."""
+    for name in reply_names(workspace):
+        require_replies(workspace, name)
     wal = workspace.ledger.with_name(f"{workspace.ledger.name}-wal")
     own = [workspace.samples, workspace.scores, workspace.assignments, workspace.ledger, wal]
     hashes = {str(path.relative_to(workspace.root)): file_hash(path) for path in own if path.exists()}

@@ -33,6 +33,7 @@ COMMANDS: Table = {
     "fit-metric": Place("evaluation:fit_metric", "Fit the classifier of an empathy metric on labelled data."),
     "predict": Place("labelling:predict", "Predict how good conversations are with the distilled judge."),
     "agreement": Place("evaluation:agreement", "Compare judges and people on the same samples."),
+    "check": Place("report:check", "Say whether a run is whole: every file, its ledger, what is out of date."),
     "analytics": Place("report:analytics", "Look at a scored run: categories, topics, drift, cost, faults."),
     "studio": Place("studio:studio", "Open the studio on one or more runs, in a browser."),
     "prompts": Room(

@@ -1,4 +1,4 @@
-"""`report` and `analytics`: a run, to look at."""
+"""`report`, `analytics` and `check`: a run, to look at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from efficient_empathy.analytics.settings import AnalyticsSettings
-from efficient_empathy.cli.options import Force, Json, Run, show
+from efficient_empathy.cli.options import Force, Json, Run, err, show
 
 
 def report(run: Run, as_json: Json = False) -> None:
@@ -42,3 +42,23 @@ def analytics(
 
     result = analyse(Workspace(run), settings, output=output, force=force)
     show(result, as_json, summary(result, run))
+
+
+def check(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.", show_default=False)], as_json: Json = False
+) -> None:
+    """Read a whole run and say whether it is as its stages wrote it: 0 if it is, 1 with a line for each problem if not.
+
+    Every file is hashed, every ledger checked, and what was interrupted, left behind or made from other files is named
+    with the command that puts it right.
+
+    Example: efficient-empathy check runs/mine
+    """
+    from efficient_empathy.foundation.run.workspace import Workspace
+    from efficient_empathy.integrity import check as check_run
+    from efficient_empathy.integrity import summary
+
+    result = check_run(Workspace(run), console=err)
+    show(result, as_json, summary(result))
+    if not result.whole:
+        raise typer.Exit(1)

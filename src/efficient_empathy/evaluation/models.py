@@ -16,6 +16,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.record import GenerationRecord
+from efficient_empathy.modelling.generation.replies import reply_names, require_replies
 from efficient_empathy.modelling.generation.target import HUB_NAME, resolve
 from efficient_empathy.modelling.moe.record import (
     AVERAGE,
@@ -52,7 +53,7 @@ def read_responses(workspace: Workspace, names: Sequence[str] = ()) -> RunRespon
     Raises `UserError` where nobody has answered, for a name that has not, for a response that is missing, and for
     responses to samples that the run does not have.
     """
-    files = {path.stem: path for path in workspace.generations.glob("*.parquet") if not path.name.startswith(".")}
+    files = {name: workspace.generations / f"{name}.parquet" for name in reply_names(workspace)}
     if not files:
         raise UserError(
             f"no model has answered in {workspace.root}: run `efficient-empathy generate --run {workspace.root} "
@@ -64,6 +65,8 @@ def read_responses(workspace: Workspace, names: Sequence[str] = ()) -> RunRespon
             f"run `efficient-empathy generate --run {workspace.root} --model {missing[0]}` first"
         )
     order = list(dict.fromkeys(names)) or in_order(workspace, files)
+    for name in order:
+        require_replies(workspace, name)
     samples_path = workspace.require(workspace.samples, "score SOURCE")
     samples = pl.read_parquet(samples_path, columns=list(_COLUMNS), glob=False).unique("sample_id", keep="first")
     records = {name: GenerationRecord.read_if_there(files[name].with_suffix(".json")) for name in order}

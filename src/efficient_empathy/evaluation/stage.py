@@ -69,7 +69,7 @@ def _evaluate(workspace: Workspace, settings: EvaluationSettings, console: Conso
     parameters = redact_all(settings.model_dump(mode="json"))
     last = workspace.last(STAGE, EvaluateRecord)
     same = last is not None and last.inputs == inputs and last.parameters == parameters
-    if last is not None and same and not force and workspace.evaluation.exists() and workspace.whole(STAGE):
+    if last is not None and same and not force and workspace.whole(STAGE, workspace.evaluation):
         last_record = EvaluationRecord.read(workspace.evaluation)
         if not any(about.get("not_ok") for about in last_record.about.values()):  # a judge is asked for those again
             return _result(workspace, last_record, last.seconds, skipped=True)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from efficient_empathy.foundation.figures.formatting import UNCATEGORISED
 from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
+from efficient_empathy.foundation.run.workspace import change_in_run
 from efficient_empathy.modelling.moe.record import AVERAGE, BASE, MIXED, UNTRAINED
 from efficient_empathy.modelling.training.record import ALL, RANDOM, UNION
 from efficient_empathy.selection.policies import (
@@ -130,6 +131,9 @@ AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 def read_record(path: Path, kind: type[AnyRecord], title: str) -> AnyRecord | str:
     """The record in a file, or the sentence that says why it is not shown, where the file is called `title`."""
+    if change := change_in_run(path):
+        remedy = getattr(kind, "REMEDY", "the command that wrote it")
+        return f"{title} {change}: run {remedy} to make it again."
     try:
         return kind.model_validate_json(path.read_bytes(), context={"file": path})
     except OSError as error:
@@ -142,8 +146,8 @@ def read_record(path: Path, kind: type[AnyRecord], title: str) -> AnyRecord | st
 
 
 def read_if_there(path: Path, kind: type[AnyRecord], title: str) -> AnyRecord | str | None:
-    """`read_record`, or None where there is no file."""
-    return read_record(path, kind, title) if path.exists() else None
+    """`read_record`, or None where there is no file, and none was written."""
+    return read_record(path, kind, title) if path.exists() or change_in_run(path) else None
 
 
 def by_subset(names: Iterable[str], subsets: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from pathlib import Path
 from typing import ClassVar
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -33,6 +34,8 @@ class ReportRecord(StageRecord):
     STAGE: ClassVar[str] = "report"
     REMEDY: ClassVar[str] = "`efficient-empathy report`"
 
+    inputs: dict[str, str]
+    """SHA-256 by path of the run's files that the page is about."""
     bytes: int
     """The size of the page."""
     seconds: float
@@ -59,8 +62,20 @@ def report(workspace: Workspace) -> ReportResult:
         with atomic(workspace.report) as path:
             path.write_bytes(content)
         seconds = round(time.perf_counter() - began, 3)
-        workspace.record(ReportRecord.STAGE, ReportRecord(bytes=len(content), seconds=seconds))
+        record = ReportRecord(inputs=_inputs(workspace), bytes=len(content), seconds=seconds)
+        workspace.record(ReportRecord.STAGE, record, [workspace.report])
     return ReportResult(path=str(workspace.report), bytes=len(content), seconds=seconds)
+
+
+def _inputs(workspace: Workspace) -> dict[str, str]:
+    """The samples, their scores and subsets, and what later stages wrote of them: tables and records, not weights."""
+
+    def is_shown(path: Path) -> bool:
+        data_set = path.parent == workspace.selection and path != workspace.assignments
+        return path.suffix in (".json", ".parquet") and path.parent != workspace.analytics and not data_set
+
+    artifacts = workspace.manifest().artifacts
+    return {key: one.sha256 for key, one in artifacts.items() if one.sha256 and is_shown(workspace.root / key)}
 
 
 def _page(table: RunTable) -> str:

@@ -67,7 +67,7 @@ class Ledger:
         self._spec_ids: dict[str, int] = {}
         """Of specs that are written for good."""
         with self._guard():
-            self._db = _open_read_only(path) if read_only else _open(path)
+            self._db = open_read_only(path) if read_only else _open(path)
             self._identity = file_identity(path)
             self._db.execute("BEGIN")  # both answers from one moment: another process may be making the file
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -222,7 +222,7 @@ def _open(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(place, timeout=60, uri=uri, isolation_level=None, check_same_thread=False)
 
 
-def _open_read_only(path: Path) -> sqlite3.Connection:
+def open_read_only(path: Path) -> sqlite3.Connection:
     """Nothing is left beside the file: where no one has it open for writing, it is read as it lies.
 
     A write that a rollback journal says was cut short is undone in a copy.

@@ -77,6 +77,7 @@ def replies(workspace: Workspace, settings: RepliesSettings | None = None) -> Re
                 f"{workspace.root} holds no replies ({path.name} is missing): "
                 f"`efficient-empathy score SOURCE --run {workspace.root}` makes it"
             )
+    workspace.require(workspace.samples, "score SOURCE")
     with Ledger(workspace.ledger, read_only=True) as ledger:
         specs = _specs(ledger, settings.judge, workspace)
         states: dict[str, int] = dict.fromkeys(STATES, 0)

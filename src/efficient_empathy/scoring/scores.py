@@ -47,16 +47,20 @@ def write_scores(samples: Path, ledger: Ledger, panel: Panel, rubric: Rubric, pa
 
     def frames(with_columns: object, predicate: object, n_rows: object, batch_size: object) -> Iterator[pl.DataFrame]:
         for chunk in scan_samples(samples, CHUNK):
-            ids = [sample.id for sample in chunk]
-            if panel.pools:
-                columns = pool_columns(panel.judgements(ledger, ids), rubric, panel.pool)
-            else:
-                answers = panel.answers(ledger, ids)
-                columns = _columns([answers.get(sample) for sample in ids], rubric, schema)
-            yield pl.DataFrame({"sample_id": ids, **columns}, schema=schema, nan_to_null=True)
+            yield score_frame([sample.id for sample in chunk], ledger, panel, rubric, schema)
 
     with atomic(path) as temporary:
         register_io_source(frames, schema=schema).sink_parquet(temporary, compression="zstd")
+
+
+def score_frame(ids: list[str], ledger: Ledger, panel: Panel, rubric: Rubric, schema: pl.Schema) -> pl.DataFrame:
+    """The rows of samples with these ids, with the columns of `scores_schema`."""
+    if panel.pools:
+        columns = pool_columns(panel.judgements(ledger, ids), rubric, panel.pool)
+    else:
+        answers = panel.answers(ledger, ids)
+        columns = _columns([answers.get(sample) for sample in ids], rubric, schema)
+    return pl.DataFrame({"sample_id": ids, **columns}, schema=schema, nan_to_null=True)
 
 
 def _columns(answers: Sequence[Judgement | None], rubric: Rubric, schema: pl.Schema) -> dict[str, object]:

@@ -66,7 +66,7 @@ def ingest(
     stream = open_source(source, parameters)
     origin = SourceRecord(name=Path(str(source)).name, format=stream.format, digest=stream.digest())
     last = workspace.last(READ, ReadRecord)
-    whole = workspace.samples.exists() and workspace.whole(READ)
+    whole = workspace.whole(READ, workspace.samples)
     same = last is not None and last.source == origin and last.parameters == parameters
     if last is not None and stream.hub is None and same and whole and not force:
         return last
@@ -220,7 +220,7 @@ def record_score(
     """Record the stage `score`: what was read, by what rubric, how it went, and `others` of the record's fields."""
     record = ScoreRecord(
         **{name: getattr(reading, name) for name in ReadingRecord.model_fields},
-        inputs={workspace.samples.name: workspace.hash_of(workspace.samples)},
+        inputs=workspace.hashes([workspace.samples]),
         rubric=rubric_record(rubric),
         seconds=call.seconds,
         ending=call.ending,

@@ -97,7 +97,7 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> S
     table = RunTable(workspace).require("scores")
     _require_scores(table)
     selector = _selector(table, settings.load_policy(), settings.decide, settings.seed)
-    inputs = {path.name: workspace.hash_of(path) for path in (workspace.scores, workspace.samples)}
+    inputs = workspace.hashes([workspace.scores, workspace.samples])
     last = workspace.last(STAGE, SelectRecord)
     same = last is not None and last.inputs == inputs and last.parameters == selector.parameters()
     if last is not None and same and not force and _is_whole(workspace, last):
@@ -154,7 +154,7 @@ def _outputs(workspace: Workspace, sizes: Mapping[str, int]) -> list[Path]:
 
 
 def _is_whole(workspace: Workspace, last: SelectRecord) -> bool:
-    return workspace.whole(STAGE) and all(path.exists() for path in _outputs(workspace, last.subsets))
+    return workspace.whole(STAGE, *_outputs(workspace, last.subsets))
 
 
 def _write_assignments(table: RunTable, selector: Selector) -> str:

@@ -167,7 +167,9 @@ def test_it_writes_what_came_out_and_what_went_in(workspace) -> None:
     assert record.rubric.hash == PairRubric.load().hash
     decided = pl.read_parquet(folder / "moe--base.parquet")
     assert decided["verdict"].to_list() == ["win"] * 12
-    assert set(workspace.manifest().entry("pairwise:moe:base")["inputs"]) == {"moe", "base"}
+    assert set(workspace.manifest().entry("pairwise:moe:base")["inputs"]) == {
+        "samples.parquet", "generations/moe.parquet", "generations/base.parquet",
+    }  # fmt: skip
 
 
 def test_intervals_are_those_of_a_seed(tmp_path) -> None:

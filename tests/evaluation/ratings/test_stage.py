@@ -94,6 +94,7 @@ def test_sheets_whose_key_has_no_secret_yet_are_read_and_give_way_to_secret_ones
     content = json.loads(key.json_text())
     del content["secret"]
     (run.ratings / "key.json").write_text(json.dumps(content))
+    run.keep("ratings:sheets", [run.ratings / "key.json"])
     fill(folder, key)
     assert read_sheets(run, [folder], how=FEW).samples == 6
     make_sheets(run, ["moe", "base"], Design(("ann",)), samples=5, force=True)

@@ -1,6 +1,7 @@
 import errno
 import multiprocessing
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.record import StageRecord
+from efficient_empathy.foundation.run.record import Record, StageRecord
 from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash, transaction
 from scored_runs import score_summary
 
@@ -136,22 +137,60 @@ def test_what_is_missing_names_the_stage_that_makes_it(tmp_path) -> None:
 
 def test_a_file_is_known_by_its_size_and_hash(tmp_path) -> None:
     workspace = Workspace(tmp_path)
-    workspace.scores.write_text("whole")
-    assert workspace.require(workspace.scores, "score") == workspace.scores
-    workspace.keep("score", [workspace.scores])
+    workspace.samples.write_text("whole")
+    assert workspace.require(workspace.samples, "score") == workspace.samples
+    workspace.keep("score", [workspace.samples])
     workspace.record("score", StageRecord())
-    assert workspace.outputs("score") == [workspace.scores]
-    os.utime(workspace.scores, (0, 0))
+    assert workspace.outputs("score") == [workspace.samples]
+    os.utime(workspace.samples, (0, 0))
     assert workspace.whole("score")
     for content in ("who", "WHOLE"):
-        workspace.scores.write_text(content)
+        workspace.samples.write_text(content)
         assert not workspace.whole("score")
-        with pytest.raises(UserError, match=r"scores\.parquet has changed .* run `efficient-empathy score --run"):
-            workspace.require(workspace.scores, "score")
-    workspace.scores.unlink()
-    assert workspace.fault(workspace.scores) == "is missing"
+        with pytest.raises(UserError, match=r"samples\.parquet has changed .* run `efficient-empathy score --run"):
+            workspace.require(workspace.samples, "score")
+    workspace.samples.unlink()
+    assert workspace.fault(workspace.samples) == "is missing"
     workspace.record("score", StageRecord(), [])
-    assert workspace.whole("score")
+    assert not workspace.whole("score")
+
+
+def test_a_copy_is_whole_and_is_hashed_once(tmp_path, monkeypatch) -> None:
+    workspace = Workspace(tmp_path / "run").create()
+    workspace.samples.write_text("whole")
+    workspace.record("read", StageRecord(), [workspace.samples])
+    copy = Workspace(tmp_path / "copy")
+    shutil.copytree(workspace.root, copy.root, copy_function=shutil.copyfile)
+    os.utime(copy.samples, (7, 7))
+    assert copy.whole("read", copy.samples)
+    copy.samples.write_text("WHOLE")
+    os.utime(copy.samples, (7, 7))
+    assert copy.fault(copy.samples) is None  # size and time are trusted: `check` reads what they hide
+    copy.samples.write_text("WHOLE")
+    assert copy.fault(copy.samples) == "has changed since it was written"
+
+
+def test_a_lost_manifest_is_no_empty_one(tmp_path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.scores.write_text("whole")
+    for ask in (workspace.manifest, lambda: workspace.fault(workspace.samples), lambda: workspace.whole("score")):
+        with pytest.raises(UserError, match=r"manifest\.json is missing, so no file of the run can be verified"):
+            ask()
+    workspace.record("score", StageRecord(), [workspace.scores])
+    assert workspace.whole("score", workspace.scores)
+
+
+def test_a_record_of_a_run_is_read_as_it_was_written(tmp_path) -> None:
+    workspace = Workspace(tmp_path)
+    path = tmp_path / "deep" / "record.json"
+    Record().write(path)
+    workspace.record("stage", StageRecord(), [path])
+    assert Record.read(path) == Record()
+    path.write_text(path.read_text() + " ")
+    with pytest.raises(UserError, match=r"record\.json has changed since it was written: run the command"):
+        Record.read(path)
+    workspace.begin("stage", [path])
+    assert Record.read(path) == Record()
 
 
 def _hold(root, held, release) -> None:

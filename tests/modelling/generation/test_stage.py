@@ -49,7 +49,9 @@ def test_the_test_samples_are_answered_in_their_order(run):
     assert told["tokens_per_second"] > 0
     assert {path.name for path in workspace.generations.iterdir()} == {"sensibility.parquet", "sensibility.json"}
     assert (result.answered, result.ending, result.skipped) == (12, "complete", False)
-    assert workspace.manifest().entry("generate:sensibility")["inputs"].keys() == {"samples.parquet", "model"}
+    assert workspace.manifest().entry("generate:sensibility")["inputs"].keys() == {
+        "samples.parquet", "experts/sensibility/model.safetensors", "model",
+    }  # fmt: skip
     assert str(workspace.generations / "sensibility.parquet") in summary(result)
 
 
@@ -152,7 +154,7 @@ def test_a_flipped_byte_in_an_experts_weights_is_refused_by_name(run, tiny):
     weights.unlink()
     content = bytearray((tiny / "model.safetensors").read_bytes())
     weights.write_bytes(content)
-    write_entry(workspace, "train:sensibility", {}, [weights])
+    write_entry(workspace, "train:sensibility", {}, expert.iterdir())
     do(workspace)
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)

@@ -191,7 +191,7 @@ def test_a_flipped_byte_in_a_shard_is_refused_by_name_and_mixing_again_makes_it_
     assert not mix(run, SETTINGS, console=quiet()).skipped
     assert same(weights(run.moe), weights(mixed[0].moe))
     weights_of_expert = run.experts / "sensibility" / "adapter_model.safetensors"
-    write_entry(run, "train:sensibility", {}, [weights_of_expert])
+    write_entry(run, "train:sensibility", {}, weights_of_expert.parent.iterdir())
     weights_of_expert.write_bytes(weights_of_expert.read_bytes()[:-4] + b"abcd")
     with pytest.raises(UserError, match=r"adapter_model.safetensors has changed since it was written"):
         mix(run, SETTINGS, console=quiet())

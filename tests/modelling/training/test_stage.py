@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.training import read_training, summary, train
-from efficient_empathy.modelling.training.models import load_model, load_tokenizer
+from efficient_empathy.modelling.training.models import load_model, load_tokenizer, require_intact
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from selected_runs import selected_run
 from tiny_models import tiny_model
@@ -203,3 +203,25 @@ def test_an_expert_that_its_last_step_broke_is_not_kept(run, settings) -> None:
         train(run, "sensibility", settings.model_copy(update=broken | {"method": "full"}), console=QUIET)
     assert [path.name for path in run.experts.iterdir()] == []
     assert train(run, "sensibility", settings, console=QUIET).steps
+
+
+def test_an_expert_that_the_manifest_does_not_know_is_known_by_its_own_record(run, settings) -> None:
+    train(run, "sensibility", settings, console=QUIET)
+    folder, stage = run.experts / "sensibility", "train:sensibility"
+    run.keep(stage, [])  # as where it was trained in a copy of the run, and its folder brought back
+    require_intact(run, folder)
+    assert train(run, "sensibility", settings, console=QUIET).skipped
+    assert run.whole(stage, folder / "adapter_model.safetensors")
+    run.keep(stage, [])
+    weights = folder / "adapter_model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-4] + b"abcd")
+    with pytest.raises(UserError, match=r"cannot be verified: run `efficient-empathy train --subset sensibility --run"):
+        require_intact(run, folder)
+    said = io.StringIO()
+    assert not train(run, "sensibility", settings, console=Console(file=said, width=500)).skipped
+    assert "is not as its training left it: training it again" in said.getvalue()
+    assert weights.read_bytes() == content
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"config\.json is not of the model that `train --subset sensibility` wrote"):
+        require_intact(run, folder)

@@ -18,6 +18,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import load
 from efficient_empathy.modelling.generation.job import few
+from efficient_empathy.modelling.generation.replies import reply_names, require_replies
 from efficient_empathy.scoring.judges.contract import Judgement
 from efficient_empathy.scoring.rubric import Rubric, fence
 
@@ -134,14 +135,14 @@ def read_pairs(workspace: Workspace, a: str, b: str, samples: int | None = None)
 
 
 def _responses(workspace: Workspace, name: str) -> pl.DataFrame:
-    path = workspace.generations / f"{name}.parquet"
-    there = sorted(one.stem for one in workspace.generations.glob("*.parquet") if not one.name.startswith("."))
+    there = reply_names(workspace)
     if name not in there:
         available = f"there are {', '.join([*there, REFERENCE])}" if there else "there are none yet"
         raise UserError(
             f"{workspace.root} has no responses of {name!r}, {available}: `efficient-empathy generate --run "
             f"{workspace.root} --model {name}` makes them"
         )
+    path = require_replies(workspace, name)
     try:
         frame = pl.read_parquet(path, columns=["sample_id", "response"], glob=False)
     except (OSError, PolarsError) as error:

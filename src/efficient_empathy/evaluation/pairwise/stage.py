@@ -33,7 +33,7 @@ from efficient_empathy.evaluation.pairwise.record import (
 from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, missing_extra
-from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
+from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.foundation.statistics.resampling import interval
 from efficient_empathy.scoring.judges.contract import Judge, Judgement, JudgeOptions
 from efficient_empathy.scoring.judges.registry import build_judge
@@ -234,7 +234,7 @@ def _write(workspace: Workspace, folder: Workspace, record: PairwiseRecord, deci
     with atomic(output.with_suffix(".parquet")) as path:
         decided.write_parquet(path, compression="zstd")
     record.write(output)
-    inputs = {name: file_hash(workspace.generations / f"{name}.parquet") for name in (a, b) if name != REFERENCE}
-    entry = PairwiseStageRecord(**dict(record), inputs=inputs)
-    workspace.record(f"{entry.STAGE}:{a}:{b}", entry)
+    replies = [workspace.generations / f"{name}.parquet" for name in (a, b) if name != REFERENCE]
+    entry = PairwiseStageRecord(**dict(record), inputs=workspace.hashes([workspace.samples, *replies]))
+    workspace.record(f"{entry.STAGE}:{a}:{b}", entry, [output, output.with_suffix(".parquet")])
     return output

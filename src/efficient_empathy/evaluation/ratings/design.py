@@ -18,6 +18,7 @@ from efficient_empathy.evaluation.ratings.questions import CHOICES, DIMENSIONS, 
 from efficient_empathy.evaluation.ratings.record import Identical, Item, fingerprint
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.generation.replies import reply_names, require_replies
 from efficient_empathy.selection.shares import tie_hash
 
 REFERENCE = "reference"
@@ -82,15 +83,14 @@ def material_of_run(workspace: Workspace, models: Sequence[str], *, count: int |
 
 
 def _read_responses(workspace: Workspace, model: str) -> pl.DataFrame:
-    path = workspace.generations / f"{model}.parquet"
-    if not path.exists():
-        names = sorted(one.stem for one in workspace.generations.glob("*.parquet") if not one.name.startswith("."))
+    names = reply_names(workspace)
+    if model not in names:
         available = f"there are {', '.join(names)} and {REFERENCE}" if names else "nothing was generated yet"
         raise UserError(
             f"{workspace.root} has no responses of {model!r} ({available}): run `efficient-empathy generate` with "
             f"--run {workspace.root} --model {model} first"
         )
-    return _read(path, ["sample_id", "response"])
+    return _read(require_replies(workspace, model), ["sample_id", "response"])
 
 
 def _read(path: Path, columns: list[str]) -> pl.DataFrame:

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from efficient_empathy.evaluation.ratings.questions import Task
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.record import Interval, Number, Part, Record
+from efficient_empathy.foundation.run.record import Interval, Number, Part, Record, StageRecord
 from efficient_empathy.foundation.run.workspace import atomic
 
-NAME = "key.json"
+NAME, RESULTS, RATINGS = "key.json", "results.json", "ratings.parquet"
 
 
 class Item(Part):
@@ -97,6 +97,29 @@ def write_key(key: Key, folder: Path, *, force: bool = False) -> Path:
         temporary.touch(mode=0o600)
         temporary.write_text(text, "utf-8")
     return path
+
+
+class SheetsRecord(StageRecord):
+    """The stage `ratings:sheets`."""
+
+    STAGE: ClassVar[str] = "ratings:sheets"
+    REMEDY: ClassVar[str] = Key.REMEDY
+
+    inputs: dict[str, str]
+    """SHA-256 by path of the samples and the responses that are rated."""
+    models: tuple[str, ...]
+    raters: tuple[str, ...]
+
+
+class RatingsStageRecord(StageRecord):
+    """The stage `ratings`: people's answers, of sheets or of the studio, and what they come to."""
+
+    STAGE: ClassVar[str] = "ratings"
+    REMEDY: ClassVar[str] = "`efficient-empathy ratings read`"
+
+    sheets: tuple[str, ...]
+    """What was read."""
+    samples: int
 
 
 class Consistency(Part):

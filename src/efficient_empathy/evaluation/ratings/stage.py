@@ -14,6 +14,7 @@ from typing import Any, Literal
 import polars as pl
 
 from efficient_empathy.evaluation.ratings.design import (
+    REFERENCE,
     TITLES,
     Design,
     Row,
@@ -24,7 +25,17 @@ from efficient_empathy.evaluation.ratings.design import (
 )
 from efficient_empathy.evaluation.ratings.questions import Task, comparing, instructions
 from efficient_empathy.evaluation.ratings.reading import FilledRow, Reading, read_rows, value_of
-from efficient_empathy.evaluation.ratings.record import NAME, Key, RatingsRecord, SheetKey, write_key
+from efficient_empathy.evaluation.ratings.record import (
+    NAME,
+    RATINGS,
+    RESULTS,
+    Key,
+    RatingsRecord,
+    RatingsStageRecord,
+    SheetKey,
+    SheetsRecord,
+    write_key,
+)
 from efficient_empathy.evaluation.ratings.results import Resampling, results
 from efficient_empathy.evaluation.ratings.sheets import write_csv, write_xlsx
 from efficient_empathy.foundation.errors import UserError, write_context
@@ -34,7 +45,6 @@ from efficient_empathy.foundation.run.workspace import Workspace, atomic, tempor
 Format = Literal["xlsx", "csv"]
 WRITERS = {"xlsx": write_xlsx, "csv": write_csv}
 SAMPLES = 50
-RESULTS = "results.json"
 
 
 class SheetsResult(Part):
@@ -100,6 +110,7 @@ def make_sheets(
             for rater, rows in sheets.rows.items():
                 WRITERS[format](work, rater, rows, [layout_of(task, names) for task in rows], text)
             key_path = write_key(key, workspace.ratings, force=force)
+            workspace.record(SheetsRecord.STAGE, _sheets_record(workspace, design, models), [key_path])
             for path in work.iterdir():
                 path.replace(folder / path.name)
     items, repeats = _count_items(sheets)
@@ -123,6 +134,12 @@ def _with_secret_of(path: Path, design: Design) -> Design:
     except UserError:  # `write_key` says what is to be done with it
         return design
     return replace(design, secret=key.secret) if key and key.secret and key.seed == design.seed else design
+
+
+def _sheets_record(workspace: Workspace, design: Design, models: Sequence[str]) -> SheetsRecord:
+    replies = [workspace.generations / f"{name}.parquet" for name in models if name != REFERENCE]
+    inputs = workspace.hashes([workspace.samples, *replies])
+    return SheetsRecord(inputs=inputs, models=tuple(models), raters=design.raters)
 
 
 @contextmanager
@@ -179,11 +196,19 @@ def read_sheets(
     if not any(one.answers for one in reading.rows.values()):
         raise UserError(f"{', '.join(reading.files)}: no item has an answer yet")
     record = results(reading, key, how)
-    with workspace.lock():
-        with atomic(workspace.ratings / "ratings.parquet") as path:
-            answers_frame(reading, key).write_parquet(path, compression="zstd")
-        record.write(workspace.ratings / RESULTS)
+    write_results(workspace, record, answers_frame(reading, key))
     return record
+
+
+def write_results(workspace: Workspace, record: RatingsRecord, answers: pl.DataFrame) -> None:
+    """Write what ratings came to, and every answer as `answers_frame` has it."""
+    results_path, table = workspace.ratings / RESULTS, workspace.ratings / RATINGS
+    with workspace.lock():
+        with atomic(table) as path:
+            answers.write_parquet(path, compression="zstd")
+        record.write(results_path)
+        entry = RatingsStageRecord(sheets=record.sheets, samples=record.samples)
+        workspace.record(entry.STAGE, entry, [table, results_path])
 
 
 def answers_frame(reading: Reading, key: Key) -> pl.DataFrame:

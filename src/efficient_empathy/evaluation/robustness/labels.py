@@ -13,7 +13,6 @@ import polars as pl
 from efficient_empathy.evaluation.robustness.grid import Cell
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable, scored_on
-from efficient_empathy.foundation.run.workspace import file_hash
 from efficient_empathy.scoring.scores import DEPENDENCE
 from efficient_empathy.selection.policies import Decide, Policy, RulePolicy, RuleSelector, Selector, make_selector
 from efficient_empathy.selection.policies.conditions import on_columns
@@ -86,7 +85,7 @@ class ScoredSamples:
         self.rows = rows.filter(scored_on(axis for axis in self.scales if axis in rows.columns))
         if self.rows.is_empty():
             raise UserError(f"{workspace.scores} has no sample with scores: score again, or look at its states")
-        self.inputs = {path.name: file_hash(path) for path in (workspace.scores, workspace.samples)}
+        self.inputs = workspace.hashes([workspace.scores, workspace.samples])
         self._labels: dict[Cell, Labels] = {}
 
     def selector(self, cell: Cell) -> Selector:

@@ -31,6 +31,7 @@ from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure, replicate
 from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.modelling.generation.record import GenerateRecord
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.modelling.training.examples import conversational
 from efficient_empathy.modelling.training.loss import mean_losses
@@ -40,7 +41,7 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 
 NO_MATTER = {"report_to", "log_every", "processes", "allow_pickle", "trust_remote_code"}
 """Settings that leave a model as it is."""
-RECORD, MODEL = "model.json", "model"
+RECORD, LOSSES, MODEL = "model.json", "nll.parquet", "model"
 
 
 @dataclass(frozen=True)
@@ -107,16 +108,16 @@ class Store:
             self._make(folder, rows, held_out, what, console)
         try:
             record = ModelRecord.read(folder / RECORD)
-            return MeasuredModel(key, record, pl.read_parquet(folder / "nll.parquet", glob=False), responses)
+            return MeasuredModel(key, record, pl.read_parquet(folder / LOSSES, glob=False), responses)
         except (UserError, OSError, PolarsError) as error:
             raise UserError(f"{folder} is broken ({error}): delete it and run the same command again") from error
 
     def _complete(self, folder: Path, responses: Path) -> bool:
         """Whether everything is there, with responses to what is asked now."""
-        files = [folder / RECORD, folder / "nll.parquet"]
-        files += [responses] if self.generation else []
-        files += [folder / MODEL] if self.keep else []
-        if not all(path.exists() for path in files):
+        own = Workspace(folder)
+        if not own.whole(RECORD, folder / RECORD, folder / LOSSES) or (self.keep and not (folder / MODEL).is_dir()):
+            return False
+        if self.generation and not own.whole(f"{GenerateRecord.STAGE}:{MODEL}", responses):
             return False
         if self.generation is None:
             return True
@@ -131,7 +132,7 @@ class Store:
         job = Job.with_rows(self.base, conversational(rows, self.template), {}, self.settings, model)
         with TrainingProgress(console, what) as progress:
             fit_record = launch(job, progress)
-        with atomic(folder / "nll.parquet") as path:
+        with atomic(folder / LOSSES) as path:
             self._losses(model, held_out).write_parquet(path)
         if self.generation is not None:
             self._answer(folder, model, fit_record, console)
@@ -141,6 +142,8 @@ class Store:
         self._record(fit_record).write(folder / RECORD)
         if not self.keep:
             shutil.rmtree(model, ignore_errors=True)
+        weights = [path for path in model.rglob("*") if path.is_file()] if self.keep else []
+        Workspace(folder).keep(RECORD, [folder / RECORD, folder / LOSSES, *weights])
 
     def _record(self, fit_record: FitRecord) -> ModelRecord:
         content = fit_record.model_dump(mode="json")

@@ -234,7 +234,7 @@ def _sweep(
         training=models.made_from() if models else None,
     )
     path, parquet = workspace.sweep / RESULT, workspace.sweep / TABLE
-    if not force and path.exists() and parquet.exists() and _same(workspace, made_from):
+    if not force and _same(workspace, made_from) and workspace.whole(STAGE, path, parquet):
         return SweepResult(**dict(SweepRecord.read(path)), path=str(path), skipped=True)
     workspace.begin(STAGE, [])
 
@@ -251,6 +251,7 @@ def _sweep(
     with atomic(parquet) as temporary:
         rows.write_parquet(temporary, compression="zstd")
     record.write(path)
+    workspace.keep(STAGE, [path, parquet])
     if models:
         training_results = models.train(swept, console, force=force)
         record = record.model_copy(
@@ -274,8 +275,7 @@ def _same(workspace: Workspace, made_from: SweepOrigin) -> bool:
     record = workspace.last(STAGE, SweepStageRecord)
     if record is None or record.made_from.selected != made_from.selected:
         return False
-    same = made_from.training is None or record.made_from.training == made_from.training
-    return same and workspace.whole(STAGE)
+    return made_from.training is None or record.made_from.training == made_from.training
 
 
 def _about(scored: ScoredSamples, name: str, ranges: Ranges) -> SweptPolicy:

@@ -115,8 +115,8 @@ def _tune(
         made_from["proxy"] = proxy.model_dump(mode="json")
     path, fragment = workspace.tuning / RESULT, workspace.tuning / FRAGMENT
     last = workspace.last(STAGE, TuneRecord)
-    same = last is not None and last.made_from == made_from and path.exists() and fragment.exists()
-    if same and not force and workspace.whole(STAGE):
+    same = last is not None and last.made_from == made_from
+    if same and not force and workspace.whole(STAGE, path, fragment):
         return _result(TuningRecord.read(path), path, fragment, settings, skipped=True)
 
     default = scored.default(cells[0].policy)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_serializer
 
 
 class Artifact(BaseModel):
@@ -33,6 +34,14 @@ class Manifest(BaseModel):
     stages: dict[str, dict[str, JsonValue]]
     artifacts: dict[str, Artifact] = Field(default_factory=dict)
 
+    @field_validator("artifacts")
+    @classmethod
+    def _within(cls, artifacts: dict[str, Artifact]) -> dict[str, Artifact]:
+        for path in map(PurePosixPath, artifacts):
+            if path.is_absolute() or ".." in path.parts:
+                raise ValueError(f"{path} lies outside the run's folder")
+        return artifacts
+
     def entry(self, stage: str) -> dict[str, JsonValue]:
         """What a stage recorded, empty if it has not run."""
         return self.stages.get(stage, {})
@@ -40,6 +49,10 @@ class Manifest(BaseModel):
     def is_interrupted(self, stage: str) -> bool:
         """Whether a stage has begun and not come to its end."""
         return "interrupted" in self.entry(stage)
+
+    def is_finished(self, artifact: Artifact) -> bool:
+        """Whether the stage of a file came to its end."""
+        return artifact.sha256 is not None and not self.is_interrupted(artifact.stage)
 
     def finished_at(self, stage: str) -> float:
         """When a stage came to its end, in Unix seconds; 0 if it never did."""

@@ -23,7 +23,7 @@ from pydantic_core import PydanticSerializationError
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.manifest import first_fault
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.workspace import atomic, change_in_run
 
 
 class Part(BaseModel):
@@ -76,7 +76,12 @@ class Record(Part):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read the file. Raises `UserError` that names it, says what is wrong with it and what makes it again."""
+        """Read the file. Raises `UserError` that names it, says what is wrong with it and what makes it again.
+
+        A file of a run must be as its stage left it.
+        """
+        if change := change_in_run(path):
+            raise UserError(f"{path} {change}: run {cls.REMEDY} to make it again")
         try:
             return cls.model_validate_json(path.read_bytes(), context={"file": path})
         except OSError as error:

@@ -21,6 +21,7 @@ import polars as pl
 
 from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.facts import FACTS, Axis
+from efficient_empathy.foundation.run.known_hashes import NAME as KNOWN_HASHES
 from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.workspace import Workspace
 
@@ -311,7 +312,8 @@ def scored_on(axes: Iterable[str]) -> pl.Expr:
 
 def signature(workspace: Workspace) -> tuple[object, ...]:
     """What changes when one of the files that the table is made of is written anew; it reads none of them."""
-    paths = (workspace.samples, workspace.scores, workspace.assignments, workspace.manifest_path)
+    own = (workspace.samples, workspace.scores, workspace.assignments)
+    paths = (*own, workspace.manifest_path, workspace.root / KNOWN_HASHES)
     return tuple(_stamp(path) for path in paths)
 
 

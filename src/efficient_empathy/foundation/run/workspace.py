@@ -25,12 +25,17 @@ from pydantic import JsonValue, ValidationError
 from efficient_empathy.foundation.errors import Misplaced, UserError, require_utf8, write_context
 from efficient_empathy.foundation.guard import leads_out
 from efficient_empathy.foundation.permissions import require, write_to
+from efficient_empathy.foundation.run.known_hashes import KnownHashes
 from efficient_empathy.foundation.run.manifest import Artifact, Manifest, first_fault
 
 if TYPE_CHECKING:
     from efficient_empathy.foundation.run.record import StageRecord
 
 Entry = TypeVar("Entry", bound="StageRecord")
+CHANGED, UNFINISHED = "has changed since it was written", "was not finished"
+"""What is wrong with a file of another size or hash, and with one whose stage has not come to its end."""
+_MOST_ABOVE = 4
+"""So many folders lie between a record and its run at most."""
 _POLL_S = 0.2
 """How often a run that another thread or process holds is tried again."""
 _NO_NAME = re.compile("~|[^/]*:")
@@ -78,19 +83,35 @@ class Workspace:
         """`path`, or a `UserError` that names the stage which makes it: where it is missing, cut or edited."""
         if not path.exists():
             raise UserError(f"{path} is missing: run `efficient-empathy {stage} --run {self.root}` first")
-        if fault := self.fault(path):
-            raise UserError(f"{path} {fault}: run `efficient-empathy {stage} --run {self.root}` to make it again")
+        self.require_all([path], stage)
         return path
 
+    def require_all(self, paths: Iterable[Path], stage: str) -> None:
+        """Raise `UserError` for the first of `paths` that is not as `stage` wrote it."""
+        for path, fault in self.faults(paths).items():
+            raise UserError(f"{path} {fault}: run `efficient-empathy {stage} --run {self.root}` to make it again")
+
     def manifest(self) -> Manifest:
-        """The manifest, empty before the first stage. Raises `UserError` where the file is none."""
+        """The manifest, empty before the first stage. Raises `UserError` where the file is none, or was deleted."""
+        if not self.manifest_path.exists() and self.scores.exists():
+            raise UserError(
+                f"{self.manifest_path} is missing, so no file of the run can be verified: put it back, or run "
+                f"`efficient-empathy score SOURCE --run {self.root}` to make it again (judgements are kept)"
+            )
+        return self._manifest()
+
+    def _manifest(self) -> Manifest:
+        """The manifest as a stage changes it: empty where there is none."""
         if not self.manifest_path.exists():
             return Manifest(stages={})
         try:
             return Manifest.model_validate(json.loads(self.manifest_path.read_text("utf-8")))
         except (ValueError, RecursionError) as error:
             reason = first_fault(error) if isinstance(error, ValidationError) else str(error)
-            raise UserError(f"{self.manifest_path} is no manifest ({reason}): delete it and score again") from error
+            raise UserError(
+                f"{self.manifest_path} is no manifest ({reason}): put an earlier copy back, or delete it and run "
+                f"`efficient-empathy score SOURCE --run {self.root}` (judgements are kept)"
+            ) from error
 
     def stage(self, name: str, model: type[Entry]) -> Entry | None:
         """The manifest's record of one stage; None if it has not run, or not come to its end.
@@ -112,6 +133,10 @@ class Workspace:
         """SHA-256 of a stage's file, as the manifest has it; of the file itself where no stage has finished it."""
         return self.recorded_hash(path) or file_hash(path)
 
+    def hashes(self, paths: Iterable[Path]) -> dict[str, str]:
+        """`hash_of` of files of the run, by their path in it."""
+        return {self._key(path): self.hash_of(path) for path in paths}
+
     def recorded_hash(self, path: Path) -> str | None:
         """The hash of a stage's file, as the manifest has it; None where no stage has finished it."""
         artifact = self.manifest().artifacts.get(self._key(path))
@@ -119,14 +144,14 @@ class Workspace:
 
     def begin(self, name: str, outputs: Iterable[Path]) -> None:
         """Note that a stage is about to write `outputs`: until it is recorded, they are not finished."""
-        manifest = self.manifest().with_entry(name, {"interrupted": True})
+        manifest = self._manifest().with_entry(name, {"interrupted": True})
         outputs_of_stage = {self._key(path): Artifact(stage=name) for path in outputs}
         self._write(manifest.with_artifacts(name, manifest.artifacts_of(name) | outputs_of_stage))
 
     def record(self, name: str, record: StageRecord, outputs: Iterable[Path] | None = None) -> None:
         """Write one stage's record, with the versions it was made with; `outputs` as of `keep`, None: as before."""
         content = json.loads(record.json_text())
-        manifest = self.manifest()
+        manifest = self._manifest()
         if outputs is not None:
             manifest = manifest.with_artifacts(name, self._artifacts(name, outputs))
         versions: dict[str, JsonValue] = {
@@ -138,32 +163,69 @@ class Workspace:
     def keep(self, name: str, outputs: Iterable[Path]) -> None:
         """Note what the files are that a stage has written, by size and hash: these `outputs`, and no others."""
         artifacts = self._artifacts(name, outputs)
-        self._write(self.manifest().with_artifacts(name, artifacts))
+        self._write(self._manifest().with_artifacts(name, artifacts))
+
+    def note(self, name: str, folder: Path) -> None:
+        """Note what the files in one folder are, of a stage that goes on; its other files stay as they are noted."""
+        manifest = self._manifest()
+        others = {k: one for k, one in manifest.artifacts_of(name).items() if (self.root / k).parent != folder}
+        self._write(manifest.with_artifacts(name, others | self._artifacts(name, sorted(folder.iterdir()))))
 
     def outputs(self, name: str) -> list[Path]:
         """The files that a stage has written, or had begun to write, as the manifest has them."""
         return [self.root / path for path in self.manifest().artifacts_of(name)]
 
-    def whole(self, name: str) -> bool:
-        """Whether all files that a stage has written are as it left them."""
-        return not any(self.fault(path) for path in self.outputs(name))
+    def whole(self, name: str, *expected: Path) -> bool:
+        """Whether all files that a stage has written are as it left them, and `expected` are among them.
+
+        False where the manifest has no file of the stage: nothing vouches for what lies there.
+        """
+        outputs = self.outputs(name)
+        return bool(outputs) and set(expected) <= set(outputs) and not self.faults(outputs)
 
     def fault(self, path: Path) -> str | None:
         """What is wrong with a stage's file, to follow its name; None where it is as written, or no stage wrote it."""
-        artifact = self.manifest().artifacts.get(self._key(path))
-        if artifact is None:
-            return None
-        if artifact.sha256 is None:
-            return "was not finished"
+        return self.faults([path]).get(path)
+
+    def faults(self, paths: Iterable[Path]) -> dict[Path, str]:
+        """`fault` of several files: those that have one."""
+        paths, manifest = list(paths), self.manifest()
+        artifacts = {path: manifest.artifacts.get(self._key(path)) for path in paths}
+        open_ones = {p: UNFINISHED for p, one in artifacts.items() if one is not None and not manifest.is_finished(one)}
+        changes = self.changes([path for path in paths if path not in open_ones])
+        return {path: fault for path in paths if (fault := open_ones.get(path) or changes.get(path))}
+
+    def changes(self, paths: Iterable[Path]) -> dict[Path, str]:
+        """`faults`, but without what an interrupted stage has left as far as it had come: it goes on from there.
+
+        Size and time are compared first. Where the time differs the file is hashed, once for each time: a copy of a
+        run is as whole as the run.
+        """
+        manifest, known = self.manifest(), KnownHashes(self.root)
+        recorded = {path: manifest.artifacts.get(self._key(path)) for path in paths}
+        finished = {path: one for path, one in recorded.items() if one is not None and one.sha256 is not None}
+        with ThreadPoolExecutor() as pool:
+            faults = pool.map(lambda path: self._change(path, finished[path], known), finished)
+            changes = {path: fault for path, fault in zip(finished, faults, strict=True) if fault}
+        known.save()
+        unfinished = {path for path, one in finished.items() if manifest.is_interrupted(one.stage)}
+        return {p: UNFINISHED if p in unfinished and fault == CHANGED else fault for p, fault in changes.items()}
+
+    def _change(self, path: Path, artifact: Artifact, known: KnownHashes) -> str | None:
+        key = self._key(path)
         try:
             status = path.stat()
-        except OSError:
+            sha256 = known.of(key, status)
+            if sha256 is None and (status.st_size, status.st_mtime_ns) == (artifact.size, artifact.mtime_ns):
+                return None
+            if sha256 != artifact.sha256 and status.st_size == artifact.size:
+                sha256 = file_hash(path) if sha256 is None else hash_anew(path)
+                known.add(key, status, sha256)
+        except FileNotFoundError:
             return "is missing"
-        if (status.st_size, status.st_mtime_ns) == (artifact.size, artifact.mtime_ns):
-            return None
-        same = status.st_size == artifact.size
-        same = same and file_hash(path) == artifact.sha256
-        return None if same else "has changed since it was written"
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+        return None if sha256 == artifact.sha256 else CHANGED
 
     def _artifacts(self, name: str, outputs: Iterable[Path]) -> dict[str, Artifact]:
         files = list(outputs)
@@ -342,6 +404,16 @@ def process_exists(pid: int) -> bool:
     return True
 
 
+def change_in_run(path: Path) -> str | None:
+    """What `Workspace.changes` says of a file in the run whose folder is above it; None where it lies in no run."""
+    for folder in path.absolute().parents[:_MOST_ABOVE]:
+        if (folder / "manifest.json").is_file():
+            with contextlib.suppress(UserError):
+                return Workspace(folder).changes([path.absolute()]).get(path.absolute())
+            return None
+    return None
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal; read once for as long as the file, its size and time are the same."""
     status = path.stat()
@@ -355,5 +427,10 @@ def _artifact(stage: str, path: Path) -> Artifact:
 
 @lru_cache(maxsize=256)
 def _hash_at(path: Path, inode: int, size: int, mtime_ns: int) -> str:
+    return hash_anew(path)
+
+
+def hash_anew(path: Path) -> str:
+    """SHA-256 of a file's bytes, read now whatever is known of it."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

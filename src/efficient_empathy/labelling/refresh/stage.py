@@ -224,7 +224,7 @@ def _refresh(
         source=reading.source if reading else None,
     )
     last = workspace.last(STAGE, RefreshRecord)
-    if last is not None and (last.parameters != parameters or not (workspace.root / FILE).exists()):
+    if last is not None and (last.parameters != parameters or not workspace.whole(STAGE, workspace.root / FILE)):
         last = None
     if last is not None and last.ending == "complete" and skip_finished:
         return RefreshResult.of(last, skipped=True)
@@ -235,7 +235,7 @@ def _refresh(
         thresholds=selector.policy.thresholds if selector else {},
         samples=run.record.samples,
     )  # fmt: skip
-    workspace.record(STAGE, start)
+    workspace.record(STAGE, start, [workspace.root / FILE])
     if rounds.note:
         console.print(rounds.note)
     panel = rounds.panel if choice.count else run.panel

@@ -13,7 +13,7 @@ from efficient_empathy.dialogues import read_contexts
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.foundation.run.table import RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.connection import address_of
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.llm.settings import settings_of_request
@@ -144,7 +144,7 @@ def plan_job(
         part = settings.part or "test"
         training = training_of(target, workspace)
         frame = samples_of_run(workspace, part, training.settings if training else TrainingSettings())
-        inputs = {workspace.samples.name: file_hash(workspace.samples)}
+        inputs = workspace.hashes([workspace.samples, *_weights(workspace, target)])
     frame = few(frame, settings.samples)
     distinct = frame.unique("sample_id", keep="first", maintain_order=True)
     return Job(
@@ -161,6 +161,13 @@ def plan_job(
         output=_output(workspace, target, output),
         inputs=inputs,
     )
+
+
+def _weights(workspace: Workspace, target: Target) -> list[Path]:
+    """The files with a model's weights, if it is one of the run's own."""
+    folder = Path(target.path)
+    own = folder.parent == workspace.experts or folder in (workspace.moe, workspace.average)
+    return sorted(folder.glob("*.safetensors")) if own else []
 
 
 def _prompts(frame: pl.DataFrame, template: PromptTemplate) -> list[Prompt]:

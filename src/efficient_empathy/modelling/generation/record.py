@@ -62,7 +62,7 @@ class GenerateRecord(StageRecord, Generation):
     parameters: dict[str, JsonValue]
     """`GenerationSettings` as plain values."""
     inputs: dict[str, str]
-    """SHA-256 of the samples by file name, and what the model is."""
+    """SHA-256 by path of the samples and of the model's weights in the run, and what the model is."""
 
 
 class GenerationResult(Record, Generation):

@@ -16,7 +16,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from efficient_empathy.foundation.errors import UserError, misplaced
-from efficient_empathy.foundation.run.workspace import atomic, file_hash, file_identity
+from efficient_empathy.foundation.run.workspace import CHANGED, Workspace, atomic, file_hash, file_identity
 from efficient_empathy.modelling.generation.backends import Reply
 from efficient_empathy.modelling.generation.record import (
     GenerationRecord,
@@ -160,6 +160,31 @@ def read_output(output: Path, key: str) -> tuple[Replies, GenerationRecord | Non
                     replies.by_sample[sample_id] = Reply(0, text, finish, prompt_tokens, completion_tokens, reason)
             replies.seconds = record.seconds
     return replies, record
+
+
+def require_replies(workspace: Workspace, name: str) -> Path:
+    """The file with the responses of the model called `name`. Raises `UserError` where it is not as it was written.
+
+    Responses that the manifest does not know are known by the .json beside them; without one they are the user's own.
+    """
+    path = workspace.generations / f"{name}.parquet"
+    facts = path.with_suffix(".json")
+    workspace.require_all([path, facts], f"generate --model {name}")
+    record = None
+    with contextlib.suppress(UserError):  # whoever reads the facts says what is wrong with them
+        record = GenerationRecord.read_if_there(facts) if workspace.recorded_hash(path) is None else None
+    if record is not None and record.sha256 and file_hash(path) != record.sha256:
+        again = f"run `efficient-empathy generate --model {name} --run {workspace.root}` to make it again"
+        raise UserError(f"{path} {CHANGED}: {again}")
+    return path
+
+
+def reply_names(workspace: Workspace) -> list[str]:
+    """The models whose responses a run has, by name; those too whose files are gone though `generate` wrote them."""
+    there = {path.stem for path in workspace.generations.glob("*.parquet") if not path.name.startswith(".")}
+    recorded = [workspace.root / key for key in workspace.manifest().artifacts]
+    written = {path.stem for path in recorded if path.parent == workspace.generations and path.suffix == ".parquet"}
+    return sorted(there | written)
 
 
 def _checksum(row: tuple[Any, ...]) -> str:

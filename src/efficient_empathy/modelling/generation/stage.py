@@ -81,7 +81,9 @@ def _generate(job: Job, workspace: Workspace | None, console: Console, *, force:
     of_run = workspace if job.inputs else None
     unchanged = earlier is not None and earlier.rows == job.rows_hash and before.by_sample and not journalled.by_sample
     whole = earlier is not None and len(done) == len(job.ids) and _is_intact(job.output, earlier)
-    if not force and earlier and unchanged and whole and (of_run is None or of_run.whole(stage)):
+    if not force and earlier and unchanged and whole and (of_run is None or of_run.whole(stage, *outputs)):
+        if of_run is not None:
+            _renew(of_run, stage, job, earlier)
         return _result(job, replies, earlier, "complete", skipped=True)
     job.backend = "endpoint" if job.endpoint else choose_backend(job.settings)
     ending: Ending = "complete"
@@ -128,6 +130,13 @@ def _stage_record(job: Job, record: GenerationRecord) -> GenerateRecord:
         parameters=job.settings.model_dump(),
         inputs={**job.inputs, "model": job.identity},
     )
+
+
+def _renew(workspace: Workspace, stage: str, job: Job, record: GenerationRecord) -> None:
+    """Record that the responses are those to what went in now, which is not as it was."""
+    last = workspace.last(stage, GenerateRecord)
+    if last is None or last.inputs != {**job.inputs, "model": job.identity}:
+        workspace.record(stage, _stage_record(job, record))
 
 
 def _generation(record: GenerationRecord) -> dict[str, Any]:

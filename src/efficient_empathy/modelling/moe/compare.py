@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.sealed import read_sealed, write_sealed
 from efficient_empathy.foundation.statistics.measured import Weights
 from efficient_empathy.foundation.statistics.resampling import replicate
 from efficient_empathy.modelling.moe.checkpoint import open_checkpoint, read_json
@@ -60,9 +60,9 @@ def measure(
 
     A row has `sample_id`, `tokens`, and `nll` in nats.
     """
-    table = measured(contender, cache)
-    if table.exists():
-        return pl.read_parquet(table, glob=False)
+    table = cache / f"{contender.key}.parquet"
+    if (earlier := read_sealed(table)) is not None:
+        return earlier
     model = load_model(contender.path, dtype=dtype_here())
     samples = encode(rows, load_tokenizer(contender.path), max_length).samples
     nll = losses(model, samples, on_batch=on_batch)
@@ -77,14 +77,13 @@ def measure(
     reference = weakref.ref(model)
     del model
     free_memory(reference)
-    with atomic(table) as path:
-        frame.write_parquet(path)
+    write_sealed(frame, table)
     return frame
 
 
-def measured(contender: Contender, cache: Path) -> Path:
-    """Where a model's losses are kept once they are measured."""
-    return cache / f"{contender.key}.parquet"
+def is_measured(contender: Contender, cache: Path) -> bool:
+    """Whether a model's losses are kept, as they were measured."""
+    return read_sealed(cache / f"{contender.key}.parquet") is not None
 
 
 def dtype_here() -> Dtype:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,11 @@ def choose_experts(table: RunTable, names: Sequence[str] | None) -> list[Expert]
     experts = [by_name[name] for name in names] if names else [
         expert for expert in by_name.values() if expert.subset not in left_out
     ]  # fmt: skip
+    if not names and (gone := _gone(workspace, by_name, left_out)):
+        raise UserError(
+            f"{workspace.experts / gone[0]} is missing: run `efficient-empathy train --run {workspace.root} --subset "
+            f"{gone[0]}` again, or name the experts to mix with --expert"
+        )
     if clashes := [expert.name for expert in experts if expert.name in _COMPARISON_NAMES]:
         raise UserError(
             f"an expert to be mixed cannot be called {clashes[0]}, which the comparison needs: train it with --name"
@@ -78,6 +83,13 @@ def choose_experts(table: RunTable, names: Sequence[str] | None) -> list[Expert]
             f"run `efficient-empathy train --run {workspace.root} --subset …` for each subset first"
         )
     return experts
+
+
+def _gone(workspace: Workspace, experts: Collection[str], left_out: Collection[str]) -> list[str]:
+    """The experts that the manifest knows, and that would be mixed if they were there still."""
+    stages = workspace.manifest().stages
+    trained = {stage.partition(":")[2]: entry for stage, entry in stages.items() if stage.startswith("train:")}
+    return [name for name, entry in trained.items() if name not in experts and entry.get("subset") not in left_out]
 
 
 def common_settings(experts: Sequence[Expert], training: TrainingSettings | None = None) -> TrainingSettings:

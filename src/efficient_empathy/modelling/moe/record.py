@@ -171,6 +171,8 @@ class MixRecord(StageRecord):
 
     inputs: dict[str, str]
     """Hashes of the models, of the composition, of the training and of the samples that are held out."""
+    sources: dict[str, str]
+    """SHA-256 by path of the run's files that were read."""
     parameters: dict[str, JsonValue]
     """`MixSettings` as plain values."""
     experts: tuple[str, ...]

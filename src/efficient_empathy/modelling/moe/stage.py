@@ -8,8 +8,8 @@ from __future__ import annotations
 import shutil
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from efficient_empathy.modelling.moe.compare import (
     comparison,
     dtype_here,
     free_memory,
+    is_measured,
     measure,
-    measured,
 )
 from efficient_empathy.modelling.moe.compose import average, compose, rewrite
 from efficient_empathy.modelling.moe.folder import sweep
@@ -96,12 +96,18 @@ def _mix(
     parameters = settings.model_dump(mode="json")
     last = workspace.last(STAGE, MixRecord)
     same = last is not None and last.inputs == inputs and last.parameters == parameters
-    if last is not None and same and not force and workspace.comparison.exists() and workspace.whole(STAGE):
+    whole = workspace.whole(STAGE, workspace.comparison, workspace.moe / ROUTERS)
+    experts_files = [path for one in mixing.experts for path in sorted(one.path.glob("*.safetensors"))]
+    sources = workspace.hashes([workspace.samples, workspace.assignments, *experts_files])
+    if last is not None and same and not force and whole:
         with suppress(UserError):  # what another version of the program wrote is written again
-            return _result(workspace, last, skipped=True)
+            result = _result(workspace, last, skipped=True)
+            if last.sources != sources:
+                workspace.record(STAGE, last.model_copy(update={"sources": sources}))
+            return result
 
     _clear(workspace, force=force)
-    workspace.begin(STAGE, [*workspace.outputs(STAGE), workspace.comparison])
+    workspace.begin(STAGE, [workspace.comparison])
     compose_both(mixing)
     measure_all(mixing, with_trained=False)
     train(mixing)
@@ -112,6 +118,7 @@ def _mix(
     table.write(workspace.comparison)
     record = MixRecord(
         inputs=inputs,
+        sources=sources,
         parameters=parameters,
         experts=tuple(expert.name for expert in mixing.experts),
         verdict=table.verdict,
@@ -125,14 +132,15 @@ def _mix(
 def _clear(workspace: Workspace, *, force: bool) -> None:
     """Remove what has changed since an earlier mixing wrote it, so that the step which makes it is done again.
 
-    What a killed mixing has left is not known by its hash yet, and is gone on from.
+    What a killed mixing has left is gone on from. Folders that the manifest does not know are nobody's word.
     """
-
     folders = [workspace.moe, workspace.average]
     stale = [*folders, workspace.root / CACHE, workspace.root / WORK] if force else []
-    if not workspace.manifest().is_interrupted(STAGE):
-        changes = [path for path in workspace.outputs(STAGE) if path.name != ROUTERS and workspace.fault(path)]
-        stale += [folder for folder in folders if any(path.parent == folder for path in changes)]
+    outputs = workspace.outputs(STAGE)
+    if not outputs and not workspace.manifest().is_interrupted(STAGE):
+        stale += [folder for folder in folders if (folder / COMPOSITION).exists()]
+    changes = [path for path in workspace.changes(outputs) if path.name != ROUTERS]
+    stale += [folder for folder in folders if any(path.parent == folder for path in changes)]
     for folder in stale:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -212,7 +220,7 @@ def compose_both(mixing: Mixing) -> None:
     paths, folder = [expert.path for expert in mixing.experts], mixing.workspace.moe
     earlier = _record(mixing.workspace.average)
     if earlier is None or earlier.key != key:
-        with progress_bar(mixing.console, "averaging the experts") as tell:
+        with _writing(mixing, mixing.workspace.average), progress_bar(mixing.console, "averaging the experts") as tell:
             average(paths, mixing.workspace.average, **options, on_bytes=_accumulate(tell))
     there = _record(folder)
     as_asked = there is not None and there.key == key and there.training and there.training.key == mixing.training_key()
@@ -220,11 +228,20 @@ def compose_both(mixing: Mixing) -> None:
         return
     if there is None or there.key != key or there.training:
         shared, top_k = mixing.settings.shared, mixing.settings.top_k
-        with progress_bar(mixing.console, "composing the mixture") as tell:
+        with _writing(mixing, folder), progress_bar(mixing.console, "composing the mixture") as tell:
             compose(paths, folder, **options, shared=shared, top_k=top_k, on_bytes=_accumulate(tell))
     if CompositionRecord.read(folder / COMPOSITION).routers != mixing.settings.init:
-        with progress_bar(mixing.console, "finding where the routers start"):
+        with _writing(mixing, folder), progress_bar(mixing.console, "finding where the routers start"):
             _start_at_means(mixing, folder)
+
+
+@contextmanager
+def _writing(mixing: Mixing, folder: Path) -> Iterator[None]:
+    """The folder is exchanged in the block; the manifest knows its files again when that is done."""
+    workspace = mixing.workspace
+    workspace.begin(STAGE, [path for path in workspace.outputs(STAGE) if path.parent == folder])
+    yield
+    workspace.note(STAGE, folder)
 
 
 def _start_at_means(mixing: Mixing, folder: Path) -> None:
@@ -256,7 +273,8 @@ def train(mixing: Mixing) -> None:
         changed_tensors=tuple(router_fit.changed_tensors),
         unchanged_count=router_fit.unchanged_count,
     )
-    rewrite(folder, router_fit.arrays, training=training)
+    with _writing(mixing, folder):
+        rewrite(folder, router_fit.arrays, training=training)
     reference = weakref.ref(result.model)
     del router_fit, result
     free_memory(reference)
@@ -315,7 +333,7 @@ def observe(mixing: Mixing) -> RouterRecord:
 
 
 def _is_measured(mixing: Mixing, contender: Contender) -> bool:
-    return measured(contender, mixing.workspace.root / CACHE).exists()
+    return is_measured(contender, mixing.workspace.root / CACHE)
 
 
 def _record(folder: Path) -> CompositionRecord | None:

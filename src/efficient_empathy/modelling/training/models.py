@@ -19,9 +19,12 @@ from typing import Any, Literal
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace, atomic
 from efficient_empathy.modelling.bases import ADAPTER, adapter_config, check_model, require_base, run_of
+from efficient_empathy.modelling.training.record import has_files_of, read_training
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 BUNDLED_NAME = "the bundled tiny base"
+_BUNDLED = ("efficient_empathy", "assets", "base")
+"""How the bundled base's folder ends, wherever the package is installed."""
 _WHOLE = 64 * 2**20
 _MODEL_FILES = (".json", ".jinja", ".safetensors", ".bin", ".model")
 
@@ -44,6 +47,8 @@ def resolve(base: str | None) -> Path | str:
     path = Path(base).expanduser()
     if path.is_dir():
         return path.resolve()
+    if path.is_absolute() and path.parts[-3:] == _BUNDLED:  # of another machine, or of an earlier installation
+        return bundled_base()
     if path.is_absolute() or base.startswith((".", "~")) or base.count("/") != 1 or path.parent.exists():
         raise UserError(f"there is no model at {base}: name a folder with a config.json, or a hub name (org/name)")
     return base
@@ -57,7 +62,7 @@ def model_hash(path: Path | str) -> str:
     digest = hashlib.sha256()
     if not isinstance(path, Path):
         return hashlib.sha256(path.encode()).hexdigest()[:16]
-    for file in sorted(p for p in path.iterdir() if p.suffix in _MODEL_FILES and not p.name.startswith(".")):
+    for file in model_files(path):
         size = file.stat().st_size
         digest.update(f"{file.name}\0{size}\0".encode())
         with file.open("rb") as handle:
@@ -68,6 +73,11 @@ def model_hash(path: Path | str) -> str:
                 handle.seek(-(2**20), os.SEEK_END)
                 digest.update(handle.read())
     return digest.hexdigest()[:16]
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files that make a model, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix in _MODEL_FILES and not path.name.startswith("."))
 
 
 Dtype = Literal["fp32", "bf16", "auto"]
@@ -206,12 +216,30 @@ def _not_finite(what: str) -> UserError:
 
 
 def require_intact(workspace: Workspace, folder: Path) -> None:
-    """Raise `UserError` unless the files of one of the run's own models are as training or mixing left them."""
+    """Raise `UserError` unless the files of one of the run's own models are as training or mixing left them.
+
+    An expert that the manifest does not know, such as one that was trained in a copy of the run, is known by the hashes
+    in its `training.json`. A folder that no command of ours has made is the user's own.
+    """
     is_expert = folder.parent == workspace.experts
-    stage = f"train:{folder.name}" if is_expert else "mix"
-    for path in workspace.outputs(stage):
-        if path.parent == folder:
-            workspace.require(path, f"train --subset {folder.name}" if is_expert else stage)
+    if not is_expert and folder not in (workspace.moe, workspace.average):
+        return
+    stage, command = (f"train:{folder.name}", f"train --subset {folder.name}") if is_expert else ("mix", "mix")
+    outputs = [path for path in workspace.outputs(stage) if path.parent == folder]
+    workspace.require_all(outputs, command)
+    if outputs and (others := [path for path in model_files(folder) if path not in outputs]):
+        raise UserError(f"{others[0]} is not of the model that `{command}` wrote: take it out of the folder")
+    if not outputs and not (_is_as_trained(folder) if is_expert else not (folder / "composition.json").exists()):
+        raise UserError(
+            f"{workspace.manifest_path} does not say what the files of {folder} are, so they cannot be verified: run "
+            f"`efficient-empathy {command} --run {workspace.root}` to make them again"
+        )
+
+
+def _is_as_trained(folder: Path) -> bool:
+    """Whether the files are those that the expert's own record has hashes of; true where it has none."""
+    record = read_training(folder)
+    return record is None or not record.files or has_files_of(folder, record)
 
 
 def refuse_pickle(path: Path | str) -> None:

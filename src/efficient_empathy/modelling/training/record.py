@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import Field, JsonValue
 
 from efficient_empathy.foundation.run.record import Part, Record, StageRecord
+from efficient_empathy.foundation.run.workspace import file_hash
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ class TrainingRecord(FitRecord):
     flops: float = Field(ge=0)
     """6 × parameters × tokens (Kaplan et al. 2020, arXiv 2001.08361)."""
     made_from: Origin
+    files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of the weights and of what is loaded with them, by name."""
 
     @property
     def label(self) -> str:
@@ -125,6 +128,8 @@ class TrainRecord(StageRecord):
     STAGE: ClassVar[str] = "train"
     REMEDY: ClassVar[str] = TrainingRecord.REMEDY
 
+    inputs: dict[str, str]
+    """SHA-256 by path of the run's files that the samples were read from."""
     made_from: Origin
     subset: str
     method: str
@@ -145,6 +150,14 @@ class TrainingResult(TrainingRecord):
 
 
 TRAINING = "training.json"
+
+
+def has_files_of(folder: Path, record: TrainingRecord | None) -> bool:
+    """Whether the expert in a folder is, byte by byte, the one that its record is about."""
+    if record is None or not record.files:
+        return False
+    paths = {folder / name: sha256 for name, sha256 in record.files.items()}
+    return all(path.is_file() and file_hash(path) == sha256 for path, sha256 in paths.items())
 
 
 def read_training(folder: Path) -> TrainingRecord | None:

@@ -21,7 +21,7 @@ from efficient_empathy.foundation.guard import Bounds, needs_of
 from efficient_empathy.foundation.permissions import remember
 from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.bases import base_permission
 from efficient_empathy.modelling.progress import TrainingProgress
@@ -33,7 +33,13 @@ from efficient_empathy.modelling.training.examples import (
     held_out_rows,
     selected_subsets,
 )
-from efficient_empathy.modelling.training.models import BUNDLED_NAME, model_hash, require_finite, resolve
+from efficient_empathy.modelling.training.models import (
+    BUNDLED_NAME,
+    model_files,
+    model_hash,
+    require_finite,
+    resolve,
+)
 from efficient_empathy.modelling.training.record import (
     ALL,
     RANDOM,
@@ -45,6 +51,7 @@ from efficient_empathy.modelling.training.record import (
     TrainingRecord,
     TrainingResult,
     TrainRecord,
+    has_files_of,
     read_training,
 )
 from efficient_empathy.modelling.training.settings import TrainingSettings
@@ -219,14 +226,18 @@ def _train(
     inputs = {"data": data, "base": model_hash(base), "template": template.hash}
     made_from = Origin(inputs=inputs, parameters=parameters)
     folder = workspace.experts / name
-    earlier = read_training(folder)
+    earlier = _earlier(folder)
     stage = f"{TrainRecord.STAGE}:{name}"
-    if earlier and not force and earlier.made_from == made_from and workspace.whole(stage):
-        _tidy(folder)
-        last = workspace.last(stage, TrainRecord)
-        if last is None or last.made_from != made_from:
-            workspace.record(stage, TrainRecord.model_validate(earlier, from_attributes=True), _files(folder))
-        return TrainingResult(**dict(earlier), path=str(folder), skipped=True)
+    sources = workspace.hashes([workspace.samples, workspace.assignments])
+    if earlier and not force and earlier.made_from == made_from:
+        known = bool(workspace.outputs(stage))
+        if workspace.whole(stage) if known else has_files_of(folder, earlier):
+            _tidy(folder)
+            last = workspace.last(stage, TrainRecord)
+            if not known or last is None or (last.made_from, last.inputs) != (made_from, sources):
+                workspace.record(stage, _stage_record(earlier, sources), None if known else _files(folder))
+            return TrainingResult(**dict(earlier), path=str(folder), skipped=True)
+        console.print(f"{folder} is not as its training left it: training it again.", markup=False, highlight=False)
 
     work = workspace.experts / f".{name}.work"
     if force:
@@ -245,6 +256,7 @@ def _train(
         dialogues=rows["dialogue_id"].n_unique(),
         flops=6 * fit_record.parameters * fit_record.tokens.all,
         made_from=made_from,
+        files={path.name: file_hash(path) for path in model_files(work) if path.name not in (*_WORK, TRAINING)},
     )
     bundled = settings.base is None
     with atomic(work / "README.md") as path:
@@ -259,7 +271,7 @@ def _train(
             shutil.rmtree(folder)
         work.rename(folder)
     _tidy(folder)
-    workspace.record(stage, TrainRecord.model_validate(record, from_attributes=True), _files(folder))
+    workspace.record(stage, _stage_record(record, sources), _files(folder))
     return TrainingResult(**dict(record), path=str(folder), skipped=False)
 
 
@@ -267,6 +279,19 @@ def _remember(workspace: Workspace, settings: TrainingSettings, base: Path | str
     """Let later commands load what this one was told to: the base and the template of a user's own experts."""
     files = needs_of(TrainingSettings, {"template": settings.template}, Bounds((workspace.root.resolve(),)))
     remember([*files, *([] if settings.base is None else [base_permission(base)])])
+
+
+def _earlier(folder: Path) -> TrainingRecord | None:
+    """The record of the expert that is there; None where there is none, or where its file is broken."""
+    try:
+        return read_training(folder)
+    except UserError:
+        return None
+
+
+def _stage_record(record: TrainingRecord, sources: dict[str, str]) -> TrainRecord:
+    fields = {name: getattr(record, name) for name in TrainRecord.model_fields if hasattr(record, name)}
+    return TrainRecord(**fields, inputs=sources)
 
 
 def _rows(frame: pl.DataFrame, subset: str, settings: TrainingSettings, size: int | None) -> pl.DataFrame:

@@ -259,14 +259,17 @@ def _unfinished(ending: str, side: Side, sides: Sides) -> UserError:
 
 def _write(folder: Workspace, record: PromptComparisonRecord, prompts: list[Rubric | None]) -> None:
     """The record, the page, each rubric under its hash, and the manifest."""
+    outputs = [folder.root / RECORD, folder.root / PAGE]
     for rubric in filter(None, prompts):
-        with atomic(folder.root / "rubrics" / f"{rubric.hash}.yaml") as path:
+        outputs.append(folder.root / "rubrics" / f"{rubric.hash}.yaml")
+        with atomic(outputs[-1]) as path:
             path.write_text(yaml.safe_dump(rubric.model_dump(), allow_unicode=True, sort_keys=False), "utf-8")
     record.write(folder.root / RECORD)
     with atomic(folder.root / PAGE) as path:
         path.write_bytes(page(record).encode("utf-8", "replace"))
     a, b = (ComparedSide.model_validate(side, from_attributes=True) for side in (record.a, record.b))
-    folder.record(CompareRecord.STAGE, CompareRecord(a=a, b=b, samples=record.samples.compared))
+    outputs = list(dict.fromkeys(outputs))
+    folder.record(CompareRecord.STAGE, CompareRecord(a=a, b=b, samples=record.samples.compared), outputs)
 
 
 def summary(result: ComparisonResult) -> str:

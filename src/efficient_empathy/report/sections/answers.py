@@ -15,7 +15,9 @@ from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.figures.formatting import UNCATEGORISED
 from efficient_empathy.foundation.run.table import SAMPLE_COLUMNS, UNSCORED, RunTable
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.record import GenerationRecord
+from efficient_empathy.modelling.generation.replies import require_replies
 from efficient_empathy.report.decision import by_model, read_record
 from efficient_empathy.report.sections.examples import TURNS_SHOWN, sample_rows
 from efficient_empathy.selection.shares import tie_hash
@@ -125,11 +127,12 @@ def _note_faults(faults: list[str], name: str) -> Iterator[None]:
         with error_context(f"show generations/{name}.parquet"):
             yield
     except UserError as error:
-        faults.append(f"C{str(error)[1:]}.")
+        faults.append(f"{str(error).replace('cannot', 'Cannot', 1) if str(error).startswith('cannot') else error}.")
 
 
 def _responder(name: str, path: Path, faults: list[str]) -> tuple[Responder, pl.DataFrame]:
     """A model's record, its counts and the ids that it answered."""
+    require_replies(Workspace(path.parents[1]), name)
     frame = _generations(path)
     ending = pl.col("finish_reason")
     counts = frame.select(

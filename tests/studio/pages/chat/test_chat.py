@@ -185,10 +185,11 @@ def test_a_model_that_is_missing_is_said_with_what_makes_it(run, tmp_path) -> No
     spoilt = copied(run, tmp_path)
     shutil.rmtree(spoilt.moe)
     (spoilt.experts / "rationality" / "model.safetensors").write_bytes(b"nothing")
-    (missing,) = [one for one in list_models(spoilt, ()) if one["problem"]]
-    assert missing["name"] == "moe"
-    assert "efficient-empathy mix" in missing["problem"]
-    assert "cannot load" in heard(spoilt, asking("rationality"))["rationality"]["failed"]["message"]
+    problems = {one["name"]: one["problem"] for one in list_models(spoilt, ()) if one["problem"]}
+    assert problems.keys() == {"moe", "rationality"}
+    assert "efficient-empathy mix" in problems["moe"]
+    assert "has changed since it was written" in problems["rationality"]
+    assert "has changed since" in heard(spoilt, asking("rationality"))["rationality"]["failed"]["message"]
 
 
 def test_without_torch_the_extra_is_named(run, monkeypatch) -> None:

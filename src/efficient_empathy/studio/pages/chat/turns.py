@@ -37,6 +37,7 @@ from efficient_empathy.foundation.errors import UserError, endpoint_name, missin
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation import EndpointOptions
 from efficient_empathy.modelling.generation.target import Target, resolve
+from efficient_empathy.modelling.training.models import require_intact
 from efficient_empathy.studio.server.bodies import Body
 
 MOST_TOKENS = 1024
@@ -236,9 +237,10 @@ def list_models(workspace: Workspace, endpoints: Sequence[ChatEndpoint]) -> list
         try:
             label, problem = target(name, workspace).label, lacking
         except UserError as error:
-            if name not in NO_EXPERTS:
+            if name not in NO_EXPERTS and not _is_model(workspace.experts / name):
                 continue
-            label, problem = {"average": "Average of the experts", "moe": "MoE"}.get(name, "Base model"), str(error)
+            titles = {"average": "Average of the experts", "moe": "MoE", "base": "Base model"}
+            label, problem = titles.get(name, name), str(error)
         kind = {"expert": name not in NO_EXPERTS, "mixture": name == "moe"}
         models.append({"name": name, "label": label, **kind, "problem": problem})
     plain = {"expert": False, "mixture": False, "problem": ""}
@@ -246,11 +248,20 @@ def list_models(workspace: Workspace, endpoints: Sequence[ChatEndpoint]) -> list
 
 
 def target(name: str, workspace: Workspace) -> Target:
-    """The run's model of that name. Raises `UserError` where it has none: folders and hub names are none of a run's."""
+    """The run's model of that name, as it was trained or mixed.
+
+    Raises `UserError` where the run has none, or one that has changed: folders and hub names are none of a run's.
+    """
     places = {"average": workspace.average, "moe": workspace.moe}
     folder = places.get(name, workspace.experts / name)
     plain = "/" not in name and "\\" not in name and not name.startswith(".")
-    if name != "base" and not (plain and any((folder / f).is_file() for f in ("config.json", "adapter_config.json"))):
+    if name != "base" and not (plain and _is_model(folder)):
         command = f"efficient-empathy {'mix' if name in places else 'train'} --run {workspace.root}"
         raise UserError(f"this run has no model {name!r}: `{command}` makes it")
+    if name != "base":
+        require_intact(workspace, folder)
     return resolve(name, workspace)
+
+
+def _is_model(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))

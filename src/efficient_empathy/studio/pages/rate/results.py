@@ -17,11 +17,11 @@ from efficient_empathy.dialogues import uniform
 from efficient_empathy.evaluation.ratings.design import COMMENT, layout_of
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, SCALE, Task
 from efficient_empathy.evaluation.ratings.reading import Reading, answers_to, rater_summaries
-from efficient_empathy.evaluation.ratings.record import NAME, Key, RatingsRecord
+from efficient_empathy.evaluation.ratings.record import NAME, RESULTS, Key, RatingsRecord
 from efficient_empathy.evaluation.ratings.results import PREFERENCES, Resampling, results
-from efficient_empathy.evaluation.ratings.stage import RESULTS, answers_frame
+from efficient_empathy.evaluation.ratings.stage import answers_frame, write_results
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.spreadsheets import as_text, texts_only
 from efficient_empathy.foundation.statistics.agreement import agreement
 from efficient_empathy.foundation.statistics.measured import finite
@@ -79,10 +79,7 @@ def finish(workspace: Workspace, store: RatingStore, study: Study, *, replace: b
         if not any(one.answers for one in reading.rows.values()):
             raise UserError("nobody has rated anything yet: finish when there are ratings")
         record = results(reading, study.key, how)
-        with workspace.lock():
-            with atomic(workspace.ratings / "ratings.parquet") as temporary:
-                answers_frame(reading, study.key).write_parquet(temporary, compression="zstd")
-            record.write(path)
+        write_results(workspace, record, answers_frame(reading, study.key))
     except BaseException:
         if study.closed_at is None:
             store.close_study(study.id, closed=False)

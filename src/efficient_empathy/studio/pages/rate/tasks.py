@@ -28,6 +28,7 @@ from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.evaluation.ratings.stage import sheet_key
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.generation.replies import reply_names
 from efficient_empathy.studio.pages.chat.turns import chat_material, waiting
 from efficient_empathy.studio.server.bodies import Body
 from efficient_empathy.studio.server.links import DAYS
@@ -130,7 +131,7 @@ class Drawing:
 
 def rateable(workspace: Workspace) -> list[str]:
     """The names that can be rated: of the run's generations, then `reference`."""
-    names = sorted(one.stem for one in workspace.generations.glob("*.parquet") if not one.name.startswith("."))
+    names = reply_names(workspace)
     return [*names, REFERENCE] if workspace.samples.exists() else []
 
 

@@ -1,0 +1,108 @@
+"""What makes a stage's files again: the command that made them, with the options that were recorded."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from efficient_empathy.evaluation.settings import EvaluationSettings
+from efficient_empathy.foundation.settings import fields_of, flag_of, section
+from efficient_empathy.modelling.generation.settings import GenerationSettings
+from efficient_empathy.modelling.moe.settings import MixSettings
+from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.selection.policies import BUNDLED, load_policy
+from efficient_empathy.selection.settings import SelectSettings
+
+ORDER = (
+    "read", "score", "refresh", "select", "sweep", "tune", "train", "mix", "generate", "evaluate", "pairwise",
+    "ratings", "analytics", "report",
+)  # fmt: skip
+"""The kinds of stages, each after what it reads."""
+Entry = Mapping[str, JsonValue]
+
+
+def place(stage: str) -> tuple[int, str]:
+    """Where a stage stands among others."""
+    kind = stage.partition(":")[0]
+    return (ORDER.index(kind) if kind in ORDER else len(ORDER)), stage
+
+
+def command_of(root: Path, stage: str, entry: Entry, scoring: Entry) -> str:
+    """The command of a stage whose record is `entry`; `scoring` is that of the stage `score`."""
+    kind, _, name = stage.partition(":")
+    run = f"--run {shlex.quote(str(root))}"
+    if kind in ("read", "score"):
+        return f"efficient-empathy {'cascade' if scoring.get('cascade') else 'score'} SOURCE {run}"
+    if kind == "compare":
+        return "efficient-empathy prompts compare A B"
+    if kind == "ratings":
+        return f"efficient-empathy ratings {'sheets' if name else 'read SHEETS'} {run}"
+    options = {
+        "select": lambda: _policy(entry),
+        "train": lambda: _training(name, _inner(entry, "made_from", "parameters")),
+        "mix": lambda: changed(MixSettings, _inner(entry, "parameters")),
+        "generate": lambda: f"--model {shlex.quote(name)} {changed(GenerationSettings, _inner(entry, 'parameters'))}",
+        "evaluate": lambda: changed(EvaluationSettings, _inner(entry, "parameters")),
+        "pairwise": lambda: "--a {} --b {}".format(*map(shlex.quote, name.split(":", 1))),
+    }.get(kind, str)()
+    return f"efficient-empathy {kind} {run} {options}".rstrip()
+
+
+def _inner(entry: Entry, *keys: str) -> Mapping[str, Any]:
+    inner: Any = entry
+    for key in keys:
+        inner = inner.get(key) if isinstance(inner, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def _training(name: str, parameters: Mapping[str, Any]) -> str:
+    subset = str(parameters.get("subset") or name)
+    options = [f"--subset {shlex.quote(subset)}"]
+    options += [f"--name {shlex.quote(name)}"] if name != subset else []
+    options += [f"--size {parameters['size']}"] if parameters.get("size") else []
+    return " ".join([*options, changed(TrainingSettings, parameters)]).rstrip()
+
+
+def _policy(entry: Entry) -> str:
+    """The options of `select`; the file of a policy of one's own is not recorded."""
+    definition = _inner(entry, "policy")
+    name = str(definition.get("name") or "")
+    if name not in BUNDLED:
+        return "--policy FILE" if name else ""
+    own = _inner(load_policy(name).definition(), "thresholds")
+    thresholds = _inner(definition, "thresholds")
+    options = [f"--policy {name}"] if name != SelectSettings().policy else []
+    return " ".join([*options, *(f"--threshold {k}={v:g}" for k, v in thresholds.items() if v != own.get(k))])
+
+
+def changed(model: Any, values: Mapping[str, Any]) -> str:
+    """The options of a settings model whose recorded values are not its defaults, as they are typed."""
+    defaults = model().model_dump(mode="json")
+    options = []
+    for key, field in fields_of(model).items():
+        value = values.get(key, defaults.get(key))
+        if value == defaults.get(key):
+            continue
+        if section(model, key) is not None and isinstance(value, Mapping):
+            parts = {f"{key}.{name}": v for name, v in value.items() if v != (defaults.get(key) or {}).get(name)}
+            options += [f"--set {shlex.quote(f'{name}={_text(v)}')}" for name, v in parts.items()]
+        else:
+            names = flag_of(field).names.split() or [f"--{key.replace('_', '-')}"]
+            options.append(_option(max(names, key=len), value))
+    return " ".join(options)
+
+
+def _option(flag: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return flag if value else f"--no-{flag.removeprefix('--')}"
+    return f"{flag} {shlex.quote(_text(value))}"
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
