@@ -106,7 +106,7 @@ def tiny_model(folder: Path, family: str = "llama", *, seed: int = 0, scale: flo
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    permissions.note([permissions.read_from(folder)])
+    permissions.remember([permissions.read_from(folder)])
     return folder
 
 
