@@ -94,6 +94,8 @@ def test_a_rater_is_told_what_the_link_is_for_and_when_it_has_ended(guarded, run
     cookie = f"studio-rate-{guarded.studio.port}={link.key}"
     assert refusal(guarded, "/api/lab/cube", Cookie=cookie) == (403, "Your link opens the rating, and nothing else.")
     assert ask(guarded, "/rate", headers={"Cookie": cookie})[0] == 200
+    for path in ("/rate/nothing", "/api/rate/nothing"):
+        assert ask(guarded, path, headers={"Cookie": cookie})[0] == 404
     guarded.studio.links.revoke(link.id)
     assert refusal(guarded, Cookie=cookie) == (401, WRONG_LINK)
     status, headers, text = ask(guarded, f"/rate?link={link.key}")
