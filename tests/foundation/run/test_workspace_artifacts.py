@@ -232,13 +232,13 @@ def test_of_two_transactions_the_second_waits_before_it_reads(tmp_path) -> None:
     second.close()
 
 
-def test_leftovers_of_other_files_and_of_writers_at_work_stay(tmp_path) -> None:
+def test_leftovers_go_and_what_is_none_or_is_written_now_stays(tmp_path) -> None:
     dead, own = 2**31 - 1, os.getpid()
     stay = [
-        f".file.txt.{dead}.00c0ffee.tmp.bak", f"x.file.txt.{dead}.00c0ffee.tmp", f".fileXtxt.{dead}.00c0ffee.tmp",
-        f".other.txt.{dead}.00c0ffee.tmp", f".file.txt.{dead}.00C0FFEE.tmp", f".file.txt.{os.getppid()}.00c0ffee.tmp",
+        f".file.txt.{dead}.00c0ffee.tmp.bak", f"x.file.txt.{dead}.00c0ffee.tmp", f".file.txt.{dead}.00C0FFEE.tmp",
+        f".file.txt.{os.getppid()}.00c0ffee.tmp",
     ]  # fmt: skip
-    go = [f".file.txt.{dead}.00c0ffee.tmp", f".file.txt.{own}.0badf00d.tmp"]
+    go = [f".file.txt.{dead}.00c0ffee.tmp", f".other.txt.{dead}.00c0ffee.tmp", f".file.txt.{own}.0badf00d.tmp"]
     for name in (*stay, *go):
         (tmp_path / name).write_text("half", "utf-8")
     with atomic(tmp_path / "file.txt") as outer, atomic(tmp_path / "file.txt") as inner:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.studio.server import security
 from efficient_empathy.studio.server.links import Links
 from efficient_empathy.studio.server.rates import Rates
@@ -199,6 +200,15 @@ def test_links_are_listed_as_they_were_issued_and_end_when_they_were_to(tmp_path
     assert links.of(run)[1].revoked_at == revoked.revoked_at
     assert [link.works for link in links.of(run)] == [True, False, True]
     assert len({link.id for link in issued}) == 3
+
+
+def test_links_that_cannot_be_read_name_their_folder(tmp_path) -> None:
+    links = Links(tmp_path / "state")
+    links.issue(tmp_path, "Ann")
+    (tmp_path / "state" / "links.sqlite").write_bytes(b"damaged" * 100)
+    said = rf"^the studio cannot keep its links in {tmp_path}/state \(file is not a database\): see to its permissions$"
+    with pytest.raises(UserError, match=said):
+        links.of(tmp_path)
 
 
 @pytest.mark.parametrize("expires", ["1" * 15, "9" * 14, "1" * 14, "²", "१", "", "-1", " 1", "1.0"])
