@@ -111,7 +111,7 @@ def test_whoever_watches_hears_of_the_signals_and_ends_with_the_run(capsys: pyte
     assert run(asked.work(), watcher) == "complete"
     assert asked.events == ["checked", "closed"]
     assert watcher.ended
-    assert set(watcher.names[0]) <= {"SIGINT", "SIGTERM"}
+    assert set(watcher.names[0]) <= {"SIGHUP", "SIGINT", "SIGTERM"}
     Watcher(console).stopping()
     assert capsys.readouterr().out == "\nStopping: finishing the calls in flight (Ctrl-C again abandons them).\n"
 
