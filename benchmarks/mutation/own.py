@@ -36,11 +36,23 @@ def run_own(root: Path, room: str, folder: Path, *, run: bool) -> Iterator[Mutan
         parts = [mutated, *((root / test).read_text("utf-8") for test in tests)]
         key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
         if key not in results and run:
+            _require_sound(root, folder, entry["file"], source, tests)
             results[key] = _try(root, folder / "own", entry["file"], mutated, tests)
             memory.parent.mkdir(parents=True, exist_ok=True)
             memory.write_text(json.dumps(results), "utf-8")
         change = f"- {entry['find']}\n+ {entry['replace']}"
         yield Mutant(entry["name"], change, results.get(key, "not run"), is_equivalent(entry["file"], change))
+
+
+_SOUND: set[tuple[str, ...]] = set()
+"""Tests that pass on the program as it is."""
+
+
+def _require_sound(root: Path, folder: Path, file: str, source: str, tests: list[str]) -> None:
+    """End where tests fail without any mutation: they would seem to notice every one."""
+    if tuple(tests) not in _SOUND and _try(root, folder / "own", file, source, tests) == "killed":
+        sys.exit(f"these tests fail on the program as it is: {' '.join(tests)}")
+    _SOUND.add(tuple(tests))
 
 
 def _try(root: Path, copy: Path, file: str, mutated: str, tests: list[str]) -> str:

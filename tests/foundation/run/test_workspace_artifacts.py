@@ -115,6 +115,7 @@ def test_an_entry_of_another_version_says_what_to_run_and_is_no_last_one(run) ->
 
 
 def test_a_hash_is_the_manifests_where_it_has_one(run) -> None:
+    run.keep("read", [])
     run.scores.write_text("scores", "utf-8")
     assert run.recorded_hash(run.scores) is None
     assert run.hash_of(run.scores) == file_hash(run.scores)
@@ -125,6 +126,7 @@ def test_a_hash_is_the_manifests_where_it_has_one(run) -> None:
 
 
 def test_what_is_wrong_with_a_file_is_said_after_its_name(run) -> None:
+    run.keep("read", [])
     run.scores.write_text("scores", "utf-8")
     assert run.fault(run.scores) is None
     run.keep("score", [run.scores])
@@ -151,7 +153,7 @@ def test_a_manifest_that_is_none_says_what_is_wrong_with_it(run) -> None:
     ):
         run.manifest_path.write_text(broken, "utf-8")
         with pytest.raises(
-            UserError, match=rf"^{run.manifest_path} is no manifest \({reason}.*\): delete it and score"
+            UserError, match=rf"^{run.manifest_path} is no manifest \({reason}.*\): put an earlier copy back"
         ):
             run.manifest()
 
