@@ -30,8 +30,9 @@ import polars as pl
 
 import efficient_empathy as ee
 from benchmarks.paper_tables import LONG, SUBSETS, losses_at, tables
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.stages import SelectRecord
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring.record import ScoreRecord

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection.policies import make_selector, policy_of_definition
 from efficient_empathy.studio.server.selections import scales_of, selector_columns
 from scored_runs import numbered, write_run

@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
+from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.stages import RubricRecord, ScoreSummary, SourceRecord
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import STATES, Judgement, JudgeSpec, Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import ScoreRecord

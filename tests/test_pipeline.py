@@ -18,7 +18,8 @@ import yaml
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.files import file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.pipeline import RecipeResult, run_recipe, summary
 from efficient_empathy.recipe import DIALOGUES, Recipe
 from tiny_models import tiny_model

@@ -40,8 +40,8 @@ ROOMS = {
         slow=("test_two_processes_write_at_once_and_nothing_is_lost",),
     ),
     "workspace": Room(
-        ("foundation/run/workspace.py", "foundation/run/manifest.py"),
-        ("foundation/run/test_manifest*.py", "foundation/run/test_workspace*.py"),
+        ("foundation/run/workspace.py", "foundation/run/files.py", "foundation/run/manifest.py"),
+        ("foundation/run/test_manifest*.py", "foundation/run/test_files*.py", "foundation/run/test_workspace*.py"),
         slow=("test_what_a_killed_process_left_is_swept", "test_the_lock_is_for_one_process_and_goes_with_it"),
     ),
     "budget": Room(("llm/budget.py",), ("llm/test_budget*.py",)),

@@ -10,8 +10,9 @@ from pydantic import SerializeAsAny
 
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, redact_all
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Part
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.recipe import CascadeSection, Recipe, RefreshSection, ScoreSection
 from efficient_empathy.report import report
 from efficient_empathy.scoring.record import ScoreResult

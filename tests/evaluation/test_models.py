@@ -6,7 +6,8 @@ import pytest
 from efficient_empathy.evaluation.models import Cost, cost_files, costs, in_order, read_responses
 from efficient_empathy.evaluation.record import TrainingCost
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.files import file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from evaluated_runs import answered_run, costed_run, spoil
 from trained_runs import write_generations, write_json
 

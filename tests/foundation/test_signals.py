@@ -8,7 +8,8 @@ import pytest
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.files import atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.signals import end_in_order
 end_in_order()
 run = Workspace(Path(sys.argv[1])).create()

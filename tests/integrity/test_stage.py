@@ -21,7 +21,8 @@ from efficient_empathy.cli import app
 from efficient_empathy.evaluation.robustness import sweep, tune
 from efficient_empathy.evaluation.robustness.settings import SweepSettings, TuneSettings
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.files import file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.integrity import CheckResult, check
 from efficient_empathy.report import report
 from efficient_empathy.selection import select
@@ -191,7 +192,7 @@ def test_a_rubric_that_is_not_what_it_was(run: Workspace) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.files import atomic
 with atomic(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), 9)

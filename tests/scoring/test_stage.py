@@ -19,7 +19,8 @@ from rich.console import Console
 import misbehaviours as does
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.files import file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.record import ScoreRecord

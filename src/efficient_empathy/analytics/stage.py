@@ -16,7 +16,8 @@ from efficient_empathy.analytics.record import About, AnalyticsRecord, Analytics
 from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import Labels, Table, read_exchanges, read_speakers, read_table
 from efficient_empathy.analytics.topics import Topic, topics
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.files import file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.modelling.generation.replies import reply_names, require_replies
 

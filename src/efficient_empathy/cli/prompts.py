@@ -132,7 +132,8 @@ def golden_test(
     Example: efficient-empathy prompts test golden --judge openai:qwen@http://localhost:8000/v1 --baseline latest
     --junit test.xml
     """
-    from efficient_empathy.foundation.run.workspace import Workspace, atomic
+    from efficient_empathy.foundation.run.files import atomic
+    from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.prompts.golden.golden_set import read_golden
     from efficient_empathy.prompts.testing.rounds import StoppedError, plan
     from efficient_empathy.prompts.testing.stage import folder_of, run_tests

@@ -29,7 +29,8 @@ from efficient_empathy.evaluation.record import EvaluatedModel, EvaluateRecord, 
 from efficient_empathy.evaluation.settings import EvaluationSettings
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, redact_all
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.files import file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.target import fingerprint
 
 STAGE = EvaluateRecord.STAGE

@@ -18,7 +18,7 @@ from efficient_empathy.evaluation.record import (
     MeasuredFigure,
     TrainingCost,
 )
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.files import atomic
 
 _ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
 _LATEX = {

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from efficient_empathy.foundation.run.workspace import Workspace, process_exists
+from efficient_empathy.foundation.run.files import process_exists
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.integrity.record import Problem
 
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.tmp")

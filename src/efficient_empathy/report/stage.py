@@ -14,9 +14,10 @@ from markupsafe import Markup
 from efficient_empathy.foundation.errors import error_context
 from efficient_empathy.foundation.figures import charts, formatting, heat_map, svg
 from efficient_empathy.foundation.figures.looks import MEASURE, NEUTRAL, STEPS, Looks, look, style_sheet
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.foundation.run.table import RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report.data import CATEGORIES_SHOWN, count_run
 from efficient_empathy.report.decision import Decision
 from efficient_empathy.report.sections import efficiency, evaluation, people, routers, sweep, training

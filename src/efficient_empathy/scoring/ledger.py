@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from efficient_empathy.foundation.errors import UserError, error_context, misplaced
-from efficient_empathy.foundation.run.workspace import file_identity, transaction
+from efficient_empathy.foundation.run.files import file_identity, transaction
 from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 
 VERSION = 2

@@ -21,8 +21,8 @@ from pydantic import Field
 
 from efficient_empathy.foundation.console import Console, bar
 from efficient_empathy.foundation.errors import redact
+from efficient_empathy.foundation.run.files import temporary_name
 from efficient_empathy.foundation.run.record import Part, Record
-from efficient_empathy.foundation.run.workspace import temporary_name
 from efficient_empathy.llm import Window
 from efficient_empathy.llm.runner import Watcher
 from efficient_empathy.scoring.judges.contract import STATES, Judgement, JudgeSpec

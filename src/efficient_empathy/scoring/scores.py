@@ -10,7 +10,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from efficient_empathy.dialogues import scan_samples
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.scoring.judges.contract import Judgement
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel, pool_columns

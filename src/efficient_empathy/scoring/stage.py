@@ -22,8 +22,9 @@ from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.guard import Bounds
 from efficient_empathy.foundation.permissions import remember
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.stages import BadRowRecord, ReadingRecord, SourceRecord
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judges.contract import STATES, CheckedJudge, Judge, JudgeOptions
 from efficient_empathy.scoring.judges.permissions import judge_needs
 from efficient_empathy.scoring.judges.registry import build_judge, check_options, full_reference, share_budget

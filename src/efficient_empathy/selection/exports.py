@@ -19,7 +19,7 @@ import polars as pl
 
 from efficient_empathy.dialogues import uniform
 from efficient_empathy.foundation.errors import error_context
-from efficient_empathy.foundation.run.workspace import atomic, file_hash
+from efficient_empathy.foundation.run.files import atomic, file_hash
 
 RECIPES = ("llamafactory.yaml", "axolotl.yaml", "train_unsloth.py")
 EXPORTS = ("dataset_info.json", *RECIPES)

@@ -10,10 +10,11 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, UNSCORED, RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import load
 from efficient_empathy.selection.data_card import data_card
 from efficient_empathy.selection.exports import EXPORTS, write_exports, write_subsets

@@ -1,92 +1,16 @@
-import errno
 import multiprocessing
 import os
 import shutil
-import signal
-import sqlite3
 import stat
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Record, StageRecord
-from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash, transaction
+from efficient_empathy.foundation.run.workspace import Workspace
 from scored_runs import score_summary
-
-
-def test_a_write_is_whole_or_absent(tmp_path) -> None:
-    target = tmp_path / "deep" / "file.txt"
-    with atomic(target) as temporary:
-        temporary.write_text("first")
-        assert not target.exists()
-    with pytest.raises(RuntimeError), atomic(target) as temporary:
-        temporary.write_text("second")
-        raise RuntimeError
-    assert target.read_text() == "first"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_threads_that_write_the_same_file_keep_apart(tmp_path) -> None:
-    (tmp_path / "sub").mkdir()
-    target = tmp_path / "file.txt"
-    with atomic(target) as outer:
-        with ThreadPoolExecutor(1) as pool:
-            outer.write_text("outer")
-            pool.submit(_write, tmp_path / "sub" / ".." / "file.txt", "inner").result(30)
-        assert target.read_text() == "inner"
-    assert target.read_text() == "outer"
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: _write(target, str(n) * 100_000), range(8)))
-    assert target.read_text() in {str(n) * 100_000 for n in range(8)}
-    assert {path.name for path in tmp_path.iterdir()} == {"file.txt", "sub"}
-
-
-def _write(target, text: str) -> None:
-    with atomic(target) as temporary:
-        temporary.write_text(text)
-
-
-def _write_half(target) -> None:
-    with atomic(target) as temporary:
-        temporary.write_text("half")
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_what_a_killed_process_left_is_swept(tmp_path) -> None:
-    target = tmp_path / "file.txt"
-    killed = multiprocessing.get_context("spawn").Process(target=_write_half, args=(target,))
-    killed.start()
-    killed.join()
-    (left,) = tmp_path.iterdir()
-    left.with_name(left.name.replace(str(killed.pid), str(os.getpid()))).write_text("of an earlier boot")
-    (tmp_path / ".file.txt.notes.tmp").write_text("the user's own")
-    _write(target, "whole")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".file.txt.notes.tmp", "file.txt"]
-
-
-def test_it_is_swept_where_there_is_no_proc_and_a_living_process_keeps_its_own(tmp_path, monkeypatch) -> None:
-    exists = Path.exists
-    monkeypatch.setattr(Path, "exists", lambda path, **options: path.parts[1] != "proc" and exists(path, **options))
-    living = tmp_path / f".file.txt.{os.getppid()}.00c0ffee.tmp"
-    for left in (living, tmp_path / ".file.txt.999999999.00c0ffee.tmp"):
-        left.write_text("half")
-    with atomic(tmp_path / "file.txt") as temporary:
-        temporary.write_text("whole")
-    assert {path.name for path in tmp_path.iterdir()} == {"file.txt", living.name}
-
-
-def test_a_full_disk_is_told_with_the_place(tmp_path) -> None:
-    target = tmp_path / "file.txt"
-    with (
-        pytest.raises(UserError, match=r"file\.txt: its disk is full; make room"),
-        atomic(target) as temporary,
-    ):
-        temporary.write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_is_told(tmp_path) -> None:
@@ -244,27 +168,3 @@ def test_who_holds_the_lock_may_take_it_again(tmp_path) -> None:
         pass
     with pytest.raises(UserError, match="no run's folder"), Workspace(tmp_path / "nowhere").lock():
         pass
-
-
-def test_the_hash_of_a_file(tmp_path) -> None:
-    (tmp_path / "a").write_bytes(b"abc")
-    assert file_hash(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> sqlite3.Connection:
-    made = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
-    made.execute("CREATE TABLE t (x INTEGER UNIQUE)")
-    return made
-
-
-def test_a_transaction_is_written_whole_or_not_at_all(database) -> None:
-    with transaction(database):
-        database.execute("INSERT INTO t VALUES (1)")
-    with pytest.raises(KeyboardInterrupt), transaction(database):
-        database.execute("INSERT INTO t VALUES (2)")
-        raise KeyboardInterrupt
-    assert database.execute("SELECT x FROM t").fetchall() == [(1,)]
-    with transaction(database):  # and none is left open
-        database.execute("INSERT INTO t VALUES (3)")
-    assert database.execute("SELECT count(*) FROM t").fetchone() == (2,)

@@ -3,11 +3,7 @@
 import json
 import os
 import platform
-import sqlite3
-import subprocess
-import sys
 import time
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
@@ -15,8 +11,9 @@ from typing import ClassVar
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.record import StageRecord
-from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash, process_exists, transaction
+from efficient_empathy.foundation.run.workspace import Workspace
 
 
 class Scored(StageRecord):
@@ -156,98 +153,6 @@ def test_a_manifest_that_is_none_says_what_is_wrong_with_it(run) -> None:
             UserError, match=rf"^{run.manifest_path} is no manifest \({reason}.*\): put an earlier copy back"
         ):
             run.manifest()
-
-
-def test_a_file_is_on_the_disk_before_it_takes_its_name(run, monkeypatch) -> None:
-    """Else a power cut after the renaming leaves a file of the right name and no content."""
-    calls = []
-    fsync, replace = os.fsync, os.replace
-
-    def synced(descriptor: int) -> None:
-        fsync(descriptor)
-        calls.append(("synced", os.fstat(descriptor).st_ino, os.fstat(descriptor).st_size))
-
-    def renamed(source: Path, target: Path) -> None:
-        calls.append(("renamed", os.stat(source).st_ino, os.stat(source).st_size))  # noqa: PTH116
-        replace(source, target)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(os, "replace", renamed)
-    with atomic(run.scores) as temporary:
-        temporary.write_text("whole", "utf-8")
-    file = run.scores.stat().st_ino
-    assert calls == [("synced", file, 5), ("renamed", file, 5)]
-
-
-def test_the_hash_follows_the_file(tmp_path) -> None:
-    path, other = tmp_path / "a", tmp_path / "b"
-    path.write_bytes(b"one")
-    first = file_hash(path)
-    path.write_bytes(b"three")
-    assert file_hash(path) != first
-    other.write_bytes(b"one")
-    assert file_hash(other) == first
-    other.replace(path)
-    assert file_hash(path) == first
-    for content in (b"two", b"four"):  # edited in place, and then with the time that it had
-        path.write_bytes(content)
-        os.utime(path, ns=(5, 5))
-        assert file_hash(path) == sha256(content).hexdigest()
-    other.write_bytes(b"FOUR")
-    os.utime(other, ns=(5, 5))
-    other.replace(path)
-    assert file_hash(path) == sha256(b"FOUR").hexdigest()
-
-
-def test_which_processes_there_are() -> None:
-    assert process_exists(os.getpid())
-    assert process_exists(os.getppid())
-    assert process_exists(1)
-    assert process_exists(10**30)
-    assert not process_exists(2**31 - 1)
-    assert not process_exists(0)
-    assert not process_exists(-1)
-
-
-def test_a_process_is_not_disturbed_by_being_asked_about() -> None:
-    code = "import signal; [signal.signal(n, signal.SIG_DFL) for n in (1, 2, 15)]; print('ready', flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"ready\n"
-        assert process_exists(other.pid)
-        other.communicate(b"\n")
-    assert other.returncode == 0
-
-
-def test_of_two_transactions_the_second_waits_before_it_reads(tmp_path) -> None:
-    """Else both read what was there, and the one that writes last has decided on what is no longer so."""
-    path = tmp_path / "a.sqlite"
-    first, second = (sqlite3.connect(path, isolation_level=None, timeout=0) for _ in range(2))
-    first.execute("CREATE TABLE t (x)")
-    with transaction(first):
-        with pytest.raises(sqlite3.OperationalError, match="locked"), transaction(second):
-            pytest.fail("it has begun")
-        first.execute("INSERT INTO t VALUES (1)")
-    with transaction(second):
-        assert second.execute("SELECT x FROM t").fetchall() == [(1,)]
-    first.close()
-    second.close()
-
-
-def test_leftovers_go_and_what_is_none_or_is_written_now_stays(tmp_path) -> None:
-    dead, own = 2**31 - 1, os.getpid()
-    stay = [
-        f".file.txt.{dead}.00c0ffee.tmp.bak", f"x.file.txt.{dead}.00c0ffee.tmp", f".file.txt.{dead}.00C0FFEE.tmp",
-        f".file.txt.{os.getppid()}.00c0ffee.tmp",
-    ]  # fmt: skip
-    go = [f".file.txt.{dead}.00c0ffee.tmp", f".other.txt.{dead}.00c0ffee.tmp", f".file.txt.{own}.0badf00d.tmp"]
-    for name in (*stay, *go):
-        (tmp_path / name).write_text("half", "utf-8")
-    with atomic(tmp_path / "file.txt") as outer, atomic(tmp_path / "file.txt") as inner:
-        assert outer != inner
-        inner.write_text("inner", "utf-8")
-        outer.write_text("outer", "utf-8")
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*stay, "file.txt"])
 
 
 def test_a_file_among_the_folders_is_no_place_to_write(tmp_path) -> None:

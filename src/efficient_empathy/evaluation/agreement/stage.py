@@ -23,8 +23,8 @@ from efficient_empathy.evaluation.agreement.record import (
 from efficient_empathy.evaluation.agreement.settings import AgreementSettings
 from efficient_empathy.evaluation.agreement.sources import read_raters
 from efficient_empathy.evaluation.agreement.subsets import agreement_on_subsets, policy_of, repeatability, subsets_of
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.table import PROBABILITIES
-from efficient_empathy.foundation.run.workspace import atomic
 
 
 def measure_agreement(

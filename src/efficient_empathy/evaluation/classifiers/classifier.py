@@ -24,8 +24,8 @@ from efficient_empathy.evaluation.classifiers.features import (
 )
 from efficient_empathy.evaluation.classifiers.kinds import kind_of
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic, file_hash
 from efficient_empathy.foundation.run.record import Part, Record
-from efficient_empathy.foundation.run.workspace import atomic, file_hash
 from efficient_empathy.scoring.judges.distilled import softmax
 
 Ints = npt.NDArray[np.int64]

@@ -19,7 +19,7 @@ import onnxruntime
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.encoders import PairTokenizer, normalise, pad
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import file_hash
+from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.scoring.judges.distilled import BUNDLED
 
 Floats = npt.NDArray[np.float32]

@@ -27,7 +27,7 @@ from efficient_empathy.evaluation.classifiers.data import Reader, TrainingData
 from efficient_empathy.evaluation.classifiers.features import LAYERS, Features, LayerEncoder, Scale, features_of
 from efficient_empathy.evaluation.classifiers.kinds import FitSettings, Kind, kind_of
 from efficient_empathy.foundation.errors import UserError, missing_extra
-from efficient_empathy.foundation.run.workspace import file_hash
+from efficient_empathy.foundation.run.files import file_hash
 
 CARD = """\
 ---

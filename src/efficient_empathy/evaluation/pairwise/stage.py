@@ -33,7 +33,8 @@ from efficient_empathy.evaluation.pairwise.record import (
 from efficient_empathy.evaluation.pairwise.settings import PairwiseSettings
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, missing_extra
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.files import atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.resampling import interval
 from efficient_empathy.scoring.judges.contract import Judge, Judgement, JudgeOptions
 from efficient_empathy.scoring.judges.registry import build_judge

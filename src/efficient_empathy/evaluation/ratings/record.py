@@ -11,8 +11,8 @@ from pydantic import Field
 
 from efficient_empathy.evaluation.ratings.questions import Task
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Interval, Number, Part, Record, StageRecord
-from efficient_empathy.foundation.run.workspace import atomic
 
 NAME, RESULTS, RATINGS = "key.json", "results.json", "ratings.parquet"
 

@@ -13,7 +13,7 @@ from efficient_empathy.dialogues.containers.delimiters import delimiter_of
 from efficient_empathy.evaluation.ratings.design import COMMENT, ITEM, TITLES, Layout, Row
 from efficient_empathy.evaluation.ratings.questions import Task
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.spreadsheets import as_text
 
 LARGEST_FIELD = 1 << 20

@@ -39,8 +39,9 @@ from efficient_empathy.evaluation.ratings.record import (
 from efficient_empathy.evaluation.ratings.results import Resampling, results
 from efficient_empathy.evaluation.ratings.sheets import write_csv, write_xlsx
 from efficient_empathy.foundation.errors import UserError, write_context
+from efficient_empathy.foundation.run.files import atomic, temporary_folder
 from efficient_empathy.foundation.run.record import Part
-from efficient_empathy.foundation.run.workspace import Workspace, atomic, temporary_folder
+from efficient_empathy.foundation.run.workspace import Workspace
 
 Format = Literal["xlsx", "csv"]
 WRITERS = {"xlsx": write_xlsx, "csv": write_csv}

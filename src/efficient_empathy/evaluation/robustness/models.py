@@ -28,7 +28,8 @@ from efficient_empathy.evaluation.robustness.records import Difference, ModelOrd
 from efficient_empathy.evaluation.robustness.sweep_stage import kendall
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, missing_extra
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.files import atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure, replicate
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.generation.record import GenerateRecord

@@ -25,8 +25,9 @@ from efficient_empathy.evaluation.robustness.records import (
 )
 from efficient_empathy.evaluation.robustness.settings import SweepSettings
 from efficient_empathy.foundation.console import Console
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.table import RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.policies import Scales

@@ -40,8 +40,9 @@ from efficient_empathy.evaluation.robustness.targets import (
 )
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.table import RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.policies import Scales

@@ -12,6 +12,7 @@ from os import stat_result
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic
 
 NAME = ".hashes.json"
 """In a run's folder. Without it, files are hashed once more."""
@@ -38,8 +39,6 @@ class KnownHashes:
 
     def save(self) -> None:
         """Keep what was added; where nothing can be written, nothing is."""
-        from efficient_empathy.foundation.run.workspace import atomic
-
         if all(self._known.get(key) == entry for key, entry in self._new.items()):
             return
         with contextlib.suppress(UserError), atomic(self._root / NAME) as path:

@@ -22,8 +22,9 @@ from pydantic import (
 from pydantic_core import PydanticSerializationError
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.manifest import first_fault
-from efficient_empathy.foundation.run.workspace import atomic, change_in_run
+from efficient_empathy.foundation.run.workspace import change_in_run
 
 
 class Part(BaseModel):

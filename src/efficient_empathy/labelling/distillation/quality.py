@@ -19,7 +19,8 @@ from scipy.stats import spearmanr
 
 from efficient_empathy.dialogues import Sample, scan_samples
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.files import atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.distillation.model import Encoded, fit, predict
 from efficient_empathy.labelling.distillation.settings import StudentSettings
 from efficient_empathy.labelling.subsets import bind_rules, sample_facts, subset_probabilities

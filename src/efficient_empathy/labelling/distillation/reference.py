@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.encoders import PairTokenizer, normalise
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.statistics.drift import effective_size
 from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.scoring.judges.distilled import AxisHead, DistilledJudge

@@ -21,7 +21,8 @@ import torch
 
 from efficient_empathy.encoders import PairTokenizer, pad
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, atomic, temporary_folder
+from efficient_empathy.foundation.run.files import atomic, temporary_folder
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.distillation.model import Encoded, Student, fit, predict
 from efficient_empathy.labelling.distillation.quality import (
     Examples,

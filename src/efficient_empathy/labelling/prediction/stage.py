@@ -22,8 +22,8 @@ from efficient_empathy.dialogues.formats import find_reader, format_names, recog
 from efficient_empathy.dialogues.rows import Row
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.table import ODDS
-from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.foundation.spreadsheets import texts_only
 from efficient_empathy.foundation.statistics.drift import Level, effective_size, lower_share, shift
 from efficient_empathy.labelling.distillation.reference import FILE, Feature, Reference, Values

@@ -13,9 +13,10 @@ from polars.io.plugins import register_io_source
 
 from efficient_empathy.dialogues import Sample, scan_samples
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import ODDS, STD, RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.refresh.settings import UncertaintySettings, Which
 from efficient_empathy.selection.policies import (
     Policy,

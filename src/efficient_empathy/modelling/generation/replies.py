@@ -16,7 +16,8 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from efficient_empathy.foundation.errors import UserError, misplaced
-from efficient_empathy.foundation.run.workspace import CHANGED, Workspace, atomic, file_hash, file_identity
+from efficient_empathy.foundation.run.files import atomic, file_hash, file_identity
+from efficient_empathy.foundation.run.workspace import CHANGED, Workspace
 from efficient_empathy.modelling.generation.backends import Reply
 from efficient_empathy.modelling.generation.record import (
     GenerationRecord,

@@ -12,7 +12,8 @@ from typing import Any, get_args
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import Misplaced, UserError
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.files import file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.runner import Ending
 from efficient_empathy.modelling.generation.backends import BACKENDS, FinishReason, Reply, choose_backend
 from efficient_empathy.modelling.generation.endpoint import EndpointGenerator

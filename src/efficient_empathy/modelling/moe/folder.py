@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import UserError, write_context
-from efficient_empathy.foundation.run.workspace import require_in_place
+from efficient_empathy.foundation.run.files import require_in_place
 from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
 
 SPARE = 64 << 20

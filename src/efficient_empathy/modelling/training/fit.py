@@ -16,8 +16,8 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError, write_context
+from efficient_empathy.foundation.run.files import atomic, require_in_place
 from efficient_empathy.foundation.run.record import finite
-from efficient_empathy.foundation.run.workspace import atomic, require_in_place
 from efficient_empathy.modelling.training.examples import EncodedSample, encode
 from efficient_empathy.modelling.training.loss import HELD_OUT, HeldOut
 from efficient_empathy.modelling.training.models import device_name, precision_of, quiet

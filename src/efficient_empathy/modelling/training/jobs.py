@@ -19,8 +19,8 @@ import polars as pl
 from pydantic import Field
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Record
-from efficient_empathy.foundation.run.workspace import atomic
 from efficient_empathy.modelling.training.fit import fit
 from efficient_empathy.modelling.training.models import (
     attention_of,

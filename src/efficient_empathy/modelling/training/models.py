@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.files import atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.bases import ADAPTER, adapter_config, check_model, require_base, run_of
 from efficient_empathy.modelling.training.record import has_files_of, read_training
 from efficient_empathy.modelling.training.settings import TrainingSettings

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, JsonValue
 
+from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.record import Part, Record, StageRecord
-from efficient_empathy.foundation.run.workspace import file_hash
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
 from efficient_empathy.foundation.guard import Bounds, needs_of
 from efficient_empathy.foundation.permissions import remember
+from efficient_empathy.foundation.run.files import atomic, file_hash
 from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, atomic, file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.bases import base_permission
 from efficient_empathy.modelling.progress import TrainingProgress

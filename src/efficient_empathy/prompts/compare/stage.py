@@ -18,8 +18,9 @@ from efficient_empathy.dialogues import SAMPLE_SCHEMA, Sample, read, write_sampl
 from efficient_empathy.evaluation.judging import judge_samples
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.table import RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.prompts.compare.comparison import compare_sides
 from efficient_empathy.prompts.compare.page import comparison_text, page
 from efficient_empathy.prompts.compare.records import (

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.dialogues.containers.json_file import line_value
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.settings import describe_unknown
 from efficient_empathy.prompts.golden.records import GoldenManifest, Origin, RubricNote
 from efficient_empathy.scoring.rubric import Rubric

@@ -15,8 +15,9 @@ import polars as pl
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.evaluation.robustness.grid import thresholds_text
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.table import SAMPLE_COLUMNS, STD, RunTable
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.prompts.golden.golden_set import Golden, GoldenItem, Scale, write_golden
 from efficient_empathy.prompts.golden.records import GoldenManifest, Origin, RubricNote, decoding_of, read_by
 from efficient_empathy.prompts.settings import GoldenSettings, resolve_policy, selected_policy

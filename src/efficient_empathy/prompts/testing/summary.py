@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from efficient_empathy.evaluation.robustness.grid import thresholds_text
-from efficient_empathy.foundation.run.workspace import atomic
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.prompts.testing.records import CheckRecord, TestRecord
 from efficient_empathy.prompts.testing.stage import TestRun
 

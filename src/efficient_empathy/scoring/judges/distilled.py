@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.encoders import OnnxEncoder
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import file_hash
+from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.scoring.judges.contract import JudgeContext, Judgement, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.rubric import Rubric

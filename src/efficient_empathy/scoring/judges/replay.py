@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from efficient_empathy.dialogues import Sample, read_evaluations
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, file_hash
+from efficient_empathy.foundation.run.files import file_hash
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.judges.contract import JudgeContext, Judgement, JudgeSettings, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.parser import to_judgement

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import sweep, temporary_beside
+from efficient_empathy.foundation.run.files import sweep, temporary_beside
 
 DAYS = 30
 _DAY_S = 86_400

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import atomic, file_hash
+from efficient_empathy.foundation.run.files import atomic, file_hash
 
 Tell = Callable[[float, str], None]
 """Takes the share of the work that is done, and what is being done."""

@@ -19,7 +19,8 @@ from starlette.exceptions import HTTPException
 from browser import axe, open_page
 from efficient_empathy.dialogues import Sample, Utterance, read, write_samples
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.workspace import Workspace, atomic
+from efficient_empathy.foundation.run.files import atomic
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Judgement, JudgeSpec, Ledger
 from efficient_empathy.selection import select
 from efficient_empathy.studio.pages.samples.routes import SampleData

@@ -29,8 +29,9 @@ from typing import IO, Literal
 from pydantic import BaseModel
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import process_exists
 from efficient_empathy.foundation.run.record import Part
-from efficient_empathy.foundation.run.workspace import Workspace, process_exists
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.progress import PROGRESS, Progress
 
 QUIET_S = 4.0

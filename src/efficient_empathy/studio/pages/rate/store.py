@@ -19,7 +19,8 @@ from typing import Any
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS
 from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.foundation.errors import UserError, error_context
-from efficient_empathy.foundation.run.workspace import Workspace, transaction
+from efficient_empathy.foundation.run.files import transaction
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.rate.tasks import Drawing, RatingTask
 
 VERSION = 1

@@ -1,0 +1,206 @@
+"""Files that are whole or absent, what killed processes leave of them, and the hashes they are known by."""
+
+import errno
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic, file_hash, process_exists, transaction
+
+
+def test_a_write_is_whole_or_absent(tmp_path) -> None:
+    target = tmp_path / "deep" / "file.txt"
+    with atomic(target) as temporary:
+        temporary.write_text("first")
+        assert not target.exists()
+    with pytest.raises(RuntimeError), atomic(target) as temporary:
+        temporary.write_text("second")
+        raise RuntimeError
+    assert target.read_text() == "first"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_threads_that_write_the_same_file_keep_apart(tmp_path) -> None:
+    (tmp_path / "sub").mkdir()
+    target = tmp_path / "file.txt"
+    with atomic(target) as outer:
+        with ThreadPoolExecutor(1) as pool:
+            outer.write_text("outer")
+            pool.submit(_write, tmp_path / "sub" / ".." / "file.txt", "inner").result(30)
+        assert target.read_text() == "inner"
+    assert target.read_text() == "outer"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: _write(target, str(n) * 100_000), range(8)))
+    assert target.read_text() in {str(n) * 100_000 for n in range(8)}
+    assert {path.name for path in tmp_path.iterdir()} == {"file.txt", "sub"}
+
+
+def _write(target, text: str) -> None:
+    with atomic(target) as temporary:
+        temporary.write_text(text)
+
+
+def _write_half(target) -> None:
+    with atomic(target) as temporary:
+        temporary.write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path) -> None:
+    target = tmp_path / "file.txt"
+    killed = multiprocessing.get_context("spawn").Process(target=_write_half, args=(target,))
+    killed.start()
+    killed.join()
+    (left,) = tmp_path.iterdir()
+    left.with_name(left.name.replace(str(killed.pid), str(os.getpid()))).write_text("of an earlier boot")
+    (tmp_path / ".file.txt.notes.tmp").write_text("the user's own")
+    _write(target, "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".file.txt.notes.tmp", "file.txt"]
+
+
+def test_it_is_swept_where_there_is_no_proc_and_a_living_process_keeps_its_own(tmp_path, monkeypatch) -> None:
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path, **options: path.parts[1] != "proc" and exists(path, **options))
+    living = tmp_path / f".file.txt.{os.getppid()}.00c0ffee.tmp"
+    for left in (living, tmp_path / ".file.txt.999999999.00c0ffee.tmp"):
+        left.write_text("half")
+    with atomic(tmp_path / "file.txt") as temporary:
+        temporary.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"file.txt", living.name}
+
+
+def test_a_full_disk_is_told_with_the_place(tmp_path) -> None:
+    target = tmp_path / "file.txt"
+    with (
+        pytest.raises(UserError, match=r"file\.txt: its disk is full; make room"),
+        atomic(target) as temporary,
+    ):
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_hash_of_a_file(tmp_path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert file_hash(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> sqlite3.Connection:
+    made = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
+    made.execute("CREATE TABLE t (x INTEGER UNIQUE)")
+    return made
+
+
+def test_a_transaction_is_written_whole_or_not_at_all(database) -> None:
+    with transaction(database):
+        database.execute("INSERT INTO t VALUES (1)")
+    with pytest.raises(KeyboardInterrupt), transaction(database):
+        database.execute("INSERT INTO t VALUES (2)")
+        raise KeyboardInterrupt
+    assert database.execute("SELECT x FROM t").fetchall() == [(1,)]
+    with transaction(database):  # and none is left open
+        database.execute("INSERT INTO t VALUES (3)")
+    assert database.execute("SELECT count(*) FROM t").fetchone() == (2,)
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch) -> None:
+    """Else a power cut after the renaming leaves a file of the right name and no content."""
+    calls = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        calls.append(("synced", os.fstat(descriptor).st_ino, os.fstat(descriptor).st_size))
+
+    def renamed(source: Path, target: Path) -> None:
+        calls.append(("renamed", os.stat(source).st_ino, os.stat(source).st_size))  # noqa: PTH116
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    target = tmp_path / "scores.parquet"
+    with atomic(target) as temporary:
+        temporary.write_text("whole", "utf-8")
+    file = target.stat().st_ino
+    assert calls == [("synced", file, 5), ("renamed", file, 5)]
+
+
+def test_the_hash_follows_the_file(tmp_path) -> None:
+    path, other = tmp_path / "a", tmp_path / "b"
+    path.write_bytes(b"one")
+    first = file_hash(path)
+    path.write_bytes(b"three")
+    assert file_hash(path) != first
+    other.write_bytes(b"one")
+    assert file_hash(other) == first
+    other.replace(path)
+    assert file_hash(path) == first
+    for content in (b"two", b"four"):  # edited in place, and then with the time that it had
+        path.write_bytes(content)
+        os.utime(path, ns=(5, 5))
+        assert file_hash(path) == sha256(content).hexdigest()
+    other.write_bytes(b"FOUR")
+    os.utime(other, ns=(5, 5))
+    other.replace(path)
+    assert file_hash(path) == sha256(b"FOUR").hexdigest()
+
+
+def test_which_processes_there_are() -> None:
+    assert process_exists(os.getpid())
+    assert process_exists(os.getppid())
+    assert process_exists(1)
+    assert process_exists(10**30)
+    assert not process_exists(2**31 - 1)
+    assert not process_exists(0)
+    assert not process_exists(-1)
+
+
+def test_a_process_is_not_disturbed_by_being_asked_about() -> None:
+    code = "import signal; [signal.signal(n, signal.SIG_DFL) for n in (1, 2, 15)]; print('ready', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"ready\n"
+        assert process_exists(other.pid)
+        other.communicate(b"\n")
+    assert other.returncode == 0
+
+
+def test_of_two_transactions_the_second_waits_before_it_reads(tmp_path) -> None:
+    """Else both read what was there, and the one that writes last has decided on what is no longer so."""
+    path = tmp_path / "a.sqlite"
+    first, second = (sqlite3.connect(path, isolation_level=None, timeout=0) for _ in range(2))
+    first.execute("CREATE TABLE t (x)")
+    with transaction(first):
+        with pytest.raises(sqlite3.OperationalError, match="locked"), transaction(second):
+            pytest.fail("it has begun")
+        first.execute("INSERT INTO t VALUES (1)")
+    with transaction(second):
+        assert second.execute("SELECT x FROM t").fetchall() == [(1,)]
+    first.close()
+    second.close()
+
+
+def test_leftovers_go_and_what_is_none_or_is_written_now_stays(tmp_path) -> None:
+    dead, own = 2**31 - 1, os.getpid()
+    stay = [
+        f".file.txt.{dead}.00c0ffee.tmp.bak", f"x.file.txt.{dead}.00c0ffee.tmp", f".file.txt.{dead}.00C0FFEE.tmp",
+        f".file.txt.{os.getppid()}.00c0ffee.tmp",
+    ]  # fmt: skip
+    go = [f".file.txt.{dead}.00c0ffee.tmp", f".other.txt.{dead}.00c0ffee.tmp", f".file.txt.{own}.0badf00d.tmp"]
+    for name in (*stay, *go):
+        (tmp_path / name).write_text("half", "utf-8")
+    with atomic(tmp_path / "file.txt") as outer, atomic(tmp_path / "file.txt") as inner:
+        assert outer != inner
+        inner.write_text("inner", "utf-8")
+        outer.write_text("outer", "utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*stay, "file.txt"])
