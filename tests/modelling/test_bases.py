@@ -84,10 +84,21 @@ def test_a_runs_adapter_has_nothing_loaded_from_outside(load: Any, tmp_path: Pat
 
 def test_a_runs_adapter_may_have_the_bundled_base_and_one_in_the_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert base_of(adapter(run, str(bundled_base()))) == bundled_base().resolve()
+    assert base_of(adapter(run, str(bundled_base()))) == bundled_base()
     shutil.copytree(bundled_base(), run / "base")
     shutil.rmtree(Workspace(run).experts)
     assert base_of(adapter(run, str(run / "base"))) == run / "base"
+    shutil.rmtree(Workspace(run).experts)
+    gone = tmp_path / "earlier" / "efficient_empathy" / "assets" / "base"
+    elsewhere = adapter(run, str(gone))
+    assert base_of(elsewhere) == bundled_base(), "of another machine, or of an installation that is gone"
+    shutil.copytree(bundled_base(), gone)
+    assert base_of(elsewhere) == bundled_base(), "of another installation that has the same base"
+    (gone / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="--allow read:"):
+        base_of(elsewhere)
+    shutil.rmtree(Workspace(run).experts)
+    adapter(run, str(run / "base"))
     (run / "base" / "extra.json").symlink_to("/etc/hostname")
     with pytest.raises(UserError, match="--allow read:/etc/hostname"):
         base_of(run / "experts" / "sensibility")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -20,6 +20,11 @@ _FIXED_HEADERS = frozenset(
 _OWN_OPTIONS = frozenset(
     {"messages", "model", "system", "max_tokens", "max_completion_tokens", "temperature", "response_format"}
     | {"logprobs", "top_logprobs", "tools", "tool_choice"}
+)
+_SECRET = re.compile(
+    r"token|(.*[_-])?(api[_-]?key|private[_-]?key|(access|auth|bearer|refresh|session)[_-]?token|secret|password|passwd"
+    r"|authorization|credentials?)",
+    re.I,
 )
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -58,7 +63,19 @@ def _check_body(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
             raise ValueError(f"{name} is not for the extra body: it has an option of its own, or is always sent")
     if body.get("n", 1) != 1:
         raise ValueError("n is not for the extra body: one reply is read")
+    if secret := next((name for name in _names(body) if _SECRET.fullmatch(name)), None):
+        raise ValueError(
+            f"{secret} is not for the extra body, which the run's files keep: export it, and send it as a header"
+        )
     return body
+
+
+def _names(value: JsonValue) -> Iterator[str]:
+    """The names in a JSON value, at any depth."""
+    if isinstance(value, dict):
+        yield from value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _names(inner)
 
 
 _EXAMPLE = """'{"reasoning_effort": "low"}'"""

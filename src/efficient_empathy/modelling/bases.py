@@ -77,15 +77,15 @@ def base_permission(base: Path | str) -> Permission:
     return Permission("hub", str(base)) if is_hub else read_from(base)
 
 
-def require_base(base: Path | str, owner: Path, run: Path | None, bundled: Path) -> None:
+def require_base(base: Path | str, owner: Path, run: Path | None, *, bundled: bool) -> None:
     """Raise `UserError` for a base that `owner`, a run or a model in it, may not have loaded.
 
-    It may be the bundled one, lie in the run, or have been named by the user: here, or when it was trained. An adapter
-    that belongs to no run was named by the user, and its base with it.
+    It may be the bundled one (`bundled`), lie in the run, or have been named by the user: here, or when it was trained.
+    An adapter that belongs to no run was named by the user, and its base with it.
     """
-    need = base_permission(base)
-    if run is None or (need.kind == "read" and need.what == str(bundled.resolve())):
+    if run is None or bundled:
         return
+    need = base_permission(base)
     asks = [need] if need.kind == "hub" else list(Bounds((run.resolve(),)).reading(Path(need.what)))
     require(f"{owner}, which was trained on {base},", asks)
 

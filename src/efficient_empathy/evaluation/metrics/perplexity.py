@@ -106,7 +106,7 @@ def _target(model: Path | str, workspace: Workspace | None) -> Target:
     path = resolve(str(model))
     if workspace and path in (workspace.average.resolve(), workspace.moe.resolve()):
         return Target(path, str(model), str(model), "composed")
-    return Target(path, str(model), str(model), "base" if path == bundled_base().resolve() else "model")
+    return Target(path, str(model), str(model), "base" if path == bundled_base() else "model")
 
 
 def _check(rows: pl.DataFrame) -> None:

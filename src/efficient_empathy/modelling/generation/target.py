@@ -95,13 +95,13 @@ def _is_model(folder: Path) -> bool:
 
 def _base(workspace: Workspace | None) -> Path | str:
     """What the run's experts were trained from; without experts the bundled base."""
-    from efficient_empathy.modelling.training.models import bundled_base
+    from efficient_empathy.modelling.training.models import is_bundled
     from efficient_empathy.modelling.training.models import resolve as resolve_base
 
     training = _first_training(workspace)
     if workspace is None or training is None:
         return resolve_base(None)
-    require_base(training.base, workspace.root, workspace.root, bundled_base())
+    require_base(training.base, workspace.root, workspace.root, bundled=is_bundled(training.base))
     return resolve_base(training.base)
 
 

@@ -17,7 +17,7 @@ from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.llm.prompting.rendering import TemplateFaultError, render_chat
 from efficient_empathy.modelling.bases import ADAPTER, adapter_config, require_base, run_of
 from efficient_empathy.modelling.moe.tensors import StoredTensor, Tensor, cast, merge_lora, read_folder, read_header
-from efficient_empathy.modelling.training.models import bundled_base
+from efficient_empathy.modelling.training.models import bundled_base, is_bundled
 
 CONFIG = ADAPTER
 WEIGHTS = "adapter_model.safetensors"
@@ -133,7 +133,7 @@ class Checkpoint:
 
 def local(name: str | Path, revision: str | None = None) -> Path:
     """The folder of that name, or the hub model's, downloaded once. Raises `UserError` for neither."""
-    folder = Path(name)
+    folder = bundled_base() if is_bundled(name) else Path(name)
     if folder.is_dir():
         return folder
     if folder.is_absolute() or str(name).startswith((".", "~")) or str(name).count("/") > 1:
@@ -174,7 +174,7 @@ def _on_base(folder: Path, name: str, base: str | Path | None) -> Checkpoint:
         base = config.get("base_model_name_or_path")
         if not isinstance(base, str) or not base:
             raise UserError(f"{folder / CONFIG} does not say which base the adapter was trained on: give the base")
-        require_base(base, folder, run_of(folder), bundled_base())
+        require_base(base, folder, run_of(folder), bundled=is_bundled(base))
     beneath = open_checkpoint(local(base, config.get("revision")), name="base")
     tensors = merge_adapter(folder, config, beneath.tensors)
     if beneath.config.get("tie_word_embeddings") and tensors[EMBEDDINGS] != beneath.tensors[EMBEDDINGS]:

@@ -23,7 +23,7 @@ from efficient_empathy.modelling.moe.compare import Contender
 from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, UNTRAINED, mixture_label
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.training.examples import EncodedSample, choose, choose_part, conversational, encode
-from efficient_empathy.modelling.training.models import bundled_base, resolve
+from efficient_empathy.modelling.training.models import is_bundled, resolve
 from efficient_empathy.modelling.training.record import ALL, GROUPS, RANDOM, UNION, TrainingRecord, read_trainings
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
@@ -115,7 +115,7 @@ def common_settings(experts: Sequence[Expert], training: TrainingSettings | None
 def base_of(experts: Sequence[Expert]) -> Path | str:
     """The base that the experts were trained from. Raises `UserError` where it is not there any more."""
     first = experts[0]
-    require_base(first.training.base, first.path, first.path.parent.parent, bundled_base())
+    require_base(first.training.base, first.path, first.path.parent.parent, bundled=is_bundled(first.training.base))
     return resolve(first.training.base)
 
 

@@ -32,10 +32,19 @@ _MODEL_FILES = (".json", ".jinja", ".safetensors", ".bin", ".model")
 
 def bundled_base() -> Path:
     """The folder of the package's own base model. Raises `UserError` where this installation does not have it."""
-    folder = Path(str(files("efficient_empathy") / "assets" / "base"))
+    folder = Path(str(files("efficient_empathy") / "assets" / "base")).resolve()
     if not (folder / "config.json").exists():
         raise UserError("this installation has no bundled base model: name one with --base FOLDER or --base HUB_NAME")
     return folder
+
+
+def is_bundled(base: Path | str) -> bool:
+    """Whether a base is the bundled one: its folder, or the same in another installation, which may be gone."""
+    path = Path(base).expanduser()
+    if not path.is_absolute() or path.parts[-3:] != _BUNDLED:
+        return False
+    bundled = bundled_base()
+    return not path.is_dir() or path.resolve() == bundled or model_hash(path) == model_hash(bundled)
 
 
 def resolve(base: str | None) -> Path | str:
@@ -43,13 +52,11 @@ def resolve(base: str | None) -> Path | str:
 
     Raises `UserError` for a path that is not there.
     """
-    if base is None:
+    if base is None or is_bundled(base):
         return bundled_base()
     path = Path(base).expanduser()
     if path.is_dir():
         return path.resolve()
-    if path.is_absolute() and path.parts[-3:] == _BUNDLED:  # of another machine, or of an earlier installation
-        return bundled_base()
     if path.is_absolute() or base.startswith((".", "~")) or base.count("/") != 1 or path.parent.exists():
         raise UserError(f"there is no model at {base}: name a folder with a config.json, or a hub name (org/name)")
     return base
@@ -97,7 +104,7 @@ def base_of(adapter: Path) -> Path | str:
     name = adapter_config(adapter).get("base_model_name_or_path")
     if not isinstance(name, str) or not name:
         raise UserError(f"{adapter / ADAPTER} does not say which base it belongs to: train it again")
-    require_base(name, adapter, run_of(adapter), bundled_base())
+    require_base(name, adapter, run_of(adapter), bundled=is_bundled(name))
     return resolve(name)
 
 
