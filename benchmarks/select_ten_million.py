@@ -133,6 +133,7 @@ def make(folder: Path, rows: int) -> None:
 
 def record_scoring(folder: Path, rows: int, axes: list[str]) -> None:
     """What the manifest says once `score` has written these two files."""
+    from efficient_empathy.foundation.run.files import file_hash
     from efficient_empathy.foundation.run.stages import RubricRecord, ScoreSummary, SourceRecord
     from efficient_empathy.foundation.run.workspace import Workspace
 
@@ -143,7 +144,7 @@ def record_scoring(folder: Path, rows: int, axes: list[str]) -> None:
         conversations=rows,
         duplicates=0,
         bad_rows=0,
-        inputs={workspace.samples.name: workspace.hash_of(workspace.samples)},
+        inputs={workspace.samples.name: file_hash(workspace.samples)},
         rubric=RubricRecord(name="random", hash="0" * 16, axes=dict.fromkeys(axes, (0, 10))),
         judge="random",
         states={"ok": rows},

@@ -18,6 +18,7 @@ import yaml
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.permissions import read_from, remember
 from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.pipeline import RecipeResult, run_recipe, summary
@@ -111,6 +112,7 @@ def test_from_dialogues_to_a_compared_mixture_and_again(scored: Path, whole: Who
 
 def test_a_run_that_was_killed_ends_as_one_that_was_not(scored: Path, whole: Whole, tmp_path: Path) -> None:
     """kill -9 in the middle of a training, and again once experts are mixed; the same command goes on."""
+    remember([read_from(scored)])
     killed = run_of(scored, tmp_path)
     recipe = small(scored, train__baselines="[]", generate__models="[moe]", train__save_every="2")
     path = tmp_path / "recipe.yaml"

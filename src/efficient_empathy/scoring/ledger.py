@@ -181,10 +181,15 @@ class Ledger:
             self._db.execute("INSERT OR REPLACE INTO spending (id, committed_usd) VALUES (1, ?)", (usd,))
             self._db.execute("PRAGMA synchronous = NORMAL")
 
+    def judged_usd(self) -> float:
+        """What the judgements have cost."""
+        with self._guard():
+            return float(self._db.execute("SELECT coalesce(sum(cost_usd), 0) FROM judgements").fetchone()[0])
+
     def spent_usd(self) -> float:
         """What all calls have cost: the judgements' sum, or what was committed if that is more (lost calls count)."""
+        cost = self.judged_usd()
         with self._guard():
-            cost = self._db.execute("SELECT coalesce(sum(cost_usd), 0) FROM judgements").fetchone()[0]
             reserve = self._db.execute("SELECT coalesce(max(committed_usd), 0) FROM spending").fetchone()[0]
             return float(max(cost, reserve))
 

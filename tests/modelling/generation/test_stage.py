@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -313,17 +315,27 @@ def test_a_run_that_does_not_exist_is_told(tmp_path):
         do(None)
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting a small disk takes root")
 def test_a_full_disk_is_one_sentence_and_what_was_answered_is_kept(run, monkeypatch):
     workspace = run(12)
     append = Journal.append
+    disk = workspace.generations
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk], check=True)
 
-    def full(self, ids, *rest):
+    def fill(self, ids, *rest):
         if len(self.path.read_bytes().splitlines()) == 3:
-            self._handle = open("/dev/full", "wb")  # noqa: SIM115, PTH123
+            with contextlib.suppress(OSError), (disk / "something else").open("wb", buffering=0) as other:
+                while True:
+                    other.write(b"x" * 4096)
         append(self, ids, *rest)
 
-    monkeypatch.setattr(Journal, "append", full)
-    with pytest.raises(UserError, match=r"No space left on device.*6 of 12 responses are kept"):
-        do(workspace)
-    monkeypatch.undo()
-    assert do(workspace).answered == 12
+    try:
+        monkeypatch.setattr(Journal, "append", fill)
+        with pytest.raises(UserError, match=r"cannot write .*/generations/.*(its disk is full|No space left)"):
+            do(workspace)
+        monkeypatch.undo()
+        (disk / "something else").unlink()
+        assert do(workspace).answered == 12
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)

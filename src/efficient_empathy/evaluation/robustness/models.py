@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 import weakref
 from collections.abc import Collection, Mapping, Sequence
@@ -28,7 +27,7 @@ from efficient_empathy.evaluation.robustness.records import Difference, ModelOrd
 from efficient_empathy.evaluation.robustness.sweep_stage import kendall
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, missing_extra
-from efficient_empathy.foundation.run.files import atomic
+from efficient_empathy.foundation.run.files import atomic, link
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure, replicate
 from efficient_empathy.llm.prompting import PromptTemplate
@@ -189,7 +188,7 @@ class Store:
         training.write(model / TRAINING)
         own = Workspace(folder)
         own.samples.unlink(missing_ok=True)
-        own.samples.symlink_to(os.path.relpath(self.samples.resolve(), folder.resolve()))
+        link(self.samples, own.samples)
         try:
             done = generate(own, str(model), self.generation, name=MODEL, console=console)
         finally:

@@ -155,6 +155,14 @@ def process_exists(pid: int) -> bool:
     return True
 
 
+def link(source: Path, target: Path) -> None:
+    """Give the same file another name where the disk can do that, else make a copy."""
+    with contextlib.suppress(OSError):
+        os.link(source, target)
+        return
+    shutil.copyfile(source, target)
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal; read once for as long as the file, its size and time are the same."""
     status = path.stat()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import link
 from efficient_empathy.modelling.moe.checkpoint import (
     EMBEDDINGS,
     HEAD,
@@ -34,7 +35,7 @@ from efficient_empathy.modelling.moe.families import (
     family_of,
     moe_config,
 )
-from efficient_empathy.modelling.moe.folder import composed_card, link, require_ours, require_space, whole
+from efficient_empathy.modelling.moe.folder import composed_card, require_ours, require_space, whole
 from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord, CompositionResult
 from efficient_empathy.modelling.moe.shards import Progress, write_shard, write_shards, write_text
 from efficient_empathy.modelling.moe.tensors import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import UserError, write_context
@@ -74,14 +74,6 @@ def require_space(out: Path, size: int, what: str) -> None:
             f"{what} needs {_gigabytes(size + SPARE)} on the disk of {place}, which has {_gigabytes(free)} free: "
             "make room, or write to another disk"
         )
-
-
-def link(source: Path, target: Path) -> None:
-    """The same file under another name where the disk can do that, else a copy."""
-    with suppress(OSError):
-        os.link(source, target)
-        return
-    shutil.copyfile(source, target)
 
 
 def _sync(path: Path) -> None:

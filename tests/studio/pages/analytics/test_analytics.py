@@ -57,6 +57,7 @@ def test_a_runs_own_numbers_are_shown_and_nothing_is_written_into_it(tmp_path, b
     result = json.loads(path.read_text())
     result["notes"] = ["these are the run's own"]
     path.write_text(json.dumps(result))
+    workspace.keep("analytics", workspace.outputs("analytics"))
     before = {p: p.read_bytes() for p in workspace.root.rglob("*") if p.is_file()}
     with serving([workspace.root], tmp_path) as served, visit_url(browser, served.url + "/analytics") as seen:
         ready(seen.page, "Scores by category")

@@ -255,7 +255,7 @@ class Observer:
         )
 
     def _read(self, spec: JudgeSpec | None) -> float:
-        """Count what is new; what all calls have cost."""
+        """Count what is new; what all judgements have cost."""
         if not self._workspace.ledger.exists():
             self._counts, self._behind = JudgementCounts(spec), False
             return 0.0
@@ -268,7 +268,7 @@ class Observer:
                 self._scales = rubric.scales if rubric else {}
                 self._progress.clear()
             self._behind = self._counts.read(ledger)
-            return ledger.spent_usd()
+            return ledger.judged_usd()
 
     def _rate(self, scoring: ScoringState) -> float | None:
         """Samples a second over the last quarter of a minute; None while nobody works."""
