@@ -92,6 +92,19 @@ def test_a_rerun_costs_nothing_and_one_more_sample_costs_one(tmp_path) -> None:
     assert result.states["ok"] == 11
 
 
+@pytest.mark.parametrize("lose", [lambda ledger: ledger.unlink(), lambda ledger: ledger.write_bytes(b"")])
+def test_nothing_is_paid_again_where_the_ledger_was_lost_unless_told(tmp_path, lose) -> None:
+    workspace, rows = Workspace(tmp_path / "run"), source(tmp_path / "a.jsonl", 20)
+    score(rows, workspace, Even(), console=QUIET)
+    lose(workspace.ledger)
+    again = Even()
+    with pytest.raises(UserError, match=r"ledger\.sqlite holds no judgement, though 20 samples .* put the file back"):
+        score(rows, workspace, again, console=QUIET)
+    assert again.asked == 0
+    score(rows, workspace, again, console=QUIET, force=True)
+    assert again.asked == 20
+
+
 @pytest.mark.parametrize("edit", [lambda frame: frame.head(12), lambda frame: frame.with_columns(response=pl.lit("!"))])
 def test_samples_that_were_cut_or_edited_are_read_again(tmp_path, edit) -> None:
     workspace, rows = Workspace(tmp_path / "run"), source(tmp_path / "a.jsonl", 20)

@@ -39,7 +39,12 @@ RunToScore = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")]
 Force = Annotated[bool, typer.Option("--force", help="Do it again even if nothing changed.")]
-ReadAgain = Annotated[bool, typer.Option("--force", help="Read the source again; judgements are kept all the same.")]
+ReadAgain = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Read the source again, also where the ledger is lost; judgements are kept all the same."
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print requests, tokens and dollars; ask nothing.")]
 ShowPrompt = Annotated[
     int | None,

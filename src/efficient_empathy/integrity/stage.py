@@ -192,7 +192,9 @@ def _ledgers(workspace: Workspace, broken: set[str]) -> Iterator[Problem]:
         return
     if not workspace.ledger.exists():
         fault = "is missing, so that every judgement would be asked for again"
-        yield Problem(stage="score", path=workspace.ledger.name, fault=fault, remedy="put it back")
+        yield Problem(
+            stage="score", path=workspace.ledger.name, fault=fault, remedy="put it back, or score again with --force"
+        )
         return
     rubric = entry.get("rubric")
     digest = str(rubric.get("hash")) if isinstance(rubric, dict) else ""

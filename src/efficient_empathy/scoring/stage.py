@@ -62,7 +62,12 @@ def ingest(
     *,
     force: bool = False,
 ) -> ReadRecord:
-    """Read `source` into `samples.parquet` unless it holds just that still; what the manifest keeps of it."""
+    """Read `source` into `samples.parquet` unless it holds just that still; what the manifest keeps of it.
+
+    Raises `UserError` where judgements were lost, unless `force`: they would be paid for again.
+    """
+    if not force:
+        _require_judgements(workspace)
     parameters = ReadingSettings.of(reading)
     stream = open_source(source, parameters)
     origin = SourceRecord(name=Path(str(source)).name, format=stream.format, digest=stream.digest())
@@ -98,6 +103,20 @@ def ingest(
     )
     workspace.record(READ, record, [workspace.samples])
     return record
+
+
+def _require_judgements(workspace: Workspace) -> None:
+    """Refuse to judge all samples anew, and to pay for all, where the ledger was emptied or is gone."""
+    last = workspace.last(SCORE, ScoreRecord)
+    judged = sum(last.states.values()) if last else 0
+    if judged and workspace.ledger.exists():
+        with Ledger(workspace.ledger, read_only=True) as ledger:
+            judged = 0 if ledger.specs() else judged
+    if judged:
+        raise UserError(
+            f"{workspace.ledger} holds no judgement, though {judged:,} samples of the run were judged: put the file "
+            "back, or add --force to judge all of them again"
+        )
 
 
 def score(
