@@ -29,3 +29,10 @@ def test_a_server_that_keeps_saying_soon_is_asked_ever_more_rarely() -> None:
     rng = random.Random(1)
     waits = [backoff(10, 0.0, rng, cap_s=60.0) for _ in range(2000)]
     assert sum(waits) / len(waits) == pytest.approx(30, rel=0.1)
+
+
+def test_where_a_server_names_a_second_no_wait_grows_to_a_minute() -> None:
+    rng = random.Random(0)
+    waits = [backoff(10, 1.0, rng, cap_s=60.0) for _ in range(2000)]
+    assert 7.9 < max(waits) <= 8.5
+    assert min(waits) >= 1.0

@@ -22,6 +22,7 @@ CAP_S = 20.0
 RATE_LIMITED_CAP_S = 60.0
 LOADING_CAP_S = 10.0
 RETRY_AFTER_CAP_S = 120.0
+_MOST_HINTS = 8
 _LEAST_FAILURES = 10
 _ROW = 3
 """So many refusals in a row are no accident of one text."""
@@ -94,8 +95,11 @@ def backoff(attempt: int, retry_after_s: float | None, rng: random.Random, *, ca
     """Seconds to wait after the `attempt`-th failure: exponential with full jitter, from 0.5 s, at most `cap_s`.
 
     Where the server says when to come back, it is at least that (at most 120 s) and half a second's jitter at most, so
-    that calls refused together do not come back together.
+    that calls refused together do not come back together; and at most eight times that, where it is half a second or
+    more: an unlucky call does not wait for minutes on a server that answers every other one within a second.
     """
+    if retry_after_s is not None and retry_after_s >= BASE_S:
+        cap_s = min(cap_s, _MOST_HINTS * retry_after_s)
     wait_s = rng.uniform(0.0, min(cap_s, BASE_S * 2.0 ** min(attempt - 1, 32)))
     if retry_after_s is None:
         return wait_s
