@@ -17,7 +17,6 @@ import pytest
 from rich.console import Console
 
 import misbehaviours as does
-from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -25,7 +24,7 @@ from efficient_empathy.report import report
 from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.record import ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric, read_rubric
-from efficient_empathy.scoring.stage import ingest, score
+from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
 from judge_specs import spec_of
 from misbehaving_server import MisbehavingServer
@@ -431,50 +430,3 @@ def test_one_budget_over_all_judges(tmp_path) -> None:
     assert result["cost_usd"] <= 0.05
     with Ledger(run / "ledger.sqlite") as ledger:
         assert ledger.spent_usd() <= 0.05
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    return Workspace(tmp_path / "run").create()
-
-
-@pytest.fixture
-def chat(tmp_path):
-    path = tmp_path / "a.jsonl"
-    turns = [
-        [{"role": "user", "content": f"Story {i}."}, {"role": "assistant", "content": f"Reply {i}."}] for i in range(5)
-    ]
-    path.write_text("".join(json.dumps({"messages": t}) + "\n" for t in turns), "utf-8")
-    return path
-
-
-def test_an_unchanged_source_is_not_read_again(workspace, chat) -> None:
-    ingest(chat, workspace)
-    before = workspace.samples.stat().st_mtime_ns
-    ingest(chat, workspace)
-    assert workspace.samples.stat().st_mtime_ns == before
-    ingest(chat, workspace, force=True)
-    assert workspace.samples.stat().st_mtime_ns > before
-
-
-def test_bad_rows_stop_the_reading_or_are_counted(workspace, chat) -> None:
-    with chat.open("a") as file:
-        file.write('{"messages": "none"}\n')
-    with pytest.raises(UserError, match=r"a\.jsonl:6"):
-        ingest(chat, workspace)
-    assert not workspace.samples.exists()
-    read = ingest(chat, workspace, ReadingSettings(on_bad_row="skip"))
-    assert (read.samples, read.bad_rows) == (5, 1)
-    assert read.bad_row_examples[0].place.endswith("a.jsonl:6")
-
-
-def test_repeated_samples_are_kept_and_counted(workspace, chat) -> None:
-    chat.write_text(chat.read_text() * 2, "utf-8")
-    read = ingest(chat, workspace)
-    assert (read.samples, read.duplicates, read.conversations) == (10, 5, 5)
-
-
-def test_a_source_without_samples_is_refused(workspace, chat) -> None:
-    chat.write_text('{"messages": [{"role": "user", "content": "Hello?"}]}\n', "utf-8")
-    with pytest.raises(UserError, match="no sample"):
-        ingest(chat, workspace, ReadingSettings(on_bad_row="skip"))

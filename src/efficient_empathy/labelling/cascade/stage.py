@@ -21,6 +21,7 @@ from efficient_empathy.labelling.cascade.predictions import read_predictions
 from efficient_empathy.labelling.cascade.record import CascadeRecord, CascadeResult, Plan, plan_text
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.subsets import bind_rules
+from efficient_empathy.scoring.ingestion import ingest
 from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions, JudgeSpec
 from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.ledger import Ledger
@@ -30,7 +31,6 @@ from efficient_empathy.scoring.rubric import Rubric, keep_rubric
 from efficient_empathy.scoring.stage import (
     MOST_REASONS,
     call_of,
-    ingest,
     record_score,
     result_fields,
     sample_ids,
