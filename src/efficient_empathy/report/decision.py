@@ -131,9 +131,9 @@ AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 def read_record(path: Path, kind: type[AnyRecord], title: str) -> AnyRecord | str:
     """The record in a file, or the sentence that says why it is not shown, where the file is called `title`."""
+    again = f": run {getattr(kind, 'REMEDY', 'the command that wrote it')} to make it again."
     if change := change_in_run(path):
-        remedy = getattr(kind, "REMEDY", "the command that wrote it")
-        return f"{title} {change}: run {remedy} to make it again."
+        return f"{title} {change}{again}"
     try:
         return kind.model_validate_json(path.read_bytes(), context={"file": path})
     except OSError as error:
@@ -142,7 +142,7 @@ def read_record(path: Path, kind: type[AnyRecord], title: str) -> AnyRecord | st
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
-        return f"{title} cannot be shown ({f'{place}: ' if place else ''}{message})."[:_REASON]
+        return f"{title} cannot be shown ({f'{place}: ' if place else ''}{message}"[:_REASON] + f"){again}"
 
 
 def read_if_there(path: Path, kind: type[AnyRecord], title: str) -> AnyRecord | str | None:
