@@ -1,5 +1,8 @@
 import json
+import signal
 import stat
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -112,6 +115,38 @@ def test_neither_sheets_nor_their_key_are_overwritten(tmp_path) -> None:
     assert (run.ratings / "sheets" / "ann.xlsx").read_bytes() == before
     make_sheets(run, ["moe", "base"], Design(("ann",), seed=1), samples=5, force=True)
     assert (run.ratings / "key-1.json").exists()
+
+
+KILLED_BEFORE_THE_SECOND = """
+import os, sys
+from efficient_empathy.evaluation.ratings import Design, make_sheets
+from efficient_empathy.foundation.run.workspace import Workspace
+
+places = set()
+
+def kill(event, arguments):
+    if event == "os.rename" and os.path.dirname(arguments[1]) == sys.argv[2]:
+        places.add(arguments[1])
+        if len(places) == 2:
+            os.kill(os.getpid(), 9)
+
+sys.addaudithook(kill)
+make_sheets(Workspace(sys.argv[1]), ["moe", "base"], Design(("ann", "bo")), samples=5)
+"""
+
+
+def test_killed_on_their_way_the_missing_sheets_are_made_beside_those_that_may_be_filled_in(tmp_path) -> None:
+    run = responded_run(tmp_path / "run")
+    folder = run.ratings / "sheets"
+    command = [sys.executable, "-c", KILLED_BEFORE_THE_SECOND, str(run.root), str(folder)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (first,) = folder.glob("[!.]*")
+    before, key = first.read_bytes(), Key.read(run.ratings / "key.json")
+    make_sheets(run, ["moe", "base"], Design(("ann", "bo")), samples=5)
+    assert sorted(path.name for path in folder.iterdir()) == ["ann.xlsx", "bo.xlsx"]
+    assert first.read_bytes() == before
+    fill(folder, key)
+    assert read_sheets(run, [folder], how=FEW).samples == 5
 
 
 def test_sheets_never_lie_beside_the_key(tmp_path) -> None:

@@ -66,6 +66,11 @@ class Key(Record):
     identical: list[Identical]
     sheets: list[SheetKey]
 
+    def is_at(self, folder: Path) -> bool:
+        """Whether `key.json` in a folder is this one."""
+        path = folder / NAME
+        return path.exists() and path.read_bytes() == self.json_text().encode()
+
     def find(self, item: str) -> tuple[SheetKey, Item] | None:
         """The sheet that has an item, and the item."""
         return next(((sheet, sheet.items[item]) for sheet in self.sheets if item in sheet.items), None)
@@ -84,8 +89,7 @@ def write_key(key: Key, folder: Path, *, force: bool = False) -> Path:
     theirs. With it, that one is kept as `key-1.json` (2, 3 …). Raises `UserError`.
     """
     path = folder / NAME
-    text = key.json_text()
-    if path.exists() and path.read_bytes() != text.encode():
+    if path.exists() and not key.is_at(folder):
         if not force:
             raise UserError(
                 f"{path} belongs to other sheets, which could not be read back without it: read those first, then use "
@@ -95,7 +99,7 @@ def write_key(key: Key, folder: Path, *, force: bool = False) -> Path:
         path.rename(folder / f"key-{earlier + 1}.json")
     with atomic(path) as temporary:
         temporary.touch(mode=0o600)
-        temporary.write_text(text, "utf-8")
+        temporary.write_text(key.json_text(), "utf-8")
     return path
 
 

@@ -79,8 +79,8 @@ def make_sheets(
 
     The sheets go to `output`, by default `ratings/sheets` of the run; the key to `ratings/key.json`, which no rater may
     see. The same parameters give the same sheets again, by the secret that the key keeps; in another run, and with
-    another seed, they give others. Neither a key nor a sheet of others is overwritten unless `force`. Raises
-    `UserError`.
+    another seed, they give others. Neither a key nor a sheet is overwritten unless `force`: of sheets that were killed
+    on their way, those that are missing are made. Raises `UserError`.
     """
     folder = output or workspace.ratings / "sheets"
     if folder.resolve() == workspace.ratings.resolve():
@@ -104,8 +104,9 @@ def make_sheets(
             identical=sheets.identical,
             sheets=[sheet_key(rater, rows, format) for rater, rows in sheets.rows.items()],
         )
-        here = [folder / name for sheet in key.sheets for name in sheet.files if (folder / name).exists()]
-        if here and not force:
+        paths = [folder / name for sheet in key.sheets for name in sheet.files]
+        here = [path for path in paths if path.exists()]
+        if here and not force and (here == paths or not key.is_at(workspace.ratings)):
             raise UserError(f"{here[0]} is there already and may be filled in: choose another folder, or use --force")
         with _beside(folder) as work:
             for rater, rows in sheets.rows.items():
@@ -113,7 +114,8 @@ def make_sheets(
             key_path = write_key(key, workspace.ratings, force=force)
             workspace.record(SheetsRecord.STAGE, _sheets_record(workspace, design, models), [key_path])
             for path in work.iterdir():
-                path.replace(folder / path.name)
+                if folder / path.name not in here or force:
+                    path.replace(folder / path.name)
     items, repeats = _count_items(sheets)
     return SheetsResult(
         files=tuple(str(folder / name) for sheet in key.sheets for name in sheet.files),
