@@ -29,7 +29,7 @@ engines: .venv/ready
 mutate: .venv/ready
 	nice -n 15 $(BIN)/python -m benchmarks.mutation $(ROOM) $(if $(SAMPLE),--sample $(SAMPLE))
 
-# A thousand kills over all stages and the studio: half an hour. For fewer: make torture KILLS=100
+# A thousand kills over all stages and the studio: most of an hour. For fewer: make torture KILLS=100
 KILLS ?= 1000
 torture: .venv/ready
 	$(BIN)/python -m benchmarks.torture --kills $(KILLS)

@@ -16,30 +16,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import polars as pl
+from rich.console import Console
 
 from benchmarks.torture.forks import call
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.integrity import check
 
 _TIMES = re.compile(
     r"(seconds|finished_at|written_at|started_at|created_at|made_at|tokens_per_second|samples_per_second|wall_s|pid|"
     r"speed|rate|mtime_ns|.*_seconds|.*_s|cost_usd|requests|judged|prompt_tokens|completion_tokens)"
 )
 """What a record says of times, and of what its own call had to ask for: less, where a killed one had asked before."""
-_SPOKEN_TIME = re.compile(rb"\d[\d,.]*\s?(s|ms|min|h|seconds|tokens/s)\b|\d{4}-\d\d-\d\d[^<\"|]*")
+_SPOKEN_TIME = re.compile(
+    rb"\d[\d,.]*(\s|\xc2\xa0|\xe2\x80\xaf)?(s|ms|min|h|seconds|tokens/s)\b|\d{4}-\d\d-\d\d[^<\"|]*"
+    rb"|(?<=\| seconds \| )[\d.,]+"
+)
 _MOST_JSON = 200_000
 _LEFT_OUT = re.compile(r"(.*/)?(\.lock|ledger\.sqlite.*|progress\.json)")
-_LEDGER = re.compile(r"ledger\.sqlite$")
+_SHEETS = re.compile(r"(^|/)ratings/(key\.json|sheets/[\w-]+\.xlsx)$")
 
 
 def contents(root: Path) -> dict[str, str]:
-    """By path, a hash of each file (JSON as it is) without what differs as time does; without ledgers and locks."""
+    """By path, a hash of each file (JSON as it is) without what differs as time does; without ledgers and locks.
+
+    Of sheets of ratings and their key it is what they come to together: the rest is drawn by a secret.
+    """
     result = {}
     for folder, _, names in os.walk(root):
         for name in names:
             path = Path(folder) / name
             place = path.relative_to(root).as_posix()
             if not _LEFT_OUT.fullmatch(place):
-                content = _scrubbed(path)
+                content = _sheets(path) if _SHEETS.search(place) else _scrubbed(path)
                 is_text = path.suffix == ".json" and len(content) < _MOST_JSON
                 result[place] = content.decode() if is_text else hashlib.sha256(content).hexdigest()[:16]
     return result
@@ -59,6 +69,49 @@ def _scrubbed(path: Path) -> bytes:
             names = sorted(name for name in book.namelist() if name != "docProps/core.xml")
             return b"".join(name.encode() + book.read(name) for name in names)
     return content
+
+
+def _sheets(path: Path) -> bytes:
+    """Of a key: the samples on each sheet, and whether this has the key's items in their order; nothing of a sheet."""
+    if path.suffix != ".json":
+        return b""
+    try:
+        key = json.loads(path.read_text("utf-8"))
+        content = {
+            sheet["rater"]: {
+                "files": {name: _items(path.parent / "sheets" / name) == [*sheet["items"]] for name in sheet["files"]},
+                "samples": sorted({(item["task"], item["sample_id"]) for item in sheet["items"].values()}),
+                "items": len(sheet["items"]),
+            }
+            for sheet in key["sheets"]
+        }
+        kept = {name: key[name] for name in ("version", "seed", "models", "questions", "dialogues")}
+        return json.dumps({**kept, "sheets": content}, sort_keys=True).encode()
+    except (ValueError, KeyError) as error:
+        return f"a broken key: {error}".encode()
+
+
+def _items(path: Path) -> list[str]:
+    """The items on a sheet, in their order; none on one that is missing or broken."""
+    try:
+        book = openpyxl.load_workbook(path, read_only=True)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return []
+    with closing(book):
+        pages = [book[name] for name in book.sheetnames[1:]]
+        return [str(row[0]) for page in pages for row in page.iter_rows(min_row=2, max_col=1, values_only=True)]
+
+
+def problems(run: Path) -> list[str]:
+    """What `check` finds wrong with a run, if there is one."""
+    return list(call(lambda: _check(run))) if run.exists() else []
+
+
+def _check(run: Path) -> list[str]:
+    try:
+        return [f"check: {problem.text()}" for problem in check(Workspace(run), console=Console(quiet=True)).problems]
+    except Exception as error:
+        return [f"check fails: {error!r}"]
 
 
 def difference(one: str, other: str) -> str:

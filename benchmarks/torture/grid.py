@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import shutil
+import signal
 import sys
 import traceback
 from collections import Counter
@@ -14,16 +16,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.torture import forks, studio
-from benchmarks.torture.comparison import Answers, answers, contents, difference
+from benchmarks.torture.comparison import Answers, answers, contents, difference, problems
 from benchmarks.torture.server import Server
 from benchmarks.torture.stages import STAGES, Stage, write_inputs
 
 CONCURRENCY = 4
 FIRST = ("aiohttp", "polars", "efficient_empathy.scoring.stage", "efficient_empathy.selection", "rich.progress")
 """What every stage imports; what else they do is known once each has run."""
+TRIES = 20
+"""How often a command may end before it is killed."""
 
-
-STUDIO = Stage(studio.NAME, studio.START, "", 1.5)
+STUDIO = Stage(studio.NAME, studio.START, "", 60)
 """The studio goes through the same table; `studio.torture` kills it."""
 
 
@@ -44,8 +47,8 @@ class Grid:
         self.folder, self.seed = folder, seed
         self.stages = [stage for stage in (*STAGES, STUDIO) if names is None or stage.name in names]
         self._journal = folder / "kills.jsonl"
-        weight = sum(stage.weight for stage in self.stages)
-        self.counts = {stage.name: round(kills * stage.weight / weight + 0.5) for stage in self.stages}
+        share = kills / sum(stage.kills for stage in self.stages)
+        self.counts = {stage.name: math.ceil(stage.kills * share) for stage in self.stages}
 
     def run(self, lanes: int) -> None:
         """Make the runs to start from, then kill in so many lanes."""
@@ -57,12 +60,15 @@ class Grid:
         for stage in self._needed():
             names |= set(json.loads((states / f"{stage.name}.modules").read_text()))
         forks.import_all(sorted(name for name in names if not name.startswith(("__", "benchmarks"))))
-        work = sorted(self.stages, key=lambda stage: -stage.weight)
+        order = sorted(range(len(self.stages)), key=lambda index: self.stages[index].kills)  # what takes long is first
+        queue, lines = os.pipe()
+        os.write(lines, bytes(order))
+        os.close(lines)
         pids = []
         for lane in range(lanes):
             pid = os.fork()
             if not pid:
-                self._be_lane(lane, work[lane::lanes])
+                self._be_lane(lane, queue)
             pids.append(pid)
         for pid in pids:
             os.waitpid(pid, 0)
@@ -98,11 +104,12 @@ class Grid:
         kills = [Kill(**json.loads(line)) for line in lines]
         return {(kill.stage, kill.number): kill for kill in kills}
 
-    def _be_lane(self, number: int, stages: Sequence[Stage]) -> None:
+    def _be_lane(self, number: int, queue: int) -> None:
         try:
             with Server() as server:
                 lane = Lane(self.folder / f"lane-{number}", self.folder / "states", server)
-                for stage in stages:
+                while index := os.read(queue, 1):
+                    stage = self.stages[index[0]]
                     done = {n for name, n in self._done() if name == stage.name}
                     todo = [n for n in range(self.counts[stage.name]) if n not in done]
                     try:
@@ -164,24 +171,19 @@ class Lane:
                 lambda number, where, faults: keep(Kill(stage.name, number, where, tuple(faults))),
             )  # fmt: skip
             return
-        wanted = [self._undisturbed(stage) for _ in range(2)]
-        vary = {p for p in {*wanted[0].files, *wanted[1].files} if wanted[0].files.get(p) != wanted[1].files.get(p)}
-        if vary:
-            print(f"{stage.name}: not compared, since two undisturbed runs differ: {sorted(vary)}", flush=True)
-        moments, seconds = wanted[0].moments, max(one.seconds for one in wanted)
+        wanted, other = self._undisturbed(stage), self._undisturbed(stage)
+        if vary := sorted(p for p in {*wanted.files, *other.files} if wanted.files.get(p) != other.files.get(p)):
+            raise RuntimeError(f"{stage.name} cannot be compared: two undisturbed runs differ in {', '.join(vary)}")
+        seconds = max(wanted.seconds, other.seconds)
         for number in todo:
             draw = random.Random(f"{seed} {stage.name} {number}")
-            if number % 2 == 0 and moments:
-                at = (
-                    1 + (number // 2)
-                    if count // 2 >= len(moments) and number // 2 < len(moments)
-                    else draw.randint(1, len(moments))
-                )
-                where, how = moments[at - 1], {"kill_at": at}
+            for attempt in range(TRIES):
+                where, how = _moment(wanted.moments, seconds, draw, number, count if attempt == 0 else 0)
+                if (faults := self._kill(stage, wanted, how)) is not None:
+                    keep(Kill(stage.name, number, where, tuple(faults)))
+                    break
             else:
-                after = draw.uniform(0.0, seconds)
-                where, how = f"{after:.3f} s of {seconds:.3f} s", {"kill_after_s": after}
-            keep(Kill(stage.name, number, where, tuple(self._kill(stage, wanted[0], vary, how))))
+                raise RuntimeError(f"{stage.name} ended {TRIES} times before it could be killed")
 
     def _go(self, stage: Stage, places: dict[str, object], **how: float) -> forks.Outcome:
         return forks.run(forks.command(stage.arguments(**places)), self._root, self._folder / "log", **how)  # type: ignore[arg-type]
@@ -194,17 +196,21 @@ class Lane:
         if outcome.status:
             raise RuntimeError(f"{stage.name} fails by itself, with {outcome.status}: {outcome.said[-2000:]}")
         books = self._server.books()
-        return Undisturbed(
+        undisturbed = Undisturbed(
             contents(self._root), answers(self._root), before, dict(books.requests), outcome.moments, outcome.seconds
         )
+        if found := problems(self._root / "run"):
+            raise RuntimeError(f"{stage.name} leaves a run that is not whole: {'; '.join(found)}")
+        return undisturbed
 
-    def _kill(self, stage: Stage, wanted: Undisturbed, vary: set[str], how: dict[str, float]) -> list[str]:
+    def _kill(self, stage: Stage, wanted: Undisturbed, how: dict[str, float]) -> list[str] | None:
+        """What is wrong after a kill and the same command undisturbed; None where it had ended before it was killed."""
         places = fresh(self._folder, self._states, stage, self._server)
         self._server.clear()
-        self._go(stage, places, **how)
+        first = self._go(stage, places, **how)
+        if first.status != -signal.SIGKILL or (stage.once and contents(self._root) == wanted.files):
+            return None
         at_kill, kept = self._server.books(), answers(self._root)
-        if stage.once and contents(self._root) == wanted.files:
-            return []
         self._server.clear()
         again = self._go(stage, places)
         after, end = self._server.books(), answers(self._root)
@@ -212,11 +218,10 @@ class Lane:
         if again.status or "Traceback" in again.said:
             faults.append(f"the second run ended with {again.status}: {' / '.join(again.said.splitlines()[-3:])}")
         files = contents(self._root)
-        places_of_both = {*files, *wanted.files} - vary
-        wrong = sorted(place for place in places_of_both if files.get(place) != wanted.files.get(place))
+        wrong = sorted(place for place in {*files, *wanted.files} if files.get(place) != wanted.files.get(place))
         faults += [_fault(place, wanted.files.get(place), files.get(place)) for place in wrong[:5]]
         faults += self._money(wanted, kept, end, at_kill.requests, after.requests, at_kill.dollars + after.dollars)
-        return faults
+        return faults + problems(self._root / "run")
 
     def _money(
         self,
@@ -244,6 +249,20 @@ class Lane:
                 f"the ledger says ${end.paid_usd - wanted.before.paid_usd:.6f}, the server billed ${dollars:.6f}"
             )
         return faults
+
+
+def _moment(
+    moments: Sequence[str], seconds: float, draw: random.Random, number: int, count: int
+) -> tuple[str, dict[str, float]]:
+    """When to kill, in words and as `forks.run` takes it: `number` of `count`, the even ones at moments, over all that
+    there are where these are enough, the odd ones at times."""
+    if number % 2 or not moments:
+        after = draw.uniform(0.0, seconds)
+        return f"{after:.3f} s of {seconds:.3f} s", {"kill_after_s": after}
+    index = number // 2
+    enough = count // 2 >= len(moments) and index < len(moments)
+    at = index + 1 if enough else draw.randint(1, len(moments))
+    return moments[at - 1], {"kill_at": at}
 
 
 def _fault(place: str, wanted: str | None, actual: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import efficient_empathy
 
@@ -29,9 +30,9 @@ class Stage:
     start: str
     """The state of the run that it starts from, by the name of the stage that leaves it; empty for none."""
     command: str
-    """`{run}`, `{out}`, `{source}`, `{url}` and `{recipe}` are places."""
-    weight: float = 1.0
-    """How many kills it gets, beside the others."""
+    """`{run}`, `{out}`, `{source}`, `{url}`, `{host}` and `{recipe}` are places."""
+    kills: int
+    """How many it gets of a thousand or so: fewer, where it takes long."""
     once: bool = False
     """Whether it refuses to do again what is done, so that a kill after its end is none."""
 
@@ -41,45 +42,45 @@ class Stage:
 
 
 STAGES: Sequence[Stage] = (
-    Stage("score", "", f"score {{source}} --run {{run}} --judge openai {ASK} --max-cost 1", 4),
-    Stage("score embedded", "", "score {source} --run {run}", 0.5),
-    Stage("score by a panel", "", f"score {{source}} --run {{run}} --judge openai --judge distilled {ASK}", 0.8),
+    Stage("score", "", f"score {{source}} --run {{run}} --judge openai {ASK} --max-cost 1", 110),
+    Stage("score embedded", "", "score {source} --run {run}", 26),
+    Stage("score by a panel", "", f"score {{source}} --run {{run}} --judge openai --judge distilled {ASK}", 36),
     Stage(
         "cascade", "",
-        f"cascade {{source}} --run {{run}} --expert openai --calibration 12 --check 4 --error 0.3 {ASK}", 0.8,
+        f"cascade {{source}} --run {{run}} --expert openai --calibration 12 --check 4 --error 0.3 {ASK}", 36,
     ),
-    Stage("refresh", "score", f"refresh --run {{run}} --which uncertain -k 1 --judge openai {ASK} --max-cost 1", 2),
-    Stage("select", "score", "select --run {run}", 3),
-    Stage("sweep", "select", "sweep --run {run} --alphas 4:6 --betas 4:6", 0.6),
-    Stage("tune", "select", "tune --run {run} --target balance --alphas 4:6 --betas 4:6 --resamples 100", 0.4),
-    Stage("train", "select", f"train --run {{run}} --subset sensibility {TRAIN}", 0.5),
-    Stage("train another", "train", f"train --run {{run}} --subset rationality {TRAIN}", 0.2),
-    Stage("mix", "train another", "mix --run {run} --batch-size 4 --max-samples 8 --resamples 100", 0.6),
-    Stage("generate", "mix", "generate --run {run} --model moe --samples 6 --max-new-tokens 6 --batch-size 2", 0.4),
-    Stage("generate others", "generate", "generate --run {run} --model base --samples 6 --max-new-tokens 6", 0.2),
+    Stage("refresh", "score", f"refresh --run {{run}} --which uncertain -k 1 --judge openai {ASK} --max-cost 1", 60),
+    Stage("select", "score", "select --run {run}", 100),
+    Stage("sweep", "select", "sweep --run {run} --alphas 4:6 --betas 4:6", 54),
+    Stage("tune", "select", "tune --run {run} --target balance --alphas 4:6 --betas 4:6 --resamples 100", 40),
+    Stage("train", "select", f"train --run {{run}} --subset sensibility {TRAIN}", 36),
+    Stage("train another", "train", f"train --run {{run}} --subset rationality {TRAIN}", 14),
+    Stage("mix", "train another", "mix --run {run} --batch-size 4 --max-samples 8 --resamples 100", 26),
+    Stage("generate", "mix", "generate --run {run} --model moe --samples 6 --max-new-tokens 6 --batch-size 2", 26),
+    Stage("generate others", "generate", "generate --run {run} --model base --samples 6 --max-new-tokens 6", 12),
     Stage(
         "generate by an endpoint", "select",
-        "generate --run {run} --name far --samples 12 --max-cost 1 " + ASK, 3,
+        "generate --run {run} --name far --samples 12 --max-cost 1 " + ASK, 60,
     ),
-    Stage("evaluate", "generate others", "evaluate --run {run} --metrics official,texts --resamples 100", 0.5),
+    Stage("evaluate", "generate others", "evaluate --run {run} --metrics official,texts --resamples 100", 30),
     Stage(
         "evaluate by a judge", "generate others",
-        f"evaluate --run {{run}} --metrics quality --judge openai --resamples 100 {ASK} --max-cost 1", 1.5,
+        f"evaluate --run {{run}} --metrics quality --judge openai --resamples 100 {ASK} --max-cost 1", 60,
     ),
     Stage(
         "pairwise", "generate others",
-        f"pairwise --run {{run}} --a moe --b base --judge openai --resamples 100 {ASK} --max-cost 1", 2,
+        f"pairwise --run {{run}} --a moe --b base --judge openai --resamples 100 {ASK} --max-cost 1", 66,
     ),
-    Stage("analytics", "select", "analytics --run {run} --resamples 100 -o {out}/analytics.json", 0.4),
-    Stage("report", "generate others", "report --run {run}", 0.6),
-    Stage("agreement", "select", "agreement a={run} b={run} -o {out}/agreement --resamples 100", 0.5),
+    Stage("analytics", "select", "analytics --run {run} --resamples 100 -o {out}/analytics.json", 30),
+    Stage("report", "generate others", "report --run {run}", 40),
+    Stage("agreement", "select", "agreement a={run} b={run} -o {out}/agreement --resamples 100", 30),
     Stage(
         "ratings", "generate others",
-        "ratings sheets --run {run} --models moe,base --raters 2 --samples 4", 1.5, once=True,
+        "ratings sheets --run {run} --models moe,base --raters 2 --samples 4", 66, once=True,
     ),
-    Stage("distill", "score", "distill --run {run} -o {out}/judge --folds 2 --epochs 1 --max-tokens 16", 0.02),
-    Stage("predict", "", "predict {source} -o {out}/figures.parquet", 0.3),
-    Stage("run", "", "run {recipe} --run {run}", 1.5),
+    Stage("distill", "score", "distill --run {run} -o {out}/judge --folds 2 --epochs 1 --max-tokens 16", 4),
+    Stage("predict", "", "predict {source} -o {out}/figures.parquet", 26),
+    Stage("run", "", "run {recipe} --run {run} --allow key:OPENAI_API_KEY@{host}", 50),
 )  # fmt: skip
 
 
@@ -92,4 +93,4 @@ def write_inputs(folder: Path, url: str) -> dict[str, object]:
         (source / f"{name}.jsonl").write_text("".join(lines[:count]), "utf-8")
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPE.format(source=source, url=url), "utf-8")
-    return {"source": source, "recipe": recipe, "url": url}
+    return {"source": source, "recipe": recipe, "url": url, "host": urlsplit(url).netloc}

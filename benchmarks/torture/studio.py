@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.torture import forks
+from benchmarks.torture.comparison import problems
 
 NAME, START = "studio", "generate others"
 """What the table calls it, and the stage that leaves the run that is rated."""
@@ -139,7 +140,7 @@ def _again(places: dict[str, object], root: Path, log: Path, ratings: Ratings, c
     if submissions != dict.fromkeys(ratings.confirmed, 1):
         faults.append(f"{sum(submissions.values())} ratings are kept of {len(ratings.confirmed)}")
     faults += [f"{path.relative_to(root)} is left over" for path in root.rglob(".*.tmp")]
-    return faults
+    return faults + problems(root / "run")
 
 
 def _start(places: dict[str, object], root: Path, log: Path, *, kill_at: int = 0) -> int:
