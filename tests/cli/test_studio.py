@@ -32,9 +32,9 @@ def runs(tmp_path_factory):
 
 
 @contextmanager
-def started(folder, *arguments, machine=ALONE):
+def started(folder, *arguments, machine=ALONE, browser=""):
     """The command as a process of its own, once it has printed its line; that line comes too."""
-    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "DISPLAY": ""}
+    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "DISPLAY": "", "BROWSER": browser}
     process = subprocess.Popen(
         [sys.executable, "-c", machine + PROGRAM, "studio", *map(str, arguments)],
         cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -67,6 +67,32 @@ def test_it_opens_the_runs_of_this_folder_and_ends_with_ctrl_c(runs) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out, err) == (0, "", "The studio has ended.\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the browser here is a shell script")
+@pytest.mark.parametrize("options", [[], ["--token", "a-token-of-my-own"]])
+def test_a_browser_s_command_line_which_all_users_see_has_no_token(runs, tmp_path, options) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(
+        f'#!/bin/sh\necho "$*" > {tmp_path}/line\ncp -p "${{1#file://}}" {tmp_path}/page 2>/dev/null\n'
+        f"echo > {tmp_path}/done\n"
+    )
+    browser.chmod(0o700)
+    os.mkfifo(tmp_path / "done")
+    with started(runs, "--port", 0, "--open", *options, browser=f"{browser} %s") as (process, line):
+        (tmp_path / "done").read_text()
+        opened, url = (tmp_path / "line").read_text().strip(), line.split()[1]
+        if not options:
+            assert opened == url
+            return
+        assert opened.startswith("file://")
+        assert "token" not in opened
+        page = tmp_path / "page"
+        assert page.stat().st_mode & 0o777 == 0o600
+        assert f'content="0;url={url}"' in page.read_text()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert not os.path.exists(opened.removeprefix("file://"))
 
 
 def test_in_words_it_prints_one_line_with_the_address(runs) -> None:

@@ -36,7 +36,7 @@ def says(message: str, **rest: Any) -> bytes:
 
 
 REFUSED = f"{URL} refuses the key (HTTP %s: set MY_KEY to one that may use gpt-4o"
-CREDIT = f"the account behind MY_KEY has no credit left at {URL}: "
+CREDIT = f"the account behind MY_KEY has no credit left at {URL} (HTTP %s)"
 NO_MODEL = (
     f'there is no chat model "gpt-4o" at {URL} (HTTP %s): '
     "check the model's name and the base URL, which often ends in /v1"
@@ -58,9 +58,9 @@ A_PAGE = (
         (400, b"Client sent an HTTP request to an HTTPS server.",
          "HTTP 400: Client sent an HTTP request to an HTTPS server.", EndpointNotFound,
          f"{URL} speaks TLS: give the base URL with https://", True),
-        (402, says("Pay"), "HTTP 402: Pay", QuotaExhausted, f"{CREDIT}Pay", False),
+        (402, says("Pay"), "HTTP 402: Pay", QuotaExhausted, CREDIT % "402: Pay", False),
         (400, says("credit balance is too low"), "HTTP 400: credit balance is too low", QuotaExhausted,
-         f"{CREDIT}credit balance is too low", True),
+         CREDIT % "400: credit balance is too low", True),
         (401, says("bad key abc"), "HTTP 401: bad key abc", KeyRefused, REFUSED % "401)", False),
         (403, says("not allowed"), "HTTP 403: not allowed", KeyRefused, REFUSED % "403) (not allowed)", True),
         (403, says("key a**z"), "HTTP 403: key a**z", KeyRefused, REFUSED % "403)", True),
@@ -73,6 +73,11 @@ A_PAGE = (
         (403, PAGE, "HTTP 403: an HTML page, “Sign in”", NotTheJudge, A_PAGE % 403, True),
         (511, PAGE, "HTTP 511: an HTML page, “Sign in”", NotTheJudge, A_PAGE % 511, False),
         (404, says("not here"), "HTTP 404: not here", EndpointNotFound, NO_MODEL % "404: not here", True),
+        (402, b" ", "HTTP 402", QuotaExhausted, CREDIT % "402", False),
+        (404, b"", "HTTP 404", EndpointNotFound, NO_MODEL % "404", True),
+        (405, b"", "HTTP 405", EndpointNotFound, NO_MODEL % "405", True),
+        (405, PAGE, "HTTP 405: an HTML page, “Sign in”", EndpointNotFound,
+         NO_MODEL % "405: an HTML page, “Sign in”", True),
         (405, says("not so"), "HTTP 405: not so", EndpointNotFound, NO_MODEL % "405: not so", True),
         (400, says("model x does not exist"), "HTTP 400: model x does not exist", EndpointNotFound,
          NO_MODEL % "400: model x does not exist", True),
@@ -92,7 +97,7 @@ def test_what_no_call_gets_past_is_one_sentence_with_its_remedy(
 
 def test_an_empty_account_is_told_from_too_many_requests_and_ends_the_run_whenever_it_comes() -> None:
     fault = fault_of(429, says("no", code="insufficient_quota"), wait="7")
-    assert str(fault.fatal) == f"{CREDIT}no"
+    assert str(fault.fatal) == CREDIT % "429: no"
     assert replace(fault, fatal=None) == Fault(
         "rejected", "HTTP 429: no", retry=False, status=429, code="insufficient_quota"
     )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,9 +60,8 @@ def studio(
             f"Studio: {url}",
         )
         sys.stdout.flush()
-        if settings.open or (settings.open is None and token is None and _has_desktop()):
-            webbrowser.open(url)
-        with suppress(KeyboardInterrupt):
+        to_open = settings.open or (settings.open is None and token is None and _has_desktop())
+        with suppress(KeyboardInterrupt), _opened(url if to_open else None, token):
             serve(app, listening, Limits.of_system(settings.trusted_proxies))
         err.print("The studio has ended.")
 
@@ -97,6 +99,30 @@ def _url(host: str, port: int, token: str | None) -> str:
     name = socket.gethostname() if host in ("0.0.0.0", "::") else host
     name = f"[{name}]" if ":" in name else name
     return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
+
+
+@contextmanager
+def _opened(url: str | None, token: str | None) -> Iterator[None]:
+    """Open `url`, if there is one, in a browser, and keep what leads there for the block.
+
+    One with a token is opened by way of a page that its owner alone can read: all users of a machine see the command
+    line of a browser.
+    """
+    if url is None or token is None:
+        if url is not None:
+            webbrowser.open(url)
+        yield
+        return
+    with TemporaryDirectory(prefix="studio-", ignore_cleanup_errors=True) as folder:
+        page = Path(folder, "open.html")
+        page.touch(0o600)
+        page.write_text(
+            '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><title>Studio</title>'
+            f'<meta http-equiv="refresh" content="0;url={escape(url)}"><a href="{escape(url)}">Open the studio</a>',
+            "utf-8",
+        )
+        webbrowser.open(page.as_uri())
+        yield
 
 
 def _has_desktop() -> bool:

@@ -129,7 +129,7 @@ class Diagnosis:
         is_own = response.body.lstrip()[:1] in (b"{", b"[")
         billed = may_be_billed(status, is_own=is_own, is_read=filtered or (too_long and status == 400))
         base = Fault("rejected", reason, retry=False, billed=billed, status=status, code=code, usage=usage)
-        if fatal := self._fatal(error, status, message, own_fault):
+        if fatal := self._fatal(error, status, reason, own_fault):
             only_at_first = isinstance(fatal, QuotaExhausted) and status not in (402, 429)
             return replace(base, fatal=fatal, only_at_first=only_at_first)
         if filtered:
@@ -141,7 +141,7 @@ class Diagnosis:
         declined = self.wire.declined(error, fields)
         if declined is not None and not (status == 404 and declined != "json_schema"):
             return replace(base, declined=declined)
-        return replace(base, fatal=self._fatal_at_first(response, error, status, message), only_at_first=True)
+        return replace(base, fatal=self._fatal_at_first(response, error, status, message, reason), only_at_first=True)
 
     def _busy(self, response: Response, error: ServerError, status: int, base: Fault, message: str) -> Fault | None:
         """What passes by itself: a rate limit, a model that is being loaded, an overload, an error of the server."""
@@ -162,10 +162,10 @@ class Diagnosis:
                          unanswered=True, retry_after_s=wait_s)  # fmt: skip
         return None
 
-    def _fatal(self, error: ServerError, status: int, message: str, own_fault: bool) -> UserError | None:
+    def _fatal(self, error: ServerError, status: int, reason: str, own_fault: bool) -> UserError | None:
         """What no call will get past, whenever it is said."""
         if status == 402 or (own_fault and _NO_CREDIT.search(error.words)):
-            return QuotaExhausted(f"the account behind {self.key_name} has no credit left at {self.url}: {message}")
+            return QuotaExhausted(f"the account behind {self.key_name} has no credit left at {self.url} ({reason})")
         if status == 401:
             return self._key_refused(status, error)
         if status == 511:
@@ -176,7 +176,9 @@ class Diagnosis:
             )
         return None
 
-    def _fatal_at_first(self, response: Response, error: ServerError, status: int, message: str) -> UserError | None:
+    def _fatal_at_first(
+        self, response: Response, error: ServerError, status: int, message: str, reason: str
+    ) -> UserError | None:
         """What no call will get past unless one has got past it already: then it is about the one request."""
         if 300 <= status < 400:
             target = self.secrets.tell(response.headers.get("Location") or "nowhere").split("?")[0]
@@ -192,7 +194,7 @@ class Diagnosis:
             return self._key_refused(status, error, message)
         if status in (404, 405) or _NO_MODEL.search(error.words):
             return EndpointNotFound(
-                f'there is no chat model "{self.model}" at {self.url} (HTTP {response.status}: {message}): '
+                f'there is no chat model "{self.model}" at {self.url} ({reason}): '
                 "check the model's name and the base URL, which often ends in /v1"
             )
         return None
