@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
@@ -92,7 +93,7 @@ def test_a_browser_s_command_line_which_all_users_see_has_no_token(runs, tmp_pat
         assert f'content="0;url={url}"' in page.read_text()
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
-    assert not os.path.exists(opened.removeprefix("file://"))
+    assert not Path(opened.removeprefix("file://")).exists()
 
 
 def test_in_words_it_prints_one_line_with_the_address(runs) -> None:

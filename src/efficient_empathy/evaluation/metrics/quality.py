@@ -15,7 +15,7 @@ from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.evaluation.judging import REASONS_SHOWN, evaluation_of, judge_samples
 from efficient_empathy.evaluation.metric import Figure, MetricOptions, Sums, Values
 from efficient_empathy.foundation.console import Console
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.scoring.judges.contract import Judgement
 from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.plan import ScorePlan, plan_samples
@@ -51,7 +51,7 @@ class Quality:
         self._judgements: dict[str, Judgement] = {}
         spec = build_judge(self._judge, self._rubric, self._folder, self._options).spec
         self._about: dict[str, Any] = {
-            "judge": self._judge,
+            "judge": redact(self._judge),
             "spec": spec.model_dump(mode="json"),
             "rubric": {"name": self._rubric.name, "version": self._rubric.version, "hash": self._rubric.hash},
             "scales": {axis.name: list(axis.scale) for axis in self._rubric.axes},

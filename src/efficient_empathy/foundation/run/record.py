@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError
 
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, mask
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.manifest import first_fault
 from efficient_empathy.foundation.run.workspace import change_in_run
@@ -62,12 +62,12 @@ class Record(Part):
         return {"version": self.VERSION, **dump(self)}
 
     def json_text(self) -> str:
-        """The file's content, indented, ending in a line break."""
+        """The file's content, indented, ending in a line break, without keys that this process has sent."""
         try:
             content = json.loads(self.model_dump_json())
         except PydanticSerializationError as error:
             raise TypeError(f"{type(self).__name__} holds what JSON cannot: {error}") from error
-        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        return mask(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all. Raises `UserError` when the disk does not take it."""
