@@ -26,7 +26,7 @@ from efficient_empathy.integrity import check
 
 _TIMES = re.compile(
     r"(seconds|finished_at|written_at|started_at|created_at|made_at|tokens_per_second|samples_per_second|wall_s|pid|"
-    r"speed|rate|mtime_ns|.*_seconds|.*_s|cost_usd|requests|judged|prompt_tokens|completion_tokens)"
+    r"speed|rate|mtime_ns|.*_seconds|.*_s|resumed_from|cost_usd|requests|judged|prompt_tokens|completion_tokens)"
 )
 """What a record says of times, and of what its own call had to ask for: less, where a killed one had asked before."""
 _SPOKEN_TIME = re.compile(

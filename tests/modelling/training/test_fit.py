@@ -152,6 +152,17 @@ def test_checkpoints_of_other_data_are_never_resumed(base, tmp_path) -> None:
     assert fitted(other, tmp_path, settings, rows(word="oh yes ")).record.resumed_from == 0
 
 
+def test_from_a_checkpoint_of_the_last_step_nothing_is_trained_even_within_an_epoch(base, tmp_path) -> None:
+    settings = LORA.model_copy(update={"save_every": 1, "max_steps": 2})
+    whole = fitted(base, tmp_path, settings, held_out={"all": rows()})
+    again = fitted(base, tmp_path, settings, held_out={"all": rows()})
+    assert again.record.resumed_from == whole.record.steps == 2
+    for key in ("steps", "history", "held_out", "tokens"):
+        assert getattr(again.record, key) == getattr(whole.record, key), key
+    for name, parameter in whole.model.named_parameters():
+        assert torch.equal(parameter, again.model.get_parameter(name)), name
+
+
 def test_a_half_written_checkpoint_is_passed_over(base, tmp_path) -> None:
     settings = LORA.model_copy(update={"save_every": 2})
     whole = fitted(base, tmp_path / "whole", settings)

@@ -99,6 +99,11 @@ class ResponseTrainer(_Untyped):  # type: ignore[misc]
         loss = total / torch.as_tensor(num_items_in_batch, device=total.device).clamp(min=1)
         return loss * self.accelerator.num_processes if self.args.average_tokens_across_devices else loss
 
+    def get_batch_samples(self, *arguments: Any, **options: Any) -> Any:
+        """The batches of a step; none after the last one: gone on from its checkpoint, the trainer would do another."""
+        is_done = self.state.global_step >= self.state.max_steps
+        return ([], None) if is_done else super().get_batch_samples(*arguments, **options)
+
     def training_step(self, *arguments: Any, **options: Any) -> Any:
         """One forward and backward pass. Raises `UserError` when the loss is no number."""
         loss = super().training_step(*arguments, **options)
