@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine: make demo, make test.
 PYTHON ?= python3
 BIN := .venv/bin
-# The tests' processes; files stay whole. For one: make test WORKERS=0
+# The tests' processes; files stay whole. For one: make test WORKERS=0. Bytecode is written, since tests start hundreds more.
 WORKERS ?= 2
 
 .PHONY: demo test lint bench engines torture mutate clean
@@ -10,7 +10,7 @@ demo: .venv/ready
 	$(BIN)/efficient-empathy demo --run runs/demo
 
 test: .venv/ready chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready
 	$(BIN)/ruff check .

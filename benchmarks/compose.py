@@ -30,7 +30,11 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-SIZES = {320: {"hidden": 1024, "width": 2816, "layers": 20}, 80: {"hidden": 512, "width": 1408, "layers": 15}}
+SIZES = {
+    320: {"hidden": 1024, "width": 2816, "layers": 20},
+    80: {"hidden": 512, "width": 1408, "layers": 15},
+    10: {"hidden": 128, "width": 352, "layers": 8},
+}
 VOCABULARY = 32_000
 COMPOSE = "import sys; from efficient_empathy.modelling.moe.compose import compose; from pathlib import Path; "
 COMPOSE += "compose(sys.argv[2:], Path(sys.argv[1]))"
@@ -39,7 +43,7 @@ NAMES = {"ours": "efficient-empathy", "mergekit": "mergekit-moe", "cp": "cp of o
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parameters", type=int, nargs="+", choices=tuple(SIZES), default=list(SIZES))
+    parser.add_argument("--parameters", type=int, nargs="+", choices=tuple(SIZES), default=[320, 80])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where to work; the system's temporary folder by default")
     parser.add_argument("--mergekit", type=Path, default=HERE.parent / ".venv-bench" / "bin" / "mergekit-moe")

@@ -2,10 +2,13 @@
 
 The few files that take longest come first, so that of two processes none is left alone with them at the end.
 
+Nothing that collecting makes is garbage, so the collector waits: it would take a quarter of that time.
+
 Ctrl-C interrupts, as on a terminal, wherever the tests run: a shell has its background processes ignore it.
 """
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -26,12 +29,18 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 signal.signal(signal.SIGINT, signal.default_int_handler)
+gc.disable()
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="state-")  # what tests allow is not remembered for their user
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

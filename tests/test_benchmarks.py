@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +13,10 @@ ROOT = Path(__file__).parents[1]
     [
         ("judge_loop", ["--samples", "64", "--latency", "0.01", "--peers-python", "nowhere"], "× ideal"),
         ("select_ten_million", ["--rows", "5000"], "efficient-empathy"),
-        ("export_labels", ["--dialogues", "4"], "not run: name its interpreter by --axolotl"),
         ("start_up", [], "limit 0.15 s"),
-        ("hostile_bills", ["--servers", "6", "--processes", "3"], "never above it"),
-        ("compose", ["--parameters", "80", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
-        ("generation", ["--samples", "8"], "×"),
-        ("official_metrics", ["--pairs", "200", "--memory", "0"], "× as fast"),
+        ("hostile_bills", ["--servers", "4", "--processes", "2"], "never above it"),
+        ("compose", ["--parameters", "10", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
+        ("official_metrics", ["--pairs", "50", "--memory", "0"], "× as fast"),
         ("torture", ["--kills", "13", "--lanes", "1", "--stages", "score,select"], "| all | 14 | 0 |"),
         ("paper_experiment", ["nowhere", "-o", "nowhere", "--tables"], "No seed"),
     ],
@@ -27,3 +26,19 @@ def test_a_benchmark_runs_and_prints_its_ratio(name: str, options: list[str], sa
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("export_labels", ["--dialogues", "4"], "not run: name its interpreter by --axolotl"),
+        ("generation", ["--samples", "2"], "2 of 2 replies the same"),
+    ],
+)
+def test_a_benchmark_that_needs_torch_runs_where_it_is_loaded(
+    name: str, options: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    monkeypatch.setattr(sys, "argv", [name, *options])
+    importlib.import_module(f"benchmarks.{name}").main()
+    assert said in capsys.readouterr().out

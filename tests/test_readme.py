@@ -22,7 +22,7 @@ COMMANDS = [
 QUICKLY = {
     "train": "max_steps=2 evaluate_every=0 max_held_out=16",
     "mix": "max_samples=32",
-    "run": "train=null mix=null generate=null evaluate=null",
+    "run": "data.source=dialogues.jsonl train=null mix=null generate=null evaluate=null",
 }
 """What is set for a command, so that it does the same on less; the whole recipe is run by `test_pipeline.py`."""
 PYTHON = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)

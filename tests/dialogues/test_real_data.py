@@ -9,7 +9,7 @@ pytestmark = needs_shared_data
 ED = FOLDER / "empathetic_dialogues"
 
 
-@pytest.mark.parametrize(("split", "samples"), [("train", 40_252), ("valid", 5_736), ("test", 5_257)])
+@pytest.mark.parametrize(("split", "samples"), [("valid", 5_736), ("test", 5_257)])
 def test_the_official_files(split: str, samples: int) -> None:
     found = inspect_source(ED / f"{split}.csv.gz")
     assert (found.format, found.samples, len(found.category_counts)) == ("empathetic-dialogues", samples, 32)
@@ -20,6 +20,7 @@ def test_the_official_files(split: str, samples: int) -> None:
 def test_the_official_folder() -> None:
     found = inspect_source(ED)
     assert [path.name for path in found.files] == ["train.csv.gz", "valid.csv.gz", "test.csv.gz"]
+    assert (found.format, found.bad_rows) == ("empathetic-dialogues", 0)
     assert (found.split_counts, len(found.category_counts)) == ({"train": 40_252, "valid": 5_736, "test": 5_257}, 32)
     assert found.conversations + found.repairs["conversations of one utterance left out"] == 19_532 + 2_769 + 2_546
 

@@ -114,21 +114,21 @@ def test_what_is_packed_twice_is_read_and_thrice_is_refused(tmp_path: Path, inne
 def test_a_bomb_is_stopped_and_the_way_to_allow_it_is_said(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "LEAST_LIMIT", 2**20)
-    rows = b'{"context": "hi", "response": "hello"}\n' * 60_000
+    monkeypatch.setattr(packing, "LEAST_LIMIT", 2**17)
+    rows = b'{"context": "hi", "response": "hello"}\n' * 7_500
     path = write(tmp_path, PACKINGS[name](rows))
     with pytest.raises(UserError, match=r"unpack to more than .*: if you trust the file, pass --max-unpacked"):
         inspect_source(path)
-    assert inspect_source(path, InspectionSettings(max_unpacked="8MB")).samples == 60_000
-    with pytest.raises(UserError, match=r"unpack to more than 1\.9MiB"):
-        inspect_source(path, InspectionSettings(max_unpacked="2MB"))
+    assert inspect_source(path, InspectionSettings(max_unpacked="1MB")).samples == 7_500
+    with pytest.raises(UserError, match=r"unpack to more than 195\.3KiB"):
+        inspect_source(path, InspectionSettings(max_unpacked="200KB"))
 
 
 def test_a_bomb_inside_a_packed_file_counts_against_the_size_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "LEAST_LIMIT", 2**20)
-    rows = b'{"context": "hi", "response": "hello"}\n' * 60_000
+    monkeypatch.setattr(packing, "LEAST_LIMIT", 2**17)
+    rows = b'{"context": "hi", "response": "hello"}\n' * 7_500
     with pytest.raises(UserError, match="unpack to more than"):
         inspect_source(write(tmp_path, gzip.compress(gzip.compress(rows))))
 
