@@ -17,6 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.mutation.equivalents import obsolete
 from benchmarks.mutation.mutants import Mutant, made_by_mutmut, run_mutmut
 from benchmarks.mutation.own import run_own
 from benchmarks.mutation.rooms import ROOMS
@@ -41,6 +42,8 @@ def main() -> None:
         if not options.survivors:
             run_mutmut(ROOT, ROOMS[name], folder, options.sample)
         mutants = [*made_by_mutmut(ROOMS[name], folder), *run_own(ROOT, name, folder, run=not options.survivors)]
+        for one in obsolete((mutant.file, mutant.change) for mutant in mutants):
+            print(f"\nequivalent.yaml: no mutant is like this any more: {one}", flush=True)
         for mutant in mutants:
             if mutant.result not in ("killed", "not run") and not mutant.equivalent:
                 print(f"\n{name}: {mutant.name} {mutant.result}\n{mutant.change}", flush=True)

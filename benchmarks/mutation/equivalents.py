@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,13 @@ def is_equivalent(file: str, change: str) -> bool:
         file,
         change,
     ) in _listed()
+
+
+def obsolete(found: Iterable[tuple[str, str]]) -> list[str]:
+    """The listed ones, as file and change, that are none of those found in the files that these are of."""
+    found = set(found)
+    files = {file for file, _ in found}
+    return [f"{file}\n{change}" for file, change in _listed() if file in files and (file, change) not in found]
 
 
 def _pair(change: str) -> tuple[str, str] | None:

@@ -20,19 +20,25 @@ from benchmarks.mutation.rooms import PACKAGE, Room
 
 LEFT_OUT = 34
 """mutmut's exit code of a mutant that is skipped: those that were not drawn."""
-_KILLED = {1, 3, 24, 36, 37, 152, 255, -24, -9, -11}
+_KILLED = {1, 3, 24, 36, 37, 152, -24, -14, -9, -11}
 """Failed, internal error, out of time in several ways, and crashed."""
 _UNNOTICED = {0: "survived", 5: "no test", 33: "no test"}
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change, and what came of it: `killed`, `survived`, `no test` (reaches it) or `not run`."""
+    """One change, and what came of it: `killed`, `survived`, `no test` (reaches it), `unclear` (pytest could not run
+    them) or `not run`."""
 
     name: str
+    file: str
     change: str
     result: str
-    equivalent: bool
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether it makes no difference."""
+        return is_equivalent(self.file, self.change)
 
 
 def run_mutmut(root: Path, room: Room, folder: Path, sample: int | None) -> None:
@@ -59,22 +65,14 @@ def run_mutmut(root: Path, room: Room, folder: Path, sample: int | None) -> None
         pyproject.write_text(content, "utf-8")
     environment = {**os.environ, "PYTHONPATH": str(folder / "mutants" / "src"), "CI": "1", "OMP_NUM_THREADS": "1"}
 
-    def mutmut(code: str) -> None:
-        subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=True)
+    def mutmut(command: str) -> None:
+        runner = Path(__file__).parent / "runner.py"
+        subprocess.run([sys.executable, str(runner), command], cwd=folder, env=environment, check=True)
 
-    if sample is not None:
-        mutmut(_MAKE)
-        _draw(room, folder, sample)
+    mutmut("make")
+    _draw(room, folder, sample)
     _forget_survivors(room, folder)
-    mutmut("from mutmut.__main__ import cli; cli(['run', '--max-children', '1'])")
-
-
-_MAKE = """
-from pathlib import Path
-from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants, setup_source_paths
-Path("mutants").mkdir(exist_ok=True)
-copy_src_dir(), copy_also_copy_files(), setup_source_paths(), create_mutants(1)
-"""
+    mutmut("run")
 
 
 def _metas(room: Room, folder: Path) -> Iterator[tuple[str, Path]]:
@@ -84,8 +82,8 @@ def _metas(room: Room, folder: Path) -> Iterator[tuple[str, Path]]:
             yield file, path
 
 
-def _draw(room: Room, folder: Path, sample: int) -> None:
-    """Leave out all mutants but `sample`, those with the smallest hashes: the same ones every time."""
+def _draw(room: Room, folder: Path, sample: int | None) -> None:
+    """Leave out all mutants but `sample`, those with the smallest hashes: the same ones every time; None is all."""
     results = {path: json.loads(path.read_text("utf-8")) for _, path in _metas(room, folder)}
     names = [name for meta in results.values() for name in meta["exit_code_by_key"]]
     drawn = set(sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[:sample])
@@ -101,7 +99,9 @@ def _forget_survivors(room: Room, folder: Path) -> None:
     for _, path in _metas(room, folder):
         meta = json.loads(path.read_text("utf-8"))
         codes = meta["exit_code_by_key"]
-        meta["exit_code_by_key"] = {name: None if code in _UNNOTICED else code for name, code in codes.items()}
+        meta["exit_code_by_key"] = {
+            name: code if code in _KILLED or code == LEFT_OUT else None for name, code in codes.items()
+        }
         path.write_text(json.dumps(meta), "utf-8")
 
 
@@ -110,10 +110,14 @@ def made_by_mutmut(room: Room, folder: Path) -> Iterator[Mutant]:
     for file, path in _metas(room, folder):
         source = (folder / "mutants" / PACKAGE / file).read_text("utf-8")
         for name, code in json.loads(path.read_text("utf-8"))["exit_code_by_key"].items():
-            result = "killed" if code in _KILLED else _UNNOTICED.get(code, "not run")
-            change = "" if result in ("killed", "not run") else _change(source, name)
-            short = name.removeprefix("efficient_empathy.")
-            yield Mutant(short, change, result, bool(change) and is_equivalent(file, change))
+            result = (
+                "not run"
+                if code in (None, LEFT_OUT)
+                else "killed"
+                if code in _KILLED
+                else _UNNOTICED.get(code, "unclear")
+            )
+            yield Mutant(name.removeprefix("efficient_empathy."), file, _change(source, name), result)
 
 
 def _change(source: str, name: str) -> str:
