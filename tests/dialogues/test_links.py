@@ -1,4 +1,4 @@
-"""Links in a source's folder, and in a run's, which whoever made it chose."""
+"""Links in a source's folder, which whoever made it chose."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import pytest
 
 from efficient_empathy.dialogues import inspect_source, read
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.permissions import allow
-from efficient_empathy.foundation.run.workspace import Workspace
 
 ROWS = "context,response\nI lost my keys,oh no\n"
 
@@ -41,20 +39,3 @@ def test_links_inside_circles_pipes_and_sockets_do_no_harm(folder: Path) -> None
     assert read(folder).height == 1
     (folder / "c.csv").symlink_to(folder / "a.csv")
     assert read(folder).height == 2
-
-
-@pytest.mark.parametrize("name", ["ledger.sqlite", "generations", ".lock", "scores.parquet"])
-def test_a_run_writes_through_no_link_that_leads_out(name: str, tmp_path: Path, nothing_allowed: None) -> None:
-    victim, run = tmp_path / "victim", tmp_path / "run"
-    run.mkdir()
-    (run / name).symlink_to(victim)
-    with pytest.raises(UserError, match=rf"by its link {name}, asks to write to {victim}"), Workspace(run).lock():
-        pass
-    assert not victim.exists()
-    (run / name).unlink()
-    (tmp_path / "again").symlink_to(run)
-    with Workspace(tmp_path / "again").lock():
-        pass
-    (run / "generations").symlink_to(victim)
-    with allow([f"write:{victim}"]), Workspace(run).lock():
-        pass

@@ -138,3 +138,15 @@ def test_a_bill_above_what_was_set_aside_is_journalled_at_once_and_one_within_it
     assert 1.0 <= told[0] <= 1.0 + 1.0 / 8
     budget.close()
     assert told[1:] == [1.0]
+
+
+def test_a_journal_hears_of_an_eighth_of_what_is_left_and_no_word_twice() -> None:
+    told: list[float] = []
+    budget = Budget(1.0, journal=told.append)
+    assert budget.reserve(0.2)
+    assert told == [pytest.approx(0.3, abs=1e-12)]
+    budget.settle(0.2, 0.2)
+    assert budget.reserve(0.8)
+    budget.settle(0.8, 0.5)
+    assert budget.reserve(0.3)
+    assert told[1:] == [1.0], "it knew already that all may be spent"

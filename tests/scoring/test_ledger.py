@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -237,22 +238,25 @@ def test_an_empty_file_is_an_empty_ledger_whatever_lies_beside_it(tmp_path, kind
         assert ledger.states(SPEC, ["a"]) == {"a": "ok"}
 
 
-def test_a_reader_sees_what_was_whole_before_a_write_that_a_journal_says_was_cut_short(tmp_path) -> None:
+def test_a_reader_sees_what_was_whole_before_a_write_that_a_journal_says_was_cut_short(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
-        ledger.record(SPEC, [judgement()])
+        ledger.record(SPEC, [judgement(f"s{i}") for i in range(300)])
     pid = os.fork()
     if not pid:  # as on a disk without shared memory: no WAL
         database = sqlite3.connect(path, isolation_level=None)
         for statement in ("PRAGMA journal_mode = DELETE", "PRAGMA cache_size = 1", "BEGIN"):
             database.execute(statement)
-        database.execute("UPDATE judgements SET raw = hex(zeroblob(100000))")
+        database.execute("UPDATE judgements SET raw = hex(zeroblob(300))")
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     assert "ledger.sqlite-journal" in before
+    with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as half_written:
+        assert half_written.execute("SELECT count(*) FROM judgements WHERE raw <> ''").fetchone()[0] > 0
     with Ledger(path, read_only=True) as ledger:
-        assert [j.raw for j in ledger.judgements()] == [""]
+        assert [j.raw for j in ledger.judgements()] == [""] * 300
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 

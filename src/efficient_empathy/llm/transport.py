@@ -229,7 +229,7 @@ class Transport:
         """A connection that came to no TLS; `proven` that the certificate is at fault."""
         if "WRONG_VERSION_NUMBER" in reason or "record layer" in reason:
             fatal: UserError = NotTheJudge(f"{endpoint_name(str(self._url))} does not speak TLS: give http:// instead")
-            return Fault("connection", reason, retry=False, unanswered=True, refused=True, fatal=fatal)
+            return Fault("connection", reason, retry=False, fatal=fatal)
         file = os.environ.get("SSL_CERT_FILE")
         now = ""
         if file:

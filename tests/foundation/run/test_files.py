@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.files import atomic, file_hash, process_exists, transaction
+from efficient_empathy.foundation.run.files import atomic, file_hash, link, process_exists, sweep, transaction
 
 
 def test_a_write_is_whole_or_absent(tmp_path) -> None:
@@ -78,6 +79,19 @@ def test_it_is_swept_where_there_is_no_proc_and_a_living_process_keeps_its_own(t
     assert {path.name for path in tmp_path.iterdir()} == {"file.txt", living.name}
 
 
+def test_leftovers_are_swept_however_deep_and_where_somebody_still_writes_nothing_is_touched(tmp_path) -> None:
+    deep = tmp_path / "moe" / "average"
+    dead, living = ".x.999999999.00c0ffee.tmp", f".work.{os.getppid()}.00c0ffee.tmp"
+    for folder in (tmp_path, deep, deep / living):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / dead).write_text("half")
+    (tmp_path / "moe" / dead).mkdir()
+    (tmp_path / "moe" / dead / "weights").write_text("half")
+    sweep(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [deep / living / dead]
+    assert not (tmp_path / "moe" / dead).exists()
+
+
 def test_a_full_disk_is_told_with_the_place(tmp_path) -> None:
     target = tmp_path / "file.txt"
     with (
@@ -87,6 +101,18 @@ def test_a_full_disk_is_told_with_the_place(tmp_path) -> None:
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_gets_another_name_and_elsewhere_a_copy(tmp_path) -> None:
+    source = tmp_path / "samples.parquet"
+    source.write_bytes(b"samples")
+    link(source, tmp_path / "again.parquet")
+    assert (tmp_path / "again.parquet").samefile(source)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:  # another disk
+        copy = Path(other) / "samples.parquet"
+        link(source, copy)
+        assert copy.read_bytes() == b"samples"
+        assert not copy.samefile(source)
 
 
 def test_the_hash_of_a_file(tmp_path) -> None:

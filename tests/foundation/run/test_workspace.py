@@ -3,10 +3,12 @@ import os
 import shutil
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.permissions import allow
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Record, StageRecord
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -168,3 +170,34 @@ def test_who_holds_the_lock_may_take_it_again(tmp_path) -> None:
         pass
     with pytest.raises(UserError, match="no run's folder"), Workspace(tmp_path / "nowhere").lock():
         pass
+
+
+@pytest.mark.parametrize("name", ["ledger.sqlite", "generations", ".lock", "scores.parquet"])
+def test_a_run_writes_through_no_link_that_leads_out(name: str, tmp_path: Path, nothing_allowed: None) -> None:
+    victim, run = tmp_path / "victim", tmp_path / "run"
+    run.mkdir()
+    (run / name).symlink_to(victim)
+    with pytest.raises(UserError, match=rf"by its link {name}, asks to write to {victim}"), Workspace(run).lock():
+        pass
+    assert not victim.exists()
+    (run / name).unlink()
+    (tmp_path / "again").symlink_to(run)
+    with Workspace(tmp_path / "again").lock():
+        pass
+    (run / "generations").symlink_to(victim)
+    with allow([f"write:{victim}"]), Workspace(run).lock():
+        pass
+
+
+def test_links_within_a_run_are_its_own_and_of_those_that_lead_out_each_is_named(tmp_path, nothing_allowed) -> None:
+    run = tmp_path / "run"
+    (run / "moe").mkdir(parents=True)
+    (run / "average").symlink_to(run / "moe")
+    with Workspace(run).lock():
+        pass
+    (run / "experts").symlink_to(tmp_path / "elsewhere")
+    (run / "sweep").symlink_to(tmp_path / "farther")
+    with pytest.raises(UserError, match=r"by its link (experts|sweep)") as raised, Workspace(run).lock():
+        pass
+    assert all(f"--allow write:{tmp_path / name}" in str(raised.value) for name in ("elsewhere", "farther"))
+    assert str(tmp_path / "run" / "moe") not in str(raised.value)

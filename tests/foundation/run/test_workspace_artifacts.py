@@ -13,7 +13,7 @@ import pytest
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.record import StageRecord
-from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.run.workspace import CHANGED, Workspace, change_in_run
 
 
 class Scored(StageRecord):
@@ -161,3 +161,47 @@ def test_a_file_among_the_folders_is_no_place_to_write(tmp_path) -> None:
         Workspace(tmp_path / "file" / "run").create()
     assert Workspace(tmp_path / "a" / "b").create().root.is_dir()
     assert Workspace(tmp_path / "a" / "b").create().root == tmp_path / "a" / "b"
+
+
+def test_the_hashes_of_a_runs_files_are_by_their_places_in_it(run) -> None:
+    run.selection.mkdir()
+    run.scores.write_text("scores", "utf-8")
+    run.assignments.write_text("assignments", "utf-8")
+    run.keep("score", [run.scores])
+    noted = file_hash(run.scores)
+    run.scores.write_text("edited since", "utf-8")
+    assert run.hashes([run.scores, run.assignments]) == {
+        "scores.parquet": noted,
+        "selection/assignments.parquet": file_hash(run.assignments),
+    }
+
+
+def test_a_stage_that_goes_on_notes_one_folder_and_leaves_its_other_files_as_they_were_noted(run) -> None:
+    first, second = run.moe / "first", run.moe / "second"
+    for folder in (first, second):
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text("whole", "utf-8")
+    run.begin("mix", [first / "weights", first / "gone"])
+    run.keep("score", [])
+    run.note("mix", second)
+    assert run.outputs("mix") == [first / "weights", first / "gone", second / "weights"]
+    artifacts = run.manifest().artifacts
+    assert [artifacts[f"moe/{place}"].sha256 for place in ("first/weights", "first/gone")] == [None, None]
+    run.note("mix", first)
+    assert run.outputs("mix") == [second / "weights", first / "weights"], "what is gone from a folder is forgotten"
+    assert {one.sha256 for one in run.manifest().artifacts.values()} == {file_hash(first / "weights")}
+    assert run.manifest().is_interrupted("mix")
+
+
+def test_a_file_alone_is_known_by_the_run_above_it(run, tmp_path) -> None:
+    record = run.analytics / "deep" / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{}", "utf-8")
+    assert change_in_run(record) is None, "there is no run as yet"
+    run.keep("analytics", [record])
+    assert change_in_run(record) is None
+    record.write_text('{"edited": 1}', "utf-8")
+    assert change_in_run(record) == CHANGED
+    assert change_in_run(tmp_path / "record.json") is None
+    run.manifest_path.write_text("{", "utf-8")
+    assert change_in_run(record) is None, "a manifest that is none vouches for nothing"

@@ -40,14 +40,17 @@ def test_json_is_asked_for_by_a_tool_that_must_be_called() -> None:
     (tool,) = fields["tools"]
     assert tool["input_schema"] == SCHEMA
     assert fields["tool_choice"] == {"type": "tool", "name": tool["name"]}
-    assert WIRE.overhead(fields) > WIRE.overhead(WIRE.fields("m", Question(MESSAGES, 50))) + 700
+    plain = WIRE.fields("m", Question(MESSAGES, 50))
+    assert len(plain["messages"]) == 1
+    assert WIRE.overhead(plain) == 16 * (1 + 2), "a message, the system's words, and what stands around them all"
+    assert WIRE.overhead(fields) > WIRE.overhead(plain) + 700
 
 
 def test_what_the_format_lacks_is_left_out_or_refused() -> None:
     fields = WIRE.fields("m", Question(MESSAGES, 5, 0.7, extra={"seed": 3, "top_p": 1.0, "stop_sequences": ["x"]}))
     assert {"seed", "top_p"}.isdisjoint(fields)
     assert fields["stop_sequences"] == ["x"]
-    with pytest.raises(UserError, match="no log-probabilities"):
+    with pytest.raises(UserError, match=r"^the Anthropic API gives no log-probabilities: leave --logprobs out$"):
         WIRE.fields("m", Question(MESSAGES, 5, top_logprobs=5))
 
 
@@ -66,9 +69,9 @@ def test_stop_reasons_are_told_in_plain_words(stop_reason, finish: str, refused:
 
 def test_a_tool_s_input_is_the_reply_and_thoughts_are_none_of_it() -> None:
     thought = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
-    used = {"type": "tool_use", "id": "t", "name": "report", "input": {"warmth": 7}}
+    used = {"type": "tool_use", "id": "t", "name": "report", "input": {"warmth": 7, "reason": "schön"}}
     reply = WIRE.read_reply(message([thought, {"type": "text", "text": "Here:"}, used], stop_reason="tool_use"))
-    assert json.loads(reply.text) == {"warmth": 7}
+    assert reply.text == '{"warmth": 7, "reason": "schön"}'
     reply = WIRE.read_reply(message([thought, {"type": "text", "text": "7"}]))
     assert (reply.text, reply.thought) == ("7", "Hm.")
 

@@ -85,6 +85,26 @@ def test_an_empty_list_of_choices_still_tells_what_it_cost() -> None:
     assert caught.value.usage == (20, 0)
 
 
+def test_a_body_that_says_nothing_is_quoted() -> None:
+    with pytest.raises(BadBodyError, match=r'^the reply has no choices: \{"a": 1\}$'):
+        read_reply(b'{"a": 1}')
+    with pytest.raises(BadBodyError, match=r"^the reply has no choices \(an empty list\)$"):
+        read_reply(b'{"choices": []}')
+
+
+def test_a_prompt_that_gemini_blocks_is_declined_and_billed_as_it_says() -> None:
+    body = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 20}}
+    reply = read_reply(json.dumps(body).encode())
+    assert (reply.text, reply.finish_reason, reply.refusal) == ("", "content_filter", "the prompt was blocked (SAFETY)")
+    assert reply.usage == (20, 0)
+    usage = {"prompt_tokens": 30, "completion_tokens": 1}
+    assert read_reply(json.dumps({**body, "usage": usage}).encode()).usage == (30, 1)
+    assert read_reply(json.dumps({**body, "usageMetadata": 7}).encode()).usage is None
+    for feedback in ({}, {"blockReason": ""}, "SAFETY"):
+        with pytest.raises(BadBodyError):
+            read_reply(json.dumps({"promptFeedback": feedback}).encode())
+
+
 @given(st.text(st.characters(categories=None)))
 def test_any_text_goes_out_as_utf8_and_comes_back_as_text(text: str) -> None:
     sent = json.loads(request_body({"messages": [{"role": "user", "content": text}]}))

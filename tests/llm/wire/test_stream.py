@@ -40,6 +40,15 @@ def test_the_parts_of_a_chat_completion_are_joined(newline: str) -> None:
     assert reply.logprobs == [{"token": "7"}, {"token": " 8"}]
 
 
+def test_who_answers_a_stream_is_told_and_parts_may_be_messages_too() -> None:
+    named = {"model": "gpt-4o-2024-08-06", **chunk({"role": "assistant", "content": "7"})}
+    reply = OPENAI.read_reply(stream(chunk({}), named, chunk({"role": "assistant", "content": " 8"}, "stop"), end=""))
+    assert (reply.text, reply.model, reply.finish_reason) == ("7 8", "gpt-4o-2024-08-06", "stop")
+    whole = {"choices": [{"index": 0, "message": {"content": "7 8"}}, {"index": 1, "delta": {"content": "9"}}]}
+    assert OPENAI.read_reply(stream(whole)).text == "7 8"
+    assert OPENAI.read_reply(stream(chunk({"content": "7"}))).finish_reason == "", "[DONE] is an end too"
+
+
 def test_a_stream_that_ends_before_its_reply_is_no_reply_and_costs_what_it_says() -> None:
     with pytest.raises(BadBodyError, match="its stream ended before the reply did") as caught:
         OPENAI.read_reply(stream(chunk({"content": "7"}), {"choices": [], "usage": USAGE}, end=""))
@@ -81,6 +90,12 @@ def test_the_events_of_a_message_are_joined() -> None:
     assert (json.loads(reply.text), reply.finish_reason, reply.usage) == ({"warmth": 7}, "stop", (20, 4))
     text = CLAUDE.read_reply(claude_stream(("text", "7"), ("text", " 8"), block={"type": "text", "text": ""}))
     assert text.text == "7 8"
+
+
+def test_a_message_may_begin_anywhere_and_come_without_blocks() -> None:
+    events = claude_stream(("text", "7"), block={"type": "text", "text": ""}).decode().split("\n\n")
+    assert CLAUDE.read_reply("\n\n".join(events[1:]).encode()).text == "7", "without its start"
+    assert CLAUDE.read_reply("\n\n".join([events[0], *events[-3:]]).encode()).text == "", "without a block"
 
 
 def test_an_error_in_the_events_of_a_message_is_that_error() -> None:

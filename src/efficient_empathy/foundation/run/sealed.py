@@ -30,5 +30,5 @@ def read_sealed(path: Path) -> pl.DataFrame | None:
 
 def _hash(frame: pl.DataFrame) -> str:
     """Changes with any value, column or order of rows; another version of polars may give another one."""
-    rows = frame.hash_rows(seed=0).to_numpy().tobytes() if frame.width else b""
+    rows = frame.hash_rows(seed=0).to_numpy().tobytes()
     return hashlib.sha256(repr(frame.schema).encode() + rows).hexdigest()

@@ -1,3 +1,4 @@
+import csv
 import io
 import json
 import zipfile
@@ -126,9 +127,9 @@ def test_exports_have_every_answer_with_place_time_and_side(store, study):
     lines = export(store, study, "jsonl").decode().splitlines()
     assert len(lines) == expected
     assert json.loads(lines[0])["models"] == parquet["models"][0].to_list()
-    csv = pl.read_csv(io.BytesIO(export(store, study, "csv")))
-    assert csv.columns == parquet.columns
-    assert set(csv.filter(pl.col("task") == "ab")["against"]) <= {"base", "average", "moe"}
+    table = pl.read_csv(io.BytesIO(export(store, study, "csv")))
+    assert table.columns == parquet.columns
+    assert set(table.filter(pl.col("task") == "ab")["against"]) <= {"base", "average", "moe"}
     for kind in ("parquet", "jsonl", "csv", "sheets"):
         assert export(store, study, kind)
 
@@ -136,3 +137,19 @@ def test_exports_have_every_answer_with_place_time_and_side(store, study):
 def test_an_unrated_study_exports_an_empty_table(store, study):
     assert len(pl.read_parquet(io.BytesIO(export(store, study, "parquet")))) == 0
     assert export(store, study, "csv").decode("utf-8-sig").startswith("rater,item,task")
+
+
+def test_nothing_that_a_stranger_wrote_is_a_formula_in_a_table_of_the_studio(tmp_path):
+    formulas = {"moe": lambda i: f"=1+{i}", "base": lambda i: f"\u3000＝{i}", "average": lambda i: f"@{i}"}
+    run = responded_run(tmp_path / "run", responses=formulas)
+    store = RatingStore(run.ratings / "studio.sqlite")
+    study = store.study(store.add_study(draw(run, ["moe", "base", "average"], Design(("-ann",)), 4), {}))
+    answer(store, study, ["-ann"])
+    rows = [*csv.reader(io.StringIO(export(store, study, "csv").decode("utf-8-sig")))]
+    assert {row[0] for row in rows} == {"rater", "'-ann"}
+    with zipfile.ZipFile(io.BytesIO(export(store, study, "sheets"))) as archive:
+        sheets = [archive.read(name).decode("utf-8-sig") for name in archive.namelist() if name.endswith(".csv")]
+    cells = [cell for sheet in sheets for row in csv.reader(io.StringIO(sheet)) for cell in row]
+    begun = [cell for cell in cells if cell.strip("' \u3000")[:1] in ("=", "＝", "@")]
+    assert len(begun) > 8
+    assert all(cell.startswith("'") for cell in begun)
