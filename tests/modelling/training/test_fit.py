@@ -154,9 +154,11 @@ def test_checkpoints_of_other_data_are_never_resumed(base, tmp_path) -> None:
 
 def test_from_a_checkpoint_of_the_last_step_nothing_is_trained_even_within_an_epoch(base, tmp_path) -> None:
     settings = LORA.model_copy(update={"save_every": 1, "max_steps": 2})
-    whole = fitted(base, tmp_path, settings, held_out={"all": rows()})
-    again = fitted(base, tmp_path, settings, held_out={"all": rows()})
+    groups = {"second": rows().tail(4), "first": rows().head(4)}
+    whole = fitted(base, tmp_path, settings, held_out=groups)
+    again = fitted(base, tmp_path, settings, held_out=groups)
     assert again.record.resumed_from == whole.record.steps == 2
+    assert [list(line.loss) for line in again.record.held_out] == [["second", "first"]] * 3
     for key in ("steps", "history", "held_out", "tokens"):
         assert getattr(again.record, key) == getattr(whole.record, key), key
     for name, parameter in whole.model.named_parameters():

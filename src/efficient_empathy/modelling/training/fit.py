@@ -85,7 +85,7 @@ def fit(
         for name, value in original.items():
             setattr(model.config, name, value)
         model.generation_config = generation
-        result = _result(trainer, plan, first_step)
+        result = _result(trainer, plan, tuple(held_out), first_step)
         if save:
             _save(trainer, tokenizer, out)
     return result
@@ -133,11 +133,12 @@ def _trainer(
     return trainer
 
 
-def _result(trainer: Any, plan: Plan, first_step: int) -> FitResult:
+def _result(trainer: Any, plan: Plan, groups: Sequence[str], first_step: int) -> FitResult:
+    """`groups` of held-out samples in their order, which a checkpoint's history does not keep."""
     lines = trainer.state.log_history
     held_out = []
     for line in lines:
-        losses = {name.removeprefix(HELD_OUT): finite(v) for name, v in line.items() if HELD_OUT in name}
+        losses = {name: finite(line[HELD_OUT + name]) for name in groups if HELD_OUT + name in line}
         if losses:
             held_out.append(HeldOutLoss(step=line["step"], loss=losses))
     fields = ("step", "epoch", "loss", "learning_rate")
