@@ -121,6 +121,7 @@ class _Peek:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for row in islice(rows_of(self._part, self.intake), _ROWS_LOOKED_AT):
             self.rows.append(row.values)
+            self.intake.bad_in_a_row = 0
             yield row.values
 
 

@@ -19,6 +19,8 @@ from efficient_empathy.dialogues.turns.roles import RoleTable
 from efficient_empathy.foundation.errors import UserError
 
 KEPT_BAD_ROWS = 1000
+MOST_BAD_ROWS = 1_000_000
+"""Bad rows that may follow each other: a packed file of a few kilobytes has hundreds of millions."""
 
 
 class BadRowError(UserError):
@@ -50,17 +52,24 @@ class Intake:
     unanswered: int = 0
     open_ends: bool = False
     sides: bool = False
+    bad_in_a_row: int = 0
 
     def __post_init__(self) -> None:
         self.roles = RoleTable(self.settings.roles)
 
     def bad(self, place: str, reason: str) -> None:
-        """Note a bad row; raises `BadRowError` unless bad rows are skipped."""
+        """Note a bad row; raises `BadRowError` unless bad rows are skipped, and where a million follow each other."""
         if self.settings.on_bad_row == "fail":
             raise BadRowError(
                 f"{place}: {reason}. Mend the row, or pass --on-bad-row skip to count and leave out such rows."
             )
         self.bad_row_count += 1
+        self.bad_in_a_row += 1
+        if self.bad_in_a_row > MOST_BAD_ROWS:
+            raise BadRowError(
+                f"{place}: {reason}, and the {MOST_BAD_ROWS:,} rows before it are bad, too. Mend or remove them, or "
+                "say with --format and --column what the file is."
+            )
         if len(self.bad_rows) < KEPT_BAD_ROWS:
             self.bad_rows.append(BadRow(place, reason))
 
@@ -82,7 +91,7 @@ class Intake:
         self.bad_rows.clear()
         self.repairs.clear()
         self.roles = RoleTable(self.settings.roles)
-        self.unanswered, self.sides = 0, False
+        self.unanswered, self.sides, self.bad_in_a_row = 0, False, 0
 
 
 T = TypeVar("T")
@@ -140,6 +149,7 @@ def each(rows: Iterable[P], intake: Intake, convert: Callable[[P], Iterable[T]])
         except MalformedError as error:
             intake.bad(row.place, str(error))
         else:
+            intake.bad_in_a_row = 0
             yield from results
 
 

@@ -100,7 +100,12 @@ def files_of_format(
             which = "; ".join(f"{file.name} is {name}" for file, name in formats.items())
             raise UserError(f"{whole} has files of different formats ({which}): pass one file, or --format")
         format_name, chosen = next(iter(formats.values())), list(formats)
-    return format_name, chosen, [file for file in files if file not in chosen]
+    return format_name, chosen, _others(files, chosen)
+
+
+def _others(files: list[DataFile], chosen: list[DataFile]) -> list[DataFile]:
+    of_these = set(chosen)
+    return [file for file in files if file not in of_these]
 
 
 def _likely_data(files: list[DataFile], reading: ReadingSettings) -> list[DataFile]:
@@ -229,7 +234,7 @@ def _file(path: Path, reading: ReadingSettings) -> tuple[str, list[DataFile], li
     likely = _likely_data(members, reading)
     if len(likely) > 1:
         return files_of_format(path, members, reading)
-    return reading.format or format_of(likely[0], reading), likely, [file for file in members if file not in likely]
+    return reading.format or format_of(likely[0], reading), likely, _others(members, likely)
 
 
 def read_evaluations(source: str | Path, reading: ReadingSettings | None = None) -> Iterator[tuple[Sample, str]]:

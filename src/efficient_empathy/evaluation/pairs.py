@@ -259,7 +259,7 @@ def _text(values: dict[str, Any], key: str) -> str:
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """One text a line; a line ends as Python's text files do. A blank one is an empty text."""
     with open_bytes(path) as stream:
-        for number, line in lines(stream):
+        for number, line in lines(stream, str(path)):
             place = f"{path}:{number}"
             try:
                 if line is None:

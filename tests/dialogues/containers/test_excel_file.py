@@ -10,7 +10,7 @@ import pytest
 from openpyxl import Workbook
 
 from efficient_empathy.dialogues import inspect_source, open_source
-from efficient_empathy.dialogues.containers import packing
+from efficient_empathy.dialogues.containers import excel_file
 from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 
@@ -152,7 +152,7 @@ def test_broken_workbooks_are_named(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "LEAST_LIMIT", 2**20)
+    monkeypatch.setattr(excel_file, "LEAST_LIMIT", 2**20)
     path = write(tmp_path / "a.xlsx", S=ROWS)
     rewrite(path, b"</sheetData>", b"</sheetData>" + b" " * 5 * 2**20)
     with pytest.raises(UserError, match=r"unpack to more than .* pass --max-unpacked"):

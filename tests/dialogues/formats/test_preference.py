@@ -148,6 +148,7 @@ KEYS = st.sampled_from(
 
 
 @example(row={"prompt": None, "chosen": {"messages": [None]}}, side=None)
+@example(row={"chosen": "0", "conversations": f"{HH}x"}, side=None)
 @example(row={"prompt": "hi", "chosen": {"messages": "no"}, "rejected": {"messages": []}}, side="both")
 @given(row=st.dictionaries(KEYS, VALUE), side=st.sampled_from([None, "chosen", "rejected", "both"]))
 def test_no_value_does_more_than_make_a_bad_row(row: dict[str, Any], side: Any) -> None:

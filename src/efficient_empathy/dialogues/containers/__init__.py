@@ -114,7 +114,7 @@ def _text_container(file: DataFile, intake: Intake) -> Container:
         if head.lstrip().startswith(b"["):
             return "array"
     with open_bytes(file, intake) as stream:
-        peek = _peek(stream, intake.settings.delimiter)
+        peek = _peek(stream, str(file), intake.settings.delimiter)
     if peek is None:
         raise UserError(f"{file} is empty: it has no rows")
     if peek.starts_object:
@@ -140,11 +140,11 @@ class _Peek:
     objects: int = 0
 
 
-def _peek(stream: BinaryIO, delimiter: str | None) -> _Peek | None:
+def _peek(stream: BinaryIO, name: str, delimiter: str | None) -> _Peek | None:
     peek: _Peek | None = None
     texts: list[str] = []
     size = 0
-    for _, line in lines(stream):
+    for _, line in lines(stream, name):
         if line is not None and line.isspace():
             continue
         if peek is None:

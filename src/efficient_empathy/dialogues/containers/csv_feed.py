@@ -15,6 +15,9 @@ from efficient_empathy.dialogues.rows import Intake, show_value
 from efficient_empathy.foundation.errors import UserError
 
 REPEATED_HEADERS = "repeated header lines left out"
+MOST_COLUMNS = 10_000
+MOST_LINES = 1_000_000
+"""Of one record: a quote that is not closed takes in all lines that follow."""
 _LOOKED_AT = 20
 _LOOKED_AT_BYTES = 2**20
 
@@ -54,7 +57,7 @@ class Feed:
             self.fault = self.fault or f"a line {TOO_LONG}"
             return "\n"
         self._size += len(line)
-        if self._size > MAX_LINE:
+        if self._size > MAX_LINE or self.number - self.first > MOST_LINES:
             raise self.unclosed()
         if self.number == self.first and line.startswith(MARK):
             self.is_marked = True
@@ -91,6 +94,8 @@ def read_header(feed: Feed) -> tuple[list[str], str]:
         named = named or declared
         next(feed)
     feed.begin()
+    if line is not None and line.count(",") + line.count("\t") + line.count(";") > MOST_COLUMNS:
+        raise UserError(f"{feed.place}: the header has over {MOST_COLUMNS:,} columns: is it one?")
     if named and line is not None and named not in line:
         raise UserError(
             f"{feed.place}: the header {show_value(line.strip())} has no {show_value(named)}: pass --delimiter "

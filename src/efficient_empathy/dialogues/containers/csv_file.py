@@ -17,7 +17,7 @@ def csv_rows(file: DataFile | Path, intake: Intake) -> Iterator[Row]:
     """One row a record; a record that has other than the header's number of fields is a bad row."""
     csv.field_size_limit(MAX_LINE)
     with open_bytes(file, intake) as stream:
-        feed = Feed(lines(stream), file, intake)
+        feed = Feed(lines(stream, str(file)), file, intake)
         names, delimiter = read_header(feed)
         records = utterance_records if set(names) >= ED_COLUMNS else _records
         yield from records(feed, names, delimiter)

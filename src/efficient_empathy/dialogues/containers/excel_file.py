@@ -7,19 +7,28 @@ import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice, repeat
-from typing import Any
+from typing import IO, Any
+from xml.parsers import expat
 
 from efficient_empathy.dialogues.containers.packing import too_large, unpacked_limit
-from efficient_empathy.dialogues.containers.zip_file import DataFile
+from efficient_empathy.dialogues.containers.zip_file import BROKEN, DataFile
 from efficient_empathy.dialogues.rows import Intake, Row, show_value
 from efficient_empathy.foundation.errors import UserError
 
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell [^>]*?ref="([A-Z]+)([0-9]+):([A-Z]+)([0-9]+)"')
 _FORMULA = re.compile(rb"<(?:\w+:)?f[ >/]")
+LEAST_LIMIT = 64 * 2**20
+"""What any workbook may unpack to: in memory its XML takes up to six times that."""
+MOST_ROWS = 2**20
+MOST_CELLS = 50_000_000
+"""Rows and columns that are left out count, too."""
+_MOST_DEPTH = 100
+_MOST_MERGES = 1_000
+"""That one row may lie in."""
 _TAIL = 256
 _CHUNK = 2**18
 _ERRORS = "cells with an error such as #N/A read as empty"
@@ -34,7 +43,7 @@ def excel_rows(file: DataFile, intake: Intake) -> Iterator[Row]:
     twice, and for a workbook that is broken or unpacks to more than its limit. A row whose
     cells are merged across columns is a bad row.
     """
-    _check_size(file, intake)
+    _check(file, intake)
     with _workbook(file, formulas=False) as book:
         sheet = _sheet_with_data(book, file, intake.settings.sheet)
         facts = _facts(file, sheet)
@@ -45,13 +54,40 @@ def excel_rows(file: DataFile, intake: Intake) -> Iterator[Row]:
             yield from _rows(sheet, other[sheet.title], facts, file, intake)
 
 
-def _check_size(file: DataFile, intake: Intake) -> None:
+def _limit(file: DataFile, intake: Intake) -> int:
+    return unpacked_limit(file.path.stat().st_size, intake.settings.max_unpacked, LEAST_LIMIT)
+
+
+def _check(file: DataFile, intake: Intake) -> None:
+    """Raise `UserError` for a workbook that is too large, or nested as none is: its parser keeps what is open."""
+    limit = _limit(file, intake)
     with zipfile.ZipFile(file.path) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-    packed_size = file.path.stat().st_size
-    limit = unpacked_limit(packed_size, intake.settings.max_unpacked)
-    if size > limit:
-        raise too_large(str(file), limit, packed_size)
+        entries = archive.infolist()
+        if sum(entry.file_size for entry in entries) > limit:
+            raise too_large(str(file), limit, file.path.stat().st_size)
+        for entry in entries:
+            if entry.filename.endswith((".xml", ".rels")):
+                with suppress(expat.ExpatError, *BROKEN), archive.open(entry) as stream:
+                    _check_depth(stream, f"{file}/{entry.filename}")
+
+
+def _check_depth(stream: IO[bytes], name: str) -> None:
+    parser = expat.ParserCreate()
+    depth = 0
+
+    def start(_tag: str, _attributes: Any) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _MOST_DEPTH:
+            raise UserError(f"{name} is nested more than {_MOST_DEPTH} deep: save it as xlsx anew, or as CSV")
+
+    def end(_tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    while chunk := stream.read(_CHUNK):
+        parser.Parse(chunk)
 
 
 @contextmanager
@@ -82,7 +118,7 @@ def _sheet_with_data(book: Any, file: DataFile, name: str | None) -> Any:
         if chosen is None:
             raise UserError(f"{file} has no sheet {show_value(name)}: it has {_names(sheets)}")
         return sheets[chosen]
-    rows = {title: len(list(islice(filter(_has_content, _cells(sheet)), 2))) for title, sheet in sheets.items()}
+    rows = {title: len(list(islice(filter(_has_content, _cells(sheet, file)), 2))) for title, sheet in sheets.items()}
     most = max(rows.values(), default=0)
     with_data = [title for title in sheets if rows[title] == most and most]
     if not with_data:
@@ -99,9 +135,14 @@ def _names(titles: Iterable[str]) -> str:
     return ", ".join(map(show_value, titles))
 
 
-def _cells(sheet: Any) -> Iterator[tuple[Any, ...]]:
-    rows: Iterator[tuple[Any, ...]] = sheet.iter_rows(min_row=1, min_col=1)
-    return rows
+def _cells(sheet: Any, file: DataFile) -> Iterator[tuple[Any, ...]]:
+    count = 0
+    for number, cells in enumerate(sheet.iter_rows(min_row=1, min_col=1), 1):
+        count += len(cells)
+        if number > MOST_ROWS or count > MOST_CELLS:
+            what = f"{MOST_ROWS:,} rows" if number > MOST_ROWS else f"{MOST_CELLS:,} cells"
+            raise UserError(f"{file}: the sheet {show_value(sheet.title)} has over {what}: save it as CSV")
+        yield cells
 
 
 def _has_content(cells: Iterable[Any]) -> bool:
@@ -155,11 +196,15 @@ def _column(letters: str) -> int:
 def _rows(sheet: Any, formulas: Any, facts: _Facts, file: DataFile, intake: Intake) -> Iterator[Row]:
     names: list[str] | None = None
     merges = _Merges(facts)
-    others = _cells(formulas) if formulas is not None else repeat(())
-    for number, (cells, sources) in enumerate(zip(_cells(sheet), others, strict=False), 1):
+    others = _cells(formulas, file) if formulas is not None else repeat(())
+    size, limit = 0, _limit(file, intake)
+    for number, (cells, sources) in enumerate(zip(_cells(sheet, file), others, strict=False), 1):
         place = f"{file}:{show_value(sheet.title)[1:-1]} row {number}"
         values = [_value(cell, intake) for cell in cells]
-        merges.fill(number, values, intake if names else None)
+        size += sum(len(value) for value in values if value)
+        if size > limit:  # cells share texts
+            raise too_large(str(file), limit, file.path.stat().st_size)
+        merges.fill(number, values, place, intake if names else None)
         if names is None:
             if any(values):
                 names = _header(values, merges, place)
@@ -201,7 +246,7 @@ class _Merges:
         self._facts = facts
         self._active: list[tuple[_Merge, str | None]] = []
 
-    def fill(self, row: int, values: list[str | None], intake: Intake | None) -> None:
+    def fill(self, row: int, values: list[str | None], place: str, intake: Intake | None) -> None:
         """Go on to a row; one that lies in a merge of one column gets the value of its first."""
         self._active = [(merge, value) for merge, value in self._active if merge.bottom >= row]
         for merge, value in self._active:
@@ -210,7 +255,10 @@ class _Merges:
                 values[merge.left - 1] = value
                 if intake is not None:
                     intake.repairs[_FILLED] += 1
-        for merge in self._facts.merges.get(row, ()):
+        starting = self._facts.merges.get(row, ())
+        if len(self._active) + len(starting) > _MOST_MERGES:
+            raise UserError(f"{place}: it lies in over {_MOST_MERGES:,} merged ranges of cells: save it as CSV")
+        for merge in starting:
             value = values[merge.left - 1] if merge.left <= len(values) else None
             self._active.append((merge, value))
 

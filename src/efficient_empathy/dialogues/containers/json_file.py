@@ -46,7 +46,7 @@ def line_rows(file: DataFile | Path, intake: Intake) -> Iterator[Row]:
     """One JSON object a line; blank lines are none."""
     name = str(file)
     with open_bytes(file, intake) as stream:
-        for number, line in lines(stream):
+        for number, line in lines(stream, name):
             if line is not None and line.isspace():
                 continue
             place = f"{name}:{number}"

@@ -26,6 +26,8 @@ MAX_LINE = 64 * 2**20
 HOLDS_NUL = "holds a NUL byte: remove it"
 TOO_LONG = f"longer than {MAX_LINE // 2**20} MB"
 MARKS_INSIDE = "byte-order marks inside the file left out"
+MOST_BLANK = 1_000_000
+"""Blank lines that may follow each other: a packed file of a few kilobytes has hundreds of millions."""
 HEAD = 2**16
 _MOST_LAYERS = 2
 
@@ -97,11 +99,19 @@ def _as_text(stream: BinaryIO, name: str, encoding: str | None) -> BinaryIO:
     return io.BufferedReader(transcoder, BUFFER)
 
 
-def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Every line's number, from 1 on, and its bytes with the line's end; None for one that is too long to hold."""
-    number = 0
+def lines(stream: BinaryIO, name: str | None = None) -> Iterator[tuple[int, bytes | None]]:
+    """Every line's number, from 1 on, and its bytes with the line's end; None for one that is too long to hold.
+
+    With the `name` of a file, raises `UserError` for over `MOST_BLANK` blank ones that follow each other.
+    """
+    number = last = 0
     while line := stream.readline(MAX_LINE + 1):
         number += 1
+        if not line.isspace():
+            last = number
+        elif name is not None and number - last > MOST_BLANK:
+            where = f"line {last:,}" if last else "its start"
+            raise UserError(f"{name}: over {MOST_BLANK:,} blank lines follow {where}: remove them")
         if len(line) > MAX_LINE and not line.endswith(b"\n"):
             while (rest := stream.readline(2**20)) and not rest.endswith(b"\n"):
                 pass

@@ -22,8 +22,12 @@ MOST_LIMIT = 200 * 2**30
 RATIO = 250
 """Of JSON lines, EmpatheticDialogues and ESConv unpack to 4 to 6 times their size (gzip, xz, bzip2), rows that repeat a
 prompt of 3 kB to 32 to 51 times."""
+MOST_EMPTY = 10_000
+"""Empty parts that may follow each other."""
 BUFFER = 2**17
 _CHUNK = 2**16
+_FIRST_CHUNK = 2**12
+"""What a part is begun with: of a file of many small parts, each copies what follows it."""
 _LONGEST_WINDOW = 31
 """As `zstd --long=31` writes, which archives of forums do; memory is taken only by files that need it."""
 
@@ -110,9 +114,9 @@ def packing_of(head: bytes) -> str | None:
     return next((packing for magic, packing in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def unpacked_limit(packed_size: int, max_unpacked: int | None) -> int:
+def unpacked_limit(packed_size: int, max_unpacked: int | None, least: int | None = None) -> int:
     """How many bytes a file of `packed_size` may unpack to; `max_unpacked` is what the user allows."""
-    return max_unpacked or min(MOST_LIMIT, max(LEAST_LIMIT, RATIO * packed_size))
+    return max_unpacked or min(MOST_LIMIT, max(least or LEAST_LIMIT, RATIO * packed_size))
 
 
 def too_large(name: str, limit: int, packed_size: int) -> UserError:
@@ -140,7 +144,8 @@ class Unpacked(io.RawIOBase):
         self._stream.seek(0)
         self._engine: Engine | None = _ENGINES[self._packing]()
         self._chunk = b""
-        self._count = 0
+        self._begins = True
+        self._count = self._count_before = self._empty = 0
         self.padding = 0
 
     def readable(self) -> bool:
@@ -193,7 +198,9 @@ class Unpacked(io.RawIOBase):
                 continue
             chunk = b""
             if self._engine.needs_input:
-                chunk, self._chunk = self._chunk or self._stream.read(_CHUNK), b""
+                size_read = _FIRST_CHUNK if self._begins else _CHUNK
+                chunk, self._chunk = self._chunk or self._stream.read(size_read), b""
+                self._begins = False
             at_end = self._engine.needs_input and not chunk
             data = self._engine.decompress(chunk, size)
             if data:
@@ -204,6 +211,10 @@ class Unpacked(io.RawIOBase):
 
     def _next_part(self, rest: bytes) -> Engine | None:
         """What unpacks the part after the one that has ended, `rest` its first bytes; None at the file's end."""
+        self._empty = self._empty + 1 if self._count == self._count_before else 0
+        self._count_before = self._count
+        if self._empty > MOST_EMPTY:
+            raise UserError(f"{self._name}: over {MOST_EMPTY:,} empty parts follow each other: unpack it first")
         while not (content := rest.lstrip(b"\0")):
             self.padding += len(rest)
             rest = self._stream.read(_CHUNK)
@@ -216,7 +227,7 @@ class Unpacked(io.RawIOBase):
                 f"{self._name}: after {self._count:,} bytes of content comes something that is not {self._packing}: "
                 "copy or download the file again, or unpack it by hand and pass the result"
             )
-        self._chunk = content
+        self._chunk, self._begins = content, True
         return _ENGINES[self._packing]()
 
     def _broken(self, reason: str) -> UserError:

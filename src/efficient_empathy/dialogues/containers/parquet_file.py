@@ -8,26 +8,48 @@ from pathlib import Path
 import polars as pl
 
 from efficient_empathy.dialogues.containers.packing import too_large, unpacked_limit
-from efficient_empathy.dialogues.containers.parquet_footer import unpacked_bytes
+from efficient_empathy.dialogues.containers.parquet_footer import declared_size
 from efficient_empathy.dialogues.rows import Row
 from efficient_empathy.foundation.errors import UserError, error_context
 
 _FIRST_ROWS = 16
 _MOST_ROWS = 50_000
 _FRAME_BYTES = 8 * 2**20
+_LEAST_ROW = 64
+"""Bytes of a row of dialogue at least, for how many rows a file may say that it has."""
 
 
 def parquet_rows(path: Path, max_unpacked: int | None = None) -> Iterator[Row]:
     """One row a record, in the file's order. Raises `UserError` for a file that unpacks to more than its limit."""
     size = path.stat().st_size
     limit = unpacked_limit(size, max_unpacked)
-    if unpacked_bytes(path) > limit:
+    declared, rows = declared_size(path)
+    if max(declared, rows * _LEAST_ROW) > limit:
         raise too_large(str(path), limit, size)
-    number = 0
+    number = unpacked = 0
     for frame in parquet_frames(path):
+        unpacked += sum(map(_size, frame))
+        if unpacked > limit:
+            raise too_large(str(path), limit, size)
         for values in frame.iter_rows(named=True):
             number += 1
             yield Row(f"{path}:row {number}", values)
+
+
+def _size(column: pl.Series) -> int:
+    """The bytes of a column's values; rows of a frame may share a text, and then take no more than one."""
+    match column.dtype:
+        case pl.String:
+            return int(column.str.len_bytes().sum())
+        case pl.Binary:
+            return int(column.bin.size().sum())
+        case pl.Struct():
+            return sum(map(_size, column.struct.unnest()))
+        case pl.List() | pl.Array():
+            return 8 * len(column) + _size(column.explode())
+        case pl.Categorical() | pl.Enum():
+            return _size(column.cast(pl.String))
+    return int(column.estimated_size())
 
 
 def parquet_frames(path: Path) -> Iterator[pl.DataFrame]:

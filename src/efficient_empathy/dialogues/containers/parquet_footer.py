@@ -10,25 +10,28 @@ from typing import Any
 
 _MOST_BYTES = 64 * 2**20
 _MOST_DEPTH = 20
-_ROW_GROUPS, _TOTAL_BYTES = 4, 2
+_ROWS, _ROW_GROUPS, _TOTAL_BYTES, _GROUP_ROWS = 3, 4, 2, 3
 """Field numbers, of FileMetaData and of RowGroup."""
 
 
-def unpacked_bytes(path: Path) -> int:
-    """How many bytes a file's row groups have without compression, as it says; 0 where it says nothing readable."""
+def declared_size(path: Path) -> tuple[int, int]:
+    """How many bytes a file's row groups have without compression and how many rows, as it says; 0 where it says
+    nothing readable."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - 8))
         length = int.from_bytes(file.read(4), "little")
         if length > min(size - 8, _MOST_BYTES):
-            return 0
+            return 0, 0
         file.seek(size - 8 - length)
         footer = _Footer(file.read(length))
     try:
-        groups = footer.struct(0).get(_ROW_GROUPS, [])
-        return sum(max(0, group.get(_TOTAL_BYTES, 0)) for group in groups)
+        whole = footer.struct(0)
+        groups = whole.get(_ROW_GROUPS, [])
+        size, rows = (sum(max(0, group.get(field, 0)) for group in groups) for field in (_TOTAL_BYTES, _GROUP_ROWS))
+        return size, max(rows, whole.get(_ROWS, 0))
     except (IndexError, ValueError, TypeError, AttributeError):
-        return 0
+        return 0, 0
 
 
 class _Footer:

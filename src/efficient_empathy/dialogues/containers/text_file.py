@@ -46,7 +46,7 @@ def text_rows(file: DataFile | Path, intake: Intake) -> Iterator[Row]:
     """One row a line, blank ones too: they may be part of a message."""
     name = str(file)
     with open_bytes(file, intake) as stream:
-        for number, line in lines(stream):
+        for number, line in lines(stream, name):
             place = f"{name}:{number}"
             if line is None:
                 intake.bad(place, f"a line {TOO_LONG}")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, BinaryIO
 
@@ -26,6 +27,9 @@ ABOUT = re.compile(r"(?!_chat\.txt$)[._]|README|LICENSE|.*\.md$", re.IGNORECASE)
 _SYSTEM = re.compile(r"\.|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
 _OUTSIDE = re.compile(r"/|[A-Za-z]:")
 _ENCRYPTED = 0x1
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What the standard library unpacks no more of than was asked for; of the others all that it has read."""
+_LEAST_READ = 2**12
 _DOCUMENTS = {
     "xl/workbook.bin": "a binary Excel workbook (xlsb): save it as xlsx or CSV",
     "word/document.xml": "a Word document: save the dialogues as CSV, JSON lines or xlsx",
@@ -34,7 +38,7 @@ _DOCUMENTS = {
     "META-INF/MANIFEST.MF": "a Java archive: it is no data",
     "content.xml": "an OpenDocument file (ods, odt): save it as xlsx or CSV",
 }
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError)
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +116,28 @@ def open_member(file: DataFile) -> Iterator[BinaryIO]:
     with _open(file.path) as archive:
         try:
             content = archive.open(str(file.member))
-        except _BROKEN as error:
+            is_bounded = archive.getinfo(str(file.member)).compress_type in _BOUNDED
+        except BROKEN as error:
             raise _broken(file, error) from error
         with content:
-            yield io.BufferedReader(_Member(content, file), BUFFER)
+            yield io.BufferedReader(_Member(content, file, BUFFER if is_bounded else _LEAST_READ), BUFFER)
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[zipfile.ZipFile]:
     with error_context(f"read {path}"):
+        state = path.stat()
         try:
-            archive = zipfile.ZipFile(path)
-        except _BROKEN as error:
+            archive = _archive(path, (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns))
+        except BROKEN as error:
             raise UserError(f"{path} is a broken zip ({error}): copy or download the file again") from error
-        with archive:
-            yield archive
+        yield archive
+
+
+@lru_cache(maxsize=1)
+def _archive(path: Path, _state: tuple[int, ...]) -> zipfile.ZipFile:
+    """The latest zip, kept open: to read what it holds for every member takes the square of their number."""
+    return zipfile.ZipFile(path)
 
 
 def _broken(file: DataFile, error: Exception) -> UserError:
@@ -138,9 +149,10 @@ def _broken(file: DataFile, error: Exception) -> UserError:
 class _Member(io.RawIOBase):
     """A member's bytes, whose faults are told to the user."""
 
-    def __init__(self, content: IO[bytes], file: DataFile) -> None:
+    def __init__(self, content: IO[bytes], file: DataFile, most: int) -> None:
         self._content = content
         self._file = file
+        self._most = most
 
     def readable(self) -> bool:
         return True
@@ -157,8 +169,8 @@ class _Member(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer)
         try:
-            data = self._content.read(len(view))
-        except _BROKEN as error:
+            data = self._content.read(min(len(view), self._most))
+        except BROKEN as error:
             raise _broken(self._file, error) from error
         view[: len(data)] = data
         return len(data)

@@ -96,6 +96,8 @@ def _of_sides(
     values = {key: value for key, value in row.values.items() if flag_of(value) is None or key not in SIDE_KEYS}
     bare = replace(row, values=values | {"dialogue_id": label_of(values, DIALOGUE_KEYS) or shared})
     first = [sample for sample in conversation(chosen, bare, intake) if sample.turn >= given]
+    if not first:
+        raise MalformedError("the dialogue before both sides ends in a listener's turn, so neither side is a reply")
     before, last = first[:-1], first[-1]
     if rejected == chosen:
         return first

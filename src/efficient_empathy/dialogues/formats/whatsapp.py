@@ -18,8 +18,10 @@ from efficient_empathy.dialogues.turns.conversation import Turn, conversation
 
 PAUSE = timedelta(hours=6)
 """After so long without a message another conversation begins."""
-MAX_CHAT = 2**26
-"""The longest chat, in characters: it is held in memory, since who takes part is known at its end alone."""
+MAX_CHAT = 2**27
+"""The longest chat, in bytes: it is held in memory, since who takes part is known at its end alone."""
+_LINE = 64
+"""What a line takes in memory beside its text, in bytes."""
 NAMES_SHOWN = 8
 
 _MARK = "\u200e"
@@ -89,9 +91,9 @@ def _chats(rows: Iterable[Row], intake: Intake) -> Iterator[_Chat]:
             intake.bad(row.place, f"{LINE!r} is {show_value(line)}, not text")
             continue
         chat = chat or _Chat(row.place, row)
-        size += len(line)
+        size += len(line) + _LINE
         if size > MAX_CHAT:
-            intake.bad(row.place, f"the chat has over {MAX_CHAT // 2**20} million characters: split the file by years")
+            intake.bad(row.place, f"the chat takes over {MAX_CHAT // 2**20} MB: split the file by years")
             return
         _add_line(chat, line, intake)
     if chat is not None:
