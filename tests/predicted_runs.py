@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from efficient_empathy.dialogues import open_source
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -62,13 +63,11 @@ def asked(body: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="session")
 def predicted(tmp_path_factory: pytest.TempPathFactory) -> PredictedRun:
-    folder = tmp_path_factory.mktemp("predicted")
-    lines = (DIALOGUES / "train.jsonl").read_text("utf-8").splitlines(keepends=True)
-    source = folder / "dialogues.jsonl"
-    source.write_text("".join(lines[: SAMPLES // 2]), "utf-8")
-    assert sum(1 for _ in open_source(source)) >= SAMPLES * 0.9
+    folder = tmp_path_factory.getbasetemp().with_name("predicted")
+    with FileLock(f"{folder}.lock"):  # the processes of a session share it
+        if not (folder / "run").exists():
+            _score_into(folder)
     workspace = Workspace(folder / "run")
-    score(source, workspace)
     with Ledger(workspace.ledger) as ledger:
         bound = bind_rules(load_policy("paper"), Rubric.load())
         predictions = read_predictions(workspace, ledger, ledger.specs()[0], bound)
@@ -76,4 +75,13 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> PredictedRun:
     sharp = np.stack(predictions.tables, axis=1) ** 3
     sharp /= sharp.sum(-1, keepdims=True)
     scores = np.array([[rng.choice(11, p=row / row.sum()) for row in sample] for sample in sharp.astype(np.float64)])
-    return PredictedRun(source, workspace.root, predictions, scores.astype(np.float64))
+    return PredictedRun(folder / "dialogues.jsonl", workspace.root, predictions, scores.astype(np.float64))
+
+
+def _score_into(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    lines = (DIALOGUES / "train.jsonl").read_text("utf-8").splitlines(keepends=True)
+    source = folder / "dialogues.jsonl"
+    source.write_text("".join(lines[: SAMPLES // 2]), "utf-8")
+    assert sum(1 for _ in open_source(source)) >= SAMPLES * 0.9
+    score(source, Workspace(folder / "run"))

@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
     """An empty folder with a user's dialogues and rubric."""
     where = tmp_path_factory.mktemp("user")
     lines = (DIALOGUES / "train.jsonl").read_bytes().splitlines(keepends=True)
-    (where / "dialogues.jsonl").write_bytes(b"".join(lines[:100]))
+    (where / "dialogues.jsonl").write_bytes(b"".join(lines[:60]))
     (where / "my-rubric.yaml").write_text(
         yaml.safe_dump(Rubric.load().model_dump(mode="json") | {"version": 2}), "utf-8"
     )

@@ -31,7 +31,7 @@ class Reader:
         self.commands = [line for kind, name, content in blocks if kind == "bash" and not name
                          for line in content.splitlines()]  # fmt: skip
         lines = (DIALOGUES / "train.jsonl").read_bytes().splitlines(keepends=True)
-        (folder / "dialogues.jsonl").write_bytes(b"".join(lines[:80]))
+        (folder / "dialogues.jsonl").write_bytes(b"".join(lines[:40]))
 
     def follow(self) -> list[dict]:
         """Run every command of the page, in order; what those of ours print as JSON."""

@@ -71,6 +71,7 @@ def test_an_expert_is_whole_with_its_record_and_its_card(run, settings) -> None:
 
 
 def test_nothing_is_trained_twice(run, settings) -> None:
+    settings = settings.model_copy(update={"max_steps": 2})
     first = train(run, "rationality", settings, console=QUIET)
     written = (run.experts / "rationality" / "training.json").stat().st_mtime_ns
     again = train(run, "rationality", settings.model_copy(update={"processes": 1}), console=QUIET)
@@ -91,6 +92,7 @@ def test_nothing_is_trained_twice(run, settings) -> None:
 
 
 def test_groups_of_subsets_and_names(run, settings) -> None:
+    settings = settings.model_copy(update={"max_steps": 1})
     size = {}
     for subset in ("union", "all", "random"):
         size[subset] = train(run, subset, settings, name=f"on-{subset}", console=QUIET).samples
