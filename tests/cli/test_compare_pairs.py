@@ -4,8 +4,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -16,6 +14,7 @@ from typer.testing import CliRunner
 import misbehaviours as does
 from efficient_empathy.cli import app
 from efficient_empathy.evaluation.pairwise import PairRubric
+from forked_command import ForkedCommand
 from misbehaving_server import MisbehavingServer
 from two_models import LONGER, TIE, run_of_two, shown
 
@@ -30,11 +29,10 @@ def run(tmp_path):
     ).root
 
 
-def command(run, url: str, *options: str) -> subprocess.Popen:
+def command(run, url: str, *options: str) -> ForkedCommand:
     model = [] if "--model" in options else ["--model", "tiny"]
     where = ["--run", str(run), "--a", "moe", "--b", "base", "--base-url", url]
-    arguments = [sys.executable, "-m", "efficient_empathy", "pairwise", *where, *model, *options]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return ForkedCommand("pairwise", *where, *model, *options)
 
 
 def wait_for(condition) -> None:

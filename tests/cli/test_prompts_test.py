@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -15,6 +13,7 @@ from typer.testing import CliRunner
 from yarl import URL
 
 from efficient_empathy.cli import app
+from forked_command import ForkedCommand
 from golden_sets import Opinionated, golden_set, shifted_rubric
 from misbehaving_server import MisbehavingServer
 
@@ -99,9 +98,6 @@ def test_a_dry_run_sends_nothing(tested, tmp_path) -> None:
     assert 0 < plan["cost_usd"] < plan["max_cost_usd"]
 
 
-SCRIPT = "from efficient_empathy.cli import app; app()"
-
-
 def start(root, url, *options):
     told = [
         "prompts",
@@ -115,7 +111,7 @@ def start(root, url, *options):
         "4",
         *options,
     ]
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, *told], stdout=-1, stderr=-1, text=True)
+    return ForkedCommand(*told)
 
 
 def wait_for(condition) -> None:

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from efficient_empathy.cli import app
+from forked_command import ForkedCommand
 from selected_runs import selected_run
 
 ALONE = "import pwd; pwd.getpwall = lambda: [pwd.getpwuid(__import__('os').getuid())]; "
 """Makes the machine one on which nobody else has an account."""
 SHARED = "import pwd; pwd.getpwall = lambda: [pwd.struct_passwd(('bo', 'x', 54321, 1, '', '/home/bo', '/bin/bash'))]; "
-PROGRAM = "from efficient_empathy.cli import app; app()"
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +35,7 @@ def runs(tmp_path_factory):
 def started(folder, *arguments, machine=ALONE, browser=""):
     """The command as a process of its own, once it has printed its line; that line comes too."""
     environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "DISPLAY": "", "BROWSER": browser}
-    process = subprocess.Popen(
-        [sys.executable, "-c", machine + PROGRAM, "studio", *map(str, arguments)],
-        cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    process = ForkedCommand("studio", *arguments, cwd=folder, env=environment, before=machine)
     try:
         yield process, process.stdout.readline()
     finally:

@@ -98,7 +98,7 @@ def mine(request, tmp_path_factory) -> Mine:
     rows = [
         {"messages": [{"role": "user", "content": f"my dog number {i} died"},
                       {"role": "assistant", "content": f"{REPLIES[i % 3]} , number {i}"}]}
-        for i in range(300)
+        for i in range(180)
     ]  # fmt: skip
     (folder / "chats.jsonl").write_text("\n".join(map(json.dumps, rows)))
     base = folder / "base"
@@ -159,7 +159,7 @@ def test_a_refresh_judges_what_is_near_a_threshold_of_the_policy(mine: Mine, tmp
     select(workspace, policy=str(mine.policy))
     other = Expert(mine, lower=3)
     result = refresh(workspace, rubric=mine.rubric, judge=other, console=QUIET)
-    near = 100  # of the three replies one stands within a point of a threshold
+    near = 60  # of the three replies one stands within a point of a threshold
     assert (result.why, result.judged, other.judged) == ({"reach": near}, near, near)
     assert (result.policy, result.ending) == ("mine", "complete")
     record = workspace.stage("refresh", RefreshRecord)

@@ -26,6 +26,7 @@ from efficient_empathy.scoring.record import ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric, read_rubric
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
+from forked_command import ForkedCommand
 from judge_specs import spec_of
 from misbehaving_server import MisbehavingServer
 
@@ -194,11 +195,10 @@ def test_a_budget_that_ends_keeps_what_it_bought_and_says_so(tmp_path) -> None:
     assert result["states"]["ok"] + result["unjudged"] == 300
 
 
-def command(chat, tmp_path, url, *options: str) -> subprocess.Popen:
+def command(chat, tmp_path, url, *options: str, before: str = "") -> ForkedCommand:
     model = [] if "--model" in options else ["--model", "tiny"]
     where = ["--run", str(tmp_path / "run"), "--judge", "openai", "--base-url", url]
-    arguments = [sys.executable, "-m", "efficient_empathy", "score", str(chat), *where, *model, *options]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return ForkedCommand("score", chat, *where, *model, *options, before=before)
 
 
 def asked(server: MisbehavingServer) -> Counter:
@@ -250,15 +250,12 @@ def test_ctrl_c_kill_and_a_hang_up_finish_what_is_in_flight_and_say_how_to_go_on
 
 def test_under_nohup_a_hang_up_ends_nothing(tmp_path) -> None:
     chat = source(tmp_path / "a.jsonl", 12)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does, for the child to inherit
-    try:
-        with MisbehavingServer(does.ok(JSON), latency_s=0.05) as server:
-            process = command(chat, tmp_path, server.url, "--concurrency", "2")
-            wait_for(lambda: server.requests)
-            process.send_signal(signal.SIGHUP)
-            process.communicate()
-    finally:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    nohup = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    with MisbehavingServer(does.ok(JSON), latency_s=0.05) as server:
+        process = command(chat, tmp_path, server.url, "--concurrency", "2", before=nohup)
+        wait_for(lambda: server.requests)
+        process.send_signal(signal.SIGHUP)
+        process.communicate()
     assert (process.returncode, len(server.requests)) == (0, 12)
 
 

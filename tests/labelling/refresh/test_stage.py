@@ -3,8 +3,6 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -21,6 +19,7 @@ from efficient_empathy.scoring import Judgement, Ledger
 from efficient_empathy.scoring.record import ScoreRecord
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
+from forked_command import ForkedCommand
 from judge_specs import spec_of
 from misbehaving_server import MisbehavingServer
 
@@ -172,9 +171,8 @@ def answer(body, number):
     return does.ok(json.dumps({"sensibility": 5, "rationality": result[0] % 4}), usage=(300, 10))
 
 
-def command(run, *options: str) -> subprocess.Popen:
-    arguments = [sys.executable, "-m", "efficient_empathy", "refresh", "--run", str(run), *options]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def command(run, *options: str) -> ForkedCommand:
+    return ForkedCommand("refresh", "--run", run, *options)
 
 
 def test_killed_in_any_round_and_resumed_it_pays_twice_only_for_what_was_in_flight(tmp_path) -> None:

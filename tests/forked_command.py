@@ -1,0 +1,80 @@
+"""Commands of ours in processes of their own, forked from one that has imported the program: each starts at once.
+
+They are killed, interrupted and read as those of `subprocess` are. What is looked up by its command line, or inherits
+more than the environment, is started by `subprocess` all the same.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+IMPORTED = ["efficient_empathy.cli", "efficient_empathy.scoring.stage", "efficient_empathy.studio.server.app"]
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(IMPORTED)
+
+
+class ForkedCommand:
+    """`efficient-empathy` with arguments, as far as tests need a `subprocess.Popen` with pipes of text.
+
+    `before` is Python that runs first in the process.
+    """
+
+    def __init__(
+        self, *arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, before: str = ""
+    ) -> None:
+        (out, out_end), (err, err_end) = (_CONTEXT.Pipe(duplex=False) for _ in range(2))
+        where, environment = cwd or Path.cwd(), dict(os.environ if env is None else env)
+        told = (list(map(str, arguments)), where, environment, before, out_end, err_end)
+        self._process = _CONTEXT.Process(target=_run, args=told, daemon=True)
+        self._process.start()
+        self.pid = self._process.pid
+        self.stdout, self.stderr = (os.fdopen(os.dup(end.fileno()), encoding="utf-8") for end in (out, err))
+        for end in (out, out_end, err, err_end):
+            end.close()
+        self._said: tuple[str, str] | None = None
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self._process.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """What it still says on its outputs, once it has ended."""
+        if self._said is None:
+            with ThreadPoolExecutor(2) as pool, self.stdout, self.stderr:
+                said = [pool.submit(stream.read) for stream in (self.stdout, self.stderr)]
+                self._process.join(timeout)
+                if self.returncode is None:
+                    self.kill()
+                    raise subprocess.TimeoutExpired("efficient-empathy", timeout or 0)
+                self._said = said[0].result(), said[1].result()
+        return self._said
+
+
+def _run(
+    arguments: list[str], cwd: Path, environment: dict[str, str], before: str, out: Connection, err: Connection
+) -> None:
+    for number, end in ((1, out), (2, err)):
+        os.dup2(end.fileno(), number)
+        end.close()
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["efficient-empathy", *arguments]
+    exec(before, {})
+    from efficient_empathy.cli import app
+
+    app()
