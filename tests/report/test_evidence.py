@@ -149,13 +149,13 @@ def test_the_date_is_that_of_the_last_stage(evident_run: Workspace) -> None:
 
 def test_it_takes_little_time_and_space(whole_run: Workspace, tmp_path: Path) -> None:
     report(whole_run)
-    began = time.perf_counter()
+    began = time.process_time()
     plain = report(whole_run).bytes
-    without = time.perf_counter() - began
+    without = time.process_time() - began
     write_evaluation(whole_run, models=MANY)
     write_sweep(whole_run, levels=range(11), policies=("paper", "exclusive"), trained=True)
     write_tuning(whole_run)
     write_ratings(whole_run, models=list(MANY))
-    began = time.perf_counter()
+    began = time.process_time()
     assert report(whole_run).bytes - plain < 700_000
-    assert time.perf_counter() - began - without < 5
+    assert time.process_time() - began - without < 5

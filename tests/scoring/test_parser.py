@@ -206,10 +206,10 @@ def test_a_reply_that_is_cut_in_its_thought_is_never_a_score(length, opening) ->
     "reply", ["{" * 200_000, '{"a":' * 50_000, "x" * 500_000, "|-" * 200_000, "Sensibility: " * 40_000]
 )
 def test_a_reply_that_never_ends_is_read_in_no_time(reply: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ParseError):
         parse(reply, RUBRIC)
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
 
 
 def test_only_ok_judgements_have_scores_and_all_keep_the_reply() -> None:

@@ -42,6 +42,6 @@ def test_the_pieces_are_both_texts(first: str, second: str) -> None:
 
 def test_long_prompts_take_no_time() -> None:
     long = " ".join(f"word{i % 700}" for i in range(6_000))
-    began = time.perf_counter()
+    began = time.process_time()
     word_diff(long, long.replace("word7 ", "other "))
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
