@@ -237,6 +237,15 @@ def test_what_was_billed_before_a_fatal_error_stays_counted_and_was_journalled_b
     assert told[-1] == budget.spent_usd
 
 
+def test_a_budget_that_ends_between_tries_hides_no_reason(client: Client) -> None:
+    with MisbehavingServer(error(502, "bad gateway")) as server:
+        (result,) = client(server.url, budget=Budget(2.5 * bound()))
+        assert len(server.requests) == 2
+    assert isinstance(result, BudgetExhausted)
+    budget = f"{2.5 * bound():.6g}"
+    assert str(result) == f"HTTP 502: bad gateway; the budget of ${budget} does not cover another try"
+
+
 def test_nothing_is_sent_that_the_journal_did_not_take(client: Client) -> None:
     def full(committed_usd: float) -> None:
         raise OSError("disk full")

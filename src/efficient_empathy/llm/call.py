@@ -78,7 +78,7 @@ class Call:
     """A question, its request's fields and body, and the attempts, dollars and (of the last attempt) seconds so far.
 
     `refusals` are the attempts that patience is for (rate limits, a model being loaded), `refused_s` the seconds
-    waited for them.
+    waited for them; `fault` is why the last attempt failed.
 
     `bound_usd` is what one attempt cannot exceed: a token is at least one byte of the request, `overhead` is what the
     server may add, and `completion_tokens` is as many as it may generate.
@@ -93,6 +93,7 @@ class Call:
     latency_s: float = 0.0
     refusals: int = 0
     refused_s: float = 0.0
+    fault: str = ""
     body: bytes = field(init=False)
     completion_tokens: int = field(init=False)
     bound_usd: float = field(init=False)

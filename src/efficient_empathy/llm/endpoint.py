@@ -151,6 +151,7 @@ class Endpoint:
             outcome = await self._attempt(call)
             if isinstance(outcome, Reply):
                 return call.completion(outcome, self._secrets)
+            call.fault = outcome.reason
             if outcome.notice:
                 self.notify_once(outcome.notice)
             if self._adapt(call, outcome):
@@ -310,9 +311,9 @@ class Endpoint:
         try:
             async with self._drain.wait(call):
                 await self.budget.hold(call.bound_usd)
-        except BudgetExhausted as error:
-            error.attempts, error.cost_usd = call.attempts, call.cost_usd
-            raise
+        except BudgetExhausted as ended:
+            another = f"{call.fault}; the budget of ${self.budget.max_usd:.6g} does not cover another try"
+            raise BudgetExhausted(another if call.fault else str(ended), call.attempts, call.cost_usd) from None
         try:
             self._drain.check(call)
         except Draining:

@@ -52,7 +52,8 @@ class CallFailed(Exception):
 class BudgetExhausted(Exception):
     """What is left of the budget does not cover this call's upper bound. Nothing was sent for this attempt.
 
-    `attempts` and `cost_usd` count the attempts of the same call that were paid before.
+    `attempts` and `cost_usd` count the attempts of the same call that were paid before; where there are any, `reason`
+    says why the last one of them failed.
     """
 
     def __init__(self, reason: str, attempts: int = 0, cost_usd: float = 0.0) -> None:
@@ -64,11 +65,12 @@ class BudgetExhausted(Exception):
 class Draining(Exception):
     """The endpoint sends nothing new (`Endpoint.drain`), and this call had no request under way.
 
-    `attempts` and `cost_usd` count the attempts of the same call that were made before.
+    `attempts` and `cost_usd` count the attempts of the same call that were made before; `fault` is why the last one of
+    them failed.
     """
 
-    def __init__(self, attempts: int = 0, cost_usd: float = 0.0) -> None:
-        super().__init__("the endpoint sends nothing new")
+    def __init__(self, attempts: int = 0, cost_usd: float = 0.0, fault: str = "") -> None:
+        super().__init__(f"{fault}; it was stopped before another try" if fault else "the endpoint sends nothing new")
         self.attempts = attempts
         self.cost_usd = cost_usd
 

@@ -185,7 +185,7 @@ class Drain:
     def check(self, call: Call) -> None:
         """Raise `Draining` if it has begun."""
         if self._draining:
-            raise Draining(call.attempts, call.cost_usd)
+            raise Draining(call.attempts, call.cost_usd, call.fault)
 
     @asynccontextmanager
     async def wait(self, call: Call) -> AsyncIterator[None]:
