@@ -243,6 +243,8 @@ class Transport:
                      fatal=fatal, only_at_first=not proven)  # fmt: skip
 
     def _words(self, error: BaseException) -> str:
+        if isinstance(error, aiohttp.ClientResponseError) and error.message:
+            return self._secrets.tell(f"no HTTP that can be read: {error.message}")
         return self._secrets.tell(str(error)) or type(error).__name__
 
 

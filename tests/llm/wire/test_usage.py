@@ -43,6 +43,20 @@ def test_a_claim_that_cannot_be_a_bill_is_none(claim: str) -> None:
             (900, 9),
         ),
         ('{"prompt_tokens": 900, "completion_tokens": 4}, "usage": null', (900, 4)),
+        (
+            r'{"prompt_tokens": 2, "completion_tokens": 4}, "\u0075sage": {"prompt_tokens": 900, "completion_tokens": 1}',
+            (900, 4),
+        ),
+        (r'{"\u0070rompt_tokens": 900, "prompt_tokens": 20, "completion_tokens": 4}', (900, 4)),
+        (
+            '{"prompt_tokens": 20, "completion_tokens": 24, "completion_tokens_details": {"reasoning_tokens": 20}}',
+            (20, 24),
+        ),
+        (
+            '{"prompt_tokens": 20, "completion_tokens": 4, "completion_tokens_details": {"reasoning_tokens": 900}}',
+            (20, 904),
+        ),
+        ('{"prompt_tokens": 20, "completion_tokens": 4, "total_tokens": 924, "reasoning_tokens": 900}', (20, 904)),
         ('{"prompt_tokens": 1' + 40 * "0" + ', "completion_tokens": 4}', (10**15, 4)),
     ],
 )

@@ -198,7 +198,9 @@ def _usage(usage: Any) -> Usage | None:
     """What is said to be billed; None where that cannot be."""
     if not isinstance(usage, dict):
         return None
-    return usage_of(*(usage.get(f"{part}_tokens") for part in ("prompt", "completion", "total")))
+    details = usage.get("completion_tokens_details")
+    thought = details.get("reasoning_tokens") if isinstance(details, dict) else usage.get("reasoning_tokens")
+    return usage_of(*(usage.get(f"{part}_tokens") for part in ("prompt", "completion", "total")), thought)
 
 
 def _cached(usage: dict[str, Any]) -> int:

@@ -17,6 +17,8 @@ MOST_TOKENS = 10**15
 _REBATES = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
 """Counts that make a bill smaller."""
 _CLAIM = re.compile(rb'"(usage|(?:prompt|completion|total|input|output)_tokens)"\s*:')
+_ESCAPED = re.compile(rb"\\u00[4-7]")
+"""A letter of ASCII that nobody needs to escape: a name may be written with it."""
 
 
 def is_count(tokens: Any) -> TypeGuard[int]:
@@ -24,13 +26,16 @@ def is_count(tokens: Any) -> TypeGuard[int]:
     return type(tokens) is int and tokens >= 0
 
 
-def usage_of(prompt: Any, completion: Any, total: Any = None) -> Usage | None:
+def usage_of(prompt: Any, completion: Any, total: Any = None, thought: Any = None) -> Usage | None:
     """Two claims as a bill; None where they cannot be one, as with a prompt of no tokens.
 
-    What `total` has beyond both counts as completion: so some servers bill the thoughts of a model.
+    What `total` has beyond both counts as completion: so some servers bill the thoughts of a model. Those of more
+    tokens than the completion are not within it, and count beside it.
     """
     if not (is_count(prompt) and is_count(completion) and prompt):
         return None
+    if is_count(thought) and thought > completion:
+        completion += thought
     if is_count(total):
         completion = max(completion, total - prompt)
     return min(prompt, MOST_TOKENS), min(completion, MOST_TOKENS)
@@ -54,7 +59,8 @@ def load_json(body: bytes) -> Any:
     value = json.loads(body)
     start = body.find(b'"usage"')
     names = _CLAIM.findall(body, start) if start >= 0 else []
-    return value if len(names) == len(set(names)) else json.loads(body, object_pairs_hook=_with_dearest)
+    is_plain = len(names) == len(set(names)) and not _ESCAPED.search(body)
+    return value if is_plain else json.loads(body, object_pairs_hook=_with_dearest)
 
 
 def _with_dearest(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
