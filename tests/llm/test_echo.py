@@ -1,3 +1,6 @@
+import json
+import re
+
 import pytest
 
 from efficient_empathy.llm.echo import texts_of, without_echo
@@ -22,6 +25,15 @@ def test_what_is_quoted_of_the_request_is_left_out(words: str) -> None:
     assert rest.split()[0] == words.split()[0]
     assert "key" not in rest
     assert "funds" not in rest
+
+
+def test_a_request_that_is_quoted_whole_says_nothing_of_its_fields() -> None:
+    scheme = {"type": "json_schema", "json_schema": {"name": "scores", "strict": True, "schema": {"type": "object"}}}
+    fields = {**FIELDS, "max_tokens": 128, "response_format": scheme}
+    for quote in (json.dumps(fields), str(fields), json.dumps(json.dumps(fields))):
+        rest = without_echo(f"Request blocked: {quote}", texts_of(fields), fields)
+        assert "blocked" in rest
+        assert not {"temperature", "json_schema", "max_tokens", "response_format"} & set(re.findall(r"\w+", rest))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from calling import Client
-from efficient_empathy.llm import Budget, CallFailed, Completion, KeyRefused, QuotaExhausted
+from efficient_empathy.llm import Budget, CallFailed, Completion, EndpointNotFound, KeyRefused, QuotaExhausted
 from efficient_empathy.llm.errors import NotTheJudge
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, error, ok, raw, server_error
@@ -13,6 +13,7 @@ from misbehaviours import Behaviour, error, ok, raw, server_error
 PAGE = raw("<html><title>Attention Required! | Cloudflare</title>blocked</html>", 403, content_type="text/html")
 REFUSALS = {
     "a page": (PAGE, NotTheJudge),
+    "a redirect": (raw("", 302, Location="http://blocked.test/"), EndpointNotFound),
     "403": (error(403, "forbidden"), KeyRefused),
     "a key": (error(400, "API key not valid. Please pass a valid API key."), KeyRefused),
     "credit": (error(400, "Your credit balance is too low"), QuotaExhausted),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -15,7 +16,9 @@ _PHRASE = re.compile(
     re.X,
 )
 _RUN = 3
-"""So many words in a row that the request has too are quoted from there."""
+"""So many words in a row that the request's texts have too are quoted from there."""
+_RUN_OF_BODY = 8
+"""So many that its JSON has in a row: its own names are what errors speak of."""
 
 
 def texts_of(fields: Mapping[str, Any]) -> list[str]:
@@ -23,28 +26,29 @@ def texts_of(fields: Mapping[str, Any]) -> list[str]:
     return list(_strings([fields.get("system"), fields.get("messages")]))
 
 
-def without_echo(words: str, texts: Iterable[str], names: Collection[str]) -> str:
+def without_echo(words: str, texts: Iterable[str], fields: Mapping[str, Any]) -> str:
     """`words` without what they quote of `texts`: three words or more, or fewer in quotation marks.
 
-    A phrase of three words or more in single or curly quotation marks is a quotation wherever it is from.
-
-    `names` are those of the request's fields, which an error may mean when it quotes one.
+    A phrase of three words or more in single or curly quotation marks is a quotation wherever it is from, and so are
+    eight words of the JSON of `fields`, the request's. An error that quotes the name of one of them may mean it.
     """
     own = [word for text in texts for word in (*_WORD.findall(text.lower()), "")]
-    runs = set(zip(*(own[start:] for start in range(_RUN)), strict=False))
+    body = _WORD.findall(_ESCAPE.sub(" ", json.dumps(fields).lower()))
     lower = _ESCAPE.sub(lambda escape: " " * len(escape[0]), words.lower())
     matches = list(_WORD.finditer(lower)) if len(lower) == len(words) else []
     echoed = [False] * len(matches)
-    for start in range(len(matches) - _RUN + 1):
-        if tuple(match[0] for match in matches[start : start + _RUN]) in runs:
-            echoed[start : start + _RUN] = [True] * _RUN
+    for source, run in ((own, _RUN), (body, _RUN_OF_BODY)):
+        runs = set(zip(*(source[start:] for start in range(run)), strict=False))
+        for start in range(len(matches) - run + 1):
+            if tuple(match[0] for match in matches[start : start + run]) in runs:
+                echoed[start : start + run] = [True] * run
     letters = list(words)
     for match, is_echo in zip(matches, echoed, strict=True):
         if is_echo:
             letters[match.start() : match.end()] = " " * (match.end() - match.start())
     rest = _PHRASE.sub(lambda phrase: " " if len(phrase[0].split()) >= _RUN else phrase[0], "".join(letters))
     line = f" {' '.join(own)} "
-    return _QUOTED.sub(lambda quote: " " if _is_echo(quote[1], line, names) else quote[0], rest)
+    return _QUOTED.sub(lambda quote: " " if _is_echo(quote[1], line, fields) else quote[0], rest)
 
 
 def _is_echo(quote: str, line: str, names: Collection[str]) -> bool:

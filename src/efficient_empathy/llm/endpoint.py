@@ -288,7 +288,7 @@ class Endpoint:
         Whether a refusal is about the key, the model or one text is found out by a request that nobody can mind, while
         all others wait: before any call has been answered, when refusals follow each other, when credit seems to end.
         """
-        refused = fault.only_at_first and 400 <= (fault.status or 0) < 500
+        refused = fault.only_at_first and 300 <= (fault.status or 0) < 500
         if fault.fatal is None or not refused or not self._breaker.doubts(fault):
             return fault
         async with self._doubt:
