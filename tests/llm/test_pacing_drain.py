@@ -67,7 +67,8 @@ def test_a_call_between_retries_ends_with_what_its_attempts_came_to(behaviour: B
         assert len(server.requests) == 1
     assert isinstance(result, Draining)
     assert (result.attempts, result.cost_usd) == (1, pytest.approx(cost))
-    assert str(result).startswith("HTTP ") and str(result).endswith("; it was stopped before another try")
+    assert str(result).startswith("HTTP ")
+    assert str(result).endswith("; it was stopped before another try")
     assert budget.spent_usd == pytest.approx(cost)
 
 

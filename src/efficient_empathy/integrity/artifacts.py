@@ -16,7 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from efficient_empathy.foundation.run.known_hashes import KnownHashes
 from efficient_empathy.foundation.run.manifest import Artifact
-from efficient_empathy.foundation.run.workspace import CHANGED, Workspace
+from efficient_empathy.foundation.run.workspace import CHANGED, NO_FILE, Workspace
 
 CHUNK = 1 << 20
 """Bytes that are read at once."""
@@ -54,6 +54,8 @@ def hash_whole(path: Path, on_bytes: OnBytes = lambda count: None) -> Hashed:
     """Read a file and hash it, whatever is known of it."""
     digest = hashlib.sha256()
     try:
+        if path.exists() and not path.is_file():
+            return Hashed(fault=NO_FILE)
         with path.open("rb") as handle:
             status = os.fstat(handle.fileno())
             while chunk := handle.read(CHUNK):

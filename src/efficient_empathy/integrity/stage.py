@@ -43,6 +43,7 @@ def check(workspace: Workspace, *, console: Console | None = None) -> CheckResul
     console = console or Console(stderr=True)
     if not workspace.root.is_dir() or not (workspace.manifest_path.exists() or workspace.samples.exists()):
         raise UserError(f"{workspace.root} is no run's folder: `efficient-empathy score SOURCE --run …` makes one")
+    workspace.require_files()
     with _held(workspace) as notes:
         try:
             manifest = workspace.manifest()

@@ -12,6 +12,7 @@ from efficient_empathy.foundation.permissions import allow
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Record, StageRecord
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.integrity import check
 from scored_runs import score_summary
 
 
@@ -172,10 +173,10 @@ def test_who_holds_the_lock_may_take_it_again(tmp_path) -> None:
         pass
 
 
-@pytest.mark.parametrize("name", ["ledger.sqlite", "generations", ".lock", "scores.parquet"])
+@pytest.mark.parametrize("name", ["ledger.sqlite", "generations", ".lock", "scores.parquet", "sweep/cells"])
 def test_a_run_writes_through_no_link_that_leads_out(name: str, tmp_path: Path, nothing_allowed: None) -> None:
     victim, run = tmp_path / "victim", tmp_path / "run"
-    run.mkdir()
+    (run / name).parent.mkdir(parents=True)
     (run / name).symlink_to(victim)
     with pytest.raises(UserError, match=rf"by its link {name}, asks to write to {victim}"), Workspace(run).lock():
         pass
@@ -201,3 +202,21 @@ def test_links_within_a_run_are_its_own_and_of_those_that_lead_out_each_is_named
         pass
     assert all(f"--allow write:{tmp_path / name}" in str(raised.value) for name in ("elsewhere", "farther"))
     assert str(tmp_path / "run" / "moe") not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "samples.parquet", "experts/a/config.json"])
+def test_no_command_waits_for_a_pipe_in_a_run(name: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / name).parent.mkdir(parents=True)
+    os.mkfifo(run / name)
+    said = f"^{run}/{name} is a pipe, a socket or a device, which no run has: delete it$"
+    with pytest.raises(UserError, match=said), Workspace(run).lock():
+        pass
+    with pytest.raises(UserError, match=said if "/" not in name else "is no run's folder"):
+        check(Workspace(run))
+
+
+def test_a_manifest_that_is_no_file_is_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(UserError, match=r"manifest.json is no file: put an earlier copy in its place$"):
+        Workspace(tmp_path).manifest()

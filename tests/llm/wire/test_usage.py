@@ -44,8 +44,8 @@ def test_a_claim_that_cannot_be_a_bill_is_none(claim: str) -> None:
         ),
         ('{"prompt_tokens": 900, "completion_tokens": 4}, "usage": null', (900, 4)),
         (
-            r'{"prompt_tokens": 2, "completion_tokens": 4}, "\u0075sage": {"prompt_tokens": 900, "completion_tokens": 1}',
-            (900, 4),
+            r'{"prompt_tokens": 2, "completion_tokens": 4}, "\u0075sage": {"prompt_tokens": 9, "completion_tokens": 1}',
+            (9, 4),
         ),
         (r'{"\u0070rompt_tokens": 900, "prompt_tokens": 20, "completion_tokens": 4}', (900, 4)),
         (

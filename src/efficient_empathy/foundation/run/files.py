@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import sqlite3
+import stat
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -153,6 +154,25 @@ def process_exists(pid: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
+
+
+def entries(folder: Path) -> Iterator[Path]:
+    """Everything below a folder, links among it and not followed; what cannot be listed is left out."""
+    folders = [folder]
+    while folders:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as listing:
+            for entry in listing:
+                yield Path(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+
+
+def is_special(path: Path) -> bool:
+    """Whether there is a pipe, a socket or a device, and not a link to one."""
+    with contextlib.suppress(OSError):
+        mode = path.lstat().st_mode
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+    return False
 
 
 def link(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import platform
 import re
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from pydantic import JsonValue, ValidationError
 from efficient_empathy.foundation.errors import UserError, require_utf8
 from efficient_empathy.foundation.guard import leads_out
 from efficient_empathy.foundation.permissions import require, write_to
-from efficient_empathy.foundation.run.files import atomic, file_hash, hash_anew, in_place
+from efficient_empathy.foundation.run.files import atomic, entries, file_hash, hash_anew, in_place, is_special
 from efficient_empathy.foundation.run.known_hashes import KnownHashes
 from efficient_empathy.foundation.run.manifest import Artifact, Manifest, first_fault
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 Entry = TypeVar("Entry", bound="StageRecord")
 CHANGED, UNFINISHED = "has changed since it was written", "was not finished"
 """What is wrong with a file of another size or hash, and with one whose stage has not come to its end."""
+NO_FILE = "is no file"
 _MOST_ABOVE = 4
 """So many folders lie between a record and its run at most."""
 _POLL_S = 0.2
@@ -98,6 +100,8 @@ class Workspace:
         """The manifest as a stage changes it: empty where there is none."""
         if not self.manifest_path.exists():
             return Manifest(stages={})
+        if not self.manifest_path.is_file():
+            raise UserError(f"{self.manifest_path} {NO_FILE}: put an earlier copy in its place")
         try:
             return Manifest.model_validate(json.loads(self.manifest_path.read_text("utf-8")))
         except (ValueError, RecursionError) as error:
@@ -209,6 +213,8 @@ class Workspace:
         key = self._key(path)
         try:
             status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                return NO_FILE
             sha256 = known.of(key, status)
             if sha256 is None and (status.st_size, status.st_mtime_ns) == (artifact.size, artifact.mtime_ns):
                 return None
@@ -264,8 +270,16 @@ class Workspace:
 
     def _require_own_places(self) -> None:
         """Refuse a run whose files or folders are links to places elsewhere, where they would be read and written."""
-        links = [path for path in self.root.iterdir() if path.is_symlink() and leads_out(path, (self.root,))]
-        require(f"the run {self.root}, by its link {links[0].name}," if links else "", map(write_to, links))
+        self.require_files()
+        links = [path for path in entries(self.root) if path.is_symlink() and leads_out(path, (self.root,))]
+        name = f"the run {self.root}, by its link {self._key(links[0])}," if links else ""
+        require(name, map(write_to, links))
+
+    def require_files(self) -> None:
+        """Raise `UserError` for a pipe or a device in the run: who opens one waits for whoever has made it."""
+        pipes = (path for path in entries(self.root) if is_special(path))
+        if (pipe := next(pipes, None)) is not None:
+            raise UserError(f"{pipe} is a pipe, a socket or a device, which no run has: delete it")
 
 
 def change_in_run(path: Path) -> str | None:
