@@ -47,9 +47,9 @@ def command_of(root: Path, stage: str, entry: Entry, scoring: Entry) -> str:
         "mix": lambda: changed(MixSettings, _inner(entry, "parameters")),
         "generate": lambda: f"--model {shlex.quote(name)} {changed(GenerationSettings, _inner(entry, 'parameters'))}",
         "evaluate": lambda: changed(EvaluationSettings, _inner(entry, "parameters")),
-        "pairwise": lambda: "--a {} --b {}".format(*map(shlex.quote, name.split(":", 1))),
+        "pairwise": lambda: "--a {} --b {}".format(*map(shlex.quote, name.partition(":")[::2])),
     }.get(kind, str)()
-    return f"efficient-empathy {kind} {run} {options}".rstrip()
+    return f"efficient-empathy {shlex.quote(kind)} {run} {options}".rstrip()
 
 
 def _inner(entry: Entry, *keys: str) -> Mapping[str, Any]:
@@ -63,7 +63,7 @@ def _training(name: str, parameters: Mapping[str, Any]) -> str:
     subset = str(parameters.get("subset") or name)
     options = [f"--subset {shlex.quote(subset)}"]
     options += [f"--name {shlex.quote(name)}"] if name != subset else []
-    options += [f"--size {parameters['size']}"] if parameters.get("size") else []
+    options += [f"--size {shlex.quote(str(parameters['size']))}"] if parameters.get("size") else []
     return " ".join([*options, changed(TrainingSettings, parameters)]).rstrip()
 
 
@@ -76,7 +76,8 @@ def _policy(entry: Entry) -> str:
     own = _inner(load_policy(name).definition(), "thresholds")
     thresholds = _inner(definition, "thresholds")
     options = [f"--policy {name}"] if name != SelectSettings().policy else []
-    return " ".join([*options, *(f"--threshold {k}={v:g}" for k, v in thresholds.items() if v != own.get(k))])
+    options += [f"--threshold {shlex.quote(f'{k}={_text(v)}')}" for k, v in thresholds.items() if v != own.get(k)]
+    return " ".join(options)
 
 
 def changed(model: Any, values: Mapping[str, Any]) -> str:
@@ -105,4 +106,6 @@ def _option(flag: str, value: Any) -> str:
 def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return str(value).removesuffix(".0")
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)

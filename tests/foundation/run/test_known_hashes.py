@@ -45,7 +45,7 @@ def test_two_that_find_out_at_once_both_keep_what_they_found(file) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"a.bin": 1}', '{"a.bin": [3, 4]}', '{"a.bin": [3, 4, 5]}', "\udcff"]
+    "content", ["", "{", "[]", '{"a.bin": 1}', '{"a.bin": [3, 4]}', '{"a.bin": [3, 4, 5]}', "\udcff", "[" * 100_000]
 )
 def test_what_somebody_else_wrote_there_is_known_of_nothing_and_makes_room(file, content) -> None:
     (file.parent / NAME).write_text(content, "utf-8", errors="surrogateescape")

@@ -32,6 +32,12 @@ def test_what_is_not_known_of_a_file_is_not_written() -> None:
     }
 
 
+@pytest.mark.parametrize("path", ["/etc/passwd", "../a", "a/../../b", "a\0b", "a\ud800"])
+def test_what_cannot_be_a_file_of_the_run_is_no_artifact(path: str) -> None:
+    with pytest.raises(ValidationError, match=r"is no path|lies outside the run's folder"):
+        Manifest(stages={}, artifacts={path: Artifact(stage="score")})
+
+
 class Form(BaseModel):
     inner: dict[str, list[int]] = {}
     name: str = "x"

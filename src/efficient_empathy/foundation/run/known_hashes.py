@@ -45,7 +45,7 @@ class KnownHashes:
             path.write_text(json.dumps(self._read() | self._new, indent=1) + "\n", "utf-8")
 
     def _read(self) -> dict[str, list[object]]:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             content = json.loads((self._root / NAME).read_text("utf-8"))
             if isinstance(content, dict):
                 return content

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_serializer
+
+_NO_PATH = re.compile("[\0\ud800-\udfff]")
+"""What stands in no file's name that can be written down."""
 
 
 class Artifact(BaseModel):
@@ -38,6 +42,8 @@ class Manifest(BaseModel):
     @classmethod
     def _within(cls, artifacts: dict[str, Artifact]) -> dict[str, Artifact]:
         for path in map(PurePosixPath, artifacts):
+            if _NO_PATH.search(str(path)):
+                raise ValueError(f"{str(path)!r} is no path")
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(f"{path} lies outside the run's folder")
         return artifacts
