@@ -200,7 +200,8 @@ def _usage(usage: Any) -> Usage | None:
         return None
     details = usage.get("completion_tokens_details")
     thought = details.get("reasoning_tokens") if isinstance(details, dict) else usage.get("reasoning_tokens")
-    return usage_of(*(usage.get(f"{part}_tokens") for part in ("prompt", "completion", "total")), thought)
+    prompt, completion, total = (usage.get(f"{part}_tokens") for part in ("prompt", "completion", "total"))
+    return usage_of(prompt, completion, total, thought)
 
 
 def _cached(usage: dict[str, Any]) -> int:
