@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -63,7 +64,8 @@ def asked(body: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="session")
 def predicted(tmp_path_factory: pytest.TempPathFactory) -> PredictedRun:
-    folder = tmp_path_factory.getbasetemp().with_name("predicted")
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "predicted"
     with FileLock(f"{folder}.lock"):  # the processes of a session share it
         if not (folder / "run").exists():
             _score_into(folder)
