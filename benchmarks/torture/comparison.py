@@ -31,7 +31,7 @@ _TIMES = re.compile(
 """What a record says of times, and of what its own call had to ask for: less, where a killed one had asked before."""
 _SPOKEN_TIME = re.compile(
     rb"\d[\d,.]*(\s|\xc2\xa0|\xe2\x80\xaf)?(s|ms|min|h|seconds|tokens/s)\b|\d{4}-\d\d-\d\d[^<\"|]*"
-    rb"|(?<=\| seconds \| )[\d.,]+"
+    rb"|(?<=\| seconds \| )[\d.,]+|\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d"
 )
 _MOST_JSON = 200_000
 _LEFT_OUT = re.compile(r"(.*/)?(\.lock|ledger\.sqlite.*|progress\.json)")
