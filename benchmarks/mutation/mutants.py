@@ -95,7 +95,11 @@ def _draw(room: Room, folder: Path, sample: int | None) -> None:
 
 
 def _forget_survivors(room: Room, folder: Path) -> None:
-    """Have mutants run again that no test noticed: there may be new tests."""
+    """Have mutants run again that no test noticed: there may be new tests. For these, the others need not."""
+    stats = folder / "mutants" / "mutmut-stats.json"
+    if stats.exists():  # mutmut would have all run again for a test file more
+        content = json.loads(stats.read_text("utf-8"))
+        stats.write_text(json.dumps({**content, "config_fingerprint": {}}), "utf-8")
     for _, path in _metas(room, folder):
         meta = json.loads(path.read_text("utf-8"))
         codes = meta["exit_code_by_key"]

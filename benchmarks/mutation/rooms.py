@@ -18,7 +18,7 @@ class Room:
     others: tuple[str, ...] = ()
     """Names of files that are another room's."""
     slow: tuple[str, ...] = ()
-    """Tests that start processes, which mutmut leaves out: each of its mutants would wait for them."""
+    """Tests that start processes or take seconds, which mutmut leaves out: each of its mutants would wait for them."""
 
     def files(self, root: Path) -> list[str]:
         """The files that are mutated, below the package."""
@@ -57,7 +57,6 @@ ROOMS = {
             "foundation/guard.py",
             "foundation/errors.py",
             "foundation/spreadsheets.py",
-            "foundation/terminal.py",
             "evaluation/ratings/draws.py",
         ),
         (
@@ -70,10 +69,15 @@ ROOMS = {
             "dialogues/test_links.py",
             "foundation/test_errors.py",
             "foundation/test_spreadsheets.py",
-            "foundation/test_terminal.py",
             "evaluation/ratings/test_draws.py",
         ),
-        slow=("test_dialogues_names_and_wrong_options_leave_the_terminal_alone",),
+        slow=(
+            "test_processes_that_are_started_inherit_what_is_allowed",
+            "test_half_open_connections_shut_nobody_out_and_are_ended",
+            "test_nothing_else_is_a_link",
+            "test_whoever_comes_from_everywhere_does_not_make_it_forget_who_was_here",
+            "test_whoever_replays_the_design_without_its_secret_guesses_no_better_than_chance",
+        ),
     ),
     "client": Room(
         ("llm/*.py", "llm/wire/*.py"),

@@ -30,13 +30,13 @@ class CallFailed(Exception):
         self,
         reason: str,
         kind: FailureKind,
-        attempts: int = 1,
-        cost_usd: float = 0.0,
-        latency_s: float = 0.0,
+        attempts: int,
+        cost_usd: float,
+        latency_s: float,
         *,
-        declined: str | None = None,
-        suspected: bool = False,
-        code: str | None = None,
+        declined: str | None,
+        suspected: bool,
+        code: str | None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason

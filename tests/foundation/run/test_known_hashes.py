@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from efficient_empathy.foundation.run.files import file_hash
+from efficient_empathy.foundation.run.files import file_hash, hash_anew
 from efficient_empathy.foundation.run.known_hashes import NAME, KnownHashes
 from efficient_empathy.foundation.run.workspace import CHANGED, Workspace
 
@@ -70,6 +70,23 @@ def test_where_nothing_can_be_written_or_nothing_is_new_nothing_is(file) -> None
     again.add("a.bin", file.stat(), "abc")
     again.save()
     assert (file.parent / NAME).stat().st_ino == written
+
+
+def test_an_edit_that_kept_size_and_time_is_one_once_somebody_has_read_the_file(tmp_path) -> None:
+    run = Workspace(tmp_path / "run").create()
+    run.scores.write_bytes(b"scores")
+    run.keep("score", [run.scores])
+    status = run.scores.stat()
+    run.scores.write_bytes(b"SCORES")
+    os.utime(run.scores, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert run.fault(run.scores) is None, "size and time are as noted"
+    known = KnownHashes(run.root)
+    known.add("scores.parquet", run.scores.stat(), hash_anew(run.scores))
+    known.save()
+    assert run.fault(run.scores) == CHANGED
+    run.scores.write_bytes(b"scores")
+    os.utime(run.scores, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert run.fault(run.scores) is None, "it was put back"
 
 
 def test_a_copy_of_a_run_is_hashed_once_and_an_edit_in_it_is_found(tmp_path) -> None:

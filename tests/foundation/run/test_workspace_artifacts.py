@@ -13,7 +13,7 @@ import pytest
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.record import StageRecord
-from efficient_empathy.foundation.run.workspace import CHANGED, Workspace, change_in_run
+from efficient_empathy.foundation.run.workspace import CHANGED, UNFINISHED, Workspace, change_in_run
 
 
 class Scored(StageRecord):
@@ -161,6 +161,32 @@ def test_a_file_among_the_folders_is_no_place_to_write(tmp_path) -> None:
         Workspace(tmp_path / "file" / "run").create()
     assert Workspace(tmp_path / "a" / "b").create().root.is_dir()
     assert Workspace(tmp_path / "a" / "b").create().root == tmp_path / "a" / "b"
+
+
+def test_what_a_stage_wrote_earlier_is_no_output_while_it_runs_again(run) -> None:
+    run.scores.write_text("scores", "utf-8")
+    run.report.write_text("report", "utf-8")
+    run.keep("score", [run.scores, run.report])
+    run.begin("score", [run.scores])
+    assert run.faults([run.scores, run.report]) == {run.scores: UNFINISHED, run.report: UNFINISHED}
+    assert run.changes([run.scores, run.report]) == {}, "it may go on from them"
+    run.report.write_text("edited", "utf-8")
+    assert run.changes([run.report]) == {run.report: UNFINISHED}
+    run.report.unlink()
+    assert run.changes([run.report]) == {run.report: "is missing"}
+    run.record("score", Scored(samples=3))
+    assert run.fault(run.scores) == UNFINISHED, "a stage that ended without it did not write it"
+
+
+def test_a_name_that_others_read_otherwise_is_a_place_here(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("~", "~me/run", "s3:run", "C:run"):
+        assert Workspace(name).root == tmp_path / name
+    for name in ("a~", "a/b:c", "run"):
+        assert Workspace(name).root == Path(name)
+    with pytest.raises(UserError, match="has bytes that are no UTF-8"):
+        Workspace(os.fsdecode(b"caf\xe9")).create()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_hashes_of_a_runs_files_are_by_their_places_in_it(run) -> None:

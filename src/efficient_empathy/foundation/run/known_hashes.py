@@ -42,7 +42,7 @@ class KnownHashes:
         if all(self._known.get(key) == entry for key, entry in self._new.items()):
             return
         with contextlib.suppress(UserError), atomic(self._root / NAME) as path:
-            path.write_text(json.dumps(self._read() | self._new, indent=1) + "\n", "utf-8")
+            path.write_text(json.dumps(self._read() | self._new) + "\n", "utf-8")
 
     def _read(self) -> dict[str, list[object]]:
         with contextlib.suppress(OSError, ValueError, RecursionError):

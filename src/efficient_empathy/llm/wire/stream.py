@@ -53,7 +53,7 @@ def join_text(target: dict[str, Any], delta: Any) -> None:
         return
     for name, value in delta.items():
         earlier = target.get(name)
-        if isinstance(earlier, str) and isinstance(value, str) and name != "role":
+        if isinstance(earlier, str) and isinstance(value, str):
             target[name] = earlier + value
         elif isinstance(earlier, list) and isinstance(value, list):
             target[name] = [*earlier, *value]
