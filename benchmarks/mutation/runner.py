@@ -10,8 +10,10 @@ example of a failure.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,12 @@ from mutmut.workers import isolation
 from mutmut.workers.isolation import ForkServerRunner
 
 _QUICK_S = 0.3
-_PATIENCE_S, _TIMES = 15.0, 10.0
-"""A test has so many seconds, and so many times as long as it takes on the program as it is."""
+_PATIENCE_S, _TIMES = 30.0, 10.0
+"""A test has so many seconds of CPU, and so many times as long as it takes on the program as it is."""
+_LOOK_S, _IDLE_S = 60.0, 0.1
+"""It is looked at so often; one that has taken less CPU than this since the last look waits for what never comes."""
+_TIMEOUT = 36
+"""mutmut's exit code of a mutant that hangs."""
 
 
 class Plugin:
@@ -36,6 +42,7 @@ class Plugin:
 
     def __init__(self, hurried: bool) -> None:
         self._hurried = hurried
+        self._limit = self._taken = 0.0
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Leave out the search for a smaller example; the tests' own profile stays as it is otherwise."""
@@ -45,9 +52,17 @@ class Plugin:
         hypothesis.settings.load_profile("mutation")
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Set the clock, which ends this process."""
+        """Set the clock. It counts CPU, so that a busy machine kills no mutant."""
         if self._hurried:
-            signal.setitimer(signal.ITIMER_REAL, _PATIENCE_S + _TIMES * state().duration_by_test.get(nodeid, 0.0))
+            self._taken = time.process_time()
+            self._limit = self._taken + _PATIENCE_S + _TIMES * state().duration_by_test.get(nodeid, 0.0)
+            signal.signal(signal.SIGALRM, self._look)
+            signal.setitimer(signal.ITIMER_REAL, _LOOK_S, _LOOK_S)
+
+    def _look(self, *_: object) -> None:
+        before, self._taken = self._taken, time.process_time()
+        if self._taken > self._limit or self._taken - before < _IDLE_S:
+            os._exit(_TIMEOUT)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Say which test fails without a mutation, which mutmut keeps to itself."""

@@ -1,12 +1,20 @@
 import re
 import sqlite3
+from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.foundation.errors import UserError, endpoint_name, error_context, redact, redact_all
+from efficient_empathy.foundation.errors import (
+    UserError,
+    endpoint_name,
+    error_context,
+    redact,
+    redact_all,
+    write_context,
+)
 
 
 def test_a_fault_of_the_disk_says_what_could_not_be_done_and_why(tmp_path) -> None:
@@ -36,6 +44,22 @@ def test_what_the_block_itself_does_wrong_comes_out_as_it_is() -> None:
         raise KeyError("a")
     with pytest.raises(UserError, match=r"^mine$"), error_context("do it"):
         raise UserError("mine")
+
+
+def test_a_full_disk_is_known_whatever_a_library_makes_of_it(tmp_path) -> None:
+    def wrapped(*, openly: bool) -> None:
+        try:
+            Path("/dev/full").write_bytes(b"scores")
+        except OSError as error:
+            raise RuntimeError("the writer has failed") from (error if openly else None)
+
+    for openly in (True, False):
+        with pytest.raises(UserError) as raised, write_context(tmp_path / "scores"):
+            wrapped(openly=openly)
+        full = "its disk is full; make room, then run the same command again"
+        assert str(raised.value) == f"cannot write {tmp_path / 'scores'}: {full}"
+    with pytest.raises(RuntimeError, match=r"^a slip$"), write_context(tmp_path / "scores"):
+        raise RuntimeError("a slip")
 
 
 SECRET = st.from_regex(r"[A-Za-z0-9%_~.+-]{8,30}", fullmatch=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import Misplaced, UserError
 from efficient_empathy.scoring import STATES, Judgement, Ledger
 from judge_specs import spec_of
 
@@ -258,6 +258,16 @@ def test_a_reader_sees_what_was_whole_before_a_write_that_a_journal_says_was_cut
     with Ledger(path, read_only=True) as ledger:
         assert [j.raw for j in ledger.judgements()] == [""] * 300
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_ledger_that_was_moved_away_is_named_and_takes_nothing_more(tmp_path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        path.rename(tmp_path / "moved.sqlite")
+        for write in (lambda: ledger.record(SPEC, [judgement()]), lambda: ledger.commit_usd(0.5)):
+            with pytest.raises(Misplaced, match=rf"^{path} was moved, deleted or replaced while it was in use"):
+                write()
+    assert not path.exists()
 
 
 def test_what_is_committed_of_money_is_on_the_disk_before_it_is_spent(tmp_path) -> None:

@@ -14,8 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.files import atomic, file_hash, link, process_exists, sweep, transaction
+from efficient_empathy.foundation.errors import Misplaced, UserError
+from efficient_empathy.foundation.run.files import (
+    atomic,
+    file_hash,
+    in_place,
+    link,
+    process_exists,
+    sweep,
+    temporary_name,
+    transaction,
+)
 
 
 def test_a_write_is_whole_or_absent(tmp_path) -> None:
@@ -90,6 +99,36 @@ def test_leftovers_are_swept_however_deep_and_where_somebody_still_writes_nothin
     sweep(tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [deep / living / dead]
     assert not (tmp_path / "moe" / dead).exists()
+
+
+def test_what_this_program_calls_a_temporary_file_is_known_as_one(tmp_path) -> None:
+    left = tmp_path / temporary_name("scores.parquet").replace(f".{os.getpid()}.", ".999999999.")
+    left.write_text("half")
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_a_run_was_moved_away_nothing_is_written_in_its_place(tmp_path, monkeypatch) -> None:
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    run.mkdir()
+    monkeypatch.chdir(tmp_path)
+    with in_place(run):
+        _write(Path("run") / "scores.parquet", "whole")
+        run.rename(moved)
+        for folder in ("gone", "another's"):
+            with pytest.raises(Misplaced) as raised:
+                _write(Path("run") / "deep" / "scores.parquet", "lost")
+            assert str(raised.value) == (
+                f"the run's folder {run} was moved, deleted or unmounted while it was in use: nothing more is sent or "
+                "written; put it back where it was, then run the same command again"
+            ), folder
+            run.mkdir(exist_ok=True)
+        assert list(run.iterdir()) == []
+        _write(moved / "scores.parquet", "elsewhere")
+        run.rmdir()
+        moved.rename(run)
+        _write(run / "scores.parquet", "again")
+    assert (run / "scores.parquet").read_text() == "again"
 
 
 def test_a_full_disk_is_told_with_the_place(tmp_path) -> None:
