@@ -55,7 +55,7 @@ def run_mutmut(root: Path, room: Room, folder: Path, sample: int | None) -> None
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "no:xdist", *without],
         "use_git_change_detection": False,
         "on_dependency_change": "ignore",
-        "timeout_constant": 4.0,
+        "timeout_constant": 40.0,  # the clock of `runner.py` is stricter
         "process_isolation": "forkserver",  # a process in which polars has worked cannot be forked
     }
     table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())

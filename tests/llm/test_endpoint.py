@@ -193,3 +193,14 @@ def test_a_request_of_any_text_is_valid_json(client: Client) -> None:
     with MisbehavingServer() as server:
         client.completion(server.url, call={"user": text})
     assert json.loads(json.dumps(server.requests[0]))["user"] == "naïve ? \x00 😀"
+
+
+def test_a_schema_that_no_reply_has_come_with_is_tried_twice_where_who_asks_can_do_without(client: Client) -> None:
+    schema = {"json_schema": {"type": "object"}}
+    with MisbehavingServer(server_error(500)) as server:
+        failure = client.failure(server.url, call={**schema, "schema_is_optional": True}, max_attempts=5)
+        assert (failure.attempts, failure.suspected, failure.declined) == (2, True, "json_schema")
+        failure = client.failure(server.url, call=schema, max_attempts=5)
+        assert (failure.attempts, failure.suspected, failure.declined) == (5, False, None)
+    with MisbehavingServer(server_error(503)) as server:
+        assert client.failure(server.url, call={**schema, "schema_is_optional": True}, max_attempts=5).attempts == 5

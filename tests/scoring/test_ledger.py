@@ -147,7 +147,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path, read_only) -> None:
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE mine (x)")
     before = path.read_bytes()
-    with pytest.raises(UserError, match="not a ledger"):
+    with pytest.raises(UserError, match=rf"^{path} is not a ledger by this program: name another file or folder$"):
         Ledger(path, read_only=read_only)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.db"]
     assert read_only is False or path.read_bytes() == before
@@ -273,6 +273,7 @@ def test_a_ledger_that_was_moved_away_is_named_and_takes_nothing_more(tmp_path) 
 def test_what_is_committed_of_money_is_on_the_disk_before_it_is_spent(tmp_path) -> None:
     synced = []
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert ledger._db.execute("PRAGMA synchronous").fetchone() == (1,), "judgements wait for no disk"
         ledger._db.set_trace_callback(synced.append)
         ledger.commit_usd(0.5)
         assert ledger._db.execute("PRAGMA synchronous").fetchone() == (1,)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficient_empathy.llm.wire import BadBodyError
-from efficient_empathy.llm.wire.contract import request_body
+from efficient_empathy.llm.wire.contract import Question, request_body
 from efficient_empathy.llm.wire.openai import OpenAIWire
 from misbehaviours import completion
 
@@ -90,6 +90,21 @@ def test_a_body_that_says_nothing_is_quoted() -> None:
         read_reply(b'{"a": 1}')
     with pytest.raises(BadBodyError, match=r"^the reply has no choices \(an empty list\)$"):
         read_reply(b'{"choices": []}')
+
+
+@pytest.mark.parametrize(
+    "words", ["Use 'max_completion_tokens' instead.", "max_tokens is not supported", "Unknown parameter: max_tokens"]
+)
+def test_a_model_that_wants_the_limit_under_its_other_name_gets_it(words: str) -> None:
+    wire = OpenAIWire()
+    question = Question([{"role": "user", "content": "a"}], 16)
+    assert not wire.adapt("max_tokens is too large: 10000", "max_tokens")
+    assert not wire.adapt(words, "temperature")
+    assert wire.fields("m", question)["max_tokens"] == 16
+    assert wire.adapt(words, "max_tokens")
+    fields = wire.fields("m", question)
+    assert fields["max_completion_tokens"] == 16
+    assert "max_tokens" not in fields
 
 
 def test_a_prompt_that_gemini_blocks_is_declined_and_billed_as_it_says() -> None:
