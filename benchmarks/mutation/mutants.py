@@ -137,7 +137,7 @@ def _change(source: str, name: str) -> str:
 def _functions(source: str) -> dict[str, list[str]]:
     lines = source.splitlines()
     return {
-        node.name: lines[node.lineno : node.end_lineno]
+        node.name: [line.replace(node.name, "_") for line in lines[node.lineno - 1 : node.end_lineno]]
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and "__mutmut_" in node.name
     }

@@ -18,7 +18,7 @@ class Room:
     others: tuple[str, ...] = ()
     """Names of files that are another room's."""
     slow: tuple[str, ...] = ()
-    """Tests that start processes or take seconds, which mutmut leaves out: each of its mutants would wait for them."""
+    """Tests that start processes, take seconds or fail on a busy machine, which mutmut leaves out."""
 
     def files(self, root: Path) -> list[str]:
         """The files that are mutated, below the package."""
@@ -83,5 +83,6 @@ ROOMS = {
         ("llm/*.py", "llm/wire/*.py"),
         ("llm/test_*.py", "llm/wire/test_*.py"),
         others=("__init__.py", "budget.py", "settings.py"),
+        slow=("test_every_call_ends_whatever_the_server_does",),
     ),
 }

@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -258,6 +259,12 @@ def test_a_reader_sees_what_was_whole_before_a_write_that_a_journal_says_was_cut
     with Ledger(path, read_only=True) as ledger:
         assert [j.raw for j in ledger.judgements()] == [""] * 300
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_another_thread_may_write(ledger) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        list(pool.map(lambda n: ledger.record(SPEC, [judgement(f"s{n}")]), range(20)))
+    assert len(list(ledger.judgements())) == 20
 
 
 def test_a_ledger_that_was_moved_away_is_named_and_takes_nothing_more(tmp_path) -> None:
