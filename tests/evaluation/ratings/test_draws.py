@@ -1,6 +1,7 @@
 """A rater knows the program, the seed, the samples and the models, and has seen everything but the secret."""
 
 import math
+from functools import cache
 from itertools import chain
 
 from efficient_empathy.evaluation.ratings.design import Design, design_sheets
@@ -11,11 +12,13 @@ SECRET = new_secret()
 
 
 def rows_of(secret, rater="ann", seed=0):
-    tasks = design_sheets(MATERIAL, Design((rater,), secret=secret, seed=seed)).rows[rater]
+    tasks = design_sheets(material(), Design((rater,), secret=secret, seed=seed)).rows[rater]
     return {task: [row for row in rows if not row.key.repeat_of] for task, rows in tasks.items()}
 
 
-MATERIAL = distinct(20, ("moe", "base"))
+@cache
+def material():
+    return distinct(20, ("moe", "base"))
 
 
 def test_a_secret_is_long_and_never_the_same() -> None:
