@@ -11,8 +11,10 @@ from typing import Any, get_args, get_origin
 import pytest
 import yaml
 from pydantic.fields import FieldInfo
+from typer.testing import CliRunner
 
 import efficient_empathy as ee
+from efficient_empathy.cli import app
 from efficient_empathy.foundation import permissions
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.guard import Reads
@@ -264,3 +266,28 @@ def test_every_text_of_a_recipe_is_known_to_be_a_path_or_none() -> None:
         marked = any(isinstance(one, Reads) for one in (*field.metadata, *inner))
         named = place in _NO_PATHS or place.rpartition(".")[2] in _NO_PATHS
         assert marked != named or place == "evaluate.models", f"say whether {place} may be a path: mark it"
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [
+        ("trust_remote_code: true", "--allow code"),
+        ("allow_pickle: true", "--allow pickle"),
+        ("base: /usr", "--allow read:/usr"),
+        ("template: ../elsewhere.yaml", "--allow read:"),
+    ],
+)
+def test_a_settings_file_may_no_more_than_a_recipe(tmp_path: Path, line: str, missing: str) -> None:
+    file = tmp_path / "downloads" / "train.yaml"
+    file.write_text(f"{line}\nepochs: 2\n", "utf-8")
+    command = ["train", "--run", str(tmp_path / "run"), "--subset", "all", "--settings", str(file)]
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 1
+    assert f"the training settings {file} asks to" in refused.stderr
+    assert missing in refused.stderr
+    key, _, value = line.partition(": ")
+    own = CliRunner().invoke(app, [*command, "--set", f"{key}={value}"])
+    assert "asks to" not in own.stderr, "what the command line says is its user's word"
+    if "read:" not in missing:
+        allowed = CliRunner().invoke(app, [*command, *missing.split()])
+        assert "asks to" not in allowed.stderr

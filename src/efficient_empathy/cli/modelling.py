@@ -15,6 +15,7 @@ from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 
+@takes_permissions
 def train(
     run: Run,
     subset: Annotated[

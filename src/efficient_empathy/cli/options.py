@@ -22,8 +22,9 @@ from pydantic.fields import FieldInfo
 from efficient_empathy.cli.lazy import INTERRUPTED
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.guard import load_settings
 from efficient_empathy.foundation.permissions import allow
-from efficient_empathy.foundation.settings import Flag, fields_of, flag_of, load, parts, section
+from efficient_empathy.foundation.settings import Flag, fields_of, flag_of, parts, section
 from efficient_empathy.foundation.terminal import json_text
 
 err = Console(stderr=True)
@@ -289,7 +290,7 @@ class ModelOptions:
             if missing:
                 return None
         changes = pairs(values.get(CHANGES), "--set")
-        settings = load(self.model, values.get(FILE), f"the {self.how.file or 'options'}", changes, flags)
+        settings = load_settings(self.model, values.get(FILE), f"the {self.how.file or 'options'}", changes, flags)
         if self.how.model is None:
             return settings
         return {key: getattr(settings, key) for key in dict.fromkeys(key.partition(".")[0] for key in flags)}

@@ -10,12 +10,14 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic.fields import FieldInfo
 
-from efficient_empathy.foundation.permissions import Kind, Permission, read_from
-from efficient_empathy.foundation.settings import fields_of, parts, section
+from efficient_empathy.foundation.permissions import Kind, Permission, read_from, require
+from efficient_empathy.foundation.settings import fields_of, load, parts, section
+
+Model = TypeVar("Model")
 
 _MOST_ENTRIES = 10_000
 """Of a folder, so many entries are looked at for links that lead out."""
@@ -90,6 +92,26 @@ def needs_of(model: Any, content: Mapping[str, Any], bounds: Bounds, place: str 
         if any(isinstance(mark, Reads) for mark in marks) or _is_path(found):
             for one in value if isinstance(value, Sequence) and not isinstance(value, str) else [value]:
                 yield from bounds.reading(one)
+
+
+def load_settings(
+    model: type[Model],
+    file: Path | None,
+    what: str,
+    changes: Mapping[str, Any] | None = None,
+    flags: Mapping[str, tuple[str, Any]] | None = None,
+) -> Model:
+    """`settings.load` for a file that others may have written: it reads its own folder, and may no more than a recipe.
+
+    `changes` and `flags` are the user's word. Raises `UserError` with the permissions that are missing.
+    """
+
+    def check(content: Mapping[str, Any]) -> None:
+        if file is not None:
+            bounds = Bounds((file.resolve().parent,), {*(changes or ()), *(flags or ())})
+            require(f"{what} {file}", needs_of(model, content, bounds))
+
+    return load(model, file, what, changes, flags, check)
 
 
 def links_out(folder: Path, homes: Sequence[Path] = ()) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from efficient_empathy.evaluation.metric import MetricOptions
 from efficient_empathy.evaluation.robustness.grid import Ranges, threshold_values
 from efficient_empathy.evaluation.robustness.labels import UNION
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.guard import Bounds, Reads, needs_of
+from efficient_empathy.foundation.guard import Bounds, Reads, load_settings, needs_of
 from efficient_empathy.foundation.permissions import require
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import Flag, Settings, load, read
@@ -131,7 +131,7 @@ def training_settings(
     Raises `UserError`.
     """
     own = {} if file is not None else _section(workspace, "train", TrainingSettings)
-    return load(TrainingSettings, file, "the training settings", {**own, **(changes or {})})
+    return load_settings(TrainingSettings, file, "the training settings", {**own, **(changes or {})})
 
 
 def generation_settings(workspace: Workspace, changes: Mapping[str, Any] | None = None) -> GenerationSettings:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from efficient_empathy.foundation.settings import Settings, load
+from efficient_empathy.foundation import guard
+from efficient_empathy.foundation.settings import Settings
 
 
 class MixSettings(Settings):
@@ -50,5 +51,5 @@ class MixSettings(Settings):
 
 
 def load_settings(file: Path | None = None, changes: Mapping[str, Any] | None = None) -> MixSettings:
-    """Settings from a YAML file, with `changes` on top (see `configuration.load`). Raises `UserError`."""
-    return load(MixSettings, file, "the settings for mixing", changes)
+    """Settings from a YAML file, with `changes` on top (see `guard.load_settings`). Raises `UserError`."""
+    return guard.load_settings(MixSettings, file, "the settings for mixing", changes)

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from efficient_empathy.foundation import guard
 from efficient_empathy.foundation.guard import Needs, Reads
-from efficient_empathy.foundation.settings import Settings, load
+from efficient_empathy.foundation.settings import Settings
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The linear layers of a block in Llama, Mistral and Qwen: attention and feed-forward, not the output layer."""
@@ -113,5 +114,5 @@ class TrainingSettings(Settings):
 
 
 def load_settings(file: Path | None = None, changes: Mapping[str, Any] | None = None) -> TrainingSettings:
-    """Settings from a YAML file, with `changes` on top (see `configuration.load`). Raises `UserError`."""
-    return load(TrainingSettings, file, "the training settings", changes)
+    """Settings from a YAML file, with `changes` on top (see `guard.load_settings`). Raises `UserError`."""
+    return guard.load_settings(TrainingSettings, file, "the training settings", changes)
