@@ -99,6 +99,8 @@ def test_other_text_stays(text: str) -> None:
 
 def test_a_token_without_a_name_and_a_path_alone_are_redacted_too() -> None:
     assert redact("https://h.test/v1?hunter2hunter2") == "https://h.test/v1?[key]"
+    assert redact("https://h.test/v1?hunter22") == "https://h.test/v1?[key]"
+    assert redact("https://h.test/v1?hunter2") == "https://h.test/v1?hunter2", "seven letters may be a word"
     assert (
         redact("POST /v1/chat/completions?key=hunter2&n=1 failed")
         == "POST /v1/chat/completions?key=[key]&n=[key] failed"

@@ -61,7 +61,10 @@ def test_a_folder_counts_wherever_links_and_dots_lead(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "codes", "code:x", "key", "key:K", "key:@h", "key:K@", "read:", "hub", "all"])
 def test_what_is_no_permission_is_refused_with_the_forms_that_there_are(text: str) -> None:
-    with pytest.raises(UserError, match=r"--allow takes key:VARIABLE@HOST, .* or hub:ORG/NAME, not"), allow([text]):
+    with (
+        pytest.raises(UserError, match=r"--allow takes key:VARIABLE@HOST, .*, write:PATH or hub:ORG/NAME, not"),
+        allow([text]),
+    ):
         pass
 
 
@@ -109,3 +112,10 @@ def test_an_address_that_two_readers_could_read_differently_is_refused(url: str)
 def test_this_machine_is_told_from_others() -> None:
     assert all(map(is_loopback, ["localhost:8000", "127.0.0.1:80", "127.1.2.3:9", "[::1]:80"]))
     assert not any(map(is_loopback, ["localhost.evil.example", "10.0.0.1:80", "0.0.0.0:80", "127.0.0.1.evil.example"]))
+
+
+def test_what_is_remembered_lies_in_the_users_own_folder_of_states(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    remember([Permission("code")])
+    assert (tmp_path / ".local" / "state" / "efficient-empathy" / "allowed").read_text("utf-8") == "code\n"
