@@ -1,5 +1,6 @@
 """What is found again in a ledger: by judge, by number, beside a writer, and from a file that must not be touched."""
 
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -127,3 +128,13 @@ def test_an_empty_file_is_an_empty_ledger_and_one_of_another_version_is_none(tmp
     for read_only in (True, False):
         with pytest.raises(UserError, match=r"is not a ledger of version 1; this program reads version \d+: name"):
             Ledger(path, read_only=read_only)
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "what? #1 50%", "[ab]*"])
+def test_a_ledger_is_read_whatever_its_folder_is_called(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.record(SPEC, [judgement("a")])
+    (tmp_path / "ledger.sqlite").rename(tmp_path / name / "ledger.sqlite")
+    with Ledger(tmp_path / name / "ledger.sqlite", read_only=True) as ledger:
+        assert ledger.states(SPEC, ["a"]) == {"a": "ok"}

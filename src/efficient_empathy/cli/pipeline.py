@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -50,7 +49,7 @@ def demo(
     """
     from importlib.util import find_spec
 
-    from efficient_empathy.foundation.errors import missing_extra
+    from efficient_empathy.foundation.errors import missing_extra, shell
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.pipeline import run_recipe, summary
     from efficient_empathy.recipe import Recipe
@@ -60,7 +59,7 @@ def demo(
     if light:
         recipe = recipe.model_copy(update=dict.fromkeys(("train", "mix", "generate", "evaluate")))
     result = run_recipe(recipe, Workspace(run), console=err)
-    show(result, as_json, f"{summary(result)}\nLook at it: {_program()} studio {shlex.quote(str(run))}")
+    show(result, as_json, f"{summary(result)}\nLook at it: {_program()} studio {shell(run)}")
     if light:
         err.print(f"Not trained: {missing_extra('the second half of the demo', 'train')}")
 

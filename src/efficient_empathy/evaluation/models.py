@@ -12,7 +12,7 @@ from polars.exceptions import PolarsError
 
 from efficient_empathy.evaluation.comparison import Contestant
 from efficient_empathy.evaluation.record import TrainingCost
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.record import GenerationRecord
@@ -56,13 +56,13 @@ def read_responses(workspace: Workspace, names: Sequence[str] = ()) -> RunRespon
     files = {name: workspace.generations / f"{name}.parquet" for name in reply_names(workspace)}
     if not files:
         raise UserError(
-            f"no model has answered in {workspace.root}: run `efficient-empathy generate --run {workspace.root} "
+            f"no model has answered in {workspace.root}: run `efficient-empathy generate --run {shell(workspace.root)} "
             "--model NAME` for each model first"
         )
     if missing := [name for name in names if name not in files]:
         raise UserError(
             f"{missing[0]!r} has not answered in {workspace.root} (there is {', '.join(in_order(workspace, files))}): "
-            f"run `efficient-empathy generate --run {workspace.root} --model {missing[0]}` first"
+            f"run `efficient-empathy generate --run {shell(workspace.root)} --model {missing[0]}` first"
         )
     order = list(dict.fromkeys(names)) or in_order(workspace, files)
     for name in order:
@@ -106,7 +106,7 @@ def _notes(records: Mapping[str, GenerationRecord | None]) -> list[str]:
 
 
 def _rows(workspace: Workspace, name: str, path: Path, samples: pl.DataFrame) -> pl.DataFrame:
-    again = f"run `efficient-empathy generate --run {workspace.root} --model {name}` again"
+    again = f"run `efficient-empathy generate --run {shell(workspace.root)} --model {name}` again"
     try:
         responses = pl.read_parquet(path, columns=["sample_id", "response"], glob=False)
     except (OSError, PolarsError) as error:

@@ -11,6 +11,7 @@ import errno
 import html
 import json
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,11 @@ PUBLIC_PARAMETERS = frozenset({"api-version", "api_version", "version", "revisio
 _URL = re.compile(r"//([^\s\"'<>]*)")
 """What follows a URL's scheme: to look for the scheme, too, takes minutes in a word of 100,000 letters."""
 _PARAMETER = re.compile(r"(?<=[?&;])([\w.~%-]+)=[^\s\"'<>&;#]+")
+
+
+def shell(word: object) -> str:
+    """A name as a shell takes it: commands in messages are there to be pasted."""
+    return shlex.quote(str(word))
 
 
 def secret_forms(secret: str) -> set[str]:

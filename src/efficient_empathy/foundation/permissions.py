@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, shell
 
 VARIABLE = "EFFICIENT_EMPATHY_ALLOW"
 """The environment variable with permissions, as a shell would separate them; processes that are started inherit it."""
@@ -121,7 +121,7 @@ def require(owner: str, needs: Iterable[Permission]) -> None:
     if missing:
         texts = [need.text for need in missing]
         listed = ", ".join(texts[:-1]) + (" and " if texts[:-1] else "") + texts[-1]
-        flags = " ".join(f"--allow {shlex.quote(str(need))}" for need in missing)
+        flags = " ".join(f"--allow {shell(need)}" for need in missing)
         raise UserError(f"{owner} asks to {listed}, which is for you to decide: if you want that, add {flags}")
 
 

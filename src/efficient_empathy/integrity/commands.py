@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from efficient_empathy.evaluation.settings import EvaluationSettings
+from efficient_empathy.foundation.errors import shell
 from efficient_empathy.foundation.settings import fields_of, flag_of, section
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.modelling.moe.settings import MixSettings
@@ -34,7 +34,7 @@ def place(stage: str) -> tuple[int, str]:
 def command_of(root: Path, stage: str, entry: Entry, scoring: Entry) -> str:
     """The command of a stage whose record is `entry`; `scoring` is that of the stage `score`."""
     kind, _, name = stage.partition(":")
-    run = f"--run {shlex.quote(str(root))}"
+    run = f"--run {shell(root)}"
     if kind in ("read", "score"):
         return f"efficient-empathy {'cascade' if scoring.get('cascade') else 'score'} SOURCE {run}"
     if kind == "compare":
@@ -45,11 +45,11 @@ def command_of(root: Path, stage: str, entry: Entry, scoring: Entry) -> str:
         "select": lambda: _policy(entry),
         "train": lambda: _training(name, _inner(entry, "made_from", "parameters")),
         "mix": lambda: changed(MixSettings, _inner(entry, "parameters")),
-        "generate": lambda: f"--model {shlex.quote(name)} {changed(GenerationSettings, _inner(entry, 'parameters'))}",
+        "generate": lambda: f"--model {shell(name)} {changed(GenerationSettings, _inner(entry, 'parameters'))}",
         "evaluate": lambda: changed(EvaluationSettings, _inner(entry, "parameters")),
-        "pairwise": lambda: "--a {} --b {}".format(*map(shlex.quote, name.partition(":")[::2])),
+        "pairwise": lambda: "--a {} --b {}".format(*map(shell, name.partition(":")[::2])),
     }.get(kind, str)()
-    return f"efficient-empathy {shlex.quote(kind)} {run} {options}".rstrip()
+    return f"efficient-empathy {shell(kind)} {run} {options}".rstrip()
 
 
 def _inner(entry: Entry, *keys: str) -> Mapping[str, Any]:
@@ -61,9 +61,9 @@ def _inner(entry: Entry, *keys: str) -> Mapping[str, Any]:
 
 def _training(name: str, parameters: Mapping[str, Any]) -> str:
     subset = str(parameters.get("subset") or name)
-    options = [f"--subset {shlex.quote(subset)}"]
-    options += [f"--name {shlex.quote(name)}"] if name != subset else []
-    options += [f"--size {shlex.quote(str(parameters['size']))}"] if parameters.get("size") else []
+    options = [f"--subset {shell(subset)}"]
+    options += [f"--name {shell(name)}"] if name != subset else []
+    options += [f"--size {shell(parameters['size'])}"] if parameters.get("size") else []
     return " ".join([*options, changed(TrainingSettings, parameters)]).rstrip()
 
 
@@ -76,7 +76,7 @@ def _policy(entry: Entry) -> str:
     own = _inner(load_policy(name).definition(), "thresholds")
     thresholds = _inner(definition, "thresholds")
     options = [f"--policy {name}"] if name != SelectSettings().policy else []
-    options += [f"--threshold {shlex.quote(f'{k}={_text(v)}')}" for k, v in thresholds.items() if v != own.get(k)]
+    options += [f"--threshold {shell(f'{k}={_text(v)}')}" for k, v in thresholds.items() if v != own.get(k)]
     return " ".join(options)
 
 
@@ -90,7 +90,7 @@ def changed(model: Any, values: Mapping[str, Any]) -> str:
             continue
         if section(model, key) is not None and isinstance(value, Mapping):
             parts = {f"{key}.{name}": v for name, v in value.items() if v != (defaults.get(key) or {}).get(name)}
-            options += [f"--set {shlex.quote(f'{name}={_text(v)}')}" for name, v in parts.items()]
+            options += [f"--set {shell(f'{name}={_text(v)}')}" for name, v in parts.items()]
         else:
             names = flag_of(field).names.split() or [f"--{key.replace('_', '-')}"]
             options.append(_option(max(names, key=len), value))
@@ -100,7 +100,7 @@ def changed(model: Any, values: Mapping[str, Any]) -> str:
 def _option(flag: str, value: Any) -> str:
     if isinstance(value, bool):
         return flag if value else f"--no-{flag.removeprefix('--')}"
-    return f"{flag} {shlex.quote(_text(value))}"
+    return f"{flag} {shell(_text(value))}"
 
 
 def _text(value: Any) -> str:

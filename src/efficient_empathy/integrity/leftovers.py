@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from efficient_empathy.foundation.errors import shell
 from efficient_empathy.foundation.run.files import process_exists
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.integrity.record import Problem
@@ -28,17 +28,17 @@ def leftovers(workspace: Workspace) -> Iterator[Problem]:
 
 def _leftover(workspace: Workspace, path: Path) -> tuple[str, str, str] | None:
     """Of what stage it is, what it is, and what to do about it; None for what is no leftover."""
-    run = f"--run {shlex.quote(str(workspace.root))}"
+    run = f"--run {shell(workspace.root)}"
     if match := _TEMPORARY.fullmatch(path.name):
         return None if process_exists(int(match[1])) else ("", "is left over from a write that was killed", DELETE)
     if path.name.startswith(".sheets-") and path.is_dir():
         return "ratings:sheets", "is left over from sheets that were not finished", DELETE
     if path.parent == workspace.generations and (match := _JOURNAL.fullmatch(path.name)):
-        remedy = f"efficient-empathy generate {run} --model {shlex.quote(match[1])}"
+        remedy = f"efficient-empathy generate {run} --model {shell(match[1])}"
         return f"generate:{match[1]}", "holds the replies of a generation that has not ended", remedy
     if match := _WORK.fullmatch(path.name):
         if path.parent == workspace.experts:
-            remedy = f"efficient-empathy train {run} --subset {shlex.quote(match[1])}"
+            remedy = f"efficient-empathy train {run} --subset {shell(match[1])}"
             return f"train:{match[1]}", "is a training that has not ended", remedy
         if path.parent == workspace.root:
             return "mix", "is left over from a mixing that has not ended", f"efficient-empathy mix {run}"

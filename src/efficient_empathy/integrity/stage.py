@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from pydantic import JsonValue
 from rich.console import Console
 
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.figures.formatting import plural, size
 from efficient_empathy.foundation.run.manifest import Artifact, Manifest
 from efficient_empathy.foundation.run.workspace import UNFINISHED, Workspace
@@ -217,5 +217,5 @@ def summary(result: CheckResult) -> str:
     lines.append(f"{result.run} is not whole: {plural(len(lines), 'problem')}, to be put right from the top.")
     recipe = Path(result.run) / "recipe.yaml"
     if recipe.exists():
-        lines.append(f"All of it at once: efficient-empathy run {recipe} --run {result.run}")
+        lines.append(f"All of it at once: efficient-empathy run {recipe} --run {shell(result.run)}")
     return "\n".join([*lines, *notes])

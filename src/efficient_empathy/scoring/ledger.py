@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -234,7 +235,9 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     """
     log, journal = (path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal"))
     if not journal.exists():
-        return _open(f"file:{quote(str(path.resolve()))}?{'mode=ro' if log.exists() else 'immutable=1'}", uri=True)
+        return _open(
+            f"file:{quote(os.fsencode(path.resolve()))}?{'mode=ro' if log.exists() else 'immutable=1'}", uri=True
+        )
     memory = _open(":memory:")
     with TemporaryDirectory() as folder:
         for file in (path, journal, log):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import Field
 
 from efficient_empathy.dialogues import Sample, scan_samples
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import Settings
@@ -75,7 +75,7 @@ def replies(workspace: Workspace, settings: RepliesSettings | None = None) -> Re
         if not path.exists():
             raise UserError(
                 f"{workspace.root} holds no replies ({path.name} is missing): "
-                f"`efficient-empathy score SOURCE --run {workspace.root}` makes it"
+                f"`efficient-empathy score SOURCE --run {shell(workspace.root)}` makes it"
             )
     workspace.require(workspace.samples, "score SOURCE")
     with Ledger(workspace.ledger, read_only=True) as ledger:

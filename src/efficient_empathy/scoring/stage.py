@@ -13,7 +13,7 @@ import polars as pl
 from efficient_empathy.dialogues import scan_samples
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.console import Console
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.guard import Bounds
 from efficient_empathy.foundation.permissions import remember
 from efficient_empathy.foundation.run.stages import ReadingRecord
@@ -278,7 +278,7 @@ def summary(result: ScoreResult, run: Path) -> str:
     if any(result.states.get(state) for state in ("parse_error", "refused")):
         lines.append(f"What the judge replied: efficient-empathy replies {run}")
     if result.states["ok"]:
-        lines.append(f"Next: efficient-empathy select --run {run}")
+        lines.append(f"Next: efficient-empathy select --run {shell(run)}")
     return "\n".join(lines)
 
 

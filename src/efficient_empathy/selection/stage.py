@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.errors import UserError, error_context, shell
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.stages import SelectRecord
@@ -221,4 +221,4 @@ def summary(result: SelectResult, run: Path) -> str:
     headline = f"Policy {result.policy}{at}, decided on {result.decided_on}"
     headline += " (nothing had changed):" if result.skipped else ":"
     lines += [f"Warning: {warning}." for warning in result.warnings]
-    return "\n".join([headline, *lines, f"Next: efficient-empathy report --run {run}"])
+    return "\n".join([headline, *lines, f"Next: efficient-empathy report --run {shell(run)}"])

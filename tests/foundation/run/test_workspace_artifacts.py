@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -231,3 +232,11 @@ def test_a_file_alone_is_known_by_the_run_above_it(run, tmp_path) -> None:
     assert change_in_run(tmp_path / "record.json") is None
     run.manifest_path.write_text("{", "utf-8")
     assert change_in_run(record) is None, "a manifest that is none vouches for nothing"
+
+
+def test_a_command_in_a_message_can_be_pasted_whatever_the_run_is_called(tmp_path) -> None:
+    workspace = Workspace(tmp_path / "mine $HOME; it's").create()
+    with pytest.raises(UserError) as error:
+        workspace.require(workspace.samples, "score SOURCE")
+    command = str(error.value).split("`")[1]
+    assert shlex.split(command) == ["efficient-empathy", "score", "SOURCE", "--run", str(workspace.root)]

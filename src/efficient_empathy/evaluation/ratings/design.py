@@ -16,7 +16,7 @@ from polars.exceptions import PolarsError
 from efficient_empathy.evaluation.ratings.draws import Draws, new_secret
 from efficient_empathy.evaluation.ratings.questions import CHOICES, DIMENSIONS, SCALE, Task
 from efficient_empathy.evaluation.ratings.record import Identical, Item, fingerprint
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.replies import reply_names, require_replies
 from efficient_empathy.selection.shares import tie_hash
@@ -88,7 +88,7 @@ def _read_responses(workspace: Workspace, model: str) -> pl.DataFrame:
         available = f"there are {', '.join(names)} and {REFERENCE}" if names else "nothing was generated yet"
         raise UserError(
             f"{workspace.root} has no responses of {model!r} ({available}): run `efficient-empathy generate` with "
-            f"--run {workspace.root} --model {model} first"
+            f"--run {shell(workspace.root)} --model {model} first"
         )
     return _read(require_replies(workspace, model), ["sample_id", "response"])
 

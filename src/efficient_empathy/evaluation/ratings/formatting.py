@@ -6,6 +6,7 @@ from pathlib import Path
 
 from efficient_empathy.evaluation.ratings.record import RaterAgreement, RatingsRecord
 from efficient_empathy.evaluation.ratings.stage import SheetsResult
+from efficient_empathy.foundation.errors import shell
 from efficient_empathy.foundation.run.record import Interval
 
 _NAMES = {"likert": "ratings", "ab": "comparisons"}
@@ -26,7 +27,7 @@ def sheets_summary(result: SheetsResult) -> str:
     lines += [f"  {file}" for file in result.files]
     lines.append(f"Hand out those files alone; the key stays here: {result.key}")
     run = Path(result.key).parents[1]
-    lines.append(f"When they come back: efficient-empathy ratings read --run {run} SHEET…")
+    lines.append(f"When they come back: efficient-empathy ratings read --run {shell(run)} SHEET…")
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from efficient_empathy.evaluation.robustness.records import (
 )
 from efficient_empathy.evaluation.robustness.sweep_stage import SweepResult
 from efficient_empathy.evaluation.robustness.tune_stage import TuneResult, number_text
+from efficient_empathy.foundation.errors import shell
 from efficient_empathy.selection.policies import display_symbol
 
 SHADES = " ░▒▓█"
@@ -38,7 +39,9 @@ def sweep_summary(result: SweepResult, run: Path) -> str:
             lines += _maps(title, policy, result, _loss, "{:.4f}")
     lines += ["", *_findings(result)]
     if not result.training:
-        lines.append(f"Next: efficient-empathy sweep --run {run} --train, or efficient-empathy report --run {run}")
+        lines.append(
+            f"Next: efficient-empathy sweep --run {shell(run)} --train, or efficient-empathy report --run {shell(run)}"
+        )
     return "\n".join(lines)
 
 
@@ -59,7 +62,7 @@ def tune_summary(result: TuneResult, run: Path) -> str:
             f"Chosen without each fold, and the value there: {folds}; spread {_number(result.spread)}.",
             f"At the chosen thresholds: {counts}.",
             f"For a recipe: {result.fragment}",
-            f"Next: efficient-empathy select --run {run} --policy {result.policy_option} {options}",
+            f"Next: efficient-empathy select --run {shell(run)} --policy {result.policy_option} {options}",
         ]
     )
 

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError
 
-from efficient_empathy.foundation.errors import UserError, mask
+from efficient_empathy.foundation.errors import UserError, mask, shell
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.manifest import first_fault
 from efficient_empathy.foundation.run.workspace import change_in_run
@@ -115,7 +115,7 @@ class StageRecord(Record):
         except ValidationError as error:
             raise UserError(
                 f"this program cannot read what {manifest} says of the stage {cls.STAGE} ({first_fault(error)}): run "
-                f"{cls.REMEDY} with --run {manifest.parent} again"
+                f"{cls.REMEDY} with --run {shell(manifest.parent)} again"
             ) from error
 
 

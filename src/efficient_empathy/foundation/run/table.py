@@ -19,7 +19,7 @@ from typing import Literal
 
 import polars as pl
 
-from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.errors import UserError, error_context, shell
 from efficient_empathy.foundation.run.facts import FACTS, Axis
 from efficient_empathy.foundation.run.known_hashes import NAME as KNOWN_HASHES
 from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
@@ -269,7 +269,9 @@ class RunTable:
 
     def _file_part(self, name: str, path: Path, stage: str) -> Part:
         if not path.exists():
-            return Part("missing", f"{path} is missing: run `efficient-empathy {stage} --run {self.workspace.root}`")
+            return Part(
+                "missing", f"{path} is missing: run `efficient-empathy {stage} --run {shell(self.workspace.root)}`"
+            )
         if fault := self.workspace.fault(path):
             return Part("stale", f"{path} {fault}: {self._rerun(stage)}")
         try:
@@ -301,7 +303,7 @@ class RunTable:
         )
 
     def _rerun(self, stage: str) -> str:
-        return f"run `efficient-empathy {stage} --run {self.workspace.root}` again"
+        return f"run `efficient-empathy {stage} --run {shell(self.workspace.root)}` again"
 
 
 def scored_on(axes: Iterable[str]) -> pl.Expr:

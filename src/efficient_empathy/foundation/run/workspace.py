@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from filelock import FileLock, Timeout
 from pydantic import JsonValue, ValidationError
 
-from efficient_empathy.foundation.errors import UserError, require_utf8
+from efficient_empathy.foundation.errors import UserError, require_utf8, shell
 from efficient_empathy.foundation.guard import leads_out
 from efficient_empathy.foundation.permissions import require, write_to
 from efficient_empathy.foundation.run.files import atomic, entries, file_hash, hash_anew, in_place, is_special
@@ -78,21 +78,23 @@ class Workspace:
     def require(self, path: Path, stage: str) -> Path:
         """`path`, or a `UserError` that names the stage which makes it: where it is missing, cut or edited."""
         if not path.exists():
-            raise UserError(f"{path} is missing: run `efficient-empathy {stage} --run {self.root}` first")
+            raise UserError(f"{path} is missing: run `efficient-empathy {stage} --run {shell(self.root)}` first")
         self.require_all([path], stage)
         return path
 
     def require_all(self, paths: Iterable[Path], stage: str) -> None:
         """Raise `UserError` for the first of `paths` that is not as `stage` wrote it."""
         for path, fault in self.faults(paths).items():
-            raise UserError(f"{path} {fault}: run `efficient-empathy {stage} --run {self.root}` to make it again")
+            raise UserError(
+                f"{path} {fault}: run `efficient-empathy {stage} --run {shell(self.root)}` to make it again"
+            )
 
     def manifest(self) -> Manifest:
         """The manifest, empty before the first stage. Raises `UserError` where the file is none, or was deleted."""
         if not self.manifest_path.exists() and self.scores.exists():
             raise UserError(
                 f"{self.manifest_path} is missing, so no file of the run can be verified: put it back, or run "
-                f"`efficient-empathy score SOURCE --run {self.root}` to make it again (judgements are kept)"
+                f"`efficient-empathy score SOURCE --run {shell(self.root)}` to make it again (judgements are kept)"
             )
         return self._manifest()
 
@@ -108,7 +110,7 @@ class Workspace:
             reason = first_fault(error) if isinstance(error, ValidationError) else str(error)
             raise UserError(
                 f"{self.manifest_path} is no manifest ({reason}): put an earlier copy back, or delete it and run "
-                f"`efficient-empathy score SOURCE --run {self.root}` (judgements are kept)"
+                f"`efficient-empathy score SOURCE --run {shell(self.root)}` (judgements are kept)"
             ) from error
 
     def stage(self, name: str, model: type[Entry]) -> Entry | None:
@@ -249,7 +251,7 @@ class Workspace:
         """
         if not self.root.is_dir():
             raise UserError(
-                f"{self.root} is no run's folder: `efficient-empathy score SOURCE --run {self.root}` makes it"
+                f"{self.root} is no run's folder: `efficient-empathy score SOURCE --run {shell(self.root)}` makes it"
             )
         self._require_own_places()
         lock = FileLock(self.root.resolve() / ".lock", is_singleton=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from efficient_empathy.foundation.errors import shell
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.scoring.record import ScoreResult
 
@@ -136,4 +137,4 @@ def summary(result: CascadeResult, run: Path) -> str:
             f"Checked on {check.checked:,} others drawn at random: {check.wrong:,} wrong, {check.share:.1%} "
             f"(between {low:.1%} and {high:.1%} of all, 95 % interval)."
         )
-    return "\n".join([*lines, f"Next: efficient-empathy select --run {run}"])
+    return "\n".join([*lines, f"Next: efficient-empathy select --run {shell(run)}"])

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
+from efficient_empathy.foundation.errors import shell
 from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.foundation.run.stages import SourceRecord
 from efficient_empathy.labelling.refresh.settings import Which
@@ -118,7 +119,7 @@ def plan_text(plan: RefreshPlan) -> str:
 def summary(result: RefreshResult, run: Path) -> str:
     """The result of `refresh` in words, with what to do next."""
     if result.which == "none":
-        return f"The scores are those of the first pass again.\nNext: efficient-empathy select --run {run}"
+        return f"The scores are those of the first pass again.\nNext: efficient-empathy select --run {shell(run)}"
     lines = [
         choice_text(result.which, result.targets, result.why),
         f"{result.judged:,} judgements in {result.seconds:.0f} s, {result.requests:,} requests, "
@@ -140,7 +141,7 @@ def summary(result: RefreshResult, run: Path) -> str:
         lines.append("Stopped before all were judged. Run the same command again to go on.")
     elif result.ending == "budget":
         lines.append("The budget ends here. A higher --max-cost goes on.")
-    lines.append(f"Next: efficient-empathy select --run {run}{_policy(result)}")
+    lines.append(f"Next: efficient-empathy select --run {shell(run)}{_policy(result)}")
     return "\n".join(lines)
 
 

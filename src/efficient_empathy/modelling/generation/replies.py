@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from efficient_empathy.foundation.errors import UserError, misplaced
+from efficient_empathy.foundation.errors import UserError, misplaced, shell
 from efficient_empathy.foundation.run.files import atomic, file_hash, file_identity
 from efficient_empathy.foundation.run.workspace import CHANGED, Workspace
 from efficient_empathy.modelling.generation.backends import Reply
@@ -175,7 +175,7 @@ def require_replies(workspace: Workspace, name: str) -> Path:
     with contextlib.suppress(UserError):  # whoever reads the facts says what is wrong with them
         record = GenerationRecord.read_if_there(facts) if workspace.recorded_hash(path) is None else None
     if record is not None and record.sha256 and file_hash(path) != record.sha256:
-        again = f"run `efficient-empathy generate --model {name} --run {workspace.root}` to make it again"
+        again = f"run `efficient-empathy generate --model {name} --run {shell(workspace.root)}` to make it again"
         raise UserError(f"{path} {CHANGED}: {again}")
     return path
 

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.foundation.console import Console
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.guard import Bounds, needs_of
 from efficient_empathy.foundation.permissions import require
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
@@ -69,8 +69,8 @@ def choose_experts(table: RunTable, names: Sequence[str] | None) -> list[Expert]
     ]  # fmt: skip
     if not names and (gone := _gone(workspace, by_name, left_out)):
         raise UserError(
-            f"{workspace.experts / gone[0]} is missing: run `efficient-empathy train --run {workspace.root} --subset "
-            f"{gone[0]}` again, or name the experts to mix with --expert"
+            f"{workspace.experts / gone[0]} is missing: run `efficient-empathy train --run {shell(workspace.root)} "
+            f"--subset {gone[0]}` again, or name the experts to mix with --expert"
         )
     if clashes := [expert.name for expert in experts if expert.name in _COMPARISON_NAMES]:
         raise UserError(
@@ -80,7 +80,7 @@ def choose_experts(table: RunTable, names: Sequence[str] | None) -> list[Expert]
         has = f"there is only {experts[0].name}" if experts else "there is none"
         raise UserError(
             f"mixing takes two or more experts, and {has} in {workspace.experts}: "
-            f"run `efficient-empathy train --run {workspace.root} --subset …` for each subset first"
+            f"run `efficient-empathy train --run {shell(workspace.root)} --subset …` for each subset first"
         )
     return experts
 

@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.foundation.console import Console
-from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.errors import UserError, missing_extra, shell
 from efficient_empathy.foundation.run.record import finite
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -200,7 +200,7 @@ def summary(result: MixResult, run: Path) -> str:
         sizes = f"{model.parameters / 1e6:>11.2f} M {model.active_parameters / 1e6:>7.2f} M"
         lines.append(f"  {model.label:{width}}{losses}{sizes}")
     lines += [result.verdict.text, f"The mixture: {result.path}   The average: {result.average}"]
-    return "\n".join([*lines, f"Next: efficient-empathy generate --run {run} --model moe"])
+    return "\n".join([*lines, f"Next: efficient-empathy generate --run {shell(run)} --model moe"])
 
 
 _OF_THE_FIT = ("samples", "steps", "seconds", "tokens", "trainable_parameters", "history")

@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.bases import ADAPTER, adapter_config, check_model, require_base, run_of
@@ -240,7 +240,7 @@ def require_intact(workspace: Workspace, folder: Path) -> None:
     if not outputs and not (_is_as_trained(folder) if is_expert else not (folder / "composition.json").exists()):
         raise UserError(
             f"{workspace.manifest_path} does not say what the files of {folder} are, so they cannot be verified: run "
-            f"`efficient-empathy {command} --run {workspace.root}` to make them again"
+            f"`efficient-empathy {command} --run {shell(workspace.root)}` to make them again"
         )
 
 

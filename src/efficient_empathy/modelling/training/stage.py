@@ -16,7 +16,7 @@ import polars as pl
 import yaml
 
 from efficient_empathy.foundation.console import Console
-from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
+from efficient_empathy.foundation.errors import UserError, error_context, missing_extra, shell
 from efficient_empathy.foundation.guard import Bounds, needs_of
 from efficient_empathy.foundation.permissions import remember
 from efficient_empathy.foundation.run.files import atomic, file_hash
@@ -395,4 +395,6 @@ def summary(result: TrainingResult, run: Path) -> str:
         lines.append("Held-out loss, nats a response token:    before    after")
         pairs = {name: (first.get(name), last[name]) for name in last}
         lines += [f"  {name:<36} {a:>8.4f} {b:>8.4f}" for name, (a, b) in pairs.items() if None not in (a, b)]
-    return "\n".join([*lines, f"The weights and their card: {result.path}", f"Next: efficient-empathy mix --run {run}"])
+    return "\n".join(
+        [*lines, f"The weights and their card: {result.path}", f"Next: efficient-empathy mix --run {shell(run)}"]
+    )

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.run.workspace import Workspace
 
 _MARKS = ("samples", "ledger", "scores", "manifest_path")
@@ -88,7 +88,9 @@ def runs_under(folder: Path) -> list[Path]:
 
 def _root(folder: Path) -> Path:
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder: `efficient-empathy score SOURCE --run {folder}` makes a run there")
+        raise UserError(
+            f"{folder} is no folder: `efficient-empathy score SOURCE --run {shell(folder)}` makes a run there"
+        )
     if not is_run(folder):
         raise UserError(
             f"{folder} is no run's folder (it has no samples.parquet): name one that `efficient-empathy score` made"

@@ -10,6 +10,7 @@ from functools import cached_property
 import polars as pl
 
 from efficient_empathy.evaluation.record import EvaluatedModel, MeasuredFigure
+from efficient_empathy.foundation.errors import shell
 from efficient_empathy.foundation.figures.formatting import amount, clip, duration, fixed, power, share, whole
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report.sections.evaluation import Evaluation, evaluation
@@ -85,7 +86,7 @@ def models_of(runs: Iterable[tuple[str, Workspace]]) -> tuple[dict[str, Model], 
     for name, workspace in runs:
         read = evaluation(workspace.evaluation)
         if read is None:
-            notes.append(f"{name} has no evaluation yet: `efficient-empathy evaluate --run {name}` makes one.")
+            notes.append(f"{name} has no evaluation yet: `efficient-empathy evaluate --run {shell(name)}` makes one.")
         elif read.fault:
             notes.append(f"{name}: {read.fault}")
         else:
