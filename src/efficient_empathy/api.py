@@ -17,6 +17,7 @@ from efficient_empathy.foundation.settings import load
 from efficient_empathy.report import report
 from efficient_empathy.scoring import Judge, Rubric
 from efficient_empathy.scoring import stage as _scoring
+from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.judges.contract import JudgeOptions
 from efficient_empathy.scoring.settings import Pool
 from efficient_empathy.selection.settings import SelectSettings
@@ -54,6 +55,7 @@ def score(
     pool: Pool = "median",
     rubric: Rubric | str | Path | None = None,
     options: JudgeOptions | None = None,
+    batches: dict[str, Any] | None = None,
     quiet: bool = False,
     **reading: Any,
 ) -> pl.DataFrame:
@@ -61,13 +63,16 @@ def score(
 
     `judge` is written as for the command (distilled, openai:MODEL …) and takes `options`, such as
     `{"base_url": URL, "max_cost": 5}`; or it is any object with a `name` and an async `judge` (see `Judge`). Of several
-    of either, `pool` makes one score. `reading` as of `ReadingSettings`: format, columns, on_bad_row and so on.
+    of either, `pool` makes one score. `batches` as of `BatchSettings`, such as `{"batch": True, "wait": True}`;
+    without waiting, samples that are under way have no score yet. `reading` as of `ReadingSettings`: format, columns,
+    on_bad_row and so on.
     """
     loaded_rubric = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
     _scoring.score(
-        source, workspace, judge, loaded_rubric, options, pool=pool, reading=_reading(reading), console=console
-    )
+        source, workspace, judge, loaded_rubric, options, pool=pool,
+        batches=load(BatchSettings, None, "the batches", batches), reading=_reading(reading), console=console,
+    )  # fmt: skip
     return pl.read_parquet(workspace.scores, glob=False)
 
 

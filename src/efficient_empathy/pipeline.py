@@ -94,7 +94,7 @@ def _score(recipe: Recipe, section: ScoreSection, workspace: Workspace, console:
     rubric, options = recipe.load_rubric(), section.model_extra
     result = score(
         recipe.data.place, workspace, section.judge, rubric, options,
-        pool=section.pool or "median", reading=recipe.data, console=console, force=force,
+        pool=section.pool or "median", batches=section, reading=recipe.data, console=console, force=force,
     )  # fmt: skip
     require_scores(result, section.max_failed)
     return _complete(result, "judgements")
@@ -113,6 +113,7 @@ def _cascade(
         section.settings,
         rubric,
         options,
+        batches=section,
         reading=recipe.data,
         console=console,
         force=force,
@@ -189,6 +190,11 @@ def _generation(recipe: Recipe, workspace: Workspace, console: Console, force: b
 
 
 def _complete(result: Result, what: str) -> Result:
+    if result.ending == "waiting":
+        raise UserError(
+            "batches are under way at the provider: the same command goes on once they are back, or waits for them "
+            "with `wait: true`"
+        )
     if result.ending != "complete":
         raise UserError(f"stopped before all {what} were there: the same command goes on from here")
     return result

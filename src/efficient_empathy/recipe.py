@@ -24,6 +24,7 @@ from efficient_empathy.labelling.refresh.settings import RefreshSettings
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.judges.permissions import judge_needs
 from efficient_empathy.scoring.judges.registry import check_options, options_model, settings_of
 from efficient_empathy.scoring.rubric import Rubric
@@ -55,7 +56,7 @@ class DataSection(ReadingSettings):
         return DIALOGUES if self.source == BUNDLED else self.source
 
 
-class ScoreSection(ScoreSettings):
+class ScoreSection(ScoreSettings, BatchSettings):
     """Who judges, and how; the other keys are options of the judges."""
 
     model_config = ConfigDict(extra="allow")
@@ -66,7 +67,7 @@ class ScoreSection(ScoreSettings):
         return self
 
 
-class CascadeSection(CascadeSettings):
+class CascadeSection(CascadeSettings, BatchSettings):
     """How the distilled judge and an expert share the work; the other keys are options of these judges."""
 
     model_config = ConfigDict(extra="allow")

@@ -29,6 +29,7 @@ from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.distillation.settings import DistillSettings
 from efficient_empathy.labelling.prediction.predictor import PredictionSettings
 from efficient_empathy.labelling.refresh.settings import RefreshSettings
+from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.judges.registry import options_model
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def cascade(
     source: Source,
     run: RunToScore,
     settings: CascadeSettings,
+    batches: BatchSettings,
     options: Annotated[dict[str, Any], Options(options_model())],
     reading: ReadingSettings,
     rubric: Rubric = None,
@@ -68,6 +70,7 @@ def cascade(
         loaded_rubric,
         options,
         dry_run=dry_run,
+        batches=batches,
         console=err,
         reading=reading,
         force=force,

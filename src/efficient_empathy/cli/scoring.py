@@ -20,6 +20,7 @@ from efficient_empathy.cli.options import (
     stop,
 )
 from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
+from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.judges.registry import options_model
 from efficient_empathy.scoring.replies import RepliesSettings
 from efficient_empathy.scoring.settings import ScoreSettings
@@ -29,6 +30,7 @@ def score(
     source: Source,
     run: RunToScore,
     settings: ScoreSettings,
+    batches: BatchSettings,
     options: Annotated[dict[str, Any], Options(options_model())],
     reading: ReadingSettings,
     dry_run: DryRun = False,
@@ -43,6 +45,8 @@ def score(
     Example: efficient-empathy score dialogues.jsonl --run runs/mine --judge openai --model gpt-4o-mini --max-cost 5
 
     Example: efficient-empathy score dialogues.jsonl --run runs/mine --judge openai:gpt-4o --judge anthropic:MODEL
+
+    Example: efficient-empathy score dialogues.jsonl --run runs/mine --judge openai:gpt-4o --batch, at half the price
     """
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.scoring.plan import plan, plan_text
@@ -62,7 +66,7 @@ def score(
         return
     result = run_score(
         source, workspace, settings.judge, rubric, options,
-        pool=settings.pool or "median", reading=reading, console=err, force=force,
+        pool=settings.pool or "median", batches=batches, reading=reading, console=err, force=force,
     )  # fmt: skip
     show(result, as_json, summary(result, run))
     stop(result.ending)

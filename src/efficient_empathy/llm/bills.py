@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from efficient_empathy.llm.budget import Budget
-from efficient_empathy.llm.call import Call
 from efficient_empathy.llm.errors import Fault, Overbilled
 from efficient_empathy.llm.pacing import Window
 from efficient_empathy.llm.prices import FREE, Prices
-from efficient_empathy.llm.wire import Reply
+from efficient_empathy.llm.wire import Reply, Usage
 
 _UNBILLED = frozenset(
     {
@@ -43,7 +42,7 @@ class Bills:
         self._trusted = not self._limited
         self._turn = Window(1)
 
-    def note_model(self, call: Call, outcome: Reply | Fault) -> str:
+    def note_model(self, outcome: Reply | Fault) -> str:
         """Count at the price of the model that answers from now on, where that is the dearer one; what to say of it."""
         other = outcome.model if isinstance(outcome, Reply) and outcome.model != self._model else ""
         listed = self._prices.find(other) if other and self.price is not None else None
@@ -51,7 +50,6 @@ class Bills:
         if dearer is None or dearer == self.price:
             return ""
         self.price = dearer
-        call.price_at(dearer)
         return f"{self._url} answers as {other}, which costs more than {self._model}: the higher price counts."
 
     async def enter(self, *, ahead: bool = False) -> bool:
@@ -69,16 +67,15 @@ class Bills:
         if alone:
             self._turn.release()
 
-    def check(self, call: Call, outcome: Reply | Fault, reserved_usd: float, budget: Budget) -> Overbilled | None:
+    def check(self, billed: float, usage: Usage | None, reserved_usd: float, budget: Budget) -> Overbilled | None:
         """What a bill above the bound that was set aside for it comes to, where cost is limited."""
         if not self._limited:
             return None
-        billed = call.cost_of(outcome)
         if billed <= reserved_usd:
-            self._trusted = self._trusted or outcome.usage is not None  # without a bill nothing is known
+            self._trusted = self._trusted or usage is not None  # without a bill nothing is known
             return None
-        prompt, completion = outcome.usage or (0, 0)
-        tokens = f" ({prompt:,} prompt and {completion:,} completion tokens)" if outcome.usage else ""
+        prompt, completion = usage or (0, 0)
+        tokens = f" ({prompt:,} prompt and {completion:,} completion tokens)" if usage else ""
         return Overbilled(
             f"{self._url} billed ${billed:.6g}{tokens} for a request that costs at most ${reserved_usd:.6g}, so the "
             f"limit of ${budget.max_usd:.6g} cannot be kept there: ${budget.spent_usd:.6g} is spent and nothing more "

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm.errors import BudgetExhausted
 
+Journal = Callable[[float], None]
+"""Is told what is spent and set aside together, in US dollars."""
+
 _UNITS = 10**12
 """Money is counted in whole units of 1e-12 dollars, rounded up, so that no sum of floats drifts over the limit."""
 _MOST_USD = 1e18
@@ -34,7 +37,7 @@ class Budget:
         self,
         max_usd: float | None = None,
         spent_usd: float = 0.0,
-        journal: Callable[[float], None] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         for value in (max_usd, spent_usd):
             if value is not None and not (math.isfinite(value) and value >= 0):
@@ -63,18 +66,34 @@ class Budget:
         """Spent and set aside together."""
         return (self._spent_units + self._reserved_units) / _UNITS
 
-    def reserve(self, usd: float) -> bool:
-        """Set `usd` aside if the limit allows it. What `journal` raises is raised, with nothing set aside."""
+    def covers(self, usd: float) -> bool:
+        """Whether the limit allows `usd` more."""
+        return self._max_units is None or self._spent_units + self._reserved_units + _units(usd) <= self._max_units
+
+    def reserve(self, usd: float, journal: Journal | None = None) -> bool:
+        """Set `usd` aside if the limit allows it. What `journal` raises is raised, with nothing set aside.
+
+        Where a `journal` is named, that one is told of it, to the dollar.
+        """
         units = _units(usd)
-        if self._max_units is not None and self._spent_units + self._reserved_units + units > self._max_units:
+        if not self.covers(usd):
             return False
         self._reserved_units += units
         try:
-            self._tell(units)
+            self._tell(units) if journal is None else self._word(journal)
         except BaseException:
             self._reserved_units -= units
             raise
         return True
+
+    def take_back(self, usd: float) -> None:
+        """Of what earlier runs had spent, `usd` is but set aside: its bill is still to come."""
+        self._spent_units -= _units(usd)
+        self._reserved_units += _units(usd)
+
+    def _word(self, journal: Journal) -> None:
+        journal(self.committed_usd)
+        self._told_units = self._spent_units + self._reserved_units
 
     def _tell(self, units: int) -> None:
         """Tell `journal` what is committed, and room for requests of so many units, unless it was told as much."""
@@ -87,15 +106,17 @@ class Budget:
         self.journal((committed + ahead) / _UNITS)
         self._told_units = committed + ahead
 
-    def settle(self, reserved: float, actual: float) -> None:
-        """Turn what was set aside into what was spent."""
+    def settle(self, reserved: float, actual: float, journal: Journal | None = None) -> None:
+        """Turn what was set aside into what was spent; `journal` as in `reserve`."""
         self._reserved_units -= _units(reserved)
         self._spent_units += _units(actual)
         waiting, self._waiting = self._waiting, []
         for turn in waiting:
             if not turn.done():
                 turn.set_result(None)
-        if actual > reserved:
+        if journal is not None:
+            self._word(journal)
+        elif actual > reserved:
             self._tell(_units(actual))
 
     def close(self) -> None:

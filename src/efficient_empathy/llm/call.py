@@ -128,16 +128,23 @@ class Call:
 
     def completion(self, reply: Reply, secrets: Secrets) -> Completion:
         """The answer, with what all attempts came to."""
-        prompt, completion = reply.usage or (len(self.body) // 4, -(-len(reply.text.encode()) // 4))
-        return Completion(
-            text=secrets.scrub(reply.text),
-            finish_reason=secrets.scrub(reply.finish_reason),
-            refusal=None if reply.refusal is None else secrets.scrub(reply.refusal),
-            logprobs=reply.logprobs,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            cost_usd=self.cost_usd,
-            latency_s=self.latency_s,
-            attempts=self.attempts,
-            thought=secrets.scrub(reply.thought),
-        )
+        return complete(reply, secrets, len(self.body), self.cost_usd, self.latency_s, self.attempts)
+
+
+def complete(
+    reply: Reply, secrets: Secrets, request_bytes: int, cost_usd: float, latency_s: float, attempts: int
+) -> Completion:
+    """The answer that a reply is, without secrets; its token counts are estimated where it has none."""
+    prompt, completion = reply.usage or (request_bytes // 4, -(-len(reply.text.encode()) // 4))
+    return Completion(
+        text=secrets.scrub(reply.text),
+        finish_reason=secrets.scrub(reply.finish_reason),
+        refusal=None if reply.refusal is None else secrets.scrub(reply.refusal),
+        logprobs=reply.logprobs,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cost_usd=cost_usd,
+        latency_s=latency_s,
+        attempts=attempts,
+        thought=secrets.scrub(reply.thought),
+    )

@@ -75,37 +75,37 @@ class Endpoint:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
-        self._wire: Wire = wire or OpenAIWire()
-        url = self._wire.url(check_url(base_url))
-        key_name = key_name or self._wire.key_variable
+        self.wire: Wire = wire or OpenAIWire()
+        url = self.wire.url(check_url(base_url))
+        key_name = key_name or self.wire.key_variable
         self.url = endpoint_name(str(url))
         self.address = public_url(str(url))
         """Where requests go, as keys of answers have it: scheme, host, port, path, what of the query is no secret."""
         self.model = model
         self.window = Window(concurrency)
         self.budget = budget or Budget()
-        self._bills = Bills(self.url, model, prices or Prices.load(), self.budget)
+        self.bills = Bills(self.url, model, prices or Prices.load(), self.budget)
         if self.price is None and self.budget.max_usd is not None:
             raise UserError(f'a limit on cost needs the price of "{model}": add the model to a prices file')
         key = check_key(api_key, key_name)
-        sent_headers = CIMultiDict(self._wire.headers(key, url))
+        sent_headers = CIMultiDict(self.wire.headers(key, url))
         sent_headers.update(headers or {})
         proxy = find_proxy(url)
         who_asks = (key or "", *query_secrets(url), *(headers or {}).values())
         self._warning = warn_of_plain_text(url, who_asks)
         credentials = (*query_secrets(url), *(proxy.secrets if proxy else ()))
-        self._secrets = Secrets(key, sent_headers, credentials, (headers or {}).values())
-        self._diagnosis = Diagnosis(
-            self._wire, self.url, model, key_name, frozenset(map(str.lower, sent_headers)), self._secrets
+        self.secrets = Secrets(key, sent_headers, credentials, (headers or {}).values())
+        self.diagnosis = Diagnosis(
+            self.wire, self.url, model, key_name, frozenset(map(str.lower, sent_headers)), self.secrets
         )
         self._extra_body = dict(extra_body or {})
-        self._transport = Transport(
+        self.transport = Transport(
             url,
             sent_headers,
             connections=concurrency,
             timeout_s=timeout_s,
             max_body_bytes=max_body_bytes,
-            secrets=self._secrets,
+            secrets=self.secrets,
             proxy=proxy,
         )
         self._breaker = Breaker(self.url, concurrency)
@@ -142,7 +142,7 @@ class Endpoint:
         """
         if self._warning:
             self.notify_once(self._warning)
-        call = self._call(
+        call = self.call(
             Question(
                 messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, shared_prefix, extra
             )
@@ -150,13 +150,13 @@ class Endpoint:
         while True:
             outcome = await self._attempt(call)
             if isinstance(outcome, Reply):
-                return call.completion(outcome, self._secrets)
+                return call.completion(outcome, self.secrets)
             call.fault = outcome.reason
             if outcome.notice:
                 self.notify_once(outcome.notice)
             if self._adapt(call, outcome):
-                fields = self._wire.fields(self.model, self._question(call.question))
-                call = replace(call, fields=fields, overhead=self._wire.overhead(fields))
+                fields = self.wire.fields(self.model, self._question(call.question))
+                call = replace(call, fields=fields, overhead=self.wire.overhead(fields))
             elif (wait_s := self._wait_s(call, outcome)) is not None:
                 async with self._drain.wait(call):
                     await self._sleep(wait_s)
@@ -183,7 +183,7 @@ class Endpoint:
         **extra: Any,
     ) -> Estimate:
         """What `complete` with the same arguments would take, without sending anything."""
-        return self._call(
+        return self.call(
             Question(
                 messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, shared_prefix, extra
             )
@@ -191,12 +191,12 @@ class Endpoint:
 
     def body(self, **question: Any) -> dict[str, Any]:
         """The JSON that `complete` with the same arguments would send first; the key is in a header, never in it."""
-        return dict(self._call(Question(**question)).fields)
+        return dict(self.call(Question(**question)).fields)
 
     @property
     def price(self) -> Price | None:
         """What the model charges; None where nobody knows, and costs are counted as 0."""
-        return self._bills.price
+        return self.bills.price
 
     @property
     def stats(self) -> Stats:
@@ -221,7 +221,7 @@ class Endpoint:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._transport.close()
+        await self.transport.close()
 
     async def __aenter__(self) -> Endpoint:
         return self
@@ -239,14 +239,14 @@ class Endpoint:
             await self.window.acquire(ahead=ahead)
         try:
             async with self._drain.wait(call):
-                alone = await self._bills.enter(ahead=ahead)
+                alone = await self.bills.enter(ahead=ahead)
             try:
                 if self._doubt.locked():
                     async with self._drain.wait(call), self._doubt:
                         pass
                 return await self._send(call)
             finally:
-                self._bills.leave(alone)
+                self.bills.leave(alone)
         finally:
             self.window.release()
 
@@ -261,8 +261,9 @@ class Endpoint:
         self._requests += 1
         try:
             outcome = await self._exchange(call)
-            if notice := self._bills.note_model(call, outcome):
-                self.notify_once(self._secrets.tell(notice))
+            if notice := self.bills.note_model(outcome):
+                call.price_at(self.price or FREE)
+                self.notify_once(self.secrets.tell(notice))
             cost = call.cost_of(outcome)
         finally:
             call.latency_s = time.monotonic() - sent_at
@@ -278,7 +279,7 @@ class Endpoint:
             self._failures[outcome.kind] += 1
             if outcome.overload:
                 self.window.overload(sent_at)
-        if overbilled := self._bills.check(call, outcome, reserved, self.budget):
+        if overbilled := self.bills.check(call.cost_of(outcome), outcome.usage, reserved, self.budget):
             self._breaker.trip(overbilled)
         return outcome
 
@@ -295,7 +296,7 @@ class Endpoint:
             if self._breaker.doubts(fault):
                 harmless = replace(call.question, messages=_HARMLESS, json_schema=None, top_logprobs=None,
                                    shared_prefix="")  # fmt: skip
-                probe = self._call(harmless)
+                probe = self.call(harmless)
                 try:
                     outcome = await self._send(probe)
                 except (BudgetExhausted, Draining):
@@ -339,7 +340,7 @@ class Endpoint:
         if fault.declined == "temperature" and call.question.temperature == 0 and "temperature" in call.fields:
             self._takes_temperature = False  # reasoning models have none to set
             return True
-        return self._wire.adapt(fault.reason, fault.declined)
+        return self.wire.adapt(fault.reason, fault.declined)
 
     def _suspects_schema(self, call: Call, fault: Fault) -> bool:
         """Whether a request may have failed because it asked for a schema, which no reply has come with so far."""
@@ -368,11 +369,11 @@ class Endpoint:
         )
 
     async def _exchange(self, call: Call) -> Reply | Fault:
-        response = await self._transport.post(call.body)
+        response = await self.transport.post(call.body)
         if isinstance(response, Fault):
             return response
         self._breaker.note_response()
-        return self._diagnosis.read(response, call.fields)
+        return self.diagnosis.read(response, call.fields)
 
     def _question(self, question: Question) -> Question:
         """A question as this server takes it, with the fields that go into every request."""
@@ -380,6 +381,7 @@ class Endpoint:
             question = replace(question, temperature=None)
         return replace(question, extra={**question.extra, **self._extra_body}) if self._extra_body else question
 
-    def _call(self, question: Question) -> Call:
-        fields = self._wire.fields(self.model, self._question(question))
-        return Call(question, fields, self.price or FREE, self._wire.overhead(fields))
+    def call(self, question: Question) -> Call:
+        """The call that asks `question`, with the body that it is sent with first."""
+        fields = self.wire.fields(self.model, self._question(question))
+        return Call(question, fields, self.price or FREE, self.wire.overhead(fields))

@@ -16,7 +16,7 @@ BUNDLED = Path(__file__).with_name("prices.yaml")
 """Public list prices; its comment says of when."""
 
 _VERSION = re.compile(r"([-@](\d{4}-\d{2}-\d{2}|\d{8}|(0[1-9]|1[0-2])[0-3]\d)|-latest)\Z")
-_PRICES = {"input", "output", "cached", "written"}
+_PRICES = {"input", "output", "cached", "written", "batch"}
 _FORM = "MODEL: {input: 2.50, output: 10.00}"
 
 
@@ -30,6 +30,15 @@ class Price:
     """For prompt tokens read from a cache; as any others where it is not known."""
     written: float | None = None
     """For prompt tokens written to a cache; a quarter more than others where it is not known, as at Anthropic."""
+    batch: float = 0.5
+    """The share of all this that a request in a batch costs: half at OpenAI, Anthropic and most others."""
+
+    def in_batch(self) -> Price:
+        """What a request in a batch costs."""
+        share = self.batch
+        return Price(
+            share * self.input, share * self.output, share * self.read_price, share * self.write_price, batch=1.0
+        )
 
     def cost(self, prompt_tokens: int, completion_tokens: int, read: int = 0, written: int = 0) -> float:
         """US dollars for these tokens; `read` and `written` are those of the prompt that a cache had or got."""
@@ -51,8 +60,10 @@ class Price:
             max(self.output, other.output),
             max(self.read_price, other.read_price),
             max(self.write_price, other.write_price),
+            max(self.batch, other.batch),
         )
-        return self if dearer == Price(self.input, self.output, self.read_price, self.write_price) else dearer
+        same = Price(self.input, self.output, self.read_price, self.write_price, self.batch)
+        return self if dearer == same else dearer
 
     @property
     def read_price(self) -> float:

@@ -21,6 +21,8 @@ from efficient_empathy.llm.errors import BudgetExhausted, Draining
 
 Ending = Literal["complete", "stopped", "budget"]
 """How a run ended: with nothing left to ask, by a signal, or by the budget."""
+SessionEnding = Ending | Literal["waiting", "error"]
+"""The same, or with batches under way, or by an error."""
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 

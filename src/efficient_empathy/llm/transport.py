@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import aiohttp
 from yarl import URL
@@ -144,19 +145,43 @@ class Transport:
 
     async def post(self, body: bytes) -> Response | Fault:
         """Send `body`, read the response. The time limit covers everything from connecting to the last byte."""
+        return await self.send("POST", self._url, body, self._headers)
+
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        body: Any,
+        headers: Mapping[str, str],
+        *,
+        timeout_s: float | None = None,
+        file: BinaryIO | None = None,
+    ) -> Response | Fault:
+        """One request to the same server. `body` is whatever aiohttp sends; a success is written to `file` if given.
+
+        `timeout_s`, by default the endpoint's, covers everything; with `file` the wait for each part of the response.
+        """
         session = self._session or self._open()
+        timeout_s = timeout_s or self._timeout_s
         try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await session.post(
-                    self._url,
+            async with asyncio.timeout(timeout_s) as limit:
+                response = await session.request(
+                    method,
+                    url,
                     data=body,
                     allow_redirects=False,
-                    headers=self._headers,
+                    headers=headers,
                     proxy=self._proxy.url if self._proxy else None,
                     proxy_headers=self._proxy.headers if self._proxy else None,
                 )
                 try:
-                    received = await self._read_body(response.content)
+                    if file is not None and 200 <= response.status < 300:
+                        received: bytes | None = b""
+                        async for part in response.content.iter_any():
+                            limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
+                            file.write(part)
+                    else:
+                        received = await self._read_body(response.content)
                 finally:
                     response.close()  # does nothing to a connection whose response was read to its end
         except aiohttp.ClientHttpProxyError as error:
@@ -170,7 +195,7 @@ class Transport:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return Fault("connection", self._words(error), unanswered=True, refused=True)
         except TimeoutError:
-            reason = f"no complete reply in {self._timeout_s:g} s"
+            reason = f"no complete reply in {timeout_s:g} s"
             return Fault("timeout", reason, overload=True, billed=True, unanswered=True)
         except aiohttp.ClientPayloadError as error:
             return Fault("bad_body", f"the reply broke off: {self._words(error)}", overload=True, billed=True)
@@ -180,6 +205,16 @@ class Transport:
         if received is None:
             return Fault("bad_body", f"the reply is longer than {self._max_body_bytes:,} bytes", billed=True)
         return Response(response.status, response.headers, received)
+
+    @property
+    def url(self) -> URL:
+        """Where `post` sends to."""
+        return self._url
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What every request carries."""
+        return self._headers
 
     async def close(self) -> None:
         """Close the connections. A later `post` opens new ones."""

@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,11 @@ CREATE TABLE IF NOT EXISTS judgements (
     raw TEXT NOT NULL, reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     cost_usd REAL NOT NULL, latency_s REAL NOT NULL, requests INTEGER NOT NULL, created_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS spending (id INTEGER PRIMARY KEY CHECK (id = 1), committed_usd REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (
+    id INTEGER PRIMARY KEY, label TEXT NOT NULL UNIQUE, spec_id INTEGER NOT NULL REFERENCES specs (id),
+    remote TEXT,                 -- its name at the server; NULL until that is known
+    rows TEXT NOT NULL,          -- JSON: sample, bytes of its request, its bound in dollars; [] once it is over
+    requests INTEGER NOT NULL, reserved_usd REAL NOT NULL, created_at REAL NOT NULL, outcome TEXT);
 CREATE INDEX IF NOT EXISTS by_sample ON judgements (spec_id, sample_id);
 CREATE UNIQUE INDEX IF NOT EXISTS one_ok ON judgements (spec_id, sample_id) WHERE state = 'ok';
 """
@@ -42,6 +48,25 @@ INSERT = (
     f"INSERT OR IGNORE INTO judgements (spec_id, {', '.join(COLUMNS)}) VALUES (:spec_id, "
     f"{', '.join(':' + column for column in COLUMNS)})"
 )
+
+
+BatchRow = tuple[str, int, float]
+"""Of one request in a batch: its sample, its bytes, the US dollars that it cannot exceed."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch that is under way, or about to be: its rows are answered under their number in it."""
+
+    label: str
+    """What it is called here; its requests' names begin with it."""
+    spec: JudgeSpec
+    remote: str | None
+    """Its name at the server; None where it is not known whether that has it."""
+    rows: list[BatchRow]
+    reserved_usd: float
+    created_at: float
+    """Unix seconds."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +125,13 @@ class Ledger:
         """Write judgements in one transaction; when this returns, they survive the process."""
         self._require_in_place()
         with self._guard(), transaction(self._db):
-            spec_id = self._spec_ids.get(spec.key) or self._spec_id(spec, add=True)
-            self._db.executemany(INSERT, [{"spec_id": spec_id, **_to_row(j)} for j in judgements])
+            spec_id = self._insert(spec, judgements)
         self._spec_ids[spec.key] = spec_id
+
+    def _insert(self, spec: JudgeSpec, judgements: Iterable[Judgement]) -> int:
+        spec_id = self._spec_ids.get(spec.key) or self._spec_id(spec, add=True)
+        self._db.executemany(INSERT, ({"spec_id": spec_id, **_to_row(j)} for j in judgements))
+        return spec_id
 
     def missing(self, spec: JudgeSpec, sample_ids: Sequence[str]) -> set[str]:
         """Those of `sample_ids` that have no `ok` judgement under `spec`."""
@@ -176,11 +205,65 @@ class Ledger:
 
         The judgements that were recorded before are past a power cut with it.
         """
+        with self._for_good():
+            self._commit_usd(usd)
+
+    def open_batch(
+        self, spec: JudgeSpec, label: str, rows: Sequence[BatchRow], reserved_usd: float, usd: float
+    ) -> None:
+        """Note a batch before it is sent, and what all calls may have come to with it (see `commit_usd`)."""
+        with self._for_good():
+            self._db.execute(
+                "INSERT INTO batches (label, spec_id, rows, requests, reserved_usd, created_at) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (label, self._spec_id(spec, add=True), json.dumps(rows), len(rows), reserved_usd, time.time()),
+            )
+            self._commit_usd(usd)
+
+    def name_batch(self, batch: Batch, remote: str | None) -> None:
+        """Note what the server calls a batch; None where it turns out that it has never had it."""
+        with self._for_good():
+            self._db.execute("UPDATE batches SET remote = ? WHERE label = ?", (remote, batch.label))
+
+    def close_batch(self, batch: Batch, judgements: Iterable[Judgement], outcome: str, usd: float) -> None:
+        """Keep what a batch came to, all of it or nothing, and what all calls have come to since."""
+        with self._for_good():
+            self._insert(batch.spec, judgements)
+            self._db.execute("UPDATE batches SET rows = '[]', outcome = ? WHERE label = ?", (outcome, batch.label))
+            self._commit_usd(usd)
+
+    def open_batches(self, spec: JudgeSpec) -> list[Batch]:
+        """The batches under `spec` whose outcome is not known, in the order in which they were made."""
+        with self._guard():
+            rows = self._db.execute(
+                "SELECT label, remote, rows, reserved_usd, created_at FROM batches "
+                "WHERE spec_id = ? AND outcome IS NULL ORDER BY id",
+                (self._spec_id(spec),),
+            )
+            return [
+                Batch(label, spec, remote, [(i, n, usd) for i, n, usd in json.loads(content)], reserved, made)
+                for label, remote, content, reserved, made in rows
+            ]
+
+    def batch_names(self) -> set[str]:
+        """What servers call the batches that this ledger has ever had."""
+        with self._guard():
+            return {row[0] for row in self._db.execute("SELECT remote FROM batches WHERE remote IS NOT NULL")}
+
+    def _commit_usd(self, usd: float) -> None:
+        self._db.execute("INSERT OR REPLACE INTO spending (id, committed_usd) VALUES (1, ?)", (usd,))
+
+    @contextmanager
+    def _for_good(self) -> Iterator[None]:
+        """One transaction that no power cut takes, with all that were before it."""
         self._require_in_place()
         with self._guard():
             self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("INSERT OR REPLACE INTO spending (id, committed_usd) VALUES (1, ?)", (usd,))
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            try:
+                with transaction(self._db):
+                    yield
+            finally:
+                self._db.execute("PRAGMA synchronous = NORMAL")
 
     def judged_usd(self) -> float:
         """What the judgements have cost."""

@@ -24,7 +24,7 @@ from efficient_empathy.foundation.errors import redact
 from efficient_empathy.foundation.run.files import temporary_name
 from efficient_empathy.foundation.run.record import Part, Record
 from efficient_empathy.llm import Window
-from efficient_empathy.llm.runner import Watcher
+from efficient_empathy.llm.runner import SessionEnding, Watcher
 from efficient_empathy.scoring.judges.contract import STATES, Judgement, JudgeSpec
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ PROGRESS = "progress.json"
 WRITE_EVERY_S = 1.0
 Whole = Annotated[int, Field(ge=0, le=10**15)]
 """A count: a file from elsewhere may hold anything."""
-State = Literal["running", "stopping", "complete", "stopped", "budget", "error"]
+State = Literal["running", "stopping"] | SessionEnding
 
 
 class Counts(Part):
@@ -108,13 +108,13 @@ class ProgressDisplay:
         elif self._done > self._at_start:
             self._line()
 
-    def update(self, judgements: Sequence[Judgement]) -> None:
-        """Count judgements that have just been recorded."""
+    def update(self, judgements: Sequence[Judgement], again: int = 0) -> None:
+        """Count judgements that have just been recorded; the samples of `again` of them are asked about once more."""
         for judgement in judgements:
             self.states[judgement.state] += 1
             self.cost_usd += judgement.cost_usd
             self.requests += judgement.requests
-        self._done += len(judgements)
+        self._done += len(judgements) - again
         if self._bar:
             self._bar.update(self._task, completed=self._done, rate=f"{self._rate():.0f}/s", rest=self._rest())
         elif time.monotonic() - self._line_at >= LINE_EVERY_S:

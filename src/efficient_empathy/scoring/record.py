@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field, model_serializer
 
@@ -16,7 +16,7 @@ from efficient_empathy.foundation.run.stages import (
     RubricRecord,
     ScoreSummary,
 )
-from efficient_empathy.llm.runner import Ending
+from efficient_empathy.llm.runner import SessionEnding
 from efficient_empathy.scoring.judges.contract import JudgeReference
 from efficient_empathy.scoring.ledger import Totals
 from efficient_empathy.scoring.panel import Panel
@@ -78,7 +78,7 @@ class ScoreRecord(ScoreSummary):
     disagreement: float | None = None
     """The mean of the largest range on any axis; None where no sample has two judgements."""
     members: tuple[MemberRecord, ...] = ()
-    ending: Ending | Literal["error"]
+    ending: SessionEnding
     """How the last call ended."""
     reasons: dict[str, int] = Field(default_factory=dict)
     """The most frequent reasons of failure."""
@@ -116,8 +116,10 @@ class ScoreCall(Part):
     requests: int
     cost_usd: float
     seconds: float
-    ending: Ending | Literal["error"]
-    """complete, stopped (Ctrl-C), budget or error."""
+    ending: SessionEnding
+    """complete, stopped (Ctrl-C), waiting (for batches), budget or error."""
+    under_way: int = 0
+    """Samples in batches that have not come back, one for each judge."""
     reasons: dict[str, int]
     """The most frequent reasons of failure."""
 
@@ -131,7 +133,9 @@ class ScoreResult(Part):
     requests: int
     cost_usd: float
     seconds: float
-    ending: Ending | Literal["error"]
+    ending: SessionEnding
+    under_way: int = 0
+    """As in `ScoreCall`."""
     reasons: dict[str, int]
     bad_rows: int
     repairs: dict[str, int]
@@ -145,6 +149,13 @@ class ScoreResult(Part):
     """As in `ScoreRecord`."""
     warnings: tuple[str, ...] = ()
     """What looks wrong with the scores, a sentence each."""
+
+    def under_way_text(self) -> str:
+        """What there is to do about batches that have not come back."""
+        return (
+            f"{self.under_way:,} are in batches under way: the same command collects them later; with --wait it stays "
+            "until they are back."
+        )
 
     @model_serializer(mode="wrap")
     def _without_gaps(self, dump: Any) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Literal
+from typing import Any
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import Misplaced, UserError
-from efficient_empathy.llm.runner import Ending, Watcher, Work, run
+from efficient_empathy.llm.runner import Ending, SessionEnding, Watcher, Work, run
+from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.judges.contract import CheckedJudge, Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.progress import ProgressDisplay, ProgressFile
@@ -20,8 +21,10 @@ CHUNK = 1024
 class Pending:
     """The samples that still need judging, each at most once at a time, from a stream that is read as it is needed."""
 
-    def __init__(self, samples: Iterable[Sample], ledger: Ledger, spec: JudgeSpec) -> None:
-        self.under_way: set[str] = set()
+    def __init__(
+        self, samples: Iterable[Sample], ledger: Ledger, spec: JudgeSpec, under_way: Iterable[str] = ()
+    ) -> None:
+        self.under_way = set(under_way)
         self._samples = iter(samples)
         self._ledger, self._spec = ledger, spec
         self._stream = self._missing()
@@ -46,10 +49,14 @@ class Pending:
 
 
 def judging(
-    samples: Iterable[Sample], judge: CheckedJudge, ledger: Ledger, display: ProgressDisplay
+    samples: Iterable[Sample],
+    judge: CheckedJudge,
+    ledger: Ledger,
+    display: ProgressDisplay,
+    under_way: Iterable[str] = (),
 ) -> Work[Sample, list[Judgement]]:
-    """The work of judging every sample that has no `ok` judgement yet, for the runner."""
-    pending = Pending(samples, ledger, judge.spec)
+    """The work of judging every sample that has no `ok` judgement yet and is not `under_way`, for the runner."""
+    pending = Pending(samples, ledger, judge.spec, under_way)
 
     def keep(batch: Sequence[Sample], judgements: list[Judgement]) -> None:
         ledger.record(judge.spec, judgements)
@@ -69,13 +76,16 @@ def judging(
 
 
 def run_judge(
-    samples: Iterable[Sample],
-    judge: CheckedJudge,
-    ledger: Ledger,
-    display: ProgressDisplay,
-    watcher: Watcher,
+    samples: Iterable[Sample], judge: CheckedJudge, ledger: Ledger, display: ProgressDisplay, watcher: Watcher
 ) -> Ending:
-    """Judge what has no `ok` judgement yet; the judge is closed in the end.
+    """Judge what has no `ok` judgement yet, call by call; see `run_work`."""
+    return run_work(judging(samples, judge, ledger, display), judge, ledger, display, watcher)
+
+
+def run_work(
+    work: Work[Any, Any], judge: CheckedJudge, ledger: Ledger, display: ProgressDisplay, watcher: Watcher
+) -> Ending:
+    """Do a judge's work, which closes the judge in the end.
 
     The ledger notes what an endpoint's calls may come to before they go out. Raises what `runner.run_calls` raises.
     """
@@ -83,38 +93,66 @@ def run_judge(
         judge.endpoint.budget.journal = ledger.commit_usd
         judge.endpoint.notify = lambda notice: watcher.console.print(notice)
     with display:
-        return run(judging(samples, judge, ledger, display), watcher)
+        return run(work, watcher)
 
 
 class Session:
-    """Judges put through the same samples, `total` of them, one after the other: what that comes to."""
+    """Judges put through the same samples, `total` of them, one after the other: what that comes to.
 
-    def __init__(self, ledger: Ledger, console: Console, total: int) -> None:
+    Those behind an API are asked in batches where `batches` says so.
+    """
+
+    def __init__(self, ledger: Ledger, console: Console, total: int, batches: BatchSettings | None = None) -> None:
         self.requests = 0
         self.cost_usd = 0.0
         self.judgements = 0
-        self.ending: Ending | Literal["error"] = "complete"
+        self.under_way = 0
+        """Samples, one for each judge, in batches that have not come back."""
+        self.ending: SessionEnding = "complete"
         self._failure: UserError | None = None
         self._ledger, self._console, self._total = ledger, console, total
+        self._batches = batches or BatchSettings()
 
-    def ask(self, judge: CheckedJudge, samples: Iterable[Sample], ids: Iterable[Sequence[str]]) -> bool:
-        """Judge those of `samples` that need it; `ids` are theirs, in parts. Whether it came to its end."""
+    def ask(self, judge: CheckedJudge, samples: Callable[[], Iterable[Sample]], ids: Iterable[Sequence[str]]) -> bool:
+        """Judge those of `samples` that need it; `ids` are theirs, in parts. Whether the next judge may be asked."""
         if judge.note:
             self._console.print(judge.note)
         done = sum(list(self._ledger.states(judge.spec, part).values()).count("ok") for part in ids)
         display = ProgressDisplay(self._console, self._total, done, judge.window)
         file = ProgressFile(self._ledger.path.parent, judge.name, judge.spec, display, self._console)
+        ending: SessionEnding
         try:
-            self.ending = run_judge(samples, judge, self._ledger, display, file)
+            ending = run_work(self._work(judge, samples, display), judge, self._ledger, display, file)
         except UserError as error:
-            self.ending, self._failure = "error", error
-        file.end(self.ending, str(self._failure or ""))
+            ending, self._failure = "error", error
+        under_way = sum(len(batch.rows) for batch in self._ledger.open_batches(judge.spec))
+        if under_way and ending == "complete":
+            ending = "waiting"
+        file.end(ending, str(self._failure or ""))
+        self.under_way += under_way
+        if self.ending != "waiting" or ending != "complete":
+            self.ending = ending
         if isinstance(self._failure, Misplaced):
             raise self._failure
         self.requests += display.requests
         self.cost_usd += display.cost_usd
         self.judgements += sum(display.states.values())
-        return self.ending == "complete"
+        return ending in ("complete", "waiting")
+
+    def _work(
+        self, judge: CheckedJudge, samples: Callable[[], Iterable[Sample]], display: ProgressDisplay
+    ) -> Work[Any, Any]:
+        if self._batches.batch and judge.has_batches:
+            from efficient_empathy.scoring.batches.work import Batching, BatchWork
+
+            return BatchWork(Batching(samples, judge, self._ledger, display, self._console, self._batches)).work()
+        under_way = {sample for batch in self._ledger.open_batches(judge.spec) for sample, _, _ in batch.rows}
+        if under_way:
+            self._console.print(
+                f"{len(under_way):,} samples are in batches under way and are not asked for twice: --batch collects "
+                "them."
+            )
+        return judging(samples(), judge, self._ledger, display, under_way)
 
     def give_up(self, progress: str) -> None:
         """Raise the `UserError` that ended it, if one did; `progress` says what there is all the same."""

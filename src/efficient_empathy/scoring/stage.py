@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.dialogues import scan_samples
+from efficient_empathy.dialogues import Sample, scan_samples
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, shell
@@ -18,6 +18,7 @@ from efficient_empathy.foundation.guard import Bounds
 from efficient_empathy.foundation.permissions import remember
 from efficient_empathy.foundation.run.stages import ReadingRecord
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.ingestion import ingest
 from efficient_empathy.scoring.judges.contract import STATES, CheckedJudge, Judge, JudgeOptions
 from efficient_empathy.scoring.judges.permissions import judge_needs
@@ -55,6 +56,7 @@ def score(
     options: JudgeOptions | None = None,
     *,
     pool: Pool = "median",
+    batches: BatchSettings | None = None,
     reading: ReadingSettings | None = None,
     console: Console | None = None,
     force: bool = False,
@@ -62,8 +64,8 @@ def score(
     """Read `source` into a run, judge every sample without an `ok` judgement of this judge, write `scores.parquet`.
 
     `judge` is a reference (`judges.registry`) with its `options`, any object that keeps the `Judge` contract, or
-    several of either: each judges every sample, all on one budget, and `pool` makes one score of theirs. `reading` and
-    `force` are passed on to `ingest`.
+    several of either: each judges every sample, all on one budget, and `pool` makes one score of theirs. `batches`
+    sends what it can through a batch API; `reading` and `force` are passed on to `ingest`.
 
     A `UserError` that ends it (dead endpoint, wrong key) comes after all that was received is kept.
     """
@@ -76,6 +78,8 @@ def score(
         checked_judges = [
             build_judge(one, rubric, workspace, options, source) for one in judges
         ]  # before anything is written
+        if batches is not None and batches.batch and not any(one.has_batches for one in checked_judges):
+            raise UserError(f"{checked_judges[0].name} is asked through no API, so not in batches: leave --batch out")
         share_budget(checked_judges)
         panel = Panel.of([one.spec for one in checked_judges], pool if len(checked_judges) > 1 else "first")
         references = [
@@ -90,8 +94,9 @@ def score(
         counts = f"{record.samples:,} samples of {record.conversations:,} conversations"
         console.print(f"{counts}, read as {record.source.format}")
         return _score(
-            workspace, checked_judges, FirstPass(panel=panel, judges=tuple(references)), last, rubric, record, console
-        )
+            workspace, checked_judges, FirstPass(panel=panel, judges=tuple(references)), last, rubric, record, console,
+            batches,
+        )  # fmt: skip
 
 
 def _score(
@@ -102,16 +107,16 @@ def _score(
     rubric: Rubric,
     reading: ReadRecord,
     console: Console,
+    batches: BatchSettings | None,
 ) -> ScoreResult:
     started = time.monotonic()
     panel = _with_rounds(first_pass, last)
     with Ledger(workspace.ledger) as ledger:
-        session = Session(ledger, console, reading.samples - reading.duplicates)
+        session = Session(ledger, console, reading.samples - reading.duplicates, batches)
         for one in judges:
-            samples = (sample for chunk in scan_samples(workspace.samples, 1024) for sample in chunk)
             if len(judges) > 1:
                 console.print(one.name)
-            if not session.ask(one, samples, sample_ids(workspace.samples)):
+            if not session.ask(one, lambda: read_samples(workspace.samples), sample_ids(workspace.samples)):
                 break
         counts = write(workspace, ledger, panel, rubric)
         members = [_member(workspace, ledger, one) for one in judges]
@@ -142,6 +147,7 @@ def call_of(session: Session, started: float, reasons: dict[str, int]) -> ScoreC
         cost_usd=round(session.cost_usd, 6),
         seconds=round(time.monotonic() - started, 2),
         ending=session.ending,
+        under_way=session.under_way,
         reasons=reasons,
     )
 
@@ -196,6 +202,11 @@ def write(workspace: Workspace, ledger: Ledger, panel: Panel, rubric: Rubric) ->
     )
 
 
+def read_samples(samples: Path) -> Iterator[Sample]:
+    """The samples of a Parquet file, one by one."""
+    return (sample for chunk in scan_samples(samples, 1024) for sample in chunk)
+
+
 def sample_ids(samples: Path) -> Iterator[list[str]]:
     """The ids of a Parquet file's rows, in parts."""
     for chunk in pl.scan_parquet(samples, glob=False).select("sample_id").collect_batches(chunk_size=65536):
@@ -233,7 +244,7 @@ def require_scores(result: ScoreResult, max_failed: float = 1.0) -> None:
 
     What was stopped by hand has said so already.
     """
-    if result.ending == "stopped":
+    if result.ending in ("stopped", "waiting"):
         return
     failures = sum(count for state, count in result.states.items() if state != "ok")
     reasons = "; ".join(f"{count:,} × {reason}" for reason, count in result.reasons.items())
@@ -270,6 +281,8 @@ def summary(result: ScoreResult, run: Path) -> str:
     lines += [f"  {count:,} × {reason}" for reason, count in result.reasons.items()]
     if result.ending == "stopped":
         lines.append(f"Stopped with {result.unjudged:,} samples to go. Run the same command again to go on.")
+    elif result.under_way:
+        lines.append(result.under_way_text())
     elif result.ending == "budget":
         lines.append(f"The budget ends here, with {result.unjudged:,} samples to go. A higher --max-cost goes on.")
     elif result.states["ok"] < result.samples:
@@ -277,7 +290,7 @@ def summary(result: ScoreResult, run: Path) -> str:
     lines += [f"Warning: {warning}." for warning in result.warnings]
     if any(result.states.get(state) for state in ("parse_error", "refused")):
         lines.append(f"What the judge replied: efficient-empathy replies {run}")
-    if result.states["ok"]:
+    if result.states["ok"] and not result.under_way:
         lines.append(f"Next: efficient-empathy select --run {shell(run)}")
     return "\n".join(lines)
 

@@ -17,6 +17,7 @@ _ENDINGS = {
     "complete": "",
     "stopped": ", stopped by hand",
     "budget": ", ended by the budget",
+    "waiting": ", with batches under way",
     "error": ", ended by an error",
 }
 

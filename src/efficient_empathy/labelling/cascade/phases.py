@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from efficient_empathy.dialogues import Sample, scan_samples
+from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -31,11 +31,12 @@ from efficient_empathy.labelling.cascade.predictions import Predictions, read_sc
 from efficient_empathy.labelling.cascade.record import CheckRecord, GuaranteeRecord, Plan, guarantee_text
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.subsets import Labels, Probabilities
+from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.session import Session
-from efficient_empathy.scoring.stage import sample_ids
+from efficient_empathy.scoring.stage import read_samples, sample_ids
 
 BOUGHT = 0.6
 """Of the judgements that the plan expects, beside the draw, the share that the rounds of refitting may buy."""
@@ -61,12 +62,12 @@ class Work:
     spec: JudgeSpec
     ledger: Ledger
     console: Console
+    batches: BatchSettings = field(default_factory=BatchSettings)
     sessions: list[Session] = field(default_factory=list)
 
     def predict(self, judge: CheckedJudge, total: int) -> None:
         """Let the distilled judge score what the ledger lacks of all `total` samples. Raises `UnfinishedError`."""
-        samples = (sample for chunk in scan_samples(self.workspace.samples, 1024) for sample in chunk)
-        self._judge(judge, samples, sample_ids(self.workspace.samples), total)
+        self._judge(judge, lambda: read_samples(self.workspace.samples), sample_ids(self.workspace.samples), total)
 
     def ask(self, phase: str, ids: set[str]) -> None:
         """Let the expert judge what the ledger lacks of the samples with these `ids`. Raises `UnfinishedError`."""
@@ -75,12 +76,22 @@ class Work:
             return
         expert = self.expert()
         self.console.print(f"{phase}: {len(missing):,} samples for {expert.name}")
-        samples = (s for chunk in scan_samples(self.workspace.samples, 1024) for s in chunk if s.id in missing)
+
+        def samples() -> Iterable[Sample]:
+            return (sample for sample in read_samples(self.workspace.samples) if sample.id in missing)
+
         self._judge(expert, samples, [list(ids)], len(ids))
 
-    def _judge(self, judge: CheckedJudge, samples: Iterable[Sample], ids: Iterable[Sequence[str]], total: int) -> None:
-        self.sessions.append(Session(self.ledger, self.console, total))
-        if not self.sessions[-1].ask(judge, samples, ids):
+    def _judge(
+        self,
+        judge: CheckedJudge,
+        samples: Callable[[], Iterable[Sample]],
+        ids: Iterable[Sequence[str]],
+        total: int,
+    ) -> None:
+        session = Session(self.ledger, self.console, total, self.batches)
+        self.sessions.append(session)
+        if not session.ask(judge, samples, ids) or session.under_way:
             raise UnfinishedError
 
 

@@ -123,6 +123,8 @@ def summary(result: CascadeResult, run: Path) -> str:
     if result.cost_usd:
         lines.append(f"{result.requests:,} requests, ${result.cost_usd:.4f}.")
     lines += [f"  {count:,} × {reason}" for reason, count in result.reasons.items()]
+    if result.under_way:
+        return "\n".join([*lines, result.under_way_text()])
     if record.guarantee is None:
         lines.append("Stopped before anything could be guaranteed. Run the same command again to go on.")
         return "\n".join(lines)

@@ -21,6 +21,7 @@ from efficient_empathy.labelling.cascade.predictions import read_predictions
 from efficient_empathy.labelling.cascade.record import CascadeRecord, CascadeResult, Plan, plan_text
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.subsets import bind_rules
+from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.ingestion import ingest
 from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeOptions, JudgeSpec
 from efficient_empathy.scoring.judges.registry import build_judge, check_options
@@ -51,11 +52,15 @@ def cascade(
     options: JudgeOptions | None = None,
     *,
     dry_run: bool = False,
+    batches: BatchSettings | None = None,
     reading: ReadingSettings | None = None,
     console: Console | None = None,
     force: bool = False,
 ) -> CascadeResult | CascadeRecord:
     """Score `source` with a guarantee on the policy's subsets; `reading` and `force` are passed on to `ingest`.
+
+    With `batches` the expert is asked through its batch API: the cascade then ends after each phase and goes on from
+    there once the batches have come back, unless it waits for them.
 
     The distilled judge scores everything; a plan is printed; the expert judges a random sample, from which it is proven
     up to which uncertainty the distilled judge may answer; the expert judges the rest; the guarantee is checked on
@@ -79,7 +84,7 @@ def cascade(
         record = ingest(source, workspace, reading, force=force)
         keep_rubric(workspace, rubric)
         with Ledger(workspace.ledger) as ledger:
-            work = Work(workspace, settings, rubric, expert, behind.spec, ledger, console)
+            work = Work(workspace, settings, rubric, expert, behind.spec, ledger, console, batches or BatchSettings())
             return _cascade(work, bound, record, distilled, behind, dry_run=dry_run)
 
 

@@ -247,7 +247,7 @@ def _refresh(
         session = Session(ledger, console, choice.distinct())
         for one in rounds if choice.count else ():
             console.print(_judge_text(one))
-            if not session.ask(one, choice.samples(), choice.ids()):
+            if not session.ask(one, choice.samples, choice.ids()):
                 break
         counts = run.write(ledger, panel, [*run.names, *(one.name for one in rounds.judges)])
     record = start.model_copy(

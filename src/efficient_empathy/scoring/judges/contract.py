@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_args
 
 from pydantic import Field, JsonValue
 
@@ -24,6 +24,10 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import Settings
 from efficient_empathy.llm import Window
 from efficient_empathy.scoring.rubric import Axis, Rubric
+
+if TYPE_CHECKING:
+    from efficient_empathy.llm import CallFailed, Completion
+    from efficient_empathy.llm.batches.client import BatchClient
 
 State = Literal["ok", "parse_error", "api_error", "refused"]
 STATES: tuple[State, ...] = get_args(State)
@@ -212,6 +216,20 @@ class CheckedJudge:
         if [j.sample_id for j in judgements] != [sample.id for sample in samples]:
             raise self._error("it must answer with one judgement per sample, in order")
         return [self._check_judgement(judgement) for judgement in judgements]
+
+    @property
+    def has_batches(self) -> bool:
+        """Whether it can be asked through a batch API."""
+        return hasattr(self._judge, "open_batches")
+
+    def open_batches(self, sleep: Callable[[float], Awaitable[None]]) -> BatchClient:
+        """The batch API that its requests can go through."""
+        client: BatchClient = self._judge.open_batches(sleep)
+        return client
+
+    def read(self, sample_id: str, answer: Completion | CallFailed) -> Judgement:
+        """The judgement that an answer from a batch is, checked."""
+        return self._check_judgement(self._judge.read(sample_id, answer))
 
     def check(self) -> None:
         """Raise what its endpoint has found wrong for all calls, even if each was answered."""

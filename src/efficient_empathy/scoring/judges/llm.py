@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, JsonValue
@@ -29,6 +29,9 @@ from efficient_empathy.scoring.judges.contract import REDACTS, Judge, JudgeConte
 from efficient_empathy.scoring.logprobs import TOP_LOGPROBS, LogprobsError, alternatives_limit, distributions
 from efficient_empathy.scoring.parser import to_judgement
 from efficient_empathy.scoring.rubric import Rubric
+
+if TYPE_CHECKING:
+    from efficient_empathy.llm.batches.client import BatchClient
 
 DECODING = ("reply", "temperature", "max_tokens", "logprobs")
 """The settings of how replies are asked for; they stand in the `JudgeSpec` under these names."""
@@ -206,7 +209,7 @@ class LLMJudge:
     async def _ask(self, sample: Sample, *, in_words: bool = False) -> Judgement:
         request = self._request_in_words(sample) if in_words else self.request(sample)
         try:
-            return self._read(sample, await self.endpoint.complete(**request))
+            return self.read(sample.id, await self.endpoint.complete(**request))
         except CallFailed as failure:
             if self._lowers_top_logprobs(failure, request):
                 return _with_costs_of(failure, await self._ask(sample, in_words=in_words))
@@ -214,15 +217,14 @@ class LLMJudge:
             declines_schema = failure.declined == "json_schema" and "json_schema" in request
             if declines_schema and self.settings.reply == "auto":
                 return await self._ask_in_words(sample, failure)
-            reason = failure.reason
+            answer = self.read(sample.id, failure)
             if declines_schema:
-                reason = f"{reason} (leave --reply json out, or try --reply text)"
-            answer = self._failure(sample, reason, failure.attempts, failure.cost_usd, failure.latency_s)
-            return replace(answer, state="refused") if failure.code == FILTERED else answer
+                return replace(answer, reason=f"{answer.reason} (leave --reply json out, or try --reply text)")
+            return answer
         except (BudgetExhausted, Draining) as ended:
             if not ended.attempts:
                 raise
-            return self._failure(sample, str(ended), ended.attempts, ended.cost_usd, 0.0)
+            return self._failure(sample.id, str(ended), ended.attempts, ended.cost_usd, 0.0)
 
     async def _ask_in_words(self, sample: Sample, failure: CallFailed) -> Judgement:
         """The sample's judgement by the form, after a request with a schema failed; the next samples go that way too.
@@ -266,10 +268,20 @@ class LLMJudge:
                 f"({failure.reason})"
             ) from failure
 
-    def _read(self, sample: Sample, completion: Completion) -> Judgement:
-        settings = self.settings
+    def open_batches(self, sleep: Callable[[float], Awaitable[None]]) -> BatchClient:
+        """The batch API of its endpoint's server."""
+        from efficient_empathy.llm.batches.client import BatchClient
+
+        return BatchClient(self.endpoint, self.settings.WIRE, sleep=sleep)
+
+    def read(self, sample_id: str, answer: Completion | CallFailed) -> Judgement:
+        """The judgement that an answer amounts to, or the failure to get one."""
+        if isinstance(answer, CallFailed):
+            failure = self._failure(sample_id, answer.reason, answer.attempts, answer.cost_usd, answer.latency_s)
+            return replace(failure, state="refused") if answer.code == FILTERED else failure
+        completion, settings = answer, self.settings
         judgement = read_completion(
-            completion, sample.id, self.rubric, self.name, max_tokens=settings.max_tokens, room=settings.room
+            completion, sample_id, self.rubric, self.name, max_tokens=settings.max_tokens, room=settings.room
         )
         if judgement.state == "ok" and settings.logprobs:
             judgement = self._with_expectations(judgement, completion)
@@ -284,8 +296,8 @@ class LLMJudge:
         scores = {axis.name: float(np.dot(tables[axis.name], axis.values)) for axis in self.rubric.axes}
         return replace(judgement, scores=scores, probabilities=tables)
 
-    def _failure(self, sample: Sample, reason: str, requests: int, cost_usd: float, latency_s: float) -> Judgement:
-        judgement = to_judgement(sample.id, "", self.rubric, self.name, requests=requests, cost_usd=cost_usd)
+    def _failure(self, sample_id: str, reason: str, requests: int, cost_usd: float, latency_s: float) -> Judgement:
+        judgement = to_judgement(sample_id, "", self.rubric, self.name, requests=requests, cost_usd=cost_usd)
         return replace(judgement, state="api_error", reason=reason, latency_s=latency_s)
 
     def drain(self) -> None:

@@ -32,14 +32,14 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import process_exists
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.progress import PROGRESS, Progress
+from efficient_empathy.scoring.progress import PROGRESS, Progress, State
 
 QUIET_S = 4.0
 """A process on this machine that has said nothing for so long is looked after; it writes once a second."""
 AWAY_S = 20.0
 """The same for one on another machine, whose clock and disk may differ."""
 
-Condition = Literal["none", "running", "stopping", "silent", "died", "complete", "stopped", "budget", "error"]
+Condition = Literal["none", "silent", "died"] | State
 """none: nothing was ever scored here by a process that tells of itself. silent: it says nothing, but may be there."""
 
 
@@ -148,7 +148,7 @@ class Control:
 
     def describe(self, scoring: ScoringState) -> Controls:
         """What the page offers."""
-        working, has_ended = scoring.working, scoring.condition in ("died", "stopped", "budget", "error")
+        working, has_ended = scoring.working, scoring.condition in ("died", "stopped", "waiting", "budget", "error")
         ours = scoring.report is not None and scoring.condition == "running" and self._ours(scoring.report)
         child_reports = self._child is not None and scoring.report is not None and scoring.report.pid == self._child.pid
         return Controls(

@@ -14,6 +14,7 @@ const STATES = {
   complete: ["Finished", "good", "Every sample has been asked about."],
   stopped: ["Stopped", "warm", "It was stopped. What was judged is kept."],
   budget: ["Budget spent", "warm", "The budget ended it. A higher --max-cost goes on."],
+  waiting: ["Waiting", "warm", "Batches are under way at the provider. The same command collects them."],
   error: ["Failed", "bad", ""],
 };
 const KINDS = { parse_error: "unreadable replies", api_error: "failed calls", refused: "refusals" };
@@ -106,7 +107,7 @@ function byHand({ control, condition: now }) {
   else if (control.stop_command && !control.can_stop && now !== "stopping") why = `To stop it: ${control.stop_command}.`;
   else if (control.command && !control.can_go_on && !control.starting) {
     [why, command] = ["To go on from there, run this in a terminal (the studio itself only starts what it has seen running):", control.command];
-  } else if (["died", "stopped", "error"].includes(now) && !control.can_go_on && !control.starting) {
+  } else if (["died", "stopped", "waiting", "error"].includes(now) && !control.can_go_on && !control.starting) {
     why = "To go on from there, run the same command again: it asks only for what is missing.";
   }
   $("by-hand").hidden = !why;
