@@ -52,9 +52,10 @@ class BatchServer:
         outcome: Callable[[str, int], Outcome] = lambda text, batch: "ok",
         ends: str = "completed",
         most_rows: int | None = None,
+        scores: Callable[[str], dict[str, int]] = lambda text: {"rationality": 3, "sensibility": 7},
         seed: int = 0,
     ) -> None:
-        self.looks, self.outcome, self.ends, self.most_rows = looks, outcome, ends, most_rows
+        self.looks, self.outcome, self.ends, self.most_rows, self.scores = looks, outcome, ends, most_rows, scores
         self.batches: dict[str, Batch] = {}
         self.files: dict[str, bytes] = {}
         self.calls: list[dict[str, Any]] = []
@@ -148,10 +149,11 @@ class BatchServer:
 
     def _reply(self, fields: dict[str, Any], factor: float, *, messages: bool = False, prompt: int = PROMPT) -> Any:
         """The body of a good reply, billed."""
-        text = fields["messages"][-1]["content"]
-        self.asked[text if isinstance(text, str) else text[-1]["text"]] += 1
+        content = fields["messages"][-1]["content"]
+        text = content if isinstance(content, str) else content[-1]["text"]
+        self.asked[text] += 1
         self.billed_usd += factor * (prompt * INPUT_USD + COMPLETION * OUTPUT_USD)
-        scores = {"rationality": 3, "sensibility": 7}
+        scores = self.scores(text)
         if messages:
             block = {"type": "tool_use", "id": "toolu_1", "name": "report", "input": scores}
             usage = {"input_tokens": prompt, "output_tokens": COMPLETION}

@@ -136,3 +136,16 @@ def test_absurd_amounts_are_counted_all_the_same(absurd: float) -> None:
     assert budget.reserve(1.0)
     budget.settle(1.0, absurd)
     assert not budget.reserve(1.0)
+
+
+def test_what_a_batch_has_set_aside_becomes_its_bill_and_each_is_told_to_the_dollar() -> None:
+    words: list[float] = []
+    budget = Budget(1.0, spent_usd=0.5)
+    budget.take_back(0.25)  # of a batch that an earlier run has sent
+    assert (budget.spent_usd, budget.reserved_usd, budget.committed_usd) == (0.25, 0.25, 0.5)
+    assert budget.covers(0.5)
+    assert not budget.covers(0.5000001)
+    assert budget.reserve(0.4, words.append)
+    budget.settle(0.25, 0.05, words.append)
+    assert words == pytest.approx([0.9, 0.7])
+    assert budget.spent_usd == pytest.approx(0.3)

@@ -97,3 +97,13 @@ def test_of_two_prices_each_part_is_the_higher_one() -> None:
     assert dear.or_dearer(cheap) is dear
     assert cheap.or_dearer(dear) == Price(5.0, 15.0, cached=5.0, written=6.25)
     assert Price(1.0, 20.0, cached=0.1).or_dearer(cheap) == Price(2.5, 20.0, cached=1.25, written=3.125)
+
+
+def test_a_request_in_a_batch_costs_half_or_the_share_that_the_file_says(tmp_path) -> None:
+    own = tmp_path / "prices.yaml"
+    own.write_text("gateway: {input: 2.0, output: 8.0, batch: 1}\n")
+    prices = Prices.load(own)
+    listed, gateway = prices.find("gpt-4o"), prices.find("gateway")
+    assert listed.in_batch().cost(10**6, 10**6) == pytest.approx(listed.cost(10**6, 10**6) / 2)
+    assert listed.in_batch().cost(10**6, 0, 10**6) == pytest.approx(listed.cost(10**6, 0, 10**6) / 2)
+    assert gateway.in_batch().cost(10**6, 10**6) == 10.0

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from batch_server import BatchServer
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.cascade.guarantee import f1_score
@@ -19,6 +20,7 @@ from efficient_empathy.labelling.cascade.record import summary
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.cascade.stage import cascade
 from efficient_empathy.report import report
+from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection import select
 from misbehaving_server import MisbehavingServer
@@ -26,13 +28,21 @@ from predicted_runs import PredictedRun, asked
 
 
 def run(
-    predicted: PredictedRun, workspace: Workspace, server: MisbehavingServer, *, dry_run: bool = False, **settings: Any
+    predicted: PredictedRun,
+    workspace: Workspace,
+    server: MisbehavingServer | BatchServer,
+    *,
+    dry_run: bool = False,
+    batches: BatchSettings | None = None,
+    **settings: Any,
 ) -> dict[str, Any]:
     goal = {} if "f1" in settings else {"error": 0.15}
     values = CascadeSettings(expert=f"openai:gpt-4o-mini@{server.url}", **{"check": 30, **goal, **settings})
     options = {"concurrency": 4, "max_attempts": 1}
     console = Console(quiet=True)
-    return cascade(predicted.source, workspace, values, options=options, dry_run=dry_run, console=console)
+    return cascade(
+        predicted.source, workspace, values, options=options, dry_run=dry_run, batches=batches, console=console
+    )
 
 
 def wrong_share(predicted: PredictedRun, workspace: Workspace) -> float:
@@ -74,6 +84,31 @@ def test_the_report_tells_what_was_guaranteed_and_found(predicted, tmp_path) -> 
     select(workspace)
     report(workspace)
     assert "A cascade answered" in workspace.report.read_text("utf-8")
+
+
+def test_an_expert_asked_in_batches_gives_the_same_cascade_over_several_commands(predicted, tmp_path) -> None:
+    known = {sample[:12]: row for sample, row in zip(predicted.predictions.ids, predicted.scores, strict=True)}
+
+    def scores(text: str) -> dict[str, int]:
+        sensibility, rationality = known[asked({"messages": [{"content": text}]})]
+        return {"sensibility": int(sensibility), "rationality": int(rationality)}
+
+    with MisbehavingServer(predicted.expert()) as server:
+        live = run(predicted, predicted.copy(tmp_path / "live"), server)
+    workspace = predicted.copy(tmp_path / "run")
+    with BatchServer(scores=scores) as server:
+        for _ in range(9):
+            batches = BatchSettings(batch=True)
+            result = run(predicted, workspace, server, batches=batches)
+            if result.ending == "complete":
+                break
+            assert result.under_way > 0
+            assert "are in batches under way: the same command collects them later" in summary(result, workspace.root)
+        assert set(server.asked.values()) == {1}
+        assert len(server.calls) < 9  # the rest went in batches
+    assert result.cascade.guarantee == live.cascade.guarantee
+    assert result.cascade.check == live.cascade.check
+    assert result.states == live.states
 
 
 def test_a_finished_cascade_asks_nothing_more(predicted, tmp_path) -> None:
