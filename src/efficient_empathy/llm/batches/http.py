@@ -7,6 +7,7 @@ import json
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,22 +47,20 @@ class BatchHTTP:
         return self._object(await self._again("GET", path, query=query or {}), path)
 
     async def create(self, path: str, content: Mapping[str, Any] | Path) -> dict[str, Any]:
-        """POST JSON, given as such or as a file, which is sent once. Raises `UnclearError`."""
-        if isinstance(content, Path):
-            with content.open("rb") as file:
-                response = await self._send("POST", path, file, json_body=True, timeout_s=UPLOAD_S)
-        else:
-            response = await self._send("POST", path, json.dumps(content).encode(), json_body=True)
-        if isinstance(response, Fault):
-            if response.refused:  # not even a connection
-                raise self._error(response, path)
-            raise UnclearError(response.reason)
-        if 200 <= response.status < 300:
-            return self._object(response, path)
-        fault = self._fault(response)
-        if fault.retry and not fault.patient and fault.status != 429:
-            raise UnclearError(fault.reason)
-        raise self._error(fault, path)
+        """POST JSON, given as such or as a file: again only where it was not taken. Raises `UnclearError`."""
+        for number in range(1, TRIES + 1):
+            with open_body(content) as body:
+                response = await self._send("POST", path, body, json_body=True, timeout_s=UPLOAD_S)
+            if isinstance(response, Response) and 200 <= response.status < 300:
+                return self._object(response, path)
+            fault = response if isinstance(response, Fault) else self._fault(response)
+            is_refused = fault.refused or fault.patient  # not taken for certain: no connection, or a rate limit
+            if fault.retry and not is_refused:
+                raise UnclearError(fault.reason)
+            if not fault.retry or number == TRIES:
+                raise self._error(fault, path)
+            await self._sleep(backoff(number, fault.retry_after_s, random.Random()))
+        raise AssertionError
 
     async def upload(self, path: str, file: Path, fields: Mapping[str, str]) -> dict[str, Any]:
         """POST a file as a form does; a second copy at the server is no harm."""
@@ -162,3 +161,8 @@ class BatchHTTP:
 
     def _odd(self, what: str) -> UserError:
         return UserError(f"{self._endpoint.url} has an answer of its own to a batch: {what}; leave --batch out")
+
+
+def open_body(content: Mapping[str, Any] | Path) -> AbstractContextManager[Any]:
+    """What is posted, to be closed once it is sent."""
+    return content.open("rb") if isinstance(content, Path) else nullcontext(json.dumps(content).encode())
