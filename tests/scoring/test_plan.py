@@ -99,3 +99,15 @@ def test_of_several_judges_each_host_is_named_with_what_it_would_get(personal, t
     assert "one.example would get them as they are" in text
     assert "two.example would get them as they are" in text
     assert text.count("Personal data") == 2
+
+
+def test_a_plan_of_batches_is_at_their_price(tmp_path) -> None:
+    source = tmp_path / "dialogues.jsonl"
+    source.write_text('{"context": "I am sad.", "response": "Oh."}\n' * 1)
+    live, batches = (
+        plan(source, Workspace(tmp_path / "run"), ["openai:gpt-4o"], Rubric.load(), {}, in_batches=in_batches)
+        for in_batches in (False, True)
+    )
+    assert batches.cost_usd == pytest.approx(live.cost_usd / 2, abs=1e-6)
+    assert batches.max_cost_usd == pytest.approx(live.max_cost_usd / 2, abs=1e-6)
+    assert plan_text(batches).splitlines()[1].startswith("1 requests in batches, about")

@@ -61,7 +61,7 @@ def score(
         show(requests, as_json, preview_text(requests))
         return
     if dry_run:
-        estimate = plan(source, workspace, settings.judge, rubric, options, reading)
+        estimate = plan(source, workspace, settings.judge, rubric, options, reading, in_batches=batches.batch)
         show(estimate, as_json, plan_text(estimate))
         return
     result = run_score(

@@ -46,6 +46,8 @@ class ScorePlan(Part):
     """The same for any kind."""
     redact: bool = False
     """Whether these data are replaced in what is sent."""
+    in_batches: bool = False
+    """Whether they would go through a batch API, at its price."""
     sent_to: str | None = None
     """The host of the endpoint; None where nothing leaves this machine."""
     members: tuple[ScorePlan, ...] = ()
@@ -63,18 +65,28 @@ def plan(
     rubric: Rubric,
     options: JudgeOptions,
     reading: ReadingSettings | None = None,
+    *,
+    in_batches: bool = False,
 ) -> ScorePlan:
     """What scoring `source` into a run would ask for; see `plan_samples` and `together`. Writes nothing."""
     check_options(judges, options)
     built = [build_judge(one, rubric, workspace, options, source) for one in judges]
 
-    return together([plan_samples(open_source(source, reading), one, workspace) for one in built])
+    return together(
+        [plan_samples(open_source(source, reading), one, workspace, in_batches=in_batches) for one in built]
+    )
 
 
 def plan_samples(
-    samples: Iterable[Sample], judge: CheckedJudge, workspace: Workspace, name: str | None = None
+    samples: Iterable[Sample],
+    judge: CheckedJudge,
+    workspace: Workspace,
+    name: str | None = None,
+    *,
+    in_batches: bool = False,
 ) -> ScorePlan:
-    """What one judge would be asked for; it is called `name` in the plan, by default its own."""
+    """What one judge would be asked for, `in_batches` at their price; it is called `name` in the plan, by default its
+    own."""
     endpoint = judge.endpoint
     to_judge, totals, personal = 0, Counter[str](), PersonalCounter()
     with _ledger(workspace) as ledger:
@@ -88,18 +100,21 @@ def plan_samples(
                     estimate = endpoint.estimate(**judge.request(sample))
                     totals.update({"requests": 1, **asdict(estimate)})
     is_known = endpoint is None or endpoint.price is not None
+    in_batches = in_batches and judge.has_batches
+    share = endpoint.price.batch if in_batches and endpoint.price is not None else 1.0
     return ScorePlan(
         judge=name or judge.name,
         to_judge=to_judge,
         requests=totals["requests"],
         prompt_tokens=totals["prompt_tokens"],
         completion_tokens=totals["completion_tokens"],
-        cost_usd=round(float(totals["cost_usd"]), 6) if is_known else None,
-        max_cost_usd=round(float(totals["max_cost_usd"]), 6) if is_known else None,
+        cost_usd=round(share * float(totals["cost_usd"]), 6) if is_known else None,
+        max_cost_usd=round(share * float(totals["max_cost_usd"]), 6) if is_known else None,
         personal_data=personal.samples_by_kind,
         personal_samples=personal.samples,
         redact=REDACTS in judge.spec.settings,
         sent_to=_host(endpoint),
+        in_batches=in_batches,
     )
 
 
@@ -123,6 +138,7 @@ def together(plans: Sequence[ScorePlan]) -> ScorePlan:
         personal_data=dict(sum((Counter(plan.personal_data) for plan in plans), Counter())),
         personal_samples=sum(plan.personal_samples for plan in plans),
         redact=any(plan.redact for plan in plans),
+        in_batches=any(plan.in_batches for plan in plans),
         sent_to=", ".join(dict.fromkeys(plan.sent_to for plan in plans if plan.sent_to)) or None,
         members=tuple(plans),
     )
@@ -156,8 +172,9 @@ def plan_text(plan: ScorePlan) -> str:
         if plan.cost_usd is not None
         else "the model's price is not known: name it in a file and pass that with --prices"
     )
+    how = " in batches" if plan.in_batches else ""
     requests = (
-        f"{plan.requests:,} requests, about {plan.prompt_tokens:,} prompt tokens and at most "
+        f"{plan.requests:,} requests{how}, about {plan.prompt_tokens:,} prompt tokens and at most "
         f"{plan.completion_tokens:,} completion tokens:"
     )
     personal = [text for one in plan.members or (plan,) if (text := _personal_text(one))]

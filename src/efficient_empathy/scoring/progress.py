@@ -82,17 +82,20 @@ class Progress(Record):
 class ProgressDisplay:
     """Done of total, rate, time left, running cost, failures by kind, concurrency now. Writes to `console` (stderr)."""
 
-    def __init__(self, console: Console, total: int, done: int, window: Window | None) -> None:
+    def __init__(
+        self, console: Console, total: int, done: int, window: Window | None, *, has_pace: bool = True
+    ) -> None:
+        """`has_pace` is False where answers come in batches: a rate would say nothing of when the rest does."""
         self.states: Counter[str] = Counter()
         self.cost_usd = 0.0
         self.requests = 0
         self._console, self._total, self._done = console, total, done
-        self._window = window
+        self._window, self._has_pace = window, has_pace
         self._started = self._line_at = time.monotonic()
         self._at_start = done
         self._bar: Bar | None = None
         if console.is_terminal:
-            self._bar = bar(console, "rate", "rest")
+            self._bar = bar(console, *(("rate",) if has_pace else ()), "rest")
             self._task = self._bar.add_task("scoring", total=total, completed=done, rate="", rest="")
 
     def __enter__(self) -> ProgressDisplay:
@@ -116,7 +119,8 @@ class ProgressDisplay:
             self.requests += judgement.requests
         self._done += len(judgements) - again
         if self._bar:
-            self._bar.update(self._task, completed=self._done, rate=f"{self._rate():.0f}/s", rest=self._rest())
+            rate = f"{self._rate():.0f}/s" if self._has_pace else ""
+            self._bar.update(self._task, completed=self._done, rate=rate, rest=self._rest())
         elif time.monotonic() - self._line_at >= LINE_EVERY_S:
             self._line()
 
@@ -150,7 +154,8 @@ class ProgressDisplay:
         rate = self._rate()
         time_left = f", {(self._total - self._done) / rate:.0f} s left" if rate > 0 and self._done < self._total else ""
         rest = self._rest()
-        text = f"scored {self._done:,} of {self._total:,} ({rate:.0f}/s{time_left})" + (f" · {rest}" if rest else "")
+        pace = f" ({rate:.0f}/s{time_left})" if self._has_pace else ""
+        text = f"scored {self._done:,} of {self._total:,}{pace}" + (f" · {rest}" if rest else "")
         self._console.print(text)
 
 

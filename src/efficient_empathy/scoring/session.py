@@ -118,7 +118,9 @@ class Session:
         if judge.note:
             self._console.print(judge.note)
         done = sum(list(self._ledger.states(judge.spec, part).values()).count("ok") for part in ids)
-        display = ProgressDisplay(self._console, self._total, done, judge.window)
+        in_batches = self._batches.batch and judge.has_batches
+        window = None if in_batches else judge.window
+        display = ProgressDisplay(self._console, self._total, done, window, has_pace=not in_batches)
         file = ProgressFile(self._ledger.path.parent, judge.name, judge.spec, display, self._console)
         ending: SessionEnding
         try:

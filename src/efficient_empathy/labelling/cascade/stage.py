@@ -142,7 +142,8 @@ def _price(plan: Plan, expert: CheckedJudge, work: Work) -> float | None:
     if expert.request is None or expert.endpoint.price is None:
         return None
     first = next(iter(scan_samples(work.workspace.samples, PRICED)))
-    dollars = [expert.endpoint.estimate(**expert.request(sample)).cost_usd for sample in first]
+    share = expert.endpoint.price.batch if work.batches.batch else 1.0
+    dollars = [share * expert.endpoint.estimate(**expert.request(sample)).cost_usd for sample in first]
     return round(float(sum(dollars)) / len(dollars) * (plan.judgements + plan.check), 4)
 
 
