@@ -15,7 +15,7 @@ from efficient_empathy.llm.batches.contract import BatchAPI, Row, Status
 from efficient_empathy.llm.batches.http import BatchHTTP
 from efficient_empathy.llm.call import Completion, complete
 from efficient_empathy.llm.endpoint import Endpoint
-from efficient_empathy.llm.errors import CallFailed, Fault
+from efficient_empathy.llm.errors import CallFailed, FailureKind, Fault
 from efficient_empathy.llm.prices import FREE, Price
 from efficient_empathy.llm.transport import Response
 from efficient_empathy.llm.wire import Question
@@ -97,13 +97,18 @@ class BatchClient:
     def answer(self, row: Row, request_bytes: int, bound_usd: float) -> Completion | CallFailed:
         """The answer that a row is, or how it failed; what it cost at most where it does not say."""
         if row.status is None:
-            return CallFailed(self._endpoint.secrets.tell(row.reason), "rejected", 1, 0.0 if row.is_free else bound_usd)
+            return failure(self._endpoint.secrets.tell(row.reason), 0.0 if row.is_free else bound_usd)
         outcome = self._endpoint.diagnosis.read(Response(row.status, {}, row.body), {})
         if notice := self._endpoint.bills.note_model(outcome):
             self._endpoint.notify_once(self._endpoint.secrets.tell(notice))
         if isinstance(outcome, Fault):
             billed = outcome.billed and not row.is_free
             cost = self.price.cost(*outcome.usage) if outcome.usage else bound_usd if billed else 0.0
-            return CallFailed(outcome.reason, outcome.kind, 1, cost, code=outcome.code)
+            return failure(outcome.reason, cost, outcome.kind, outcome.code)
         cost = bound_usd if outcome.usage is None else self.price.cost(*outcome.usage, *outcome.cached)
         return complete(outcome, self._endpoint.secrets, request_bytes, cost, 0.0, 1)
+
+
+def failure(reason: str, cost_usd: float, kind: FailureKind = "rejected", code: str | None = None) -> CallFailed:
+    """Why a request in a batch has no answer, and what it may have cost."""
+    return CallFailed(reason, kind, 1, cost_usd, 0.0, declined=None, suspected=False, code=code)

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from efficient_empathy.llm.batches.client import BatchClient
+from efficient_empathy.llm.batches.client import BatchClient, failure
 from efficient_empathy.llm.batches.contract import Status
 from efficient_empathy.llm.budget import Budget
-from efficient_empathy.llm.errors import CallFailed
 from efficient_empathy.scoring.judges.contract import CheckedJudge, Judgement
 from efficient_empathy.scoring.ledger import Batch
 
@@ -44,10 +43,7 @@ def missing(judge: CheckedJudge, batch: Batch, word: str) -> list[Judgement]:
     It may have been billed, unless the batch was cut short.
     """
     reason = f"the batch came back ({word}) without an answer to it"
-    return [
-        judge.read(sample, CallFailed(reason, "rejected", 1, 0.0 if word in CUT_SHORT else bound))
-        for sample, _, bound in batch.rows
-    ]
+    return [judge.read(sample, failure(reason, 0.0 if word in CUT_SHORT else bound)) for sample, _, bound in batch.rows]
 
 
 def check_bills(judge: CheckedJudge, batch: Batch, judgements: Sequence[Judgement], budget: Budget) -> None:
