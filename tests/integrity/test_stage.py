@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,15 @@ def in_place(path: Path, change: Callable[[bytes], bytes]) -> None:
 def flipped(content: bytes) -> bytes:
     middle = len(content) // 2
     return content[:middle] + bytes(byte ^ 0x55 for byte in content[middle : middle + 4]) + content[middle + 4 :]
+
+
+def flip_table(path: Path, table: str) -> None:
+    """Flip four bits each in the first bytes of a table's root page."""
+    with closing(sqlite3.connect(path)) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    content, start = path.read_bytes(), (page - 1) * size
+    path.write_bytes(content[:start] + bytes(b ^ 0x55 for b in content[start : start + 4]) + content[start + 4 :])
 
 
 def test_a_run_and_its_copy_are_whole(made: Path, run: Workspace) -> None:
@@ -173,7 +183,8 @@ def test_a_ledger_that_lost_or_won_judgements_is_told(run: Workspace, source: Pa
         database.execute("DELETE FROM judgements WHERE id <= 5")
     database.close()
     assert faults(check(run)) == {"scores.parquet": "has 5 rows that are not what ledger.sqlite holds"}
-    run.ledger.write_bytes(flipped(whole))
+    run.ledger.write_bytes(whole)
+    flip_table(run.ledger, "judgements")
     (path, fault), *_ = faults(check(run)).items()
     assert path == "ledger.sqlite"
     assert fault.startswith("is broken (")
@@ -250,3 +261,18 @@ def test_a_run_that_is_worked_on_is_checked_with_a_note(run: Workspace) -> None:
         assert check(run).notes == ("another process is working on the run: check it again when that has ended",)
         other.communicate()
     assert check(run).notes == ()
+
+
+def test_a_record_of_another_version_is_named_with_what_makes_it_again(run: Workspace) -> None:
+    path = run.sweep / "sweep.json"
+    path.write_text(path.read_text("utf-8").replace('"version": ', '"version": 9', 1), "utf-8")
+    manifest = json.loads(run.manifest_path.read_text("utf-8"))
+    artifact = manifest["artifacts"]["sweep/sweep.json"]  # as a program of that version would have written it
+    artifact |= {"size": path.stat().st_size, "sha256": file_hash(path), "mtime_ns": path.stat().st_mtime_ns}
+    manifest["stages"]["select"]["version"] = 99
+    run.manifest_path.write_text(json.dumps(manifest), "utf-8")
+    problems = {(problem.stage, problem.path): problem for problem in check(run).problems}
+    assert {("sweep", "sweep/sweep.json"), ("select", "manifest.json")} < set(problems)
+    assert "cannot read (it has version 9" in problems["sweep", "sweep/sweep.json"].fault
+    assert problems["sweep", "sweep/sweep.json"].remedy.startswith("efficient-empathy sweep --run ")
+    assert "version 99 and this program reads version" in problems["select", "manifest.json"].fault

@@ -19,6 +19,7 @@ from efficient_empathy.integrity.commands import command_of, place
 from efficient_empathy.integrity.ledgers import database_fault, databases, judgement_count, scores_fault
 from efficient_empathy.integrity.leftovers import leftovers
 from efficient_empathy.integrity.record import CheckResult, Problem
+from efficient_empathy.integrity.records import unreadable
 from efficient_empathy.modelling.generation.replies import reply_names, require_replies
 from efficient_empathy.modelling.training.models import model_files, require_intact
 from efficient_empathy.scoring.rubric import read_rubric
@@ -37,7 +38,8 @@ def check(workspace: Workspace, *, console: Console | None = None) -> CheckResul
 
     Every file that a stage wrote is hashed, whatever its size and time say; every ledger is checked by SQLite, and the
     scores beside what the ledger holds; stages that were interrupted, or made from files that are not there any more,
-    are named with the command that makes them again, each after those that it reads. Raises `UserError` for what is no
+    are named with the command that makes them again, each after those that it reads; so are records that this program
+    cannot read. Raises `UserError` for what is no
     run's folder.
     """
     console = console or Console(stderr=True)
@@ -58,6 +60,7 @@ def check(workspace: Workspace, *, console: Console | None = None) -> CheckResul
             count, size_read, found = _files(own, workspace, console)
             files, read, problems = files + count, read + size_read, problems + found
         problems += [*_stages(workspace, manifest), *_unknown(workspace, manifest)]
+        problems += unreadable(workspace, manifest, lambda stage: _command(workspace, stage))
         broken = {problem.path for problem in problems}
         problems += [*_ledgers(workspace, broken), *left]
         return _result(workspace, manifest, files, read, problems, notes)
