@@ -148,6 +148,8 @@ class Answers:
     """How many of these have more than one."""
     content: str
     """A hash of all of them, without times."""
+    under_way: int
+    """Samples in batches that the ledgers know of."""
     paid_usd: float
     """What they say was spent: by the judgements, or as it was committed."""
 
@@ -162,7 +164,7 @@ def _read(root: Path) -> dict[str, Any]:
     """Every ledger is read as a later process would, in a copy."""
     keys: Counter[tuple[str, str, str]] = Counter()
     rows: list[str] = []
-    paid = 0.0
+    paid, under_way = 0.0, 0
     for path in sorted(root.rglob("ledger.sqlite")):
         with tempfile.TemporaryDirectory() as copy:
             for file in path.parent.glob("ledger.sqlite*"):
@@ -178,11 +180,13 @@ def _read(root: Path) -> dict[str, Any]:
                 cost = db.execute("SELECT coalesce(sum(cost_usd), 0) FROM judgements").fetchone()[0]
                 committed = db.execute("SELECT coalesce(max(committed_usd), 0) FROM spending").fetchone()[0]
                 paid += max(cost, committed)
+                batches = db.execute("SELECT coalesce(sum(requests), 0) FROM batches WHERE outcome IS NULL").fetchone()
+                under_way += batches[0]
     for folder in sorted(root.rglob("generations")):
         paid += _read_generations(folder, folder.relative_to(root).as_posix(), keys)
     content = hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
     twice = sum(count > 1 for count in keys.values())
-    return {"answered": list(keys), "twice": twice, "content": content, "paid_usd": paid}
+    return {"answered": list(keys), "twice": twice, "content": content, "under_way": under_way, "paid_usd": paid}
 
 
 def _read_generations(folder: Path, place: str, keys: Counter[tuple[str, str, str]]) -> float:

@@ -239,7 +239,7 @@ class Lane:
             faults.append(f"{twice} requests more than without the kill, with {CONCURRENCY} in flight")
         if lost := kept.answered - end.answered:
             faults.append(f"{len(lost)} judgements that were there are lost")
-        new = len(kept.answered) - len(wanted.before.answered)
+        new = len(kept.answered) - len(wanted.before.answered) + kept.under_way
         if wanted.requests and sum(first.values()) - new > CONCURRENCY and kept.answered:
             faults.append(f"{sum(first.values())} requests were answered and {new} judgements kept")
         if end.twice or end.content != wanted.end.content:

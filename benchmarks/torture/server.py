@@ -1,4 +1,4 @@
-"""A judge behind an API that keeps books: which request came how often, and what it has billed.
+"""A judge behind an API, its batches too, that keeps books: which request came how often, and what it has billed.
 
 The answer follows from the request alone, so two runs get the same ones. It runs in a process of its own.
 """
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import signal
+import time
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
@@ -70,15 +71,49 @@ async def _serve(port_to: int) -> None:
     from aiohttp import web
 
     books = Books({}, 0.0)
+    files: dict[str, bytes] = {}
+    batches: dict[str, dict[str, Any]] = {}
 
-    async def answer(request: web.Request) -> web.Response:
-        body = await request.json()
+    def reply(body: dict[str, Any], share: float = 1.0) -> dict[str, Any]:
         digest = hashlib.sha256(json.dumps(body["messages"], sort_keys=True).encode()).digest()
         key = digest.hex()[:16]
         books.requests[key] = books.requests.get(key, 0) + 1
-        books.dollars += USAGE["prompt_tokens"] * PRICES["prompt"] + USAGE["completion_tokens"] * PRICES["completion"]
+        prompt, completion = (USAGE[f"{part}_tokens"] * price for part, price in PRICES.items())
+        books.dollars += share * (prompt + completion)
+        return _reply(body, digest)
+
+    async def answer(request: web.Request) -> web.Response:
+        answered = reply(await request.json())
         await asyncio.sleep(LATENCY_S)
-        return web.json_response(_reply(body, digest))
+        return web.json_response(answered)
+
+    async def upload(request: web.Request) -> web.Response:
+        form = await request.post()
+        name = f"file-{len(files)}"
+        files[name] = form["file"].file.read()  # type: ignore[union-attr]
+        return web.json_response({"id": name})
+
+    async def submit(request: web.Request) -> web.Response:
+        asked = await request.json()
+        name, results = f"batch-{len(batches)}", []
+        for line in map(json.loads, files[asked["input_file_id"]].splitlines()):
+            response = {"status_code": 200, "body": reply(line["body"], 0.5)}
+            results.append(json.dumps({"custom_id": line["custom_id"], "response": response}))
+        files[f"{name}-output"] = "\n".join(results).encode()
+        batches[name] = {
+            "id": name, "status": "completed", "output_file_id": f"{name}-output", "created_at": int(time.time()),
+            "metadata": asked["metadata"], "request_counts": {"total": len(results), "completed": len(results)},
+        }  # fmt: skip
+        return web.json_response(batches[name])
+
+    async def list_batches(_: web.Request) -> web.Response:
+        return web.json_response({"data": [*batches.values()][::-1][:100], "has_more": False})
+
+    async def look(request: web.Request) -> web.Response:
+        return web.json_response(batches[request.match_info["name"]])
+
+    async def content(request: web.Request) -> web.Response:
+        return web.Response(body=files[request.match_info["name"]])
 
     async def tell(request: web.Request) -> web.Response:
         return web.json_response({"requests": books.requests, "dollars": books.dollars})
@@ -89,6 +124,11 @@ async def _serve(port_to: int) -> None:
 
     app = web.Application(client_max_size=2**24)
     app.router.add_post("/v1/chat/completions", answer)
+    app.router.add_post("/v1/files", upload)
+    app.router.add_get("/v1/files/{name}/content", content)
+    app.router.add_post("/v1/batches", submit)
+    app.router.add_get("/v1/batches", list_batches)
+    app.router.add_get("/v1/batches/{name}", look)
     app.router.add_get("/books", tell)
     app.router.add_get("/clear", clear)
     runner = web.AppRunner(app, access_log=None)

@@ -43,6 +43,10 @@ class Stage:
 
 STAGES: Sequence[Stage] = (
     Stage("score", "", f"score {{source}} --run {{run}} --judge openai {ASK} --max-cost 1", 110),
+    Stage(
+        "score in batches", "",
+        f"score {{source}} --run {{run}} --judge openai {ASK} --max-cost 1 --batch --wait --poll 0 --batch-rows 25", 60,
+    ),
     Stage("score embedded", "", "score {source} --run {run}", 26),
     Stage("score by a panel", "", f"score {{source}} --run {{run}} --judge openai --judge distilled {ASK}", 36),
     Stage(
