@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def run(tmp_path: Path, tiny: Path) -> Callable[..., Workspace]:
         if not expert.exists():
             expert.mkdir()
             for file in tiny.iterdir():
-                (expert / file.name).symlink_to(file)
+                shutil.copyfile(file, expert / file.name)
         record = training_record(
             base=str(tiny),
             template=TemplateRecord.of(PromptTemplate.load(template)),

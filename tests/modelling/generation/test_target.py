@@ -35,6 +35,9 @@ def test_a_run_s_models_come_before_folders_and_hub_names(run, tiny, tmp_path, m
     workspace = run(2)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sensibility").mkdir()
+    weights = workspace.experts / "sensibility" / "model.safetensors"
+    weights.unlink()
+    weights.symlink_to(tiny / weights.name)
     with pytest.raises(UserError, match="a model of the run, asks to read"):
         resolve("sensibility", workspace)
     with allow([f"read:{tiny}"]):

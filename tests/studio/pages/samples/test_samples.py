@@ -537,7 +537,8 @@ class TestPage:
             run.samples.unlink()
             page.locator("#state, #q").first.fill("dog")
             page.locator("#problem", has_text="efficient-empathy score").wait_for()
-        assert not [line for line in visit.console if "400" not in line]
+        refused = ("400", "409")  # a page that asks while a file changes may ask about the earlier one
+        assert not [line for line in visit.console if not any(status in line for status in refused)]
 
     def test_a_list_of_a_million_can_be_scrolled(self, served: Served, browser: Any) -> None:
         """The list alone, on made-up rows: its height is cut, its ends are reached, its memory does not grow."""
