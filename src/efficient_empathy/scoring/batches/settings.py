@@ -29,5 +29,5 @@ class BatchSettings(Settings):
     def _belongs_to_batches(self) -> Self:
         given = [name for name in ("wait", "batch_rows", "drop_lost") if getattr(self, name)]
         if given and not self.batch:
-            raise ValueError(f"{given[0]} is for batches: add batch, or leave it out")
+            raise ValueError(f"{given[0]} is for batches: add --batch (batch: true in a recipe), or leave it out")
         return self
