@@ -80,8 +80,8 @@ def score(
         ]  # before anything is written
         if batches is not None and batches.batch and not any(one.has_batches for one in checked_judges):
             raise UserError(
-                f"--batch is for judges behind an API, which {checked_judges[0].name} is not: name one with --judge, such "
-                "as openai:MODEL or anthropic:MODEL, or leave --batch out"
+                f"--batch is for judges behind an API, which {checked_judges[0].name} is not: name one with --judge, "
+                "such as openai:MODEL or anthropic:MODEL, or leave --batch out"
             )
         share_budget(checked_judges)
         panel = Panel.of([one.spec for one in checked_judges], pool if len(checked_judges) > 1 else "first")

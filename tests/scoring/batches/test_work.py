@@ -312,9 +312,7 @@ def test_a_server_without_a_batch_api_and_a_judge_without_one_say_so(source, tmp
         assert run.spent_usd() < 0.001  # nothing stays set aside for what was not sent
         run.judge = "distilled"
         run.server.url, run.options = "", {}
-        with pytest.raises(
-            UserError, match=r"--batch is for judges behind an API, which .* is not: name one with --judge"
-        ):
+        with pytest.raises(UserError, match=r"--batch is for judges behind an API, which .* is not: name"):
             score(source, Workspace(tmp_path / "other"), "distilled", batches=BatchSettings(batch=True))
 
 
@@ -342,7 +340,5 @@ def test_waiting_can_be_ended_by_a_signal_and_gone_on_with(source, tmp_path) -> 
 
 
 def test_wait_without_batch_is_a_mistake() -> None:
-    with pytest.raises(
-        ValueError, match=r"wait is for batches: add --batch \(batch: true in a recipe\), or leave it out"
-    ):
+    with pytest.raises(ValueError, match=r"wait is for batches: add --batch \(batch: true in a recipe\), or"):
         BatchSettings(wait=True)
