@@ -1,5 +1,9 @@
 import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -97,6 +101,28 @@ def test_an_adapter_trains_what_it_says(base, tmp_path) -> None:
     assert result.record.trainable_parameters == sum(tensor.numel() for tensor in tensors.values())
     assert {p.name for p in tmp_path.iterdir()} >= {"adapter_config.json", "tokenizer.json", "chat_template.jinja"}
     assert not list(tmp_path.glob("*.bin"))
+
+
+TRAINS_IN_A_PROCESS_OF_ITS_OWN = """
+import sys
+from pathlib import Path
+from test_fit import LORA, fitted
+fitted(Path(sys.argv[1]), Path(sys.argv[2]), LORA.model_copy(update={"max_steps": 1}))
+"""
+
+
+def test_the_same_training_leaves_the_same_bytes_in_any_process(base, tmp_path) -> None:
+    places = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    contents = []
+    for seed in ("1", "2"):
+        out = tmp_path / seed
+        environment = {**os.environ, "PYTHONPATH": places, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
+        subprocess.run(
+            [sys.executable, "-c", TRAINS_IN_A_PROCESS_OF_ITS_OWN, str(base), str(out)], env=environment, check=True
+        )
+        contents.append({path.name: path.read_bytes() for path in out.iterdir() if path.is_file()})
+    assert "adapter_config.json" in contents[0]
+    assert contents[0] == contents[1]
 
 
 def moved(base, out, settings, **options) -> set[str]:

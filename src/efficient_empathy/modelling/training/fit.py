@@ -18,6 +18,7 @@ import polars as pl
 from efficient_empathy.foundation.errors import UserError, write_context
 from efficient_empathy.foundation.run.files import atomic, require_in_place
 from efficient_empathy.foundation.run.record import finite
+from efficient_empathy.modelling.bases import ADAPTER
 from efficient_empathy.modelling.training.examples import EncodedSample, encode
 from efficient_empathy.modelling.training.loss import HELD_OUT, HeldOut
 from efficient_empathy.modelling.training.models import device_name, precision_of, quiet
@@ -187,6 +188,17 @@ def _save(trainer: Any, tokenizer: Any, out: Path) -> None:
     if trainer.is_world_process_zero():
         (out / "training_args.bin").unlink(missing_ok=True)
         tokenizer.save_pretrained(out)
+        if (out / ADAPTER).exists():
+            _put_in_order(out / ADAPTER)
+
+
+def _put_in_order(config: Path) -> None:
+    """PEFT writes the modules in the order of a set, another in each process: the same training leaves the same bytes,
+    so that what was made of an expert stays up to date when it is trained again."""
+    content = json.loads(config.read_text("utf-8"))
+    content["target_modules"] = sorted(content["target_modules"])
+    with atomic(config) as path:
+        path.write_text(json.dumps(content, indent=2, sort_keys=True), "utf-8")
 
 
 _NO_MATTER = {"report_to", "log_every", "allow_pickle", "trust_remote_code"}
