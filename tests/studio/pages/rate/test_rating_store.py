@@ -1,5 +1,6 @@
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -168,3 +169,9 @@ def test_what_is_not_there_is_told(store, ann):
         store.close_study("nothing", closed=True)
     with pytest.raises(UserError, match="no rater 'cy'"):
         store.rater(ann.study, "cy")
+
+
+def test_readers_never_wait_for_a_rating_that_is_written_and_each_is_synced(store):
+    with closing(sqlite3.connect(store.path)) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert tuple(store._db.execute("PRAGMA synchronous").fetchone()) == (2,)  # FULL
