@@ -241,6 +241,17 @@ def test_a_proxy_says_whom_a_request_is_from_and_nobody_else_does(runs, tmp_path
             assert json.loads(ask(served, "/tell", headers=forwarded, source=source)[2]) == expected
 
 
+def test_a_studio_allows_a_hundred_connections_of_one_address_and_ten_seconds_for_a_header() -> None:
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, files[1]), files[1]))
+        limits = Limits.of_system()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, files)
+    assert (limits.from_one, limits.in_all) == (100, 1000)
+    assert (limits.header_s, limits.body_s, limits.reading_s) == (10, 60, 60)
+
+
 def test_there_are_no_more_connections_than_files_allow() -> None:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:

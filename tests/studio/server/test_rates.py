@@ -24,6 +24,15 @@ def test_a_burst_is_let_through_and_then_so_many_a_second(now) -> None:
     assert [limit.wait("a") for _ in range(6)] == [0, 0, 0, 0, 0, 0.5]
 
 
+def test_a_client_may_ask_three_hundred_times_at_once_and_a_hundred_times_a_second_later(now) -> None:
+    limit = Rates()
+    assert [limit.wait("a") for _ in range(300)] == [0] * 300
+    assert limit.wait("a") == 0.01
+    now[0] = 1
+    assert [limit.wait("a") for _ in range(100)] == [0] * 100
+    assert limit.wait("a") > 0
+
+
 def test_among_too_many_clients_those_who_ask_most_are_remembered(monkeypatch, now) -> None:
     monkeypatch.setattr(rates, "CLIENTS", 100)
     limit = Rates(per_second=0.001, burst=3)
