@@ -60,9 +60,12 @@ def unreadable(workspace: Workspace, manifest: Manifest, command: Callable[[str]
 
 
 def _fault(record: type[Record], content: JsonValue | bytes) -> str:
-    read = record.model_validate_json if isinstance(content, bytes) else record.model_validate
+    file = {"file": None}  # says that it is read, not made: with its version
     try:
-        read(content, context={"file": None})  # type: ignore[arg-type]
+        if isinstance(content, bytes):
+            record.model_validate_json(content, context=file)
+        else:
+            record.model_validate(content, context=file)
     except ValidationError as error:
         return first_fault(error)
     return ""

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import misbehaviours as does
-from batch_server import BatchServer
+from batch_server import COMPLETION, INPUT_USD, OUTPUT_USD, PROMPT, BatchServer
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -209,6 +209,22 @@ def test_a_batch_that_was_never_taken_is_sent_again_and_not_paid(source, tmp_pat
             run(wait=True)
         assert run(wait=True).states["ok"] == 12
         assert run.spent_usd() == pytest.approx(server.billed_usd)
+
+
+def test_a_batch_of_somebody_else_that_looks_like_ours_is_left_alone(source, tmp_path) -> None:
+    with BatchServer() as server:
+        run = Run(source, tmp_path / "run", server, "anthropic:gpt-4o")
+        server.break_before = "/v1/messages/batches"
+        with pytest.raises(UserError, match="nobody knows"):
+            run(wait=True)
+        rows = {f"theirs-{i}": {"model": "m", "messages": [{"content": f"Story of theirs {i}"}]} for i in range(4)}
+        server._add(rows, None, 4)
+        assert run(wait=True).states["ok"] == 12
+        ours = [text for text in server.asked if "theirs" not in text]
+        assert len(ours) == 12
+        assert {server.asked[text] for text in ours} == {1}
+        theirs_usd = 4 * 0.5 * (PROMPT * INPUT_USD + COMPLETION * OUTPUT_USD)
+        assert run.spent_usd() == pytest.approx(server.billed_usd - theirs_usd)
 
 
 @given(limit=st.floats(0.0006, 0.03), rows=st.integers(1, 6), wait=st.booleans())

@@ -48,15 +48,8 @@ class AnthropicBatches:
 
     async def recent(self, http: BatchHTTP) -> AsyncIterator[Status]:
         """The workspace's batches, the latest first."""
-        after = ""
-        while True:
-            page = await http.read("/messages/batches", {"limit": "100", **({"after_id": after} if after else {})})
-            batches = [one for one in page.get("data") or () if isinstance(one, dict)]
-            for one in batches:
-                yield self._status(http, one)
-            if not page.get("has_more") or not batches:
-                return
-            after = http.text(batches[-1], "id")
+        async for batch in http.pages("/messages/batches", "after_id"):
+            yield self._status(http, batch)
 
     def row(self, result: Mapping[str, Any]) -> Row:
         """One line of the results."""

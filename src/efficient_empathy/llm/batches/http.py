@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,6 +45,18 @@ class BatchHTTP:
     async def read(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """GET a JSON object."""
         return self._object(await self._again("GET", path, query=query or {}), path)
+
+    async def pages(self, path: str, cursor: str) -> AsyncIterator[dict[str, Any]]:
+        """The objects of a list that comes in pages, each asked for with the last one's id as the query's `cursor`."""
+        query = {"limit": "100"}
+        while True:
+            page = await self.read(path, query)
+            listed = [one for one in page.get("data") or () if isinstance(one, dict)]
+            for one in listed:
+                yield one
+            if not page.get("has_more") or not listed:
+                return
+            query[cursor] = self.text(listed[-1], "id")
 
     async def create(self, path: str, content: Mapping[str, Any] | Path) -> dict[str, Any]:
         """POST JSON, given as such or as a file: again only where it was not taken. Raises `UnclearError`."""

@@ -17,22 +17,30 @@ CUT_SHORT = frozenset({"expired", "cancelled"})
 """A batch that ended so bills only what it has answered (https://platform.openai.com/docs/guides/batch)."""
 
 
+class NotOursError(Exception):
+    """The results are those of somebody else's batch."""
+
+
 async def collect(
     client: BatchClient, judge: CheckedJudge, batch: Batch, status: Status, folder: Path
 ) -> list[Judgement]:
     """One judgement for each request of a batch that is over; its results pass through a file in `folder`.
 
-    Raises `GoneError` where the server has the results no longer.
+    Raises `GoneError` where the server has the results no longer, `NotOursError` where none of them is about `batch`.
     """
+    others = 0
     answers: dict[int, Judgement] = {}
     seen: set[tuple[int, int]] = set()
     async for row in client.rows(status, folder):
         number = _number(row.custom_id, batch)
+        others += number is None
         if number is None or (number, hash(row)) in seen:  # a line that stands there twice is billed once
             continue
         seen.add((number, hash(row)))
         sample, size, bound = batch.rows[number]
         answers[number] = _better(answers.get(number), judge.read(sample, client.answer(row, size, bound)))
+    if others and not answers:
+        raise NotOursError
     unanswered = missing(judge, batch, status.word)
     return [replace(answers.get(i, other), created_at=time.time()) for i, other in enumerate(unanswered)]
 

@@ -22,7 +22,7 @@ from efficient_empathy.llm.batches.contract import GoneError, Status, UnclearErr
 from efficient_empathy.llm.errors import BudgetExhausted
 from efficient_empathy.llm.runner import Work
 from efficient_empathy.scoring.batches.outbox import Outbox
-from efficient_empathy.scoring.batches.results import check_bills, collect, missing
+from efficient_empathy.scoring.batches.results import NotOursError, check_bills, collect, missing
 from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.judges.contract import CheckedJudge, Judgement
 from efficient_empathy.scoring.ledger import Batch, Ledger
@@ -64,6 +64,8 @@ class BatchWork:
         self._open = self._ledger.open_batches(self._judge.spec)
         for batch in self._open:
             self._budget.take_back(batch.reserved_usd)
+        self._others: set[str] = set()
+        """Batches at the server that were taken for ours."""
         self._words: dict[str, str] = {}
         self._has_looked = self._has_tried = self._is_through = False
         self._is_full = False
@@ -115,7 +117,8 @@ class BatchWork:
 
     async def _find(self) -> None:
         """Learn whether the server has those batches that were about to be sent when their process ended."""
-        known, unclear = self._ledger.batch_names(), [batch for batch in self._open if batch.remote is None]
+        known = self._ledger.batch_names() | self._others
+        unclear = [batch for batch in self._open if batch.remote is None]
         oldest = min(batch.created_at for batch in unclear) - CLOCKS_APART_S
         remotes: dict[str, str] = {}
         async for status in self._client.recent():
@@ -155,6 +158,11 @@ class BatchWork:
                     "with; if it is gone for good, --drop-lost counts it as paid and asks for its samples anew"
                 ) from error
             self._keep(batch, missing(self._judge, batch, "lost"), "lost")
+        except NotOursError:  # found by its size and time alone, as Anthropic keeps no labels
+            self._others.add(status.id)
+            self._ledger.name_batch(batch, None)
+            self._open[self._open.index(batch)] = replace(batch, remote=None)
+            self._has_looked = False
         self._outbox.restart(self._open)
 
     def _keep(self, batch: Batch, judgements: Sequence[Judgement], word: str) -> None:
