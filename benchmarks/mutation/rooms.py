@@ -35,9 +35,12 @@ class Room:
 
 ROOMS = {
     "ledger": Room(
-        ("scoring/ledger.py",),
-        ("scoring/test_ledger*.py",),
-        slow=("test_two_processes_write_at_once_and_nothing_is_lost",),
+        ("scoring/ledger/*.py",),
+        ("scoring/ledger/test_*.py",),
+        slow=(
+            "test_two_processes_write_at_once_and_nothing_is_lost",
+            "test_what_a_killed_worker_wrote_is_taken_in_when_the_ledger_is_opened",
+        ),
     ),
     "workspace": Room(
         tuple(f"foundation/run/{name}.py" for name in ("files", "manifest", "workspace", "known_hashes", "sealed")),

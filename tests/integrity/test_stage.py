@@ -26,6 +26,8 @@ from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.integrity import CheckResult, check
 from efficient_empathy.report import report
+from efficient_empathy.scoring import Ledger
+from efficient_empathy.scoring.ledger import write_part
 from efficient_empathy.selection import select
 from samples import FORM
 
@@ -190,6 +192,26 @@ def test_a_ledger_that_lost_or_won_judgements_is_told(run: Workspace, source: Pa
     assert fault.startswith("is broken (")
     run.ledger.unlink()
     assert "every judgement would be asked for again" in faults(check(run))["ledger.sqlite"]
+
+
+def test_judgements_in_parts_are_checked_as_those_in_the_database(run: Workspace) -> None:
+    with Ledger(run.ledger) as ledger:
+        (spec,), judgements = ledger.specs(), list(ledger.judgements())
+        part = ledger.parts_folder / write_part(ledger.parts_folder, spec, judgements)
+    run.ledger.unlink()
+    with Ledger(run.ledger):
+        pass  # takes them in
+    result = check(run)
+    assert result.whole
+    assert result.judgements == len(judgements)
+    content = part.read_bytes()
+    part.write_bytes(content[:-1])
+    key = f"ledger.parts/{part.name}"
+    assert faults(check(run)) == {key: "has changed since it was written"}
+    part.unlink()
+    assert faults(check(run)) == {key: f"is missing, with {len(judgements)} judgements"}
+    part.write_bytes(content)
+    assert check(run).whole
 
 
 def test_a_rubric_that_is_not_what_it_was(run: Workspace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from efficient_empathy.foundation.errors import error_context
+from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.ledger import Ledger, open_read_only
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
@@ -37,15 +37,25 @@ def database_fault(path: Path) -> str | None:
 
 
 def judgement_count(path: Path) -> int:
-    """The rows of a ledger; 0 for another database."""
+    """The judgements of a ledger, those in parts among them; 0 for another database."""
     try:
         database = open_read_only(path)
         try:
-            return int(database.execute("SELECT count(*) FROM judgements").fetchone()[0])
+            counts = "(SELECT count(*) FROM judgements) + (SELECT coalesce(sum(rows), 0) FROM parts)"
+            return int(database.execute(f"SELECT {counts}").fetchone()[0])
         finally:
             database.close()
     except sqlite3.Error:
         return 0
+
+
+def part_faults(path: Path) -> list[tuple[Path, str]]:
+    """The parts of a ledger that are not as it knows them, each with what is wrong; none for another database."""
+    try:
+        with Ledger(path, read_only=True) as ledger:
+            return list(ledger.faults())
+    except UserError:
+        return []
 
 
 def scores_fault(workspace: Workspace) -> str | None:

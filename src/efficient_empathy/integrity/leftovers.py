@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import shell
-from efficient_empathy.foundation.run.files import process_exists
+from efficient_empathy.foundation.run.files import is_leftover
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.integrity.record import Problem
 
-_TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.tmp")
 _WORK = re.compile(r"\.(.+)\.(?:work|old)|\.(routers)")
 _JOURNAL = re.compile(r"\.(.+)\.partial\.jsonl")
 DELETE = "delete it"
@@ -29,8 +28,8 @@ def leftovers(workspace: Workspace) -> Iterator[Problem]:
 def _leftover(workspace: Workspace, path: Path) -> tuple[str, str, str] | None:
     """Of what stage it is, what it is, and what to do about it; None for what is no leftover."""
     run = f"--run {shell(workspace.root)}"
-    if match := _TEMPORARY.fullmatch(path.name):
-        return None if process_exists(int(match[1])) else ("", "is left over from a write that was killed", DELETE)
+    if is_leftover(path):
+        return "", "is left over from a write that was killed", DELETE
     if path.name.startswith(".sheets-") and path.is_dir():
         return "ratings:sheets", "is left over from sheets that were not finished", DELETE
     if path.parent == workspace.generations and (match := _JOURNAL.fullmatch(path.name)):

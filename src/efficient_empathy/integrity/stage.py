@@ -16,7 +16,7 @@ from efficient_empathy.foundation.run.manifest import Artifact, Manifest
 from efficient_empathy.foundation.run.workspace import UNFINISHED, Workspace
 from efficient_empathy.integrity.artifacts import faults_of
 from efficient_empathy.integrity.commands import command_of, place
-from efficient_empathy.integrity.ledgers import database_fault, databases, judgement_count, scores_fault
+from efficient_empathy.integrity.ledgers import database_fault, databases, judgement_count, part_faults, scores_fault
 from efficient_empathy.integrity.leftovers import leftovers
 from efficient_empathy.integrity.record import CheckResult, Problem
 from efficient_empathy.integrity.records import unreadable
@@ -190,6 +190,10 @@ def _ledgers(workspace: Workspace, broken: set[str]) -> Iterator[Problem]:
             whole = whole and path != workspace.ledger
             key = path.relative_to(workspace.root).as_posix()
             remedy = "put an earlier copy back, or move it away and run the command that wrote it again"
+            yield Problem(stage="score", path=key, fault=fault, remedy=remedy)
+        for part, fault in part_faults(path):
+            whole = False
+            key, remedy = part.relative_to(workspace.root).as_posix(), "put it back as it was"
             yield Problem(stage="score", path=key, fault=fault, remedy=remedy)
     entry = workspace.manifest().entry("score")
     if not entry or not workspace.scores.exists() or workspace.scores.name in broken:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +26,9 @@ from efficient_empathy.foundation.run.files import (
     temporary_name,
     transaction,
 )
+
+HOST = temporary_name("x").split("-")[1][:8]
+"""What this machine is called in the names of temporary files."""
 
 
 def test_a_write_is_whole_or_absent(tmp_path) -> None:
@@ -80,8 +84,8 @@ def test_what_a_killed_process_left_is_swept(tmp_path) -> None:
 def test_it_is_swept_where_there_is_no_proc_and_a_living_process_keeps_its_own(tmp_path, monkeypatch) -> None:
     exists = Path.exists
     monkeypatch.setattr(Path, "exists", lambda path, **options: path.parts[1] != "proc" and exists(path, **options))
-    living = tmp_path / f".file.txt.{os.getppid()}.00c0ffee.tmp"
-    for left in (living, tmp_path / ".file.txt.999999999.00c0ffee.tmp"):
+    living = tmp_path / f".file.txt.{os.getppid()}-{HOST}.00c0ffee.tmp"
+    for left in (living, tmp_path / f".file.txt.999999999-{HOST}.00c0ffee.tmp"):
         left.write_text("half")
     with atomic(tmp_path / "file.txt") as temporary:
         temporary.write_text("whole")
@@ -90,7 +94,7 @@ def test_it_is_swept_where_there_is_no_proc_and_a_living_process_keeps_its_own(t
 
 def test_leftovers_are_swept_however_deep_and_where_somebody_still_writes_nothing_is_touched(tmp_path) -> None:
     deep = tmp_path / "moe" / "average"
-    dead, living = ".x.999999999.00c0ffee.tmp", f".work.{os.getppid()}.00c0ffee.tmp"
+    dead, living = f".x.999999999-{HOST}.00c0ffee.tmp", f".work.{os.getppid()}-{HOST}.00c0ffee.tmp"
     for folder in (tmp_path, deep, deep / living):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / dead).write_text("half")
@@ -102,10 +106,19 @@ def test_leftovers_are_swept_however_deep_and_where_somebody_still_writes_nothin
 
 
 def test_what_this_program_calls_a_temporary_file_is_known_as_one(tmp_path) -> None:
-    left = tmp_path / temporary_name("scores.parquet").replace(f".{os.getpid()}.", ".999999999.")
+    left = tmp_path / temporary_name("scores.parquet").replace(f".{os.getpid()}-", ".999999999-")
     left.write_text("half")
     sweep(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_another_machine_writes_on_a_shared_disk_is_left_alone_for_a_day(tmp_path) -> None:
+    theirs = [tmp_path / f".part.parquet.999999999-0123abcd.{token}.tmp" for token in ("00c0ffee", "0badf00d")]
+    for path in theirs:
+        path.write_text("half")
+    os.utime(theirs[0], (time.time() - 90_000,) * 2)
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [theirs[1]]
 
 
 def test_where_a_run_was_moved_away_nothing_is_written_in_its_place(tmp_path, monkeypatch) -> None:
@@ -256,12 +269,18 @@ def test_of_two_transactions_the_second_waits_before_it_reads(tmp_path) -> None:
 
 
 def test_leftovers_go_and_what_is_none_or_is_written_now_stays(tmp_path) -> None:
-    dead, own = 2**31 - 1, os.getpid()
+    dead, own = f"{2**31 - 1}-{HOST}", f"{os.getpid()}-{HOST}"
     stay = [
-        f".file.txt.{dead}.00c0ffee.tmp.bak", f"x.file.txt.{dead}.00c0ffee.tmp", f".file.txt.{dead}.00C0FFEE.tmp",
-        f".file.txt.{os.getppid()}.00c0ffee.tmp",
-    ]  # fmt: skip
-    go = [f".file.txt.{dead}.00c0ffee.tmp", f".other.txt.{dead}.00c0ffee.tmp", f".file.txt.{own}.0badf00d.tmp"]
+        f".file.txt.{dead}.00c0ffee.tmp.bak",
+        f"x.file.txt.{dead}.00c0ffee.tmp",
+        f".file.txt.{dead}.00C0FFEE.tmp",
+        f".file.txt.{os.getppid()}-{HOST}.00c0ffee.tmp",
+    ]
+    go = [
+        f".file.txt.{dead}.00c0ffee.tmp",
+        f".other.txt.{dead}.00c0ffee.tmp",
+        f".file.txt.{own}.0badf00d.tmp",
+    ]
     for name in (*stay, *go):
         (tmp_path / name).write_text("half", "utf-8")
     with atomic(tmp_path / "file.txt") as outer, atomic(tmp_path / "file.txt") as inner:

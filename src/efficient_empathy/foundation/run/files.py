@@ -8,8 +8,10 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import sqlite3
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -101,18 +103,21 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         _WRITING.discard(folder.name)
 
 
-_TEMPORARY = re.compile(r"\..*\.(\d+)\.[0-9a-f]{8}\.tmp")
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+_TEMPORARY = re.compile(r"\..*\.(\d+)-([0-9a-f]{8})\.[0-9a-f]{8}\.tmp")
+_DAY = 86_400
+"""Seconds for which what another machine writes on a shared disk may go without a change."""
 
 
 def temporary_name(name: str) -> str:
-    """A name for what will be `name` once it is whole: it says which process writes, for `sweep`."""
-    return f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    """A name for what will be `name` once it is whole: it says which process of which machine writes, for `sweep`."""
+    return f".{name}.{os.getpid()}-{_HOST}.{secrets.token_hex(4)}.tmp"
 
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes have left of their writes, anywhere below `folder`.
 
-    It is known by its name, which a process of ours gave it that is no more, or that was this one's number before.
+    See `is_leftover`.
     """
     for place, folders, files in os.walk(folder):
         _sweep_one(Path(place), (*folders, *files))
@@ -120,15 +125,27 @@ def sweep(folder: Path) -> None:
 
 
 def _sweep_one(folder: Path, names: Iterable[str]) -> None:
-    for name in names:
-        if (match := _TEMPORARY.fullmatch(name)) and not _is_written(name, int(match[1])):
-            leftover = folder / name
+    for leftover in (folder / name for name in names):
+        if is_leftover(leftover):
             with contextlib.suppress(OSError):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
-def _is_written(name: str, pid: int) -> bool:
-    return name in _WRITING if pid == os.getpid() else process_exists(pid)
+def is_leftover(path: Path) -> bool:
+    """Whether a killed process has left this of its writes.
+
+    It is known by its name, which a process of ours gave it that is no more, or that was this one's number before. Of
+    a process on another machine nothing is known: a day after the last change it is taken for dead.
+    """
+    match = _TEMPORARY.fullmatch(path.name)
+    if not match:
+        return False
+    pid, host = int(match[1]), match[2]
+    if host != _HOST:
+        with contextlib.suppress(OSError):
+            return time.time() - path.lstat().st_mtime > _DAY
+        return False
+    return path.name not in _WRITING if pid == os.getpid() else not process_exists(pid)
 
 
 @contextlib.contextmanager

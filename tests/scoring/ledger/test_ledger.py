@@ -281,7 +281,7 @@ def test_what_is_committed_of_money_is_on_the_disk_before_it_is_spent(tmp_path) 
     synced = []
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         assert ledger._db.execute("PRAGMA synchronous").fetchone() == (1,), "judgements wait for no disk"
-        ledger._db.set_trace_callback(synced.append)
+        ledger._db._db.set_trace_callback(synced.append)
         ledger.commit_usd(0.5)
         assert ledger._db.execute("PRAGMA synchronous").fetchone() == (1,)
     full, spending = (next(i for i, one in enumerate(synced) if word in one) for word in ("= FULL", "INTO spending"))
