@@ -107,7 +107,11 @@ class Parts:
         """Of each judgement of these samples: its number, the sample, its state."""
         wanted = pl.Series(ids, dtype=pl.String)
         for part in self._with(spec_id, wanted):
-            rows = self._scan(part).filter(pl.col("sample_id").is_in(wanted)).select(NUMBER, "sample_id", "state")
+            rows = (
+                self._scan(part)
+                .filter(pl.col("sample_id").is_in(wanted.implode()))
+                .select(NUMBER, "sample_id", "state")
+            )
             yield from self._read(part, rows).iter_rows()
 
     def rows(self, spec_id: int | None, ids: Sequence[str] | None = None, after: int = 0) -> Iterator[tuple[Any, ...]]:
@@ -120,7 +124,7 @@ class Parts:
             if part.first + part.rows > after + 1:
                 rows = self._scan(part).filter(pl.col(NUMBER) > after)
                 if wanted is not None:
-                    rows = rows.filter(pl.col("sample_id").is_in(wanted))
+                    rows = rows.filter(pl.col("sample_id").is_in(wanted.implode()))
                 yield from self._read(part, rows.select(NUMBER, *COLUMNS)).iter_rows()
 
     def sums(self, spec_id: int | None = None) -> dict[str, float]:
