@@ -1,7 +1,7 @@
-"""Connections that keep the studio waiting are ended, and nobody's connections shut out those of others.
+"""Connections that keep a server waiting are ended, and nobody's connections shut out those of others.
 
 uvicorn waits for ever for a header, a body or a reader, and counts connections without asking whose they are. Here
-each part has its time; and where an address has its share of connections, or the studio all that it can have, the one
+each part has its time; and where an address has its share of connections, or the server all that it can have, the one
 that has been waiting longest for a request makes room for the next.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from efficient_empathy.studio.server.rates import is_among, sources_of
+from efficient_empathy.web.rates import is_among, sources_of
 
 BACKLOG = 100
 """Connections that the system keeps until they are taken, and that are taken at once."""
@@ -27,7 +27,7 @@ _NO_ROOM = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-Afte
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a client may keep the studio waiting, and how many connections there may be."""
+    """How long a client may keep the server waiting, and how many connections there may be."""
 
     header_s: float = 10.0
     """From the start of a connection, or the end of an answer, to the end of the next request's header."""
