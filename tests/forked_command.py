@@ -15,7 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-IMPORTED = ["efficient_empathy.cli", "efficient_empathy.scoring.stage", "efficient_empathy.studio.server.app"]
+IMPORTED = [
+    "efficient_empathy.cli",
+    "efficient_empathy.scoring.stage",
+    "efficient_empathy.studio.server.app",
+    "efficient_empathy.service.app",
+]
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(IMPORTED)
 

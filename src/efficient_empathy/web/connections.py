@@ -31,6 +31,8 @@ class Limits:
 
     header_s: float = 10.0
     """From the start of a connection, or the end of an answer, to the end of the next request's header."""
+    idle_s: float | None = None
+    """From the end of an answer to the start of the next request's header, where that may take longer."""
     body_s: float = 60.0
     """From there to the end of its body."""
     reading_s: float = 60.0
@@ -108,13 +110,17 @@ class BoundedProtocol(H11Protocol):
 
     def _watch(self) -> None:
         """Set the clock where another part of a request is awaited than before."""
-        state = self.conn.their_state
+        state: object = self.conn.their_state
+        if state is h11.IDLE and self.cycle is not None and not self.conn.trailing_data[0]:
+            state = "rest"
         if state is self._awaited or self.transport.is_closing():
             return
         self._awaited, self.since = state, self.loop.time()
         if self._timer is not None:
             self._timer.cancel()
-        seconds = {h11.IDLE: self.limits.header_s, h11.SEND_BODY: self.limits.body_s}.get(state)
+        limits = self.limits
+        rest = limits.header_s if limits.idle_s is None else limits.idle_s
+        seconds = {"rest": rest, h11.IDLE: limits.header_s, h11.SEND_BODY: limits.body_s}.get(state)
         self._timer = None if seconds is None else self.loop.call_later(seconds, self._end)
 
     def _end(self) -> None:

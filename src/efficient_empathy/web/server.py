@@ -53,7 +53,7 @@ def make_server(app: ASGIApp, limits: Limits | None = None, *, patience_s: int =
         forwarded_allow_ips=list(limits.proxies),
         backlog=BACKLOG,
         timeout_graceful_shutdown=patience_s,
-        timeout_keep_alive=math.ceil(limits.header_s),
+        timeout_keep_alive=math.ceil(max(limits.header_s, limits.idle_s or 0)),
     )
     return uvicorn.Server(config)
 

@@ -9,7 +9,8 @@ from efficient_empathy.dialogues import Intake, Sample, open_source, read
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.labelling.prediction import predict
-from efficient_empathy.labelling.prediction.stage import Tally, check_output, require_reference, samples_of, write
+from efficient_empathy.labelling.prediction.stage import check_output, require_reference, samples_of, write
+from efficient_empathy.labelling.prediction.tally import Tally
 from efficient_empathy.recipe import DIALOGUES
 from shared_data import FOLDER, needs_shared_data
 from strange_conversations import CHINESE, CODE, ENDLESS, GERMAN, KIND, LOG, NOISE, STORY, bare_folder, sample
