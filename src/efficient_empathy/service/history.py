@@ -37,7 +37,7 @@ class History:
 
     def __init__(self, served: Served, folder: Path | None) -> None:
         self._served = served
-        self._counting = Counting(served.record.key, served.record.scales, served.reference)
+        self._counting = Counting(served.record)
         self._folder = TrafficFolder(folder / TRAFFIC) if folder is not None else None
         self._unwritten: list[Minute] = []
         self._writing = threading.Lock()
@@ -45,7 +45,7 @@ class History:
         if folder is not None and self._folder is not None:
             folder.mkdir(0o700, parents=True, exist_ok=True)
             served.record.write(folder / SERVED)
-            self._minutes = self._folder.read(_now() - DRIFT_MINUTES)
+            self._minutes = self._folder.read(_now() - DRIFT_MINUTES, served.record)
         self.drift: dict[str, Any] = {}
         self.fault = ""
         """Why counts cannot be written, where they cannot."""
@@ -100,7 +100,7 @@ class History:
         now = _now()
         for number in [number for number in self._minutes if number < now - DRIFT_MINUTES]:
             del self._minutes[number]
-        self.drift = drift_verdict(self._served.reference, self._minutes, self._served.record.key, now)
+        self.drift = drift_verdict(self._served.record.reference, self._minutes, now)
 
     def status(self) -> dict[str, Any]:
         """What is served, the last hour's counts, and the drift."""
@@ -112,7 +112,7 @@ class History:
             "axes": {axis: list(scale) for axis, scale in record.scales.items()},
             "policy": record.policy,
             "subsets": list(record.subsets),
-            "reference": record.reference_of,
+            "reference": record.reference.of if record.reference else None,
             "uptime_s": round(time.time() - record.started_at),
             "last_hour": {
                 "requests": hour.requests if hour else {},

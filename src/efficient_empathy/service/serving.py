@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -51,10 +51,8 @@ class ServedRecord(Record):
     subsets: tuple[str, ...]
     otherwise: str
     """The subset that is left out."""
-    reference_of: Literal["run", "judge", "nothing"]
-    """Whose samples drift is measured from: the run's, or those that the judge learnt from."""
     reference: Reference | None = None
-    """The figures of these, without word pieces."""
+    """What drift is measured from, without word pieces; None where the judge has none."""
     started_at: float = Field(default=0.0)
     """In Unix seconds."""
 
@@ -65,11 +63,6 @@ class Served:
 
     scorer: Scorer
     record: ServedRecord
-
-    @property
-    def reference(self) -> Reference | None:
-        """What drift is measured from."""
-        return self.scorer.predictor.reference
 
 
 def load_served(settings: ServiceSettings, run: Path | None) -> Served:
@@ -86,7 +79,6 @@ def load_served(settings: ServiceSettings, run: Path | None) -> Served:
         predictor.compare_to(own)
     reference = predictor.reference
     judge = predictor.judge
-    whose: Literal["run", "judge", "nothing"] = "run" if own else "judge" if reference else "nothing"
     figures = reference.model_copy(update={"pieces": (), "piece_counts": ()}) if reference else None
     policy = predictor.policy
     facts = [judge.spec.key, policy.definition(), decide, figures.model_dump(mode="json") if figures else None]
@@ -100,7 +92,6 @@ def load_served(settings: ServiceSettings, run: Path | None) -> Served:
         scales=judge.scales,
         subsets=policy.subsets,
         otherwise=policy.otherwise,
-        reference_of=whose,
         reference=figures,
         started_at=time.time(),
     )
@@ -139,4 +130,4 @@ def _run_reference(table: RunTable, predictor: Predictor) -> Reference | None:
         values = scores[column].filter(pl.Series(scored)).to_numpy()
         stack[:, place, : values.shape[1]] = values
     kept = [sample for sample, there in zip(samples, scored, strict=True) if there]
-    return measure_reference(judge, predictor.folder, kept, stack)
+    return measure_reference(judge, predictor.folder, kept, stack).model_copy(update={"of": "run"})

@@ -6,6 +6,7 @@ share a folder do not disturb one another, and a kill loses the seconds since th
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -14,16 +15,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, NonNegativeInt, ValidationError
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.labelling.distillation.reference import Reference
 from efficient_empathy.labelling.prediction.tally import InputCounts, Tally, verdict
 from efficient_empathy.service.scorer import Answer
+from efficient_empathy.service.serving import ServedRecord
 
 LATENCIES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Upper ends of the bins of a request's seconds; the last bin has no end."""
+_NO_SECONDS = (0,) * (len(LATENCIES) + 1)
 HOURS = 48
 """How long counts are kept."""
 ENOUGH, DRIFT_MINUTES = 500, 24 * 60
@@ -35,43 +38,67 @@ _LONGEST_LINE = 1 << 20
 class Minute(Part):
     """What happened in one minute, or in several together."""
 
-    minute: int
+    minute: NonNegativeInt
     """Minutes since 1970, of several the first."""
     served: str
     """Which judge, policy and reference it was; see `ServedRecord`."""
-    requests: dict[str, int] = Field(default_factory=dict)
+    requests: dict[str, NonNegativeInt] = Field(default_factory=dict)
     """To score, by HTTP status."""
-    seconds: tuple[int, ...] = (0,) * (len(LATENCIES) + 1)
+    seconds: tuple[NonNegativeInt, ...] = _NO_SECONDS
     """Of requests that were answered with 200: how many in each bin of `LATENCIES`."""
-    items: dict[str, int] = Field(default_factory=dict)
+    items: dict[str, NonNegativeInt] = Field(default_factory=dict)
     """Conversations by state."""
-    subsets: dict[str, int] = Field(default_factory=dict)
+    subsets: dict[str, NonNegativeInt] = Field(default_factory=dict)
     """Samples by subset."""
-    scores: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    scores: dict[str, tuple[NonNegativeInt, ...]] = Field(default_factory=dict)
     """By axis, how many samples are next to each whole score, from the lowest."""
+    sums: dict[str, float] = Field(default_factory=dict)
+    """By axis, the sum of the scores."""
     inputs: InputCounts = InputCounts()
 
     def __add__(self, other: Minute) -> Minute:
-        """Both together. Where another judge or policy was served, of the earlier one the requests alone."""
-        same = self.served == other.served
-        axes = self.scores | other.scores if same else other.scores
+        """Both together; they are of the same that was served."""
         return Minute(
             minute=min(self.minute, other.minute),
-            served=other.served,
+            served=self.served,
             requests=_sum(self.requests, other.requests),
             seconds=_add(self.seconds, other.seconds),
             items=_sum(self.items, other.items),
-            subsets=_sum(self.subsets, other.subsets) if same else other.subsets,
-            scores={axis: _add(self.scores.get(axis, ()) if same else (), other.scores.get(axis, ())) for axis in axes},
-            inputs=self.inputs + other.inputs if same else other.inputs,
+            subsets=_sum(self.subsets, other.subsets),
+            scores={
+                axis: _add(self.scores.get(axis, ()), other.scores.get(axis, ())) for axis in self.scores | other.scores
+            },
+            sums={axis: self.sums.get(axis, 0.0) + other.sums.get(axis, 0.0) for axis in self.sums | other.sums},
+            inputs=self.inputs + other.inputs,
         )
+
+    def of(self, record: ServedRecord) -> Minute:
+        """What counts beside the counts of what `record` says: of another judge or policy, the requests alone.
+
+        So it is for counts that are not in its bins, as those of a file that was edited.
+        """
+        features = record.reference.features if record.reference and self.inputs.samples else ()
+        inputs = self.inputs
+        fits = (
+            self.served == record.key
+            and [*map(len, inputs.bins)] == [len(feature.counts) for feature in features]
+            and len(inputs.below) == len(inputs.above) == len(features)
+            and inputs.samples <= inputs.squares
+            and {axis: len(bins) for axis, bins in self.scores.items()}
+            in ({}, {axis: high - low + 1 for axis, (low, high) in record.scales.items()})
+            and self.sums.keys() == self.scores.keys()
+        )
+        if fits and len(self.seconds) == len(_NO_SECONDS):
+            return self
+        seconds = self.seconds if len(self.seconds) == len(_NO_SECONDS) else _NO_SECONDS
+        return Minute(minute=self.minute, served=record.key, requests=self.requests, seconds=seconds, items=self.items)
 
 
 class Counting:
     """Counts what happens until it is taken."""
 
-    def __init__(self, served: str, scales: Mapping[str, tuple[int, int]], reference: Reference | None) -> None:
-        self._served, self._scales, self._reference = served, scales, reference
+    def __init__(self, record: ServedRecord) -> None:
+        self._served, self._scales, self._reference = record.key, record.scales, record.reference
         self._start()
 
     def _start(self) -> None:
@@ -81,6 +108,7 @@ class Counting:
         self._subsets: Counter[str] = Counter()
         self._seconds = [0] * (len(LATENCIES) + 1)
         self._scores = {axis: [0] * (high - low + 1) for axis, (low, high) in self._scales.items()}
+        self._sums = dict.fromkeys(self._scales, 0.0)
         self._tally = Tally(self._reference)
 
     def add_request(self, status: int, seconds: float) -> None:
@@ -97,7 +125,9 @@ class Counting:
                 continue
             self._subsets[answer.content["subset"]] += 1
             for axis, (low, high) in self._scales.items():
-                self._scores[axis][min(high, max(low, int(answer.content["scores"][axis] + 0.5))) - low] += 1
+                value = answer.content["scores"][axis]
+                self._scores[axis][min(high, max(low, math.floor(value + 0.5))) - low] += 1
+                self._sums[axis] += value
             self._tally.add(answer.values, [answer.sample.dialogue_id])
 
     def take(self) -> Minute | None:
@@ -113,6 +143,7 @@ class Counting:
             items=dict(self._items),
             subsets=dict(self._subsets),
             scores={axis: tuple(bins) for axis, bins in self._scores.items()},
+            sums={axis: round(value, 4) for axis, value in self._sums.items()},
             inputs=self._tally.counts,
         )
         self._start()
@@ -144,19 +175,23 @@ class TrafficFolder:
         if is_new:
             self._prune(minute.minute)
 
-    def read(self, since: int) -> dict[int, Minute]:
-        """The minutes from `since` on, in order; lines that a kill or a full disk has cut are left out."""
+    def read(self, since: int, record: ServedRecord) -> dict[int, Minute]:
+        """The minutes from `since` on, in order, as of `Minute.of`; lines that a kill or a full disk has cut are left
+        out. Raises `UserError` where the folder cannot be read.
+        """
         minutes: dict[int, Minute] = {}
         for path in self._files():
             if path.stem >= _hour(since):
                 for line in _lines(path):
                     if line.minute >= since:
-                        add(minutes, line)
+                        add(minutes, line.of(record))
         return dict(sorted(minutes.items()))
 
     def _files(self) -> list[Path]:
         try:
-            return sorted(path for path in self.folder.iterdir() if _NAME.fullmatch(path.name) and path.is_file())
+            return sorted(
+                path for path in self.folder.iterdir() if _NAME.fullmatch(path.name) and not path.is_symlink()
+            )
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -181,24 +216,24 @@ def total(minutes: Iterable[Minute]) -> Minute | None:
     return whole
 
 
-def drift_counts(minutes: Mapping[int, Minute], served: str, now: int) -> tuple[InputCounts, int]:
+def drift_counts(minutes: Mapping[int, Minute], now: int) -> tuple[InputCounts, int]:
     """What drift is told by: the counts of the latest minutes, and how many minutes these go back."""
     counts, reach = InputCounts(), 60
     for number in sorted(minutes, reverse=True):
         back = now - number + 1
         if back > DRIFT_MINUTES or (back > 60 and counts.samples >= ENOUGH):
             break
-        if minutes[number].served == served:
+        if minutes[number].inputs.samples:
             counts, reach = counts + minutes[number].inputs, max(reach, back)
     return counts, reach
 
 
-def drift_verdict(reference: Reference | None, minutes: Mapping[int, Minute], served: str, now: int) -> dict[str, Any]:
+def drift_verdict(reference: Reference | None, minutes: Mapping[int, Minute], now: int) -> dict[str, Any]:
     """The verdict on the latest samples, see `tally.verdict`, with the `minutes` that they are of.
 
     It is unknown, not ok, where the samples are so few that an alarm could hide in chance.
     """
-    counts, reach = drift_counts(minutes, served, now)
+    counts, reach = drift_counts(minutes, now)
     told = verdict(reference, counts)
     if told["verdict"] == "ok" and any(feature["blind"] for feature in told["features"]):
         told |= {"verdict": "unknown", "words": [f"{counts.samples:,} samples are too few to tell"]}

@@ -162,7 +162,7 @@ def test_our_own_dialogues_are_longer_and_richer_than_what_the_bundled_judge_lea
     _, samples, _ = own
     drift = predict(samples[:60], predictor).drift
     assert drift["verdict"] == "alarm"
-    assert any("a longer response than what the judge learnt from (PSI" in words for words in drift["words"])
+    assert any("a longer response than those that the judge learnt from (PSI" in words for words in drift["words"])
     assert drift["outside"]["share"] < 0.2
 
 

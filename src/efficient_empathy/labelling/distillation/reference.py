@@ -71,7 +71,7 @@ class Feature(BaseModel):
 
 
 class Reference(BaseModel):
-    """What is kept of the inputs that a judge learnt from.
+    """What is kept of the inputs that a judge learnt from, or that a run has.
 
     `model` tells which judge it belongs to; `effective_size` is what the samples are worth as independent ones;
     `outside` is the share of them that lie outside a range. `pieces` are the ids of word pieces, each as its distance
@@ -81,6 +81,8 @@ class Reference(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal[1] = 1
+    of: Literal["training", "run"] = "training"
+    """Whose samples they are: those that the judge learnt from, or a run's."""
     model: str
     samples: int
     conversations: int

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from pydantic import NonNegativeInt
 
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.statistics.drift import Level, lower_share, shift
@@ -33,12 +34,12 @@ class InputCounts(Part):
     outside its range. All are empty where there is no reference.
     """
 
-    samples: int = 0
-    squares: int = 0
-    outside: int = 0
-    bins: tuple[tuple[int, ...], ...] = ()
-    below: tuple[int, ...] = ()
-    above: tuple[int, ...] = ()
+    samples: NonNegativeInt = 0
+    squares: NonNegativeInt = 0
+    outside: NonNegativeInt = 0
+    bins: tuple[tuple[NonNegativeInt, ...], ...] = ()
+    below: tuple[NonNegativeInt, ...] = ()
+    above: tuple[NonNegativeInt, ...] = ()
 
     def __add__(self, other: InputCounts) -> InputCounts:
         """Both together; a conversation that is in either is two."""
@@ -152,9 +153,9 @@ def _words(
     for feature, bins, figures in zip(reference.features, counts.bins, features, strict=True):
         share, above = max((figures[side], side == "above") for side in ("below", "above"))
         if outside["level"] != "ok" and share >= OUTSIDE_WATCH:
-            sentences.append((1 + share, many_outside(feature, above, share)))
+            sentences.append((1 + share, many_outside(reference, feature, above, share)))
         elif figures["level"] != "ok":
-            words = shift_words(feature.name, _is_higher(feature, bins), figures["psi"])
+            words = shift_words(reference, feature.name, _is_higher(feature, bins), figures["psi"])
             sentences.append((min(1.0, figures["psi"]), words))
     return [words for _, words in sorted(sentences, key=lambda one: -one[0])]
 

@@ -22,6 +22,7 @@ from efficient_empathy.studio.pages.lab import routes as lab
 from efficient_empathy.studio.pages.overview.routes import overview
 from efficient_empathy.studio.pages.rate import routes as rate
 from efficient_empathy.studio.pages.samples import routes as samples
+from efficient_empathy.studio.pages.service import routes as service
 from efficient_empathy.studio.server.context import NavigationEntry, Studio, data_folder
 from efficient_empathy.studio.server.runs import Runs
 from efficient_empathy.studio.server.security import Guard, checked_token, error_response
@@ -36,6 +37,7 @@ PAGES: tuple[tuple[str, str, Callable[[Studio], list[BaseRoute]]], ...] = (
     ("compare", "Compare", compare.routes),
     ("rate", "Rate", rate.routes),
     ("chat", "Chat", chat.routes),
+    ("service", "Service", service.routes),
 )
 """The pages: their path, what they are called, and what they answer."""
 
