@@ -54,10 +54,8 @@ ROOMS = {
         (
             "studio/server/security.py",
             "studio/server/links.py",
-            "web/addresses.py",
-            "web/connections.py",
-            "web/rates.py",
-            "web/requests.py",
+            "studio/server/rates.py",
+            "studio/server/connections.py",
             "foundation/permissions.py",
             "foundation/guard.py",
             "foundation/errors.py",
@@ -67,7 +65,8 @@ ROOMS = {
         (
             "studio/server/test_links.py",
             "studio/server/test_security*.py",
-            "web/test_*.py",
+            "studio/server/test_rates.py",
+            "studio/server/test_connections.py",
             "foundation/test_permissions.py",
             "test_recipe_permissions.py",
             "dialogues/test_links.py",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from efficient_empathy import selection as _selection
+from efficient_empathy.cluster import ClusterSettings, open_engine
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation import permissions
 from efficient_empathy.foundation.console import Console
@@ -56,6 +57,8 @@ def score(
     rubric: Rubric | str | Path | None = None,
     options: JudgeOptions | None = None,
     batches: dict[str, Any] | None = None,
+    cluster: str | None = None,
+    workers: int | None = None,
     quiet: bool = False,
     **reading: Any,
 ) -> pl.DataFrame:
@@ -64,15 +67,18 @@ def score(
     `judge` is written as for the command (distilled, openai:MODEL …) and takes `options`, such as
     `{"base_url": URL, "max_cost": 5}`; or it is any object with a `name` and an async `judge` (see `Judge`). Of several
     of either, `pool` makes one score. `batches` as of `BatchSettings`, such as `{"batch": True, "wait": True}`;
-    without waiting, samples that are under way have no score yet. `reading` as of `ReadingSettings`: format, columns,
-    on_bad_row and so on.
+    without waiting, samples that are under way have no score yet. `cluster` and `workers` as of `ClusterSettings`, such
+    as `cluster="ray"`; where Ray is connected already, that is the cluster. `reading` as of `ReadingSettings`: format,
+    columns, on_bad_row and so on.
     """
     loaded_rubric = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
-    _scoring.score(
-        source, workspace, judge, loaded_rubric, options, pool=pool,
-        batches=load(BatchSettings, None, "the batches", batches), reading=_reading(reading), console=console,
-    )  # fmt: skip
+    with open_engine(load(ClusterSettings, None, "the options", {"cluster": cluster, "workers": workers})) as engine:
+        _scoring.score(
+            source, workspace, judge, loaded_rubric, options, pool=pool,
+            batches=load(BatchSettings, None, "the batches", batches), engine=engine, reading=_reading(reading),
+            console=console,
+        )  # fmt: skip
     return pl.read_parquet(workspace.scores, glob=False)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import yaml
 from pydantic import SerializeAsAny
 
+from efficient_empathy.cluster import open_engine
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, redact_all
 from efficient_empathy.foundation.run.files import atomic
@@ -92,10 +93,11 @@ def _scoring(recipe: Recipe, workspace: Workspace, console: Console, force: bool
 
 def _score(recipe: Recipe, section: ScoreSection, workspace: Workspace, console: Console, force: bool) -> ScoreResult:
     rubric, options = recipe.load_rubric(), section.model_extra
-    result = score(
-        recipe.data.place, workspace, section.judge, rubric, options,
-        pool=section.pool or "median", batches=section, reading=recipe.data, console=console, force=force,
-    )  # fmt: skip
+    with open_engine(section) as engine:
+        result = score(
+            recipe.data.place, workspace, section.judge, rubric, options, pool=section.pool or "median",
+            batches=section, engine=engine, reading=recipe.data, console=console, force=force,
+        )  # fmt: skip
     require_scores(result, section.max_failed)
     return _complete(result, "judgements")
 

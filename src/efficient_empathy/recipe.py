@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from efficient_empathy.cluster.settings import ClusterSettings, cluster_needs
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.evaluation.robustness.settings import SweepSettings, TuneSettings
 from efficient_empathy.evaluation.settings import EvaluationSettings
@@ -56,7 +57,7 @@ class DataSection(ReadingSettings):
         return DIALOGUES if self.source == BUNDLED else self.source
 
 
-class ScoreSection(ScoreSettings, BatchSettings):
+class ScoreSection(ScoreSettings, BatchSettings, ClusterSettings):
     """Who judges, and how; the other keys are options of the judges."""
 
     model_config = ConfigDict(extra="allow")
@@ -280,6 +281,9 @@ def _needs(content: Mapping[str, Any], bounds: Bounds) -> Iterator[Permission]:
     for name, (key, default) in _JUDGES.items():
         if isinstance(section := content.get(name), Mapping):
             yield from _judges_needs(section, name, key, default, bounds)
+    scoring = content.get("score")
+    if isinstance(scoring, Mapping) and not bounds.is_users("score.cluster"):
+        yield from cluster_needs(scoring.get("cluster"))
     evaluation = content.get("evaluate")
     if isinstance(evaluation, Mapping) and isinstance(judge := evaluation.get("judge"), Mapping):
         yield from _judges_needs(judge, "evaluate.judge", "judge", "openai", bounds)

@@ -28,7 +28,7 @@ def test_the_error_says_what_is_asked_for_and_the_flags_to_add() -> None:
         require("the recipe x.yaml", [*needs, needs[0]])
     assert str(raised.value) == (
         "the recipe x.yaml asks to send the environment variable AWS_SECRET to evil.example, run Python code that "
-        "comes with a model and read /my notes, which is for you to decide: if you want that, add "
+        "comes with a model or from a cluster and read /my notes, which is for you to decide: if you want that, add "
         "--allow key:AWS_SECRET@evil.example --allow code --allow 'read:/my notes'"
     )
 

@@ -19,6 +19,7 @@ from efficient_empathy.cli.options import (
     show,
     stop,
 )
+from efficient_empathy.cluster.settings import ClusterSettings
 from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
 from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.judges.registry import options_model
@@ -31,6 +32,7 @@ def score(
     run: RunToScore,
     settings: ScoreSettings,
     batches: BatchSettings,
+    machines: ClusterSettings,
     options: Annotated[dict[str, Any], Options(options_model())],
     reading: ReadingSettings,
     dry_run: DryRun = False,
@@ -47,7 +49,10 @@ def score(
     Example: efficient-empathy score dialogues.jsonl --run runs/mine --judge openai:gpt-4o --judge anthropic:MODEL
 
     Example: efficient-empathy score dialogues.jsonl --run runs/mine --judge openai:gpt-4o --batch, at half the price
+
+    Example: efficient-empathy score logs/ --run runs/logs --on ray, on all processors of a cluster
     """
+    from efficient_empathy.cluster import open_engine
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.scoring.plan import plan, plan_text
     from efficient_empathy.scoring.preview import preview, preview_text
@@ -64,10 +69,11 @@ def score(
         estimate = plan(source, workspace, settings.judge, rubric, options, reading, in_batches=batches.batch)
         show(estimate, as_json, plan_text(estimate))
         return
-    result = run_score(
-        source, workspace, settings.judge, rubric, options,
-        pool=settings.pool or "median", batches=batches, reading=reading, console=err, force=force,
-    )  # fmt: skip
+    with open_engine(machines) as engine:
+        result = run_score(
+            source, workspace, settings.judge, rubric, options,
+            pool=settings.pool or "median", batches=batches, engine=engine, reading=reading, console=err, force=force,
+        )  # fmt: skip
     show(result, as_json, summary(result, run))
     stop(result.ending)
     require_scores(result, settings.max_failed)

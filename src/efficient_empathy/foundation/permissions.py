@@ -30,7 +30,7 @@ FORMS = ("key:VARIABLE@HOST", "host:HOST", "code", "pickle", "read:PATH", "write
 _SENTENCES: dict[str, str] = {
     "key": "send the environment variable {0} to {1}",
     "host": "send dialogues to {0}",
-    "code": "run Python code that comes with a model",
+    "code": "run Python code that comes with a model or from a cluster",
     "pickle": "load pickled weights, which can run code",
     "read": "read {0}",
     "write": "write to {0}",

@@ -86,6 +86,19 @@ class Budget:
             raise
         return True
 
+    def extend(self, usd: float) -> None:
+        """Raise the limit by `usd`."""
+        if self._max_units is not None:
+            self._max_units += _units_within(usd)
+
+    def give_up_rest(self) -> float:
+        """Lower the limit to what is spent and set aside; returns by how many US dollars that is."""
+        committed = self._spent_units + self._reserved_units
+        if self._max_units is None or self._max_units <= committed:
+            return 0.0
+        rest, self._max_units = self._max_units - committed, committed
+        return rest / _UNITS
+
     def take_back(self, usd: float) -> None:
         """Of what earlier runs had spent, `usd` is but set aside: its bill is still to come."""
         self._spent_units -= _units(usd)

@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -113,11 +113,19 @@ class ProgressDisplay:
 
     def update(self, judgements: Sequence[Judgement], again: int = 0) -> None:
         """Count judgements that have just been recorded; the samples of `again` of them are asked about once more."""
-        for judgement in judgements:
-            self.states[judgement.state] += 1
-            self.cost_usd += judgement.cost_usd
-            self.requests += judgement.requests
-        self._done += len(judgements) - again
+        self.count(
+            Counter(judgement.state for judgement in judgements),
+            sum(judgement.requests for judgement in judgements),
+            sum(judgement.cost_usd for judgement in judgements),
+            again,
+        )
+
+    def count(self, states: Mapping[str, int], requests: int, cost_usd: float, again: int = 0) -> None:
+        """The same of judgements that are known by their number in each state, and by what they took."""
+        self.states.update(states)
+        self.requests += requests
+        self.cost_usd += cost_usd
+        self._done += sum(states.values()) - again
         if self._bar:
             rate = f"{self._rate():.0f}/s" if self._has_pace else ""
             self._bar.update(self._task, completed=self._done, rate=rate, rest=self._rest())

@@ -11,6 +11,7 @@ from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import Misplaced, UserError
 from efficient_empathy.llm.runner import Ending, SessionEnding, Watcher, Work, run
 from efficient_empathy.scoring.batches.settings import BatchSettings
+from efficient_empathy.scoring.engine import Assignment, Engine
 from efficient_empathy.scoring.judges.contract import CheckedJudge, Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.progress import ProgressDisplay, ProgressFile
@@ -99,10 +100,17 @@ def run_work(
 class Session:
     """Judges put through the same samples, `total` of them, one after the other: what that comes to.
 
-    Those behind an API are asked in batches where `batches` says so.
+    Those behind an API are asked in batches where `batches` says so; `engine` has them work elsewhere.
     """
 
-    def __init__(self, ledger: Ledger, console: Console, total: int, batches: BatchSettings | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        console: Console,
+        total: int,
+        batches: BatchSettings | None = None,
+        engine: Engine | None = None,
+    ) -> None:
         self.requests = 0
         self.cost_usd = 0.0
         self.judgements = 0
@@ -111,7 +119,7 @@ class Session:
         self.ending: SessionEnding = "complete"
         self._failure: UserError | None = None
         self._ledger, self._console, self._total = ledger, console, total
-        self._batches = batches or BatchSettings()
+        self._batches, self._engine = batches or BatchSettings(), engine
 
     def ask(self, judge: CheckedJudge, samples: Callable[[], Iterable[Sample]], ids: Iterable[Sequence[str]]) -> bool:
         """Judge those of `samples` that need it; `ids` are theirs, in parts. Whether the next judge may be asked."""
@@ -124,7 +132,7 @@ class Session:
         file = ProgressFile(self._ledger.path.parent, judge.name, judge.spec, display, self._console)
         ending: SessionEnding
         try:
-            ending = run_work(self._work(judge, samples, display), judge, self._ledger, display, file)
+            ending = run_work(self._work(judge, samples, display, done), judge, self._ledger, display, file)
         except UserError as error:
             ending, self._failure = "error", error
         under_way = sum(len(batch.rows) for batch in self._ledger.open_batches(judge.spec))
@@ -142,7 +150,7 @@ class Session:
         return ending in ("complete", "waiting")
 
     def _work(
-        self, judge: CheckedJudge, samples: Callable[[], Iterable[Sample]], display: ProgressDisplay
+        self, judge: CheckedJudge, samples: Callable[[], Iterable[Sample]], display: ProgressDisplay, done: int
     ) -> Work[Any, Any]:
         if self._batches.batch and judge.has_batches:
             from efficient_empathy.scoring.batches.work import Batching, BatchWork
@@ -153,6 +161,10 @@ class Session:
             self._console.print(
                 f"{len(under_way):,} samples are in batches under way and are not asked for twice: --batch collects "
                 "them."
+            )
+        if self._engine is not None:
+            return self._engine.work(
+                Assignment(judge, self._ledger, display, self._console, self._total, done, under_way)
             )
         return judging(samples(), judge, self._ledger, display, under_way)
 

@@ -19,6 +19,7 @@ from efficient_empathy.foundation.permissions import remember
 from efficient_empathy.foundation.run.stages import ReadingRecord
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.batches.settings import BatchSettings
+from efficient_empathy.scoring.engine import Engine
 from efficient_empathy.scoring.ingestion import ingest
 from efficient_empathy.scoring.judges.contract import STATES, CheckedJudge, Judge, JudgeOptions
 from efficient_empathy.scoring.judges.permissions import judge_needs
@@ -57,6 +58,7 @@ def score(
     *,
     pool: Pool = "median",
     batches: BatchSettings | None = None,
+    engine: Engine | None = None,
     reading: ReadingSettings | None = None,
     console: Console | None = None,
     force: bool = False,
@@ -65,7 +67,8 @@ def score(
 
     `judge` is a reference (`judges.registry`) with its `options`, any object that keeps the `Judge` contract, or
     several of either: each judges every sample, all on one budget, and `pool` makes one score of theirs. `batches`
-    sends what it can through a batch API; `reading` and `force` are passed on to `ingest`.
+    sends what it can through a batch API; `engine` has the judges work elsewhere than in this process; `reading` and
+    `force` are passed on to `ingest`.
 
     A `UserError` that ends it (dead endpoint, wrong key) comes after all that was received is kept.
     """
@@ -98,7 +101,7 @@ def score(
         console.print(f"{counts}, read as {record.source.format}")
         return _score(
             workspace, checked_judges, FirstPass(panel=panel, judges=tuple(references)), last, rubric, record, console,
-            batches,
+            batches, engine,
         )  # fmt: skip
 
 
@@ -111,11 +114,12 @@ def _score(
     reading: ReadRecord,
     console: Console,
     batches: BatchSettings | None,
+    engine: Engine | None,
 ) -> ScoreResult:
     started = time.monotonic()
     panel = _with_rounds(first_pass, last)
     with Ledger(workspace.ledger) as ledger:
-        session = Session(ledger, console, reading.samples - reading.duplicates, batches)
+        session = Session(ledger, console, reading.samples - reading.duplicates, batches, engine)
         for one in judges:
             if len(judges) > 1:
                 console.print(one.name)

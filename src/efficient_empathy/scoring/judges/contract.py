@@ -142,6 +142,8 @@ class JudgeContext:
     """The folder whose ledger keeps the judgements and what was spent on them."""
     source: Path | None = None
     """What is scored, where it is a file."""
+    threads: int = 0
+    """For a judge that computes in this process; 0 for one per processor."""
 
     def spent_usd(self) -> float:
         """US dollars that the ledger has come to."""
@@ -186,6 +188,33 @@ class JudgeSettings(Settings):
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class Blueprint:
+    """What a judge can be built from once more, in another process: its settings, or a judge that is an object."""
+
+    judge: JudgeSettings | Any
+    rubric: Rubric
+    source: Path | None = None
+
+    def build(self, workspace: Workspace, threads: int = 0) -> CheckedJudge:
+        """The judge; `workspace` and `threads` as of `JudgeContext`. Raises `UserError` where it cannot be had."""
+        if not isinstance(self.judge, JudgeSettings):
+            return CheckedJudge(self.judge, self.rubric, blueprint=self)
+        judge = self.judge.build(JudgeContext(self.rubric, workspace, self.source, threads))
+        return CheckedJudge(judge, self.rubric, repeats_itself=self.judge.REPEATS_ITSELF, blueprint=self)
+
+    def elsewhere(self, concurrency: int) -> Blueprint:
+        """The same for a process in another folder, with at most so many requests under way where it makes any."""
+        if not isinstance(self.judge, JudgeSettings):
+            return self
+        fields: dict[str, Any] = {key: value for key, value in self.judge if isinstance(value, Path)}
+        changes = {key: path.absolute() for key, path in fields.items()}
+        if "concurrency" in type(self.judge).model_fields:
+            changes["concurrency"] = concurrency
+        source = self.source and self.source.absolute()
+        return replace(self, judge=self.judge.model_copy(update=changes), source=source)
+
+
 TOLERANCE = 0.01
 """How far a distribution's sum may be from 1; it is then scaled to 1."""
 
@@ -193,8 +222,11 @@ TOLERANCE = 0.01
 class CheckedJudge:
     """A judge and a rubric, with every part of the `Judge` contract even if the judge has only `name` and `judge`."""
 
-    def __init__(self, judge: Any, rubric: Rubric, *, repeats_itself: bool = False) -> None:
+    def __init__(
+        self, judge: Any, rubric: Rubric, *, repeats_itself: bool = False, blueprint: Blueprint | None = None
+    ) -> None:
         self._judge, self._rubric, self.repeats_itself = judge, rubric, repeats_itself
+        self.blueprint = blueprint or Blueprint(judge, rubric)
         self.name: str = judge.name
         self.spec: JudgeSpec = getattr(judge, "spec", None) or JudgeSpec(judge=judge.name, rubric=rubric.hash)
         self.batch_size: int = getattr(judge, "batch_size", 1)

@@ -82,7 +82,7 @@ class DistilledSettings(JudgeSettings):
 
     def build(self, context: JudgeContext) -> DistilledJudge:
         """The judge."""
-        return DistilledJudge(context.rubric, self.folder or BUNDLED)
+        return DistilledJudge(context.rubric, self.folder or BUNDLED, context.threads)
 
 
 class DistilledJudge:

@@ -18,9 +18,9 @@ from efficient_empathy.foundation.plugins import Plugins
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import describe_unknown, load
 from efficient_empathy.scoring.judges.contract import (
+    Blueprint,
     CheckedJudge,
     Judge,
-    JudgeContext,
     JudgeOptions,
     JudgeReference,
     JudgeSettings,
@@ -104,11 +104,8 @@ def build_judge(
     `workspace` is the folder whose ledger keeps its judgements and its spending; `source` is what is scored. Raises
     `UserError` for what is no reference, and where the judge cannot be had.
     """
-    if not isinstance(judge, str | JudgeReference):
-        return CheckedJudge(judge, rubric)
-    _, settings = settings_of(judge, options)
-    context = JudgeContext(rubric, workspace, None if source is None else Path(source))
-    return CheckedJudge(settings.build(context), rubric, repeats_itself=settings.REPEATS_ITSELF)
+    settings = settings_of(judge, options)[1] if isinstance(judge, str | JudgeReference) else judge
+    return Blueprint(settings, rubric, None if source is None else Path(source)).build(workspace)
 
 
 def full_reference(judge: str | JudgeReference | Judge, options: JudgeOptions | None = None) -> JudgeReference | None:

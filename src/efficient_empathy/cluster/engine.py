@@ -1,0 +1,191 @@
+"""Judges at work on a cluster: Ray Data hands the units to a pool of workers, and the command follows.
+
+The parts that workers write are the checkpoint. Ray Data's own (`ray.data.checkpoint`, as of 2.60) knows a sample once
+the whole block around it is written, reads all ids of a run into every worker's memory, counts failures as done, and
+deletes what a killed job had not committed: judgements that were paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from efficient_empathy.cluster.books import Books, Tally
+from efficient_empathy.cluster.connection import check_machines, connect
+from efficient_empathy.cluster.recovery import clear, recover
+from efficient_empathy.cluster.settings import ClusterSettings
+from efficient_empathy.cluster.units import MOST, Unit, plan_units, unit_rows, unit_size
+from efficient_empathy.cluster.worker import Crew, Worker
+from efficient_empathy.foundation.errors import UserError, redact
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.llm.errors import BudgetExhausted
+from efficient_empathy.llm.runner import Work
+from efficient_empathy.scoring.engine import Assignment, Engine
+
+_CALLS_EACH = 16
+"""Requests under way that are worth a process of their own."""
+_MOST_CALLS = 512
+"""Samples of a unit, for a judge behind an API."""
+POLL_S = 0.5
+
+
+@contextmanager
+def open_engine(settings: ClusterSettings) -> Iterator[Engine | None]:
+    """The cluster that the settings name, for as long as the block lasts; None where they name none."""
+    if settings.cluster is None:
+        yield None
+        return
+    with ExitStack() as stack:
+        yield RayEngine(settings, stack)
+
+
+class RayEngine:
+    """Has judges work on a cluster, to which it connects when there is something to judge."""
+
+    def __init__(self, settings: ClusterSettings, stack: ExitStack) -> None:
+        self._settings, self._stack = settings, stack
+        self._cpus = 0
+
+    def work(self, assignment: Assignment) -> Work[Any, Any]:
+        """See `Engine`."""
+        run = assignment.ledger.path.parent.absolute()
+        recover(run, assignment.ledger)
+        rest = assignment.total - assignment.done - len(assignment.under_way)
+        if rest <= 0:
+            return Work(take=lambda _: [], ask=_nothing, keep=lambda *_: None, close=assignment.judge.close)
+        if not self._cpus:
+            self._stack.enter_context(connect(self._settings))
+            self._cpus = check_machines(run)
+        return _Job(assignment, run, self._workers(assignment), rest).work()
+
+    def _workers(self, assignment: Assignment) -> int:
+        if self._settings.workers is not None:
+            if self._settings.workers > self._cpus:
+                assignment.console.print(f"The cluster has {self._cpus} processors, so there are as many workers.")
+            return min(self._settings.workers, self._cpus)
+        window = assignment.judge.window
+        return self._cpus if window is None else max(1, min(self._cpus, window.maximum // _CALLS_EACH))
+
+
+async def _nothing(_: Sequence[Any]) -> None:
+    pass
+
+
+class _Job:
+    """One judge's samples on their way through the cluster."""
+
+    def __init__(self, assignment: Assignment, run: Path, workers: int, rest: int) -> None:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self._to, self._run, self._workers = assignment, run, workers
+        judge = assignment.judge
+        self._budget = judge.endpoint.budget if judge.endpoint is not None else None
+        max_usd, spent_usd = (self._budget.max_usd, self._budget.spent_usd) if self._budget is not None else (None, 0.0)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._ray = ray
+        self._books = (
+            ray.remote(Books)
+            .options(num_cpus=0, scheduling_strategy=here)
+            .remote(assignment.ledger.path.absolute(), workers, max_usd, spent_usd)
+        )
+        share = max(1, (judge.window.maximum if judge.window is not None else workers) // workers)
+        self._crew = Crew(judge.blueprint.elsewhere(share), judge.spec, run, 1, max_usd, self._books)
+        size = unit_size(rest, workers, _MOST_CALLS if judge.window is not None else MOST)
+        self._units = [unit_rows(unit).to_arrow() for unit in self._plan(size)]
+        self._failure: Exception | None = None
+        self._over = threading.Event()
+        self._taken = False
+
+    def work(self) -> Work[Any, Any]:
+        """One item for the runner, all of it: from the first unit to the last."""
+
+        def take(_: int) -> list[None]:
+            items, self._taken = [] if self._taken else [None], True
+            return items
+
+        return Work(take=take, ask=self._follow, keep=lambda *_: None, drain=self._drain, close=self._close)
+
+    def _drain(self) -> None:
+        self._books.stop.remote()
+
+    async def _follow(self, _: Sequence[None]) -> None:
+        """Until every unit was taken or left. Raises what ended it early, after what was received is kept."""
+        threading.Thread(target=self._execute, daemon=True).start()
+        tally = Tally()
+        while not self._over.is_set():
+            await asyncio.to_thread(self._over.wait, POLL_S)
+            tally = await self._look()
+        if tally.error is not None:
+            raise UserError(tally.error)
+        if self._failure is not None:
+            raise UserError(
+                f"the cluster failed ({type(self._failure).__name__}: {redact(str(self._failure)).splitlines()[0]}): "
+                "what was judged is kept; run the same command again"
+            ) from self._failure
+        if tally.is_out_of_money:
+            raise BudgetExhausted("")
+
+    async def _look(self) -> Tally:
+        tally: Tally = await asyncio.to_thread(self._ray.get, self._books.tally.remote())
+        for notice in tally.notices:
+            self._to.console.print(notice)
+        if (window := self._to.judge.window) is not None:
+            window.limit, window.in_flight = float(tally.limit or window.maximum), tally.in_flight
+        self._to.ledger.adopt()
+        self._to.display.count(tally.states, tally.requests, tally.cost_usd)
+        return tally
+
+    def _execute(self) -> None:
+        """In a thread of its own: run the data set, whose rows say no more than which unit is over."""
+        try:
+            from ray.data import ActorPoolStrategy, DataContext, from_arrow
+
+            context = DataContext.get_current()
+            context.enable_progress_bars = context.print_on_execution_start = False
+            if self._units:
+                judged = from_arrow(self._units).map_batches(
+                    Worker,
+                    fn_constructor_args=(self._crew,),
+                    batch_size=1,
+                    batch_format="numpy",
+                    num_cpus=1,
+                    compute=ActorPoolStrategy(
+                        size=min(self._workers, len(self._units)),
+                        max_tasks_in_flight_per_actor=2,
+                        max_concurrent_calls_per_actor=2,
+                    ),
+                )
+                for _ in judged.iter_batches(batch_size=None, prefetch_batches=0):
+                    pass
+        except Exception as error:
+            self._failure = error
+        finally:
+            self._over.set()
+
+    def _plan(self, size: int) -> Iterator[Unit]:
+        to = self._to
+        samples = Workspace(self._run).samples
+        has_repeats = to.total < _rows(samples)
+        return plan_units(samples, to.ledger, to.judge.spec, size, to.under_way, has_repeats=has_repeats)
+
+    async def _close(self) -> None:
+        if self._over.is_set():
+            spent = await asyncio.to_thread(self._ray.get, self._books.close.remote())
+            if self._budget is not None:
+                self._budget.settle(0.0, spent)
+            clear(self._run)
+        with suppress(Exception):
+            self._ray.kill(self._books)
+        await self._to.judge.close()
+
+
+def _rows(samples: Path) -> int:
+    import polars as pl
+
+    rows: int = pl.scan_parquet(samples, glob=False).select(pl.len()).collect().item()
+    return rows

@@ -1,0 +1,233 @@
+"""One process of a cluster that judges: unit by unit, each answer kept before the next call goes out."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from efficient_empathy.cluster.books import Account, Report, Turn
+from efficient_empathy.cluster.budget import LeasedBudget
+from efficient_empathy.cluster.journal import FOLDER, Journal, journal_name, journals, read_journal
+from efficient_empathy.cluster.units import Unit, read_unit, units_of
+from efficient_empathy.dialogues import Sample
+from efficient_empathy.foundation.errors import UserError, redact
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.llm.errors import BudgetExhausted, Draining
+from efficient_empathy.llm.runner import Work, run_calls
+from efficient_empathy.scoring.judges.contract import Blueprint, CheckedJudge, Judgement, JudgeSpec
+from efficient_empathy.scoring.ledger import parts_folder, write_part
+
+REPORT_EVERY_S = 0.5
+MOST_ATTEMPTS = 3
+"""So many workers may die over a unit before its samples count as failed."""
+DEADLY = (
+    "{deaths} workers in a row died over samples like this one, out of memory perhaps: take fewer --workers, or give "
+    "their machines more memory"
+)
+MOST_WORDS = 300
+_FEW = 16
+"""A judge that takes fewer samples a call has its answers kept one by one."""
+
+
+Keep = Callable[[Sequence[Sample], Sequence[Judgement]], None]
+
+
+@dataclass(frozen=True)
+class Crew:
+    """What every worker of one judge is told."""
+
+    blueprint: Blueprint
+    spec: JudgeSpec
+    run: Path
+    threads: int
+    max_usd: float | None
+    books: Any
+    """The actor of `Books`."""
+
+
+class Worker:
+    """Judges units. Raises nothing for a judge's faults: the books are told what concerns all, and stop everybody.
+
+    A judge that breaks over one sample has failed on that sample alone.
+    """
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._name = secrets.token_hex(8)
+        self._workspace = Workspace(crew.run)
+        self._folder = crew.run / FOLDER / self._name
+        self._books = crew.books
+        self._stop = asyncio.Event()
+        self._building = asyncio.Lock()
+        self._judge: CheckedJudge | None = None
+        self._budget: LeasedBudget | None = None
+        self._states: Counter[str] = Counter()
+        self._requests, self._cost_usd = 0, 0.0
+        self._notices: list[str] = []
+        self._reporter: asyncio.Task[None] | None = None
+
+    async def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Judge the units of a batch of rows, see `unit_rows`; how many samples were judged of each."""
+        counts = [await self._take(unit) for unit in units_of(batch)]
+        return {"unit": batch["unit"], "judged": np.array(counts)}
+
+    async def _take(self, unit: Unit) -> int:
+        turn: Turn = await self._books.begin.remote(unit.number, self._name)
+        if turn.stop or turn.is_done:
+            return 0
+        try:
+            judge = await self._hire()
+            return await self._judge_unit(unit, turn, judge)
+        except BudgetExhausted:
+            await self._books.end_budget.remote()
+        except UserError as error:
+            await self._books.fail.remote(str(error))
+        except Exception as error:  # of the judge's making, or of the disk's: nobody else could say what it was
+            await self._books.fail.remote(f"a worker failed: {type(error).__name__}: {redact(str(error))}")
+        finally:
+            await self._report()
+        return 0
+
+    async def _hire(self) -> CheckedJudge:
+        async with self._building:
+            if self._judge is None:
+                self._judge = await asyncio.to_thread(self._build)
+                endpoint = self._judge.endpoint
+                if endpoint is not None:
+                    self._budget = LeasedBudget(self._crew.max_usd, self._lease)
+                    endpoint.budget, endpoint.notify = self._budget, self._notices.append
+                self._reporter = asyncio.create_task(self._keep_reporting())
+            return self._judge
+
+    def _build(self) -> CheckedJudge:
+        # what was spent is in the books, not in the ledger of this folder, which there is none of
+        nowhere = Workspace(Path(tempfile.gettempdir()) / f"no-run-{self._name}")
+        judge = self._crew.blueprint.build(nowhere, self._crew.threads)
+        if judge.spec != self._crew.spec:
+            raise UserError(
+                f"a worker's judge is {judge.spec}, that of the command {self._crew.spec}: give all machines of the "
+                "cluster the same files, versions and environment variables"
+            )
+        return judge
+
+    async def _judge_unit(self, unit: Unit, turn: Turn, judge: CheckedJudge) -> int:
+        samples = await asyncio.to_thread(read_unit, self._workspace.samples, unit)
+        old = journals(self._crew.run, unit.number) if turn.attempt > 1 else []
+        judgements = [one for path in old for one in _judgements_of(path, judge.spec)]
+        known = {one.sample_id for one in judgements}
+        rest = [sample for sample in samples if sample.id not in known]
+        journal = None
+        if judge.endpoint is not None or judge.batch_size < _FEW:
+            journal = Journal(self._folder / journal_name(unit.number), judge.spec)
+
+        def keep(_: Sequence[Sample], answers: Sequence[Judgement]) -> None:
+            if journal is not None:
+                journal.append(answers)
+            judgements.extend(answers)
+            self._count(answers)
+
+        try:
+            ending = "complete"
+            if turn.attempt > MOST_ATTEMPTS:
+                keep(rest, [_failure(one, judge, DEADLY.format(deaths=turn.attempt - 1)) for one in rest])
+            else:
+                ending = await run_calls(self._work(judge, rest, keep), self._stop)
+                judge.check()
+        finally:
+            if judgements:
+                await asyncio.to_thread(self._write_part, judge.spec, judgements)
+            await self._books.finish.remote(unit.number)
+            for path in old:
+                path.unlink(missing_ok=True)
+            if journal is not None:
+                journal.remove()
+        if ending == "budget":
+            await self._books.end_budget.remote()
+        return len(judgements)
+
+    def _work(self, judge: CheckedJudge, samples: Iterable[Sample], keep: Keep) -> Work[Sample, list[Judgement]]:
+        stream = iter(samples)
+        return Work(
+            take=lambda n: list(islice(stream, n)),
+            ask=lambda batch: _ask(judge, batch),
+            keep=keep,
+            batch_size=judge.batch_size,
+            concurrency=judge.concurrency,
+            drain=judge.drain,
+        )
+
+    def _write_part(self, spec: JudgeSpec, judgements: Sequence[Judgement]) -> None:
+        """Written beside, since processes on several machines share the folder of parts, and moved there whole."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        folder = parts_folder(self._workspace.ledger)
+        folder.mkdir(exist_ok=True)
+        name = write_part(self._folder, spec, judgements)
+        (self._folder / name).replace(folder / name)
+
+    def _count(self, judgements: Sequence[Judgement]) -> None:
+        self._states.update(one.state for one in judgements)
+        self._requests += sum(one.requests for one in judgements)
+        self._cost_usd += sum(one.cost_usd for one in judgements)
+
+    async def _lease(self, usd: float, account: Account) -> float | None:
+        grant: float | None = await self._books.lease.remote(self._name, usd, account)
+        return grant
+
+    async def _keep_reporting(self) -> None:
+        """Until the books are gone, with the command that had opened them: then nothing more goes out."""
+        while True:
+            await asyncio.sleep(REPORT_EVERY_S)
+            try:
+                stop = await self._report()
+            except Exception:  # whatever Ray calls it
+                stop = True
+            if stop and not self._stop.is_set() and self._judge is not None:
+                self._stop.set()
+                self._judge.drain()
+
+    async def _report(self) -> bool:
+        window = self._judge.window if self._judge is not None else None
+        if self._budget is not None and window is not None and not window.in_flight:
+            self._budget.give_back()
+        report = Report(
+            self._states, self._requests, self._cost_usd,
+            self._budget.account if self._budget is not None else Account(),
+            window.in_flight if window is not None else 0, int(window.limit) if window is not None else 0,
+            tuple(self._notices),
+        )  # fmt: skip
+        self._states, self._requests, self._cost_usd = Counter(), 0, 0.0
+        self._notices.clear()
+        stop: bool = await self._books.report.remote(self._name, report)
+        return stop
+
+
+async def _ask(judge: CheckedJudge, batch: Sequence[Sample]) -> list[Judgement]:
+    try:
+        return await judge.judge(batch)
+    except (UserError, BudgetExhausted, Draining):
+        raise
+    except Exception as error:
+        if len(batch) > 1:
+            return [one for sample in batch for one in await _ask(judge, [sample])]
+        return [_failure(batch[0], judge, f"the judge broke: {type(error).__name__}: {redact(str(error))}")]
+
+
+def _failure(sample: Sample, judge: CheckedJudge, reason: str) -> Judgement:
+    return Judgement(
+        sample.id, "api_error", judge.name, judge.spec.rubric, reason=reason[:MOST_WORDS], created_at=time.time()
+    )
+
+
+def _judgements_of(path: Path, spec: JudgeSpec) -> list[Judgement]:
+    content = read_journal(path)
+    return content[1] if content is not None and content[0] == spec else []

@@ -1,1 +1,0 @@
-"""The service: scores conversations over HTTP as they come, with the distilled judge."""

@@ -1,1 +1,0 @@
-"""The page of the service that scores conversations as they come."""

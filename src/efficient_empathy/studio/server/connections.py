@@ -1,0 +1,146 @@
+"""Connections that keep the studio waiting are ended, and nobody's connections shut out those of others.
+
+uvicorn waits for ever for a header, a body or a reader, and counts connections without asking whose they are. Here
+each part has its time; and where an address has its share of connections, or the studio all that it can have, the one
+that has been waiting longest for a request makes room for the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from efficient_empathy.studio.server.rates import is_among, sources_of
+
+BACKLOG = 100
+"""Connections that the system keeps until they are taken, and that are taken at once."""
+_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_NO_ROOM = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a client may keep the studio waiting, and how many connections there may be."""
+
+    header_s: float = 10.0
+    """From the start of a connection, or the end of an answer, to the end of the next request's header."""
+    body_s: float = 60.0
+    """From there to the end of its body."""
+    reading_s: float = 60.0
+    """For a client to read on, when it has not taken what was sent."""
+    from_one: int = 100
+    """Connections of one IPv4 address, or of one IPv6 network (/64)."""
+    in_all: int = 1000
+    proxies: Sequence[str] = ()
+    """Addresses and networks whose word is taken for where a request comes from; all connections may be theirs."""
+
+    @classmethod
+    def of_system(cls, proxies: Sequence[str] = ()) -> Limits:
+        """No more connections than half of the files that this process may have open."""
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        in_all = cls.in_all if files == resource.RLIM_INFINITY else min(cls.in_all, files // 2)
+        return cls(in_all=in_all, from_one=min(cls.from_one, in_all // 2), proxies=proxies)
+
+
+class BoundedProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1 under `limits`."""
+
+    limits: ClassVar[Limits] = Limits()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.source = ""
+        self.since = self.loop.time()
+        """When the present wait began."""
+        self._awaited: object = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is under way: no request has come as yet, or no further one."""
+        return self.conn.their_state is h11.IDLE
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See `asyncio.Protocol`."""
+        super().connection_made(transport)
+        self.source = sources_of(self.client[0])[0] if self.client else ""
+        if self._has_room():
+            self._watch()
+        else:
+            transport.write(_NO_ROOM)
+            transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """See `H11Protocol`."""
+        super().on_response_complete()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        super().connection_lost(exc)
+        for timer in (self._timer, self._reading):
+            if timer is not None:
+                timer.cancel()
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        super().pause_writing()
+        self._reading = self.loop.call_later(self.limits.reading_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        super().resume_writing()
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def _watch(self) -> None:
+        """Set the clock where another part of a request is awaited than before."""
+        state = self.conn.their_state
+        if state is self._awaited or self.transport.is_closing():
+            return
+        self._awaited, self.since = state, self.loop.time()
+        if self._timer is not None:
+            self._timer.cancel()
+        seconds = {h11.IDLE: self.limits.header_s, h11.SEND_BODY: self.limits.body_s}.get(state)
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self._end)
+
+    def _end(self) -> None:
+        """End a connection that was too slow; what was answered may still be read, for a while."""
+        if self.cycle is None or self.cycle.response_complete:
+            if self.conn.trailing_data[0]:
+                self.transport.write(_TOO_LATE)
+            self.transport.close()
+            self._timer = self.loop.call_later(self.limits.reading_s, self.transport.abort)
+        else:
+            self.transport.abort()
+
+    def _has_room(self) -> bool:
+        """Whether this connection may stay; another that waits may have to go for it."""
+        others = [
+            one
+            for one in self.connections
+            if isinstance(one, BoundedProtocol) and one is not self and not one.transport.is_closing()
+        ]
+        crowd = [one for one in others if one.source == self.source]
+        if len(crowd) < self.limits.from_one or is_among(self.client[0] if self.client else "", self.limits.proxies):
+            if len(others) < self.limits.in_all:
+                return True
+            most = Counter(one.source for one in others).most_common(1)[0][0]
+            crowd = [one for one in others if one.source == most]
+        waiting = [one for one in crowd if one.waits]
+        if waiting:
+            min(waiting, key=lambda one: one.since).transport.abort()
+        return bool(waiting)

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from efficient_empathy.cluster.units import plan_units, read_unit, unit_rows, unit_size, units_of
+from efficient_empathy.dialogues import write_samples
+from efficient_empathy.scoring import Judgement, JudgeSpec, Ledger
+from scored_runs import numbered
+
+SPEC = JudgeSpec(judge="test", rubric="0123456789abcdef")
+
+
+def test_units_hold_each_missing_sample_once(tmp_path: Path) -> None:
+    samples = [numbered(i) for i in (*range(10), 3, 11, 4)]
+    path = tmp_path / "samples.parquet"
+    write_samples(samples, path)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        judged = [samples[0], samples[5]]
+        ledger.record(SPEC, [Judgement(one.id, "ok", "test", "r", scores={"a": 1.0}) for one in judged])
+        ledger.record(SPEC, [Judgement(samples[1].id, "api_error", "test", "r")])
+        units = list(plan_units(path, ledger, SPEC, 4, {samples[2].id}, has_repeats=True))
+    rows = pl.concat(map(unit_rows, units))
+    again = list(units_of(rows.to_dict(as_series=False)))
+    assert [[one.id for one in read_unit(path, unit)] for unit in again] == [
+        [samples[i].id for i in part] for part in ((1, 3, 4, 6), (7, 8, 9, 11))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rest", "workers", "most", "size"),
+    [(10, 2, 4096, 32), (100_000, 2, 4096, 4096), (3200, 2, 512, 200), (3200, 4, 4096, 100), (10**7, 64, 512, 512)],
+)
+def test_all_workers_end_at_about_the_same_time(rest: int, workers: int, most: int, size: int) -> None:
+    assert unit_size(rest, workers, most) == size

@@ -1,0 +1,38 @@
+"""Ray on this machine for tests: one small cluster in this process, or two machines' worth of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+OBJECTS = 100 << 20
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason='Ray is not installed: the extra "ray"')
+in_make_cluster = pytest.mark.skipif("CLUSTER_TESTS" not in os.environ, reason="a minute or more: `make cluster`")
+
+
+def _import_ray() -> Any:
+    from efficient_empathy.cluster.connection import import_ray
+
+    return import_ray()
+
+
+@contextmanager
+def this_process_on_a_cluster(cpus: int = 2) -> Iterator[str]:
+    """Connect this process to a small cluster of its own; gives the folder of its logs."""
+    ray = _import_ray()
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        ray.init(
+            "local", num_cpus=cpus, object_store_memory=OBJECTS, include_dashboard=False, log_to_driver=False,
+            logging_level=logging.ERROR, _node_ip_address="127.0.0.1", _temp_dir=folder,
+        )  # fmt: skip
+        try:
+            yield folder
+        finally:
+            ray.shutdown()
