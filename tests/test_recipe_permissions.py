@@ -291,3 +291,22 @@ def test_a_settings_file_may_no_more_than_a_recipe(tmp_path: Path, line: str, mi
     if "read:" not in missing:
         allowed = CliRunner().invoke(app, [*command, *missing.split()])
         assert "asks to" not in allowed.stderr
+
+
+def test_a_recipe_reaches_no_store_and_no_web_server_with_its_users_keys(tmp_path: Path) -> None:
+    for url in ("s3://theirs/talks/a.jsonl", "https://evil.example/a.jsonl", "hf://datasets/org/name/a.jsonl"):
+        path = recipe(tmp_path, data={"source": url})
+        assert refusal(path) == f"--allow read:{url}"
+        with allow([f"read:{url}"]):
+            assert Recipe.load(path).data.source == url
+    assert (
+        Recipe.load(recipe(tmp_path, data={"source": "a.csv"}), {"data.source": "s3://mine/a"}).data.place
+        == "s3://mine/a"
+    )
+
+
+def test_a_folder_of_a_store_is_allowed_with_what_is_in_it_and_nothing_beside(tmp_path: Path) -> None:
+    with allow(["read:s3://theirs/talks", "read:https://host.example/talks", "read:/"]):
+        Recipe.load(recipe(tmp_path, data={"source": "s3://theirs/talks/2026/a.jsonl"}))
+        for url in ("s3://theirs/talks-2/a", "s3://other/talks/a", "https://host.example/talks/../private"):
+            assert refusal(recipe(tmp_path, data={"source": url})) == f"--allow read:{url}"

@@ -49,7 +49,8 @@ class DataSection(ReadingSettings):
     """What is read."""
 
     source: Annotated[str, Reads()] = BUNDLED
-    """A file, a folder, hub:org/name, or `bundled`: the dialogues that ship with the package."""
+    """A file, a folder, a URL (s3://, gs://, az://, hf://, https://), hub:org/name, or `bundled`: the dialogues
+    that ship with the package."""
 
     @property
     def place(self) -> str | Path:

@@ -139,7 +139,8 @@ def predict(
     source: Annotated[
         str,
         typer.Argument(
-            help="A file, a folder, a hub data set id (hub:org/name), or - for one JSON conversation a line on stdin.",
+            help="A file, a folder, a URL, a hub data set id (hub:org/name), or - for one JSON conversation a line of "
+            "stdin.",
             show_default=False,
         ),
     ],

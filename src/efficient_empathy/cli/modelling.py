@@ -137,7 +137,7 @@ def generate(
         Path | None, typer.Option("--run", help="The run whose samples are answered.", show_default=False)
     ] = None,
     source: Annotated[
-        str | None, typer.Option(help="Answer a file, a folder or a hub data set instead of a run; needs -o.")
+        str | None, typer.Option(help="Answer a file, a folder, a URL or a hub data set instead of a run; needs -o.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="With --source: FILE.parquet for the responses.")

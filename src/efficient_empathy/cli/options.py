@@ -32,7 +32,11 @@ out = Console()
 
 
 Source = Annotated[
-    str, typer.Argument(help="A file, a folder, or a hub data set id (hub:org/name).", show_default=False)
+    str,
+    typer.Argument(
+        help="A file, a folder, a URL (s3://, gs://, az://, hf://, https://), or a hub data set id (hub:org/name).",
+        show_default=False,
+    ),
 ]
 Run = Annotated[Path, typer.Option("--run", help="The folder of a scored run.", show_default=False)]
 RunToScore = Annotated[

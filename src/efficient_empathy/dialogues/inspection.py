@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from efficient_empathy.dialogues.containers.zip_file import DataFile
 from efficient_empathy.dialogues.personal_data import PersonalCounter, counts_text
 from efficient_empathy.dialogues.rows import BadRow
 from efficient_empathy.dialogues.sample import Sample
@@ -53,8 +54,8 @@ class Inspection:
     """
 
     format: str
-    files: list[Path]
-    skipped_files: list[Path]
+    files: list[DataFile]
+    skipped_files: list[DataFile]
     samples: int = 0
     conversations: int = 0
     category_counts: Counter[str] = field(default_factory=Counter)
@@ -76,8 +77,7 @@ def inspect_source(source: str | Path, reading: ReadingSettings | None = None) -
     Holds 16 bytes per sample, however long it is.
     """
     dialogues = open_source(source, reading or InspectionSettings())
-    files = [Path(str(file)) for file in dialogues.data_files]
-    inspection = Inspection(dialogues.format, files, dialogues.skipped_files)
+    inspection = Inspection(dialogues.format, dialogues.data_files, dialogues.skipped_files)
     ids, conversations, personal = DistinctCounter(), DistinctCounter(), PersonalCounter()
     for sample in dialogues:
         inspection.samples += 1

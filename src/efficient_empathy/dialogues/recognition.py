@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -50,6 +51,19 @@ def rows_of(part: Part, intake: Intake) -> Iterator[Row]:
 
 def format_of(part: Part, reading: ReadingSettings) -> str:
     """The name of the format that the first rows are of."""
+    if (beginning := _beginning(part)) is not None:
+        with suppress(UserError):
+            return _format_of(beginning, reading)
+    return _format_of(part, reading)
+
+
+def _beginning(part: Part) -> DataFile | None:
+    """A large object's first bytes, which show its format where it needs no more of it; None of anything else."""
+    beginning = part.beginning() if isinstance(part, DataFile) and part.member is None else None
+    return beginning if beginning != part else None
+
+
+def _format_of(part: Part, reading: ReadingSettings) -> str:
     peek = _Peek(part, reading)
     reader = recognise_format(peek)
     if reading.group_by is not None and peek.rows:
@@ -107,6 +121,14 @@ def _format_of_groups(part: Part, reader: Reader | None, reading: ReadingSetting
 
 def is_of(part: Part, reader: Reader, reading: ReadingSettings) -> bool:
     """Whether any of the first rows is of one format."""
+    if (beginning := _beginning(part)) is not None:
+        with suppress(UserError):
+            if _is_of(beginning, reader, reading):
+                return True
+    return _is_of(part, reader, reading)
+
+
+def _is_of(part: Part, reader: Reader, reading: ReadingSettings) -> bool:
     return any(reader.recognises(values) for values in _Peek(part, reading))
 
 

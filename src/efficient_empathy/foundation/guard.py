@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic.fields import FieldInfo
 
+from efficient_empathy.foundation.objects.address import is_url
 from efficient_empathy.foundation.permissions import Kind, Permission, read_from, require
 from efficient_empathy.foundation.settings import fields_of, load, parts, section
 
@@ -48,11 +49,15 @@ class Bounds:
         return any(key == one or key.startswith(f"{one}.") for one in self.changed)
 
     def reading(self, value: Any) -> Iterator[Permission]:
-        """What reading `value` takes, be it a path or a name: nothing, or a permission for each place outside.
+        """What reading `value` takes, be it a path, a URL or a name: nothing, or a permission for each place outside.
 
-        A name is none that exists here as a file or folder. Links count as what they lead to.
+        A URL is always outside: to ask a store takes the user's keys. A name is none that exists here as a file or
+        folder. Links count as what they lead to.
         """
         if not isinstance(value, str | Path) or not str(value):
+            return
+        if is_url(value):
+            yield read_from(value)
             return
         text = str(value).removeprefix("hub:")
         path = Path(text).expanduser()

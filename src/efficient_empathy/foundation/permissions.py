@@ -2,9 +2,9 @@
 
 A recipe, and what a run records, come from whoever made them. Each thing that such a file asks for and that concerns
 more than itself is a `Permission`, written `key:VARIABLE@HOST`, `host:HOST`, `code`, `pickle`, `read:PATH`,
-`write:PATH` or `hub:ORG/NAME`. A user gives it with `--allow`, with `allow=` in Python, or in
-`$EFFICIENT_EMPATHY_ALLOW`; what the user has asked for in a command of their own is remembered, so that their own runs
-can go on without being asked.
+`write:PATH` or `hub:ORG/NAME`; a path may be the URL of an object, or of a folder of a store. A user gives it with
+`--allow`, with `allow=` in Python, or in `$EFFICIENT_EMPATHY_ALLOW`; what the user has asked for in a command of their
+own is remembered, so that their own runs can go on without being asked.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from efficient_empathy.foundation.errors import UserError, shell
+from efficient_empathy.foundation.objects.address import display_name, is_url, is_web
 
 VARIABLE = "EFFICIENT_EMPATHY_ALLOW"
 """The environment variable with permissions, as a shell would separate them; processes that are started inherit it."""
@@ -61,7 +62,7 @@ class Permission:
         if not known or (kind == "key" and not all(what.partition("@"))):
             raise UserError(f"--allow takes {', '.join(FORMS[:-1])} or {FORMS[-1]}, not {text!r}")
         if kind in ("read", "write"):
-            what = str(Path(what).expanduser().resolve())
+            what = _place(what)
         return cls(kind, what)  # type: ignore[arg-type]
 
     @property
@@ -73,20 +74,32 @@ class Permission:
         """Whether who gives this gives `other` too: a folder with what is in it, a file to write with its reading, a
         key for a host with what is sent there without."""
         if other.kind in ("read", "write") and self.kind in (other.kind, "write"):
-            return Path(other.what).is_relative_to(self.what)
+            return self.what == other.what or _holds(self.what, other.what)
         if other.kind == "host" and self.kind == "key":
             return self.what.partition("@")[2] == other.what
         return self == other
 
 
 def read_from(path: str | Path) -> Permission:
-    """To read a file or folder, wherever links lead."""
-    return Permission("read", str(Path(path).expanduser().resolve()))
+    """To read a file or folder, wherever links lead, or an object or folder of a store."""
+    return Permission("read", _place(path))
 
 
 def write_to(path: str | Path) -> Permission:
     """To write to a file or folder, wherever links lead."""
     return Permission("write", str(Path(path).expanduser().resolve()))
+
+
+def _place(path: str | Path) -> str:
+    """A path as permissions have it; of a URL nothing leads elsewhere."""
+    return display_name(path) if is_url(path) else str(Path(path).expanduser().resolve())
+
+
+def _holds(folder: str, path: str) -> bool:
+    """Whether what lies at `path` lies in `folder`. Of a web server that is only itself: `..` leads out there."""
+    if is_web(folder) or is_url(folder) != is_url(path):
+        return False
+    return PurePath(path).is_relative_to(folder)
 
 
 def host_of(url: str) -> str:

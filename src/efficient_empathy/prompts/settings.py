@@ -108,7 +108,7 @@ class CompareSettings(WatchedPolicySettings):
     golden: str | None = None
     """Judge a golden set: its folder, or bundled, which is the default."""
     samples: Annotated[str | None, Flag(metavar="SOURCE")] = None
-    """Judge a source instead: a file, a folder, or a hub data set."""
+    """Judge a source instead: a file, a folder, a URL, or a hub data set."""
     n: Annotated[int | None, Flag("-n")] = Field(default=None, ge=1)
     """Samples at most; 200 by default, all of a golden set."""
     examples: Annotated[int, Flag("--show")] = Field(default=20, ge=0)

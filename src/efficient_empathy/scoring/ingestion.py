@@ -32,7 +32,7 @@ def ingest(
         _require_judgements(workspace)
     parameters = ReadingSettings.of(reading)
     stream = open_source(source, parameters)
-    origin = SourceRecord(name=Path(str(source)).name, format=stream.format, digest=stream.digest())
+    origin = SourceRecord(name=Path(stream.name).name, format=stream.format, digest=stream.digest())
     last = workspace.last(READ, ReadRecord)
     whole = workspace.whole(READ, workspace.samples)
     same = last is not None and last.source == origin and last.parameters == parameters

@@ -32,13 +32,13 @@ class UnknownContentError(UserError):
     """A file that holds nothing we read."""
 
 
-def data_files(path: Path, reading: ReadingSettings | None = None) -> list[DataFile]:
-    """The file at `path`; of a zip its members, ordered as by `in_order`. Raises `UserError` for one not to be read."""
-    if not is_zip(path) or document_kind(path) is not None:
-        return [DataFile(path)]
-    members = zip_members(path, reading.max_unpacked if reading else None)
+def data_files(file: DataFile, reading: ReadingSettings | None = None) -> list[DataFile]:
+    """The file; of a zip its members, ordered as by `in_order`. Raises `UserError` for one not to be read."""
+    if not is_zip(file) or document_kind(file) is not None:
+        return [file]
+    members = zip_members(file, reading.max_unpacked if reading else None)
     if not members:
-        raise UserError(f"{path} is empty: it has no files")
+        raise UserError(f"{file} is empty: it has no files")
     return in_order(members)
 
 
@@ -54,7 +54,7 @@ def file_rows(file: DataFile | Path, intake: Intake, is_row: IsRow) -> Iterator[
 
     `is_row` tells a lone JSON object that is a row from one that holds rows.
     """
-    for part in [file] if isinstance(file, DataFile) else data_files(file, intake.settings):
+    for part in [file] if isinstance(file, DataFile) else data_files(DataFile(file), intake.settings):
         name, split = part.name, split_in_name(Path(part.name))
         for row in _rows(part, container_of(part, intake), intake, is_row):
             yield Row(row.place, row.values, name, row.split or split)
@@ -63,7 +63,7 @@ def file_rows(file: DataFile | Path, intake: Intake, is_row: IsRow) -> Iterator[
 def _rows(file: DataFile, container: Container, intake: Intake, is_row: IsRow) -> Iterator[Row]:
     match container:
         case "parquet":
-            return parquet_rows(file.path, intake.settings.max_unpacked)
+            return parquet_rows(file, intake.settings.max_unpacked)
         case "excel":
             return excel_rows(file, intake)
         case "array":
@@ -100,7 +100,7 @@ def _binary_container(file: DataFile, intake: Intake) -> Container | None:
         raise error(f"{file} is {name} inside {packing}: unpack it first")
     if name == "Parquet":
         return "parquet"
-    kind = document_kind(file.path)
+    kind = document_kind(file)
     if kind != "excel":
         raise UnknownContentError(kind or f"{file} is a zip of several files: pass it as a source of its own")
     return "excel"

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 
 from efficient_empathy.dialogues.containers.packing import BUFFER, too_large, unpacked_limit
 from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.objects.copies import RemoteFile
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -43,69 +44,84 @@ BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, No
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file with rows: one on disk, or a member of the zip at `path`."""
+    """A file with rows: one on disk, an object of a store, or a member of the zip that either is."""
 
-    path: Path
+    place: Path | RemoteFile
     member: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.path}/{self.member}" if self.member else str(self.path)
+        return f"{self.place}/{self.member}" if self.member else str(self.place)
 
     @property
     def name(self) -> str:
         """The file's own name, without folders."""
-        return PurePosixPath(self.member).name if self.member else self.path.name
+        return PurePosixPath(self.member).name if self.member else self.place.name
+
+    @property
+    def path(self) -> Path:
+        """Where its bytes lie on this disk, be it in a zip: an object is fetched first."""
+        return self.place if isinstance(self.place, Path) else self.place.path
+
+    @property
+    def size(self) -> int | None:
+        """Its bytes as they lie there, for a member those of the whole zip; None where a store does not say."""
+        return self.place.stat().st_size if isinstance(self.place, Path) else self.place.entry.size
+
+    def beginning(self) -> DataFile:
+        """Of a large object its first bytes as a file; else the file itself."""
+        return self if isinstance(self.place, Path) else DataFile(self.place.beginning(), self.member)
 
 
-def is_zip(path: Path) -> bool:
-    """Whether a file on disk begins as a zip does."""
+def is_zip(file: DataFile) -> bool:
+    """Whether a file begins as a zip does."""
+    path = file.beginning().path
     if not path.is_file():
         return False
-    with error_context(f"read {path}"), path.open("rb") as stream:
+    with error_context(f"read {file}"), path.open("rb") as stream:
         return stream.read(4) in MAGIC
 
 
-def document_kind(path: Path) -> str | None:
+def document_kind(file: DataFile) -> str | None:
     """What else a zip is: `excel` for a workbook, a sentence for what is not read; None for an archive."""
-    with _open(path) as archive:
+    with _open(file) as archive:
         names = set(archive.namelist())
     if "xl/workbook.xml" in names:
         return "excel"
-    return next((f"{path} is {kind}" for name, kind in _DOCUMENTS.items() if name in names), None)
+    return next((f"{file} is {kind}" for name, kind in _DOCUMENTS.items() if name in names), None)
 
 
-def zip_members(path: Path, max_unpacked: int | None) -> list[DataFile]:
+def zip_members(whole: DataFile, max_unpacked: int | None) -> list[DataFile]:
     """The files in a zip but for what systems add; what describes the data is left out where there is anything else.
 
     Raises `UserError` for a zip that is broken, encrypted, or larger than its limit, for names that climb out of it or
     come twice, and for links.
     """
-    with _open(path) as archive:
+    with _open(whole) as archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     members = [entry for entry in entries if not any(map(_SYSTEM.match, PurePosixPath(entry.filename).parts))]
     for entry in entries:
-        _check_name(path, entry.filename)
+        _check_name(whole, entry.filename)
     for entry in members:
         if entry.flag_bits & _ENCRYPTED:
-            raise UserError(f"{path} is encrypted ({entry.filename} needs a password): unpack it first, and pass that")
+            raise UserError(f"{whole} is encrypted ({entry.filename} needs a password): unpack it first, and pass that")
         if stat.S_ISLNK(entry.external_attr >> 16):
-            raise UserError(f"{path} holds the link {entry.filename}: put the file itself into the zip")
+            raise UserError(f"{whole} holds the link {entry.filename}: put the file itself into the zip")
     twice = next((name for name, count in Counter(entry.filename for entry in members).items() if count > 1), None)
     if twice is not None:
-        raise UserError(f"{path} holds {twice} twice: unpack it, and pass the file that you mean")
-    packed_size = path.stat().st_size
+        raise UserError(f"{whole} holds {twice} twice: unpack it, and pass the file that you mean")
+    packed_size = whole.path.stat().st_size
     limit = unpacked_limit(packed_size, max_unpacked)
     if sum(entry.file_size for entry in members) > limit:
-        raise too_large(str(path), limit, packed_size)
+        raise too_large(str(whole), limit, packed_size)
     data = [entry for entry in members if not ABOUT.match(PurePosixPath(entry.filename).name)]
-    return [DataFile(path, entry.filename) for entry in data or members]
+    return [DataFile(whole.place, entry.filename) for entry in data or members]
 
 
-def _check_name(path: Path, name: str) -> None:
+def _check_name(whole: DataFile, name: str) -> None:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if _OUTSIDE.match(name.replace("\\", "/")) or ".." in parts:
         raise UserError(
-            f"{path} holds {name!r}, a path that leads out of the zip, so it was not made by a tool to be trusted: "
+            f"{whole} holds {name!r}, a path that leads out of the zip, so it was not made by a tool to be trusted: "
             "unpack it with care, and pass the file that you mean"
         )
 
@@ -113,7 +129,7 @@ def _check_name(path: Path, name: str) -> None:
 @contextmanager
 def open_member(file: DataFile) -> Iterator[BinaryIO]:
     """The unpacked bytes of a zip's member, seekable."""
-    with _open(file.path) as archive:
+    with _open(file) as archive:
         try:
             content = archive.open(str(file.member))
             is_bounded = archive.getinfo(str(file.member)).compress_type in _BOUNDED
@@ -124,13 +140,14 @@ def open_member(file: DataFile) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[zipfile.ZipFile]:
-    with error_context(f"read {path}"):
+def _open(file: DataFile) -> Iterator[zipfile.ZipFile]:
+    with error_context(f"read {file.place}"):
+        path = file.path
         state = path.stat()
         try:
             archive = _archive(path, (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns))
         except BROKEN as error:
-            raise UserError(f"{path} is a broken zip ({error}): copy or download the file again") from error
+            raise UserError(f"{file.place} is a broken zip ({error}): copy or download the file again") from error
         yield archive
 
 
