@@ -47,7 +47,7 @@ torture: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q $$(grep '^torch==' constraints.txt)
 	$(BIN)/python -m pip install -q -c constraints.txt hatchling editables
-	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,serving,eval,bertscore,hub,language,personal,ray,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,serving,eval,bertscore,hub,language,personal,ray,serve,dev]'
 	touch $@
 
 # The browser tests need a Chromium. Where there is none and we may not install one, they say so and skip.

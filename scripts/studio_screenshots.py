@@ -17,7 +17,8 @@ from urllib.parse import quote
 
 from playwright.sync_api import Page, sync_playwright
 
-from efficient_empathy.studio.server.app import listen, make_app, make_server
+from efficient_empathy.studio.server.app import make_app
+from efficient_empathy.web.server import listen, make_server
 
 SAID = "My brother finally called after three years, and I did not know what to say to him."
 PAGES = ("lab", "samples", "live", "analytics", "compare", "rate", "chat")

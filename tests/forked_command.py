@@ -15,23 +15,39 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-IMPORTED = ["efficient_empathy.cli", "efficient_empathy.scoring.stage", "efficient_empathy.studio.server.app"]
+IMPORTED = [
+    "efficient_empathy.cli",
+    "efficient_empathy.scoring.stage",
+    "efficient_empathy.studio.server.app",
+    "efficient_empathy.service.app",
+    "transformers.models.llama.modeling_llama",  # these take seconds, where they are
+    "peft",
+    "trl.trainer.sft_trainer",
+]
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(IMPORTED)
+
+
+COMMAND_LINE = "from efficient_empathy.cli import app\napp()"
 
 
 class ForkedCommand:
     """`efficient-empathy` with arguments, as far as tests need a `subprocess.Popen` with pipes of text.
 
-    `before` is Python that runs first in the process.
+    `before` is Python that runs first in the process; `program`, if it is given, runs in place of the command line.
     """
 
     def __init__(
-        self, *arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, before: str = ""
+        self,
+        *arguments: object,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+        before: str = "",
+        program: str = COMMAND_LINE,
     ) -> None:
         (out, out_end), (err, err_end) = (_CONTEXT.Pipe(duplex=False) for _ in range(2))
         where, environment = cwd or Path.cwd(), dict(os.environ if env is None else env)
-        told = (list(map(str, arguments)), where, environment, before, out_end, err_end)
+        told = (list(map(str, arguments)), where, environment, f"{before}\n{program}", out_end, err_end)
         self._process = _CONTEXT.Process(target=_run, args=told, daemon=True)
         self._process.start()
         self.pid = self._process.pid
@@ -65,7 +81,7 @@ class ForkedCommand:
 
 
 def _run(
-    arguments: list[str], cwd: Path, environment: dict[str, str], before: str, out: Connection, err: Connection
+    arguments: list[str], cwd: Path, environment: dict[str, str], program: str, out: Connection, err: Connection
 ) -> None:
     for number, end in ((1, out), (2, err)):
         os.dup2(end.fileno(), number)
@@ -74,7 +90,4 @@ def _run(
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["efficient-empathy", *arguments]
-    exec(before, {})
-    from efficient_empathy.cli import app
-
-    app()
+    exec(program, {"__name__": "__main__"})

@@ -17,9 +17,10 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from efficient_empathy.studio.server.app import listen, make_app, make_server
-from efficient_empathy.studio.server.connections import Limits
+from efficient_empathy.studio.server.app import make_app
 from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.web.connections import Limits
+from efficient_empathy.web.server import listen, make_server
 
 
 @dataclass(frozen=True)

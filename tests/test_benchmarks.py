@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
         ("hostile_bills", ["--servers", "4", "--processes", "2"], "never above it"),
         ("compose", ["--parameters", "10", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
         ("official_metrics", ["--pairs", "50", "--memory", "0"], "× as fast"),
-        ("torture", ["--kills", "13", "--lanes", "1", "--stages", "score,select"], "| all | 14 | 0 |"),
+        ("torture", ["--kills", "6", "--lanes", "1", "--stages", "score,select"], "| all | 7 | 0 |"),
         ("paper_experiment", ["nowhere", "-o", "nowhere", "--tables"], "No seed"),
     ],
 )

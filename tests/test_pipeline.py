@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +20,7 @@ from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.pipeline import RecipeResult, run_recipe, summary
 from efficient_empathy.recipe import DIALOGUES, Recipe
+from forked_command import ForkedCommand
 from tiny_models import tiny_model
 
 MODELS = ("base", "sensibility", "rationality", "union", "average", "moe")
@@ -126,20 +124,16 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(scored: Path, whole: Who
 
 
 def _killed(recipe: Path, root: Path, sign: Any) -> bool:
-    """Start the command and kill it with all its children once `sign` is seen; False if it ended before."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "efficient_empathy", "run", str(recipe), "--run", str(root)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    """Start the command and kill it once `sign` is seen; False if it ended before."""
+    child = ForkedCommand("run", recipe, "--run", root)
     deadline = time.monotonic() + 120
-    while child.poll() is None and time.monotonic() < deadline:
+    while child.returncode is None and time.monotonic() < deadline:
         if sign():
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-            return True
+            child.kill()
+            break
         time.sleep(0.02)
-    child.wait()
-    return False
+    child.communicate(timeout=120)
+    return child.returncode == -signal.SIGKILL
 
 
 def test_an_early_end_of_scoring_stops_the_run(tmp_path: Path) -> None:

@@ -54,8 +54,10 @@ ROOMS = {
         (
             "studio/server/security.py",
             "studio/server/links.py",
-            "studio/server/rates.py",
-            "studio/server/connections.py",
+            "web/addresses.py",
+            "web/connections.py",
+            "web/rates.py",
+            "web/requests.py",
             "foundation/permissions.py",
             "foundation/guard.py",
             "foundation/errors.py",
@@ -65,8 +67,7 @@ ROOMS = {
         (
             "studio/server/test_links.py",
             "studio/server/test_security*.py",
-            "studio/server/test_rates.py",
-            "studio/server/test_connections.py",
+            "web/test_*.py",
             "foundation/test_permissions.py",
             "test_recipe_permissions.py",
             "dialogues/test_links.py",

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import misbehaviours as does
 from efficient_empathy.cli import app
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.foundation.run.workspace import Workspace
+from forked_command import ForkedCommand
 from misbehaving_server import MisbehavingServer
 from tiny_models import tiny_model
 
@@ -80,18 +78,17 @@ def test_without_a_run_or_a_source_it_says_which_to_give(tiny: Path) -> None:
 
 def test_ctrl_c_finishes_what_is_in_flight_and_the_same_command_goes_on(root: Path) -> None:
     with MisbehavingServer(does.ok("I see."), latency_s=0.3) as server:
-        command = [sys.executable, "-m", "efficient_empathy", "generate", "--run", str(root), "--model", "gpt-4o"]
-        command += ["--base-url", server.url, "--concurrency", "2", "--json"]
-        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = ["--run", str(root), "--model", "gpt-4o", "--base-url", server.url, "--concurrency", "2", "--json"]
+        running = ForkedCommand("generate", *command)
         limit = time.monotonic() + 60
         while len(server.requests) < 3 and time.monotonic() < limit:
             time.sleep(0.01)
-        os.kill(running.pid, signal.SIGINT)
+        running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
         assert running.returncode == 130, err
         stopped = json.loads(out)
         asked = len(server.requests)
         assert stopped["ending"] == "stopped"
         assert stopped["answered"] == asked < 8
-        rest = json.loads(generate(*command[4:-1]))
+        rest = json.loads(generate(*command[:-1]))
         assert (rest["answered"], len(server.requests)) == (8, 8)

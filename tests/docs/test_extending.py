@@ -1,7 +1,6 @@
 """The pages that say how to add something, followed to the letter: files written, commands run, package installed."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 
 from claude_replies import tool
 from efficient_empathy.recipe import DIALOGUES
+from forked_command import ForkedCommand
 from misbehaving_server import MisbehavingServer
 
 PAGES = Path(__file__).parents[2] / "docs" / "extending"
@@ -43,21 +43,16 @@ class Reader:
         if program == "pip":
             assert arguments == ["install", "."]
             options = ("--no-deps", "--no-build-isolation", "--no-index", "--target", self.site)
-            self._call("-m", "pip", "install", "-q", *options, ".")
+            subprocess.run([sys.executable, "-m", "pip", "install", "-q", *options, "."], cwd=self.folder, check=True)
             for module in self.folder.glob("*.py"):
                 module.unlink()  # what is used from here on is what was installed
             return None
         assert program == "efficient-empathy", command
-        return json.loads(self._call("-m", "efficient_empathy", *arguments, "--json"))
-
-    def _call(self, *arguments: object) -> str:
-        path = os.pathsep.join([str(self.site), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-        done = subprocess.run(
-            [sys.executable, *map(str, arguments)],
-            cwd=self.folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, (arguments, done.stderr, done.stdout)
-        return done.stdout
+        places = f"import sys\nsys.path[:0] = {[str(self.folder), str(self.site)]}"
+        running = ForkedCommand(*arguments, "--json", cwd=self.folder, before=places)
+        out, err = running.communicate(timeout=120)
+        assert running.returncode == 0, (command, err, out)
+        return json.loads(out)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from efficient_empathy.llm.errors import (
     NotTheJudge,
     QuotaExhausted,
 )
-from efficient_empathy.llm.transport import Response, Secrets
+from efficient_empathy.llm.keys import Secrets
+from efficient_empathy.llm.transport import Response
 from efficient_empathy.llm.wire.openai import OpenAIWire
 
 URL = "http://judge.test/v1"

@@ -12,7 +12,8 @@ import pytest
 from yarl import URL
 
 from efficient_empathy.llm.errors import Fault
-from efficient_empathy.llm.transport import Response, Secrets, Transport
+from efficient_empathy.llm.keys import Secrets
+from efficient_empathy.llm.transport import Response, Transport
 from local_server import LocalServer
 
 Answer = Callable[[BaseHTTPRequestHandler], None]

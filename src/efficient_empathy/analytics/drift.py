@@ -13,7 +13,7 @@ from efficient_empathy.analytics.settings import HALF, JUDGED, AnalyticsSettings
 from efficient_empathy.analytics.table import Codes, Labels, Mask, Table, read_table
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.foundation.statistics.drift import CHANCE, PSI_ALARM, effective_size, shift
+from efficient_empathy.foundation.statistics.drift import CHANCE, effective_size, shift
 from efficient_empathy.foundation.statistics.measured import Floats
 
 LEVELS: tuple[Level, ...] = ("ok", "unknown", "watch", "alarm")
@@ -196,7 +196,7 @@ def _measure(feature: _Feature, chance: float) -> Shift:
         for dialogues, some in zip(feature.dialogues, there, strict=True)
     ]
     drift = shift(counts[0], counts[1], expected_size=sizes[0], actual_size=sizes[1], chance=chance)
-    blind = drift.level == "ok" and (not all(sizes) or drift.limit - drift.noise >= PSI_ALARM)
+    blind = drift.blind or not all(sizes)
     return Shift(
         kind=feature.kind,
         name=feature.name,

@@ -36,6 +36,7 @@ COMMANDS: Table = {
     "check": Place("report:check", "Say whether a run is whole: every file, its ledger, what is out of date."),
     "analytics": Place("report:analytics", "Look at a scored run: categories, topics, drift, cost, faults."),
     "studio": Place("studio:studio", "Open the studio on one or more runs, in a browser."),
+    "serve": Place("service:serve", "Score conversations over HTTP as they come."),
     "prompts": Room(
         "Test and compare rubrics and judges before they score a data set.",
         {

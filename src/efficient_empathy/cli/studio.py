@@ -40,9 +40,10 @@ def studio(
 
     Example: efficient-empathy studio runs/demo
     """
-    from efficient_empathy.studio.server.app import PORT, listen, make_app, serve
-    from efficient_empathy.studio.server.connections import Limits
+    from efficient_empathy.studio.server.app import PORT, make_app
     from efficient_empathy.studio.server.runs import runs_under
+    from efficient_empathy.web.connections import Limits
+    from efficient_empathy.web.server import listen, serve
 
     folders, host, port = runs or runs_under(Path("runs")), settings.host, settings.port
     token = _token(settings)
@@ -71,7 +72,7 @@ def _token(settings: StudioSettings) -> str | None:
     import secrets
 
     from efficient_empathy.studio.server.accounts import others_have_accounts
-    from efficient_empathy.studio.server.security import is_loopback
+    from efficient_empathy.web.addresses import is_loopback
 
     who = ""
     if settings.allowed_hosts or not is_loopback(settings.host):

@@ -14,7 +14,7 @@ from efficient_empathy.llm.wire import Question, Reply
 from efficient_empathy.llm.wire.contract import request_body
 
 if TYPE_CHECKING:
-    from efficient_empathy.llm.transport import Secrets
+    from efficient_empathy.llm.keys import Secrets
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from efficient_empathy.llm.errors import (
     NotTheJudge,
     QuotaExhausted,
 )
-from efficient_empathy.llm.transport import Response, Secrets
+from efficient_empathy.llm.keys import Secrets
+from efficient_empathy.llm.transport import Response
 from efficient_empathy.llm.waits import wait_hint
 from efficient_empathy.llm.wire import BadBodyError, Reply, ServerError, Wire
 

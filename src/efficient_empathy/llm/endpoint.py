@@ -18,18 +18,12 @@ from efficient_empathy.llm.budget import Budget
 from efficient_empathy.llm.call import Call, Completion, Estimate, Stats
 from efficient_empathy.llm.diagnosis import Diagnosis
 from efficient_empathy.llm.errors import BudgetExhausted, CallFailed, Draining, FailureKind, Fault
+from efficient_empathy.llm.keys import Secrets, check_key, query_secrets, warn_of_plain_text
 from efficient_empathy.llm.pacing import LOADING_CAP_S, RATE_LIMITED_CAP_S, Breaker, Drain, Window, backoff
 from efficient_empathy.llm.prices import FREE, Price, Prices
+from efficient_empathy.llm.proxy import find_proxy
 from efficient_empathy.llm.settings import public_url
-from efficient_empathy.llm.transport import (
-    Secrets,
-    Transport,
-    check_key,
-    check_url,
-    find_proxy,
-    query_secrets,
-    warn_of_plain_text,
-)
+from efficient_empathy.llm.transport import Transport, check_url
 from efficient_empathy.llm.wire import Messages, Question, Reply, Wire
 from efficient_empathy.llm.wire.openai import OpenAIWire
 

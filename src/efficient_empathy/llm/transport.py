@@ -3,104 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import ipaddress
 import os
-import re
 import ssl
-import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import aiohttp
 from yarl import URL
 
-from efficient_empathy.foundation.errors import HIDDEN, PUBLIC_PARAMETERS, Mask, UserError, endpoint_name, mask, redact
+from efficient_empathy.foundation.errors import UserError, endpoint_name
 from efficient_empathy.llm.errors import Fault, NotTheJudge, Untrusted
-
-_LEAST = 8
-_LEAST_WORD = 3
-_SHORT = 300
-_KEY_LIKE = re.compile(r"\bsk-[\w*.-]+")
-_SECRET_HEADER = re.compile(r"key|auth|token|secret|cookie", re.I)
-_PLACEHOLDERS = frozenset(
-    {"empty", "none", "null", "test", "dummy", "local", "lm-studio", "not-needed", "no-key-required", "placeholder"}
-    | {"bearer", "basic", "token"}
-)
-
-
-class Secrets:
-    """What no server may bring into a reply, a record or a message.
-
-    The key, the `headers` that carry secrets and other `credentials` (of a proxy, or in a URL) say who asks: they are
-    hidden wherever this process writes. `values` are those of further headers, hidden in replies and messages. A value
-    under eight characters stays in a reply, since it may be a word or a number of the reply's own, and goes from a
-    message where it stands alone. Placeholders (EMPTY, none) are no secrets.
-    """
-
-    def __init__(
-        self,
-        key: str | None,
-        headers: Mapping[str, str],
-        credentials: Iterable[str] = (),
-        values: Iterable[str] = (),
-    ) -> None:
-        words = {word for name, value in headers.items() if _SECRET_HEADER.search(name) for word in value.split()}
-        own = {key or "", *credentials, *map(_password, words)}
-        others = {word for value in values for word in (value, *value.split())}
-        mask.add(_long(own | words))
-        self._mask = Mask(_long(own | words | others))
-        short = (word for word in own | others if _LEAST_WORD <= len(word) < _LEAST and not _is_placeholder(word))
-        alone = "|".join(map(re.escape, sorted(short, key=len, reverse=True)))
-        self._alone = re.compile(rf"(?<!\w)(?:{alone})(?!\w)") if alone else None
-
-    def scrub(self, text: str) -> str:
-        """`text` without them."""
-        return self._mask(text)
-
-    def tell(self, message: str) -> str:
-        """A message for one line of a log: without secrets and control characters, shortened."""
-        scrubbed = _KEY_LIKE.sub(HIDDEN, redact(self.scrub(message)))
-        if self._alone is not None:
-            scrubbed = self._alone.sub(HIDDEN, scrubbed)
-        line = " ".join("".join(c if c.isprintable() else " " for c in scrubbed[: 4 * _SHORT]).split())
-        return line if len(line) <= _SHORT else line[: _SHORT - 1] + "…"
-
-
-def _long(words: Iterable[str]) -> Iterator[str]:
-    return (word for word in words if len(word) >= _LEAST and not _is_placeholder(word))
-
-
-def _password(word: str) -> str:
-    """The password that Basic authentication has encoded in `word`; empty where there is none."""
-    try:
-        return base64.b64decode(word, validate=True).decode().partition(":")[2]
-    except ValueError:
-        return ""
-
-
-def query_secrets(url: URL) -> tuple[str, ...]:
-    """The values in a URL's query that may be keys, as they are sent and as they read."""
-    secret = [(name, value) for name, value in url.query.items() if name.lower() not in PUBLIC_PARAMETERS]
-    plain = {value or name for name, value in secret}
-    raw = {value for part in url.raw_query_string.split("&") for value in [part.rpartition("=")[2]]}
-    encoded = {value for value in raw if URL.build(query_string=f"x={value}", encoded=True).query.get("x") in plain}
-    return tuple(plain | encoded)
-
-
-def check_key(key: str | None, key_name: str) -> str | None:
-    """The key, fit for a header; None for no key. Raises `UserError` for what cannot be one."""
-    key = (key or "").strip()
-    if not (key.isascii() and key.isprintable() and " " not in key):
-        raise UserError(f"{key_name} holds spaces or characters that no key has: set it again")
-    return key or None
-
-
-def _is_placeholder(word: str) -> bool:
-    return word.lower() in _PLACEHOLDERS
-
+from efficient_empathy.llm.keys import Secrets
+from efficient_empathy.llm.proxy import Proxy
 
 _CONNECT_S = 15.0
 _KEEP_ALIVE_S = 4.0  # uvicorn, and with it vLLM, closes after 5 s: a connection that it is about to close is not used
@@ -301,60 +217,3 @@ def check_url(base_url: str) -> URL:
         name = "the base URL" if "@" in base_url else f'the base URL "{endpoint_name(base_url)}"'
         raise UserError(f"{name} is not of the form https://HOST/v1: give one with http:// or https:// and no password")
     return url.with_fragment(None)
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """A proxy's URL without user and password, and the header that carries them to it."""
-
-    url: URL
-    variable: str
-    """The environment variable that names it."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
-    """Its password in every form that a message could repeat."""
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether what is sent to a host stays on this machine."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def warn_of_plain_text(url: URL, secrets: Iterable[str]) -> str:
-    """What to say before any of `secrets` goes through a network where others can read it; empty where none does."""
-    sent = any(secret and not _is_placeholder(secret) for secret in secrets)
-    if url.scheme == "https" or is_this_machine(url.host or "") or not sent:
-        return ""
-    name = endpoint_name(str(url))
-    return f"Warning: the key goes to {name} unencrypted, readable for everybody on the way: use https:// if it can."
-
-
-def find_proxy(url: URL) -> Proxy | None:
-    """The proxy that the environment names for `url`, None for this machine. Raises `UserError` where it is none."""
-    host = url.host or ""
-    address = (
-        None
-        if is_this_machine(host) or urllib.request.proxy_bypass(host)
-        else urllib.request.getproxies().get(url.scheme)
-    )
-    return _proxy(address, f"{url.scheme.upper()}_PROXY") if address else None
-
-
-def _proxy(address: str, variable: str) -> Proxy:
-    try:
-        url = URL(address if "://" in address else f"http://{address}")
-        valid = url.scheme in ("http", "https") and bool(url.host)
-    except ValueError:
-        valid = False
-    if not valid:
-        raise UserError(f"{variable} is not of the form http://HOST:PORT: name an HTTP proxy there, or unset it")
-    place = url.with_user(None).with_path("/").with_query(None).with_fragment(None)
-    if url.user is None and url.password is None:
-        return Proxy(place, variable)
-    login = f"{url.user or ''}:{url.password or ''}"
-    encoded = base64.b64encode(login.encode()).decode()
-    raw = (url.raw_password, url.password, encoded, *(() if url.password else (url.raw_user, url.user)))
-    return Proxy(place, variable, {"Proxy-Authorization": f"Basic {encoded}"}, tuple(one for one in raw if one))

@@ -18,7 +18,7 @@ from efficient_empathy.dialogues.personal_data import PersonalCounter, counts_te
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.llm.transport import is_this_machine
+from efficient_empathy.llm.proxy import is_this_machine
 from efficient_empathy.scoring.judges.contract import REDACTS, CheckedJudge, JudgeOptions
 from efficient_empathy.scoring.judges.registry import build_judge, check_options
 from efficient_empathy.scoring.ledger import Ledger

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from efficient_empathy.foundation.exports import exports
 
 if TYPE_CHECKING:
-    from efficient_empathy.studio.server.app import make_app, serve
+    from efficient_empathy.studio.server.app import make_app
 
-__all__ = ["make_app", "serve"]
+__all__ = ["make_app"]
 
-__getattr__ = exports(__name__, {"make_app": "server.app", "serve": "server.app"})
+__getattr__ = exports(__name__, {"make_app": "server.app"})

@@ -9,7 +9,8 @@ from efficient_empathy.dialogues import Intake, Sample, open_source, read
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.labelling.prediction import predict
-from efficient_empathy.labelling.prediction.stage import Tally, check_output, require_reference, samples_of, write
+from efficient_empathy.labelling.prediction.stage import check_output, require_reference, samples_of, write
+from efficient_empathy.labelling.prediction.tally import Tally
 from efficient_empathy.recipe import DIALOGUES
 from shared_data import FOLDER, needs_shared_data
 from strange_conversations import CHINESE, CODE, ENDLESS, GERMAN, KIND, LOG, NOISE, STORY, bare_folder, sample
@@ -161,7 +162,7 @@ def test_our_own_dialogues_are_longer_and_richer_than_what_the_bundled_judge_lea
     _, samples, _ = own
     drift = predict(samples[:60], predictor).drift
     assert drift["verdict"] == "alarm"
-    assert any("a longer response than what the judge learnt from (PSI" in words for words in drift["words"])
+    assert any("a longer response than those that the judge learnt from (PSI" in words for words in drift["words"])
     assert drift["outside"]["share"] < 0.2
 
 

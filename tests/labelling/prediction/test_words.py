@@ -1,5 +1,5 @@
 from efficient_empathy.labelling.prediction import predict
-from efficient_empathy.labelling.prediction.stage import Tally
+from efficient_empathy.labelling.prediction.tally import Tally
 from efficient_empathy.labelling.prediction.words import drift_summary, percent, summary
 from strange_conversations import GERMAN, KIND, sample
 

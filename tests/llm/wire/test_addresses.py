@@ -83,3 +83,16 @@ def test_azures_keys_go_in_a_header_of_their_own_and_its_tokens_as_tokens(url: s
     assert wire.headers("0123456789abcdef", check_url("https://h.test/v1")) == {
         "Authorization": "Bearer 0123456789abcdef"
     }
+
+
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("https://api.openai.com/v1", "https://api.openai.com/v1/chat/completions"),
+        ("http://localhost:8000/", "http://localhost:8000/chat/completions"),
+        ("http://localhost:8000", "http://localhost:8000/chat/completions"),
+        ("https://a.test/openai?api-version=3", "https://a.test/openai/chat/completions?api-version=3"),
+    ],
+)
+def test_the_chat_url_is_the_base_url_and_a_path(base: str, url: str) -> None:
+    assert str(OpenAIWire().url(check_url(base))) == url

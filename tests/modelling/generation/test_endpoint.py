@@ -3,8 +3,6 @@ from __future__ import annotations
 import io
 import json
 import signal
-import subprocess
-import sys
 import textwrap
 
 import polars as pl
@@ -15,6 +13,7 @@ from rich.console import Console
 import misbehaviours as does
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation import EndpointOptions, GenerationSettings, generate, summary
+from forked_command import ForkedCommand
 from misbehaving_server import MisbehavingServer, refusing_url
 
 SHORT = GenerationSettings(max_new_tokens=8)
@@ -180,9 +179,9 @@ KILLED = """
 def test_after_kill_9_nothing_that_was_kept_is_paid_again(run):
     workspace = run(15)
     with MisbehavingServer(echo) as server:
-        command = [sys.executable, "-c", textwrap.dedent(KILLED), str(workspace.root), server.url]
-        killed = subprocess.run(command, capture_output=True, check=False)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        killed = ForkedCommand(workspace.root, server.url, program=textwrap.dedent(KILLED))
+        said = killed.communicate(timeout=120)
+        assert killed.returncode == -signal.SIGKILL, said
         result = ask(workspace, server.url)
         asked = [body["messages"][-1]["content"] for body in server.requests]
         resumed = (workspace.generations / "gpt-4o.parquet").read_bytes()

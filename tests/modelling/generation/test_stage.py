@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from efficient_empathy.modelling.generation import GenerationSettings, generate,
 from efficient_empathy.modelling.generation.local import LocalGenerator
 from efficient_empathy.modelling.generation.record import GenerationRecord
 from efficient_empathy.modelling.generation.replies import SCHEMA, Journal
+from forked_command import ForkedCommand
 from manifest_entries import write_entry
 
 SHORT = GenerationSettings(max_new_tokens=8, batch_size=3)
@@ -186,8 +186,9 @@ SLOWLY = """
 
 def test_after_kill_9_a_rerun_asks_for_the_rest_and_ends_with_the_same_file(run, monkeypatch):
     workspace = run(12)
-    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(SLOWLY), str(workspace.root)], capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = ForkedCommand(workspace.root, program=textwrap.dedent(SLOWLY))
+    said = killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL, said
     output = workspace.generations / "sensibility.parquet"
     assert not output.exists()
     done = []

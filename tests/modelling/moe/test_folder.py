@@ -1,8 +1,6 @@
 import hashlib
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.moe import folder
 from efficient_empathy.modelling.moe.folder import whole
+from forked_command import ForkedCommand
 
 KILLED = """
 import os, sys
@@ -75,10 +74,9 @@ def test_a_compose_that_was_killed_leaves_nothing_that_looks_whole(made, tmp_pat
 
     compose(experts, tmp_path / "undisturbed" / "moe", shard_bytes=60_000)
     place = tmp_path / "killed"
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tensors), str(place / "moe"), *experts], capture_output=True, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    killed = ForkedCommand(tensors, place / "moe", *experts, program=KILLED)
+    said = killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL, said
     assert names(place) == [".moe.work"]
     assert not (place / ".moe.work" / "config.json").exists()
     compose(experts, place / "moe", shard_bytes=60_000)
@@ -99,12 +97,13 @@ def test_killed_at_any_moment_the_rerun_is_the_undisturbed_run(made, tmp_path) -
         out = tmp_path / str(number) / "moe"
         compose(experts[::-1], out, shard_bytes=60_000)
         before = digests(out)
-        child = subprocess.Popen([sys.executable, "-c", KILLED, "-1", str(out), *experts])
-        deadline = time.monotonic() + 0.25 + 0.15 * number / kills
-        while child.poll() is None and time.monotonic() < deadline:
+        child = ForkedCommand(-1, out, *experts, program=KILLED)
+        deadline = time.monotonic() + 0.02 + 0.15 * number / kills
+        while child.returncode is None and time.monotonic() < deadline:
             pass
         child.kill()
-        assert child.wait() in (0, -signal.SIGKILL)
+        said = child.communicate(timeout=120)
+        assert child.returncode in (0, -signal.SIGKILL), said
         folder.sweep(out)
         assert digests(out) in (before, expected)
         compose(experts, out, shard_bytes=60_000)

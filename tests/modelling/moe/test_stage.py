@@ -1,10 +1,7 @@
 import io
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -29,6 +26,7 @@ from efficient_empathy.modelling.moe.tensors import read_folder
 from efficient_empathy.modelling.training.models import model_hash
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection import select
+from forked_command import ForkedCommand
 from manifest_entries import write_entry
 from scored_runs import write_run
 from trained_runs import training_record
@@ -220,12 +218,9 @@ mix(Workspace(sys.argv[2]), MixSettings.model_validate_json(sys.argv[3]), consol
 
 @pytest.mark.parametrize("at", ["stage.compose", "routers.fit"])
 def test_killed_after_any_step_the_rerun_ends_as_the_undisturbed_run(run, mixed, at) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    done = subprocess.run(
-        [sys.executable, "-c", KILL, at, str(run.root), SETTINGS.model_dump_json()],
-        capture_output=True, env=environment, check=False,
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    killed = ForkedCommand(at, run.root, SETTINGS.model_dump_json(), program=KILL)
+    said = killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL, said
     assert not run.comparison.exists()
     result = mix(run, SETTINGS, console=quiet())
     assert same(weights(run.moe), weights(mixed[0].moe))

@@ -1,10 +1,7 @@
 import io
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -19,6 +16,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.training import read_training, summary, train
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer, require_intact
 from efficient_empathy.modelling.training.settings import TrainingSettings
+from forked_command import ForkedCommand
 from selected_runs import selected_run
 from tiny_models import tiny_model
 
@@ -164,10 +162,9 @@ def test_kill_9_while_training_loses_nothing(run, settings, method, tmp_path) ->
     settings = settings.model_copy(update=changes)
     undisturbed = train(selected_run(tmp_path / "other"), "sensibility", settings, console=QUIET)
     at = random.Random().randint(4, undisturbed.steps)
-    arguments = [sys.executable, "-c", KILLED, str(run.root), settings.model_dump_json(), str(at)]
-    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    killed = subprocess.run(arguments, check=False, env={**os.environ, **threads}, capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = ForkedCommand(run.root, settings.model_dump_json(), at, program=KILLED)
+    said = killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL, said
     assert not (run.experts / "sensibility").exists()
     assert (run.experts / ".sensibility.work" / "checkpoints" / f"checkpoint-{(at - 1) // 3 * 3}").exists()
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import efficient_empathy.studio
-from efficient_empathy.studio.server.rates import Lockouts, Rates
+from efficient_empathy.web.rates import Lockouts, Rates
 from rated_runs import responded_run
 from studio_raters import Annotator, set_up
 from studio_server import ask, serving

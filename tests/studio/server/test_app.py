@@ -15,7 +15,8 @@ from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
-from efficient_empathy.studio.server.app import listen, make_app
+from efficient_empathy.studio.server.app import make_app
+from efficient_empathy.web.server import listen
 from manifest_entries import write_entry
 from scored_runs import numbered, write_run
 from selected_runs import selected_run

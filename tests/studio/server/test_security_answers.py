@@ -13,7 +13,8 @@ from starlette.routing import Route
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.studio.server import security
 from efficient_empathy.studio.server.links import Links
-from efficient_empathy.studio.server.rates import Rates
+from efficient_empathy.web import requests
+from efficient_empathy.web.rates import Rates
 from selected_runs import selected_run
 from studio_server import ask, serving
 
@@ -60,10 +61,10 @@ def test_a_header_is_bounded_in_fields_and_bytes(local) -> None:
     too_long = (431, "The request's header is too long: delete this site's cookies.")
     own = {"Host": f"localhost:{local.studio.port}", "Accept-Encoding": "identity"}
     plain = sum(len(name) + len(value) for name, value in own.items())
-    most = security.HEADER_BYTES - plain - len("Cookie")
+    most = requests.HEADER_BYTES - plain - len("Cookie")
     assert ask(local, "/api/nothing", headers={**own, "Cookie": "x" * most})[0] == 404
     assert refusal(local, Cookie="x" * (most + 1)) == too_long
-    fields = {f"x-{number}": "1" for number in range(security.HEADER_FIELDS - 2)}
+    fields = {f"x-{number}": "1" for number in range(requests.HEADER_FIELDS - 2)}
     assert ask(local, "/api/nothing", headers={**own, **fields})[0] == 404
     assert refusal(local, **fields, one_more="1") == too_long
 

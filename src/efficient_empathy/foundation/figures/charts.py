@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from markupsafe import Markup, escape
 
-from efficient_empathy.foundation.figures.formatting import clip, fixed, plural, share
+from efficient_empathy.foundation.figures.formatting import clip, fixed, number, plural, share
 from efficient_empathy.foundation.figures.looks import MEASURE, Looks, look
 from efficient_empathy.foundation.figures.scale import Scale, decimals, extent
 
@@ -73,6 +73,41 @@ def stack(shares: Mapping[str, float], looks: Looks) -> Markup:
     about = escape(", ".join(f"{name} {share(part, 1)}" for name, part in shares.items()) or "no subsets")
     return Markup(
         f'<svg class="stacked" width="100%" height="16" role="img" aria-label="{about}">{"".join(parts)}</svg>'
+    )
+
+
+def time_bars(
+    title: str, labels: Sequence[str], series: Mapping[str, Sequence[float]], classes: Sequence[str]
+) -> Markup:
+    """Counts along time, a bar a period that is called by its label; the series are stacked, each in its CSS class."""
+    totals = [sum(counts) for counts in zip(*series.values(), strict=True)]
+    bottom = _TOP + _HIGH
+    up = Scale(0.0, max([*totals, 1e-9]) * 1.05, bottom, _TOP)
+    across = Scale(0.0, max(1, len(labels)), _LEFT, _RIGHT)
+    ticks = up.ticks(4)
+    parts = [
+        f'<line class="grid" x1="{_LEFT}%" x2="{_RIGHT}%" y1="{up(v):.1f}" y2="{up(v):.1f}"/>'
+        f'<text class="tick end" x="{_LEFT - 1}%" y="{up(v) + 4:.1f}">{fixed(v, decimals(ticks))}</text>'
+        for v in ticks
+    ]
+    wide = across(0.86) - across(0)
+    for i, label in enumerate(labels):
+        told = ", ".join(f"{name} {number(counts[i])}" for name, counts in series.items() if counts[i]) or "none"
+        at = float(bottom)
+        parts.append(f"<g><title>{escape(label)}: {escape(told)}</title>")
+        for counts, kind in zip(series.values(), classes, strict=True):
+            tall = bottom - up(counts[i])
+            at -= tall
+            if counts[i]:
+                parts.append(
+                    f'<rect class="filled {kind}" x="{across(i + 0.07):.2f}%" width="{wide:.2f}%" y="{at:.1f}" '
+                    f'height="{tall:.1f}"/>'
+                )
+        parts.append("</g>")
+    sums = "; ".join(f"{name} {number(sum(counts))} in all" for name, counts in series.items())
+    return Markup(
+        f'<svg class="lines" width="100%" height="{bottom + 8}" role="img" aria-label="{escape(f"{title}. {sums}.")}">'
+        f"{''.join(parts)}</svg>"
     )
 
 

@@ -41,6 +41,11 @@ class Shift:
     jensen_shannon: float
     level: Level
 
+    @property
+    def blind(self) -> bool:
+        """Whether `ok` says nothing: so few counts that chance alone could hide an alarm."""
+        return self.level == "ok" and self.limit - self.noise >= PSI_ALARM
+
 
 def psi(expected: npt.ArrayLike, actual: npt.ArrayLike) -> float:
     """Population stability index Σ (a − e) ln(a / e) of shares a and e in the same bins, in nats.

@@ -71,7 +71,7 @@ class Feature(BaseModel):
 
 
 class Reference(BaseModel):
-    """What is kept of the inputs that a judge learnt from.
+    """What is kept of the inputs that a judge learnt from, or that a run has.
 
     `model` tells which judge it belongs to; `effective_size` is what the samples are worth as independent ones;
     `outside` is the share of them that lie outside a range. `pieces` are the ids of word pieces, each as its distance
@@ -81,6 +81,8 @@ class Reference(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal[1] = 1
+    of: Literal["training", "run"] = "training"
+    """Whose samples they are: those that the judge learnt from, or a run's."""
     model: str
     samples: int
     conversations: int
@@ -160,7 +162,17 @@ def model_of(judge: DistilledJudge) -> str:
 def write_reference(
     judge: DistilledJudge, folder: Path, samples: Sequence[Sample], probabilities: np.ndarray
 ) -> Reference:
-    """Measure the samples that the judge in `folder` learnt from and write `reference.json` beside it.
+    """Measure the samples that the judge in `folder` learnt from and write `reference.json` beside it."""
+    reference = measure_reference(judge, folder, samples, probabilities)
+    with atomic(folder / FILE) as path:
+        path.write_text(reference.model_dump_json() + "\n", "utf-8")
+    return reference
+
+
+def measure_reference(
+    judge: DistilledJudge, folder: Path, samples: Sequence[Sample], probabilities: np.ndarray
+) -> Reference:
+    """What samples are like to the judge in `folder`.
 
     `probabilities`, (samples × axes × levels), are best those of a judge that had not seen the sample: of what it has
     learnt by heart a judge is surer than of new samples.
@@ -182,7 +194,7 @@ def write_reference(
     )
     ids = np.flatnonzero(counts)
     dialogues = Counter(sample.dialogue_id for sample in samples)
-    reference = Reference(
+    return Reference(
         model=model_of(judge),
         samples=len(samples),
         conversations=len(dialogues),
@@ -193,9 +205,6 @@ def write_reference(
         pieces=tuple(np.diff(ids, prepend=0).tolist()),
         piece_counts=tuple(counts[ids].astype(int).tolist()),
     )
-    with atomic(folder / FILE) as path:
-        path.write_text(reference.model_dump_json() + "\n", "utf-8")
-    return reference
 
 
 def text_features(samples: Sequence[Sample]) -> Values:

@@ -16,6 +16,7 @@ from efficient_empathy.labelling.distillation.reference import Measuring, Refere
 from efficient_empathy.labelling.prediction.words import outside_because
 from efficient_empathy.labelling.subsets import sample_facts, subset_probabilities
 from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
+from efficient_empathy.selection.policies import RulePolicy
 from efficient_empathy.selection.settings import RulePolicySettings
 
 Per = Literal["sample", "conversation"]
@@ -41,17 +42,24 @@ class Batch:
 class Predictor:
     """A distilled judge with a policy of rules, which turns its distributions into P(subset).
 
-    Raises `UserError` for a damaged folder, and for a policy that does not fit the axes that the judge learnt.
+    `policy` is one in place of the settings'; `threads` are the judge's. Raises `UserError` for a damaged folder, and
+    for a policy that does not fit the axes that the judge learnt.
     """
 
-    def __init__(self, settings: PredictionSettings | None = None) -> None:
+    def __init__(
+        self, settings: PredictionSettings | None = None, policy: RulePolicy | None = None, threads: int = 0
+    ) -> None:
         settings = settings or PredictionSettings()
-        self.policy = settings.load_rules()
+        self.policy = policy or settings.load_rules()
         self.folder = settings.judge_model or BUNDLED
-        self.judge = DistilledJudge(None, self.folder)
+        self.judge = DistilledJudge(None, self.folder, threads)
         self.bound = self.policy.bind(self.judge.scales)
-        self.reference = Reference.load(self.folder, self.judge)
-        self._measure = Measuring(self.reference, self.folder, self.judge) if self.reference else None
+        self.compare_to(Reference.load(self.folder, self.judge))
+
+    def compare_to(self, reference: Reference | None) -> None:
+        """Measure samples as those of this reference were; none: do not."""
+        self.reference = reference
+        self._measure = Measuring(reference, self.folder, self.judge) if reference else None
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -7,8 +7,7 @@ from.
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,119 +24,9 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.table import ODDS
 from efficient_empathy.foundation.spreadsheets import texts_only
-from efficient_empathy.foundation.statistics.drift import Level, effective_size, lower_share, shift
-from efficient_empathy.labelling.distillation.reference import FILE, Feature, Reference, Values
 from efficient_empathy.labelling.prediction.predictor import Batch, Per, Predictor, by_conversation
-from efficient_empathy.labelling.prediction.words import LONGEST_LIST, many_outside, shift_words
-
-LEVELS: tuple[Level, ...] = ("ok", "watch", "alarm")
-OUTSIDE_WATCH, OUTSIDE_ALARM = 0.05, 0.2
-"""By how much the share of samples outside the judge's ranges must exceed what is usual. Chosen so that two strange
-samples of two are an alarm, and one of one is worth a look."""
-OUTSIDE_CHANCE = 0.01
-"""How often the bound of that share may be missed."""
-NO_REFERENCE = (
-    f"drift cannot be checked: the judge's folder has no {FILE}, which `efficient-empathy distill` writes since it "
-    "exists; distil the judge again to have one"
-)
-
-
-class Tally:
-    """Counts features into the bins of a reference; holds no sample, only how many each conversation had."""
-
-    def __init__(self, reference: Reference | None) -> None:
-        self._reference = reference
-        self._dialogues: Counter[str] = Counter()
-        self._outside = 0
-        features = reference.features if reference else ()
-        self._counts = [np.zeros(len(feature.counts)) for feature in features]
-        self._beyond = np.zeros((2, len(features)), np.int64)
-
-    def add(self, values: Values, dialogue_ids: Sequence[str]) -> None:
-        """Count samples by their features, shape (samples, features), and the conversations that they are of."""
-        self._dialogues.update(dialogue_ids)
-        if self._reference is None:
-            return
-        low, high = (np.array([getattr(f, bound) for f in self._reference.features]) for bound in ("low", "high"))
-        self._beyond += [(values < low).sum(0), (values > high).sum(0)]
-        self._outside += int(((values < low) | (values > high)).any(1).sum())
-        for i, feature in enumerate(self._reference.features):
-            self._counts[i] += feature.count(values[:, i])
-
-    @property
-    def conversations(self) -> int:
-        """How many different conversations were counted."""
-        return len(self._dialogues)
-
-    def verdict(self) -> dict[str, Any]:
-        """`verdict`: ok, watch or alarm; unknown without a reference, none without samples. With it, figures.
-
-        Samples of one conversation count as one where chance is weighed. A verdict is the worst of: the share of
-        samples outside a range, and every feature's shift (`statistics.drift.shift`).
-        """
-        samples = sum(self._dialogues.values())
-        if self._reference is None:
-            return {"verdict": "unknown", "words": [NO_REFERENCE]}
-        if not samples:
-            return {"verdict": "none", "words": []}
-        size = effective_size([*self._dialogues.values()])
-        outside = self._outside_figures(samples, size)
-        features = [self._feature(i, samples, size) for i in range(len(self._counts))]
-        worst = max((outside["level"], *(f["level"] for f in features)), key=LEVELS.index)
-        return {
-            "verdict": worst,
-            "samples": samples,
-            "reference": {"samples": self._reference.samples, "conversations": self._reference.conversations},
-            "outside": outside,
-            "features": features,
-            "words": self._words(outside, features, samples),
-        }
-
-    def _outside_figures(self, samples: int, size: float) -> dict[str, Any]:
-        assert self._reference is not None
-        share, usual = self._outside / samples, self._reference.usual_outside
-        least = lower_share(share * size, size, OUTSIDE_CHANCE)
-        excess = least - usual
-        level = "alarm" if excess >= OUTSIDE_ALARM else "watch" if excess >= OUTSIDE_WATCH else "ok"
-        figures = {"share": share, "at_least": least, "usual": usual}
-        return {"level": level, "samples": self._outside, **{k: round(v, 4) for k, v in figures.items()}}
-
-    def _feature(self, i: int, samples: int, size: float) -> dict[str, Any]:
-        assert self._reference is not None
-        feature = self._reference.features[i]
-        difference = shift(
-            feature.counts, self._counts[i], expected_size=self._reference.effective_size, actual_size=size
-        )
-        figures = {
-            "psi": difference.psi, "psi_expected": difference.noise, "psi_limit": difference.limit,
-            "jensen_shannon": difference.jensen_shannon, "below": self._beyond[0, i] / samples,
-            "above": self._beyond[1, i] / samples,
-        }  # fmt: skip
-        short = {key: round(float(value), 4) for key, value in figures.items()}
-        return {"feature": feature.name, "level": difference.level, "low": feature.low, "high": feature.high, **short}
-
-    def _words(self, outside: dict[str, Any], features: Sequence[dict[str, Any]], samples: int) -> list[str]:
-        """What is out of place, the worst first."""
-        assert self._reference is not None
-        sentences: list[tuple[float, str]] = []
-        for i, figures in enumerate(features):
-            feature = self._reference.features[i]
-            far = [(figures[side], side == "above") for side in ("below", "above")]
-            share, above = max(far)
-            if outside["level"] != "ok" and share >= OUTSIDE_WATCH:
-                sentences.append((1 + share, many_outside(feature, above, share)))
-            elif figures["level"] != "ok":
-                sentences.append(
-                    (min(1.0, figures["psi"]), shift_words(feature.name, self._higher(feature, i), figures["psi"]))
-                )
-        return [words for _, words in sorted(sentences, key=lambda one: -one[0])]
-
-    def _higher(self, feature: Feature, i: int) -> bool:
-        """Whether the samples stand higher in the feature's bins than the reference, on average."""
-        bins = np.arange(len(feature.counts))
-        expected, actual = np.array(feature.counts), self._counts[i]
-        return bool(bins @ actual / actual.sum() > bins @ expected / expected.sum())
-
+from efficient_empathy.labelling.prediction.tally import NO_REFERENCE, Tally
+from efficient_empathy.labelling.prediction.words import LONGEST_LIST
 
 Conversation = Sample | Mapping[str, Any] | list[Mapping[str, Any]]
 """A sample; a row as a JSON line has it; or its messages, `[{"role": "user" | "assistant", "content": …}, …]`."""

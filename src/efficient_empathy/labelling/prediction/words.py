@@ -25,6 +25,8 @@ _FEATURE_WORDS = {
     ENTROPY: ("more certain verdicts", "less certain verdicts", "{:.2f} bits"),
 }
 """What a sample has that lies below a feature's range, or above it, and how the feature is written."""
+_IN = {"training": "in training", "run": "in the run"}
+_OF = {"training": "that the judge learnt from", "run": "of the run"}
 STRANGE = ("surprise", "response_surprise", "unseen")
 LONGEST_LIST, LINES = 10, 4
 """Conversations, and reasons of drift, that the summary shows."""
@@ -46,23 +48,23 @@ def outside_because(reference: Reference, values: Values) -> list[str | None]:
             number = form.partition(" ")[0]
             bound = f"at most {number.format(feature.high)}" if above else f"at least {number.format(feature.low)}"
             for row in np.flatnonzero(beyond):
-                reasons[row].append(f"{what}: {form.format(values[row, i])}, {bound} in training")
+                reasons[row].append(f"{what}: {form.format(values[row, i])}, {bound} {_IN[reference.of]}")
     return ["; ".join(each) or None for each in reasons]
 
 
-def many_outside(feature: Feature, above: bool, share: float) -> str:
+def many_outside(reference: Reference, feature: Feature, above: bool, share: float) -> str:
     """The sentence that says how many samples lie outside a feature's range."""
     what, form = feature_words(feature.name, above)
     bound = f"over {form.format(feature.high)}" if above else f"under {form.format(feature.low)}"
-    rest = f"than practically all that the judge learnt from ({bound})"
+    rest = f"than practically all {_OF[reference.of]} ({bound})"
     guess = ": another language, code, jargon?" if above and feature.name in STRANGE else ""
     return f"{percent(share)} of these samples have {what} {rest}{guess}"
 
 
-def shift_words(feature: str, above: bool, psi: float) -> str:
+def shift_words(reference: Reference, feature: str, above: bool, psi: float) -> str:
     """The sentence that says that a feature is distributed differently."""
     what, _ = feature_words(feature, above)
-    return f"on the whole they have {what} than what the judge learnt from (PSI {psi:.2f})"
+    return f"on the whole they have {what} than those {_OF[reference.of]} (PSI {psi:.2f})"
 
 
 def percent(share: float) -> str:

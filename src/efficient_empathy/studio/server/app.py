@@ -1,15 +1,11 @@
-"""The studio's web application, and the server that it runs in."""
+"""The studio's web application."""
 
 from __future__ import annotations
 
-import math
-import signal
-import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,7 +14,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.signals import ENDING, is_ours
 from efficient_empathy.studio.pages import chat, live
 from efficient_empathy.studio.pages.analytics import routes as analytics
 from efficient_empathy.studio.pages.chat.turns import ChatEndpoint
@@ -27,11 +22,11 @@ from efficient_empathy.studio.pages.lab import routes as lab
 from efficient_empathy.studio.pages.overview.routes import overview
 from efficient_empathy.studio.pages.rate import routes as rate
 from efficient_empathy.studio.pages.samples import routes as samples
-from efficient_empathy.studio.server.connections import BACKLOG, BoundedProtocol, Limits
+from efficient_empathy.studio.pages.service import routes as service
 from efficient_empathy.studio.server.context import NavigationEntry, Studio, data_folder
-from efficient_empathy.studio.server.rates import Lockouts, Rates
 from efficient_empathy.studio.server.runs import Runs
 from efficient_empathy.studio.server.security import Guard, checked_token, error_response
+from efficient_empathy.web.rates import Lockouts, Rates
 
 PORT = 8321
 PAGES: tuple[tuple[str, str, Callable[[Studio], list[BaseRoute]]], ...] = (
@@ -42,6 +37,7 @@ PAGES: tuple[tuple[str, str, Callable[[Studio], list[BaseRoute]]], ...] = (
     ("compare", "Compare", compare.routes),
     ("rate", "Rate", rate.routes),
     ("chat", "Chat", chat.routes),
+    ("service", "Service", service.routes),
 )
 """The pages: their path, what they are called, and what they answer."""
 
@@ -86,59 +82,6 @@ def make_app(
     )
     app.state.studio = studio
     return app
-
-
-def listen(host: str, port: int, *, tries: int = 1) -> socket.socket:
-    """A socket that listens on `port`, or on one of the next of `tries` if it is taken; 0 takes any that is free.
-
-    Raises `UserError` where there is none.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    why = "no port left"
-    for candidate in range(port, port + tries):
-        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # or asyncio sets no TCP_NODELAY
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((host, candidate))
-            listening.listen(BACKLOG)
-        except (OSError, OverflowError) as error:
-            listening.close()
-            why = getattr(error, "strerror", None) or f"{error}"
-            continue
-        return listening
-    raise UserError(f"the studio cannot listen on {host}, port {port} ({why}): choose others with --host and --port")
-
-
-def make_server(app: Starlette, limits: Limits | None = None) -> uvicorn.Server:
-    """A server for `app`: it writes no log, says nothing of itself, and at its end lets open pages go after a second.
-
-    What goes wrong in the application is logged there. `limits` say how long a client may keep it waiting, and whose
-    word it takes for where a request comes from.
-    """
-    limits = limits or Limits.of_system()
-    config = uvicorn.Config(
-        app,
-        http=type("Protocol", (BoundedProtocol,), {"limits": limits}),
-        ws="none",
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(limits.proxies),
-        forwarded_allow_ips=list(limits.proxies),
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=1,
-        timeout_keep_alive=math.ceil(limits.header_s),
-    )
-    return uvicorn.Server(config)
-
-
-def serve(app: Starlette, listening: socket.socket, limits: Limits | None = None) -> None:
-    """Serve on a socket that listens, until Ctrl-C, SIGTERM or SIGHUP; `limits` as of `make_server`."""
-    server = make_server(app, limits)
-    for number in ENDING:  # uvicorn itself does not know a hang-up
-        if is_ours(number):
-            signal.signal(number, server.handle_exit)
-    server.run(sockets=[listening])
 
 
 def _home(studio: Studio) -> Callable[[Request], Response]:

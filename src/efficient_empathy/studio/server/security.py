@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 import logging
 import math
-import re
 import secrets
-import socket
-from collections.abc import Sequence
 from html import escape
 from http import HTTPStatus
 from urllib.parse import urlencode
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -23,68 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.links import Annotator
-from efficient_empathy.studio.server.rates import Lockouts, Rates, sources_of
-
-_HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d*)?")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host to bind to is reached from this machine alone."""
-    address = _address(host)
-    return host == "localhost" if address is None else address.is_loopback
-
-
-class Addresses:
-    """What a studio that is bound to `host` may be called.
-
-    On loopback, the names of loopback: a page of someone else's can point a name of theirs at us (DNS rebinding), but
-    not these. Elsewhere also `host`, the machine's name with any domain, and every bare address. `allowed` are names
-    that a proxy asks by, each with its port or at any.
-    """
-
-    def __init__(self, host: str, allowed: Sequence[str] = ()) -> None:
-        self._local = is_loopback(host)
-        self._machine = socket.gethostname().lower()
-        self._names = _LOOPBACK if self._local else _LOOPBACK | {host.lower(), self._machine}
-        self._allowed = frozenset(name.lower() for name in allowed)
-
-    def include(self, host: str) -> bool:
-        """Whether a Host header names the studio, at whatever port (it may be forwarded)."""
-        match = _HOST.fullmatch(host.lower())
-        if not match:
-            return False
-        name = match["name"]
-        if {name, host.lower()} & self._allowed:
-            return True
-        address = _address(name.removeprefix("[").removesuffix("]"))
-        if name in self._names or (address is not None and address.is_loopback):
-            return True
-        return not self._local and (address is not None or name.startswith(f"{self._machine}."))
-
-
-def is_own_page(headers: Headers, method: str, allowed: Sequence[str] = ()) -> bool:
-    """Whether a request comes from a page of the studio, from no page at all, or from a link that someone followed.
-
-    `allowed` are the names of the studio behind a proxy, which may pass on requests under another Host.
-    """
-    origin = headers.get("origin")
-    if origin is not None:
-        names = (headers.get("host", "").lower(), *(name.lower() for name in allowed))
-        return origin.lower() in (f"{scheme}://{name}" for name in names for scheme in ("http", "https"))
-    if headers.get("sec-fetch-site", "none") in ("same-origin", "none"):
-        return True
-    return headers.get("sec-fetch-mode") == "navigate" and method == "GET"
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-__all__ = ["Guard", "checked_token", "error_response", "is_loopback", "owner_only"]
+from efficient_empathy.web.addresses import Addresses, is_own_page
+from efficient_empathy.web.rates import Lockouts, Rates, sources_of
+from efficient_empathy.web.requests import bearer_token, check_header, is_same, limit_body
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -98,8 +34,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-HEADER_FIELDS, HEADER_BYTES = 200, 1 << 15
-"""The most of a request's header."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 TOKEN_LENGTH = 16
 """The least length of a token that a user chooses."""
@@ -151,7 +85,7 @@ class Guard:
             if (answer := self._answer(request)) is not None:
                 await answer(scope, receive, send_guarded)
             else:
-                await self._app(scope, _limit_body(receive, self._studio.limit), send_guarded)
+                await self._app(scope, limit_body(receive, self._studio.limit), send_guarded)
         except HTTPException as error:
             await error_response(request, self._studio, error)(scope, receive, send_guarded)
         except ClientDisconnect:
@@ -168,15 +102,7 @@ class Guard:
             raise HTTPException(403, "This address is not the studio's: open the one that it printed.")
         if not is_own_page(request.headers, request.method, self._studio.allowed_hosts):
             raise HTTPException(403, "The studio answers its own pages only.")
-        if {"content-length", "transfer-encoding"} <= set(request.headers):
-            problem = "The request says its length in two ways, and a proxy may have read it otherwise."
-            raise HTTPException(400, problem, {"Connection": "close"})
-        sizes = [len(name) + len(value) for name, value in request.headers.raw]
-        if len(sizes) > HEADER_FIELDS or sum(sizes) > HEADER_BYTES:
-            raise HTTPException(431, "The request's header is too long: delete this site's cookies.")
-        length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or len(length) > 12 or int(length) > self._studio.limit:
-            raise HTTPException(413, f"The request is larger than {self._studio.limit:,} bytes.")
+        check_header(request.headers, self._studio.limit)
         path: str = request.scope["path"]
         if path.startswith("/static/"):
             return None
@@ -211,13 +137,13 @@ class Guard:
         return None
 
     def _owner_asks(self, request: Request) -> Response | None:
-        in_session = self._studio.token is not None and _same(
+        in_session = self._studio.token is not None and is_same(
             request.cookies.get(self._owner_cookie, ""), self._session
         )
         self._take(OWNER if in_session else _source(request))
         token = request.query_params.get("token")
         if self._studio.token is not None:
-            secret = token or _bearer(request)
+            secret = token or bearer_token(request)
             if not secret and not in_session:
                 raise HTTPException(401, "The studio needs its token: open the address that it printed.")
             if secret and not (in_session and self._lockouts.wait(_address_of(request))):
@@ -229,7 +155,7 @@ class Guard:
 
     def _check_token(self, request: Request, shown: str, token: str) -> None:
         self._require_patience(request)
-        if not _same(shown, token):
+        if not is_same(shown, token):
             self._lockouts.count(_address_of(request))
             raise HTTPException(401, "This is not the studio's token: open the address that it printed.")
 
@@ -304,36 +230,12 @@ def _redirect(request: Request, cookie: str, secret: str) -> Response:
     return answer
 
 
-def _limit_body(receive: Receive, limit: int) -> Receive:
-    """`receive`, which breaks off a body that does not say its length and goes on too long."""
-    size = 0
-
-    async def receive_limited() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > limit:
-            raise HTTPException(413, f"The request is larger than {limit:,} bytes.")
-        return message
-
-    return receive_limited
-
-
 def _session_of(studio: Studio) -> str:
     """What the owner's cookie holds: no token, and nothing that can be guessed; the same after a restart."""
     try:
         return studio.links.sign(f"owner {studio.token}") if studio.token else ""
     except UserError:  # nowhere to keep the key: then it is for this time alone
         return secrets.token_hex(32)
-
-
-def _same(shown: str, secret: str) -> bool:
-    return hmac.compare_digest(shown.encode("utf-8", "replace"), secret.encode())
-
-
-def _bearer(request: Request) -> str:
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    return credentials if scheme.lower() == "bearer" else ""
 
 
 def _address_of(request: Request) -> str:

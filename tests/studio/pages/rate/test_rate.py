@@ -301,7 +301,8 @@ async def _all_at_once(url, links, times, sent):
 SERVER = """
 import sys
 from pathlib import Path
-from efficient_empathy.studio.server.app import listen, make_app, serve
+from efficient_empathy.studio.server.app import make_app
+from efficient_empathy.web.server import listen, serve
 run, folder, port = sys.argv[1:]
 app = make_app([Path(run)], port=int(port), folder=Path(folder))
 listening = listen("127.0.0.1", int(port))

@@ -7,7 +7,7 @@ from calling import KEY, Client
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.llm import Completion
 from efficient_empathy.llm.errors import NotTheJudge
-from efficient_empathy.llm.transport import find_proxy
+from efficient_empathy.llm.proxy import find_proxy, is_this_machine
 from proxy_server import ProxyServer
 
 LOGIN = base64.b64encode(b"user:pa ss").decode()
@@ -107,3 +107,12 @@ def test_a_proxy_is_its_place_and_what_logs_in_there_is_kept_apart(monkeypatch: 
     encoded = base64.b64encode(b"token-0123:").decode()
     assert proxy.headers == {"Proxy-Authorization": f"Basic {encoded}"}
     assert proxy.secrets == (encoded, "token-0123", "token-0123")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [("localhost", True), ("judge.localhost", True), ("127.0.0.9", True), ("::1", True), ("[::1]", True),
+     ("10.0.0.1", False), ("localhost.example.com", False), ("judge.example", False)],
+)  # fmt: skip
+def test_what_is_sent_to_loopback_alone_stays_on_this_machine(host, is_here) -> None:
+    assert is_this_machine(host) is is_here

@@ -2,8 +2,8 @@
 
 import pytest
 
-from efficient_empathy.studio.server import rates
-from efficient_empathy.studio.server.rates import Lockouts, Rates, is_among, sources_of
+from efficient_empathy.web import rates
+from efficient_empathy.web.rates import Lockouts, Rates, is_among, sources_of
 
 
 @pytest.fixture

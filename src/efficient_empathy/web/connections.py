@@ -1,7 +1,7 @@
-"""Connections that keep the studio waiting are ended, and nobody's connections shut out those of others.
+"""Connections that keep a server waiting are ended, and nobody's connections shut out those of others.
 
 uvicorn waits for ever for a header, a body or a reader, and counts connections without asking whose they are. Here
-each part has its time; and where an address has its share of connections, or the studio all that it can have, the one
+each part has its time; and where an address has its share of connections, or the server all that it can have, the one
 that has been waiting longest for a request makes room for the next.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from efficient_empathy.studio.server.rates import is_among, sources_of
+from efficient_empathy.web.rates import is_among, sources_of
 
 BACKLOG = 100
 """Connections that the system keeps until they are taken, and that are taken at once."""
@@ -27,10 +27,12 @@ _NO_ROOM = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-Afte
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a client may keep the studio waiting, and how many connections there may be."""
+    """How long a client may keep the server waiting, and how many connections there may be."""
 
     header_s: float = 10.0
     """From the start of a connection, or the end of an answer, to the end of the next request's header."""
+    idle_s: float | None = None
+    """From the end of an answer to the start of the next request's header, where that may take longer."""
     body_s: float = 60.0
     """From there to the end of its body."""
     reading_s: float = 60.0
@@ -108,13 +110,17 @@ class BoundedProtocol(H11Protocol):
 
     def _watch(self) -> None:
         """Set the clock where another part of a request is awaited than before."""
-        state = self.conn.their_state
+        state: object = self.conn.their_state
+        if state is h11.IDLE and self.cycle is not None and not self.conn.trailing_data[0]:
+            state = "rest"
         if state is self._awaited or self.transport.is_closing():
             return
         self._awaited, self.since = state, self.loop.time()
         if self._timer is not None:
             self._timer.cancel()
-        seconds = {h11.IDLE: self.limits.header_s, h11.SEND_BODY: self.limits.body_s}.get(state)
+        limits = self.limits
+        rest = limits.header_s if limits.idle_s is None else limits.idle_s
+        seconds = {"rest": rest, h11.IDLE: limits.header_s, h11.SEND_BODY: limits.body_s}.get(state)
         self._timer = None if seconds is None else self.loop.call_later(seconds, self._end)
 
     def _end(self) -> None:

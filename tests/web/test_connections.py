@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
-from efficient_empathy.studio.server.connections import Limits
+from efficient_empathy.web.connections import Limits
 from selected_runs import selected_run
 from studio_server import ask, serving
 

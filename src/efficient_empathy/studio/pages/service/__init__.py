@@ -1,0 +1,1 @@
+"""The page of the service that scores conversations as they come."""
