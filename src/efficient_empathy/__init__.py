@@ -19,9 +19,13 @@ problems = ee.check("runs/mine").problems               # what is not as its sta
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from efficient_empathy.foundation.exports import exports
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+"""onnxruntime's official builds tell Microsoft how they are used, unless this is set before it is imported."""
 
 if TYPE_CHECKING:
     from efficient_empathy.api import (

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -96,3 +100,14 @@ def test_answers_that_are_not_finite_are_refused_with_the_file(tmp_path) -> None
     (tmp_path / "tokenizer.json").write_bytes((BUNDLED / "tokenizer.json").read_bytes())
     with pytest.raises(UserError, match=rf"{tmp_path}/model\.onnx answers with numbers that are not finite"):
         OnnxEncoder(tmp_path, 64)(make_samples(1))
+
+
+JUDGE = "from efficient_empathy.scoring.judges.distilled import DistilledJudge; DistilledJudge(None)"
+
+
+def test_the_runtime_tells_nobody_how_it_is_used(tmp_path) -> None:
+    """onnxruntime keeps an id of the device, and what it is about to send, in the user's home."""
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment = {**kept, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", JUDGE], check=True, env=environment)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
