@@ -54,7 +54,7 @@ class ObjectStore:
         content: bytes = self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         return content
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def names(self, prefix: str = "") -> list[str]:
         """The names of the objects."""
         return sorted(key for key in self._backend.buckets[BUCKET].keys if key.startswith(prefix))
 

@@ -317,3 +317,15 @@ def check(run: str | Path, *, quiet: bool = False) -> CheckResult:
     from efficient_empathy.integrity import check as check_run
 
     return check_run(Workspace(run), console=Console(stderr=True, quiet=quiet))
+
+
+def push(run: str | Path, url: str, *, only: Sequence[str] = (), overwrite: bool = False) -> dict[str, Any]:
+    """Put a run's files into a folder of an object store, those that are not there as they are; what was done.
+
+    `only` names stages, such as select; `overwrite` replaces objects that no push of this run has put there.
+    """
+    from efficient_empathy.foundation.push import PushSettings
+    from efficient_empathy.foundation.push import push as push_run
+
+    result = push_run(Workspace(run), url, PushSettings(only=tuple(only), overwrite=overwrite))
+    return result.model_dump(mode="json")

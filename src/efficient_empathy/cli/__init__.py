@@ -34,6 +34,7 @@ COMMANDS: Table = {
     "predict": Place("labelling:predict", "Predict how good conversations are with the distilled judge."),
     "agreement": Place("evaluation:agreement", "Compare judges and people on the same samples."),
     "check": Place("report:check", "Say whether a run is whole: every file, its ledger, what is out of date."),
+    "push": Place("report:push", "Put a run's files into an object store, those that are not there yet."),
     "analytics": Place("report:analytics", "Look at a scored run: categories, topics, drift, cost, faults."),
     "studio": Place("studio:studio", "Open the studio on one or more runs, in a browser."),
     "serve": Place("service:serve", "Score conversations over HTTP as they come."),

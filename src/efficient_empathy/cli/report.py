@@ -1,4 +1,4 @@
-"""`report`, `analytics` and `check`: a run, to look at."""
+"""`report`, `analytics`, `check` and `push`: a run, to look at and to pass on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.cli.options import Force, Json, Run, err, show
+from efficient_empathy.foundation.push.settings import PushSettings
 
 
 def report(run: Run, as_json: Json = False) -> None:
@@ -62,3 +63,25 @@ def check(
     show(result, as_json, summary(result))
     if not result.whole:
         raise typer.Exit(1)
+
+
+def push(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.", show_default=False)],
+    url: Annotated[
+        str, typer.Argument(help="A folder of an object store, such as s3://bucket/runs/mine.", show_default=False)
+    ],
+    settings: PushSettings,
+    as_json: Json = False,
+) -> None:
+    """Put a run's files into an object store: subsets, exports, samples, scores, models; those that are not there yet.
+
+    Example: efficient-empathy push runs/mine s3://bucket/runs/mine
+
+    Example: efficient-empathy push runs/mine s3://bucket/subsets/mine --only select
+    """
+    from efficient_empathy.foundation.push import push as push_run
+    from efficient_empathy.foundation.push import summary
+    from efficient_empathy.foundation.run.workspace import Workspace
+
+    result = push_run(Workspace(run), url, settings, console=err)
+    show(result, as_json, summary(result, run))

@@ -18,11 +18,13 @@ from efficient_empathy.dialogues.formats.samples import Samples
 from efficient_empathy.dialogues.recognition import format_of, is_of
 from efficient_empathy.dialogues.rows import Intake
 from efficient_empathy.dialogues.settings import ReadingSettings
-from efficient_empathy.foundation.errors import UserError, require_utf8
+from efficient_empathy.foundation.errors import UserError, require_utf8, shell
 from efficient_empathy.foundation.guard import leads_out
 from efficient_empathy.foundation.objects.address import display_name
 from efficient_empathy.foundation.objects.copies import Copies, RemoteFile, ahead
 from efficient_empathy.foundation.objects.store import Store
+from efficient_empathy.foundation.push.record import NAME as PUSHED
+from efficient_empathy.foundation.push.record import PushRecord
 
 _OFFICIAL = re.compile(r"(train|valid|test)\.csv(\.(gz|bz2|xz|zst))?")
 _OFFICIAL_FORMAT = "empathetic-dialogues"
@@ -81,11 +83,24 @@ def files_in(folder: Folder, reading: ReadingSettings) -> tuple[str, list[DataFi
         raise UserError(
             f"{folder.name} has only links that lead out of it, such as {folder.links[0].name}: pass what they lead to"
         )
+    _require_complete(folder)
     samples = folder.file(_SAMPLES)
     if reading.format in (None, Samples.name) and samples and folder.file(_MANIFEST):
         return Samples.name, [samples], [file for file in folder.files if file != samples]
     parts = [part for file in ahead(folder.files, DataFile.beginning) for part in data_files(file, reading)]
     return files_of_format(folder.name, parts, reading)
+
+
+def _require_complete(folder: Folder) -> None:
+    """Refuse the folder of a store where a push has not come to its end."""
+    record = folder.file(PUSHED)
+    if record is not None and isinstance(record.place, RemoteFile):
+        pushed = PushRecord.model_validate_json(record.path.read_bytes(), context={"file": record})
+        if not pushed.complete:
+            raise UserError(
+                f"{folder.name} is not whole: a push of the run {pushed.run} was interrupted there, or is under way. "
+                f"`efficient-empathy push {shell(pushed.run)} {shell(folder.name)}` finishes it"
+            )
 
 
 def files_of_format(

@@ -30,6 +30,7 @@ TIMEOUT_S = 60.0
 """How long a store may send nothing."""
 PIECE = 16 * 2**20
 """Bytes of one request."""
+_PARTS_AT_ONCE = 4
 _SECRETS = re.compile(
     r"AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN)|AZURE_\w*(KEY|TOKEN|SECRET|STRING)|HF_TOKEN|HUGGING_FACE_HUB_TOKEN"
     r"|FSSPEC_\w*(KEY|SECRET|TOKEN|PASSWORD)\w*"
@@ -132,6 +133,38 @@ class Store:
                 if not piece:
                     return
                 file.write(piece)
+
+    def write(self, url: str, content: bytes) -> None:
+        """Make or replace a small object."""
+        self._ask("write", url, lambda files: files.pipe_file(url, content))
+
+    def put(self, path: Path, url: str) -> Entry:
+        """Make or replace an object from a file: it is whole or as it was before. Raises `UserError`.
+
+        A large file goes in parts, which a store shows once all are there.
+        """
+        parts = {"chunksize": PIECE, "max_concurrency": _PARTS_AT_ONCE} if self._scheme == "s3" else {}
+        self._ask("write", url, lambda files: files.put_file(str(path), url, **parts))
+        entry = self.find(url)
+        if entry is None or entry.size != path.stat().st_size:
+            raise UserError(f"{display_name(url)} is not what was written: somebody else writes there, or deletes")
+        return entry
+
+    def delete(self, url: str) -> None:
+        """Delete an object, if it is there."""
+        self._ask("delete", url, lambda files: files.rm_file(url), missing=None)
+
+    def abandon(self, url: str) -> None:
+        """Give up what killed processes have begun to write to an object of ours in parts: a store bills for it."""
+        if self._scheme == "s3":
+            bucket, _, key = url.split("://", 1)[1].partition("/")
+
+            def abort(files: Any) -> None:
+                found = files.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=key).get("Uploads", [])
+                for upload in (one["UploadId"] for one in found if one["Key"] == key):
+                    files.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
+
+            self._ask("write", url, abort)
 
     def _ask(self, verb: str, url: str, request: Callable[[Any], Result], **missing: Result) -> Result:
         """What `request` gives; tried again where that may help. `missing` is the result where nothing is there."""
