@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests' processes; files stay whole. For one: make test WORKERS=0. Bytecode is written, since tests start hundreds more.
 WORKERS ?= 2
 
-.PHONY: demo test lint bench engines torture mutate clean
+.PHONY: demo test lint bench cluster engines torture mutate clean
 
 demo: .venv/ready
 	$(BIN)/efficient-empathy demo --run runs/demo
@@ -20,6 +20,10 @@ lint: .venv/ready
 
 bench: .venv/ready .venv-bench/ready
 	$(BIN)/python -m benchmarks
+
+# Ray clusters of several machines, all of them this one: machines that leave, workers that die. Five minutes.
+cluster: .venv/ready
+	CLUSTER_TESTS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster
 
 # Real servers (llama.cpp, transformers, vLLM), in environments of their own: 5.4 GB. For one: make engines ENGINES=vllm
 engines: .venv/ready

@@ -36,3 +36,37 @@ def this_process_on_a_cluster(cpus: int = 2) -> Iterator[str]:
             yield folder
         finally:
             ray.shutdown()
+
+
+class Machines:
+    """A cluster of several machines, all of them this one, to which this process does not belong."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        self._nodes = [cluster.head_node]
+        self.address = f"ray://{cluster.address}"
+
+    def add(self) -> None:
+        """One more machine, of one processor."""
+        self._nodes.append(self._cluster.add_node(num_cpus=1, object_store_memory=OBJECTS))
+
+    def cut_off(self) -> None:
+        """The last machine leaves without a word."""
+        self._cluster.remove_node(self._nodes.pop(), allow_graceful=False)
+
+
+@contextmanager
+def machines(count: int = 2) -> Iterator[Machines]:
+    """So many machines of one processor each."""
+    _import_ray()
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 1, "object_store_memory": OBJECTS, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        there = Machines(cluster)
+        for _ in range(count - 1):
+            there.add()
+        yield there
+    finally:
+        cluster.shutdown()

@@ -19,6 +19,11 @@ def test_what_is_no_cluster_is_refused_with_what_there_is(cluster: str) -> None:
         load(ClusterSettings, None, "the options", flags={"cluster": ("--on", cluster)})
 
 
+def test_the_port_of_ray_client_is_refused_with_the_one_to_take() -> None:
+    with pytest.raises(UserError, match=r"port of Ray Client.* 6379 by default"):
+        load(ClusterSettings, None, "the options", flags={"cluster": ("--on", "ray://head:10001")})
+
+
 def test_workers_without_a_cluster_are_refused() -> None:
     with pytest.raises(UserError, match="add --on ray"):
         load(ClusterSettings, None, "the options", {"workers": 2})

@@ -19,10 +19,10 @@ from efficient_empathy.cluster.settings import ClusterSettings
 from efficient_empathy.foundation.errors import UserError, missing_extra, redact
 from efficient_empathy.foundation.run.files import temporary_beside
 
-LOCAL = "local"
+LOCAL, AUTO = "local", "auto"
 _OBJECTS = 128 << 20
 """Bytes of shared memory: no text of a dialogue goes through it."""
-_PROBE_S = 120.0
+_PROBE_S, _ANSWER_S = 120.0, 10.0
 _LONGEST = 40
 """Letters of a folder for temporary files, of whose sockets' names the system takes some hundred."""
 PACKAGE = "efficient-empathy"
@@ -51,6 +51,8 @@ def connect(settings: ClusterSettings) -> Iterator[None]:
             "_node_ip_address": "127.0.0.1",
             "_temp_dir": str(folder),
         }
+    elif settings.address != AUTO:
+        _require_answer(settings)
     handler = signal.getsignal(signal.SIGTERM)
     try:
         try:
@@ -80,6 +82,15 @@ def import_ray() -> Any:
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return ray
+
+
+def _require_answer(settings: ClusterSettings) -> None:
+    """Raise `UserError` where nothing listens at an address: Ray itself would try for minutes."""
+    host, _, port = settings.address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise _no_cluster(settings, error) from error
 
 
 @contextmanager
@@ -129,14 +140,12 @@ def check_machines(run: Path) -> int:
     look = ray.remote(_look)
     with temporary_beside(run / "probe") as probe:
         probe.write_text(probe.name, "utf-8")
-        asked = {}
-        for node in nodes:
-            where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked[node["NodeManagerHostname"] or node["NodeManagerAddress"]] = look.options(
-                num_cpus=0, scheduling_strategy=where, max_retries=0
-            ).remote(str(probe))
-        for name, answer in asked.items():
-            _check_machine(name, answer, run)
+        there = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+        asked = [
+            look.options(num_cpus=0, max_retries=0, scheduling_strategy=where).remote(str(probe)) for where in there
+        ]
+        for node, answer in zip(nodes, asked, strict=True):
+            _check_machine(node["NodeManagerHostname"] or node["NodeManagerAddress"], answer, run)
     return int(sum(node["Resources"]["CPU"] for node in nodes))
 
 

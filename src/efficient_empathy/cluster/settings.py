@@ -12,12 +12,18 @@ from efficient_empathy.foundation.permissions import Permission
 from efficient_empathy.foundation.settings import Flag, Settings
 
 LOCAL = "ray"
+_CLIENT = 10001
 _ADDRESS = re.compile(r"ray://((?:[\w.-]+|\[[\da-fA-F:]+\]):\d{1,5}|auto)")
 
 
 def _check_cluster(cluster: str | None) -> str | None:
     if cluster is not None and cluster != LOCAL and not _ADDRESS.fullmatch(cluster):
         raise ValueError(f"{cluster!r} is no cluster: write ray, ray://auto or ray://HOST:PORT")
+    if cluster is not None and cluster.endswith(f":{_CLIENT}"):
+        raise ValueError(
+            f"{cluster} is the port of Ray Client, which Ray Data does not work through: name the head's own, 6379 by "
+            "default, and run the command on a machine of the cluster"
+        )
     return cluster
 
 
