@@ -13,7 +13,7 @@ from efficient_empathy.foundation.run.facts import FACTS
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.scores import DEPENDENCE
 from efficient_empathy.selection.policies import BoundRules, RulePolicy, RuleSelector
-from efficient_empathy.selection.policies.distributions import distribution_column, row_masses
+from efficient_empathy.selection.policies.distributions import axis_masses, distribution_column, row_masses
 
 Table = npt.NDArray[np.float32]
 """Distributions on one axis, (samples, levels), lowest level first."""
@@ -44,6 +44,8 @@ def subset_probabilities(
     `dependence` has a number per pair of axes, none for independence; `facts` a row a sample with the facts that the
     policy asks for.
     """
+    if bound.axes and not bound.fact_atoms:
+        return axis_masses(bound, tables, dependence)
     frame = _frame(facts, expected_scores(bound, tables), len(tables[0]))
     if not bound.axes:
         return np.eye(len(bound.policy.subsets), dtype=np.float32)[_codes(bound, frame)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import Sample
@@ -15,7 +16,7 @@ from efficient_empathy.labelling.distillation.reference import Values
 from efficient_empathy.labelling.prediction.predictor import Predictor
 from efficient_empathy.labelling.subsets import sample_facts
 from efficient_empathy.selection.policies import RuleSelector
-from efficient_empathy.selection.policies.reasons import odds
+from efficient_empathy.selection.policies.reasons import odds_text
 from efficient_empathy.selection.settings import Decide
 
 DECIMALS = 4
@@ -45,7 +46,7 @@ class Scorer:
         self.predictor = predictor
         self.decide = decide
         self.subsets = predictor.policy.subsets
-        self._by_scores = RuleSelector(predictor.bound, "scores")
+        self._rules = RuleSelector(predictor.bound, "scores")
 
     def __call__(self, samples: Sequence[Sample]) -> list[Answer]:
         """One answer a sample, in order; one that the judge fails on costs no other."""
@@ -57,33 +58,46 @@ class Scorer:
             return [answer for sample in samples for answer in self([sample])]
 
     def _answers(self, samples: Sequence[Sample]) -> list[Answer]:
-        batch = self.predictor(samples)
-        rows = self._decided(batch.frame, samples).iter_rows(named=True)
+        columns, values = self.predictor.columns(samples)
+        decided = self._by_rules(samples, columns) if self.decide == "scores" else self._by_probability(columns)
+        axes, rounded = self.predictor.axes, {name: _rounded(column) for name, column in columns.items()}
         return [
-            Answer(sample, self._content(row), batch.values[i : i + 1])
-            for i, (sample, row) in enumerate(zip(samples, rows, strict=True))
+            Answer(
+                sample,
+                {
+                    "sample_id": sample.id,
+                    "turn": sample.turn,
+                    "scores": {axis: rounded[axis][i] for axis in axes},
+                    "std": {axis: rounded[f"{axis}{STD}"][i] for axis in axes},
+                    "p": {subset: rounded[f"{ODDS}{subset}"][i] for subset in self.subsets},
+                    "subset": subset,
+                    "reason": reason,
+                    "outside": columns["outside"][i],
+                    "outside_because": columns["outside_because"][i],
+                },
+                values[i : i + 1],
+            )
+            for i, (sample, (subset, reason)) in enumerate(zip(samples, decided, strict=True))
         ]
 
-    def _decided(self, frame: pl.DataFrame, samples: Sequence[Sample]) -> pl.DataFrame:
-        """The judge's figures with `subset` and `reason`."""
-        if self.decide == "scores":
-            facts = sample_facts(samples, self.predictor.policy)
-            columns = frame.with_columns(pl.lit("ok").alias("state"))
-            return self._by_scores.assign(columns.hstack(facts.get_columns()) if facts.width else columns)
-        masses = frame.select(f"{ODDS}{subset}" for subset in self.subsets).to_numpy()
-        subsets = pl.Series("subset", [self.subsets[place] for place in masses.argmax(axis=1)])
-        return frame.with_columns(subsets, odds(self.subsets, singly=True).alias("reason"))
+    def _by_probability(self, columns: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The most probable subset of each sample, and the odds."""
+        masses = np.stack([columns[f"{ODDS}{subset}"] for subset in self.subsets], axis=1)
+        for row, place in zip(masses, masses.argmax(axis=1), strict=True):
+            yield self.subsets[place], odds_text(dict(zip(self.subsets, row.tolist(), strict=True)), singly=True)
 
-    def _content(self, row: dict[str, Any]) -> dict[str, Any]:
-        axes = self.predictor.axes
-        return {
-            "sample_id": row["sample_id"],
-            "turn": row["turn"],
-            "scores": {axis: round(row[axis], DECIMALS) for axis in axes},
-            "std": {axis: round(row[f"{axis}{STD}"], DECIMALS) for axis in axes},
-            "p": {subset: round(row[f"{ODDS}{subset}"], DECIMALS) for subset in self.subsets},
-            "subset": row["subset"],
-            "reason": row["reason"],
-            "outside": row["outside"],
-            "outside_because": row["outside_because"],
-        }
+    def _by_rules(self, samples: Sequence[Sample], columns: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The subset and the reason of each sample by the rules on its scores."""
+        facts = sample_facts(samples, self.predictor.policy)
+        ids = [sample.id for sample in samples]
+        scores = {axis: pl.Series(columns[axis], dtype=pl.Float32) for axis in self.predictor.axes}
+        frame = pl.DataFrame({"sample_id": ids, "state": ["ok"] * len(ids), **scores})
+        frame = self._rules.assign(frame.hstack(facts.get_columns()) if facts.width else frame)
+        yield from frame.select("subset", "reason").iter_rows()
+
+
+def _rounded(column: Any) -> Any:
+    """Numbers as JSON has them; all else as it is."""
+    if not isinstance(column, np.ndarray):
+        return column
+    return [round(value, DECIMALS) for value in column.astype(np.float64).tolist()]

@@ -141,12 +141,13 @@ class Measuring:
     def __init__(self, reference: Reference, folder: Path, judge: DistilledJudge) -> None:
         self._tokenizer = PairTokenizer(folder / "tokenizer.json", judge.config.max_tokens)
         self._counts = reference.counts_by_piece()
+        self._moments = _moments(self._counts)
         self._axes = judge.config.axes
 
     def __call__(self, samples: Sequence[Sample], probabilities: np.ndarray) -> Values:
         """The features of samples with the judge's own distributions of them, (samples × axes × levels)."""
         pieces = [*_pieces(self._tokenizer, samples)]
-        return _values(samples, probabilities, piece_features(pieces, self._counts), self._axes)
+        return _values(samples, probabilities, piece_features(pieces, self._counts, moments=self._moments), self._axes)
 
 
 def feature_names(axes: Sequence[AxisHead]) -> tuple[str, ...]:
@@ -217,17 +218,19 @@ def text_features(samples: Sequence[Sample]) -> Values:
 
 
 def piece_features(
-    pieces: Sequence[tuple[npt.NDArray[np.int64], int]], counts: Floats, dialogue_ids: Sequence[str] | None = None
-) -> Values:
+    pieces: Sequence[tuple[npt.NDArray[np.int64], int]], counts: Floats, dialogue_ids: Sequence[str] | None = None,
+    moments: tuple[float, float] | None = None,
+) -> Values:  # fmt: skip
     """How strange the word pieces are that the judge reads, given how often each came in its training.
 
     `surprise` is their mean negative log-likelihood, in nats; `response_surprise` how far that of the response alone
     lies above the mean of all training, in standard errors, so that short responses are not strange by chance; `unseen`
     the share of pieces that never came. `pieces` are a sample's ids, and how many of them stand before the response.
-    With `dialogue_ids` each sample is measured without what its own conversation adds to `counts`.
+    With `dialogue_ids` each sample is measured without what its own conversation adds to `counts`; `moments` are those
+    of `counts`, for who has them.
     """
     total, vocabulary = counts.sum(), len(counts)
-    mean, deviation = _moments(counts)
+    mean, deviation = moments or _moments(counts)
     own = _by_dialogue(pieces, dialogue_ids) if dialogue_ids is not None else None
     values = np.zeros((len(pieces), len(PIECE_FEATURES)))
     for row, (ids, before) in enumerate(pieces):

@@ -82,6 +82,11 @@ class Predictor:
         """The judge's figures of samples, in order."""
         if not samples:
             return Batch(self.schema.to_frame(), np.zeros((0, len(self.reference.features) if self.reference else 0)))
+        columns, values = self.columns(samples)
+        return Batch(pl.DataFrame(columns).select(pl.col(n).cast(t) for n, t in self.schema.items()), values)
+
+    def columns(self, samples: Sequence[Sample]) -> tuple[dict[str, Any], Values]:
+        """The columns of `schema` for one sample or more, as lists and arrays, and the samples' features."""
         stack = self.judge.probabilities(samples)
         columns: dict[str, Any] = {
             "sample_id": [sample.id for sample in samples],
@@ -100,9 +105,9 @@ class Predictor:
         columns |= {f"{ODDS}{subset}": masses[:, i] for i, subset in enumerate(self.policy.subsets)}
         values = self._measure(samples, stack) if self._measure else np.zeros((len(samples), 0))
         because = outside_because(self.reference, values) if self.reference else None
-        columns["outside"] = [reason is not None for reason in because] if because else None
-        columns["outside_because"] = because
-        return Batch(pl.DataFrame(columns).select(pl.col(n).cast(t) for n, t in self.schema.items()), values)
+        columns["outside"] = [reason is not None for reason in because] if because else [None] * len(samples)
+        columns["outside_because"] = because or [None] * len(samples)
+        return columns, values
 
 
 def by_conversation(frame: pl.DataFrame, otherwise: str) -> pl.DataFrame:

@@ -6,7 +6,7 @@ it says how each compared pair stands, "sensibility 3 < 5, rationality 5 = 5".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -77,6 +77,12 @@ def odds(subsets: Sequence[str], *, singly: bool) -> pl.Expr:
         for subset in subsets
     ]
     return pl.format(", ".join(f"P({subset}) {{}}" for subset in subsets) + how, *percentages)
+
+
+def odds_text(shares: Mapping[str, float], *, singly: bool) -> str:
+    """`odds` of one sample, by its subsets' probabilities."""
+    how = "; the most probable" if singly else "; shares matched"
+    return ", ".join(f"P({subset}) {round(100 * share) / 100:.2f}" for subset, share in shares.items()) + how
 
 
 def _literals(tree: Tree, *, positive: bool) -> list[tuple[Atom, bool]]:

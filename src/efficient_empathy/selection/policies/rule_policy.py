@@ -128,6 +128,13 @@ class BoundRules:
         """The comparisons with facts of the sample, by their text, for example `response_words < 3`."""
         return {str(atom): atom for atom in self.policy.atoms() if looks_at_facts(atom)}
 
+    @cached_property
+    def subset_cells(self) -> npt.NDArray[np.bool_]:
+        """Which combinations of whole scores are each subset's, (subsets, levels, …), for rules without facts."""
+        codes = self.grid_codes({})
+        cells: npt.NDArray[np.bool_] = codes == np.arange(len(self.policy.subsets)).reshape(-1, *[1] * codes.ndim)
+        return cells
+
     def codes_at(self, points: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.uint8]:
         """The subset at each point, as its position in `policy.subsets`.
 
