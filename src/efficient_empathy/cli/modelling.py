@@ -12,6 +12,7 @@ from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
 from efficient_empathy.modelling.moe.settings import MixSettings
+from efficient_empathy.modelling.training.machines import MachineSettings
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 
@@ -27,6 +28,7 @@ def train(
         ),
     ],
     settings: Annotated[TrainingSettings, Options(file="training settings")],
+    machines: Annotated[MachineSettings, Options()],
     name: Annotated[str | None, typer.Option(help="What the expert is called; as its subset by default.")] = None,
     size: Annotated[
         int | None,
@@ -38,12 +40,23 @@ def train(
     """Train an expert on one subset of a selected run (extra `train`); the paper's settings by default.
 
     Example: efficient-empathy train --run runs/mine --subset sensibility --base meta-llama/Meta-Llama-3-8B-Instruct
+
+    On two machines, the same on each but for the rank:
+    efficient-empathy train --run /shared/mine --subset sensibility --machines 2 --machine-rank 0
     """
     from efficient_empathy.foundation.run.workspace import Workspace
-    from efficient_empathy.modelling.training import summary
+    from efficient_empathy.modelling.training import help_train, summary
     from efficient_empathy.modelling.training import train as train_expert
 
-    result = train_expert(Workspace(run), subset, settings, name=name, size=size, console=err, force=force)
+    if machines.machine_rank:
+        joined = help_train(Workspace(run), subset, settings, machines, name=name, console=err)
+        done = "the training is over" if joined.trained else "there was nothing to train"
+        place = f"Machine {joined.machine_rank} of {joined.machines}"
+        show(joined, as_json, f"{place}: {done}. Machine 0 writes the expert {joined.name}.")
+        return
+    result = train_expert(
+        Workspace(run), subset, settings, name=name, size=size, machines=machines, console=err, force=force
+    )
     show(result, as_json, summary(result, run))
 
 

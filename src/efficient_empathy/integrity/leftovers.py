@@ -32,6 +32,8 @@ def _leftover(workspace: Workspace, path: Path) -> tuple[str, str, str] | None:
         return "", "is left over from a write that was killed", DELETE
     if path.name.startswith(".sheets-") and path.is_dir():
         return "ratings:sheets", "is left over from sheets that were not finished", DELETE
+    if path.parent == workspace.experts and path.name.endswith(".machines"):
+        return "", "is left over from a training on several machines that was killed", DELETE
     if path.parent == workspace.generations and (match := _JOURNAL.fullmatch(path.name)):
         remedy = f"efficient-empathy generate {run} --model {shell(match[1])}"
         return f"generate:{match[1]}", "holds the replies of a generation that has not ended", remedy

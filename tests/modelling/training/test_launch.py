@@ -1,3 +1,4 @@
+import itertools
 import os
 import signal
 import subprocess
@@ -9,12 +10,11 @@ import pytest
 
 pytest.importorskip("trl", reason='needs the extra "train"')
 
-import torch
-from safetensors.torch import load_file
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.training.jobs import Job
 from efficient_empathy.modelling.training.launch import command, complaint, launch, processes_of
+from efficient_empathy.modelling.training.machines import Place
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from tiny_models import tiny_model
 
@@ -23,29 +23,6 @@ from .test_fit import rows
 SETTINGS = TrainingSettings(
     method="full", learning_rate=1e-3, batch_size=8, gradient_accumulation=2, precision="fp32", save_every=0
 )
-
-
-def test_two_processes_learn_what_one_does(tmp_path) -> None:
-    base = tiny_model(tmp_path / "base", scale=2)
-    results, steps = {}, []
-    for processes in (1, 2):
-        settings = SETTINGS.model_copy(update={"processes": processes})
-        held_out = {"few": rows().head(5), "all": rows()}
-        job = Job.with_rows(base, rows(), held_out, settings, tmp_path / str(processes))
-        results[processes] = launch(job, lambda *step: steps.append(step))
-    assert [step[:2] for step in steps] == [(1, 3), (2, 3), (3, 3)] * 2
-    one, two = results[1], results[2]
-    assert one.tokens == two.tokens
-    for mine, theirs in zip(one.history, two.history, strict=True):
-        assert mine.model_dump() == pytest.approx(theirs.model_dump(), rel=1e-4)
-    for mine, theirs in zip(one.held_out, two.held_out, strict=True):
-        assert mine.step == theirs.step
-        assert mine.loss == pytest.approx(theirs.loss, rel=1e-4)
-    here, there = (load_file(tmp_path / str(n) / "model.safetensors") for n in (1, 2))
-    assert here.keys() == there.keys()
-    for name, tensor in here.items():
-        assert torch.allclose(tensor, there[name], atol=1e-5), name
-    assert (tmp_path / "2" / "tokenizer.json").exists()
 
 
 def test_a_users_error_in_a_worker_is_the_commands(tmp_path, monkeypatch) -> None:
@@ -113,12 +90,15 @@ def test_kill_9_of_the_command_takes_its_workers_along(tmp_path) -> None:
 
 
 def test_the_command_takes_trls_own_configuration(tmp_path) -> None:
+    place = Place(machines=2, rank=1, host="head", port=29500)
     for sharding, name in (("none", "multi_gpu"), ("fsdp2", "fsdp2"), ("zero3", "zero3")):
-        words = command(tmp_path / "job.json", SETTINGS.model_copy(update={"sharding": sharding}), 4)
+        words = command(tmp_path / "job.json", SETTINGS.model_copy(update={"sharding": sharding}), 4, place)
         file = words[words.index("--config_file") + 1]
         assert file.endswith(f"trl/accelerate_configs/{name}.yaml")
         assert Path(file).is_file()
-        assert words[words.index("--num_processes") + 1] == "4"
+        values = dict(itertools.pairwise(words))
+        assert (values["--num_processes"], values["--num_machines"], values["--machine_rank"]) == ("4", "2", "1")
+        assert (values["--main_process_ip"], values["--main_process_port"]) == ("head", "29500")
 
 
 def test_processes_that_cannot_train_here_are_refused(monkeypatch) -> None:
@@ -132,3 +112,6 @@ def test_processes_that_cannot_train_here_are_refused(monkeypatch) -> None:
     assert processes_of(TrainingSettings()) == 4
     with pytest.raises(UserError, match="there are 4 GPUs"):
         processes_of(TrainingSettings(processes=8))
+    assert processes_of(TrainingSettings(), 2) == processes_of(TrainingSettings(processes=8), 2) == 8
+    with pytest.raises(UserError, match="2 machines cannot have an equal share of 1 processes"):
+        processes_of(TrainingSettings(processes=1), 2)

@@ -8,13 +8,14 @@ if TYPE_CHECKING:
     from efficient_empathy.modelling.training.models import bundled_base
     from efficient_empathy.modelling.training.record import TrainingRecord, read_training
     from efficient_empathy.modelling.training.settings import LoraSettings, TrainingSettings, load_settings
-    from efficient_empathy.modelling.training.stage import summary, train
+    from efficient_empathy.modelling.training.stage import help_train, summary, train
 
 __all__ = [
     "LoraSettings",
     "TrainingRecord",
     "TrainingSettings",
     "bundled_base",
+    "help_train",
     "load_settings",
     "read_training",
     "summary",
@@ -30,6 +31,7 @@ __getattr__ = exports(
         "load_settings": "settings",
         "TrainingRecord": "record",
         "read_training": "record",
+        "help_train": "stage",
         "summary": "stage",
         "train": "stage",
     },

@@ -81,6 +81,10 @@ def fit(
     with quiet(), write_context(checkpoints):
         trainer = _trainer(model, tokenizer, plan, held_out, checkpoints, trainable, in_place, trl)
         last = last_checkpoint(checkpoints)
+        if world > 1:  # on several machines a disk that they share may not show all of them the same at once
+            from accelerate.utils import broadcast_object_list
+
+            (last,) = broadcast_object_list([last])
         first_step = int(last.name.rpartition("-")[2]) if last else 0
         trainer.train(resume_from_checkpoint=str(last) if last else None)
         for name, value in original.items():

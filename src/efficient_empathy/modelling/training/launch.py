@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.training.jobs import PARENT, Job, run
+from efficient_empathy.modelling.training.machines import Crew, Place, free_port, require_same
 from efficient_empathy.modelling.training.record import FitRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
@@ -24,15 +24,29 @@ OnStep = Callable[[int, int, float], None]
 _FILES = {"none": "multi_gpu.yaml", "fsdp2": "fsdp2.yaml", "zero3": "zero3.yaml"}
 
 
-def processes_of(settings: TrainingSettings) -> int:
-    """How many processes train: one a GPU by default, one without. Raises `UserError` for what this machine has not."""
+def gpu_count() -> int:
+    """The GPUs of this machine."""
     import torch
 
-    gpus = torch.cuda.device_count()
-    processes = max(1, gpus) if settings.processes == "auto" else settings.processes
-    if processes < 1 or (gpus and processes > gpus):
+    return torch.cuda.device_count()
+
+
+def processes_of(settings: TrainingSettings, machines: int = 1) -> int:
+    """How many processes train, on all machines together: one a GPU by default, one a machine without.
+
+    Raises `UserError` for what this machine has not.
+    """
+    gpus = gpu_count()
+    processes = machines * max(1, gpus) if settings.processes == "auto" else settings.processes
+    if processes < 1 or (gpus and processes > gpus * machines):
         raise UserError(
-            f"{processes} processes cannot train here: there are {gpus} GPUs, so --processes is 1 to {gpus}"
+            f"{processes} processes cannot train here: there are {gpus * machines} GPUs, so --processes is 1 to "
+            f"{gpus * machines}"
+        )
+    if processes % machines:
+        raise UserError(
+            f"{machines} machines cannot have an equal share of {processes} processes: make --processes divisible by "
+            "--machines"
         )
     if settings.sharding != "none" and not gpus:
         raise UserError(f"sharding {settings.sharding} needs GPUs: leave it at none")
@@ -46,49 +60,59 @@ def processes_of(settings: TrainingSettings) -> int:
     return processes
 
 
-def launch(job: Job, on_step: OnStep) -> FitRecord:
-    """Run a job in as many processes as its settings ask for; the record of the fit.
+def launch(job: Job, on_step: OnStep, crew: Crew | None = None) -> FitRecord:
+    """Run a job in as many processes as its settings ask for, with a `crew` on all its machines; the record of the fit.
 
-    Raises `UserError` as `jobs.run` does, and with the last lines of a process that died.
+    Raises `UserError` as `jobs.run` does, as `Crew.start` does, and with the last lines of a process that died.
     """
-    processes = processes_of(job.settings)
+    processes = processes_of(job.settings, crew.machines if crew is not None else 1)
     if processes == 1 and job.settings.sharding == "none":
         run(job, on_step)
     else:
-        _launch(job, processes, on_step)
+        path = job.out / "job.json"
+        job.write(path)
+        place = crew.start(path, job.settings, gpu_count()) if crew is not None else Place()
+        _launch(path, job.settings, processes, on_step, place)
     return job.result()
 
 
-def command(job: Path, settings: TrainingSettings, processes: int) -> list[str]:
+def help_with(path: Path, settings: TrainingSettings, place: Place) -> None:
+    """Run this machine's share of a job that the first machine has begun. Raises `UserError` as `launch` does.
+
+    It must be a job of the same `settings`, which are those that whoever sits here has allowed.
+    """
+    job = Job.read(path)
+    require_same(job.settings, settings.model_dump(mode="json"), place.rank)
+    _launch(path, job.settings, processes_of(job.settings, place.machines), lambda step, steps, loss: None, place)
+
+
+def command(job: Path, settings: TrainingSettings, processes: int, place: Place) -> list[str]:
     """The command line: TRL's own configuration of accelerate for the sharding that is asked for."""
     from efficient_empathy.modelling.training.models import precision_of
 
     trl = importlib.util.find_spec("trl")
     assert trl is not None
     assert trl.origin is not None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     return [
         sys.executable, "-m", "accelerate.commands.launch",
         "--config_file", str(Path(trl.origin).parent / "accelerate_configs" / _FILES[settings.sharding]),
         "--num_processes", str(processes),
-        "--num_machines", "1",
-        "--main_process_port", str(port),
+        "--num_machines", str(place.machines),
+        "--machine_rank", str(place.rank),
+        "--main_process_ip", place.host,
+        "--main_process_port", str(place.port or free_port()),
         "--mixed_precision", "bf16" if precision_of(settings) == "bf16" else "no",
-        "--num_cpu_threads_per_process", str(max(1, (os.cpu_count() or 1) // processes)),
+        "--num_cpu_threads_per_process", str(max(1, (os.cpu_count() or 1) * place.machines // processes)),
         "--module", "efficient_empathy.modelling.training.jobs", str(job),
     ]  # fmt: skip
 
 
-def _launch(job: Job, processes: int, on_step: OnStep) -> None:
-    path = job.out / "job.json"
-    job.write(path)
+def _launch(job: Path, settings: TrainingSettings, processes: int, on_step: OnStep, place: Place) -> None:
     environment = {**os.environ, PARENT: str(os.getpid()), "TOKENIZERS_PARALLELISM": "false"}
     with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(
-            command(path, job.settings, processes), stdout=subprocess.PIPE, stderr=errors, text=True, env=environment,
-            start_new_session=True,
+            command(job, settings, processes, place), stdout=subprocess.PIPE, stderr=errors, text=True,
+            env=environment, start_new_session=True,
         )  # fmt: skip
         try:
             failure = _follow(child, on_step)

@@ -6,26 +6,24 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import polars as pl
-import yaml
 
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, error_context, missing_extra, shell
 from efficient_empathy.foundation.guard import Bounds, needs_of
 from efficient_empathy.foundation.permissions import remember
 from efficient_empathy.foundation.run.files import atomic, file_hash
-from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.bases import base_permission
 from efficient_empathy.modelling.progress import TrainingProgress
+from efficient_empathy.modelling.training.card import card
 from efficient_empathy.modelling.training.examples import (
     assign_parts,
     choose,
@@ -34,8 +32,15 @@ from efficient_empathy.modelling.training.examples import (
     held_out_rows,
     selected_subsets,
 )
+from efficient_empathy.modelling.training.machines import (
+    Crew,
+    JoinResult,
+    MachineSettings,
+    crew_of,
+    join,
+    meeting_place,
+)
 from efficient_empathy.modelling.training.models import (
-    BUNDLED_NAME,
     model_files,
     model_hash,
     require_finite,
@@ -46,7 +51,6 @@ from efficient_empathy.modelling.training.record import (
     RANDOM,
     TRAINING,
     FitRecord,
-    HeldOutLoss,
     Origin,
     TemplateRecord,
     TrainingRecord,
@@ -56,118 +60,6 @@ from efficient_empathy.modelling.training.record import (
     read_training,
 )
 from efficient_empathy.modelling.training.settings import TrainingSettings
-
-LICENCE = (
-    "These weights inherit what they were made from: the licence of the base model and that of the data, the stricter "
-    "of the two. Check both before you pass them on."
-)
-_WORDS = {
-    "learning_rate": "learning rate",
-    "scheduler": "schedule",
-    "warmup_ratio": "warm-up",
-    "weight_decay": "weight decay",
-    "batch_size": "samples a batch",
-    "gradient_accumulation": "batches a step",
-    "epochs": "epochs",
-    "max_length": "tokens at most",
-    "seed": "seed",
-}
-
-
-def card(record: TrainingRecord, selection: SelectRecord | None, scoring: ScoreSummary | None, bundled: bool) -> str:
-    """The card as Markdown with Hugging Face's YAML front matter.
-
-    `scoring` is the manifest's record of that stage; `bundled` says that the base is the package's own.
-    """
-    settings = record.settings
-    local = Path(record.base).is_absolute()
-    base = BUNDLED_NAME if bundled else Path(record.base).name if local else record.base
-    front: dict[str, Any] = {
-        "library_name": "peft" if record.method == "lora" else "transformers",
-        "pipeline_tag": "text-generation",
-        "license": "other",
-        "tags": ["conversational", "empathy", "efficient-empathy", "trl", "sft"],
-    }
-    if not local:
-        front["base_model"] = base
-    return "\n".join(
-        [
-            f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
-            f"# {record.name}: an expert on the subset {record.subset}\n",
-            f"{_method(record)} of {base}, trained on {record.samples:,} responses of {record.dialogues:,} "
-            "dialogues with the loss on the response alone. Made by `efficient-empathy train` "
-            "([Efficient-Empathy](https://arxiv.org/abs/2407.01937)).\n",
-            "## Data\n",
-            _table([("what", ""), *_data(record, selection, scoring)]),
-            "## Training\n",
-            _table([("setting", "value"), *_settings(record)]),
-            "## Losses\n",
-            "Mean nats a response token on held-out dialogues, the end-of-turn token counted.\n",
-            _table(_losses(record.held_out)) if record.held_out else "No dialogues were held out.\n",
-            "## Use\n",
-            f"Ask it in the prompt template `{record.template.name}` (hash {record.template.hash}), the "
-            "one it was trained in.\n",
-            f"## Licence\n\n{LICENCE}\n",
-            "## Limits\n\nIt answers as the dialogues that it learnt from do, mistakes among them. It is no therapist, "
-            f"and must not be used as one.{_seed(settings)}\n",
-        ]
-    )
-
-
-def _method(record: TrainingRecord) -> str:
-    lora = record.settings.lora
-    if record.method == "full":
-        return "A full-parameter fine-tuning" + (" of the feed-forward blocks" if record.settings.mlp_only else "")
-    return f"A LoRA adapter (rank {lora.r}, alpha {lora.alpha:g}, dropout {lora.dropout:g})"
-
-
-def _data(
-    record: TrainingRecord, selection: SelectRecord | None, scoring: ScoreSummary | None
-) -> list[tuple[str, str]]:
-    thresholds = selection.thresholds if selection else {}
-    rows = [
-        ("source", scoring.source.name if scoring else None),
-        ("judge", scoring.judge if scoring else None),
-        ("policy", selection.policy_name if selection else None),
-        ("thresholds", ", ".join(f"{name} = {value:g}" for name, value in thresholds.items())),
-        ("subset", record.subset),
-        ("samples cut to the length limit", f"{record.truncated:,}"),
-        ("samples left out as too long", f"{record.too_long:,}"),
-        ("response tokens seen", f"{record.tokens.response:,}"),
-        ("all tokens seen", f"{record.tokens.all:,}"),
-    ]
-    return [(name, str(value)) for name, value in rows if value]
-
-
-def _settings(record: TrainingRecord) -> list[tuple[str, str]]:
-    rows = [(words, f"{getattr(record.settings, key)}") for key, words in _WORDS.items()]
-    share = record.trainable_parameters / max(1, record.parameters)
-    return [
-        *rows,
-        ("steps", f"{record.steps:,}"),
-        ("trained parameters", f"{record.trainable_parameters:,} of {record.parameters:,} ({share:.1%})"),
-        ("precision, device", f"{record.precision}, {record.device}"),
-        ("seconds", f"{record.seconds:,.0f}"),
-    ]
-
-
-def _losses(held_out: Sequence[HeldOutLoss]) -> list[tuple[str, ...]]:
-    names = list(held_out[-1].loss)
-    return [("step", *names), *((f"{line.step:,}", *(_loss(line.loss.get(n)) for n in names)) for line in held_out)]
-
-
-def _loss(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _seed(settings: TrainingSettings) -> str:
-    return f" One seed ({settings.seed}) was trained: differences to another model may be luck."
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    head, *rest = ([str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rest]) + "\n"
-
 
 _LOGS = "TENSORBOARD_LOGGING_DIR"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -182,6 +74,7 @@ def train(
     *,
     name: str | None = None,
     size: int | None = None,
+    machines: MachineSettings | None = None,
     console: Console | None = None,
     force: bool = False,
 ) -> TrainingResult:
@@ -190,18 +83,52 @@ def train(
     `subset` is one of the policy's, `all`, `union` (all that the policy selected) or `random`, which takes `size`
     samples: as many as the policy's first subset has by default. The work lies in a hidden folder until it is whole, so
     a killed training goes on from its last checkpoint when it is called again. Skipped when data, base, template and
-    settings are those of the expert that is there, unless `force`.
+    settings are those of the expert that is there, unless `force`. Of several `machines` this is the first; the others
+    `help_train`.
 
     Raises `UserError` for a subset that there is not
     or that is too small, for a base that cannot be trained, and when the loss is no number.
     """
     _require_extra()
-    console = console or Console(stderr=True)
-    name = name or subset
+    console, name, machines = console or Console(stderr=True), _checked(name or subset), machines or MachineSettings()
+    with (
+        workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")),
+        crew_of(meeting_place(workspace, name), machines, console) as crew,
+    ):
+        return _train(workspace, subset, settings, name, size, console, force, crew)
+
+
+def help_train(
+    workspace: Workspace,
+    subset: str,
+    settings: TrainingSettings,
+    machines: MachineSettings,
+    *,
+    name: str | None = None,
+    console: Console | None = None,
+) -> JoinResult:
+    """Be one of several machines, but not the first, that train an expert: its `train` says on what.
+
+    Raises `UserError` where the first machine does not come, was given other settings, or ends badly.
+    """
+    from efficient_empathy.modelling.training.launch import gpu_count, help_with
+
+    _require_extra()
+    console, name = console or Console(stderr=True), _checked(name or subset)
+    called = join(meeting_place(workspace, name), machines, settings, gpu_count(), console)
+    if called is not None:
+        place, job = called
+        console.print(f"Training {name} with machine 0, {place.host}.")
+        help_with(job, settings, place)
+    return JoinResult(
+        name=name, machine_rank=machines.machine_rank, machines=machines.machines, trained=called is not None
+    )
+
+
+def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise UserError(f"{name!r} is no name for an expert: take letters, digits, '-', '_' and '.'")
-    with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
-        return _train(workspace, subset, settings, name, size, console, force)
+    return name
 
 
 def _train(
@@ -212,6 +139,7 @@ def _train(
     size: int | None,
     console: Console,
     force: bool,
+    crew: Crew | None,
 ) -> TrainingResult:
     base = resolve(settings.base)
     template = PromptTemplate.load(settings.template)
@@ -243,7 +171,7 @@ def _train(
     work = workspace.experts / f".{name}.work"
     if force:
         shutil.rmtree(work, ignore_errors=True)
-    fit_record = _fit(conversational(rows, template), held_out, base, settings, work, name, console)
+    fit_record = _fit(conversational(rows, template), held_out, base, settings, work, name, console, crew)
     _require_finite(work, name, settings)
     record = TrainingRecord(
         **dict(fit_record),
@@ -318,6 +246,7 @@ def _fit(
     work: Path,
     name: str,
     console: Console,
+    crew: Crew | None,
 ) -> FitRecord:
     from efficient_empathy.modelling.training.jobs import Job
     from efficient_empathy.modelling.training.launch import launch
@@ -325,7 +254,7 @@ def _fit(
     with error_context(f"write the rows of {name} to {work}"):
         job = Job.with_rows(base, rows, held_out, settings, work)
     with TrainingProgress(console, f"training {name}") as progress, _logs_in(work.parent.parent / "logs" / name):
-        record = launch(job, progress)
+        record = launch(job, progress, crew)
     if record.too_long or record.truncated:
         console.print(
             f"{record.truncated:,} samples lost their oldest turns to the limit of {settings.max_length} tokens; "
