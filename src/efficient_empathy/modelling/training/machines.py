@@ -25,8 +25,8 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 P = TypeVar("P", bound=Part)
 LOOK_S = 0.2
 """Between two looks for the others."""
-LEAVE_S = 10.0
-"""So long the first machine waits for the others to read that there is nothing to do."""
+LEAVE_S = 5.0
+"""So long the first machine waits for the others to come and read that it has failed, or that there is nothing to do."""
 
 
 class MachineSettings(Settings):
@@ -124,7 +124,7 @@ class Crew:
         Raises `UserError` where one does not come in time, or was given other settings, or has another number of GPUs
         than this one's `gpus`.
         """
-        self._gather()
+        self._gather(self._settings.join_timeout)
         for rank, member in self._members.items():
             require_same(settings, member.settings, rank)
             if member.gpus != gpus:
@@ -138,18 +138,18 @@ class Crew:
         return place
 
     def dismiss(self, reason: str) -> None:
-        """Tell those that are here, or still come, that it is over; with a `reason`, nobody is waited for."""
+        """Tell the others that it is over; with a `reason` those that come soon, else all of them."""
         if not self._is_told:
             with suppress(UserError):
-                self._look() if reason else self._gather()
+                self._gather(LEAVE_S if reason else self._settings.join_timeout)
             self._tell(Call(state="over", members=self._tokens(), reason=reason))
             until = time.monotonic() + LEAVE_S
             while time.monotonic() < until and any(self._file(rank).exists() for rank in self._members):
                 time.sleep(LOOK_S)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _gather(self) -> None:
-        until, is_said = time.monotonic() + self._settings.join_timeout, False
+    def _gather(self, seconds: float) -> None:
+        until, is_said = time.monotonic() + min(seconds, self._settings.join_timeout), False
         while len(self._members) < self.machines - 1:
             self._look()
             missing = [rank for rank in range(1, self.machines) if rank not in self._members]
