@@ -26,7 +26,7 @@ P = TypeVar("P", bound=Part)
 LOOK_S = 0.2
 """Between two looks for the others."""
 LEAVE_S = 5.0
-"""So long the first machine waits for the others to come and read that it has failed, or that there is nothing to do."""
+"""So long the first machine waits for the others to read that it has failed, or that there is nothing to do."""
 
 
 class MachineSettings(Settings):
