@@ -1,6 +1,7 @@
 """The whole of it on real Ray, as small as it can be; what takes longer is in `test_machines.py`."""
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,12 @@ import polars as pl
 import pytest
 
 from efficient_empathy import score
+from efficient_empathy.cluster import ClusterSettings, open_engine
 from efficient_empathy.dialogues import write_samples
+from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.scoring.ingestion import ingest
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok
 from ray_clusters import needs_ray, this_process_on_a_cluster
@@ -34,6 +40,36 @@ def by_text(body: dict[str, Any], number: int) -> Behaviour:
     if "my keys 7\n" in body["messages"][-1]["content"]:
         return ok("I would rather not say.")
     return ok(f'{{"sensibility": {digest[0] % 11}, "rationality": {digest[1] % 11}}}')
+
+
+def write_files(folder: Path) -> Path:
+    """Four files of dialogues, one of them without a good row, with bad rows here and there."""
+    folder.mkdir()
+    for name, count in (("a", 40), ("b", 1), ("c", 30), ("d", 20)):
+        rows = [
+            {"messages": [{"role": "user", "content": f"{name} {i // 2}"}, {"role": "assistant", "content": "I see."}]}
+            for i in range(count)
+        ]
+        lines = [json.dumps(row) if i % 7 else '{"messages": "none"}' for i, row in enumerate(rows)]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def test_files_are_read_on_the_cluster_as_on_one_machine(logs: str, tmp_path: Path) -> None:
+    source = write_files(tmp_path / "talks")
+    skip = ReadingSettings(on_bad_row="skip", format="messages")
+    runs = [Workspace(tmp_path / name).create() for name in ("one", "two")]
+    records = [ingest(source, runs[0], skip)]
+    with open_engine(ClusterSettings(cluster="ray")) as engine:
+        records.append(ingest(source, runs[1], skip, engine=engine))
+        with pytest.raises(UserError, match=r"a\.jsonl:1: .*--on-bad-row skip"):
+            ingest(source, runs[1], ReadingSettings(format="messages"), engine=engine)
+    assert records[0] == records[1]
+    assert records[0].bad_rows > 10
+    assert records[0].duplicates > 10
+    frames = [pl.read_parquet(run.samples) for run in runs]
+    assert frames[0].equals(frames[1])
+    assert not list((runs[1].root / "cluster").glob("*"))
 
 
 def test_the_same_scores_as_on_one_machine_within_one_window_and_one_budget(logs: str, tmp_path: Path) -> None:

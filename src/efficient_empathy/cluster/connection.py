@@ -37,6 +37,7 @@ def connect(settings: ClusterSettings) -> Iterator[None]:
     """
     ray = import_ray()
     if ray.is_initialized():
+        _quieten()
         yield
         return
     folder: Path | None = None
@@ -62,6 +63,7 @@ def connect(settings: ClusterSettings) -> Iterator[None]:
             raise _no_cluster(settings, error) from error
         finally:
             _keep_handler(handler)
+        _quieten()
         yield
     finally:
         ray.shutdown()
@@ -91,6 +93,14 @@ def _require_answer(settings: ClusterSettings) -> None:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
     except (OSError, ValueError, OverflowError) as error:
         raise _no_cluster(settings, error) from error
+
+
+def _quieten() -> None:
+    """This command has progress of its own."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
 
 
 @contextmanager

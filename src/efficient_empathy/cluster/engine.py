@@ -14,12 +14,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from efficient_empathy.cluster.books import Books, Tally
 from efficient_empathy.cluster.connection import check_machines, connect
+from efficient_empathy.cluster.reading import is_divisible, read_on_cluster
 from efficient_empathy.cluster.recovery import clear, recover
 from efficient_empathy.cluster.settings import ClusterSettings
 from efficient_empathy.cluster.units import MOST, Unit, plan_units, unit_rows, unit_size
 from efficient_empathy.cluster.worker import Crew, Worker
+from efficient_empathy.dialogues.source import Source
 from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.errors import BudgetExhausted
@@ -50,6 +54,18 @@ class RayEngine:
         self._settings, self._stack = settings, stack
         self._cpus = 0
 
+    def read(self, source: Source, run: Path) -> Iterator[pl.DataFrame] | None:
+        """See `Engine`."""
+        if not is_divisible(source):
+            return None
+        self._connect(run)
+        return read_on_cluster(source, run)
+
+    def _connect(self, run: Path) -> None:
+        if not self._cpus:
+            self._stack.enter_context(connect(self._settings))
+            self._cpus = check_machines(run)
+
     def work(self, assignment: Assignment) -> Work[Any, Any]:
         """See `Engine`."""
         run = assignment.ledger.path.parent.absolute()
@@ -57,9 +73,7 @@ class RayEngine:
         rest = assignment.total - assignment.done - len(assignment.under_way)
         if rest <= 0:
             return Work(take=lambda _: [], ask=_nothing, keep=lambda *_: None, close=assignment.judge.close)
-        if not self._cpus:
-            self._stack.enter_context(connect(self._settings))
-            self._cpus = check_machines(run)
+        self._connect(run)
         return _Job(assignment, run, self._workers(assignment), rest).work()
 
     def _workers(self, assignment: Assignment) -> int:
@@ -143,10 +157,8 @@ class _Job:
     def _execute(self) -> None:
         """In a thread of its own: run the data set, whose rows say no more than which unit is over."""
         try:
-            from ray.data import ActorPoolStrategy, DataContext, from_arrow
+            from ray.data import ActorPoolStrategy, from_arrow
 
-            context = DataContext.get_current()
-            context.enable_progress_bars = context.print_on_execution_start = False
             if self._units:
                 judged = from_arrow(self._units).map_batches(
                     Worker,
@@ -185,7 +197,5 @@ class _Job:
 
 
 def _rows(samples: Path) -> int:
-    import polars as pl
-
     rows: int = pl.scan_parquet(samples, glob=False).select(pl.len()).collect().item()
     return rows

@@ -85,6 +85,17 @@ class Intake:
                 "`label` true or false): leave it out"
             )
 
+    def add(self, other: Intake) -> None:
+        """Count what another one has counted of rows further on."""
+        self.bad_row_count += other.bad_row_count
+        self.bad_rows += other.bad_rows[: KEPT_BAD_ROWS - len(self.bad_rows)]
+        self.repairs.update(other.repairs)
+        self.unanswered += other.unanswered
+        self.sides = self.sides or other.sides
+        self.roles.unused &= other.roles.unused
+        self.roles.seen |= other.roles.seen
+        self.roles.labels |= other.roles.labels
+
     def clear(self) -> None:
         """Forget what was counted, before a new pass over the same rows."""
         self.bad_row_count = 0

@@ -60,6 +60,10 @@ class Source:
             yield from reader.samples(rows, self.intake)
         self.intake.require_use()
 
+    def samples_of(self, file: DataFile, intake: Intake) -> Iterator[Sample]:
+        """The samples of one of its files, counted in another intake."""
+        return find_reader(self.format).samples(rows_of(file, intake), intake)
+
     def parts(self) -> Iterator[Iterator[Row]]:
         """The rows, file by file; begins a new count in `intake`."""
         self.intake.clear()

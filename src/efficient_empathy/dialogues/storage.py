@@ -29,25 +29,30 @@ _DATE = r"^\d{4}-\d\d-\d\d([T ]\d\d(:\d\d){0,2}(Z|[+-]\d\d(:?\d\d)?)?)?$"
 def read(source: str | Path, reading: ReadingSettings | None = None) -> pl.DataFrame:
     """All samples of a source as a frame with the columns of `SAMPLE_SCHEMA`. See `open_source` for the parameters."""
     dialogues = open_source(source, reading)
-    return pl.concat([SAMPLE_SCHEMA.to_frame(), *_frames(dialogues)], rechunk=True)
+    return pl.concat([SAMPLE_SCHEMA.to_frame(), *sample_frames(dialogues)], rechunk=True)
 
 
 def read_contexts(source: str | Path, reading: ReadingSettings | None = None) -> pl.DataFrame:
     """As `read`, and for each conversation that ends without a reply one more row, whose response is empty."""
     dialogues = open_source(source, reading)
     dialogues.intake.open_ends = True
-    return pl.concat([SAMPLE_SCHEMA.to_frame(), *_frames(dialogues)], rechunk=True)
+    return pl.concat([SAMPLE_SCHEMA.to_frame(), *sample_frames(dialogues)], rechunk=True)
 
 
 def write_samples(samples: Iterable[Sample], path: Path | str) -> int:
     """Write samples to a Parquet file (zstd), in order; returns how many. What `samples` raises comes out as it is."""
+    return write_frames(sample_frames(samples), path)
+
+
+def write_frames(samples: Iterable[pl.DataFrame], path: Path | str) -> int:
+    """`write_samples` of frames with the columns of `SAMPLE_SCHEMA`."""
     count = 0
     fault: BaseException | None = None
 
     def frames(_columns: Any, _predicate: Any, _rows: Any, _size: Any) -> Iterator[pl.DataFrame]:
         nonlocal count, fault
         try:
-            for frame in _frames(samples):
+            for frame in samples:
                 count += len(frame)
                 yield frame
         except (Exception, KeyboardInterrupt) as error:
@@ -75,7 +80,8 @@ def scan_samples(path: Path | str, chunk_size: int = 1_000) -> Iterator[list[Sam
             yield [Sample.from_row(row) for row in chunk.iter_rows(named=True)]
 
 
-def _frames(samples: Iterable[Sample]) -> Iterator[pl.DataFrame]:
+def sample_frames(samples: Iterable[Sample]) -> Iterator[pl.DataFrame]:
+    """Samples as frames with the columns of `SAMPLE_SCHEMA`."""
     remaining = iter(samples)
     while rows := [sample.row() for sample in islice(remaining, _FRAME_ROWS)]:
         yield pl.DataFrame(rows, schema=SAMPLE_SCHEMA)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
+import polars as pl
+
+from efficient_empathy.dialogues.source import Source
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.llm.runner import Work
 from efficient_empathy.scoring.judges.contract import CheckedJudge
@@ -32,7 +36,14 @@ class Assignment:
 
 
 class Engine(Protocol):
-    """Where judges work."""
+    """Where judges work, and files are read."""
+
+    def read(self, source: Source, run: Path) -> Iterator[pl.DataFrame] | None:
+        """The samples of a source in order, as frames, its intake as after a pass; None where it is to be read here.
+
+        `run` is the folder of the run. Raises `UserError` as the source does.
+        """
+        ...
 
     def work(self, assignment: Assignment) -> Work[Any, Any]:
         """The work of one assignment, for the runner, which waits for its end.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from efficient_empathy.dialogues import DistinctCounter, Sample, open_source, write_samples
+import polars as pl
+
+from efficient_empathy.dialogues import DistinctCounter, open_source
 from efficient_empathy.dialogues.settings import ReadingSettings
+from efficient_empathy.dialogues.storage import sample_frames, write_frames
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.stages import BadRowRecord, SourceRecord
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.scoring.engine import Engine
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.record import READ, SCORE, ReadRecord, ScoreRecord
 
@@ -22,9 +26,12 @@ def ingest(
     workspace: Workspace,
     reading: ReadingSettings | None = None,
     *,
+    engine: Engine | None = None,
     force: bool = False,
 ) -> ReadRecord:
     """Read `source` into `samples.parquet` unless it holds just that still; what the manifest keeps of it.
+
+    `engine` may have its files read elsewhere.
 
     Raises `UserError` where judgements were lost, unless `force`: they would be paid for again.
     """
@@ -40,14 +47,16 @@ def ingest(
         return last
     ids, conversations = DistinctCounter(), DistinctCounter()
 
-    def count_samples() -> Iterator[Sample]:
-        for sample in stream:
-            ids.add(sample.id)
-            conversations.add(sample.dialogue_id)
-            yield sample
+    def count_samples(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        for frame in frames:
+            for counter, column in ((ids, "sample_id"), (conversations, "dialogue_id")):
+                for text in frame[column]:
+                    counter.add(text)
+            yield frame
 
+    frames = engine.read(stream, workspace.root.absolute()) if engine is not None else None
     with atomic(workspace.samples) as temporary:
-        count = write_samples(count_samples(), temporary)
+        count = write_frames(count_samples(sample_frames(stream) if frames is None else frames), temporary)
         if not count:
             raise UserError(f"{source} holds no sample: {stream.intake.bad_row_count} bad rows, nothing to score")
     record = ReadRecord(

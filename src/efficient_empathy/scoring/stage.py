@@ -95,7 +95,7 @@ def score(
         bounds = Bounds((workspace.root.resolve(),))
         remember(need for one in references if one.reference for need in judge_needs(one.reference, {}, bounds))
         last = workspace.last(SCORE, ScoreRecord)
-        record = ingest(source, workspace, reading, force=force)
+        record = ingest(source, workspace, reading, engine=engine, force=force)
         keep_rubric(workspace, rubric)
         counts = f"{record.samples:,} samples of {record.conversations:,} conversations"
         console.print(f"{counts}, read as {record.source.format}")
