@@ -34,6 +34,9 @@ CONTRACTIONS = [
 ]
 
 
+_BETWEEN = " [SEP] "
+
+
 def normalise(text: str) -> str:
     """Lower-case text with its contractions written out, as in the tokenised EmpatheticDialogues.
 
@@ -66,7 +69,7 @@ class PairTokenizer:
     def __call__(self, samples: Sequence[Sample]) -> list[tuple[list[int], int]]:
         """Per sample its token ids, and how many of them stand before the response."""
         room = 12 * self.max_tokens
-        contexts = [" [SEP] ".join(normalise(u.text) for u in sample.context)[-room:] for sample in samples]
+        contexts = [_last_turns(sample, room) for sample in samples]
         responses = [normalise(sample.response[:room]) for sample in samples]
         encode = self._tokenizer.encode_batch_fast
         pairs = zip(
@@ -79,6 +82,18 @@ class PairTokenizer:
         response = response[: max(self.max_tokens // 2, room - len(context))]
         context = context[max(0, len(context) - (room - len(response))) :]
         return [self._cls, *context, self._sep, *response, self._sep], len(context) + 2
+
+
+def _last_turns(sample: Sample, room: int) -> str:
+    """The last `room` characters of the turns before the response; of a long conversation no more is normalised."""
+    turns: list[str] = []
+    length = -len(_BETWEEN)
+    for turn in reversed(sample.context):
+        turns.append(normalise(turn.text))
+        length += len(_BETWEEN) + len(turns[-1])
+        if length >= room:
+            break
+    return _BETWEEN.join(reversed(turns))[-room:]
 
 
 def pad(encoded: Sequence[tuple[list[int], int]]) -> dict[str, np.ndarray]:

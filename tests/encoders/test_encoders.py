@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.encoders import OnnxEncoder, PairTokenizer, normalise, pad
+from efficient_empathy.encoders import OnnxEncoder, PairTokenizer, _last_turns, normalise, pad
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.scoring.judges.distilled import BUNDLED
 from samples import make_samples
@@ -100,6 +100,12 @@ def test_answers_that_are_not_finite_are_refused_with_the_file(tmp_path) -> None
     (tmp_path / "tokenizer.json").write_bytes((BUNDLED / "tokenizer.json").read_bytes())
     with pytest.raises(UserError, match=rf"{tmp_path}/model\.onnx answers with numbers that are not finite"):
         OnnxEncoder(tmp_path, 64)(make_samples(1))
+
+
+@given(st.lists(st.text("ab' nt.", max_size=40), min_size=1, max_size=12), st.integers(1, 90))
+def test_the_last_turns_are_those_of_the_whole_context(texts, room) -> None:
+    whole = " [SEP] ".join(normalise(text) for text in texts)
+    assert _last_turns(sample(*texts), room) == whole[-room:]
 
 
 JUDGE = "from efficient_empathy.scoring.judges.distilled import DistilledJudge; DistilledJudge(None)"

@@ -73,6 +73,8 @@ def _read(value: Any, number: int, reading: ReadingSettings, turns: Turns) -> It
         return Item(fault=f"it is {show_value(value)}, not a JSON object")
     if (longest := max((len(one) for one in value.values() if isinstance(one, list)), default=0)) > MOST_MESSAGES:
         return Item(fault=f"it has {longest:,} turns and {MOST_MESSAGES:,} are read: send its last turns")
+    if (size := max((len(one) for one in value.values() if isinstance(one, str)), default=0)) > MOST_CHARACTERS:
+        return Item(fault=f"it has {size:,} characters and {MOST_CHARACTERS:,} are read: send its last turns")
     intake = Intake(reading)
     try:
         samples = row_samples(value, f"item {number}", intake)

@@ -211,8 +211,15 @@ def measure_reference(
 def text_features(samples: Sequence[Sample]) -> Values:
     """Words of the response and of the whole context, written out as the judge reads them, and turns before the
     response."""
+    counts: dict[str, int] = {}  # the samples of one conversation share most turns
+
+    def words(text: str) -> int:
+        if text not in counts:
+            counts[text] = _words(text)
+        return counts[text]
+
     return np.array(
-        [[_words(s.response), sum(_words(turn.text) for turn in s.context), len(s.context)] for s in samples],
+        [[words(s.response), sum(words(turn.text) for turn in s.context), len(s.context)] for s in samples],
         dtype=np.float64,
     ).reshape(len(samples), len(TEXT_FEATURES))
 
