@@ -21,6 +21,8 @@ from efficient_empathy.modelling.training.record import FitRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 OnStep = Callable[[int, int, float], None]
+_LOST = re.compile("closed by peer|reset by peer|broken pipe|remote process exited", re.IGNORECASE)
+"""What gloo and NCCL say where the other end is gone."""
 _FILES = {"none": "multi_gpu.yaml", "fsdp2": "fsdp2.yaml", "zero3": "zero3.yaml"}
 
 
@@ -124,7 +126,16 @@ def _launch(job: Path, settings: TrainingSettings, processes: int, on_step: OnSt
             raise UserError(failure)
         if child.returncode:
             errors.seek(0)
-            raise UserError(f"a training process ended with {child.returncode}: {complaint(errors)}")
+            raise UserError(_explain(complaint(errors), child.returncode, place))
+
+
+def _explain(complaint: str, code: int, place: Place) -> str:
+    if place.machines > 1 and _LOST.search(complaint):
+        return (
+            "another machine was lost during the training, see what it said: the same command on all of them goes on "
+            f"from the last checkpoint (here it is: {complaint.partition('. ')[0]})"
+        )
+    return f"a training process ended with {code}: {complaint}"
 
 
 def complaint(lines: Iterable[str]) -> str:
