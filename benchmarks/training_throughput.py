@@ -195,19 +195,20 @@ def timed(trainer: Any, tokens: int) -> dict[str, Any]:
     return {**clock.result(tokens), "loss": result.training_loss}
 
 
-def matrix_rate() -> float:
+def matrix_rate(size: int = 8192, device: str = "cuda") -> float:
     """Multiplications and additions a second of one large bf16 product on this card."""
     import torch
 
-    a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     for _ in range(3):
         a @ b
-    torch.cuda.synchronize()
+    wait()
     start = time.perf_counter()
     for _ in range(20):
         a @ b
-    torch.cuda.synchronize()
-    return 20 * 2 * 8192**3 / (time.perf_counter() - start)
+    wait()
+    return 20 * 2 * size**3 / (time.perf_counter() - start)
 
 
 CONTENDERS = {
