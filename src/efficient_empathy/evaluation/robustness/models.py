@@ -33,9 +33,10 @@ from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure,
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.generation.record import GenerateRecord
 from efficient_empathy.modelling.generation.settings import GenerationSettings
+from efficient_empathy.modelling.gguf import base_in
 from efficient_empathy.modelling.training.examples import conversational
 from efficient_empathy.modelling.training.loss import mean_losses
-from efficient_empathy.modelling.training.models import model_hash, resolve
+from efficient_empathy.modelling.training.models import model_hash
 from efficient_empathy.modelling.training.record import TRAINING, FitRecord, Origin, TemplateRecord, TrainingRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
@@ -68,14 +69,16 @@ class Store:
         generation: GenerationSettings | None = None,
         keep: bool = False,
     ) -> None:
-        """With `generation`, models answer the test samples of the run whose `samples` these are."""
+        """`folder` lies two levels down in a run. With `generation`, models answer the test samples of the run whose
+        `samples` these are.
+        """
         missing = [name for name in ("torch", "transformers", "trl", "peft", "accelerate") if find_spec(name) is None]
         if missing:
             raise missing_extra("training on every cell", "train")
         self.folder, self.settings, self.keep = folder, settings, keep
         self.samples, self.generation = samples, generation
         self.template = PromptTemplate.load(settings.template)
-        self.base = resolve(settings.base)
+        self.base = base_in(folder.parents[1], settings.base, Console(stderr=True))
         self.base_hash = model_hash(self.base)
 
     def made_from(self) -> dict[str, Any]:

@@ -57,8 +57,13 @@ def resolve(base: str | None) -> Path | str:
     path = Path(base).expanduser()
     if path.is_dir():
         return path.resolve()
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        raise UserError(f"{base} is a GGUF file, which only training unpacks: name the folder that it made in its run")
     if path.is_absolute() or base.startswith((".", "~")) or base.count("/") != 1 or path.parent.exists():
-        raise UserError(f"there is no model at {base}: name a folder with a config.json, or a hub name (org/name)")
+        raise UserError(
+            f"there is no model at {base}: name a folder with a config.json, a GGUF file, an installed package that "
+            "holds one, or a hub name (org/name)"
+        )
     return base
 
 

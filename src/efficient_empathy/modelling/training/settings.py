@@ -41,7 +41,7 @@ class TrainingSettings(Settings):
     """How one expert is trained. The defaults are the paper's for Llama-3-8B-Instruct (arXiv 2407.01937)."""
 
     base: Annotated[str | None, Reads()] = None
-    """A folder or a hub name; the bundled tiny base by default."""
+    """A folder, a hub name, a GGUF file, or an installed package that holds one; the bundled tiny base by default."""
     method: Literal["lora", "full"] = "lora"
     """Train an adapter, or every parameter."""
     lora: LoraSettings = LoraSettings()

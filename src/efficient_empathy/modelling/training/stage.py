@@ -22,6 +22,7 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.bases import base_permission
+from efficient_empathy.modelling.gguf import base_in
 from efficient_empathy.modelling.progress import TrainingProgress
 from efficient_empathy.modelling.training.card import card
 from efficient_empathy.modelling.training.examples import (
@@ -44,7 +45,6 @@ from efficient_empathy.modelling.training.models import (
     model_files,
     model_hash,
     require_finite,
-    resolve,
 )
 from efficient_empathy.modelling.training.record import (
     ALL,
@@ -141,7 +141,7 @@ def _train(
     force: bool,
     crew: Crew | None,
 ) -> TrainingResult:
-    base = resolve(settings.base)
+    base = base_in(workspace.root, settings.base, console)
     template = PromptTemplate.load(settings.template)
     _remember(workspace, settings, base)
     table = RunTable(workspace)
