@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
 from collections import Counter
@@ -16,16 +17,19 @@ from benchmarks.paper_arm_rows import LABELS, references
 from benchmarks.paper_tables import markdown, spread
 from efficient_empathy.evaluation.metric import Measured, MetricOptions, Sums
 from efficient_empathy.evaluation.metrics import choose
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure, replicate
 
 KINDS = ("all", "sensibility", "rationality", "discard")
 OFFICIAL = ("bleu2", "bleu4", "rougeL", "cf1", "dist1", "dist2", "words", "unique")
+JUDGED = ("judged sensibility", "judged rationality", "judged of the kind sensibility, %")
 PAIRS = (
     ("sensibility", "random"), ("sensibility", "length-matched"), ("sensibility", "all"), ("random", "all"),
     ("sensibility-long", "all"), ("sensibility-long", "sensibility"), ("sensibility-tenth", "random-tenth"),
     ("top", "sensibility"), ("rationality", "random"), ("average", "sensibility"), ("average", "all"),
     ("moe", "average"), ("moe", "sensibility"), ("moe", "all"),
 )  # fmt: skip
+REPLIES = ("bleu2", "rougeL", "cf1", "unique", *JUDGED)
 RESAMPLES = 2000
 Key = tuple[str, int]
 """An arm and its seed."""
@@ -43,7 +47,7 @@ def tables(work: Path) -> str:
     parts = [cost_table(about), loss_table(losses, there), difference_table(losses, there, KINDS)]
     if replies := {key: path for key in there if (path := work / "replies" / f"{name_of(key)}.parquet").exists()}:
         figures, openings = reply_figures(work, replies)
-        parts += [reply_table(figures, openings, replies), difference_table(figures, replies, OFFICIAL)]
+        parts += [reply_table(figures, openings, replies), difference_table(figures, replies, REPLIES)]
     kinds = ", ".join(f"{count:,} {name}" for name, count in rows["subset"].value_counts(sort=True).iter_rows())
     head = f"{len(rows):,} references of {rows['dialogue_id'].n_unique():,} test dialogues ({kinds})."
     return "\n\n".join([head, *parts])
@@ -94,13 +98,37 @@ def reply_figures(
         texts = own["reply"].str.to_lowercase().to_list()
         firsts = Counter(" ".join(text.split()[:3]) for text in texts)
         openings[name_of(key)] = tuple(count.most_common(1)[0][1] / len(texts) for count in (Counter(texts), firsts))
-    figures: dict[str, dict[str, ReplicatedFigure]] = {}
+    dialogues = next(iter(frames.values()))["dialogue_id"].to_list()
+    figures = replicate(judged(work, asked, frames), dialogues, draws=RESAMPLES)
     for metric in choose(["official", "texts"], MetricOptions()):
         measures = {name: metric.measure(frame) for name, frame in frames.items()}
-        dialogues = next(iter(frames.values()))["dialogue_id"].to_list()
         for name, own in replicate(measures, dialogues, draws=RESAMPLES).items():
             figures[name] = figures.get(name, {}) | own
     return figures, openings
+
+
+def judged(work: Path, asked: pl.DataFrame, frames: Mapping[str, pl.DataFrame]) -> dict[str, Measured]:
+    """What the distilled judge, who also selected, gives the replies; kept in WORK/judged."""
+    from efficient_empathy.dialogues.sample import Sample, Utterance
+    from efficient_empathy.scoring import Rubric
+    from efficient_empathy.scoring.judges.distilled import DistilledJudge
+
+    judge = DistilledJudge(Rubric.load())
+    contexts = dict(asked.select("sample_id", "context").iter_rows())
+    measures: dict[str, Measured] = {}
+    for name, frame in frames.items():
+        out = work / "judged" / f"{name}.parquet"
+        if not out.exists():
+            samples = [Sample.of([Utterance(**turn) for turn in contexts[key]], reply or "…")
+                       for key, reply in frame.select("id", "prediction").iter_rows()]  # fmt: skip
+            scores = [judgement.scores for judgement in asyncio.run(judge.judge(samples))]
+            with atomic(out) as path:
+                pl.DataFrame(scores).write_parquet(path)
+        table = pl.read_parquet(out).select("sensibility", "rationality")
+        kind = ((table["sensibility"] > 5) & (table["rationality"] < 5)).cast(pl.Float64)
+        counts = np.column_stack([table.to_numpy(), 100 * kind.to_numpy(), np.ones(len(table))])
+        measures[name] = Sums(counts, lambda sums: {figure: sums[:, i] / sums[:, 3] for i, figure in enumerate(JUDGED)})
+    return measures
 
 
 def seeds_of(arm: str, there: Mapping[Key, Path]) -> list[int]:
@@ -137,9 +165,10 @@ def reply_table(
         if seeds := seeds_of(arm, there):
             own = [figures[f"{arm}-{seed}"] for seed in seeds]
             shares = [[100 * openings[f"{arm}-{seed}"][i] for seed in seeds] for i in (0, 1)]
-            cells = [spread([one[name].value for one in own], 2) for name in OFFICIAL]
+            cells = [spread([one[name].value for one in own], 2) for name in (*OFFICIAL, *JUDGED)]
             rows.append([label, *cells, *(spread(share, 1) for share in shares)])
-    return markdown(["greedy replies", *OFFICIAL, "most frequent reply, %", "most frequent opening, %"], rows)
+    head = ["greedy replies", *OFFICIAL, *JUDGED, "most frequent reply, %", "most frequent opening, %"]
+    return markdown(head, rows)
 
 
 def difference_table(
@@ -148,6 +177,7 @@ def difference_table(
     """Means over the seeds that both have, and their 95 % intervals over test dialogues."""
     rows = []
     for one, other in PAIRS:
+        cells = []
         seeds = sorted(set(seeds_of(one, there)) & set(seeds_of(other, there)))
         for kind in kinds if seeds else ():
             each = [figures[f"{one}-{seed}"][kind] - figures[f"{other}-{seed}"][kind] for seed in seeds]
@@ -155,6 +185,8 @@ def difference_table(
                 statistics.mean(d.value for d in each), np.mean([d.replicates for d in each], axis=0), each[0].method
             )
             low, high = mean.interval()
-            own = ", ".join(f"{d.value:+.4f}" for d in each)
-            rows.append([f"{one} − {other}", kind, f"{mean.value:+.4f}", f"{low:+.4f} to {high:+.4f}", own])
-    return markdown(["", "figure", "difference", "95 % interval over test dialogues", "each seed"], rows)
+            digits = 4 if kinds == KINDS else 2
+            cells.append(f"{mean.value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})")
+        if cells:
+            rows.append([f"{one} − {other}", f"{len(seeds)}", *cells])
+    return markdown(["difference, 95 % interval over test dialogues", "seeds", *kinds], rows)

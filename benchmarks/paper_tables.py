@@ -150,7 +150,7 @@ def digits(kind: str) -> int:
 
 def spread(values: Sequence[float], digits: int) -> str:
     mean = statistics.mean(values)
-    if max(values) == min(values):
+    if len(values) == 1 or max(values) == min(values):
         return f"{mean:.{digits}f}"
     return f"{mean:.{digits}f} ± {statistics.stdev(values):.{digits}f}"
 

@@ -1,3 +1,4 @@
+import io
 import json
 import sys
 from pathlib import Path
@@ -13,8 +14,11 @@ from safetensors.torch import load_file
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.gguf import base_in
+from efficient_empathy.modelling.training import train
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer, resolve
+from efficient_empathy.modelling.training.settings import TrainingSettings
 from gguf_files import tiny_gguf
+from selected_runs import selected_run
 
 
 @pytest.fixture
@@ -89,6 +93,19 @@ def test_a_package_that_holds_one_is_named_by_its_name(file, tmp_path, run, cons
         base_in(run, "llm-tiny", console)
     with pytest.raises(UserError, match=r"no model at llm-other.*an installed package"):
         base_in(run, "llm-other", console)
+
+
+def test_an_expert_is_trained_on_it_and_loads_again(file, tmp_path) -> None:
+    run = selected_run(tmp_path / "run")
+    settings = TrainingSettings(base=str(file), batch_size=8, max_steps=2, learning_rate=1e-2)
+    said = io.StringIO()
+    result = train(run, "sensibility", settings, console=Console(file=said, width=500))
+    assert said.getvalue().count("Unpacking tiny.gguf") == 1
+    assert Path(result.base).is_relative_to(run.root)
+    assert "tiny" in (run.experts / "sensibility" / "README.md").read_text()
+    assert load_model(run.experts / "sensibility").config.hidden_size == 32
+    assert train(run, "sensibility", settings, console=Console(file=said, width=500)).skipped
+    assert said.getvalue().count("Unpacking tiny.gguf") == 1
 
 
 def test_a_file_that_is_not_there_or_is_given_elsewhere_is_told(file, tmp_path, run, console) -> None:
