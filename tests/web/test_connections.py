@@ -116,6 +116,16 @@ def test_a_proxy_may_have_all_connections(runs, tmp_path, connect) -> None:
         assert ask(served, "/lab?run=first")[0] == 200
 
 
+def test_a_connection_may_rest_longer_between_requests_than_a_header_may_take(runs, tmp_path, connect) -> None:
+    with serving(runs, tmp_path, Limits(header_s=0.3, idle_s=60)) as served:
+        request = b"GET /leave HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        connection = connect(served, request)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 303")
+        assert received(connect(served, HEADER)).startswith(b"HTTP/1.1 408")  # by now the other has rested as long
+        connection.sendall(request)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 303")
+
+
 def test_a_header_has_its_time_however_it_trickles(impatient, connect) -> None:
     connection = connect(impatient)
     with contextlib.suppress(OSError):  # it is ended while we are at it

@@ -18,6 +18,10 @@ IDLE_S = 90.0
 """How long a connection may rest between requests: longer than gateways keep theirs, so that they end them first."""
 
 
+GRACE_S = 2.0
+"""How long a new connection is left alone: of a burst that is too large, those that came first are answered."""
+
+
 @takes_permissions
 def serve(
     settings: ServiceSettings,
@@ -79,7 +83,7 @@ def serve(
             run_server(
                 app,
                 listening,
-                replace(limits, from_one=limits.in_all, idle_s=IDLE_S),
+                replace(limits, from_one=limits.in_all, idle_s=IDLE_S, grace_s=GRACE_S),
                 patience_s=round(settings.timeout) + 1,
             )
         err.print("The service has ended.")

@@ -22,6 +22,7 @@ from efficient_empathy.web.rates import is_among, sources_of
 BACKLOG = 100
 """Connections that the system keeps until they are taken, and that are taken at once."""
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_PARTING_S = 1.0
 _NO_ROOM = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -37,9 +38,13 @@ class Limits:
     """From there to the end of its body."""
     reading_s: float = 60.0
     """For a client to read on, when it has not taken what was sent."""
+    grace_s: float = 0.0
+    """For a connection that has asked nothing yet, before it may have to make room for another."""
     from_one: int = 100
     """Connections of one IPv4 address, or of one IPv6 network (/64)."""
     in_all: int = 1000
+    parting: int = 1000
+    """Connections for which there was no room, and that are open still to be told so."""
     proxies: Sequence[str] = ()
     """Addresses and networks whose word is taken for where a request comes from; all connections may be theirs."""
 
@@ -48,13 +53,15 @@ class Limits:
         """No more connections than half of the files that this process may have open."""
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         in_all = cls.in_all if files == resource.RLIM_INFINITY else min(cls.in_all, files // 2)
-        return cls(in_all=in_all, from_one=min(cls.from_one, in_all // 2), proxies=proxies)
+        return cls(in_all=in_all, parting=in_all, from_one=min(cls.from_one, in_all // 2), proxies=proxies)
 
 
 class BoundedProtocol(H11Protocol):
     """uvicorn's HTTP/1.1 under `limits`."""
 
     limits: ClassVar[Limits] = Limits()
+    refused: ClassVar[int] = 0
+    """Connections that were told that there is no room, and are not closed yet."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -64,6 +71,7 @@ class BoundedProtocol(H11Protocol):
         self._awaited: object = None
         self._timer: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
+        self._refused = False
 
     @property
     def waits(self) -> bool:
@@ -77,13 +85,13 @@ class BoundedProtocol(H11Protocol):
         if self._has_room():
             self._watch()
         else:
-            transport.write(_NO_ROOM)
-            transport.close()
+            self._refuse()
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        super().data_received(data)
-        self._watch()
+        if not self._refused:
+            super().data_received(data)
+            self._watch()
 
     def on_response_complete(self) -> None:
         """See `H11Protocol`."""
@@ -93,6 +101,7 @@ class BoundedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         super().connection_lost(exc)
+        type(self).refused -= self._refused
         for timer in (self._timer, self._reading):
             if timer is not None:
                 timer.cancel()
@@ -133,6 +142,19 @@ class BoundedProtocol(H11Protocol):
         else:
             self.transport.abort()
 
+    def _refuse(self) -> None:
+        """Say that there is no room. What the client sends all the same is read for a moment: closed over unread bytes,
+        a connection is reset, and the client may never see the answer."""
+        self.connections.discard(self)
+        if type(self).refused >= self.limits.parting:
+            self.transport.abort()
+            return
+        self._refused = True
+        type(self).refused += 1
+        self.transport.write(_NO_ROOM)
+        self.transport.write_eof()
+        self._timer = self.loop.call_later(_PARTING_S, self.transport.abort)
+
     def _has_room(self) -> bool:
         """Whether this connection may stay; another that waits may have to go for it."""
         others = [
@@ -146,7 +168,8 @@ class BoundedProtocol(H11Protocol):
                 return True
             most = Counter(one.source for one in others).most_common(1)[0][0]
             crowd = [one for one in others if one.source == most]
-        waiting = [one for one in crowd if one.waits]
+        now = self.loop.time()
+        waiting = [one for one in crowd if one.waits and now - one.since >= self.limits.grace_s]
         if waiting:
             min(waiting, key=lambda one: one.since).transport.abort()
         return bool(waiting)
