@@ -227,3 +227,12 @@ def test_a_run_goes_on_where_it_was_begun_or_elsewhere(source: Path, tmp_path: P
         arguments += ["--run", str(run)] if stage[0] != "check" else []
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, (stage, done.stderr)
+
+
+def test_the_benchmark_runs_and_prints_its_ratios() -> None:
+    sizes = ("--samples", "200", "--rows", "2000", "--calls", "64")
+    arguments = [sys.executable, "-m", "benchmarks.cluster", *sizes]
+    done = subprocess.run(arguments, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    assert "on ray ÷ one process" in done.stdout
+    assert "64 calls of 100 ms, ray.data.llm" in done.stdout

@@ -1,0 +1,304 @@
+"""Judges on a Ray cluster on this machine: samples per second, memory, and the price of handing work out.
+
+    python -m benchmarks.cluster [--only distilled,memory,calls] [--samples 100000] [--rows 100000,1000000] [--calls N]
+
+*distilled*: the judge in the package on `--on ray --workers 2` against one process with two threads; the rate is that
+from the first judgement to the last, start-up apart. *memory*: a judge that costs nothing, with two workers, from a
+folder of Parquet shards to a selection: seconds and the peak of the command, of its largest worker and of everything
+together. *calls*: calls of 100 ms in one window, counted by the server from the first request to the last answer,
+against the ideal and beside Ray Data's own HTTP stage (`ray.data.llm`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+WORKERS = 2
+LATENCY_S = 0.1
+CONCURRENCY = 64
+SHARDS = 10
+MESSAGE = {"role": "assistant", "content": '{"sensibility": 7, "rationality": 3}'}
+REPLY = {
+    "choices": [{"index": 0, "finish_reason": "stop", "message": MESSAGE}],
+    "usage": {"prompt_tokens": 200, "completion_tokens": 12, "total_tokens": 212},
+}
+
+
+class Free:
+    """A judge that costs nothing: what is left is the work of everything around it."""
+
+    name = "free"
+    batch_size = 1024
+
+    async def judge(self, samples: Sequence[Any]) -> list[Any]:
+        """Scores that follow from the sample's id."""
+        from efficient_empathy.scoring import Judgement
+
+        now = time.time()
+        return [
+            Judgement(
+                one.id, "ok", self.name, "free",
+                scores={"sensibility": float(int(one.id[0], 16) % 11), "rationality": float(int(one.id[1], 16) % 11)},
+                created_at=now,
+            )
+            for one in samples
+        ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=100_000)
+    parser.add_argument("--rows", default="100000,1000000")
+    parser.add_argument("--calls", type=int, default=3200)
+    parser.add_argument("--only", default="distilled,memory,calls")
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        CHILDREN[options.child[0]](*options.child[1:])
+        return
+    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors, {WORKERS} workers")
+    only = options.only.split(",")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if "distilled" in only:
+            distilled(folder, options.samples)
+        for rows in map(int, options.rows.split(",") if "memory" in only else ()):
+            memory(folder, rows)
+        if "calls" in only:
+            calls(folder, options.calls)
+
+
+def distilled(folder: Path, samples: int) -> None:
+    child("make", folder / "distilled", samples, 1)
+    one, two = (child("score", folder / "distilled", folder / f"run-{on}", on, "distilled") for on in ("", "ray"))
+    for who, result in (("one process", one), ("on ray", two)):
+        print(f"distilled judge, {samples:,} samples, {who}: {result['rate']:.0f} samples/s, {_memory(result)}")
+    print(f"on ray ÷ one process: {two['rate'] / one['rate']:.2f}", flush=True)
+
+
+def memory(folder: Path, rows: int) -> None:
+    source = folder / f"shards-{rows}"
+    child("make", source, rows, SHARDS)
+    result = child("score", source, folder / f"run-{rows}", "ray", "free")
+    print(
+        f"{rows:,} samples by a judge that costs nothing, from {SHARDS} shards: scored in {result['seconds']:.0f} s, "
+        f"selected in {result['select']:.1f} s, {result['rate']:,.0f} judgements/s, {_memory(result)}",
+        flush=True,
+    )
+
+
+def calls(folder: Path, count: int) -> None:
+    ideal = count * LATENCY_S / CONCURRENCY
+    child("make", folder / "calls", count, 1)
+    for who in ("one process", "on ray", "ray.data.llm"):
+        with server() as (url, stop):
+            if who == "ray.data.llm":
+                child("peer", url, count)
+            else:
+                child("score", folder / "calls", folder / f"run-{who}", "ray" if who == "on ray" else "", url)
+            seen = stop()
+        print(
+            f"{seen['requests']:,} calls of {LATENCY_S * 1000:.0f} ms, {who}: {seen['seconds']:.1f} s = "
+            f"{seen['seconds'] / ideal:.2f} × ideal, {seen['most']} at a time at most",
+            flush=True,
+        )
+
+
+def _memory(result: dict[str, Any]) -> str:
+    return "peak {command:,.0f} MB of the command, {worker:,.0f} MB of a worker, {all:,.0f} MB of all".format(
+        **result["peak"]
+    )
+
+
+def child(*arguments: object) -> dict[str, Any]:
+    """One task in a process of its own; the last line of its output is its result."""
+    command = [sys.executable, "-m", "benchmarks.cluster", "--child", *map(str, arguments)]
+    environ = {**os.environ, "OPENAI_API_KEY": "none", "RAY_USAGE_STATS_ENABLED": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environ, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, arguments))} failed:\n{done.stderr[-3000:]}")
+    result: dict[str, Any] = json.loads((done.stdout.strip().splitlines() or ["{}"])[-1])
+    return result
+
+
+def make(folder: str, rows: str, shards: str) -> None:
+    """Shards of short samples, each of its own text."""
+    import polars as pl
+
+    from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA
+
+    Path(folder).mkdir(parents=True)
+    each = int(rows) // int(shards)
+    for shard in range(int(shards)):
+        number = pl.int_range(shard * each, (shard + 1) * each)
+        text = pl.format("my cat is ill since {} days and {} nights , i can not sleep", number, number.hash(1) % 1000)
+        frame = pl.select(
+            sample_id=pl.concat_str((number.hash(seed) % 10**16).cast(pl.String).str.zfill(16) for seed in (1, 2)),
+            dialogue_id=pl.format("d{}", number),
+            turn=pl.lit(1, pl.Int32),
+            context=pl.concat_list(pl.struct(role=pl.lit("speaker"), text=text)),
+            response=pl.format("oh dear , {} of them ! what does the vet say ?", number),
+            category=pl.lit("sad"),
+            split=pl.lit("train"),
+            source=pl.lit(None, pl.String),
+            side=pl.lit(None, pl.String),
+        )
+        frame.select(SAMPLE_SCHEMA.keys()).cast(dict(SAMPLE_SCHEMA)).write_parquet(Path(folder) / f"{shard:03}.parquet")
+
+
+def score(source: str, run: str, on: str, judge: str) -> None:
+    """Score and select, on a cluster or in this process; `judge` may be the URL of an endpoint."""
+    from efficient_empathy import score as judge_all
+    from efficient_empathy import select
+
+    cluster = {"cluster": on, "workers": WORKERS} if on else {}
+    who: Any = judge if judge == "distilled" else "openai:gpt-4o-mini"
+    options = {"base_url": judge, "concurrency": CONCURRENCY} if "://" in judge else {}
+    if judge == "free":
+        from ray import cloudpickle
+
+        cloudpickle.register_pickle_by_value(sys.modules[Free.__module__])
+        who = Free()
+    began = time.perf_counter()
+    with peaks() as peak:
+        judge_all(source, run, judge=who, options=options, quiet=True, **cluster)
+        seconds = time.perf_counter() - began
+        select(run)
+    selected = time.perf_counter() - began - seconds
+    print(json.dumps({"seconds": seconds, "select": selected, "rate": _rate(Path(run)), "peak": peak}))
+
+
+def _rate(run: Path) -> float:
+    """Judgements a second between the first and the last that the ledger has."""
+    import polars as pl
+
+    from efficient_empathy.scoring import Ledger
+
+    if parts := list((run / "ledger.parts").glob("*.parquet")):
+        times = pl.scan_parquet(parts).select("created_at").collect().to_series()
+    else:
+        with Ledger(run / "ledger.sqlite", read_only=True) as ledger:
+            times = pl.Series([one.created_at for one in ledger.judgements()])
+    first, last = sorted((times.min(), times.max()))
+    return len(times) / max(1e-3, last - first)
+
+
+@contextmanager
+def peaks() -> Iterator[dict[str, float]]:
+    """The most memory, in MB without what is shared, that this process, one of its workers, and all had at a time."""
+    import psutil
+
+    peak = {"command": 0.0, "worker": 0.0, "all": 0.0}
+    over = threading.Event()
+
+    def watch() -> None:
+        me = psutil.Process()
+        while not over.wait(0.5):
+            sizes = {}
+            for process in (me, *me.children(recursive=True)):
+                try:
+                    info, name = process.memory_info(), " ".join(process.cmdline()[:1])
+                except psutil.Error:
+                    continue
+                sizes[process.pid] = (name, (info.rss - info.shared) / 1e6)
+            peak["command"] = max(peak["command"], sizes.get(me.pid, ("", 0.0))[1])
+            peak["worker"] = max([peak["worker"], *(size for name, size in sizes.values() if name.startswith("ray::"))])
+            peak["all"] = max(peak["all"], sum(size for _, size in sizes.values()))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        thread.join()
+
+
+def peer(url: str, count: str) -> None:
+    """Ray Data's HTTP stage, two workers with half of the window each."""
+    import ray
+    from ray.data.llm import HttpRequestProcessorConfig, build_processor
+
+    ray.init("local", num_cpus=WORKERS + 1, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "How empathetic is this?"}]}
+    config = HttpRequestProcessorConfig(
+        url=f"{url}/chat/completions", headers={}, qps=None, concurrency=WORKERS, batch_size=CONCURRENCY // WORKERS
+    )
+    processor = build_processor(
+        config, preprocess=lambda row: {"payload": body}, postprocess=lambda row: {"reply": str(row["http_response"])}
+    )
+    processor(ray.data.range(int(count), override_num_blocks=8 * WORKERS)).materialize()
+
+
+@contextmanager
+def server() -> Iterator[tuple[str, Any]]:
+    """A server of chat completions in a process of its own: its URL, and what ends it and says what it saw."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.cluster", "--child", "serve"], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdout is not None
+    stdout = process.stdout
+
+    def stop() -> dict[str, Any]:
+        process.send_signal(signal.SIGTERM)
+        seen: dict[str, Any] = json.loads(stdout.readline())
+        return seen
+
+    try:
+        yield stdout.readline().strip(), stop
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def serve() -> None:
+    """Answer each request after `LATENCY_S`, and count."""
+    from aiohttp import web
+
+    seen = {"requests": 0, "most": 0, "now": 0, "first": 0.0, "last": 0.0}
+
+    async def answer(request: web.Request) -> web.Response:
+        seen["first"] = seen["first"] or time.perf_counter()
+        seen["requests"] += 1
+        seen["now"] += 1
+        seen["most"] = max(seen["most"], seen["now"])
+        await request.read()
+        await asyncio.sleep(LATENCY_S)
+        seen["now"] -= 1
+        seen["last"] = time.perf_counter()
+        return web.json_response(REPLY)
+
+    async def run() -> None:
+        app = web.Application(client_max_size=2**26)
+        app.router.add_post("/v1/chat/completions", answer)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        print(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", flush=True)
+        over = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+        await over.wait()
+        seconds = seen["last"] - seen["first"]
+        print(json.dumps({"requests": seen["requests"], "most": seen["most"], "seconds": seconds}), flush=True)
+
+    asyncio.run(run())
+
+
+CHILDREN = {"make": make, "score": score, "peer": peer, "serve": serve}
+
+if __name__ == "__main__":
+    main()
