@@ -94,10 +94,11 @@ def test_what_a_dead_worker_had_in_hand_counts_as_spent(ledger: Path) -> None:
     books = Books(ledger, 1, max_usd=1.0)
 
     async def die() -> float:
-        await books.begin(7, "dead")
+        assert (await books.begin(7, "dead")).deaths == 0
+        await books.start(7)
         await leased(books, "dead").hold(0.1)
         turn = await books.begin(7, "next")
-        assert (turn.attempt, turn.stop, turn.is_done) == (2, False, False)
+        assert (turn.deaths, turn.stop, turn.is_done) == (1, False, False)
         return books.spent()
 
     in_hand = run(die())

@@ -206,12 +206,11 @@ def test_a_sample_that_breaks_the_judge_or_kills_its_worker_takes_nobody_elses(
         one.id for one in samples if "keys 5" in one.context[0].text
     ]
     failed = killed.filter(pl.col("state") != "ok")["sample_id"].to_list()
-    assert samples[100].id in failed
-    assert len(failed) < 64
+    assert failed == [one.id for one in samples if "keys 5" in one.context[0].text or one is samples[100]]
     with Ledger(tmp_path / "b" / "ledger.sqlite", read_only=True) as ledger:
         reasons = {one.reason for one in ledger.judgements() if one.sample_id == samples[100].id}
     assert len(reasons) == 1
-    assert "3 workers in a row died over samples like this one" in reasons.pop()
+    assert "3 workers died in a row, the last of them over this sample" in reasons.pop()
 
 
 def test_a_run_goes_on_where_it_was_begun_or_elsewhere(source: Path, tmp_path: Path) -> None:

@@ -236,6 +236,8 @@ def test_what_a_killed_command_left_is_named(run: Workspace) -> None:
     run.begin("select", [run.assignments])
     run.generations.mkdir()
     (run.generations / ".moe.partial.jsonl").write_text("{}\n")
+    (run.root / "cluster" / "abc").mkdir(parents=True)
+    (run.root / "cluster" / "abc" / "7.jsonl").write_text("{}\n")
     (run.experts / ".sensibility.work").mkdir(parents=True)
     subprocess.run([sys.executable, "-c", KILLED, run.report], check=False)
     (temporary,) = run.root.glob(".report.html.*.tmp")
@@ -243,6 +245,7 @@ def test_what_a_killed_command_left_is_named(run: Workspace) -> None:
     assert found[temporary.name] == f"{temporary.name} is left over from a write that was killed: delete it"
     assert "selection was not finished: run `efficient-empathy select" in found["selection"]
     assert f"generate --run {run.root} --model moe" in found["generations/.moe.partial.jsonl"]
+    assert f"score SOURCE --run {run.root} --on ray" in found["cluster/abc/7.jsonl"]
     assert f"train --run {run.root} --subset sensibility" in found["experts/.sensibility.work"]
 
 

@@ -52,6 +52,8 @@ class Tally:
     notices: list[str] = field(default_factory=list)
     in_flight: int = 0
     limit: int = 0
+    workers: int = 0
+    """Those that have been heard of."""
     error: str | None = None
     """What concerns all calls."""
     is_out_of_money: bool = False
@@ -59,9 +61,9 @@ class Tally:
 
 @dataclass(frozen=True)
 class Turn:
-    """Whether a worker may begin a unit, for which time it is begun, and whether it was finished before."""
+    """Whether a worker may begin a unit, how often it was begun before, and whether it was finished."""
 
-    attempt: int
+    deaths: int
     stop: bool
     is_done: bool
 
@@ -87,14 +89,16 @@ class Books:
         self._stop = False
 
     async def begin(self, unit: int, worker: str) -> Turn:
-        """A worker begins a unit; the one that had begun it before is no more."""
+        """A worker is about to begin a unit; the one that had begun it before is no more."""
         before = self._holders.get(unit)
         if before not in (None, worker):
             self._bury(str(before))
         self._holders[unit] = worker
-        if not self._stop and unit not in self._done:
-            self._attempts[unit] += 1
         return Turn(self._attempts[unit], self._stop, unit in self._done)
+
+    async def start(self, unit: int) -> None:
+        """The worker that has begun a unit judges from now on."""
+        self._attempts[unit] += 1
 
     async def finish(self, unit: int) -> None:
         """All that a unit came to is kept."""
@@ -148,6 +152,7 @@ class Books:
         tally = self._tally
         tally.in_flight = sum(in_flight for in_flight, _ in self._seen.values())
         tally.limit = sum(limit for _, limit in self._seen.values())
+        tally.workers = len(self._seen)
         self._tally = Tally(error=tally.error, is_out_of_money=tally.is_out_of_money)
         return tally
 

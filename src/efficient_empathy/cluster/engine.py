@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -34,7 +35,7 @@ _CALLS_EACH = 16
 """Requests under way that are worth a process of their own."""
 _MOST_CALLS = 512
 """Samples of a unit, for a judge behind an API."""
-POLL_S = 0.5
+POLL_S, _PATIENCE_S = 0.5, 60.0
 
 
 @contextmanager
@@ -130,10 +131,14 @@ class _Job:
     async def _follow(self, _: Sequence[None]) -> None:
         """Until every unit was taken or left. Raises what ended it early, after what was received is kept."""
         threading.Thread(target=self._execute, daemon=True).start()
-        tally = Tally()
+        tally, started, workers = Tally(), time.monotonic(), 0
         while not self._over.is_set():
             await asyncio.to_thread(self._over.wait, POLL_S)
             tally = await self._look()
+            workers = max(workers, tally.workers)
+            if not workers and time.monotonic() - started > _PATIENCE_S:
+                self._to.console.print("No worker has begun yet: the cluster's processors may be busy with other work.")
+                workers = 1
         if tally.error is not None:
             raise UserError(tally.error)
         if self._failure is not None:

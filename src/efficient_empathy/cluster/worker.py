@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,11 +29,11 @@ from efficient_empathy.scoring.judges.contract import Blueprint, CheckedJudge, J
 from efficient_empathy.scoring.ledger import parts_folder, write_part
 
 REPORT_EVERY_S = 0.5
-MOST_ATTEMPTS = 3
-"""So many workers may die over a unit before its samples count as failed."""
+DEATHS = 3
+"""So many workers may die over a unit; the last of them, and all later ones, judge its samples one by one."""
 DEADLY = (
-    "{deaths} workers in a row died over samples like this one, out of memory perhaps: take fewer --workers, or give "
-    "their machines more memory"
+    "{deaths} workers died in a row, the last of them over this sample, out of memory perhaps: take fewer --workers, "
+    "or give their machines more memory"
 )
 MOST_WORDS = 300
 _FEW = 16
@@ -68,7 +69,7 @@ class Worker:
         self._folder = crew.run / FOLDER / self._name
         self._books = crew.books
         self._stop = asyncio.Event()
-        self._building = asyncio.Lock()
+        self._building, self._alone = asyncio.Lock(), asyncio.Lock()
         self._judge: CheckedJudge | None = None
         self._budget: LeasedBudget | None = None
         self._states: Counter[str] = Counter()
@@ -87,7 +88,10 @@ class Worker:
             return 0
         try:
             judge = await self._hire()
-            return await self._judge_unit(unit, turn, judge)
+            # a unit that may have killed its workers is judged alone, lest another one is taken for the culprit
+            async with self._alone if turn.deaths else nullcontext():
+                await self._books.start.remote(unit.number)
+                return await self._judge_unit(unit, turn.deaths, judge)
         except BudgetExhausted:
             await self._books.end_budget.remote()
         except UserError as error:
@@ -120,14 +124,15 @@ class Worker:
             )
         return judge
 
-    async def _judge_unit(self, unit: Unit, turn: Turn, judge: CheckedJudge) -> int:
+    async def _judge_unit(self, unit: Unit, deaths: int, judge: CheckedJudge) -> int:
         samples = await asyncio.to_thread(read_unit, self._workspace.samples, unit)
-        old = journals(self._crew.run, unit.number) if turn.attempt > 1 else []
+        old = journals(self._crew.run, unit.number) if deaths else []
         judgements = [one for path in old for one in _judgements_of(path, judge.spec)]
         known = {one.sample_id for one in judgements}
         rest = [sample for sample in samples if sample.id not in known]
+        one_by_one = deaths >= DEATHS - 1
         journal = None
-        if judge.endpoint is not None or judge.batch_size < _FEW:
+        if judge.endpoint is not None or judge.batch_size < _FEW or one_by_one:
             journal = Journal(self._folder / journal_name(unit.number), judge.spec)
 
         def keep(_: Sequence[Sample], answers: Sequence[Judgement]) -> None:
@@ -137,12 +142,10 @@ class Worker:
             self._count(answers)
 
         try:
-            ending = "complete"
-            if turn.attempt > MOST_ATTEMPTS:
-                keep(rest, [_failure(one, judge, DEADLY.format(deaths=turn.attempt - 1)) for one in rest])
-            else:
-                ending = await run_calls(self._work(judge, rest, keep), self._stop)
-                judge.check()
+            if deaths >= DEATHS and rest:  # it was the next one's turn when the last worker died
+                keep(rest[:1], [_failure(rest.pop(0), judge, DEADLY.format(deaths=deaths))])
+            ending = await run_calls(self._work(judge, rest, keep, one_by_one=one_by_one), self._stop)
+            judge.check()
         finally:
             if judgements:
                 await asyncio.to_thread(self._write_part, judge.spec, judgements)
@@ -155,14 +158,16 @@ class Worker:
             await self._books.end_budget.remote()
         return len(judgements)
 
-    def _work(self, judge: CheckedJudge, samples: Iterable[Sample], keep: Keep) -> Work[Sample, list[Judgement]]:
+    def _work(
+        self, judge: CheckedJudge, samples: Iterable[Sample], keep: Keep, *, one_by_one: bool
+    ) -> Work[Sample, list[Judgement]]:
         stream = iter(samples)
         return Work(
             take=lambda n: list(islice(stream, n)),
             ask=lambda batch: _ask(judge, batch),
             keep=keep,
-            batch_size=judge.batch_size,
-            concurrency=judge.concurrency,
+            batch_size=1 if one_by_one else judge.batch_size,
+            concurrency=1 if one_by_one else judge.concurrency,
             drain=judge.drain,
         )
 

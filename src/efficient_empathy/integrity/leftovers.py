@@ -18,7 +18,7 @@ DELETE = "delete it"
 
 def leftovers(workspace: Workspace) -> Iterator[Problem]:
     """Temporary files whose process has ended, and work that a command goes on from."""
-    for path in sorted(workspace.root.rglob(".*")):
+    for path in (*sorted(workspace.root.rglob(".*")), *sorted(workspace.root.glob("cluster/*/*.jsonl"))):
         if leftover := _leftover(workspace, path):
             stage, fault, remedy = leftover
             place = path.relative_to(workspace.root).as_posix()
@@ -34,6 +34,9 @@ def _leftover(workspace: Workspace, path: Path) -> tuple[str, str, str] | None:
         return "ratings:sheets", "is left over from sheets that were not finished", DELETE
     if path.parent == workspace.experts and path.name.endswith(".machines"):
         return "", "is left over from a training on several machines that was killed", DELETE
+    if path.parent.parent == workspace.root / "cluster":
+        remedy = f"efficient-empathy score SOURCE {run} --on ray"
+        return "score", "holds judgements of workers that were killed, which the ledger does not have yet", remedy
     if path.parent == workspace.generations and (match := _JOURNAL.fullmatch(path.name)):
         remedy = f"efficient-empathy generate {run} --model {shell(match[1])}"
         return f"generate:{match[1]}", "holds the replies of a generation that has not ended", remedy
