@@ -139,14 +139,13 @@ def _no_cluster(settings: ClusterSettings, error: Exception) -> UserError:
 def check_machines(run: Path) -> int:
     """The processors of a cluster whose machines all have this package and see the folder of the run.
 
-    Raises `UserError` for the first machine that does not, and where there is no processor.
+    Raises `UserError` for the first machine that does not, and where there is no processor. A machine that has left is
+    no part of the cluster, though Ray may take a while to see that.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    if not nodes:
-        raise UserError("the cluster has no processor for workers: start it with --num-cpus above 0, or add machines")
     look = ray.remote(_look)
     with temporary_beside(run / "probe") as probe:
         probe.write_text(probe.name, "utf-8")
@@ -154,17 +153,25 @@ def check_machines(run: Path) -> int:
         asked = [
             look.options(num_cpus=0, max_retries=0, scheduling_strategy=where).remote(str(probe)) for where in there
         ]
-        for node, answer in zip(nodes, asked, strict=True):
-            _check_machine(node["NodeManagerHostname"] or node["NodeManagerAddress"], answer, run)
-    return int(sum(node["Resources"]["CPU"] for node in nodes))
+        cpus = [
+            int(node["Resources"]["CPU"])
+            for node, answer in zip(nodes, asked, strict=True)
+            if _is_there(node["NodeManagerHostname"] or node["NodeManagerAddress"], answer, run)
+        ]
+    if not sum(cpus):
+        raise UserError("the cluster has no processor for workers: start it with --num-cpus above 0, or add machines")
+    return sum(cpus)
 
 
-def _check_machine(name: str, answer: Any, run: Path) -> None:
+def _is_there(name: str, answer: Any, run: Path) -> bool:
+    """Whether a machine that was asked is still there; raises `UserError` where it will not do."""
     import ray
 
     ours = version(PACKAGE)
     try:
         fault, theirs = ray.get(answer, timeout=_PROBE_S)
+    except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
+        return False
     except ray.exceptions.GetTimeoutError as error:
         raise UserError(f"the machine {name} of the cluster does not answer: take it out of the cluster") from error
     except ray.exceptions.RayError as error:
@@ -179,6 +186,7 @@ def _check_machine(name: str, answer: Any, run: Path) -> None:
             f"the machine {name} of the cluster cannot use the run's folder {run} ({fault}): put the run on a disk "
             "that all machines of the cluster have under the same path, such as a mount of NFS"
         )
+    return True
 
 
 def _look(probe: str) -> tuple[str, str]:
