@@ -11,7 +11,7 @@ from typing import Any
 
 EXAMPLE = {
     "messages": [
-        {"role": "user", "content": "I failed my exam and I can't tell my parents."},
+        {"role": "user", "content": "I failed my exam and dread telling my parents."},
         {"role": "assistant", "content": "That sounds hard. What makes you afraid to tell them?"},
     ]
 }
