@@ -51,7 +51,7 @@ class Copies:
         self._lock = threading.Lock()
         self._copies: OrderedDict[_Key, Future[Path]] = OrderedDict()
         self._folder: Path | None = None
-        self._limit = 0
+        self._limit = self._total = 0
         self._numbers = count()
 
     def __reduce__(self) -> tuple[type[Copies], tuple[Store]]:
@@ -66,7 +66,8 @@ class Copies:
             return self.begin(entry, size).result()
         except BaseException:
             with self._lock:
-                self._copies.pop((entry, size), None)
+                if self._copies.pop((entry, size), None) is not None:
+                    self._total -= _bytes((entry, size))
             raise
 
     def begin(self, entry: Entry, size: int | None = None) -> Future[Path]:
@@ -95,12 +96,13 @@ class Copies:
 
     def _make_room(self, size: int) -> None:
         """Delete what was read longest ago, until as many bytes more are within the limit."""
-        total = size + sum(map(_bytes, self._copies))
-        for key, copy in [*self._copies.items()][:-_LEAST_KEPT]:
-            if total <= self._limit or not copy.done():
+        self._total += size
+        while self._total > self._limit and len(self._copies) > _LEAST_KEPT:
+            key, copy = next(iter(self._copies.items()))
+            if not copy.done():
                 break
             del self._copies[key]
-            total -= _bytes(key)
+            self._total -= _bytes(key)
             if copy.exception() is None:
                 copy.result().unlink(missing_ok=True)
 

@@ -121,18 +121,40 @@ class Store:
                 self._ask("read", one.url, lambda files: files.get_file(one.url, str(path)))
             else:
                 self._fetch_pieces(one, size, path)
-        now = self.find(one.url)
-        if now != one or (size is not None and path.stat().st_size < size):
-            raise UserError(f"{one} was changed or deleted while it was read: run the same command again")
+        asks_for_version = self._scheme == "s3" and one.version is not None and size
+        if (size is not None and path.stat().st_size < size) or (not asks_for_version and self.find(one.url) != one):
+            raise _changed(one)
 
     def _fetch_pieces(self, one: Entry, size: int, path: Path) -> None:
         with path.open("wb") as file:
             while (start := file.tell()) < size:
                 end = min(start + PIECE, size)
-                piece = self._ask("read", one.url, lambda files: files.cat_file(one.url, start=start, end=end))  # noqa: B023
+                piece = self._ask("read", one.url, lambda files: self._piece(files, one, start, end))  # noqa: B023
                 if not piece:
                     return
                 file.write(piece)
+
+    def _piece(self, files: Any, one: Entry, start: int, end: int) -> bytes:
+        """Some of an object's bytes; of S3's, only as long as it is the one that was listed."""
+        if self._scheme != "s3" or one.version is None:
+            return bytes(files.cat_file(one.url, start=start, end=end))
+        from fsspec.asyn import sync
+
+        bucket, _, key = one.url.split("://", 1)[1].partition("/")
+        condition = {"Range": f"bytes={start}-{end - 1}", "IfMatch": f'"{one.version}"'}
+
+        async def get() -> bytes:
+            response = await files._call_s3("get_object", Bucket=bucket, Key=key, **condition)
+            async with response["Body"] as body:
+                return bytes(await body.read())
+
+        try:
+            content: bytes = sync(files.loop, get)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) or "PreconditionFailed" in str(error.__cause__):
+                raise _changed(one) from error
+            raise
+        return content
 
     def write(self, url: str, content: bytes) -> None:
         """Make or replace a small object."""
@@ -201,6 +223,10 @@ class Store:
             f"cannot {verb} {name} ({reason}{tries}): check the name{_endpoint(extra)} and the network, then run the "
             "same command again"
         )
+
+
+def _changed(one: Entry) -> UserError:
+    return UserError(f"{one} was changed or deleted while it was read: run the same command again")
 
 
 @lru_cache(maxsize=8)
