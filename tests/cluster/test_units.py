@@ -3,6 +3,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from efficient_empathy.cluster.engine import count_workers
 from efficient_empathy.cluster.units import plan_units, read_unit, unit_rows, unit_size, units_of
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.scoring import Judgement, JudgeSpec, Ledger
@@ -33,3 +34,21 @@ def test_units_hold_each_missing_sample_once(tmp_path: Path) -> None:
 )
 def test_all_workers_end_at_about_the_same_time(rest: int, workers: int, most: int, size: int) -> None:
     assert unit_size(rest, workers, most) == size
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cpus", "calls", "count"),
+    [
+        (None, 8, None, 8),
+        (3, 8, None, 3),
+        (9, 8, None, 8),
+        (None, 8, 64, 4),
+        (None, 8, 4, 1),
+        (8, 8, 4, 4),
+        (8, 2, 64, 2),
+    ],
+)
+def test_all_workers_together_have_no_more_calls_than_one_window(
+    wanted: int | None, cpus: int, calls: int | None, count: int
+) -> None:
+    assert count_workers(wanted, cpus, calls) == count

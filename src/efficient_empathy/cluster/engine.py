@@ -78,12 +78,21 @@ class RayEngine:
         return _Job(assignment, run, self._workers(assignment), rest).work()
 
     def _workers(self, assignment: Assignment) -> int:
-        if self._settings.workers is not None:
-            if self._settings.workers > self._cpus:
-                assignment.console.print(f"The cluster has {self._cpus} processors, so there are as many workers.")
-            return min(self._settings.workers, self._cpus)
-        window = assignment.judge.window
-        return self._cpus if window is None else max(1, min(self._cpus, window.maximum // _CALLS_EACH))
+        wanted, window = self._settings.workers, assignment.judge.window
+        count = count_workers(wanted, self._cpus, window.maximum if window is not None else None)
+        if wanted is not None and count < wanted:
+            assignment.console.print(
+                f"{count} workers instead of {wanted}: each takes a processor of the cluster, which has {self._cpus}, "
+                "and one of the calls under way at least."
+            )
+        return count
+
+
+def count_workers(wanted: int | None, cpus: int, calls: int | None) -> int:
+    """How many workers there are, of those `wanted`; `calls` are those that may be under way, None without a limit."""
+    if calls is None:
+        return min(wanted or cpus, cpus)
+    return max(1, min(wanted or calls // _CALLS_EACH, cpus, calls))
 
 
 async def _nothing(_: Sequence[Any]) -> None:
@@ -142,15 +151,22 @@ class _Job:
         if tally.error is not None:
             raise UserError(tally.error)
         if self._failure is not None:
-            raise UserError(
-                f"the cluster failed ({type(self._failure).__name__}: {redact(str(self._failure)).splitlines()[0]}): "
-                "what was judged is kept; run the same command again"
-            ) from self._failure
+            raise self._failed(self._failure) from self._failure
         if tally.is_out_of_money:
             raise BudgetExhausted("")
 
+    def _failed(self, error: Exception) -> UserError:
+        reason = redact(str(error)).strip().splitlines() or [""]
+        return UserError(
+            f"the cluster failed ({type(error).__name__}: {reason[0]}): what was judged is kept; see to the cluster, "
+            "then run the same command again"
+        )
+
     async def _look(self) -> Tally:
-        tally: Tally = await asyncio.to_thread(self._ray.get, self._books.tally.remote())
+        try:
+            tally: Tally = await asyncio.to_thread(self._ray.get, self._books.tally.remote())
+        except self._ray.exceptions.RayError as error:
+            raise self._failed(error) from error
         for notice in tally.notices:
             self._to.console.print(notice)
         if (window := self._to.judge.window) is not None:
@@ -191,12 +207,12 @@ class _Job:
         return plan_units(samples, to.ledger, to.judge.spec, size, to.under_way, has_repeats=has_repeats)
 
     async def _close(self) -> None:
-        if self._over.is_set():
-            spent = await asyncio.to_thread(self._ray.get, self._books.close.remote())
-            if self._budget is not None:
-                self._budget.settle(0.0, spent)
-            clear(self._run)
-        with suppress(Exception):
+        with suppress(self._ray.exceptions.RayError):  # without them, what the ledger was told before stands
+            if self._over.is_set():
+                spent = await asyncio.to_thread(self._ray.get, self._books.close.remote())
+                if self._budget is not None:
+                    self._budget.settle(0.0, spent)
+                clear(self._run)
             self._ray.kill(self._books)
         await self._to.judge.close()
 
