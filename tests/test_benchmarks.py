@@ -14,6 +14,11 @@ ROOT = Path(__file__).parents[1]
         ("judge_loop", ["--samples", "64", "--latency", "0.01", "--peers-python", "nowhere"], "× ideal"),
         ("select_ten_million", ["--rows", "5000"], "efficient-empathy"),
         ("start_up", [], "limit 0.15 s"),
+        (
+            "service",
+            ["--seconds", "0.3", "--rounds", "1", "--clients", "2", "--without-peers"],
+            "with 99 % within 50 ms",
+        ),
         ("hostile_bills", ["--servers", "4", "--processes", "2"], "never above it"),
         ("compose", ["--parameters", "10", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
         ("official_metrics", ["--pairs", "50", "--memory", "0"], "× as fast"),

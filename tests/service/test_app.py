@@ -219,6 +219,24 @@ def test_a_request_has_its_time_and_who_leaves_takes_its_samples_along() -> None
         judge.gate.set()
 
 
+class Broken(Scorer):
+    """A judge with a fault that quotes what it was given."""
+
+    def __call__(self, samples):
+        raise KeyError(samples[0].response)
+
+
+def test_a_fault_is_logged_with_its_place_and_without_text(caplog) -> None:
+    with serving(served=replace(bundled(), scorer=Broken(bundled().scorer.predictor))) as service:
+        status, _, answer = service.ask("/v1/score", SAMPLE)
+        assert (status, answer["error"][:40]) == (500, "Something went wrong in the service; its")
+        assert service.ask("/v1/status")[2]["last_hour"]["requests"] == {"500": 1}
+    (record,) = caplog.records
+    assert "POST '/v1/score' failed: KeyError" in record.getMessage()
+    assert "in __call__" in record.getMessage()
+    assert SAMPLE["response"] not in caplog.text
+
+
 def test_many_at_once_are_answered_or_told_to_come_again() -> None:
     """Ten times as many connections as there may be; none is cut off without an answer."""
     with serving(limits=Limits(in_all=20, from_one=20, grace_s=5)) as service:

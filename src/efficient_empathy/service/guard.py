@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+import traceback
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -83,7 +84,8 @@ class Guard:
         except ClientDisconnect:
             pass
         except Exception as error:
-            log.error("%s %a failed", request.method, request.scope["path"], exc_info=error)
+            place = "".join(traceback.format_tb(error.__traceback__))  # a message could quote a text
+            log.error("%s %a failed: %s\n%s", request.method, request.scope["path"], type(error).__name__, place)
             if not began:
                 problem = HTTPException(500, "Something went wrong in the service; its log says what. Try again later.")
                 await error_response(problem)(scope, receive, send_guarded)
