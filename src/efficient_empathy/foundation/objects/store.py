@@ -89,7 +89,12 @@ class Store:
 
     def find(self, url: str) -> Entry | None:
         """The object of this URL; None where there is none, be there a folder or not."""
-        return self._ask("read", url, lambda files: _entry(url, files.info(url)), missing=None)
+
+        def entry(files: Any) -> Entry | None:
+            files.invalidate_cache()
+            return _entry(url, files.info(url))
+
+        return self._ask("read", url, entry, missing=None)
 
     def listing(self, folder: str) -> list[Entry]:
         """The objects in a folder by name, those in folders of it left out; none where there is no such folder."""
