@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psutil
 import pytest
 
 from efficient_empathy import score
@@ -101,6 +102,26 @@ def test_sigterm_lets_the_calls_in_flight_finish(source: Path, tmp_path: Path) -
         assert "Stopping: finishing the calls in flight" in errors
         assert json.loads(output)["states"]["ok"] == len(server.requests)
         assert json.loads(output)["ending"] == "stopped"
+
+
+def test_nobody_else_gets_into_the_cluster_of_a_command(source: Path, tmp_path: Path) -> None:
+    with MisbehavingServer(by_text, latency_s=0.5) as server:
+        arguments = command(source, tmp_path / "run", server.url, "--on", "ray")
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            wait(lambda: len(server.requests) > 0, process)
+            (gcs,) = (one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "gcs_server")
+            port = next(one.laddr.port for one in gcs.net_connections("tcp") if one.status == psutil.CONN_LISTEN)
+            enter = f"import ray; ray.init('127.0.0.1:{port}'); print(ray.nodes())"
+            environ = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+            other = subprocess.run(
+                [sys.executable, "-c", enter], capture_output=True, text=True, timeout=120, env=environ
+            )
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+        assert other.returncode != 0
+        assert "NodeID" not in other.stdout
 
 
 def test_a_budget_is_kept_by_all_workers(source: Path, tmp_path: Path) -> None:

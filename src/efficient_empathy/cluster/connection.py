@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ from efficient_empathy.foundation.errors import UserError, missing_extra, redact
 from efficient_empathy.foundation.run.files import temporary_beside
 
 LOCAL, AUTO = "local", "auto"
+_AUTH_MODE, _AUTH_TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
 _OBJECTS = 128 << 20
 """Bytes of shared memory: no text of a dialogue goes through it."""
 _PROBE_S, _ANSWER_S = 120.0, 10.0
@@ -32,9 +34,10 @@ PACKAGE = "efficient-empathy"
 def connect(settings: ClusterSettings) -> Iterator[None]:
     """Be connected for as long as the block lasts. Raises `UserError` where there is no Ray, or no such cluster.
 
-    A cluster of this command's own listens on this machine alone, and is gone with it. Where this process is connected
-    already, that is the cluster.
+    A cluster of this command's own is gone with it. Where this process is connected already, that is the cluster.
     """
+    if settings.address == LOCAL:
+        _lock()
     ray = import_ray()
     if ray.is_initialized():
         _quieten()
@@ -49,7 +52,6 @@ def connect(settings: ClusterSettings) -> Iterator[None]:
             "num_cpus": settings.workers or os.cpu_count() or 1,
             "object_store_memory": _OBJECTS,
             "include_dashboard": False,
-            "_node_ip_address": "127.0.0.1",
             "_temp_dir": str(folder),
         }
     elif settings.address != AUTO:
@@ -69,6 +71,15 @@ def connect(settings: ClusterSettings) -> Iterator[None]:
         ray.shutdown()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock() -> None:
+    """Let a cluster that this process starts take in nobody without its token: Ray listens on all addresses.
+
+    Ray reads this once, on import; whoever has imported it before, or has a token, has chosen.
+    """
+    if "ray" not in sys.modules and _AUTH_MODE not in os.environ:
+        os.environ |= {_AUTH_MODE: "token", _AUTH_TOKEN: secrets.token_hex(32)}
 
 
 def import_ray() -> Any:
