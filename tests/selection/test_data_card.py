@@ -84,7 +84,7 @@ def test_parameters_and_origins_are_words_and_no_python():
         "3. the best 20 % by each axis in a\\|b",
         "| source | chats.csv |",
         "| read as | table |",
-        "| SHA-256 of the source | d1d1 |",
+        "| Digest of the source (SHA-256) | d1d1 |",
         "| rubric | mine |",
         "| hash of the rubric | 0123 |",
         "| scales | sensibility 0–10, rationality 1–5 |",

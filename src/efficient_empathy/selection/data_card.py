@@ -131,7 +131,7 @@ def _provenance(inputs: Mapping[str, str], scoring: ScoreSummary) -> list[tuple[
     facts = [
         ("source", source.name),
         ("read as", source.format),
-        ("SHA-256 of the source", source.digest),
+        ("Digest of the source (SHA-256)", source.digest),
         ("judge", scoring.judge),
         ("rubric", rubric.name),
         ("hash of the rubric", rubric.hash),

@@ -16,7 +16,7 @@ class SourceRecord(Part):
     """The last part of its path."""
     format: str
     digest: str | None
-    """SHA-256 over the files."""
+    """SHA-256 over the files' bytes; of objects in a store, over their names, sizes and versions."""
 
 
 class BadRowRecord(Part):
