@@ -12,13 +12,15 @@ import pytest
 
 from efficient_empathy import score
 from efficient_empathy.cluster import ClusterSettings, open_engine
-from efficient_empathy.dialogues import write_samples
+from efficient_empathy.cluster.reading import is_divisible, is_in_reach
+from efficient_empathy.dialogues import open_source, write_samples
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.ingestion import ingest
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok
+from object_store import ObjectStore, object_store
 from ray_clusters import needs_ray, this_process_on_a_cluster
 from scored_runs import numbered
 
@@ -27,7 +29,13 @@ KEY = "sk-nobody-may-read-this"
 
 
 @pytest.fixture(scope="module")
-def logs() -> Iterator[str]:
+def store() -> Iterator[ObjectStore]:
+    with object_store() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def logs(store: ObjectStore) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", KEY)
         with this_process_on_a_cluster() as folder:
@@ -55,12 +63,18 @@ def write_files(folder: Path) -> Path:
     return folder
 
 
-def test_files_are_read_on_the_cluster_as_on_one_machine(logs: str, tmp_path: Path) -> None:
+def test_files_are_read_on_the_cluster_as_on_one_machine(logs: str, store: ObjectStore, tmp_path: Path) -> None:
     source = write_files(tmp_path / "talks")
     skip = ReadingSettings(on_bad_row="skip", format="messages")
-    runs = [Workspace(tmp_path / name).create() for name in ("one", "two")]
+    runs = [Workspace(tmp_path / name).create() for name in ("one", "two", "three")]
     records = [ingest(source, runs[0], skip)]
     with open_engine(ClusterSettings(cluster="ray")) as engine:
+        for path in source.iterdir():
+            store.put(f"talks/{path.name}", path.read_bytes())
+        stored = open_source(store.url("talks/"), skip)
+        assert is_divisible(stored)
+        assert is_in_reach(stored)
+        ingest(store.url("talks/"), runs[2], skip, engine=engine)
         records.append(ingest(source, runs[1], skip, engine=engine))
         with pytest.raises(UserError, match=r"a\.jsonl:1: .*--on-bad-row skip"):
             ingest(source, runs[1], ReadingSettings(format="messages"), engine=engine)
@@ -69,6 +83,8 @@ def test_files_are_read_on_the_cluster_as_on_one_machine(logs: str, tmp_path: Pa
     assert records[0].duplicates > 10
     frames = [pl.read_parquet(run.samples) for run in runs]
     assert frames[0].equals(frames[1])
+    texts = ["sample_id", "dialogue_id", "context", "response"]
+    assert frames[2].select(texts).equals(frames[0].select(texts))
     assert not list((runs[1].root / "cluster").glob("*"))
 
 

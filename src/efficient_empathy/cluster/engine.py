@@ -19,7 +19,7 @@ import polars as pl
 
 from efficient_empathy.cluster.books import Books, Tally
 from efficient_empathy.cluster.connection import check_machines, connect
-from efficient_empathy.cluster.reading import is_divisible, read_on_cluster
+from efficient_empathy.cluster.reading import is_divisible, is_in_reach, read_on_cluster
 from efficient_empathy.cluster.recovery import clear, recover
 from efficient_empathy.cluster.settings import ClusterSettings
 from efficient_empathy.cluster.units import MOST, Unit, plan_units, unit_rows, unit_size
@@ -60,7 +60,7 @@ class RayEngine:
         if not is_divisible(source):
             return None
         self._connect(run)
-        return read_on_cluster(source, run)
+        return read_on_cluster(source, run) if is_in_reach(source) else None
 
     def _connect(self, run: Path) -> None:
         if not self._cpus:

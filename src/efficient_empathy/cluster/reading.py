@@ -15,16 +15,48 @@ import polars as pl
 from efficient_empathy.cluster.journal import FOLDER
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.dialogues.containers.parquet_file import parquet_frames
+from efficient_empathy.dialogues.containers.zip_file import DataFile
 from efficient_empathy.dialogues.rows import Intake
 from efficient_empathy.dialogues.source import Source
 from efficient_empathy.foundation.errors import UserError
 
 _READING = "reading"
+_LOOK_S = 60.0
 
 
 def is_divisible(source: Source) -> bool:
-    """Whether its files can be read by others: there are several, on disk."""
-    return len(source.data_files) > 1 and all(isinstance(file.place, Path) for file in source.data_files)
+    """Whether its files can be read by others: there are several, and no object would be fetched for each of many."""
+    objects = [str(file.place) for file in source.data_files if not isinstance(file.place, Path)]
+    return len(source.data_files) > 1 and len(set(objects)) == len(objects)
+
+
+def is_in_reach(source: Source) -> bool:
+    """Whether all machines of the cluster can read it: an object store needs its keys and its package on each."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    first = next((file for file in source.data_files if not isinstance(file.place, Path)), None)
+    if first is None:
+        return True
+    look = ray.remote(_can_read)
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    answers = [
+        look.options(
+            num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
+        ).remote(first)
+        for node in nodes
+    ]
+    try:
+        return all(ray.get(answers, timeout=_LOOK_S))
+    except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError):
+        return False
+
+
+def _can_read(file: DataFile) -> bool:
+    try:
+        return file.beginning().path.is_file()
+    except UserError:
+        return False
 
 
 def read_on_cluster(source: Source, run: Path) -> Iterator[pl.DataFrame] | None:
