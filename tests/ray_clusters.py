@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,13 +26,17 @@ def _import_ray() -> Any:
 
 @contextmanager
 def this_process_on_a_cluster(cpus: int = 2) -> Iterator[str]:
-    """Connect this process to a small cluster of its own; gives the folder of its logs."""
-    ray = _import_ray()
+    """Connect this process to a small cluster of its own; gives the folder of its logs.
+
+    What is to happen on SIGTERM is not left to Ray: other tests in this process send it.
+    """
+    ray, handler = _import_ray(), signal.getsignal(signal.SIGTERM)
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         ray.init(
             "local", num_cpus=cpus, object_store_memory=OBJECTS, include_dashboard=False, log_to_driver=False,
             logging_level=logging.ERROR, _node_ip_address="127.0.0.1", _temp_dir=folder,
         )  # fmt: skip
+        signal.signal(signal.SIGTERM, handler)
         try:
             yield folder
         finally:

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -202,12 +203,19 @@ def test_without_runs_it_says_how_to_make_one(tmp_path, monkeypatch) -> None:
 
 
 def test_the_server_is_small(runs) -> None:
-    """Without torch, and with what a Python with polars takes anyway."""
-    with started(runs, "--port", 0, "--json") as (process, line):
-        url = json.loads(line)["url"]
+    """Without torch, and with what a Python with polars takes anyway: in a process that was not forked from another."""
+    code = f"{ALONE}from efficient_empathy.cli import app; app()"
+    command = [sys.executable, "-c", code, "studio", "--port", "0", "--json"]
+    environment = {**os.environ, "XDG_STATE_HOME": str(runs / "state"), "DISPLAY": "", "BROWSER": ""}
+    process = subprocess.Popen(command, cwd=runs, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        url = json.loads(process.stdout.readline())["url"]
         for path in ("", "lab?run=first", "samples?run=first", "rate?run=first"):
             get(url + path)
         server = psutil.Process(process.pid)
         assert server.memory_info().rss < 400e6
         loaded = {path for path in (mapping.path for mapping in server.memory_maps()) if "torch" in path}
         assert loaded == set()
+    finally:
+        process.kill()
+        process.communicate()
