@@ -92,7 +92,9 @@ def object_store() -> Iterator[ObjectStore]:
         with patch.dict(os.environ, keys):
             client = boto3.client("s3")
             client.create_bucket(Bucket=BUCKET)
-            yield ObjectStore(server.port, client)
+            store = ObjectStore(server.port, client)
+            store.empty()  # the servers of a process have one store
+            yield store
     finally:
         server.shutdown()
         server.server_close()
