@@ -13,7 +13,7 @@ pytest.importorskip("trl", reason='needs the extra "train"')
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.training.jobs import Job
-from efficient_empathy.modelling.training.launch import command, complaint, launch, processes_of
+from efficient_empathy.modelling.training.launch import command, complaint, explain, launch, processes_of
 from efficient_empathy.modelling.training.machines import Place
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from tiny_models import tiny_model
@@ -45,6 +45,17 @@ def test_of_a_process_that_died_the_error_is_told_that_it_raised() -> None:
     assert complaint(said) == "torch.OutOfMemoryError: CUDA out of memory"
     assert complaint(["Killed", ""]) == "Killed"
     assert complaint([]) == "it said nothing"
+
+
+def test_a_lost_machine_is_told_from_a_fault_of_the_training() -> None:
+    lost = "[rank0]: RuntimeError: Connection closed by peer [10.0.0.2]:34689. This is typically caused by a crash."
+    two, one = Place(machines=2), Place()
+    assert explain(lost, 1, two) == (
+        "another machine was lost during the training, see what it said: the same command on all of them goes on from "
+        "the last checkpoint (here it is: [rank0]: RuntimeError: Connection closed by peer [10.0.0.2]:34689)"
+    )
+    assert explain(lost, 1, one) == f"a training process ended with 1: {lost}"
+    assert explain("torch.OutOfMemoryError: CUDA out of memory", 1, two).startswith("a training process ended with 1: ")
 
 
 STARTED = """

@@ -126,10 +126,11 @@ def _launch(job: Path, settings: TrainingSettings, processes: int, on_step: OnSt
             raise UserError(failure)
         if child.returncode:
             errors.seek(0)
-            raise UserError(_explain(complaint(errors), child.returncode, place))
+            raise UserError(explain(complaint(errors), child.returncode, place))
 
 
-def _explain(complaint: str, code: int, place: Place) -> str:
+def explain(complaint: str, code: int, place: Place) -> str:
+    """Why a training ended, from the `complaint` of a process that ended with `code`: another machine may be lost."""
     if place.machines > 1 and _LOST.search(complaint):
         return (
             "another machine was lost during the training, see what it said: the same command on all of them goes on "

@@ -159,7 +159,8 @@ class Crew:
             if time.monotonic() > until:
                 raise UserError(
                     f"machine {which} of {self.machines} has not come within {self._settings.join_timeout:g} s: run "
-                    f"the same command there with --machine-rank {missing[0]}; it must see {self._folder.parent}"
+                    f"the same command there with --machine-rank {missing[0]}; it must see "
+                    f"{self._folder.parent.absolute()}"
                 )
             if not is_said:
                 self._console.print(f"Waiting for machine {which} of {self.machines}.")
@@ -239,7 +240,7 @@ def join(
             file.unlink(missing_ok=True)
             raise UserError(
                 f"machine 0 has not begun within {settings.join_timeout:g} s: run the same command there with "
-                f"--machine-rank 0, on the same run, {folder.parent.parent}"
+                f"--machine-rank 0, on the same run, {folder.parent.parent.absolute()}"
             )
         time.sleep(LOOK_S)
 
