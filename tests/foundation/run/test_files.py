@@ -25,6 +25,7 @@ from efficient_empathy.foundation.run.files import (
     sweep,
     temporary_name,
     transaction,
+    write_ahead,
 )
 
 HOST = temporary_name("x").split("-")[1][:8]
@@ -264,6 +265,33 @@ def test_of_two_transactions_the_second_waits_before_it_reads(tmp_path) -> None:
         first.execute("INSERT INTO t VALUES (1)")
     with transaction(second):
         assert second.execute("SELECT x FROM t").fetchall() == [(1,)]
+    first.close()
+    second.close()
+
+
+def test_a_database_is_put_into_wal_mode_once_whoever_writes_to_it_is_done(tmp_path) -> None:
+    path = tmp_path / "a.sqlite"
+    first, second = (sqlite3.connect(path, isolation_level=None, timeout=60) for _ in range(2))
+    first.execute("BEGIN IMMEDIATE")
+    tries = []
+
+    def let_go(statement: str) -> None:
+        tries.append(statement)
+        if len(tries) == 4:
+            first.execute("COMMIT")
+
+    second.set_trace_callback(let_go)
+    write_ahead(second)
+    assert second.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    first.close()
+    second.close()
+
+
+def test_that_it_stays_in_use_is_told_in_the_end(tmp_path) -> None:
+    first, second = (sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None, timeout=0) for _ in range(2))
+    first.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        write_ahead(second)
     first.close()
     second.close()
 

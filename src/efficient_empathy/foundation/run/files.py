@@ -148,6 +148,23 @@ def is_leftover(path: Path) -> bool:
     return path.name not in _WRITING if pid == os.getpid() else not process_exists(pid)
 
 
+def write_ahead(database: sqlite3.Connection) -> None:
+    """Put a database into WAL mode, after whoever makes or switches it now: SQLite itself waits for no one there.
+
+    Raises `sqlite3.OperationalError` where it is in use for as long as a statement waits.
+    """
+    wait_s = database.execute("PRAGMA busy_timeout").fetchone()[0] / 1000
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
+
+
 @contextlib.contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
     """All of what is written in the block, or nothing. The connection must be in autocommit mode."""

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from efficient_empathy.foundation.errors import UserError, error_context, misplaced
-from efficient_empathy.foundation.run.files import file_identity, transaction
+from efficient_empathy.foundation.run.files import file_identity, transaction, write_ahead
 from efficient_empathy.scoring.judges.contract import JudgeSpec
 
 VERSION = 3
@@ -73,7 +73,7 @@ class Database:
                 self._db.close()
                 self._db = _open(":memory:")
             elif not read_only:
-                self._db.execute("PRAGMA journal_mode = WAL")
+                write_ahead(self._db)
             if not (read_only and tables):
                 self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
             if not read_only:

@@ -19,7 +19,7 @@ from typing import Any
 from efficient_empathy.evaluation.ratings.questions import DIMENSIONS
 from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.foundation.errors import UserError, error_context
-from efficient_empathy.foundation.run.files import transaction
+from efficient_empathy.foundation.run.files import transaction, write_ahead
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.rate.tasks import Drawing, RatingTask
 
@@ -114,7 +114,7 @@ class RatingStore:
         with self._guard():
             self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._db)
             self._db.execute("PRAGMA synchronous = FULL")
             self._make()
 
