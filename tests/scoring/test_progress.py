@@ -41,6 +41,18 @@ def test_elsewhere_there_are_plain_lines() -> None:
     assert "\x1b" not in text
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_takes_longer_than_a_second_each_is_told_by_its_time(monkeypatch, terminal) -> None:
+    now = 0.0
+    monkeypatch.setattr("efficient_empathy.scoring.progress.time.monotonic", lambda: now)
+    text = io.StringIO()
+    with ProgressDisplay(Console(file=text, force_terminal=terminal, width=140), 100, 4, None) as progress:
+        now = 17.0
+        progress.update([OK] * 5)
+    assert "3.4 s each" in text.getvalue()
+    assert terminal or text.getvalue().splitlines()[-1] == "scored 9 of 100 (3.4 s each, 5 min 9 s left) · $1.2500"
+
+
 class Judge:
     name = "steady"
     concurrency = 3

@@ -52,4 +52,17 @@ def bar(console: Console, *fields: str) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), *texts,
         TimeElapsedColumn(), TextColumn("left"), TimeLeftColumn(), console=console, disable=not console.is_terminal,
+        speed_estimate_period=SLOWEST_S,
     )  # fmt: skip
+
+
+SLOWEST_S = 600.0
+"""Seconds that a bar looks back on to tell the time left: a task whose single steps take longer is told none."""
+
+
+def pace(done: float, seconds: float) -> str:
+    """How fast so many were done: `12/s`, and below one a second the time of each: `3.4 s each`. Empty before any."""
+    if done <= 0 or seconds <= 0:
+        return ""
+    each = seconds / done
+    return f"{done / seconds:,.0f}/s" if each <= 1 else f"{each:.1f} s each" if each < 10 else f"{each:,.0f} s each"

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from efficient_empathy.foundation.console import Console, bar
+from efficient_empathy.foundation.console import Console, bar, pace
+from efficient_empathy.foundation.figures.formatting import duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -28,8 +29,8 @@ class TrainingProgress:
         self._first: int | None = None
         self._bar: Progress | None = None
         if console.is_terminal:
-            self._bar = bar(console, "loss")
-            self._task = self._bar.add_task(what, total=None, loss="")
+            self._bar = bar(console, "state")
+            self._task = self._bar.add_task(what, total=None, state="")
 
     def __enter__(self) -> TrainingProgress:
         if self._bar:
@@ -48,13 +49,30 @@ class TrainingProgress:
             self._first, self._began = step, time.monotonic()
             if step > 1:
                 self._console.print(f"{self._what}: going on from step {step - 1} of {steps}")
+        seconds, done = time.monotonic() - self._began, step - self._first
+        speed = pace(done, seconds)
         if self._bar:
-            self._bar.update(self._task, completed=step, total=steps, loss=f"loss {loss:.3f}")
-        elif step == steps or time.monotonic() - self._line_at >= LINE_EVERY_S:
-            self._line_at = time.monotonic()
-            rate = (step - self._first) / max(1e-9, time.monotonic() - self._began)
-            rest = f", {(steps - step) / rate:.0f} s left" if rate and step < steps else ""
-            self._console.print(f"{self._what}: step {step:,} of {steps:,}, loss {loss:.3f}{rest}")
+            told = ", ".join(filter(None, (f"loss {loss:.3f}", speed)))
+            self._bar.update(self._task, completed=step, total=steps, state=told)
+        elif step == steps or self._is_time_for_a_line():
+            left = f"{duration((steps - step) * seconds / done)} left" if done and step < steps else ""
+            told = ", ".join(filter(None, (f"loss {loss:.3f}", speed, left)))
+            self._console.print(f"{self._what}: step {step:,} of {steps:,}, {told}")
+
+    def held_out(self, done: int, total: int) -> None:
+        """So many of the held-out samples are measured, before the first step or between two."""
+        told = f"held-out loss: {done:,} of {total:,} samples"
+        if self._bar:
+            self._bar.update(self._task, state=told if done < total else "")
+        elif self._is_time_for_a_line():
+            self._console.print(f"{self._what}: {told}")
+
+    def _is_time_for_a_line(self) -> bool:
+        now = time.monotonic()
+        if now - self._line_at < LINE_EVERY_S:
+            return False
+        self._line_at = now
+        return True
 
 
 @contextmanager
@@ -74,8 +92,8 @@ class GenerationProgress:
 
     def __init__(self, console: Console, name: str, total: int, done: int) -> None:
         self._console, self._name, self._total, self._done = console, name, total, done
-        self._started = self._line_at = time.monotonic()
-        self._tokens, self._cost_usd = 0, 0.0
+        self._done_at_start, self._started = done, time.monotonic()
+        self._line_at, self._tokens, self._cost_usd = self._started, 0, 0.0
         self._bar: Progress | None = None
         if console.is_terminal:
             self._bar = bar(console, "rate")
@@ -103,8 +121,11 @@ class GenerationProgress:
             self._line()
 
     def _rate(self) -> str:
-        rate = f"{self._tokens / max(1e-9, time.monotonic() - self._started):,.0f} tokens/s"
-        return f"{rate} · ${self._cost_usd:.4f}" if self._cost_usd else rate
+        seconds = max(1e-9, time.monotonic() - self._started)
+        parts = [f"{self._tokens / seconds:,.0f} tokens/s", pace(self._done - self._done_at_start, seconds)]
+        if self._cost_usd:
+            parts.append(f"${self._cost_usd:.4f}")
+        return " · ".join(filter(None, parts))
 
     def _line(self) -> None:
         self._line_at = time.monotonic()

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from efficient_empathy.foundation.console import Console, bar
+from efficient_empathy.foundation.console import Console, bar, pace
 from efficient_empathy.foundation.errors import redact
+from efficient_empathy.foundation.figures.formatting import duration
 from efficient_empathy.foundation.run.files import temporary_name
 from efficient_empathy.foundation.run.record import Part, Record
 from efficient_empathy.llm import Window
@@ -127,7 +128,7 @@ class ProgressDisplay:
         self.cost_usd += cost_usd
         self._done += sum(states.values()) - again
         if self._bar:
-            rate = f"{self._rate():.0f}/s" if self._has_pace else ""
+            rate = self._pace() if self._has_pace else ""
             self._bar.update(self._task, completed=self._done, rate=rate, rest=self._rest())
         elif time.monotonic() - self._line_at >= LINE_EVERY_S:
             self._line()
@@ -146,8 +147,8 @@ class ProgressDisplay:
             in_flight=window.in_flight if window else None,
         )
 
-    def _rate(self) -> float:
-        return (self._done - self._at_start) / max(1e-9, time.monotonic() - self._started)
+    def _pace(self) -> str:
+        return pace(self._done - self._at_start, time.monotonic() - self._started)
 
     def _rest(self) -> str:
         failures = [f"{self.states[state]} {state}" for state in STATES if state != "ok" and self.states[state]]
@@ -159,12 +160,13 @@ class ProgressDisplay:
 
     def _line(self) -> None:
         self._line_at = time.monotonic()
-        rate = self._rate()
-        time_left = f", {(self._total - self._done) / rate:.0f} s left" if rate > 0 and self._done < self._total else ""
-        rest = self._rest()
-        pace = f" ({rate:.0f}/s{time_left})" if self._has_pace else ""
-        text = f"scored {self._done:,} of {self._total:,}{pace}" + (f" · {rest}" if rest else "")
-        self._console.print(text)
+        parts = [self._pace()] if self._has_pace else []
+        if self._has_pace and self._at_start < self._done < self._total:
+            each = (time.monotonic() - self._started) / (self._done - self._at_start)
+            parts.append(f"{duration((self._total - self._done) * each)} left")
+        told, rest = ", ".join(filter(None, parts)), self._rest()
+        text = f"scored {self._done:,} of {self._total:,}" + (f" ({told})" if told else "")
+        self._console.print(text + (f" · {rest}" if rest else ""))
 
 
 class ProgressFile(Watcher):

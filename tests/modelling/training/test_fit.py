@@ -47,8 +47,11 @@ def fitted(base, out, settings=LORA, data=None, held_out=None, **options):
 
 def test_the_loss_falls_and_the_history_tells_it(base, tmp_path) -> None:
     groups = {"first": rows().head(10), "all": rows(), "none": rows().clear()}
-    steps = []
-    result = fitted(base, tmp_path, FULL, held_out=groups, on_step=lambda *step: steps.append(step))
+    steps, measured = [], []
+    tell = {"on_step": lambda *step: steps.append(step), "on_held_out": lambda *at: measured.append((len(steps), *at))}
+    result = fitted(base, tmp_path, FULL, held_out=groups, **tell)
+    total = len(rows())
+    assert [step for step, *at in measured if at == [total, total]] == [0, 3, 6, 9, 12]
     assert [step[:2] for step in steps] == [(i, 12) for i in range(1, 13)]
     assert all(math.isfinite(loss) for *_, loss in steps)
     assert result.record.steps == 12

@@ -32,9 +32,11 @@ def test_a_users_error_in_a_worker_is_the_commands(tmp_path, monkeypatch) -> Non
     monkeypatch.setattr("efficient_empathy.modelling.training.launch.command", worker)
     base = tiny_model(tmp_path / "base")
     settings = SETTINGS.model_copy(update={"processes": 2, "learning_rate": 1e30, "max_grad_norm": 0.0})
-    job = Job.with_rows(base, rows(), {}, settings, tmp_path / "out")
+    job = Job.with_rows(base, rows(), {"all": rows()}, settings, tmp_path / "out")
+    measured = []
     with pytest.raises(UserError, match=r"at step \d+: lower the learning rate"):
-        launch(job, lambda *step: None)
+        launch(job, lambda *step: None, lambda *at: measured.append(at))
+    assert measured[-1] == (len(rows()),) * 2, "and what it said before has come through"
     with pytest.raises(UserError, match=r"cannot read .*fitted\.json .*: run the same command again"):
         job.result()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from efficient_empathy.modelling.moe.families import FAMILIES
 from efficient_empathy.modelling.moe.router_statistics import routers
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.moe.tensors import SINGLE, Float32
-from efficient_empathy.modelling.training.fit import FitResult, fit
+from efficient_empathy.modelling.training.fit import FitResult, OnStep, fit
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
@@ -46,7 +46,7 @@ def train_routers(
     training: TrainingSettings,
     out: Path,
     *,
-    on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
+    on_step: OnStep = lambda step, steps, loss: None,
 ) -> RouterFit:
     """Train the routers of the mixture in `folder` on the responses of `rows`; its files are left alone.
 

@@ -27,6 +27,9 @@ from efficient_empathy.modelling.training.record import FitRecord, HeldOutLoss, 
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 OnStep = Callable[[int, int, float], None]
+"""Told of each step: its number, how many there are, its loss."""
+OnHeldOut = Callable[[int, int], None]
+"""Told while held-out losses are measured: samples measured, and of how many."""
 CHECKPOINTS = "checkpoints"
 _CONFIG = ("use_cache", "pad_token_id", "bos_token_id", "eos_token_id", "output_router_logits", "router_aux_loss_coef")
 
@@ -51,6 +54,7 @@ def fit(
     trainable: str | None = None,
     save: bool = True,
     on_step: OnStep = lambda step, steps, loss: None,
+    on_held_out: OnHeldOut = lambda done, total: None,
     **trl: Any,
 ) -> FitResult:
     """Train `model` on the responses of `rows` (as from `examples`) and measure it on every group of `held_out`.
@@ -79,7 +83,7 @@ def fit(
         on_step(step, steps, loss)
 
     with quiet(), write_context(checkpoints):
-        trainer = _trainer(model, tokenizer, plan, held_out, checkpoints, trainable, in_place, trl)
+        trainer = _trainer(model, tokenizer, plan, held_out, checkpoints, trainable, in_place, on_held_out, trl)
         last = last_checkpoint(checkpoints)
         if world > 1:  # on several machines a disk that they share may not show all of them the same at once
             from accelerate.utils import broadcast_object_list
@@ -104,6 +108,7 @@ def _trainer(
     checkpoints: Path,
     trainable: str | None,
     on_step: OnStep,
+    on_held_out: OnHeldOut,
     trl: Mapping[str, Any],
 ) -> Any:
     import datasets
@@ -113,7 +118,8 @@ def _trainer(
 
     settings = plan.settings
     order = None if plan.packing else Order(plan.lengths, settings.batch_size, settings.seed, plan.group_by_length)
-    measure = HeldOut(tokenizer, held_out, settings.max_length, (plan.rank, plan.world))
+    tell = on_held_out if plan.rank == 0 else lambda done, total: None
+    measure = HeldOut(tokenizer, held_out, settings.max_length, (plan.rank, plan.world), tell)
     every = math.ceil(plan.steps / 4) if settings.evaluate_every is None else settings.evaluate_every
     watch = Watch(measure, every, on_step if plan.rank == 0 else lambda step, steps, loss: None)
     data = datasets.Dataset.from_dict(

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from pydantic import Field
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Record
-from efficient_empathy.modelling.training.fit import fit
+from efficient_empathy.modelling.training.fit import OnHeldOut, OnStep, fit
 from efficient_empathy.modelling.training.models import (
     attention_of,
     is_adapter,
@@ -96,7 +96,7 @@ def load_for_training(path: Path | str, settings: TrainingSettings) -> Any:
     )
 
 
-def run(job: Job, on_step: Callable[[int, int, float], None], main: bool = True) -> None:
+def run(job: Job, on_step: OnStep, on_held_out: OnHeldOut = lambda done, total: None, *, main: bool = True) -> None:
     """Fit, save to `job.out` in the type that the base is stored in, and write the record of it there.
 
     `main` is whether this process writes. Raises `UserError` as `fit` does.
@@ -113,6 +113,7 @@ def run(job: Job, on_step: Callable[[int, int, float], None], main: bool = True)
         job.out,
         trainable=job.trainable,
         on_step=on_step,
+        on_held_out=on_held_out,
         **job.trl,
     )
     if not main:
@@ -132,7 +133,12 @@ def main() -> None:
     job = Job.read(Path(sys.argv[1]))
     first = os.environ.get("RANK", "0") == "0"
     try:
-        run(job, lambda step, steps, loss: _say(step=step, steps=steps, loss=loss), main=first)
+        run(
+            job,
+            lambda step, steps, loss: _say(step=step, steps=steps, loss=loss),
+            lambda done, total: _say(held_out=done, of=total),
+            main=first,
+        )
     except UserError as error:
         _say(error=str(error))
         sys.exit(1)

@@ -11,16 +11,16 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.modelling.training.fit import OnHeldOut, OnStep
 from efficient_empathy.modelling.training.jobs import PARENT, Job, run
 from efficient_empathy.modelling.training.machines import Crew, Place, free_port, require_same
 from efficient_empathy.modelling.training.record import FitRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
-OnStep = Callable[[int, int, float], None]
 _LOST = re.compile("closed by peer|reset by peer|broken pipe|remote process exited", re.IGNORECASE)
 """What gloo and NCCL say where the other end is gone."""
 _FILES = {"none": "multi_gpu.yaml", "fsdp2": "fsdp2.yaml", "zero3": "zero3.yaml"}
@@ -62,19 +62,21 @@ def processes_of(settings: TrainingSettings, machines: int = 1) -> int:
     return processes
 
 
-def launch(job: Job, on_step: OnStep, crew: Crew | None = None) -> FitRecord:
+def launch(
+    job: Job, on_step: OnStep, on_held_out: OnHeldOut = lambda done, total: None, crew: Crew | None = None
+) -> FitRecord:
     """Run a job in as many processes as its settings ask for, with a `crew` on all its machines; the record of the fit.
 
     Raises `UserError` as `jobs.run` does, as `Crew.start` does, and with the last lines of a process that died.
     """
     processes = processes_of(job.settings, crew.machines if crew is not None else 1)
     if processes == 1 and job.settings.sharding == "none":
-        run(job, on_step)
+        run(job, on_step, on_held_out)
     else:
         path = job.out / "job.json"
         job.write(path)
         place = crew.start(path, job.settings, gpu_count()) if crew is not None else Place()
-        _launch(path, job.settings, processes, on_step, place)
+        _launch(path, job.settings, processes, place, on_step, on_held_out)
     return job.result()
 
 
@@ -85,7 +87,7 @@ def help_with(path: Path, settings: TrainingSettings, place: Place) -> None:
     """
     job = Job.read(path)
     require_same(job.settings, settings.model_dump(mode="json"), place.rank)
-    _launch(path, job.settings, processes_of(job.settings, place.machines), lambda step, steps, loss: None, place)
+    _launch(path, job.settings, processes_of(job.settings, place.machines), place)
 
 
 def command(job: Path, settings: TrainingSettings, processes: int, place: Place) -> list[str]:
@@ -109,7 +111,14 @@ def command(job: Path, settings: TrainingSettings, processes: int, place: Place)
     ]  # fmt: skip
 
 
-def _launch(job: Path, settings: TrainingSettings, processes: int, on_step: OnStep, place: Place) -> None:
+def _launch(
+    job: Path,
+    settings: TrainingSettings,
+    processes: int,
+    place: Place,
+    on_step: OnStep = lambda step, steps, loss: None,
+    on_held_out: OnHeldOut = lambda done, total: None,
+) -> None:
     environment = {**os.environ, PARENT: str(os.getpid()), "TOKENIZERS_PARALLELISM": "false"}
     with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(
@@ -117,7 +126,7 @@ def _launch(job: Path, settings: TrainingSettings, processes: int, on_step: OnSt
             env=environment, start_new_session=True,
         )  # fmt: skip
         try:
-            failure = _follow(child, on_step)
+            failure = _follow(child, on_step, on_held_out)
         finally:
             if child.poll() is None:
                 os.killpg(child.pid, signal.SIGTERM)
@@ -147,7 +156,7 @@ def complaint(lines: Iterable[str]) -> str:
     return (errors or last or ["it said nothing"])[-1][:800]
 
 
-def _follow(child: subprocess.Popen[str], on_step: OnStep) -> str:
+def _follow(child: subprocess.Popen[str], on_step: OnStep, on_held_out: OnHeldOut) -> str:
     """Pass the progress on until the processes end; the first one's complaint, if any."""
     assert child.stdout is not None
     failure = ""
@@ -162,5 +171,7 @@ def _follow(child: subprocess.Popen[str], on_step: OnStep) -> str:
             failure = failure or message["error"]
         elif "step" in message:
             on_step(message["step"], message["steps"], message["loss"])
+        elif "held_out" in message:
+            on_held_out(message["held_out"], message["of"])
     child.wait()
     return failure if child.returncode else ""

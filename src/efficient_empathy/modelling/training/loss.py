@@ -145,14 +145,19 @@ class HeldOut:
     """Called, it gives the mean nats a response token of every group at this moment; each sample is run once."""
 
     def __init__(
-        self, tokenizer: Any, groups: Mapping[str, pl.DataFrame], max_length: int, share: tuple[int, int] = (0, 1)
+        self,
+        tokenizer: Any,
+        groups: Mapping[str, pl.DataFrame],
+        max_length: int,
+        share: tuple[int, int] = (0, 1),
+        on_batch: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
-        """`share` (k, n): this process measures the k-th of every n batches."""
+        """`share` (k, n): this process measures the k-th of every n batches; `on_batch` gets samples done, and all."""
         self.groups = {name: rows for name, rows in groups.items() if len(rows)}
         rows = [rows.select("sample_id", "prompt", "completion") for rows in self.groups.values()]
         each = pl.concat(rows).unique("sample_id", keep="first", maintain_order=True) if rows else None
         self.samples = encode(each, tokenizer, max_length).samples if each is not None else []
-        self.share = share
+        self.share, self.on_batch = share, on_batch
         self.trainer: Any = None
 
     def __call__(self) -> dict[str, float]:
@@ -164,7 +169,9 @@ class HeldOut:
         trainer = self.trainer
         sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
         forward = trainer.model_wrapped if sharded else None  # whose parameters are gathered by their wrapper alone
-        nll = torch.tensor(losses(trainer.model, self.samples, forward=forward, share=self.share))
+        nll = torch.tensor(
+            losses(trainer.model, self.samples, forward=forward, share=self.share, on_batch=self.on_batch)
+        )
         if self.share[1] > 1:
             nll = trainer.accelerator.reduce(nll.to(trainer.args.device), "sum").cpu()
         columns = {

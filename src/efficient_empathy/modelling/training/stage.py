@@ -254,7 +254,7 @@ def _fit(
     with error_context(f"write the rows of {name} to {work}"):
         job = Job.with_rows(base, rows, held_out, settings, work)
     with TrainingProgress(console, f"training {name}") as progress, _logs_in(work.parent.parent / "logs" / name):
-        record = launch(job, progress, crew)
+        record = launch(job, progress, progress.held_out, crew)
     if record.too_long or record.truncated:
         console.print(
             f"{record.truncated:,} samples lost their oldest turns to the limit of {settings.max_length} tokens; "

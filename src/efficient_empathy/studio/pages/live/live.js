@@ -127,7 +127,7 @@ function showFigures(report) {
   progress.value = Math.min(done, progress.max);
   put("done", format.count(done), total ? `of ${format.count(total)}, ${format.share(done, total)}` : "");
   const rate = working ? process.rate : null;
-  put("rate", rate === null ? "–" : `${rate >= 10 ? format.count(rate) : format.decimal(rate, 1)}/s`,
+  put("rate", rate === null ? "–" : pace(rate),
     report.latency_s === null ? "" : `${format.decimal(report.latency_s, 2)} s a reply`);
   put("left", working && process.left_s !== null ? format.duration(process.left_s) : "–",
     working && total > done ? `${format.plural(total - done, "sample")} to go` : "");
@@ -138,6 +138,12 @@ function showFigures(report) {
   const flying = working ? process.in_flight : null;
   put("in-flight", flying === null ? "–" : format.count(flying),
     working && process.concurrency !== null ? `of ${format.count(process.concurrency)} at most now` : "");
+}
+
+/** How fast it goes; below one a second, the time of each. */
+function pace(rate) {
+  if (rate >= 10) return `${format.count(rate)}/s`;
+  return rate >= 1 || rate === 0 ? `${format.decimal(rate, 1)}/s` : `${format.decimal(1 / rate, 1)} s each`;
 }
 
 function put(id, value, note) {
