@@ -88,7 +88,7 @@ def distilled(folder: Path, samples: int) -> None:
     child("make", folder / "distilled", samples, 1)
     one, two = (child("score", folder / "distilled", folder / f"run-{on}", on, "distilled") for on in ("", "ray"))
     for who, result in (("one process", one), ("on ray", two)):
-        print(f"distilled judge, {samples:,} samples, {who}: {result['rate']:.0f} samples/s, {_memory(result)}")
+        print(f"distilled judge, {samples:,} samples, {who}: {result['rate']:.0f} samples/s, {_costs(result)}")
     print(f"on ray ÷ one process: {two['rate'] / one['rate']:.2f}", flush=True)
 
 
@@ -98,7 +98,7 @@ def memory(folder: Path, rows: int) -> None:
     result = child("score", source, folder / f"run-{rows}", "ray", "free")
     print(
         f"{rows:,} samples by a judge that costs nothing, from {SHARDS} shards: scored in {result['seconds']:.0f} s, "
-        f"selected in {result['select']:.1f} s, {result['rate']:,.0f} judgements/s, {_memory(result)}",
+        f"selected in {result['select']:.1f} s, {result['rate']:,.0f} judgements/s, {_costs(result)}",
         flush=True,
     )
 
@@ -121,10 +121,10 @@ def calls(folder: Path, count: int) -> None:
         )
 
 
-def _memory(result: dict[str, Any]) -> str:
-    return "peak {command:,.0f} MB of the command, {worker:,.0f} MB of a worker, {all:,.0f} MB of all".format(
-        **result["peak"]
-    )
+def _costs(result: dict[str, Any]) -> str:
+    cpu = "CPU ms each while judging: {command:.2f} the command, {workers:.2f} the workers, {ray:.2f} Ray's own"
+    memory = "peak {command:,.0f} MB of the command, {worker:,.0f} MB of a worker, {all:,.0f} MB of all"
+    return f"{cpu.format(**result['cpu_ms'])}; {memory.format(**result['peak'])}"
 
 
 def child(*arguments: object) -> dict[str, Any]:
@@ -177,16 +177,19 @@ def score(source: str, run: str, on: str, judge: str) -> None:
         cloudpickle.register_pickle_by_value(sys.modules[Free.__module__])
         who = Free()
     began = time.perf_counter()
-    with peaks() as peak:
+    with watching() as watch:
         judge_all(source, run, judge=who, options=options, quiet=True, **cluster)
         seconds = time.perf_counter() - began
     select(run)
     selected = time.perf_counter() - began - seconds
-    print(json.dumps({"seconds": seconds, "select": selected, "rate": _rate(Path(run)), "peak": peak}))
+    count, first, last = _judged(Path(run))
+    each = {kind: 1000 * used / count for kind, used in watch.cpu(first, last).items()}
+    rate = count / max(1e-3, last - first)
+    print(json.dumps({"seconds": seconds, "select": selected, "rate": rate, "peak": watch.peak, "cpu_ms": each}))
 
 
-def _rate(run: Path) -> float:
-    """Judgements a second between the first and the last that the ledger has."""
+def _judged(run: Path) -> tuple[int, float, float]:
+    """How many judgements the ledger has, and when the first and the last of them were made."""
     import polars as pl
 
     from efficient_empathy.scoring import Ledger
@@ -196,39 +199,71 @@ def _rate(run: Path) -> float:
     else:
         with Ledger(run / "ledger.sqlite", read_only=True) as ledger:
             times = pl.Series([one.created_at for one in ledger.judgements()])
-    first, last = sorted((times.min(), times.max()))
-    return len(times) / max(1e-3, last - first)
+    return len(times), *sorted((times.min(), times.max()))
+
+
+class Watch:
+    """What this process, its workers and Ray's own processes take, looked at twice a second."""
+
+    def __init__(self) -> None:
+        self.peak = {"command": 0.0, "worker": 0.0, "all": 0.0}
+        """The most memory, in MB without what is shared, that this process, one worker, and all had at a time."""
+        self._times: list[float] = []
+        self._seconds: dict[int, list[float]] = {}
+        """By process, the CPU seconds that it had had by each of the times."""
+        self._kinds: dict[int, str] = {}
+
+    def look(self) -> None:
+        """Note what each has by now."""
+        import psutil
+
+        me = psutil.Process()
+        self._times.append(time.time())
+        sizes: dict[str, list[float]] = {"command": [], "workers": [], "ray": []}
+        for process in (me, *me.children(recursive=True)):
+            try:
+                info, used, name = process.memory_info(), process.cpu_times(), " ".join(process.cmdline()[:1])
+            except psutil.Error:
+                continue
+            if process == me or name.startswith("ray::Map"):
+                self._kinds[process.pid] = "command" if process == me else "workers"
+            sizes[self._kinds.get(process.pid, "ray")].append((info.rss - info.shared) / 1e6)
+            seconds = self._seconds.setdefault(process.pid, [])
+            gap = len(self._times) - 1 - len(seconds)
+            seconds += [seconds[-1] if seconds else 0.0] * gap + [used.user + used.system]
+        self.peak["command"] = max([self.peak["command"], *sizes["command"]])
+        self.peak["worker"] = max([self.peak["worker"], *sizes["workers"]])
+        self.peak["all"] = max(self.peak["all"], sum(map(sum, sizes.values())))
+
+    def cpu(self, first: float, last: float) -> dict[str, float]:
+        """CPU seconds between two times, by what the processes are."""
+        import numpy as np
+
+        totals = dict.fromkeys(("command", "workers", "ray"), 0.0)
+        for pid, seconds in self._seconds.items():
+            before, after = np.interp((first, last), self._times[: len(seconds)], seconds)
+            totals[self._kinds.get(pid, "ray")] += float(after - before)
+        return totals
 
 
 @contextmanager
-def peaks() -> Iterator[dict[str, float]]:
-    """The most memory, in MB without what is shared, that this process, one of its workers, and all had at a time."""
-    import psutil
+def watching() -> Iterator[Watch]:
+    """Watch for as long as the block lasts."""
+    watch, over = Watch(), threading.Event()
 
-    peak = {"command": 0.0, "worker": 0.0, "all": 0.0}
-    over = threading.Event()
-
-    def watch() -> None:
-        me = psutil.Process()
+    def run() -> None:
+        watch.look()
         while not over.wait(0.5):
-            sizes = {}
-            for process in (me, *me.children(recursive=True)):
-                try:
-                    info, name = process.memory_info(), " ".join(process.cmdline()[:1])
-                except psutil.Error:
-                    continue
-                sizes[process.pid] = (name, (info.rss - info.shared) / 1e6)
-            peak["command"] = max(peak["command"], sizes.get(me.pid, ("", 0.0))[1])
-            peak["worker"] = max([peak["worker"], *(size for name, size in sizes.values() if name.startswith("ray::"))])
-            peak["all"] = max(peak["all"], sum(size for _, size in sizes.values()))
+            watch.look()
 
-    thread = threading.Thread(target=watch, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        yield peak
+        yield watch
     finally:
         over.set()
         thread.join()
+        watch.look()
 
 
 def peer(url: str, count: str) -> None:

@@ -20,7 +20,7 @@ def test_units_hold_each_missing_sample_once(tmp_path: Path) -> None:
         judged = [samples[0], samples[5]]
         ledger.record(SPEC, [Judgement(one.id, "ok", "test", "r", scores={"a": 1.0}) for one in judged])
         ledger.record(SPEC, [Judgement(samples[1].id, "api_error", "test", "r")])
-        units = list(plan_units(path, ledger, SPEC, 4, {samples[2].id}, has_repeats=True))
+        units = list(plan_units(path, ledger, SPEC, lambda _: 4, 8, {samples[2].id}, has_repeats=True))
     rows = pl.concat(map(unit_rows, units))
     again = list(units_of(rows.to_dict(as_series=False)))
     assert [[one.id for one in read_unit(path, unit)] for unit in again] == [
@@ -30,10 +30,21 @@ def test_units_hold_each_missing_sample_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("rest", "workers", "most", "size"),
-    [(10, 2, 4096, 32), (100_000, 2, 4096, 4096), (3200, 2, 512, 200), (3200, 4, 4096, 100), (10**7, 64, 512, 512)],
+    [(10, 2, 4096, 32), (100_000, 2, 4096, 4096), (3200, 2, 512, 400), (3200, 4, 4096, 200), (10**7, 64, 512, 512)],
 )
-def test_all_workers_end_at_about_the_same_time(rest: int, workers: int, most: int, size: int) -> None:
+def test_a_unit_is_a_small_part_of_what_is_left(rest: int, workers: int, most: int, size: int) -> None:
     assert unit_size(rest, workers, most) == size
+
+
+def test_the_units_become_small_towards_the_end_so_that_all_workers_end_together(tmp_path: Path) -> None:
+    path = tmp_path / "samples.parquet"
+    write_samples([numbered(i) for i in range(1000)], path)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        units = plan_units(path, ledger, SPEC, lambda rest: unit_size(rest, 2), 1000, (), has_repeats=False)
+        sizes = [len(unit.rows) for unit in units]
+    assert sum(sizes) == 1000
+    assert sizes == sorted(sizes, reverse=True)
+    assert (sizes[0], len(sizes), sizes[-4]) == (125, 19, 32)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from efficient_empathy.cluster.reading import is_divisible, is_in_reach, read_on
 from efficient_empathy.cluster.recovery import clear, recover
 from efficient_empathy.cluster.settings import ClusterSettings
 from efficient_empathy.cluster.units import MOST, Unit, plan_units, unit_rows, unit_size
-from efficient_empathy.cluster.worker import Crew, Worker
+from efficient_empathy.cluster.worker import Crew, Worker, report_every_s
 from efficient_empathy.dialogues.source import Source
 from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -35,7 +35,7 @@ _CALLS_EACH = 16
 """Requests under way that are worth a process of their own."""
 _MOST_CALLS = 512
 """Samples of a unit, for a judge behind an API."""
-POLL_S, _PATIENCE_S = 0.5, 60.0
+_PATIENCE_S = 60.0
 
 
 @contextmanager
@@ -119,8 +119,7 @@ class _Job:
         )
         share = max(1, (judge.window.maximum if judge.window is not None else workers) // workers)
         self._crew = Crew(judge.blueprint.elsewhere(share), judge.spec, run, 1, max_usd, self._books)
-        size = unit_size(rest, workers, _MOST_CALLS if judge.window is not None else MOST)
-        self._units = [unit_rows(unit).to_arrow() for unit in self._plan(size)]
+        self._units = [unit_rows(unit).to_arrow() for unit in self._plan(rest)]
         self._failure: Exception | None = None
         self._over = threading.Event()
         self._taken = False
@@ -142,7 +141,7 @@ class _Job:
         threading.Thread(target=self._execute, daemon=True).start()
         tally, started, workers = Tally(), time.monotonic(), 0
         while not self._over.is_set():
-            await asyncio.to_thread(self._over.wait, POLL_S)
+            await asyncio.to_thread(self._over.wait, report_every_s(self._to.judge))
             tally = await self._look()
             workers = max(workers, tally.workers)
             if not workers and time.monotonic() - started > _PATIENCE_S:
@@ -193,18 +192,20 @@ class _Job:
                         max_concurrent_calls_per_actor=2,
                     ),
                 )
-                for _ in judged.iter_batches(batch_size=None, prefetch_batches=0):
-                    pass
+                judged.materialize()
         except Exception as error:
             self._failure = error
         finally:
             self._over.set()
 
-    def _plan(self, size: int) -> Iterator[Unit]:
+    def _plan(self, rest: int) -> Iterator[Unit]:
         to = self._to
         samples = Workspace(self._run).samples
-        has_repeats = to.total < _rows(samples)
-        return plan_units(samples, to.ledger, to.judge.spec, size, to.under_way, has_repeats=has_repeats)
+        most = _MOST_CALLS if to.judge.window is not None else MOST
+        return plan_units(
+            samples, to.ledger, to.judge.spec, lambda left: unit_size(left, self._workers, most), rest, to.under_way,
+            has_repeats=to.total < _rows(samples),
+        )  # fmt: skip
 
     async def _close(self) -> None:
         with suppress(self._ray.exceptions.RayError):  # without them, what the ledger was told before stands

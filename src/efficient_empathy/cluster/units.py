@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from efficient_empathy.scoring.ledger import Ledger
 CHUNK = 65536
 LEAST, MOST = 32, 4096
 """Samples of a unit."""
-_UNITS_EACH = 8
-"""So many units a worker at least, where that leaves them large enough: all should end at about the same time."""
+_UNITS_EACH = 4
+"""So many units a worker at least in what is left, where that leaves them large enough: all should end together."""
 Rows = npt.NDArray[np.uint32]
 
 
@@ -33,26 +33,34 @@ class Unit:
 
 
 def unit_size(rest: int, workers: int, most: int = MOST) -> int:
-    """How many of `rest` samples go into one unit."""
+    """How many of `rest` samples go into the next unit: the fewer, the nearer the end."""
     return max(LEAST, min(most, rest // (_UNITS_EACH * workers)))
 
 
 def plan_units(
-    samples: Path, ledger: Ledger, spec: JudgeSpec, size: int, under_way: Collection[str], *, has_repeats: bool
+    samples: Path,
+    ledger: Ledger,
+    spec: JudgeSpec,
+    size: Callable[[int], int],
+    rest: int,
+    under_way: Collection[str],
+    *,
+    has_repeats: bool,
 ) -> Iterator[Unit]:
-    """Units of up to `size` samples, each of which has no `ok` judgement under `spec` and is not `under_way`.
+    """Units of the `rest` samples that have no `ok` judgement under `spec` and are not `under_way`.
 
-    A sample that stands in several rows, of which there are some if it `has_repeats`, is judged in the first.
+    Each has up to `size` of those that are left. A sample that stands in several rows, of which there are some if it
+    `has_repeats`, is judged in the first.
     """
     number = start = 0
     for ids, is_first in _ids(samples, has_repeats):
         missing = ledger.missing(spec, ids)
         wanted = [i in missing and first and i not in under_way for i, first in zip(ids, is_first, strict=True)]
         rows = np.flatnonzero(np.array(wanted, bool))
-        for at in range(0, len(rows), size):
-            part = rows[at : at + size]
+        while len(rows):
+            part, rows = np.split(rows, [size(rest)])
             yield Unit(number, start + int(part[0]), (part - part[0]).astype(np.uint32))
-            number += 1
+            number, rest = number + 1, rest - len(part)
         start += len(ids)
 
 

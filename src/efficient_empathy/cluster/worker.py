@@ -28,7 +28,7 @@ from efficient_empathy.llm.runner import Work, run_calls
 from efficient_empathy.scoring.judges.contract import Blueprint, CheckedJudge, Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import parts_folder, write_part
 
-REPORT_EVERY_S = 0.5
+_REPORT_S, _QUIET_REPORT_S = 0.5, 2.0
 DEATHS = 3
 """So many workers may die over a unit; the last of them, and all later ones, judge its samples one by one."""
 DEADLY = (
@@ -54,6 +54,11 @@ class Crew:
     max_usd: float | None
     books: Any
     """The actor of `Books`."""
+
+
+def report_every_s(judge: CheckedJudge) -> float:
+    """How often a worker reports, and the command asks: what it takes is missing where the judge itself computes."""
+    return _REPORT_S if judge.endpoint is not None else _QUIET_REPORT_S
 
 
 class Worker:
@@ -110,7 +115,7 @@ class Worker:
                 if endpoint is not None:
                     self._budget = LeasedBudget(self._crew.max_usd, self._lease)
                     endpoint.budget, endpoint.notify = self._budget, self._notices.append
-                self._reporter = asyncio.create_task(self._keep_reporting())
+                self._reporter = asyncio.create_task(self._keep_reporting(report_every_s(self._judge)))
             return self._judge
 
     def _build(self) -> CheckedJudge:
@@ -188,10 +193,10 @@ class Worker:
         grant: float | None = await self._books.lease.remote(self._name, usd, account)
         return grant
 
-    async def _keep_reporting(self) -> None:
+    async def _keep_reporting(self, every_s: float) -> None:
         """Until the books are gone, with the command that had opened them: then nothing more goes out."""
         while True:
-            await asyncio.sleep(REPORT_EVERY_S)
+            await asyncio.sleep(every_s)
             try:
                 stop = await self._report()
             except Exception:  # whatever Ray calls it
