@@ -133,6 +133,8 @@ PATHS: dict[str, dict[str, Any]] = {
     "rubric": {"score": {"rubric": "@"}},
     "judge": {"score": {"judge": "distilled:@"}},
     "judge's option": {"score": {"judge": "distilled", "folder": "@"}},
+    "vllm's model": {"score": {"judge": "vllm:@"}},
+    "vllm's model as an option": {"score": {"judge": "vllm", "model": "@"}},
     "one of two judges": {"score": {"judge": ["distilled", "replay:@"]}},
     "prices": {"score": {"judge": "openai", "prices": "@"}},
     "cascade": {"cascade": {"rubric": "@"}},

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psutil
 import pytest
 
+import vllm_program
 from efficient_empathy import score
 from efficient_empathy.cluster import ClusterSettings, open_engine
 from efficient_empathy.cluster.reading import is_divisible, is_in_reach
@@ -35,9 +38,15 @@ def store() -> Iterator[ObjectStore]:
 
 
 @pytest.fixture(scope="module")
-def logs(store: ObjectStore) -> Iterator[str]:
+def vllm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return vllm_program.install(tmp_path_factory.mktemp("vllm") / "bin")
+
+
+@pytest.fixture(scope="module")
+def logs(store: ObjectStore, vllm: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", KEY)
+        patch.setenv("PATH", f"{vllm}{os.pathsep}{os.environ['PATH']}")
         with this_process_on_a_cluster() as folder:
             yield folder
 
@@ -106,3 +115,25 @@ def test_the_same_scores_as_on_one_machine_within_one_window_and_one_budget(logs
     assert not (tmp_path / "two" / "cluster").exists()
     files = [path for path in (*Path(logs).rglob("*"), *(tmp_path / "two").rglob("*")) if path.is_file()]
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_an_engine_that_ends_is_started_again_and_takes_what_was_in_flight_alone(
+    logs: str, vllm: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source, model = tmp_path / "samples.parquet", tmp_path / "tiny"
+    write_samples([numbered(i, text="the end of all" if i == 20 else "I lost my keys") for i in range(40)], source)
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    options = {"gpus": 0, "concurrency": 2}
+    scores = score(source, tmp_path / "run", judge=f"vllm:{model}", options=options, cluster="ray")
+    assert scores["state"].to_list() == ["ok"] * 40
+    assert "vLLM has ended on" in capfd.readouterr().err
+    asked = Counter(vllm_program.requests(vllm))
+    assert len(asked) == 40
+    assert sum(asked.values()) <= 40 + 2
+    first, second = vllm_program.starts(vllm)
+    assert first["model"] == second["model"] == str(model)
+    with pytest.raises(UserError, match=r"no machine of the cluster has 1 GPU for vLLM: .*--gpus.*--judge openai"):
+        score(source, tmp_path / "other", judge=f"vllm:{model}", cluster="ray", quiet=True)
+    _, rest = psutil.wait_procs([psutil.Process(second["pid"])] if psutil.pid_exists(second["pid"]) else [], 20)
+    assert not rest

@@ -3,7 +3,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from efficient_empathy.cluster.engine import count_workers
+from efficient_empathy.cluster.engine import count_engines, count_workers
 from efficient_empathy.cluster.units import plan_units, read_unit, unit_rows, unit_size, units_of
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.scoring import Judgement, JudgeSpec, Ledger
@@ -63,3 +63,13 @@ def test_all_workers_together_have_no_more_calls_than_one_window(
     wanted: int | None, cpus: int, calls: int | None, count: int
 ) -> None:
     assert count_workers(wanted, cpus, calls) == count
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gpus", "machines", "count"),
+    [(None, 1, [4, 0, 2], 6), (None, 4, [8, 6, 3], 3), (2, 1, [4], 2), (9, 2, [4], 2), (None, 0, [], 1), (3, 0, [], 3)],
+)
+def test_each_engine_has_its_gpus_on_one_machine(
+    wanted: int | None, gpus: int, machines: list[int], count: int
+) -> None:
+    assert count_engines(wanted, 64, gpus, machines) == count

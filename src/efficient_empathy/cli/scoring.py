@@ -51,6 +51,8 @@ def score(
     Example: efficient-empathy score dialogues.jsonl --run runs/mine --judge openai:gpt-4o --batch, at half the price
 
     Example: efficient-empathy score logs/ --run runs/logs --on ray, on all processors of a cluster
+
+    Example: efficient-empathy score logs/ --run runs/logs --on ray://auto --judge vllm:org/name, on all of its GPUs
     """
     from efficient_empathy.cluster import open_engine
     from efficient_empathy.foundation.run.workspace import Workspace

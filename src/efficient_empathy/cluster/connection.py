@@ -174,6 +174,13 @@ def check_machines(run: Path) -> int:
     return sum(cpus)
 
 
+def count_gpus() -> list[int]:
+    """The GPUs of each machine of the cluster."""
+    import ray
+
+    return [int(node["Resources"].get("GPU", 0)) for node in ray.nodes() if node["Alive"]]
+
+
 def _is_there(name: str, answer: Any, run: Path) -> bool:
     """Whether a machine that was asked is still there; raises `UserError` where it will not do."""
     import ray

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from efficient_empathy.cluster.books import Books, Tally
-from efficient_empathy.cluster.connection import check_machines, connect
+from efficient_empathy.cluster.connection import check_machines, connect, count_gpus
 from efficient_empathy.cluster.reading import is_divisible, is_in_reach, read_on_cluster
 from efficient_empathy.cluster.recovery import clear, recover
 from efficient_empathy.cluster.settings import ClusterSettings
@@ -79,6 +79,12 @@ class RayEngine:
 
     def _workers(self, assignment: Assignment) -> int:
         wanted, window = self._settings.workers, assignment.judge.window
+        gpus = assignment.judge.blueprint.gpus_each
+        if gpus is not None:
+            count = count_engines(wanted, self._cpus, gpus, count_gpus() if gpus else [])
+            if wanted is not None and count < wanted:
+                assignment.console.print(f"{count} workers instead of {wanted}: the cluster has no GPUs for more.")
+            return count
         count = count_workers(wanted, self._cpus, window.maximum if window is not None else None)
         if wanted is not None and count < wanted:
             assignment.console.print(
@@ -93,6 +99,23 @@ def count_workers(wanted: int | None, cpus: int, calls: int | None) -> int:
     if calls is None:
         return min(wanted or cpus, cpus)
     return max(1, min(wanted or calls // _CALLS_EACH, cpus, calls))
+
+
+def count_engines(wanted: int | None, cpus: int, gpus: int, machines: Sequence[int]) -> int:
+    """How many workers there are, of those `wanted`, with an engine each on `gpus` GPUs of one machine, 0 for none.
+
+    `machines` are the GPUs of each. Raises `UserError` where no machine has enough.
+    """
+    if not gpus:
+        return min(wanted or 1, cpus)
+    most = sum(there // gpus for there in machines)
+    if not most:
+        raise UserError(
+            f"no machine of the cluster has {gpus} GPU{'s' * (gpus > 1)} for vLLM: start Ray on one that has, change "
+            "--gpus (0 for a vLLM built for processors), or serve the model yourself and name the server: --judge "
+            "openai:MODEL@http://HOST:8000/v1"
+        )
+    return min(wanted or most, most, cpus)
 
 
 async def _nothing(_: Sequence[Any]) -> None:
@@ -186,6 +209,7 @@ class _Job:
                     batch_size=1,
                     batch_format="numpy",
                     num_cpus=1,
+                    num_gpus=self._to.judge.blueprint.gpus_each or None,
                     compute=ActorPoolStrategy(
                         size=min(self._workers, len(self._units)),
                         max_tasks_in_flight_per_actor=2,

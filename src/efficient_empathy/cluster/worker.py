@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,7 @@ from efficient_empathy.cluster.units import Unit, read_unit, units_of
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.llm.errors import BudgetExhausted, Draining
+from efficient_empathy.llm.errors import BudgetExhausted, Draining, ServerLost
 from efficient_empathy.llm.runner import Work, run_calls
 from efficient_empathy.scoring.judges.contract import Blueprint, CheckedJudge, Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import parts_folder, write_part
@@ -169,12 +170,22 @@ class Worker:
         stream = iter(samples)
         return Work(
             take=lambda n: list(islice(stream, n)),
-            ask=lambda batch: _ask(judge, batch),
+            ask=lambda batch: self._ask(judge, batch),
             keep=keep,
             batch_size=1 if one_by_one else judge.batch_size,
             concurrency=1 if one_by_one else judge.concurrency,
             drain=judge.drain,
         )
+
+    async def _ask(self, judge: CheckedJudge, batch: Sequence[Sample]) -> list[Judgement]:
+        """Without the server that it brought, a worker is no more either: the next one begins with another server."""
+        try:
+            return await _ask(judge, batch)
+        except ServerLost as lost:
+            self._notices.append(f"{lost}: another is started.")
+            with suppress(Exception):
+                await self._report()
+            os._exit(1)
 
     def _write_part(self, spec: JudgeSpec, judgements: Sequence[Judgement]) -> None:
         """Written beside, since processes on several machines share the folder of parts, and moved there whole."""

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.figures.formatting import plural, size
+from efficient_empathy.foundation.model_folder import model_files
 from efficient_empathy.foundation.run.manifest import Artifact, Manifest
 from efficient_empathy.foundation.run.workspace import UNFINISHED, Workspace
 from efficient_empathy.integrity.artifacts import faults_of
@@ -21,7 +22,7 @@ from efficient_empathy.integrity.leftovers import leftovers
 from efficient_empathy.integrity.record import CheckResult, Problem
 from efficient_empathy.integrity.records import unreadable
 from efficient_empathy.modelling.generation.replies import reply_names, require_replies
-from efficient_empathy.modelling.training.models import model_files, require_intact
+from efficient_empathy.modelling.training.models import require_intact
 from efficient_empathy.scoring.rubric import read_rubric
 
 MANIFEST = "manifest.json"

@@ -99,6 +99,10 @@ class Untrusted(UserError):
     """No TLS comes about with the host, as its certificate cannot be verified."""
 
 
+class ServerLost(UserError):
+    """A server of this process's own has ended: what it was asked last has no answer, but another one may be begun."""
+
+
 class EndpointDown(UserError):
     """Too many calls in a row were not answered at all: no point in going on."""
 

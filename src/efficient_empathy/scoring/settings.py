@@ -23,7 +23,7 @@ class ScoreSettings(Settings):
         Flag(repeats=True, metavar="JUDGE"),
     ] = Field(default=("distilled",), min_length=1)
     """Who scores: a judge's name, or with its detail in one word, such as openai:MODEL, openai:MODEL@URL,
-    anthropic:MODEL, distilled:FOLDER, replay:FILE. Of several, each judges every sample."""
+    anthropic:MODEL, vllm:MODEL, distilled:FOLDER, replay:FILE. Of several, each judges every sample."""
     pool: Pool | None = None
     """How the judgements of several judges become one score: median by default; first: of the first judge that has
     one."""

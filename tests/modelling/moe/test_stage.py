@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.model_folder import model_hash
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation import GenerationSettings, generate
@@ -23,7 +24,6 @@ from efficient_empathy.modelling.moe.record import ComparisonRecord, RouterRecor
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.moe.stage import mix, summary
 from efficient_empathy.modelling.moe.tensors import read_folder
-from efficient_empathy.modelling.training.models import model_hash
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection import select
 from forked_command import ForkedCommand

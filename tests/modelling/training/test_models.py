@@ -12,7 +12,6 @@ from efficient_empathy.modelling.training.models import (
     bundled_base,
     load_model,
     load_tokenizer,
-    model_hash,
     resolve,
     store_as,
     stored_dtype,
@@ -126,13 +125,6 @@ def test_weights_are_stored_in_another_type_and_load_as_it(model) -> None:
     assert stored_dtype(model) == torch.bfloat16
     for name, parameter in after.named_parameters():
         assert torch.equal(parameter, before.get_parameter(name).to(torch.bfloat16))
-
-
-def test_a_models_hash_changes_with_its_weights_only(tmp_path) -> None:
-    first, same, other = (tiny_model(tmp_path / n, seed=s) for n, s in (("a", 0), ("b", 0), ("c", 1)))
-    assert model_hash(first) == model_hash(same) != model_hash(other)
-    (first / "README.md").write_text("a card")
-    assert model_hash(first) == model_hash(same)
 
 
 def test_the_bundled_base_is_there_or_its_absence_is_told(monkeypatch, tmp_path) -> None:

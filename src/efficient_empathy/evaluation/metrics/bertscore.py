@@ -116,7 +116,7 @@ def _layers(folder: Path) -> int:
 
 def _weights(model: str) -> str:
     """What the weights are known by."""
-    from efficient_empathy.modelling.training.models import model_hash
+    from efficient_empathy.foundation.model_folder import model_hash
 
     return model_hash(Path(model)) if Path(model).is_dir() else model
 

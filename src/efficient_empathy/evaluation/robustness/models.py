@@ -27,6 +27,7 @@ from efficient_empathy.evaluation.robustness.records import Difference, ModelOrd
 from efficient_empathy.evaluation.robustness.sweep_stage import kendall
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, missing_extra
+from efficient_empathy.foundation.model_folder import model_hash
 from efficient_empathy.foundation.run.files import atomic, link
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.resampling import ReplicatedFigure, replicate
@@ -36,7 +37,6 @@ from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.modelling.gguf import base_in
 from efficient_empathy.modelling.training.examples import conversational
 from efficient_empathy.modelling.training.loss import mean_losses
-from efficient_empathy.modelling.training.models import model_hash
 from efficient_empathy.modelling.training.record import TRAINING, FitRecord, Origin, TemplateRecord, TrainingRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
 

@@ -142,7 +142,8 @@ def template_for(target: Target, template_name: str | None, workspace: Workspace
 
 def fingerprint(path: Path | str) -> str:
     """What a model is, as a hash; of an adapter, together with its base. Raises `UserError` where that is not there."""
-    from efficient_empathy.modelling.training.models import base_of, is_adapter, model_hash
+    from efficient_empathy.foundation.model_folder import model_hash
+    from efficient_empathy.modelling.training.models import base_of, is_adapter
 
     own = model_hash(path)
     return f"{own} on {model_hash(base_of(Path(path)))}" if is_adapter(path) else own

@@ -18,6 +18,7 @@ import polars as pl
 
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, missing_extra, shell
+from efficient_empathy.foundation.model_folder import model_hash
 from efficient_empathy.foundation.run.record import finite
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -49,7 +50,7 @@ from efficient_empathy.modelling.moe.routers import on_disk, train_routers
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.progress import TrainingProgress, progress_bar
 from efficient_empathy.modelling.training.examples import assign_parts, conversational, held_out_rows
-from efficient_empathy.modelling.training.models import load_model, load_tokenizer, model_hash, require_intact
+from efficient_empathy.modelling.training.models import load_model, load_tokenizer, require_intact
 from efficient_empathy.modelling.training.record import ALL
 from efficient_empathy.modelling.training.settings import TrainingSettings
 

@@ -5,10 +5,8 @@ Only safetensors are loaded, no code of the model's own, and adapters on their b
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from efficient_empathy.foundation.errors import UserError, shell
+from efficient_empathy.foundation.model_folder import model_files, model_hash
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.bases import ADAPTER, adapter_config, check_model, require_base, run_of
@@ -26,8 +25,6 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 BUNDLED_NAME = "the bundled tiny base"
 _BUNDLED = ("efficient_empathy", "assets", "base")
 """How the bundled base's folder ends, wherever the package is installed."""
-_WHOLE = 64 * 2**20
-_MODEL_FILES = (".json", ".jinja", ".safetensors", ".bin", ".model")
 
 
 def bundled_base() -> Path:
@@ -65,32 +62,6 @@ def resolve(base: str | None) -> Path | str:
             "holds one, or a hub name (org/name)"
         )
     return base
-
-
-def model_hash(path: Path | str) -> str:
-    """16 hexadecimal digits that change with a model's folder; of a hub name, with the name.
-
-    Small files count with all their bytes, weights of 64 MiB and more with their size, first and last MiB.
-    """
-    digest = hashlib.sha256()
-    if not isinstance(path, Path):
-        return hashlib.sha256(path.encode()).hexdigest()[:16]
-    for file in model_files(path):
-        size = file.stat().st_size
-        digest.update(f"{file.name}\0{size}\0".encode())
-        with file.open("rb") as handle:
-            if size < _WHOLE:
-                digest.update(handle.read())
-            else:
-                digest.update(handle.read(2**20))
-                handle.seek(-(2**20), os.SEEK_END)
-                digest.update(handle.read())
-    return digest.hexdigest()[:16]
-
-
-def model_files(folder: Path) -> list[Path]:
-    """The files that make a model, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix in _MODEL_FILES and not path.name.startswith("."))
 
 
 Dtype = Literal["fp32", "bf16", "auto"]

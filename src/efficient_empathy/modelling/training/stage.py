@@ -16,6 +16,7 @@ import polars as pl
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, error_context, missing_extra, shell
 from efficient_empathy.foundation.guard import Bounds, needs_of
+from efficient_empathy.foundation.model_folder import model_files, model_hash
 from efficient_empathy.foundation.permissions import remember
 from efficient_empathy.foundation.run.files import atomic, file_hash
 from efficient_empathy.foundation.run.table import RunTable
@@ -42,8 +43,6 @@ from efficient_empathy.modelling.training.machines import (
     meeting_place,
 )
 from efficient_empathy.modelling.training.models import (
-    model_files,
-    model_hash,
     require_finite,
 )
 from efficient_empathy.modelling.training.record import (

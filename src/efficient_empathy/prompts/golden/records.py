@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 
 from efficient_empathy.foundation.run.record import Part, Record
 from efficient_empathy.scoring.judges.contract import JudgeSpec
-from efficient_empathy.scoring.judges.llm import DECODING
+from efficient_empathy.scoring.judges.model_settings import DECODING
 from efficient_empathy.scoring.judges.registry import reads_replies
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.policies import RulePolicy

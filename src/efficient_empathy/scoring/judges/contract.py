@@ -183,6 +183,22 @@ class JudgeSettings(Settings):
         """
         return self
 
+    @property
+    def gpus_each(self) -> int | None:
+        """GPUs that each process with this judge has to itself; None for a judge without an engine of its own.
+
+        Processes share out what a judge without one may ask at a time.
+        """
+        return None
+
+    def elsewhere(self, concurrency: int) -> Self:
+        """The same for a process in another folder, with at most so many requests under way where it makes any."""
+        fields: dict[str, Any] = {key: value for key, value in self if isinstance(value, Path)}
+        changes = {key: path.absolute() for key, path in fields.items()}
+        if "concurrency" in type(self).model_fields:
+            changes["concurrency"] = concurrency
+        return self.model_copy(update=changes)
+
     def build(self, context: JudgeContext) -> Judge:
         """The judge. Raises `UserError` where it cannot be had."""
         raise NotImplementedError
@@ -204,15 +220,15 @@ class Blueprint:
         return CheckedJudge(judge, self.rubric, repeats_itself=self.judge.REPEATS_ITSELF, blueprint=self)
 
     def elsewhere(self, concurrency: int) -> Blueprint:
-        """The same for a process in another folder, with at most so many requests under way where it makes any."""
+        """See `JudgeSettings`."""
         if not isinstance(self.judge, JudgeSettings):
             return self
-        fields: dict[str, Any] = {key: value for key, value in self.judge if isinstance(value, Path)}
-        changes = {key: path.absolute() for key, path in fields.items()}
-        if "concurrency" in type(self.judge).model_fields:
-            changes["concurrency"] = concurrency
-        source = self.source and self.source.absolute()
-        return replace(self, judge=self.judge.model_copy(update=changes), source=source)
+        return replace(self, judge=self.judge.elsewhere(concurrency), source=self.source and self.source.absolute())
+
+    @property
+    def gpus_each(self) -> int | None:
+        """See `JudgeSettings`."""
+        return self.judge.gpus_each if isinstance(self.judge, JudgeSettings) else None
 
 
 TOLERANCE = 0.01

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, JsonValue
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.llm import BudgetExhausted, CallFailed, Completion, Draining, Endpoint
 from efficient_empathy.llm.connection import connect
 from efficient_empathy.llm.errors import FILTERED
-from efficient_empathy.llm.settings import (
-    ExtraBody,
-    HeaderVariables,
-    public_url,
-    settings_of_request,
-)
-from efficient_empathy.llm.thought import reasoning_room
+from efficient_empathy.llm.settings import HeaderVariables, public_url, settings_of_request
 from efficient_empathy.scoring.judges.completions import Streak, read_completion
-from efficient_empathy.scoring.judges.contract import REDACTS, Judge, JudgeContext, Judgement, JudgeSettings, JudgeSpec
+from efficient_empathy.scoring.judges.contract import REDACTS, Judge, JudgeContext, Judgement, JudgeSpec
+from efficient_empathy.scoring.judges.model_settings import DECODING, ModelSettings
 from efficient_empathy.scoring.logprobs import TOP_LOGPROBS, LogprobsError, alternatives_limit, distributions
 from efficient_empathy.scoring.parser import to_judgement
 from efficient_empathy.scoring.rubric import Rubric
@@ -33,21 +27,11 @@ from efficient_empathy.scoring.rubric import Rubric
 if TYPE_CHECKING:
     from efficient_empathy.llm.batches.client import BatchClient
 
-DECODING = ("reply", "temperature", "max_tokens", "logprobs")
-"""The settings of how replies are asked for; they stand in the `JudgeSpec` under these names."""
 
-
-class LLMSettings(JudgeSettings):
-    """Who is asked, and how. A subclass names its wire format."""
+class LLMSettings(ModelSettings):
+    """Who is asked behind an API, and what it may cost. A subclass names its wire format."""
 
     FORMS: ClassVar[tuple[str, ...]] = (":MODEL", ":MODEL@URL")
-    READS_REPLIES: ClassVar[bool] = True
-    NAME: ClassVar[str]
-    WIRE: ClassVar[str]
-    """A name of `llm.wire.WIRES`, which also knows the default URL and the variables of URL and key."""
-
-    model: str | None = None
-    """the model's name."""
     base_url: str | None = None
     """the endpoint; by default $OPENAI_BASE_URL or https://api.openai.com/v1, $ANTHROPIC_BASE_URL or
     https://api.anthropic.com."""
@@ -55,25 +39,6 @@ class LLMSettings(JudgeSettings):
     """the environment variable that holds the key; OPENAI_API_KEY or ANTHROPIC_API_KEY by default."""
     headers: HeaderVariables = Field(default_factory=dict)
     """a header of every request, its value from an environment variable, as in api-key=AZURE_API_KEY; repeatable."""
-    extra_body: ExtraBody = Field(default_factory=dict)
-    """further fields of every request, a JSON object such as {"reasoning_effort": "low"}."""
-    reply: Literal["auto", "json", "text"] = "auto"
-    """json, by a JSON schema; text, by the evaluation form; auto, JSON until the server declines a schema."""
-    temperature: float = Field(default=0.0, ge=0)
-    """of sampling."""
-    max_tokens: int = Field(default=100, ge=1)
-    """room for a reply, in tokens."""
-    reasoning_tokens: int | None = Field(default=None, ge=0)
-    """further room for what a model thinks before it replies, in tokens; by default none, or 4096 where extra_body asks
-    for reasoning without a budget of its own."""
-    logprobs: bool = False
-    """take the expected score over the score token's log-probabilities instead of the number written."""
-    redact: bool = False
-    """replace what looks like personal data in what is sent; such judgements are kept apart from those of the text."""
-    concurrency: int = Field(default=64, ge=1)
-    """requests in flight at most."""
-    timeout_s: Annotated[float, Flag("--timeout")] = Field(default=60.0, gt=0)
-    """seconds for one request."""
     max_attempts: int = Field(default=5, ge=1)
     """tries per request, not counting 429s."""
     max_cost: float | None = Field(default=None, ge=0)
@@ -82,18 +47,16 @@ class LLMSettings(JudgeSettings):
     prices: Path | None = None
     """a prices file instead of the package's own."""
 
-    @property
-    def room(self) -> int:
-        """Tokens for thoughts, beside those for the reply."""
-        if self.reasoning_tokens is not None:
-            return self.reasoning_tokens
-        return reasoning_room(self.extra_body)
-
     @classmethod
     def from_detail(cls, detail: str) -> dict[str, Any]:
         """`MODEL` or `MODEL@URL`."""
         model, _, url = detail.partition("@")
         return {key: value for key, value in {"model": model, "base_url": url}.items() if value}
+
+    @property
+    def fields_of_requests(self) -> dict[str, JsonValue]:
+        """See `ModelSettings`."""
+        return settings_of_request(self.headers, self.extra_body)
 
     def resolve(self) -> Self:
         """With the endpoint as a URL without secrets; what it may cost is for each run to say."""
@@ -128,6 +91,7 @@ class LLMSettings(JudgeSettings):
 class LLMJudge:
     """Asks an endpoint for one sample's scores a call. The endpoint's window bounds the requests in flight.
 
+    `identity` is what its `JudgeSpec` calls the model, by default name and address.
     More calls than the window holds are kept under way, so that a slot which a call frees while it waits to be retried
     is used at once.
     """
@@ -135,7 +99,13 @@ class LLMJudge:
     name: str
     batch_size = 1
 
-    def __init__(self, endpoint: Endpoint, rubric: Rubric, settings: LLMSettings) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        rubric: Rubric,
+        settings: ModelSettings,
+        identity: Mapping[str, JsonValue] | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self.rubric = rubric
         self.settings = settings
@@ -156,12 +126,11 @@ class LLMJudge:
             judge=settings.NAME,
             rubric=rubric.hash,
             settings={
-                "model": endpoint.model,
-                "at": endpoint.address,
+                **(identity or {"model": endpoint.model, "at": endpoint.address}),
                 **{name: getattr(settings, name) for name in DECODING},
                 **({"reasoning_tokens": settings.room} if settings.room else {}),
                 **redaction,
-                **settings_of_request(settings.headers, settings.extra_body),
+                **settings.fields_of_requests,
             },
         )
 

@@ -14,6 +14,7 @@ from efficient_empathy.llm.wire import WIRES
 from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeReference
 from efficient_empathy.scoring.judges.llm import LLMSettings
 from efficient_empathy.scoring.judges.registry import settings_of
+from efficient_empathy.scoring.judges.vllm import VLLMSettings
 
 
 def judge_needs(
@@ -30,6 +31,8 @@ def judge_needs(
     for name in sorted(chosen):
         if isinstance(value := getattr(settings, name), Path):
             yield from bounds.reading(value)
+    if isinstance(settings, VLLMSettings) and "model" in chosen:
+        yield from bounds.reading(settings.model)
     if isinstance(settings, LLMSettings):
         if settings.prices is not None and "prices" in chosen and "max_cost" in users:
             raise UserError(

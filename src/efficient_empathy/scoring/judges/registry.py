@@ -31,6 +31,7 @@ BUILT_IN = {
     "distilled": "efficient_empathy.scoring.judges.distilled:DistilledSettings",
     "openai": "efficient_empathy.scoring.judges.openai:OpenAISettings",
     "anthropic": "efficient_empathy.scoring.judges.anthropic:AnthropicSettings",
+    "vllm": "efficient_empathy.scoring.judges.vllm:VLLMSettings",
     "replay": "efficient_empathy.scoring.judges.replay:ReplaySettings",
 }
 ENTRY_POINTS = "efficient_empathy.judges"
