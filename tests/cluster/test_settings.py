@@ -1,11 +1,13 @@
+import sys
 from pathlib import Path
 
 import pytest
 
+from efficient_empathy import score
 from efficient_empathy.cluster.settings import ClusterSettings
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.settings import load
-from efficient_empathy.recipe import Recipe
+from efficient_empathy.recipe import DIALOGUES, Recipe
 
 
 @pytest.mark.parametrize("cluster", ["ray", "ray://auto", "ray://10.0.0.1:6379", "ray://[::1]:6379", "ray://head:1"])
@@ -38,3 +40,19 @@ def test_a_recipe_that_names_somebodys_cluster_needs_permission(nothing_allowed:
     assert changed.score is not None
     assert changed.score.cluster == "ray"
     assert Recipe.load(recipe, {"score.cluster": "ray://mine:6379"}).score is not None
+
+
+def test_ray_that_is_not_installed_is_told_with_what_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match=r'--on ray needs .*pip install "efficient-empathy\[ray\]"'):
+        score(DIALOGUES, tmp_path / "run", cluster="ray", quiet=True)
+
+
+def test_a_cluster_has_nothing_to_do_where_a_provider_judges_in_batches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
+    with pytest.raises(UserError, match="--batch has the provider do the work, so --on has nothing to do: leave one"):
+        score(DIALOGUES, tmp_path / "run", judge="openai:gpt-4o", batches={"batch": True}, cluster="ray", quiet=True)

@@ -157,6 +157,8 @@ def predict(
 ) -> None:
     """Predict how good conversations are with the distilled judge: no run, no key, and nothing written unless asked.
 
+    It works in one process; on a cluster `score --on ray` gives the same scores and probabilities, in a run.
+
     Example: efficient-empathy predict dialogues.jsonl -o figures.csv
 
     Example: tail -f chats.jsonl | efficient-empathy predict -

@@ -81,11 +81,8 @@ def score(
         checked_judges = [
             build_judge(one, rubric, workspace, options, source) for one in judges
         ]  # before anything is written
-        if batches is not None and batches.batch and not any(one.has_batches for one in checked_judges):
-            raise UserError(
-                f"--batch is for judges behind an API, which {checked_judges[0].name} is not: name one with --judge, "
-                "such as openai:MODEL or anthropic:MODEL, or leave --batch out"
-            )
+        if batches is not None and batches.batch:
+            _check_batches(checked_judges, engine)
         share_budget(checked_judges)
         panel = Panel.of([one.spec for one in checked_judges], pool if len(checked_judges) > 1 else "first")
         references = [
@@ -103,6 +100,20 @@ def score(
             workspace, checked_judges, FirstPass(panel=panel, judges=tuple(references)), last, rubric, record, console,
             batches, engine,
         )  # fmt: skip
+
+
+def _check_batches(judges: Sequence[CheckedJudge], engine: Engine | None) -> None:
+    """Raise `UserError` where no judge can be asked in batches, or none is left for a cluster."""
+    if not any(one.has_batches for one in judges):
+        raise UserError(
+            f"--batch is for judges behind an API, which {judges[0].name} is not: name one with --judge, "
+            "such as openai:MODEL or anthropic:MODEL, or leave --batch out"
+        )
+    if engine is not None and all(one.has_batches for one in judges):
+        raise UserError(
+            "--batch has the provider do the work, so --on has nothing to do: leave one of them out, or name one more "
+            "judge, which works on the cluster"
+        )
 
 
 def _score(

@@ -130,13 +130,12 @@ class VllmServer:
             return False
 
     def _reason(self) -> str:
-        """What its log ends with, of errors the last that is no mere consequence."""
+        """The last error of its log that is no mere consequence of another."""
         size = os.fstat(self._log.fileno()).st_size
         end = os.pread(self._log.fileno(), _TAIL, max(0, size - _TAIL))
         lines = end.decode("utf-8", "replace").splitlines()
         errors = [match[1] for line in lines if (match := _ERROR.search(line)) and _CONSEQUENCE not in line]
-        reason = (errors or [line for line in lines if line.strip()] or ["without a word"])[-1]
-        return redact(" ".join(reason.split()))[:_MOST_WORDS]
+        return redact(" ".join(errors[-1].split()))[:_MOST_WORDS] if errors else "killed, or without a word"
 
     def _keep_log(self) -> str:
         """The log as a file, for whoever looks for the cause."""
