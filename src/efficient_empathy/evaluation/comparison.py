@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.evaluation.metric import MODEL, Measured, Metric
+from efficient_empathy.evaluation.metrics.stock import TOP_REPLY, commonest
 from efficient_empathy.evaluation.record import (
     EvaluatedExample,
     EvaluatedModel,
@@ -98,6 +99,7 @@ def compare(
         confidence=confidence,
         metrics=describe_figures(metrics),
         about=about_of(metrics),
+        references=references_alone(metrics, rows),
         models=tuple(
             EvaluatedModel(
                 name=one.name,
@@ -105,12 +107,22 @@ def compare(
                 n=len(one.rows),
                 values={f: number(values[one.name][f]) for f in figures if f in values[one.name]},
                 intervals={f: _ends(replicates[one.name][f], confidence) for f in figures if f in replicates[one.name]},
+                commonest=commonest(one.rows) if TOP_REPLY in figures else {},
             )
             for one in contestants
         ),
         tests=tests,
         notes=tuple(notes),
     )
+
+
+def references_alone(metrics: Sequence[Metric], rows: pl.DataFrame) -> dict[str, float | None]:
+    """The figures of the references as if they were replies, of the metrics that read replies alone."""
+    replies = rows.with_columns(prediction="reference")
+    alone = [metric for metric in metrics if getattr(metric, "of_replies_alone", False)]
+    return {
+        name: number(float(value[0])) for metric in alone for name, value in metric.measure(replies).under().items()
+    }
 
 
 def describe_figures(metrics: Sequence[Metric]) -> dict[str, MeasuredFigure]:

@@ -34,6 +34,8 @@ class EvaluatedModel(Part):
     n: int
     values: dict[str, Number]
     intervals: dict[str, Interval] = Field(default_factory=dict)
+    commonest: dict[str, str] = Field(default_factory=dict)
+    """Of `top_reply` and `top_opening`, the reply and the opening that they are of."""
     share_of_data: Number = None
     """Samples trained on ÷ samples that there were to train on."""
     training: TrainingCost | None = None
@@ -94,6 +96,8 @@ class EvaluationRecord(Record):
     about: dict[str, dict[str, Any]]
     """By metric, what a reader must know to get the same numbers."""
     models: tuple[EvaluatedModel, ...] = Field(min_length=1)
+    references: dict[str, Number] = Field(default_factory=dict)
+    """The figures of the references as if they were a model's replies, where a metric reads replies alone."""
     tests: tuple[PairedTest, ...] = ()
     examples: tuple[EvaluatedExample, ...] = ()
     notes: tuple[str, ...] = ()

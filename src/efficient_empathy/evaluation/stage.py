@@ -201,20 +201,31 @@ def stream(name: str, predictions: Path, references: Path | None, metrics: Seque
     tallies = [metric.tally() for metric in metrics if isinstance(metric, Streaming)]
     if len(tallies) < len(metrics):
         return None
+    alone = [
+        metric.tally()
+        for metric in metrics
+        if isinstance(metric, Streaming) and getattr(metric, "of_replies_alone", False)
+    ]
     n = 0
     try:
         for part in _parts(predictions, references):
             n += len(part)
             for tally in tallies:
                 tally.add(part)
+            for tally in alone:
+                tally.add(part.with_columns(prediction="reference"))
     except NotInStepError:
         return None
-    values = {figure: number(float(value[0])) for tally in tallies for figure, value in tally.values().items()}
+    values, of_references = (
+        {figure: number(float(value[0])) for tally in some for figure, value in tally.values().items()}
+        for some in (tallies, alone)
+    )
     figures = describe_figures(metrics)
     model = EvaluatedModel(name=name, label=name, n=n, values={figure: values[figure] for figure in figures})
     return EvaluationRecord(
-        n=n, dialogues=n, baseline=name, resamples=0, metrics=figures, about=about_of(metrics), models=(model,)
-    )
+        n=n, dialogues=n, baseline=name, resamples=0, metrics=figures, about=about_of(metrics), models=(model,),
+        references=of_references,
+    )  # fmt: skip
 
 
 def _parts(predictions: Path, references: Path | None) -> Iterator[pl.DataFrame]:

@@ -18,6 +18,7 @@ from efficient_empathy.evaluation.record import (
     MeasuredFigure,
     TrainingCost,
 )
+from efficient_empathy.evaluation.stock import stock_replies
 from efficient_empathy.foundation.run.files import atomic
 
 _ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
@@ -68,6 +69,8 @@ def blocks(record: EvaluationRecord) -> list[Block]:
             (model.title, [Cell(f"{model.n:,}"), *cells])
             for model, cells in zip(record.models, zip(*columns, strict=True), strict=True)
         ]
+        if any(figure in record.references for figure in figures):
+            rows.append((REFERENCES, [Cell(f"{record.n:,}"), *_references(record, figures)]))
         heads = [f"{figure}{_ARROWS[one.better]}" for figure, one in figures.items()]
         tables.append(Block(name, ["N", *heads], rows, _line(about)))
     training = [(model.title, _training(model)) for model in record.models]
@@ -76,8 +79,17 @@ def blocks(record: EvaluationRecord) -> list[Block]:
     return tables
 
 
-def caption(record: EvaluationRecord) -> str:
-    """What a reader must know of the numbers: N, intervals, marks."""
+REFERENCES = "(the references)"
+"""The row of what people replied; it is no model, so it is neither best nor tested."""
+
+
+def _references(record: EvaluationRecord, figures: Mapping[str, MeasuredFigure]) -> list[Cell]:
+    values = {figure: record.references.get(figure) for figure in figures}
+    return [Cell("–" if (v := values[name]) is None else f"{v:.{one.digits}f}") for name, one in figures.items()]
+
+
+def caption(record: EvaluationRecord, between: str = " ") -> str:
+    """What a reader must know of the numbers: N, intervals, marks; then, after `between`, stock replies and notes."""
     part = {"test": " of the test split", "held_out": " that were held out"}.get(record.part, "")
     sentences = [f"N = {record.n:,} responses in {record.dialogues:,} dialogues{part}."]
     if record.resamples:
@@ -88,21 +100,22 @@ def caption(record: EvaluationRecord) -> str:
     if record.tests:
         level, label = 1 - record.confidence, record.titles[record.baseline]
         sentences.append(f"* differs from {label} (p < {level:.2g}, Holm-corrected over {len(record.tests):,} tests).")
-    return " ".join([*sentences, *(f"Note: {note}." for note in record.notes)])
+    notes = [*(f"{stock}." for stock in stock_replies(record).values()), *(f"Note: {note}." for note in record.notes)]
+    return between.join([" ".join(sentences), *notes])
 
 
 def text(record: EvaluationRecord) -> str:
     """Aligned tables for a terminal; of a single model with its intervals."""
     lines = []
     for block in blocks(record):
-        grid = _alone(block) if len(block.rows) == 1 else _beside(block)
+        grid = _alone(block) if len(record.models) == 1 else _beside(block)
         widths = [max(len(row[i]) for row in grid) for i in range(len(grid[0]))]
         lines.append(f"{block.name}")
         for row in grid:
             cells = [f"{row[0]:<{widths[0]}}", *(f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True))]
             lines.append("  " + "  ".join(cells).rstrip())
         lines += [f"  {block.about}"] if block.about else []
-    return "\n".join([*lines, caption(record)])
+    return "\n".join([*lines, caption(record, "\n")])
 
 
 def markdown_tables(record: EvaluationRecord) -> str:
@@ -162,9 +175,11 @@ def _line(about: Mapping[str, Any]) -> str:
 
 
 def _alone(block: Block) -> list[list[str]]:
-    (label, cells), *_ = block.rows
+    (label, cells), *others = block.rows
     rows = [[head, cell.value, cell.interval] for head, cell in zip(block.heads, cells, strict=True)]
-    return [["", label, ""], *rows]
+    for _, row in others:
+        rows = [[*line, cell.value] for line, cell in zip(rows, row, strict=True)]
+    return [["", label, "", *(name for name, _ in others)], *rows]
 
 
 def _beside(block: Block) -> list[list[str]]:
@@ -234,6 +249,8 @@ def figures(record: EvaluationRecord) -> dict[str, Any]:
     else:
         result["metrics"] = {model["name"]: model["values"] for model in models}
         result |= {key: content[key] for key in ("baseline", "models", "tests")}
+    result |= {"references": content["references"]} if record.references else {}
+    result |= {"stock_replies": stock} if (stock := stock_replies(record)) else {}
     result |= {"notes": content["notes"]} if record.notes else {}
     if isinstance(record, EvaluationResult):
         result |= {"path": record.path, "seconds": record.seconds, "skipped": record.skipped}
@@ -283,7 +300,7 @@ def _significant(record: EvaluationRecord) -> list[str]:
     """One line a model: on what it is significantly better and worse than the baseline."""
     if not record.tests:
         return []
-    lines = []
+    lines, stock = [], stock_replies(record)
     for name, label in record.titles.items():
         if name == record.baseline:
             continue
@@ -295,5 +312,6 @@ def _significant(record: EvaluationRecord) -> list[str]:
                 (better if (test.difference > 0) == up else worse).append(test.metric)
         parts = [f"{word} in {', '.join(names)}" for word, names in (("better", better), ("worse", worse)) if names]
         verdict = "; ".join(parts) or "no significant difference"
+        verdict += "; its replies are stock, see above" if name in stock else ""
         lines.append(f"{label} against {record.titles[record.baseline]}: {verdict}.")
     return lines

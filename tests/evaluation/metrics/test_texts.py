@@ -14,7 +14,8 @@ ROWS = pair_texts(["oh no", "oh no", "", "I see ."], ["x"] * 4)
 
 def test_figures() -> None:
     found = {name: float(value[0]) for name, value in Texts(MetricOptions()).measure(ROWS).under().items()}
-    assert found == {"unique": 75, "words": 7 / 4, "empty": 25}
+    stock = {"top_reply": 50, "top_opening": 50, "reused": 50}
+    assert found == {"unique": 75, "words": 7 / 4, "empty": 25, **stock}
     assert {figure.name for figure in Texts.figures} == found.keys()
 
 

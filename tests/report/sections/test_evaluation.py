@@ -4,14 +4,21 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from browser import Page
+from efficient_empathy.evaluation.settings import EvaluationSettings
+from efficient_empathy.evaluation.stage import evaluate
+from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.report.sections.evaluation import Evaluation, evaluation
+from evaluated_runs import costed_run
 from evidence_files import FIGURES, write_evaluation, write_models
 from trained_runs import MODELS, write_json
+
+QUIET = Console(quiet=True)
 
 
 def page_of(workspace: Workspace) -> Page:
@@ -59,6 +66,26 @@ def test_what_the_numbers_are_of_is_said(whole_run: Workspace) -> None:
     assert "tested against Base model, paired by dialogue, 42 tests with Holm’s correction" in text
     assert "splitter: built in; versions: nltk 3.9, rouge-score 0.1." in text
     assert "42 tests with 1,000 resamples: none can be significant." in text
+
+
+def test_stock_replies_are_called_out_here_and_beside_the_losses_and_people_s_shares_stand_below(tmp_path) -> None:
+    workspace = costed_run(tmp_path / "run")
+    for name in ("moe", "rationality"):
+        path = workspace.generations / f"{name}.parquet"
+        pl.read_parquet(path).with_columns(response=pl.lit("I am <b>so</b> sorry.")).write_parquet(path)
+    evaluate(workspace, EvaluationSettings(metrics=("texts",), resamples=0), console=QUIET)
+    page = page_of(workspace)
+    text = " ".join(page.text.split())
+    sentence = (
+        "MoE, routers trained gives stock replies: 100.0 % say “I am <b>so</b> sorry.” (of the references at most"
+    )
+    assert text.count(sentence) == 1
+    assert "A loss does not show that these give stock replies: Base model, Sensibility expert, " in text
+    assert "Stock replies: 5 of 5 models" in text
+    head, *rows = page.table("Figures: texts")
+    shares = dict(zip(head, rows[-1], strict=True))
+    assert shares["model"] == "the references"
+    assert [cell for name, cell in shares.items() if name.startswith(("top_reply", "unique"))] == ["100.0", "1.7"]
 
 
 def test_the_best_of_a_column_is_marked_as_it_is_printed(whole_run: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""What responses are like whatever their references: how many are distinct, how long they are, how many are empty."""
+"""What responses are like whatever their references: distinct or stock, how long they are, how many are empty."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ from efficient_empathy.evaluation.metric import (
     Values,
     Weights,
 )
+from efficient_empathy.evaluation.metrics.stock import (
+    FIGURES,
+    REUSED,
+    TOP_OPENING,
+    TOP_REPLY,
+    Commonest,
+    KeyCounts,
+    Reused,
+)
+from efficient_empathy.evaluation.metrics.stock import keys_of as stock_keys_of
 from efficient_empathy.evaluation.tokens import Ragged
 
 _AT_ONCE = 2**24
@@ -116,8 +126,8 @@ def keys_of(items: Ragged, order: int) -> npt.NDArray[np.int64]:
 
 
 class Texts:
-    """Share of unique replies, mean length, share of empty replies. A model that always answers the same can lead in
-    BLEU, so these stand beside it (Li et al. 2016, doi:10.18653/v1/N16-1014, on safe replies).
+    """Shares of unique, stock and empty replies, mean length. A model that always answers the same can lead in BLEU, so
+    these stand beside it (Li et al. 2016, doi:10.18653/v1/N16-1014, on safe replies).
     """
 
     name = "texts"
@@ -126,7 +136,10 @@ class Texts:
         Figure("unique", "higher", "different replies ÷ replies ×100, letter for letter; falls with N", digits=1),
         Figure("words", "neither", "mean length of a reply in words between blanks", digits=1),
         Figure("empty", "lower", "replies without a word ×100"),
+        *FIGURES,
     )
+    of_replies_alone = True
+    """References are measured as well, as if they were replies."""
     about: Mapping[str, Any] = {"words": "between blanks; a tokenised reply has more than the same one untokenised"}
 
     def __init__(self, options: MetricOptions) -> None:
@@ -135,7 +148,10 @@ class Texts:
     def measure(self, rows: pl.DataFrame, model: Path | str | None = None) -> Measured:
         """Count."""
         replies = Ragged(rows["prediction"].rank("dense").to_numpy().astype(np.int32), np.ones(len(rows), np.int64))
-        return CombinedCounts((Distinct("unique", replies), Sums(_counts(rows), _figures)))
+        keys = stock_keys_of(rows)
+        stock = [Commonest(name, keys[name]) for name in (TOP_REPLY, TOP_OPENING)]
+        reused = Reused(keys[TOP_REPLY], rows["dialogue_id"])
+        return CombinedCounts((Distinct("unique", replies), Sums(_counts(rows), _figures), *stock, reused))
 
     def tally(self) -> Tally:
         """See `Streaming`."""
@@ -148,15 +164,23 @@ class _Tally:
     def __init__(self) -> None:
         self._sums = np.zeros((1, 3))
         self._distinct = DistinctCount()
+        self._keys = {name: KeyCounts() for name in (TOP_REPLY, TOP_OPENING)}
 
     def add(self, rows: pl.DataFrame) -> None:
-        """See `Tally`."""
+        """See `Tally`: each row counts as a dialogue."""
+        keys = stock_keys_of(rows)
+        for name, counts in self._keys.items():
+            counts.add(keys[name])
         self._sums += _counts(rows).sum(0)
         self._distinct.add(rows["prediction"].hash().reinterpret(signed=True).to_numpy())
 
     def values(self) -> Values:
         """See `Tally`."""
-        return {"unique": self._distinct.share, **_figures(self._sums)}
+        rows = self._sums[:, 0]
+        stock = {name: counts.most for name, counts in self._keys.items()} | {REUSED: self._keys[TOP_REPLY].repeated}
+        with np.errstate(invalid="ignore"):
+            shares = {name: 100 * count / rows for name, count in stock.items()}
+        return {"unique": self._distinct.share, **_figures(self._sums), **shares}
 
 
 def _counts(rows: pl.DataFrame) -> npt.NDArray[np.float64]:

@@ -16,6 +16,7 @@ from efficient_empathy.evaluation.record import (
     MeasuredFigure,
     PairedTest,
 )
+from efficient_empathy.evaluation.stock import stock_replies
 from efficient_empathy.foundation.figures.charts import Dot
 from efficient_empathy.foundation.figures.formatting import fixed, probability, signed
 from efficient_empathy.report.decision import read_if_there
@@ -103,6 +104,20 @@ class Evaluation:
         if value is None or look.better == "neither" or len(set(others)) < 2:
             return False
         return round(value, look.digits) == (max(others) if look.better == "higher" else min(others))
+
+    @cached_property
+    def stock(self) -> dict[str, str]:
+        """By model, what it gives as stock replies."""
+        return stock_replies(self.record) if self.record else {}
+
+    def has_references(self, group: Group) -> bool:
+        """Whether the references were measured as replies, for this set."""
+        return self.record is not None and any(name in self.record.references for name in group.figures)
+
+    def of_references(self, figure: str) -> str:
+        """A figure of the references as it is printed; "–" where it is none of replies alone."""
+        references = self.record.references if self.record else {}
+        return fixed(references.get(figure), self.figures[figure].digits)
 
     @property
     def part(self) -> str:
