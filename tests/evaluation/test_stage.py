@@ -38,7 +38,8 @@ def test_a_run_is_compared_and_its_evaluation_written(tmp_path) -> None:
     written = json.loads(workspace.evaluation.read_text())
     assert EvaluationRecord.read(workspace.evaluation) == result.record
     assert (result.path, result.skipped) == (str(workspace.evaluation), False)
-    assert {"version", "n", "part", "dialogues", "baseline", "resamples", "seed", "confidence", "metrics", "about", "references",
+    assert {"version", "n", "part", "dialogues", "baseline", "resamples", "seed", "confidence", "metrics", "about",
+            "references",
             "models", "tests", "notes", "examples"} == set(written)  # fmt: skip
     assert (written["n"], written["part"], written["dialogues"], written["baseline"]) == (60, "test", 30, "base")
     assert [m["name"] for m in written["models"]] == ["base", "sensibility", "rationality", "average", "moe"]

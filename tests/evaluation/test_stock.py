@@ -18,7 +18,8 @@ def compared(**replies):
 def test_a_model_with_a_stock_reply_is_called_out_with_it_beside_people_and_the_base() -> None:
     record = compared(base=OWN, moe=SORRY)
     sentence = (
-        "MOE gives stock replies: 25.0 % say “Oh no, I am sorry!” (of the references at most 2.5 % do, of BASE’s 2.5 %); "
+        "MOE gives stock replies: "
+        "25.0 % say “Oh no, I am sorry!” (of the references at most 2.5 % do, of BASE’s 2.5 %); "
         "100.0 % begin with “Oh no, I” (of the references at most 2.5 % do, of BASE’s 2.5 %)"
     )
     assert stock_replies(record) == {"moe": sentence}
