@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +22,7 @@ from efficient_empathy.service.tokens import Tokens
 from efficient_empathy.service.tracing import Spans
 from efficient_empathy.web.connections import Limits
 from efficient_empathy.web.server import listen, make_server
+from server_threads import in_a_thread
 
 SAMPLE = {"context": "i failed my exam and i am afraid to tell my parents .", "response": "oh no , i am so sorry ."}
 MESSAGES = [
@@ -80,13 +80,5 @@ def serving(
     tokens = Tokens(options.token_file)
     listening = listen("127.0.0.1", 0, what="the service")
     app = make_app(served or bundled(), options, tokens, folder=folder, spans=spans)
-    server = make_server(app, limits, patience_s=20)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(make_server(app, limits, patience_s=20), listening, "the service", 30):
         yield Running(listening.getsockname()[1], app)
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        listening.close()
-        assert not thread.is_alive(), "the service does not stop"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from efficient_empathy.studio.server.app import make_app
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.web.connections import Limits
 from efficient_empathy.web.server import listen, make_server
+from server_threads import in_a_thread
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,8 @@ def serving(runs: Sequence[Path], folder: Path, limits: Limits | None = None, **
     listening = listen(host, 0)
     port = listening.getsockname()[1]
     app = make_app(runs, port=port, folder=folder / "studio-state", **options)
-    server = make_server(app, limits)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(make_server(app, limits), listening, "the studio", 10):
         yield Served(f"http://127.0.0.1:{port}", app.state.studio, app)
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listening.close()
-        assert not thread.is_alive(), "the studio does not stop"
 
 
 def ask(
