@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -86,7 +87,7 @@ def _page(table: RunTable) -> str:
     manifest = table.workspace.manifest()
     table.require("scores")
     return (
-        _environment(looks)
+        _environment()
         .get_template("report.html.j2")
         .render(
             run=table,
@@ -114,7 +115,8 @@ def _prompt(table: RunTable) -> str | None:
     return prompt_text(rubric) if rubric else None
 
 
-def _environment(looks: Looks) -> Environment:
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=ChoiceLoader(
             [PackageLoader("efficient_empathy.report"), PackageLoader("efficient_empathy.foundation.figures")]
@@ -134,7 +136,6 @@ def _environment(looks: Looks) -> Environment:
     environment.filters |= {
         "thresholds": sweep.in_words,
         "look": look,
-        "letter": looks.letter,
         "symbol": display_symbol,
         "json": json.dumps,
         "shell": shlex.quote,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -185,6 +186,7 @@ def by_judge(rows: Iterable[Bias]) -> list[tuple[tuple[str, str], list[Bias]]]:
     return list(parts.items())
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("efficient_empathy.evaluation.agreement"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -150,7 +151,7 @@ def page(record: PromptComparisonRecord) -> str:
     looks = Looks.of(subsets, record.subsets.otherwise if record.subsets else "")
     content = {name: getattr(record, name) for name in PromptComparisonRecord.model_fields}
     return (
-        _environment(looks)
+        _environment()
         .get_template("compare.html.j2")
         .render(
             **content,
@@ -232,7 +233,8 @@ def _charts(part: ThresholdMap, record: PromptComparisonRecord) -> Iterator[Heat
             yield HeatMap("", quantity, y, x, cells, span, marks, note)
 
 
-def _environment(looks: Looks) -> Environment:
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=ChoiceLoader(
             [PackageLoader("efficient_empathy.prompts"), PackageLoader("efficient_empathy.foundation.figures")]
@@ -244,7 +246,7 @@ def _environment(looks: Looks) -> Environment:
     )
     names = ("clip", "count", "dollars", "duration", "fixed", "number", "plural", "share", "signed", "whole")
     environment.filters |= {name: getattr(words, name) for name in names}
-    environment.filters |= {"look": look, "letter": looks.letter, "json": json.dumps, "dollars_of": dollars_of}
+    environment.filters |= {"look": look, "json": json.dumps, "dollars_of": dollars_of}
     environment.filters |= {"thresholds": thresholds_text, "symbol": display_symbol}
     functions = (heat_map.heat_map, confusion)
     environment.globals |= {function.__name__: function for function in functions}
