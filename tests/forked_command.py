@@ -67,6 +67,11 @@ class ForkedCommand:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    def runs_for(self, seconds: float) -> bool:
+        """Whether it still runs after so many seconds."""
+        self._process.join(seconds)
+        return self.returncode is None
+
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """What it still says on its outputs, once it has ended."""
         if self._said is None:

@@ -8,6 +8,7 @@ import lzma
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,22 @@ PACKED = [".gz", ".xz", ".zst", ".zip"]
 TEXT = "I had a hard day and nobody listened. " * 270
 
 READ = """
-import re, sys
+import os, re, sys
 from pathlib import Path
 from efficient_empathy.dialogues import open_source
 def peak():  # not ru_maxrss: a child inherits its parent's
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
-assert sum(1 for _ in open_source(sys.argv[1])) == 10
-before = peak()
-count = sum(1 for _ in open_source(sys.argv[2]))
-print(count, peak() - before)
+for line in sys.stdin:
+    small, large = line.split()
+    if os.fork():
+        if os.wait()[1]:
+            sys.exit(1)
+        continue
+    assert sum(1 for _ in open_source(small)) == 10
+    before = peak()
+    count = sum(1 for _ in open_source(large))
+    print(count, peak() - before, flush=True)
+    os._exit(0)
 """
 
 
@@ -80,13 +88,23 @@ def write(path: Path, rows: int) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def reader() -> Iterator[subprocess.Popen[str]]:
+    """A process that has imported what reads, and forks one for each pair of files that it is given."""
+    command = [sys.executable, "-c", READ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
+        yield one
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv", ".parquet", ".txt", *PACKED])
-def test_memory_stays_flat(tmp_path: Path, ending: str) -> None:
+def test_memory_stays_flat(reader: subprocess.Popen[str], tmp_path: Path, ending: str) -> None:
     large = write(tmp_path / f"large{ending}", ROWS)
     assert ending in PACKED or large.stat().st_size > 0.95 * MEGABYTES * 2**20
     small = write(tmp_path / f"small{ending}", 10)
-    run = subprocess.run([sys.executable, "-c", READ, small, large], check=True, capture_output=True, text=True)
-    count, growth = run.stdout.split()
+    assert reader.stdin is not None
+    assert reader.stdout is not None
+    print(small, large, file=reader.stdin, flush=True)
+    count, growth = reader.stdout.readline().split()
     assert int(count) == ROWS
     assert float(growth) < ALLOWED_GROWTH_MB

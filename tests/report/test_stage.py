@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report import report
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
+from forked_command import ForkedCommand
 from scored_runs import numbered, write_run
 
 AXES = ("sensibility", "rationality")
@@ -317,16 +316,12 @@ def test_a_scores_file_with_broken_pages_is_told(whole_run: Workspace) -> None:
 
 
 def test_it_waits_for_who_holds_the_run(whole_run: Workspace) -> None:
-    code = (
-        "import sys; from efficient_empathy.report import report\n"
-        "from efficient_empathy.foundation.run.workspace import Workspace\n"
-    )
     with whole_run.lock():
-        other = subprocess.Popen([sys.executable, "-c", f"{code}report(Workspace(sys.argv[1]))", str(whole_run.root)])
-        with pytest.raises(subprocess.TimeoutExpired):
-            other.wait(2)
+        other = ForkedCommand("report", "--run", whole_run.root)
+        assert other.runs_for(2)
         assert not whole_run.report.exists()
-    assert other.wait(60) == 0
+    other.communicate(60)
+    assert other.returncode == 0
     assert whole_run.report.exists()
 
 

@@ -4,8 +4,6 @@ import gzip
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +15,7 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection import select
 from efficient_empathy.selection.exports import EXPORTS
+from forked_command import ForkedCommand
 from scored_runs import score_summary
 
 PAIRS = [(8, 2), (2, 8), (1, 1), (9, 9), (7, 3), (None, None)]
@@ -296,9 +295,9 @@ def test_a_disk_that_takes_no_more_is_told_with_the_file(run, kib, files):
     workspace = run([(8, 2)] * 1500)
     noise = pl.concat_str(pl.col("sample_id").hash(seed).cast(pl.String) for seed in range(20))
     pl.read_parquet(workspace.samples).with_columns(response=noise).write_parquet(workspace.samples)
-    command = f'ulimit -f {kib}; exec "{sys.executable}" -c "$0" "$1"'
-    done = subprocess.run(["bash", "-c", command, LIMITED, str(workspace.root)], capture_output=True, text=True)
-    assert re.fullmatch(rf"cannot write .*{files}.*File too large.*\n", done.stdout), done.stderr
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({kib << 10}, {kib << 10}))"
+    out, err = ForkedCommand(workspace.root, before=limit, program=LIMITED).communicate(60)
+    assert re.fullmatch(rf"cannot write .*{files}.*File too large.*\n", out), err
     assert not [path for path in workspace.selection.iterdir() if path.suffix == ".tmp"]
     assert not select(workspace).skipped
 
@@ -315,11 +314,11 @@ def test_a_samples_file_with_broken_pages_is_told(run):
 def test_two_selections_of_a_run_take_turns(run):
     workspace = run(PAIRS, state=STATES)
     with workspace.lock():
-        other = subprocess.Popen([sys.executable, "-c", LIMITED, str(workspace.root)])
-        with pytest.raises(subprocess.TimeoutExpired):
-            other.wait(2)
+        other = ForkedCommand(workspace.root, program=LIMITED)
+        assert other.runs_for(1)
         assert not workspace.selection.exists()
-    assert other.wait(30) == 0
+    other.communicate(30)
+    assert other.returncode == 0
     assert select(workspace).skipped
 
 

@@ -176,8 +176,7 @@ def test_a_run_is_watched_killed_resumed_and_stopped(tmp_path, monkeypatch, brow
         assert all(url.startswith(served.url) for url in visit.requests)
 
 
-@pytest.mark.parametrize("wrapper", ["", "nohup"])
-@pytest.mark.parametrize("by_hand", [True, False], ids=["by hand", "by the page"])
+@pytest.mark.parametrize(("wrapper", "by_hand"), [("", False), ("nohup", True)], ids=["by the page", "by hand"])
 def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypatch, wrapper, by_hand, browser) -> None:
     """A shell has its background processes ignore SIGINT. By hand: a studio that may not write shows the command."""
     monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
