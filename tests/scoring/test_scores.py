@@ -3,6 +3,7 @@ import pytest
 
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
+from efficient_empathy.scoring.ledger import write_part
 from efficient_empathy.scoring.panel import Panel, Pool
 from efficient_empathy.scoring.scores import write_scores
 from judge_specs import spec_of
@@ -74,6 +75,34 @@ def test_the_first_answer_keeps_its_distribution_and_says_whose_it_is(table) -> 
     assert scores["answered_by"].to_list() == ["j", "other", None]
     assert scores["sensibility"].to_list() == [7.0, 4.0, None]
     assert scores["sensibility_probabilities"].is_null().to_list() == [False, True, True]
+
+
+def test_whichever_store_has_the_judgements_the_scores_are_the_same(tmp_path) -> None:
+    samples = make_samples(6)
+    write_samples(samples, tmp_path / "samples.parquet")
+    spec, failure = spec_of("a"), Judgement(samples[4].id, "refused", "j", "r")
+    table = {"rationality": point(2), "sensibility": point(9)}  # in another order than the rubric's
+    judged = [
+        Judgement(
+            one.id, "ok", "j", "r", {"rationality": 2.0, "sensibility": 9.25}, probabilities=table if i != 1 else {}
+        )
+        for i, one in enumerate(samples[:4])
+    ]
+    rows = [Judgement(samples[1].id, "api_error", "j", "r"), *judged, failure]
+    frames = []
+    for parts in (0, 3, len(rows)):
+        with Ledger(tmp_path / f"{parts}.sqlite") as ledger:
+            for at in range(0, parts, 2):
+                write_part(ledger.parts_folder, spec, rows[at : at + 2][: parts - at])
+            ledger.adopt()
+            ledger.record(spec, rows[parts:])
+            write_scores(tmp_path / "samples.parquet", ledger, Panel.of([spec]), RUBRIC, tmp_path / "scores.parquet")
+        frames.append(pl.read_parquet(tmp_path / "scores.parquet"))
+    assert frames[0]["state"].to_list() == ["ok"] * 4 + ["refused", None]
+    assert frames[0]["sensibility"].to_list() == [9.25] * 4 + [None] * 2
+    assert frames[0]["sensibility_probabilities"].is_null().to_list() == [False, True, False, False, True, True]
+    assert frames[1].equals(frames[0])
+    assert frames[2].equals(frames[0])
 
 
 def axes(*scales: tuple[int, int]) -> Rubric:

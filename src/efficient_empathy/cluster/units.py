@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.dialogues import Sample
+from efficient_empathy.dialogues import Sample, scan_ids
 from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 
-CHUNK = 65536
 LEAST, MOST = 32, 4096
 """Samples of a unit."""
 _UNITS_EACH = 4
@@ -69,8 +68,7 @@ def _ids(samples: Path, has_repeats: bool) -> Iterator[tuple[list[str], list[boo
     ids = pl.scan_parquet(samples, glob=False).select("sample_id")
     firsts = ids.select(pl.col("sample_id").is_first_distinct()).collect().to_series() if has_repeats else None
     at = 0
-    for chunk in ids.collect_batches(chunk_size=CHUNK, maintain_order=True):
-        names = chunk["sample_id"].to_list()
+    for names in scan_ids(samples):
         yield names, [True] * len(names) if firsts is None else firsts.slice(at, len(names)).to_list()
         at += len(names)
 

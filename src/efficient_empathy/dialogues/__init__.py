@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Role, Sample, Side, Utterance, sample_id
     from efficient_empathy.dialogues.settings import OnBadRow, ReadingSettings
     from efficient_empathy.dialogues.source import Source, open_source, read_evaluations
-    from efficient_empathy.dialogues.storage import read, read_contexts, scan_samples, uniform, write_samples
+    from efficient_empathy.dialogues.storage import read, read_contexts, scan_ids, scan_samples, uniform, write_samples
 
 __all__ = [
     "SAMPLE_SCHEMA",
@@ -34,6 +34,7 @@ __all__ = [
     "read_contexts",
     "read_evaluations",
     "sample_id",
+    "scan_ids",
     "scan_samples",
     "uniform",
     "write_samples",
@@ -62,6 +63,7 @@ __getattr__ = exports(
         "read_evaluations": "source",
         "read": "storage",
         "read_contexts": "storage",
+        "scan_ids": "storage",
         "scan_samples": "storage",
         "uniform": "storage",
         "write_samples": "storage",

@@ -18,6 +18,7 @@ from efficient_empathy.foundation.errors import UserError, error_context
 
 F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 _FRAME_ROWS = 5_000
+_ID_ROWS = 1 << 16
 _BLOCK = 10 << 20
 """Bytes of JSON lines from which `datasets` takes the types of their columns."""
 _ROWS_WEIGHED = 1_000
@@ -78,6 +79,14 @@ def scan_samples(path: Path | str, chunk_size: int = 1_000) -> Iterator[list[Sam
             raise UserError(f"{path} does not hold samples: it has no column {', '.join(sorted(missing))}")
         for chunk in frame.iter_slices(chunk_size):
             yield [Sample.from_row(row) for row in chunk.iter_rows(named=True)]
+
+
+def scan_ids(path: Path | str, chunk_size: int = _ID_ROWS) -> Iterator[list[str]]:
+    """The ids of the samples of such a file, in order, in lists of at most `chunk_size`."""
+    ids = pl.scan_parquet(path, glob=False).select("sample_id")
+    for at in range(0, ids.select(pl.len()).collect().item(), _ID_ROWS):
+        for chunk in ids.slice(at, _ID_ROWS).collect().iter_slices(chunk_size):
+            yield chunk["sample_id"].to_list()
 
 
 def sample_frames(samples: Iterable[Sample]) -> Iterator[pl.DataFrame]:

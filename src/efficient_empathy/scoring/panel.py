@@ -8,11 +8,12 @@ from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
-from efficient_empathy.scoring.ledger import Ledger, Totals
+from efficient_empathy.scoring.ledger import COLUMNS, Ledger, Totals, judgements_of
 from efficient_empathy.scoring.rubric import Axis, Rubric
 from efficient_empathy.scoring.settings import Pool
 
@@ -49,15 +50,18 @@ class Panel(Part):
 
     def answers(self, ledger: Ledger, sample_ids: Sequence[str]) -> dict[str, Judgement]:
         """By sample, the first judge's `ok` judgement that there is, else the first failure; absent if never judged."""
-        answers_by_id = ledger.latest(self.specs[0], sample_ids)
+        return judgements_of(self.answer_rows(ledger, sample_ids))
+
+    def answer_rows(self, ledger: Ledger, sample_ids: Sequence[str], columns: Sequence[str] = COLUMNS) -> pl.DataFrame:
+        """The same as a frame, a row a sample; see `Ledger.latest_rows`."""
+        answers = ledger.latest_rows(self.specs[0], sample_ids, columns)
         for spec in self.specs[1:]:
-            ids = [
-                sample for sample in sample_ids if sample not in answers_by_id or answers_by_id[sample].state != "ok"
-            ]
-            for sample, judgement in (ledger.latest(spec, ids) if ids else {}).items():
-                if judgement.state == "ok" or sample not in answers_by_id:
-                    answers_by_id[sample] = judgement
-        return answers_by_id
+            done = set(answers.filter(state="ok")["sample_id"])
+            if rest := [sample for sample in sample_ids if sample not in done]:
+                both = pl.concat([answers, ledger.latest_rows(spec, rest, columns)])
+                first = both.sort(pl.col("state") != "ok", maintain_order=True)
+                answers = first.unique("sample_id", keep="first", maintain_order=True)
+        return answers
 
     def judgements(self, ledger: Ledger, sample_ids: Sequence[str]) -> list[list[Judgement]]:
         """By sample, in the given order, what the judges said, in theirs."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from efficient_empathy.dialogues import scan_samples
+from efficient_empathy.dialogues import scan_ids
 from efficient_empathy.foundation.run.files import atomic
-from efficient_empathy.scoring.judges.contract import Judgement
-from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.ledger import Ledger, dependence_of, scores_of, tables_of
 from efficient_empathy.scoring.panel import Panel, pool_columns
 from efficient_empathy.scoring.rubric import Rubric
 
 CHUNK = 8192
 DEPENDENCE = "dependence"
+_READ = ("sample_id", "state", "judge", "scores", "probabilities", "dependence")
+"""Of a judgement."""
 
 
 def scores_schema(rubric: Rubric, panel: Panel, *, distributions: bool) -> pl.Schema:
@@ -46,8 +47,8 @@ def write_scores(samples: Path, ledger: Ledger, panel: Panel, rubric: Rubric, pa
     schema = scores_schema(rubric, panel, distributions=panel.distributions(ledger))
 
     def frames(with_columns: object, predicate: object, n_rows: object, batch_size: object) -> Iterator[pl.DataFrame]:
-        for chunk in scan_samples(samples, CHUNK):
-            yield score_frame([sample.id for sample in chunk], ledger, panel, rubric, schema)
+        for ids in scan_ids(samples, CHUNK):
+            yield score_frame(ids, ledger, panel, rubric, schema)
 
     with atomic(path) as temporary:
         register_io_source(frames, schema=schema).sink_parquet(temporary, compression="zstd")
@@ -58,36 +59,24 @@ def score_frame(ids: list[str], ledger: Ledger, panel: Panel, rubric: Rubric, sc
     if panel.pools:
         columns = pool_columns(panel.judgements(ledger, ids), rubric, panel.pool)
     else:
-        answers = panel.answers(ledger, ids)
-        columns = _columns([answers.get(sample) for sample in ids], rubric, schema)
-    return pl.DataFrame({"sample_id": ids, **columns}, schema=schema, nan_to_null=True)
+        order = pl.DataFrame({"sample_id": ids}, schema={"sample_id": pl.String()})
+        answers = panel.answer_rows(ledger, ids, _READ)
+        columns = _columns(order.join(answers, on="sample_id", how="left", maintain_order="left"), rubric, schema)
+    return pl.DataFrame({"sample_id": ids, **columns}, schema_overrides=schema, nan_to_null=True).select(schema.names())
 
 
-def _columns(answers: Sequence[Judgement | None], rubric: Rubric, schema: pl.Schema) -> dict[str, object]:
-    columns: dict[str, object] = {"state": [j.state if j else None for j in answers]}
-    for axis in rubric.axes:
-        columns[axis.name] = [j.scores.get(axis.name) if j else None for j in answers]
+def _columns(answers: pl.DataFrame, rubric: Rubric, schema: pl.Schema) -> dict[str, object]:
+    columns: dict[str, object] = {"state": answers["state"], **scores_of(answers, rubric.axis_names)}
     if "answered_by" in schema:
-        columns["answered_by"] = [j.judge if j and j.state == "ok" else None for j in answers]
+        columns["answered_by"] = answers.select(pl.when(state="ok").then("judge")).to_series()
     if any(name.endswith("_probabilities") for name in schema):
-        tables = {axis.name: _table(answers, axis.name, np.asarray(axis.values)) for axis in rubric.axes}
-        columns |= _distribution_columns(answers, tables, rubric)
+        columns |= _distribution_columns(answers, rubric)
     return columns
 
 
-def _table(judgements: Sequence[Judgement | None], axis: str, values: np.ndarray) -> np.ndarray:
-    """Probabilities, (samples × values) float32; NaN where there are none."""
-    table = np.full((len(judgements), len(values)), np.nan, np.float32)
-    for i, judgement in enumerate(judgements):
-        if judgement and axis in judgement.probabilities:
-            table[i] = judgement.probabilities[axis]
-    return table
-
-
-def _distribution_columns(
-    judgements: Sequence[Judgement | None], tables: dict[str, np.ndarray], rubric: Rubric
-) -> dict[str, object]:
+def _distribution_columns(answers: pl.DataFrame, rubric: Rubric) -> dict[str, object]:
     columns: dict[str, object] = {}
+    tables = tables_of(answers, {axis.name: len(axis.values) for axis in rubric.axes})
     for axis in rubric.axes:
         table, values = tables[axis.name], np.asarray(axis.values, np.float32)
         mean = table @ values
@@ -95,12 +84,8 @@ def _distribution_columns(
         absent = np.isnan(table[:, 0])
         columns[f"{axis.name}_probabilities"] = pl.Series(table).set(pl.Series(absent), None)
     if pairs := _pairs(rubric):
-        numbers = np.zeros((len(judgements), pairs), np.float32)
-        for i, judgement in enumerate(judgements):
-            if judgement and judgement.dependence:
-                numbers[i] = judgement.dependence
         absent = np.logical_or.reduce([np.isnan(table[:, 0]) for table in tables.values()])
-        columns[DEPENDENCE] = pl.Series(numbers).set(pl.Series(absent), None)
+        columns[DEPENDENCE] = pl.Series(dependence_of(answers, pairs)).set(pl.Series(absent), None)
     return columns
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.dialogues import Sample, scan_samples
+from efficient_empathy.dialogues import Sample, scan_ids, scan_samples
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, shell
@@ -134,7 +134,7 @@ def _score(
         for one in judges:
             if len(judges) > 1:
                 console.print(one.name)
-            if not session.ask(one, lambda: read_samples(workspace.samples), sample_ids(workspace.samples)):
+            if not session.ask(one, lambda: read_samples(workspace.samples), scan_ids(workspace.samples)):
                 break
         counts = write(workspace, ledger, panel, rubric)
         members = [_member(workspace, ledger, one) for one in judges]
@@ -225,17 +225,11 @@ def read_samples(samples: Path) -> Iterator[Sample]:
     return (sample for chunk in scan_samples(samples, 1024) for sample in chunk)
 
 
-def sample_ids(samples: Path) -> Iterator[list[str]]:
-    """The ids of a Parquet file's rows, in parts."""
-    for chunk in pl.scan_parquet(samples, glob=False).select("sample_id").collect_batches(chunk_size=65536):
-        yield chunk["sample_id"].to_list()
-
-
 def _member(workspace: Workspace, ledger: Ledger, judge: CheckedJudge) -> tuple[MemberRecord, Counter[str]]:
     """How the rows of a run stand with one judge, what it has cost in all, and why it failed where it did."""
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    for ids in sample_ids(workspace.samples):
+    for ids in scan_ids(workspace.samples):
         states = ledger.states(judge.spec, ids)
         counts.update(states[i] for i in ids if i in states)
         failures = [i for i, state in states.items() if state != "ok"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from efficient_empathy.dialogues import Sample
+from efficient_empathy.dialogues import Sample, scan_ids
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -36,7 +36,7 @@ from efficient_empathy.scoring.judges.contract import CheckedJudge, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.session import Session
-from efficient_empathy.scoring.stage import read_samples, sample_ids
+from efficient_empathy.scoring.stage import read_samples
 
 BOUGHT = 0.6
 """Of the judgements that the plan expects, beside the draw, the share that the rounds of refitting may buy."""
@@ -67,7 +67,7 @@ class Work:
 
     def predict(self, judge: CheckedJudge, total: int) -> None:
         """Let the distilled judge score what the ledger lacks of all `total` samples. Raises `UnfinishedError`."""
-        self._judge(judge, lambda: read_samples(self.workspace.samples), sample_ids(self.workspace.samples), total)
+        self._judge(judge, lambda: read_samples(self.workspace.samples), scan_ids(self.workspace.samples), total)
 
     def ask(self, phase: str, ids: set[str]) -> None:
         """Let the expert judge what the ledger lacks of the samples with these `ids`. Raises `UnfinishedError`."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from efficient_empathy.dialogues import scan_samples
+from efficient_empathy.dialogues import scan_ids, scan_samples
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import redact_all
@@ -34,7 +34,6 @@ from efficient_empathy.scoring.stage import (
     call_of,
     record_score,
     result_fields,
-    sample_ids,
     write,
 )
 from efficient_empathy.selection.policies import BoundRules
@@ -169,7 +168,7 @@ def _write_scores(
 def _reasons(work: Work) -> dict[str, int]:
     """Why the expert failed, the most frequent reasons."""
     reasons: Counter[str] = Counter()
-    for ids in sample_ids(work.workspace.samples):
+    for ids in scan_ids(work.workspace.samples):
         failures = [i for i, state in work.ledger.states(work.spec, ids).items() if state != "ok"]
         reasons.update(judgement.reason for judgement in work.ledger.latest(work.spec, failures).values())
     return dict(reasons.most_common(MOST_REASONS))

@@ -23,15 +23,8 @@ from efficient_empathy.foundation.run.files import atomic, file_hash
 from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger.database import Database
 from efficient_empathy.scoring.ledger.part_index import PartIndex
-from efficient_empathy.scoring.ledger.rows import COLUMNS, SUMS, to_row
+from efficient_empathy.scoring.ledger.rows import COLUMNS, NUMBER, ROW_SCHEMA, SUMS, to_row
 
-PART_SCHEMA = pl.Schema(
-    {name: pl.String() for name in COLUMNS}
-    | {name: pl.Int64() for name in ("prompt_tokens", "completion_tokens", "requests")}
-    | {name: pl.Float64() for name in ("cost_usd", "latency_s", "created_at")}
-    | {"probabilities": pl.Binary()}
-)
-NUMBER = "number"
 _NAME = re.compile(r"\d{20}-[0-9a-f]{16}\.parquet")
 _SPEC = "efficient_empathy.spec"
 """The key of a part's metadata that has the spec as JSON."""
@@ -50,7 +43,7 @@ def write_part(folder: Path, spec: JudgeSpec, judgements: Sequence[Judgement]) -
     The names of later parts sort behind those of earlier ones. Raises `UserError` where the folder cannot be written.
     """
     name = f"{time.time_ns():020d}-{secrets.token_hex(8)}.parquet"
-    _write(folder / name, spec, pl.DataFrame([to_row(one) for one in judgements], schema=PART_SCHEMA))
+    _write(folder / name, spec, pl.DataFrame([to_row(one) for one in judgements], schema=ROW_SCHEMA))
     return name
 
 
@@ -103,19 +96,19 @@ class Parts:
             self._known |= {row[0]: StoredPart(*row) for row in rows}
         return [part for part in self._known.values() if spec_id in (None, part.spec_id)]
 
-    def states(self, spec_id: int, ids: Sequence[str]) -> Iterator[tuple[int, str, str]]:
-        """Of each judgement of these samples: its number, the sample, its state."""
-        wanted = pl.Series(ids, dtype=pl.String)
-        for part in self._with(spec_id, wanted):
-            rows = (
-                self._scan(part)
-                .filter(pl.col("sample_id").is_in(wanted.implode()))
-                .select(NUMBER, "sample_id", "state")
-            )
-            yield from self._read(part, rows).iter_rows()
+    def ok(self, spec_id: int, ids: Sequence[str]) -> set[str]:
+        """Those of these samples that have an `ok` judgement."""
+        frames = self.frames(spec_id, ids, columns=("sample_id", "state"))
+        return {sample for rows in frames for sample in rows.filter(state="ok")["sample_id"]}
 
     def rows(self, spec_id: int | None, ids: Sequence[str] | None = None, after: int = 0) -> Iterator[tuple[Any, ...]]:
-        """Of each judgement its number, then the values of `COLUMNS`, in the order of their numbers.
+        """Of each judgement its number, then the values of `COLUMNS`; see `frames`."""
+        return (row for rows in self.frames(spec_id, ids, after) for row in rows.iter_rows())
+
+    def frames(
+        self, spec_id: int | None, ids: Sequence[str] | None = None, after: int = 0, columns: Sequence[str] = COLUMNS
+    ) -> Iterator[pl.DataFrame]:
+        """The `NUMBER` and these columns of judgements, in the order of their numbers, part by part.
 
         Those under a spec, if it is given; of these samples, if they are; with numbers above `after`.
         """
@@ -125,7 +118,7 @@ class Parts:
                 rows = self._scan(part).filter(pl.col(NUMBER) > after)
                 if wanted is not None:
                     rows = rows.filter(pl.col("sample_id").is_in(wanted.implode()))
-                yield from self._read(part, rows.select(NUMBER, *COLUMNS)).iter_rows()
+                yield self._read(part, rows.select(NUMBER, *columns))
 
     def sums(self, spec_id: int | None = None) -> dict[str, float]:
         """The sums of the columns `SUMS`, of all judgements in parts or of those under a spec."""
@@ -169,7 +162,7 @@ class Parts:
         """Which rows are `ok` judgements of samples that have one already, in the ledger or further up."""
         is_ok = frame["state"] == "ok"
         ids = frame["sample_id"].filter(is_ok).to_list()
-        in_parts = {sample for _, sample, state in self.states(spec_id, ids) if state == "ok"}
+        in_parts = self.ok(spec_id, ids)
         in_database = self._db.execute(
             "SELECT sample_id FROM judgements WHERE spec_id = ? AND state = 'ok' "
             "AND sample_id IN (SELECT value FROM json_each(?))",
@@ -215,6 +208,6 @@ def _read_part(path: Path) -> tuple[JudgeSpec, pl.DataFrame]:
         spec = JudgeSpec.model_validate_json(content or "")
     except ValidationError as error:
         raise UserError(f"{path} does not say which judge its judgements are of: {remedy}") from error
-    if frame.schema != PART_SCHEMA:
+    if frame.schema != ROW_SCHEMA:
         raise UserError(f"{path} has other columns than judgements have: {remedy}")
     return spec, frame
