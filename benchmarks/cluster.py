@@ -6,7 +6,9 @@
 from the first judgement to the last, start-up apart. *memory*: a judge that costs nothing, with two workers, from a
 folder of Parquet shards to a selection: seconds and the peak of the command, of its largest worker and of everything
 together. *calls*: calls of 100 ms in one window, counted by the server from the first request to the last answer,
-against the ideal and beside Ray Data's own HTTP stage (`ray.data.llm`).
+against the ideal and beside Ray Data's own HTTP stage (`ray.data.llm`) and, where `nemo_curator` can be imported, NeMo
+Curator's stage of calls on its Ray Data executor. For that, `pip install --no-deps --target FOLDER nemo-curator loguru
+cosmos-xenna` and name the folder in PYTHONPATH; its other dependencies are here already, or not needed for it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +108,12 @@ def memory(folder: Path, rows: int) -> None:
 
 def calls(folder: Path, count: int) -> None:
     child("make", folder / "calls", count, 1)
-    for who in ("one process", "on ray", "ray.data.llm"):
+    nemo = ("nemo curator",) if find_spec("nemo_curator") else ()
+    for who in ("one process", "on ray", *nemo, "ray.data.llm"):
         asked = min(count, MOST_OF_PEER) if who == "ray.data.llm" else count
         with server() as (url, stop):
-            if who == "ray.data.llm":
-                child("peer", url, asked)
+            if who in PEERS:
+                child("peer", who, url, asked)
             else:
                 child("score", folder / "calls", folder / f"run-{who}", "ray" if who == "on ray" else "", url)
             seen = stop()
@@ -266,12 +270,19 @@ def watching() -> Iterator[Watch]:
         watch.look()
 
 
-def peer(url: str, count: str) -> None:
-    """Ray Data's HTTP stage, two workers with half of the window each."""
+def peer(name: str, url: str, count: str) -> None:
+    """Another program's calls on Ray, two workers with half of the window each."""
+    import ray
+
+    ray.init("local", num_cpus=WORKERS + 1, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
+    PEERS[name](url, int(count))
+
+
+def ray_data_llm(url: str, count: int) -> None:
+    """Ray Data's HTTP stage."""
     import ray
     from ray.data.llm import HttpRequestProcessorConfig, build_processor
 
-    ray.init("local", num_cpus=WORKERS + 1, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False)
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "How empathetic is this?"}]}
     config = HttpRequestProcessorConfig(
         url=f"{url}/chat/completions", headers={}, qps=None, concurrency=WORKERS, batch_size=CONCURRENCY // WORKERS
@@ -279,7 +290,41 @@ def peer(url: str, count: str) -> None:
     processor = build_processor(
         config, preprocess=lambda row: {"payload": body}, postprocess=lambda row: {"reply": str(row["http_response"])}
     )
-    processor(ray.data.range(int(count), override_num_blocks=8 * WORKERS)).materialize()
+    processor(ray.data.range(count, override_num_blocks=8 * WORKERS)).materialize()
+
+
+def nemo_curator(url: str, count: int) -> None:
+    """NeMo Curator's stage that asks a model about each document of a batch, on its Ray Data executor."""
+    import pandas as pd
+    from nemo_curator.backends.ray_data import RayDataExecutor
+    from nemo_curator.models.client.openai_client import AsyncOpenAIClient
+    from nemo_curator.pipeline import Pipeline
+    from nemo_curator.stages.synthetic.nemotron_cc.base import BaseSyntheticStage
+    from nemo_curator.tasks import DocumentBatch
+
+    class Stage(BaseSyntheticStage):
+        """As it is, a worker fails over its second batch: connections outlive the event loop of the first."""
+
+        def process(self, batch: Any) -> Any:
+            self.client.setup()
+            return super().process(batch)
+
+    stage = Stage(
+        prompt="How empathetic is this? {document}", input_field="text", output_field="reply", model_name="gpt-4o-mini",
+        client=AsyncOpenAIClient(max_concurrent_requests=CONCURRENCY // WORKERS, base_url=url, api_key="none"),
+    ).with_(num_workers=WORKERS)  # fmt: skip
+    batches = [
+        DocumentBatch(dataset_name="calls", data=pd.DataFrame({"text": [f"reply {i}" for i in part]}))
+        for part in _parts(count, max(1, count // (4 * WORKERS)))
+    ]
+    Pipeline(name="calls", stages=[stage]).run(RayDataExecutor(), initial_tasks=batches)
+
+
+def _parts(count: int, size: int) -> Iterator[range]:
+    return (range(at, min(at + size, count)) for at in range(0, count, size))
+
+
+PEERS = {"ray.data.llm": ray_data_llm, "nemo curator": nemo_curator}
 
 
 @contextmanager
