@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ MOST_GROWTH = 10
 """Aliases may repeat so many times what a text has of its own, and `_FREE` values besides."""
 _FREE = 10_000
 _LONGEST_NUMBER = 400
+_KEPT = 2**15
+"""Characters of a text whose content is kept: a command reads the same rubric and policy again and again."""
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
@@ -38,6 +42,15 @@ def read_yaml(file: Path | Traversable) -> Any:
 
 def parse_yaml(text: str) -> Any:
     """The content of a YAML text: plain values alone, as of `yaml.safe_load`. Raises `YAMLFaultError`."""
+    return copy.deepcopy(_parse_once(text)) if len(text) <= _KEPT else _parse(text)
+
+
+@lru_cache(maxsize=64)
+def _parse_once(text: str) -> Any:
+    return _parse(text)
+
+
+def _parse(text: str) -> Any:
     try:
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
