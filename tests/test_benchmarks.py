@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[1]
         ),
         ("hostile_bills", ["--servers", "4", "--processes", "2"], "never above it"),
         ("compose", ["--parameters", "10", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
-        ("official_metrics", ["--pairs", "50", "--memory", "0"], "× as fast"),
         ("torture", ["--kills", "6", "--lanes", "1", "--stages", "score,select"], "| all | 7 | 0 |"),
         ("paper_experiment", ["nowhere", "-o", "nowhere", "--tables"], "No seed"),
     ],
@@ -38,9 +37,10 @@ def test_a_benchmark_runs_and_prints_its_ratio(name: str, options: list[str], sa
     [
         ("export_labels", ["--dialogues", "4"], "not run: name its interpreter by --axolotl"),
         ("generation", ["--samples", "2"], "2 of 2 replies the same"),
+        ("official_metrics", ["--pairs", "50", "--memory", "0"], "× as fast"),
     ],
 )
-def test_a_benchmark_that_needs_torch_runs_where_it_is_loaded(
+def test_a_benchmark_that_needs_large_libraries_runs_where_they_are_loaded(
     name: str, options: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(ROOT)

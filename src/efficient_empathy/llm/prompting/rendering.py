@@ -14,9 +14,10 @@ from typing import Any
 
 LONGEST_TEMPLATE = 500_000
 """Characters; the longest of well-known models have 20,000."""
+SECONDS = 3
+"""Of the processor, for one text."""
 _ENVIRONMENT = ("PATH", "SYSTEMROOT", "TZ")
 _CHILD = Path(__file__).with_name("template_child.py")
-_OUT_OF_BOUNDS = "it takes longer than 3 s, or more than 1 GB of memory"
 
 
 class TemplateFaultError(ValueError):
@@ -54,7 +55,7 @@ class _TemplateProcess:
     def _start(self) -> None:
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         self._child = subprocess.Popen(
-            [sys.executable, "-I", str(_CHILD)],
+            [sys.executable, "-I", str(_CHILD), str(SECONDS)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
         )  # fmt: skip
         self._ask({"template": self._template})
@@ -70,7 +71,9 @@ class _TemplateProcess:
             line = child.stdout.readline()
         except BrokenPipeError:
             line = b""
-        reply: dict[str, Any] = json.loads(line) if line else {"error": _OUT_OF_BOUNDS}
+        reply: dict[str, Any] = (
+            json.loads(line) if line else {"error": f"it takes longer than {SECONDS} s, or more than 1 GB of memory"}
+        )
         if not line or ("error" in reply and "template" in request):
             self._end(child)
         if "error" in reply:

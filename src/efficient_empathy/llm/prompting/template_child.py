@@ -1,7 +1,8 @@
 """A process that renders one chat template, which may be anybody's: sandboxed, in bounded time and memory.
 
-It is started by its path, without the package, its environment, or anything but jinja2. Each line that comes in is a
-JSON object: first the template, then what to render it with; each line that goes out is the text or the error.
+It is started by its path, without the package, its environment, or anything but jinja2; its argument is how many
+seconds of the processor one text may take. Each line that comes in is a JSON object: first the template, then what to
+render it with; each line that goes out is the text or the error.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from jinja2.ext import Extension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-SECONDS = 3
-"""Of the processor, for one text."""
 _MOST_MEMORY = 2**30
 _MOST_TEXT = 2**20
 """Characters of a text beyond four times what it is made of."""
@@ -71,7 +70,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
     return environment
 
 
-def _bound() -> None:
+def _bound(seconds: int) -> None:
     """Let the kernel end what takes too long from here on, or too much memory."""
     try:
         import resource
@@ -79,7 +78,7 @@ def _bound() -> None:
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + SECONDS, most))
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + seconds, most))
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
@@ -89,7 +88,7 @@ def main() -> None:
     for line in sys.stdin.buffer:
         request = json.loads(line)
         reply = {}
-        _bound()
+        _bound(int(sys.argv[1]))
         try:
             if template is None:
                 template = _environment().from_string(request["template"])
