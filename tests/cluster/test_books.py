@@ -7,7 +7,10 @@ import pytest
 
 from efficient_empathy.cluster.books import Account, Books, Report
 from efficient_empathy.cluster.budget import LeasedBudget
-from efficient_empathy.llm.errors import BudgetExhausted
+from efficient_empathy.cluster.journal import FOLDER
+from efficient_empathy.cluster.recovery import recover
+from efficient_empathy.cluster.spending import SpendingFile
+from efficient_empathy.llm.errors import BudgetExhausted, Draining
 from efficient_empathy.scoring.ledger import Ledger
 
 T = TypeVar("T")
@@ -21,7 +24,8 @@ def run(awaitable: Awaitable[T]) -> T:
 
 
 def leased(books: Books, worker: str) -> LeasedBudget:
-    return LeasedBudget(books._max, lambda usd, account: books.lease(worker, usd, account))
+    journal = SpendingFile(books._path.parent / FOLDER / worker)
+    return LeasedBudget(books._max, lambda usd, account: books.lease(worker, usd, account), journal)
 
 
 @pytest.fixture
@@ -90,20 +94,52 @@ def test_the_error_says_what_the_budget_was(ledger: Path) -> None:
         run(leased(Books(ledger, 1, max_usd=2.0), "w").hold(3.0))
 
 
-def test_what_a_dead_worker_had_in_hand_counts_as_spent(ledger: Path) -> None:
-    books = Books(ledger, 1, max_usd=1.0)
+def test_of_what_a_dead_worker_had_in_hand_what_it_may_have_spent_is_gone(ledger: Path) -> None:
+    books = Books(ledger, 1, max_usd=10.0)
+    dead = leased(books, "dead")
 
     async def die() -> float:
         assert (await books.begin(7, "dead")).deaths == 0
         await books.start(7)
-        await leased(books, "dead").hold(0.1)
+        await ask(dead, 7, 0.01, 0.002)
+        await dead.hold(0.01)
         turn = await books.begin(7, "next")
         assert (turn.deaths, turn.stop, turn.is_done) == (1, False, False)
         return books.spent()
 
     in_hand = run(die())
-    assert 0.1 <= in_hand <= 0.5
-    assert 0.1 * run(ask(leased(books, "next"), 100, 0.1, 0.1)) == pytest.approx(1.0 - in_hand, abs=0.1)
+    assert 7 * 0.002 + 0.01 <= in_hand <= 0.002 + 0.01 * 18
+    with pytest.raises(Draining):
+        run(ask(dead, 30, 0.01, 0.01))
+    assert 0.1 * run(ask(leased(books, "next"), 200, 0.1, 0.1)) == pytest.approx(10.0 - in_hand, abs=0.1)
+
+
+def test_what_killed_workers_were_given_and_did_not_spend_comes_back(ledger: Path) -> None:
+    books = Books(ledger, 2, max_usd=100.0, spent_usd=3.0)
+    workers = [leased(books, name) for name in "ab"]
+
+    async def spend() -> None:
+        await asyncio.gather(*(ask(one, 40, 0.05, 0.01) for one in workers))
+        await workers[0].hold(0.05)
+
+    run(spend())
+    assert spent(ledger) > 3.0 + 2 * 64 * 0.05 - 0.01
+    with Ledger(ledger) as again:
+        before = again.spent_usd()
+        back = recover(ledger.parent, again)
+        assert again.spent_usd() == pytest.approx(before - back)
+        assert 3.0 + 80 * 0.01 + 0.05 <= again.spent_usd() <= 3.0 + 80 * 0.01 + 0.05 + 2 * 16 * 0.05
+        assert recover(ledger.parent, again) == 0
+    with pytest.raises(Draining):
+        run(ask(workers[1], 30, 0.05, 0.05))
+
+
+def test_what_one_machine_spends_later_never_comes_back(ledger: Path) -> None:
+    run(ask(leased(Books(ledger, 1, max_usd=100.0), "w"), 3, 0.05, 0.05))
+    with Ledger(ledger) as later:
+        later.commit_usd(50.0)
+        assert recover(ledger.parent, later) == 0
+        assert later.spent_usd() == 50.0
 
 
 def test_a_finished_unit_is_not_judged_again(ledger: Path) -> None:

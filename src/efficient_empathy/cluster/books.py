@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from efficient_empathy.cluster.journal import FOLDER
+from efficient_empathy.cluster.spending import close_spending
 from efficient_empathy.scoring.ledger import Ledger
 
 _DUST = 1e-9
@@ -72,7 +74,7 @@ class Books:
     """Hands out money ahead of requests, so that all workers together never spend more than `max_usd`.
 
     Before it does, the ledger notes what is spent and handed out: a kill hides nothing. What a worker that died had
-    in hand counts as spent.
+    in hand counts as spent as far as its `SpendingFile` says so.
     """
 
     def __init__(self, ledger: Path, workers: int, max_usd: float | None = None, spent_usd: float = 0.0) -> None:
@@ -159,7 +161,7 @@ class Books:
     async def close(self) -> float:
         """Write down what was spent in the end; returns how much of it by these workers."""
         if self._ledger is not None:
-            self._journal(self._committed())
+            self._ledger.commit_usd(self._committed())
             self._ledger.__exit__()
             self._ledger = None
         return self._committed() - self._base
@@ -178,10 +180,13 @@ class Books:
 
     def _bury(self, worker: str) -> None:
         if worker in self._accounts:
-            self._accounts[worker] = Account(self._in_hand(worker), self._accounts[worker].returned)
+            account, most = self._accounts[worker], close_spending(self._path.parent / FOLDER / worker)
+            spent = max(account.spent, most if math.isfinite(most) else self._in_hand(worker))
+            self._granted.pop(worker, None)
+            self._accounts[worker] = Account(spent)
         self._seen.pop(worker, None)
 
     def _journal(self, usd: float) -> None:
         if self._ledger is None:
             self._ledger = Ledger(self._path)
-        self._ledger.commit_usd(usd)
+        self._ledger.commit_usd(usd, self._base)

@@ -6,19 +6,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from efficient_empathy.cluster.books import Account
-from efficient_empathy.llm.budget import Budget
+from efficient_empathy.llm.budget import Budget, Journal
 from efficient_empathy.llm.errors import BudgetExhausted
 
 Lease = Callable[[float, Account], Awaitable[float | None]]
 """See `Books.lease`."""
 WAIT_S = 0.1
+AHEAD = 15
+"""A worker's own file is told the price of so many requests ahead, of what it was given."""
 
 
 class LeasedBudget(Budget):
     """A budget that begins with nothing, and is given more whenever a request needs it."""
 
-    def __init__(self, max_usd: float | None, lease: Lease) -> None:
-        super().__init__(0.0)
+    def __init__(self, max_usd: float | None, lease: Lease, journal: Journal | None = None) -> None:
+        super().__init__(0.0, journal=journal)
         self.max_usd = max_usd
         """Of all workers."""
         self._lease = lease
@@ -29,6 +31,9 @@ class LeasedBudget(Budget):
     def account(self) -> Account:
         """What came of what it was given."""
         return Account(self.spent_usd, self._returned)
+
+    def _ahead(self, units: int, rest: int | None) -> int:
+        return min(AHEAD * units, rest or 0)
 
     def give_back(self) -> None:
         """Leave to others what is not set aside here; the next `account` tells how much that is."""

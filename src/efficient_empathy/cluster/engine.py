@@ -70,7 +70,10 @@ class RayEngine:
     def work(self, assignment: Assignment) -> Work[Any, Any]:
         """See `Engine`."""
         run = assignment.ledger.path.parent.absolute()
-        recover(run, assignment.ledger)
+        unspent = recover(run, assignment.ledger)
+        if unspent and assignment.judge.endpoint is not None:
+            assignment.judge.endpoint.budget.take_back(unspent)
+            assignment.judge.endpoint.budget.settle(unspent, 0.0)
         rest = assignment.total - assignment.done - len(assignment.under_way)
         if rest <= 0:
             return Work(take=lambda _: [], ask=_nothing, keep=lambda *_: None, close=assignment.judge.close)

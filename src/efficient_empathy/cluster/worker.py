@@ -20,6 +20,7 @@ import numpy as np
 from efficient_empathy.cluster.books import Account, Report, Turn
 from efficient_empathy.cluster.budget import LeasedBudget
 from efficient_empathy.cluster.journal import FOLDER, Journal, journal_name, journals, read_journal
+from efficient_empathy.cluster.spending import SpendingFile
 from efficient_empathy.cluster.units import Unit, read_unit, units_of
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError, redact
@@ -114,7 +115,7 @@ class Worker:
                 self._judge = await asyncio.to_thread(self._build)
                 endpoint = self._judge.endpoint
                 if endpoint is not None:
-                    self._budget = LeasedBudget(self._crew.max_usd, self._lease)
+                    self._budget = LeasedBudget(self._crew.max_usd, self._lease, SpendingFile(self._folder))
                     endpoint.budget, endpoint.notify = self._budget, self._notices.append
                 self._reporter = asyncio.create_task(self._keep_reporting(report_every_s(self._judge)))
             return self._judge

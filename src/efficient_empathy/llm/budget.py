@@ -113,11 +113,13 @@ class Budget:
         committed = self._spent_units + self._reserved_units
         if not units or self.journal is None or committed <= self._told_units:
             return
-        ahead = _AHEAD * units
-        if self._max_units is not None:
-            ahead = max(0, min(ahead, (self._max_units - committed) // 8))
+        ahead = self._ahead(units, None if self._max_units is None else max(0, self._max_units - committed))
         self.journal((committed + ahead) / _UNITS)
         self._told_units = committed + ahead
+
+    def _ahead(self, units: int, rest: int | None) -> int:
+        """How much a word to the journal covers beyond a request of so many units, of what is left of the limit."""
+        return _AHEAD * units if rest is None else min(_AHEAD * units, rest // 8)
 
     def settle(self, reserved: float, actual: float, journal: Journal | None = None) -> None:
         """Turn what was set aside into what was spent; `journal` as in `reserve`."""

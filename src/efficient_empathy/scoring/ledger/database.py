@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS judgements (
     raw TEXT NOT NULL, reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     cost_usd REAL NOT NULL, latency_s REAL NOT NULL, requests INTEGER NOT NULL, created_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS spending (id INTEGER PRIMARY KEY CHECK (id = 1), committed_usd REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS loans (id INTEGER PRIMARY KEY CHECK (id = 1), base_usd REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS batches (
     id INTEGER PRIMARY KEY, label TEXT NOT NULL UNIQUE, spec_id INTEGER NOT NULL REFERENCES specs (id),
     remote TEXT,                 -- its name at the server; NULL until that is known

@@ -177,13 +177,22 @@ class Ledger:
         with self._db.guard():
             return [spec_of(row[0]) for row in self._db.execute("SELECT spec FROM specs ORDER BY id")]
 
-    def commit_usd(self, usd: float) -> None:
+    def commit_usd(self, usd: float, base_usd: float | None = None) -> None:
         """Note what this run's calls may have come to in all, before one goes out: no crash and no power cut hides it.
 
-        The judgements that were recorded before are past a power cut with it.
+        The judgements that were recorded before are past a power cut with it. `base_usd` is what calls had come to
+        before workers were given the rest, each of which knows what it has spent of its share.
         """
         with self._db.for_good():
             self._commit_usd(usd)
+            if base_usd is not None:
+                self._db.execute("INSERT OR REPLACE INTO loans (id, base_usd) VALUES (1, ?)", (base_usd,))
+
+    def base_usd(self) -> float | None:
+        """The `base_usd` of the last `commit_usd`, if it had one."""
+        with self._db.guard():
+            row = self._db.execute("SELECT base_usd FROM loans").fetchone()
+        return None if row is None else float(row[0])
 
     def open_batch(
         self, spec: JudgeSpec, label: str, rows: Sequence[BatchRow], reserved_usd: float, usd: float
@@ -214,6 +223,7 @@ class Ledger:
         return self._batches.names()
 
     def _commit_usd(self, usd: float) -> None:
+        self._db.execute("DELETE FROM loans")
         self._db.execute("INSERT OR REPLACE INTO spending (id, committed_usd) VALUES (1, ?)", (usd,))
 
     def judged_usd(self) -> float:
