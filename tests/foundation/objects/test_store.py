@@ -136,9 +136,9 @@ def test_without_keys_the_error_says_how_to_give_them(monkeypatch: pytest.Monkey
 
 
 def test_what_is_not_installed_is_named_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(registry, "s3", raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")  # to be connected anew
     for scheme, package, extra in (("s3", "s3fs", "s3"), ("gs", "gcsfs", "gs"), ("abfs", "adlfs", "az")):
+        monkeypatch.delitem(registry, scheme, raising=False)
         monkeypatch.setitem(sys.modules, package, None)
         line = rf'reaching {scheme}://talks/a needs the extra "{extra}": pip install "efficient-empathy\[{extra}\]"'
         with pytest.raises(UserError, match=line):

@@ -242,6 +242,8 @@ def _connect(place: str, environment: tuple[tuple[str, str], ...], _timeout: flo
     mask.add(value for name, value in environment if _SECRETS.fullmatch(name))
     files = url_to_fs(place, **_options(scheme_of(place)))[0]
     files.retries = 1
+    if EXTRAS[scheme_of(place)] == "az":
+        files.service_client._config.retry_policy.total_retries = 0  # nor of Azure's own, which begin with 15 s
     return files
 
 
