@@ -419,8 +419,7 @@ def test_one_budget_over_all_judges(tmp_path) -> None:
     with MisbehavingServer(does.ok(JSON, usage=(1000, 20))) as server:
         judges = [item for model in ("gpt-4o-mini", "gpt-4o") for item in ("--judge", f"openai:{model}@{server.url}")]
         where = ["--run", str(run), "--max-cost", "0.05", "--concurrency", "4", "--json"]
-        arguments = [sys.executable, "-m", "efficient_empathy", "score", str(chat), *judges, *where]
-        result = json.loads(subprocess.run(arguments, capture_output=True, text=True, check=True).stdout)
+        result = json.loads(ForkedCommand("score", chat, *judges, *where).communicate(timeout=120)[0])
     assert result["ending"] == "budget"
     assert result["members"][0]["states"]["ok"] == 60
     assert 0 < result["members"][1]["states"]["ok"] < 60

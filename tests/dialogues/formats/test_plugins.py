@@ -1,8 +1,6 @@
 """A format of an installed package, as the command and recognition see it."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 
 from efficient_empathy.dialogues.formats import find_reader, format_names, recognise_format
 from efficient_empathy.foundation.errors import UserError
+from forked_command import ForkedCommand
 from installed_package import install_package
 
 READER = '''
@@ -65,13 +64,10 @@ def install(tmp_path, monkeypatch):
 
 
 def run(site: Path, *arguments: object) -> dict:
-    done = subprocess.run(
-        [sys.executable, "-m", "efficient_empathy", *map(str, arguments), "--json"],
-        env=os.environ | {"PYTHONPATH": f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    command = ForkedCommand(*arguments, "--json", before=f"import sys\nsys.path.insert(0, {str(site)!r})")
+    out, err = command.communicate(timeout=120)
+    assert command.returncode == 0, err
+    return json.loads(out)
 
 
 def test_the_command_recognises_and_scores_it(install, tmp_path) -> None:

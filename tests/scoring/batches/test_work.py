@@ -3,8 +3,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 
 import polars as pl
 import pytest
@@ -20,6 +18,7 @@ from efficient_empathy.llm.batches.openai import OpenAIBatches
 from efficient_empathy.scoring import Ledger
 from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.stage import score, summary
+from forked_command import ForkedCommand
 from misbehaving_server import MisbehavingServer
 
 KEY = "sk-0123456789abcdef"
@@ -170,20 +169,13 @@ def test_a_filtered_or_unreadable_row_is_that_samples_state(source, tmp_path) ->
 def test_a_process_killed_while_it_sends_forgets_no_batch_and_sends_none_twice(
     source, tmp_path, judge, path, moment
 ) -> None:
-    code = (
-        "import sys; from efficient_empathy.cli import main; "
-        "sys.argv = ['efficient-empathy', *sys.argv[1:]]; sys.exit(main())"
-    )
     with BatchServer() as server:
         base = server.url if judge.startswith("openai") else server.url.removesuffix("/v1")
-        command = [
-            sys.executable, "-c", code, "score", str(source), "--run", str(tmp_path / "run"), "--judge", judge,
-            "--base-url", base, "--batch", "--batch-rows", "4",
-        ]  # fmt: skip
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        options = ("--judge", judge, "--base-url", base, "--batch", "--batch-rows", "4")
+        process = ForkedCommand("score", source, "--run", tmp_path / "run", *options)
         server.kill = (path, moment, process.pid)
-        out, _ = process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL, out
+        said = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, said
         run = Run(source, tmp_path / "run", server, judge)
         result = run(wait=True)
         assert result.states["ok"] == 12

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+
+from forked_command import ForkedCommand
 
 MODULE = '''
 from typing import ClassVar
@@ -63,11 +63,12 @@ def site(tmp_path: Path) -> Path:
     return folder
 
 
-def run(site: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "-m", "efficient_empathy", *arguments]
-    env = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+def run(site: Path, cwd: Path, *arguments: str) -> tuple[int | None, str, str]:
+    """What a command comes to where the packages of `site` are installed: its exit status, and what it says."""
+    places = f"import sys\nsys.path.insert(0, {str(site)!r})"
+    command = ForkedCommand(*arguments, cwd=cwd, env={**os.environ, "COLUMNS": "200"}, before=places)
+    out, err = command.communicate(timeout=120)
+    return command.returncode, out, " ".join(err.split())
 
 
 def test_it_is_used_by_name_with_its_option_and_its_help(site, tmp_path) -> None:
@@ -76,32 +77,34 @@ def test_it_is_used_by_name_with_its_option_and_its_help(site, tmp_path) -> None
         for i in range(1, 4)
     ]
     (tmp_path / "chat.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    done = run(site, tmp_path, "score", "chat.jsonl", "--run", "r", "--judge", "length", "--unit", "20", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["states"]["ok"] == 3
+    status, out, err = run(
+        site, tmp_path, "score", "chat.jsonl", "--run", "r", "--judge", "length", "--unit", "20", "--json"
+    )
+    assert status == 0, err
+    assert json.loads(out)["states"]["ok"] == 3
     assert pl.read_parquet(tmp_path / "r" / "scores.parquet")["sensibility"].to_list() == [1, 2, 3]
-    again = run(site, tmp_path, "score", "chat.jsonl", "--run", "r", "--judge", "length:10", "--json")
-    assert again.returncode == 0, again.stderr
+    status, _, err = run(site, tmp_path, "score", "chat.jsonl", "--run", "r", "--judge", "length:10", "--json")
+    assert status == 0, err
     assert pl.read_parquet(tmp_path / "r" / "scores.parquet")["sensibility"].to_list() == [2, 4, 6]
-    refreshed = run(site, tmp_path, "refresh", "--run", "r", "--which", "all")
-    assert refreshed.returncode == 1
-    assert "length would only repeat itself" in " ".join(refreshed.stderr.split())
-    text = " ".join(run(site, tmp_path, "score", "--help").stdout.split())
-    assert "length: characters that count as one point." in text
-    wrong = run(site, tmp_path, "score", "chat.jsonl", "--run", "r", "--judge", "widht")
-    assert "length:UNIT" in " ".join(wrong.stderr.split())
+    status, _, err = run(site, tmp_path, "refresh", "--run", "r", "--which", "all")
+    assert status == 1
+    assert "length would only repeat itself" in err
+    _, out, _ = run(site, tmp_path, "score", "--help")
+    assert "length: characters that count as one point." in " ".join(out.split())
+    _, _, err = run(site, tmp_path, "score", "chat.jsonl", "--run", "r", "--judge", "widht")
+    assert "length:UNIT" in err
 
 
 def test_a_recipe_names_it_too(site, tmp_path) -> None:
     (tmp_path / "recipe.yaml").write_text("name: x\nscore:\n  judge: length\n  unti: 5\n")
-    done = run(site, tmp_path, "run", "recipe.yaml")
-    assert done.returncode == 1
-    assert "unti is no key: did you mean unit?" in " ".join(done.stderr.split())
+    status, _, err = run(site, tmp_path, "run", "recipe.yaml")
+    assert status == 1
+    assert "unti is no key: did you mean unit?" in err
 
 
 def test_a_judge_that_does_not_load_is_named_with_its_package(site, tmp_path) -> None:
     (site / "length_judge.py").write_text("import no_such_module\n")
-    done = run(site, tmp_path, "score", "chat.jsonl", "--run", "r", "--judge", "length")
-    assert done.returncode == 1
-    assert "the judge length of the package length-judge cannot be loaded" in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+    status, _, err = run(site, tmp_path, "score", "chat.jsonl", "--run", "r", "--judge", "length")
+    assert status == 1
+    assert "the judge length of the package length-judge cannot be loaded" in err
+    assert "Traceback" not in err

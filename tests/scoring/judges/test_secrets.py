@@ -2,13 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forked_command import ForkedCommand
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, error, ok, raw
 from proxy_server import ProxyServer
@@ -25,11 +24,8 @@ def score(folder: Path, url: str, **environment: str) -> str:
     clean = {name: value for name, value in os.environ.items() if "PROXY" not in name.upper()}
     keys = {"OPENAI_API_KEY": KEY, "MY_HEADER": HEADER}
     command = ["score", "chat.jsonl", "--run", "run", "--judge", "openai", "--model", "gpt-4o-mini", "--base-url", url]
-    done = subprocess.run(
-        [sys.executable, "-m", "efficient_empathy", *command, "--header", "x-team=MY_HEADER", "--max-attempts", "1"],
-        cwd=folder, env={**clean, **keys, **environment}, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    return done.stdout + done.stderr
+    command += ["--header", "x-team=MY_HEADER", "--max-attempts", "1"]
+    return "".join(ForkedCommand(*command, cwd=folder, env={**clean, **keys, **environment}).communicate(timeout=120))
 
 
 def look_at_every_byte(folder: Path, output: str) -> None:
