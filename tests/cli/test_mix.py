@@ -53,7 +53,7 @@ def test_the_base_may_give_what_is_shared(experts, tmp_path) -> None:
     [
         ([], "say what to mix"),
         (["--expert", "a"], "say what to mix"),
-        (["--expert", "./a", "-o", "out"], "two or more experts"),
+        (["--expert", "./a", "-o", "out"], "there is no folder ./a"),
         (["--expert", "./a", "--expert", "./b", "-o", "out"], "there is no folder ./a"),
         (["--expert", "./a", "--expert", "./b", "-o", "out", "--init", "centred_means"], "--init needs a run"),
         (["--expert", "./a", "--expert", "./b", "-o", "out", "--learning-rate", "1"], "--learning-rate needs a run"),

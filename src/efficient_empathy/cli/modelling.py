@@ -88,6 +88,7 @@ def mix(
 
     Without a run, any checkpoints of one base are mixed:
     efficient-empathy mix --expert org/a --expert ./b -o mixture
+    One alone is merged into its base: efficient-empathy mix --expert runs/mine/experts/sensibility -o merged
     """
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.modelling.moe import mix as mix_run
@@ -115,16 +116,23 @@ def _outside(
 
     if output is None or not experts:
         raise UserError("say what to mix: --run RUN, or --expert FOLDER --expert FOLDER -o FOLDER")
-    if idle := sorted(settings.model_fields_set - {"shared", "top_k", "shard_bytes"}):
+    if idle := sorted(settings.model_fields_set - {"shared", "top_k", "dtype", "shard_bytes"}):
         raise UserError(
             f"--{idle[0].replace('_', '-')} needs a run, whose samples routers are trained on: give --run RUN"
         )
-    if plain:
-        result = average(experts, output, base=base, shard_bytes=settings.shard_bytes)
-        text = f"The average of {', '.join(result.experts)}: {output} ({result.parameters:,} parameters)"
+    if plain or len(experts) == 1:
+        result = average(experts, output, base=base, dtype=settings.dtype, shard_bytes=settings.shard_bytes)
+        what = "The average of" if result.kind == "average" else "Merged into its base:"
+        text = f"{what} {', '.join(result.experts)}: {output} ({result.parameters:,} parameters in {result.dtype})"
     else:
         result = compose(
-            experts, output, base=base, shared=settings.shared, top_k=settings.top_k, shard_bytes=settings.shard_bytes
+            experts,
+            output,
+            base=base,
+            shared=settings.shared,
+            top_k=settings.top_k,
+            dtype=settings.dtype,
+            shard_bytes=settings.shard_bytes,
         )
         text = f"{', '.join(result.experts)} in one {result.family}: {output} ({result.parameters:,} parameters).\n"
         text += "Its routers are zero, so it weighs its experts alike."

@@ -20,8 +20,11 @@ def rows(dialogues=60, turns=3):
     return pl.DataFrame(ids, schema=["sample_id", "dialogue_id"], orient="row")
 
 
-def compared(losses, *, groups=None, resamples=400, seed=0, spread=0.0, tokens=10):
-    """A comparison of models with the mean losses `losses`; every dialogue is hard or easy for all of them alike."""
+def compared(losses, *, groups=None, resamples=400, seed=0, spread=0.0, tokens=10, unrounded=None):
+    """A comparison of models with the mean losses `losses`; every dialogue is hard or easy for all of them alike.
+
+    `unrounded` has what some of them lost by being rounded.
+    """
     table, rng = rows(), np.random.default_rng(1)
     hard = np.repeat(rng.normal(0, 1, 60), 3)
     measured = {}
@@ -30,9 +33,10 @@ def compared(losses, *, groups=None, resamples=400, seed=0, spread=0.0, tokens=1
         nll = tokens * (loss + hard + own)
         measured[name] = table.select("sample_id", tokens=pl.lit(tokens), nll=pl.Series(nll))
     contenders = [Contender(name, f"The {name}", name, name) for name in losses]
-    return comparison(contenders, measured, groups or {"all": table}, resamples=resamples, seed=seed).model_dump(
-        mode="json"
-    )
+    lost = unrounded or {}
+    exact = {name: measured[name].with_columns(pl.col("nll") - tokens * cost) for name, cost in lost.items()}
+    options = {"unrounded": exact, "resamples": resamples, "seed": seed}
+    return comparison(contenders, measured, groups or {"all": table}, **options).model_dump(mode="json")
 
 
 def test_a_clear_win_is_told_with_what_it_costs() -> None:
@@ -45,6 +49,18 @@ def test_a_clear_win_is_told_with_what_it_costs() -> None:
     assert [low, high, verdict["difference"]] == pytest.approx([-0.1] * 3)
     assert "has a lower held-out loss" in verdict["text"]
     assert "2.00 × the active parameters and 2.00 × the bytes." in verdict["text"]
+
+
+def test_what_storing_takes_from_an_expert_is_told_where_it_is_a_tenth_of_what_it_learnt() -> None:
+    losses = {"base": 4.0, "a": 3.9, "b": 3.5, "average": 3.6, "moe": 3.6}
+    result = compared(losses, unrounded={"a": 0.05, "b": 0.05})
+    assert {m["name"]: m["rounding"] and m["rounding"]["all"] for m in result["models"]} == pytest.approx(
+        {"base": None, "a": 0.05, "b": 0.05, "average": None, "moe": None}
+    )
+    assert result["notes"] == [
+        "Rounding takes 33% of what The a has learnt (0.0500 of 0.1500 nats on all): --dtype fp32 keeps it; a higher "
+        "--learning-rate or more --epochs makes it less."
+    ]
 
 
 @pytest.mark.parametrize(("moe", "said"), [(3.1, "has a higher held-out loss"), (3.0001, "cannot be told from")])

@@ -346,6 +346,30 @@ def test_options_that_make_no_sense_are_refused(made, tmp_path, options, said) -
     assert not (tmp_path / "moe").exists()
 
 
+def test_one_adapter_alone_is_merged_as_peft_does_it(made, adapter, tmp_path) -> None:
+    import peft
+
+    base = made("llama")
+    folder = adapter(base, 1)
+    record = average([folder], tmp_path / "merged", names=["warm"])
+    merged = peft.PeftModel.from_pretrained(load(base), folder).merge_and_unload()
+    torch.testing.assert_close(logits(load(tmp_path / "merged")), logits(merged), rtol=1e-5, atol=1e-5)
+    assert (record.kind, record.experts) == ("merged", ("warm",))
+    assert "its adapter merged into its base" in (tmp_path / "merged" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("dtype", "stored"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_weights_are_stored_as_asked_rounded_once(made, tmp_path, dtype, stored) -> None:
+    folders = [made("llama"), made("llama", 1)]
+    for make, name in ((average, "average"), (compose, "moe")):
+        make(folders, tmp_path / name)
+        assert make(folders, tmp_path / dtype / name, dtype=dtype).dtype == str(stored).removeprefix("torch.")
+        exact, rounded = load_all(tmp_path / name), load_all(tmp_path / dtype / name)
+        assert all(torch.equal(exact[key].to(stored), rounded[key]) for key in exact)
+        config = json.loads((tmp_path / dtype / name / "config.json").read_text())
+        assert config["dtype"] == str(stored).removeprefix("torch.")
+
+
 def test_one_expert_is_no_mixture_and_a_folder_must_exist(made, tmp_path) -> None:
     with pytest.raises(UserError, match="two or more"):
         compose([made("llama")], tmp_path / "moe")

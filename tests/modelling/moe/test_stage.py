@@ -2,6 +2,7 @@ import io
 import json
 import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +119,28 @@ def test_losses_are_those_of_the_models_on_disk(mixed) -> None:
             continue
         measured = response_losses(load_model(model.path), load_tokenizer(model.path), rows["all"], max_length=96)
         assert model.loss == pytest.approx(mean_losses(rows, measured), abs=1e-5), model["name"]
+
+
+def test_experts_are_measured_as_they_would_be_stored_and_the_rest_as_it_is(run) -> None:
+    from efficient_empathy.modelling.moe.compose import average
+    from efficient_empathy.modelling.training.examples import assign_parts, held_out_rows
+    from efficient_empathy.modelling.training.loss import mean_losses, response_losses
+    from efficient_empathy.modelling.training.models import load_model, load_tokenizer
+
+    exact = mix(run, SETTINGS.model_copy(update={"train": "none"}), console=quiet())
+    assert all(model.rounding is None for model in exact.models)
+    result = mix(run, SETTINGS.model_copy(update={"train": "none", "dtype": "bf16"}), console=quiet())
+    rows = held_out_rows(assign_parts(RunTable(run), TRAINING), TRAINING)
+    for before, model in zip(exact.models, result.models, strict=True):
+        folder = Path(model.path)
+        if model.rounding is not None:
+            folder = run.root / "merged" / model.name
+            average([model.path], folder, dtype="bf16")
+            lost = {name: model.loss[name] - before.loss[name] for name in rows}
+            assert model.rounding == pytest.approx(lost, abs=1e-6)
+        stored = response_losses(load_model(folder, dtype="fp32"), load_tokenizer(folder), rows["all"], max_length=96)
+        assert model.loss == pytest.approx(mean_losses(rows, stored), abs=1e-5), model.name
+    assert [model.name for model in result.models if model.rounding] == ["rationality", "sensibility", "union"]
 
 
 def test_routers_are_told(mixed) -> None:

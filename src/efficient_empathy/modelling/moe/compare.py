@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +23,7 @@ from efficient_empathy.modelling.moe.checkpoint import open_checkpoint, read_jso
 from efficient_empathy.modelling.moe.families import FAMILIES
 from efficient_empathy.modelling.moe.record import (
     AVERAGE,
+    BASE,
     MIXED,
     ComparedModel,
     ComparisonRecord,
@@ -31,7 +32,7 @@ from efficient_empathy.modelling.moe.record import (
 )
 from efficient_empathy.modelling.moe.tensors import read_folder
 from efficient_empathy.modelling.training.examples import encode
-from efficient_empathy.modelling.training.loss import losses
+from efficient_empathy.modelling.training.loss import losses, mean_losses
 from efficient_empathy.modelling.training.models import Dtype, load_model, load_tokenizer
 from efficient_empathy.modelling.training.record import ALL
 
@@ -46,6 +47,9 @@ class Contender:
     label: str
     path: Path | str
     key: str
+    stored_as: str | None = None
+    """torch's name of a type: an adapter is merged and rounded to it before it is measured; None: the model as it is.
+    """
 
 
 def measure(
@@ -63,7 +67,7 @@ def measure(
     table = cache / f"{contender.key}.parquet"
     if (earlier := read_sealed(table)) is not None:
         return earlier
-    model = load_model(contender.path, dtype=dtype_here())
+    model = _as_stored(contender)
     samples = encode(rows, load_tokenizer(contender.path), max_length).samples
     nll = losses(model, samples, on_batch=on_batch)
     frame = pl.DataFrame(
@@ -79,6 +83,19 @@ def measure(
     free_memory(reference)
     write_sealed(frame, table)
     return frame
+
+
+def _as_stored(contender: Contender) -> Any:
+    """The model that is measured: on a CPU in float32, which has every number of the narrower kinds."""
+    if contender.stored_as is None:
+        return load_model(contender.path, dtype=dtype_here())
+    import torch
+
+    model = load_model(contender.path, dtype="fp32").merge_and_unload()
+    for parameter in model.parameters():  # buffers, such as the frequencies of positions, are never stored
+        rounded = parameter.data.to(getattr(torch, contender.stored_as))
+        parameter.data = rounded if torch.cuda.is_available() else rounded.float()
+    return model
 
 
 def is_measured(contender: Contender, cache: Path) -> bool:
@@ -128,16 +145,18 @@ def comparison(
     measurements: Mapping[str, pl.DataFrame],
     groups: Mapping[str, pl.DataFrame],
     *,
+    unrounded: Mapping[str, pl.DataFrame] | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> ComparisonRecord:
-    """The table of models.
+    """The table of models; `unrounded` are measurements of some of them before they were rounded to be stored.
 
     Losses are mean nats a response token of each group of rows (`sample_id`, `dialogue_id`). Their intervals, and that
     of the paired difference mixture − average, are 95 % percentile bootstraps over dialogues: replies of one
     conversation are not independent (Efron & Tibshirani 1993, chapters 8 and 13).
     """
     every = {name: _Group(rows, measurements, resamples, seed) for name, rows in groups.items() if len(rows)}
+    exact = {name: mean_losses(groups, frame) for name, frame in (unrounded or {}).items()}
     models = tuple(
         ComparedModel(
             name=contender.name,
@@ -145,6 +164,11 @@ def comparison(
             path=str(contender.path),
             loss={name: group.loss(contender.name) for name, group in every.items()},
             interval={name: group.interval(contender.name) for name, group in every.items()},
+            rounding=(
+                {name: group.loss(contender.name) - exact[contender.name][name] for name, group in every.items()}
+                if contender.name in exact
+                else None
+            ),
             **sizes(contender.path),
         )
         for contender in contenders
@@ -153,6 +177,7 @@ def comparison(
         subsets={name: Size(samples=group.samples, tokens=group.tokens) for name, group in every.items()},
         models=models,
         verdict=_verdict(models, every[ALL]),
+        notes=_rounding(models, every),
         seed=seed,
         part="held_out",
     )
@@ -222,6 +247,33 @@ def _verdict(models: Sequence[ComparedModel], group: _Group) -> Verdict:
         interval=(low, high),
         text=text,
     )
+
+
+WORTH_SAYING = 0.1
+"""The share of what training gained from which on its loss by rounding is told."""
+
+
+def _rounding(models: Sequence[ComparedModel], subsets: Iterable[str]) -> tuple[str, ...]:
+    """A sentence for each expert that loses a part of what it learnt when it is stored: the subset that it loses most
+    of, and how it would be kept."""
+    at_first = next((model.loss for model in models if model.name == BASE), {})
+    lines = []
+    for model in models:
+        costs = []
+        for subset in subsets:
+            before, now = at_first.get(subset), model.loss.get(subset)
+            if model.rounding and before is not None and now is not None:
+                lost = model.rounding[subset]
+                gained = before - (now - lost)
+                if gained > 0 and lost > WORTH_SAYING * gained:
+                    costs.append((lost / gained, lost, gained, subset))
+        if costs:
+            share, lost, gained, subset = max(costs)
+            lines.append(
+                f"Rounding takes {share:.0%} of what {model.label} has learnt ({lost:.4f} of {gained:.4f} nats on "
+                f"{subset}): --dtype fp32 keeps it; a higher --learning-rate or more --epochs makes it less."
+            )
+    return tuple(lines)
 
 
 def _loss(model: ComparedModel) -> float:

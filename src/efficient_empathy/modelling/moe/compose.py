@@ -9,7 +9,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,14 @@ from efficient_empathy.modelling.moe.families import (
 )
 from efficient_empathy.modelling.moe.folder import composed_card, require_ours, require_space, whole
 from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord, CompositionResult
+from efficient_empathy.modelling.moe.settings import Dtype
 from efficient_empathy.modelling.moe.shards import Progress, write_shard, write_shards, write_text
 from efficient_empathy.modelling.moe.tensors import (
     ON_DISK,
     TORCH_NAMES,
     Float32,
     Tensor,
+    cast,
     constant,
     from_array,
     mean,
@@ -221,6 +223,7 @@ def _shared_expert(block: str, family: Family, common: Architecture) -> Mapping[
 
 
 SHARD_BYTES = 5_000_000_000
+_DTYPES = {"bf16": "BF16", "fp16": "F16", "fp32": "F32"}
 
 
 SHARED_SOURCES = ("average", "base")
@@ -235,6 +238,7 @@ def compose(
     shared: str = "average",
     top_k: int = 2,
     routers: Sequence[Float32] | None = None,
+    dtype: Dtype = "auto",
     shard_bytes: int = SHARD_BYTES,
     key: str = "",
     on_bytes: Progress = lambda count: None,
@@ -243,19 +247,22 @@ def compose(
 
     Everything outside the feed-forward blocks is the experts' mean, or the base's (`shared`); `base` overrides the base
     that adapters name, and says which one dense experts have. `routers` holds one array of experts × hidden_size a
-    layer, zeros by default. The routers lie in a shard of their own, the last one. What was in `out` is replaced, if it
+    layer, zeros by default. Weights are stored as `dtype`, by default as the experts' are, rounded once. The routers
+    lie in a shard of their own, the last one. What was in `out` is replaced, if it
     was composed here. The record in composition.json has `key`, by which a caller may know the folder again.
 
     Raises `UserError` before anything is written for experts that do not match, for `shared` or `top_k` that make no
     sense, and for a disk that is too small.
     """
     models = open_all(experts, names, base)
+    if len(models) < 2:
+        raise UserError("mixing takes two or more experts; one alone is merged into its base: add --average")
     if shared not in SHARED_SOURCES:
         raise UserError(f"what is outside the experts comes from {' or '.join(SHARED_SOURCES)}, not {shared!r}")
     if not 1 <= top_k <= len(models):
         raise UserError(f"top-k must be from 1 to {len(models)}, the number of experts, not {top_k}")
     source = _base_of(models, base) if shared == "base" else None
-    common = match([*models, source] if source else models)
+    common = _stored_as(match([*models, source] if source else models), dtype)
     kinds = mixture(common, models, source, routers)
     config = moe_config(common.config, common.family, len(models), top_k, TORCH_NAMES[common.dtype])
     record = _record(
@@ -286,9 +293,7 @@ def _record(
 
 
 def open_all(experts: Sequence[str | Path], names: Sequence[str] | None, base: str | Path | None) -> list[Checkpoint]:
-    """Open the experts, of which there must be two or more with different names. Raises `UserError`."""
-    if len(experts) < 2:
-        raise UserError("mixing takes two or more experts")
+    """Open the experts, each under a name of its own. Raises `UserError`."""
     labels = list(names or (Path(expert).name for expert in experts))
     if len(labels) != len(experts):
         raise UserError(f"{len(experts)} experts need as many names, not {len(labels)}")
@@ -321,12 +326,13 @@ def write_folder(
     shard_bytes: int,
     on_bytes: Progress,
 ) -> CompositionResult:
-    """Write a whole checkpoint: weights, `config`, the first model's generation settings and tokenizer, card, `record`.
+    """Write a whole checkpoint: weights as `common.dtype`, `config`, `record`, a card, the first model's generation
+    settings and tokenizer.
 
     Raises `UserError` where it may not or cannot be written.
     """
-    tensors = [tensor for kind in kinds for tensor in kind.values()]
-    size = sum(tensor.nbytes for tensor in tensors)
+    kinds = [{name: cast(tensor, common.dtype) for name, tensor in kind.items()} for kind in kinds]
+    size = sum(tensor.nbytes for kind in kinds for tensor in kind.values())
     require_ours(out, [part.folder for model in models for part in (model, model.base) if part is not None])
     require_space(out, size, f"composing {out}")
     model = models[0]
@@ -355,8 +361,12 @@ def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-_ORIGIN_KEYS = {"_name_or_path", "auto_map"}
-"""Of a dense configuration: where it came from, and code that it would have run."""
+_ORIGIN_KEYS = {"_name_or_path", "auto_map", "torch_dtype"}
+"""Of a dense configuration: where it came from, code that it would have run, and an old name of `dtype`."""
+
+
+def _stored_as(common: Architecture, dtype: Dtype) -> Architecture:
+    return common if dtype == "auto" else replace(common, dtype=_DTYPES[dtype])
 
 
 def average(
@@ -365,16 +375,22 @@ def average(
     *,
     names: Sequence[str] | None = None,
     base: str | Path | None = None,
+    dtype: Dtype = "auto",
     shard_bytes: int = SHARD_BYTES,
     key: str = "",
     on_bytes: Progress = lambda count: None,
 ) -> CompositionResult:
-    """Average two or more experts' weights into one dense model in the folder `out`; otherwise as `compose`."""
+    """Average the experts' weights into one dense model in the folder `out`; otherwise as `compose`.
+
+    Of one expert alone that is itself: an adapter merged into its base.
+    """
     models = open_all(experts, names, base)
-    common = match(models)
-    dense = {k: v for k, v in models[0].config.items() if k not in _ORIGIN_KEYS} | {"use_cache": True}
+    common = _stored_as(match(models), dtype)
+    dense = {k: v for k, v in models[0].config.items() if k not in _ORIGIN_KEYS}
+    dense |= {"use_cache": True, "dtype": TORCH_NAMES[common.dtype]}
     kinds = (average_tensors(common, models),)
-    record = _record(models, common, kinds, kind="average", family=common.family.dense, key=key)
+    kind = "average" if len(models) > 1 else "merged"
+    record = _record(models, common, kinds, kind=kind, family=common.family.dense, key=key)
     return write_folder(out, models, common, dense, kinds, record, shard_bytes, on_bytes)
 
 

@@ -107,7 +107,7 @@ efficient-empathy {version} (arXiv 2407.01937).
 
 
 def composed_card(record: CompositionRecord) -> str:
-    """The card of a mixture or an average."""
+    """The card of what was composed."""
     from importlib.metadata import version
 
     names = ", ".join(record.experts)
@@ -115,6 +115,9 @@ def composed_card(record: CompositionRecord) -> str:
     if record.kind == "average":
         title, tags = "Average of experts", "efficient-empathy, weight-average"
         what = f"The plain average of the weights of {len(record.experts)} models: {names}."
+    elif record.kind == "merged":
+        title, tags = f"{names}, merged", "efficient-empathy"
+        what = f"The expert {names} as one dense model: its adapter merged into its base."
     else:
         title, tags = "Mixture of experts", "efficient-empathy, moe"
         outside = "the experts' average" if record.shared == "average" else "the base model's"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from efficient_empathy.modelling.moe.compare import Contender
 from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, UNTRAINED, mixture_label
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.training.examples import EncodedSample, choose, choose_part, conversational, encode
-from efficient_empathy.modelling.training.models import is_bundled, resolve
+from efficient_empathy.modelling.training.models import is_adapter, is_bundled, resolve, stored_dtype
 from efficient_empathy.modelling.training.record import ALL, GROUPS, RANDOM, UNION, TrainingRecord, read_trainings
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
@@ -124,7 +124,7 @@ def union_model(workspace: Workspace) -> Expert | None:
     return next((expert for expert in list_experts(workspace) if expert.subset == UNION), None)
 
 
-_COMPOSING = {"shared", "top_k", "init", "init_samples", "shard_bytes"}
+_COMPOSING = {"shared", "top_k", "dtype", "init", "init_samples", "shard_bytes"}
 _NO_MATTER = {"resamples", *_COMPOSING}
 
 
@@ -163,6 +163,8 @@ class Mixing:
         own = [(e.name, e.training.label, e.path, self.hashes[e.name]) for e in self.experts]
         if self.union is not None and self.union.name not in {expert.name for expert in self.experts}:
             own.append(("union", self.union.training.label, self.union.path, self.hashes["union"]))
+        stored = self.stored_as()
+        rounded = {name for name, _, path, _ in own if is_adapter(path)}
         models = [(BASE, LABELS[BASE], self.base, self.hashes["base"]), *own]
         models.append((AVERAGE, LABELS[AVERAGE], self.workspace.average, f"average {self.composition_key()}"))
         untrained = (UNTRAINED, LABELS[UNTRAINED], self.workspace.moe, self.composition_key())
@@ -173,7 +175,24 @@ class Mixing:
             if with_trained:
                 models.append((MIXED, mixture_label(self.settings.train), self.workspace.moe, self.training_key()))
         rows = [self._how_read(), self.ids(self.held_out[ALL])]
-        return [Contender(name, label, path, _hash([key, rows])) for name, label, path, key in models]
+        return [
+            Contender(name, label, path, _hash([key, rows, stored]), stored)
+            if name in rounded
+            else Contender(name, label, path, _hash([key, rows]))
+            for name, label, path, key in models
+        ]
+
+    def unrounded(self) -> list[Contender]:
+        """The adapters as they were trained, where storing them merged rounds them: what that costs."""
+        exact = "float32"
+        rounded = [one for one in self.contenders(with_trained=False) if one.stored_as not in (None, exact)]
+        return [replace(one, key=_hash([one.key, exact]), stored_as=exact) for one in rounded]
+
+    def stored_as(self) -> str:
+        """torch's name of the numbers that merged weights are stored as."""
+        if self.settings.dtype == "auto":
+            return str(stored_dtype(self.base)).removeprefix("torch.")
+        return {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}[self.settings.dtype]
 
     def router_rows(self) -> pl.DataFrame:
         """The samples that the routers are trained on. Raises `UserError` where none were held back."""

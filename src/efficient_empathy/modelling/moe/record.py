@@ -55,10 +55,11 @@ class CompositionRecord(Record):
     PLACE: ClassVar[str] = "moe/composition.json"
     REMEDY: ClassVar[str] = "`efficient-empathy mix`"
 
-    kind: Literal["moe", "average"]
+    kind: Literal["moe", "average", "merged"]
+    """A mixture, the average of several models, or one expert merged into its base."""
     family: str
     """The model type of the result."""
-    experts: tuple[str, ...] = Field(min_length=2)
+    experts: tuple[str, ...] = Field(min_length=1)
     key: str = ""
     """What the composition is known by."""
     dtype: str
@@ -134,6 +135,8 @@ class ComparedModel(Part):
     active_parameters: int
     """Those that one token goes through."""
     bytes: int
+    rounding: dict[str, float] | None = None
+    """Of an adapter that was merged to be measured: what rounding it to what it is stored as added to each loss."""
 
 
 class Verdict(Part):
@@ -158,6 +161,8 @@ class ComparisonRecord(Record):
     subsets: dict[str, Size]
     models: tuple[ComparedModel, ...] = Field(min_length=1)
     verdict: Verdict
+    notes: tuple[str, ...] = ()
+    """What storing took from the models, as sentences."""
     seed: int
     part: str
     """The samples that were measured on."""
@@ -201,6 +206,7 @@ class MixResult(Part):
     subsets: dict[str, Size]
     models: tuple[ComparedModel, ...]
     verdict: Verdict
+    notes: tuple[str, ...]
     routers: RouterSummary
     seconds: float
     skipped: bool

@@ -11,6 +11,8 @@ from pydantic import Field
 from efficient_empathy.foundation import guard
 from efficient_empathy.foundation.settings import Settings
 
+Dtype = Literal["auto", "bf16", "fp16", "fp32"]
+
 
 class MixSettings(Settings):
     """How the mixture is composed, how its routers start, and how they are trained (arXiv 2407.01937)."""
@@ -19,6 +21,9 @@ class MixSettings(Settings):
     """Everything outside the feed-forward blocks: the experts' average, or the base's."""
     top_k: int = Field(default=2, ge=1)
     """Experts that each token goes through."""
+    dtype: Dtype = "auto"
+    """What mixture, average and merged experts are stored as, and measured as; auto is as the base is. bf16 has three
+    decimal digits, in which a small update of the weights can get lost; fp32 keeps it, at twice the size."""
     init: Literal["zero", "centred_means"] = "zero"
     """Routers start from zero, which mixes the experts alike, or from the mean input of each feed-forward block over
     each expert's own samples, less the mean of all."""

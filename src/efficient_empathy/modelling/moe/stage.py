@@ -115,7 +115,11 @@ def _mix(
     measurements = measure_all(mixing, with_trained=True)
     observe(mixing)
     contenders = mixing.contenders(with_trained=True)
-    table = comparison(contenders, measurements, mixing.held_out, resamples=settings.resamples, seed=settings.seed)
+    unrounded = _measure_each(mixing, mixing.unrounded(), " before rounding")
+    table = comparison(
+        contenders, measurements, mixing.held_out, unrounded=unrounded, resamples=settings.resamples,
+        seed=settings.seed,
+    )  # fmt: skip
     table.write(workspace.comparison)
     record = MixRecord(
         inputs=inputs,
@@ -183,6 +187,7 @@ def _result(workspace: Workspace, record: MixRecord, *, skipped: bool) -> MixRes
         subsets=table.subsets,
         models=table.models,
         verdict=table.verdict,
+        notes=table.notes,
         routers=RouterSummary.model_validate(routers, from_attributes=True),
         seconds=record.seconds,
         skipped=skipped,
@@ -200,7 +205,11 @@ def summary(result: MixResult, run: Path) -> str:
         losses = "".join(f"{model.loss[subset]:>13.4f}" for subset in subsets)
         sizes = f"{model.parameters / 1e6:>11.2f} M {model.active_parameters / 1e6:>7.2f} M"
         lines.append(f"  {model.label:{width}}{losses}{sizes}")
-    lines += [result.verdict.text, f"The mixture: {result.path}   The average: {result.average}"]
+    lines += [
+        *result.notes,
+        result.verdict.text,
+        f"The mixture: {result.path}   The average: {result.average}",
+    ]
     return "\n".join([*lines, f"Next: efficient-empathy generate --run {shell(run)} --model moe"])
 
 
@@ -215,6 +224,7 @@ def compose_both(mixing: Mixing) -> None:
     options: dict[str, Any] = {
         "names": [expert.name for expert in mixing.experts],
         "base": mixing.base,
+        "dtype": mixing.settings.dtype,
         "shard_bytes": mixing.settings.shard_bytes,
         "key": key,
     }
@@ -284,11 +294,15 @@ def train(mixing: Mixing) -> None:
 
 def measure_all(mixing: Mixing, *, with_trained: bool) -> dict[str, pl.DataFrame]:
     """What each model makes of the held-out responses, measured once; the trained mixture only `with_trained`."""
+    return _measure_each(mixing, mixing.contenders(with_trained=with_trained))
+
+
+def _measure_each(mixing: Mixing, contenders: Sequence[Contender], how: str = "") -> dict[str, pl.DataFrame]:
     measurements = {}
-    for contender in mixing.contenders(with_trained=with_trained):
+    for contender in contenders:
         is_cached = _is_measured(mixing, contender)
         quietly = nullcontext(lambda done, total: None)
-        with quietly if is_cached else progress_bar(mixing.console, f"losses of {contender.label}") as tell:
+        with quietly if is_cached else progress_bar(mixing.console, f"losses of {contender.label}{how}") as tell:
             measurements[contender.name] = measure(
                 contender,
                 mixing.held_out[ALL],
