@@ -107,7 +107,11 @@ class _Proxy(LocalServer):
             protocol_version = "HTTP/1.1"
 
             def _forward(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                length = int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(length)
+                if len(body) < length:  # whoever sent it was killed
+                    self.close_connection = True
+                    return
                 requests.append(unquote(self.requestline))
                 fault = script(unquote(self.requestline), len(requests) - 1)
                 if fault == "503":
