@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.training import read_training, summary, train
+from efficient_empathy.modelling.training.advice import advice
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer, require_intact
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from forked_command import ForkedCommand
@@ -64,6 +65,7 @@ def test_an_expert_is_whole_with_its_record_and_its_card(run, settings) -> None:
     assert f"step {record['steps']} of {record['steps']}" in said.getvalue()
     assert run.manifest().entry("train:sensibility")["samples"] == record["samples"]
     assert "before    after" in summary(result, run.root)
+    assert advice(result) in summary(result, run.root)
     model = load_model(folder)
     assert model.generate(**load_tokenizer(folder)("oh", return_tensors="pt"), max_new_tokens=2).shape[1] >= 3
 

@@ -25,6 +25,7 @@ from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.bases import base_permission
 from efficient_empathy.modelling.gguf import base_in
 from efficient_empathy.modelling.progress import TrainingProgress
+from efficient_empathy.modelling.training.advice import advice
 from efficient_empathy.modelling.training.card import card
 from efficient_empathy.modelling.training.examples import (
     assign_parts,
@@ -323,6 +324,8 @@ def summary(result: TrainingResult, run: Path) -> str:
         lines.append("Held-out loss, nats a response token:    before    after")
         pairs = {name: (first.get(name), last[name]) for name in last}
         lines += [f"  {name:<36} {a:>8.4f} {b:>8.4f}" for name, (a, b) in pairs.items() if None not in (a, b)]
+    if advised := advice(result):
+        lines.append(advised)
     return "\n".join(
         [*lines, f"The weights and their card: {result.path}", f"Next: efficient-empathy mix --run {shell(run)}"]
     )

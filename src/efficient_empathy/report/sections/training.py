@@ -15,6 +15,7 @@ from efficient_empathy.foundation.figures.looks import Looks, look
 from efficient_empathy.foundation.figures.scale import Scale, apart, decimals, extent
 from efficient_empathy.foundation.figures.svg import drawing
 from efficient_empathy.modelling.moe.record import AVERAGE, ComparedModel, ComparisonRecord, Verdict
+from efficient_empathy.modelling.training.advice import advice
 from efficient_empathy.modelling.training.record import ALL, TRAINING, TrainingRecord
 from efficient_empathy.report.curves import Curve, Point, curve
 from efficient_empathy.report.decision import by_model, by_subset, read_record
@@ -43,6 +44,11 @@ class Expert:
         if method == "lora":
             words += f", r = {settings.lora.r}, α = {settings.lora.alpha:g}"
         return f"{words}, feed-forward only" if settings.mlp_only else words
+
+    @property
+    def advice(self) -> str:
+        """Whether more or less training would have done better, by the held-out losses."""
+        return advice(self.record)
 
     def first(self, subset: str) -> float | None:
         """The held-out loss before training; None where it was not measured."""
