@@ -7,11 +7,11 @@ import pytest
 
 from efficient_empathy.cluster.books import Account, Books, Report
 from efficient_empathy.cluster.budget import LeasedBudget
-from efficient_empathy.cluster.journal import FOLDER
-from efficient_empathy.cluster.recovery import recover
-from efficient_empathy.cluster.spending import SpendingFile
 from efficient_empathy.llm.errors import BudgetExhausted, Draining
 from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.ledger.journal import FOLDER
+from efficient_empathy.scoring.ledger.recovery import recover
+from efficient_empathy.scoring.ledger.spending import SpendingFile
 
 T = TypeVar("T")
 

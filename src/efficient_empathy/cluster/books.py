@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from efficient_empathy.cluster.journal import FOLDER
-from efficient_empathy.cluster.spending import close_spending
 from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.ledger.journal import FOLDER
+from efficient_empathy.scoring.ledger.spending import close_spending
 
 _DUST = 1e-9
 """US dollars that rounding may leave in somebody's hands."""

@@ -66,9 +66,11 @@ def connect(settings: ClusterSettings) -> Iterator[None]:
         finally:
             _keep_handler(handler)
         _quieten()
+        _let_raylets_speak(False)
         yield
     finally:
         ray.shutdown()
+        _let_raylets_speak(True)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -112,6 +114,13 @@ def _quieten() -> None:
 
     context = DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
+
+
+def _let_raylets_speak(speak: bool) -> None:
+    """Whether what they say of machines and workers that are gone is printed: to stdout, which is for the result."""
+    from ray._private import worker
+
+    worker._worker_logs_enabled = speak
 
 
 @contextmanager

@@ -20,7 +20,6 @@ import polars as pl
 from efficient_empathy.cluster.books import Books, Tally
 from efficient_empathy.cluster.connection import check_machines, connect, count_gpus
 from efficient_empathy.cluster.reading import is_divisible, is_in_reach, read_on_cluster
-from efficient_empathy.cluster.recovery import clear, recover
 from efficient_empathy.cluster.settings import ClusterSettings
 from efficient_empathy.cluster.units import MOST, Unit, plan_units, unit_rows, unit_size
 from efficient_empathy.cluster.worker import Crew, Worker, report_every_s
@@ -30,6 +29,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.errors import BudgetExhausted
 from efficient_empathy.llm.runner import Work
 from efficient_empathy.scoring.engine import Assignment, Engine
+from efficient_empathy.scoring.ledger.recovery import clear
 
 _CALLS_EACH = 16
 """Requests under way that are worth a process of their own."""
@@ -70,10 +70,6 @@ class RayEngine:
     def work(self, assignment: Assignment) -> Work[Any, Any]:
         """See `Engine`."""
         run = assignment.ledger.path.parent.absolute()
-        unspent = recover(run, assignment.ledger)
-        if unspent and assignment.judge.endpoint is not None:
-            assignment.judge.endpoint.budget.take_back(unspent)
-            assignment.judge.endpoint.budget.settle(unspent, 0.0)
         rest = assignment.total - assignment.done - len(assignment.under_way)
         if rest <= 0:
             return Work(take=lambda _: [], ask=_nothing, keep=lambda *_: None, close=assignment.judge.close)

@@ -12,13 +12,13 @@ from typing import Any
 
 import polars as pl
 
-from efficient_empathy.cluster.journal import FOLDER
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.dialogues.containers.parquet_file import parquet_frames
 from efficient_empathy.dialogues.containers.zip_file import DataFile
 from efficient_empathy.dialogues.rows import Intake
 from efficient_empathy.dialogues.source import Source
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.scoring.ledger.journal import FOLDER
 
 _READING = "reading"
 _LOOK_S = 60.0

@@ -19,8 +19,6 @@ import numpy as np
 
 from efficient_empathy.cluster.books import Account, Report, Turn
 from efficient_empathy.cluster.budget import LeasedBudget
-from efficient_empathy.cluster.journal import FOLDER, Journal, journal_name, journals, read_journal
-from efficient_empathy.cluster.spending import SpendingFile
 from efficient_empathy.cluster.units import Unit, read_unit, units_of
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError, redact
@@ -29,6 +27,8 @@ from efficient_empathy.llm.errors import BudgetExhausted, Draining, ServerLost
 from efficient_empathy.llm.runner import Work, run_calls
 from efficient_empathy.scoring.judges.contract import Blueprint, CheckedJudge, Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import parts_folder, write_part
+from efficient_empathy.scoring.ledger.journal import FOLDER, Journal, journal_name, journals, read_journal
+from efficient_empathy.scoring.ledger.spending import SpendingFile
 
 _REPORT_S, _QUIET_REPORT_S = 0.5, 2.0
 DEATHS = 3

@@ -14,6 +14,7 @@ from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.engine import Assignment, Engine
 from efficient_empathy.scoring.judges.contract import CheckedJudge, Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.ledger.recovery import recover
 from efficient_empathy.scoring.progress import ProgressDisplay, ProgressFile
 
 CHUNK = 1024
@@ -118,6 +119,8 @@ class Session:
         """Samples, one for each judge, in batches that have not come back."""
         self.ending: SessionEnding = "complete"
         self._failure: UserError | None = None
+        self._unspent_usd = 0.0
+        """What has come back since the budget began."""
         self._ledger, self._console, self._total = ledger, console, total
         self._batches, self._engine = batches or BatchSettings(), engine
 
@@ -125,6 +128,7 @@ class Session:
         """Judge those of `samples` that need it; `ids` are theirs, in parts. Whether the next judge may be asked."""
         if judge.note:
             self._console.print(judge.note)
+        self._recover(judge)
         done = sum(list(self._ledger.states(judge.spec, part).values()).count("ok") for part in ids)
         in_batches = self._batches.batch and judge.has_batches
         window = None if in_batches else judge.window
@@ -167,6 +171,14 @@ class Session:
                 Assignment(judge, self._ledger, display, self._console, self._total, done, under_way)
             )
         return judging(samples(), judge, self._ledger, display, under_way)
+
+    def _recover(self, judge: CheckedJudge) -> None:
+        """Take in what was judged on a cluster that was killed, and what it had of the budget."""
+        self._unspent_usd += recover(self._ledger.path.parent, self._ledger)
+        if judge.endpoint is not None and self._unspent_usd:
+            judge.endpoint.budget.take_back(self._unspent_usd)
+            judge.endpoint.budget.settle(self._unspent_usd, 0.0)
+            self._unspent_usd = 0.0
 
     def give_up(self, progress: str) -> None:
         """Raise the `UserError` that ended it, if one did; `progress` says what there is all the same."""

@@ -1,15 +1,15 @@
-"""What killed commands and workers have left of their judgements in a run, and how the ledger takes it in."""
+"""What commands and workers that were killed on a cluster have left in a run, and how the ledger takes it in."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
 
-from efficient_empathy.cluster.journal import FOLDER, journals, read_journal
-from efficient_empathy.cluster.spending import NAME as SPENT
-from efficient_empathy.cluster.spending import close_spending
 from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
-from efficient_empathy.scoring.ledger import Ledger
+from efficient_empathy.scoring.ledger.journal import FOLDER, journals, read_journal
+from efficient_empathy.scoring.ledger.ledger import Ledger
+from efficient_empathy.scoring.ledger.spending import NAME as SPENT
+from efficient_empathy.scoring.ledger.spending import close_spending
 
 
 def recover(run: Path, ledger: Ledger) -> float:
