@@ -12,6 +12,7 @@ from efficient_empathy.dialogues import (
     Utterance,
     open_source,
     read,
+    scan_ids,
     scan_samples,
     uniform,
     write_samples,
@@ -32,6 +33,9 @@ def test_samples_come_back_in_order_in_pieces(tmp_path: Path) -> None:
     chunks = list(scan_samples(path, 1_000))
     assert max(map(len, chunks)) <= 1_000
     assert [sample for chunk in chunks for sample in chunk] == list(samples(12_345))
+    parts = list(scan_ids(path, 1_000))
+    assert max(map(len, parts)) <= 1_000
+    assert [one for part in parts for one in part] == [sample.id for sample in samples(12_345)]
     assert pl.read_parquet_schema(path) == SAMPLE_SCHEMA
     assert list(open_source(path)) == list(samples(12_345))
 
