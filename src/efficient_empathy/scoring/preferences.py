@@ -17,6 +17,8 @@ def preferences_of(samples: Path, scores: Path, axes: Sequence[str]) -> tuple[Pr
     reads them.
     """
     sides = pl.scan_parquet(samples, glob=False).select("dialogue_id", "turn", "side")
+    if not sides.select((pl.col("side") == "chosen").any()).collect(engine="streaming").item():
+        return ()  # before three columns of all rows are in memory
     rows = pl.concat([sides, pl.scan_parquet(scores, glob=False).select(axes)], how="horizontal")
     is_pair = (
         (pl.col("side") == "chosen")
