@@ -13,7 +13,11 @@ from safetensors.torch import load_file
 
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.modelling.bases import UNPACKED
+from efficient_empathy.modelling.generation import target
 from efficient_empathy.modelling.gguf import base_in
+from efficient_empathy.modelling.moe.compose import average
 from efficient_empathy.modelling.training import train
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer, resolve
 from efficient_empathy.modelling.training.settings import TrainingSettings
@@ -106,6 +110,13 @@ def test_an_expert_is_trained_on_it_and_loads_again(file, tmp_path) -> None:
     assert load_model(run.experts / "sensibility").config.hidden_size == 32
     assert train(run, "sensibility", settings, console=Console(file=said, width=500)).skipped
     assert said.getvalue().count("Unpacking tiny.gguf") == 1
+
+    moved = Workspace(run.root.rename(tmp_path / "elsewhere"))
+    expert = moved.experts / "sensibility"
+    assert load_model(expert).config.hidden_size == 32
+    assert average([expert], tmp_path / "merged").kind == "merged"
+    assert target.resolve("base", moved).path == moved.root / UNPACKED / Path(result.base).name
+    assert train(moved, "sensibility", settings, console=Console(file=said, width=500)).skipped
 
 
 def test_a_file_that_is_not_there_or_is_given_elsewhere_is_told(file, tmp_path, run, console) -> None:

@@ -18,6 +18,8 @@ from efficient_empathy.foundation.permissions import Permission, read_from, requ
 from efficient_empathy.foundation.run.workspace import Workspace
 
 ADAPTER = "adapter_config.json"
+UNPACKED = "bases"
+"""In a run's folder: bases that were unpacked into it, each under a name with a hash of what it was unpacked from."""
 _MOST_BYTES = 16 * 2**20
 _MOST_RANK = 4096
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -69,6 +71,15 @@ def check_model(folder: Path) -> None:
     for key in ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation"):
         if isinstance(config, dict) and "/" in str(config.get(key, "")):
             raise UserError(f"{path} takes {key} from the hub, which is code: remove the line")
+
+
+def base_at(base: str, run: Path | None) -> str:
+    """Where a base is now: one that was unpacked into its run is found there wherever the run has been moved to."""
+    place = Path(base)
+    if run is None or place.parent.name != UNPACKED or place.exists():
+        return base
+    here = run.resolve() / UNPACKED / place.name
+    return str(here) if here.is_dir() else base
 
 
 def base_permission(base: Path | str) -> Permission:

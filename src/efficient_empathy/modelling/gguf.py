@@ -14,10 +14,9 @@ from typing import Any
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, error_context, missing_extra
 from efficient_empathy.foundation.run.files import file_hash
+from efficient_empathy.modelling.bases import UNPACKED
 from efficient_empathy.modelling.training.models import quiet, resolve
 
-BASES = ".bases"
-"""In a run's folder: what was unpacked."""
 _SUFFIX = ".gguf"
 _SMALL = 500_000_000
 """Parameters up to which a base is kept in fp32: what a short training changes is often less than bf16 can hold."""
@@ -32,7 +31,7 @@ def base_in(run: Path, base: str | None, console: Console) -> Path | str:
     file = find(base)
     if file is None:
         return resolve(base)
-    folder = run.resolve() / BASES / f"{file.stem}-{file_hash(file)[:8]}"
+    folder = run.resolve() / UNPACKED / f"{file.stem}-{file_hash(file)[:8]}"
     if not folder.exists():
         console.print(f"Unpacking {file.name} to {folder}, once.")
         work = folder.with_name(f"{folder.name}.work")

@@ -13,7 +13,7 @@ from efficient_empathy.foundation.guard import Bounds
 from efficient_empathy.foundation.permissions import require
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import BUNDLED, PromptTemplate
-from efficient_empathy.modelling.bases import require_base
+from efficient_empathy.modelling.bases import base_at, require_base
 from efficient_empathy.modelling.moe.record import LABELS, ComparisonRecord
 from efficient_empathy.modelling.training.record import TrainingRecord, read_training, read_trainings
 
@@ -101,8 +101,9 @@ def _base(workspace: Workspace | None) -> Path | str:
     training = _first_training(workspace)
     if workspace is None or training is None:
         return resolve_base(None)
-    require_base(training.base, workspace.root, workspace.root, bundled=is_bundled(training.base))
-    return resolve_base(training.base)
+    base = base_at(training.base, workspace.root)
+    require_base(base, workspace.root, workspace.root, bundled=is_bundled(base))
+    return resolve_base(base)
 
 
 def training_of(target: Target, workspace: Workspace | None) -> TrainingRecord | None:

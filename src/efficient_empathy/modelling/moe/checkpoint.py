@@ -15,7 +15,7 @@ from typing import Any
 
 from efficient_empathy.foundation.errors import UserError, missing_extra
 from efficient_empathy.llm.prompting.rendering import TemplateFaultError, render_chat
-from efficient_empathy.modelling.bases import ADAPTER, adapter_config, require_base, run_of
+from efficient_empathy.modelling.bases import ADAPTER, adapter_config, base_at, require_base, run_of
 from efficient_empathy.modelling.moe.tensors import StoredTensor, Tensor, cast, merge_lora, read_folder, read_header
 from efficient_empathy.modelling.training.models import bundled_base, is_bundled
 
@@ -174,7 +174,9 @@ def _on_base(folder: Path, name: str, base: str | Path | None) -> Checkpoint:
         base = config.get("base_model_name_or_path")
         if not isinstance(base, str) or not base:
             raise UserError(f"{folder / CONFIG} does not say which base the adapter was trained on: give the base")
-        require_base(base, folder, run_of(folder), bundled=is_bundled(base))
+        run = run_of(folder)
+        base = base_at(base, run)
+        require_base(base, folder, run, bundled=is_bundled(base))
     beneath = open_checkpoint(local(base, config.get("revision")), name="base")
     tensors = merge_adapter(folder, config, beneath.tensors)
     if beneath.config.get("tie_word_embeddings") and tensors[EMBEDDINGS] != beneath.tensors[EMBEDDINGS]:

@@ -18,7 +18,7 @@ from efficient_empathy.foundation.permissions import require
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
-from efficient_empathy.modelling.bases import require_base
+from efficient_empathy.modelling.bases import base_at, require_base
 from efficient_empathy.modelling.moe.compare import Contender
 from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, UNTRAINED, mixture_label
 from efficient_empathy.modelling.moe.settings import MixSettings
@@ -115,8 +115,10 @@ def common_settings(experts: Sequence[Expert], training: TrainingSettings | None
 def base_of(experts: Sequence[Expert]) -> Path | str:
     """The base that the experts were trained from. Raises `UserError` where it is not there any more."""
     first = experts[0]
-    require_base(first.training.base, first.path, first.path.parent.parent, bundled=is_bundled(first.training.base))
-    return resolve(first.training.base)
+    run = first.path.parent.parent
+    base = base_at(first.training.base, run)
+    require_base(base, first.path, run, bundled=is_bundled(base))
+    return resolve(base)
 
 
 def union_model(workspace: Workspace) -> Expert | None:

@@ -18,7 +18,7 @@ from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.model_folder import model_files, model_hash
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.modelling.bases import ADAPTER, adapter_config, check_model, require_base, run_of
+from efficient_empathy.modelling.bases import ADAPTER, adapter_config, base_at, check_model, require_base, run_of
 from efficient_empathy.modelling.training.record import has_files_of, read_training
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
@@ -80,7 +80,9 @@ def base_of(adapter: Path) -> Path | str:
     name = adapter_config(adapter).get("base_model_name_or_path")
     if not isinstance(name, str) or not name:
         raise UserError(f"{adapter / ADAPTER} does not say which base it belongs to: train it again")
-    require_base(name, adapter, run_of(adapter), bundled=is_bundled(name))
+    run = run_of(adapter)
+    name = base_at(name, run)
+    require_base(name, adapter, run, bundled=is_bundled(name))
     return resolve(name)
 
 
