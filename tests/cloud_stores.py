@@ -12,15 +12,15 @@ import email
 import hashlib
 import json
 import os
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler
 from unittest.mock import patch
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from local_server import LocalServer
+from local_server import AnsweringHandler, LocalServer
 
 BUCKET, ACCOUNT = "talks-of-mine", "acme"
 
@@ -52,17 +52,13 @@ def md5(content: bytes) -> str:
     return base64.b64encode(hashlib.md5(content).digest()).decode()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(AnsweringHandler):
     store: CloudStore
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     query: dict[str, str]
     body: bytes
 
-    def _handle(self) -> None:
+    def respond(self) -> None:
         parts = urlsplit(self.path)
         self.query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -72,18 +68,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.serve(unquote(parts.path))
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815
-
+    @abstractmethod
     def serve(self, path: str) -> None:
-        raise NotImplementedError
-
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        """Answer a request about what lies at a path."""
 
     def send_object(self, content: bytes, span: str | None, **headers: str) -> None:
         if span is None:

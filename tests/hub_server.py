@@ -11,13 +11,12 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from fsspec.config import conf
 
-from local_server import LocalServer
+from local_server import AnsweringHandler, LocalServer
 
 NAME = "org/talks"
 
@@ -52,20 +51,8 @@ class HubServer:
         return entries or None
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(AnsweringHandler):
     hub: HubServer
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
     def tell(self, content: object) -> None:
         self.answer(200, json.dumps(content).encode(), Content_Type="application/json")
@@ -73,14 +60,13 @@ class _Handler(BaseHTTPRequestHandler):
     def lacks(self, what: str) -> None:
         self.answer(404, b'{"error": "not found"}', X_Error_Code=f"{what}NotFound")
 
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
+    def respond(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.hub.keys.add(self.headers.get("Authorization", ""))
         tree, resolve = f"/api/datasets/{NAME}/tree/main", f"/datasets/{NAME}/resolve/main/"
-        if self.hub.busy:
+        if self.command == "POST":
+            self.tell_of_some()
+        elif self.hub.busy:
             self.hub.busy -= 1
             self.answer(503)
         elif path.startswith(tree):
@@ -98,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         first, _, last = (span or "bytes=0-").removeprefix("bytes=").partition("-")
         self.answer(206 if span else 200, content[int(first) : int(last) + 1 if last else None])
 
-    def do_POST(self) -> None:
+    def tell_of_some(self) -> None:
         text = self.rfile.read(int(self.headers["Content-Length"])).decode()
         paths = json.loads(text)["paths"] if text.startswith("{") else parse_qs(text)["paths"]
         self.tell([self.hub.entry(path) for path in paths if path in self.hub.files])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -27,3 +28,39 @@ class LocalServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)
+
+
+class AnsweringHandler(BaseHTTPRequestHandler):
+    """Keeps connections, prints nothing, and answers with whole bodies; of headers, `_` stands for `-`."""
+
+    protocol_version = "HTTP/1.1"
+
+    @abstractmethod
+    def respond(self) -> None:
+        """Answer a request, of any method."""
+
+    def do_GET(self) -> None:
+        self.respond()
+
+    def do_HEAD(self) -> None:
+        self.respond()
+
+    def do_POST(self) -> None:
+        self.respond()
+
+    def do_PUT(self) -> None:
+        self.respond()
+
+    def do_DELETE(self) -> None:
+        self.respond()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,15 @@ def split_as_llama3(folder: Path) -> None:
     split = pre_tokenizers.Split(Regex(LLAMA3_SPLIT), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
     tokenizer.save(file)
+
+
+def weights_with(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """What rewrites the weights of a model's folder by `change`."""
+    from safetensors.torch import load_file, save_file
+
+    def rewrite(folder: Path) -> None:
+        weights = load_file(folder / "model.safetensors")
+        change(weights)
+        save_file(weights, folder / "model.safetensors")
+
+    return rewrite

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +13,7 @@ from efficient_empathy.dialogues import open_source
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.objects import store
 from hub_server import HubServer, hub_server
+from remote_rows import responses, rows
 
 
 @pytest.fixture
@@ -23,16 +23,12 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         yield running
 
 
-def rows(*numbers: int) -> bytes:
-    return "".join(json.dumps({"context": f"It is {n}.", "response": f"It was {n}."}) + "\n" for n in numbers).encode()
-
-
-def responses(url: str) -> list[str]:
-    return [sample.response for sample in open_source(url)]
-
-
 def test_a_folder_of_the_hub_is_read_as_one_on_disk(hub: HubServer) -> None:
-    hub.files |= {"README.md": b"# Talks", "talks/a.jsonl": rows(1, 2), "talks/b.jsonl.gz": gzip.compress(rows(3))}
+    hub.files |= {
+        "README.md": b"# Talks",
+        "talks/a.jsonl": rows(1, 2),
+        "talks/b.jsonl.gz": gzip.compress(rows(3)),
+    }
     hub.files["talks/more/c.jsonl"] = rows(4)
     assert responses(hub.url("talks/")) == ["It was 1.", "It was 2.", "It was 3."]
     assert responses(hub.url("talks/more/c.jsonl")) == ["It was 4."]

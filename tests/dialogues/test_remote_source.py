@@ -31,6 +31,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.ingestion import ingest
 from local_server import LocalServer
 from object_store import ObjectStore, object_store
+from remote_rows import responses, rows
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +50,7 @@ def folder_for_copies(server: ObjectStore, tmp_path: Path, monkeypatch: pytest.M
     server.empty()
 
 
-def rows(*numbers: int) -> str:
-    return "".join(json.dumps({"context": f"It is {n}.", "response": f"It was {n}."}) + "\n" for n in numbers)
-
-
-def responses(url: str) -> list[str]:
-    return [sample.response for sample in open_source(url)]
-
-
-def in_zip(**files: str) -> bytes:
+def in_zip(**files: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in files.items():
@@ -67,9 +60,9 @@ def in_zip(**files: str) -> bytes:
 
 def test_every_container_is_read_where_it_lies(server: ObjectStore) -> None:
     table = io.BytesIO()
-    pl.read_ndjson(rows(1, 2).encode()).write_parquet(table)
+    pl.read_ndjson(rows(1, 2)).write_parquet(table)
     contents = {
-        "a.jsonl": rows(1, 2), "packed": gzip.compress(rows(1, 2).encode()), "t.parquet": table.getvalue(),
+        "a.jsonl": rows(1, 2), "packed": gzip.compress(rows(1, 2)), "t.parquet": table.getvalue(),
         "c.csv": "context,response\nIt is 1.,It was 1.\nIt is 2.,It was 2.\n", "z.zip": in_zip(a=rows(1), b=rows(2)),
     }  # fmt: skip
     for name, content in contents.items():
@@ -99,7 +92,7 @@ def test_a_name_that_is_an_object_and_a_folder_is_the_object_unless_it_ends_in_a
 
 
 def test_bad_rows_go_by_the_name_of_their_object(server: ObjectStore) -> None:
-    server.put("a b?.jsonl", rows(1) + "{}\n")
+    server.put("a b?.jsonl", rows(1) + b"{}\n")
     with pytest.raises(BadRowError, match=r"s3://talks/a b\?\.jsonl:2: .*missing"):
         list(open_source(server.url("a b?.jsonl")))
     inspection = inspect_source(server.url("a b?.jsonl"))
@@ -201,7 +194,7 @@ def test_a_format_may_be_named_and_is_looked_for_in_beginnings(
 
 
 def test_a_file_of_a_web_server_is_a_source_and_its_query_no_name(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text(rows(1) + "{}\n")
+    (tmp_path / "a.jsonl").write_bytes(rows(1) + b"{}\n")
     with LocalServer(partial(SimpleHTTPRequestHandler, directory=str(tmp_path))) as web:  # type: ignore[arg-type]
         url = f"http://127.0.0.1:{web.port}/a.jsonl"
         inspection = inspect_source(f"{url}?X-Amz-Signature=0123456789abcdef")

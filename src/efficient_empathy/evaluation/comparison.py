@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.metric import MODEL, Measured, Metric
+from efficient_empathy.evaluation.metric import MODEL, Measured, Metric, reading_replies_alone
 from efficient_empathy.evaluation.metrics.stock import TOP_REPLY, commonest
 from efficient_empathy.evaluation.record import (
     EvaluatedExample,
@@ -119,10 +119,8 @@ def compare(
 def references_alone(metrics: Sequence[Metric], rows: pl.DataFrame) -> dict[str, float | None]:
     """The figures of the references as if they were replies, of the metrics that read replies alone."""
     replies = rows.with_columns(prediction="reference")
-    alone = [metric for metric in metrics if getattr(metric, "of_replies_alone", False)]
-    return {
-        name: number(float(value[0])) for metric in alone for name, value in metric.measure(replies).under().items()
-    }
+    alone = [metric.measure(replies).under() for metric in reading_replies_alone(metrics)]
+    return {name: number(float(value[0])) for values in alone for name, value in values.items()}
 
 
 def describe_figures(metrics: Sequence[Metric]) -> dict[str, MeasuredFigure]:

@@ -24,6 +24,7 @@ __all__ = [
     "Values",
     "Weights",
     "compute",
+    "reading_replies_alone",
 ]
 
 MODEL = "model"
@@ -68,7 +69,8 @@ class Metric(Protocol):
     A new one is a new file and one line in `metrics/__init__.py`, or an entry point of an installed package.
     `measure` takes one model's rows: `id`, `dialogue_id`, `prediction`, `reference` (strings; an empty prediction is
     scored, never skipped), and where `columns` names them `context` (list of {role, text}) and `category`. A metric of
-    a model rather than of its responses (perplexity) reads `model`, a folder or a hub name.
+    a model rather than of its responses (perplexity) reads `model`, a folder or a hub name. One that says
+    `of_replies_alone = True` reads no references: theirs are measured as well, as if they were replies.
     """
 
     name: str
@@ -102,6 +104,11 @@ class Streaming(Protocol):
     def tally(self) -> Tally:
         """Nothing counted yet."""
         ...
+
+
+def reading_replies_alone(metrics: Sequence[Metric]) -> list[Metric]:
+    """Those that say so (`of_replies_alone = True`): they measure the references, too, as if these were replies."""
+    return [metric for metric in metrics if getattr(metric, "of_replies_alone", False)]
 
 
 def compute(metric: Metric, predictions: Sequence[str], references: Sequence[str]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from efficient_empathy.evaluation.comparison import (
     describe_figures,
     number,
 )
-from efficient_empathy.evaluation.metric import MODEL, Metric, Streaming
+from efficient_empathy.evaluation.metric import MODEL, Metric, Streaming, reading_replies_alone
 from efficient_empathy.evaluation.metrics import choose
 from efficient_empathy.evaluation.models import cost_files, costs, read_responses
 from efficient_empathy.evaluation.pairs import OUTPUTS, PREDICTIONS, REFERENCES_ALONE, FileRow, Reader, read_systems
@@ -201,11 +201,7 @@ def stream(name: str, predictions: Path, references: Path | None, metrics: Seque
     tallies = [metric.tally() for metric in metrics if isinstance(metric, Streaming)]
     if len(tallies) < len(metrics):
         return None
-    alone = [
-        metric.tally()
-        for metric in metrics
-        if isinstance(metric, Streaming) and getattr(metric, "of_replies_alone", False)
-    ]
+    alone = [metric.tally() for metric in reading_replies_alone(metrics) if isinstance(metric, Streaming)]
     n = 0
     try:
         for part in _parts(predictions, references):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,6 +13,7 @@ from efficient_empathy.dialogues import open_source
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.objects import store as module
 from efficient_empathy.foundation.objects.store import Store
+from remote_rows import responses, rows
 
 CLOUDS: dict[str, Callable[[], AbstractContextManager[CloudStore]]] = {"gcsfs": google_store, "adlfs": azure_store}
 
@@ -26,16 +26,12 @@ def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         yield running
 
 
-def rows(*numbers: int) -> bytes:
-    return "".join(json.dumps({"context": f"It is {n}.", "response": f"It was {n}."}) + "\n" for n in numbers).encode()
-
-
-def responses(url: str) -> list[str]:
-    return [sample.response for sample in open_source(url)]
-
-
 def test_a_folder_of_a_store_is_read_as_one_on_disk(cloud: CloudStore) -> None:
-    cloud.objects |= {"talks/a.jsonl": rows(1, 2), "talks/b.jsonl": rows(3), "talks/more/c.jsonl": rows(4)}
+    cloud.objects |= {
+        "talks/a.jsonl": rows(1, 2),
+        "talks/b.jsonl": rows(3),
+        "talks/more/c.jsonl": rows(4),
+    }
     assert responses(cloud.url("talks/")) == ["It was 1.", "It was 2.", "It was 3."]
     cloud.busy = 2
     assert responses(cloud.url("talks/more/c.jsonl")) == ["It was 4."]

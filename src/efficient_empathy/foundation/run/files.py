@@ -70,8 +70,7 @@ def atomic(path: Path) -> Iterator[Path]:
         _sweep_one(path.parent, [one.name for one in path.parent.iterdir()])
         yield temporary
         require_in_place(path)
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
+        sync(temporary)
         temporary.replace(path)
 
 
@@ -146,6 +145,15 @@ def is_leftover(path: Path) -> bool:
             return time.time() - path.lstat().st_mtime > _DAY
         return False
     return path.name not in _WRITING if pid == os.getpid() else not process_exists(pid)
+
+
+def sync(path: Path) -> None:
+    """Past a power cut: what a file holds, or which entries a folder has."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_ahead(database: sqlite3.Connection) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import UserError, write_context
-from efficient_empathy.foundation.run.files import require_in_place
+from efficient_empathy.foundation.run.files import require_in_place, sync
 from efficient_empathy.modelling.moe.record import COMPOSITION, CompositionRecord
 
 SPARE = 64 << 20
@@ -32,11 +31,11 @@ def whole(out: Path) -> Iterator[Path]:
             work.mkdir()
             yield work
             for path in (*(p for p in work.rglob("*") if p.is_file()), work):
-                _sync(path)
+                sync(path)
             if out.exists():
                 out.rename(aside)
             work.rename(out)
-            _sync(out.parent)
+            sync(out.parent)
             shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -74,14 +73,6 @@ def require_space(out: Path, size: int, what: str) -> None:
             f"{what} needs {_gigabytes(size + SPARE)} on the disk of {place}, which has {_gigabytes(free)} free: "
             "make room, or write to another disk"
         )
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _gigabytes(count: int) -> str:

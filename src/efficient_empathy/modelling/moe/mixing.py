@@ -22,6 +22,7 @@ from efficient_empathy.modelling.bases import base_at, require_base
 from efficient_empathy.modelling.moe.compare import Contender
 from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, UNTRAINED, mixture_label
 from efficient_empathy.modelling.moe.settings import MixSettings
+from efficient_empathy.modelling.moe.tensors import STORED_AS, TORCH_NAMES
 from efficient_empathy.modelling.training.examples import EncodedSample, choose, choose_part, conversational, encode
 from efficient_empathy.modelling.training.models import is_adapter, is_bundled, resolve, stored_dtype
 from efficient_empathy.modelling.training.record import ALL, GROUPS, RANDOM, UNION, TrainingRecord, read_trainings
@@ -194,7 +195,7 @@ class Mixing:
         """torch's name of the numbers that merged weights are stored as."""
         if self.settings.dtype == "auto":
             return str(stored_dtype(self.base)).removeprefix("torch.")
-        return {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}[self.settings.dtype]
+        return TORCH_NAMES[STORED_AS[self.settings.dtype]]
 
     def router_rows(self) -> pl.DataFrame:
         """The samples that the routers are trained on. Raises `UserError` where none were held back."""

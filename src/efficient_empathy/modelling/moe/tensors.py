@@ -31,6 +31,8 @@ ITEM_BYTES = {
     "I16": 2, "U16": 2, "F16": 2, "BF16": 2, "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8, "C64": 8,
 }  # fmt: skip
 TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+STORED_AS = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
+"""By what users say."""
 _HIGH = 1 if sys.byteorder == "little" else 0
 """Which half of a 32-bit number is the upper one in memory."""
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import write_context
+from efficient_empathy.foundation.run.files import sync
 from efficient_empathy.llm.errors import Draining
 
 NAME = "spent"
@@ -31,7 +32,7 @@ class SpendingFile:
             if self._handle is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                _sync(self._path.parent)
+                sync(self._path.parent)
             os.pwrite(self._handle, f"{usd!r:<{_WIDTH}}".encode(), 0)
             os.fsync(self._handle)
         if not self._path.exists():
@@ -52,11 +53,3 @@ def close_spending(folder: Path) -> float:
         return 0.0
     except ValueError:
         return math.inf
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
