@@ -80,7 +80,7 @@ def test_stock_replies_are_called_out_here_and_beside_the_losses_and_people_s_sh
         "MoE, routers trained gives stock replies: 100.0 % say “I am <b>so</b> sorry.” (of the references at most"
     )
     assert text.count(sentence) == 1
-    assert "A loss does not show that these give stock replies: Base model, Sensibility expert, " in text
+    assert "A loss does not show that these give stock replies: Base model; Sensibility expert; " in text
     assert "Stock replies: 5 of 5 models" in text
     head, *rows = page.table("Figures: texts")
     shares = dict(zip(head, rows[-1], strict=True))
