@@ -176,7 +176,7 @@ def encode_rows(options: argparse.Namespace, tokenizer: Any) -> list[tuple[list[
 def arguments(out: str, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "output_dir": out, "per_device_train_batch_size": BATCH, "num_train_epochs": 1, "learning_rate": RATE,
-        "bf16": True, "use_cpu": not options.gpu, "report_to": "none", "save_strategy": "no", "disable_tqdm": True,
+        "bf16": options.gpu or precision_of(TrainingSettings()) == "bf16", "use_cpu": not options.gpu, "report_to": "none", "save_strategy": "no", "disable_tqdm": True,
         "logging_steps": 10_000,
     }  # fmt: skip
 

@@ -13,6 +13,7 @@ from transformers import AutoModel
 
 from efficient_empathy.encoders import pad
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.processor import multiplies_bf16
 from efficient_empathy.labelling.distillation.settings import StudentSettings
 
 Encoded = Sequence[tuple[list[int], int]]
@@ -86,7 +87,7 @@ def fit(
     step = 0
     for _ in range(settings.epochs):
         for batch in _batches([len(ids) for ids, _ in encoded], settings.batch, order):
-            with torch.autocast("cpu", torch.bfloat16):
+            with _precision():
                 logits = student(**_inputs([encoded[i] for i in batch]))
             loss = ordinal_loss(logits.float(), all_targets[batch], settings.rank_weight)
             if not torch.isfinite(loss):
@@ -110,10 +111,14 @@ def predict(student: Student, encoded: Encoded, batch: int = 64) -> np.ndarray:
     result = np.empty((len(encoded), student.axes, student.levels), np.float32)
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
-        with torch.autocast("cpu", torch.bfloat16):
+        with _precision():
             logits = student(**_inputs([encoded[i] for i in rows]))
         result[rows] = logits.float().numpy()
     return result
+
+
+def _precision() -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bf16())
 
 
 def _inputs(encoded: Encoded) -> dict[str, Tensor]:

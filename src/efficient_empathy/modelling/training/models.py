@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.model_folder import model_files, model_hash
+from efficient_empathy.foundation.processor import multiplies_bf16
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.bases import ADAPTER, adapter_config, base_at, check_model, require_base, run_of
@@ -335,7 +336,7 @@ def precision_of(settings: TrainingSettings) -> Literal["bf16", "fp32"]:
         if settings.precision == "bf16" and not able:
             raise UserError(f"{device_name()} does not calculate in bf16: train with --set precision=fp32")
     else:
-        able = bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        able = multiplies_bf16()
     if settings.precision == "auto":
         return "bf16" if able else "fp32"
     return settings.precision

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason='needs the extra "train"')
+transformers = pytest.importorskip("transformers", reason='needs the extra "train"')
+
+from efficient_empathy.labelling.distillation import model
+from efficient_empathy.labelling.distillation.model import Student, predict
+from efficient_empathy.labelling.distillation.settings import StudentSettings
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    folder = tmp_path_factory.mktemp("base")
+    transformers.BertModel(transformers.BertConfig(vocab_size=100, **sizes)).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("has_bf16", [False, True])
+def test_bf16_is_for_processors_that_have_it(base: Path, has_bf16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "multiplies_bf16", lambda: has_bf16)
+    encoded = [([1, 5 + i, 7, 2, 40 + i, 2], 3) for i in range(4)]
+    targets = np.eye(11, dtype=np.float32)[np.arange(8).reshape(4, 2)]
+    seen: set[torch.dtype] = set()
+
+    class Seen(Student):
+        def forward(self, *arguments: torch.Tensor, **named: torch.Tensor) -> torch.Tensor:
+            logits = super().forward(*arguments, **named)
+            seen.add(logits.dtype)
+            return logits
+
+    monkeypatch.setattr(model, "Student", Seen)
+    student = model.fit(base, encoded, targets, StudentSettings(epochs=1))
+    predict(student, encoded)
+    assert seen == {torch.bfloat16 if has_bf16 else torch.float32}
