@@ -77,6 +77,8 @@ class Worker:
         self._books = crew.books
         self._stop = asyncio.Event()
         self._building, self._alone = asyncio.Lock(), asyncio.Lock()
+        self._last_taken = asyncio.Event()
+        self._last_taken.set()
         self._judge: CheckedJudge | None = None
         self._budget: LeasedBudget | None = None
         self._states: Counter[str] = Counter()
@@ -148,12 +150,16 @@ class Worker:
             judgements.extend(answers)
             self._count(answers)
 
+        # one unit after the other: where two share the window they end together, and nothing is asked until more come
+        before, self._last_taken = self._last_taken, (all_taken := asyncio.Event())
         try:
+            await before.wait()
             if deaths >= DEATHS and rest:  # it was the next one's turn when the last worker died
                 keep(rest[:1], [_failure(rest.pop(0), judge, DEADLY.format(deaths=deaths))])
-            ending = await run_calls(self._work(judge, rest, keep, one_by_one=one_by_one), self._stop)
+            ending = await run_calls(self._work(judge, rest, keep, all_taken, one_by_one=one_by_one), self._stop)
             judge.check()
         finally:
+            all_taken.set()
             if judgements:
                 await asyncio.to_thread(self._write_part, judge.spec, judgements)
             await self._books.finish.remote(unit.number)
@@ -166,11 +172,17 @@ class Worker:
         return len(judgements)
 
     def _work(
-        self, judge: CheckedJudge, samples: Iterable[Sample], keep: Keep, *, one_by_one: bool
+        self, judge: CheckedJudge, samples: Iterable[Sample], keep: Keep, all_taken: asyncio.Event, *, one_by_one: bool
     ) -> Work[Sample, list[Judgement]]:
         stream = iter(samples)
+
+        def take(count: int) -> list[Sample]:
+            if not (batch := list(islice(stream, count))):
+                all_taken.set()
+            return batch
+
         return Work(
-            take=lambda n: list(islice(stream, n)),
+            take=take,
             ask=lambda batch: self._ask(judge, batch),
             keep=keep,
             batch_size=1 if one_by_one else judge.batch_size,
