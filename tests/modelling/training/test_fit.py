@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.modelling.training import trainer
 from efficient_empathy.modelling.training.examples import encode
 from efficient_empathy.modelling.training.fit import fit
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer
@@ -163,6 +164,26 @@ def test_accumulated_batches_give_the_gradient_of_one_large_batch(base, tmp_path
     assert once.record.tokens == often.record.tokens
     for name, parameter in once.model.named_parameters():
         assert torch.allclose(parameter, often.model.get_parameter(name), atol=2e-5), name
+
+
+def test_a_batch_goes_in_parts_that_fit_and_learns_the_same(base, tmp_path, monkeypatch) -> None:
+    settings = FULL.model_copy(update={"epochs": 1, "batch_size": 16})
+    results = []
+    for most in (10**6, 100):
+        monkeypatch.setattr(trainer, "PASS_TOKENS", most)
+        model, sizes = load_model(base, dtype="fp32"), []
+        model.register_forward_pre_hook(
+            lambda _, args, named, sizes=sizes: sizes.append(named["input_ids"].shape), with_kwargs=True
+        )
+        data = rows(32)
+        results.append(fit(model, load_tokenizer(base), data, {}, settings, tmp_path / str(most), optim="sgd"))
+        assert sum(samples for samples, _ in sizes) == 32
+        assert all(samples == 1 or samples * width <= most for samples, width in sizes)
+        assert len(sizes) > 2 if most == 100 else len(sizes) == 2
+    once, parts = results
+    assert parts.record.history[-1].loss == pytest.approx(once.record.history[-1].loss, rel=1e-5)
+    for name, parameter in once.model.named_parameters():
+        assert torch.allclose(parameter, parts.model.get_parameter(name), atol=1e-5), name
 
 
 def test_checkpoints_of_other_data_are_never_resumed(base, tmp_path) -> None:

@@ -15,7 +15,7 @@ from transformers import TrainerCallback
 from trl.trainer.sft_trainer import SFTTrainer
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.modelling.training.loss import HELD_OUT, output_at
+from efficient_empathy.modelling.training.loss import HELD_OUT, by_length, output_at
 from efficient_empathy.modelling.training.plan import epoch_order
 
 
@@ -40,6 +40,8 @@ def quicken(model: Any) -> None:
 
 _MOST_LOGITS = 2**29
 """Logits held at once, 2 GiB in fp32; where there are more, TRL's loss takes over, which never holds them all."""
+PASS_TOKENS = 384
+"""Tokens of one forward and backward pass on a processor, padding included."""
 OnStep = Callable[[int, int, float], None]
 _Untyped: Any = SFTTrainer
 
@@ -104,14 +106,30 @@ class ResponseTrainer(_Untyped):  # type: ignore[misc]
         is_done = self.state.global_step >= self.state.max_steps
         return ([], None) if is_done else super().get_batch_samples(*arguments, **options)
 
-    def training_step(self, *arguments: Any, **options: Any) -> Any:
-        """One forward and backward pass. Raises `UserError` when the loss is no number."""
-        loss = super().training_step(*arguments, **options)
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
+        """The gradient of one batch, part by part where it is large. Raises `UserError` when the loss is no number."""
+        parts = [inputs] if self.aux_loss_enabled or num_items_in_batch is None else self._parts(inputs)
+        loss = sum(super(ResponseTrainer, self).training_step(model, part, num_items_in_batch) for part in parts)
         value = float(loss)
         if not math.isfinite(value):
             raise self._diverged(f"the loss is {value}")
         self.step_loss += value
         return loss
+
+    def _parts(self, inputs: dict[str, Any]) -> list[dict[str, Any]]:
+        """Rows of like length together, in as many tokens as a pass on a processor takes: more are no quicker there,
+        and what is kept for the backward pass is most of the memory.
+
+        On several processes, and on a GPU, the batch as it is.
+        """
+        if self.args.device.type != "cpu" or self.args.world_size > 1 or "attention_mask" not in inputs:
+            return [inputs]
+        lengths: list[int] = inputs["attention_mask"].sum(1).tolist()
+        parts = []
+        for rows in by_length(lengths, PASS_TOKENS):
+            width = lengths[rows[0]]
+            parts.append({name: tensor[rows, :width] for name, tensor in inputs.items()})
+        return parts
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm)
