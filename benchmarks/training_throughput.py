@@ -3,10 +3,10 @@
     python -m benchmarks.training_throughput [--samples 960] [--base FOLDER]
     python -m benchmarks.training_throughput --gpu [--samples 4800] [--source dialogues.jsonl]
 
-LoRA on all linear layers, r 8, dropout 0.1, bf16 (fp32 on processors without it), batches of 16 samples of at most 512 tokens, loss on the response
-alone, for everyone. The released way: transformers' Trainer, random batches padded to their longest, gradient
-checkpointing; then the same, keeping the activations. TRL's defaults: SFTTrainer as it comes, given prompts and
-completions. Ours: what `train` does.
+LoRA on all linear layers, r 8, dropout 0.1, bf16 (fp32 on a processor without it), batches of 16 samples of at most 512
+tokens, loss on the response alone, for everyone. The released way: transformers' Trainer, random batches padded to
+their longest, gradient checkpointing; then the same, keeping the activations. TRL's defaults: SFTTrainer as it comes,
+given prompts and completions. Ours: what `train` does.
 
 On a CPU it trains the bundled tiny base, or a random model of its size; with --gpu a random Llama-3-8B, of
 which it also tells the share of the card's measured matrix rate and the peak memory. Tokens count prompt and response,
@@ -178,8 +178,8 @@ def arguments(out: str, options: argparse.Namespace) -> dict[str, Any]:
 
     return {
         "output_dir": out, "per_device_train_batch_size": BATCH, "num_train_epochs": 1, "learning_rate": RATE,
-        "bf16": options.gpu or multiplies_bf16(), "use_cpu": not options.gpu, "report_to": "none", "save_strategy": "no", "disable_tqdm": True,
-        "logging_steps": 10_000,
+        "bf16": options.gpu or multiplies_bf16(), "use_cpu": not options.gpu, "report_to": "none",
+        "save_strategy": "no", "disable_tqdm": True, "logging_steps": 10_000,
     }  # fmt: skip
 
 

@@ -11,11 +11,9 @@ import numpy as np
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.modelling.moe.tensors import Float32
 from efficient_empathy.modelling.training.examples import EncodedSample
-from efficient_empathy.modelling.training.loss import by_length
+from efficient_empathy.modelling.training.loss import batch_tokens, by_length
 
 See = Callable[[int, Any, Sequence[Any], Any], None]
-MAX_TOKENS = 4096
-"""Tokens of one batch, padding included."""
 
 
 def routers(model: Any) -> list[tuple[str, Any]]:
@@ -41,7 +39,7 @@ def observe(
     model.eval()
     autocast: Any = torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")
     with torch.inference_mode(), autocast:
-        for batch in by_length([len(sample.ids) for sample in samples], MAX_TOKENS):
+        for batch in by_length([len(sample.ids) for sample in samples], batch_tokens(device)):
             ids, mask, is_target = _pad_right([samples[i] for i in batch], device)
             owners = torch.tensor(batch, device=device)[is_target.nonzero()[:, 0]]
             with _hooks(modules, is_target.flatten(), owners, see):

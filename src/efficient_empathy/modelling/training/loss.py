@@ -10,8 +10,12 @@ import polars as pl
 
 from efficient_empathy.modelling.training.examples import EncodedSample, encode
 
-MAX_TOKENS = 4096
-"""Tokens of one evaluation batch, padding included."""
+_ON_GPU, _ON_CPU = 4096, 1024
+
+
+def batch_tokens(device: Any) -> int:
+    """Tokens of one batch where nothing is kept for a backward pass, padding included: as many as make it quick."""
+    return _ON_CPU if device.type == "cpu" else _ON_GPU
 
 
 def response_losses(
@@ -20,13 +24,14 @@ def response_losses(
     rows: pl.DataFrame,
     *,
     max_length: int | None = None,
-    max_tokens: int = MAX_TOKENS,
+    max_tokens: int | None = None,
     on_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> pl.DataFrame:
     """The losses of a model on every response: `sample_id`, `tokens`, `nll` (summed, in nats), in the order of `rows`.
 
     `rows` has `sample_id`, `prompt` and `completion`. The tokens counted are the response's, its end-of-turn token
-    among them, each given the true tokens before it. Samples whose response exceeds `max_length` are left out.
+    among them, each given the true tokens before it. A batch has at most `max_tokens` tokens, padding included
+    (default: `batch_tokens`). Samples whose response exceeds `max_length` are left out.
     """
     samples = encode(rows, tokenizer, max_length).samples
     nll = losses(model, samples, max_tokens=max_tokens, on_batch=on_batch)
@@ -43,7 +48,7 @@ def losses(
     model: Any,
     samples: Sequence[EncodedSample],
     *,
-    max_tokens: int = MAX_TOKENS,
+    max_tokens: int | None = None,
     forward: Any = None,
     share: tuple[int, int] = (0, 1),
     on_batch: Callable[[int, int], None] = lambda done, samples: None,
@@ -58,7 +63,7 @@ def losses(
 
     result = [0.0] * len(samples)
     device = next(model.parameters()).device
-    batches = by_length([len(sample.ids) for sample in samples], max_tokens)
+    batches = by_length([len(sample.ids) for sample in samples], max_tokens or batch_tokens(device))
     k, n = share
     turns = -(-len(batches) // n)
     was_training = model.training
