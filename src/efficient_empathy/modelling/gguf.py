@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,7 +83,7 @@ def _unpack(file: Path, folder: Path) -> None:
 
     dtype = torch.float32 if parameters <= _SMALL else torch.bfloat16
     place: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
-    with _reading(file), quiet():
+    with _reading(file), quiet(), redirect_stderr(io.StringIO()):  # a bar of tqdm's that no setting turns off
         model: Any = AutoModelForCausalLM.from_pretrained(
             **place, dtype=dtype, quantization_config=GgufConfig(dequantize=True)
         )
