@@ -3,8 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason='needs the extra "train"')
-transformers = pytest.importorskip("transformers", reason='needs the extra "train"')
+pytest.importorskip("transformers", reason='needs the extra "train"')
+
+import torch
+import transformers
 
 from efficient_empathy.labelling.distillation import model
 from efficient_empathy.labelling.distillation.model import Student, predict
