@@ -59,9 +59,15 @@ def demo(
     if light:
         recipe = recipe.model_copy(update=dict.fromkeys(("train", "mix", "generate", "evaluate")))
     result = run_recipe(recipe, Workspace(run), console=err)
-    show(result, as_json, f"{summary(result)}\nLook at it: {_program()} studio {shell(run)}")
+    text = f"{summary(result)}\nLook at it: {_program()} studio {shell(run)}"
+    show(result, as_json, text if light else f"{text}\n{_RATED.format(program=_program())}")
     if light:
         err.print(f"Not trained: {missing_extra('the second half of the demo', 'train')}")
+
+
+_RATED = (  # no ratings may be shipped, nor what was learnt from them
+    "Measure empathy as raters see it: {program} fit-metric epitome RATINGS.jsonl -o metrics/epitome (docs/fitted-metrics.md)"
+)
 
 
 def _program() -> str:
