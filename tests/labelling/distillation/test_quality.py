@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from efficient_empathy.scoring import Rubric
 
 pytest.importorskip("scipy", reason='needs the extra "train"')
 
-from efficient_empathy.labelling.distillation.quality import Examples, agreement, fit_heads
+from efficient_empathy.labelling.distillation.quality import Examples, agreement, fit_heads, noise
 from efficient_empathy.scoring.judges.distilled import calibrate
 from efficient_empathy.selection.policies import load_policy
 from samples import make_samples
@@ -53,3 +55,21 @@ def test_a_student_that_knows_nothing_still_expects_the_right_shares() -> None:
     label = agreement(prior, examples, Rubric.load(), policy=load_policy("paper"))["labels"]
     assert label["shares_most_probable"]["discard"] == 0
     assert label["shares_expected"]["discard"] == pytest.approx(label["shares_true"]["discard"], abs=0.02)
+
+
+def test_noise_is_told_by_samples_that_have_the_same_response() -> None:
+    n, spread = 6000, np.array([2.0, 1.0])
+    minds, blur = RNG.normal(0, spread, (n // 2, 2)), RNG.normal(0, 1.0, (n, 2))
+    scores = np.clip(np.round(5 + np.repeat(minds, 2, 0) + blur), 0, 10).astype(int)
+    samples = [replace(sample, response=f"Reply  {i // 2}.") for i, sample in enumerate(make_samples(n))]
+    figures = noise(Examples(samples, one_hot(scores), np.arange(n).astype(str)), Rubric.load())
+    assert figures is not None and (figures["groups"], figures["samples"]) == (n // 2, n)
+    for axis, mind in zip(figures["axes"].values(), spread, strict=True):
+        low, high = axis["interval"]
+        assert low < axis["correlation"] < high
+        assert axis["correlation"] == pytest.approx(mind / np.sqrt(mind**2 + 13 / 12), abs=0.03)  # rounding blurs, too
+
+
+def test_noise_is_not_told_by_a_few_samples() -> None:
+    examples = Examples(make_samples(100), one_hot(RNG.integers(0, 11, (100, 2))), np.arange(100).astype(str))
+    assert noise(examples, Rubric.load()) is None

@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
 from efficient_empathy.dialogues import Sample, scan_samples
+from efficient_empathy.encoders import normalise
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -158,6 +159,46 @@ def agreement(
     if policy is not None:
         figures["labels"] = _label_figures(probabilities, examples, bind_rules(policy, rubric), dependence)
     return figures
+
+
+_FEWEST_REPEATS = 20
+"""Groups of samples with the same response from which their scores' noise is told."""
+
+
+def noise(examples: Examples, rubric: Rubric) -> dict[str, Any] | None:
+    """How much of the teacher's scores is noise at most, by samples that have the same response; None with too few.
+
+    Per axis `share`, of the variance: that within such groups, over that of all scores. Their contexts differ, which a
+    judge may well see, so the teacher's own noise is less. `correlation` is what a reader of the teacher's mind would
+    reach at least, sqrt(1 - share), the attenuation of Spearman (1904); `interval` holds 95 % of it, over 1,000
+    resamples of the groups.
+    """
+    texts = np.array([" ".join(normalise(sample.response).split()) for sample in examples.samples])
+    _, group, sizes = np.unique(texts, return_inverse=True, return_counts=True)
+    repeated = np.flatnonzero(sizes > 1)
+    if len(repeated) < _FEWEST_REPEATS:
+        return None
+    scores = examples.scores.astype(np.float64)
+    means = np.stack([np.bincount(group, column) for column in scores.T], 1) / sizes[:, None]
+    squares = np.stack([np.bincount(group, column) for column in ((scores - means[group]) ** 2).T], 1)[repeated]
+    drawn = np.random.default_rng(0).integers(len(repeated), size=(1000, len(repeated)))
+    rows = np.concatenate([np.arange(len(repeated))[None], drawn])  # the groups themselves, then the resamples
+    within = squares[rows].sum(1) / (sizes[repeated] - 1)[rows].sum(1)[:, None]
+    share = np.minimum(within / np.maximum(scores.var(0, ddof=1), 1e-12), 1)
+    reached = np.sqrt(1 - share)
+    low, high = np.quantile(reached[1:], [0.025, 0.975], axis=0)
+    return {
+        "groups": len(repeated),
+        "samples": int(sizes[repeated].sum()),
+        "axes": {
+            name: {
+                "share": round(float(share[0, i]), 4),
+                "correlation": round(float(reached[0, i]), 4),
+                "interval": [round(float(low[i]), 4), round(float(high[i]), 4)],
+            }
+            for i, name in enumerate(rubric.axis_names)
+        },
+    }
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:

@@ -32,6 +32,7 @@ from efficient_empathy.labelling.distillation.quality import (
     cross_fit,
     dependence_of,
     fit_heads,
+    noise,
     read_examples,
 )
 from efficient_empathy.labelling.distillation.reference import FILE as REFERENCE
@@ -71,7 +72,7 @@ data.
 | axis | Spearman | mean absolute error | negative log-likelihood |
 |---|---|---|---|
 {axis_rows}
-{labels}
+{noise}{labels}
 The int8 file's expected scores differ from the unquantised model's by {int8_gap} points on average.
 
 ## Limits
@@ -98,9 +99,23 @@ def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence:
         licence=licence or "other",
         data=data or "Not described: pass --data to say where the judgements come from and under which licence.",
         axis_rows="\n".join(rows),
+        noise=_noise(figures["noise"]) if figures["noise"] else "",
         labels=labels,
         max_tokens=figures["settings"]["max_tokens"],
         **{key: figures[key] for key in ("samples", "base", "teacher", "folds", "int8_gap", "megabytes")},
+    )
+
+
+def _noise(figures: dict[str, Any]) -> str:
+    """How far the scores that it learnt from can be foretold at all."""
+    axes = " and ".join(
+        f"{f['correlation']:.2f} on {name} (95 % interval {f['interval'][0]:.2f} to {f['interval'][1]:.2f})"
+        for name, f in figures["axes"].items()
+    )
+    return (
+        f"\nHow noisy the scores are that it learnt from: {figures['samples']} samples share their response with another "
+        f"({figures['groups']} groups). Within a group scores differ, in part because the contexts do. If all of that were "
+        f"noise, a perfect reader of that judge would reach a correlation of {axes}.\n"
     )
 
 
@@ -230,6 +245,7 @@ def distill(
     _write_text(out / "judge.json", config.model_dump_json(indent=2) + "\n")
     write_reference(DistilledJudge(rubric, out), out, examples.samples, held_out)
     figures |= {
+        "noise": noise(examples, rubric),
         "folds": folds,
         "settings": asdict(student_settings),
         "teacher": str(scoring.panel.specs[0]),
