@@ -24,7 +24,15 @@ from rich.console import Console
 
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, F1Goal, Goal, f1_score, most_uncertain, prove
+from efficient_empathy.labelling.cascade.f1 import F1Goal
+from efficient_empathy.labelling.cascade.guarantee import (
+    ErrorGoal,
+    Evidence,
+    Goal,
+    f1_score,
+    most_uncertain,
+    prove,
+)
 from efficient_empathy.labelling.cascade.phases import BOUGHT, plan_cascade
 from efficient_empathy.labelling.cascade.predictions import Predictions
 from efficient_empathy.labelling.cascade.settings import CascadeSettings, Method
@@ -109,9 +117,13 @@ def one_order(
         lessons = np.flatnonzero(is_bought & ~is_drawn)
         predictions = predictions.refit(lessons, scores[lessons])
     p = predictions.probabilities()
-    labels, uncertainty, labels_seen = p.argmax(1), goal.uncertainty(p), np.where(is_drawn | is_bought, truth, -1)
-    proof = prove(goal, method, error, PROMISE.risk, uncertainty, labels, labels_seen, draw, is_bought)
-    is_answered = proof.cut.answers(uncertainty) & ~is_drawn & ~is_bought
+    labels, uncertainty, is_judged = p.argmax(1), goal.uncertainty(p), is_drawn | is_bought
+    while True:
+        evidence = Evidence(p, np.where(is_judged, truth, -1), is_judged, draw, is_bought)
+        is_answered = prove(goal, method, error, PROMISE.risk, evidence).cut.answers(uncertainty) & ~is_judged
+        if (is_answered | is_judged).all():
+            break
+        is_judged |= ~is_answered
     final = np.where(is_answered, labels, truth)
     wrong = final != truth
     return is_answered.mean(), wrong.mean(), wrong.sum() / max(1, is_answered.sum()), f1_score(final, truth, 0)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, F1Goal, pac_cut
+from efficient_empathy.labelling.cascade.f1 import F1Goal
+from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, pac_cut
 from efficient_empathy.labelling.cascade.phases import plan_cascade
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.foundation.statistics.tolerance import fewest_of, tolerated_errors
+from efficient_empathy.foundation.statistics.tolerance import tolerated_errors
 from efficient_empathy.labelling.cascade.settings import Method
 from efficient_empathy.labelling.subsets import Labels, Probabilities
 from efficient_empathy.selection.shares import tie_hash
@@ -22,23 +22,41 @@ Uncertainty = npt.NDArray[np.float32]
 """How likely each sample's label is to be wrong, (samples,)."""
 Flags = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.intp]
-MEMBERS = 0.2
-"""Of the risk of an F1 goal, the share that the bound on the subset's size takes."""
 
 
 @dataclass(frozen=True)
-class DrawFacts:
-    """What the guarantee is given on: `draws` at random from the `population` of samples not judged on purpose.
+class Evidence:
+    """What a guarantee is given on: all samples with the judge's distributions, and those that the expert has judged.
 
-    `members` of the draw are in the subset that the goal is about, and `judged_members` of the samples that were judged
-    on purpose; `total` is the number of all samples.
+    `probabilities` of each subset, (samples, subsets). `truth` has the expert's labels, −1 where there is none; it has
+    been asked about those `judged`: a random `draw` (places, without replacement), those `bought` on purpose, which
+    must have been chosen without a look at what was drawn, and any others. What was bought aside, the draw is then a
+    random one of the rest, its `population`.
     """
 
-    total: int
-    population: int
-    draws: int
-    members: int
-    judged_members: int
+    probabilities: Probabilities
+    truth: Labels
+    judged: Flags
+    draw: Places
+    bought: Flags
+
+    @property
+    def labels(self) -> Labels:
+        """The judge's most probable subsets."""
+        labels: Labels = self.probabilities.argmax(axis=1)
+        return labels
+
+    @property
+    def population(self) -> Places:
+        """The places of the samples that were not bought."""
+        return np.flatnonzero(~self.bought)
+
+    @property
+    def drawn(self) -> Flags:
+        """Which samples were drawn and not bought."""
+        flags = np.zeros(len(self.truth), np.bool_)
+        flags[self.draw] = True
+        return flags & ~self.bought
 
 
 class Goal(Protocol):
@@ -52,8 +70,12 @@ class Goal(Protocol):
         """Which labels are wrong."""
         ...
 
-    def allowance(self, facts: DrawFacts, risk: float) -> tuple[int, float]:
-        """How many wrong ones may be left, and the risk that is left for the bound on them."""
+    def allowance(self, probabilities: Probabilities) -> int:
+        """How many wrong ones may be left, as far as the judge's own distributions tell."""
+        ...
+
+    def cut(self, evidence: Evidence, risk: float) -> tuple[Cut, int]:
+        """The loosest cut that keeps the goal but for a chance of `risk`, and how many wrong ones it may leave."""
         ...
 
     def text(self) -> str:
@@ -78,45 +100,19 @@ class ErrorGoal:
         wrong: Flags = labels != truth
         return wrong
 
-    def allowance(self, facts: DrawFacts, risk: float) -> tuple[int, float]:
+    def allowance(self, probabilities: Probabilities) -> int:
         """⌊error × samples⌋."""
-        return int(self.error * facts.total + 1e-9), risk
+        return int(self.error * len(probabilities) + 1e-9)
+
+    def cut(self, evidence: Evidence, risk: float) -> tuple[Cut, int]:
+        """See `pac_cut`."""
+        allowed = self.allowance(evidence.probabilities)
+        uncertainty, draw, wrong = shown(self, evidence)
+        return pac_cut(uncertainty, draw, wrong, allowed, risk), allowed
 
     def text(self) -> str:
         """For example "the wrong subset for at most 5 % of all"."""
         return f"the wrong subset for at most {100 * self.error:.3g} % of {self.of}"
-
-
-@dataclass(frozen=True)
-class F1Goal:
-    """F1 of one subset at least `f1`.
-
-    With P members, F1 = 2 (P − FN) / (2 P − FN + FP) ≥ f as soon as f FP + (2 − f) FN ≤ 2 (1 − f) P, so as soon as
-    FP + FN ≤ 2 (1 − f) P / (2 − f). P has a lower confidence bound from the random draw.
-    """
-
-    f1: float
-    subset: int
-    name: str
-
-    def uncertainty(self, probabilities: Probabilities) -> Uncertainty:
-        """P(the label is wrong about being in the subset)."""
-        inside = probabilities[:, self.subset]
-        return np.where(probabilities.argmax(axis=1) == self.subset, 1 - inside, inside)
-
-    def wrong(self, labels: Labels, truth: Labels) -> Flags:
-        """In the subset on one side only."""
-        wrong: Flags = (labels == self.subset) != (truth == self.subset)
-        return wrong
-
-    def allowance(self, facts: DrawFacts, risk: float) -> tuple[int, float]:
-        """⌊2 (1 − f) P / (2 − f)⌋, a fifth of the risk being spent on P."""
-        fewest = facts.judged_members + fewest_of(facts.population, facts.draws, facts.members, MEMBERS * risk)
-        return int(2 * (1 - self.f1) * fewest / (2 - self.f1) + 1e-9), (1 - MEMBERS) * risk
-
-    def text(self) -> str:
-        """For example "F1 of the sensibility subset at least 0.95"."""
-        return f"F1 of the {self.name} subset at least {self.f1:g}"
 
 
 def f1_score(labels: Labels, truth: Labels, subset: int) -> float:
@@ -203,29 +199,25 @@ class Guarantee:
     allowed: int
 
 
-def prove(
-    goal: Goal, method: Method, error: float, risk: float, uncertainty: Uncertainty, labels: Labels, truth: Labels,
-    draw: Places, bought: Flags,
-) -> Guarantee:  # fmt: skip
-    """The guarantee, from the samples that were judged: a random `draw`, and those `bought` on purpose.
+def shown(goal: Goal, evidence: Evidence) -> tuple[Uncertainty, Places, Flags]:
+    """What the draw shows: the population's uncertainties, the places of the draw in it, which of its labels are wrong.
 
-    `labels` are the distilled judge's, `truth` the expert's, −1 where there is none. What was bought must have been
-    chosen without a look at what was drawn: then the draw is a random one of the rest too.
+    A sample without a judgement counts as wrong.
     """
-    rest = np.flatnonzero(~bought)
-    place = np.full(len(uncertainty), -1, np.intp)
-    place[rest] = np.arange(len(rest))
-    here = draw[~bought[draw]]
-    has_truth = truth[here] >= 0
-    wrong = ~has_truth
-    wrong[has_truth] = goal.wrong(labels[here][has_truth], truth[here][has_truth])
-    subset = getattr(goal, "subset", -1)
-    facts = DrawFacts(
-        len(uncertainty), len(rest), len(here), int((truth[here] == subset).sum()), int((truth[bought] == subset).sum())
-    )
-    allowance, risk = goal.allowance(facts, risk)
+    drawn, rest = evidence.drawn, evidence.population
+    wrong = drawn.copy()
+    has_truth = drawn & (evidence.truth >= 0)
+    wrong[has_truth] = goal.wrong(evidence.labels[has_truth], evidence.truth[has_truth])
+    draw = np.flatnonzero(drawn[rest])
+    return goal.uncertainty(evidence.probabilities)[rest], draw, wrong[rest][draw]
+
+
+def prove(goal: Goal, method: Method, error: float, risk: float, evidence: Evidence) -> Guarantee:
+    """The guarantee, from the samples that were judged."""
+    drawn = evidence.drawn
     if method == "conformal":
-        cut = conformal_cut(uncertainty[rest], place[here], wrong, error)
+        cut, allowed = conformal_cut(*shown(goal, evidence), error), goal.allowance(evidence.probabilities)
     else:
-        cut = pac_cut(uncertainty[rest], place[here], wrong, allowance, risk)
-    return Guarantee(cut, len(rest), len(here), int((~has_truth).sum()), allowance)
+        cut, allowed = goal.cut(evidence, risk)
+    failed = int((evidence.truth[drawn] < 0).sum())
+    return Guarantee(cut, len(evidence.population), int(drawn.sum()), failed, allowed)

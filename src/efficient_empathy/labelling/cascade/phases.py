@@ -18,7 +18,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.tolerance import fewest_draws, fewest_of, most_of, tolerated_errors
 from efficient_empathy.labelling.cascade.guarantee import (
-    DrawFacts,
+    Evidence,
     Flags,
     Goal,
     Guarantee,
@@ -116,18 +116,22 @@ class Phases:
         for number in range(1, settings.rounds + 1):
             self._round(number, batch)
         probabilities = self.predictions.probabilities()
-        uncertainty, labels = self._goal.uncertainty(probabilities), probabilities.argmax(axis=1)
-        truth = self._truth(np.flatnonzero(self._bought | self._flags(self._drawn)))
-        self._guarantee = prove(
-            self._goal, settings.method, settings.error, settings.risk, uncertainty, labels, truth, self._drawn,
-            self._bought,
-        )  # fmt: skip
-        free = ~self._bought & ~self._flags(self._drawn)
-        self._answered = self._guarantee.cut.answers(uncertainty) & free
-        message = guarantee_text(self.guarantee(), len(labels), self._work.expert().name)
-        self._work.console.print(message)
-        self._judge("Judging the rest", np.flatnonzero(free & ~self._answered))
-        if checks := settings.checks(len(labels)):
+        uncertainty = self._goal.uncertainty(probabilities)
+        judged = self._bought | self._flags(self._drawn)
+        while True:  # a goal may need to know what lies above the cut, and then tighten it
+            truth = self._truth(np.flatnonzero(judged))
+            evidence = Evidence(probabilities, truth, judged, self._drawn, self._bought)
+            self._guarantee = prove(self._goal, settings.method, settings.error, settings.risk, evidence)
+            before, self._answered = self._answered, self._guarantee.cut.answers(uncertainty) & ~judged
+            if not np.array_equal(before, self._answered):
+                text = guarantee_text(self.guarantee(), len(probabilities), self._work.expert().name)
+                self._work.console.print(text)
+            rest = ~judged & ~self._answered
+            if not rest.any():
+                break
+            self._judge("Judging the rest", np.flatnonzero(rest))
+            judged = judged | rest
+        if checks := settings.checks(len(probabilities)):
             self._checked = self._others[:checks]
             self._judge("Checking", self._checked[self._answered[self._checked]])
 
@@ -228,9 +232,9 @@ def plan_cascade(
     n = len(probabilities)
     uncertainty = np.sort(goal.uncertainty(probabilities))
     errors = np.cumsum(uncertainty, dtype=np.float64)
-    members = float(probabilities[:, getattr(goal, "subset", 0)].sum()) / n
+    allowance = goal.allowance(probabilities)
     sizes = [calibration] if calibration is not None else _sizes(n)
-    plans = [_plan(errors, goal, risk, n, min(size, n), members, check) for size in sizes]
+    plans = [_plan(errors, allowance, risk, n, min(size, n), check) for size in sizes]
     best = max(plans, key=lambda plan: (plan.saved, -plan.calibration))
     if best.tolerated < 0:
         fewest = fewest_draws(n, best.allowed, risk)
@@ -255,9 +259,8 @@ def _sizes(n: int) -> list[int]:
     return sorted({int(size) for size in np.geomspace(min(20, n), max(1, 0.9 * n), SIZES)})
 
 
-def _plan(errors: np.ndarray, goal: Goal, risk: float, n: int, draws: int, members: float, check: int) -> Plan:
-    allowance, rest_of_risk = goal.allowance(DrawFacts(n, n, draws, int(members * draws), 0), risk)
-    tolerance = tolerated_errors(n, draws, allowance, rest_of_risk)
+def _plan(errors: np.ndarray, allowance: int, risk: float, n: int, draws: int, check: int) -> Plan:
+    tolerance = tolerated_errors(n, draws, allowance, risk)
     reach = (tolerance + 1) * (n + 1) / (draws + 1) if tolerance >= 0 else 0.0
     answers = int(np.searchsorted(errors, reach))
     share = answers / n

@@ -15,7 +15,8 @@ from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import redact_all
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, F1Goal, Goal
+from efficient_empathy.labelling.cascade.f1 import F1Goal
+from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, Goal
 from efficient_empathy.labelling.cascade.phases import Phases, UnfinishedError, Work, plan_cascade
 from efficient_empathy.labelling.cascade.predictions import read_predictions
 from efficient_empathy.labelling.cascade.record import CascadeRecord, CascadeResult, Plan, plan_text
