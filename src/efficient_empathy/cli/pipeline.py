@@ -66,7 +66,8 @@ def demo(
 
 
 _RATED = (  # no ratings may be shipped, nor what was learnt from them
-    "Measure empathy as raters see it: {program} fit-metric epitome RATINGS.jsonl -o metrics/epitome (docs/fitted-metrics.md)"
+    "Measure empathy as raters see it: {program} fit-metric epitome RATINGS.jsonl -o metrics/epitome "
+    "(docs/fitted-metrics.md)"
 )
 
 

@@ -63,7 +63,8 @@ def test_noise_is_told_by_samples_that_have_the_same_response() -> None:
     scores = np.clip(np.round(5 + np.repeat(minds, 2, 0) + blur), 0, 10).astype(int)
     samples = [replace(sample, response=f"Reply  {i // 2}.") for i, sample in enumerate(make_samples(n))]
     figures = noise(Examples(samples, one_hot(scores), np.arange(n).astype(str)), Rubric.load())
-    assert figures is not None and (figures["groups"], figures["samples"]) == (n // 2, n)
+    assert figures is not None
+    assert (figures["groups"], figures["samples"]) == (n // 2, n)
     for axis, mind in zip(figures["axes"].values(), spread, strict=True):
         low, high = axis["interval"]
         assert low < axis["correlation"] < high

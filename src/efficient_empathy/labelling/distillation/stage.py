@@ -113,9 +113,9 @@ def _noise(figures: dict[str, Any]) -> str:
         for name, f in figures["axes"].items()
     )
     return (
-        f"\nHow noisy the scores are that it learnt from: {figures['samples']} samples share their response with another "
-        f"({figures['groups']} groups). Within a group scores differ, in part because the contexts do. If all of that were "
-        f"noise, a perfect reader of that judge would reach a correlation of {axes}.\n"
+        f"\nHow noisy the scores are that it learnt from: {figures['samples']} samples share their response with "
+        f"another ({figures['groups']} groups). Within a group scores differ, in part because the contexts do. If all "
+        f"of that were noise, a perfect reader of that judge would reach a correlation of {axes}.\n"
     )
 
 
