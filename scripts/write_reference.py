@@ -17,7 +17,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ByteSize
@@ -167,6 +167,8 @@ def _kind(kind: Any) -> str:
         return f"list of {_kind(get_args(kind)[0])}"
     if get_origin(kind) is dict:
         return "mapping"
+    if get_origin(kind) is Annotated:
+        return _kind(get_args(kind)[0])
     return f"[{kind.__name__}](#{kind.__name__.lower()})" if fields_of(kind) else WORDS[kind]
 
 

@@ -182,7 +182,11 @@ class Option:
             return f"[{'|'.join([*self.choices, *(METAVARS[k] for k in self.kinds if k in (int, float))])}]"
         if self.is_mapping:
             return "NAME=VALUE"
-        return "NAME,NAME…" if self.is_list else METAVARS.get(self.kinds[0], "TEXT")
+        if self.is_list:
+            one = get_args(self.kinds[0])[0]
+            word = METAVARS.get(get_args(one)[0] if get_origin(one) is Annotated else one, "NAME")
+            return f"{word},{word}…"
+        return METAVARS.get(self.kinds[0], "TEXT")
 
     def parameter(self, name: str, *, required: bool) -> inspect.Parameter:
         """It as a parameter that typer reads, whose value is None where it is not given."""

@@ -15,6 +15,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.training import read_training, summary, train
 from efficient_empathy.modelling.training.advice import advice
+from efficient_empathy.modelling.training.machines import MachineSettings
 from efficient_empathy.modelling.training.models import load_model, load_tokenizer, require_intact
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from forked_command import ForkedCommand
@@ -145,13 +146,17 @@ import efficient_empathy.modelling.progress as progress
 from efficient_empathy.modelling.training import TrainingSettings, train
 from efficient_empathy.foundation.run.workspace import Workspace
 
-run, settings, at = sys.argv[1], sys.argv[2], int(sys.argv[3])
+run, settings, at, fit = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 class Kill(progress.TrainingProgress):
+    fits = 0
+    def __enter__(self):
+        Kill.fits += 1
+        return super().__enter__()
     def __call__(self, step, steps, loss):
-        if step == at:
+        if (step, Kill.fits) == (at, fit):
             os.kill(os.getpid(), signal.SIGKILL)
-import efficient_empathy.modelling.training.stage as stage
-stage.TrainingProgress = Kill
+import efficient_empathy.modelling.training.trials as trials
+trials.TrainingProgress = Kill
 train(Workspace(run), "sensibility", TrainingSettings.model_validate_json(settings), console=Console(quiet=True))
 """
 
@@ -164,7 +169,7 @@ def test_kill_9_while_training_loses_nothing(run, settings, method, tmp_path) ->
     settings = settings.model_copy(update=changes)
     undisturbed = train(selected_run(tmp_path / "other"), "sensibility", settings, console=QUIET)
     at = random.Random().randint(4, undisturbed.steps)
-    killed = ForkedCommand(run.root, settings.model_dump_json(), at, program=KILLED)
+    killed = ForkedCommand(run.root, settings.model_dump_json(), at, 1, program=KILLED)
     said = killed.communicate(timeout=120)
     assert killed.returncode == -signal.SIGKILL, said
     assert not (run.experts / "sensibility").exists()
@@ -226,3 +231,44 @@ def test_an_expert_that_the_manifest_does_not_know_is_known_by_its_own_record(ru
     (folder / "config.json").write_text("{}")
     with pytest.raises(UserError, match=r"config\.json is not of the model that `train --subset sensibility` wrote"):
         require_intact(run, folder)
+
+
+def test_the_best_of_several_learning_rates_is_kept(run, settings) -> None:
+    said = io.StringIO()
+    several = settings.model_copy(update={"try_learning_rates": (1e-5, 1e-2, 1e9)})
+    result = train(run, "sensibility", several, console=Console(file=said, width=200))
+    slow, right, wild = result.tried
+    assert (slow.learning_rate, right.learning_rate, wild.learning_rate) == (1e-5, 1e-2, 1e9)
+    assert right.loss is not None and slow.loss is not None and right.loss < slow.loss - 0.3
+    assert wild.loss is None or wild.loss > right.loss
+    assert result.settings.learning_rate == 1e-2
+    assert result.held_out[-1].loss["sensibility"] == right.loss
+    assert [path.name for path in run.experts.iterdir()] == ["sensibility"]
+    assert f"sensibility at a learning rate of 0.01: {right.loss:.4f} nats" in said.getvalue()
+    assert "at a learning rate of 0.01, the best of those tried" in summary(result, run.root)
+    card = (run.experts / "sensibility" / "README.md").read_text()
+    assert f"0.01 ({right.loss:.4f})" in card
+    alone = train(run, "sensibility", settings, name="alone", console=QUIET)
+    assert alone.held_out == result.held_out
+    assert train(run, "sensibility", several, console=QUIET).skipped
+
+
+def test_learning_rates_are_tried_only_where_a_loss_tells(run, settings) -> None:
+    several = settings.model_copy(update={"try_learning_rates": (1e-3, 1e-2), "evaluate_every": 0})
+    with pytest.raises(UserError, match="none is measured: hold samples out"):
+        train(run, "sensibility", several, console=QUIET)
+    with pytest.raises(UserError, match="on one machine alone"):
+        train(run, "sensibility", several, machines=MachineSettings(machines=2), console=QUIET)
+
+
+def test_a_killed_trial_goes_on_where_it_stopped(run, settings) -> None:
+    several = settings.model_copy(update={"try_learning_rates": (1e-3, 1e-2), "save_every": 2})
+    whole = train(run, "sensibility", several, name="whole", console=QUIET)
+    killed = ForkedCommand(run.root, several.model_dump_json(), whole.steps - 1, 2, program=KILLED)
+    said = killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL, said
+    assert (run.experts / ".sensibility@0.001.work" / "fitted.json").exists()
+    result = train(run, "sensibility", several, console=QUIET)
+    assert result.resumed_from > 0
+    assert [one.loss for one in result.tried] == [one.loss for one in whole.tried]
+    assert sorted(path.name for path in run.experts.iterdir()) == ["sensibility", "whole"]

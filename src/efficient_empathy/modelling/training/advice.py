@@ -35,7 +35,7 @@ def advice(fit: FitRecord) -> str:
     if gain > LEAST and 0 < share < 1 and late >= STEADY * share * gain:
         return (
             f"The held-out loss was still falling when the training ended, after {last:,} steps: more --epochs or a "
-            "higher --learning-rate is likely to bring more; compare by the held-out loss."
+            "higher --learning-rate is likely to bring more (--try-learning-rates tries several)."
         )
     return ""
 

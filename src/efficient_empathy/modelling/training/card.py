@@ -98,8 +98,14 @@ def _data(
 def _settings(record: TrainingRecord) -> list[tuple[str, str]]:
     rows = [(words, f"{getattr(record.settings, key)}") for key, words in _WORDS.items()]
     share = record.trainable_parameters / max(1, record.parameters)
+    tried = [f"{one.learning_rate:g} ({_loss(one.loss) or 'failed'})" for one in record.tried]
     return [
         *rows,
+        *(
+            [("learning rates tried, and their held-out losses, by which one was kept", ", ".join(tried))]
+            if tried
+            else []
+        ),
         ("steps", f"{record.steps:,}"),
         ("trained parameters", f"{record.trainable_parameters:,} of {record.parameters:,} ({share:.1%})"),
         ("precision, device", f"{record.precision}, {record.device}"),

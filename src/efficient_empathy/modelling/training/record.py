@@ -85,6 +85,15 @@ class FitRecord(Record):
     """The checkpoint's step that the last sitting went on from."""
 
 
+class TriedRate(Part):
+    """A learning rate that was tried, of `try_learning_rates`."""
+
+    learning_rate: float = Field(gt=0)
+    loss: float | None = None
+    """Mean nats a response token at the end, on held-out samples of the expert's own subset; None where it failed."""
+    seconds: float = Field(default=0, ge=0)
+
+
 class Origin(Part):
     """What an expert was made from; the same origin gives the same expert."""
 
@@ -112,6 +121,8 @@ class TrainingRecord(FitRecord):
     dialogues: int = Field(ge=0)
     flops: float = Field(ge=0)
     """6 × parameters × tokens (Kaplan et al. 2020, arXiv 2001.08361)."""
+    tried: tuple[TriedRate, ...] = ()
+    """The learning rates that were tried, where there were several; the settings have the one that was kept."""
     made_from: Origin
     files: dict[str, str] = Field(default_factory=dict)
     """SHA-256 of the weights and of what is loaded with them, by name."""

@@ -50,6 +50,8 @@ class TrainingSettings(Settings):
     """Train the feed-forward blocks alone, with either method."""
     learning_rate: float = Field(default=1e-4, gt=0)
     """The peak."""
+    try_learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Train at each of these peaks, and keep the one with the lowest held-out loss; it takes as many times as long."""
     scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
     """How the learning rate goes on after the warm-up."""
     warmup_ratio: float = Field(default=0.0, ge=0, lt=1)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.bases import base_permission
 from efficient_empathy.modelling.gguf import base_in
-from efficient_empathy.modelling.progress import TrainingProgress
 from efficient_empathy.modelling.training.advice import advice
 from efficient_empathy.modelling.training.card import card
 from efficient_empathy.modelling.training.examples import (
@@ -43,14 +41,10 @@ from efficient_empathy.modelling.training.machines import (
     join,
     meeting_place,
 )
-from efficient_empathy.modelling.training.models import (
-    require_finite,
-)
 from efficient_empathy.modelling.training.record import (
     ALL,
     RANDOM,
     TRAINING,
-    FitRecord,
     Origin,
     TemplateRecord,
     TrainingRecord,
@@ -60,8 +54,8 @@ from efficient_empathy.modelling.training.record import (
     read_training,
 )
 from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.modelling.training.trials import best_rate, fit_in, require_losses
 
-_LOGS = "TENSORBOARD_LOGGING_DIR"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _NO_MATTER = {"report_to", "log_every", "processes", "allow_pickle", "trust_remote_code"}
 _WORK = ("checkpoints", "rows", "job.json", "fitted.json")
@@ -91,6 +85,7 @@ def train(
     """
     _require_extra()
     console, name, machines = console or Console(stderr=True), _checked(name or subset), machines or MachineSettings()
+    _require_one_rate(settings, machines)
     with (
         workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")),
         crew_of(meeting_place(workspace, name), machines, console) as crew,
@@ -114,6 +109,7 @@ def help_train(
     from efficient_empathy.modelling.training.launch import gpu_count, help_with
 
     _require_extra()
+    _require_one_rate(settings, machines)
     console, name = console or Console(stderr=True), _checked(name or subset)
     called = join(meeting_place(workspace, name), machines, settings, gpu_count(), console)
     if called is not None:
@@ -123,6 +119,11 @@ def help_train(
     return JoinResult(
         name=name, machine_rank=machines.machine_rank, machines=machines.machines, trained=called is not None
     )
+
+
+def _require_one_rate(settings: TrainingSettings, machines: MachineSettings) -> None:
+    if settings.try_learning_rates and machines.machines > 1:
+        raise UserError("several learning rates are tried on one machine alone: give several machines --learning-rate")
 
 
 def _checked(name: str) -> str:
@@ -170,9 +171,16 @@ def _train(
 
     work = workspace.experts / f".{name}.work"
     if force:
-        shutil.rmtree(work, ignore_errors=True)
-    fit_record = _fit(conversational(rows, template), held_out, base, settings, work, name, console, crew)
-    _require_finite(work, name, settings)
+        for earlier_work in _works(folder):
+            shutil.rmtree(earlier_work, ignore_errors=True)
+    from efficient_empathy.modelling.training.jobs import Job
+
+    job_of = partial(Job.with_rows, base, conversational(rows, template), held_out)
+    if settings.try_learning_rates:
+        require_losses(held_out, settings)
+        settings, fit_record, work, tried = best_rate(job_of, settings, subset, work, name, console)
+    else:
+        fit_record, tried = fit_in(job_of, settings, work, name, console, crew), ()
     record = TrainingRecord(
         **dict(fit_record),
         name=name,
@@ -183,6 +191,7 @@ def _train(
         settings=settings,
         template=TemplateRecord.of(template),
         dialogues=rows["dialogue_id"].n_unique(),
+        tried=tried,
         flops=6 * fit_record.parameters * fit_record.tokens.all,
         made_from=made_from,
         files={path.name: file_hash(path) for path in model_files(work) if path.name not in (*_WORK, TRAINING)},
@@ -238,57 +247,16 @@ def _rows(frame: pl.DataFrame, subset: str, settings: TrainingSettings, size: in
     )
 
 
-def _fit(
-    rows: pl.DataFrame,
-    held_out: dict[str, pl.DataFrame],
-    base: Path | str,
-    settings: TrainingSettings,
-    work: Path,
-    name: str,
-    console: Console,
-    crew: Crew | None,
-) -> FitRecord:
-    from efficient_empathy.modelling.training.jobs import Job
-    from efficient_empathy.modelling.training.launch import launch
-
-    with error_context(f"write the rows of {name} to {work}"):
-        job = Job.with_rows(base, rows, held_out, settings, work)
-    with TrainingProgress(console, f"training {name}") as progress, _logs_in(work.parent.parent / "logs" / name):
-        record = launch(job, progress, progress.held_out, crew)
-    if record.too_long or record.truncated:
-        console.print(
-            f"{record.truncated:,} samples lost their oldest turns to the limit of {settings.max_length} tokens; "
-            f"{record.too_long:,} were left out, since their response alone is longer."
-        )
-    return record
-
-
-def _require_finite(work: Path, name: str, settings: TrainingSettings) -> None:
-    """Refuse to keep an expert whose last step broke it; what it was made from goes, to be trained from the start."""
-    try:
-        require_finite(work)
-    except UserError as error:
-        shutil.rmtree(work, ignore_errors=True)
-        raise UserError(
-            f"training {name} ended in weights that are not finite (NaN or infinity), so it is not kept: lower "
-            f"--learning-rate (it is {settings.learning_rate:g}) or calculate in fp32 (--set precision=fp32)"
-        ) from error
-
-
-@contextmanager
-def _logs_in(folder: Path) -> Iterator[None]:
-    """Where TensorBoard's files go, unless the user has said where: not among checkpoints that are removed."""
-    earlier = os.environ.get(_LOGS)
-    os.environ.setdefault(_LOGS, str(folder))
-    try:
-        yield
-    finally:
-        if earlier is None:
-            del os.environ[_LOGS]
+def _works(folder: Path) -> list[Path]:
+    """The hidden folders in which an expert was trained: one, or one for each learning rate that was tried."""
+    own = re.compile(rf"\.{re.escape(folder.name)}(@[0-9.e+-]+)?\.work")
+    return [path for path in folder.parent.glob(".*.work") if own.fullmatch(path.name)]
 
 
 def _tidy(folder: Path) -> None:
     """Remove what only the training itself needed."""
+    for work in _works(folder):
+        shutil.rmtree(work, ignore_errors=True)
     for name in _WORK:
         path = folder / name
         if path.is_dir():
@@ -315,9 +283,10 @@ def _require_extra() -> None:
 def summary(result: TrainingResult, run: Path) -> str:
     """The result of `train` in words, with what to do next."""
     outcome = "nothing had changed" if result.skipped else f"{result.steps:,} steps in {result.seconds:,.0f} s"
+    best = f", at a learning rate of {result.settings.learning_rate:g}, the best of those tried" if result.tried else ""
     lines = [
         f"Expert {result.name} ({result.method}) on {result.samples:,} samples of the subset "
-        f"{result.subset}: {outcome}."
+        f"{result.subset}: {outcome}{best}."
     ]
     if result.held_out:
         first, last = result.held_out[0].loss, result.held_out[-1].loss
