@@ -59,8 +59,8 @@ def require_losses(held_out: dict[str, pl.DataFrame], settings: TrainingSettings
     """Raise `UserError` where no held-out loss will be measured."""
     if held_out[ALL].is_empty() or settings.evaluate_every == 0:
         raise UserError(
-            "learning rates are tried by their held-out losses, and none is measured: hold samples out (--held-out) and "
-            "measure them (--evaluate-every above 0), or give one --learning-rate"
+            "learning rates are tried by their held-out losses, and none is measured: hold samples out (--held-out) "
+            "and measure them (--evaluate-every above 0), or give one --learning-rate"
         )
 
 
