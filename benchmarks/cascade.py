@@ -33,7 +33,8 @@ from efficient_empathy.labelling.cascade.guarantee import (
     most_uncertain,
     prove,
 )
-from efficient_empathy.labelling.cascade.phases import BOUGHT, plan_cascade
+from efficient_empathy.labelling.cascade.phases import BOUGHT
+from efficient_empathy.labelling.cascade.plan import plan_cascade
 from efficient_empathy.labelling.cascade.predictions import Predictions
 from efficient_empathy.labelling.cascade.settings import CascadeSettings, Method
 from efficient_empathy.labelling.distillation.quality import cross_calibrate, cross_fit, dependence_of, read_examples

@@ -83,14 +83,16 @@ def test_options_of_the_judge_are_read(tmp_path: Path) -> None:
 
 def test_a_cascade_and_a_refresh_have_sections_of_their_own(tmp_path: Path) -> None:
     text = (
-        "name: x\nseed: 7\ncascade:\n  expert: openai\n  model: gpt-4o\n  error: 0.1\n"
+        "name: x\nseed: 7\ncascade:\n  step: [distilled, openai:gpt-4o-mini]\n  expert: openai\n  model: gpt-4o\n"
+        "  error: 0.1\n"
         "refresh:\n  rounds: 2\n  judge: openai:m\n"
     )
     recipe = Recipe.load(write(tmp_path, text))
     assert recipe.cascade is not None
     assert recipe.refresh is not None
     assert (recipe.score, recipe.refresh.rounds) == (None, 2)
-    assert recipe.cascade.settings == CascadeSettings(expert="openai", error=0.1, seed=7)
+    steps = ("distilled", "openai:gpt-4o-mini")
+    assert recipe.cascade.settings == CascadeSettings(expert="openai", step=steps, error=0.1, seed=7)
     assert recipe.cascade.model_extra == {"model": "gpt-4o"}
 
 

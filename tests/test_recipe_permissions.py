@@ -91,6 +91,14 @@ def test_a_host_in_the_judges_own_word_counts_too(tmp_path: Path, monkeypatch: p
     Recipe.load(path, {"score.judge": f"openai:m@{STRANGERS}"})
 
 
+def test_a_host_in_a_step_of_a_cascade_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "mine")
+    steps = ["distilled", f"openai:m@{STRANGERS}"]
+    assert refusal(recipe(tmp_path, cascade={"step": steps, "expert": "openai:gpt-4o"})) == (
+        "--allow key:OPENAI_API_KEY@evil.example"
+    )
+
+
 def test_what_a_vendor_gets_by_default_takes_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "mine")
     plain = {"judge": "openai", "model": "gpt-4o-mini"}
@@ -247,8 +255,8 @@ def test_nothing_is_sent_before_it_is_allowed_and_then_it_is(tmp_path: Path, mon
 
 
 _NO_PATHS = {
-    "name", "judge", "expert", "subset", "format", "group_by", "encoding", "delimiter", "sheet", "where", "target",
-    "report_to", "baseline", "metrics", "experts", "baselines", "evaluate.models", "lora.targets", "cluster",
+    "name", "judge", "expert", "step", "subset", "format", "group_by", "encoding", "delimiter", "sheet", "where",
+    "target", "report_to", "baseline", "metrics", "experts", "baselines", "evaluate.models", "lora.targets", "cluster",
 }  # fmt: skip
 
 

@@ -94,7 +94,7 @@ def cascade(
 ) -> dict[str, Any]:
     """Score with the distilled judge where it is sure and an expert elsewhere; the plan, the guarantee and the check.
 
-    `settings` as of `CascadeSettings`: expert, error, f1, confidence and so on; `reading` as of
+    `settings` as of `CascadeSettings`: expert, step, error, f1, confidence and so on; `reading` as of
     `ReadingSettings`. The scores are those of the run.
     """
     from efficient_empathy.labelling.cascade.record import CascadeResult

@@ -34,7 +34,6 @@ from efficient_empathy.selection.policies import RulePolicy, make_selector
 from efficient_empathy.selection.settings import SelectSettings
 
 BUNDLED = "bundled"
-DISTILLED = "distilled"
 RECIPES = Path(str(files("efficient_empathy") / "assets" / "recipes"))
 DIALOGUES = Path(str(files("efficient_empathy") / "assets" / "dialogues"))
 _STAGES_WITH_SEED = ("cascade", "select", "sweep", "tune", "train", "mix", "generate", "evaluate")
@@ -70,7 +69,7 @@ class ScoreSection(ScoreSettings, BatchSettings, ClusterSettings):
 
 
 class CascadeSection(CascadeSettings, BatchSettings):
-    """How the distilled judge and an expert share the work; the other keys are options of these judges."""
+    """How the distilled judge, further steps and an expert share the work; the other keys are options of the judges."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -79,7 +78,7 @@ class CascadeSection(CascadeSettings, BatchSettings):
 
     @model_validator(mode="after")
     def _asks_judges(self) -> Self:
-        _check_judges(self, (DISTILLED, self.expert))
+        _check_judges(self, (*self.step, self.expert))
         return self
 
     @property
@@ -267,7 +266,10 @@ class Recipe(Settings):
         return load(cls, file, "the recipe", changes, check=check)
 
 
-_JUDGES = {"score": ("judge", "distilled"), "cascade": ("expert", "openai"), "refresh": ("judge", None)}
+_JUDGES = (
+    ("score", "judge", "distilled"), ("cascade", "step", "distilled"), ("cascade", "expert", "openai"),
+    ("refresh", "judge", None),
+)  # fmt: skip
 """The sections that name judges beside options of theirs: the key, and the judge without it."""
 
 
@@ -279,7 +281,7 @@ def _needs(content: Mapping[str, Any], bounds: Bounds) -> Iterator[Permission]:
         place = Path(str(run)).expanduser().resolve()
         if not any(place.is_relative_to(own) for own in own_places):
             yield write_to(place)
-    for name, (key, default) in _JUDGES.items():
+    for name, key, default in _JUDGES:
         if isinstance(section := content.get(name), Mapping):
             yield from _judges_needs(section, name, key, default, bounds)
     scoring = content.get("score")

@@ -45,9 +45,23 @@ def test_a_model_is_enough_to_name_the_expert(predicted, tmp_path) -> None:  # n
     assert "Round 1:" in done.stderr
 
 
+def test_steps_are_named_in_turn_and_planned_in_dollars(predicted, tmp_path) -> None:  # noqa: F811
+    run = predicted.copy(tmp_path / "run").root
+    steps = ["--step", "distilled", "--step", "openai:gpt-4o-mini", "--model", "gpt-4o"]
+    with MisbehavingServer(predicted.expert()) as server:
+        plan = cascade(predicted, run, *HERE, *steps, "--base-url", server.url, "--dry-run", "--json")
+        assert not server.requests
+    assert plan.exit_code == 0, plan.stderr
+    content = json.loads(plan.stdout)
+    assert content["steps"][0]["judge"] == "gpt-4o-mini"
+    assert 0 < content["plan"]["cost_usd"] < content["plan"]["all_usd"]
+    assert "instead of $" in plan.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "status", "told"),
     [
+        (["--model", "gpt-4o", "--step", "openai:gpt-4o-mini"], 1, "the first step is distilled"),
         ([], 1, "the judge openai needs --model"),
         (["--expert", "someone"], 1, "names no judge"),
         (["--expert", "distilled", "--f1", ".9", "--error", ".1"], 1, "ask for one"),

@@ -54,6 +54,8 @@ def cascade(
     Example: efficient-empathy cascade dialogues.jsonl --run runs/mine --model gpt-4o --error 0.05 --dry-run
 
     Example: efficient-empathy cascade dialogues.jsonl --run runs/mine --expert anthropic:MODEL --max-cost 20
+
+    Example: efficient-empathy cascade FILE --run runs/mine --step distilled --step openai:gpt-4o-mini --model gpt-4o
     """
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.labelling.cascade.record import CascadeRecord, summary

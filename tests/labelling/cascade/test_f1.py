@@ -74,13 +74,13 @@ def populations() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 POPULATIONS = populations()
 
 
-@pytest.mark.parametrize("f1", [0.95, 0.8])
+@pytest.mark.parametrize("f1", [0.95, 0.9])
 @pytest.mark.parametrize("name", POPULATIONS)
 def test_no_population_breaks_the_guarantee_more_often_than_stated(name: str, f1: float) -> None:
     p, truth = POPULATIONS[name]
     goal = F1Goal(f1, 0, "sensibility")
     nobody = np.zeros(N, bool)
-    orders = 60
+    orders = 40
     kept = [
         outcome(goal, p, truth, np.random.default_rng(seed).permutation(N)[:140], RISK, nobody, nobody)[0] >= f1 - 1e-9
         for seed in range(orders)
@@ -99,14 +99,14 @@ def test_it_holds_with_failures_and_with_what_was_bought_before(fails_every: int
             fails[::fails_every] = True
         bought = np.zeros(N, bool)
         bought[np.argsort(-goal.uncertainty(p))[:bought_first]] = True
-        draws = [np.random.default_rng(seed).permutation(N)[:140] for seed in range(12)]
+        draws = [np.random.default_rng(seed).permutation(N)[:140] for seed in range(6)]
         results = [outcome(goal, p, truth, draw, RISK, bought, fails) for draw in draws]
-        assert np.mean([f1 >= 0.85 for f1, _ in results]) >= 1 - RISK - 3 * np.sqrt(RISK * (1 - RISK) / 12)
+        assert np.mean([f1 >= 0.85 for f1, _ in results]) >= 1 - RISK - 3 * np.sqrt(RISK * (1 - RISK) / 6)
         answered += [share for _, share in results]
     assert np.mean(answered) > 0.1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.booleans()), min_size=9, max_size=11), st.data())
 def test_over_all_draws_of_a_small_population_it_fails_as_rarely_as_stated(
     rows: list[tuple[int, bool, bool]], data: st.DataObject
@@ -137,7 +137,7 @@ def test_a_judge_that_knows_how_sure_it_is_saves_most_of_what_can_be_saved() -> 
         for k in range(0, n, 20)
         if f1_score(np.where(np.isin(np.arange(n), order[:k]), p.argmax(1), truth), truth, 0) >= 0.95
     )
-    draws = [np.random.default_rng(seed).permutation(n)[:500] for seed in range(20)]
+    draws = [np.random.default_rng(seed).permutation(n)[:500] for seed in range(10)]
     results = [outcome(goal, p, truth, draw, 0.02, nobody, nobody) for draw in draws]
     assert np.mean([f1 >= 0.95 for f1, _ in results]) >= 0.9
     assert best - 0.15 < np.mean([share for _, share in results]) < best

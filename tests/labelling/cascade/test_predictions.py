@@ -62,6 +62,24 @@ def test_scores_between_two_whole_numbers_teach_both() -> None:
     assert abs(result[:, 0, 4].mean() - result[:, 0, 5].mean()) < 0.1
 
 
+def test_it_learns_from_a_trial_what_another_judge_is_worth() -> None:
+    tables, scores = judge(3000)
+    rng, taught = np.random.default_rng(1), np.arange(200)
+    parts = list(np.moveaxis(tables, 1, 0))
+    losses = {}
+    for name, other in {
+        "near": np.clip(scores + rng.integers(-1, 2, scores.shape), 0, 10),
+        "near but harsher": np.clip(scores - 3 + rng.integers(-1, 2, scores.shape), 0, 10),
+        "blind": rng.integers(0, 11, scores.shape).astype(float),
+    }.items():
+        result = np.stack(predictions.refit(parts, taught, scores[taught], other), axis=1)
+        losses[name] = log_loss(result[200:], scores[200:])
+    alone = log_loss(tables[200:], scores[200:])
+    assert losses["near"] < alone - 0.3
+    assert losses["near but harsher"] < alone - 0.15
+    assert losses["blind"] < alone + 0.1
+
+
 def test_axes_of_other_scales_are_fitted_side_by_side() -> None:
     tables, scores = judge(2000)
     short = np.exp(-((np.arange(4) - np.clip(scores[:, :1], 0, 3)) ** 2)).astype(np.float32)

@@ -1,1 +1,1 @@
-"""A distilled judge answers where it is sure, an expert the rest, with a guarantee."""
+"""A distilled judge answers where it is sure, further steps and an expert the rest, with a guarantee."""

@@ -29,6 +29,8 @@ CHUNK = 8192
 Places = npt.NDArray[np.intp]
 PRIOR = 10.0
 """Precision of the prior on every weight, in samples: chosen by cross-validation on 5,734 ChatGPT judgements."""
+RATES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
+"""By how much the logarithm of a level's probability may fall per level of distance from another judge's score."""
 STEPS = 20
 FLOOR = 1e-4
 
@@ -45,6 +47,8 @@ class Predictions:
     dependence: tuple[float, ...]
     bound: BoundRules
     facts: pl.DataFrame
+    steps: Places | None = None
+    """Which step's scores each sample's distribution rests on, 0 for the distilled judge's alone; None if all are."""
 
     @property
     def subsets(self) -> tuple[str, ...]:
@@ -67,6 +71,27 @@ class Predictions:
         """The same samples with distributions refitted to the expert's `scores` at `places`, (places, axes)."""
         lowest = np.array([low for low, _ in self.bound.scales.values()], dtype=np.float64)
         return replace(self, tables=tuple(refit(self.tables, places, scores - lowest)))
+
+    def informed(self, step: int, places: Places, scores: Floats, examples: Places, truth: Floats) -> Predictions:
+        """The same with the distributions of the samples at `places`, given the `scores` of a step, (places, axes).
+
+        What a score is worth is learnt from the `examples` among all samples, of which the expert's scores are the
+        `truth`. Samples without scores (nan) stay as they are.
+        """
+        has_scores = ~np.isnan(scores).any(axis=1)
+        rows, column = places[has_scores], {int(place): i for i, place in enumerate(places[has_scores])}
+        usable = np.array([int(place) in column for place in examples], np.bool_) & ~np.isnan(truth).any(axis=1)
+        at = np.array([column[int(place)] for place in examples[usable]], np.intp)
+        if not len(at):
+            return self
+        lowest = np.array([low for low, _ in self.bound.scales.values()], dtype=np.float64)
+        tables = [table.copy() for table in self.tables]
+        parts = [table[rows] for table in tables]
+        for table, part in zip(tables, refit(parts, at, truth[usable] - lowest, scores[has_scores]), strict=True):
+            table[rows] = part
+        steps = np.zeros(len(self.ids), np.intp) if self.steps is None else self.steps.copy()
+        steps[rows] = step
+        return replace(self, tables=tuple(tables), steps=steps)
 
     def judgement(self, place: int, judge: str, rubric: str, created_at: float) -> Judgement:
         """What stands for the sample at `place` where the expert is not asked."""
@@ -115,24 +140,37 @@ def read_scores(ledger: Ledger, spec: JudgeSpec, ids: list[str], axes: Sequence[
     return scores
 
 
-def refit(tables: Sequence[Table], places: Places, scores: Floats) -> list[Table]:
+def refit(tables: Sequence[Table], places: Places, scores: Floats, beside: Floats | None = None) -> list[Table]:
     """Distributions of all samples, fitted to the expert's `scores`, shape (places, axes), of those at `places`.
 
     The distilled judge learnt from another expert, of other habits. Per axis a multinomial logistic regression: to the
     judge's own log-probabilities, for every level, a linear function of the means and spreads of all axes is added,
-    with a normal prior around nothing: few judgements move little. Scores are counted from the lowest of the scale, and
-    those that are not whole count for both neighbours.
+    with a normal prior around nothing: few judgements move little. `beside` may have another judge's scores of all
+    samples, (samples, axes): they join the features, and on their own axis levels lose by their distance from them
+    (less what it is too low on average), at the rate that fits best. Scores are counted from the lowest of the scale,
+    and those that are not whole count for both neighbours.
     """
     means = [table @ np.arange(table.shape[1]) for table in tables]
     squares = [table @ np.arange(table.shape[1]) ** 2 for table in tables]
     spreads = [np.sqrt(np.maximum(square - mean**2, 0)) for square, mean in zip(squares, means, strict=True)]
-    features = np.column_stack([*means, *spreads]).astype(np.float64)
+    features = np.column_stack([*means, *spreads, *([] if beside is None else beside.T)]).astype(np.float64)
     x = np.column_stack([(features - features.mean(0)) / (features.std(0) + 1e-6), np.ones(len(features))])
     fits = []
     for axis, table in enumerate(tables):
         logs = np.log(np.maximum(table, FLOOR)).astype(np.float64)
-        weights = _fit(x[places], logs[places], _targets(scores[:, axis], table.shape[1]))
-        fits.append(softmax(logs + x @ weights).astype(np.float32))
+        targets, distance = _targets(scores[:, axis], table.shape[1]), np.zeros_like(logs)
+        if beside is not None:
+            other = beside[:, axis] + (scores[:, axis] - beside[places, axis]).mean()
+            distance = np.abs(np.arange(table.shape[1]) - other[:, None])
+        best = None
+        for rate in RATES if beside is not None else RATES[:1]:
+            offset = logs - rate * distance
+            weights = _fit(x[places], offset[places], targets)
+            loss = _loss(x[places], offset[places], targets, weights)
+            if best is None or loss < best[0]:
+                best = loss, offset + x @ weights
+        assert best is not None
+        fits.append(softmax(best[1]).astype(np.float32))
     return fits
 
 

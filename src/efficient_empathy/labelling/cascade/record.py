@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from efficient_empathy.foundation.errors import shell
 from efficient_empathy.foundation.run.record import Part
@@ -21,9 +21,13 @@ class Plan(Part):
     allowed: int
     tolerated: int
     saved: float
-    """The share of samples that nobody pays for, the check included."""
+    """The share of samples that the expert is not asked about, the check included."""
+    uncertain: int = 0
+    """The most uncertain samples, which are left to the next step or to the expert."""
     cost_usd: float | None = None
-    """None where the price of a judgement is not known."""
+    """Of the expert and the steps before it, at most; None where the price of a judgement is not known."""
+    all_usd: float | None = None
+    """What it would cost to ask the expert about all samples."""
 
 
 class GuaranteeRecord(Part):
@@ -55,6 +59,20 @@ class CheckRecord(Part):
     """The exact one, at 95 %, of the share of wrong labels among all samples that were not drawn."""
 
 
+class StepRecord(Part):
+    """A step between the distilled judge and the expert."""
+
+    judge: str
+    samples: int
+    """It is asked about so many, those that the steps before left uncertain; of a plan, so many at most."""
+    trial: int
+    """So many of them are judged by the expert too, to tell what its scores are worth."""
+    cost_usd: float | None = None
+    """What the step may cost; None where the price is not known."""
+    used: bool = True
+    """Whether the trial showed that it pays."""
+
+
 class CascadeRecord(Part):
     """What a cascade was to keep, and how far it has come: a part of what the manifest says of `score`."""
 
@@ -64,11 +82,17 @@ class CascadeRecord(Part):
     policy: dict[str, JsonValue]
     """The definition of the policy whose subsets are guaranteed."""
     plan: Plan | None = None
+    steps: tuple[StepRecord, ...] = ()
+    """Those beyond the distilled judge, as planned, then as they were taken."""
+    answered: dict[str, int] = Field(default_factory=dict)
+    """How many samples each step answered."""
     guarantee: GuaranteeRecord | None = None
     """None until it is proven."""
     check: CheckRecord | None = None
     saved: float | None = None
-    """The share of judgements that were not paid for."""
+    """The share of the expert's judgements that were not paid for."""
+    saved_usd: float | None = None
+    """What asking the expert about all would have cost more, as far as prices are known."""
 
     @property
     def confidence(self) -> str:
@@ -85,17 +109,39 @@ class CascadeResult(ScoreResult):
 
 
 def plan_text(record: CascadeRecord, expert: str) -> str:
-    """For example "Plan: judge about 2,310 of 5,734 samples by gpt-4o, save 60 %; …"."""
+    """For example "Plan: judge about 2,310 of 5,734 samples by gpt-4o, about $9.24 of $22.94; save about 60 %. …"."""
     plan = record.plan
     assert plan is not None, "there is no plan before the distilled judge has scored all samples"
     cost = f", about ${plan.cost_usd:.2f}" if plan.cost_usd is not None else ""
+    cost += f" instead of ${plan.all_usd:.2f}" if cost and plan.all_usd is not None else ""
     check = f" and {plan.check:,} to check it" if plan.check else ""
-    return (
+    lines = [
         f"Plan: judge about {plan.judgements:,} of {plan.samples:,} samples by {expert}{check}{cost}; save about "
-        f"{plan.saved:.0%}.\n"
+        f"{plan.saved:.0%}."
+    ]
+    for step in record.steps:
+        price = f", ${step.cost_usd:.2f} at most" if step.cost_usd is not None else ""
+        lines.append(
+            f"Step {step.judge}: it is asked about {step.samples:,} samples at most{price}, if a trial on "
+            f"{step.trial:,} shows that it pays; then {expert} judges fewer."
+        )
+    lines.append(
         f"Guarantee: {record.goal}, {record.confidence}. It will be proven on {plan.calibration:,} samples drawn at "
-        "random; how much is saved depends on how right the distilled judge is on them."
+        "random; how much is saved depends on how right the answers are on them."
     )
+    return "\n".join(lines)
+
+
+def step_text(step: StepRecord, before: Plan, after: Plan, expert: str) -> str:
+    """What the trial of a step showed."""
+    judged = f"{expert} would judge about {after.judgements:,} samples, not {before.judgements:,}"
+    cost = (
+        f" (${after.cost_usd:.2f} in all, not ${before.cost_usd:.2f})"
+        if after.cost_usd is not None and before.cost_usd is not None
+        else ""
+    )
+    verdict = "it is asked about the rest" if step.used else "it does not pay, and is asked about nothing more"
+    return f"Trial of {step.judge} on {step.trial:,} samples: with it {judged}{cost}; {verdict}."
 
 
 def guarantee_text(proof: GuaranteeRecord, samples: int, expert: str) -> str:
@@ -105,14 +151,12 @@ def guarantee_text(proof: GuaranteeRecord, samples: int, expert: str) -> str:
     )
     if not proof.answered:
         return (
-            f"Of {proof.draws:,} drawn{failures}, too many of the distilled judge's labels are wrong even where it is "
-            "surest: it may answer nothing, and all samples have to be judged. Ctrl-C stops here; what is judged is "
-            "kept."
+            f"Of {proof.draws:,} drawn{failures}, too many labels are wrong even where they are surest: none may "
+            "stand, and all samples have to be judged. Ctrl-C stops here; what is judged is kept."
         )
     return (
-        f"Of {proof.draws:,} drawn{failures}, {proof.errors:,} of the labels that the distilled judge is surest of are "
-        f"wrong ({proof.tolerated:,} tolerated): it answers {proof.answered:,} samples, "
-        f"{proof.answered / samples:.0%} of all."
+        f"Of {proof.draws:,} drawn{failures}, {proof.errors:,} of the surest labels are wrong ({proof.tolerated:,} "
+        f"tolerated): without {expert} {proof.answered:,} samples are answered, {proof.answered / samples:.0%} of all."
     )
 
 
@@ -128,9 +172,11 @@ def summary(result: CascadeResult, run: Path) -> str:
     if record.guarantee is None:
         lines.append("Stopped before anything could be guaranteed. Run the same command again to go on.")
         return "\n".join(lines)
+    answers = ", ".join(f"{judge} answered {count:,}" for judge, count in record.answered.items())
+    dollars = f", ${record.saved_usd:.2f}" if record.saved_usd else ""
     lines.append(
-        f"{record.saved:.0%} of the judgements saved: the distilled judge answered {record.guarantee.answered:,}. "
-        f"Guaranteed: {record.goal}, {record.confidence}."
+        f"{record.saved:.0%} of the judgements saved{dollars}: {answers}. Guaranteed: {record.goal}, "
+        f"{record.confidence}."
     )
     check = record.check
     if check and check.interval:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from efficient_empathy.foundation.settings import Flag
 from efficient_empathy.selection.settings import RulePolicySettings
@@ -20,7 +20,16 @@ class CascadeSettings(RulePolicySettings):
     """What a cascade guarantees of the policy's subsets, and how it is proven."""
 
     expert: str = "openai"
-    """Who judges what the distilled judge is not sure of, written as for `score`; openai needs --model."""
+    """Who judges what no step is sure of, written as for `score`; openai needs --model."""
+    step: Annotated[
+        tuple[str, ...],
+        BeforeValidator(lambda step: (step,) if isinstance(step, str) else step),
+        Flag(repeats=True, metavar="JUDGE"),
+    ] = Field(default=("distilled",), min_length=1)
+    """Who answers before the expert: distilled, then in turn judges that cost less, written as for `score`. Each is
+    asked about what those before it are not sure of."""
+    trial: int = Field(default=200, ge=50)
+    """So many samples are judged first by a further step and by the expert both, to tell what its scores are worth."""
     method: Method = "pac"
     """pac: the error of all labels, with confidence; conformal: the error of the distilled judge's own, on average."""
     error: float = Field(default=0.05, gt=0, lt=1)
@@ -49,6 +58,12 @@ class CascadeSettings(RulePolicySettings):
     def risk(self) -> float:
         """What the bound may risk: 1 - confidence, less the reserve."""
         return (1 - RESERVE) * (1 - self.confidence)
+
+    @model_validator(mode="after")
+    def _begins_with_distilled(self) -> CascadeSettings:
+        if self.step[0].partition(":")[0] != "distilled":
+            raise ValueError(f"the first step is distilled, which costs nothing: step distilled, then {self.step[0]}")
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> CascadeSettings:

@@ -8,7 +8,7 @@ import pytest
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.labelling.cascade.f1 import F1Goal
 from efficient_empathy.labelling.cascade.guarantee import ErrorGoal, pac_cut
-from efficient_empathy.labelling.cascade.phases import plan_cascade
+from efficient_empathy.labelling.cascade.plan import plan_cascade
 
 
 def probabilities(n: int, sharpness: float, seed: int = 0) -> np.ndarray:
