@@ -55,8 +55,9 @@ def test_slow_answers_tell_how_long_each_takes(clock) -> None:
     assert text.getvalue().splitlines()[0] == "moe: answered 6 of 10 (2 tokens/s · 10 s each)"
 
 
-def test_what_has_no_bar_says_that_it_has_begun() -> None:
+def test_what_has_no_bar_says_that_it_has_begun_and_how_far_it_is(clock) -> None:
     text = io.StringIO()
     with progress_bar(Console(file=text), "averaging") as tell:
-        tell(1, 2)
-    assert text.getvalue() == "averaging …\n"
+        for clock[0], done in ((5, 1), (11, 2), (12, 3), (30, 4)):
+            tell(done, 4)
+    assert text.getvalue() == "averaging …\naveraging: 50%\naveraging: 100%\n"

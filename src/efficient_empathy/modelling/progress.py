@@ -80,7 +80,15 @@ def progress_bar(console: Console, what: str, total: int | None = None) -> Itera
     """Called with what is done, and with the total where that is not known before."""
     if not console.is_terminal:
         console.print(f"{what} …")
-        yield lambda done, total: None
+        line_at = time.monotonic()
+
+        def tell(done: int, total: int | None) -> None:
+            nonlocal line_at
+            if total and time.monotonic() - line_at >= LINE_EVERY_S:
+                line_at = time.monotonic()
+                console.print(f"{what}: {done / total:.0%}")
+
+        yield tell
         return
     with bar(console) as progress:
         task = progress.add_task(what, total=total)

@@ -183,7 +183,9 @@ def test_statistics_are_those_of_the_definition(made, tmp_path) -> None:
     compose([made("llama", seed) for seed in range(3)], tmp_path / "moe", top_k=2, routers=arrays)
     model, given = load(tmp_path / "moe"), samples()
     groups = {"even": {"s0", "s2", "s4"}, "all": {sample.sample_id for sample in given}, "none": set()}
-    usage, entropy = statistics(model, given, groups)
+    told: list[tuple[int, int]] = []
+    usage, entropy = statistics(model, given, groups, lambda *at: told.append(at))
+    assert told[-1] == (6, 6)
     assert set(usage) == set(entropy) == {"even", "all"}
     seen = by_hand(model, given)
     for name, chosen in (("even", (0, 2, 4)), ("all", range(6))):

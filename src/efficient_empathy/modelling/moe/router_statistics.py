@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from efficient_empathy.modelling.training.examples import EncodedSample
 from efficient_empathy.modelling.training.loss import batch_tokens, by_length
 
 See = Callable[[int, Any, Sequence[Any], Any], None]
+OnBatch = Callable[[int, int], None]
+"""Called with the samples that are done, and how many there are."""
 
 
 def routers(model: Any) -> list[tuple[str, Any]]:
@@ -26,8 +29,9 @@ def observe(
     samples: Sequence[EncodedSample],
     modules: Sequence[Any],
     see: See,
+    on_batch: OnBatch = lambda done, total: None,
 ) -> None:
-    """Run the model over `samples` in batches and call `see` for each of the modules.
+    """Run the model over `samples` in batches and call `see` for each of the modules, and `on_batch` after a batch.
 
     Its arguments: the module's place in `modules`; its input; its outputs; and which sample each row of these is of.
     Rows are the positions that response tokens are predicted from.
@@ -38,12 +42,14 @@ def observe(
     was_training = model.training
     model.eval()
     autocast: Any = torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")
+    done = 0
     with torch.inference_mode(), autocast:
         for batch in by_length([len(sample.ids) for sample in samples], batch_tokens(device)):
             ids, mask, is_target = _pad_right([samples[i] for i in batch], device)
             owners = torch.tensor(batch, device=device)[is_target.nonzero()[:, 0]]
             with _hooks(modules, is_target.flatten(), owners, see):
                 model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
+            on_batch(done := done + len(batch), len(samples))
     model.train(was_training)
 
 
@@ -81,7 +87,10 @@ Entropy = dict[str, list[float]]
 
 
 def statistics(
-    model: Any, samples: Sequence[EncodedSample], groups: Mapping[str, Collection[str]]
+    model: Any,
+    samples: Sequence[EncodedSample],
+    groups: Mapping[str, Collection[str]],
+    on_batch: OnBatch = lambda done, total: None,
 ) -> tuple[Usage, Entropy]:
     """Mean weight of each expert, and mean entropy in nats, at the response tokens of each group: by group and layer.
 
@@ -108,7 +117,7 @@ def statistics(
         if layer == 0:
             tokens.index_add_(0, mine, torch.ones(len(mine), dtype=torch.double))
 
-    observe(model, samples, gates, see)
+    observe(model, samples, gates, see, on_batch)
     usage: Usage = {}
     mean_entropy: Entropy = {}
     for name, ids in groups.items():
@@ -118,7 +127,11 @@ def statistics(
     return usage, mean_entropy
 
 
-def centred_means(model: Any, samples: Sequence[Sequence[EncodedSample]]) -> list[Float32]:
+def centred_means(
+    model: Any,
+    samples: Sequence[Sequence[EncodedSample]],
+    on_batch: OnBatch = lambda done, total: None,
+) -> list[Float32]:
     """Routers, one array of experts × hidden_size a layer: the mean input of its feed-forward block at the response
     tokens of each expert's samples, less the mean of these means, scaled to length 1.
 
@@ -131,6 +144,7 @@ def centred_means(model: Any, samples: Sequence[Sequence[EncodedSample]]) -> lis
         raise UserError("an expert's subset has no samples to take its routers' start from: start with --init zero")
     gates = [module for _, module in routers(model)]
     means = torch.zeros((len(gates), len(samples), gates[0].weight.shape[1]), dtype=torch.double)
+    before, all_samples = 0, sum(map(len, samples))
     for number, group in enumerate(samples):
         tokens = [0]
 
@@ -141,11 +155,16 @@ def centred_means(model: Any, samples: Sequence[Sequence[EncodedSample]]) -> lis
             tokens[0] += len(entered) if layer == 0 else 0
 
         with _all_experts(gates):
-            observe(model, group, gates, see)
+            observe(model, group, gates, see, partial(_in_all, on_batch, before, all_samples))
+        before += len(group)
         means[:, number] /= tokens[0]
     centred = means - means.mean(1, keepdim=True)
     lengths = centred.norm(dim=-1, keepdim=True)
     return list(np.asarray((centred / lengths.clamp(min=1e-12)).float().numpy(), np.float32))
+
+
+def _in_all(on_batch: OnBatch, before: int, total: int, done: int, _: int) -> None:
+    on_batch(before + done, total)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ from efficient_empathy.modelling.moe.record import (
     RouterSummary,
     RouterTraining,
 )
-from efficient_empathy.modelling.moe.router_statistics import centred_means, routers, statistics
+from efficient_empathy.modelling.moe.router_statistics import OnBatch, centred_means, routers, statistics
 from efficient_empathy.modelling.moe.routers import on_disk, train_routers
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.progress import TrainingProgress, progress_bar
@@ -242,8 +242,8 @@ def compose_both(mixing: Mixing) -> None:
         with _writing(mixing, folder), progress_bar(mixing.console, "composing the mixture") as tell:
             compose(paths, folder, **options, shared=shared, top_k=top_k, on_bytes=_accumulate(tell))
     if CompositionRecord.read(folder / COMPOSITION).routers != mixing.settings.init:
-        with _writing(mixing, folder), progress_bar(mixing.console, "finding where the routers start"):
-            _start_at_means(mixing, folder)
+        with _writing(mixing, folder), progress_bar(mixing.console, "finding where the routers start") as tell:
+            _start_at_means(mixing, folder, tell)
 
 
 @contextmanager
@@ -255,9 +255,9 @@ def _writing(mixing: Mixing, folder: Path) -> Iterator[None]:
     workspace.note(STAGE, folder)
 
 
-def _start_at_means(mixing: Mixing, folder: Path) -> None:
+def _start_at_means(mixing: Mixing, folder: Path, tell: OnBatch) -> None:
     model, tokenizer = load_model(folder, dtype=dtype_here()), load_tokenizer(folder)
-    arrays = centred_means(model, [mixing.encode_rows(rows, tokenizer) for rows in mixing.own_rows()])
+    arrays = centred_means(model, [mixing.encode_rows(rows, tokenizer) for rows in mixing.own_rows()], tell)
     names = [on_disk(f"{name}.weight", 0, model.config.model_type) for name, _ in routers(model)]
     reference = weakref.ref(model)
     del model
@@ -316,11 +316,11 @@ def _measure_each(mixing: Mixing, contenders: Sequence[Contender], how: str = ""
 def observe(mixing: Mixing) -> RouterRecord:
     """routers.json in the mixture's folder: how the routers were trained, and what they do."""
     folder = mixing.workspace.moe
-    with progress_bar(mixing.console, "watching the routers"):
+    with progress_bar(mixing.console, "watching the routers") as tell:
         model = load_model(folder, dtype=dtype_here())
         samples = mixing.encode_rows(mixing.held_out[ALL], load_tokenizer(folder))
         groups = {name: set(rows["sample_id"]) for name, rows in mixing.held_out.items()}
-        usage, entropy = statistics(model, samples, groups)
+        usage, entropy = statistics(model, samples, groups, tell)
         layers = len(routers(model))
         reference = weakref.ref(model)
         del model
