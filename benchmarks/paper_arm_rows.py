@@ -17,7 +17,7 @@ from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.selection.shares import tie_hash
 
 MAIN = ("all", "random", "sensibility", "length-matched", "rationality", "mixed")
-MORE = ("sensibility-tenth", "random-tenth", "sensibility-long", "discard", "top")
+MORE = ("sensibility-tenth", "random-tenth", "sensibility-long", "discard", "top", "both")
 EXPERTS = ("sensibility", "rationality")
 LABELS = {
     "base": "the base",
@@ -28,6 +28,7 @@ LABELS = {
     "rationality": "rationality",
     "discard": "discard",
     "top": "highest sensibility, as many as sensibility",
+    "both": "both scores above 5",
     "sensibility-long": "sensibility, as many steps as all",
     "sensibility-tenth": "sensibility, a tenth of the split",
     "random-tenth": "random, a tenth of the split",
@@ -87,6 +88,8 @@ def arm_rows(rows: pl.DataFrame, arm: str, seed: int) -> pl.DataFrame:
             return chosen
         case "top":
             return rows.sort("sensibility", descending=True)[: len(chosen)].sort("sample_id")
+        case "both":
+            return rows.filter(pl.col("sensibility") > 5, pl.col("rationality") > 5)
         case "length-matched":
             words = pl.col("response").str.split(" ").list.len()
             groups = rows.with_columns(words=words).partition_by("words", as_dict=True)

@@ -228,6 +228,8 @@ def measure(
     options: argparse.Namespace, arm: str, seed: int, folder: Path, about: dict[str, Any], model: Any = None
 ) -> None:
     """The losses of the test split's references, and greedy replies."""
+    import torch
+
     from efficient_empathy.modelling.generation import GenerationSettings
     from efficient_empathy.modelling.generation.local import LocalGenerator
     from efficient_empathy.modelling.training.examples import conversational
@@ -235,17 +237,18 @@ def measure(
     from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 
     began = time.monotonic()
+    tokens = 8192 if torch.cuda.is_available() else None
     model = (model if model is not None else load_model(folder, dtype="fp32")).eval()
     tokenizer = load_tokenizer(folder)
     template = PromptTemplate.load("chat")
     rows = references(options.work, options.test)
-    losses = response_losses(model, tokenizer, conversational(rows, template), max_length=MAX_LENGTH, max_tokens=8192)
+    losses = response_losses(model, tokenizer, conversational(rows, template), max_length=MAX_LENGTH, max_tokens=tokens)
     about = {**about, "arm": arm, "seed": seed, "measuring_seconds": time.monotonic() - began}
     replies = None
     if options.answers:
         asked = draw(rows, options.answers, 7)
         prompts = [template.messages(context) for context in asked["context"].to_list()]
-        settings = GenerationSettings(max_new_tokens=48, batch_size=256)
+        settings = GenerationSettings(max_new_tokens=48, batch_size=256 if torch.cuda.is_available() else 16)
         generator = LocalGenerator(model, tokenizer, settings, arm)
         texts = {reply.prompt: reply.text or "" for batch in generator.generate(prompts) for reply in batch}
         replies = asked.select("sample_id").with_columns(reply=pl.Series([texts[i] for i in range(len(prompts))]))
