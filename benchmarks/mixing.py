@@ -35,6 +35,8 @@ from efficient_empathy.selection.shares import tie_hash
 
 MAX_LENGTH = 256
 RANK = 16
+FACTORS = (0.4, 0.75, 1)
+"""Of both experts' updates in task arithmetic; the average has ½."""
 HELD_OUT_DIALOGUES = 5
 """One dialogue in so many is held out."""
 
@@ -224,8 +226,8 @@ def experts(bench: Bench, seed: int) -> None:
 
 
 def arithmetic(bench: Bench, seed: int) -> None:
-    """Task arithmetic with larger factors than the average's ½."""
-    bench.points(seed, [(1, 1), (0.75, 0.75)])
+    """Task arithmetic with other factors than the average's ½."""
+    bench.points(seed, [(factor, factor) for factor in FACTORS])
 
 
 def line(bench: Bench, seed: int) -> None:
@@ -254,11 +256,6 @@ def dare(bench: Bench, seed: int) -> None:
 
     bench.merge("dare", seed, lambda updates: linear(dare(updates, seed=seed), (0.5, 0.5)))
     bench.merge("dare_sum", seed, lambda updates: linear(dare(updates, seed=seed), (1, 1)))
-
-
-def around(bench: Bench, seed: int) -> None:
-    """Sums that lean to one of the experts."""
-    bench.points(seed, [(1.5, 0.5), (0.5, 1.5)])
 
 
 def moe(bench: Bench, seed: int) -> None:
@@ -305,7 +302,7 @@ def token_routers(bench: Bench, seed: int, name: str, settings: dict[str, Any]) 
 
 TASKS: dict[str, Callable[[Bench, int], None]] = {
     "base": base, "experts": experts, "arithmetic": arithmetic, "line": line, "union": union, "ties": ties,
-    "around": around, "moe-long": moe_long, "dare": dare, "moe": moe,
+    "moe-long": moe_long, "dare": dare, "moe": moe,
 }  # fmt: skip
 """The most telling first; all of one seed before the next."""
 

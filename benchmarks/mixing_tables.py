@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from benchmarks.mixing import Rows, losses_path, merge_name
+from benchmarks.mixing import FACTORS, Rows, losses_path, merge_name
 from benchmarks.mixing_routers import choose, choose_one, context_features, folds, kind_scores
 from benchmarks.paper_arm_rows import EXPERTS
 from benchmarks.paper_tables import markdown, spread
@@ -31,8 +31,7 @@ MEASURED = {
     merge_name(1, 0): ("sensibility's expert alone", ONE),
     merge_name(0, 1): ("rationality's expert alone", ONE),
     "union": ("one adapter of rank 32 on both", ONE),
-    merge_name(0.75, 0.75): ("task arithmetic, ¾ of the sum", ONE),
-    merge_name(1, 1): ("task arithmetic, the sum", ONE),
+    **{merge_name(each, each): (f"task arithmetic, factor {each:g}", ONE) for each in FACTORS},
     "ties": ("TIES, a fifth kept, factor 1", ONE),
     "dare": ("DARE, nine tenths dropped, average", ONE),
     "dare_sum": ("DARE, nine tenths dropped, sum", ONE),
@@ -40,8 +39,8 @@ MEASURED = {
     "moe_long": ("token routers, better start, 1e-2", MOE),
 }
 """What each kept measurement is, and what it takes to serve it."""
-LAMBDAS = {1.0: (0.0, 0.25, 0.5, 0.75, 1.0), 2.0: (0.25, 0.5, 0.75)}
-"""Of the merges λ · sensibility + (1 − λ) · rationality, by the factor that both are multiplied by."""
+LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Of the merges λ · sensibility + (1 − λ) · rationality."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,12 @@ class Held:
     tokens: Floats
     fold: Places
     features: dict[str, Floats]
+
+    @property
+    def is_likely(self) -> npt.NDArray[np.bool_]:
+        """Whether the context is among the half that is likelier to get sensibility's reply."""
+        likelihood = self.features["kind"][:, 0]
+        return np.asarray(likelihood > np.median(likelihood))
 
     @property
     def is_first(self) -> npt.NDArray[np.bool_]:
@@ -71,7 +76,9 @@ def tables(work: Path) -> str:
     ways, chosen = ways_of(work, there, held)
     counts = {kind: int((held.rows["subset"] == kind).sum()) for kind in EXPERTS}
     head = f"{len(held.rows)} held-out references of {held.rows['dialogue_id'].n_unique()} dialogues: "
-    head += ", ".join(f"{count} {kind}" for kind, count in counts.items()) + f"; {int(held.tokens.sum()):,} tokens."
+    head += ", ".join(f"{count} {kind}" for kind, count in counts.items()) + f"; {int(held.tokens.sum()):,} tokens. "
+    right = float((held.is_likely == held.is_first).mean())
+    head += f"The encoder tells the kind of the reply by its context in {right:.0%} of them (chance: 50 %)."
     return "\n\n".join([head, loss_table(ways, held), chosen_table(chosen), cost_table(work, there)])
 
 
@@ -82,7 +89,7 @@ def held_of(work: Path, there: Mapping[str, Sequence[int]]) -> Held:
     options = json.loads((work / "options.json").read_text("utf-8"))
     parts = Rows.of(work, options["held_out"])
     rows = first.join(parts.held_out, on="sample_id", how="left", maintain_order="left")
-    path = work / "features.npz"
+    path = work / f"features-{len(rows)}-{options['labels']}.npz"
     if not path.exists():
         labelled = parts.labelled(options["labels"])
         x, known = context_features(rows), context_features(labelled)
@@ -112,46 +119,44 @@ def ways_of(work: Path, there: Mapping[str, Sequence[int]], held: Held) -> tuple
     ways = {AVERAGE: Way("the average", ONE, measured[merge_name(0.5, 0.5)])}
     ways |= {name: Way(*text, measured[name]) for name, text in MEASURED.items() if name in measured}
     chosen: dict[str, list[str]] = {}
-    for factor, lambdas in LAMBDAS.items():
-        names = [merge_name(factor * each, factor * (1 - each)) for each in lambdas]
-        seeds = [seed for seed in there[names[0]] if all(seed in there.get(name, ()) for name in names)]
-        for key, (label, cost, choice) in choices(held, lambdas).items():
-            own = {}
-            for seed in seeds:
-                losses = np.stack([measured[name][seed] for name in names], 1)
-                places = choice(losses)
-                own[seed] = losses[np.arange(len(losses)), places]
-                picked = held.is_first, ~held.is_first
-                means = [f"{np.mean(np.asarray(lambdas)[places[kind]]):.2f}" for kind in picked]
-                chosen.setdefault(f"{label}{'' if factor == 1 else AROUND}", []).append(" / ".join(means))
-            if own:
-                ways[key if factor == 1 else f"{key} × {factor:g}"] = Way(
-                    label + ("" if factor == 1 else AROUND), cost, own
-                )
-    factors = [merge_name(each, each) for each in (0.5, 0.75, 1)]
-    if seeds := [seed for seed in there[factors[0]] if all(seed in there.get(name, ()) for name in factors)]:
-        each = {seed: np.stack([measured[name][seed] for name in factors], 1) for seed in seeds}
-        fitted = {seed: losses[np.arange(len(losses)), choose_one(losses, held.fold)] for seed, losses in each.items()}
+    names = [merge_name(each, 1 - each) for each in LAMBDAS]
+    lines = stacks(measured, names)
+    for key, (label, cost, choice) in choices(held).items() if lines else ():
+        places = {seed: choice(losses) for seed, losses in lines.items()}
+        ways[key] = Way(label, cost, {seed: taken(lines[seed], own) for seed, own in places.items()})
+        means = [[np.asarray(LAMBDAS)[own[kind]].mean() for kind in (held.is_first, ~held.is_first)]
+                 for own in places.values()]  # fmt: skip
+        chosen[label] = [f"{first:.2f} / {second:.2f}" for first, second in means]
+    if factors := stacks(measured, [merge_name(each, each) for each in (0.5, *FACTORS)]):
+        fitted = {seed: taken(losses, choose_one(losses, held.fold)) for seed, losses in factors.items()}
         ways["fitted"] = Way("task arithmetic, its factor fitted", ONE, fitted)
     return ways, chosen
 
 
-AROUND = ", of twice the size"
+def stacks(measured: Mapping[str, Mapping[int, Floats]], names: Sequence[str]) -> dict[int, Floats]:
+    """The losses of several models side by side, (samples × models), of the seeds that have all of them."""
+    seeds = [seed for seed in measured[names[0]] if all(seed in measured.get(name, ()) for name in names)]
+    return {seed: np.stack([measured[name][seed] for name in names], 1) for seed in seeds}
 
 
-def choices(held: Held, lambdas: Sequence[float]) -> dict[str, tuple[str, str, Callable[[Floats], Places]]]:
-    """How λ can be chosen, from the losses of all `lambdas`: a label, the cost, and the choice."""
-    last = len(lambdas) - 1
+def taken(losses: Floats, places: Places) -> Floats:
+    """Of each sample the loss at its place."""
+    own: Floats = losses[np.arange(len(losses)), places]
+    return own
+
+
+def choices(held: Held) -> dict[str, tuple[str, str, Callable[[Floats], Places]]]:
+    """How λ can be chosen, from the losses of all `LAMBDAS`: a label, the cost, and the choice."""
+    last = len(LAMBDAS) - 1
 
     def by(features: Floats) -> Callable[[Floats], Places]:
-        return lambda losses: choose(features, losses, held.tokens, lambdas, held.fold)
+        return lambda losses: choose(features, losses, held.tokens, LAMBDAS, held.fold)
 
     both = np.hstack([held.features["context"], held.features["kind"]])
-    is_likely = held.features["kind"][:, 0] > np.median(held.features["kind"])
     return {
         "one": ("the best λ for all", ONE, lambda losses: choose_one(losses, held.fold)),
         "hard": ("router per request: the expert of the likelier kind", REQUEST,
-                 lambda losses: np.where(is_likely, last, 0)),
+                 lambda losses: np.where(held.is_likely, last, 0)),
         "kind": ("router per request: λ by how likely the kind is", REQUEST, by(held.features["kind"])),
         "context": ("router per request: λ by the encoded context", REQUEST, by(held.features["context"])),
         "both": ("router per request: λ by both", REQUEST, by(both)),

@@ -79,7 +79,7 @@ def test_the_benchmark_trains_measures_and_tells_and_goes_on_where_it_was(tmp_pa
     assert "No seed" in tables(work)
     mixing.experiment(options)
     told = tables(work)
-    for line in ("task arithmetic, the sum", "TIES", "token routers", "label oracle", "one adapter of rank 32"):
+    for line in ("task arithmetic, factor 1", "TIES", "token routers", "label oracle", "one adapter of rank 32"):
         assert line in told
     bench = mixing.Bench(options)
     held, trained = bench.rows.held_out, bench.rows.training("union", 16, 0)
