@@ -222,7 +222,7 @@ def experts(bench: Bench, seed: int) -> None:
     """Both experts, each alone, and their average."""
     for name in EXPERTS:
         bench.train(name, seed)
-    bench.points(seed, [(1, 0), (0, 1), (0.5, 0.5)])
+    bench.points(seed, [(0.5, 0.5), (1, 0), (0, 1)])
 
 
 def arithmetic(bench: Bench, seed: int) -> None:
@@ -301,7 +301,7 @@ def token_routers(bench: Bench, seed: int, name: str, settings: dict[str, Any]) 
 
 
 TASKS: dict[str, Callable[[Bench, int], None]] = {
-    "base": base, "experts": experts, "arithmetic": arithmetic, "line": line, "union": union, "ties": ties,
+    "base": base, "experts": experts, "ties": ties, "line": line, "union": union, "arithmetic": arithmetic,
     "moe-long": moe_long, "dare": dare, "moe": moe,
 }  # fmt: skip
 """The most telling first; all of one seed before the next."""

@@ -21,10 +21,12 @@ from efficient_empathy.foundation.statistics.resampling import dialogue_draws
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 DRAWS = 2000
+FAR = 3
+"""Times the way from the average to the oracle: what lies further gets no percentage."""
 KINDS = ("all", *EXPERTS)
 AVERAGE, ORACLE = "average", "oracle"
-ONE, MOE = "1 dense model, 1 × the work", "1 mixture of 2 experts of 2 for each token"
-REQUEST = "2 adapters (or merged ones), 1 × the work, the encoder once a request"
+ONE, MOE = "one model", "a mixture, both experts for each token"
+REQUEST = "adapters by name, the encoder once a request"
 REPLY = "needs the reply"
 MEASURED = {
     "base": ("the base", ONE),
@@ -186,7 +188,7 @@ def loss_table(ways: Mapping[str, Way], held: Held) -> str:
             continue
         gain = mean(own - average, "all", weights)
         low, high = np.quantile(gain, [0.025, 0.975])
-        difference = f"{mean(own - average, 'all')[0]:+.4f} ({low:+.4f} to {high:+.4f})"
+        difference = f"{mean(own - average, 'all')[0]:+.4f} ({low:+.4f} to {high:+.4f})".replace("-", "−")
         rows.append(
             [way.label, f"{len(way.nll)}", *cells, difference, share(ways, key, seeds, mean, weights), way.cost]
         )
@@ -201,8 +203,11 @@ def share(ways: Mapping[str, Way], key: str, seeds: Sequence[int], mean: Callabl
         return "–"
     average, own, oracle = (np.mean([ways[name].nll[seed] for seed in seeds], 0) for name in (AVERAGE, key, ORACLE))
     whole, part = mean(average - oracle, "all", weights), mean(average - own, "all", weights)
+    value = float(mean(average - own, "all")[0] / mean(average - oracle, "all")[0])
     low, high = np.quantile(part / whole, [0.025, 0.975])
-    return f"{mean(average - own, 'all')[0] / mean(average - oracle, 'all')[0]:.0%} ({low:.0%} to {high:.0%})"
+    if abs(value) > FAR:
+        return "far behind" if value < 0 else "far beyond"
+    return f"{value:.0%} ({low:.0%} to {high:.0%})".replace("-", "−")
 
 
 def chosen_table(chosen: Mapping[str, Sequence[str]]) -> str:
