@@ -70,7 +70,7 @@ def cross_fit_predictions(judgements: Path, cache: Path) -> tuple[Predictions, n
         if step % 100 == 0:
             console.print(f"{what}: {step} of {steps}, loss {loss:.3f}")
 
-    logits = cross_fit(base, tokens, examples, settings, FOLDS, cache / "folds", tell)
+    logits, _ = cross_fit(base, tokens, examples, settings, FOLDS, cache / "folds", tell)
     p = cross_calibrate(logits, examples, rubric, FOLDS, 0)
     predictions = Predictions(
         [sample.id for sample in examples.samples],

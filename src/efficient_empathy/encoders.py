@@ -34,9 +34,6 @@ CONTRACTIONS = [
 ]
 
 
-_BETWEEN = " [SEP] "
-
-
 def normalise(text: str) -> str:
     """Lower-case text with its contractions written out, as in the tokenised EmpatheticDialogues.
 
@@ -60,16 +57,17 @@ class PairTokenizer:
         self._tokenizer = Tokenizer.from_file(str(path))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        cls, sep = (self._tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
-        if cls is None or sep is None:
-            raise UserError(f"{path} has no [CLS] and [SEP]: it is not the tokenizer of a pair encoder")
-        self._cls, self._sep = cls, sep
+        ends = self._tokenizer.encode("").ids  # first and last of any text: [CLS] and [SEP], or <s> and </s>
+        if len(ends) != 2 or ends[0] == ends[1]:
+            raise UserError(f"{path} marks no start and end of a text, as [CLS] and [SEP] do: it is not of an encoder")
+        self._cls, self._sep = ends
+        self._between = f" {self._tokenizer.id_to_token(self._sep)} "
         self.max_tokens = max_tokens
 
     def __call__(self, samples: Sequence[Sample]) -> list[tuple[list[int], int]]:
         """Per sample its token ids, and how many of them stand before the response."""
         room = 12 * self.max_tokens
-        contexts = [_last_turns(sample, room) for sample in samples]
+        contexts = [_last_turns(sample, room, self._between) for sample in samples]
         responses = [normalise(sample.response[:room]) for sample in samples]
         encode = self._tokenizer.encode_batch_fast
         pairs = zip(
@@ -84,16 +82,16 @@ class PairTokenizer:
         return [self._cls, *context, self._sep, *response, self._sep], len(context) + 2
 
 
-def _last_turns(sample: Sample, room: int) -> str:
+def _last_turns(sample: Sample, room: int, between: str) -> str:
     """The last `room` characters of the turns before the response; of a long conversation no more is normalised."""
     turns: list[str] = []
-    length = -len(_BETWEEN)
+    length = -len(between)
     for turn in reversed(sample.context):
         turns.append(normalise(turn.text))
-        length += len(_BETWEEN) + len(turns[-1])
+        length += len(between) + len(turns[-1])
         if length >= room:
             break
-    return _BETWEEN.join(reversed(turns))[-room:]
+    return between.join(reversed(turns))[-room:]
 
 
 def pad(encoded: Sequence[tuple[list[int], int]]) -> dict[str, np.ndarray]:

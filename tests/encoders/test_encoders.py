@@ -105,7 +105,7 @@ def test_answers_that_are_not_finite_are_refused_with_the_file(tmp_path) -> None
 @given(st.lists(st.text("ab' nt.", max_size=40), min_size=1, max_size=12), st.integers(1, 90))
 def test_the_last_turns_are_those_of_the_whole_context(texts, room) -> None:
     whole = " [SEP] ".join(normalise(text) for text in texts)
-    assert _last_turns(sample(*texts), room) == whole[-room:]
+    assert _last_turns(sample(*texts), room, " [SEP] ") == whole[-room:]
 
 
 JUDGE = "from efficient_empathy.scoring.judges.distilled import DistilledJudge; DistilledJudge(None)"

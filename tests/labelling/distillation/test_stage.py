@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from rich.console import Console
 from transformers import BertConfig, BertModel, set_seed
 
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
+from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.labelling.distillation.model import fit
 from efficient_empathy.labelling.distillation.quality import target_of
 from efficient_empathy.labelling.distillation.settings import DistillSettings, StudentSettings
 from efficient_empathy.labelling.distillation.stage import distill
@@ -148,3 +151,57 @@ def test_progress_is_shown(workspace, base, tmp_path) -> None:
     text, settings = io.StringIO(), DistillSettings(base=str(base), folds=2, student=StudentSettings(epochs=1))
     run_distill(workspace.root, tmp_path / "judge", settings=settings, console=Console(file=text))
     assert "all data" in text.getvalue()
+
+
+WARM_TOO, COLD_TOO = "poor you ! tell me more", "stop bothering people"
+
+
+def other_sample(i: int) -> Sample:
+    return Sample.of([Utterance("speaker", "my cat died")], f"{WARM_TOO if i % 2 else COLD_TOO} ({i})")
+
+
+@pytest.fixture
+def knowing(base, tmp_path):
+    """An encoder that has learnt of more responses than were judged, to be a teacher."""
+    folder = tmp_path / "knowing"
+    samples = [make(i) for i in range(600, 720) for make in (sample, other_sample)]
+    means = [[8.0 if i % 2 else 1.0, 3.0] for i in range(600, 720) for _ in range(2)]
+    targets = [[target_of(mean, axis) for mean, axis in zip(row, RUBRIC.axes, strict=True)] for row in means]
+    read = PairTokenizer(base / "tokenizer.json", 32)
+    fit(base, read(samples), np.asarray(targets, np.float32), replace(STUDENT, batch=8)).encoder.save_pretrained(folder)
+    (folder / "tokenizer.json").write_bytes((base / "tokenizer.json").read_bytes())
+    return folder
+
+
+def test_a_larger_encoder_teaches_what_no_judgement_tells(workspace, base, knowing, tmp_path) -> None:
+    unjudged = tmp_path / "more.jsonl"
+    lines = [
+        {"messages": [{"role": "user", "content": "my cat died"}, {"role": "assistant", "content": one.response}]}
+        for one in map(other_sample, range(80))
+    ]
+    unjudged.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    settings = DistillSettings(
+        base=str(base), folds=2, student=replace(STUDENT, batch=8), teacher_model=str(knowing), unlabelled=str(unjudged)
+    )
+    figures = distill(workspace, tmp_path / "taught", RUBRIC, settings)
+    table = DistilledJudge(RUBRIC, tmp_path / "taught").probabilities([other_sample(1001), other_sample(1000)])
+    warm, cold = table[:, 0] @ np.arange(11)
+    assert warm > cold + 3  # of which the judgements say nothing
+    assert figures["teacher_model"]["unlabelled"] == 80
+    own = figures["teacher_model"]["axes"]["sensibility"]["spearman"]
+    told = f"makes of 80 samples without any (its own Spearman, cross-validated: sensibility {own:.3f}"
+    assert told in (tmp_path / "taught" / "README.md").read_text()
+
+
+def test_a_teacher_that_has_nothing_to_label_is_told(workspace, base, tmp_path) -> None:
+    with pytest.raises(ValueError, match="give both, or neither"):
+        DistillSettings(teacher_model=str(base))
+    known = tmp_path / "known.jsonl"
+    messages = [
+        {"role": "user", "content": "my dog number 0 died"},
+        {"role": "assistant", "content": sample(0).response},
+    ]
+    known.write_text(json.dumps({"messages": messages}) + "\n")
+    settings = DistillSettings(base=str(base), folds=2, teacher_model=str(base), unlabelled=str(known))
+    with pytest.raises(UserError, match="every unlabelled sample has a judgement"):
+        distill(workspace, tmp_path / "judge", RUBRIC, settings)

@@ -31,6 +31,7 @@ def run_distill(
     from efficient_empathy.scoring import Rubric
 
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     console = console or Console(stderr=True)
     with bar(console) as progress:
         tasks: dict[str, Any] = {}

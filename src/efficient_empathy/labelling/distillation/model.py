@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
 
 from efficient_empathy.encoders import pad
 from efficient_empathy.foundation.errors import UserError
@@ -27,12 +27,15 @@ class Student(nn.Module):
     def __init__(self, base: Path | str, axes: int, levels: int, dropout: float) -> None:
         super().__init__()
         try:
-            self.encoder = AutoModel.from_pretrained(
-                base, attn_implementation="eager", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
-            )
+            config = AutoConfig.from_pretrained(base)
+            for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+                if hasattr(config, name):
+                    setattr(config, name, 0.0)
+            self.encoder = AutoModel.from_pretrained(base, config=config, attn_implementation="eager")
         except (OSError, ValueError) as error:
             raise UserError(f"cannot load the base encoder {base}: {str(error).splitlines()[0]}") from error
         self.encoder.pooler = None
+        self._has_segments = getattr(config, "type_vocab_size", 1) > 1
         # Freezing the 12 M word vectors halves the cost of a step and loses nothing in cross-validation.
         self.encoder.get_input_embeddings().requires_grad_(False)
         self.dropout = nn.Dropout(dropout)
@@ -41,9 +44,8 @@ class Student(nn.Module):
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Logits, (samples × axes × levels)."""
-        states = self.encoder(
-            input_ids=input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask
-        ).last_hidden_state
+        segments = {"token_type_ids": token_type_ids} if self._has_segments else {}
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **segments).last_hidden_state
         response = token_type_ids.unsqueeze(-1).to(states.dtype)
         context = (attention_mask - token_type_ids).unsqueeze(-1).to(states.dtype)
         means = [(states * part).sum(1) / part.sum(1).clamp(min=1) for part in (response, context)]
@@ -66,13 +68,14 @@ def fit(
     settings: StudentSettings,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> Student:
-    """Fit a student; `on_step` gets the step, the number of steps and the loss.
+    """Fit a student, on the first GPU where there is one; `on_step` gets the step, the number of steps and the loss.
 
     Raises `UserError` on a NaN loss or weight.
     """
     torch.manual_seed(settings.seed)
     _, axes, levels = targets.shape
-    student = Student(base, axes, levels, settings.dropout)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    student = Student(base, axes, levels, settings.dropout).to(device)
     head = {"params": list(student.head.parameters()), "lr": settings.head_learning_rate}
     body = {"params": [p for p in student.encoder.parameters() if p.requires_grad], "lr": settings.learning_rate}
     optimizer = torch.optim.AdamW([head, body], weight_decay=0.01)
@@ -82,13 +85,13 @@ def fit(
         optimizer, lambda step: min((step + 1) / warmup, max(0.0, (steps - step) / max(1, steps - warmup)))
     )
     order = random.Random(settings.seed)
-    all_targets = torch.as_tensor(targets)
+    all_targets = torch.as_tensor(targets, device=device)
     student.train()
     step = 0
     for _ in range(settings.epochs):
         for batch in _batches([len(ids) for ids, _ in encoded], settings.batch, order):
-            with _precision():
-                logits = student(**_inputs([encoded[i] for i in batch]))
+            with _precision(device):
+                logits = student(**_inputs([encoded[i] for i in batch], device))
             loss = ordinal_loss(logits.float(), all_targets[batch], settings.rank_weight)
             if not torch.isfinite(loss):
                 raise UserError(f"the loss is {loss.item()} at step {step}: lower the learning rate")
@@ -108,21 +111,22 @@ def fit(
 def predict(student: Student, encoded: Encoded, batch: int = 64) -> np.ndarray:
     """Logits, (samples × axes × levels) float32, in order."""
     order = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]))
+    device = next(student.parameters()).device
     result = np.empty((len(encoded), student.axes, student.levels), np.float32)
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
-        with _precision():
-            logits = student(**_inputs([encoded[i] for i in rows]))
-        result[rows] = logits.float().numpy()
+        with _precision(device):
+            logits = student(**_inputs([encoded[i] for i in rows], device))
+        result[rows] = logits.float().cpu().numpy()
     return result
 
 
-def _precision() -> torch.autocast:
-    return torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bf16())
+def _precision(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or multiplies_bf16())
 
 
-def _inputs(encoded: Encoded) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array) for name, array in pad(encoded).items()}
+def _inputs(encoded: Encoded, device: torch.device) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array).to(device) for name, array in pad(encoded).items()}
 
 
 def _batches(lengths: Sequence[int], size: int, order: random.Random) -> list[list[int]]:

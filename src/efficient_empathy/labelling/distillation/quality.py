@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from efficient_empathy.encoders import normalise
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.distillation.model import Encoded, fit, predict
+from efficient_empathy.labelling.distillation.model import Encoded, predict
 from efficient_empathy.labelling.distillation.settings import StudentSettings
+from efficient_empathy.labelling.distillation.teaching import Progress, TeacherModel, learn
 from efficient_empathy.labelling.subsets import bind_rules, sample_facts, subset_probabilities
 from efficient_empathy.scoring.dependence import fit_dependence
 from efficient_empathy.scoring.judges.contract import JudgeSpec
@@ -234,9 +235,6 @@ def _tables(bound: BoundRules, stack: np.ndarray) -> list[np.ndarray]:
     return [stack[:, i, : high - low + 1] for i, (low, high) in enumerate(bound.scales.values())]
 
 
-Progress = Callable[[str, int, int, float], None]
-
-
 def cross_fit(
     base: Path | str,
     encoded: Encoded,
@@ -245,29 +243,32 @@ def cross_fit(
     folds: int,
     cache: Path,
     on_step: Progress,
-) -> np.ndarray:
+    teacher: TeacherModel | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Logits for every sample from a student that saw no sample of its dialogue, (samples × axes × levels).
 
-    Each fold is kept in the folder `cache`: the same call goes on where it stopped, and costs nothing the second time.
+    Beside them those of the students' teachers, where they have one. Each fold is kept in the folder `cache`: the same
+    call goes on where it stopped, and costs nothing the second time.
     """
     number = examples.folds(folds, settings.seed)
     digest = hashlib.sha256(examples.targets.tobytes())
-    digest.update(json.dumps([str(base), folds, asdict(settings), [s.id for s in examples.samples]]).encode())
-    logits = np.empty(examples.targets.shape, np.float32)
+    told = [str(base), folds, asdict(settings), [s.id for s in examples.samples]]
+    digest.update(json.dumps(told if teacher is None else [*told, teacher.digest]).encode())
+    logits = np.empty((2 if teacher else 1, *examples.targets.shape), np.float32)
     for fold in range(folds):
         path = cache / f"{digest.hexdigest()[:16]}-{fold}.npy"
         held_out = np.flatnonzero(number == fold).tolist()
         if not path.exists():
             others = np.flatnonzero(number != fold).tolist()
             what = f"fold {fold + 1} of {folds}"
-            student = fit(
-                base, [encoded[i] for i in others], examples.targets[others], settings,
-                lambda *at, what=what: on_step(what, *at),
-            )  # fmt: skip
+            student, master = learn(base, encoded, examples.targets, others, settings, teacher, on_step, what)
+            here = [predict(student, [encoded[i] for i in held_out])]
+            if teacher is not None and master is not None:
+                here.append(predict(master, [teacher.judged[i] for i in held_out]))
             with atomic(path) as temporary, temporary.open("wb") as handle:
-                np.save(handle, predict(student, [encoded[i] for i in held_out]))
-        logits[held_out] = np.load(path)
-    return logits
+                np.save(handle, np.stack(here))
+        logits[:, held_out] = np.load(path)
+    return logits[0], logits[1] if teacher else None
 
 
 def cross_calibrate(logits: np.ndarray, examples: Examples, rubric: Rubric, folds: int, seed: int) -> np.ndarray:

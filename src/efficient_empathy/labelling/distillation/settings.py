@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.guard import Reads
 from efficient_empathy.foundation.settings import SETTINGS, Flag
 from efficient_empathy.selection.settings import RulePolicySettings
 
@@ -43,6 +44,13 @@ class DistillSettings(RulePolicySettings):
 
     base: str | None = None
     """The pre-trained encoder: a folder or a hub name; MiniLM by default."""
+    teacher_model: str | None = None
+    """A larger encoder, a folder or a hub name, that is fitted on the judgements first: the student then learns from
+    what it makes of --unlabelled, too."""
+    unlabelled: Annotated[str | None, Reads()] = None
+    """Dialogues without judgements, read as `score` reads a source, for the teacher model to label."""
+    teacher_learning_rate: float = Field(default=3e-5, gt=0)
+    """Peak rate of the teacher model's encoder; all else is as for the student."""
     name: str = "distilled"
     """What its judgements are signed with."""
     folds: int = Field(default=5, ge=2)
@@ -53,6 +61,12 @@ class DistillSettings(RulePolicySettings):
     """For the card: where the judgements come from."""
     licence: str = "other"
     """For the card."""
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.teacher_model is None) != (self.unlabelled is None):
+            raise ValueError("--teacher-model labels --unlabelled: give both, or neither")
+        return self
 
     def rules_for(self, rubric: Rubric) -> RulePolicy | None:
         """The policy whose subsets the card tells the accuracy of; None where the default one does not fit the rubric.

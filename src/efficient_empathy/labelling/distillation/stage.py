@@ -12,21 +12,21 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from efficient_empathy.dialogues import open_source
 from efficient_empathy.encoders import PairTokenizer, pad
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic, temporary_folder
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.distillation.model import Encoded, Student, fit, predict
+from efficient_empathy.labelling.distillation.model import Encoded, Student, predict
 from efficient_empathy.labelling.distillation.quality import (
     Examples,
-    Progress,
     agreement,
     cross_calibrate,
     cross_fit,
@@ -38,6 +38,7 @@ from efficient_empathy.labelling.distillation.quality import (
 from efficient_empathy.labelling.distillation.reference import FILE as REFERENCE
 from efficient_empathy.labelling.distillation.reference import write_reference
 from efficient_empathy.labelling.distillation.settings import DistillSettings
+from efficient_empathy.labelling.distillation.teaching import Progress, TeacherModel, learn
 from efficient_empathy.scoring.judges.distilled import DistilledConfig, DistilledJudge, calibrate
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric
@@ -62,7 +63,7 @@ distribution over the whole numbers of its scale. int8 ONNX, run by onnxruntime;
 
 {data}
 
-Learnt from {samples} judgements; base model {base}. Kept under `{teacher}`.
+Learnt from {samples} judgements{taught}; base model {base}. Kept under `{teacher}`.
 
 ## Figures
 
@@ -99,10 +100,20 @@ def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence:
         licence=licence or "other",
         data=data or "Not described: pass --data to say where the judgements come from and under which licence.",
         axis_rows="\n".join(rows),
+        taught=_taught(figures["teacher_model"]) if figures["teacher_model"] else "",
         noise=_noise(figures["noise"]) if figures["noise"] else "",
         labels=labels,
         max_tokens=figures["settings"]["max_tokens"],
         **{key: figures[key] for key in ("samples", "base", "teacher", "folds", "int8_gap", "megabytes")},
+    )
+
+
+def _taught(figures: dict[str, Any]) -> str:
+    """Whom the student had for a teacher, and how good that one is."""
+    axes = ", ".join(f"{name} {f['spearman']:.3f}" for name, f in figures["axes"].items())
+    return (
+        f" and from what {figures['base']}, fitted on the same ones, makes of {figures['unlabelled']:,} samples "
+        f"without any (its own Spearman, cross-validated: {axes})"
     )
 
 
@@ -227,13 +238,16 @@ def distill(
     write_tokenizer(base, out / "tokenizer.json")
     encoded = PairTokenizer(out / "tokenizer.json", student_settings.max_tokens)(examples.samples)
 
-    logits = cross_fit(base, encoded, examples, student_settings, folds, out / ".folds", on_step)
+    teacher = _teacher(settings, examples, out)
+    logits, of_teacher = cross_fit(base, encoded, examples, student_settings, folds, out / ".folds", on_step, teacher)
     heads = fit_heads(logits, examples.targets, rubric)
     held_out = cross_calibrate(logits, examples, rubric, folds, student_settings.seed)
     dependence = dependence_of(held_out, examples.targets)
-    figures = agreement(held_out, examples, rubric, dependence, policy)
+    figures = agreement(held_out, examples, rubric, dependence, policy) | {"teacher_model": None}
 
-    student = fit(base, encoded, examples.targets, student_settings, lambda *at: on_step("all data", *at))
+    everything = range(len(encoded))
+    student, _ = learn(base, encoded, examples.targets, everything, student_settings, teacher, on_step, "all data")
+    student.cpu()
     export_onnx(student, out / "model.onnx")
     config = DistilledConfig(
         name=settings.name,
@@ -244,6 +258,10 @@ def distill(
     )
     _write_text(out / "judge.json", config.model_dump_json(indent=2) + "\n")
     write_reference(DistilledJudge(rubric, out), out, examples.samples, held_out)
+    if teacher is not None and of_teacher is not None:
+        calibrated = cross_calibrate(of_teacher, examples, rubric, folds, student_settings.seed)
+        taught = {"base": Path(teacher.base).name, "unlabelled": len(teacher.unjudged)}
+        figures["teacher_model"] = taught | {"axes": agreement(calibrated, examples, rubric)["axes"]}
     figures |= {
         "noise": noise(examples, rubric),
         "folds": folds,
@@ -258,6 +276,20 @@ def distill(
     _write_text(out / "README.md", card(settings.name, rubric, figures, settings.data, settings.licence))
     shutil.rmtree(out / ".folds", ignore_errors=True)
     return figures
+
+
+def _teacher(settings: DistillSettings, examples: Examples, out: Path) -> TeacherModel | None:
+    """The larger encoder with what it reads; `out` has the student's tokenizer. Raises `UserError`."""
+    if settings.teacher_model is None or settings.unlabelled is None:
+        return None
+    learner = settings.student
+    own = replace(learner, learning_rate=settings.teacher_learning_rate)
+    with temporary_folder(out) as folder:
+        write_tokenizer(settings.teacher_model, folder / "tokenizer.json")
+        tokenizer = PairTokenizer(folder / "tokenizer.json", learner.max_tokens)
+    of_student = PairTokenizer(out / "tokenizer.json", learner.max_tokens)
+    unjudged = list(open_source(settings.unlabelled))
+    return TeacherModel.reading(settings.teacher_model, own, examples.samples, unjudged, tokenizer, of_student)
 
 
 def _clear(out: Path) -> None:
