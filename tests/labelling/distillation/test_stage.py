@@ -203,5 +203,14 @@ def test_a_teacher_that_has_nothing_to_label_is_told(workspace, base, tmp_path) 
     ]
     known.write_text(json.dumps({"messages": messages}) + "\n")
     settings = DistillSettings(base=str(base), folds=2, teacher_model=str(base), unlabelled=str(known))
+    judge = tmp_path / "judge"
+    judge.mkdir()
+    (judge / "judge.json").write_text("of an earlier one")
     with pytest.raises(UserError, match="every unlabelled sample has a judgement"):
-        distill(workspace, tmp_path / "judge", RUBRIC, settings)
+        distill(workspace, judge, RUBRIC, settings)
+    nowhere = settings.model_copy(update={"teacher_model": str(tmp_path / "no" / "such" / "model")})
+    with pytest.raises(
+        UserError, match="cannot load the tokenizer of .*: name a folder with a tokenizer.json, or a hub"
+    ):
+        distill(workspace, judge, RUBRIC, nowhere)
+    assert [path.name for path in judge.iterdir()] == ["judge.json"]

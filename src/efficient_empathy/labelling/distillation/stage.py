@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -234,11 +235,12 @@ def distill(
     policy = settings.rules_for(rubric)
     examples = read_examples(workspace, scoring.panel.specs[0], rubric, folds)
     started = time.monotonic()
+    tokenizer = _tokenizer_of(base, student_settings.max_tokens)
+    encoded = tokenizer(examples.samples)
+    teacher = _teacher(settings, examples, tokenizer)  # what cannot be read leaves the judge that is in `out`
     _clear(out)
     write_tokenizer(base, out / "tokenizer.json")
-    encoded = PairTokenizer(out / "tokenizer.json", student_settings.max_tokens)(examples.samples)
 
-    teacher = _teacher(settings, examples, out)
     logits, of_teacher = cross_fit(base, encoded, examples, student_settings, folds, out / ".folds", on_step, teacher)
     heads = fit_heads(logits, examples.targets, rubric)
     held_out = cross_calibrate(logits, examples, rubric, folds, student_settings.seed)
@@ -278,18 +280,20 @@ def distill(
     return figures
 
 
-def _teacher(settings: DistillSettings, examples: Examples, out: Path) -> TeacherModel | None:
-    """The larger encoder with what it reads; `out` has the student's tokenizer. Raises `UserError`."""
+def _teacher(settings: DistillSettings, examples: Examples, of_student: PairTokenizer) -> TeacherModel | None:
+    """The larger encoder with what it reads. Raises `UserError`."""
     if settings.teacher_model is None or settings.unlabelled is None:
         return None
-    learner = settings.student
-    own = replace(learner, learning_rate=settings.teacher_learning_rate)
-    with temporary_folder(out) as folder:
-        write_tokenizer(settings.teacher_model, folder / "tokenizer.json")
-        tokenizer = PairTokenizer(folder / "tokenizer.json", learner.max_tokens)
-    of_student = PairTokenizer(out / "tokenizer.json", learner.max_tokens)
+    own = replace(settings.student, learning_rate=settings.teacher_learning_rate)
+    tokenizer = _tokenizer_of(settings.teacher_model, own.max_tokens)
     unjudged = list(open_source(settings.unlabelled))
     return TeacherModel.reading(settings.teacher_model, own, examples.samples, unjudged, tokenizer, of_student)
+
+
+def _tokenizer_of(base: Path | str, max_tokens: int) -> PairTokenizer:
+    with tempfile.TemporaryDirectory() as folder:
+        write_tokenizer(base, Path(folder) / "tokenizer.json")
+        return PairTokenizer(Path(folder) / "tokenizer.json", max_tokens)
 
 
 def _clear(out: Path) -> None:
@@ -323,7 +327,10 @@ def write_tokenizer(base: Path | str, path: Path) -> None:
         else:
             tokenizer = Tokenizer.from_pretrained(base)
     except Exception as error:  # tokenizers raises bare Exceptions
-        raise UserError(f"cannot load the tokenizer of {base}: {error}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"cannot load the tokenizer of {base} ({reason}): name a folder with a tokenizer.json, or a hub name"
+        ) from error
     with atomic(path) as temporary:
         tokenizer.save(str(temporary), pretty=False)
 
