@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from filelock import FileLock
 
@@ -21,6 +22,7 @@ from efficient_empathy.labelling.subsets import bind_rules
 from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring import Ledger, Rubric
 from efficient_empathy.scoring.stage import score
+from efficient_empathy.selection import select
 from efficient_empathy.selection.policies import load_policy
 from misbehaviours import Behaviour, ok, raw
 
@@ -87,3 +89,11 @@ def _score_into(folder: Path) -> None:
     source.write_text("".join(lines[: SAMPLES // 2]), "utf-8")
     assert sum(1 for _ in open_source(source)) >= SAMPLES * 0.9
     score(source, Workspace(folder / "run"))
+
+
+def wrong_share(predicted: PredictedRun, workspace: Workspace) -> float:
+    """Of the selection's labels, how many differ from the expert's."""
+    select(workspace)
+    labels = pl.read_parquet(workspace.assignments)["subset"].to_list()
+    truth = predicted.predictions.labels_of(predicted.scores)
+    return float(np.mean([predicted.predictions.subsets[k] != label for k, label in zip(truth, labels, strict=True)]))

@@ -24,7 +24,7 @@ from efficient_empathy.scoring.batches.settings import BatchSettings
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection import select
 from misbehaving_server import MisbehavingServer
-from predicted_runs import PredictedRun, asked
+from predicted_runs import PredictedRun, asked, wrong_share
 
 
 def run(
@@ -43,14 +43,6 @@ def run(
     return cascade(
         predicted.source, workspace, values, options=options, dry_run=dry_run, batches=batches, console=console
     )
-
-
-def wrong_share(predicted: PredictedRun, workspace: Workspace) -> float:
-    """Of the selection's labels, how many differ from the expert's."""
-    select(workspace)
-    labels = pl.read_parquet(workspace.assignments)["subset"].to_list()
-    truth = predicted.predictions.labels_of(predicted.scores)
-    return float(np.mean([predicted.predictions.subsets[k] != label for k, label in zip(truth, labels, strict=True)]))
 
 
 def test_the_guarantee_is_kept_by_the_selection_and_only_the_rest_is_paid_for(predicted, tmp_path) -> None:

@@ -18,10 +18,9 @@ from efficient_empathy.labelling.cascade.record import CascadeRecord, CascadeRes
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.cascade.stage import cascade
 from efficient_empathy.report import report
-from efficient_empathy.selection import select
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, raw
-from predicted_runs import PredictedRun, asked
+from predicted_runs import PredictedRun, asked, wrong_share
 
 CHEAP, DEAR = "gpt-4o-mini", "gpt-4o"
 Script = Callable[[dict[str, Any], int], Behaviour]
@@ -58,13 +57,6 @@ def models(server: MisbehavingServer) -> dict[str, Counter[str]]:
     return {
         model: Counter(asked(body) for body in server.requests if body["model"] == model) for model in (CHEAP, DEAR)
     }
-
-
-def wrong_share(predicted: PredictedRun, workspace: Workspace) -> float:
-    select(workspace)
-    labels = pl.read_parquet(workspace.assignments)["subset"].to_list()
-    truth = predicted.predictions.labels_of(predicted.scores)
-    return float(np.mean([predicted.predictions.subsets[k] != label for k, label in zip(truth, labels, strict=True)]))
 
 
 def test_a_good_step_saves_the_expert_work_and_money_under_one_guarantee(predicted, tmp_path) -> None:

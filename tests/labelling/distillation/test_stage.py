@@ -209,8 +209,6 @@ def test_a_teacher_that_has_nothing_to_label_is_told(workspace, base, tmp_path) 
     with pytest.raises(UserError, match="every unlabelled sample has a judgement"):
         distill(workspace, judge, RUBRIC, settings)
     nowhere = settings.model_copy(update={"teacher_model": str(tmp_path / "no" / "such" / "model")})
-    with pytest.raises(
-        UserError, match="cannot load the tokenizer of .*: name a folder with a tokenizer.json, or a hub"
-    ):
+    with pytest.raises(UserError, match=r"cannot load the tokenizer of .*: name a folder with a tokenizer"):
         distill(workspace, judge, RUBRIC, nowhere)
     assert [path.name for path in judge.iterdir()] == ["judge.json"]
