@@ -62,7 +62,8 @@ class CascadeSettings(RulePolicySettings):
     @model_validator(mode="after")
     def _begins_with_distilled(self) -> CascadeSettings:
         if self.step[0].partition(":")[0] != "distilled":
-            raise ValueError(f"the first step is distilled, which costs nothing: --step distilled --step {self.step[0]}")
+            steps = f"--step distilled --step {self.step[0]}"
+            raise ValueError(f"the first step is distilled, which costs nothing: {steps}")
         return self
 
     @model_validator(mode="after")
