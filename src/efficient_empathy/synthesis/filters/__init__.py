@@ -1,0 +1,1 @@
+"""Filters of synthetic samples: each says of a candidate whether it stays, why not, and by which figure."""
