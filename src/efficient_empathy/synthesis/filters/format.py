@@ -44,7 +44,7 @@ _HEADING = re.compile(r"^\s*(?:\#{1,6}\s|\*\*[\w ]+:?\*\*:?\s|-{3,}\s*$|={3,}\s*
 _NUMBERED = re.compile(
     r"""
     (?:^|[\s(\[*])(?:speaker|listener|person|user|participant|turn|round|utterance|situation|emotion
-    |(?:new\ |rewritten\ )?(?:context|response|dialogue))[ _]?(?:\d{1,2}|[AB])?[)\]*]*\s*[:：](?=\s|$)
+    |(?:new\ |rewritten\ )?(?:context|response|dialogue))[ _]?(?:\d{1,2}|[AB])?[)\]*]*\s*[:：](?=[\s*]|$)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
