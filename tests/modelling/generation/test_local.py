@@ -14,6 +14,7 @@ from efficient_empathy.modelling.generation.local import (
     decode,
     encode,
     most_probable,
+    penalising,
     plan_batches,
     sampling,
     stop_tokens,
@@ -137,10 +138,10 @@ def test_the_longest_come_first_and_like_lengths_together():
 NEW_TOKENS = 24
 
 
-def alone(model, ids):
+def alone(model, ids, **options):
     """The reference: transformers' own generation of one prompt, without padding and to the full length."""
     prompt = torch.tensor([ids])
-    options = {"min_new_tokens": NEW_TOKENS, "max_new_tokens": NEW_TOKENS, "do_sample": False, "pad_token_id": 0}
+    options |= {"min_new_tokens": NEW_TOKENS, "max_new_tokens": NEW_TOKENS, "do_sample": False, "pad_token_id": 0}
     model.generation_config.eos_token_id = None
     return model.generate(prompt, attention_mask=torch.ones_like(prompt), **options)[0, len(ids) :].tolist()
 
@@ -161,6 +162,23 @@ def test_a_batch_says_what_each_prompt_alone_would_be_answered(tmp_path, family,
     model = model_of(tmp_path, family)
     replies = decode(model, ids, [NEW_TOKENS] * len(ids), set(), most_probable)
     assert replies == [alone(model, prompt) for prompt in ids]
+
+
+def test_a_penalty_on_repetition_is_that_of_transformers_for_rows_that_leave_too(tmp_path, ids):
+    model = model_of(tmp_path, "llama")
+    whole = [alone(model, prompt, repetition_penalty=1.7) for prompt in ids]
+    limits = [4, NEW_TOKENS, 7, 9, NEW_TOKENS]
+    found = decode(model, ids, limits, set(), penalising(most_probable, ids, 1.7))
+    assert found == [reply[:n] for reply, n in zip(whole, limits, strict=True)]
+    assert found[1] != alone(model, ids[1])
+
+
+def test_the_setting_reaches_the_decoding_and_its_record(tiny, prompts):
+    settings = SHORT.model_copy(update={"repetition_penalty": 2.0})
+    assert settings.decoding["repetition_penalty"] == 2.0
+    assert "repetition_penalty" not in SHORT.decoding
+    generator = LocalGenerator.load(tiny, settings)
+    assert replies(generator, prompts) != replies(LocalGenerator.load(tiny, SHORT), prompts)
 
 
 @pytest.mark.parametrize("family", ["llama", "mistral"])

@@ -20,6 +20,7 @@ from efficient_empathy.modelling.generation import GenerationSettings, generate,
 from efficient_empathy.modelling.generation.local import LocalGenerator
 from efficient_empathy.modelling.generation.record import GenerationRecord
 from efficient_empathy.modelling.generation.replies import SCHEMA, Journal
+from efficient_empathy.modelling.generation.settings import EndpointOptions
 from forked_command import ForkedCommand
 from manifest_entries import write_entry
 
@@ -294,6 +295,13 @@ def test_a_file_outside_a_run(tmp_path, tiny):
         ({"name": "../.."}, "--name"),
         ({"settings": SHORT.model_copy(update={"template": "no_such"})}, "no_such"),
         ({"settings": SHORT.model_copy(update={"backend": "vllm"})}, "vLLM and a GPU"),
+        (
+            {
+                "settings": SHORT.model_copy(update={"repetition_penalty": 1.1}),
+                "endpoint": EndpointOptions(base_url="http://localhost:8000/v1"),
+            },
+            "--repetition-penalty is for models in this process.*--extra-body",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_told_before_anything_is_written(run, options, said, tmp_path, monkeypatch):

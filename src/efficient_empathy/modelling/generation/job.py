@@ -122,6 +122,11 @@ def plan_job(
 ) -> Job:
     """See `stage.generate` for the parameters. Raises `UserError` for what cannot be done; writes nothing."""
     if endpoint is not None:
+        if settings.repetition_penalty != 1:
+            raise UserError(
+                "--repetition-penalty is for models in this process, since servers call it by different names: give "
+                """the endpoint's own field, such as --extra-body '{"repetition_penalty": 1.1}' for vLLM"""
+            )
         target = Target(endpoint_name(endpoint.base_url), file_name(name or model), name or model)
         further = settings_of_request(endpoint.headers, endpoint.extra_body)
         identity = f"{model} at {address_of(endpoint.wire, endpoint.base_url)}"

@@ -126,6 +126,8 @@ class LocalGenerator:
         choose: Choose = most_probable
         if settings.temperature:
             choose = sampling(seeds, max(limits), settings.temperature, settings.top_p)
+        if settings.repetition_penalty != 1:
+            choose = penalising(choose, prompts, settings.repetition_penalty)
         try:
             return decode(self.model, prompts, limits, self.stops, choose)
         except torch.OutOfMemoryError:
@@ -275,3 +277,25 @@ def sampling(seeds: Sequence[int], length: int, temperature: float, top_p: float
         return order.gather(-1, ranks[:, None])[:, 0]
 
     return choose
+
+
+def penalising(choose: Choose, prompts: Sequence[Sequence[int]], penalty: float) -> Choose:
+    """Makes tokens of a row's prompt and reply less probable to come again, then lets `choose` choose.
+
+    Their logits are divided by `penalty` where they are above 0 and multiplied by it elsewhere (Keskar et al. 2019,
+    arXiv 1909.05858, section 4.1), as transformers and vLLM do. A prompt's tokens count.
+    """
+    seen: torch.Tensor | None = None
+
+    def penalised(logits: torch.Tensor, rows: list[int], step: int) -> torch.Tensor:
+        nonlocal seen
+        if seen is None:
+            seen = torch.zeros(len(prompts), logits.shape[-1], dtype=torch.bool, device=logits.device)
+            for row, prompt in enumerate(prompts):
+                seen[row, torch.tensor(prompt, device=logits.device)] = True
+        weighed = torch.where(logits > 0, logits / penalty, logits * penalty)
+        tokens = choose(torch.where(seen[rows], weighed, logits), rows, step)
+        seen[rows, tokens] = True
+        return tokens
+
+    return penalised

@@ -32,6 +32,9 @@ class GenerationSettings(Settings):
     """Of sampling; 0 takes the most probable token each time."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """With a temperature: only the most probable tokens that together have this probability."""
+    repetition_penalty: float = Field(default=1.0, ge=1, le=2)
+    """local: above 1, words that stand in the prompt or the reply already are less likely to come again, so that small
+    models do not go in circles; 1.1 is usual."""
     seed: int = Field(default=0, ge=0)
     """With a temperature: of the draws. Each prompt has draws of its own, whatever is generated beside it."""
     batch_size: int = Field(default=128, ge=1)
@@ -52,6 +55,8 @@ class GenerationSettings(Settings):
     def decoding(self) -> dict[str, JsonValue]:
         """What decides on a response besides model and prompt."""
         greedy: dict[str, JsonValue] = {"max_new_tokens": self.max_new_tokens, "temperature": self.temperature}
+        if self.repetition_penalty != 1:
+            greedy["repetition_penalty"] = self.repetition_penalty
         return greedy | ({"top_p": self.top_p, "seed": self.seed} if self.temperature else {})
 
 

@@ -88,6 +88,7 @@ class VllmGenerator:
         return SamplingParams(
             max_tokens=settings.max_new_tokens,
             temperature=settings.temperature,
+            repetition_penalty=settings.repetition_penalty,
             stop_token_ids=[self.tokenizer.eos_token_id],
             **(sampling if settings.temperature else {}),
         )
