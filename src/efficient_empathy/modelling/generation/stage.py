@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, get_args
 
 from efficient_empathy.dialogues.settings import ReadingSettings
 from efficient_empathy.foundation.console import Console
-from efficient_empathy.foundation.errors import Misplaced, UserError
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.runner import Ending
-from efficient_empathy.modelling.generation.backends import BACKENDS, FinishReason, Reply, choose_backend
-from efficient_empathy.modelling.generation.endpoint import EndpointGenerator
+from efficient_empathy.modelling.generation.asking import Asker
+from efficient_empathy.modelling.generation.backends import FinishReason
 from efficient_empathy.modelling.generation.job import Job, plan_job
 from efficient_empathy.modelling.generation.record import GenerateRecord, Generation, GenerationRecord, GenerationResult
 from efficient_empathy.modelling.generation.replies import Journal, Replies, read_output, write
 from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
-from efficient_empathy.modelling.progress import GenerationProgress
 from efficient_empathy.modelling.training.record import TemplateRecord
 
 REASONS_SHOWN = 3
@@ -86,13 +83,14 @@ def _generate(job: Job, workspace: Workspace | None, console: Console, *, force:
         if of_run is not None:
             _renew(of_run, stage, job, earlier)
         return _result(job, replies, earlier, "complete", skipped=True)
-    job.backend = "endpoint" if job.endpoint else choose_backend(job.settings)
+    asker = Asker(job.name, job.model, job.target.path, job.settings, job.endpoint)
+    job.backend = asker.backend
     ending: Ending = "complete"
     if len(done) < len(job.ids):
         with journal.open(anew=force or not journal.holds_ours):
             if spent_usd:
                 journal.commit_usd(spent_usd)
-            ending = _answer(job, journal, replies, done, console)
+            ending = asker.ask(job.ids, job.prompts, done, journal, replies, console)
     record = _record(job, replies)
     if ending == "complete":
         if of_run is not None:
@@ -153,59 +151,6 @@ def _merge_replies(before: Replies, journalled: Replies, spent_usd: float, *, re
     every = before.by_sample | journalled.by_sample
     good = {i: reply for i, reply in every.items() if not (retry and reply.finish_reason == "error")}
     return Replies(good, before.seconds + journalled.seconds, spent_usd)
-
-
-def _answer(job: Job, journal: Journal, so_far: Replies, done: set[int], console: Console) -> Ending:
-    progress = GenerationProgress(console, job.name, len(job.ids), len(done))
-    since = time.monotonic()
-
-    def keep(replies: list[Reply]) -> None:
-        nonlocal since
-        now = time.monotonic()
-        ids = [job.ids[reply.prompt] for reply in replies]
-        journal.append(ids, replies, now - since)
-        so_far.by_sample.update(zip(ids, replies, strict=True))
-        so_far.seconds += now - since
-        since = now
-        progress.update(replies)
-
-    try:
-        if job.endpoint is not None:
-            return _ask(job, job.endpoint, journal, so_far, done, keep, progress, console)
-        generator = BACKENDS[choose_backend(job.settings)](job.target.path, job.settings)
-        with progress:
-            for replies in generator.generate(job.prompts, frozenset(done)):
-                keep(replies)
-    except KeyboardInterrupt:
-        return "stopped"
-    except Misplaced:
-        raise
-    except UserError as error:
-        remains = (
-            f"{len(so_far.by_sample):,} of {len(job.ids):,} responses are kept; the same command goes on from there"
-        )
-        raise UserError(f"{error} ({remains}.)") from error
-    return "complete"
-
-
-def _ask(
-    job: Job,
-    endpoint: EndpointOptions,
-    journal: Journal,
-    so_far: Replies,
-    done: set[int],
-    keep: Callable[[list[Reply]], None],
-    progress: GenerationProgress,
-    console: Console,
-) -> Ending:
-    generator = EndpointGenerator.load(
-        job.model, job.settings, endpoint, spent_usd=so_far.cost_usd, journal=journal.commit_usd
-    )
-    try:
-        with progress:
-            return generator.run(job.prompts, done, keep, console)
-    finally:
-        so_far.cost_usd = generator.endpoint.budget.spent_usd
 
 
 def _result(job: Job, replies: Replies, record: GenerationRecord, ending: Ending, *, skipped: bool) -> GenerationResult:
