@@ -11,6 +11,8 @@ import polars as pl
 
 Role = Literal["speaker", "listener"]
 Side = Literal["chosen", "rejected"]
+SYNTHETIC = "synthetic"
+"""The split of samples that a model has made: models are trained on them, never tested."""
 
 UTTERANCE = pl.Struct({"role": pl.String(), "text": pl.String})
 SAMPLE_SCHEMA = pl.Schema(

@@ -1,0 +1,94 @@
+"""The settings of `synthesize`: how many samples are made, by what, and what they must come through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.guard import Reads
+from efficient_empathy.foundation.settings import Flag
+from efficient_empathy.modelling.generation.settings import GenerationSettings
+from efficient_empathy.synthesis.filters.settings import FilterSettings
+from efficient_empathy.synthesis.generators import GENERATORS
+
+MOST_ROUNDS = 20
+
+
+class SynthesisSettings(FilterSettings):
+    """How many synthetic samples are made, by which generators, and what they must come through."""
+
+    samples: int = Field(default=100, ge=1)
+    """How many synthetic samples the run is to have in the end."""
+    generators: tuple[str, ...] = ("rewrite",)
+    """What makes them, by turns: rewrite (a real sample becomes a new dialogue), answer (another response to a real
+    context, in the manner of a subset), situation (a dialogue from a category and a persona), repair (a discarded
+    response made better)."""
+    prompts: Annotated[dict[str, Path], Flag("--prompt", metavar="GENERATOR=FILE")] = Field(default_factory=dict)
+    """A generator's prompt, in place of its own."""
+    rounds: Annotated[str, Flag(metavar="N or N-N")] = "3-5"
+    """Rounds of a new dialogue, a line of the speaker's and one of the listener's each; drawn from a range."""
+    examples: int = Field(default=2, ge=1, le=20)
+    """answer: responses that show the manner of a subset."""
+    test_files: Annotated[tuple[str, ...], Reads(), Flag("--test-file", metavar="FILE", repeats=True)] = ()
+    """Test data that no synthetic sample may repeat, besides the run's own test split."""
+    judged: bool = True
+    """Keep only what the run's own judge and policy put into one of the subsets that are selected."""
+    diversity: float = Field(default=0.9, gt=0, le=1)
+    """The share of what has come through that is kept for its diversity (k-center greedy)."""
+    pilot: int = Field(default=32, ge=1)
+    """So many are asked for first, to see how many come through."""
+    max_requests: int | None = Field(default=None, ge=1)
+    """Requests to the generating model in all; 20 for each sample by default."""
+    seed: int = Field(default=0, ge=0)
+    """Draws seeds, personas and rounds."""
+    temperature: float = Field(default=0.9, ge=0)
+    """Of the generating model's sampling."""
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    """Only the most probable tokens that together have this probability are drawn from."""
+    max_new_tokens: int = Field(default=512, ge=1)
+    """The longest reply of the generating model."""
+
+    @field_validator("rounds", mode="before")
+    @classmethod
+    def _read_rounds(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _allowed(self) -> SynthesisSettings:
+        try:
+            low, high = self.rounds_range
+        except ValueError:
+            raise ValueError(f"rounds is a number or a range such as 3-5, not {self.rounds!r}") from None
+        if not 1 <= low <= high <= MOST_ROUNDS:
+            raise ValueError(f"rounds {self.rounds}: from 1 to {MOST_ROUNDS}, the lower number first")
+        if not self.generators:
+            raise ValueError("generators: name at least one")
+        for name in (*self.generators, *self.prompts):
+            try:
+                GENERATORS.require(name)
+            except UserError as error:
+                raise ValueError(str(error)) from error
+        if unused := [name for name in self.prompts if name not in self.generators]:
+            raise ValueError(f"a prompt for {unused[0]} is given, which is none of the generators")
+        return self
+
+    @property
+    def rounds_range(self) -> tuple[int, int]:
+        """The fewest and the most rounds of a new dialogue."""
+        low, _, high = self.rounds.partition("-")
+        return int(low), int(high or low)
+
+    @property
+    def most_requests(self) -> int:
+        """Requests in all."""
+        return self.max_requests or 20 * self.samples
+
+    @property
+    def generation(self) -> GenerationSettings:
+        """How the generating model decodes."""
+        return GenerationSettings(
+            temperature=self.temperature, top_p=self.top_p, max_new_tokens=self.max_new_tokens, seed=self.seed
+        )
