@@ -10,11 +10,15 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 CONTRACTIONS = [
     (re.compile(pattern), replacement)
@@ -109,21 +113,18 @@ class OnnxEncoder:
     """`model.onnx` and `tokenizer.json` of one folder; raises `UserError` where a file is missing or damaged.
 
     Samples run one by one on `threads` threads (0: one per processor). That wastes nothing on padding, is faster than
-    batches here, and a sample's result never depends on the others: int8 activations are scaled per call.
+    batches here, and a sample's result never depends on the others: int8 activations are scaled per call. With
+    `states`, the name of an inner tensor (1 × tokens × width), a sample's row is the mean of it over the tokens.
     """
 
-    def __init__(self, folder: Path, max_tokens: int, threads: int = 0) -> None:
-        import onnxruntime
-
+    def __init__(self, folder: Path, max_tokens: int, threads: int = 0, states: str | None = None) -> None:
         self._model = folder / "model.onnx"
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
+        self._session = open_session(folder, [states] if states else [])
         try:
             self._tokenizer = PairTokenizer(folder / "tokenizer.json", max_tokens)
-            self._session = onnxruntime.InferenceSession(str(self._model), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # both libraries raise bare Exceptions of their own
-            raise UserError(f"{folder} holds no usable model.onnx and tokenizer.json: {error}") from error
+        except Exception as error:  # tokenizers raises bare Exceptions of its own
+            raise UserError(f"{folder} holds no usable tokenizer.json: {error}") from error
+        self._states = [states] if states else None
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
 
     def __call__(self, samples: Sequence[Sample]) -> np.ndarray:
@@ -134,8 +135,48 @@ class OnnxEncoder:
         return outputs
 
     def _one(self, encoded: tuple[list[int], int]) -> np.ndarray:
-        output: np.ndarray = self._session.run(None, pad([encoded]))[0]
-        return output
+        output: np.ndarray = self._session.run(self._states, pad([encoded]))[0]
+        return output.mean(1) if self._states else output
 
 
-__all__ = ["OnnxEncoder", "PairTokenizer", "normalise", "pad"]
+def open_session(folder: Path, outputs: Sequence[str] = ()) -> InferenceSession:
+    """A session on one thread of a folder's `model.onnx` that also gives out its inner tensors called `outputs`.
+
+    Raises `UserError` where the file is missing or damaged, or has no such tensor.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    path = folder / "model.onnx"
+    try:
+        model = with_outputs(path.read_bytes(), outputs) if outputs else str(path)
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises bare Exceptions of its own
+        raise UserError(f"{folder} holds no usable encoder: {error}") from error
+
+
+def with_outputs(model: bytes, names: Sequence[str]) -> bytes:
+    """An ONNX model that also gives out the inner tensors called `names`.
+
+    Protocol buffers that are put one after the other merge: here field 7 of ModelProto (graph), field 12 of GraphProto
+    (output), field 1 of ValueInfoProto (name), as onnx.proto numbers them.
+    """
+    return model + b"".join(_field(7, _field(12, _field(1, name.encode()))) for name in names)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    content = bytearray()
+    while value >= 0x80:
+        content.append(value & 0x7F | 0x80)
+        value >>= 7
+    content.append(value)
+    return bytes(content)
+
+
+__all__ = ["OnnxEncoder", "PairTokenizer", "normalise", "open_session", "pad", "with_outputs"]

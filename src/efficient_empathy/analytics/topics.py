@@ -15,14 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import polars as pl
 from tokenizers import Tokenizer
 
 from efficient_empathy.analytics.table import Codes, Labels, Words, words
-from efficient_empathy.encoders import normalise
-from efficient_empathy.evaluation.classifiers.features import with_outputs
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.encoders import normalise, open_session
 from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.scoring.judges.distilled import BUNDLED
 
@@ -173,14 +170,7 @@ def embed(texts: Sequence[str], folder: Path = BUNDLED) -> Vectors:
 
 
 def _piece_vectors(pieces: npt.NDArray[np.int64], folder: Path) -> Vectors:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        model = with_outputs((folder / "model.onnx").read_bytes(), [_PIECES])
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises bare Exceptions of its own
-        raise UserError(f"{folder} holds no usable encoder: {error}") from error
+    session = open_session(folder, [_PIECES])
     parts = []
     for start in range(0, len(pieces), _BATCH):
         batch = pieces[start : start + _BATCH, None]

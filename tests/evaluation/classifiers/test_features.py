@@ -3,7 +3,8 @@ import onnxruntime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficient_empathy.evaluation.classifiers.features import BUCKETS, LAYERS, LayerEncoder, grams, with_outputs
+from efficient_empathy.encoders import with_outputs
+from efficient_empathy.evaluation.classifiers.features import BUCKETS, LAYERS, LayerEncoder, grams
 from efficient_empathy.scoring.judges.distilled import BUNDLED
 
 PAIRS = [(["i lost my keys"], "oh no , did you find them ?"), ([], "how lovely"), (["hi"], ""), ([], "")]

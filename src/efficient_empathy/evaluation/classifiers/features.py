@@ -17,8 +17,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from efficient_empathy.dialogues import Sample, Utterance
-from efficient_empathy.encoders import PairTokenizer, normalise, pad
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.encoders import PairTokenizer, normalise, open_session, pad
 from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.scoring.judges.distilled import BUNDLED
 
@@ -53,14 +52,7 @@ class LayerEncoder:
 
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        model = with_outputs((self._folder / "model.onnx").read_bytes(), self._outputs)
-        try:
-            return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises bare Exceptions of its own
-            raise UserError(f"{self._folder} holds no usable encoder: {error}") from error
+        return open_session(self._folder, self._outputs)
 
     @property
     def _outputs(self) -> list[str]:
@@ -185,25 +177,3 @@ def features_of(
 ) -> Features:
     """Raw features of contexts and responses."""
     return Features(encoder(pairs, on_pair), grams([response for _, response in pairs]))
-
-
-def with_outputs(model: bytes, names: Sequence[str]) -> bytes:
-    """An ONNX model that also gives out the inner tensors called `names`.
-
-    Protocol buffers that are put one after the other merge: here field 7 of ModelProto (graph), field 12 of GraphProto
-    (output), field 1 of ValueInfoProto (name), as onnx.proto numbers them.
-    """
-    return model + b"".join(_field(7, _field(12, _field(1, name.encode()))) for name in names)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    content = bytearray()
-    while value >= 0x80:
-        content.append(value & 0x7F | 0x80)
-        value >>= 7
-    content.append(value)
-    return bytes(content)
