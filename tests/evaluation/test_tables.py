@@ -128,6 +128,18 @@ def test_several_models_have_their_figures_by_name_and_the_tests(several) -> Non
     assert told["metrics"]["moe"] == several.models[2].values
 
 
+def test_a_difference_that_is_nought_as_it_is_shown_is_no_better_however_sure_it_is(result) -> None:
+    def nought(content):
+        for test in content["tests"]:
+            if (test["model"], test["metric"]) == ("moe", "shared"):
+                test.update(difference=0.004, p_holm=0.0)
+
+    faint = edited(result, nought)
+    assert not dict(blocks(faint)[0].rows)["The moe"][1].significant
+    told = summary(EvaluationResult(**dict(faint), path="x", seconds=1.0, skipped=False))
+    assert "better in shared" not in told
+
+
 def test_the_summary_says_who_is_better_in_what(several) -> None:
     told = summary(EvaluationResult(**dict(several), path="runs/mine/evaluation.json", seconds=1.0, skipped=True))
     assert "The moe against The base: better in shared" in told

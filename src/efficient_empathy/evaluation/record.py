@@ -108,8 +108,12 @@ class EvaluationRecord(Record):
         return {model.name: model.title for model in self.models}
 
     def is_significant(self, test: PairedTest) -> bool:
-        """Whether a difference to the baseline is marked: its corrected p-value is below 1 − confidence."""
-        return test.p_holm is not None and test.p_holm < 1 - self.confidence
+        """Whether a difference to the baseline is marked: its corrected p-value is below 1 − confidence, and it is not
+        nought as the figure is shown. A BLEU-4 of 10⁻³ differs surely from one of 10⁻⁶, and is no better for anybody.
+        """
+        if test.p_holm is None or test.difference is None or test.p_holm >= round(1 - self.confidence, 6):
+            return False
+        return round(test.difference, self.metrics.get(test.metric, MeasuredFigure()).digits) != 0
 
 
 class EvaluateRecord(StageRecord):

@@ -77,6 +77,8 @@ def _policy(entry: Entry) -> str:
     thresholds = _inner(definition, "thresholds")
     options = [f"--policy {name}"] if name != SelectSettings().policy else []
     options += [f"--threshold {shell(f'{k}={_text(v)}')}" for k, v in thresholds.items() if v != own.get(k)]
+    share = entry.get("synthetic_share") if isinstance(entry, Mapping) else None
+    options += [f"--synthetic-share {_text(share)}"] if share is not None else []
     return " ".join(options)
 
 

@@ -39,6 +39,8 @@ class ReadRecord(StageRecord, ReadingRecord):
     REMEDY: ClassVar[str] = "`efficient-empathy score SOURCE`"
     parameters: ReadingSettings
     """How the source was read."""
+    synthetic_digest: str | None = None
+    """SHA-256 of the synthetic samples that were added; None where there are none."""
 
 
 class JudgeRecord(Part):

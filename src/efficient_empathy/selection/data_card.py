@@ -38,6 +38,7 @@ def data_card(counts: pl.DataFrame, selection: SelectRecord, axes: Sequence[str]
             f"the scores that the judge “{_text(scoring.judge)}” gave the response. Made with [efficient-empathy](https://arxiv.org/abs/2407.01937).\n",
             "## Subsets\n",
             _table(["subset", "samples", "share of scored"], _sizes(counts, subsets)),
+            *_synthetic(selection),
             "## How they were selected\n",
             *_policy(selection),
             "`assignments.parquet` has every sample with its subset and the reason.\n",
@@ -81,6 +82,17 @@ def _policy(selection: SelectRecord) -> list[str]:
         *lines,
         "",
         f"It decided on {selection.decided_on}; equal samples were told apart with the seed {selection.seed}.\n",
+    ]
+
+
+def _synthetic(selection: SelectRecord) -> list[str]:
+    """How much of it a model has made; nothing where nothing is."""
+    if not selection.synthetic_part:
+        return []
+    limit = "" if selection.synthetic_share is None else f" At most {selection.synthetic_share:.0%} of a subset may be."
+    return [
+        f"{selection.synthetic_part}: a model made them, and their `split` is `synthetic`.{limit}\n",
+        _table(["subset", "of them synthetic"], [(name, f"{n:,}") for name, n in selection.synthetic.items()]),
     ]
 
 

@@ -101,6 +101,8 @@ class SelectSettings(PolicySettings):
     """For top: rank only samples for which this condition holds, for example "response_words > 3"."""
     decide: Decide = "auto"
     """What rules decide on: the scores, the judge's probabilities, or probabilities where the judge gives them."""
+    synthetic_share: float | None = Field(default=None, ge=0, lt=1)
+    """At most this share of each subset is synthetic, drawn by seeded hash; 0 leaves all of it out."""
     seed: int = 0
     """Breaks ties."""
 

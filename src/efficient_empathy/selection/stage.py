@@ -29,6 +29,7 @@ from efficient_empathy.selection.policies import (
 )
 from efficient_empathy.selection.policies.conditions import number_text
 from efficient_empathy.selection.settings import SelectSettings
+from efficient_empathy.selection.synthetic import count_synthetic, limit_synthetic
 
 STAGE = SelectRecord.STAGE
 _SAMPLE = ("dialogue_id", "turn", "category", "split")
@@ -101,11 +102,14 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> S
     inputs = workspace.hashes([workspace.scores, workspace.samples])
     last = workspace.last(STAGE, SelectRecord)
     same = last is not None and last.inputs == inputs and last.parameters == selector.parameters()
+    same = same and last is not None and last.synthetic_share == settings.synthetic_share
     if last is not None and same and not force and _is_whole(workspace, last):
         return _result(table, last, skipped=True)
 
     workspace.begin(STAGE, _outputs(workspace, dict.fromkeys(selector.subsets, 1)))
     decided_on = _write_assignments(table, selector)
+    if settings.synthetic_share is not None:
+        limit_synthetic(workspace.assignments, selector, settings.synthetic_share)
     counts = _counts(workspace.assignments)
     sizes = {subset: int(counts.filter(subset=subset)["count"].sum()) for subset in (*selector.subsets, UNSCORED)}
     record = SelectRecord(
@@ -113,6 +117,8 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> S
         decided_on=decided_on,
         unscored=sizes.pop(UNSCORED),
         subsets=sizes,
+        synthetic_share=settings.synthetic_share,
+        synthetic=count_synthetic(workspace.assignments),
         otherwise=selector.otherwise,
         inputs=inputs,
         seconds=0.0,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 
 import polars as pl
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, SYNTHETIC
-from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.foundation.run.table import RunTable, readable
 from efficient_empathy.modelling.training.examples import partition
 from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.selection.policies import Selector
 from efficient_empathy.selection.shares import tie_hash
+from efficient_empathy.selection.stage import scan_for
 from efficient_empathy.synthesis.plan import Cell, fill_up
 
 TRAINED_ON = ("fit", "router")
@@ -21,17 +24,25 @@ TRAINED_ON = ("fit", "router")
 class Material:
     """The real samples of a run as synthesis needs them: what may be a seed, and what nothing may be trained on."""
 
-    def __init__(self, table: RunTable, training: TrainingSettings) -> None:
-        names = [*SAMPLE_SCHEMA.names(), "subset"]
-        table.require("samples", "scores", "selection")
-        frame = table.read([*names, *table.axis_names]).with_columns(pl.col("subset").cast(pl.String))
-        frame = frame.filter(pl.col("split").ne_missing(pl.lit(SYNTHETIC)))
+    def __init__(self, table: RunTable, selector: Selector, training: TrainingSettings) -> None:
+        rows = scan_for(table, selector.policy, [*SAMPLE_SCHEMA.names(), *table.axis_names])
+        plan = selector.plan(rows.filter(pl.col("split").ne_missing(pl.lit(SYNTHETIC))))
+        names = [*SAMPLE_SCHEMA.names(), *table.axis_names]
+        with readable(table.workspace.root):
+            frame = plan.select(*names, pl.col("subset").cast(pl.String)).collect(engine="streaming")
         parts = partition(frame, held_out=training.held_out, hold_back=training.hold_back, seed=training.seed)
         self._seeds = parts.filter(pl.col("part").is_in(TRAINED_ON))
         self._kept_back = parts.filter(~pl.col("part").is_in(TRAINED_ON))
         self.axes = table.axes
-        self.otherwise = table.otherwise or ""
-        self.subsets = tuple(name for name in table.subsets if name != self.otherwise)
+        self.otherwise = selector.otherwise
+        self.subsets = tuple(name for name in selector.subsets if name != selector.otherwise)
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells apart what a plan is made from: the real samples with their parts, subsets and scores."""
+        names = ["sample_id", "part", "subset", *(axis.name for axis in self.axes)]
+        rows = pl.concat([self._seeds.select(names), self._kept_back.select(names)])
+        return hashlib.sha256(rows.write_csv().encode()).hexdigest()[:32]
 
     @cached_property
     def real(self) -> list[Sample]:

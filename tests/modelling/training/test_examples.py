@@ -156,3 +156,28 @@ def test_parts_depend_on_the_seed_and_not_on_the_order_of_rows() -> None:
 def test_shares_that_leave_nothing_are_refused() -> None:
     with pytest.raises(UserError, match="leave nothing to train on"):
         partition(frame(5), held_out=0.5, hold_back=0.5)
+
+
+def test_synthetic_samples_change_no_part_and_follow_their_seeds_dialogue() -> None:
+    real = frame(40)
+    before = partition(real, held_out=0.2, hold_back=0.1, seed=3)
+    made = real.head(60).with_columns(split=pl.lit("synthetic")).vstack(
+        pl.DataFrame({name: ["own"] if name == "dialogue_id" else ["synthetic"] for name in ("dialogue_id", "split")})
+        .join(real.head(1).drop("dialogue_id", "split"), how="cross").select(real.columns)
+    )  # fmt: skip
+    after = partition(pl.concat([real, made]), held_out=0.2, hold_back=0.1, seed=3)
+    assert after.head(len(real)).equals(before)
+    parts = dict(before.select("dialogue_id", "part").iter_rows())
+    expected = {"held_out": "unused", "fit": "fit", "router": "router"}
+    synthetic = after.tail(len(made))
+    assert synthetic["part"].to_list()[:-1] == [expected[parts[d]] for d in synthetic["dialogue_id"].to_list()[:-1]]
+    assert {"unused", "fit"} <= set(synthetic["part"])
+    assert synthetic["part"][-1] == "fit"
+
+
+def test_a_synthetic_sample_of_a_test_dialogue_is_used_for_nothing() -> None:
+    rows = pl.concat([frame(6), frame(6).with_columns(split=pl.lit("test"), dialogue_id="t" + pl.col("dialogue_id"))])
+    made = rows.with_columns(split=pl.lit("synthetic"))
+    parts = partition(pl.concat([rows, made]), held_out=0.2, seed=0).tail(len(made))
+    of_test = parts.filter(pl.col("dialogue_id").str.starts_with("t"))
+    assert set(of_test["part"]) == {"unused"}

@@ -33,6 +33,8 @@ class ReadingRecord(Part):
     samples: int
     """Rows of `samples.parquet`."""
     conversations: int
+    synthetic: int = 0
+    """Rows that a model has made, which stand last."""
     duplicates: int
     """Rows whose sample stands in an earlier row."""
     bad_rows: int
@@ -137,6 +139,10 @@ class SelectRecord(StageRecord):
     """What the rules were to decide on; None for a policy without rules."""
     seed: int
     """Breaks ties."""
+    synthetic_share: float | None = None
+    """The most that may be synthetic of a subset; None for no limit."""
+    synthetic: dict[str, int] = Field(default_factory=dict)
+    """How many samples of each subset are synthetic; empty where the run has none."""
     decided_on: str
     """What the policy decided on: whole scores, scores, probabilities or most probable subsets."""
     subsets: dict[str, int]
@@ -165,3 +171,13 @@ class SelectRecord(StageRecord):
         """What the result depended on besides the files: as `parameters` of the selector that decided."""
         decide = {} if self.decide is None else {"decide": self.decide}
         return {"policy": self.policy, **decide, "seed": self.seed}
+
+    @property
+    def synthetic_part(self) -> str:
+        """How much of what is selected is synthetic, in words; empty where nothing is."""
+        selected = {name: count for name, count in self.subsets.items() if name != self.otherwise}
+        synthetic = sum(self.synthetic.get(name, 0) for name in selected)
+        if not synthetic:
+            return ""
+        total = sum(selected.values())
+        return f"{synthetic:,} of the {total:,} samples that were selected are synthetic ({synthetic / total:.1%})"

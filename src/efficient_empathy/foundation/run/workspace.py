@@ -53,6 +53,8 @@ class Workspace:
         self.rubrics = self.root / "rubrics"
         self.selection = self.root / "selection"
         self.assignments = self.selection / "assignments.parquet"
+        self.synthesis = self.root / "synthesis"
+        self.synthetic = self.synthesis / "kept.parquet"
         self.manifest_path = self.root / "manifest.json"
         self.experts = self.root / "experts"
         self.moe = self.root / "moe"

@@ -121,22 +121,10 @@ def plan_job(
     reading: ReadingSettings | None,
 ) -> Job:
     """See `stage.generate` for the parameters. Raises `UserError` for what cannot be done; writes nothing."""
+    target, identity = find_model(workspace, model, settings, name, endpoint)
     if endpoint is not None:
-        if settings.repetition_penalty != 1:
-            raise UserError(
-                "--repetition-penalty is for models in this process, since servers call it by different names: give "
-                """the endpoint's own field, such as --extra-body '{"repetition_penalty": 1.1}' for vLLM"""
-            )
-        target = Target(endpoint_name(endpoint.base_url), file_name(name or model), name or model)
-        further = settings_of_request(endpoint.headers, endpoint.extra_body)
-        identity = f"{model} at {address_of(endpoint.wire, endpoint.base_url)}"
-        identity += f" {json.dumps(further, sort_keys=True)}" if further else ""
         template = PromptTemplate.load(settings.template or "chat")
     else:
-        target = resolve(model, workspace, name)
-        if workspace is not None:
-            require_intact(workspace, Path(target.path))
-        identity = fingerprint(target.path)
         template = template_for(target, settings.template, workspace)
     inputs: dict[str, str] = {}
     if source is not None:
@@ -166,6 +154,33 @@ def plan_job(
         output=_output(workspace, target, output),
         inputs=inputs,
     )
+
+
+def find_model(
+    workspace: Workspace | None,
+    model: str,
+    settings: GenerationSettings,
+    name: str | None = None,
+    endpoint: EndpointOptions | None = None,
+) -> tuple[Target, str]:
+    """Which model is meant, and what it is: a hash, or of one behind an endpoint its name and address.
+
+    Raises `UserError` for one that there is not, or that is not as it was written, and for settings that it has not.
+    """
+    if endpoint is None:
+        target = resolve(model, workspace, name)
+        if workspace is not None:
+            require_intact(workspace, Path(target.path))
+        return target, fingerprint(target.path)
+    if settings.repetition_penalty != 1:
+        raise UserError(
+            "--repetition-penalty is for models in this process, since servers call it by different names: give "
+            """the endpoint's own field, such as --extra-body '{"repetition_penalty": 1.1}' for vLLM"""
+        )
+    further = settings_of_request(endpoint.headers, endpoint.extra_body)
+    identity = f"{model} at {address_of(endpoint.wire, endpoint.base_url)}"
+    identity += f" {json.dumps(further, sort_keys=True)}" if further else ""
+    return Target(endpoint_name(endpoint.base_url), file_name(name or model), name or model), identity
 
 
 def _weights(workspace: Workspace, target: Target) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from efficient_empathy.dialogues.sample import SYNTHETIC
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -20,17 +21,22 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.shares import tie_hash
 
 PARTS = ("fit", "held_out", "test", "router")
+UNUSED = "unused"
+"""The part of synthetic samples whose seed's dialogue is held out: neither trained on nor tested on."""
 _HELD_OUT = ("valid", "validation", "val", "dev", "development", "held_out", "eval")
 _TEST = ("test",)
 
 
 def partition(frame: pl.DataFrame, *, held_out: float, hold_back: float = 0.0, seed: int = 0) -> pl.DataFrame:
-    """`frame` with a column `part`: fit, held_out, test or router. A dialogue is never in two parts.
+    """`frame` with a column `part`: fit, held_out, test, router or unused. A dialogue is never in two parts.
 
     The data's own `split` decides where it has a validation or a test split. Where it has no validation split,
     a `held_out` share of the other dialogues is held out; then a `hold_back` share of the rest goes to `router`:
     samples that no expert sees. Both are drawn by a seeded hash of `dialogue_id`, so the order of rows does not matter.
     A dialogue that lies in several splits goes to test before held_out before the rest.
+
+    Synthetic samples (by their split) change nothing of this: they are in the part of the dialogue that they were made
+    from where that is trained on, and `unused` where it is held out.
 
     Without a test split there is no part `test`: whoever needs one takes `held_out`. Raises `UserError` for shares that
     leave nothing to train on.
@@ -38,13 +44,18 @@ def partition(frame: pl.DataFrame, *, held_out: float, hold_back: float = 0.0, s
     if held_out + hold_back >= 1:
         raise UserError(f"held_out {held_out:g} and hold_back {hold_back:g} leave nothing to train on")
     split = pl.col("split").str.to_lowercase()
-    dialogues = frame.group_by("dialogue_id").agg(
-        pl.when(split.is_in(_TEST).any())
-        .then(pl.lit("test"))
-        .when(split.is_in(_HELD_OUT).any())
-        .then(pl.lit("held_out"))
-        .otherwise(pl.lit("fit"))
-        .alias("part")
+    is_synthetic = split.eq_missing(pl.lit(SYNTHETIC))
+    dialogues = (
+        frame.filter(~is_synthetic)
+        .group_by("dialogue_id")
+        .agg(
+            pl.when(split.is_in(_TEST).any())
+            .then(pl.lit("test"))
+            .when(split.is_in(_HELD_OUT).any())
+            .then(pl.lit("held_out"))
+            .otherwise(pl.lit("fit"))
+            .alias("part")
+        )
     )
     rest = dialogues.filter(part="fit").get_column("dialogue_id")
     own = (dialogues["part"] == "held_out").any()
@@ -59,7 +70,10 @@ def partition(frame: pl.DataFrame, *, held_out: float, hold_back: float = 0.0, s
             _part(order[second:], "fit"),
         ]
     )
-    return frame.join(parts, on="dialogue_id", how="left", maintain_order="left")
+    joined = frame.join(parts, on="dialogue_id", how="left", maintain_order="left")
+    is_held_out = pl.col("part").is_in(("test", "held_out"))
+    of_synthetic = pl.when(is_held_out).then(pl.lit(UNUSED)).otherwise(pl.col("part").fill_null("fit"))
+    return joined.with_columns(pl.when(is_synthetic).then(of_synthetic).otherwise(pl.col("part")).alias("part"))
 
 
 def _count(share: float, dialogues: int) -> int:

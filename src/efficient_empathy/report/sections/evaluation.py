@@ -145,7 +145,7 @@ class Evaluation:
     def mark(self, model: EvaluatedModel, figure: str) -> str:
         """ "better", "worse" or "different" than the baseline where the corrected test says so, else nothing."""
         test = self.tests.get((model.name, figure))
-        if test is None or test.p_holm is None or test.p_holm >= self.level or not test.difference:
+        if test is None or test.difference is None or self.record is None or not self.record.is_significant(test):
             return ""
         if self.figures[figure].better == "neither":
             return "different"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.guard import Bounds
-from efficient_empathy.foundation.permissions import Permission, host_of, is_loopback
-from efficient_empathy.llm.diagnosis import KEY_HEADERS
-from efficient_empathy.llm.wire import WIRES
+from efficient_empathy.foundation.permissions import Permission
+from efficient_empathy.llm.permissions import endpoint_needs
 from efficient_empathy.scoring.judges.contract import JudgeOptions, JudgeReference
 from efficient_empathy.scoring.judges.llm import LLMSettings
 from efficient_empathy.scoring.judges.registry import settings_of
@@ -39,24 +37,4 @@ def judge_needs(
                 f"max_cost would go by {settings.prices}, whose prices are not yours: name a prices file yourself, or "
                 "take the package's with prices=null"
             )
-        yield from _endpoint_needs(settings, chosen)
-
-
-def _endpoint_needs(settings: LLMSettings, chosen: Collection[str]) -> Iterator[Permission]:
-    wire = WIRES.load(settings.WIRE)
-    own_urls = (wire.default_url, os.environ.get(wire.url_variable) or wire.default_url)
-    host = host_of(settings.base_url or own_urls[1])
-    own_host = "base_url" not in chosen or host in map(host_of, own_urls)
-    keys = {(settings.headers[name], "headers") for name in settings.headers}
-    if settings.api_key_env:
-        keys.add((settings.api_key_env, "api_key_env"))
-    elif not any(name.lower() in KEY_HEADERS for name in settings.headers) and os.environ.get(wire.key_variable):
-        keys.add((wire.key_variable, ""))
-    needs = [
-        Permission("key", f"{variable}@{host}")
-        for variable, option in sorted(keys)
-        if not own_host or (option in chosen and variable != wire.key_variable)
-    ]
-    yield from needs
-    if not own_host and not needs and not is_loopback(host):
-        yield Permission("host", host)
+        yield from endpoint_needs(settings.WIRE, settings.base_url, settings.headers, settings.api_key_env, chosen)
