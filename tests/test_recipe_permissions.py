@@ -235,6 +235,24 @@ def test_code_and_pickles_are_run_for_nobody_but_the_user(place: str, tmp_path: 
     Recipe.load(recipe(tmp_path, select={}, train={"trust_remote_code": False}))
 
 
+def test_a_generating_models_endpoint_gets_no_key_of_the_users_before_it_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET", "very-secret")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-own")
+    endpoint = {"base_url": "https://example.org/v1", "api_key_env": "AWS_SECRET"}
+    path = recipe(tmp_path, select={}, synthesize={"model": "m", "endpoint": endpoint})
+    assert refusal(path).strip() == "--allow key:AWS_SECRET@example.org"
+    with allow(["key:AWS_SECRET@example.org"]):
+        Recipe.load(path)
+    Recipe.load(
+        path,
+        {"synthesize.endpoint.base_url": "https://example.org/v1", "synthesize.endpoint.api_key_env": "AWS_SECRET"},
+    )
+    own = {"base_url": "https://api.openai.com/v1"}
+    Recipe.load(recipe(tmp_path, select={}, synthesize={"model": "m", "endpoint": own}))
+
+
 def test_nothing_is_sent_before_it_is_allowed_and_then_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET", "very-secret")
     (tmp_path / "downloads" / "few.jsonl").write_text(
@@ -257,6 +275,7 @@ def test_nothing_is_sent_before_it_is_allowed_and_then_it_is(tmp_path: Path, mon
 _NO_PATHS = {
     "name", "judge", "expert", "step", "subset", "format", "group_by", "encoding", "delimiter", "sheet", "where",
     "target", "report_to", "baseline", "metrics", "experts", "baselines", "evaluate.models", "lora.targets", "cluster",
+    "filters", "languages", "generators", "rounds", "wire", "base_url", "api_key_env",
 }  # fmt: skip
 
 

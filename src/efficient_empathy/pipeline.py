@@ -14,7 +14,7 @@ from efficient_empathy.foundation.errors import UserError, redact_all
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.recipe import CascadeSection, Recipe, RefreshSection, ScoreSection
+from efficient_empathy.recipe import CascadeSection, Recipe, RefreshSection, ScoreSection, SynthesizeSection
 from efficient_empathy.report import report
 from efficient_empathy.scoring.record import ScoreResult
 from efficient_empathy.scoring.stage import require_scores, score
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from efficient_empathy.labelling.refresh.record import RefreshResult
     from efficient_empathy.modelling.generation.record import GenerationResult
     from efficient_empathy.modelling.moe.record import MixResult
+    from efficient_empathy.synthesis.record import SynthesisResult
 
-Result = TypeVar("Result", "ScoreResult", "RefreshResult", "GenerationResult")
+Result = TypeVar("Result", "ScoreResult", "RefreshResult", "GenerationResult", "SynthesisResult")
 Step = tuple[str, Callable[[], Part]]
 
 
@@ -66,6 +67,9 @@ def _steps(recipe: Recipe, workspace: Workspace, console: Console, force: bool) 
     steps = _scoring(recipe, workspace, console, force)
     if recipe.select is not None:
         steps.append(("select", lambda: select(workspace, recipe.select, force=force)))
+    if (section := recipe.synthesize) is not None:
+        steps.append(("synthesize", lambda: _synthesize(section, workspace, console, force)))
+        steps.append(("select with synthetic samples", lambda: select(workspace, recipe.select, force=force)))
     if recipe.sweep is not None or recipe.tune is not None:
         steps += _robustness(recipe, workspace, console, force)
     if recipe.train is not None:
@@ -130,6 +134,15 @@ def _refresh(recipe: Recipe, section: RefreshSection, workspace: Workspace, cons
 
     result = refresh(workspace, section, recipe.load_rubric(), section.model_extra, console=console, skip_finished=True)
     return _complete(result, "judgements")
+
+
+def _synthesize(section: SynthesizeSection, workspace: Workspace, console: Console, force: bool) -> SynthesisResult:
+    from efficient_empathy.synthesis import synthesize
+
+    result = synthesize(
+        workspace, section.model, section.settings, endpoint=section.endpoint, console=console, force=force
+    )
+    return _complete(result, "synthetic samples")
 
 
 def _robustness(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:

@@ -6,6 +6,7 @@ A section that is absent is a stage that is not run: a recipe of `data` and `sco
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -22,7 +23,8 @@ from efficient_empathy.foundation.permissions import Permission, note, require, 
 from efficient_empathy.foundation.settings import Settings, describe_unknown, load
 from efficient_empathy.labelling.cascade.settings import CascadeSettings
 from efficient_empathy.labelling.refresh.settings import RefreshSettings
-from efficient_empathy.modelling.generation.settings import GenerationSettings
+from efficient_empathy.llm.permissions import endpoint_needs
+from efficient_empathy.modelling.generation.settings import EndpointOptions, GenerationSettings
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.scoring.batches.settings import BatchSettings
@@ -32,14 +34,15 @@ from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.scoring.settings import ScoreSettings
 from efficient_empathy.selection.policies import RulePolicy, make_selector
 from efficient_empathy.selection.settings import SelectSettings
+from efficient_empathy.synthesis.settings import SynthesisSettings
 
 BUNDLED = "bundled"
 RECIPES = Path(str(files("efficient_empathy") / "assets" / "recipes"))
 DIALOGUES = Path(str(files("efficient_empathy") / "assets" / "dialogues"))
-_STAGES_WITH_SEED = ("cascade", "select", "sweep", "tune", "train", "mix", "generate", "evaluate")
+_STAGES_WITH_SEED = ("cascade", "select", "synthesize", "sweep", "tune", "train", "mix", "generate", "evaluate")
 _NEEDS = (
-    ("sweep", "select"), ("tune", "select"), ("train", "select"), ("mix", "train"), ("generate", "train"),
-    ("evaluate", "generate"),
+    ("synthesize", "select"), ("sweep", "select"), ("tune", "select"), ("train", "select"), ("mix", "train"),
+    ("generate", "train"), ("evaluate", "generate"),
 )  # fmt: skip
 """Sections that take the recipe's seed, and which section needs which."""
 
@@ -112,6 +115,20 @@ def _check_judges(section: Settings, judges: Sequence[str]) -> None:
         raise ValueError(str(error)) from error
 
 
+class SynthesizeSection(SynthesisSettings):
+    """Synthetic samples for what the run lacks."""
+
+    model: Annotated[str, Reads()]
+    """Who writes them: base, a model's folder, a name of the hub, or with `endpoint` the name that it goes by there."""
+    endpoint: EndpointOptions | None = None
+    """How a model behind an API is reached."""
+
+    @property
+    def settings(self) -> SynthesisSettings:
+        """How many, by what, and what they must come through."""
+        return SynthesisSettings(**{name: getattr(self, name) for name in SynthesisSettings.model_fields})
+
+
 class TrainSection(TrainingSettings):
     """Which experts are trained, and how."""
 
@@ -160,6 +177,8 @@ class Recipe(Settings):
     """Which samples are judged again."""
     select: SelectSettings | None = None
     """How scores become subsets."""
+    synthesize: SynthesizeSection | None = None
+    """Synthetic samples for what the run lacks; it is selected again with them."""
     sweep: SweepSettings | None = None
     """A grid of other thresholds."""
     tune: TuneSettings | None = None
@@ -287,11 +306,28 @@ def _needs(content: Mapping[str, Any], bounds: Bounds) -> Iterator[Permission]:
     scoring = content.get("score")
     if isinstance(scoring, Mapping) and not bounds.is_users("score.cluster"):
         yield from cluster_needs(scoring.get("cluster"))
+    synthesis = content.get("synthesize")
+    if isinstance(synthesis, Mapping) and isinstance(endpoint := synthesis.get("endpoint"), Mapping):
+        yield from _generator_needs(endpoint, bounds)
     evaluation = content.get("evaluate")
     if isinstance(evaluation, Mapping) and isinstance(judge := evaluation.get("judge"), Mapping):
         yield from _judges_needs(judge, "evaluate.judge", "judge", "openai", bounds)
         if not bounds.is_users("evaluate.judge.rubric"):
             yield from bounds.reading(judge.get("rubric"))
+
+
+def _generator_needs(endpoint: Mapping[str, Any], bounds: Bounds) -> Iterator[Permission]:
+    """What the endpoint of a generating model asks for. One that is none is left to the model."""
+    headers, key = endpoint.get("headers"), endpoint.get("api_key_env")
+    chosen = {name for name in endpoint if not bounds.is_users(f"synthesize.endpoint.{name}")}
+    with suppress(UserError, ValueError, TypeError, AttributeError):
+        yield from endpoint_needs(
+            str(endpoint.get("wire", "openai")),
+            str(endpoint["base_url"]) if "base_url" in endpoint else None,
+            headers if isinstance(headers, Mapping) else {},
+            str(key) if key else None,
+            chosen,
+        )
 
 
 def _judges_needs(

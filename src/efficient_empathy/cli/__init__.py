@@ -21,6 +21,7 @@ COMMANDS: Table = {
     "cascade": Place("labelling:cascade", "Score with the distilled judge where it is sure, an expert elsewhere."),
     "refresh": Place("labelling:refresh", "Judge samples of a scored run again where a score is uncertain."),
     "select": Place("selection:select", "Split a scored run into subsets and write them for fine-tuning."),
+    "synthesize": Place("synthesis:synthesize", "Make synthetic dialogues where a run is thin; keep the good ones."),
     "sweep": Place("selection:sweep", "Move the thresholds over a grid; with --train, train on every cell."),
     "tune": Place("selection:tune", "Choose α and β for a target, cross-validated by dialogue."),
     "train": Place("modelling:train", "Train an expert on one subset of a selected run."),

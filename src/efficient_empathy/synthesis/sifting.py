@@ -1,0 +1,107 @@
+"""From candidates to what is kept: the filters, then the run's judge and policy, then thinning for diversity."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import ceil
+
+import polars as pl
+
+from efficient_empathy.dialogues import Sample
+from efficient_empathy.foundation.console import Console
+from efficient_empathy.llm.runner import SessionEnding
+from efficient_empathy.selection.shares import tie_hash
+from efficient_empathy.synthesis.candidate import Candidate
+from efficient_empathy.synthesis.diversity import k_center
+from efficient_empathy.synthesis.embeddings import Embedder
+from efficient_empathy.synthesis.filters import Filter, run_filters
+from efficient_empathy.synthesis.judging import RunJudge
+from efficient_empathy.synthesis.record import StepRecord
+
+JUDGE, DIVERSITY = "judge", "diversity"
+
+
+@dataclass
+class Sifted:
+    """By candidate: which step it went at and why (empty: it is kept), its figure in each filter, scores and subset."""
+
+    step_names: list[str]
+    reasons: list[str]
+    figures: dict[str, list[float | None]]
+    scores: pl.DataFrame
+    """The state, the axes and the subset; null where the judge has not seen it."""
+    steps: list[StepRecord]
+    ending: SessionEnding = "complete"
+    judge_cost_usd: float = 0.0
+    places: list[int] = field(default_factory=list)
+    """Of those that stay."""
+
+    def drop(self, name: str, reasons: dict[int, str], remedy: str) -> None:
+        """One more step: these go, by their place."""
+        before = len(self.places)
+        for place, reason in reasons.items():
+            self.step_names[place], self.reasons[place] = name, reason
+        self.places = [place for place in self.places if place not in reasons]
+        counts = dict(Counter(reasons.values()).most_common())
+        self.steps.append(StepRecord(name=name, before=before, after=len(self.places), reasons=counts, remedy=remedy))
+
+
+def sift(
+    candidates: Sequence[Candidate], filters: Sequence[Filter], judge: RunJudge | None, console: Console
+) -> Sifted:
+    """Put candidates through the filters and before the judge."""
+    filtered = run_filters(candidates, filters)
+    steps = [
+        StepRecord(name=step.name, before=step.before, after=step.after, reasons=dict(step.reasons), remedy=step.remedy)
+        for step in filtered.steps
+    ]
+    empty = pl.DataFrame({"state": [None] * len(candidates)}, schema={"state": pl.String})
+    sifted = Sifted(
+        filtered.filters, filtered.reasons, dict(filtered.figures), empty, steps, places=list(filtered.kept)
+    )
+    if judge is not None:
+        _judge(sifted, candidates, judge, console)
+    return sifted
+
+
+def _judge(sifted: Sifted, candidates: Sequence[Candidate], judge: RunJudge, console: Console) -> None:
+    if not sifted.places:
+        sifted.drop(JUDGE, {}, "")
+        return
+    judged = judge.judge([_sample(candidates[place]) for place in sifted.places], console)
+    sifted.ending, sifted.judge_cost_usd = judged.ending, judged.cost_usd
+    places = pl.DataFrame({"place": sifted.places}, schema={"place": pl.Int64})
+    order = pl.DataFrame({"place": range(len(candidates))}, schema={"place": pl.Int64})
+    rows = pl.concat([places, judged.rows], how="horizontal")
+    sifted.scores = order.join(rows, on="place", how="left", maintain_order="left").drop("place")
+    otherwise = judge.selector.otherwise
+    reasons = {}
+    for place, state, subset in zip(sifted.places, judged.rows["state"], judged.rows["subset"], strict=True):
+        if state != "ok":
+            reasons[place] = f"no score ({state or 'not judged'})"
+        elif subset == otherwise:
+            reasons[place] = f"the policy puts it into {otherwise}"
+    sifted.drop(JUDGE, reasons, "a better generating model, another prompt, or --no-judged")
+
+
+def thin(
+    sifted: Sifted, candidates: Sequence[Candidate], real: Sequence[Sample], share: float, most: int, embedder: Embedder
+) -> None:
+    """Keep the most diverse `share` of what stays, `most` of them at most; the farthest from real ones first."""
+    size = min(most, ceil(share * len(sifted.places) - 1e-9))
+    if not sifted.places or size == len(sifted.places):
+        sifted.drop(DIVERSITY, {}, "")
+        return
+    samples = [_sample(candidates[place]) for place in sifted.places]
+    rows, centers = embedder.samples(samples), embedder.samples(real) if real else None
+    ties = tie_hash(pl.Series([sample.id for sample in samples]), 0)
+    picks = set(k_center(rows, size, ties, centers).order.tolist())
+    left_out = [place for number, place in enumerate(sifted.places) if number not in picks]
+    sifted.drop(DIVERSITY, dict.fromkeys(left_out, "too near to others"), "a higher --diversity, or more --samples")
+
+
+def _sample(candidate: Candidate) -> Sample:
+    assert candidate.sample is not None  # the first filter is `format`
+    return candidate.sample

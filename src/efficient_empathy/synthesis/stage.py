@@ -1,0 +1,351 @@
+"""The stage `synthesize`: from what a run lacks to synthetic samples in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import ceil
+from pathlib import Path
+
+import polars as pl
+
+from efficient_empathy.dialogues import read, write_samples
+from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Sample
+from efficient_empathy.foundation.console import Console
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic
+from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.labelling.refresh.settings import UncertaintySettings
+from efficient_empathy.labelling.refresh.stage import ScoredRun
+from efficient_empathy.labelling.refresh.uncertainty import selector_at_stake
+from efficient_empathy.llm.runner import SessionEnding
+from efficient_empathy.modelling.generation.asking import Asker
+from efficient_empathy.modelling.generation.endpoint import EndpointGenerator
+from efficient_empathy.modelling.generation.job import find_model
+from efficient_empathy.modelling.generation.settings import EndpointOptions
+from efficient_empathy.modelling.training.record import read_trainings
+from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.scoring.ingestion import join_synthetic
+from efficient_empathy.synthesis.asking import ReplyStore, request_id
+from efficient_empathy.synthesis.candidate import Candidate
+from efficient_empathy.synthesis.embeddings import Embedder
+from efficient_empathy.synthesis.filters import Filter, FilterContext, build_filters
+from efficient_empathy.synthesis.generators import Request
+from efficient_empathy.synthesis.judging import RunJudge, open_run, write_scores
+from efficient_empathy.synthesis.material import Material
+from efficient_empathy.synthesis.plan import Cell
+from efficient_empathy.synthesis.record import (
+    CellRecord,
+    PromptRecord,
+    SynthesisPlan,
+    SynthesisRecord,
+    SynthesisResult,
+)
+from efficient_empathy.synthesis.requests import Requests
+from efficient_empathy.synthesis.settings import SynthesisSettings
+from efficient_empathy.synthesis.sifting import Sifted, sift, thin
+
+STAGE = SynthesisRecord.STAGE
+GUESS = 0.5
+"""The share of requests that are expected to give a sample before anything is known."""
+_BYTES_A_TOKEN = 4
+_MOST_GROWTH = 4
+"""A wave asks for at most so many times what was asked for before."""
+
+
+def synthesize(
+    workspace: Workspace,
+    model: str,
+    settings: SynthesisSettings | None = None,
+    *,
+    endpoint: EndpointOptions | None = None,
+    console: Console | None = None,
+    force: bool = False,
+) -> SynthesisResult:
+    """Make synthetic samples for what a run lacks, keep the good ones, and put them into the run.
+
+    `model` writes them: base, one of the run's, a folder, a name of the hub, or with `endpoint` a model there. A pilot
+    is asked for first, then as much as its survival calls for. Replies are kept as they come, in
+    `synthesis/replies.jsonl`: after Ctrl-C or a kill the same call asks only for what is missing.
+
+    `synthesis/candidates.parquet` has every candidate with what it was made from and why it went, and
+    `synthesis/kept.parquet` what was kept, in the schema of samples. These stand behind the run's own samples then,
+    with scores, in the split `synthetic`; `select` puts them into subsets. Skipped when nothing has changed and all is
+    there, unless `force`, which asks for everything anew.
+
+    Raises `UserError` for what the user can put right, and where nothing was kept: it names the step that left nothing.
+    """
+    console, settings = console or Console(stderr=True), settings or SynthesisSettings()
+    with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
+        work = _Work.prepare(workspace, model, settings, endpoint)
+        last = workspace.last(STAGE, SynthesisRecord)
+        outputs = [workspace.synthetic, workspace.synthesis / "candidates.parquet"]
+        same = last is not None and work.same_as(last) and last.ending == "complete" and last.kept
+        if last is not None and same and not force and workspace.whole(STAGE, *outputs):
+            return SynthesisResult.of(last, skipped=True)
+        if force:
+            work.replies_path.unlink(missing_ok=True)
+        return SynthesisResult.of(_synthesize(work, console))
+
+
+def plan_synthesis(
+    workspace: Workspace,
+    model: str,
+    settings: SynthesisSettings | None = None,
+    *,
+    endpoint: EndpointOptions | None = None,
+) -> SynthesisPlan:
+    """What `synthesize` would ask for. Writes nothing."""
+    settings = settings or SynthesisSettings()
+    work = _Work.prepare(workspace, model, settings, endpoint)
+    last = workspace.last(STAGE, SynthesisRecord)
+    is_known = last is not None and last.identity == work.identity and last.prompts == work.prompts and last.kept > 0
+    survival = last.kept / last.requests if last is not None and is_known else GUESS
+    count = min(settings.most_requests, ceil(settings.samples / survival))
+    shown = list(islice(work.requests, min(count, settings.pilot)))
+    prompts = [work.requests.generators[one.generator].messages(one) for one in shown]
+    size = sum(len(message["content"].encode()) for prompt in prompts for message in prompt) / len(prompts)
+    prompt_tokens, completion_tokens = ceil(count * size / _BYTES_A_TOKEN), count * settings.max_new_tokens
+    cost: float | None = 0.0
+    if endpoint is not None:
+        price = EndpointGenerator.load(model, settings.generation, endpoint).endpoint.price
+        cost = None if price is None else round(price.cost(prompt_tokens, completion_tokens), 6)
+    return SynthesisPlan(
+        model=model,
+        samples=settings.samples,
+        real=work.real,
+        cells=tuple(work.cells),
+        survival=survival,
+        survival_is_known=is_known,
+        requests=count,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        cost_usd=cost,
+        most_requests=settings.most_requests,
+        example="\n\n".join(f"[{message['role']}]\n{message['content']}" for message in prompts[0]),
+    )
+
+
+@dataclass
+class _Work:
+    """All that a call knows before it asks for anything."""
+
+    workspace: Workspace
+    settings: SynthesisSettings
+    material: Material
+    cells: list[Cell]
+    requests: Requests
+    model: str
+    identity: str
+    asker: Asker
+    run: ScoredRun
+    judge: RunJudge | None
+    test_files: dict[str, list[Sample]]
+    inputs: dict[str, str]
+
+    @classmethod
+    def prepare(
+        cls, workspace: Workspace, model: str, settings: SynthesisSettings, endpoint: EndpointOptions | None
+    ) -> _Work:
+        run = open_run(workspace)
+        table = RunTable(workspace).require("samples", "scores")
+        selector = selector_at_stake(UncertaintySettings(), table)
+        if selector is None:
+            raise UserError(
+                "the policy paper does not fit the run's rubric: run `efficient-empathy select --policy FILE`"
+            )
+        training = next(iter(read_trainings(workspace.experts).values()), None)
+        material = Material(table, selector, training.settings if training else TrainingSettings())
+        cells = material.cells(settings.samples)
+        if not cells:
+            raise UserError(f"{workspace.root} has no sample in its training part: there is nothing to start from")
+        target, identity = find_model(workspace, model, settings.generation, None, endpoint)
+        test_files = {f"the test file {name}": _read_samples(name) for name in settings.test_files}
+        digest = hashlib.sha256("\n".join(sample.id for rows in test_files.values() for sample in rows).encode())
+        return cls(
+            workspace=workspace,
+            settings=settings,
+            material=material,
+            cells=cells,
+            requests=Requests(material, settings, cells),
+            model=model,
+            identity=identity,
+            asker=Asker(target.name, model, target.path, settings.generation, endpoint),
+            run=run,
+            judge=RunJudge(run, selector) if settings.judged else None,
+            test_files=test_files,
+            inputs={"run": material.digest, **({"test files": digest.hexdigest()} if test_files else {})},
+        )
+
+    @property
+    def prompts(self) -> tuple[PromptRecord, ...]:
+        prompts = {name: one.prompt for name, one in self.requests.generators.items()}
+        return tuple(
+            PromptRecord(generator=name, name=one.name, version=one.version, hash=one.hash)
+            for name, one in prompts.items()
+        )
+
+    @property
+    def real(self) -> int:
+        return len(self.material.real)
+
+    @property
+    def replies_path(self) -> Path:
+        return self.workspace.synthesis / "replies.jsonl"
+
+    @property
+    def key(self) -> str:
+        """What replies depend on besides the requests."""
+        content = json.dumps([self.identity, self.settings.generation.decoding], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+    def same_as(self, last: SynthesisRecord) -> bool:
+        mine = (self.settings, self.identity, self.inputs, self.prompts)
+        return (last.parameters, last.identity, last.inputs, last.prompts) == mine
+
+    def filters(self, embedder: Embedder, notes: list[str]) -> list[Filter]:
+        generators = self.requests.generators
+        return build_filters(
+            self.settings,
+            FilterContext(
+                real=self.material.real,
+                protected={**self.material.protected, **self.test_files},
+                templates={name: one.prompt.texts for name, one in generators.items()},
+                keeps_context=[name for name, one in generators.items() if one.keeps_context],
+                embed=embedder.texts,
+                notes=notes,
+            ),
+        )
+
+
+def _synthesize(work: _Work, console: Console) -> SynthesisRecord:
+    settings, generators = work.settings, work.requests.generators
+    store = ReplyStore(work.replies_path, work.key, work.asker)
+    notes: list[str] = []
+    embedder = Embedder()
+    filters = work.filters(embedder, notes)
+    enough = ceil(settings.samples / settings.diversity)
+    stream, asked = iter(work.requests), list[Request]()
+    ids: list[str] = []
+    count = min(settings.pilot, settings.most_requests)
+    ending: SessionEnding
+    while True:
+        new = list(islice(stream, count - len(asked)))
+        asked += new
+        ids += [request_id(one, generators[one.generator]) for one in new]
+        ending = store.ask(ids, asked, generators, console)
+        answered = [place for place, one in enumerate(ids) if one in store.replies.by_sample]
+        candidates = [store.candidate(asked[p], ids[p], generators[asked[p].generator]) for p in answered]
+        sifted = sift(candidates, filters, work.judge, console)
+        stay = len(sifted.places)
+        ending = ending if ending != "complete" else sifted.ending
+        console.print(f"{stay:,} of {len(asked):,} candidates come through so far; {enough:,} are wanted.")
+        if ending != "complete" or stay >= enough or count >= settings.most_requests:
+            break
+        rate = max(stay, 1) / len(asked)
+        count = min(settings.most_requests, _MOST_GROWTH * count, len(asked) + ceil((enough - stay) / rate))
+    thin(sifted, candidates, work.material.real, settings.diversity, settings.samples, embedder)
+    return _keep(work, store, [asked[place] for place in answered], candidates, sifted, ending, notes, len(asked))
+
+
+def _keep(
+    work: _Work,
+    store: ReplyStore,
+    requests: Sequence[Request],
+    candidates: Sequence[Candidate],
+    sifted: Sifted,
+    ending: SessionEnding,
+    notes: list[str],
+    asked: int,
+) -> SynthesisRecord:
+    """Write what was made and what was kept, and put that into the run."""
+    workspace = work.workspace
+    table = candidates_table(work, requests, candidates, sifted)
+    path = workspace.synthesis / "candidates.parquet"
+    kept = [sample for place in sifted.places if (sample := candidates[place].sample) is not None]
+    outputs = [workspace.synthetic, path] if kept else [path]
+    workspace.begin(STAGE, outputs)
+    with atomic(path) as temporary:
+        table.write_parquet(temporary, compression="zstd")
+    if kept:
+        with atomic(workspace.synthetic) as temporary:
+            write_samples(kept, temporary)
+    else:
+        workspace.synthetic.unlink(missing_ok=True)
+    kept_rows = table.filter("kept").select("category", "subset" if work.judge else "for_subset")
+    counts = Counter(kept_rows.iter_rows())
+    record = SynthesisRecord(
+        model=work.model,
+        prompts=work.prompts,
+        requests=asked,
+        candidates=len(candidates),
+        steps=tuple(sifted.steps),
+        cells=tuple(CellRecord(**cell.model_dump(), kept=counts[cell.category, cell.subset]) for cell in work.cells),
+        kept=len(kept),
+        real=work.real,
+        cost_usd=round(store.replies.cost_usd, 6),
+        judge_cost_usd=round(sifted.judge_cost_usd, 6),
+        seconds=round(store.replies.seconds, 2),
+        ending=ending,
+        notes=tuple(notes),
+        parameters=work.settings,
+        identity=work.identity,
+        inputs=work.inputs,
+    )
+    workspace.record(STAGE, record, outputs)
+    reading = join_synthetic(workspace)
+    if work.run.record.inputs != workspace.hashes([workspace.samples]):
+        write_scores(work.run, reading)
+    if not kept and ending == "complete":
+        raise UserError(_nothing(sifted, asked))
+    return record
+
+
+def candidates_table(
+    work: _Work, requests: Sequence[Request], candidates: Sequence[Candidate], sifted: Sifted
+) -> pl.DataFrame:
+    """A row a candidate: what it was made from and by, what the model wrote, each filter's figure, and its fate."""
+    hashes = {one.generator: one.hash for one in work.prompts}
+    samples = [one.sample for one in candidates]
+    return pl.DataFrame(
+        {
+            "sample_id": [sample.id if sample else None for sample in samples],
+            "generator": [one.generator for one in candidates],
+            "prompt": [hashes[one.generator] for one in candidates],
+            "model": [work.model] * len(candidates),
+            "seed_id": [one.seed.id if one.seed else None for one in candidates],
+            "category": [one.category for one in requests],
+            "for_subset": [one.subset for one in requests],
+            "context": [[{"role": u.role, "text": u.text} for u in s.context] if s else None for s in samples],
+            "response": [sample.response if sample else None for sample in samples],
+            "reply": [one.reply for one in candidates],
+            "step": sifted.step_names,
+            "reason": sifted.reasons,
+            **{f"{name}_figure": pl.Series(figures, dtype=pl.Float64) for name, figures in sifted.figures.items()},
+        },
+        schema_overrides={"category": pl.String, "context": SAMPLE_SCHEMA["context"], "response": pl.String,
+                          "reply": pl.String, "sample_id": pl.String, "seed_id": pl.String},
+    ).with_columns(sifted.scores, kept=pl.col("reason") == "")  # fmt: skip
+
+
+def _nothing(sifted: Sifted, asked: int) -> str:
+    """Why nothing was kept: the step that left nothing, in its own words."""
+    step = next((one for one in sifted.steps if one.before and not one.after), sifted.steps[-1])
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in list(step.reasons.items())[:3])
+    remedy = f": {step.remedy}" if step.remedy else ""
+    return (
+        f"none of {asked:,} requests gave a sample that could be kept. The step {step.name} left nothing of "
+        f"{step.before:,} ({reasons}){remedy}. synthesis/candidates.parquet has them all"
+    )
+
+
+def _read_samples(source: str) -> list[Sample]:
+    frame = read(source)
+    if frame.is_empty():
+        raise UserError(f"the test file {source} holds no sample")
+    return [Sample.from_row(row) for row in frame.iter_rows(named=True)]
