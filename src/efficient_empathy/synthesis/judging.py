@@ -47,6 +47,7 @@ class RunJudge:
                 "policy with rules, such as paper, or leave the judge out with --no-judged"
             )
         self._run, self.selector = run, selector
+        self.axes = run.rubric.axis_names
         run.same_judges({})
 
     def judge(self, samples: Sequence[Sample], console: Console) -> Judged:
@@ -65,7 +66,7 @@ class RunJudge:
         facts = rows.select(FACTS[name].expression.alias(name) for name in self.selector.policy.facts)
         table = pl.concat([scores, facts], how="horizontal")
         subsets = self.selector.plan(table.lazy()).select(pl.col("subset").cast(pl.String)).collect()
-        rows = pl.concat([scores.select("state", *rubric.axis_names), subsets], how="horizontal")
+        rows = pl.concat([scores.select("state", *self.axes), subsets], how="horizontal")
         return Judged(rows, session.ending, session.requests, session.cost_usd)
 
 

@@ -108,6 +108,7 @@ class SynthesisPlan(Part):
     """An estimate, four bytes each."""
     completion_tokens: int
     """At most."""
+    behind_endpoint: bool
     cost_usd: float | None
     """None where the model's price is not known; 0 for one in this process."""
     most_requests: int
@@ -126,10 +127,9 @@ def plan_text(plan: SynthesisPlan) -> str:
         f"About {plan.requests:,} requests to {plan.model}, if {plan.survival:.0%} of them give a sample that is kept "
         f"({known}); at most {plan.most_requests:,}."
     )
-    price = "its price is not known" if plan.cost_usd is None else f"about ${plan.cost_usd:.2f}"
-    lines.append(
-        f"{plan.prompt_tokens:,} prompt tokens and at most {plan.completion_tokens:,} completion tokens: {price}."
-    )
+    price = ": its price is not known" if plan.cost_usd is None else f": about ${plan.cost_usd:.2f}"
+    tokens = f"{plan.prompt_tokens:,} prompt tokens and at most {plan.completion_tokens:,} completion tokens"
+    lines.append(f"About {tokens}{price if plan.behind_endpoint else ''}.")
     return "\n".join([*lines, "Nothing was sent. The first prompt:", "", plan.example])
 
 

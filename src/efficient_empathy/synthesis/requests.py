@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from heapq import heapify, heapreplace
 from importlib.resources import files
 from random import Random
-
-import numpy as np
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.foundation.errors import UserError
@@ -19,6 +19,10 @@ from efficient_empathy.synthesis.settings import SynthesisSettings
 
 SEEDS_OF_CELL = 5
 """A cell with fewer seeds of its own takes those of its category, then those of its subset."""
+
+
+_TRIES = 100
+"""So many draws are tried for a request that is not like an earlier one."""
 
 
 class Requests:
@@ -37,24 +41,33 @@ class Requests:
         self._pools: dict[tuple[str, str | None, str], list[int]] = {}
 
     def __iter__(self) -> Iterator[Request]:
-        used: dict[tuple[str, str | None, str], int] = {}
+        draws: Counter[tuple[str, Cell]] = Counter()
+        asked: set[tuple[object, ...]] = set()
         names = list(self.generators)
         for number, cell in enumerate(self._turns()):
             name = names[number % len(names)]
-            key = (name, cell.category, cell.subset)
-            yield self._request(name, cell, used.get(key, 0))
-            used[key] = used.get(key, 0) + 1
+            for _ in range(_TRIES):
+                request = self._request(name, cell, draws[name, cell])
+                draws[name, cell] += 1
+                if (question := _question(request)) not in asked:
+                    break
+            asked.add(question)
+            yield request
 
     def _turns(self) -> Iterator[Cell]:
-        """The cells, each as often as it lacks samples, spread out evenly (the largest remainder each time)."""
-        shares = np.array([cell.wanted for cell in self.cells], float)
-        shares /= shares.sum()
-        owed = np.zeros(len(shares))
+        """The cells as they fill up, the lowest first, each as often as it lacks samples; then the same again.
+
+        A call for more samples begins like one for fewer, so that it asks for little that is not there yet.
+        """
+        heights = [(cell.real, place) for place, cell in enumerate(self.cells)]
+        heapify(heights)
+        order = []
+        for _ in range(sum(cell.wanted for cell in self.cells)):
+            height, place = heights[0]
+            order.append(self.cells[place])
+            heapreplace(heights, (height + 1, place))
         while True:
-            owed += shares
-            place = int(owed.argmax())
-            owed[place] -= 1
-            yield self.cells[place]
+            yield from order
 
     def _request(self, name: str, cell: Cell, draw: int) -> Request:
         generator, settings = self.generators[name], self._settings
@@ -110,6 +123,12 @@ class Requests:
             what = "no discarded sample" if kind == "discard" else "no selected sample"
             raise UserError(f"the run has {what} in its training part, so there is nothing to start from")
         return rows
+
+
+def _question(request: Request) -> tuple[object, ...]:
+    """What the model is asked, as far as requests of one run differ in it."""
+    seed = request.seed.id if request.seed else (request.category, request.persona)
+    return request.generator, seed, request.lines, tuple(one.id for one in request.examples)
 
 
 def load_generator(name: str, settings: SynthesisSettings) -> SampleGenerator:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.guard import Reads
-from efficient_empathy.foundation.settings import Flag
+from efficient_empathy.foundation.settings import Flag, Settings
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.synthesis.filters.settings import FilterSettings
 from efficient_empathy.synthesis.generators import GENERATORS
@@ -17,8 +17,8 @@ from efficient_empathy.synthesis.generators import GENERATORS
 MOST_ROUNDS = 20
 
 
-class SynthesisSettings(FilterSettings):
-    """How many synthetic samples are made, by which generators, and what they must come through."""
+class MakingSettings(Settings):
+    """How many synthetic samples are made, by which generators, and how many of them are kept."""
 
     samples: int = Field(default=100, ge=1)
     """How many synthetic samples the run is to have in the end."""
@@ -57,7 +57,7 @@ class SynthesisSettings(FilterSettings):
         return str(value) if isinstance(value, int) else value
 
     @model_validator(mode="after")
-    def _allowed(self) -> SynthesisSettings:
+    def _allowed(self) -> MakingSettings:
         try:
             low, high = self.rounds_range
         except ValueError:
@@ -92,3 +92,7 @@ class SynthesisSettings(FilterSettings):
         return GenerationSettings(
             temperature=self.temperature, top_p=self.top_p, max_new_tokens=self.max_new_tokens, seed=self.seed
         )
+
+
+class SynthesisSettings(FilterSettings, MakingSettings):
+    """How many synthetic samples are made, by which generators, and what they must come through."""

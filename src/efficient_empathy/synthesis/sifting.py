@@ -68,6 +68,8 @@ def sift(
 
 def _judge(sifted: Sifted, candidates: Sequence[Candidate], judge: RunJudge, console: Console) -> None:
     if not sifted.places:
+        nothing = [pl.lit(None, pl.Float32).alias(axis) for axis in judge.axes]
+        sifted.scores = sifted.scores.with_columns(*nothing, pl.lit(None, pl.String).alias("subset"))
         sifted.drop(JUDGE, {}, "")
         return
     judged = judge.judge([_sample(candidates[place]) for place in sifted.places], console)

@@ -125,6 +125,7 @@ def plan_synthesis(
         requests=count,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
+        behind_endpoint=endpoint is not None,
         cost_usd=cost,
         most_requests=settings.most_requests,
         example="\n\n".join(f"[{message['role']}]\n{message['content']}" for message in prompts[0]),
