@@ -11,8 +11,11 @@ from pydantic import Field
 from efficient_empathy.foundation.errors import shell
 from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.llm.runner import SessionEnding
+from efficient_empathy.synthesis.diversity import DiversityRecord, diversity_table
 from efficient_empathy.synthesis.plan import Cell, by_category
 from efficient_empathy.synthesis.settings import SynthesisSettings
+
+DIVERSITY_FILE = "diversity.json"
 
 
 class CellRecord(Cell):
@@ -166,6 +169,10 @@ def summary(result: SynthesisResult, run: Path) -> str:
         more = f" and {len(step.reasons) - 3} more reasons" if len(step.reasons) > 3 else ""
         lines.append(f"  {step.name:<{width}}  {step.after:>7,} of {step.before:>7,}  {reasons}{more}".rstrip())
     lines += ["By category and subset, real + wanted:", *cells_table(result.cells)]
+    diversity = DiversityRecord.read_if_there(run / "synthesis" / DIVERSITY_FILE)
+    if diversity is not None:
+        lines += ["Diversity of what came through, of what was kept, and of as many at random:"]
+        lines += [f"  {line}" for line in diversity_table(diversity)]
     if result.cost_usd or result.judge_cost_usd:
         lines.append(
             f"${result.cost_usd:.4f} for the generating model in all, ${result.judge_cost_usd:.4f} for the judge."

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
+import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import Sample
@@ -14,7 +15,7 @@ from efficient_empathy.foundation.console import Console
 from efficient_empathy.llm.runner import SessionEnding
 from efficient_empathy.selection.shares import tie_hash
 from efficient_empathy.synthesis.candidate import Candidate
-from efficient_empathy.synthesis.diversity import k_center
+from efficient_empathy.synthesis.diversity import DiversityRecord, k_center, measure_diversity
 from efficient_empathy.synthesis.embeddings import Embedder
 from efficient_empathy.synthesis.filters import Filter, run_filters
 from efficient_empathy.synthesis.judging import RunJudge
@@ -90,18 +91,33 @@ def _judge(sifted: Sifted, candidates: Sequence[Candidate], judge: RunJudge, con
 
 def thin(
     sifted: Sifted, candidates: Sequence[Candidate], real: Sequence[Sample], share: float, most: int, embedder: Embedder
-) -> None:
-    """Keep the most diverse `share` of what stays, `most` of them at most; the farthest from real ones first."""
+) -> DiversityRecord | None:
+    """Keep the most diverse `share` of what stays, `most` of them at most; the farthest from real ones first.
+
+    What that did to their diversity; None where nothing was left out.
+    """
     size = min(most, ceil(share * len(sifted.places) - 1e-9))
     if not sifted.places or size == len(sifted.places):
         sifted.drop(DIVERSITY, {}, "")
-        return
+        return None
     samples = [_sample(candidates[place]) for place in sifted.places]
     rows, centers = embedder.samples(samples), embedder.samples(real) if real else None
     ties = tie_hash(pl.Series([sample.id for sample in samples]), 0)
-    picks = set(k_center(rows, size, ties, centers).order.tolist())
-    left_out = [place for number, place in enumerate(sifted.places) if number not in picks]
-    sifted.drop(DIVERSITY, dict.fromkeys(left_out, "too near to others"), "a higher --diversity, or more --samples")
+    picks = k_center(rows, size, ties, centers)
+    kept = np.sort(picks.order)
+    left_out = set(range(len(samples))) - set(kept.tolist())
+    reasons = {sifted.places[number]: "too near to others" for number in left_out}
+    sifted.drop(DIVERSITY, reasons, "a higher --diversity, or more --samples")
+    return measure_diversity(
+        [sample.response for sample in samples],
+        rows,
+        kept,
+        ties,
+        method="k-center",
+        encoder=embedder.hash,
+        real=len(real),
+        radius=picks.radius,
+    )
 
 
 def _sample(candidate: Candidate) -> Sample:

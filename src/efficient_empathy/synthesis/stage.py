@@ -40,6 +40,7 @@ from efficient_empathy.synthesis.judging import RunJudge, open_run, write_scores
 from efficient_empathy.synthesis.material import Material
 from efficient_empathy.synthesis.plan import Cell
 from efficient_empathy.synthesis.record import (
+    DIVERSITY_FILE,
     CellRecord,
     PromptRecord,
     SynthesisPlan,
@@ -250,7 +251,11 @@ def _synthesize(work: _Work, console: Console) -> SynthesisRecord:
             break
         rate = max(stay, 1) / len(asked)
         count = min(settings.most_requests, _MOST_GROWTH * count, len(asked) + ceil((enough - stay) / rate))
-    thin(sifted, candidates, work.material.real, settings.diversity, settings.samples, embedder)
+    diversity = thin(sifted, candidates, work.material.real, settings.diversity, settings.samples, embedder)
+    if diversity is not None:
+        diversity.write(work.workspace.synthesis / DIVERSITY_FILE)
+    else:
+        (work.workspace.synthesis / DIVERSITY_FILE).unlink(missing_ok=True)
     return _keep(work, store, [asked[place] for place in answered], candidates, sifted, ending, notes, len(asked))
 
 
@@ -269,7 +274,8 @@ def _keep(
     table = candidates_table(work, requests, candidates, sifted)
     path = workspace.synthesis / "candidates.parquet"
     kept = [sample for place in sifted.places if (sample := candidates[place].sample) is not None]
-    outputs = [workspace.synthetic, path] if kept else [path]
+    spread = workspace.synthesis / DIVERSITY_FILE
+    outputs = [path, *([workspace.synthetic] if kept else []), *([spread] if spread.exists() else [])]
     workspace.begin(STAGE, outputs)
     with atomic(path) as temporary:
         table.write_parquet(temporary, compression="zstd")
