@@ -1,8 +1,10 @@
-"""What `synthesis.diversity` must agree with, written as plainly as can be, on the same grid of 1/2,048."""
+"""What `synthesis.diversity` must agree with, written as plainly as can be."""
 
 from __future__ import annotations
 
 import numpy as np
+
+GRID = 2.0**24
 
 
 def unit_rows(rows: np.ndarray) -> np.ndarray:
@@ -13,8 +15,8 @@ def unit_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def on_grid(rows: np.ndarray) -> np.ndarray:
-    """Whole numbers, in units of 1/2,048."""
-    return np.rint(rows.astype(np.float64) * 2048)
+    """Whole numbers of 2**-24: their square distances are exact in float64."""
+    return np.rint(rows.astype(np.float64) * GRID)
 
 
 def plain_k_center(
@@ -33,29 +35,28 @@ def plain_k_center(
         farthest[order] = -1
         best = min(np.flatnonzero(farthest == farthest.max()), key=lambda row: rank[row])
         order.append(int(best))
-        distances.append(float(np.sqrt(nearest[best]) / 2048))
+        distances.append(float(np.sqrt(nearest[best]) / GRID))
         nearest = np.minimum(nearest, ((grid - grid[best]) ** 2).sum(1))
-    return order, distances, float(np.sqrt(nearest.max()) / 2048)
+    return order, distances, float(np.sqrt(nearest.max()) / GRID)
 
 
 def plain_facility_location(
     rows: np.ndarray, size: int, ties: np.ndarray, centers: np.ndarray | None
 ) -> tuple[list[int], list[float]]:
     """Order and values: the row that adds most, the lowest tie and then the first among equal ones."""
-    grid = on_grid(rows)
-    similarity = grid @ grid.T
-    lowest = -max(float((on_grid(table) ** 2).sum(1).max()) for table in (rows, centers) if table is not None)
-    nearest = np.full(len(rows), lowest)
+    rows = rows.astype(np.float64)
+    similarity = rows @ rows.T
+    nearest = np.full(len(rows), -1.01)
     if centers is not None:
-        nearest = np.maximum(nearest, (grid @ on_grid(centers).T).max(1))
+        nearest = np.maximum(nearest, (rows @ centers.T.astype(np.float64)).max(1))
     rank = np.argsort(np.argsort(ties, kind="stable"), kind="stable")
     order: list[int] = []
     values: list[float] = []
     for _ in range(size):
-        gains = np.maximum(similarity - nearest[:, None], 0).sum(0)
+        gains = np.maximum(similarity - nearest[:, None], 0).sum(0).round(9)
         left = [row for row in range(len(rows)) if row not in order]
         best = min(left, key=lambda row: (-gains[row], rank[row]))
         order.append(best)
         nearest = np.maximum(nearest, similarity[:, best])
-        values.append(float((nearest.mean() / 2048**2 + 1) / 2))
+        values.append(float((nearest.mean() + 1) / 2))
     return order, values

@@ -9,7 +9,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.synthesis.diversity import centers, facility_location, k_center
 from plain_diversity import on_grid, plain_k_center, unit_rows
 
-BLOCKS = {"_ROWS": 4, "_PICKS": 3}
+BLOCKS = {"_ROWS": 4, "_PICKS": 3, "_PAIRS": 2, "_MOST_PAIRS": 1}
 """So small that a dozen rows go through every way of the search."""
 
 
@@ -52,7 +52,7 @@ def test_the_radius_is_at_most_twice_the_least_possible(count, width, seed) -> N
     rng = np.random.default_rng(seed)
     rows = unit_rows(rng.normal(size=(count, width)))
     grid = on_grid(rows)
-    apart = np.sqrt(((grid[:, None] - grid[None]) ** 2).sum(2)) / 2048
+    apart = np.sqrt(((grid[:, None] - grid[None]) ** 2).sum(2)) / 2**24
     for size in range(1, count + 1):
         least = min(apart[:, list(some)].min(1).max() for some in combinations(range(count), size))
         assert k_center(rows, size).radius <= 2 * least + 1e-9

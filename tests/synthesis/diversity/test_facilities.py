@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from efficient_empathy.synthesis.diversity import facilities, facility_location
-from plain_diversity import on_grid, plain_facility_location, unit_rows
+from plain_diversity import plain_facility_location, unit_rows
 
 BLOCKS = {"_CHANGED": 3, "_ROWS": 4}
 
@@ -36,7 +36,7 @@ def test_the_picks_are_those_of_plain_greedy(seed) -> None:
 def test_the_value_is_above_the_bound_of_the_best_possible(count, width, seed) -> None:
     rng = np.random.default_rng(seed)
     rows = unit_rows(rng.normal(size=(count, width)))
-    grid = on_grid(rows) / 2048
+    grid = rows.astype(np.float64)
     similarity = (1 + grid @ grid.T) / 2
     values = facility_location(rows, count).values
     for size in range(1, count + 1):

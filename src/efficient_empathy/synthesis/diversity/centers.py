@@ -5,8 +5,12 @@ The plain loop compares every row with every pick, one pick at a time: n·k dist
 row's distance to the picks is an upper bound until it matters. The rows of the highest bounds are compared with the
 picks that they have missed, many at once, by one matrix product; then picks are made among them as long as they lie
 above the bounds of all others. Rows that are never near the top are hardly looked at, and where most rows are kept a
-pick is compared with those before it alone: k²/2 distances, at the speed of matrix products. The picks are those of
-the plain loop, in its order (see `points`).
+pick is compared with those before it alone: k²/2 distances, at the speed of matrix products.
+
+The products are in float32, whose last digits depend on the machine and the number of threads. They only say which
+distances could be a row's least; these few are computed anew, exactly, as whole numbers on a grid of 2**-24, which is
+as fine as float32 itself. So the picks are those of the plain loop in exact arithmetic, the same everywhere, ties
+included.
 """
 
 from __future__ import annotations
@@ -16,15 +20,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from efficient_empathy.synthesis.diversity.points import SCALE, Floats, Places, Points, Rows, Ties, require_size
+from efficient_empathy.synthesis.diversity.points import Floats, Places, Points, Rows, Ties, require_size
 
 Squares = npt.NDArray[np.int64]
 _ROWS, _PICKS = 2048, 1024
 """Rows that are compared at once, with so many picks."""
-_FAR = 1 << 26
+_PAIRS = 1024
+"""Distances that are computed exactly at once."""
+_MOST_PAIRS = 16
+"""From so many a row on, all distances of a block are computed exactly, by one product."""
+_SCALE = 2.0**24
+_FAR = 1 << 52
 """Above any square distance on the grid: the bound of a row that was compared with nothing yet."""
 _PICKED = -1
-"""The bound of a row that is picked; its key is negative, too."""
+"""The bound of a row that is picked."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ def k_center(rows: Floats, size: int, ties: Ties | None = None, centers: Floats 
     require_size(size, rows)
     search = _Search(Points.of(rows, ties, centers))
     picks, squares = search.pick(min(size + 1, len(rows)))  # the one after the last tells the radius
-    distances = np.where(squares < _FAR, np.sqrt(squares) / SCALE, np.inf)
+    distances = np.where(squares < _FAR, np.sqrt(squares) / _SCALE, np.inf)
     radius = float(distances[size]) if size < len(rows) else 0.0
     return Centers(search.points.places[picks[:size]], distances[:size], radius)
 
@@ -58,16 +67,13 @@ def k_center(rows: Floats, size: int, ties: Ties | None = None, centers: Floats 
 class _Search:
     """What is known of each row: an upper bound of its square distance to the picks, and how many of these it has met.
 
-    A row's key holds its bound and then its place, so that no two keys are equal and the highest is the next pick.
+    Of rows with equal bounds the first goes before the others.
     """
 
     def __init__(self, points: Points) -> None:
         self.points = points
-        self._n = len(points.rows)
-        self._squares = points.squares[points.centers :]
-        self._bounds = np.full(self._n, _FAR, np.int64)
-        self._keys = self._keys_of(np.arange(self._n), self._bounds)
-        self._met = np.zeros(self._n, np.int64)
+        self._bounds = np.full(len(points.rows), _FAR, np.int64)
+        self._met = np.zeros(len(points.rows), np.int64)
         self._picks = np.arange(points.centers)
         """Places in the table: centres, then picks."""
 
@@ -77,61 +83,105 @@ class _Search:
         squares = np.empty(size, np.int64)
         done = 0
         while done < size:
-            rows, others = self._top()
-            table = self._meet(rows, self.points.centers + done)
-            above = np.flatnonzero(self._keys[rows] > others)
+            rows, level, other = self._top()
+            self._meet(rows, self.points.centers + done)
+            bounds = self._bounds[rows]
+            above = rows[(bounds > level) | ((bounds == level) & (rows < other))]
             if len(above):
-                done = self._pick_among(rows[above], table[above], others, squares, done)
+                done = self._pick_among(above, level, other, squares, done)
         return self._picks[self.points.centers :] - self.points.centers, squares
 
-    def _keys_of(self, rows: Places, bounds: Squares) -> Squares:
-        return bounds * self._n + (self._n - 1 - rows)
+    def _top(self) -> tuple[Places, int, int]:
+        """The rows of the highest bounds, in order, the lowest of these bounds, and the first other row that has it.
 
-    def _top(self) -> tuple[Places, int]:
-        """The rows of the highest keys, those that have met the fewest picks first, and the highest key of others."""
-        rows, others = np.arange(self._n), _PICKED
-        if self._n > _ROWS:
-            last = self._n - _ROWS - 1
-            rows = np.argpartition(self._keys, last)[last:]
-            rows, others = rows[1:], int(self._keys[rows[0]])
-        rows = rows[self._keys[rows] >= 0]
-        return rows[np.argsort(self._met[rows], kind="stable")], max(others, _PICKED)
+        Nothing outside goes before a row with a higher bound, or with this bound and an earlier place.
+        """
+        n = len(self._bounds)
+        level = int(np.partition(self._bounds, n - _ROWS)[n - _ROWS]) if n > _ROWS else _PICKED
+        level = max(level, 0)
+        above, even = np.flatnonzero(self._bounds > level), np.flatnonzero(self._bounds == level)
+        room = max(0, _ROWS - len(above))
+        rows = np.sort(np.concatenate([above, even[:room]]))
+        return rows, level, int(even[room]) if len(even) > room else n
 
-    def _meet(self, rows: Places, picks: int) -> Rows:
-        """Compare rows with those of the first `picks` that each has missed; gives the rows' table."""
-        table, met, lengths = self.points.rows[rows], self._met[rows], self._squares[rows]
-        bounds = self._bounds[rows]
+    def _meet(self, rows: Places, picks: int) -> None:
+        """Compare rows with those of the first `picks` that each has missed."""
+        rows = rows[np.argsort(self._met[rows], kind="stable")]
+        table, met = self.points.rows[rows], self._met[rows]
         start = int(met[0])
         while start < picks:
             count = int(np.searchsorted(met, start, "right"))
             end = min(picks, start + _PICKS, *met[count : count + 1].tolist())
-            nearest = _compare(table[:count], self.points, self._picks[start:end]).min(1).astype(np.int64)
-            bounds[:count] = np.minimum(bounds[:count], lengths[:count] + nearest)
+            self._come_nearer(rows[:count], table[:count], self._picks[start:end])
             start = end
-        self._bounds[rows], self._keys[rows], self._met[rows] = bounds, self._keys_of(rows, bounds), picks
-        return table
+        self._met[rows] = picks
 
-    def _pick_among(self, rows: Places, table: Rows, others: int, squares: Squares, done: int) -> int:
-        """Pick the highest of these rows until another row may be higher; gives how many picks there are then."""
-        apart = _compare(table, self.points, self.points.centers + rows).astype(np.int32)
-        lengths, bounds, keys = self._squares[rows], self._bounds[rows], self._keys[rows]
+    def _come_nearer(self, rows: Places, table: Rows, picks: Places) -> None:
+        """Lower the bounds of rows by picks that they have missed."""
+        product = self._compare(table, picks)
+        bounds, least = self._bounds[rows], product.min(1)
+        limits = self._limits(bounds) - self.points.squares[self.points.centers + rows]
+        hit = np.flatnonzero((least < limits) & (bounds > 0))
+        limits = np.minimum(limits, least + np.float32(2 * self.points.error))[hit]
+        near, which = np.nonzero(product[hit] < limits[:, None])
+        near = hit[near]
+        if len(near) > _MOST_PAIRS * len(rows):
+            bounds = np.minimum(bounds, self._exact_block(table, picks).min(1))
+        else:
+            np.minimum.at(bounds, near, self._exact(self.points.centers + rows[near], picks[which]))
+        self._bounds[rows] = bounds
+
+    def _pick_among(self, rows: Places, level: int, other: int, squares: Squares, done: int) -> int:
+        """Pick the first of these rows until another one may go before; gives how many picks there are then."""
+        places, table, bounds = self.points.centers + rows, self.points.rows[rows], self._bounds[rows]
+        grid, product = _grid(table), self._compare(table, places)
+        product += self.points.squares[places, None]
+        limits = self._limits(bounds)
         while done < len(squares):
-            best = int(keys.argmax())
-            if keys[best] <= others:
+            best = int(bounds.argmax())
+            if bounds[best] < level or (bounds[best] == level and rows[best] > other):
                 break
-            squares[done] = bounds[best]
-            self._picks[self.points.centers + done] = self.points.centers + rows[best]
+            squares[done], self._picks[self.points.centers + done] = bounds[best], places[best]
             done += 1
-            np.minimum(bounds, apart[best] + lengths[best], out=bounds)
-            bounds[best] = _PICKED
-            keys = self._keys_of(rows, bounds)
-        self._bounds[rows], self._keys[rows], self._met[rows] = bounds, keys, self.points.centers + done
+            near = np.flatnonzero(product[best] < limits)
+            if len(near) > 1:
+                exact = ((grid[near] - grid[best]) ** 2).sum(1).astype(np.int64)
+                bounds[near] = np.minimum(bounds[near], exact)
+                limits[near] = self._limits(bounds[near])
+            bounds[best], limits[best] = _PICKED, -1
+        self._bounds[rows], self._met[rows] = bounds, self.points.centers + done
         return done
 
+    def _compare(self, table: Rows, picks: Places) -> Rows:
+        """|pick|² − 2 row·pick, shape (rows, picks): about the square distance less the row's own square length."""
+        factors = -2 * self.points.table[picks]
+        factors[:, -1] = self.points.squares[picks]
+        product: Rows = table @ factors.T
+        return product
 
-def _compare(table: Rows, points: Points, picks: Places) -> Rows:
-    """|pick|² − 2 row·pick, shape (rows, picks): the square distance less the row's own square length."""
-    factors = -2 * points.table[picks]
-    factors[:, -1] = points.squares[picks]
-    product: Rows = table @ factors.T
-    return product
+    def _limits(self, bounds: Squares) -> Rows:
+        """What a square distance by `_compare` is below if the true one is below its bound."""
+        return (bounds / _SCALE**2 + self.points.error).astype(np.float32)
+
+    def _exact(self, first: Places, second: Places) -> Squares:
+        """Square distances of pairs of the table's rows."""
+        squares = np.empty(len(first), np.int64)
+        for start in range(0, len(first), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            apart = _grid(self.points.table[first[part]]) - _grid(self.points.table[second[part]])
+            squares[part] = np.einsum("ij,ij->i", apart, apart)
+        return squares
+
+    def _exact_block(self, table: Rows, picks: Places) -> Squares:
+        """The same of all rows with all picks: sums of float64 stay below 2**53, so that none is rounded."""
+        grid, others = _grid(table), _grid(self.points.table[picks])
+        squares = np.einsum("ij,ij->i", grid, grid)[:, None] - 2 * (grid @ others.T)
+        squares += np.einsum("ij,ij->i", others, others)
+        exact: Squares = squares.astype(np.int64)
+        return exact
+
+
+def _grid(table: Rows) -> npt.NDArray[np.float64]:
+    """Rows of the table in whole numbers of 1/`_SCALE`."""
+    grid: npt.NDArray[np.float64] = np.rint(table[:, :-1].astype(np.float64) * _SCALE)
+    return grid
