@@ -19,6 +19,11 @@ ROOT = Path(__file__).parents[1]
             ["--seconds", "0.3", "--rounds", "1", "--clients", "2", "--without-peers"],
             "with 99 % within 50 ms",
         ),
+        (
+            "diversity",
+            ["--rows", "300", "--facility-rows", "200", "--large", "0", "--rounds", "1"],
+            "| plain numpy loop |",
+        ),
         ("hostile_bills", ["--servers", "4", "--processes", "2"], "never above it"),
         ("compose", ["--parameters", "10", "--rounds", "1", "--mergekit", "nowhere"], "× the copy"),
         ("torture", ["--kills", "6", "--lanes", "1", "--stages", "score,select"], "| all | 7 | 0 |"),
