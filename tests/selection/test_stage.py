@@ -35,6 +35,8 @@ def test_writes_every_file_and_says_what_it_did(run):
         "thresholds": {"alpha": 5, "beta": 5},
         "subsets": {"sensibility": 2, "rationality": 2, "discard": 1},
         "unscored": 1,
+        "synthetic": {},
+        "synthetic_part": "",
         "decided_on": "whole scores",
         "skipped": False,
         "warnings": (),

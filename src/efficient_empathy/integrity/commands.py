@@ -16,10 +16,11 @@ from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.policies import BUNDLED, load_policy
 from efficient_empathy.selection.settings import SelectSettings
+from efficient_empathy.synthesis.settings import SynthesisSettings
 
 ORDER = (
-    "read", "score", "refresh", "select", "sweep", "tune", "train", "mix", "generate", "evaluate", "pairwise",
-    "ratings", "analytics", "report",
+    "read", "score", "refresh", "select", "synthesize", "sweep", "tune", "train", "mix", "generate", "evaluate",
+    "pairwise", "ratings", "analytics", "report",
 )  # fmt: skip
 """The kinds of stages, each after what it reads."""
 Entry = Mapping[str, JsonValue]
@@ -43,6 +44,7 @@ def command_of(root: Path, stage: str, entry: Entry, scoring: Entry) -> str:
         return f"efficient-empathy ratings {'sheets' if name else 'read SHEETS'} {run}"
     options = {
         "select": lambda: _policy(entry),
+        "synthesize": lambda: _synthesis(entry),
         "train": lambda: _training(name, _inner(entry, "made_from", "parameters")),
         "mix": lambda: changed(MixSettings, _inner(entry, "parameters")),
         "generate": lambda: f"--model {shell(name)} {changed(GenerationSettings, _inner(entry, 'parameters'))}",
@@ -57,6 +59,12 @@ def _inner(entry: Entry, *keys: str) -> Mapping[str, Any]:
     for key in keys:
         inner = inner.get(key) if isinstance(inner, Mapping) else None
     return inner if isinstance(inner, Mapping) else {}
+
+
+def _synthesis(entry: Entry) -> str:
+    options = [f"--model {shell(str(entry.get('model')))}"]
+    options += [f"--base-url {shell(str(url))}"] if (url := entry.get("base_url")) else []
+    return " ".join([*options, changed(SynthesisSettings, _inner(entry, "parameters"))]).rstrip()
 
 
 def _training(name: str, parameters: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import yaml
 from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.table import UNSCORED
 from efficient_empathy.selection.policies import RulePolicy, policy_of_definition, policy_words
+from efficient_empathy.selection.policies.conditions import number_text
 
 MOST_CATEGORIES = 200
 MOST_FILES = 20
@@ -89,7 +90,8 @@ def _synthetic(selection: SelectRecord) -> list[str]:
     """How much of it a model has made; nothing where nothing is."""
     if not selection.synthetic_part:
         return []
-    limit = "" if selection.synthetic_share is None else f" At most {selection.synthetic_share:.0%} of a subset may be."
+    share = selection.synthetic_share
+    limit = "" if share is None else f" At most {number_text(100 * share)} % of a subset may be."
     return [
         f"{selection.synthetic_part}: a model made them, and their `split` is `synthetic`.{limit}\n",
         _table(["subset", "of them synthetic"], [(name, f"{n:,}") for name, n in selection.synthetic.items()]),

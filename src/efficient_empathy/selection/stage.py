@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import Field
 
 from efficient_empathy.foundation.errors import UserError, error_context, shell
 from efficient_empathy.foundation.run.files import atomic
@@ -43,6 +44,10 @@ class SelectResult(Part):
     thresholds: dict[str, float]
     subsets: dict[str, int]
     unscored: int
+    synthetic: dict[str, int] = Field(default_factory=dict)
+    """How many samples of each subset a model has made; empty where the run has none."""
+    synthetic_part: str = ""
+    """The same in words, empty where there is none."""
     decided_on: str
     seconds: float
     skipped: bool
@@ -210,6 +215,8 @@ def _result(table: RunTable, record: SelectRecord, *, skipped: bool) -> SelectRe
         thresholds=record.thresholds,
         subsets=record.subsets,
         unscored=record.unscored,
+        synthetic=record.synthetic,
+        synthetic_part=record.synthetic_part,
         decided_on=record.decided_on,
         seconds=record.seconds,
         skipped=skipped,
@@ -226,5 +233,6 @@ def summary(result: SelectResult, run: Path) -> str:
     lines = [f"  {name:<{width}} {count:>10,}  {count / max(1, total):>6.1%}" for name, count in counts.items()]
     headline = f"Policy {result.policy}{at}, decided on {result.decided_on}"
     headline += " (nothing had changed):" if result.skipped else ":"
+    lines += [f"{result.synthetic_part}."] if result.synthetic_part else []
     lines += [f"Warning: {warning}." for warning in result.warnings]
     return "\n".join([headline, *lines, f"Next: efficient-empathy report --run {shell(run)}"])

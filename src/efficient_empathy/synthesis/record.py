@@ -49,6 +49,8 @@ class Synthesis(Part):
 
     model: str
     """The generating model's name; of one behind an endpoint the name there."""
+    base_url: str | None = None
+    """Where the endpoint is; None for a model in this process."""
     prompts: tuple[PromptRecord, ...]
     requests: int
     """Samples asked for."""

@@ -16,7 +16,7 @@ import polars as pl
 from efficient_empathy.dialogues import read, write_samples
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Sample
 from efficient_empathy.foundation.console import Console
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -144,6 +144,7 @@ class _Work:
     requests: Requests
     model: str
     identity: str
+    base_url: str | None
     asker: Asker
     run: ScoredRun
     judge: RunJudge | None
@@ -177,6 +178,7 @@ class _Work:
             requests=Requests(material, settings, cells),
             model=model,
             identity=identity,
+            base_url=redact(endpoint.base_url) if endpoint else None,
             asker=Asker(target.name, model, target.path, settings.generation, endpoint),
             run=run,
             judge=RunJudge(run, selector) if settings.judged else None,
@@ -288,6 +290,7 @@ def _keep(
     counts = Counter(kept_rows.iter_rows())
     record = SynthesisRecord(
         model=work.model,
+        base_url=work.base_url,
         prompts=work.prompts,
         requests=asked,
         candidates=len(candidates),
