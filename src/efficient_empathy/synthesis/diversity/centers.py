@@ -105,10 +105,11 @@ class _Search:
         return rows, level, int(even[room]) if len(even) > room else n
 
     def _meet(self, rows: Places, picks: int) -> None:
-        """Compare rows with those of the first `picks` that each has missed."""
+        """Compare rows with those of the first `picks` that each has missed; none comes nearer than a copy."""
+        rows = rows[self._bounds[rows] > 0]
         rows = rows[np.argsort(self._met[rows], kind="stable")]
         table, met = self.points.rows[rows], self._met[rows]
-        start = int(met[0])
+        start = int(met[0]) if len(rows) else picks
         while start < picks:
             count = int(np.searchsorted(met, start, "right"))
             end = min(picks, start + _PICKS, *met[count : count + 1].tolist())
@@ -121,7 +122,7 @@ class _Search:
         product = self._compare(table, picks)
         bounds, least = self._bounds[rows], product.min(1)
         limits = self._limits(bounds) - self.points.squares[self.points.centers + rows]
-        hit = np.flatnonzero((least < limits) & (bounds > 0))
+        hit = np.flatnonzero(least < limits)
         limits = np.minimum(limits, least + np.float32(2 * self.points.error))[hit]
         near, which = np.nonzero(product[hit] < limits[:, None])
         near = hit[near]

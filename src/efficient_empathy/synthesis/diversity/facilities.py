@@ -87,6 +87,7 @@ class _Cover:
         """The row that adds most, the first of those that add as much."""
         left = np.where(self._is_taken, -np.inf, self._gains)
         even = np.flatnonzero(left >= left.max() - _NOISE * len(left) ** 0.5)[:_MOST_EVEN]
+        even = even[np.sort(np.unique(self._rows[even], axis=0, return_index=True)[1])]  # of equal rows the first
         return int(even[self._exact_gains(even).argmax()] if len(even) > 1 else even[0])
 
     def take(self, pick: int) -> None:
