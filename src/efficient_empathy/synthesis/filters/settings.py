@@ -14,6 +14,7 @@ BUNDLED = {
         ("length", "Length"),
         ("seed_copy", "SeedCopy"),
         ("near_duplicate", "NearDuplicate"),
+        ("contamination", "Contamination"),
         ("personal_data", "PersonalData"),
         ("refusal", "Refusal"),
     )
@@ -44,8 +45,8 @@ class FilterSettings(Settings):
     """Near duplicates share so large a part of their three-word sequences (Jaccard)."""
     max_same_response: int = Field(default=3, ge=1)
     """A short response, such as "Thank you!", stays in so many samples."""
-    contamination: float = Field(default=0.5, gt=0, le=1)
-    """A sample whose words' weights agree so far with those of a protected sample (cosine) copies it."""
+    contamination: float = Field(default=0.35, gt=0, le=1)
+    """A sample shares so large a part of its words with the protected one that it copies (Jaccard by rareness)."""
 
     @model_validator(mode="after")
     def _possible(self) -> FilterSettings:
