@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from efficient_empathy.dialogues import write_samples
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
@@ -323,3 +324,15 @@ def test_the_kept_file_is_read_as_a_source_of_its_own(run):
     assert frame.schema == SAMPLE_SCHEMA
     assert set(frame["split"]) == {"synthetic"}
     assert len(samples(10)) == 10
+
+
+def test_a_test_file_is_protected_and_one_that_cannot_be_read_is_told_before_anything_is_asked(run, tmp_path):
+    pool = Writer().pool
+    write_samples(pool[:4], tmp_path / "test.parquet")
+    settings = FEW.model_copy(update={"test_files": (str(tmp_path / "test.parquet"),)})
+    with MisbehavingServer(Writer()) as server:
+        make(run, server, settings)
+        with pytest.raises(UserError, match="no_such"):
+            make(run, server, FEW.model_copy(update={"test_files": (str(tmp_path / "no_such.jsonl"),)}))
+    kept = set(pl.read_parquet(run.synthetic)["sample_id"])
+    assert not kept & {sample.id for sample in pool[:4]}
