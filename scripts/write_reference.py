@@ -31,7 +31,6 @@ from efficient_empathy.foundation.run.record import Record
 from efficient_empathy.foundation.settings import Settings, fields_of, parts, section
 from efficient_empathy.recipe import Recipe
 from efficient_empathy.scoring.judges.registry import JUDGES
-from efficient_empathy.synthesis.filters import FilterSettings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -87,7 +86,6 @@ def all_models() -> list[Any]:
     models: dict[Any, None] = {}
     roots = [
         Recipe,
-        FilterSettings,
         *JUDGES.loadable().values(),
         *(one.model for place in commands_of(COMMANDS).values() for one in models_of(function_of(place)).values()),
     ]

@@ -124,8 +124,8 @@ class Weights:
         return self._weights.get(word, self._most)
 
     def total(self, words: Iterable[str]) -> float:
-        """Of some words together."""
-        return sum(map(self.__getitem__, words))
+        """Of some words together; the same in whatever order they come."""
+        return math.fsum(map(self.__getitem__, words))
 
 
 @dataclass(frozen=True)

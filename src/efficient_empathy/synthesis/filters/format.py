@@ -121,8 +121,10 @@ def _says_something(text: str) -> bool:
 
 
 def _leftover(candidate: Candidate, sample: Sample) -> str:
-    own = {one for text in candidate.seed.texts() for one in _marks(text)} if candidate.seed else set()
-    found = [one for text in sample.texts() for one in _marks(text) if one not in own]
+    found = [one for text in sample.texts() for one in _marks(text)]
+    if found and candidate.seed is not None:
+        own = {one for text in candidate.seed.texts() for one in _marks(text)}
+        found = [one for one in found if one not in own]
     return found[0][1] if found else ""
 
 

@@ -58,6 +58,7 @@ _REFUSES = re.compile(
     )
     | \b(?:violates?|against)\ (?:my|our|the|openai|content|usage)\ (?:\w+\ )?(?:polic|guideline|principle)
     | \bi\ (?:must\ |have\ to\ )?(?:respectfully\ |politely\ )(?:decline|refuse)\b
+    | \bi\ (?:must|have\ to|need\ to)\ decline\ to\ (?:answer|respond|reply|discuss|comment|help|assist|continue)\b
     | \b(?:not\ (?:be\ )?appropriate|inappropriate|unethical)\ for\ me\ to\b
     """,
     re.VERBOSE,

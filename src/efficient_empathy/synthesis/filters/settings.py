@@ -12,14 +12,15 @@ BUNDLED = {
         ("format", "Format"),
         ("language", "Language"),
         ("length", "Length"),
-        ("seed_copy", "SeedCopy"),
-        ("near_duplicate", "NearDuplicate"),
-        ("contamination", "Contamination"),
-        ("personal_data", "PersonalData"),
         ("refusal", "Refusal"),
+        ("personal_data", "PersonalData"),
+        ("seed_copy", "SeedCopy"),
+        ("contamination", "Contamination"),
+        ("near_duplicate", "NearDuplicate"),
     )
 }
-"""The package's own filters, in the order in which they look at candidates."""
+"""The package's own filters, in the order in which they look at candidates: what is wrong with one by itself comes
+first, and duplicates last, so that the one that stays is good."""
 
 
 class FilterSettings(Settings):
