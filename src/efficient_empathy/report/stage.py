@@ -21,7 +21,7 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report.data import CATEGORIES_SHOWN, count_run
 from efficient_empathy.report.decision import Decision
-from efficient_empathy.report.sections import efficiency, evaluation, people, routers, sweep, training
+from efficient_empathy.report.sections import efficiency, evaluation, people, routers, sweep, synthesis, training
 from efficient_empathy.report.sections.answers import CUT, FAILED
 from efficient_empathy.report.sections.examples import examples, failures
 from efficient_empathy.report.sections.models import latest, models_of
@@ -158,5 +158,6 @@ def _environment() -> Environment:
         "coefficients": people.COEFFICIENTS,
         "problems_shown": people.PROBLEMS_SHOWN,
         "raters_shown": people.RATERS_SHOWN,
+        "synthetic_cells_shown": synthesis.CELLS_SHOWN,
     }
     return environment

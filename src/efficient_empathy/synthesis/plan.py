@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,9 @@ class Cell(Part):
     subset: str
     real: int
     wanted: int = 0
+
+
+AnyCell = TypeVar("AnyCell", bound=Cell)
 
 
 def fill_up(counts: Sequence[int], total: int) -> list[int]:
@@ -42,9 +46,9 @@ def fill_up(counts: Sequence[int], total: int) -> list[int]:
     return [int(one) for one in added]
 
 
-def by_category(cells: Sequence[Cell]) -> Mapping[str, list[Cell]]:
+def by_category(cells: Sequence[AnyCell]) -> Mapping[str, list[AnyCell]]:
     """The cells by the name of their category."""
-    grouped: dict[str, list[Cell]] = {}
+    grouped: dict[str, list[AnyCell]] = {}
     for cell in cells:
         grouped.setdefault(cell.category or "no category", []).append(cell)
     return grouped

@@ -13,10 +13,11 @@ from efficient_empathy.report.sections.evaluation import Evaluation, evaluation
 from efficient_empathy.report.sections.people import People, Preferences, people, preferences
 from efficient_empathy.report.sections.routers import Routers, routers
 from efficient_empathy.report.sections.sweep import Sweep, sweep
+from efficient_empathy.report.sections.synthesis import Synthetic, synthetic
 from efficient_empathy.report.sections.training import Comparison, Training, comparison, training
 from efficient_empathy.report.sections.tuning import Tuning, tuning
 
-_STAGES = ("mix", "train:", "generate:", "evaluate", "pairwise:", "sweep", "tune")
+_STAGES = ("synthesize", "mix", "train:", "generate:", "evaluate", "pairwise:", "sweep", "tune")
 """How the names of the stages that these sections show begin."""
 
 
@@ -24,6 +25,7 @@ _STAGES = ("mix", "train:", "generate:", "evaluate", "pairwise:", "sweep", "tune
 class Models:
     """The sections; each is None where the run has no files for it."""
 
+    synthetic: Synthetic | None
     training: Training | None
     comparison: Comparison | None
     routers: Routers | None
@@ -42,12 +44,14 @@ class Models:
         prompts = self.answers.prompts if self.answers else []
         names = [name for section in sections if section for name in section.subsets]
         experts = self.routers.record.experts if self.routers and self.routers.record else []
+        names += self.synthetic.subsets if self.synthetic else []
         return list(dict.fromkeys([*names, *experts, *(prompt.subset for prompt in prompts if prompt.subset)]))
 
     @property
     def sections(self) -> list[tuple[str, str]]:
         """Address and title of the sections that there are."""
         every = [
+            ("synthesis", "Synthetic", self.synthetic),
             ("training", "Training", self.training),
             ("comparison", "Comparison", self.comparison),
             ("routers", "Routers", self.routers),
@@ -68,6 +72,7 @@ def models_of(table: RunTable) -> Models:
     results = evaluation(workspace.evaluation)
     titles = {model.name: model.title for model in results.models} if results else {}
     return Models(
+        synthetic(table),
         training(workspace.experts, subsets),
         comparison(workspace.comparison, subsets),
         routers(workspace.moe / ROUTERS, subsets),
