@@ -32,10 +32,11 @@ def test_picks_are_more_diverse_than_all_and_than_a_random_subset() -> None:
     record = record_of(30)
     for other in (record.all, record.random):
         assert record.kept.distance > other.distance + 0.1
-        assert record.kept.covered == record.clusters == 6
+        assert record.kept.covered == record.clusters == 15
         assert record.kept.self_bleu < other.self_bleu - 5
         assert record.kept.distinct1 > other.distinct1
         assert record.kept.distinct2 > other.distinct2
+    assert record.random.covered < 12
     assert (record.all.samples, record.kept.samples, record.random.samples, record.texts) == (100, 30, 30, 30)
 
 
@@ -51,7 +52,7 @@ def test_the_record_is_read_as_it_was_written(tmp_path) -> None:
 def test_the_table_has_a_line_for_each_set() -> None:
     lines = diversity_table(record_of(30))
     assert [line.split()[0] for line in lines] == ["samples", "all", "kept", "random"]
-    assert "6/6" in lines[2]
+    assert "15/15" in lines[2]
     assert len({len(line) for line in lines}) == 1
 
 

@@ -15,7 +15,7 @@ from efficient_empathy.synthesis.diversity.record import DiversityRecord, Method
 from efficient_empathy.synthesis.diversity.self_bleu import self_bleu
 
 MOST_TEXTS = 2000
-MOST_CLUSTERS, PER_CLUSTER = 100, 5
+MOST_CLUSTERS, PER_CLUSTER = 200, 2
 
 
 def measure_diversity(
@@ -31,9 +31,9 @@ def measure_diversity(
 ) -> DiversityRecord:
     """Compare all samples, those at the places `kept`, and as many others: those of the lowest `ties`.
 
-    `rows` (n × width, of length 1) are the samples' vectors. Clusters are so many that five kept samples would fall
-    into each, 100 at most. The figures of words are from so many responses of each set as the smallest has, 2,000 at
-    most, the lowest ties first: they depend on how many there are.
+    `rows` (n × width, of length 1) are the samples' vectors. Clusters are so many that two kept samples would fall
+    into each, 200 at most. The figures of words are from so many responses of each set as the smallest has, 2,000 at
+    most, drawn by their ties (of all samples the highest, of others the lowest): they depend on how many there are.
     """
     order = np.argsort(ties, kind="stable")
     number = min(MOST_CLUSTERS, max(1, len(kept) // PER_CLUSTER))
@@ -41,7 +41,7 @@ def measure_diversity(
     cluster[order] = clusters(rows[order], number)
     is_kept = np.zeros(len(rows), bool)
     is_kept[kept] = True
-    sets = {"all": order, "kept": order[is_kept[order]], "random": order[: len(kept)]}
+    sets = {"all": order[::-1], "kept": order[is_kept[order]], "random": order[: len(kept)]}
     texts = min(MOST_TEXTS, len(kept))
     signature, spreads = "", {}
     for name, places in sets.items():
