@@ -7,6 +7,7 @@ scores = ee.score("dialogues.jsonl", "runs/mine")       # a polars frame, one ro
 record = ee.cascade("d.jsonl", "runs/b", error=0.05)    # a dict: plan, guarantee, check; the scores are the run's
 new = ee.predict("tonight.jsonl")                       # a polars frame: P(sensibility), P(rationality), P(discard)
 subsets = ee.select("runs/mine", alpha=5, beta=5)       # a polars frame: subset and reason of each sample
+made = ee.synthesize("runs/mine", "base", samples=50)   # a polars frame: every candidate, kept or why not
 expert = ee.train_expert("runs/mine", "sensibility")    # its folder (extra `train`)
 models = ee.mix("runs/mine")                            # a polars frame: losses of experts, average and mixture
 responses = ee.generate("runs/mine", "moe")             # a polars frame
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         score,
         select,
         sweep,
+        synthesize,
         train_expert,
         tune,
         write_report,
@@ -70,6 +72,7 @@ __all__ = [
     "score",
     "select",
     "sweep",
+    "synthesize",
     "train_expert",
     "tune",
     "write_report",

@@ -222,6 +222,37 @@ def generate(
     return pl.read_parquet(result.output, glob=False)
 
 
+def synthesize(
+    run: str | Path,
+    model: str,
+    *,
+    base_url: str | None = None,
+    endpoint: dict[str, Any] | None = None,
+    quiet: bool = False,
+    allow: Sequence[str] = (),
+    **settings: Any,
+) -> pl.DataFrame:
+    """Make synthetic samples where a run is thin and put the good ones into it; a row a candidate, and why it went.
+
+    `settings` as of `SynthesisSettings`: samples, generators, test_files, diversity and so on. `base_url` is that of a
+    model behind an API, `endpoint` more of `EndpointOptions`; `allow` as `--allow`.
+    """
+    from efficient_empathy.modelling.generation import EndpointOptions
+    from efficient_empathy.synthesis import SynthesisSettings
+    from efficient_empathy.synthesis import synthesize as synthesize_run
+
+    workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
+    stage_settings = load(SynthesisSettings, None, "the options", settings)
+    options = (
+        None
+        if base_url is None
+        else load(EndpointOptions, None, "the endpoint", {"base_url": base_url, **(endpoint or {})})
+    )
+    with permissions.allow(allow):
+        synthesize_run(workspace, model, stage_settings, endpoint=options, console=console)
+    return pl.read_parquet(workspace.synthesis / "candidates.parquet", glob=False)
+
+
 def evaluate(run: str | Path, *, quiet: bool = False, allow: Sequence[str] = (), **settings: Any) -> pl.DataFrame:
     """Compare the models of a run that have answered; a row a model and figure, with interval and test.
 

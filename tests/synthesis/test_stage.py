@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+import efficient_empathy as ee
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA
 from efficient_empathy.foundation.errors import UserError
@@ -336,3 +337,12 @@ def test_a_test_file_is_protected_and_one_that_cannot_be_read_is_told_before_any
             make(run, server, FEW.model_copy(update={"test_files": (str(tmp_path / "no_such.jsonl"),)}))
     kept = set(pl.read_parquet(run.synthetic)["sample_id"])
     assert not kept & {sample.id for sample in pool[:4]}
+
+
+def test_in_a_notebook(run):
+    with MisbehavingServer(Writer()) as server:
+        rows = ee.synthesize(
+            run.root, "writer", base_url=server.url, samples=4, max_response_words=60, seed_overlap=1.0, quiet=True
+        )
+    assert rows["kept"].sum() == 4
+    assert rows.filter(~pl.col("kept"))["reason"].ne("").all()
