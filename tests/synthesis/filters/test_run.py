@@ -27,15 +27,16 @@ def test_each_candidate_has_its_first_reason_and_the_figures_up_to_there() -> No
         "length": (4, 2, {"response too long": 2}),
         "personal_data": (2, 1, {"phone numbers": 1}),
     }
-    assert result.emptied_by is None
+    assert all(step.after for step in result.steps)
 
 
 def test_the_filter_that_leaves_nothing_says_what_would() -> None:
-    step = run([candidate(*LONG), candidate(LONG[0], "word " * 44), candidate(fault="no JSON")]).emptied_by
-    assert step is not None
-    assert step.describe() == (
-        "the filter length lets none of 2 pass (response too long 2; its figures go from 31 to 44): ask the model for "
-        "another length, or change max_response_words, max_turn_words, min_turns or max_turns"
+    result = run([candidate(*LONG), candidate(LONG[0], "word " * 44), candidate(fault="no JSON")])
+    step = next(step for step in result.steps if not step.after)
+    assert (step.name, step.before, step.reasons) == ("length", 2, {"response too long": 2})
+    assert step.remedy == (
+        "ask the model for another length, or change max_response_words, max_turn_words, min_turns or max_turns "
+        "(figures from 31 to 44)"
     )
 
 
@@ -48,4 +49,4 @@ def test_filters_are_chosen_by_name() -> None:
 def test_no_candidates_are_no_fault() -> None:
     result = run([])
     assert result.kept == []
-    assert result.emptied_by is None
+    assert all(step.before == step.after == 0 for step in result.steps)

@@ -22,12 +22,12 @@ from efficient_empathy.synthesis.filters.settings import FilterSettings
 from efficient_empathy.synthesis.filters.texts import joined, runs, samples_of, words_of
 
 WHOLE = "sample"
-EVIDENCE = {WHOLE: 16.0, "context": 16.0, "response": 20.0}
+EVIDENCE = {WHOLE: 18.0, "context": 16.0, "response": 20.0}
 """By part of a sample, the least weight (natural logarithms) of the words in common, times their overlap. The figures
 here were chosen on EmpatheticDialogues, ESConv and one set of rewording rules: benchmarks/RESULTS.md."""
 RUN, RUN_WEIGHT = 8, 30.0
 """So many words in a row, of such weight together, are a passage: found within any longer text."""
-DOUBT, DOUBT_WEIGHT, SAME_MEANING = 0.7, 35.0, 0.65
+DOUBT, DOUBT_WEIGHT, SAME_MEANING = 0.7, 60.0, 0.6
 """So large a part of the overlap that is asked for, with so much weight in common, is enough at such a cosine."""
 RAREST, COMPARED = 24, 8
 """By so many of a text's rarest words others are looked for, and the best so many of these are compared in full."""
