@@ -35,7 +35,7 @@ def test_the_filter_that_leaves_nothing_says_what_would() -> None:
     step = next(step for step in result.steps if not step.after)
     assert (step.name, step.before, step.reasons) == ("length", 2, {"response too long": 2})
     assert step.remedy == (
-        "ask the model for another length, or change max_response_words, max_turn_words, min_turns or max_turns "
+        "another prompt, or other --max-response-words, --max-turn-words, --min-turns or --max-turns "
         "(figures from 31 to 44)"
     )
 

@@ -38,7 +38,7 @@ class Contamination:
     """Drops samples that copy a protected one: word for word, reworded, in another order, or a passage of it."""
 
     name = "contamination"
-    remedy = "take seeds from other data than the test data"
+    remedy = "seeds that are no test data: a --test-file must not be what the run was made from"
 
     def __init__(self, settings: FilterSettings, context: FilterContext) -> None:
         self._least = settings.contamination

@@ -35,7 +35,7 @@ class Verdict:
 class Filter(Protocol):
     """Looks at all candidates that the filters before it have let pass, in their order.
 
-    `name` is a word for tables and counts; `remedy` says what a user changes where it lets none pass. A filter is
+    `name` is a word for tables and counts; `remedy` names what would let some pass where it lets none. A filter is
     deterministic: the same candidates in the same order give the same verdicts, so that a run that goes on decides as
     an undisturbed one.
     """

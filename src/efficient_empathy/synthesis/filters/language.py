@@ -21,7 +21,7 @@ class Language:
     """Drops samples whose context or response is surely in another language; what is unsure stays."""
 
     name = "language"
-    remedy = "name the language in the prompt, or allow another by languages"
+    remedy = "a prompt that names the language, another model, or more --languages"
 
     def __init__(self, settings: FilterSettings, context: FilterContext) -> None:
         self._allowed = frozenset(settings.languages)

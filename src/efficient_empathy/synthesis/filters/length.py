@@ -15,7 +15,7 @@ class Length:
     """Drops responses and turns of too few or too many words, and contexts of too few or too many turns."""
 
     name = "length"
-    remedy = "ask the model for another length, or change max_response_words, max_turn_words, min_turns or max_turns"
+    remedy = "another prompt, or other --max-response-words, --max-turn-words, --min-turns or --max-turns"
 
     def __init__(self, settings: FilterSettings, context: FilterContext) -> None:
         self._settings = settings

@@ -29,7 +29,7 @@ class NearDuplicate:
     """
 
     name = "near_duplicate"
-    remedy = "raise the model's temperature or take more seeds, or raise similarity"
+    remedy = "a higher --temperature, another model, or a higher --similarity"
 
     def __init__(self, settings: FilterSettings, context: FilterContext) -> None:
         self._settings = settings

@@ -17,7 +17,7 @@ class PersonalData:
     """Drops samples with e-mail addresses, phone and card numbers and the like in any turn."""
 
     name = "personal_data"
-    remedy = "tell the model to write none, or leave personal_data out of the filters"
+    remedy = "a prompt that forbids it, or --filters without personal_data"
 
     def __init__(self, settings: FilterSettings, context: FilterContext) -> None:
         pass

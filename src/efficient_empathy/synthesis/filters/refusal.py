@@ -92,7 +92,7 @@ class Refusal:
     """
 
     name = "refusal"
-    remedy = "tell the model whose part it plays, or take another model"
+    remedy = "a prompt that says whose part the model plays, or another model"
 
     def __init__(self, settings: FilterSettings, context: FilterContext) -> None:
         some = context.real[:: max(1, len(context.real) // MOST_REAL)]

@@ -21,7 +21,7 @@ class SeedCopy:
     """
 
     name = "seed_copy"
-    remedy = "ask the model for more change or raise its temperature, or raise seed_overlap"
+    remedy = "a prompt that asks for more change, a higher --temperature, or a higher --seed-overlap"
 
     def __init__(self, settings: FilterSettings, context: FilterContext) -> None:
         self._most = settings.seed_overlap

@@ -47,7 +47,7 @@ class FilterSettings(Settings):
     max_same_response: int = Field(default=3, ge=1)
     """A short response, such as "Thank you!", stays in so many samples."""
     contamination: float = Field(default=0.35, gt=0, le=1)
-    """A sample shares so large a part of its words with the protected one that it copies (Jaccard by rareness)."""
+    """A sample that shares so large a part of its words with test data copies it (Jaccard; rare words count more)."""
 
     @model_validator(mode="after")
     def _possible(self) -> FilterSettings:
