@@ -145,15 +145,14 @@ def compare(job: str, contenders: dict[str, Pick], file: Path, size: int, option
             results[name].append(run(job, name, file, size, options))
     ours = results["efficient-empathy"]
     best = min(one["cpu"] for one in ours)
-    print("| | CPU s | × ours | peak MB | the same picks |\n|---|---|---|---|---|")
+    print("| | CPU s | × ours | peak MB | picks in common |\n|---|---|---|---|---|")
     for name, runs in results.items():
         if fault := runs[0].get("fault"):
             print(f"| {name} | not run: {fault} | | | |")
             continue
         cpu, peak = min(one["cpu"] for one in runs), max(one["peak_mb"] for one in runs)
-        differ = np.flatnonzero(np.array(runs[0]["order"]) != ours[0]["order"])
-        same = f"the first {differ[0]:,}" if len(differ) else "all"
-        print(f"| {name} | {cpu:.2f} | {cpu / best:.1f} | {peak:,.0f} | {same} |")
+        common = len({*runs[0]["order"]} & {*ours[0]["order"]}) / size
+        print(f"| {name} | {cpu:.2f} | {cpu / best:.1f} | {peak:,.0f} | {common:.2%} |")
 
 
 def large(file: Path, options: argparse.Namespace) -> None:
