@@ -6,7 +6,7 @@ import sys
 NAMES = (
     "start_up", "judge_loop", "distilled", "select_ten_million", "training_throughput", "compose", "generation",
     "official_metrics", "baseline_outputs", "human_agreement", "judge_agreement", "cascade",
-    "hostile_bills", "cluster", "service", "diversity",
+    "hostile_bills", "cluster", "service", "diversity", "synthesis_filters",
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ def test_turns_are_neither_too_long_nor_too_many() -> None:
     ]
 
 
-@pytest.mark.parametrize("bounds", [{"min_response_words": 31}, {"min_turns": 20}, {"filters": ["length"]}])
+@pytest.mark.parametrize(
+    "bounds", [{"min_response_words": 31}, {"min_turns": 20}, {"filters": ["length"]}, {"languages": ["english"]}]
+)
 def test_bounds_that_nothing_could_meet_are_refused(bounds) -> None:
     with pytest.raises(ValidationError):
         FilterSettings(**bounds)

@@ -32,3 +32,13 @@ def test_the_same_seed_plants_the_same(benchmark) -> None:
     first, again, other = planted("tuning", 3), planted("tuning", 3), planted("tuning", 4)
     assert first.candidates == again.candidates
     assert first.expected != other.expected
+
+
+def test_the_benchmark_prints_what_is_found_and_how_long_it_takes(benchmark, capsys) -> None:
+    bundled = importlib.import_module("benchmarks.planted_faults").bundled
+    benchmark.print_copies(bundled("valid"), bundled("test")[:16], None)
+    benchmark.print_pace(20)
+    out = capsys.readouterr().out
+    assert "16 protected, false alarms 0.0000 of 106 others" in out
+    assert "| both | held out | 1.000 |" in out
+    assert "s of CPU for 20" in out

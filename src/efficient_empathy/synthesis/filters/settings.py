@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, model_validator
 
 from efficient_empathy.foundation.settings import Settings
@@ -53,6 +55,8 @@ class FilterSettings(Settings):
     def _possible(self) -> FilterSettings:
         if self.filters[:1] != ("format",):
             raise ValueError("filters: format comes first, since the others need a sample that it has found whole")
+        if strange := [code for code in self.languages if not re.fullmatch("[a-z]{2}", code)]:
+            raise ValueError(f"languages: {strange[0]!r} is no code of two letters, such as en or de")
         for low, high in (("min_response_words", "max_response_words"), ("min_turns", "max_turns")):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} is above {high}: no sample could pass")
