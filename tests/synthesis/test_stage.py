@@ -27,6 +27,7 @@ from forked_command import ForkedCommand
 from misbehaving_server import MisbehavingServer
 from misbehaviours import ok, unauthorized
 from synthesizing_server import Writer, bundled_run, samples, written
+from tiny_models import tiny_model
 
 FEW = SynthesisSettings(samples=6, pilot=8, max_response_words=60, seed_overlap=1.0)
 
@@ -178,6 +179,7 @@ def test_a_budget_that_ends_in_the_middle_keeps_what_there_is_and_a_higher_one_g
     [
         ("", "format"),
         ("asdf qwer", "format"),
+        ("Speaker: half a \ud83d smile\nListener: Oh.", "format"),
         ('[{"role": "speaker", "text": "My bo', "format"),
         ("Speaker: " + "word " * 10_000 + "\nListener: oh", "length"),
         ("Speaker: J'ai perdu mon chien hier soir dans le parc.\n"
@@ -193,7 +195,8 @@ def test_where_nothing_stays_the_error_names_the_step_and_the_run_is_as_before(r
         assert len(server.requests) == 10
     assert {path.name: path.read_bytes() for path in (run.samples, run.scores, run.assignments)} == before
     assert RunTable(run).selection.current
-    assert candidates(run)["reply"].fill_null("").to_list() == [reply] * 10
+    rows = pl.read_parquet(run.synthesis / "left-out.parquet")
+    assert rows["reply"].fill_null("").to_list() == [reply.replace("\ud83d", "?")] * 10
 
 
 def test_a_model_that_says_the_same_each_time_or_repeats_the_test_split_gives_one_or_none(run):
@@ -346,3 +349,21 @@ def test_in_a_notebook(run):
         )
     assert rows["kept"].sum() == 4
     assert rows.filter(~pl.col("kept"))["reason"].ne("").all()
+
+
+def test_a_discriminator_of_the_users_responds_once_and_its_likeness_decides(run, tmp_path):
+    base = tiny_model(tmp_path / "tiny")
+    settings = FEW.model_copy(update={"discriminator": str(base), "likeness": 0.0, "max_requests": 8})
+    with MisbehavingServer(Writer()) as server:
+        make(run, server, settings)
+        rows = candidates(run)
+        seen = rows.filter(pl.col("discriminator_figure").is_not_null())
+        assert len(seen) >= 4
+        assert seen["discriminator_figure"].is_between(0, 100.1).all()
+        replies = (run.synthesis / "discriminator.jsonl").read_bytes()
+        with pytest.raises(UserError, match=r"The step discriminator left nothing.*--likeness"):
+            make(run, server, settings.model_copy(update={"likeness": 100.0}))
+        assert (run.synthesis / "discriminator.jsonl").read_bytes() == replies
+        assert candidates(run).equals(rows)
+        with pytest.raises(UserError, match="no model 'nobody'"):
+            make(run, server, settings.model_copy(update={"discriminator": "nobody"}))

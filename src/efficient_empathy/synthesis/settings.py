@@ -34,6 +34,11 @@ class MakingSettings(Settings):
     """answer: responses that show the manner of a subset."""
     test_files: Annotated[tuple[str, ...], Reads(), Flag("--test-file", metavar="FILE", repeats=True)] = ()
     """Test data that no synthetic sample may repeat, besides the run's own test split."""
+    discriminator: Annotated[str | None, Reads()] = None
+    """A model that was fine-tuned on real data, such as an expert of the run: it responds to the same contexts, and
+    samples whose response is unlike its own are left out."""
+    likeness: float = Field(default=10.0, ge=0, le=100)
+    """discriminator: the least likeness of the two responses (cosine of their embeddings, ×100)."""
     judged: bool = True
     """Keep only what the run's own judge and policy put into one of the subsets that are selected."""
     diversity: float = Field(default=0.9, gt=0, le=1)

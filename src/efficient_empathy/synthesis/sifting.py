@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -15,13 +15,14 @@ from efficient_empathy.foundation.console import Console
 from efficient_empathy.llm.runner import SessionEnding
 from efficient_empathy.selection.shares import tie_hash
 from efficient_empathy.synthesis.candidate import Candidate
+from efficient_empathy.synthesis.discriminator import Discriminator
 from efficient_empathy.synthesis.diversity import DiversityRecord, k_center, measure_diversity
 from efficient_empathy.synthesis.embeddings import Embedder
 from efficient_empathy.synthesis.filters import Filter, run_filters
 from efficient_empathy.synthesis.judging import RunJudge
 from efficient_empathy.synthesis.record import StepRecord
 
-JUDGE, DIVERSITY = "judge", "diversity"
+DISCRIMINATOR, JUDGE, DIVERSITY, PLAN = "discriminator", "judge", "diversity", "plan"
 
 
 @dataclass
@@ -50,9 +51,13 @@ class Sifted:
 
 
 def sift(
-    candidates: Sequence[Candidate], filters: Sequence[Filter], judge: RunJudge | None, console: Console
+    candidates: Sequence[Candidate],
+    filters: Sequence[Filter],
+    discriminator: Discriminator | None,
+    judge: RunJudge | None,
+    console: Console,
 ) -> Sifted:
-    """Put candidates through the filters and before the judge."""
+    """Put candidates through the filters, before the discriminator, and before the judge."""
     filtered = run_filters(candidates, filters)
     steps = [
         StepRecord(name=step.name, before=step.before, after=step.after, reasons=dict(step.reasons), remedy=step.remedy)
@@ -62,9 +67,28 @@ def sift(
     sifted = Sifted(
         filtered.filters, filtered.reasons, dict(filtered.figures), empty, steps, places=list(filtered.kept)
     )
-    if judge is not None:
+    if discriminator is not None:
+        _discriminate(sifted, candidates, discriminator, console)
+    if judge is not None and sifted.ending == "complete":
         _judge(sifted, candidates, judge, console)
     return sifted
+
+
+def _discriminate(
+    sifted: Sifted, candidates: Sequence[Candidate], discriminator: Discriminator, console: Console
+) -> None:
+    samples = [_sample(candidates[place]) for place in sifted.places]
+    sifted.ending, alike = discriminator.compare(samples, console)
+    figures: list[float | None] = [None] * len(candidates)
+    reasons = {}
+    for place, figure in zip(sifted.places, alike, strict=True):
+        figures[place] = figure
+        if figure is None:
+            reasons[place] = "the discriminator gave no response"
+        elif figure < discriminator.least:
+            reasons[place] = "unlike what the discriminator responds"
+    sifted.figures[DISCRIMINATOR] = figures
+    sifted.drop(DISCRIMINATOR, reasons, "a lower --likeness, or another --discriminator")
 
 
 def _judge(sifted: Sifted, candidates: Sequence[Candidate], judge: RunJudge, console: Console) -> None:
@@ -90,34 +114,64 @@ def _judge(sifted: Sifted, candidates: Sequence[Candidate], judge: RunJudge, con
 
 
 def thin(
-    sifted: Sifted, candidates: Sequence[Candidate], real: Sequence[Sample], share: float, most: int, embedder: Embedder
+    sifted: Sifted,
+    candidates: Sequence[Candidate],
+    cells: Sequence[tuple[str | None, str]],
+    wanted: Mapping[tuple[str | None, str], int],
+    real: Sequence[Sample],
+    share: float,
+    most: int,
+    embedder: Embedder,
 ) -> DiversityRecord | None:
-    """Keep the most diverse `share` of what stays, `most` of them at most; the farthest from real ones first.
+    """Keep the most diverse `share` of what stays, and of these `most`: first those whose cells lack them.
 
-    What that did to their diversity; None where nothing was left out.
+    `cells` has each candidate's category and subset, `wanted` how many each cell lacks. The farthest from real samples
+    come first. What that did to their diversity; None where nothing was left out.
     """
-    size = min(most, ceil(share * len(sifted.places) - 1e-9))
-    if not sifted.places or size == len(sifted.places):
+    places = list(sifted.places)
+    if not places:
         sifted.drop(DIVERSITY, {}, "")
         return None
-    samples = [_sample(candidates[place]) for place in sifted.places]
+    samples = [_sample(candidates[place]) for place in places]
     rows, centers = embedder.samples(samples), embedder.samples(real) if real else None
     ties = tie_hash(pl.Series([sample.id for sample in samples]), 0)
+    size = ceil(share * len(places) - 1e-9)
     picks = k_center(rows, size, ties, centers)
-    kept = np.sort(picks.order)
-    left_out = set(range(len(samples))) - set(kept.tolist())
-    reasons = {sifted.places[number]: "too near to others" for number in left_out}
-    sifted.drop(DIVERSITY, reasons, "a higher --diversity, or more --samples")
+    ranked = [places[number] for number in picks.order]
+    left_out = dict.fromkeys(set(places) - set(ranked), "too near to others")
+    sifted.drop(DIVERSITY, left_out, "a higher --diversity")
+    chosen = _fill_cells(ranked, cells, wanted, most)
+    sifted.drop(PLAN, dict.fromkeys(set(ranked) - chosen, "more than --samples"), "more --samples")
+    if len(sifted.places) == len(places):
+        return None
     return measure_diversity(
         [sample.response for sample in samples],
         rows,
-        kept,
+        np.array([number for number, place in enumerate(places) if place in chosen]),
         ties,
         method="k-center",
         encoder=embedder.hash,
         real=len(real),
         radius=picks.radius,
     )
+
+
+def _fill_cells(
+    ranked: Sequence[int],
+    cells: Sequence[tuple[str | None, str]],
+    wanted: Mapping[tuple[str | None, str], int],
+    most: int,
+) -> set[int]:
+    """At most so many of the places `ranked`, in their order: those that a cell still lacks before all others."""
+    lacking = dict(wanted)
+    chosen: list[int] = []
+    for place in ranked:
+        if lacking.get(cells[place], 0) > 0:
+            lacking[cells[place]] -= 1
+            chosen.append(place)
+    first = set(chosen)
+    others = [place for place in ranked if place not in first]
+    return set([*chosen, *others][:most])
 
 
 def _sample(candidate: Candidate) -> Sample:

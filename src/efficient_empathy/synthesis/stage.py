@@ -33,6 +33,8 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.scoring.ingestion import join_synthetic
 from efficient_empathy.synthesis.asking import ReplyStore, request_id
 from efficient_empathy.synthesis.candidate import Candidate
+from efficient_empathy.synthesis.discriminator import Discriminator
+from efficient_empathy.synthesis.diversity import DiversityRecord
 from efficient_empathy.synthesis.embeddings import Embedder
 from efficient_empathy.synthesis.filters import Filter, FilterContext, build_filters
 from efficient_empathy.synthesis.generators import Request
@@ -52,6 +54,8 @@ from efficient_empathy.synthesis.settings import SynthesisSettings
 from efficient_empathy.synthesis.sifting import Sifted, sift, thin
 
 STAGE = SynthesisRecord.STAGE
+LEFT_OUT = "left-out.parquet"
+"""The candidates of a call of which nothing could be kept."""
 GUESS = 0.5
 """The share of requests that are expected to give a sample before anything is known."""
 _BYTES_A_TOKEN = 4
@@ -233,6 +237,9 @@ def _synthesize(work: _Work, console: Console) -> SynthesisRecord:
     notes: list[str] = []
     embedder = Embedder()
     filters = work.filters(embedder, notes)
+    discriminator = None
+    if settings.discriminator is not None:
+        discriminator = Discriminator(work.workspace, settings.discriminator, settings.likeness, embedder)
     enough = ceil(settings.samples / settings.diversity)
     stream, asked = iter(work.requests), list[Request]()
     ids: list[str] = []
@@ -245,7 +252,7 @@ def _synthesize(work: _Work, console: Console) -> SynthesisRecord:
         ending = store.ask(ids, asked, generators, console)
         answered = [place for place, one in enumerate(ids) if one in store.replies.by_sample]
         candidates = [store.candidate(asked[p], ids[p], generators[asked[p].generator]) for p in answered]
-        sifted = sift(candidates, filters, work.judge, console)
+        sifted = sift(candidates, filters, discriminator, work.judge, console)
         stay = len(sifted.places)
         ending = ending if ending != "complete" else sifted.ending
         console.print(f"{stay:,} of {len(asked):,} candidates come through so far; {enough:,} are wanted.")
@@ -253,15 +260,25 @@ def _synthesize(work: _Work, console: Console) -> SynthesisRecord:
             break
         rate = max(stay, 1) / len(asked)
         count = min(settings.most_requests, _MOST_GROWTH * count, len(asked) + ceil((enough - stay) / rate))
-    diversity = thin(sifted, candidates, work.material.real, settings.diversity, settings.samples, embedder)
-    if diversity is not None:
-        diversity.write(work.workspace.synthesis / DIVERSITY_FILE)
-    else:
-        (work.workspace.synthesis / DIVERSITY_FILE).unlink(missing_ok=True)
-    return _keep(work, store, [asked[place] for place in answered], candidates, sifted, ending, notes, len(asked))
+    requests = [asked[place] for place in answered]
+    subsets = sifted.scores["subset"] if work.judge else [one.subset for one in requests]
+    cells = [(one.category, subset) for one, subset in zip(requests, subsets, strict=True)]
+    wanted = {(cell.category, cell.subset): cell.wanted for cell in work.cells}
+    real, share = work.material.real, settings.diversity
+    diversity = thin(sifted, candidates, cells, wanted, real, share, settings.samples, embedder)
+    record = _record(work, store, requests, candidates, sifted, ending, notes, len(asked))
+    table = candidates_table(work, requests, candidates, sifted)
+    if record.kept:
+        kept = [sample for place in sifted.places if (sample := candidates[place].sample) is not None]
+        _keep(work, record, table, kept, diversity)
+    elif ending == "complete":
+        with atomic(work.workspace.synthesis / LEFT_OUT) as path:
+            table.write_parquet(path, compression="zstd")
+        raise UserError(_nothing(sifted, len(asked), work.workspace.synthesis / LEFT_OUT))
+    return record
 
 
-def _keep(
+def _record(
     work: _Work,
     store: ReplyStore,
     requests: Sequence[Request],
@@ -271,24 +288,10 @@ def _keep(
     notes: list[str],
     asked: int,
 ) -> SynthesisRecord:
-    """Write what was made and what was kept, and put that into the run."""
-    workspace = work.workspace
-    table = candidates_table(work, requests, candidates, sifted)
-    path = workspace.synthesis / "candidates.parquet"
-    kept = [sample for place in sifted.places if (sample := candidates[place].sample) is not None]
-    spread = workspace.synthesis / DIVERSITY_FILE
-    outputs = [path, *([workspace.synthetic] if kept else []), *([spread] if spread.exists() else [])]
-    workspace.begin(STAGE, outputs)
-    with atomic(path) as temporary:
-        table.write_parquet(temporary, compression="zstd")
-    if kept:
-        with atomic(workspace.synthetic) as temporary:
-            write_samples(kept, temporary)
-    else:
-        workspace.synthetic.unlink(missing_ok=True)
-    kept_rows = table.filter("kept").select("category", "subset" if work.judge else "for_subset")
-    counts = Counter(kept_rows.iter_rows())
-    record = SynthesisRecord(
+    """What was asked for, what came through and what is kept, by cell."""
+    subsets = sifted.scores["subset"] if work.judge else [one.subset for one in requests]
+    counts = Counter((requests[place].category, subsets[place]) for place in sifted.places)
+    return SynthesisRecord(
         model=work.model,
         base_url=work.base_url,
         prompts=work.prompts,
@@ -296,7 +299,7 @@ def _keep(
         candidates=len(candidates),
         steps=tuple(sifted.steps),
         cells=tuple(CellRecord(**cell.model_dump(), kept=counts[cell.category, cell.subset]) for cell in work.cells),
-        kept=len(kept),
+        kept=len(sifted.places),
         real=work.real,
         cost_usd=round(store.replies.cost_usd, 6),
         judge_cost_usd=round(sifted.judge_cost_usd, 6),
@@ -307,13 +310,32 @@ def _keep(
         identity=work.identity,
         inputs=work.inputs,
     )
+
+
+def _keep(
+    work: _Work,
+    record: SynthesisRecord,
+    table: pl.DataFrame,
+    kept: Sequence[Sample],
+    diversity: DiversityRecord | None,
+) -> None:
+    """Write what was made and what is kept, and put that into the run."""
+    workspace = work.workspace
+    path, spread = workspace.synthesis / "candidates.parquet", workspace.synthesis / DIVERSITY_FILE
+    outputs = [path, workspace.synthetic, *([spread] if diversity is not None else [])]
+    workspace.begin(STAGE, outputs)
+    with atomic(path) as temporary:
+        table.write_parquet(temporary, compression="zstd")
+    with atomic(workspace.synthetic) as temporary:
+        write_samples(kept, temporary)
+    if diversity is not None:
+        diversity.write(spread)
+    else:
+        spread.unlink(missing_ok=True)
     workspace.record(STAGE, record, outputs)
     reading = join_synthetic(workspace)
     if work.run.record.inputs != workspace.hashes([workspace.samples]):
         write_scores(work.run, reading)
-    if not kept and ending == "complete":
-        raise UserError(_nothing(sifted, asked))
-    return record
 
 
 def candidates_table(
@@ -343,14 +365,14 @@ def candidates_table(
     ).with_columns(sifted.scores, kept=pl.col("reason") == "")  # fmt: skip
 
 
-def _nothing(sifted: Sifted, asked: int) -> str:
+def _nothing(sifted: Sifted, asked: int, where: Path) -> str:
     """Why nothing was kept: the step that left nothing, in its own words."""
     step = next((one for one in sifted.steps if one.before and not one.after), sifted.steps[-1])
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in list(step.reasons.items())[:3])
     remedy = f": {step.remedy}" if step.remedy else ""
     return (
         f"none of {asked:,} requests gave a sample that could be kept. The step {step.name} left nothing of "
-        f"{step.before:,} ({reasons}){remedy}. synthesis/candidates.parquet has them all"
+        f"{step.before:,} ({reasons}){remedy}. {where} has them all"
     )
 
 
