@@ -179,7 +179,6 @@ def test_a_budget_that_ends_in_the_middle_keeps_what_there_is_and_a_higher_one_g
     [
         ("", "format"),
         ("asdf qwer", "format"),
-        ("Speaker: half a \ud83d smile\nListener: Oh.", "format"),
         ('[{"role": "speaker", "text": "My bo', "format"),
         ("Speaker: " + "word " * 10_000 + "\nListener: oh", "length"),
         ("Speaker: J'ai perdu mon chien hier soir dans le parc.\n"
@@ -196,7 +195,7 @@ def test_where_nothing_stays_the_error_names_the_step_and_the_run_is_as_before(r
     assert {path.name: path.read_bytes() for path in (run.samples, run.scores, run.assignments)} == before
     assert RunTable(run).selection.current
     rows = pl.read_parquet(run.synthesis / "left-out.parquet")
-    assert rows["reply"].fill_null("").to_list() == [reply.replace("\ud83d", "?")] * 10
+    assert rows["reply"].fill_null("").to_list() == [reply] * 10
 
 
 def test_a_model_that_says_the_same_each_time_or_repeats_the_test_split_gives_one_or_none(run):

@@ -58,11 +58,9 @@ class ReplyStore:
         if reply is None or reply.text is None:
             fault = f"the call failed: {reply.reason}" if reply is not None and reply.reason else "no reply"
             return Candidate(request.generator, request.seed, None, fault=fault)
-        if (text := _without_surrogates(reply.text)) != reply.text:
-            return Candidate(request.generator, request.seed, text, fault="the reply holds halves of characters")
-        candidate = Candidate(request.generator, request.seed, text)
+        candidate = Candidate(request.generator, request.seed, reply.text)
         try:
-            context, response = generator.read(request, text)
+            context, response = generator.read(request, reply.text)
         except UnreadableReplyError as error:
             cut = ", cut off at --max-new-tokens" if reply.finish_reason == "length" else ""
             return replace(candidate, fault=f"{error}{cut}")
@@ -78,8 +76,3 @@ class ReplyStore:
                 source=f"{SYNTHETIC}/{request.generator}",
             ),
         )
-
-
-def _without_surrogates(text: str) -> str:
-    """The text with question marks for halves of characters, which no file can hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
