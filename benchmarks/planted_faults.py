@@ -83,7 +83,7 @@ REFUSALS: Mapping[str, Sequence[str]] = {
         "As an AI language model, I don't have feelings, but that sounds hard.",
         "I'm sorry, but I can't assist with that request.", "How can I assist you today?",
         "I'm just a virtual assistant, but I am listening.", "I cannot provide medical advice. Please see a doctor.",
-        "Is there anything else I can help you with today?", "I'm unable to continue this conversation.",
+        "I'm unable to continue this conversation.", "Is there anything else I can help you with now?",
         "I don't have personal experiences, but I can imagine the situation.",
     ),
     "held out": (
