@@ -43,9 +43,9 @@ def run(scored, tmp_path) -> Workspace:
     return Workspace(tmp_path / "run")
 
 
-def make(run, server, settings=FEW, **options):
+def make(run, server, settings=FEW, *, force=False, **options):
     endpoint = EndpointOptions(base_url=server.url, concurrency=4, **options)
-    return synthesize(run, "writer", settings, endpoint=endpoint, console=Console(file=io.StringIO()))
+    return synthesize(run, "writer", settings, endpoint=endpoint, console=Console(file=io.StringIO()), force=force)
 
 
 def candidates(run) -> pl.DataFrame:
@@ -172,6 +172,11 @@ def test_a_budget_that_ends_in_the_middle_keeps_what_there_is_and_a_higher_one_g
         assert (whole.ending, whole.kept) == ("complete", 6)
         assert len(server.requests) == whole.requests > asked
         assert whole.cost_usd > short.cost_usd > 0
+        again = make(
+            run, server, FEW.model_copy(update={"max_new_tokens": 64}), force=True, max_cost=100, prices=prices
+        )
+        assert len(server.requests) == whole.requests + again.requests
+        assert again.cost_usd > 1.5 * whole.cost_usd  # asked for anew, and what was spent before counts
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,14 @@ class ReplyStore:
     """Asks what has no reply yet, and keeps each reply in a journal that stays: nothing is asked for twice.
 
     `key` is what the replies depend on besides the requests: the model and its decoding. Replies to another key are
-    given up, dollars are not.
+    given up, dollars are not; `anew` gives up all replies.
     """
 
-    def __init__(self, path: Path, key: str, asker: Asker) -> None:
+    def __init__(self, path: Path, key: str, asker: Asker, *, anew: bool = False) -> None:
         self._journal, self._asker = Journal(path, key), asker
         self.replies: Replies = self._journal.read()
+        if anew:
+            self.replies, self._journal.holds_ours = Replies(cost_usd=self.replies.cost_usd), False
 
     def ask(self, ids: Sequence[str], requests: Sequence[Request], generators: dict[str, SampleGenerator],
             console: Console) -> Ending:  # fmt: skip

@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from math import ceil
 from pathlib import Path
 
 import polars as pl
 
-from efficient_empathy.dialogues import read, write_samples
+from efficient_empathy.dialogues import write_samples
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Sample
 from efficient_empathy.foundation.console import Console
-from efficient_empathy.foundation.errors import UserError, redact
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
-from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.refresh.settings import UncertaintySettings
-from efficient_empathy.labelling.refresh.stage import ScoredRun
-from efficient_empathy.labelling.refresh.uncertainty import selector_at_stake
 from efficient_empathy.llm.runner import SessionEnding
-from efficient_empathy.modelling.generation.asking import Asker
 from efficient_empathy.modelling.generation.endpoint import EndpointGenerator
-from efficient_empathy.modelling.generation.job import find_model
 from efficient_empathy.modelling.generation.settings import EndpointOptions
-from efficient_empathy.modelling.training.record import read_trainings
-from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.scoring.ingestion import join_synthetic
 from efficient_empathy.synthesis.asking import ReplyStore, request_id
 from efficient_empathy.synthesis.candidate import Candidate
 from efficient_empathy.synthesis.discriminator import Discriminator
 from efficient_empathy.synthesis.diversity import DiversityRecord
 from efficient_empathy.synthesis.embeddings import Embedder
-from efficient_empathy.synthesis.filters import Filter, FilterContext, build_filters
 from efficient_empathy.synthesis.generators import Request
-from efficient_empathy.synthesis.judging import RunJudge, open_run, write_scores
-from efficient_empathy.synthesis.material import Material
-from efficient_empathy.synthesis.plan import Cell
+from efficient_empathy.synthesis.judging import write_scores
 from efficient_empathy.synthesis.record import (
     DIVERSITY_FILE,
     CellRecord,
-    PromptRecord,
     SynthesisPlan,
     SynthesisRecord,
     SynthesisResult,
 )
-from efficient_empathy.synthesis.requests import Requests
 from efficient_empathy.synthesis.settings import SynthesisSettings
 from efficient_empathy.synthesis.sifting import Sifted, sift, thin
+from efficient_empathy.synthesis.work import Work
 
 STAGE = SynthesisRecord.STAGE
 LEFT_OUT = "left-out.parquet"
@@ -87,15 +72,13 @@ def synthesize(
     """
     console, settings = console or Console(stderr=True), settings or SynthesisSettings()
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
-        work = _Work.prepare(workspace, model, settings, endpoint)
+        work = Work.prepare(workspace, model, settings, endpoint)
         last = workspace.last(STAGE, SynthesisRecord)
         outputs = [workspace.synthetic, workspace.synthesis / "candidates.parquet"]
         same = last is not None and work.same_as(last) and last.ending == "complete" and last.kept
         if last is not None and same and not force and workspace.whole(STAGE, *outputs):
             return SynthesisResult.of(last, skipped=True)
-        if force:
-            work.replies_path.unlink(missing_ok=True)
-        return SynthesisResult.of(_synthesize(work, console))
+        return SynthesisResult.of(_synthesize(work, console, force=force))
 
 
 def plan_synthesis(
@@ -107,7 +90,7 @@ def plan_synthesis(
 ) -> SynthesisPlan:
     """What `synthesize` would ask for. Writes nothing."""
     settings = settings or SynthesisSettings()
-    work = _Work.prepare(workspace, model, settings, endpoint)
+    work = Work.prepare(workspace, model, settings, endpoint)
     last = workspace.last(STAGE, SynthesisRecord)
     is_known = last is not None and last.identity == work.identity and last.prompts == work.prompts and last.kept > 0
     survival = last.kept / last.requests if last is not None and is_known else GUESS
@@ -137,103 +120,9 @@ def plan_synthesis(
     )
 
 
-@dataclass
-class _Work:
-    """All that a call knows before it asks for anything."""
-
-    workspace: Workspace
-    settings: SynthesisSettings
-    material: Material
-    cells: list[Cell]
-    requests: Requests
-    model: str
-    identity: str
-    base_url: str | None
-    asker: Asker
-    run: ScoredRun
-    judge: RunJudge | None
-    test_files: dict[str, list[Sample]]
-    inputs: dict[str, str]
-
-    @classmethod
-    def prepare(
-        cls, workspace: Workspace, model: str, settings: SynthesisSettings, endpoint: EndpointOptions | None
-    ) -> _Work:
-        run = open_run(workspace)
-        table = RunTable(workspace).require("samples", "scores")
-        selector = selector_at_stake(UncertaintySettings(), table)
-        if selector is None:
-            raise UserError(
-                "the policy paper does not fit the run's rubric: run `efficient-empathy select --policy FILE`"
-            )
-        training = next(iter(read_trainings(workspace.experts).values()), None)
-        material = Material(table, selector, training.settings if training else TrainingSettings())
-        cells = material.cells(settings.samples)
-        if not cells:
-            raise UserError(f"{workspace.root} has no sample in its training part: there is nothing to start from")
-        target, identity = find_model(workspace, model, settings.generation, None, endpoint)
-        test_files = {f"the test file {name}": _read_samples(name) for name in settings.test_files}
-        digest = hashlib.sha256("\n".join(sample.id for rows in test_files.values() for sample in rows).encode())
-        return cls(
-            workspace=workspace,
-            settings=settings,
-            material=material,
-            cells=cells,
-            requests=Requests(material, settings, cells),
-            model=model,
-            identity=identity,
-            base_url=redact(endpoint.base_url) if endpoint else None,
-            asker=Asker(target.name, model, target.path, settings.generation, endpoint),
-            run=run,
-            judge=RunJudge(run, selector) if settings.judged else None,
-            test_files=test_files,
-            inputs={"run": material.digest, **({"test files": digest.hexdigest()} if test_files else {})},
-        )
-
-    @property
-    def prompts(self) -> tuple[PromptRecord, ...]:
-        prompts = {name: one.prompt for name, one in self.requests.generators.items()}
-        return tuple(
-            PromptRecord(generator=name, name=one.name, version=one.version, hash=one.hash)
-            for name, one in prompts.items()
-        )
-
-    @property
-    def real(self) -> int:
-        return len(self.material.real)
-
-    @property
-    def replies_path(self) -> Path:
-        return self.workspace.synthesis / "replies.jsonl"
-
-    @property
-    def key(self) -> str:
-        """What replies depend on besides the requests."""
-        content = json.dumps([self.identity, self.settings.generation.decoding], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:32]
-
-    def same_as(self, last: SynthesisRecord) -> bool:
-        mine = (self.settings, self.identity, self.inputs, self.prompts)
-        return (last.parameters, last.identity, last.inputs, last.prompts) == mine
-
-    def filters(self, embedder: Embedder, notes: list[str]) -> list[Filter]:
-        generators = self.requests.generators
-        return build_filters(
-            self.settings,
-            FilterContext(
-                real=self.material.real,
-                protected={**self.material.protected, **self.test_files},
-                templates={name: one.prompt.texts for name, one in generators.items()},
-                keeps_context=[name for name, one in generators.items() if one.keeps_context],
-                embed=embedder.texts,
-                notes=notes,
-            ),
-        )
-
-
-def _synthesize(work: _Work, console: Console) -> SynthesisRecord:
+def _synthesize(work: Work, console: Console, *, force: bool) -> SynthesisRecord:
     settings, generators = work.settings, work.requests.generators
-    store = ReplyStore(work.replies_path, work.key, work.asker)
+    store = ReplyStore(work.replies_path, work.key, work.asker, anew=force)
     notes: list[str] = []
     embedder = Embedder()
     filters = work.filters(embedder, notes)
@@ -266,7 +155,8 @@ def _synthesize(work: _Work, console: Console) -> SynthesisRecord:
     wanted = {(cell.category, cell.subset): cell.wanted for cell in work.cells}
     real, share = work.material.real, settings.diversity
     diversity = thin(sifted, candidates, cells, wanted, real, share, settings.samples, embedder)
-    record = _record(work, store, requests, candidates, sifted, ending, notes, len(asked))
+    counts = Counter(cells[place] for place in sifted.places)
+    record = _record(work, store, len(candidates), sifted, counts, ending, notes, len(asked))
     table = candidates_table(work, requests, candidates, sifted)
     if record.kept:
         kept = [sample for place in sifted.places if (sample := candidates[place].sample) is not None]
@@ -279,26 +169,26 @@ def _synthesize(work: _Work, console: Console) -> SynthesisRecord:
 
 
 def _record(
-    work: _Work,
+    work: Work,
     store: ReplyStore,
-    requests: Sequence[Request],
-    candidates: Sequence[Candidate],
+    answered: int,
     sifted: Sifted,
+    counts: Mapping[tuple[str | None, str], int],
     ending: SessionEnding,
     notes: list[str],
     asked: int,
 ) -> SynthesisRecord:
-    """What was asked for, what came through and what is kept, by cell."""
-    subsets = sifted.scores["subset"] if work.judge else [one.subset for one in requests]
-    counts = Counter((requests[place].category, subsets[place]) for place in sifted.places)
+    """What was asked for, what came through and what is kept; `counts` has how many of each cell."""
     return SynthesisRecord(
         model=work.model,
         base_url=work.base_url,
         prompts=work.prompts,
         requests=asked,
-        candidates=len(candidates),
+        candidates=answered,
         steps=tuple(sifted.steps),
-        cells=tuple(CellRecord(**cell.model_dump(), kept=counts[cell.category, cell.subset]) for cell in work.cells),
+        cells=tuple(
+            CellRecord(**cell.model_dump(), kept=counts.get((cell.category, cell.subset), 0)) for cell in work.cells
+        ),
         kept=len(sifted.places),
         real=work.real,
         cost_usd=round(store.replies.cost_usd, 6),
@@ -313,7 +203,7 @@ def _record(
 
 
 def _keep(
-    work: _Work,
+    work: Work,
     record: SynthesisRecord,
     table: pl.DataFrame,
     kept: Sequence[Sample],
@@ -339,7 +229,7 @@ def _keep(
 
 
 def candidates_table(
-    work: _Work, requests: Sequence[Request], candidates: Sequence[Candidate], sifted: Sifted
+    work: Work, requests: Sequence[Request], candidates: Sequence[Candidate], sifted: Sifted
 ) -> pl.DataFrame:
     """A row a candidate: what it was made from and by, what the model wrote, each filter's figure, and its fate."""
     hashes = {one.generator: one.hash for one in work.prompts}
@@ -374,10 +264,3 @@ def _nothing(sifted: Sifted, asked: int, where: Path) -> str:
         f"none of {asked:,} requests gave a sample that could be kept. The step {step.name} left nothing of "
         f"{step.before:,} ({reasons}){remedy}. {where} has them all"
     )
-
-
-def _read_samples(source: str) -> list[Sample]:
-    frame = read(source)
-    if frame.is_empty():
-        raise UserError(f"the test file {source} holds no sample")
-    return [Sample.from_row(row) for row in frame.iter_rows(named=True)]

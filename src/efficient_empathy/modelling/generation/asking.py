@@ -78,7 +78,7 @@ class Asker:
         except Misplaced:
             raise
         except UserError as error:
-            answered = sum(one in so_far.by_sample for one in ids)
+            answered = sum(one in so_far.by_sample and so_far.by_sample[one].text is not None for one in ids)
             remains = f"{answered:,} of {len(ids):,} responses are kept; the same command goes on from there"
             raise UserError(f"{error} ({remains}.)") from error
         return "complete"

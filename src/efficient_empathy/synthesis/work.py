@@ -1,0 +1,140 @@
+"""What a synthesis knows before it asks for anything: the run, its cells and its judge, the model, the test files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from efficient_empathy.dialogues import read
+from efficient_empathy.dialogues.sample import Sample
+from efficient_empathy.foundation.errors import UserError, redact
+from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.labelling.refresh.settings import UncertaintySettings
+from efficient_empathy.labelling.refresh.stage import ScoredRun
+from efficient_empathy.labelling.refresh.uncertainty import selector_at_stake
+from efficient_empathy.modelling.generation.asking import Asker
+from efficient_empathy.modelling.generation.job import find_model
+from efficient_empathy.modelling.generation.settings import EndpointOptions
+from efficient_empathy.modelling.training.record import read_trainings
+from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.synthesis.embeddings import Embedder
+from efficient_empathy.synthesis.filters import Filter, FilterContext, build_filters
+from efficient_empathy.synthesis.judging import RunJudge, open_run
+from efficient_empathy.synthesis.material import Material
+from efficient_empathy.synthesis.plan import Cell
+from efficient_empathy.synthesis.record import (
+    PromptRecord,
+    SynthesisRecord,
+)
+from efficient_empathy.synthesis.requests import Requests
+from efficient_empathy.synthesis.settings import SynthesisSettings
+
+
+@dataclass
+class Work:
+    """All that a call knows before it asks for anything."""
+
+    workspace: Workspace
+    settings: SynthesisSettings
+    material: Material
+    cells: list[Cell]
+    requests: Requests
+    model: str
+    identity: str
+    base_url: str | None
+    asker: Asker
+    run: ScoredRun
+    judge: RunJudge | None
+    test_files: dict[str, list[Sample]]
+    inputs: dict[str, str]
+
+    @classmethod
+    def prepare(
+        cls, workspace: Workspace, model: str, settings: SynthesisSettings, endpoint: EndpointOptions | None
+    ) -> Work:
+        """Read the run and find the model. Raises `UserError` for what the user can put right; writes nothing."""
+        run = open_run(workspace)
+        table = RunTable(workspace).require("samples", "scores")
+        selector = selector_at_stake(UncertaintySettings(), table)
+        if selector is None:
+            raise UserError(
+                "the policy paper does not fit the run's rubric: run `efficient-empathy select --policy FILE`"
+            )
+        training = next(iter(read_trainings(workspace.experts).values()), None)
+        material = Material(table, selector, training.settings if training else TrainingSettings())
+        cells = material.cells(settings.samples)
+        if not cells:
+            raise UserError(f"{workspace.root} has no sample in its training part: there is nothing to start from")
+        target, identity = find_model(workspace, model, settings.generation, None, endpoint)
+        test_files = {f"the test file {name}": _read_samples(name) for name in settings.test_files}
+        digest = hashlib.sha256("\n".join(sample.id for rows in test_files.values() for sample in rows).encode())
+        return cls(
+            workspace=workspace,
+            settings=settings,
+            material=material,
+            cells=cells,
+            requests=Requests(material, settings, cells),
+            model=model,
+            identity=identity,
+            base_url=redact(endpoint.base_url) if endpoint else None,
+            asker=Asker(target.name, model, target.path, settings.generation, endpoint),
+            run=run,
+            judge=RunJudge(run, selector) if settings.judged else None,
+            test_files=test_files,
+            inputs={"run": material.digest, **({"test files": digest.hexdigest()} if test_files else {})},
+        )
+
+    @property
+    def prompts(self) -> tuple[PromptRecord, ...]:
+        """What each generator asks by."""
+        prompts = {name: one.prompt for name, one in self.requests.generators.items()}
+        return tuple(
+            PromptRecord(generator=name, name=one.name, version=one.version, hash=one.hash)
+            for name, one in prompts.items()
+        )
+
+    @property
+    def real(self) -> int:
+        """How many real samples the run has to train on."""
+        return len(self.material.real)
+
+    @property
+    def replies_path(self) -> Path:
+        """Where the model's replies are kept."""
+        return self.workspace.synthesis / "replies.jsonl"
+
+    @property
+    def key(self) -> str:
+        """What replies depend on besides the requests."""
+        content = json.dumps([self.identity, self.settings.generation.decoding], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+    def same_as(self, last: SynthesisRecord) -> bool:
+        """Whether an earlier call was of the same."""
+        mine = (self.settings, self.identity, self.inputs, self.prompts)
+        return (last.parameters, last.identity, last.inputs, last.prompts) == mine
+
+    def filters(self, embedder: Embedder, notes: list[str]) -> list[Filter]:
+        """The filters of the settings; `notes` takes what the user is told once."""
+        generators = self.requests.generators
+        return build_filters(
+            self.settings,
+            FilterContext(
+                real=self.material.real,
+                protected={**self.material.protected, **self.test_files},
+                templates={name: one.prompt.texts for name, one in generators.items()},
+                keeps_context=[name for name, one in generators.items() if one.keeps_context],
+                embed=embedder.texts,
+                notes=notes,
+            ),
+        )
+
+
+def _read_samples(source: str) -> list[Sample]:
+    frame = read(source)
+    if frame.is_empty():
+        raise UserError(f"the test file {source} holds no sample")
+    return [Sample.from_row(row) for row in frame.iter_rows(named=True)]
