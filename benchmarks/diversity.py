@@ -29,6 +29,8 @@ from benchmarks.contenders.meter import meter
 Pick = Callable[[np.ndarray, int], np.ndarray]
 WIDTH, CLUSTERS = 384, 300
 KEPT, FACILITIES, LARGE_FACILITIES, FIRST = 0.9, 200, 500, 100
+CLOCK = 0.001
+"""What the CPU clock may round down to nothing: a job of fewer seconds counts as one of so many."""
 
 
 def our_k_center(rows: np.ndarray, size: int) -> np.ndarray:
@@ -144,7 +146,7 @@ def compare(job: str, contenders: dict[str, Pick], file: Path, size: int, option
         for name in contenders:
             results[name].append(run(job, name, file, size, options))
     ours = results["efficient-empathy"]
-    best = min(one["cpu"] for one in ours)
+    best = max(min(one["cpu"] for one in ours), CLOCK)
     print("| | CPU s | × ours | peak MB | picks in common |\n|---|---|---|---|---|")
     for name, runs in results.items():
         if fault := runs[0].get("fault"):
