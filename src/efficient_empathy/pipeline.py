@@ -68,8 +68,7 @@ def _steps(recipe: Recipe, workspace: Workspace, console: Console, force: bool) 
     if recipe.select is not None:
         steps.append(("select", lambda: select(workspace, recipe.select, force=force)))
     if (section := recipe.synthesize) is not None:
-        steps.append(("synthesize", lambda: _synthesize(section, workspace, console, force)))
-        steps.append(("select with synthetic samples", lambda: select(workspace, recipe.select, force=force)))
+        steps += _synthesis(recipe, section, workspace, console, force)
     if recipe.sweep is not None or recipe.tune is not None:
         steps += _robustness(recipe, workspace, console, force)
     if recipe.train is not None:
@@ -136,13 +135,26 @@ def _refresh(recipe: Recipe, section: RefreshSection, workspace: Workspace, cons
     return _complete(result, "judgements")
 
 
-def _synthesize(section: SynthesizeSection, workspace: Workspace, console: Console, force: bool) -> SynthesisResult:
-    from efficient_empathy.synthesis import synthesize
+def _synthesis(
+    recipe: Recipe, section: SynthesizeSection, workspace: Workspace, console: Console, force: bool
+) -> list[Step]:
+    """The rounds of synthetic samples, a step each."""
+    from efficient_empathy.synthesis.rounds import Rounds
 
-    result = synthesize(
-        workspace, section.model, section.settings, endpoint=section.endpoint, console=console, force=force
-    )
-    return _complete(result, "synthetic samples")
+    again = recipe.refresh
+    rounds = Rounds(
+        workspace, section.model, section.settings, section.endpoint, recipe.select,
+        refresh=(lambda: _refresh(recipe, again, workspace, console)) if again is not None else None,
+        refreshed_by=again.model_dump(mode="json") if again is not None else None,
+        complete=lambda made: _complete(made, "synthetic samples"),
+        repeat=section.repeat,
+    )  # fmt: skip
+
+    def one(number: int) -> Step:
+        name = "synthesize" if section.repeat == 1 else f"synthesize, round {number} of {section.repeat}"
+        return name, lambda: rounds.run(number, console, force=force)
+
+    return [one(number) for number in range(1, section.repeat + 1)]
 
 
 def _robustness(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
@@ -220,6 +232,7 @@ def summary(result: RecipeResult) -> str:
     from efficient_empathy.evaluation.record import EvaluationRecord
     from efficient_empathy.evaluation.robustness.records import TuningRecord
     from efficient_empathy.modelling.moe.record import MixResult
+    from efficient_empathy.synthesis.rounds import RoundResult, round_text
 
     workspace, lines = Workspace(result.run), []
     for stage in result.stages.values():
@@ -230,6 +243,8 @@ def summary(result: RecipeResult) -> str:
             total = max(1, sum(stage.subsets.values()) + stage.unscored)
             parts = [f"{name} {count:,} ({count / total:.1%})" for name, count in stage.subsets.items()]
             lines.append(f"Policy {stage.policy}: {', '.join(parts)}")
+        elif isinstance(stage, RoundResult):
+            lines.append(round_text(stage))
         elif isinstance(stage, TuningRecord):
             lines.append(stage.text)
         elif isinstance(stage, MixResult):

@@ -122,6 +122,9 @@ class SynthesizeSection(SynthesisSettings):
     """Who writes them: base, a model's folder, a name of the hub, or with `endpoint` the name that it goes by there."""
     endpoint: EndpointOptions | None = None
     """How a model behind an API is reached."""
+    repeat: int = Field(default=1, ge=1, le=100)
+    """Rounds: each makes `samples` more for what the run then lacks, judges again as the section `refresh` says, and
+    selects."""
 
     @property
     def settings(self) -> SynthesisSettings:
@@ -178,7 +181,7 @@ class Recipe(Settings):
     select: SelectSettings | None = None
     """How scores become subsets."""
     synthesize: SynthesizeSection | None = None
-    """Synthetic samples for what the run lacks; it is selected again with them."""
+    """Synthetic samples for what the run lacks; it is refreshed and selected again with them."""
     sweep: SweepSettings | None = None
     """A grid of other thresholds."""
     tune: TuneSettings | None = None

@@ -8,19 +8,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from efficient_empathy.dialogues import Sample
-from efficient_empathy.dialogues.sample import SYNTHETIC
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.llm.runner import Ending
 from efficient_empathy.modelling.generation.asking import Asker
 from efficient_empathy.modelling.generation.replies import Journal, Replies
-from efficient_empathy.synthesis.candidate import Candidate
+from efficient_empathy.synthesis.candidate import Candidate, made_sample
 from efficient_empathy.synthesis.generators import Request, SampleGenerator, UnreadableReplyError
 
 
 def request_id(request: Request, generator: SampleGenerator) -> str:
-    """What a reply is kept under: a hash of what is asked, and of the draw."""
-    content = json.dumps([request.generator, request.draw, generator.messages(request)], ensure_ascii=False)
+    """What a reply is kept under: a hash of the cell, of what is asked, and of the draw."""
+    cell = [request.generator, request.category, request.subset, request.draw]
+    content = json.dumps([*cell, generator.messages(request)], ensure_ascii=False)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -54,27 +53,21 @@ class ReplyStore:
                 self._journal.commit_usd(self.replies.cost_usd)
             return self._asker.ask(ids, prompts, done, self._journal, self.replies, console)
 
-    def candidate(self, request: Request, request_id: str, generator: SampleGenerator) -> Candidate:
-        """What came of a request."""
-        reply = self.replies.by_sample.get(request_id)
+    def candidate(self, request: Request, request_id: str, generator: SampleGenerator, plan: str) -> Candidate:
+        """What came of a request of this plan."""
+        reply, seed = self.replies.by_sample.get(request_id), request.seed
+        candidate = Candidate(
+            request.generator, seed, None, category=request.category, subset=request.subset, request=request_id,
+            plan=plan,
+        )  # fmt: skip
         if reply is None or reply.text is None:
             fault = f"the call failed: {reply.reason}" if reply is not None and reply.reason else "no reply"
-            return Candidate(request.generator, request.seed, None, fault=fault)
-        candidate = Candidate(request.generator, request.seed, reply.text)
+            return replace(candidate, fault=fault)
+        candidate = replace(candidate, reply=reply.text)
         try:
             context, response = generator.read(request, reply.text)
         except UnreadableReplyError as error:
             cut = ", cut off at --max-new-tokens" if reply.finish_reason == "length" else ""
             return replace(candidate, fault=f"{error}{cut}")
-        seed = request.seed
-        return replace(
-            candidate,
-            sample=Sample.of(
-                context,
-                response,
-                dialogue_id=seed.dialogue_id if seed is not None else f"{SYNTHETIC}-{request_id}",
-                category=request.category,
-                split=SYNTHETIC,
-                source=f"{SYNTHETIC}/{request.generator}",
-            ),
-        )
+        sample = made_sample(request.generator, request_id, seed, request.category, context, response)
+        return replace(candidate, sample=sample)

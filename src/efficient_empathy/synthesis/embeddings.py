@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -64,17 +65,26 @@ class Embedder:
         """One row a text; a text without a word has the row that all such texts have."""
         return self.samples([_alone(text) for text in texts], on_text)
 
-    @cached_property
+    @property
     def _usual(self) -> tuple[Vectors, Vectors]:
-        """The mean state of bundled dialogues, and the unit vectors in which their states differ most.
+        return _usual_states(self._encoder)
 
-        Rounded, so that they are the same on any number of threads.
-        """
+
+_USUAL: dict[Path, tuple[Vectors, Vectors]] = {}
+
+
+def _usual_states(encoder: OnnxEncoder) -> tuple[Vectors, Vectors]:
+    """The mean state of bundled dialogues, and the unit vectors in which their states differ most; once a process.
+
+    Rounded, so that they are the same on any number of threads.
+    """
+    if BUNDLED not in _USUAL:
         texts = [text for sample in open_source(_DIALOGUES) for text in (sample.context[-1].text, sample.response)]
-        states = self._encoder([_alone(text) for text in texts]).astype(np.float64)
+        states = encoder([_alone(text) for text in texts]).astype(np.float64)
         mean = states.mean(0)
         directions = np.linalg.svd(states - mean, full_matrices=False)[2][:DIRECTIONS]
-        return mean.round(5).astype(np.float32), directions.round(5).astype(np.float32)
+        _USUAL[BUNDLED] = mean.round(5).astype(np.float32), directions.round(5).astype(np.float32)
+    return _USUAL[BUNDLED]
 
 
 def _alone(text: str) -> Sample:

@@ -17,7 +17,7 @@ from efficient_empathy.selection.shares import tie_hash
 from efficient_empathy.synthesis.candidate import Candidate
 from efficient_empathy.synthesis.discriminator import Discriminator
 from efficient_empathy.synthesis.diversity import DiversityRecord, k_center, measure_diversity
-from efficient_empathy.synthesis.embeddings import Embedder
+from efficient_empathy.synthesis.embeddings import Embedder, Vectors
 from efficient_empathy.synthesis.filters import Filter, run_filters
 from efficient_empathy.synthesis.judging import RunJudge
 from efficient_empathy.synthesis.record import StepRecord
@@ -118,22 +118,22 @@ def thin(
     candidates: Sequence[Candidate],
     cells: Sequence[tuple[str | None, str]],
     wanted: Mapping[tuple[str | None, str], int],
-    real: Sequence[Sample],
+    real: Vectors,
     share: float,
     most: int,
     embedder: Embedder,
 ) -> DiversityRecord | None:
     """Keep the most diverse `share` of what stays, and of these `most`: first those whose cells lack them.
 
-    `cells` has each candidate's category and subset, `wanted` how many each cell lacks. The farthest from real samples
-    come first. What that did to their diversity; None where nothing was left out.
+    `cells` has each candidate's category and subset, `wanted` how many each cell lacks. The farthest from the `real`
+    samples come first. What that did to their diversity; None where nothing was left out.
     """
     places = list(sifted.places)
     if not places:
         sifted.drop(DIVERSITY, {}, "")
         return None
     samples = [_sample(candidates[place]) for place in places]
-    rows, centers = embedder.samples(samples), embedder.samples(real) if real else None
+    rows, centers = embedder.samples(samples), real if len(real) else None
     ties = tie_hash(pl.Series([sample.id for sample in samples]), 0)
     size = ceil(share * len(places) - 1e-9)
     picks = k_center(rows, size, ties, centers)

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from efficient_empathy.dialogues import write_samples
-from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Sample
+from efficient_empathy.dialogues.sample import Sample
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
@@ -21,7 +21,7 @@ from efficient_empathy.modelling.generation.endpoint import EndpointGenerator
 from efficient_empathy.modelling.generation.settings import EndpointOptions
 from efficient_empathy.scoring.ingestion import join_synthetic
 from efficient_empathy.synthesis.asking import ReplyStore, request_id
-from efficient_empathy.synthesis.candidate import Candidate
+from efficient_empathy.synthesis.candidate import Candidate, candidates_frame
 from efficient_empathy.synthesis.discriminator import Discriminator
 from efficient_empathy.synthesis.diversity import DiversityRecord
 from efficient_empathy.synthesis.embeddings import Embedder
@@ -36,11 +36,13 @@ from efficient_empathy.synthesis.record import (
 )
 from efficient_empathy.synthesis.settings import SynthesisSettings
 from efficient_empathy.synthesis.sifting import Sifted, sift, thin
+from efficient_empathy.synthesis.vectors import kept_vectors
 from efficient_empathy.synthesis.work import Work
 
 STAGE = SynthesisRecord.STAGE
 LEFT_OUT = "left-out.parquet"
 """The candidates of a call of which nothing could be kept."""
+VECTORS_FILE = "real-vectors.npz"
 GUESS = 0.5
 """The share of requests that are expected to give a sample before anything is known."""
 _BYTES_A_TOKEN = 4
@@ -74,7 +76,7 @@ def synthesize(
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
         work = Work.prepare(workspace, model, settings, endpoint)
         last = workspace.last(STAGE, SynthesisRecord)
-        outputs = [workspace.synthetic, workspace.synthesis / "candidates.parquet"]
+        outputs = [workspace.synthetic, work.candidates_path]
         same = last is not None and work.same_as(last) and last.ending == "complete" and last.kept
         if last is not None and same and not force and workspace.whole(STAGE, *outputs):
             return SynthesisResult.of(last, skipped=True)
@@ -130,41 +132,46 @@ def _synthesize(work: Work, console: Console, *, force: bool) -> SynthesisRecord
     if settings.discriminator is not None:
         discriminator = Discriminator(work.workspace, settings.discriminator, settings.likeness, embedder)
     enough = ceil(settings.samples / settings.diversity)
-    stream, asked = iter(work.requests), list[Request]()
-    ids: list[str] = []
-    count = min(settings.pilot, settings.most_requests)
+    stream, asked = iter(work.requests), dict[str, Request]()
+    earlier = [] if force else work.earlier()
+    most = settings.most_requests - len(earlier)
+    count = min(settings.pilot if not earlier else 0, most)
     ending: SessionEnding
     while True:
-        new = list(islice(stream, count - len(asked)))
-        asked += new
-        ids += [request_id(one, generators[one.generator]) for one in new]
-        ending = store.ask(ids, asked, generators, console)
-        answered = [place for place, one in enumerate(ids) if one in store.replies.by_sample]
-        candidates = [store.candidate(asked[p], ids[p], generators[asked[p].generator]) for p in answered]
+        new = islice(stream, max(0, count - len(asked)))
+        asked |= {request_id(one, generators[one.generator]): one for one in new}
+        ending = store.ask(list(asked), list(asked.values()), generators, console)
+        candidates = [one for one in earlier if one.request not in asked]
+        known = len(candidates)
+        answered = {name: one for name, one in asked.items() if name in store.replies.by_sample}
+        candidates += [
+            store.candidate(one, name, generators[one.generator], work.plan) for name, one in answered.items()
+        ]
         sifted = sift(candidates, filters, discriminator, work.judge, console)
         stay = len(sifted.places)
         ending = ending if ending != "complete" else sifted.ending
-        console.print(f"{stay:,} of {len(asked):,} candidates come through so far; {enough:,} are wanted.")
-        if ending != "complete" or stay >= enough or count >= settings.most_requests:
+        console.print(f"{stay:,} of {known + len(asked):,} candidates come through so far; {enough:,} are wanted.")
+        if ending != "complete" or stay >= enough or count >= most:
             break
-        rate = max(stay, 1) / len(asked)
-        count = min(settings.most_requests, _MOST_GROWTH * count, len(asked) + ceil((enough - stay) / rate))
-    requests = [asked[place] for place in answered]
-    subsets = sifted.scores["subset"] if work.judge else [one.subset for one in requests]
-    cells = [(one.category, subset) for one, subset in zip(requests, subsets, strict=True)]
+        rate = max(sum(place >= known for place in sifted.places), 1) / max(len(asked), 1)
+        growth = len(asked) + ceil((enough - stay) / rate)
+        count = min(most, max(settings.pilot, min(_MOST_GROWTH * count, growth)))
+    subsets = sifted.scores["subset"] if work.judge else [one.subset for one in candidates]
+    cells = [(one.category, subset) for one, subset in zip(candidates, subsets, strict=True)]
     wanted = {(cell.category, cell.subset): cell.wanted for cell in work.cells}
-    real, share = work.material.real, settings.diversity
-    diversity = thin(sifted, candidates, cells, wanted, real, share, settings.samples, embedder)
+    real = kept_vectors(work.workspace.synthesis / VECTORS_FILE, work.material.real, embedder, console)
+    diversity = thin(sifted, candidates, cells, wanted, real, settings.diversity, settings.samples, embedder)
     counts = Counter(cells[place] for place in sifted.places)
-    record = _record(work, store, len(candidates), sifted, counts, ending, notes, len(asked))
-    table = candidates_table(work, requests, candidates, sifted)
+    requests = known + len(asked)
+    record = _record(work, store, len(candidates), sifted, counts, ending, notes, requests)
+    table = candidates_table(work, candidates, sifted)
     if record.kept:
         kept = [sample for place in sifted.places if (sample := candidates[place].sample) is not None]
         _keep(work, record, table, kept, diversity)
     elif ending == "complete":
         with atomic(work.workspace.synthesis / LEFT_OUT) as path:
             table.write_parquet(path, compression="zstd")
-        raise UserError(_nothing(sifted, len(asked), work.workspace.synthesis / LEFT_OUT))
+        raise UserError(_nothing(sifted, requests, work.workspace.synthesis / LEFT_OUT))
     return record
 
 
@@ -176,14 +183,14 @@ def _record(
     counts: Mapping[tuple[str | None, str], int],
     ending: SessionEnding,
     notes: list[str],
-    asked: int,
+    requests: int,
 ) -> SynthesisRecord:
     """What was asked for, what came through and what is kept; `counts` has how many of each cell."""
     return SynthesisRecord(
         model=work.model,
         base_url=work.base_url,
         prompts=work.prompts,
-        requests=asked,
+        requests=requests,
         candidates=answered,
         steps=tuple(sifted.steps),
         cells=tuple(
@@ -211,7 +218,7 @@ def _keep(
 ) -> None:
     """Write what was made and what is kept, and put that into the run."""
     workspace = work.workspace
-    path, spread = workspace.synthesis / "candidates.parquet", workspace.synthesis / DIVERSITY_FILE
+    path, spread = work.candidates_path, workspace.synthesis / DIVERSITY_FILE
     outputs = [path, workspace.synthetic, *([spread] if diversity is not None else [])]
     workspace.begin(STAGE, outputs)
     with atomic(path) as temporary:
@@ -228,31 +235,16 @@ def _keep(
         write_scores(work.run, reading)
 
 
-def candidates_table(
-    work: Work, requests: Sequence[Request], candidates: Sequence[Candidate], sifted: Sifted
-) -> pl.DataFrame:
+def candidates_table(work: Work, candidates: Sequence[Candidate], sifted: Sifted) -> pl.DataFrame:
     """A row a candidate: what it was made from and by, what the model wrote, each filter's figure, and its fate."""
-    hashes = {one.generator: one.hash for one in work.prompts}
-    samples = [one.sample for one in candidates]
-    return pl.DataFrame(
-        {
-            "sample_id": [sample.id if sample else None for sample in samples],
-            "generator": [one.generator for one in candidates],
-            "prompt": [hashes[one.generator] for one in candidates],
-            "model": [work.model] * len(candidates),
-            "seed_id": [one.seed.id if one.seed else None for one in candidates],
-            "category": [one.category for one in requests],
-            "for_subset": [one.subset for one in requests],
-            "context": [[{"role": u.role, "text": u.text} for u in s.context] if s else None for s in samples],
-            "response": [sample.response if sample else None for sample in samples],
-            "reply": [one.reply for one in candidates],
-            "step": sifted.step_names,
-            "reason": sifted.reasons,
-            **{f"{name}_figure": pl.Series(figures, dtype=pl.Float64) for name, figures in sifted.figures.items()},
-        },
-        schema_overrides={"category": pl.String, "context": SAMPLE_SCHEMA["context"], "response": pl.String,
-                          "reply": pl.String, "sample_id": pl.String, "seed_id": pl.String},
-    ).with_columns(sifted.scores, kept=pl.col("reason") == "")  # fmt: skip
+    figures = {f"{name}_figure": pl.Series(figures, dtype=pl.Float64) for name, figures in sifted.figures.items()}
+    return candidates_frame(candidates, work.model, {one.generator: one.hash for one in work.prompts}).with_columns(
+        sifted.scores,
+        step=pl.Series(sifted.step_names, dtype=pl.String),
+        reason=pl.Series(sifted.reasons, dtype=pl.String),
+        kept=pl.Series([not reason for reason in sifted.reasons], dtype=pl.Boolean),
+        **figures,
+    )
 
 
 def _nothing(sifted: Sifted, asked: int, where: Path) -> str:

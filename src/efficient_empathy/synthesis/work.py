@@ -20,15 +20,13 @@ from efficient_empathy.modelling.generation.job import find_model
 from efficient_empathy.modelling.generation.settings import EndpointOptions
 from efficient_empathy.modelling.training.record import read_trainings
 from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.synthesis.candidate import Candidate, earlier_candidates
 from efficient_empathy.synthesis.embeddings import Embedder
 from efficient_empathy.synthesis.filters import Filter, FilterContext, build_filters
 from efficient_empathy.synthesis.judging import RunJudge, open_run
 from efficient_empathy.synthesis.material import Material
 from efficient_empathy.synthesis.plan import Cell
-from efficient_empathy.synthesis.record import (
-    PromptRecord,
-    SynthesisRecord,
-)
+from efficient_empathy.synthesis.record import PromptRecord, SynthesisRecord
 from efficient_empathy.synthesis.requests import Requests
 from efficient_empathy.synthesis.settings import SynthesisSettings
 
@@ -107,6 +105,11 @@ class Work:
         return self.workspace.synthesis / "replies.jsonl"
 
     @property
+    def candidates_path(self) -> Path:
+        """Where all that was made is kept, with its fate."""
+        return self.workspace.synthesis / "candidates.parquet"
+
+    @property
     def key(self) -> str:
         """What replies depend on besides the requests."""
         content = json.dumps([self.identity, self.settings.generation.decoding], sort_keys=True)
@@ -116,6 +119,25 @@ class Work:
         """Whether an earlier call was of the same."""
         mine = (self.settings, self.identity, self.inputs, self.prompts)
         return (last.parameters, last.identity, last.inputs, last.prompts) == mine
+
+    @property
+    def plan(self) -> str:
+        """Tells apart what a plan asks for: the run's samples as they are scored and selected."""
+        return self.inputs["run"]
+
+    def earlier(self) -> list[Candidate]:
+        """What the same model made for the run by the same prompts, when its samples were scored or selected otherwise.
+
+        What a reply was paid for once stays a candidate when labels change.
+        """
+        last, path = self.workspace.last(SynthesisRecord.STAGE, SynthesisRecord), self.candidates_path
+        if last is None or not self.workspace.whole(SynthesisRecord.STAGE, path):
+            return []
+        if (last.identity, last.parameters.generation.decoding) != (self.identity, self.settings.generation.decoding):
+            return []
+        seeds = {sample.id: sample for sample in self.material.real}
+        hashes = {one.generator: one.hash for one in self.prompts}
+        return list(earlier_candidates(path, self.plan, hashes, seeds))
 
     def filters(self, embedder: Embedder, notes: list[str]) -> list[Filter]:
         """The filters of the settings; `notes` takes what the user is told once."""

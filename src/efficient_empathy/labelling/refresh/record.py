@@ -33,6 +33,8 @@ class RefreshParameters(Part):
     specs: tuple[JudgeSpec, ...]
     pool: Pool
     source: SourceRecord | None
+    synthetic: str | None = None
+    """SHA-256 of the run's synthetic samples; None where it has none."""
 
 
 class Refreshment(Part):

@@ -222,6 +222,7 @@ def _refresh(
         specs=rounds.specs,
         pool=rounds.panel.pool,
         source=reading.source if reading else None,
+        synthetic=reading.synthetic_digest if reading else None,
     )
     last = workspace.last(STAGE, RefreshRecord)
     if last is not None and (last.parameters != parameters or not workspace.whole(STAGE, workspace.root / FILE)):

@@ -14,6 +14,7 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.synthesis.diversity import DiversityRecord, Spread
 from efficient_empathy.synthesis.plan import by_category
 from efficient_empathy.synthesis.record import DIVERSITY_FILE, CellRecord, SynthesisRecord
+from efficient_empathy.synthesis.rounds import Round, RoundsRecord
 
 CELLS_SHOWN = 20
 EXAMPLES_SHOWN = 3
@@ -42,6 +43,7 @@ class Synthetic:
     diversity: DiversityRecord | None = None
     kept: tuple[SyntheticExample, ...] = ()
     dropped: tuple[SyntheticExample, ...] = ()
+    rounds: tuple[Round, ...] = ()
     fault: str = ""
 
     @property
@@ -88,6 +90,7 @@ def synthetic(table: RunTable) -> Synthetic | None:
     workspace = table.workspace
     try:
         record = workspace.stage(SynthesisRecord.STAGE, SynthesisRecord)
+        rounds = workspace.stage(RoundsRecord.STAGE, RoundsRecord)
         diversity = DiversityRecord.read_if_there(workspace.synthesis / DIVERSITY_FILE)
         path = workspace.synthesis / "candidates.parquet"
         if record is None:
@@ -102,7 +105,13 @@ def synthetic(table: RunTable) -> Synthetic | None:
     order = pl.col("sample_id").fill_null("")
     kept = rows.filter("kept").sort(order).head(EXAMPLES_SHOWN)
     dropped = rows.filter(~pl.col("kept")).unique("step", keep="first", maintain_order=True).head(EXAMPLES_SHOWN)
-    return Synthetic(record, diversity, _examples(kept, table.axis_names), _examples(dropped, table.axis_names))
+    return Synthetic(
+        record,
+        diversity,
+        _examples(kept, table.axis_names),
+        _examples(dropped, table.axis_names),
+        rounds.rounds if rounds is not None else (),
+    )
 
 
 def _examples(rows: pl.LazyFrame, axes: Sequence[str]) -> tuple[SyntheticExample, ...]:
