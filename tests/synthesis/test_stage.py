@@ -29,6 +29,7 @@ from misbehaviours import ok, unauthorized
 from synthesizing_server import Writer, bundled_run, samples, written
 from tiny_models import tiny_model
 
+LINES_AND_WORDS = r"It has (\d+) lines.*\n.*at most (\d+) words"
 FEW = SynthesisSettings(samples=6, pilot=8, max_response_words=60, seed_overlap=1.0)
 
 
@@ -98,6 +99,7 @@ def test_every_candidate_tells_its_seed_generator_prompt_model_figures_and_fate(
         assert before == last
         last = after
     assert last == result.kept == rows["kept"].sum()
+    assert [(one.generator, one.candidates, one.kept) for one in result.makers] == [("rewrite", len(rows), 6)]
     assert sum(cell.wanted for cell in result.cells) == 6
     assert sum(cell.kept for cell in result.cells) <= 6  # those of a category that has no cell do not count
     text = summary(result, run.root)
@@ -112,7 +114,7 @@ def test_the_thinnest_cells_are_asked_for_and_the_prompt_shows_a_seed_of_theirs_
     assert all(re.search(r"^<<<dialogue [0-9a-f]{12}$", prompt, re.MULTILINE) for prompt in prompts)
     assert all("{" not in prompt for prompt in prompts)
     plan = plan_synthesis(run, "writer", FEW, endpoint=EndpointOptions(base_url="http://localhost:1/v1"))
-    lacking = {cell.category for cell in plan.cells if cell.wanted}
+    lacking = {cell.values["category"] for cell in plan.cells if cell.wanted}
     lowest = min(cell.real for cell in plan.cells)
     assert all(cell.real + cell.wanted <= lowest + 2 for cell in plan.cells if cell.wanted)
     seeds = RunTable(run).read(["sample_id", "category", "split"]).filter(
@@ -371,3 +373,40 @@ def test_a_discriminator_of_the_users_responds_once_and_its_likeness_decides(run
         assert candidates(run).equals(rows)
         with pytest.raises(UserError, match="no model 'nobody'"):
             make(run, server, settings.model_copy(update={"discriminator": "nobody"}))
+
+
+def test_cells_by_turns_lengths_scores_and_topics_steer_what_is_asked_for(run):
+    settings = FEW.model_copy(
+        update={
+            "by": ("turn:2", "response_words:28", "sensibility:6"),
+            "targets": ("turn=under 2:1", "turn=2 or more:0"),
+        }
+    )
+    with MisbehavingServer(Writer()) as server:
+        result = make(run, server, settings)
+        prompts = [body["messages"][-1]["content"] for body in server.requests]
+    assert {cell.values["turn"] for cell in result.cells if cell.wanted} == {"under 2"}
+    assert sum(cell.wanted for cell in result.cells) == 6
+    asked = {(int(lines), int(words)) for prompt in prompts for lines, words in re.findall(LINES_AND_WORDS, prompt)}
+    assert {lines for lines, _ in asked} == {2}  # one round: the response stands behind one turn
+    assert {words for _, words in asked} == {27, 60}
+    rows = RunTable(run).require("scores").read(["turn", "response_words", "sensibility", "split"])
+    real = rows.filter(pl.col("split") == "train")
+    counted = {cell.key: cell.real for cell in result.cells}
+    assert sum(counted.values()) <= len(real)
+    inside = real.filter(pl.col("turn") < 2, pl.col("response_words") < 28, pl.col("sensibility") >= 6)
+    cells = [cell for cell in result.cells if tuple(cell.values.values()) == ("under 2", "under 28", "6 or more")]
+    assert 0 < sum(cell.real for cell in cells) <= len(inside)
+    kept = sum(cell.kept for cell in result.cells)
+    assert kept == result.kept == 6  # every one is in the cell of what it turned out to be
+    assert "By turn and response_words and sensibility and subset" in summary(result, run.root)
+
+
+def test_a_plan_by_topic_names_topics_and_one_by_nothing_goes_by_subset(run):
+    endpoint = EndpointOptions(base_url="http://localhost:1/v1")
+    plan = plan_synthesis(run, "writer", FEW.model_copy(update={"by": ("topic",)}), endpoint=endpoint)
+    assert len({cell.values["topic"] for cell in plan.cells}) >= 2
+    plain = plan_synthesis(run, "writer", FEW.model_copy(update={"by": ()}), endpoint=endpoint)
+    assert [cell.key for cell in plain.cells] == [("sensibility",), ("rationality",)]
+    assert "all" in plan_text(plain)
+    assert sum(cell.real for cell in plan.cells) == sum(cell.real for cell in plain.cells)

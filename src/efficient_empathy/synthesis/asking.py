@@ -18,9 +18,9 @@ from efficient_empathy.synthesis.generators import Request, SampleGenerator, Unr
 
 def request_id(request: Request, generator: SampleGenerator) -> str:
     """What a reply is kept under: a hash of the cell, of what is asked, and of the draw."""
-    cell = [request.generator, request.category, request.subset, request.draw]
-    content = json.dumps([*cell, generator.messages(request)], ensure_ascii=False)
-    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    content = [request.generator, request.cell, request.draw, generator.messages(request)]
+    text = json.dumps(content, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 class ReplyStore:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from functools import cached_property
 
 import polars as pl
@@ -15,7 +17,8 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.policies import Selector
 from efficient_empathy.selection.shares import tie_hash
 from efficient_empathy.selection.stage import scan_for
-from efficient_empathy.synthesis.plan import Cell, fill_up
+from efficient_empathy.synthesis.dimensions import NONE, TOPIC, Dimension, read_dimensions, topics_of, values_of
+from efficient_empathy.synthesis.plan import Cell, plan_cells
 
 TRAINED_ON = ("fit", "router")
 """The parts of a run that seeds may come from."""
@@ -36,6 +39,9 @@ class Material:
         self.axes = table.axes
         self.otherwise = selector.otherwise
         self.subsets = tuple(name for name in selector.subsets if name != selector.otherwise)
+        self.dimensions: list[Dimension] = []
+        self.topics: dict[str, str] = {}
+        """By sample_id, if a plan goes by topics."""
 
     @cached_property
     def digest(self) -> str:
@@ -60,33 +66,31 @@ class Material:
             if len(frame)
         }
 
-    def cells(self, wanted: int) -> list[Cell]:
-        """Every category in every subset that is selected, in that order of subsets, and what `wanted` adds to each."""
-        counts = self._seeds.group_by("category", "subset").len()
-        real = {(category, subset): count for category, subset, count in counts.iter_rows()}
-        categories = sorted(self._seeds["category"].unique().to_list(), key=lambda one: (one is None, one))
-        names = [(category, subset) for category in categories for subset in self.subsets]
-        heights = [real.get(name, 0) for name in names]
-        added = fill_up(heights, wanted)
-        return [
-            Cell(category=category, subset=subset, real=height, wanted=more)
-            for (category, subset), height, more in zip(names, heights, added, strict=True)
-        ]
+    def cells(self, by: Sequence[str], targets: Mapping[tuple[str, str], float], wanted: int) -> list[Cell]:
+        """The plan's cells, see `plan_cells`, by these dimensions, see `read_dimensions`. Raises `UserError`."""
+        self.dimensions = read_dimensions(by, self._seeds, [axis.name for axis in self.axes])
+        if any(one.name == TOPIC for one in self.dimensions):
+            about = topics_of(self._seeds)
+            self._seeds = self._seeds.with_columns(about)
+            self.topics = {name: topic for name, topic in zip(self._seeds["sample_id"], about, strict=True) if topic}
+        values = values_of(self.dimensions, self._seeds)
+        counts = Counter((*row, subset) for row, subset in zip(values, self._seeds["subset"], strict=True))
+        sides = {one.name: _in_order(one, {row[place] for row in values}) for place, one in enumerate(self.dimensions)}
+        return plan_cells(sides, self.subsets, counts, targets, wanted)
 
-    def places(
-        self, *, subset: str | None = None, category: str | None = None, any_category: bool = False
-    ) -> list[int]:
-        """The rows of the seeds in a subset (None: any that is selected) and a category, in an order by their ids."""
+    def places(self, values: Mapping[str, str], *, subset: str | None = None) -> list[int]:
+        """The rows of the seeds in a subset (None: any that is selected) that have these values of the dimensions, in
+        an order by their ids."""
         inside = pl.col("subset").is_in(self.subsets) if subset is None else pl.col("subset") == subset
-        if not any_category:
-            inside &= pl.col("category").eq_missing(pl.lit(category, pl.String))
-        rows = self._ranked.filter(inside)
-        return rows["row"].to_list()
+        for name, value in values.items():
+            inside &= pl.col(f"{name} value") == value
+        return self._ranked.filter(inside)["row"].to_list()
 
     @cached_property
     def _ranked(self) -> pl.DataFrame:
         order = tie_hash(self._seeds["sample_id"], 0).argsort(kind="stable")
-        return self._seeds.select("subset", "category").with_row_index("row")[order]
+        values = [one.value().alias(f"{one.name} value") for one in self.dimensions]
+        return self._seeds.select("subset", *values).with_row_index("row")[order]
 
     def sample(self, place: int) -> Sample:
         """The seed in a row."""
@@ -97,3 +101,9 @@ class Material:
         row = self._seeds.row(place, named=True)
         scores = [(axis, row[axis.name]) for axis in self.axes]
         return ", ".join(f"{axis.name} {score:.3g} of {axis.high}" for axis, score in scores if score is not None)
+
+
+def _in_order(dimension: Dimension, values: Set[str]) -> list[str]:
+    """The values that there are: bands from the lowest, text by its letters, none last."""
+    bands = list(dimension.bands) if dimension.cuts else []
+    return [*bands, *sorted(values - {*bands, NONE}), *({NONE} & values)]

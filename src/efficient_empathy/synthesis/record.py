@@ -12,7 +12,7 @@ from efficient_empathy.foundation.errors import shell
 from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.llm.runner import SessionEnding
 from efficient_empathy.synthesis.diversity import DiversityRecord, diversity_table
-from efficient_empathy.synthesis.plan import Cell, by_category
+from efficient_empathy.synthesis.plan import Cell, by_name
 from efficient_empathy.synthesis.settings import SynthesisSettings
 
 DIVERSITY_FILE = "diversity.json"
@@ -44,6 +44,14 @@ class PromptRecord(Part):
     hash: str
 
 
+class MakerRecord(Part):
+    """A generator: how many candidates it made, and how many of them are kept."""
+
+    generator: str
+    candidates: int
+    kept: int
+
+
 class Synthesis(Part):
     """What was asked for, what came through, and what was kept."""
 
@@ -58,6 +66,7 @@ class Synthesis(Part):
     """Those that were answered."""
     steps: tuple[StepRecord, ...]
     """The filters, the judge and the thinning, in order."""
+    makers: tuple[MakerRecord, ...]
     cells: tuple[CellRecord, ...]
     kept: int
     real: int
@@ -139,9 +148,9 @@ def plan_text(plan: SynthesisPlan) -> str:
 
 
 def cells_table(cells: Sequence[Cell], most: int = 12) -> list[str]:
-    """The categories that lack most, a line each: by subset what is there, what is wanted, and what was kept."""
+    """The cells that lack most, a line for all that differ only in their subset: what is there, wanted, and kept."""
     subsets = list(dict.fromkeys(cell.subset for cell in cells))
-    groups = sorted(by_category(cells).items(), key=lambda group: -sum(cell.wanted for cell in group[1]))
+    groups = sorted(by_name(cells).items(), key=lambda group: -sum(cell.wanted for cell in group[1]))
     shown = [group for group in groups if any(cell.wanted for cell in group[1])]
     width = max([12, *(len(name) for name, _ in shown[:most])])
     head = "  " + " " * width + "".join(f"  {subset:>22}" for subset in subsets)
@@ -150,8 +159,13 @@ def cells_table(cells: Sequence[Cell], most: int = 12) -> list[str]:
         by_subset = {cell.subset: cell for cell in group}
         lines.append(f"  {name:<{width}}" + "".join(f"  {_cell_text(by_subset.get(one)):>22}" for one in subsets))
     if len(shown) > most:
-        lines.append(f"  and {len(shown) - most:,} more categories")
+        lines.append(f"  and {len(shown) - most:,} more lines")
     return lines
+
+
+def makers_text(makers: Sequence[MakerRecord]) -> str:
+    """How many of its candidates each generator's are kept."""
+    return ", ".join(f"{one.generator} {one.kept:,} of {one.candidates:,}" for one in makers)
 
 
 def _cell_text(cell: Cell | None) -> str:
@@ -170,7 +184,10 @@ def summary(result: SynthesisResult, run: Path) -> str:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in list(step.reasons.items())[:3])
         more = f" and {len(step.reasons) - 3} more reasons" if len(step.reasons) > 3 else ""
         lines.append(f"  {step.name:<{width}}  {step.after:>7,} of {step.before:>7,}  {reasons}{more}".rstrip())
-    lines += ["By category and subset, real + wanted:", *cells_table(result.cells)]
+    if len(result.makers) > 1:
+        lines.append(f"Kept by generator: {makers_text(result.makers)}.")
+    by = " and ".join([*result.cells[0].values, "subset"]) if result.cells else "subset"
+    lines += [f"By {by}, real + wanted:", *cells_table(result.cells)]
     diversity = DiversityRecord.read_if_there(run / "synthesis" / DIVERSITY_FILE)
     if diversity is not None:
         lines += ["Diversity of what came through, of what was kept, and of as many at random:"]

@@ -11,6 +11,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.guard import Reads
 from efficient_empathy.foundation.settings import Flag, Settings
 from efficient_empathy.modelling.generation.settings import GenerationSettings
+from efficient_empathy.synthesis.dimensions import read_targets
 from efficient_empathy.synthesis.filters.settings import FilterSettings
 from efficient_empathy.synthesis.generators import GENERATORS
 
@@ -22,6 +23,12 @@ class MakingSettings(Settings):
 
     samples: int = Field(default=100, ge=1)
     """How many synthetic samples the run is to have in the end."""
+    by: Annotated[tuple[str, ...], Flag(metavar="NAME[:CUT,CUT]", repeats=True)] = ("category",)
+    """What a cell has in common besides its subset: category, turn, response_words, topic, an axis of the rubric, …;
+    numbers are cut into three bands, or where NAME:CUT,CUT says."""
+    targets: Annotated[tuple[str, ...], Flag("--target", metavar="NAME=VALUE:SHARE", repeats=True)] = ()
+    """The share that a value is to have of what is trained on, such as subset=rationality:0.5 or category=angry:0.1;
+    without any all are to have the same."""
     generators: tuple[str, ...] = ("rewrite",)
     """What makes them, by turns: rewrite (a real sample becomes a new dialogue), answer (another response to a real
     context, in the manner of a subset), situation (a dialogue from a category and a persona), repair (a discarded
@@ -69,6 +76,7 @@ class MakingSettings(Settings):
             raise ValueError(f"rounds is a number or a range such as 3-5, not {self.rounds!r}") from None
         if not 1 <= low <= high <= MOST_ROUNDS:
             raise ValueError(f"rounds {self.rounds}: from 1 to {MOST_ROUNDS}, the lower number first")
+        read_targets(self.targets)
         if not self.generators:
             raise ValueError("generators: name at least one")
         for name in (*self.generators, *self.prompts):

@@ -116,8 +116,8 @@ def _judge(sifted: Sifted, candidates: Sequence[Candidate], judge: RunJudge, con
 def thin(
     sifted: Sifted,
     candidates: Sequence[Candidate],
-    cells: Sequence[tuple[str | None, str]],
-    wanted: Mapping[tuple[str | None, str], int],
+    cells: Sequence[tuple[str, ...]],
+    wanted: Mapping[tuple[str, ...], int],
     real: Vectors,
     share: float,
     most: int,
@@ -125,7 +125,7 @@ def thin(
 ) -> DiversityRecord | None:
     """Keep the most diverse `share` of what stays, and of these `most`: first those whose cells lack them.
 
-    `cells` has each candidate's category and subset, `wanted` how many each cell lacks. The farthest from the `real`
+    `cells` has the key of each candidate's cell, `wanted` how many each cell lacks. The farthest from the `real`
     samples come first. What that did to their diversity; None where nothing was left out.
     """
     places = list(sifted.places)
@@ -158,8 +158,8 @@ def thin(
 
 def _fill_cells(
     ranked: Sequence[int],
-    cells: Sequence[tuple[str | None, str]],
-    wanted: Mapping[tuple[str | None, str], int],
+    cells: Sequence[tuple[str, ...]],
+    wanted: Mapping[tuple[str, ...], int],
     most: int,
 ) -> set[int]:
     """At most so many of the places `ranked`, in their order: those that a cell still lacks before all others."""

@@ -30,6 +30,7 @@ from efficient_empathy.synthesis.judging import write_scores
 from efficient_empathy.synthesis.record import (
     DIVERSITY_FILE,
     CellRecord,
+    MakerRecord,
     SynthesisPlan,
     SynthesisRecord,
     SynthesisResult,
@@ -156,14 +157,13 @@ def _synthesize(work: Work, console: Console, *, force: bool) -> SynthesisRecord
         rate = max(sum(place >= known for place in sifted.places), 1) / max(len(asked), 1)
         growth = len(asked) + ceil((enough - stay) / rate)
         count = min(most, max(settings.pilot, min(_MOST_GROWTH * count, growth)))
-    subsets = sifted.scores["subset"] if work.judge else [one.subset for one in candidates]
-    cells = [(one.category, subset) for one, subset in zip(candidates, subsets, strict=True)]
-    wanted = {(cell.category, cell.subset): cell.wanted for cell in work.cells}
+    cells = work.cells_of(candidates, sifted.scores)
+    wanted = {cell.key: cell.wanted for cell in work.cells}
     real = kept_vectors(work.workspace.synthesis / VECTORS_FILE, work.material.real, embedder, console)
     diversity = thin(sifted, candidates, cells, wanted, real, settings.diversity, settings.samples, embedder)
     counts = Counter(cells[place] for place in sifted.places)
     requests = known + len(asked)
-    record = _record(work, store, len(candidates), sifted, counts, ending, notes, requests)
+    record = _record(work, store, candidates, sifted, counts, ending, notes, requests)
     table = candidates_table(work, candidates, sifted)
     if record.kept:
         kept = [sample for place in sifted.places if (sample := candidates[place].sample) is not None]
@@ -178,9 +178,9 @@ def _synthesize(work: Work, console: Console, *, force: bool) -> SynthesisRecord
 def _record(
     work: Work,
     store: ReplyStore,
-    answered: int,
+    candidates: Sequence[Candidate],
     sifted: Sifted,
-    counts: Mapping[tuple[str | None, str], int],
+    counts: Mapping[tuple[str, ...], int],
     ending: SessionEnding,
     notes: list[str],
     requests: int,
@@ -191,11 +191,10 @@ def _record(
         base_url=work.base_url,
         prompts=work.prompts,
         requests=requests,
-        candidates=answered,
+        candidates=len(candidates),
         steps=tuple(sifted.steps),
-        cells=tuple(
-            CellRecord(**cell.model_dump(), kept=counts.get((cell.category, cell.subset), 0)) for cell in work.cells
-        ),
+        makers=_makers(candidates, sifted),
+        cells=tuple(CellRecord(**cell.model_dump(), kept=counts.get(cell.key, 0)) for cell in work.cells),
         kept=len(sifted.places),
         real=work.real,
         cost_usd=round(store.replies.cost_usd, 6),
@@ -207,6 +206,12 @@ def _record(
         identity=work.identity,
         inputs=work.inputs,
     )
+
+
+def _makers(candidates: Sequence[Candidate], sifted: Sifted) -> tuple[MakerRecord, ...]:
+    made = Counter(one.generator for one in candidates)
+    kept = Counter(candidates[place].generator for place in sifted.places)
+    return tuple(MakerRecord(generator=name, candidates=count, kept=kept[name]) for name, count in made.items())
 
 
 def _keep(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from efficient_empathy.dialogues import read
-from efficient_empathy.dialogues.sample import Sample
+from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Sample
 from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -21,6 +24,7 @@ from efficient_empathy.modelling.generation.settings import EndpointOptions
 from efficient_empathy.modelling.training.record import read_trainings
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.synthesis.candidate import Candidate, earlier_candidates
+from efficient_empathy.synthesis.dimensions import made_values, read_targets
 from efficient_empathy.synthesis.embeddings import Embedder
 from efficient_empathy.synthesis.filters import Filter, FilterContext, build_filters
 from efficient_empathy.synthesis.judging import RunJudge, open_run
@@ -63,7 +67,7 @@ class Work:
             )
         training = next(iter(read_trainings(workspace.experts).values()), None)
         material = Material(table, selector, training.settings if training else TrainingSettings())
-        cells = material.cells(settings.samples)
+        cells = material.cells(settings.by, read_targets(settings.targets), settings.samples)
         if not cells:
             raise UserError(f"{workspace.root} has no sample in its training part: there is nothing to start from")
         target, identity = find_model(workspace, model, settings.generation, None, endpoint)
@@ -138,6 +142,18 @@ class Work:
         seeds = {sample.id: sample for sample in self.material.real}
         hashes = {one.generator: one.hash for one in self.prompts}
         return list(earlier_candidates(path, self.plan, hashes, seeds))
+
+    def cells_of(self, candidates: Sequence[Candidate], scores: pl.DataFrame) -> list[tuple[str, ...]]:
+        """By candidate, the key of the cell that it turned out to be of; `scores` as of `Sifted`."""
+        rows = pl.DataFrame([one.sample.row() if one.sample else {} for one in candidates], schema=SAMPLE_SCHEMA)
+        axes = [axis.name for axis in self.material.axes]
+        judged = scores.select(axes) if self.judge else pl.DataFrame({axis: [None] * len(rows) for axis in axes})
+        seeds = [one.seed.id if one.seed else None for one in candidates]
+        values = made_values(
+            self.material.dimensions, pl.concat([rows, judged], how="horizontal"), self.material.topics, seeds
+        )
+        subsets = scores["subset"] if self.judge else [one.subset for one in candidates]
+        return [(*row, subset or "") for row, subset in zip(values, subsets, strict=True)]
 
     def filters(self, embedder: Embedder, notes: list[str]) -> list[Filter]:
         """The filters of the settings; `notes` takes what the user is told once."""

@@ -66,6 +66,8 @@ def test_an_empty_response_goes() -> None:
         ("I'm sorry, <name>, that must hurt.", "placeholder"),
         ("I'm sorry.<|im_end|>", "template token"),
         ("</s> I'm sorry.", "template token"),
+        ("<<<dialogue 39293e399305\nI'm sorry.", "template token"),
+        ("I'm sorry.\nresponse 39293e399305>>>", "template token"),
         ("I'm sorry. [/INST]", "template token"),
         ("<think>She is sad.</think> I'm sorry.", "template token"),
         ("Here is the rewritten conversation with the same emotion.", "speaks about the task"),

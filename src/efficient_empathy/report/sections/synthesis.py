@@ -12,8 +12,8 @@ from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.synthesis.diversity import DiversityRecord, Spread
-from efficient_empathy.synthesis.plan import by_category
-from efficient_empathy.synthesis.record import DIVERSITY_FILE, CellRecord, SynthesisRecord
+from efficient_empathy.synthesis.plan import by_name
+from efficient_empathy.synthesis.record import DIVERSITY_FILE, CellRecord, SynthesisRecord, makers_text
 from efficient_empathy.synthesis.rounds import Round, RoundsRecord
 
 CELLS_SHOWN = 20
@@ -59,16 +59,26 @@ class Synthetic:
         )
 
     @property
+    def makers(self) -> str:
+        """How many of its candidates each generator's are kept."""
+        return makers_text(self.record.makers) if self.record else ""
+
+    @property
+    def dimensions(self) -> str:
+        """What the cells are told apart by, but for the subset."""
+        return ", ".join(self.record.cells[0].values) if self.record and self.record.cells else ""
+
+    @property
     def subsets(self) -> list[str]:
         """The subsets of the cells, in their order."""
         return list(dict.fromkeys(cell.subset for cell in self.record.cells)) if self.record else []
 
     @property
-    def categories(self) -> list[tuple[str, dict[str, CellRecord]]]:
-        """The categories that lacked most, with their cells by subset."""
+    def lacking(self) -> list[tuple[str, dict[str, CellRecord]]]:
+        """What lacked most, with its cells by subset."""
         if self.record is None:
             return []
-        groups = by_category(self.record.cells).items()
+        groups = by_name(self.record.cells).items()
         lacking = [(name, cells) for name, cells in groups if any(cell.wanted or cell.kept for cell in cells)]
         lacking.sort(key=lambda group: -sum(cell.wanted for cell in group[1]))
         return [(name, {cell.subset: cell for cell in cells}) for name, cells in lacking]

@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     r"""
     <[|｜][^<>|｜\n]{1,40}[|｜]> | \[/?INST\] | <</?SYS>> | </?s> | <(?:bos|eos|pad|unk|mask|sep|cls)>
     | \[(?:CLS|SEP|PAD|UNK|MASK|EOS)\] | </?(?:start|end)_of_turn>
+    | <<<\ ?(?:dialogue|response)\b | \b[0-9a-f]{12}\ ?>>>
     | </?(?:think|thinking|answer|dialogue|conversation|output|response|context)>
     """,
     re.VERBOSE | re.IGNORECASE,

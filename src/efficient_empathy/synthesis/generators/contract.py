@@ -23,10 +23,10 @@ class UnreadableReplyError(ValueError):
 class Request:
     """One sample that is asked for.
 
-    `category` and `subset` are the cell that lacks samples. `seed` is the real sample that it is made from; None where
-    a generator needs none. `examples` are real samples of the subset. `lines` is how many turns the dialogue has with
-    its response, an even number; `words` the longest response. `reason` is what the judge said of the seed. `draw`
-    tells requests apart that are alike otherwise.
+    `cell` is what lacks samples, by its key; `category` and `subset` are its own or the seed's. `seed` is the real
+    sample that it is made from; None where a generator needs none. `examples` are real samples of the subset. `lines`
+    is how many turns the dialogue has with its response, an even number; `words` the longest response. `reason` is what
+    the judge said of the seed. `draw` tells requests apart that are alike otherwise.
     """
 
     generator: str
@@ -39,6 +39,7 @@ class Request:
     examples: tuple[Sample, ...] = ()
     persona: str = ""
     reason: str = ""
+    cell: tuple[str, ...] = ()
 
 
 class SampleGenerator(Protocol):
