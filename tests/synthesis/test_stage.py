@@ -410,3 +410,19 @@ def test_a_plan_by_topic_names_topics_and_one_by_nothing_goes_by_subset(run):
     assert [cell.key for cell in plain.cells] == [("sensibility",), ("rationality",)]
     assert "all" in plan_text(plain)
     assert sum(cell.real for cell in plan.cells) == sum(cell.real for cell in plain.cells)
+
+
+def test_a_lowest_score_drops_what_the_policy_would_have_kept_and_must_be_of_the_rubric(run):
+    settings = FEW.model_copy(update={"least": {"rationality": 5.0}, "thinning": "facility_location"})
+    with MisbehavingServer(Writer()) as server:
+        result = make(run, server, settings)
+        with pytest.raises(UserError, match="--least safety=…: the run's rubric has the axes sensibility, rationality"):
+            make(run, server, FEW.model_copy(update={"least": {"safety": 4.0}}))
+    rows = candidates(run)
+    low = rows.filter(pl.col("reason") == "rationality under 5")
+    assert len(low) > 0
+    assert (low["rationality"] < 5).all()
+    assert (rows.filter("kept")["rationality"] >= 5).all()
+    assert result.kept == rows["kept"].sum() > 0
+    diversity = json.loads((run.synthesis / "diversity.json").read_text("utf-8"))
+    assert (diversity["method"], diversity["radius"]) == ("facility_location", None)

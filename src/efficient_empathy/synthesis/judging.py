@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -37,17 +37,20 @@ class Judged:
 class RunJudge:
     """The judges of a run's first pass, asked as then, and the policy of its selection.
 
-    Raises `UserError` where the judges cannot be asked again, and for a policy that ranks samples against each other.
+    `least` has the lowest scores that are good enough, by axis. Raises `UserError` where the judges cannot be asked
+    again, for a policy that ranks samples against each other, and for an axis that the rubric does not have.
     """
 
-    def __init__(self, run: ScoredRun, selector: Selector) -> None:
+    def __init__(self, run: ScoredRun, selector: Selector, least: Mapping[str, float]) -> None:
         if not isinstance(selector, RuleSelector):
             raise UserError(
                 "the run's selection ranks samples against each other, so it says nothing of one sample: select by a "
                 "policy with rules, such as paper, or leave the judge out with --no-judged"
             )
         self._run, self.selector = run, selector
-        self.axes = run.rubric.axis_names
+        self.axes, self.least = run.rubric.axis_names, least
+        if unknown := [axis for axis in least if axis not in self.axes]:
+            raise UserError(f"--least {unknown[0]}=…: the run's rubric has the axes {', '.join(self.axes)}")
         run.same_judges({})
 
     def judge(self, samples: Sequence[Sample], console: Console) -> Judged:

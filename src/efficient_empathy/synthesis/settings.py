@@ -12,6 +12,7 @@ from efficient_empathy.foundation.guard import Reads
 from efficient_empathy.foundation.settings import Flag, Settings
 from efficient_empathy.modelling.generation.settings import GenerationSettings
 from efficient_empathy.synthesis.dimensions import read_targets
+from efficient_empathy.synthesis.diversity.record import Method
 from efficient_empathy.synthesis.filters.settings import FilterSettings
 from efficient_empathy.synthesis.generators import GENERATORS
 
@@ -48,8 +49,12 @@ class MakingSettings(Settings):
     """discriminator: the least likeness of the two responses (cosine of their embeddings, ×100)."""
     judged: bool = True
     """Keep only what the run's own judge and policy put into one of the subsets that are selected."""
+    least: Annotated[dict[str, float], Flag(metavar="AXIS=SCORE")] = Field(default_factory=dict)
+    """The lowest score that is kept on an axis, whatever the policy says, such as safety=4."""
     diversity: float = Field(default=0.9, gt=0, le=1)
-    """The share of what has come through that is kept for its diversity (k-center greedy)."""
+    """The share of what has come through that is kept for its diversity."""
+    thinning: Method = "k_center"
+    """How these are found: k_center keeps what differs from the rest, facility_location what stands for many."""
     pilot: int = Field(default=32, ge=1)
     """So many are asked for first, to see how many come through."""
     max_requests: int | None = Field(default=None, ge=1)
@@ -77,6 +82,8 @@ class MakingSettings(Settings):
         if not 1 <= low <= high <= MOST_ROUNDS:
             raise ValueError(f"rounds {self.rounds}: from 1 to {MOST_ROUNDS}, the lower number first")
         read_targets(self.targets)
+        if self.least and not self.judged:
+            raise ValueError(f"least: nothing is known of {next(iter(self.least))} where nothing is judged")
         if not self.generators:
             raise ValueError("generators: name at least one")
         for name in (*self.generators, *self.prompts):

@@ -16,11 +16,12 @@ from efficient_empathy.llm.runner import SessionEnding
 from efficient_empathy.selection.shares import tie_hash
 from efficient_empathy.synthesis.candidate import Candidate
 from efficient_empathy.synthesis.discriminator import Discriminator
-from efficient_empathy.synthesis.diversity import DiversityRecord, k_center, measure_diversity
+from efficient_empathy.synthesis.diversity import DiversityRecord, facility_location, k_center, measure_diversity
 from efficient_empathy.synthesis.embeddings import Embedder, Vectors
 from efficient_empathy.synthesis.filters import Filter, run_filters
 from efficient_empathy.synthesis.judging import RunJudge
 from efficient_empathy.synthesis.record import StepRecord
+from efficient_empathy.synthesis.settings import MakingSettings
 
 DISCRIMINATOR, JUDGE, DIVERSITY, PLAN = "discriminator", "judge", "diversity", "plan"
 
@@ -110,6 +111,9 @@ def _judge(sifted: Sifted, candidates: Sequence[Candidate], judge: RunJudge, con
             reasons[place] = f"no score ({state or 'not judged'})"
         elif subset == otherwise:
             reasons[place] = f"the policy puts it into {otherwise}"
+    for axis, least in judge.least.items():
+        low = [place for place, score in zip(sifted.places, judged.rows[axis], strict=True) if (score or 0) < least]
+        reasons = dict.fromkeys(low, f"{axis} under {least:g}") | reasons
     sifted.drop(JUDGE, reasons, "a better generating model, another prompt, or --no-judged")
 
 
@@ -119,11 +123,10 @@ def thin(
     cells: Sequence[tuple[str, ...]],
     wanted: Mapping[tuple[str, ...], int],
     real: Vectors,
-    share: float,
-    most: int,
+    settings: MakingSettings,
     embedder: Embedder,
 ) -> DiversityRecord | None:
-    """Keep the most diverse `share` of what stays, and of these `most`: first those whose cells lack them.
+    """Keep the most diverse of what stays, and of these as many as are wanted: first those whose cells lack them.
 
     `cells` has the key of each candidate's cell, `wanted` how many each cell lacks. The farthest from the `real`
     samples come first. What that did to their diversity; None where nothing was left out.
@@ -135,12 +138,17 @@ def thin(
     samples = [_sample(candidates[place]) for place in places]
     rows, centers = embedder.samples(samples), real if len(real) else None
     ties = tie_hash(pl.Series([sample.id for sample in samples]), 0)
-    size = ceil(share * len(places) - 1e-9)
-    picks = k_center(rows, size, ties, centers)
-    ranked = [places[number] for number in picks.order]
+    size = ceil(settings.diversity * len(places) - 1e-9)
+    radius = None
+    if settings.thinning == "k_center":
+        picks = k_center(rows, size, ties, centers)
+        order, radius = picks.order, picks.radius
+    else:
+        order = facility_location(rows, size, ties, centers).order
+    ranked = [places[number] for number in order]
     left_out = dict.fromkeys(set(places) - set(ranked), "too near to others")
     sifted.drop(DIVERSITY, left_out, "a higher --diversity")
-    chosen = _fill_cells(ranked, cells, wanted, most)
+    chosen = _fill_cells(ranked, cells, wanted, settings.samples)
     sifted.drop(PLAN, dict.fromkeys(set(ranked) - chosen, "more than --samples"), "more --samples")
     if len(sifted.places) == len(places):
         return None
@@ -149,10 +157,10 @@ def thin(
         rows,
         np.array([number for number, place in enumerate(places) if place in chosen]),
         ties,
-        method="k-center",
+        method=settings.thinning,
         encoder=embedder.hash,
         real=len(real),
-        radius=picks.radius,
+        radius=radius,
     )
 
 

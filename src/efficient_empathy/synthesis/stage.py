@@ -160,7 +160,7 @@ def _synthesize(work: Work, console: Console, *, force: bool) -> SynthesisRecord
     cells = work.cells_of(candidates, sifted.scores)
     wanted = {cell.key: cell.wanted for cell in work.cells}
     real = kept_vectors(work.workspace.synthesis / VECTORS_FILE, work.material.real, embedder, console)
-    diversity = thin(sifted, candidates, cells, wanted, real, settings.diversity, settings.samples, embedder)
+    diversity = thin(sifted, candidates, cells, wanted, real, settings, embedder)
     counts = Counter(cells[place] for place in sifted.places)
     requests = known + len(asked)
     record = _record(work, store, candidates, sifted, counts, ending, notes, requests)

@@ -84,7 +84,7 @@ class Work:
             base_url=redact(endpoint.base_url) if endpoint else None,
             asker=Asker(target.name, model, target.path, settings.generation, endpoint),
             run=run,
-            judge=RunJudge(run, selector) if settings.judged else None,
+            judge=RunJudge(run, selector, settings.least) if settings.judged else None,
             test_files=test_files,
             inputs={"run": material.digest, **({"test files": digest.hexdigest()} if test_files else {})},
         )

@@ -24,7 +24,7 @@ def record_of(size: int) -> DiversityRecord:
     texts, rows, ties = planted()
     picks = k_center(rows, size, ties)
     return measure_diversity(
-        texts, rows, picks.order, ties, method="k-center", encoder="abc", real=3, radius=picks.radius
+        texts, rows, picks.order, ties, method="k_center", encoder="abc", real=3, radius=picks.radius
     )
 
 
@@ -60,13 +60,13 @@ def test_the_figures_do_not_depend_on_the_order_of_the_file() -> None:
     texts, rows, ties = planted(copies=0)
     shuffled = np.random.default_rng(5).permutation(len(rows))
     kept = k_center(rows, 12, ties).order
-    one = measure_diversity(texts, rows, kept, ties, method="k-center", encoder="abc")
+    one = measure_diversity(texts, rows, kept, ties, method="k_center", encoder="abc")
     other = measure_diversity(
         [texts[place] for place in shuffled],
         rows[shuffled],
         k_center(rows[shuffled], 12, ties[shuffled]).order,
         ties[shuffled],
-        method="k-center",
+        method="k_center",
         encoder="abc",
     )
     assert one == other
@@ -85,7 +85,7 @@ def test_without_sacrebleu_the_other_figures_are_there(monkeypatch) -> None:
 def test_one_or_two_samples_can_be_measured(size) -> None:
     texts, rows, ties = planted(copies=0)
     record = measure_diversity(
-        texts[:2], rows[:2], np.arange(size), ties[:2], method="facility location", encoder="abc"
+        texts[:2], rows[:2], np.arange(size), ties[:2], method="facility_location", encoder="abc"
     )
     assert (record.kept.distance is None, record.clusters, record.radius) == (size == 1, 1, None)
     assert record.all.distance == pytest.approx(1 - float(rows[0] @ rows[1]), abs=1e-6)

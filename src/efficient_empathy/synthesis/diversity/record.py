@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from efficient_empathy.foundation.run.record import Number, Part, Record
 
-Method = Literal["k-center", "facility location"]
+Method = Literal["k_center", "facility_location"]
 
 
 class Spread(Part):
