@@ -13,7 +13,18 @@ from claude_replies import tool
 from efficient_empathy.recipe import DIALOGUES
 from forked_command import ForkedCommand
 from misbehaving_server import MisbehavingServer
+from misbehaviours import ok
 
+QUESTIONS = [
+    "You waited so long for this. Who did you tell first?",
+    "That must have hurt.",
+    "I can hear how tired you are. What kept you going?",
+    "Really? What happened? And then?",
+    "It would have frightened me as well. Is somebody with you now?",
+    "You did more than anyone could ask. How do you feel about it today?",
+    "No wonder you are proud. What will you do next?",
+    "Of course you miss her. What was she like?",
+]
 PAGES = Path(__file__).parents[2] / "docs" / "extending"
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
@@ -21,8 +32,8 @@ BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE |
 class Reader:
     """Someone who follows one page in an empty folder; packages go to a folder of site packages of their own."""
 
-    def __init__(self, page: str, folder: Path) -> None:
-        self.folder, self.site, self.replies = folder, folder / "site", []
+    def __init__(self, page: str, folder: Path, server: str = "") -> None:
+        self.folder, self.site, self.server = folder, folder / "site", server
         text = (PAGES / f"{page}.md").read_text("utf-8")
         blocks = BLOCK.findall(text)
         for _, name, content in blocks:
@@ -39,7 +50,7 @@ class Reader:
 
     def run(self, command: str) -> dict | None:
         """One command; it must succeed."""
-        program, *arguments = shlex.split(command)
+        program, *arguments = shlex.split(command.replace("http://localhost:8000/v1", self.server))
         if program == "pip":
             assert arguments == ["install", "."]
             options = ("--no-deps", "--no-build-isolation", "--no-index", "--target", self.site)
@@ -57,7 +68,7 @@ class Reader:
 
 @pytest.fixture
 def reader(tmp_path):
-    return lambda page: Reader(page, tmp_path)
+    return lambda page, server="": Reader(page, tmp_path, server)
 
 
 def test_add_a_format(reader) -> None:
@@ -94,10 +105,21 @@ def test_add_a_metric(reader) -> None:
     assert ("theirs", "questions") in {(test["model"], test["metric"]) for test in compared["tests"]}
 
 
+def test_add_a_generator_and_a_filter(reader) -> None:
+    replies = iter(QUESTIONS)
+    with MisbehavingServer(lambda body, number: ok(next(replies))) as server:
+        *_, made = reader("synthesis", server.url).follow()
+    steps = {step["name"]: step for step in made["steps"]}
+    assert steps["one_question"]["reasons"] == {"asks nothing": 1, "asks several things": 1}
+    assert made["kept"] == 4
+    assert [one["generator"] for one in made["prompts"]] == ["ask"]
+    assert "Write the listener's next line" in server.requests[0]["messages"][-1]["content"]
+
+
 def test_every_page_is_followed_by_a_test() -> None:
     here = Path(__file__).read_text("utf-8")
     pages = [page.stem for page in PAGES.glob("*.md")]
-    assert [page for page in pages if f'reader("{page}")' not in here] == []
+    assert [page for page in pages if f'reader("{page}"' not in here] == []
 
 
 def test_the_pages_links_lead_somewhere() -> None:
