@@ -21,12 +21,12 @@ def samples(limit: int | None = None) -> list[Sample]:
     return [Sample.from_row(row) for row in read(DIALOGUES / "train.jsonl").head(limit or 10**9).iter_rows(named=True)]
 
 
-def bundled_run(folder: Path) -> Workspace:
+def bundled_run(folder: Path, conversations: int = RUN_CONVERSATIONS, *, tested: bool = True) -> Workspace:
     """A run of some bundled conversations, scored by the embedded judge and selected; some of them are a test split."""
-    lines = (DIALOGUES / "train.jsonl").read_text("utf-8").splitlines()[:RUN_CONVERSATIONS]
+    lines = (DIALOGUES / "train.jsonl").read_text("utf-8").splitlines()[:conversations]
     rows = [json.loads(line) for line in lines]
     for number, row in enumerate(rows):
-        row["split"] = "test" if number % 6 == 0 else "train"
+        row["split"] = "test" if tested and number % 6 == 0 else "train"
     source = folder / "dialogues.jsonl"
     source.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     workspace = Workspace(folder / "run")

@@ -235,11 +235,13 @@ def synthesize(
     """Make synthetic samples where a run is thin and put the good ones into it; a row a candidate, and why it went.
 
     `settings` as of `SynthesisSettings`: samples, generators, test_files, diversity and so on. `base_url` is that of a
-    model behind an API, `endpoint` more of `EndpointOptions`; `allow` as `--allow`.
+    model behind an API, `endpoint` more of `EndpointOptions`; `allow` as `--allow`. With `prove=True` models are
+    trained that show whether the samples help: it is said on the console, and in `synthesis/proof.json` of the run.
     """
     from efficient_empathy.modelling.generation import EndpointOptions
     from efficient_empathy.synthesis import SynthesisSettings
     from efficient_empathy.synthesis import synthesize as synthesize_run
+    from efficient_empathy.synthesis.proof.record import proof_text
 
     workspace, console = Workspace(run), Console(stderr=True, quiet=quiet)
     stage_settings = load(SynthesisSettings, None, "the options", settings)
@@ -249,7 +251,9 @@ def synthesize(
         else load(EndpointOptions, None, "the endpoint", {"base_url": base_url, **(endpoint or {})})
     )
     with permissions.allow(allow):
-        synthesize_run(workspace, model, stage_settings, endpoint=options, console=console)
+        result = synthesize_run(workspace, model, stage_settings, endpoint=options, console=console)
+    if result.proof is not None:
+        console.print(proof_text(result.proof), markup=False, highlight=False)
     return pl.read_parquet(workspace.synthesis / "candidates.parquet", glob=False)
 
 

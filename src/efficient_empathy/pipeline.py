@@ -138,23 +138,33 @@ def _refresh(recipe: Recipe, section: RefreshSection, workspace: Workspace, cons
 def _synthesis(
     recipe: Recipe, section: SynthesizeSection, workspace: Workspace, console: Console, force: bool
 ) -> list[Step]:
-    """The rounds of synthetic samples, a step each."""
+    """The rounds of synthetic samples, a step each, and whether they help."""
+    from efficient_empathy.synthesis.proof.stage import prove, require_provable
     from efficient_empathy.synthesis.rounds import Rounds
 
-    again = recipe.refresh
+    again, training = recipe.refresh, recipe.train.settings if recipe.train is not None else None
     rounds = Rounds(
         workspace, section.model, section.settings, section.endpoint, recipe.select,
+        training=training,
         refresh=(lambda: _refresh(recipe, again, workspace, console)) if again is not None else None,
         refreshed_by=again.model_dump(mode="json") if again is not None else None,
         complete=lambda made: _complete(made, "synthetic samples"),
         repeat=section.repeat,
     )  # fmt: skip
+    of_proof = (workspace, section.model, section.settings, section.endpoint, training)
 
     def one(number: int) -> Step:
-        name = "synthesize" if section.repeat == 1 else f"synthesize, round {number} of {section.repeat}"
-        return name, lambda: rounds.run(number, console, force=force)
+        def step() -> Part:
+            if section.prove and number == 1:
+                require_provable(*of_proof)
+            return rounds.run(number, console, force=force)
 
-    return [one(number) for number in range(1, section.repeat + 1)]
+        return "synthesize" if section.repeat == 1 else f"synthesize, round {number} of {section.repeat}", step
+
+    steps = [one(number) for number in range(1, section.repeat + 1)]
+    if section.prove:
+        steps.append(("prove", lambda: prove(*of_proof, console=console, force=force)))
+    return steps
 
 
 def _robustness(recipe: Recipe, workspace: Workspace, console: Console, force: bool) -> list[Step]:
@@ -232,6 +242,7 @@ def summary(result: RecipeResult) -> str:
     from efficient_empathy.evaluation.record import EvaluationRecord
     from efficient_empathy.evaluation.robustness.records import TuningRecord
     from efficient_empathy.modelling.moe.record import MixResult
+    from efficient_empathy.synthesis.proof.record import ProofResult, proof_text
     from efficient_empathy.synthesis.rounds import RoundResult, round_text
 
     workspace, lines = Workspace(result.run), []
@@ -245,6 +256,8 @@ def summary(result: RecipeResult) -> str:
             lines.append(f"Policy {stage.policy}: {', '.join(parts)}")
         elif isinstance(stage, RoundResult):
             lines.append(round_text(stage))
+        elif isinstance(stage, ProofResult):
+            lines.append(proof_text(stage))
         elif isinstance(stage, TuningRecord):
             lines.append(stage.text)
         elif isinstance(stage, MixResult):

@@ -34,6 +34,9 @@ def synthesize(
     --samples 300 --max-cost 2 --dry-run
 
     Example: efficient-empathy synthesize --run runs/mine --model base --generators rewrite,answer --test-file test.csv
+
+    Example: efficient-empathy synthesize --run runs/mine --model base --prove, which trains models with and without
+    the synthetic samples and says whether they help.
     """
     from efficient_empathy.foundation.run.workspace import Workspace
     from efficient_empathy.synthesis.record import plan_text, summary

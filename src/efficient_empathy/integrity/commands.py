@@ -19,8 +19,8 @@ from efficient_empathy.selection.settings import SelectSettings
 from efficient_empathy.synthesis.settings import SynthesisSettings
 
 ORDER = (
-    "read", "score", "refresh", "select", "synthesize", "sweep", "tune", "train", "mix", "generate", "evaluate",
-    "pairwise", "ratings", "analytics", "report",
+    "read", "score", "refresh", "select", "synthesize", "prove", "sweep", "tune", "train", "mix", "generate",
+    "evaluate", "pairwise", "ratings", "analytics", "report",
 )  # fmt: skip
 """The kinds of stages, each after what it reads."""
 Entry = Mapping[str, JsonValue]
@@ -45,13 +45,15 @@ def command_of(root: Path, stage: str, entry: Entry, scoring: Entry) -> str:
     options = {
         "select": lambda: _policy(entry),
         "synthesize": lambda: _synthesis(entry),
+        "prove": lambda: _synthesis(entry),
         "train": lambda: _training(name, _inner(entry, "made_from", "parameters")),
         "mix": lambda: changed(MixSettings, _inner(entry, "parameters")),
         "generate": lambda: f"--model {shell(name)} {changed(GenerationSettings, _inner(entry, 'parameters'))}",
         "evaluate": lambda: changed(EvaluationSettings, _inner(entry, "parameters")),
         "pairwise": lambda: "--a {} --b {}".format(*map(shell, name.partition(":")[::2])),
     }.get(kind, str)()
-    return f"efficient-empathy {shell(kind)} {run} {options}".rstrip()
+    command = "synthesize" if kind == "prove" else kind
+    return f"efficient-empathy {shell(command)} {run} {options}".rstrip()
 
 
 def _inner(entry: Entry, *keys: str) -> Mapping[str, Any]:

@@ -28,6 +28,7 @@ from efficient_empathy.report.sections.models import latest, models_of
 from efficient_empathy.report.sections.routers import NAMES_SHOWN
 from efficient_empathy.scoring.rubric import prompt_text, read_rubric
 from efficient_empathy.selection.policies import display_symbol
+from efficient_empathy.synthesis.proof.record import interval_text
 
 
 class ReportRecord(StageRecord):
@@ -140,6 +141,7 @@ def _environment() -> Environment:
         "json": json.dumps,
         "shell": shlex.quote,
     }
+    environment.filters |= {"interval_text": interval_text}
     environment.filters |= {"cost_name": efficiency.cost_name, "cost_text": efficiency.cost_text}
     functions = (
         *(svg.distribution, svg.histogram, svg.score_map),

@@ -55,6 +55,16 @@ class Material:
         """All that synthetic samples must not repeat."""
         return [Sample.from_row(row) for row in self._seeds.iter_rows(named=True)]
 
+    @property
+    def selected(self) -> pl.DataFrame:
+        """The real samples that may be trained on and that the policy puts into a subset, in the run's order."""
+        return self._seeds.filter(pl.col("subset").is_in(self.subsets))
+
+    @property
+    def kept_back(self) -> pl.DataFrame:
+        """The real samples that nothing may be trained on: those of the test split, and those held out."""
+        return self._kept_back
+
     @cached_property
     def protected(self) -> dict[str, list[Sample]]:
         """What nothing may be trained on, by what it is called."""

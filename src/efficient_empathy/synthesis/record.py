@@ -13,9 +13,10 @@ from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.llm.runner import SessionEnding
 from efficient_empathy.synthesis.diversity import DiversityRecord, diversity_table
 from efficient_empathy.synthesis.plan import Cell, by_name
+from efficient_empathy.synthesis.proof.record import ProofResult, proof_text
 from efficient_empathy.synthesis.settings import SynthesisSettings
 
-DIVERSITY_FILE = "diversity.json"
+CANDIDATES_FILE, DIVERSITY_FILE = "candidates.parquet", "diversity.json"
 
 
 class CellRecord(Cell):
@@ -98,6 +99,8 @@ class SynthesisResult(Synthesis):
     """What `synthesize` did, and whether nothing had to be done."""
 
     skipped: bool = False
+    proof: ProofResult | None = None
+    """Whether they help, where that was asked for."""
 
     @classmethod
     def of(cls, record: SynthesisRecord, *, skipped: bool = False) -> SynthesisResult:
@@ -201,6 +204,8 @@ def summary(result: SynthesisResult, run: Path) -> str:
         lines.append("Stopped. Run the same command again to go on.")
     elif result.ending == "budget":
         lines.append("The budget ends here. A higher --max-cost goes on.")
+    if result.proof is not None:
+        lines.append(proof_text(result.proof))
     if result.kept:
         lines.append(f"Next: efficient-empathy select --run {shell(run)}   (--synthetic-share limits their part)")
     return "\n".join(lines)

@@ -13,6 +13,7 @@ from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.refresh.record import RefreshResult
 from efficient_empathy.modelling.generation.settings import EndpointOptions
+from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.scoring.record import READ, SCORE, ReadRecord, ScoreRecord
 from efficient_empathy.selection import SelectSettings, select
 from efficient_empathy.selection.stage import SelectResult
@@ -73,8 +74,9 @@ class RoundResult(Round):
 class Rounds:
     """The rounds of a run by these settings; each is kept when it is over, so that a call goes on after the last one.
 
-    `samples` of the settings are made in every round, on top of those before. `refresh` judges again, if it is given;
-    `refreshed_by` tells apart what it does that by. `complete` raises `UserError` for a synthesis that stopped early.
+    `samples` of the settings are made in every round, on top of those before; nothing is proved. `training` is as of
+    `synthesize`. `refresh` judges again, if it is given; `refreshed_by` tells apart what it does that by. `complete`
+    raises `UserError` for a synthesis that stopped early.
     """
 
     def __init__(
@@ -85,16 +87,18 @@ class Rounds:
         endpoint: EndpointOptions | None,
         selecting: SelectSettings | None,
         *,
+        training: TrainingSettings | None = None,
         refresh: Callable[[], RefreshResult] | None = None,
         refreshed_by: Any = None,
         complete: Callable[[SynthesisResult], SynthesisResult],
         repeat: int = 1,
     ) -> None:
-        self._workspace, self._model, self._settings, self._endpoint = workspace, model, settings, endpoint
+        self._workspace, self._model, self._settings = workspace, model, settings.without_proof
+        self._endpoint, self._training = endpoint, training
         self._selecting, self._refresh, self._complete, self._repeat = selecting, refresh, complete, repeat
         self._made_by = [
             model,
-            settings.model_dump(mode="json"),
+            self._settings.model_dump(mode="json"),
             redact(endpoint.base_url) if endpoint else None,
             selecting.model_dump(mode="json") if selecting else None,
             refreshed_by,
@@ -127,7 +131,10 @@ class Rounds:
             return SynthesisResult.of(record, skipped=True)
         settings = self._settings.model_copy(update={"samples": wanted})
         anew = force and number == 1
-        made = synthesize(self._workspace, self._model, settings, endpoint=self._endpoint, console=console, force=anew)
+        made = synthesize(
+            self._workspace, self._model, settings, endpoint=self._endpoint, training=self._training, console=console,
+            force=anew,
+        )  # fmt: skip
         return self._complete(made)
 
     def _key(self) -> str:

@@ -15,6 +15,7 @@ from efficient_empathy.synthesis.dimensions import read_targets
 from efficient_empathy.synthesis.diversity.record import Method
 from efficient_empathy.synthesis.filters.settings import FilterSettings
 from efficient_empathy.synthesis.generators import GENERATORS
+from efficient_empathy.synthesis.proof.settings import ProofSettings
 
 MOST_ROUNDS = 20
 
@@ -114,5 +115,10 @@ class MakingSettings(Settings):
         )
 
 
-class SynthesisSettings(FilterSettings, MakingSettings):
-    """How many synthetic samples are made, by which generators, and what they must come through."""
+class SynthesisSettings(FilterSettings, MakingSettings, ProofSettings):
+    """How many synthetic samples are made, by which generators, what they must come through, and how that is proved."""
+
+    @property
+    def without_proof(self) -> SynthesisSettings:
+        """What the samples depend on: all but the settings of the proof, which have their defaults."""
+        return self.model_copy(update=ProofSettings().model_dump())

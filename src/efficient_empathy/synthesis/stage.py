@@ -19,6 +19,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.runner import SessionEnding
 from efficient_empathy.modelling.generation.endpoint import EndpointGenerator
 from efficient_empathy.modelling.generation.settings import EndpointOptions
+from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.scoring.ingestion import join_synthetic
 from efficient_empathy.synthesis.asking import ReplyStore, request_id
 from efficient_empathy.synthesis.candidate import Candidate, candidates_frame
@@ -27,6 +28,7 @@ from efficient_empathy.synthesis.diversity import DiversityRecord
 from efficient_empathy.synthesis.embeddings import Embedder
 from efficient_empathy.synthesis.generators import Request
 from efficient_empathy.synthesis.judging import write_scores
+from efficient_empathy.synthesis.proof.stage import Prover
 from efficient_empathy.synthesis.record import (
     DIVERSITY_FILE,
     CellRecord,
@@ -57,6 +59,7 @@ def synthesize(
     settings: SynthesisSettings | None = None,
     *,
     endpoint: EndpointOptions | None = None,
+    training: TrainingSettings | None = None,
     console: Console | None = None,
     force: bool = False,
 ) -> SynthesisResult:
@@ -71,17 +74,26 @@ def synthesize(
     with scores, in the split `synthetic`; `select` puts them into subsets. Skipped when nothing has changed and all is
     there, unless `force`, which asks for everything anew.
 
+    With `settings.prove`, four arms are trained then that say whether the samples help (`synthesis/proof.json`), as
+    `training` says: None for how the run's experts are trained.
+
     Raises `UserError` for what the user can put right, and where nothing was kept: it names the step that left nothing.
     """
     console, settings = console or Console(stderr=True), settings or SynthesisSettings()
     with workspace.lock(lambda: console.print(f"Another process is working on {workspace.root}; waiting for it.")):
-        work = Work.prepare(workspace, model, settings, endpoint)
+        work = Work.prepare(workspace, model, settings, endpoint, training)
+        prover = Prover.prepare(work, settings, is_users=training is not None) if settings.prove else None
         last = workspace.last(STAGE, SynthesisRecord)
         outputs = [workspace.synthetic, work.candidates_path]
         same = last is not None and work.same_as(last) and last.ending == "complete" and last.kept
         if last is not None and same and not force and workspace.whole(STAGE, *outputs):
-            return SynthesisResult.of(last, skipped=True)
-        return SynthesisResult.of(_synthesize(work, console, force=force))
+            result = SynthesisResult.of(last, skipped=True)
+        else:
+            result = SynthesisResult.of(_synthesize(work, console, force=force))
+        if prover is None or result.ending != "complete":
+            return result
+        proof = prover.prove(console, force=force)
+        return result.model_copy(update={"proof": proof, "skipped": result.skipped and proof.skipped})
 
 
 def plan_synthesis(

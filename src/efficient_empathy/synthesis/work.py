@@ -12,6 +12,7 @@ import polars as pl
 
 from efficient_empathy.dialogues import read
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, Sample
+from efficient_empathy.evaluation.robustness.settings import training_settings
 from efficient_empathy.foundation.errors import UserError, redact
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -21,7 +22,7 @@ from efficient_empathy.labelling.refresh.uncertainty import selector_at_stake
 from efficient_empathy.modelling.generation.asking import Asker
 from efficient_empathy.modelling.generation.job import find_model
 from efficient_empathy.modelling.generation.settings import EndpointOptions
-from efficient_empathy.modelling.training.record import read_trainings
+from efficient_empathy.modelling.training.record import last_training
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.synthesis.candidate import Candidate, earlier_candidates
 from efficient_empathy.synthesis.dimensions import made_values, read_targets
@@ -30,7 +31,7 @@ from efficient_empathy.synthesis.filters import Filter, FilterContext, build_fil
 from efficient_empathy.synthesis.judging import RunJudge, open_run
 from efficient_empathy.synthesis.material import Material
 from efficient_empathy.synthesis.plan import Cell
-from efficient_empathy.synthesis.record import PromptRecord, SynthesisRecord
+from efficient_empathy.synthesis.record import CANDIDATES_FILE, PromptRecord, SynthesisRecord
 from efficient_empathy.synthesis.requests import Requests
 from efficient_empathy.synthesis.settings import SynthesisSettings
 
@@ -41,6 +42,7 @@ class Work:
 
     workspace: Workspace
     settings: SynthesisSettings
+    training: TrainingSettings
     material: Material
     cells: list[Cell]
     requests: Requests
@@ -55,9 +57,17 @@ class Work:
 
     @classmethod
     def prepare(
-        cls, workspace: Workspace, model: str, settings: SynthesisSettings, endpoint: EndpointOptions | None
+        cls,
+        workspace: Workspace,
+        model: str,
+        settings: SynthesisSettings,
+        endpoint: EndpointOptions | None,
+        training: TrainingSettings | None = None,
     ) -> Work:
-        """Read the run and find the model. Raises `UserError` for what the user can put right; writes nothing."""
+        """Read the run and find the model. `training` is how its experts are trained: None for as it was done last.
+
+        Raises `UserError` for what the user can put right; writes nothing.
+        """
         run = open_run(workspace)
         table = RunTable(workspace).require("samples", "scores")
         selector = selector_at_stake(UncertaintySettings(), table)
@@ -65,8 +75,8 @@ class Work:
             raise UserError(
                 "the policy paper does not fit the run's rubric: run `efficient-empathy select --policy FILE`"
             )
-        training = next(iter(read_trainings(workspace.experts).values()), None)
-        material = Material(table, selector, training.settings if training else TrainingSettings())
+        training = training or _training_of(workspace)
+        material = Material(table, selector, training)
         cells = material.cells(settings.by, read_targets(settings.targets), settings.samples)
         if not cells:
             raise UserError(f"{workspace.root} has no sample in its training part: there is nothing to start from")
@@ -75,7 +85,8 @@ class Work:
         digest = hashlib.sha256("\n".join(sample.id for rows in test_files.values() for sample in rows).encode())
         return cls(
             workspace=workspace,
-            settings=settings,
+            settings=settings.without_proof,
+            training=training,
             material=material,
             cells=cells,
             requests=Requests(material, settings, cells),
@@ -111,7 +122,7 @@ class Work:
     @property
     def candidates_path(self) -> Path:
         """Where all that was made is kept, with its fate."""
-        return self.workspace.synthesis / "candidates.parquet"
+        return self.workspace.synthesis / CANDIDATES_FILE
 
     @property
     def key(self) -> str:
@@ -169,6 +180,12 @@ class Work:
                 notes=notes,
             ),
         )
+
+
+def _training_of(workspace: Workspace) -> TrainingSettings:
+    """How the run's experts are trained: as the last one was, else as its recipe says. Raises `UserError`."""
+    last = last_training(workspace)
+    return last.settings if last else training_settings(workspace)
 
 
 def _read_samples(source: str) -> list[Sample]:

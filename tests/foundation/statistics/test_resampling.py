@@ -14,6 +14,7 @@ from efficient_empathy.foundation.statistics.resampling import (
     holm,
     interval,
     leave_out,
+    mean_of_repeats,
     paired_difference,
     replicate,
 )
@@ -177,6 +178,32 @@ def test_each_part_is_resampled_in_its_own_way() -> None:
         "distinct": ("jackknife", 60),
     }
     assert (found["a"]["mean"].replicates == found["b"]["mean"].replicates).all()
+
+
+@pytest.mark.parametrize("of_repeats", [0.0, 0.3, 3.0])
+def test_a_mean_of_a_few_repeats_is_told_from_zero_no_more_often_than_it_may_be(of_repeats) -> None:
+    """Whether dialogues or repeats make most of the difference between one study and the next."""
+    rng, dialogues, alarms = np.random.default_rng(0), list(map(str, range(60))), 0
+    for _ in range(300):
+        own = rng.normal(0, 1, 60)
+        repeats = {f"{k}": Mean(own + rng.normal(0, of_repeats) + rng.normal(0, 0.5, 60)) for k in range(3)}
+        figures = [one["mean"] for one in replicate(repeats, dialogues, draws=100).values()]
+        one = mean_of_repeats(figures)
+        assert one.low < one.value < one.high
+        assert (one.p < 0.05) == (not one.low < 0 < one.high)
+        alarms += not one.low < 0 < one.high
+    assert alarms <= 0.08 * 300
+
+
+def test_one_repeat_has_the_interval_of_its_dialogues_and_equal_ones_no_more() -> None:
+    figure = replicate({"": Mean(np.arange(40.0))}, list(map(str, range(40))), draws=4000)[""]["mean"]
+    low, high = figure.interval()
+    for repeats in (1, 3):
+        one = mean_of_repeats([figure] * repeats)
+        assert (one.value, one.low, one.high) == pytest.approx((figure.value, low, high), rel=0.02)
+    none = figure - figure
+    assert mean_of_repeats([none, none]) == mean_of_repeats([none])
+    assert mean_of_repeats([none]).p == 1
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

@@ -11,10 +11,11 @@ import math
 import shutil
 import weakref
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,9 @@ from efficient_empathy.modelling.training.examples import conversational
 from efficient_empathy.modelling.training.loss import mean_losses
 from efficient_empathy.modelling.training.record import TRAINING, FitRecord, Origin, TemplateRecord, TrainingRecord
 from efficient_empathy.modelling.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from efficient_empathy.modelling.training.fit import OnHeldOut
 
 NO_MATTER = {"report_to", "log_every", "processes", "allow_pickle", "trust_remote_code"}
 """Settings that leave a model as it is."""
@@ -74,12 +78,18 @@ class Store:
         """
         missing = [name for name in ("torch", "transformers", "trl", "peft", "accelerate") if find_spec(name) is None]
         if missing:
-            raise missing_extra("training on every cell", "train")
+            raise missing_extra("training models to measure them", "train")
         self.folder, self.settings, self.keep = folder, settings, keep
         self.samples, self.generation = samples, generation
         self.template = PromptTemplate.load(settings.template)
         self.base = base_in(folder.parents[1], settings.base, Console(stderr=True))
         self.base_hash = model_hash(self.base)
+
+    def with_settings(self, settings: TrainingSettings) -> Store:
+        """The same folder for models of the same base that are trained by other settings."""
+        other = copy(self)
+        other.settings = settings
+        return other
 
     def made_from(self) -> dict[str, Any]:
         """What a model depends on, besides its rows."""
@@ -135,8 +145,9 @@ class Store:
         job = Job.with_rows(self.base, conversational(rows, self.template), {}, self.settings, model)
         with TrainingProgress(console, what) as progress:
             fit_record = launch(job, progress)
+            losses = self._losses(model, held_out, progress.held_out)
         with atomic(folder / LOSSES) as path:
-            self._losses(model, held_out).write_parquet(path)
+            losses.write_parquet(path)
         if self.generation is not None:
             self._answer(folder, model, fit_record, console)
         if self.keep:
@@ -157,14 +168,16 @@ class Store:
             generation=self.generation.model_dump(mode="json") if self.generation else None,
         )
 
-    def _losses(self, model: Path, held_out: pl.DataFrame) -> pl.DataFrame:
+    def _losses(self, model: Path, held_out: pl.DataFrame, on_batch: OnHeldOut) -> pl.DataFrame:
         from efficient_empathy.modelling.moe.compare import dtype_here, free_memory
         from efficient_empathy.modelling.training.loss import response_losses
         from efficient_empathy.modelling.training.models import load_model, load_tokenizer
 
         language_model = load_model(model, dtype=dtype_here(), trust_remote_code=self.settings.trust_remote_code)
         rows = conversational(held_out, self.template)
-        losses = response_losses(language_model, load_tokenizer(model), rows, max_length=self.settings.max_length)
+        losses = response_losses(
+            language_model, load_tokenizer(model), rows, max_length=self.settings.max_length, on_batch=on_batch
+        )
         reference = weakref.ref(language_model)
         del language_model
         free_memory(reference)
@@ -263,7 +276,7 @@ def compare_models(
     among them. Intervals are 95 % bootstraps over dialogues (see `statistics.resampling`). `against` says by how much a
     model is above the default cell's and each kind of baseline (of a random one the mean of its seeds).
     """
-    replicates = _replicate_losses(nll, groups["all"], draws, seed)
+    replicates = replicate_losses(nll, groups["all"], draws, seed)
     losses: dict[str, dict[str, float | None]] = {name: {**mean_losses(groups, one)} for name, one in nll.items()}
     yardsticks = _yardsticks(replicates, cells, default)
 
@@ -282,7 +295,7 @@ def compare_models(
     return by_name, _order(replicates, [name for name in replicates if name in cells], by_name, yardsticks)
 
 
-def _replicate_losses(
+def replicate_losses(
     nll: Mapping[str, pl.DataFrame], rows: pl.DataFrame, draws: int, seed: int
 ) -> dict[str, ReplicatedFigure]:
     """Every model's loss on all held-out samples, on the same draws of dialogues."""

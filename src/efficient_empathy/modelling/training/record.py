@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 
 from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.record import Part, Record, StageRecord
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -174,6 +175,14 @@ def has_files_of(folder: Path, record: TrainingRecord | None) -> bool:
 def read_training(folder: Path) -> TrainingRecord | None:
     """The record of the expert in a folder, None where it has none. Raises `UserError` for a broken one."""
     return TrainingRecord.read_if_there(folder / TRAINING)
+
+
+def last_training(workspace: Workspace) -> TrainingRecord | None:
+    """The record of the run's expert that was trained last, None where it has none. Raises `UserError`."""
+    manifest = workspace.manifest()
+    trainings = read_trainings(workspace.experts)
+    by_time = sorted(trainings, key=lambda name: manifest.finished_at(f"{TrainRecord.STAGE}:{name}"))
+    return trainings[by_time[-1]] if by_time else None
 
 
 def read_trainings(experts: Path) -> dict[str, TrainingRecord]:

@@ -17,7 +17,7 @@ from efficient_empathy.report.sections.synthesis import Synthetic, synthetic
 from efficient_empathy.report.sections.training import Comparison, Training, comparison, training
 from efficient_empathy.report.sections.tuning import Tuning, tuning
 
-_STAGES = ("synthesize", "mix", "train:", "generate:", "evaluate", "pairwise:", "sweep", "tune")
+_STAGES = ("synthesize", "prove", "mix", "train:", "generate:", "evaluate", "pairwise:", "sweep", "tune")
 """How the names of the stages that these sections show begin."""
 
 

@@ -10,10 +10,19 @@ import polars as pl
 
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.figures.charts import Dot
 from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.synthesis.diversity import DiversityRecord, Spread
 from efficient_empathy.synthesis.plan import by_name
-from efficient_empathy.synthesis.record import DIVERSITY_FILE, CellRecord, SynthesisRecord, makers_text
+from efficient_empathy.synthesis.proof.record import PROOF_FILE, ProofRecord
+from efficient_empathy.synthesis.record import (
+    CANDIDATES_FILE,
+    DIVERSITY_FILE,
+    CellRecord,
+    SynthesisRecord,
+    makers_text,
+)
 from efficient_empathy.synthesis.rounds import Round, RoundsRecord
 
 CELLS_SHOWN = 20
@@ -45,6 +54,9 @@ class Synthetic:
     dropped: tuple[SyntheticExample, ...] = ()
     rounds: tuple[Round, ...] = ()
     fault: str = ""
+    proof: ProofRecord | None = None
+    proof_fault: str = ""
+    """The sentence on a proof that cannot be shown."""
 
     @property
     def sentence(self) -> str:
@@ -67,6 +79,13 @@ class Synthetic:
     def dimensions(self) -> str:
         """What the cells are told apart by, but for the subset."""
         return ", ".join(self.record.cells[0].values) if self.record and self.record.cells else ""
+
+    @property
+    def proof_dots(self) -> list[Dot]:
+        """How far each arm of the proof is above that of the real samples alone."""
+        arms = self.proof.arms if self.proof else ()
+        differences = [(arm.name, one) for arm in arms if (one := arm.difference) is not None]
+        return [Dot(name, one.value, one.interval) for name, one in differences if one.value is not None]
 
     @property
     def subsets(self) -> list[str]:
@@ -102,7 +121,7 @@ def synthetic(table: RunTable) -> Synthetic | None:
         record = workspace.stage(SynthesisRecord.STAGE, SynthesisRecord)
         rounds = workspace.stage(RoundsRecord.STAGE, RoundsRecord)
         diversity = DiversityRecord.read_if_there(workspace.synthesis / DIVERSITY_FILE)
-        path = workspace.synthesis / "candidates.parquet"
+        path = workspace.synthesis / CANDIDATES_FILE
         if record is None:
             return None
         workspace.require(path, "synthesize")
@@ -115,13 +134,27 @@ def synthetic(table: RunTable) -> Synthetic | None:
     order = pl.col("sample_id").fill_null("")
     kept = rows.filter("kept").sort(order).head(EXAMPLES_SHOWN)
     dropped = rows.filter(~pl.col("kept")).unique("step", keep="first", maintain_order=True).head(EXAMPLES_SHOWN)
+    proof, proof_fault = _proof(workspace)
     return Synthetic(
         record,
         diversity,
         _examples(kept, table.axis_names),
         _examples(dropped, table.axis_names),
         rounds.rounds if rounds is not None else (),
+        proof=proof,
+        proof_fault=proof_fault,
     )
+
+
+def _proof(workspace: Workspace) -> tuple[ProofRecord | None, str]:
+    """The proof of the synthesis that the run has now, and what is wrong with one that is no such."""
+    try:
+        proof = ProofRecord.read_if_there(workspace.synthesis / PROOF_FILE)
+    except UserError as error:
+        return None, str(error)
+    if proof is None or proof.inputs == workspace.hashes([workspace.synthesis / CANDIDATES_FILE]):
+        return proof, ""
+    return None, f"The proof is of earlier synthetic samples: run {ProofRecord.REMEDY} for these."
 
 
 def _examples(rows: pl.LazyFrame, axes: Sequence[str]) -> tuple[SyntheticExample, ...]:

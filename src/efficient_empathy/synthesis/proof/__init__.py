@@ -1,0 +1,1 @@
+"""Whether synthetic samples help: models that differ in nothing but their samples, measured on real ones."""
