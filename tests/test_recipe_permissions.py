@@ -275,7 +275,7 @@ def test_nothing_is_sent_before_it_is_allowed_and_then_it_is(tmp_path: Path, mon
 _NO_PATHS = {
     "name", "judge", "expert", "step", "subset", "format", "group_by", "encoding", "delimiter", "sheet", "where",
     "target", "report_to", "baseline", "metrics", "experts", "baselines", "evaluate.models", "lora.targets", "cluster",
-    "filters", "languages", "generators", "rounds", "wire", "base_url", "api_key_env",
+    "filters", "languages", "by", "targets", "generators", "rounds", "wire", "base_url", "api_key_env",
 }  # fmt: skip
 
 

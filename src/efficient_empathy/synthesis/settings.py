@@ -33,8 +33,11 @@ class MakingSettings(Settings):
     without any all are to have the same."""
     generators: tuple[str, ...] = ("rewrite",)
     """What makes them, by turns: rewrite (a real sample becomes a new dialogue), answer (another response to a real
-    context, in the manner of a subset), situation (a dialogue from a category and a persona), repair (a discarded
-    response made better)."""
+    context, in the manner of a subset), situation (a dialogue from a category and a persona), roles (the same, played
+    line by line by two models or one), repair (a discarded response made better)."""
+    speaker: Annotated[str | None, Reads()] = None
+    """roles: who plays the speaker, written as the model that plays the listener, and at the same endpoint if that has
+    one; by default that model plays both."""
     prompts: Annotated[dict[str, Path], Flag("--prompt", metavar="GENERATOR=FILE")] = Field(default_factory=dict)
     """A generator's prompt, in place of its own."""
     rounds: Annotated[str, Flag(metavar="N or N-N")] = "3-5"
@@ -92,6 +95,8 @@ class MakingSettings(Settings):
                 GENERATORS.require(name)
             except UserError as error:
                 raise ValueError(str(error)) from error
+        if self.speaker is not None and "roles" not in self.generators:
+            raise ValueError("speaker: only the generator roles has one play the speaker")
         if unused := [name for name in self.prompts if name not in self.generators]:
             raise ValueError(f"a prompt for {unused[0]} is given, which is none of the generators")
         return self

@@ -26,7 +26,7 @@ from efficient_empathy.synthesis.candidate import Candidate, candidates_frame
 from efficient_empathy.synthesis.discriminator import Discriminator
 from efficient_empathy.synthesis.diversity import DiversityRecord
 from efficient_empathy.synthesis.embeddings import Embedder
-from efficient_empathy.synthesis.generators import Request
+from efficient_empathy.synthesis.generators import Request, RolePlay
 from efficient_empathy.synthesis.judging import write_scores
 from efficient_empathy.synthesis.proof.stage import Prover
 from efficient_empathy.synthesis.record import (
@@ -111,9 +111,15 @@ def plan_synthesis(
     survival = last.kept / last.requests if last is not None and is_known else GUESS
     count = min(settings.most_requests, ceil(settings.samples / survival))
     shown = list(islice(work.requests, min(count, settings.pilot)))
-    prompts = [work.requests.generators[one.generator].messages(one) for one in shown]
-    size = sum(len(message["content"].encode()) for prompt in prompts for message in prompt) / len(prompts)
-    prompt_tokens, completion_tokens = ceil(count * size / _BYTES_A_TOKEN), count * settings.max_new_tokens
+    generators = work.requests.generators
+    prompts = [generators[one.generator].messages(one) for one in shown]
+    calls = [one.lines if isinstance(generators[one.generator], RolePlay) else 1 for one in shown]
+    bytes_sent = [
+        times * sum(len(message["content"].encode()) for message in prompt)
+        for prompt, times in zip(prompts, calls, strict=True)
+    ]
+    prompt_tokens = ceil(count * sum(bytes_sent) / len(prompts) / _BYTES_A_TOKEN)
+    completion_tokens = ceil(count * sum(calls) / len(calls)) * settings.max_new_tokens
     cost: float | None = 0.0
     if endpoint is not None:
         price = EndpointGenerator.load(model, settings.generation, endpoint).endpoint.price
@@ -137,7 +143,7 @@ def plan_synthesis(
 
 def _synthesize(work: Work, console: Console, *, force: bool) -> SynthesisRecord:
     settings, generators = work.settings, work.requests.generators
-    store = ReplyStore(work.replies_path, work.key, work.asker, anew=force)
+    store = ReplyStore(work.replies_path, work.key, work.cast, anew=force)
     notes: list[str] = []
     embedder = Embedder()
     filters = work.filters(embedder, notes)
@@ -153,12 +159,13 @@ def _synthesize(work: Work, console: Console, *, force: bool) -> SynthesisRecord
     while True:
         new = islice(stream, max(0, count - len(asked)))
         asked |= {request_id(one, generators[one.generator]): one for one in new}
-        ending = store.ask(list(asked), list(asked.values()), generators, console)
+        ending = store.ask(asked, generators, console)
         candidates = [one for one in earlier if one.request not in asked]
         known = len(candidates)
-        answered = {name: one for name, one in asked.items() if name in store.replies.by_sample}
         candidates += [
-            store.candidate(one, name, generators[one.generator], work.plan) for name, one in answered.items()
+            store.candidate(one, name, generators[one.generator], work.plan)
+            for name, one in asked.items()
+            if store.is_answered(name, one, generators[one.generator])
         ]
         sifted = sift(candidates, filters, discriminator, work.judge, console)
         stay = len(sifted.places)

@@ -19,11 +19,14 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.refresh.settings import UncertaintySettings
 from efficient_empathy.labelling.refresh.stage import ScoredRun
 from efficient_empathy.labelling.refresh.uncertainty import selector_at_stake
+from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.generation.asking import Asker
 from efficient_empathy.modelling.generation.job import find_model
 from efficient_empathy.modelling.generation.settings import EndpointOptions
+from efficient_empathy.modelling.generation.target import template_for
 from efficient_empathy.modelling.training.record import last_training
 from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.synthesis.asking import Cast
 from efficient_empathy.synthesis.candidate import Candidate, earlier_candidates
 from efficient_empathy.synthesis.dimensions import made_values, read_targets
 from efficient_empathy.synthesis.embeddings import Embedder
@@ -49,7 +52,7 @@ class Work:
     model: str
     identity: str
     base_url: str | None
-    asker: Asker
+    cast: Cast
     run: ScoredRun
     judge: RunJudge | None
     test_files: dict[str, list[Sample]]
@@ -80,7 +83,7 @@ class Work:
         cells = material.cells(settings.by, read_targets(settings.targets), settings.samples)
         if not cells:
             raise UserError(f"{workspace.root} has no sample in its training part: there is nothing to start from")
-        target, identity = find_model(workspace, model, settings.generation, None, endpoint)
+        cast, identity = _cast(workspace, model, settings, endpoint)
         test_files = {f"the test file {name}": _read_samples(name) for name in settings.test_files}
         digest = hashlib.sha256("\n".join(sample.id for rows in test_files.values() for sample in rows).encode())
         return cls(
@@ -93,7 +96,7 @@ class Work:
             model=model,
             identity=identity,
             base_url=redact(endpoint.base_url) if endpoint else None,
-            asker=Asker(target.name, model, target.path, settings.generation, endpoint),
+            cast=cast,
             run=run,
             judge=RunJudge(run, selector, settings.least) if settings.judged else None,
             test_files=test_files,
@@ -186,6 +189,22 @@ def _training_of(workspace: Workspace) -> TrainingSettings:
     """How the run's experts are trained: as the last one was, else as its recipe says. Raises `UserError`."""
     last = last_training(workspace)
     return last.settings if last else training_settings(workspace)
+
+
+def _cast(
+    workspace: Workspace, model: str, settings: SynthesisSettings, endpoint: EndpointOptions | None
+) -> tuple[Cast, str]:
+    """Who is asked, and what they are."""
+    generation = settings.generation
+    target, identity = find_model(workspace, model, generation, None, endpoint)
+    asker = speaker = Asker(target.name, model, target.path, generation, endpoint)
+    if settings.speaker is not None:
+        other, other_identity = find_model(workspace, settings.speaker, generation, None, endpoint)
+        speaker = Asker(f"{other.name} as the speaker", settings.speaker, other.path, generation, endpoint)
+        identity = f"{identity}, the speaker by {other_identity}"
+    is_asked_here = endpoint is None and "roles" in settings.generators
+    template = template_for(target, None, workspace) if is_asked_here else PromptTemplate.load("chat")
+    return Cast(asker, speaker, template), identity
 
 
 def _read_samples(source: str) -> list[Sample]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.llm.prompting import Message
@@ -60,4 +60,14 @@ class SampleGenerator(Protocol):
 
     def read(self, request: Request, reply: str) -> Exchange:
         """What the reply holds. Raises `UnreadableReplyError`."""
+        ...
+
+
+@runtime_checkable
+class RolePlay(SampleGenerator, Protocol):
+    """Has a dialogue played line by line instead: `messages` asks for the speaker's first line, `read` gets all lines
+    as “Speaker: …” and “Listener: …”. The listener is asked as `generate` asks a model."""
+
+    def speaker(self, request: Request, said: Sequence[Utterance]) -> list[Message]:
+        """What the speaker's next line answers, after what was `said`."""
         ...

@@ -37,15 +37,15 @@ def spoken(reply: str) -> str:
     return answer
 
 
-def read_response(reply: str) -> str:
-    """The one line of a listener that a reply is: without its label and without quotes around all of it."""
+def read_response(reply: str, role: Role = "listener") -> str:
+    """The one line of a role that a reply is, without its label and without quotes around all of it."""
     text = spoken(reply)
     if text.startswith(("{", "[")):
         text = _response_of(_parse(text))
     labels = list(_LABEL.finditer(text))
     if labels and not text[: labels[0].start()].strip():
-        if labels[0][1].lower() == "speaker":
-            raise UnreadableReplyError("it goes on as the speaker")
+        if (other := labels[0][1].lower()) != role:
+            raise UnreadableReplyError(f"it goes on as the {other}")
         text = text[labels[0].end() : labels[1].start() if len(labels) > 1 else len(text)]
     text = text.strip()
     for left, right in _QUOTES:
