@@ -120,7 +120,8 @@ class ProveRecord(StageRecord):
     parameters: SynthesisSettings
     """Of the synthesis and the proof."""
     models: dict[str, str]
-    """As in the proof: the same ones give the same proof."""
+    inputs: dict[str, str]
+    """As in the proof, which is the same while both are."""
     seconds: float
 
 

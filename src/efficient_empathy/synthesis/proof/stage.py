@@ -127,8 +127,10 @@ class Prover:
         steps, held_out = self._steps(drawn), self._held_out()
         stores = {seed: self._store(seed, steps) for seed in self._seeds}
         folders = {f"{arm}, seed {seed}": stores[seed].key(ids, held_out) for (arm, seed), ids in drawn.items()}
+        inputs = workspace.hashes([self.work.candidates_path])
         last = workspace.last(STAGE, ProveRecord)
-        if last is not None and last.models == folders and not force and workspace.whole(STAGE, path):
+        same = last is not None and (last.models, last.inputs) == (folders, inputs)
+        if same and not force and workspace.whole(STAGE, path):
             return ProofResult.of(ProofRecord.read(path), skipped=True)
         with error_context(f"write the proof to {folder}"):
             for other in folder.glob("*"):
@@ -149,7 +151,7 @@ class Prover:
                 base_hash=self.store.base_hash,
                 template_hash=self.store.template.hash,
                 models=folders,
-                inputs=workspace.hashes([self.work.candidates_path]),
+                inputs=inputs,
             )
             workspace.begin(STAGE, [path])
             record.write(path)
@@ -158,6 +160,7 @@ class Prover:
             base_url=self.work.base_url,
             parameters=self.work.settings.model_copy(update=self.settings.proof_settings),
             models=folders,
+            inputs=inputs,
             seconds=round(time.perf_counter() - began, 1),
         )
         workspace.record(STAGE, stage_record, [path])
@@ -215,6 +218,8 @@ class Prover:
             notes.append(f"up to {too_long:,} samples of an arm are left out, since they are too long to train on")
         if (dialogues := held_out["dialogue_id"].n_unique()) < FEW_DIALOGUES:
             notes.append(f"{dialogues:,} held-out dialogues are few: the intervals are rough")
+        if self.settings.prove_seeds == 1:
+            notes.append("with one seed the intervals know of other dialogues, not of other seeds")
         if self.work.model in {*read_trainings(self.work.workspace.experts), "average", "moe"}:
             notes.append(
                 f"{self.work.model}, which wrote the synthetic samples, was trained on real samples of the run, also "
