@@ -19,7 +19,7 @@ class ProofSettings(Settings):
     prove_seeds: int = Field(default=3, ge=1)
     """prove: how often each of the four is trained, with other draws and another order each time."""
     prove_steps: int | None = Field(default=None, ge=1)
-    """prove: optimiser steps of every training; as many as the largest of the four needs for its epochs by default."""
+    """prove: optimiser steps of every training; by default those of its epochs on all real samples."""
     prove_base: Annotated[str | None, Reads()] = None
     """prove: what all four start from; by default the base of the run's last training."""
 

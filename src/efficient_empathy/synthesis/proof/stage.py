@@ -124,7 +124,7 @@ class Prover:
         pool = Pool.read(self.work)
         drawn = {(arm, seed): rows[["sample_id"]] for seed in self._seeds for arm, rows in pool.draw(seed).items()}
         self._require_enough(drawn)
-        steps, held_out = self._steps(drawn), self._held_out()
+        steps, held_out = self._steps(pool), self._held_out()
         stores = {seed: self._store(seed, steps) for seed in self._seeds}
         folders = {f"{arm}, seed {seed}": stores[seed].key(ids, held_out) for (arm, seed), ids in drawn.items()}
         inputs = workspace.hashes([self.work.candidates_path])
@@ -195,12 +195,14 @@ class Prover:
             "score more data, ask for fewer --samples, or train with a lower --batch-size first"
         )
 
-    def _steps(self, drawn: Drawn) -> int:
-        """The same for all: what is asked for, what the training is limited to, or the epochs of the largest arm."""
+    def _steps(self, pool: Pool) -> int:
+        """The same for all: what is asked for, what the training is limited to, or the epochs of all real samples.
+
+        No arm has more samples than these are, with or without synthetic ones.
+        """
         if fixed := self.settings.prove_steps or self.training.max_steps:
             return fixed
-        largest = max(len(ids) for ids in drawn.values())
-        in_epoch = math.ceil(math.ceil(largest / self.training.batch_size) / self.training.gradient_accumulation)
+        in_epoch = math.ceil(math.ceil(len(pool.real) / self.training.batch_size) / self.training.gradient_accumulation)
         return math.ceil(in_epoch * self.training.epochs)
 
     def _notes(
