@@ -127,7 +127,7 @@ def bodies() -> tuple[list[bytes], list[bytes]]:
 
 
 @contextlib.contextmanager
-def contenders(peers: bool) -> Iterator[list[Server]]:
+def contenders(peers: bool, warm_up_s: float) -> Iterator[list[Server]]:
     ours, theirs = bodies()
     with contextlib.ExitStack() as stack:
 
@@ -142,7 +142,7 @@ def contenders(peers: bool) -> Iterator[list[Server]]:
             name = f"FastAPI, sentence-transformers, {threads} thread{'s' * (threads != '1')}"
             servers.append(start(name, [str(HERE / "service_peer.py")], theirs, OMP_NUM_THREADS=threads))
         for server in servers:
-            measure(server, 2, 2.0)
+            measure(server, 2, warm_up_s)
             for kept in (server.latencies, server.rates, server.cpu_ms):
                 kept.clear()
         yield servers
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--without-peers", action="store_true")
     options = parser.parse_args()
     load = []
-    with contenders(not options.without_peers) as servers:
+    with contenders(not options.without_peers, min(2.0, options.seconds)) as servers:
         for _ in range(options.rounds):
             for clients in options.clients:
                 for server in servers:

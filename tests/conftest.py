@@ -4,7 +4,8 @@ The few files that take longest come first, so that of two processes none is lef
 
 Nothing that collecting makes is garbage, so the collector waits: it would take a quarter of that time.
 
-Ctrl-C interrupts, as on a terminal, wherever the tests run: a shell has its background processes ignore it.
+Ctrl-C interrupts, as on a terminal, wherever the tests run: a shell has its background processes ignore it. So does
+`nohup` with the loss of a terminal; these tests may outlive theirs too, but the programs that they start do not.
 
 What tests write lies in memory where there is room, and is removed once they have passed: runs are synced to their disk
 at each step, which takes a disk milliseconds. Another place: TMPDIR.
@@ -44,6 +45,8 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)  # what is handled here is as it was by default in a new program
 gc.disable()
 if "TMPDIR" not in os.environ and has_room(MEMORY):
     os.environ["TMPDIR"] = str(MEMORY)  # for the processes that tests start

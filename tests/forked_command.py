@@ -11,15 +11,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
 
+import efficient_empathy
+
+SOURCE = Path(efficient_empathy.__file__).parent
 IMPORTED = [
-    "efficient_empathy.cli",
-    "efficient_empathy.scoring.stage",
-    "efficient_empathy.studio.server.app",
-    "efficient_empathy.service.app",
+    *sorted(".".join(path.relative_to(SOURCE.parent).with_suffix("").parts) for path in SOURCE.rglob("[!_]*.py")),
     "transformers.models.llama.modeling_llama",  # these take seconds, where they are
     "peft",
     "trl.trainer.sft_trainer",
@@ -85,12 +88,28 @@ class ForkedCommand:
         return self._said
 
 
+def run_forked(command: Sequence[str | Path], *, cwd: Path, env: dict[str, str], **_: Any) -> CompletedProcess[str]:
+    """`subprocess.run` of a module (`python -m`) or a script, for programs that would start Python."""
+    python, *words = map(str, command)
+    assert python == sys.executable
+    if words[0] == "-m":
+        arguments, start = words[2:], f"run_module({words[1]!r}, run_name='__main__', alter_sys=True)"
+    else:
+        arguments, start = words[1:], f"run_path({words[0]!r}, run_name='__main__')"
+    process = ForkedCommand(*arguments, cwd=cwd, env=env, program=f"import runpy\nrunpy.{start}")
+    out, err = process.communicate(120)
+    return CompletedProcess(command, process.returncode or 0, out, err)
+
+
 def _run(
     arguments: list[str], cwd: Path, environment: dict[str, str], program: str, out: Connection, err: Connection
 ) -> None:
     for number, end in ((1, out), (2, err)):
         os.dup2(end.fileno(), number)
         end.close()
+    # What was open before may have been a file, and these are pipes.
+    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", encoding="utf-8", closefd=False, buffering=1)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from benchmarks.engines.checks import CheckError, Runner, check_judge, check_log
 from benchmarks.engines.servers import ENGINES
 
 import misbehaviours as does
+from forked_command import run_forked
 from misbehaving_server import MisbehavingServer
 
 REPLY = json.dumps({"sensibility": 8, "rationality": 2})
@@ -24,6 +26,12 @@ def reply(p: float) -> does.Behaviour:
         ]} for c in REPLY
     ]  # fmt: skip
     return does.ok(REPLY, logprobs={"content": tokens})
+
+
+@pytest.fixture(autouse=True)
+def quick_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checks' commands are processes of their own all the same, without the seconds that Python takes to start."""
+    monkeypatch.setattr(subprocess, "run", run_forked)
 
 
 @pytest.mark.parametrize(

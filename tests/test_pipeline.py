@@ -34,7 +34,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dialogues").mkdir()
     for file in DIALOGUES.glob("*.jsonl"):
         lines = file.read_bytes().splitlines(keepends=True)
-        (folder / "dialogues" / file.name).write_bytes(b"".join(lines[: len(lines) // 3]))
+        (folder / "dialogues" / file.name).write_bytes(b"".join(lines[: len(lines) // 6]))
     recipe = Recipe.model_validate({"name": "scored", "data": {"source": str(folder / "dialogues")}})
     run_recipe(recipe, Workspace(folder / "run"), console=quiet())
     return folder
@@ -48,9 +48,9 @@ def small(folder: Path, **changes: str) -> Recipe:
     """The demo's recipe, cut to seconds."""
     few = {
         "data.source": str(folder / "dialogues"),
-        "train.base": str(folder / "base"), "train.max_samples": "48", "train.epochs": "1", "train.max_length": "128",
-        "train.max_held_out": "40",
-        "mix.max_samples": "48", "mix.epochs": "1", "generate.samples": "6", "generate.max_new_tokens": "8",
+        "train.base": str(folder / "base"), "train.max_samples": "32", "train.epochs": "1", "train.max_length": "192",
+        "train.max_held_out": "16",
+        "mix.max_samples": "32", "mix.epochs": "1", "generate.samples": "6", "generate.max_new_tokens": "8",
     }  # fmt: skip
     return Recipe.load("demo", few | {name.replace("__", "."): value for name, value in changes.items()})
 
@@ -98,7 +98,7 @@ def test_from_dialogues_to_a_compared_mixture_and_again(scored: Path, whole: Who
     assert "Report: " in summary(result)
     assert [model["name"] for model in json.loads(workspace.evaluation.read_text("utf-8"))["models"]] == [*MODELS]
     assert all(f'id="{section}"' in page for section in ("evaluation", "efficiency", "sweep", "tuning"))
-    assert yaml.safe_load((workspace.root / "recipe.yaml").read_text("utf-8"))["train"]["max_samples"] == 48
+    assert yaml.safe_load((workspace.root / "recipe.yaml").read_text("utf-8"))["train"]["max_samples"] == 32
 
     again = run_recipe(small(scored), workspace, console=quiet())
     assert all(stage.skipped for name, stage in again.stages.items() if name not in ("score", "report"))
@@ -112,7 +112,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(scored: Path, whole: Who
     """kill -9 in the middle of a training, and again once experts are mixed; the same command goes on."""
     remember([read_from(scored)])
     killed = run_of(scored, tmp_path)
-    recipe = small(scored, train__baselines="[]", generate__models="[moe]", train__save_every="2")
+    recipe = small(scored, train__baselines="[]", generate__models="[moe]", train__save_every="1")
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe.model_dump(mode="json", exclude_unset=True)), "utf-8")
     assert _killed(path, killed.root, lambda: list(killed.experts.glob(".*.work/**/checkpoint-*")))
