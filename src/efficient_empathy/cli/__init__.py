@@ -40,11 +40,12 @@ COMMANDS: Table = {
     "studio": Place("studio:studio", "Open the studio on one or more runs, in a browser."),
     "serve": Place("service:serve", "Score conversations over HTTP as they come."),
     "prompts": Room(
-        "Test and compare rubrics and judges before they score a data set.",
+        "Test and compare rubrics, judges and prompts before they are put to work.",
         {
             "golden": Place("prompts:golden", "Make a golden set from a scored run, or check one."),
             "test": Place("prompts:golden_test", "Put judges to a golden set, and say whether they changed."),
             "compare": Place("prompts:compare", "Put two rubrics, judges or runs side by side."),
+            "trial": Place("synthesis:trial", "Have samples made by two prompts, and see which come through."),
             "list": Place("prompts:list_", "Show every rubric, and where and when it was used."),
         },
     ),
