@@ -23,6 +23,7 @@ from efficient_empathy.studio.pages.overview.routes import overview
 from efficient_empathy.studio.pages.rate import routes as rate
 from efficient_empathy.studio.pages.samples import routes as samples
 from efficient_empathy.studio.pages.service import routes as service
+from efficient_empathy.studio.pages.synthetic import routes as synthetic
 from efficient_empathy.studio.server.context import NavigationEntry, Studio, data_folder
 from efficient_empathy.studio.server.runs import Runs
 from efficient_empathy.studio.server.security import Guard, checked_token, error_response
@@ -35,6 +36,7 @@ PAGES: tuple[tuple[str, str, Callable[[Studio], list[BaseRoute]]], ...] = (
     ("live", "Live", live.routes),
     ("analytics", "Analytics", analytics.routes),
     ("compare", "Compare", compare.routes),
+    ("synthetic", "Synthetic", synthetic.routes),
     ("rate", "Rate", rate.routes),
     ("chat", "Chat", chat.routes),
     ("service", "Service", service.routes),
