@@ -20,8 +20,8 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 QUICKLY = {
-    "train": "max_steps=2 evaluate_every=0 max_held_out=16",
-    "mix": "max_samples=32",
+    "train": "max_steps=2 batch_size=8 evaluate_every=0 max_held_out=8",
+    "mix": "max_samples=16",
     "run": "data.source=dialogues.jsonl train=null mix=null generate=null evaluate=null",
 }
 """What is set for a command, so that it does the same on less; the whole recipe is run by `test_pipeline.py`."""
@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
     """An empty folder with a user's dialogues and rubric."""
     where = tmp_path_factory.mktemp("user")
     lines = (DIALOGUES / "train.jsonl").read_bytes().splitlines(keepends=True)
-    (where / "dialogues.jsonl").write_bytes(b"".join(lines[:60]))
+    (where / "dialogues.jsonl").write_bytes(b"".join(lines[:40]))
     (where / "my-rubric.yaml").write_text(
         yaml.safe_dump(Rubric.load().model_dump(mode="json") | {"version": 2}), "utf-8"
     )

@@ -23,6 +23,7 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection import select
 from efficient_empathy.synthesis import SynthesisSettings, plan_synthesis, synthesize
 from efficient_empathy.synthesis.record import SynthesisRecord, plan_text, summary
+from efficient_empathy.synthesis.stage import VECTORS_FILE
 from forked_command import ForkedCommand
 from misbehaving_server import MisbehavingServer
 from misbehaviours import ok, unauthorized
@@ -35,7 +36,15 @@ FEW = SynthesisSettings(samples=6, pilot=8, max_response_words=60, seed_overlap=
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory) -> Workspace:
-    return bundled_run(tmp_path_factory.mktemp("bundled"))
+    """A run that has the vectors of its real samples from an earlier synthesis: they take a second."""
+    folder = tmp_path_factory.mktemp("bundled")
+    scored = bundled_run(folder)
+    earlier = Workspace(shutil.copytree(scored.root, folder / "earlier"))
+    with MisbehavingServer(Writer()) as server:
+        make(earlier, server)
+    scored.synthesis.mkdir()
+    shutil.copy(earlier.synthesis / VECTORS_FILE, scored.synthesis)
+    return scored
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -107,7 +107,7 @@ class Workspace:
         if not self.manifest_path.is_file():
             raise UserError(f"{self.manifest_path} {NO_FILE}: put an earlier copy in its place")
         try:
-            return Manifest.model_validate(json.loads(self.manifest_path.read_text("utf-8")))
+            return _parse(self.manifest_path.read_text("utf-8"))
         except (ValueError, RecursionError) as error:
             reason = first_fault(error) if isinstance(error, ValidationError) else str(error)
             raise UserError(
@@ -294,6 +294,12 @@ def change_in_run(path: Path) -> str | None:
                 return Workspace(folder).changes([path.absolute()]).get(path.absolute())
             return None
     return None
+
+
+@lru_cache(maxsize=4)
+def _parse(text: str) -> Manifest:
+    """A manifest from its file's text, not to be changed: commands and pages read the same one dozens of times."""
+    return Manifest.model_validate(json.loads(text))
 
 
 def _artifact(stage: str, path: Path) -> Artifact:
