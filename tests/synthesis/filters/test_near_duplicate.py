@@ -54,4 +54,14 @@ def test_nothing_repeats_itself_among_the_bundled_dialogues() -> None:
 
 def test_nothing_at_all_is_no_fault() -> None:
     assert reasons("near_duplicate", []) == []
-    assert reasons("near_duplicate", [candidate("a", "b")] * 2) == ["", ""]
+    assert reasons("near_duplicate", [candidate("a", "b"), candidate("a", "c")]) == ["", ""]
+
+
+def test_the_very_same_sample_stays_once_however_short_it_is() -> None:
+    short = candidate(STORY, "I am so sorry.", generator="answer")
+    other = candidate(ANSWER, "I am so sorry.", generator="answer")
+    context = FilterContext(keeps_context=["answer"])
+    assert reasons("near_duplicate", [short, other, short], context) == ["", "", "repeats another candidate"]
+    assert short.sample is not None
+    again = FilterContext(real=[short.sample], keeps_context=["answer"])
+    assert reasons("near_duplicate", [short, other], again) == ["repeats a real sample", ""]

@@ -25,7 +25,8 @@ class NearDuplicate:
     """Drops samples that share most of their three-word sequences with one that stays, or with a real sample.
 
     The whole sample is compared, and the response alone; where the generator answers the seed's own context, only the
-    response. So a model that gives the same answer each time keeps its first.
+    response. So a model that gives the same answer each time keeps its first. The very same sample is one however short
+    it is.
     """
 
     name = "near_duplicate"
@@ -44,14 +45,16 @@ class NearDuplicate:
         wholes = ["\n".join(one.texts()) if own else "" for one, own in zip(samples, has_context, strict=True)]
         views = [_View(wholes, 6), _View([sample.response for sample in samples], RESPONSE_WORDS)]
         short: Counter[str] = Counter()
+        same: dict[str, int] = {}
         verdicts = []
         for row, sample in enumerate(samples):
-            nearest, other = max(view.nearest(row) for view in views)
+            nearest, other = (1.0, same[sample.id]) if sample.id in same else max(view.nearest(row) for view in views)
             is_near = nearest >= self._settings.similarity
             reason = ("repeats a real sample" if other < first else "repeats another candidate") if is_near else ""
             if row >= first and not reason:
                 reason = self._too_often(sample, short)
             if not reason:
+                same[sample.id] = row
                 for view in views:
                     view.add(row)
             if row >= first:
