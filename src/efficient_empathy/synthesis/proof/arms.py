@@ -59,7 +59,12 @@ class Pool:
         real, kept, made = (
             one.unique("sample_id", keep="first", maintain_order=True).select(COLUMNS) for one in sources
         )
-        return cls(_at_most(real, kept, work.training), kept, made, away=int(table["kept"].sum()) - len(kept))
+        return cls(
+            _at_most(real, kept, work.training),
+            kept,
+            made,
+            away=table.filter("kept")["sample_id"].n_unique() - len(kept),
+        )
 
     def draw(self, seed: int) -> dict[str, pl.DataFrame]:
         """The rows of each arm, by the names of `ARMS`: the real part, then as many others in each arm that has any.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import JsonValue
@@ -63,6 +64,11 @@ class Proof(Part):
     against: dict[str, Estimate]
     """By how much real + synthetic is above each arm with as many samples."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def base_name(self) -> str:
+        """What the base is called: its folder's name, or that of the hub."""
+        return Path(self.base).name if Path(self.base).is_absolute() else self.base
 
     @property
     def sentences(self) -> list[str]:
@@ -143,7 +149,7 @@ def proof_text(proof: Proof) -> str:
     """The proof as a table, with what it says in a sentence."""
     width = max(len(arm.name) for arm in proof.arms)
     lines = [
-        f"Four arms on {proof.base}, {plural(len(proof.seeds), 'seed')} and {plural(proof.steps, 'step')} each, "
+        f"Four arms on {proof.base_name}, {plural(len(proof.seeds), 'seed')} and {plural(proof.steps, 'step')} each, "
         f"measured on {plural(proof.held_out, 'held-out real sample')} of {plural(proof.dialogues, 'dialogue')}:",
         f"  {'':<{width}}  {'samples':>13}  {'nats a token':>12}  above {REAL}, 95 % interval",
     ]

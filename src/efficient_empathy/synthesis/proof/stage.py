@@ -13,6 +13,7 @@ import polars as pl
 from efficient_empathy.evaluation.robustness.models import NO_MATTER, MeasuredModel, Store
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.figures.formatting import plural
 from efficient_empathy.foundation.guard import Bounds, needs_of
 from efficient_empathy.foundation.permissions import require
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -210,7 +211,7 @@ class Prover:
     ) -> list[str]:
         notes = []
         if pool.away:
-            notes.append(f"{pool.away:,} synthetic samples take no part: their seeds are held out by now")
+            notes.append(f"{plural(pool.away, 'synthetic sample')} cannot take part: the seeds are held out by now")
         if (took_part := _extra(drawn, self._seeds)) < len(pool.kept):
             notes.append(
                 f"{took_part:,} of {len(pool.kept):,} synthetic samples take part: there are no more real samples "
