@@ -435,3 +435,15 @@ def test_a_lowest_score_drops_what_the_policy_would_have_kept_and_must_be_of_the
     assert result.kept == rows["kept"].sum() > 0
     diversity = json.loads((run.synthesis / "diversity.json").read_text("utf-8"))
     assert (diversity["method"], diversity["radius"]) == ("facility_location", None)
+
+
+def test_a_reply_that_was_cut_off_is_no_sample_though_it_could_be_read(run):
+    writer = Writer()
+
+    def cutting(body, number):
+        return ok(written(writer.pool[number]), finish_reason="length" if number in (1, 2) else "stop")
+
+    with MisbehavingServer(cutting) as server:
+        result = make(run, server)
+    assert result.steps[0].reasons == {"cut off at --max-new-tokens": 2}
+    assert candidates(run).filter(pl.col("reason").str.starts_with("cut off"))["reply"].str.contains("Listener").all()

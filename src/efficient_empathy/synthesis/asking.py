@@ -19,6 +19,8 @@ from efficient_empathy.synthesis.candidate import Candidate, made_sample
 from efficient_empathy.synthesis.generators import Request, RolePlay, SampleGenerator, UnreadableReplyError
 from efficient_empathy.synthesis.generators.reading import read_response
 
+CUT = "cut off at --max-new-tokens"
+
 
 def request_id(request: Request, generator: SampleGenerator) -> str:
     """What a reply is kept under: a hash of the cell, of what is asked, and of the draw."""
@@ -103,9 +105,12 @@ class ReplyStore:
             if reply is None:
                 return said, ""
             try:
-                said.append(Utterance(role, " ".join(read_response(reply.text or "", role).split())))
+                line = Utterance(role, " ".join(read_response(reply.text or "", role).split()))
             except UnreadableReplyError as error:
                 return said, f"line {number + 1}, the {role}'s: {reply.reason or error}"
+            if reply.finish_reason == "length":
+                return said, f"line {number + 1}, the {role}'s: {CUT}"
+            said.append(line)
         return said, ""
 
     def is_answered(self, name: str, request: Request, generator: SampleGenerator) -> bool:
@@ -121,26 +126,27 @@ class ReplyStore:
         candidate = Candidate(
             request.generator, seed, None, category=request.category, subset=request.subset, request=name, plan=plan
         )
-        text, cut, fault = self._text(name, request, generator)
+        text, fault = self._text(name, request, generator)
         candidate = replace(candidate, reply=text, fault=fault)
         if text is None or fault:
             return candidate
         try:
             context, response = generator.read(request, text)
         except UnreadableReplyError as error:
-            return replace(candidate, fault=f"{error}{', cut off at --max-new-tokens' if cut else ''}")
+            return replace(candidate, fault=f"{error}")
         sample = made_sample(request.generator, name, seed, request.category, context, response)
         return replace(candidate, sample=sample)
 
-    def _text(self, name: str, request: Request, generator: SampleGenerator) -> tuple[str | None, bool, str]:
-        """The reply as it came, or the lines of a play; whether it was cut off, and what is wrong with it."""
+    def _text(self, name: str, request: Request, generator: SampleGenerator) -> tuple[str | None, str]:
+        """The reply as it came, or the lines of a play, and what is wrong with it. A sentence that is cut off is no
+        response, be it readable or not."""
         if isinstance(generator, RolePlay):
             said, fault = self._said(name, request.lines)
-            return "\n".join(f"{turn.role.capitalize()}: {turn.text}" for turn in said) or None, False, fault
+            return "\n".join(f"{turn.role.capitalize()}: {turn.text}" for turn in said) or None, fault
         reply = self.replies.by_sample.get(name)
         if reply is None or reply.text is None:
-            return None, False, f"the call failed: {reply.reason}" if reply is not None and reply.reason else "no reply"
-        return reply.text, reply.finish_reason == "length", ""
+            return None, f"the call failed: {reply.reason}" if reply is not None and reply.reason else "no reply"
+        return reply.text, CUT if reply.finish_reason == "length" else ""
 
 
 def _line_id(name: str, number: int) -> str:

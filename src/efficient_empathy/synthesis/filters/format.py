@@ -74,7 +74,7 @@ class Format:
     """Drops what could not be read as a sample, and samples whose turns are not in order or hold more than speech."""
 
     name = "format"
-    remedy = "another prompt or model; the replies are in synthesis/candidates.parquet"
+    remedy = "another prompt or model, or more --max-new-tokens; the replies are in synthesis/candidates.parquet"
 
     def __init__(self, settings: FilterSettings, context: FilterContext) -> None:
         self._runs = {
