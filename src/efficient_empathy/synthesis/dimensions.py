@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,7 +18,6 @@ CATEGORY = "category"
 NONE = "none"
 """The value of a sample that has none: no category, no score, no topic."""
 _BANDS = 3
-_WRITTEN = re.compile(r"([\w-]+)(?::([\d.,\s]+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +57,27 @@ def read_dimensions(written: Sequence[str], rows: pl.DataFrame, axes: Sequence[s
     names = [name for name in (*FACTS, TOPIC, *axes) if name != "split"]
     dimensions = []
     for text in written:
-        match = _WRITTEN.fullmatch(text.strip())
-        name = match[1] if match else text
-        if match is None or name not in names:
+        name, _, cuts = text.strip().partition(":")
+        if name not in names:
             raise UserError(f"--by {text}: samples can be told apart by {', '.join(names)}; numbers also NAME:CUT,CUT")
         is_text = name == TOPIC or (name in FACTS and FACTS[name].is_text)
-        if is_text and match[2]:
+        if is_text and cuts:
             raise UserError(f"--by {text}: {name} is no number, so nothing can cut it")
-        dimensions.append(Dimension(name) if is_text else Dimension(name, _cuts(name, match[2], rows)))
+        dimensions.append(Dimension(name) if is_text else Dimension(name, _cuts(name, cuts, rows)))
     if len({one.name for one in dimensions}) < len(dimensions):
         raise UserError("--by names the same thing twice")
     return dimensions
 
 
-def _cuts(name: str, written: str | None, rows: pl.DataFrame) -> tuple[float, ...]:
+def _cuts(name: str, written: str, rows: pl.DataFrame) -> tuple[float, ...]:
     if written:
         try:
-            return tuple(sorted({float(one) for one in written.split(",") if one.strip()}))
+            cuts = sorted({float(one) for one in written.split(",")})
         except ValueError:
-            raise UserError(f"--by {name}:{written}: the cuts are numbers with commas between") from None
+            cuts = [math.nan]
+        if not all(map(math.isfinite, cuts)):
+            raise UserError(f"--by {name}:{written}: the cuts are numbers with commas between, such as {name}:3,5")
+        return tuple(cuts)
     column = rows.select(FACTS[name].expression if name in FACTS else pl.col(name)).to_series().drop_nulls()
     values = np.sort(column.cast(pl.Float64).to_numpy())
     marks = [values[len(values) * place // _BANDS] for place in range(1, _BANDS)] if len(values) else []
