@@ -20,6 +20,8 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.settings import EndpointOptions
 from efficient_empathy.modelling.training.examples import assign_parts
 from efficient_empathy.modelling.training.settings import TrainingSettings
+from efficient_empathy.recipe import DIALOGUES
+from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
 from efficient_empathy.synthesis import SynthesisSettings, plan_synthesis, synthesize
 from efficient_empathy.synthesis.record import SynthesisRecord, plan_text, summary
@@ -447,3 +449,17 @@ def test_a_reply_that_was_cut_off_is_no_sample_though_it_could_be_read(run):
         result = make(run, server)
     assert result.steps[0].reasons == {"cut off at --max-new-tokens": 2}
     assert candidates(run).filter(pl.col("reason").str.starts_with("cut off"))["reply"].str.contains("Listener").all()
+
+
+def test_a_category_that_is_called_none_is_one_like_any_other(tmp_path):
+    lines = (DIALOGUES / "train.jsonl").read_text("utf-8").splitlines()[:12]
+    rows = [{**json.loads(line), "category": "none"} for line in lines]
+    (tmp_path / "dialogues.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    run = Workspace(tmp_path / "run")
+    score(tmp_path / "dialogues.jsonl", run)
+    select(run)
+    with MisbehavingServer(Writer()) as server:
+        make(run, server, FEW.model_copy(update={"samples": 2, "generators": ("rewrite", "situation")}))
+        prompts = [body["messages"][-1]["content"] for body in server.requests]
+    assert set(pl.read_parquet(run.synthetic)["category"]) == {"none"}
+    assert not any("something of everyday life" in prompt for prompt in prompts)

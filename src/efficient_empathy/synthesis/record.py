@@ -121,6 +121,8 @@ class SynthesisPlan(Part):
     survival_is_known: bool
     """Whether an earlier call with the same model and prompts has shown it."""
     requests: int
+    calls: int
+    """Of the model: a role play takes one a line."""
     prompt_tokens: int
     """An estimate, four bytes each."""
     completion_tokens: int
@@ -145,6 +147,8 @@ def plan_text(plan: SynthesisPlan) -> str:
         f"({known}); at most {plan.most_requests:,}."
     )
     price = ": its price is not known" if plan.cost_usd is None else f": about ${plan.cost_usd:.2f}"
+    if plan.calls > plan.requests:
+        lines.append(f"They take about {plan.calls:,} calls, as a role play takes one a line.")
     tokens = f"{plan.prompt_tokens:,} prompt tokens and at most {plan.completion_tokens:,} completion tokens"
     lines.append(f"About {tokens}{price if plan.behind_endpoint else ''}.")
     return "\n".join([*lines, "Nothing was sent. The first prompt:", "", plan.example])

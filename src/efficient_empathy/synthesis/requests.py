@@ -24,7 +24,7 @@ SEEDS_OF_CELL = 5
 
 
 _TRIES = 100
-"""So many draws are tried for a request that is not like an earlier one."""
+"""So many draws are tried for a request that is not like an earlier one. A cell where that has failed tries no more."""
 
 
 class Requests:
@@ -46,14 +46,18 @@ class Requests:
     def __iter__(self) -> Iterator[Request]:
         draws: Counter[tuple[str, ...]] = Counter()
         asked: set[tuple[object, ...]] = set()
+        exhausted: set[tuple[str, ...]] = set()
         names = list(self.generators)
         for number, cell in enumerate(self._turns()):
             name = names[number % len(names)]
-            for _ in range(_TRIES):
-                request = self._request(name, cell, draws[name, *cell.key])
-                draws[name, *cell.key] += 1
+            here = (name, *cell.key)
+            for _ in range(1 if here in exhausted else _TRIES):
+                request = self._request(name, cell, draws[here])
+                draws[here] += 1
                 if (question := _question(request)) not in asked:
                     break
+            else:
+                exhausted.add(here)
             asked.add(question)
             yield request
 
@@ -77,9 +81,11 @@ class Requests:
         random = Random("\0".join([str(settings.seed), name, *cell.key, str(draw)]))
         low, high = self._rounds(cell)
         category = cell.values.get(CATEGORY)
+        if category == NONE:  # samples without a category, or of one that is called so: the seed says which
+            category = None
         request = Request(
             generator=name,
-            category=None if category == NONE else category,
+            category=category,
             subset=cell.subset,
             lines=2 * random.randint(low, high),
             words=self._words(cell),

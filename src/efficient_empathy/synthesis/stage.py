@@ -119,7 +119,8 @@ def plan_synthesis(
         for prompt, times in zip(prompts, calls, strict=True)
     ]
     prompt_tokens = ceil(count * sum(bytes_sent) / len(prompts) / _BYTES_A_TOKEN)
-    completion_tokens = ceil(count * sum(calls) / len(calls)) * settings.max_new_tokens
+    all_calls = ceil(count * sum(calls) / len(calls))
+    completion_tokens = all_calls * settings.max_new_tokens
     cost: float | None = 0.0
     if endpoint is not None:
         price = EndpointGenerator.load(model, settings.generation, endpoint).endpoint.price
@@ -132,6 +133,7 @@ def plan_synthesis(
         survival=survival,
         survival_is_known=is_known,
         requests=count,
+        calls=all_calls,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         behind_endpoint=endpoint is not None,

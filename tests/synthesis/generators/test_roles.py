@@ -15,6 +15,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.settings import EndpointOptions
 from efficient_empathy.synthesis import SynthesisSettings, plan_synthesis, synthesize
+from efficient_empathy.synthesis.record import plan_text
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, unauthorized
 from synthesizing_server import Writer, bundled_run
@@ -122,6 +123,9 @@ def test_one_model_may_play_both_and_the_plan_counts_every_line(run):
         assert not stage.asked
     single = plan_synthesis(run, "friend", both.model_copy(update={"generators": ("situation",)}), endpoint=endpoint)
     assert plan.completion_tokens == 4 * single.completion_tokens
+    assert (plan.requests, plan.calls) == (single.requests, 4 * single.calls)
+    assert f"about {plan.calls} calls" in plan_text(plan)
+    assert "calls" not in plan_text(single)
     assert plan.example.startswith("[system]\nYou play a person")
 
 

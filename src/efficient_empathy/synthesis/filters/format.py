@@ -22,12 +22,13 @@ _TOKEN = re.compile(
     r"""
     <[|｜][^<>|｜\n]{1,40}[|｜]> | \[/?INST\] | <</?SYS>> | </?s> | <(?:bos|eos|pad|unk|mask|sep|cls)>
     | \[(?:CLS|SEP|PAD|UNK|MASK|EOS)\] | </?(?:start|end)_of_turn>
-    | <<<\ ?(?:dialogue|response)\b | \b[0-9a-f]{12}\ ?>>>
+    | <<< | >>>
     | </?(?:think|thinking|answer|dialogue|conversation|output|response|context)>
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _FENCE = re.compile(r"```|~~~")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufffd]")
 _BLANK = "(?:first |last |company )?name|friend|city|town|place|location|date|company|pet|age|number|topic|emotion"
 _PLACEHOLDER = re.compile(
     rf"""
@@ -61,6 +62,7 @@ _ABOUT_TASK = re.compile(
 LEFTOVERS = (
     (_TOKEN, "template token"),
     (_FENCE, "code fence"),
+    (_CONTROL, "control character"),
     (_PLACEHOLDER, "placeholder"),
     (_JSON, "JSON in a turn"),
     (_HEADING, "markup in a turn"),
@@ -74,7 +76,7 @@ class Format:
     """Drops what could not be read as a sample, and samples whose turns are not in order or hold more than speech."""
 
     name = "format"
-    remedy = "another prompt or model, or more --max-new-tokens; the replies are in synthesis/candidates.parquet"
+    remedy = "another prompt or model, or more --max-new-tokens"
 
     def __init__(self, settings: FilterSettings, context: FilterContext) -> None:
         self._runs = {
