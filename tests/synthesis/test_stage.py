@@ -24,35 +24,18 @@ from efficient_empathy.recipe import DIALOGUES
 from efficient_empathy.scoring.stage import score
 from efficient_empathy.selection import select
 from efficient_empathy.synthesis import SynthesisSettings, plan_synthesis, synthesize
+from efficient_empathy.synthesis.candidate import Candidate
 from efficient_empathy.synthesis.record import SynthesisRecord, plan_text, summary
-from efficient_empathy.synthesis.stage import VECTORS_FILE
+from efficient_empathy.synthesis.sifting import sift
+from efficient_empathy.synthesis.work import Work
 from forked_command import ForkedCommand
 from misbehaving_server import MisbehavingServer
 from misbehaviours import ok, unauthorized
-from synthesizing_server import Writer, bundled_run, samples, written
+from synthesizing_server import Writer, samples, written
 from tiny_models import tiny_model
 
 LINES_AND_WORDS = r"It has (\d+) lines.*\n.*at most (\d+) words"
 FEW = SynthesisSettings(samples=6, pilot=8, max_response_words=60, seed_overlap=1.0)
-
-
-@pytest.fixture(scope="module")
-def scored(tmp_path_factory) -> Workspace:
-    """A run that has the vectors of its real samples from an earlier synthesis: they take a second."""
-    folder = tmp_path_factory.mktemp("bundled")
-    scored = bundled_run(folder)
-    earlier = Workspace(shutil.copytree(scored.root, folder / "earlier"))
-    with MisbehavingServer(Writer()) as server:
-        make(earlier, server)
-    scored.synthesis.mkdir()
-    shutil.copy(earlier.synthesis / VECTORS_FILE, scored.synthesis)
-    return scored
-
-
-@pytest.fixture
-def run(scored, tmp_path) -> Workspace:
-    shutil.copytree(scored.root, tmp_path / "run")
-    return Workspace(tmp_path / "run")
 
 
 def make(run, server, settings=FEW, *, force=False, **options):
@@ -409,6 +392,10 @@ def test_cells_by_turns_lengths_scores_and_topics_steer_what_is_asked_for(run):
     cells = [cell for cell in result.cells if tuple(cell.values.values()) == ("under 2", "under 28", "6 or more")]
     assert 0 < sum(cell.real for cell in cells) <= len(inside)
     kept = sum(cell.kept for cell in result.cells)
+    names = [step.name for step in result.steps]
+    assert names[-3:] == ["target", "diversity", "plan"]
+    assert (candidates(run).filter("kept")["context"].list.len() == 1).all()
+    assert all(cell.kept == 0 for cell in result.cells if not cell.share)
     assert kept == result.kept == 6  # every one is in the cell of what it turned out to be
     assert "By turn and response_words and sensibility and subset" in summary(result, run.root)
 
@@ -463,3 +450,18 @@ def test_a_category_that_is_called_none_is_one_like_any_other(tmp_path):
         prompts = [body["messages"][-1]["content"] for body in server.requests]
     assert set(pl.read_parquet(run.synthetic)["category"]) == {"none"}
     assert not any("something of everyday life" in prompt for prompt in prompts)
+
+
+def test_a_call_that_ends_in_the_discriminator_keeps_nothing_that_no_judge_has_seen(run):
+    class Interrupted:
+        least = 0.0
+
+        def compare(self, samples, console):
+            return "stopped", [50.0] * len(samples)
+
+    work = Work.prepare(run, "writer", FEW, EndpointOptions(base_url="http://localhost:1/v1"))
+    made = [Candidate("rewrite", None, "", sample) for sample in Writer().pool[:3]]
+    sifted = sift(made, [], Interrupted(), work.judge, Console(file=io.StringIO()))
+    assert (sifted.ending, sifted.places) == ("stopped", [])
+    assert set(sifted.reasons) == {"no score (not judged)"}
+    assert sifted.scores["subset"].to_list() == [None] * 3

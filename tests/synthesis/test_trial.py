@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 
 import pytest
 from rich.console import Console
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import file_hash
-from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.settings import EndpointOptions
 from efficient_empathy.synthesis import SynthesisSettings
 from efficient_empathy.synthesis.trial import compare_generation_prompts, trial_text
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok
-from synthesizing_server import Writer, bundled_run, written
+from synthesizing_server import Writer, written
 
 SETTINGS = SynthesisSettings(pilot=12, max_response_words=60, seed_overlap=1.0)
 PROMPT = "name: curt\nversion: 3\nprompt: |\n  CURT {dialogue} {lines} {words}\n"
-
-
-@pytest.fixture(scope="module")
-def scored(tmp_path_factory) -> Workspace:
-    return bundled_run(tmp_path_factory.mktemp("bundled"))
-
-
-@pytest.fixture
-def run(scored, tmp_path) -> Workspace:
-    return Workspace(shutil.copytree(scored.root, tmp_path / "run"))
 
 
 class Writers:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from efficient_empathy.foundation.errors import shell
+from efficient_empathy.foundation.figures.formatting import plural
 from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.llm.runner import SessionEnding
 from efficient_empathy.synthesis.diversity import DiversityRecord, diversity_table
@@ -166,7 +167,7 @@ def cells_table(cells: Sequence[Cell], most: int = 12) -> list[str]:
         by_subset = {cell.subset: cell for cell in group}
         lines.append(f"  {name:<{width}}" + "".join(f"  {_cell_text(by_subset.get(one)):>22}" for one in subsets))
     if len(shown) > most:
-        lines.append(f"  and {len(shown) - most:,} more lines")
+        lines.append(f"  and {plural(len(shown) - most, 'more line')}")
     return lines
 
 
@@ -185,7 +186,9 @@ def _cell_text(cell: Cell | None) -> str:
 def summary(result: SynthesisResult, run: Path) -> str:
     """The result in words, with what to do next."""
     unchanged = " (nothing had changed)" if result.skipped else ""
-    lines = [f"{result.kept:,} synthetic samples by {result.model}, of {result.requests:,} requests{unchanged}:"]
+    lines = [
+        f"{plural(result.kept, 'synthetic sample')} by {result.model}, of {result.requests:,} requests{unchanged}:"
+    ]
     width = max(len(step.name) for step in result.steps)
     for step in result.steps:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in list(step.reasons.items())[:3])

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import redact
+from efficient_empathy.foundation.figures.formatting import plural
 from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.refresh.record import RefreshResult
@@ -170,5 +171,6 @@ def round_text(one: RoundResult) -> str:
     parts = [
         f"{name} {count:,} (synthetic {one.synthetic.get(name, 0):,})" for name, count in one.subsets.items() if count
     ]
-    again = f" {one.refresh.targets:,} samples judged again." if one.refresh is not None else ""
-    return f"{what}{one.kept:,} synthetic samples of {one.requests:,} requests.{again} Then {', '.join(parts)}."
+    again = f" {plural(one.refresh.targets, 'sample')} judged again." if one.refresh is not None else ""
+    made = f"{plural(one.kept, 'synthetic sample')} of {plural(one.requests, 'request')}"
+    return f"{what}{made}.{again} Then {', '.join(parts)}."

@@ -23,7 +23,7 @@ from efficient_empathy.synthesis.judging import RunJudge
 from efficient_empathy.synthesis.record import StepRecord
 from efficient_empathy.synthesis.settings import MakingSettings
 
-DISCRIMINATOR, JUDGE, DIVERSITY, PLAN = "discriminator", "judge", "diversity", "plan"
+DISCRIMINATOR, JUDGE, TARGET, DIVERSITY, PLAN = "discriminator", "judge", "target", "diversity", "plan"
 
 
 @dataclass
@@ -70,7 +70,7 @@ def sift(
     )
     if discriminator is not None:
         _discriminate(sifted, candidates, discriminator, console)
-    if judge is not None and sifted.ending == "complete":
+    if judge is not None:
         _judge(sifted, candidates, judge, console)
     return sifted
 
@@ -93,10 +93,10 @@ def _discriminate(
 
 
 def _judge(sifted: Sifted, candidates: Sequence[Candidate], judge: RunJudge, console: Console) -> None:
-    if not sifted.places:
+    if sifted.ending != "complete" or not sifted.places:
         nothing = [pl.lit(None, pl.Float32).alias(axis) for axis in judge.axes]
         sifted.scores = sifted.scores.with_columns(*nothing, pl.lit(None, pl.String).alias("subset"))
-        sifted.drop(JUDGE, {}, "")
+        sifted.drop(JUDGE, dict.fromkeys(sifted.places, "no score (not judged)"), "")
         return
     judged = judge.judge([_sample(candidates[place]) for place in sifted.places], console)
     sifted.ending, sifted.judge_cost_usd = judged.ending, judged.cost_usd

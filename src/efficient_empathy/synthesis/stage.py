@@ -38,7 +38,7 @@ from efficient_empathy.synthesis.record import (
     SynthesisResult,
 )
 from efficient_empathy.synthesis.settings import SynthesisSettings
-from efficient_empathy.synthesis.sifting import Sifted, sift, thin
+from efficient_empathy.synthesis.sifting import TARGET, Sifted, sift, thin
 from efficient_empathy.synthesis.vectors import kept_vectors
 from efficient_empathy.synthesis.work import Work
 
@@ -170,6 +170,10 @@ def _synthesize(work: Work, console: Console, *, force: bool) -> SynthesisRecord
             if store.is_answered(name, one, generators[one.generator])
         ]
         sifted = sift(candidates, filters, discriminator, work.judge, console)
+        cells = work.cells_of(candidates, sifted.scores)
+        if barred := {cell.key for cell in work.cells if not cell.share}:
+            out = {place: "its cell is to have none" for place in sifted.places if cells[place] in barred}
+            sifted.drop(TARGET, out, "another --target")
         stay = len(sifted.places)
         ending = ending if ending != "complete" else sifted.ending
         console.print(f"{stay:,} of {known + len(asked):,} candidates come through so far; {enough:,} are wanted.")
@@ -178,7 +182,6 @@ def _synthesize(work: Work, console: Console, *, force: bool) -> SynthesisRecord
         rate = max(sum(place >= known for place in sifted.places), 1) / max(len(asked), 1)
         growth = len(asked) + ceil((enough - stay) / rate)
         count = min(most, max(settings.pilot, min(_MOST_GROWTH * count, growth)))
-    cells = work.cells_of(candidates, sifted.scores)
     wanted = {cell.key: cell.wanted for cell in work.cells}
     real = kept_vectors(work.workspace.synthesis / VECTORS_FILE, work.material.real, embedder, console)
     diversity = thin(sifted, candidates, cells, wanted, real, settings, embedder)

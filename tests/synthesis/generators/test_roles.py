@@ -18,21 +18,11 @@ from efficient_empathy.synthesis import SynthesisSettings, plan_synthesis, synth
 from efficient_empathy.synthesis.record import plan_text
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, unauthorized
-from synthesizing_server import Writer, bundled_run
+from synthesizing_server import Writer
 
 PLAYED = SynthesisSettings(
     samples=3, pilot=4, generators=("roles",), speaker="patient", rounds="1-2", max_response_words=60, seed_overlap=1.0
 )
-
-
-@pytest.fixture(scope="module")
-def scored(tmp_path_factory) -> Workspace:
-    return bundled_run(tmp_path_factory.mktemp("bundled"))
-
-
-@pytest.fixture
-def run(scored, tmp_path) -> Workspace:
-    return Workspace(shutil.copytree(scored.root, tmp_path / "run"))
 
 
 class Stage:
