@@ -6,11 +6,12 @@ WORK holds `train.parquet` and `test.parquet`, made from scored and selected run
 
     python -m benchmarks.paper_arms WORK --rows RUN_OF_TRAIN RUN_OF_TEST
 
-Every arm trains all parameters for one epoch with the package's own trainer, from the same base, at the same learning
-rate and batch; its seed decides on the order, and on the draw where samples are drawn. Test dialogues that are in the
-training split are left out of that. Measured on every reference of the test split: nats a response token; then greedy
-replies to a fixed draw of its contexts. Each arm and seed is kept when it is measured: the same command goes on where a
-killed one stopped, and starts nothing that it has no `--seconds` for.
+Every arm trains all parameters, or with `--lora` an adapter as recipes/smollm2.yaml does, for one epoch with the
+package's own trainer, from the same base, at the same learning rate and batch; its seed decides on the order, and on
+the draw where samples are drawn. Test dialogues that are in the training split are left out of that. Measured on every
+reference of the test split: nats a response token; then greedy replies to a fixed draw of its contexts. Each arm and
+seed is kept when it is measured: the same command goes on where a killed one stopped, and starts nothing that it has no
+`--seconds` for.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--test", type=int, help="references of the test split, for a trial")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--lora", action="store_true", help="train an adapter, not all parameters")
     parser.add_argument("--router-rate", type=float, default=1e-2)
+    parser.add_argument("--router-steps", type=int, default=320, help="at most")
     parser.add_argument("--answers", type=int, default=512, help="test contexts that are answered")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no arm after so many")
     parser.add_argument("--scratch", type=Path, help="where weights lie while they are needed; WORK by default")
@@ -167,10 +170,14 @@ def guarded(options: argparse.Namespace, arm: str, seed: int) -> str | None:
 
 
 def settings_of(options: argparse.Namespace, seed: int, **changes: Any) -> Any:
-    from efficient_empathy.modelling.training.settings import TrainingSettings
+    from efficient_empathy.modelling.training.settings import LoraSettings, TrainingSettings
 
+    if options.lora:
+        changes |= {"method": "lora", "lora": LoraSettings(r=16, alpha=32, dropout=0.05, targets="mlp_only")}
+    else:
+        changes |= {"method": "full"}
     return TrainingSettings(
-        base=str(options.base), method="full", learning_rate=options.learning_rate, warmup_ratio=0.03, seed=seed,
+        base=str(options.base), learning_rate=options.learning_rate, warmup_ratio=0.03, seed=seed,
         batch_size=options.batch, max_length=MAX_LENGTH, evaluate_every=0, save_every=0, log_every=20, processes=1,
         gradient_checkpointing=False, **changes,
     )  # fmt: skip
@@ -213,7 +220,7 @@ def mix(options: argparse.Namespace, seed: int) -> None:
     compose(experts, folder, base=options.base)
     rows = training_rows(options.work, options.samples).filter(pl.col("subset").is_in(EXPERTS))
     mixing = MixSettings(learning_rate=options.router_rate, batch_size=options.batch, max_samples=None, seed=seed)
-    rows = draw(rows, min(len(rows), 320 * options.batch), 2000 + seed)
+    rows = draw(rows, min(len(rows), options.router_steps * options.batch), 2000 + seed)
     examples = conversational(rows, PromptTemplate.load("chat"))
     work = options.scratch / f"routers-{seed}"
     fitted = train_routers(folder, examples, mixing, settings_of(options, seed), work)
