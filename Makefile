@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests' processes; files stay whole. For one: make test WORKERS=0. Bytecode is written, since tests start hundreds more.
 WORKERS ?= 2
 
-.PHONY: demo test lint bench cluster engines torture mutate clean
+.PHONY: demo test lint docs bench cluster engines torture mutate clean
 
 # With another base: make demo BASE=smollm2, by the recipe of that name, from the package that holds the model.
 demo: .venv/ready
@@ -18,11 +18,15 @@ endif
 test: .venv/ready chromium
 	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-lint: .venv/ready
+lint: .venv/ready docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The handbook as a site, in site/: open site/index.html, or serve the folder, which search needs. A broken link is an error.
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 bench: .venv/ready .venv-bench/ready
 	$(BIN)/python -m benchmarks
@@ -57,7 +61,7 @@ torture: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q $$(grep '^torch==' constraints.txt)
 	$(BIN)/python -m pip install -q -c constraints.txt hatchling editables
-	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,serving,eval,bertscore,hub,language,personal,ray,serve,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,serving,eval,bertscore,hub,language,personal,ray,serve,docs,dev]'
 	touch $@
 
 # The browser tests need a Chromium. Where there is none and we may not install one, they say so and skip.
@@ -71,4 +75,4 @@ chromium:
 	else echo "no Chromium: the browser tests will skip (install chromium-headless-shell or chromium)"; fi
 
 clean:
-	rm -rf .venv .venv-bench .engines .mutate runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf site .venv .venv-bench .engines .mutate runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
