@@ -161,7 +161,7 @@ def test_a_reader_searches_and_sees_dark_pages_as_they_like(site: Path, browser)
         shown = page.locator("article img:visible")
         assert {"-dark." in shown.nth(i).get_attribute("src") for i in range(shown.count())} == {True}
         page.locator("label[for=__search]").first.click()
-        page.get_by_role("textbox", name="Search").fill("hypergeometric")
+        page.get_by_role("textbox", name="Search").press_sequentially("hypergeometric")
         page.locator(".md-search-result__link", has_text="cascade").first.click()
         page.wait_for_url("**/cascade.html**")
         server.shutdown()
