@@ -11,6 +11,7 @@ ids, never by their place in a file.
 from __future__ import annotations
 
 import hashlib
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -89,12 +90,13 @@ def _offsets(p: Probabilities, shares: npt.NDArray[np.float64]) -> Probabilities
     offsets = np.where(shares > 0, 0, -np.inf).astype(np.float32)
     if (shares > 0).sum() < 2:
         return offsets
+    columns = np.ascontiguousarray(p.T)
     for _ in range(_CYCLES):
         before = offsets.copy()
         for k in np.flatnonzero((sizes > 0) & (sizes < n)):
-            others = np.delete(p + offsets, k, axis=1).max(axis=1)
+            others = reduce(np.maximum, (columns[i] + offsets[i] for i in range(len(columns)) if i != k))
             first_out = n - sizes[k] - 1
-            below, above = np.partition(p[:, k] - others, [first_out, first_out + 1])[[first_out, first_out + 1]]
+            below, above = np.partition(columns[k] - others, [first_out, first_out + 1])[[first_out, first_out + 1]]
             offsets[k] = -(below + above) / 2
         if np.array_equal(before, offsets):
             break
