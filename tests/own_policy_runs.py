@@ -13,7 +13,7 @@ from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection.policies import make_selector, policy_of_definition
-from efficient_empathy.studio.server.selections import scales_of, selector_columns
+from efficient_empathy.selection.stage import scales_of, scan_for
 from scored_runs import numbered, write_run
 
 THREE = {
@@ -36,7 +36,7 @@ def selected_by(workspace: Workspace, definition: Mapping[str, Any], decide: str
     table, policy = RunTable(workspace), policy_of_definition(definition)
     scales = scales_of(table)
     selector = make_selector(policy, scales, decide=decide)  # type: ignore[arg-type]
-    rows = table.scan([*selector_columns(table, policy, scales)])
+    rows = scan_for(table, policy)
     planned = selector.plan(rows).collect()
     workspace.selection.mkdir(exist_ok=True)
     odds = [name for name in planned.columns if name.startswith("p_")]

@@ -30,7 +30,7 @@ from efficient_empathy.selection.policies import (
 )
 from efficient_empathy.selection.policies.conditions import number_text
 from efficient_empathy.selection.settings import SelectSettings
-from efficient_empathy.selection.synthetic import count_synthetic, limit_synthetic
+from efficient_empathy.selection.synthetic import count_synthetic, excess_synthetic, limit_synthetic
 
 STAGE = SelectRecord.STAGE
 _SAMPLE = ("dialogue_id", "turn", "category", "split")
@@ -92,11 +92,29 @@ def scales_of(table: RunTable) -> dict[str, tuple[int, int]]:
 
 def scan_for(table: RunTable, policy: Policy, columns: Iterable[str] = ()) -> pl.LazyFrame:
     """The run's rows with all that the policy decides on, and `columns` besides."""
+    return table.scan(dict.fromkeys([*columns_for(table, policy), *columns]))
+
+
+def columns_for(table: RunTable, policy: Policy) -> list[str]:
+    """The columns of the run's table that a selection by the policy reads."""
     names = ["sample_id", "state", *table.axis_names, *policy.facts]
     names += ["category"] if isinstance(policy, TopPolicy) and policy.needs_category else []
     extras = [*_DECIDING, *(f"{axis}{PROBABILITIES}" for axis in table.axis_names)]
-    names += [name for name in extras if name in table.columns]
-    return table.scan(dict.fromkeys([*names, *columns]))
+    return list(dict.fromkeys([*names, *(name for name in extras if name in table.columns)]))
+
+
+def subsets_of(rows: pl.LazyFrame, selector: Selector, synthetic_share: float | None = None) -> tuple[pl.Series, str]:
+    """The subset that `select` would write for each row of `scan_for`, and what it would decide on; writes nothing.
+
+    With a `synthetic_share`, `rows` have `split` too.
+    """
+    decided_on = selector.decides_on(rows)
+    planned = selector.plan(rows, decided_on).with_columns(pl.col("subset").cast(pl.String))
+    if synthetic_share is None:
+        return planned.select("subset").collect(engine="streaming").to_series(), decided_on
+    frame = planned.select("sample_id", "split", "subset").collect(engine="streaming")
+    excess = excess_synthetic(frame.lazy(), selector, synthetic_share)
+    return frame["subset"].scatter(excess, selector.otherwise) if excess else frame["subset"], decided_on
 
 
 def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> SelectResult:

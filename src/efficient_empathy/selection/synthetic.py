@@ -20,19 +20,10 @@ _ROW = "row of the file"
 def limit_synthetic(assignments: Path, selector: Selector, share: float) -> None:
     """Move synthetic rows out of every subset of which they are more than `share`, into the one that is left out.
 
-    Which of them stay is drawn by the selector's seed. The reason says why they went.
+    The reason says why they went.
     """
     rows = pl.scan_parquet(assignments, glob=False)
-    subsets = [name for name in selector.subsets if name != selector.otherwise]
-    inside = rows.with_row_index(_ROW).filter(pl.col("subset").cast(pl.String).is_in(subsets))
-    counts = dict(inside.filter(~_IS_SYNTHETIC).group_by(pl.col("subset").cast(pl.String)).len().collect().iter_rows())
-    synthetic = inside.filter(_IS_SYNTHETIC).select(_ROW, "sample_id", pl.col("subset").cast(pl.String)).collect()
-    excess: list[int] = []
-    for subset in subsets:
-        own = synthetic.filter(subset=subset)
-        most = floor(share * counts.get(subset, 0) / (1 - share) + 1e-9)
-        order = tie_hash(own["sample_id"], int(selector.parameters()["seed"])).argsort(kind="stable")
-        excess += own[_ROW].gather(order[most:]).to_list()
+    excess = excess_synthetic(rows, selector, share)
     if not excess:
         return
     reason = f"left out: at most {number_text(100 * share)} % of a subset may be synthetic"
@@ -44,6 +35,24 @@ def limit_synthetic(assignments: Path, selector: Selector, share: float) -> None
     )
     with atomic(assignments) as path:
         changed.drop(_ROW).sink_parquet(path, compression_level=1, engine="streaming")
+
+
+def excess_synthetic(rows: pl.LazyFrame, selector: Selector, share: float) -> list[int]:
+    """The rows (of `sample_id`, `split`, `subset`) that make more than `share` of their subset synthetic.
+
+    Which of a subset's synthetic rows these are is drawn by the selector's seed.
+    """
+    subsets = [name for name in selector.subsets if name != selector.otherwise]
+    inside = rows.with_row_index(_ROW).filter(pl.col("subset").cast(pl.String).is_in(subsets))
+    counts = dict(inside.filter(~_IS_SYNTHETIC).group_by(pl.col("subset").cast(pl.String)).len().collect().iter_rows())
+    synthetic = inside.filter(_IS_SYNTHETIC).select(_ROW, "sample_id", pl.col("subset").cast(pl.String)).collect()
+    excess: list[int] = []
+    for subset in subsets:
+        own = synthetic.filter(subset=subset)
+        most = floor(share * counts.get(subset, 0) / (1 - share) + 1e-9)
+        order = tie_hash(own["sample_id"], int(selector.parameters()["seed"])).argsort(kind="stable")
+        excess += own[_ROW].gather(order[most:]).to_list()
+    return excess
 
 
 def count_synthetic(assignments: Path) -> dict[str, int]:

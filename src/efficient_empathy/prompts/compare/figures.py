@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ from efficient_empathy.prompts.compare.records import (
     ThresholdMap,
     WatchedPolicy,
 )
-from efficient_empathy.prompts.compare.sides import Side, common_axes
+from efficient_empathy.prompts.compare.sides import common_axes
 from efficient_empathy.selection.policies import RulePolicy, make_selector
 
 LARGEST_MATRIX = 21
@@ -55,7 +56,32 @@ class SharedSamples:
         return {axis.name: (axis.low, axis.high) for axis in self.axes}
 
 
-def shared_samples(a: Side, b: Side) -> SharedSamples:
+class ScoredSide(Protocol):
+    """What a comparison of scores needs of a side: one row a sample in `scores` (with `sample_id` and `state`) and in
+    `samples` (with `sample_id` and `dialogue_id`)."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What it scores."""
+        ...
+
+    @property
+    def scores(self) -> pl.DataFrame:
+        """Its scores."""
+        ...
+
+    @property
+    def samples(self) -> pl.DataFrame:
+        """Which dialogue each sample is of."""
+        ...
+
+
+def shared_samples(a: ScoredSide, b: ScoredSide) -> SharedSamples:
     """Line the two sides up. Raises `UserError` where nothing of them can be compared."""
     axes = common_axes((a.name, b.name), (a.axes, b.axes))
     common = a.scores.select("sample_id").join(b.scores.select("sample_id"), on="sample_id", how="semi")
@@ -69,9 +95,10 @@ def shared_samples(a: Side, b: Side) -> SharedSamples:
     first = frames[0].join(frames[1].select("sample_id"), on="sample_id", how="semi", maintain_order="left")
     second = first.select("sample_id").join(frames[1], on="sample_id", how="left", maintain_order="left")
     if first.is_empty():
-        counts = [f"{label} has scores for {len(frame):,}" for label, frame in zip("AB", frames, strict=True)]
+        counts = [f"{side.name} has scores for {len(frame):,}" for side, frame in zip((a, b), frames, strict=True)]
         raise UserError(
-            f"of the {len(common):,} samples that A and B share, none has scores of both: {' and '.join(counts)}"
+            f"of the {len(common):,} samples that {a.name} and {b.name} share, none has scores of both: "
+            f"{' and '.join(counts)}"
         )
     for side, frame in ((a, first), (b, second)):
         _on_scale(side, frame, axes)
@@ -79,7 +106,7 @@ def shared_samples(a: Side, b: Side) -> SharedSamples:
     return SharedSamples(first, second, dialogues["dialogue_id"].to_list(), axes, frozenset(common["sample_id"]))
 
 
-def _on_scale(side: Side, frame: pl.DataFrame, axes: tuple[Axis, ...]) -> None:
+def _on_scale(side: ScoredSide, frame: pl.DataFrame, axes: tuple[Axis, ...]) -> None:
     for axis in axes:
         off = frame[axis.name].filter(~frame[axis.name].is_between(axis.low, axis.high))
         if len(off):

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TypeVar, cast, get_args
 
@@ -16,39 +17,47 @@ import polars as pl
 from starlette.exceptions import HTTPException
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable, readable, signature
+from efficient_empathy.foundation.run.table import RunTable, readable, signature
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection.policies import (
     Decide,
     Policy,
     RulePolicy,
     Scales,
+    Selector,
     load_policy,
     make_selector,
     policy_names,
     policy_of_definition,
 )
+from efficient_empathy.selection.stage import columns_for, scan_for, subsets_of
 
 UNSCORED_CODE = 255
 """The code of a row without scores."""
 OWN = "run:"
 """Before the name of the run's own policy, where no policy of that name says the same."""
 _MOST_BYTES = 1 << 28
+_BYTES_A_NUMBER = 8
 Codes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A policy at its thresholds, what it decides on, and the seed that breaks ties."""
+    """A policy at its thresholds, what it decides on, the seed that breaks ties, and how much may be synthetic."""
 
     policy: Policy
     decide: Decide = "auto"
     seed: int = 0
+    synthetic_share: float | None = None
 
     @property
     def key(self) -> str:
         """The same for choices that select the same."""
-        return json.dumps([self.policy.definition(), self.decide, self.seed], sort_keys=True)
+        return json.dumps([self.policy.definition(), self.decide, self.seed, self.synthetic_share], sort_keys=True)
+
+    def selector(self, scales: Scales) -> Selector:
+        """The policy on these axes. Raises `UserError` where it does not fit them."""
+        return make_selector(self.policy, scales, decide=self.decide, seed=self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,8 @@ def last_choice(table: RunTable) -> Choice | None:
     """
     if (record := table.selecting) is None:
         return None
-    return Choice(policy_of_definition(record.policy), cast(Decide, record.decide or "auto"), record.seed)
+    decide = cast(Decide, record.decide or "auto")
+    return Choice(policy_of_definition(record.policy), decide, record.seed, record.synthetic_share)
 
 
 def policies_for(table: RunTable) -> dict[str, Policy]:
@@ -113,7 +123,8 @@ def key_of(policy: Policy, fitting: Mapping[str, Policy]) -> str:
 def choice_of(table: RunTable, query: Mapping[str, str]) -> Choice:
     """The choice in a query: `policy` (a key of `policies_for`), `t.NAME` for each threshold, `decide`.
 
-    Raises `UserError` for a policy, a threshold or a `decide` that there is not.
+    The seed, and how much may be synthetic, are those of the run's last selection. Raises `UserError` for a policy, a
+    threshold or a `decide` that there is not.
     """
     policies = policies_for(table)
     key = query.get("policy") or next(iter(policies), "")
@@ -126,7 +137,7 @@ def choice_of(table: RunTable, query: Mapping[str, str]) -> Choice:
     policy = policies[key].with_thresholds(**values)
     policy.require_axes(scales_of(table))
     last = last_choice(table)
-    return Choice(policy, cast(Decide, decide), last.seed if last else 0)
+    return Choice(policy, cast(Decide, decide), last.seed if last else 0, last.synthetic_share if last else None)
 
 
 def number_of(name: str, value: str) -> float:
@@ -139,10 +150,11 @@ def number_of(name: str, value: str) -> float:
 
 
 class Selections:
-    """What policies select, worked out once for the same files; the last ones are held."""
+    """What policies select, worked out once for the same files; the last ones are held, and so are the scores."""
 
     def __init__(self) -> None:
         self._recent: OrderedDict[tuple[object, ...], Selection] = OrderedDict()
+        self._rows: tuple[tuple[object, ...], pl.DataFrame] | None = None
         self._lock = threading.Lock()
 
     def of(self, table: RunTable, choice: Choice) -> Selection:
@@ -152,36 +164,38 @@ class Selections:
             if (selection := self._recent.get(key)) is not None:
                 self._recent.move_to_end(key)
                 return selection
-        selection = _select(table, choice)
+        selection = self._select(table, choice)
         with self._lock:
             self._recent[key] = selection
             while len(self._recent) > 1 and sum(one.codes.nbytes for one in self._recent.values()) > _MOST_BYTES:
                 self._recent.popitem(last=False)
         return selection
 
+    def _select(self, table: RunTable, choice: Choice) -> Selection:
+        selector = choice.selector(scales_of(table))
+        with readable(table.workspace.scores):
+            subsets, decided_on = subsets_of(self._scan(table, choice), selector, choice.synthetic_share)
+        codes = subsets.replace_strict(
+            {name: code for code, name in enumerate(selector.subsets)}, default=UNSCORED_CODE, return_dtype=pl.UInt8
+        )
+        return Selection(selector.subsets, codes.to_numpy(), decided_on)
 
-def _select(table: RunTable, choice: Choice) -> Selection:
-    scales = scales_of(table)
-    selector = make_selector(choice.policy, scales, decide=choice.decide, seed=choice.seed)
-    rows = table.scan(selector_columns(table, choice.policy, scales))
-    with readable(table.workspace.scores):
-        decided_on = selector.decides_on(rows)
-        subsets = selector.plan(rows).select(pl.col("subset").cast(pl.String)).collect(engine="streaming").to_series()
-    codes = subsets.replace_strict(
-        {name: code for code, name in enumerate(selector.subsets)}, default=UNSCORED_CODE, return_dtype=pl.UInt8
-    )
-    return Selection(selector.subsets, codes.to_numpy(), decided_on)
-
-
-def selector_columns(table: RunTable, policy: Policy, scales: Scales) -> list[str]:
-    """The columns of the table that a selector reads."""
-    axes = axes_of(policy, scales)
-    columns = ["sample_id", "state", *axes, *policy.facts]
-    columns += [c for axis in axes if (c := f"{axis}{PROBABILITIES}") in table.columns]
-    columns += [c for c in ("dependence", "answered_by") if c in table.columns]
-    if not isinstance(policy, RulePolicy) and policy.needs_category:
-        columns.append("category")
-    return list(dict.fromkeys(columns))
+    def _scan(self, table: RunTable, choice: Choice) -> pl.LazyFrame:
+        """What the selector reads: from memory where the run is not too large for that."""
+        extra = ["split"] if choice.synthetic_share is not None else []
+        columns = tuple(columns_for(table, choice.policy))
+        key = (table.workspace.root, table.signature, *columns, *extra)
+        with self._lock:
+            if self._rows and self._rows[0] == key:
+                return self._rows[1].lazy()
+        rows = scan_for(table, choice.policy, extra)
+        numbers = sum(prod(getattr(kind, "shape", (1,))) for kind in rows.collect_schema().dtypes())
+        if table.count * numbers * _BYTES_A_NUMBER > _MOST_BYTES:
+            return rows
+        frame = rows.collect(engine="streaming").rechunk()
+        with self._lock:
+            self._rows = (key, frame)
+        return frame.lazy()
 
 
 UNCATEGORISED = "uncategorised"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,7 @@ from efficient_empathy.selection.policies import load_policy, policy_of_definiti
 from efficient_empathy.studio.pages.lab.routes import lab_choices
 from efficient_empathy.studio.pages.lab.views import Views
 from efficient_empathy.studio.server.selections import Choice, Selections
+from lab_page import address, by_category, flips, go, lab, sizes
 from own_policy_runs import ONE, THREE, distributed_run, one_axis_run, selected_by, three_axis_run
 from scored_runs import numbered, write_run
 from studio_server import Served, serving
@@ -86,32 +87,6 @@ def served(
         yield studio
 
 
-def address(run: str, policy: str = "paper", decide: str = "auto", **thresholds: float) -> str:
-    values = {f"t.{name}": value for name, value in thresholds.items()}
-    return urlencode({"run": run, "policy": policy, **values, **({} if decide == "auto" else {"decide": decide})})
-
-
-def lab(browser: Any, served: Served, query: str = "run=whole", **options: Any) -> Any:
-    """The page, counted and drawn."""
-    seen = open_page(browser, f"{served.url}/lab?{query}", **options)
-    seen.page.wait_for_selector("body[data-ready=lab]")
-    return seen
-
-
-def go(page: Any, served: Served, query: str) -> None:
-    """The same page at another address, counted and drawn."""
-    page.goto(f"{served.url}/lab?{query}")
-    page.wait_for_selector("body[data-ready=lab]")
-
-
-def sizes(page: Any) -> dict[str, int]:
-    """The table of subsets as it stands."""
-    shown = page.eval_on_selector_all(
-        "#sizes tbody tr", "rows => rows.map((r) => [r.cells[0].innerText, r.cells[1].innerText])"
-    )
-    return {name.split()[-1]: int(n.replace(",", "")) for name, n in shown if not n.startswith("≈")}
-
-
 def selected(workspace: Workspace, choice: Choice) -> list[str]:
     """The subset of every sample by the policy."""
     found = Selections().of(RunTable(workspace), choice)
@@ -134,20 +109,6 @@ def shows(page: Any, counts: Mapping[str, int]) -> None:
         row = page.locator("#sizes tbody tr", has=page.locator(f"th:has-text('{name}')"))
         row.locator("td").first.get_by_text(f"{n:,}", exact=True).wait_for()
     assert {name: sizes(page)[name] for name in counts} == counts
-
-
-def by_category(page: Any) -> dict[str, dict[str, int]]:
-    """Counts by category and subset, from the titles of the rows."""
-    titles = page.eval_on_selector_all(
-        "#categories tbody tr", "rows => rows.map((r) => [r.cells[0].innerText, r.title])"
-    )
-    parts = {name: [part.rsplit(" (", 1)[0].rsplit(" ", 1) for part in title.split("), ")] for name, title in titles}
-    return {name: {subset: int(n.replace(",", "")) for subset, n in found} for name, found in parts.items()}
-
-
-def flips(page: Any) -> list[int]:
-    page.locator("#flips[aria-busy=false]").wait_for()
-    return [int(n.replace(",", "")) for n in page.locator("#flips tbody td:nth-child(2)").all_inner_texts()]
 
 
 def differences(workspace: Workspace, choice: Choice) -> list[int]:
@@ -246,7 +207,6 @@ def test_the_browser_counts_what_select_counts(browser: Any, served: Served, lev
             sizes: counts.sizes(counts.codes),
             moved: counts.sizes(counts.codesAt({ ...counts.values, alpha: moved })),
             byCategory: [...counts.byCategory(counts.codes)],
-            flips: counts.flips().map((flip) => flip.count),
             curve: counts.curve("alpha").find((point) => point.value === counts.values.alpha).sizes,
         };
     }"""
@@ -274,7 +234,6 @@ def test_the_browser_counts_what_select_counts(browser: Any, served: Served, lev
                 assert found["sizes"] == found["curve"] == [subsets.count(s) for s in names]
                 pairs = Counter((row[2], s) for row, s in zip(rows, subsets, strict=True))
                 assert found["byCategory"] == [pairs[c, s] for c in sorted({row[2] for row in rows}) for s in names]
-                assert found["flips"] == differences(workspace, choice)
                 there = selected(workspace, Choice(choice.policy.with_thresholds(alpha=moved)))
                 assert found["moved"] == [there.count(s) for s in names]
 

@@ -27,6 +27,7 @@ from efficient_empathy.studio.pages.compare.models import (
     shared_answers,
 )
 from efficient_empathy.studio.pages.compare.scores import agreement, read_scores, rubric_facts, rubrics_of
+from efficient_empathy.studio.pages.compare.verdicts import by_chance, verdict
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.results import Hashes, Result, Results, Tell, key_of
 
@@ -46,7 +47,7 @@ FIGURES = {
 """The figures of agreement: what the page calls them, and how they are written."""
 MOST_DOTS = 6
 """Figures of models that are drawn; all are in the tables."""
-_VERSION = 3
+_VERSION = 4
 """Version of the stored results: raise it when their content changes."""
 
 
@@ -136,6 +137,8 @@ def _runs(studio: Studio, agreements: Agreements, request: Request, names: list[
         "result": result,
         "retry": "/compare?" + urlencode([*request.query_params.multi_items(), ("again", "1")]),
         "figures": FIGURES,
+        "verdict": verdict,
+        "by_chance": by_chance,
         "shift_dots": _shift_dots(result.value) if result and result.value else [],
         **_prompts(studio, names, [_rubric_of(studio, name) for name in names]),
     }

@@ -1,13 +1,12 @@
 """How far runs agree on the samples that they share, in scores and selections, and how their rubrics differ.
 
-Scores are compared with those of the first run, each at the nearest whole one: so expectations and means can be the
-same as another judge's, and an interval costs seconds on any number of samples.
+Scores are compared with those of the first run, by the figures of `prompts compare`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,13 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.formatting import clip
 from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import UNSCORED, RunTable
-from efficient_empathy.foundation.statistics.closeness import closeness
-from efficient_empathy.prompts.compare.figures import round_finite
+from efficient_empathy.prompts.compare.figures import axis_figures, shared_samples
+from efficient_empathy.prompts.compare.records import Sampling
 from efficient_empathy.prompts.listing import known_rubrics
 from efficient_empathy.scoring.rubric import Rubric, prompt_text
 from efficient_empathy.studio.pages.compare.facts import ABSENT, Fact, Section
-from efficient_empathy.studio.server.selections import last_choice
 
-DRAWS, LARGE, DRAWS_OF_LARGE = 1000, 10_000, 300
+DRAWS, LARGE, DRAWS_OF_LARGE = 1000, 5_000, 300
 """Bootstrap draws, and fewer on more samples than `LARGE`, whose intervals are narrow."""
 KEEP = "kept"
 """All but what a policy leaves out."""
@@ -37,14 +35,16 @@ Tell = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Scores:
-    """One run's rows: `sample_id`, `dialogue_id`, a column an axis (named by `_score`), `_scored`, `_subset`.
+    """One run's scores, samples and subsets, one row a sample each; as `ScoredSide` has the first two.
 
-    Samples stand there once each. `otherwise` is the subset that is left out; `fault` is the sentence on a run that has
-    no scores to be read; `selection` what there is to say of its selection where it has none that holds.
+    `otherwise` is the subset that is left out; `fault` is the sentence on a run that has no scores to be read;
+    `selection` what there is to say of its selection where it has none that holds.
     """
 
     name: str
-    rows: pl.DataFrame
+    scores: pl.DataFrame = field(default_factory=pl.DataFrame)
+    samples: pl.DataFrame = field(default_factory=pl.DataFrame)
+    assigned: pl.DataFrame = field(default_factory=pl.DataFrame)
     axes: tuple[Axis, ...] = ()
     subsets: tuple[str, ...] = ()
     otherwise: str = ""
@@ -56,41 +56,32 @@ def read_scores(table: RunTable, name: str) -> Scores:
     """A run's rows; one that cannot be read has a `fault`."""
     try:
         table.require("scores")
-        rows = table.read(
-            ["sample_id", "dialogue_id", "state", *table.axis_names, *(["subset"] if table.subsets else [])]
+        scores, samples = (
+            table.read(columns).unique("sample_id", keep="first", maintain_order=True)
+            for columns in (["sample_id", "state", *table.axis_names], ["sample_id", "dialogue_id"])
         )
-        last = last_choice(table) if table.subsets else None
+        assigned = pl.DataFrame()
+        if table.subsets:
+            assigned = table.read(["sample_id", "subset"]).unique("sample_id", keep="first", maintain_order=True)
     except UserError as error:
-        return Scores(name, pl.DataFrame(), fault=str(error).replace(str(table.workspace.root), name))
-    rows = rows.select(
-        "sample_id",
-        "dialogue_id",
-        table.scored.alias("_scored"),
-        (pl.col("subset") if table.subsets else pl.lit(None, pl.String)).alias("_subset"),
-        *(pl.col(axis).alias(_score(axis)) for axis in table.axis_names),
-    ).unique("sample_id", keep="first", maintain_order=True)
+        return Scores(name, fault=str(error).replace(str(table.workspace.root), name))
     why = table.selection.sentence.replace(str(table.workspace.root), name)
-    return Scores(name, rows, table.axes, table.subsets, last.policy.otherwise if last else "", "", why)
-
-
-def _score(axis: str) -> str:
-    """The column of an axis, whatever it is called."""
-    return f"score of {axis}"
+    return Scores(name, scores, samples, assigned, table.axes, table.subsets, table.otherwise or "", "", why)
 
 
 def agreement(runs: Sequence[Scores], tell: Tell, draws: int = DRAWS) -> dict[str, Any]:
     """`{sizes, common, pairs, overlaps, notes}` of the runs, as JSON has it.
 
     `sizes` are the samples of each, `common` those that all have. `pairs` has, for each run but the first,
-    `{a, b, common, scored, axes, fault}`, where `axes` has `{scale, means, rounded, <figure>: {value, low, high}}` by
-    name; `overlaps` has, for each pair of runs with a selection, `{a, b, common, changes}`, and `jaccard`, `both` and
-    `either` by subset.
+    `{a, b, common, scored, draws, axes, fault}`, where `axes` has by name what `prompts compare` says of an axis, and
+    whether all scores are `whole` numbers; `overlaps` has, for each pair of runs with a selection,
+    `{a, b, common, changes}`, and `jaccard`, `both` and `either` by subset.
     """
     usable = [run for run in runs if not run.fault]
     notes = [run.fault for run in runs if run.fault] + [run.selection for run in runs if run.selection]
-    common = set(usable[0].rows["sample_id"]) if usable else set()
+    common = set(usable[0].samples["sample_id"]) if usable else set()
     for run in usable[1:]:
-        common &= set(run.rows["sample_id"])
+        common &= set(run.samples["sample_id"])
     pairs = [(usable[0], other) for other in usable[1:]]
     steps = max(1, sum(len(_common_axes(a, b)) for a, b in pairs))
     done = 0
@@ -100,7 +91,7 @@ def agreement(runs: Sequence[Scores], tell: Tell, draws: int = DRAWS) -> dict[st
         comparisons.append(pair)
     with_selection = [run for run in usable if run.subsets]
     return {
-        "sizes": {run.name: len(run.rows) for run in usable},
+        "sizes": {run.name: len(run.samples) for run in usable},
         "common": len(common) if len(usable) > 1 else None,
         "pairs": comparisons,
         "overlaps": [_overlap(a, b) for a, b in combinations(with_selection, 2)],
@@ -112,60 +103,44 @@ def _common_axes(a: Scores, b: Scores) -> list[Axis]:
     return [axis for axis in a.axes if axis in b.axes]
 
 
-def _join(a: Scores, b: Scores, both: pl.Expr) -> pl.DataFrame:
-    """The rows of both, those of `b` with the ending `_b`, in the order of `a`."""
-    return a.rows.join(b.rows, on="sample_id", how="inner", suffix="_b", maintain_order="left").filter(both)
-
-
 def _pair(a: Scores, b: Scores, draws: int, tell: Tell, done: int, steps: int) -> tuple[dict[str, Any], int]:
     axes = _common_axes(a, b)
-    common = _join(a, b, pl.lit(True))
-    rows = common.filter(pl.col("_scored") & pl.col("_scored_b"))
-    result: dict[str, Any] = {"a": a.name, "b": b.name, "common": len(common), "scored": len(rows), "axes": {}}
-    result["fault"] = _fault(a, b, axes, len(common), len(rows))
+    common = len(a.samples.join(b.samples, on="sample_id", how="semi"))
+    result: dict[str, Any] = {"a": a.name, "b": b.name, "common": common, "scored": 0, "draws": 0, "axes": {}}
+    result["fault"] = _fault(a, b, axes, common)
     if result["fault"]:
         return result, done + len(axes)
-    clusters = rows["dialogue_id"].to_list()
-    draws = min(draws, DRAWS_OF_LARGE) if len(rows) > LARGE else draws
+    try:
+        pairs = shared_samples(a, b)
+    except UserError as error:
+        return result | {"fault": str(error)}, done + len(axes)
+    sampling = Sampling(draws=min(draws, DRAWS_OF_LARGE) if len(pairs.a) > LARGE else draws, seed=0)
+    result |= {"scored": len(pairs.a), "draws": sampling.draws}
     for place, axis in enumerate(axes):
         tell((done + place) / steps, f"{axis.name}: {a.name} and {b.name}")
-        first, second = (
-            rows[column].cast(pl.Float64).to_numpy() for column in (_score(axis.name), f"{_score(axis.name)}_b")
-        )
-        whole = [np.rint(scores) for scores in (first, second)]
-        try:
-            figures = closeness(*whole, scale=(axis.low, axis.high), clusters=clusters, draws=draws)
-        except ValueError as error:
-            result["fault"] = f"{axis.name} cannot be compared: {error}"
-            continue
-        result["axes"][axis.name] = {
-            "scale": [axis.low, axis.high],
-            "means": [round_finite(first.mean()), round_finite(second.mean())],
-            "rounded": bool((whole[0] != first).any() or (whole[1] != second).any()),
-            **{name: {part: round_finite(v) for part, v in one._asdict().items()} for name, one in figures.items()},
-        }
+        figures = axis_figures(pairs, axis, sampling).model_dump(mode="json", exclude={"confusion"})
+        whole = all((frame[axis.name] % 1 == 0).all() for frame in (pairs.a, pairs.b))
+        result["axes"][axis.name] = {**figures, "whole": whole}
     return result, done + len(axes)
 
 
-def _fault(a: Scores, b: Scores, axes: Sequence[Axis], common: int, scored: int) -> str:
+def _fault(a: Scores, b: Scores, axes: Sequence[Axis], common: int) -> str:
     if not axes:
         sides = [f"{run.name} scores {', '.join(f'{x.name} {x.low}–{x.high}' for x in run.axes)}" for run in (a, b)]
         return f"no axis in common: {', and '.join(sides)}"
-    if not common:
-        return f"no sample is in both {a.name} and {b.name}"
-    return "" if scored else f"none of the {common:,} samples that {a.name} and {b.name} share has scores in both"
+    return "" if common else f"no sample is in both {a.name} and {b.name}"
 
 
 def _overlap(a: Scores, b: Scores) -> dict[str, Any]:
-    in_subsets = (pl.col("_subset") != UNSCORED) & (pl.col("_subset_b") != UNSCORED)
-    rows = _join(a, b, in_subsets)
-    first, second = rows["_subset"].to_numpy(), rows["_subset_b"].to_numpy()
+    in_subsets = (pl.col("subset") != UNSCORED) & (pl.col("subset_b") != UNSCORED)
+    rows = a.assigned.join(b.assigned, on="sample_id", how="inner", suffix="_b", maintain_order="left")
+    first, second = (rows.filter(in_subsets)[name].to_numpy() for name in ("subset", "subset_b"))
     names = list(dict.fromkeys((*a.subsets, *b.subsets)))
     masks = {KEEP: (first != a.otherwise, second != b.otherwise)} | {n: (first == n, second == n) for n in names}
     return {
         "a": a.name,
         "b": b.name,
-        "common": len(rows),
+        "common": len(first),
         "jaccard": {n: round(jaccard(x, y), 6) if (x | y).any() else None for n, (x, y) in masks.items()},
         "both": {n: int((x & y).sum()) for n, (x, y) in masks.items()},
         "either": {n: int((x | y).sum()) for n, (x, y) in masks.items()},

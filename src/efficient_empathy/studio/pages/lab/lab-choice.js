@@ -35,36 +35,38 @@ export async function loadCounts(choice, before, signal) {
   return present;
 }
 
-/** Ask for what `select` would write, where the browser cannot count it. */
+/** Ask for what `select` would write. */
 export async function loadSelection(present, signal) {
   if (present.complete) return;
   const { assignment } = await api("/api/lab/selection", { query: query(present.choice), signal });
   present.assignment = assignment;
 }
 
-/** Ask for what flips at one step, where the browser cannot count it. */
+/** Ask for what flips at one step: the differences of two selections. */
 export async function loadFlips(present, signal) {
-  if (present.exact || present.flipDetails) return;
+  if (present.flipDetails) return;
   const { flips } = await api("/api/lab/flips", { query: query(present.choice), signal });
   present.flipDetails = flips;
 }
 
 const name = (policy) => (policy.file ? `${policy.name.replace(/[^\w.-]+/g, "-")}.yaml` : policy.name);
 
-/** `efficient-empathy select …` for a choice; `start` is how the run's command begins. */
-export function command(start, policy, choice, seed) {
+/** `efficient-empathy select …` for a choice; `start` is how the run's command begins, the rest as the last selection had it. */
+export function command(start, policy, choice, { seed, synthetic_share }) {
   const options = [`--policy ${name(policy)}`, ...Object.entries(choice.thresholds).map(([key, value]) => `--threshold ${key}=${value}`)];
   if (choice.decide !== "auto") options.push(`--decide ${choice.decide}`);
+  if (synthetic_share !== null) options.push(`--synthetic-share ${synthetic_share}`);
   if (seed) options.push(`--seed ${seed}`);
   return [start, ...options].join(" ");
 }
 
 /** A recipe that `efficient-empathy run` takes: `start` is YAML of all but the selection. */
-export function recipe(start, policy, choice, seed, comment) {
+export function recipe(start, policy, choice, { seed, synthetic_share }, comment) {
   const lines = [`policy: ${name(policy)}`];
   const values = Object.entries(choice.thresholds).map(([key, value]) => `${key}: ${value}`);
   if (values.length) lines.push(`thresholds: {${values.join(", ")}}`);
   if (choice.decide !== "auto") lines.push(`decide: ${choice.decide}`);
+  if (synthetic_share !== null) lines.push(`synthetic_share: ${synthetic_share}`);
   if (seed) lines.push(`seed: ${seed}`);
   return `# ${comment}\n${start}select:\n${lines.map((line) => `  ${line}\n`).join("")}`;
 }

@@ -1,5 +1,6 @@
-// Counting what the studio sent: points with their samples, and the subset of each point at each step of a threshold.
-// No rule stands here: a subset comes from the codes alone.
+// Counting what the studio sent: points with their samples, and the subset of each point at each step of a threshold, for
+// the moments while a threshold moves. What stands is the studio's own selection. No rule stands here: a subset comes from
+// the codes alone.
 
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const total = (counts) => counts.reduce((a, b) => a + b, 0);
@@ -29,14 +30,14 @@ export class PointCounts {
     this.flipDetails = null;
   }
 
-  /** Whether the browser's own counts are those of `select`. */
-  get exact() {
+  /** Whether the browser's counts at another step are no estimates. */
+  get countable() {
     return this.kind === "counted";
   }
 
   /** Whether all that `select` would write is here. */
   get complete() {
-    return this.exact || this.assignment !== null;
+    return this.assignment !== null;
   }
 
   /** Samples with scores, and without: of one category, or of all where it is null. */
@@ -86,9 +87,7 @@ export class PointCounts {
 
   /** What changes subset when one threshold moves by one, the largest move first; null while the studio works it out. */
   flips(category = null) {
-    if (!this.exact && !this.flipDetails) return null;
-    const steps = this.exact ? this.thresholds.flatMap((one) => [-1, 1].map((by) => this.flip(one, by))) : this.flipDetails;
-    return steps.map(({ threshold, value, to, moves }) => {
+    return this.flipDetails?.map(({ threshold, value, to, moves }) => {
       const sums = new Map();
       moves.n.forEach((n, i) => {
         if (category !== null && moves.category[i] !== category) return;
@@ -97,22 +96,7 @@ export class PointCounts {
       });
       const pairs = [...sums].map(([pair, n]) => ({ from: Math.floor(pair / this.subsets.length), to: pair % this.subsets.length, n }));
       return { threshold, value, to, count: total(pairs.map((one) => one.n)), moves: pairs.sort((a, b) => b.n - a.n) };
-    });
-  }
-
-  flip({ name, low, high, value }, by) {
-    const to = Math.min(Math.max(high, value), Math.max(Math.min(low, value), value + by));
-    const codes = this.codesAt({ ...this.values, [name]: to });
-    const moves = { from: [], to: [], category: [], n: [] };
-    this.cells.n.forEach((n, i) => {
-      const point = this.cells.point[i];
-      if (codes[point] === this.codes[point]) return;
-      moves.from.push(this.codes[point]);
-      moves.to.push(codes[point]);
-      moves.category.push(this.cells.category[i]);
-      moves.n.push(n);
-    });
-    return { threshold: name, value, to, moves };
+    }) ?? null;
   }
 
   /** The drawn cell of each point for two axes by their place, `up` null for one axis: `[upward * width + rightward]`. */
@@ -127,7 +111,10 @@ export class PointCounts {
     return this.cellPlaces;
   }
 
-  /** Per drawn cell how many samples it holds (`n`), of which subset (`by`, cell * subsets + subset), and which leads. */
+  /**
+   * Per drawn cell how many samples it holds (`n`), of which subset (`by`, cell * subsets + subset), which leads (`subset`,
+   * that of the rules where no sample is), and which the rules alone say (`rules`).
+   */
   map(codes, right, up, category = null) {
     const { width, height, of } = this.places(right, up);
     const [cells, wide] = [width * height, this.subsets.length];
@@ -139,21 +126,16 @@ export class PointCounts {
       n[of[point[i]]] += count;
       by[of[point[i]] * wide + (codes ? codes[point[i]] : code[i])] += count;
     });
-    const rule = codes ?? this.codes;
-    const subset = new Int16Array(cells).fill(-1);
-    const alone = this.at.length <= (up === null ? 1 : 2); // no axis is left out, so a cell is one pair of scores
     const leader = (numbers, cell) => {
       let best = -1;
       for (let k = 0; k < wide; k++) if (numbers[cell * wide + k] > (best < 0 ? 0 : numbers[cell * wide + best])) best = k;
       return best;
     };
-    if (alone && rule && this.grid) {
-      for (const point of this.grid) subset[of[point]] = rule[point];
-      return { n, by, subset, width, height };
-    }
     const votes = new Float64Array(cells * wide);
+    const rule = codes ?? this.codes;
     if (rule) for (const point of this.grid ?? of.keys()) votes[of[point] * wide + rule[point]] += 1;
-    for (let cell = 0; cell < cells; cell++) subset[cell] = n[cell] ? leader(by, cell) : leader(votes, cell);
-    return { n, by, subset, width, height };
+    const subset = Int16Array.from(n, (count, cell) => leader(count ? by : votes, cell));
+    const alone = rule && this.grid && this.at.length <= (up === null ? 1 : 2); // no axis is left out: a cell has one rule
+    return { n, by, subset, rules: alone ? Int16Array.from(n, (_, cell) => leader(votes, cell)) : subset, width, height };
   }
 }

@@ -1,5 +1,5 @@
 // The page of thresholds: one choice, kept in the address. While a slider moves it is drawn from what the studio has
-// sent; once it rests, the studio sends the points for the new place and, where only it can tell, the selection itself.
+// sent; once it rests, the studio sends the selection itself, and that is what stands.
 
 import { AxisPair, pairOf } from "./axis-pair.js";
 import { RUN, announce, api, copy, debounce, fill, format, h, urlState } from "./common.js";
@@ -9,6 +9,7 @@ import { CategoryTable, SizeTable, Stack, counted, flipRows, swatch } from "./la
 import { ScoreMap } from "./score-map.js";
 
 const at = (id) => document.getElementById(id);
+const RESTING = 30; // milliseconds without a step before the studio is asked for the selection
 const SETTLED = 250;
 const KINDS = {
   counted: "",
@@ -83,13 +84,13 @@ function redraw() {
   });
 }
 
-const later = debounce(() => current() || load(), SETTLED);
+const later = debounce(() => current() || load(), RESTING);
 
 const settle = debounce(() => {
   categories.sort(state.sort);
   toUrl();
   if (!present.complete || !current()) return;
-  const counts = present.sizes(present.exact ? present.codes : null, state.category);
+  const counts = present.sizes(null, state.category);
   announce(`${inWords(state.choice, symbols())}: ${subsets().map(({ name }, k) => `${name} ${format.count(counts[k])}`).join(", ")}`);
 }, SETTLED);
 
@@ -114,7 +115,7 @@ async function load() {
   complete(present);
 }
 
-/** Let the studio work out what only it can tell of a choice. */
+/** Let the studio select by a choice. */
 async function complete(latest) {
   loading = new AbortController();
   const { signal } = loading;
@@ -141,12 +142,15 @@ async function loadBaseline() {
   redraw();
 }
 
-/** What is drawn: the counts by category, and whether they are those of `select`. */
+/**
+ * What is drawn: `codes` are those of the points, and `selected` is what counts by category go by, null for the selection
+ * itself; `about` marks estimates.
+ */
 function counts() {
-  if (!present.exact && current() && present.complete) return { codes: present.codes, selected: null, about: false };
+  if (current() && present.complete) return { codes: present.codes, selected: null, about: false };
   const codes = present.codesAt(state.choice.thresholds);
   if (!codes) return { codes: present.codes, selected: present.complete ? null : present.codes, about: true };
-  return { codes, selected: codes, about: !present.exact };
+  return { codes, selected: codes, about: !present.countable };
 }
 
 function draw() {
@@ -157,22 +161,21 @@ function draw() {
   }
   const { selected, about } = counts();
   const samples = present.samples(category);
-  const waits = about || !current();
   if (present.codes || present.complete) {
     const now = counted(subsets(), present.sizes(selected, category), present.otherwise);
-    const was = before && counted(names(before), before.sizes(before.exact ? before.codes : null, category), before.otherwise);
+    const was = before && counted(names(before), before.sizes(null, category), before.otherwise);
     stack.draw(subsets(), subsets().map(({ name }) => now.by[name]), samples.scored);
     sizes.draw(subsets(), now, was, samples, about);
-    const past = before && { subsets: names(before), otherwise: before.otherwise, counts: before.byCategory(before.exact ? before.codes : null) };
+    const past = before && { subsets: names(before), otherwise: before.otherwise, counts: before.byCategory(null) };
     categories.draw({ subsets: subsets(), otherwise: present.otherwise, counts: present.byCategory(selected) }, past, present.scored, category, about);
   }
   at("working").hidden = !about;
-  for (const id of ["sizes", "categories"]) at(id).setAttribute("aria-busy", waits && !present.exact);
+  for (const id of ["sizes", "categories"]) at(id).setAttribute("aria-busy", about || selected !== null);
   drawMap();
   drawThresholds();
   drawCurves();
   drawFlips();
-  at("command").textContent = command(offered.command, policy(), choice, offered.seed);
+  at("command").textContent = command(offered.command, policy(), choice, offered);
   at("back").disabled = same(baseline(), choice);
   at("baseline-key")?.classList.toggle("absent", !before || same(before.choice, choice));
 }
@@ -180,10 +183,10 @@ function draw() {
 const names = (one) => offered.policies[one.choice.policy].subsets;
 
 function drawMap() {
-  const { codes, about } = counts();
+  const { codes, selected, about } = counts();
+  if (!present.codes && !present.complete) return;
   const [right, up] = pair();
-  const shown = !about && !present.exact ? present.map(null, right, up, state.category) : present.codes ? present.map(codes, right, up, state.category) : null;
-  if (!shown) return;
+  const shown = present.map(selected && codes, right, up, state.category);
   const former = before && !same(before.choice, state.choice) && formerMap(right, up);
   map.counts = { ...shown, split: !about };
   map.draw({ map: shown, context: `${right} ${up} ${present.samples(state.category).scored} ${!about}`, baseline: former || null, subsets: subsets(), values: state.choice.thresholds, steps: Object.fromEntries(present.thresholds.map((one) => [one.name, stepOf(one)])) });
@@ -194,8 +197,8 @@ function formerMap(right, up) {
   const place = (i) => (i === null ? null : before.axes.findIndex((axis) => axis.name === present.axes[i].name));
   const [x, y] = [place(right), place(up)];
   if (x < 0 || y < 0) return null;
-  const cells = before.map(before.exact ? before.codes : null, x, y, state.category);
-  return Array.from(cells.subset, (k) => names(before)[k]?.name ?? "");
+  const cells = before.map(null, x, y, state.category);
+  return Array.from(cells.rules, (k) => names(before)[k]?.name ?? "");
 }
 
 function drawThresholds() {
@@ -219,14 +222,14 @@ function drawCurves() {
     const all = present.curve(threshold.name, state.category);
     if (!all.length) return;
     const points = all.filter(({ value }) => state.half || Number.isInteger(value) || value === thresholds[threshold.name]);
-    if (!present.exact && present.complete && current()) {
+    if (present.complete && current()) {
       const here = points.find(({ value }) => value === thresholds[threshold.name]);
       if (here) here.sizes = present.sizes(null, state.category);
     }
     const others = present.thresholds.filter((one) => one !== threshold).map((one) => `${one.symbol} = ${written(present.values[one.name])}`).join(", ");
     const former = before?.choice.thresholds[threshold.name];
     curves[i].draw({
-      threshold, points, value: thresholds[threshold.name], total, subsets: subsets(), others, about: !present.exact,
+      threshold, points, value: thresholds[threshold.name], total, subsets: subsets(), others, about: !present.countable,
       former: before && former !== undefined && !same(before.choice, state.choice) ? former : null,
     });
   });
@@ -372,10 +375,10 @@ function listen() {
   });
   at("save").addEventListener("click", () => {
     const { choice } = state;
-    const sizes = present.sizes(counts().selected);
+    const sizes = present.sizes(counts().selected, null);
     const words = subsets().map(({ name }, k) => `${format.count(sizes[k])} ${name}`).join(", ");
     const file = [RUN, choice.policy, ...Object.values(choice.thresholds)].join("-").replace(/[^\w.-]+/g, "-");
-    download(`${file}.yaml`, recipe(offered.recipe, policy(), choice, offered.seed, `Chosen on the page Thresholds: ${words}`));
+    download(`${file}.yaml`, recipe(offered.recipe, policy(), choice, offered, `Chosen on the page Thresholds: ${words}`));
     done("Saved. Run it with efficient-empathy run FILE.");
   });
 }

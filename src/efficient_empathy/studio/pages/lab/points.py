@@ -79,8 +79,8 @@ class Rows:
 
     @property
     def unnamed(self) -> list[int]:
-        """Places of what is no category of the data: samples that have none, and all categories beyond the largest."""
-        return [i for i, name in enumerate(self.categories) if i >= CATEGORIES or name == UNCATEGORISED]
+        """Places of what is no one category: all of those beyond the largest together."""
+        return list(range(CATEGORIES, len(self.categories)))
 
 
 def read_rows(table: RunTable, policy: Policy, extra: Sequence[str] = ()) -> Rows:

@@ -23,6 +23,7 @@ from efficient_empathy.foundation.settings import read
 from efficient_empathy.scoring.judges.registry import JUDGES
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.selection.policies import Policy, RulePolicy, make_selector
+from efficient_empathy.selection.stage import scan_for
 from efficient_empathy.studio.pages.lab.views import Views
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.look import look_records
@@ -33,7 +34,6 @@ from efficient_empathy.studio.server.selections import (
     last_choice,
     policies_for,
     scales_of,
-    selector_columns,
 )
 
 
@@ -62,6 +62,7 @@ def lab_choices(studio: Studio, name: str, table: RunTable) -> dict[str, Any]:
         "command": f"efficient-empathy select --run {shlex.quote(shown_path(root))}",
         "recipe": recipe_start(studio, name),
         "seed": last.seed if last else 0,
+        "synthetic_share": last.synthetic_share if last else None,
         "policies": {key: _offer(table, key, policy) for key, policy in policies.items()},
         "last": None
         if last is None or not table.selection.current
@@ -99,8 +100,7 @@ def _offer(table: RunTable, key: str, policy: Policy) -> dict[str, Any]:
     selector = make_selector(policy, scales)
     decides = {"auto": "scores"}
     if isinstance(policy, RulePolicy):
-        rows = table.scan(selector_columns(table, policy, scales))
-        by_default = selector.decides_on(rows)
+        by_default = selector.decides_on(scan_for(table, policy))
         if by_default == "probabilities":
             decides = {"auto": "probabilities", "scores": "scores"}
         elif "scores" not in by_default:

@@ -1,7 +1,7 @@
 """What the page of thresholds is sent: the points of a policy with counts, and the codes at each step of a slider.
 
-`view` comes at once; where probabilities or ranks decide, `selection` gives what `select` would write. Neither leaves a
-rule to the browser.
+`view` is what a slider is drawn from while it moves; `selection` and `flips` are what `select` would write, and what
+stands. None leaves a rule to the browser.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import polars as pl
 
 from efficient_empathy.foundation.run.facts import FACTS
 from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable, readable
-from efficient_empathy.selection.policies import Policy, RulePolicy, make_selector, policy_words
+from efficient_empathy.selection.policies import Policy, RulePolicy, RuleSelector, policy_words
 from efficient_empathy.studio.pages.lab.points import Points, Reach, Rows, Sorter, count, reaches, read_rows
 from efficient_empathy.studio.server.selections import (
     Choice,
@@ -29,7 +29,6 @@ from efficient_empathy.studio.server.selections import (
     Selections,
     axes_of,
     scales_of,
-    selector_columns,
 )
 
 _BATCH = 1 << 13
@@ -126,9 +125,10 @@ def _centre(table: Table) -> Table:
     return result
 
 
-Kind = Literal["counted", "expected", "ranked"]
-"""`counted`: rules on scores, which the browser counts exactly. `expected`: rules on the judge's distributions, whose
-exact selection only `selection` has. `ranked`: a policy that takes the top; so has its."""
+Kind = Literal["counted", "limited", "expected", "ranked"]
+"""What the points tell of a selection before `selection` says what it is. `counted`: rules on scores, so they tell all.
+`limited`: all but for how much may be synthetic. `expected`: rules on the judge's distributions, so they tell about how
+many. `ranked`: a policy that takes the top, of which they tell nothing."""
 _MOST_VALUES = 8
 T = TypeVar("T")
 
@@ -175,7 +175,7 @@ class Views:
         """The points and their codes; without what follows from the samples alone where the browser `have`s it."""
         sorting = self._sort_samples(table, choice)
         policy, rows = choice.policy, sorting.rows
-        selector = make_selector(policy, scales_of(table), decide=choice.decide, seed=choice.seed)
+        selector = choice.selector(scales_of(table))
         view: dict[str, Any] = {
             "key": sorting.key,
             "kind": sorting.kind,
@@ -250,13 +250,13 @@ class Views:
 
 
 def kind_of(table: RunTable, choice: Choice) -> Kind:
-    """How the page comes to its counts. Raises `UserError` where the policy cannot decide so."""
-    scales = scales_of(table)
-    selector = make_selector(choice.policy, scales, decide=choice.decide, seed=choice.seed)
-    if not isinstance(choice.policy, RulePolicy):
+    """What points tell of the choice. Raises `UserError` where the policy cannot decide so."""
+    selector = choice.selector(scales_of(table))
+    if not isinstance(selector, RuleSelector):
         return "ranked"
-    by_probability = selector.by_probability(selector_columns(table, choice.policy, scales))  # type: ignore[attr-defined]
-    return "expected" if by_probability else "counted"
+    if selector.by_probability(table.columns):
+        return "expected"
+    return "counted" if choice.synthetic_share is None else "limited"
 
 
 def _sort(table: RunTable, key: str, kind: Kind, rows: Rows, sorter: Sorter | None) -> Sorting:

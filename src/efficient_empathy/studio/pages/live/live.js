@@ -173,7 +173,7 @@ function showMap(axes) {
     const scores = up === null ? [a, a] : x < y ? [a, b] : [b, a];
     return cells.get([Math.min(x, y), Math.max(x, y), ...scores].join(" ")) ?? 0;
   });
-  map.counts = { n, by: n, subset: n.map(() => 0) };
+  map.counts = { n, by: n, subset: n.map(() => 0), rules: n.map(() => 0) };
   map.draw({ map: map.counts, baseline: null, subsets: SAMPLES, values: {}, steps: {}, context: `${right} ${up}` });
   const total = n.reduce((sum, count) => sum + count, 0);
   const most = n.indexOf(Math.max(...n));

@@ -6,6 +6,7 @@ const STEPS = 10;
 const OVER = 0.24; // how far past the scale a threshold beyond it is drawn, in cells
 const NEAR = 14; // pixels from a line within which it is taken hold of
 const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1 };
+const MOST_LETTERS = 3; // of subsets in one cell
 const WIDEST = [60, 84]; // pixels of a cell: of a map, and of the bar of one axis
 
 /** A count that fits into a cell: "", "<1", 812, 40,251 or, where it is narrow, 40k. */
@@ -165,7 +166,7 @@ export class ScoreMap {
   }
 
   /**
-   * `map` and `baseline` are as of `PointCounts.map` (the second null where nothing differs), `subsets` as the studio draws
+   * `map` is as of `PointCounts.map`, `baseline` the subsets of another one's `rules` (null where nothing differs), `subsets` as the studio draws
    * them, `values` those of the thresholds, `steps` those of the sliders. `context` is what else `describe` depends on: cells
    * that hold the same as before in the same context are left as they are.
    */
@@ -188,14 +189,22 @@ export class ScoreMap {
       setAttribute(text, "class", this.up ? look : "plain");
       if (!this.up) this.raise(cell, n / largest, text.lastChild);
       setAttribute(this.cells[cell], "aria-label", this.describe(cell));
-      if (text.childElementCount > 1) setText(text.firstChild, subset?.letter ?? "");
+      if (text.childElementCount > 1) setText(text.firstChild, this.letters(map, cell));
       setText(text.lastChild, this.across >= 16 ? brief(n, this.small || this.across < 40) : "");
     }
     map.largest = largest;
-    setAttribute(this.boundary, "d", this.up ? this.edges(map.subset) : "");
+    setAttribute(this.boundary, "d", this.up ? this.edges(map.rules) : "");
     setAttribute(this.former, "d", baseline ? this.edges(baseline) : "");
     for (const line of this.lines) this.place(line, values[line.name]);
     if (this.target !== undefined) this.showTip(this.target);
+  }
+
+  /** The letters of the subsets that a cell's samples are in, the largest first; that of its rules where it holds none. */
+  letters({ by, subset }, cell) {
+    const { subsets } = this.state;
+    const parts = subsets.map(({ letter }, k) => [by[cell * subsets.length + k], letter]).filter(([n]) => n >= 0.5);
+    if (!parts.length) return subsets[subset[cell]]?.letter ?? "";
+    return parts.sort((a, b) => b[0] - a[0]).slice(0, MOST_LETTERS).map(([, letter]) => letter).join("");
   }
 
   /** A bar of one axis as tall as its share of the tallest. */
