@@ -26,7 +26,7 @@ export class PointCounts {
     this.scored = new Float64Array(this.categories.length);
     this.cells.n.forEach((n, i) => { this.scored[this.cells.category[i]] += n; });
     this.totals = { scored: total(this.scored), unscored: total(this.unscored) };
-    this.assignment = null;
+    this.assignment = view.assignment ?? null;
     this.flipDetails = null;
   }
 

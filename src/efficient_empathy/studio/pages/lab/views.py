@@ -129,6 +129,8 @@ Kind = Literal["counted", "limited", "expected", "ranked"]
 """What the points tell of a selection before `selection` says what it is. `counted`: rules on scores, so they tell all.
 `limited`: all but for how much may be synthetic. `expected`: rules on the judge's distributions, so they tell about how
 many. `ranked`: a policy that takes the top, of which they tell nothing."""
+AT_ONCE = 100_000
+"""Samples that are selected while the browser waits for its points."""
 _MOST_VALUES = 8
 T = TypeVar("T")
 
@@ -172,7 +174,10 @@ class Views:
         self._lock = threading.Lock()
 
     def view(self, table: RunTable, choice: Choice, have: str = "") -> dict[str, Any]:
-        """The points and their codes; without what follows from the samples alone where the browser `have`s it."""
+        """The points and their codes; without what follows from the samples alone where the browser `have`s it.
+
+        It has that at each step, so then the selection comes with it, unless it takes long.
+        """
         sorting = self._sort_samples(table, choice)
         policy, rows = choice.policy, sorting.rows
         selector = choice.selector(scales_of(table))
@@ -188,7 +193,7 @@ class Views:
             view["codes"] = _pack(sorting.points.codes(policy))
             view["slices"] = {reach.name: _slice(sorting.points, policy, reach) for reach in sorting.reach}
         if have == sorting.key:
-            return view
+            return view | (self.selection(table, choice) if len(rows.frame) <= AT_ONCE else {})
         return view | {
             "axes": [{"name": axis.name, "low": axis.low, "high": axis.high} for axis in rows.axes],
             "categories": list(rows.categories),
